@@ -1,0 +1,89 @@
+"""What a problem in a document is: a code, a sentence, a place, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from costlens_policy.errors import CostlensPolicyError
+
+__all__ = ["Diagnostic", "PolicyError", "Position", "Related", "Severity", "Span", "in_order"]
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file. ``line`` and ``column`` count from 1, in code points; ``offset`` from 0."""
+
+    offset: int
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Half-open stretch of one file. ``file`` is the path as the user named it."""
+
+    file: str
+    start: Position
+    end: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that the reader needs, such as the first of two equal keys."""
+
+    span: Span
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem. ``message`` is one lower-case sentence without a full stop, in the author's words.
+
+    ``label`` says what stands at the place, ``help`` what to do. ``span`` is absent only where no text is
+    to blame, such as a missing file; then ``message`` names the file.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    span: Span | None = None
+    label: str = ""
+    help: str = ""
+    related: tuple[Related, ...] = ()
+
+    @property
+    def is_error(self) -> bool:
+        return self.severity is Severity.ERROR
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sort by place (those without one first), then by code; equal diagnostics are kept once."""
+
+    def place(item: Diagnostic) -> tuple[str, int, int, str, str]:
+        if item.span is None:
+            return ("", -1, -1, item.code, item.message)
+        return (item.span.file, item.span.start.offset, item.span.end.offset, item.code, item.message)
+
+    return tuple(sorted(dict.fromkeys(diagnostics), key=place))
+
+
+class PolicyError(CostlensPolicyError):
+    """Documents cannot be used. ``diagnostics`` carries every problem found, warnings included."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = in_order(diagnostics)
+        super().__init__("\n".join(_line(item) for item in self.diagnostics))
+
+
+def _line(item: Diagnostic) -> str:
+    where = f"{item.span.file}:{item.span.start.line}:{item.span.start.column}: " if item.span else ""
+    hint = f" ({item.help})" if item.help else ""
+    return f"{where}{item.severity}[{item.code}]: {item.message}{hint}"

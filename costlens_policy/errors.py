@@ -1,0 +1,24 @@
+"""The root of every error this package raises on purpose."""
+
+from __future__ import annotations
+
+__all__ = ["CostlensPolicyError", "InputError", "RequestError"]
+
+
+class CostlensPolicyError(Exception):
+    """Base of all errors raised on purpose; anything else that escapes is a defect of this package."""
+
+
+class InputError(CostlensPolicyError):
+    """A file, folder or stream cannot be read or written; the message names it and says what to do."""
+
+
+class RequestError(CostlensPolicyError):
+    """A request is not acceptable to the policy set: unknown name, wrong type, value out of range.
+
+    ``problems`` holds one line per problem, each starting with the attribute's path.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems

@@ -1,0 +1,161 @@
+"""The tree of an expression: what the parser makes, the checker types and the compiler reads.
+
+Macros are nodes of their own (``Presence``, ``Comprehension``) instead of the specification's fold, so that the
+compiler can turn them into Python comprehensions and a message can speak of what the author wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from costlens_policy.expressions.values import Value
+
+__all__ = [
+    "Call", "Comprehension", "Conditional", "Extent", "Index", "ListLiteral", "Literal", "Logic", "Macro", "MapEntry",
+    "MapLiteral", "Name", "Node", "Presence", "Select",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Half-open stretch of the expression's text, in code points from 0."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Literal:
+    """A constant: null, bool, int, uint, double, string or bytes."""
+
+    extent: Extent
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Name:
+    """An identifier; a leading dot (absolute name) is kept in ``name``."""
+
+    extent: Extent
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Select:
+    """``operand.field``; with ``optional`` it is ``operand.?field``. ``field_extent`` covers the field's name."""
+
+    extent: Extent
+    operand: Node
+    field: str
+    field_extent: Extent
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index:
+    """``operand[key]``; with ``optional`` it is ``operand[?key]``."""
+
+    extent: Extent
+    operand: Node
+    key: Node
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A function, a method (``target`` present) or an operator.
+
+    Operators carry the specification's names: ``_+_ _-_ _*_ _/_ _%_ -_ !_ _==_ _!=_ _<_ _<=_ _>_ _>=_ @in``.
+    ``function_extent`` covers the function's name or the operator's sign.
+    """
+
+    extent: Extent
+    function: str
+    function_extent: Extent
+    target: Node | None
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Logic:
+    """``a && b && c`` or ``a || b || c`` as one node of two operands or more; ``operator`` is ``&&`` or ``||``."""
+
+    extent: Extent
+    operator: str
+    operands: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditional:
+    """``condition ? accepted : rejected``."""
+
+    extent: Extent
+    condition: Node
+    accepted: Node
+    rejected: Node
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListLiteral:
+    """``[a, b]``; ``optional[i]`` says whether element ``i`` was written ``?x``."""
+
+    extent: Extent
+    elements: tuple[Node, ...]
+    optional: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapEntry:
+    extent: Extent
+    key: Node
+    value: Node
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapLiteral:
+    extent: Extent
+    entries: tuple[MapEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Presence:
+    """The macro ``has(operand.field)``."""
+
+    extent: Extent
+    operand: Node
+    field: str
+    field_extent: Extent
+
+
+class Macro(StrEnum):
+    ALL = "all"
+    EXISTS = "exists"
+    EXISTS_ONE = "exists_one"
+    MAP = "map"
+    FILTER = "filter"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comprehension:
+    """``range.all(v, predicate)`` and its kin.
+
+    ``second`` names the second variable of the two-variable forms. ``predicate`` is absent in
+    ``map(v, transform)``, ``transform`` in every macro but ``map``.
+    """
+
+    extent: Extent
+    macro: Macro
+    macro_extent: Extent
+    range: Node
+    variable: str
+    predicate: Node | None
+    transform: Node | None
+    second: str | None = None
+
+
+Node: TypeAlias = (
+    Literal | Name | Select | Index | Call | Logic | Conditional | ListLiteral | MapLiteral | Presence | Comprehension
+)

@@ -1,0 +1,109 @@
+"""The types of CEL, and what a policy declares: variables, records and their fields.
+
+Names and rules follow the CEL specification, "Types" and "Gradual type checking".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = [
+    "ANY_LIST", "ANY_MAP", "BOOL", "BYTES", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "STRING", "TIMESTAMP", "TYPE", "UINT",
+    "UNKNOWN", "Environment", "Field", "Record", "Type", "is_numeric", "list_of", "map_of", "optional_of", "parameter", "type_of",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A type, such as ``int``, ``list(string)`` or the record ``request``. Equal by structure.
+
+    ``parameters`` is empty for scalars and records. A type parameter of a declaration is written ``<T>``.
+    """
+
+    name: str
+    parameters: tuple[Type, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.parameters:
+            return self.name
+        return f"{self.name}({', '.join(map(str, self.parameters))})"
+
+
+INT = Type("int")
+UINT = Type("uint")
+DOUBLE = Type("double")
+BOOL = Type("bool")
+STRING = Type("string")
+BYTES = Type("bytes")
+NULL = Type("null_type")
+DYN = Type("dyn")
+TIMESTAMP = Type("timestamp")
+DURATION = Type("duration")
+TYPE = Type("type")
+UNKNOWN = Type("<unknown>")
+"""The type of what was already reported; nothing further is said about it."""
+
+
+def list_of(element: Type) -> Type:
+    return Type("list", (element,))
+
+
+def map_of(key: Type, value: Type) -> Type:
+    return Type("map", (key, value))
+
+
+def optional_of(value: Type) -> Type:
+    return Type("optional_type", (value,))
+
+
+def type_of(value: Type) -> Type:
+    """Return the type of a type value: ``type(int)``."""
+    return Type("type", (value,))
+
+
+def parameter(name: str) -> Type:
+    """Return a type parameter of a declaration, such as ``<T>``."""
+    return Type(f"<{name}>")
+
+
+ANY_LIST = list_of(DYN)
+ANY_MAP = map_of(DYN, DYN)
+
+
+def is_numeric(candidate: Type) -> bool:
+    return candidate in (INT, UINT, DOUBLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One attribute of a record. ``values`` lists the only values it can take, where that is declared."""
+
+    type: Type
+    optional: bool = False
+    values: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An object with declared fields, such as ``request`` or ``model``; a dict at run time."""
+
+    name: str
+    fields: Mapping[str, Field]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What an expression may name. A variable whose type names a record is that record.
+
+    ``container`` resolves unqualified names as the specification's "Name Resolution" says.
+    """
+
+    variables: Mapping[str, Type]
+    records: Mapping[str, Record] = field(default_factory=dict)
+    container: str = ""
+
+    def record(self, candidate: Type) -> Record | None:
+        """Return the record that a type names, or None for every other type."""
+        return None if candidate.parameters else self.records.get(candidate.name)

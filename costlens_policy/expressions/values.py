@@ -1,0 +1,46 @@
+"""What CEL values are in Python.
+
+====================  =====================================================================
+null, bool, string    ``None``, ``bool``, ``str``
+int, uint             ``int``, ``Uint`` (an ``int`` that remembers that it is unsigned)
+double, bytes         ``float``, ``bytes``
+list, map             ``list`` or ``tuple``, ``dict``
+timestamp, duration   ``Timestamp``, ``Duration``: whole nanoseconds, as the specification counts them
+record                ``dict`` with the names of its present fields as keys
+====================  =====================================================================
+
+``True == 1`` in Python and not in CEL: code that does not know its types goes through ``runtime.equals``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+__all__ = ["Duration", "Timestamp", "Uint", "Value"]
+
+Value: TypeAlias = Any
+"""A CEL value as listed above. Python has no type for "these and nothing else, nested"."""
+
+
+class Uint(int):
+    """An unsigned 64-bit integer; arithmetic on it goes through the run time, which checks the range."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{int(self)}u"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Duration:
+    """A signed length of time in nanoseconds."""
+
+    nanoseconds: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Timestamp:
+    """An instant: nanoseconds since 1970-01-01T00:00:00Z, from year 1 to year 9999."""
+
+    nanoseconds: int

@@ -1,0 +1,39 @@
+"""What every test may ask for: golden files and the real data that is not part of the repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing with them")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Return a function that compares a text with a golden file, or writes it under ``--update-golden``."""
+    update = request.config.getoption("--update-golden")
+
+    def compare(path: Path, text: str) -> None:
+        if update:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            return
+        assert path.exists(), f"{path} is missing; run pytest with --update-golden and review it"
+        assert text == path.read_text(encoding="utf-8"), f"{path} differs; --update-golden rewrites it"
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real traffic and configurations, or skip where it is absent."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real data (../shared/data) is not present")
+    return folder
