@@ -1,0 +1,1 @@
+"""The catalogue: models, prices and abilities."""

@@ -1,0 +1,54 @@
+"""A policy: rules that belong together, with one owner and one version."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from costlens_policy.documents.budgets import Budget
+from costlens_policy.documents.document import Document, Section
+from costlens_policy.documents.rewrites import Rewrite
+from costlens_policy.documents.routes import Route
+from costlens_policy.documents.scalars import AttributeName, Expression, Identifier, IsExpression
+
+__all__ = ["AccessRule", "PolicyDocument"]
+
+
+class AccessRule(Section):
+    """A rule of the access stage. A deny that holds wins over every allow."""
+
+    id: Identifier
+    description: str = ""
+    when: Annotated[Expression, IsExpression("bool", "request", "variables", "now")] | None = None
+    """Condition; absent means always."""
+    effect: Literal["allow", "deny"]
+    reason: Annotated[str, Field(min_length=1)]
+    """Shown to whoever is refused or let through."""
+
+
+class PolicyDocument(Document):
+    """Rules of one layer: who may call, where calls go, what is rewritten, what may be spent."""
+
+    kind: Literal["Policy"]
+    on_error: Literal["deny", "skip"] | None = None
+    """What happens when a condition of this policy fails at run time: ``deny`` the request, or ``skip`` the rule.
+    Required where the policy has access rules; ``deny`` where it is left out."""
+    variables: dict[AttributeName, Annotated[Expression, IsExpression("any", "request", "variables", "now")]] = Field(
+        default_factory=dict
+    )
+    """Named expressions of this policy, read as ``variables.name``; each may read those above it."""
+    access: tuple[AccessRule, ...] = ()
+    """Who may call. Deny overrides allow; the policy set states the default."""
+    routes: tuple[Route, ...] = ()
+    """Where calls go. The first match wins; the policy set states the default."""
+    rewrites: tuple[Rewrite, ...] = ()
+    """What is changed before the call. All that match, in order."""
+    budgets: tuple[Budget, ...] = ()
+    """What may be spent. All that match must have room."""
+
+    @model_validator(mode="after")
+    def _says_what_errors_do(self) -> PolicyDocument:
+        if self.access and self.on_error is None:
+            raise ValueError("a policy with access rules must say `on_error: deny` or `on_error: skip`")
+        return self

@@ -1,0 +1,70 @@
+"""A policy set: the ordered layers, what they share, and what holds where no rule speaks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from costlens_policy.documents.document import Document, Section
+from costlens_policy.documents.routes import Target
+from costlens_policy.documents.scalars import AttributeName
+
+__all__ = ["Admission", "Attribute", "Defaults", "FilePath", "PolicySetDocument"]
+
+FilePath = Annotated[str, Field(min_length=1, max_length=500, examples=["policies/routing.yaml"])]
+"""Path relative to the document's own folder; it may not leave the repository."""
+
+
+class Attribute(Section):
+    """A request attribute of your own, beside the standard ones."""
+
+    type: Annotated[
+        str,
+        Field(examples=["string", "int", "double", "bool", "timestamp", "list(string)", "map(string, dyn)"]),
+    ]
+    """CEL type of the attribute."""
+    required: bool = False
+    """A request without it is refused."""
+    default: Any = None
+    """Value where the request has none; the attribute is then always present."""
+    values: tuple[str, ...] = ()
+    """The only values it may take."""
+    description: str = ""
+
+
+class Admission(Section):
+    """Which models may serve although the catalogue says too little about them. Closed unless opened here."""
+
+    unknown_models: bool = False
+    """Models that the catalogue does not list (they are unpriced, too)."""
+    unpriced_models: bool = False
+    deprecated_models: bool = False
+
+
+class Defaults(Section):
+    """What holds where no rule speaks."""
+
+    access: Literal["allow", "deny"]
+    """Effect where no access rule matches."""
+    route: Target
+    """Where requests go that no route matches."""
+    max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
+    """Output limit of a call whose request names none; it is estimated with, and sent with the call."""
+    max_fallbacks: Annotated[int, Field(ge=0, le=20)] = 2
+    """How many further models a decision lists for the case that the call fails."""
+
+
+class PolicySetDocument(Document):
+    """Ordered layers of policies over one catalogue. An earlier layer's deny cannot be lifted by a later one."""
+
+    kind: Literal["PolicySet"]
+    policies: Annotated[tuple[FilePath, ...], Field(min_length=1)]
+    """Policy files in order: earlier layers first."""
+    catalogues: Annotated[tuple[FilePath, ...], Field(min_length=1)]
+    """Catalogue files; a later one overrides models of an earlier one."""
+    attributes: dict[AttributeName, Attribute] = Field(default_factory=dict)
+    """Request attributes beside the standard ones; a standard name here narrows it (``required``, ``default``,
+    ``values``)."""
+    defaults: Defaults
+    admit: Admission = Admission()

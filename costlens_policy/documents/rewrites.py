@@ -1,0 +1,147 @@
+"""Rewrites: what is changed in the prompt, the messages and the parameters before the call."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from costlens_policy.documents.document import Section
+from costlens_policy.documents.scalars import Count, Expression, Identifier, IsExpression, Number, Pattern
+
+__all__ = [
+    "Clamp", "DropExamples", "Operation", "Redact", "Replace", "Rewrite", "ShortenToolOutput", "SystemText", "Template",
+    "TextPiece", "TrimHistory",
+]  # fmt: skip
+
+ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=100)]
+PersonalData = Literal[
+    "email", "phone", "credit_card", "iban", "us_ssn", "ipv4", "ipv6", "url_credentials", "api_key",
+]  # fmt: skip
+
+
+class TextPiece(Section):
+    """Text put before or after the prompt, or the last user message."""
+
+    text: Annotated[str, Field(min_length=1)]
+
+
+class SystemText(Section):
+    """The system text (OpenAI ``system`` or ``developer`` message, Anthropic ``system``)."""
+
+    text: Annotated[str, Field(min_length=1)]
+    place: Literal["replace", "before", "after"] = "after"
+    """``replace`` what stands there, or put the text ``before`` or ``after`` it."""
+
+
+class Template(Section):
+    """Replaces the prompt, or the last user message, by a text with placeholders."""
+
+    text: Annotated[str, Field(min_length=1, examples=["Summarise in one sentence:\n{{ prompt }}"])]
+    """``{{ prompt }}`` stands for the prompt, ``{{ name }}`` for an entry of ``values``."""
+    values: dict[str, Annotated[Expression, IsExpression("string", "request", "variables", "model", "now")]] = Field(
+        default_factory=dict
+    )
+    """Further placeholders, each a CEL expression that gives a string."""
+
+
+class DropExamples(Section):
+    """Cuts few-shot examples out of the prompt or of the conversation."""
+
+    keep: Count = 0
+    """How many of the first examples stay."""
+    begin: Annotated[str, Field(min_length=1)] = "<example>"
+    """Marks the start of an example inside a text."""
+    end: Annotated[str, Field(min_length=1)] = "</example>"
+    """Marks the end of an example inside a text."""
+
+
+class TrimHistory(Section):
+    """Drops the oldest messages until the conversation fits.
+
+    System text and the last user message stay; a tool call and its results go together.
+    """
+
+    max_prompt_tokens: Annotated[int, Field(ge=1)]
+
+
+class ShortenToolOutput(Section):
+    """Cuts the middle out of tool results that are too long."""
+
+    max_tokens: Annotated[int, Field(ge=1)]
+    """Tokens that each tool result may keep, half of them from its start and half from its end."""
+    marker: str = "\n[… {{ tokens }} tokens cut …]\n"
+
+
+class Replace(Section):
+    """Replaces what an RE2 pattern matches, in every text of the prompt and the messages."""
+
+    pattern: Pattern
+    text: str = ""
+    """Replacement; ``\\1`` stands for the first group."""
+    roles: tuple[Literal["system", "user", "assistant", "tool"], ...] = ()
+    """Only in messages of these roles; absent means all."""
+
+
+class Redact(Section):
+    """Replaces personal data by a label before the text leaves."""
+
+    kinds: Annotated[tuple[PersonalData, ...], Field(min_length=1)]
+    text: str = "[{{ kind }}]"
+    """What stands in its place; ``{{ kind }}`` is the kind of data that was found."""
+
+
+class Clamp(Section):
+    """Bounds of a numeric parameter."""
+
+    min: Number | None = None
+    max: Number | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Clamp:
+        if self.min is None and self.max is None:
+            raise ValueError("a clamp needs `min`, `max` or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("`min` is above `max`")
+        return self
+
+
+class Operation(Section):
+    """One change; exactly one key."""
+
+    system: SystemText | None = None
+    prefix: TextPiece | None = None
+    suffix: TextPiece | None = None
+    template: Template | None = None
+    drop_examples: DropExamples | None = None
+    trim_history: TrimHistory | None = None
+    shorten_tool_output: ShortenToolOutput | None = None
+    replace: Replace | None = None
+    redact: Redact | None = None
+    set_params: dict[ParameterName, Any] | None = None
+    """Sets parameters of the call, such as ``temperature`` or ``max_output_tokens``."""
+    clamp_params: dict[ParameterName, Clamp] | None = None
+    """Keeps numeric parameters within bounds; one that is absent stays absent."""
+    remove_params: tuple[ParameterName, ...] | None = None
+    """Takes parameters out of the call."""
+
+    @model_validator(mode="after")
+    def _one_change(self) -> Operation:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("an operation has exactly one key, such as `prefix` or `redact`")
+        return self
+
+
+class Rewrite(Section):
+    """A rule of the rewrites stage. All whose conditions hold are applied, in order."""
+
+    id: Identifier
+    description: str = ""
+    when: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now")] | None = None
+    """Condition; absent means always. It may read ``model``, the candidate that is being prepared."""
+    apply: Annotated[tuple[Operation, ...], Field(min_length=1)]
+    """The changes, in order."""
+    merge: Literal["append", "min", "max", "set_once"] | None = None
+    """What happens where another rewrite sets the same target: keep both in order (``append``), the lower or higher number
+    (``min``, ``max``), or the first (``set_once``)."""
+    reason: str = ""

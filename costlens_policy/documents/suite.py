@@ -1,0 +1,158 @@
+"""A suite: the tests of a policy set."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from costlens_policy.documents.document import Document, Section
+from costlens_policy.documents.policy_set import FilePath
+from costlens_policy.documents.scalars import Identifier, Instant, Number, Usd
+
+__all__ = [
+    "BalanceInput",
+    "Case",
+    "EstimateExpectation",
+    "Expectation",
+    "Matrix",
+    "SuiteDefaults",
+    "SuiteDocument",
+    "TextExpectation",
+]
+
+RequestFields = dict[str, Any]
+
+
+class BalanceInput(Section):
+    """State of one budget and scope key, as if the ledger had reported it.
+
+    ``used`` is a number in the budget's unit, or a series: ``0+2x20`` starts at 0 and adds 2 at each of 20 steps.
+    """
+
+    budget: Identifier
+    key: str = ""
+    """Scope key; empty for a budget without scope."""
+    used: Number | Annotated[str, Field(pattern=r"^[0-9.]+(\+[0-9.]+x[0-9]+)?( [0-9.]+(\+[0-9.]+x[0-9]+)?)*$")]
+    held: Number | None = None
+    every: Annotated[str, Field(examples=["1m"])] | None = None
+    """Time between two values of a series, which starts at the suite's ``now``."""
+
+
+class TextExpectation(Section):
+    """What a text must be; every key given must hold."""
+
+    equals: str | None = None
+    contains: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    starts_with: str | None = None
+    ends_with: str | None = None
+    matches: str | None = None
+    """RE2 pattern found in the text."""
+
+
+class EstimateExpectation(Section):
+    """What the estimate must be; every key given must hold."""
+
+    cost_usd: Usd | None = None
+    min_cost_usd: Usd | None = None
+    max_cost_usd: Usd | None = None
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class Expectation(Section):
+    """What the decision must be. Keys that are absent are not looked at, unless ``exact``."""
+
+    effect: Literal["allow", "deny"] | None = None
+    model: str | None = None
+    fallbacks: tuple[str, ...] | None = None
+    rule: str | None = None
+    """Deciding rule, as ``policy/rule``: the route of an allowed request, the rule or budget that refused another.
+    ``default`` is the policy set's default."""
+    reasons: tuple[str, ...] | None = None
+    """Texts that must be found among the reasons."""
+    rewrites: tuple[str, ...] | None = None
+    """Rewrites applied, in order, as ``policy/rewrite``."""
+    prompt: str | TextExpectation | None = None
+    messages: tuple[dict[str, Any], ...] | None = None
+    params: dict[str, Any] | None = None
+    """Parameters that must be there with these values; null means absent."""
+    alerts: tuple[str, ...] | None = None
+    """Budgets whose alerts are due, in order, as ``policy/budget``."""
+    excluded: dict[str, str] | None = None
+    """Models that fell out, each with a text found in its reason."""
+    errors: tuple[str, ...] | None = None
+    """Codes of run-time errors met on the way."""
+    request_error: str | None = None
+    """The request must be refused as unacceptable, with this text in the message."""
+    estimate: EstimateExpectation | None = None
+    exact: bool = False
+    """Also refuse what is not named here: further rewrites, alerts, exclusions, errors and parameters."""
+
+    @model_validator(mode="after")
+    def _expects_something(self) -> Expectation:
+        if not self.model_fields_set - {"exact"}:
+            raise ValueError("an expectation must name something")
+        return self
+
+
+class SuiteDefaults(Section):
+    """Merged into each case."""
+
+    request: RequestFields = Field(default_factory=dict)
+    balances: tuple[BalanceInput, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+class Case(Section):
+    """One test: a request and what must be decided."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    fixtures: tuple[Identifier, ...] = ()
+    """Fixtures merged in order, before ``request``."""
+    request: RequestFields = Field(default_factory=dict)
+    """Merged over the suite's defaults and the fixtures; null takes an attribute out."""
+    now: Instant | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])] | None = None
+    """Time of the decision; ``+12m`` counts from the suite's ``now``."""
+    balances: tuple[BalanceInput, ...] = ()
+    targets: tuple[str, ...] = ()
+    """Rules (``policy/rule``) that this case is about; it fails as vacuous when one of them was never evaluated."""
+    expect: Expectation
+
+
+class Matrix(Section):
+    """Cases for every combination of the axes.
+
+    ``${axis}`` in a text stands for the axis' value; a text that is nothing else becomes the value itself.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=200, examples=["${tier} gets ${task}"])]
+    axes: Annotated[dict[Identifier, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
+    fixtures: tuple[Identifier, ...] = ()
+    request: RequestFields = Field(default_factory=dict)
+    now: Instant | str | None = None
+    balances: tuple[BalanceInput, ...] = ()
+    targets: tuple[str, ...] = ()
+    expect: Expectation
+    except_: tuple[dict[str, Any], ...] = Field(default=(), alias="except")
+    """Combinations to leave out: axes with their values."""
+
+
+class SuiteDocument(Document):
+    """Tests of a policy set. Every case names what it expects, and time stands still."""
+
+    kind: Literal["Suite"]
+    policy_set: FilePath
+    """The policy set under test, relative to this file."""
+    now: Instant | None = None
+    """Time of every decision; required where a rule under test reads time, prices change or budgets have windows."""
+    coverage: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Lowest share of the covered policies' rules, in percent."""
+    covers: tuple[str, ...] = ()
+    """Policies (by name) whose rules count for coverage; absent means all of the set."""
+    fixtures: dict[Identifier, RequestFields] = Field(default_factory=dict)
+    """Requests, or parts of them, to be used by name."""
+    defaults: SuiteDefaults = SuiteDefaults()
+    cases: tuple[Case, ...] = ()
+    matrix: tuple[Matrix, ...] = ()
