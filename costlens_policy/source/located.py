@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from costlens_policy.diagnostics.model import Span
 
-__all__ = ["Entry", "LocatedDocument", "LocatedValue", "Path", "Plain", "SourceText"]
+__all__ = ["Entry", "LocatedDocument", "LocatedValue", "Path", "Plain", "Scalar", "SourceText"]
 
 Scalar: TypeAlias = str | int | Decimal | bool | date | datetime | None
 Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
@@ -19,11 +19,19 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
-    """The text of one file. ``name`` is the path as the user named it, ``line_starts`` are offsets."""
+    """The text of one file. ``name`` is the path as the user named it, ``line_starts`` are offsets.
+
+    ``text`` has no byte order mark and keeps its line ends as they are in the file.
+    """
 
     name: str
     text: str
     line_starts: tuple[int, ...]
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the lines without their line ends; the last one is empty when the text ends in a line end."""
+        ends = (*self.line_starts[1:], len(self.text))
+        return tuple(self.text[a:b].rstrip("\r\n") for a, b in zip(self.line_starts, ends, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class LocatedValue:
     content: Scalar | tuple[LocatedValue, ...] | tuple[Entry, ...]
     span: Span
     kind: str  # "scalar" | "sequence" | "mapping"
-    offsets: tuple[int, ...] | None = None
+    offsets: Sequence[int] | None = None
 
     def entries(self) -> Iterator[Entry]:
         """Iterate over the keys of a mapping; over nothing for any other kind."""
@@ -63,3 +71,70 @@ class LocatedValue:
             for item in self.content:  # type: ignore[union-attr]  # a sequence holds values
                 assert isinstance(item, LocatedValue)
                 yield item
+
+    def find(self, path: Path) -> LocatedValue | None:
+        """Return the value at a path, or None where the path leads nowhere."""
+        value: LocatedValue | None = self
+        for step in path:
+            if value is None:
+                return None
+            value = value._child(step)
+        return value
+
+    def key_span(self, path: Path) -> Span | None:
+        """Return where the last key of a path is written; None for an item, the root, or a missing path."""
+        if not path or isinstance(path[-1], int):
+            return None
+        parent = self.find(path[:-1])
+        entry = parent._entry(path[-1]) if parent is not None else None
+        return entry.key_span if entry is not None else None
+
+    def span_of(self, path: Path) -> Span:
+        """Return where the value at a path stands.
+
+        A path that leads nowhere gives the nearest parent that exists: its key, or the item itself where it
+        is in a sequence. So a missing key is reported at the name of what it is missing from.
+        """
+        found = self.find(path)
+        if found is not None:
+            return found.span
+        parent = path[:-1]
+        while parent and self.find(parent) is None:
+            parent = parent[:-1]
+        return self.key_span(parent) or self._at(parent)
+
+    def to_plain(self) -> Plain:
+        """Return plain Python: dict, list, str, int, Decimal, bool, date, datetime, None."""
+        if self.kind == "mapping":
+            return {entry.key: entry.value.to_plain() for entry in self.entries()}
+        if self.kind == "sequence":
+            return [item.to_plain() for item in self.items()]
+        assert not isinstance(self.content, tuple)
+        return self.content
+
+    def _at(self, path: Path) -> Span:
+        """Narrow the span of an item or root to its first key, so that a caret stays on one line."""
+        value = self.find(path)
+        assert value is not None
+        first = next(value.entries(), None)
+        return first.key_span if first is not None else value.span
+
+    def _entry(self, key: str | int) -> Entry | None:
+        return next((entry for entry in self.entries() if entry.key == key), None)
+
+    def _child(self, step: str | int) -> LocatedValue | None:
+        if isinstance(step, str):
+            entry = self._entry(step)
+            return entry.value if entry is not None else None
+        items = self.content if self.kind == "sequence" else ()
+        assert isinstance(items, tuple)
+        item = items[step] if 0 <= step < len(items) else None
+        return item if isinstance(item, LocatedValue) else None
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedDocument:
+    """One document of a file, and the text that it was read from."""
+
+    source: SourceText
+    root: LocatedValue
