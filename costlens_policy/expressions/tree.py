@@ -13,8 +13,8 @@ from typing import TypeAlias
 from costlens_policy.expressions.values import Value
 
 __all__ = [
-    "Call", "Comprehension", "Conditional", "Extent", "Index", "ListLiteral", "Literal", "Logic", "Macro", "MapEntry",
-    "MapLiteral", "Name", "Node", "Presence", "Select",
+    "Bind", "Call", "Comprehension", "Conditional", "Extent", "Index", "ListLiteral", "Literal", "Logic", "Macro",
+    "MapEntry", "MapLiteral", "Name", "Node", "OptionalMap", "Presence", "Select",
 ]  # fmt: skip
 
 
@@ -136,14 +136,20 @@ class Macro(StrEnum):
     EXISTS_ONE = "exists_one"
     MAP = "map"
     FILTER = "filter"
+    TRANSFORM_LIST = "transformList"
+    TRANSFORM_MAP = "transformMap"
+    TRANSFORM_MAP_ENTRY = "transformMapEntry"
+    SORT_BY = "sortBy"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comprehension:
     """``range.all(v, predicate)`` and its kin.
 
-    ``second`` names the second variable of the two-variable forms. ``predicate`` is absent in
-    ``map(v, transform)``, ``transform`` in every macro but ``map``.
+    ``second`` names the second variable of the two-variable forms: there ``variable`` is the index of a list or the
+    key of a map, ``second`` the element or the value. With one variable it is the element or the key.
+    ``predicate`` is absent in ``map(v, transform)`` and may be in the ``transform…`` macros; ``transform`` is
+    absent in ``all``, ``exists``, ``exists_one`` and ``filter``, a map in ``transformMapEntry``, the key in ``sortBy``.
     """
 
     extent: Extent
@@ -156,6 +162,44 @@ class Comprehension:
     second: str | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Bind:
+    """``cel.bind(variable, value, body)``; ``cel.block`` becomes nested ones with variables ``@index0``, ``@index1`` …
+
+    ``value`` is evaluated when ``body`` first reads the variable, and at most once: an error in a value that nothing
+    reads is no error.
+    """
+
+    extent: Extent
+    variable: str
+    value: Node
+    body: Node
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OptionalMap:
+    """``operand.optMap(variable, transform)``; with ``flat`` ``optFlatMap``, whose transform is itself optional."""
+
+    extent: Extent
+    operand: Node
+    variable: str
+    transform: Node
+    flat: bool = False
+
+
 Node: TypeAlias = (
-    Literal | Name | Select | Index | Call | Logic | Conditional | ListLiteral | MapLiteral | Presence | Comprehension
+    Literal
+    | Name
+    | Select
+    | Index
+    | Call
+    | Logic
+    | Conditional
+    | ListLiteral
+    | MapLiteral
+    | Presence
+    | Comprehension
+    | Bind
+    | OptionalMap
 )
+"""Nodes are compared and hashed by identity, so they can be keys of tables such as ``TypedExpr.types``."""

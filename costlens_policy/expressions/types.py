@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 __all__ = [
-    "ANY_LIST", "ANY_MAP", "BOOL", "BYTES", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "STRING", "TIMESTAMP", "TYPE", "UINT",
-    "UNKNOWN", "Environment", "Field", "Record", "Type", "is_numeric", "list_of", "map_of", "optional_of", "parameter", "type_of",
+    "ANY_LIST", "ANY_MAP", "BOOL", "BYTES", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "STRING", "TIMESTAMP", "TYPE",
+    "UINT", "UNKNOWN", "Environment", "Field", "Function", "Overload", "Record", "Type", "is_numeric", "list_of",
+    "map_of", "optional_of", "parameter", "type_of",
 ]  # fmt: skip
 
 
@@ -94,15 +95,39 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Overload:
+    """One signature. ``id`` is cel-go's overload name where it has one.
+
+    Of a ``member`` (a method) the first parameter is the target.
+    """
+
+    id: str
+    parameters: tuple[Type, ...]
+    result: Type
+    member: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function, method or operator. ``name`` carries its namespace: ``math.greatest``, ``_+_``."""
+
+    name: str
+    overloads: tuple[Overload, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """What an expression may name. A variable whose type names a record is that record.
 
+    ``functions`` are those beyond the standard library and the extensions, which are always there.
     ``container`` resolves unqualified names as the specification's "Name Resolution" says.
     """
 
     variables: Mapping[str, Type]
     records: Mapping[str, Record] = field(default_factory=dict)
     container: str = ""
+    functions: Mapping[str, Function] = field(default_factory=dict)
 
     def record(self, candidate: Type) -> Record | None:
         """Return the record that a type names, or None for every other type."""
