@@ -30,7 +30,8 @@ class BalanceInput(Section):
     ``used`` is a number in the budget's unit, or a series: ``0+2x20`` starts at 0 and adds 2 at each of 20 steps.
     """
 
-    budget: Identifier
+    budget: Annotated[str, Field(min_length=1, examples=["spend/team-monthly"])]
+    """Budget as ``policy/budget``, or its id alone where only one policy has it."""
     key: str = ""
     """Scope key; empty for a budget without scope."""
     used: Number | Annotated[str, Field(pattern=r"^[0-9.]+(\+[0-9.]+x[0-9]+)?( [0-9.]+(\+[0-9.]+x[0-9]+)?)*$")]

@@ -1,0 +1,110 @@
+"""Request attributes as the engine admits them: one function per declared type, made once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
+from costlens_policy.expressions.runtime import admit
+
+__all__ = ["RequestAttribute", "request_attribute"]
+
+Admit: TypeAlias = Callable[[Any], Value]
+
+_INT_MAX: Final = 2**63 - 1
+_NOT_NEGATIVE: Final = frozenset({"prompt_tokens", "max_output_tokens", "cost_budget", "latency_budget_ms"})
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAttribute:
+    """A declared attribute. ``admit`` turns a caller's value into a CEL value or raises ``ValueError`` with what is wrong."""
+
+    name: str
+    type: Type
+    required: bool
+    default: Value | None
+    admit: Admit
+
+
+def request_attribute(
+    name: str, type: Type, *, required: bool = False, default: Any = None, values: tuple[str, ...] = ()
+) -> RequestAttribute:
+    """Return an attribute whose values are checked for type, range and, where declared, membership."""
+    check = _SCALARS.get(type) or _structure(type)
+    if values:
+        check = _one_of(check, frozenset(values))
+    if name in _NOT_NEGATIVE:
+        check = _not_negative(check)
+    return RequestAttribute(name, type, required, None if default is None else check(default), check)
+
+
+def _string(value: Any) -> str:
+    if type(value) is str or isinstance(value, str):
+        return value
+    raise ValueError(f"must be a string, not {_kind(value)}")
+
+
+def _int(value: Any) -> int:
+    if type(value) is int and -_INT_MAX - 1 <= value <= _INT_MAX:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("is outside the range of 64-bit integers")
+    raise ValueError(f"must be an integer, not {_kind(value)}")
+
+
+def _double(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError(f"must be a number, not {_kind(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("must be a finite number")
+    return number
+
+
+def _bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, not {_kind(value)}")
+
+
+def _structure(type: Type) -> Admit:
+    return lambda value: admit(value, type)
+
+
+def _one_of(check: Admit, values: frozenset[str]) -> Admit:
+    def member(value: Any) -> Value:
+        admitted = check(value)
+        if admitted not in values:
+            raise ValueError(f"must be one of {', '.join(f'`{item}`' for item in sorted(values))}")
+        return admitted
+
+    return member
+
+
+def _not_negative(check: Admit) -> Admit:
+    def bounded(value: Any) -> Value:
+        admitted = check(value)
+        if admitted < 0:
+            raise ValueError("must not be negative")
+        return admitted
+
+    return bounded
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return "an object"
+    names = {str: "a string", bool: "a boolean", int: "an integer", float: "a number", list: "a list", tuple: "a list"}
+    return names.get(type(value), f"a value of type {type(value).__name__}")
+
+
+_SCALARS: Final[dict[Type, Admit]] = {STRING: _string, INT: _int, DOUBLE: _double, BOOL: _bool}

@@ -1,0 +1,177 @@
+"""The plan: a policy set ready to decide. Immutable, free of files, shared by any number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from costlens_policy.catalogue import Catalogue
+from costlens_policy.compiler.attributes import RequestAttribute
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.snapshot import Snapshots
+from costlens_policy.expressions import Value
+from costlens_policy.rewrites import RewriteStep
+
+__all__ = [
+    "AccessStep", "BudgetStep", "ByChoice", "ByExpression", "ByName", "BySplit", "ChoiceLimits", "Layer", "Plan", "PlanDefaults",
+    "RewriteRule", "RouteStep", "RungStep", "TargetStep",
+]  # fmt: skip
+
+OnError: TypeAlias = Literal["deny", "skip"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessStep:
+    """A rule of the access stage. ``id`` is ``policy/rule``, as in every step; ``when`` absent means always."""
+
+    id: str
+    when: Formula | None
+    denies: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByName:
+    """Models in the order in which they are tried."""
+
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ByExpression:
+    """The model that an expression names, then the fallbacks."""
+
+    model: Formula
+    fallbacks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BySplit:
+    """Shares of the keys: ``bounds[i]`` is the sum of the weights up to model ``i``."""
+
+    key: Formula
+    salt: str
+    models: tuple[str, ...]
+    bounds: tuple[int, ...]
+    fallbacks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceLimits:
+    """What a candidate of a choice keeps to; ``None`` means no limit."""
+
+    max_cost_usd: Decimal | None
+    max_latency_ms: float | None
+    min_quality: float | None
+    requires: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ByChoice:
+    """The best of ``models`` by ``score``. A filter that reads only ``model`` is already applied to ``models``."""
+
+    models: tuple[str, ...]
+    among: Formula | None
+    score: Formula
+    descending: bool
+    limits: ChoiceLimits
+    fallbacks: tuple[str, ...]
+
+
+TargetStep: TypeAlias = ByName | ByExpression | BySplit | ByChoice
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStep:
+    id: str
+    when: Formula | None
+    target: TargetStep
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteRule:
+    """A rule of the rewrites stage. ``reads_model`` says whether its condition has to be asked for each candidate."""
+
+    id: str
+    when: Formula | None
+    steps: tuple[RewriteStep, ...]
+    reads_model: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RungStep:
+    """A step of a budget's ladder. ``exclude`` absent with ``excludes`` true: all models that are not in ``models``."""
+
+    at_ratio: Decimal
+    alert: str | None
+    steps: tuple[RewriteStep, ...]
+    excludes: bool
+    exclude: Formula | None
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStep:
+    """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``."""
+
+    id: str
+    when: Formula | None
+    scope: Formula | None
+    unit: Literal["usd", "tokens", "requests"]
+    limit: Decimal | Formula
+    rungs: tuple[RungStep, ...]
+    shadow: bool
+    scope_reads_model: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One policy of the set, in its place."""
+
+    name: str
+    version: str
+    on_error: OnError
+    variables: Mapping[str, Formula]
+    access: tuple[AccessStep, ...]
+    routes: tuple[RouteStep, ...]
+    rewrites: tuple[RewriteRule, ...]
+    budgets: tuple[BudgetStep, ...]
+    first_route: Callable[..., int | None] | None = None
+    """All conditions of ``routes`` as one function: index of the first that holds. Raises what a condition raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDefaults:
+    allows: bool
+    route: TargetStep
+    max_output_tokens: int
+    max_fallbacks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled policy set.
+
+    ``policy_digest`` and ``catalogue_digest`` are SHA-256 in hexadecimal over the content that decides; comments, key order
+    and file names do not change them.
+    """
+
+    name: str
+    version: str
+    layers: tuple[Layer, ...]
+    defaults: PlanDefaults
+    attributes: Mapping[str, RequestAttribute]
+    required: tuple[str, ...]
+    filled_in: tuple[tuple[str, Value], ...]
+    """Attributes with a default, and that default."""
+    catalogue: Catalogue
+    snapshots: Snapshots
+    budgets: Mapping[str, tuple[int, BudgetStep]]
+    """Every budget with its layer, by ``policy/budget`` and, where no other policy has the same, by its id alone."""
+    policy_digest: str
+    catalogue_digest: str

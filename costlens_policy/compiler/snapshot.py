@@ -1,0 +1,89 @@
+"""The catalogue on one day: prices in force, what has been retired, and each model as expressions see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from costlens_policy.catalogue import Catalogue, Model, Period
+from costlens_policy.documents.policy_set import Admission
+from costlens_policy.expressions import Value
+
+__all__ = ["ModelOnDay", "Snapshots"]
+
+_DAYS_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOnDay:
+    """A model on a day. ``view`` is the record ``model`` of expressions; ``refusal`` says why it may not serve, or is empty."""
+
+    model: Model
+    period: Period | None
+    view: Mapping[str, Value]
+    refusal: str
+
+
+class Snapshots:
+    """The models by canonical name, day by day. Each day is made once and kept; safe for threads."""
+
+    __slots__ = ("_admission", "_catalogue", "_days")
+
+    def __init__(self, catalogue: Catalogue, admission: Admission) -> None:
+        self._catalogue = catalogue
+        self._admission = admission
+        self._days: dict[date, Mapping[str, ModelOnDay]] = {}
+
+    def on(self, day: date) -> Mapping[str, ModelOnDay]:
+        """Return all models on a day (UTC)."""
+        known = self._days.get(day)
+        if known is None:
+            known = {name: self.of(model, day) for name, model in self._catalogue.models.items()}
+            if len(self._days) >= _DAYS_KEPT:  # replay walks over years; only the days around the present are asked again
+                self._days.clear()
+            self._days[day] = known
+        return known
+
+    def of(self, model: Model, day: date) -> ModelOnDay:
+        """Return one model on a day, also one that the catalogue does not list."""
+        period = model.period_on(day)
+        return ModelOnDay(model, period, _view(model, period, day), self._refusal(model, period, day))
+
+    def _refusal(self, model: Model, period: Period | None, day: date) -> str:
+        if model.name not in self._catalogue.models and not self._admission.unknown_models:
+            return "the catalogue does not list it"
+        if model.retired is not None and model.retired <= day:
+            return f"retired since {model.retired}"
+        if model.deprecated is not None and model.deprecated <= day and not self._admission.deprecated_models:
+            return f"deprecated since {model.deprecated}, and the policy set admits no deprecated models"
+        if period is None and not (self._admission.unpriced_models or self._admission.unknown_models):
+            return "it has no price, and the policy set admits no unpriced models"
+        return ""
+
+
+def _view(model: Model, period: Period | None, day: date) -> dict[str, Value]:
+    known: dict[str, Value | None] = {
+        "name": model.name,
+        "provider": model.provider,
+        "family": model.family,
+        "base": model.base,
+        "trained_for": list(model.trained_for),
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "capabilities": None if model.capabilities is None else sorted(model.capabilities),
+        "latency_p50_ms": model.latency_p50_ms,
+        "latency_p95_ms": model.latency_p95_ms,
+        "quality": dict(model.quality),
+        "regions": None if model.regions is None else list(model.regions),
+        "external": model.external,
+        "fine_tuned": model.base is not None,
+        "deprecated": model.deprecated is not None and model.deprecated <= day,
+        "labels": dict(model.labels),
+    }
+    if period is not None:
+        prices = period.rates.usd_per_million_tokens
+        known["input_usd_per_million_tokens"] = float(prices["input"])
+        known["output_usd_per_million_tokens"] = float(prices["output"])
+    return {name: value for name, value in known.items() if value is not None}

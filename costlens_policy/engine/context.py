@@ -1,0 +1,133 @@
+"""One decision under way: its inputs, the values that rules share, and the failures met so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.plan import BudgetStep, Layer, Plan
+from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.engine.decision import Balance, Failure
+from costlens_policy.expressions import Timestamp, Value
+from costlens_policy.expressions.runtime import CelError
+
+__all__ = ["Balances", "Context", "Refusal"]
+
+Balances = Mapping[tuple[str, str], Balance]
+"""Balances by budget (``policy/budget``) and scope key. What is not listed is zero."""
+
+_NOTHING: Final[Mapping[str, Value]] = {}
+_ZERO: Final = Balance()
+
+
+class Refusal(Exception):  # noqa: N818 - control flow inside one decision, never raised to a caller
+    """A rule refused the request; nothing further is asked."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(reason)
+        self.rule = rule
+        self.reason = reason
+
+
+class Context:
+    """What every step reads. ``models`` are those of the day of ``now``."""
+
+    __slots__ = ("balances", "budgets", "failures", "instant", "models", "now", "plan", "request", "variables")
+
+    def __init__(self, plan: Plan, request: dict[str, Value], balances: Balances, now: datetime) -> None:
+        self.plan = plan
+        self.request = request
+        self.balances = balances
+        self.now = now
+        self.instant = Timestamp.from_datetime(now)
+        self.models: Mapping[str, ModelOnDay] = plan.snapshots.on(now.date())
+        self.variables: tuple[Mapping[str, Value], ...] = tuple(
+            _Variables(self, layer) if layer.variables else _NOTHING for layer in plan.layers
+        )
+        self.budgets = _BudgetStates(self) if plan.budgets else _NOTHING
+        self.failures: list[Failure] = []
+
+    def evaluate(
+        self, formula: Formula, layer: int, model: Mapping[str, Value] | None = None, estimate: Value = None
+    ) -> Value:
+        """Return the value of an expression of a layer. Raises ``CelError``."""
+        return formula.evaluate(self.request, self.variables[layer], self.budgets, model, estimate, self.instant)
+
+    def holds(
+        self, formula: Formula | None, layer: int, rule: str, stage: str, model: Mapping[str, Value] | None = None
+    ) -> bool:
+        """Say whether a condition holds; absent means always.
+
+        A condition that fails is noted. Then the rule is skipped, or the request refused, as the policy says.
+        """
+        if formula is None:
+            return True
+        try:
+            return bool(self.evaluate(formula, layer, model))
+        except CelError as error:
+            self.fail(formula, layer, rule, stage, error)
+            return False
+
+    def fail(self, formula: Formula, layer: int, rule: str, stage: str, error: CelError) -> None:
+        """Note a failed expression; raise ``Refusal`` unless the policy says to skip the rule."""
+        self.failures.append(Failure(rule, stage, error.code, str(error), formula.span))
+        if self.plan.layers[layer].on_error == "deny":
+            raise Refusal(rule, f"{stage}: `{rule}` failed: {error}")
+
+    def balance(self, budget: str, key: str) -> Balance:
+        return self.balances.get((budget, key), _ZERO)
+
+    def limit(self, step: BudgetStep, layer: int) -> Decimal:
+        """Return the budget's limit in its unit. Raises ``CelError``, also for a limit that is not a number from zero on."""
+        if isinstance(step.limit, Decimal):
+            return step.limit
+        value = self.evaluate(step.limit, layer)
+        amount = Decimal(repr(float(value))) if isinstance(value, float) else Decimal(int(value))
+        if not amount.is_finite() or amount < 0:
+            raise CelError("the limit is not a number from zero on")
+        return amount
+
+
+class _Variables(dict[str, Value]):
+    """The variables of one layer, each evaluated when first read."""
+
+    __slots__ = ("_context", "_layer")
+
+    def __init__(self, context: Context, layer: Layer) -> None:
+        self._context = context
+        self._layer = layer
+
+    def __missing__(self, name: str) -> Value:
+        context = self._context
+        formula = self._layer.variables[name]
+        value = formula.evaluate(context.request, self, context.budgets, None, None, context.instant)
+        self[name] = value
+        return value
+
+
+class _BudgetStates(dict[str, Mapping[str, Value]]):
+    """The record ``budgets[id]`` of expressions: the state of a budget for this request, read when first asked for."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __missing__(self, name: str) -> Mapping[str, Value]:
+        layer, step = self._context.plan.budgets[name]
+        context = self._context
+        key = "" if step.scope is None else context.evaluate(step.scope, layer)
+        balance, limit = context.balance(step.id, key), context.limit(step, layer)
+        taken = balance.used + balance.held
+        state = {
+            "used": float(balance.used),
+            "held": float(balance.held),
+            "limit": float(limit),
+            "left": float(max(limit - taken, Decimal(0))),
+            "used_ratio": float(taken / limit) if limit else 1.0,
+        }
+        self[name] = state
+        return state

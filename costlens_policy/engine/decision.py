@@ -1,0 +1,150 @@
+"""What was decided, and what it was decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from costlens_policy.diagnostics.model import Span
+from costlens_policy.errors import CostlensPolicyError
+
+if TYPE_CHECKING:  # the record needs the plan, and the plan knows nothing of decisions
+    from costlens_policy.compiler.plan import Plan
+    from costlens_policy.engine.record import Record
+
+__all__ = ["Alert", "Balance", "BalanceSeen", "Decision", "DeniedError", "Estimate", "Exclusion", "Failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way."""
+
+    used: Decimal = Decimal(0)
+    held: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the call may cost at most, if the model writes all the output it is allowed.
+
+    ``cost`` is in US dollars, None where the model has no price. ``basis`` says where ``prompt_tokens`` come from: ``request``
+    (given by the caller), the name of a tokenizer, or ``estimate``. ``output_tokens`` is for all ``completions`` together.
+    """
+
+    cost: Decimal | None
+    prompt_tokens: int
+    output_tokens: int
+    completions: int
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A candidate that fell out. ``by`` is the budget or route that took it out, or empty where it cannot serve at all."""
+
+    model: str
+    reason: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert that is due: the budget, the scope key, and the rung that this call reaches."""
+
+    budget: str
+    key: str
+    at_ratio: Decimal
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceSeen:
+    """A budget that the winner counts against, as it stood before the call. ``call`` is what the call may add."""
+
+    budget: str
+    key: str
+    unit: Literal["usd", "tokens", "requests"]
+    limit: Decimal
+    used: Decimal
+    held: Decimal
+    call: Decimal
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A rule whose expression failed at run time, and the place of the expression."""
+
+    rule: str
+    stage: str
+    code: str
+    message: str
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """The answer to one request. Two decisions are the same when ``to_dict()`` is.
+
+    ``rule`` is the route that decided (``policy/rule``), ``default``, or the access rule that denied. ``params`` are those of
+    the request after the rewrites, with ``max_output_tokens`` always set. The decision refers to the request's own
+    messages where no rewrite touched them: do not change them afterwards.
+    """
+
+    effect: Literal["allow", "deny"]
+    model: str | None
+    fallbacks: tuple[str, ...]
+    prompt: str | None
+    system: str | None
+    messages: tuple[dict[str, Any], ...] | None
+    params: Mapping[str, Any]
+    rule: str
+    reasons: tuple[str, ...]
+    rewrites: tuple[str, ...]
+    estimate: Estimate | None
+    excluded: tuple[Exclusion, ...]
+    alerts: tuple[Alert, ...]
+    balances: tuple[BalanceSeen, ...]
+    errors: tuple[Failure, ...]
+    now: datetime
+    request: Mapping[str, Any]
+    plan: Plan
+
+    @property
+    def allowed(self) -> bool:
+        return self.effect == "allow"
+
+    @property
+    def policy_digest(self) -> str:
+        return self.plan.policy_digest
+
+    @property
+    def catalogue_digest(self) -> str:
+        return self.plan.catalogue_digest
+
+    def record(self) -> Record:
+        """Return every rule in order with its outcome and the values of its parts.
+
+        Deciding is pure, so the record is made when asked for, by walking the same rules again.
+        """
+        from costlens_policy.engine.record import record_of  # a cycle otherwise: a record describes a decision
+
+        return record_of(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the decision as JSON-like data, described by ``schemas/decision.v1.json``. Money is a decimal string."""
+        from costlens_policy.engine.export import export_decision  # a cycle otherwise: an export describes a decision
+
+        return export_decision(self)
+
+
+class DeniedError(CostlensPolicyError):
+    """A call was refused. ``decision`` says why; ``budget`` names the budget that refused it, where one did."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__("; ".join(decision.reasons) or "denied")
+        self.decision = decision
+        self.budget = next((item.by for item in decision.excluded if item.by), None)
