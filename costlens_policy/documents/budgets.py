@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,64 +37,85 @@ class CalendarWindow(Section):
     """A period of the calendar in a time zone."""
 
     calendar: Literal["day", "week", "month", "quarter", "year"]
-    zone: str = "UTC"
+    """Period after which the budget starts anew."""
+    zone: Annotated[str, Field(examples=["UTC", "Europe/Berlin", "America/New_York"])] = "UTC"
     """IANA time zone, such as ``Europe/Berlin``."""
     week_start: Weekday = "monday"
+    """First day of a ``week``."""
     month_start_day: Annotated[int, Field(ge=1, le=28)] = 1
+    """First day of a ``month``, ``quarter`` or ``year``."""
     year_start_month: Annotated[int, Field(ge=1, le=12)] = 1
-    """First month of the fiscal year."""
+    """First month of the fiscal year, for a ``quarter`` or ``year``."""
 
 
 class RollingWindow(Section):
     """The time that ends now."""
 
     rolling: DurationText
+    """Length of the time that ends now, such as ``24h``."""
 
 
 class FixedWindow(Section):
     """One span of time."""
 
     starts_at: Instant
+    """First moment that counts."""
     ends_at: Instant
+    """First moment that no longer counts."""
 
 
 class LifetimeWindow(Section):
     """Without end."""
 
     lifetime: Literal[True]
+    """Always ``true``: what was spent is never forgotten."""
 
 
 Window = CalendarWindow | RollingWindow | FixedWindow | LifetimeWindow
 
 
+_WHEN = Field(examples=['request.environment == "production"', 'request.team != ""'])
+
+
 class Downgrade(Section):
     """Takes models out of the candidates and may add cheaper ones at the end."""
 
-    exclude: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now")] | None = None
+    exclude: (
+        Annotated[
+            Expression,
+            IsExpression("bool", "request", "variables", "model", "now"),
+            Field(examples=["model.output_usd_per_million_tokens > 2.0"]),
+        ]
+        | None
+    ) = None
     """Candidates for which this holds fall out; absent means all that are not in ``models``."""
     models: tuple[ModelName, ...] = ()
     """Candidates put at the end."""
 
 
 class Rung(Section):
-    """A step of the ladder: active once used + held + this call reaches the ratio of the limit."""
+    """A step of the ladder: active once used + held + this call reaches the ratio of the limit.
+
+    The hard limit itself denies; a rung is for what happens before.
+    """
+
+    at_least_one: ClassVar = ("alert", "rewrite", "downgrade")
 
     at_ratio: Annotated[Ratio, Field(examples=[0.8])]
     """Ratio of the hard limit, from 0 to 1."""
-    alert: str | None = None
+    alert: Annotated[str, Field(min_length=1, examples=["80 % of the month's budget is spent"])] | None = None
     """Text of an alert, raised once per window."""
     rewrite: tuple[Operation, ...] = ()
     """Changes made to each call while the rung is active."""
     downgrade: Downgrade | None = None
-
-    @model_validator(mode="after")
-    def _some_effect(self) -> Rung:
-        if self.alert is None and not self.rewrite and self.downgrade is None:
-            raise ValueError("a rung needs `alert`, `rewrite` or `downgrade`; the hard limit itself denies")
-        return self
+    """Takes models out of the candidates while the rung is active."""
 
 
-_Limit = Annotated[Expression, IsExpression("number", "request", "variables", "now")]
+_Limit = Annotated[
+    Expression,
+    IsExpression("number", "request", "variables", "now"),
+    Field(examples=['request.team == "research" ? 500.0 : 50.0']),
+]
 
 
 class Budget(Section):
@@ -103,35 +124,49 @@ class Budget(Section):
     Exactly one hard limit; its unit is part of the key. A limit is a number or an expression.
     """
 
+    exactly_one: ClassVar = ("hard_limit_usd", "hard_limit_tokens", "hard_limit_requests")
+
     id: Identifier
+    """Name of the budget, unique within the policy."""
     description: str = ""
-    when: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now")] | None = None
+    """What the budget is for."""
+    when: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now"), _WHEN] | None = None
     """Which calls count; absent means all."""
-    scope: Annotated[Expression, IsExpression("string", "request", "variables", "model", "now")] | None = None
+    scope: (
+        Annotated[
+            Expression,
+            IsExpression("string", "request", "variables", "model", "now"),
+            Field(examples=["request.team", 'request.feature + "/" + model.name']),
+        ]
+        | None
+    ) = None
     """Who shares the limit, such as ``request.team``; absent means one limit for all."""
-    hard_limit_usd: Usd | _Limit | None = None
-    hard_limit_tokens: Annotated[int, Field(ge=0)] | _Limit | None = None
-    hard_limit_requests: Annotated[int, Field(ge=0)] | _Limit | None = None
-    soft_limit_usd: Usd | None = None
+    hard_limit_usd: Annotated[Usd, Field(examples=[250])] | _Limit | None = None
+    """US dollars that may be spent in one window. What would go above is denied."""
+    hard_limit_tokens: Annotated[int, Field(ge=0, examples=[5_000_000])] | _Limit | None = None
+    """Tokens of prompt and output that may be used in one window."""
+    hard_limit_requests: Annotated[int, Field(ge=0, examples=[10_000])] | _Limit | None = None
+    """Calls that may be made in one window."""
+    soft_limit_usd: Annotated[Usd, Field(examples=[200])] | None = None
     """Raises an alert when it is reached; below the hard limit."""
     soft_limit_tokens: Annotated[int, Field(ge=0)] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
     soft_limit_requests: Annotated[int, Field(ge=0)] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
     window: Window
+    """Time in which the limit holds: by the calendar, rolling, one fixed span, or for ever."""
     rungs: tuple[Rung, ...] = ()
+    """What happens on the way to the limit."""
     shadow: bool = False
     """Count and report, but never exclude or deny."""
-    reason: str = ""
+    reason: Annotated[str, Field(examples=["the team's budget for this month is spent"])] = ""
+    """Shown to whoever is refused because of it."""
 
     @model_validator(mode="after")
-    def _one_limit(self) -> Budget:
-        units = [unit for unit in ("usd", "tokens", "requests") if getattr(self, f"hard_limit_{unit}") is not None]
-        if len(units) != 1:
-            raise ValueError("name exactly one of `hard_limit_usd`, `hard_limit_tokens` and `hard_limit_requests`")
-        stray = [
-            u for u in ("usd", "tokens", "requests") if u != units[0] and getattr(self, f"soft_limit_{u}") is not None
-        ]
-        if stray:
-            raise ValueError(f"`soft_limit_{stray[0]}` has another unit than `hard_limit_{units[0]}`")
+    def _one_unit(self) -> Budget:
+        for unit in ("usd", "tokens", "requests"):
+            if unit != self.unit and getattr(self, f"soft_limit_{unit}") is not None:
+                raise ValueError(f"`soft_limit_{unit}` has another unit than `hard_limit_{self.unit}`")
         return self
 
     @property

@@ -30,8 +30,10 @@ Bucket = Literal[
 class LongContext(Section):
     """Prices of a call whose prompt is longer than so many tokens. They apply to the whole call."""
 
-    above_input_tokens: Annotated[int, Field(ge=1)]
+    above_input_tokens: Annotated[int, Field(ge=1, examples=[200_000])]
+    """Prompt length, cached part included, from which on these prices apply."""
     usd_per_million_tokens: Annotated[dict[Bucket, Usd], Field(min_length=1)]
+    """US dollars for a million tokens of each kind."""
 
 
 class PricePeriod(Section):
@@ -39,18 +41,24 @@ class PricePeriod(Section):
 
     effective: Date | None = None
     """First day (UTC) of these prices; absent means from the beginning."""
-    usd_per_million_tokens: Annotated[dict[Bucket, Usd], Field(min_length=1)]
+    usd_per_million_tokens: Annotated[
+        dict[Bucket, Usd], Field(min_length=1, examples=[{"input": 0.05, "cache_read": 0.005, "output": 0.4}])
+    ]
     """US dollars for a million tokens of each kind. Where absent, ``reasoning`` costs as ``output``, cache kinds as
     ``input``."""
     usd_per_request: Usd | None = None
+    """US dollars for each call, beside its tokens."""
     long_context: tuple[LongContext, ...] = ()
+    """Prices of calls with long prompts, if they differ."""
 
 
 class Latency(Section):
     """Time to the complete answer, in milliseconds."""
 
-    p50: Annotated[Number, Field(ge=0)]
-    p95: Annotated[Number, Field(ge=0)] | None = None
+    p50: Annotated[Number, Field(ge=0, examples=[800])]
+    """Half of the calls are faster."""
+    p95: Annotated[Number, Field(ge=0, examples=[2400])] | None = None
+    """Nineteen of twenty calls are faster."""
 
 
 class FineTuning(Section):
@@ -58,23 +66,28 @@ class FineTuning(Section):
 
     base: ModelName
     """The model it was trained from; facts that are not given here are the base's, except prices."""
-    tasks: tuple[str, ...] = ()
+    tasks: tuple[Annotated[str, Field(examples=["ticket_triage"])], ...] = ()
     """Tasks it was trained for."""
 
 
 class ModelFacts(Section):
     """What is known of a model beside its price. A fact that is absent is unknown, never assumed."""
 
-    provider: Annotated[str, Field(min_length=1, max_length=60)] | None = None
-    family: Annotated[str, Field(min_length=1, max_length=60)] | None = None
-    context_window: Annotated[int, Field(ge=1)] | None = None
+    provider: Annotated[str, Field(min_length=1, max_length=60, examples=["openai", "self-hosted"])] | None = None
+    """Who serves the model."""
+    family: Annotated[str, Field(min_length=1, max_length=60, examples=["gpt-5"])] | None = None
+    """Models of one kind, whatever their size."""
+    context_window: Annotated[int, Field(ge=1, examples=[400_000])] | None = None
     """Tokens of prompt and output together."""
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, examples=[128_000])] | None = None
+    """Longest output, in tokens."""
     capabilities: tuple[Capability, ...] | None = None
+    """What the model can do; absent means unknown, an empty list nothing of this."""
     latency_ms: Latency | None = None
-    quality: dict[str, Ratio] | None = None
+    """Time to the complete answer."""
+    quality: Annotated[dict[str, Ratio], Field(examples=[{"summarization": 0.86}])] | None = None
     """Measured quality by task, from 0 to 1."""
-    regions: tuple[str, ...] | None = None
+    regions: Annotated[tuple[str, ...], Field(examples=[["eu", "us"]])] | None = None
     """Where the data is processed."""
     external: bool | None = None
     """Whether prompts leave the company; self-hosted models say ``false``. Unknown counts as true."""
@@ -83,22 +96,27 @@ class ModelFacts(Section):
     retired: Date | None = None
     """Day (UTC) from which it no longer answers."""
     labels: dict[str, str] | None = None
+    """Free keys and values, read as ``model.labels``."""
 
 
 class CatalogueModel(ModelFacts):
     """A model of your own, or an override of an imported one: what is given here wins, the rest stays."""
 
     aliases: tuple[ModelName, ...] = ()
+    """Further names of the model."""
     fine_tuned: FineTuning | None = None
+    """Says that the model was trained from another one."""
     price_as: ModelName | None = None
     """Takes the prices of another model of the catalogue."""
     prices: tuple[PricePeriod, ...] | None = None
+    """What the model costs, by time."""
 
 
 class ImportedModels(Section):
     """Models taken from a price list that is installed with this package."""
 
     source: Literal["genai-prices"]
+    """The installed price list."""
     models: Annotated[tuple[Annotated[str, Field(examples=["openai/gpt-5*"])], ...], Field(min_length=1)]
     """``provider/name`` with ``*`` for any text. A pattern that matches nothing is an error."""
     facts: ModelFacts = ModelFacts()
@@ -109,5 +127,8 @@ class CatalogueDocument(Document):
     """Models with their prices, abilities and measured quality."""
 
     kind: Literal["Catalogue"]
+    """This document lists models."""
     imports: tuple[ImportedModels, ...] = ()
+    """Models taken from an installed price list."""
     models: dict[ModelName, CatalogueModel] = Field(default_factory=dict)
+    """Models of your own and overrides, by name."""

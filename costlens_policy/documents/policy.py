@@ -15,15 +15,21 @@ from costlens_policy.documents.scalars import AttributeName, Expression, Identif
 __all__ = ["AccessRule", "PolicyDocument"]
 
 
+_WHEN = Field(examples=['request.team == "interns"', 'request.environment in ["staging", "production"]'])
+
+
 class AccessRule(Section):
     """A rule of the access stage. A deny that holds wins over every allow."""
 
     id: Identifier
+    """Name of the rule, unique within the policy."""
     description: str = ""
-    when: Annotated[Expression, IsExpression("bool", "request", "variables", "now")] | None = None
+    """What the rule is for."""
+    when: Annotated[Expression, IsExpression("bool", "request", "variables", "now"), _WHEN] | None = None
     """Condition; absent means always."""
     effect: Literal["allow", "deny"]
-    reason: Annotated[str, Field(min_length=1)]
+    """``deny`` refuses the request whatever else holds; ``allow`` lets it through unless something denies it."""
+    reason: Annotated[str, Field(min_length=1, examples=["interns may not use premium models"])]
     """Shown to whoever is refused or let through."""
 
 
@@ -31,11 +37,12 @@ class PolicyDocument(Document):
     """Rules of one layer: who may call, where calls go, what is rewritten, what may be spent."""
 
     kind: Literal["Policy"]
+    """This document holds rules."""
     on_error: Literal["deny", "skip"] | None = None
     """What happens when a condition of this policy fails at run time: ``deny`` the request, or ``skip`` the rule.
     Required where the policy has access rules; ``deny`` where it is left out."""
     variables: dict[AttributeName, Annotated[Expression, IsExpression("any", "request", "variables", "now")]] = Field(
-        default_factory=dict
+        default_factory=dict, examples=[{"is_long": "request.prompt_tokens > 20000"}]
     )
     """Named expressions of this policy, read as ``variables.name``; each may read those above it."""
     access: tuple[AccessRule, ...] = ()
@@ -50,5 +57,5 @@ class PolicyDocument(Document):
     @model_validator(mode="after")
     def _says_what_errors_do(self) -> PolicyDocument:
         if self.access and self.on_error is None:
-            raise ValueError("a policy with access rules must say `on_error: deny` or `on_error: skip`")
+            raise ValueError("a policy with `access` rules must say `on_error: deny` or `on_error: skip`")
         return self

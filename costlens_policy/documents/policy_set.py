@@ -26,11 +26,12 @@ class Attribute(Section):
     """CEL type of the attribute."""
     required: bool = False
     """A request without it is refused."""
-    default: Any = None
+    default: Annotated[Any, Field(examples=["free", 0])] = None
     """Value where the request has none; the attribute is then always present."""
-    values: tuple[str, ...] = ()
+    values: tuple[Annotated[str, Field(examples=["free", "pro"])], ...] = ()
     """The only values it may take."""
     description: str = ""
+    """What the attribute says about a request."""
 
 
 class Admission(Section):
@@ -39,7 +40,9 @@ class Admission(Section):
     unknown_models: bool = False
     """Models that the catalogue does not list (they are unpriced, too)."""
     unpriced_models: bool = False
+    """Models without a price; their cost is unknown, so budgets in US dollars cannot hold for them."""
     deprecated_models: bool = False
+    """Models that their provider no longer recommends."""
 
 
 class Defaults(Section):
@@ -49,7 +52,7 @@ class Defaults(Section):
     """Effect where no access rule matches."""
     route: Target
     """Where requests go that no route matches."""
-    max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
+    max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000, examples=[1024])]
     """Output limit of a call whose request names none; it is estimated with, and sent with the call."""
     max_fallbacks: Annotated[int, Field(ge=0, le=20)] = 2
     """How many further models a decision lists for the case that the call fails."""
@@ -59,6 +62,7 @@ class PolicySetDocument(Document):
     """Ordered layers of policies over one catalogue. An earlier layer's deny cannot be lifted by a later one."""
 
     kind: Literal["PolicySet"]
+    """This document puts policies in order and states what holds where they say nothing."""
     policies: Annotated[tuple[FilePath, ...], Field(min_length=1)]
     """Policy files in order: earlier layers first."""
     catalogues: Annotated[tuple[FilePath, ...], Field(min_length=1)]
@@ -67,4 +71,6 @@ class PolicySetDocument(Document):
     """Request attributes beside the standard ones; a standard name here narrows it (``required``, ``default``,
     ``values``)."""
     defaults: Defaults
+    """What holds where no rule speaks. Nothing is implied."""
     admit: Admission = Admission()
+    """Which models may serve although the catalogue says too little about them."""

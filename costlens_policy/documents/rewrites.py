@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,13 +23,15 @@ PersonalData = Literal[
 class TextPiece(Section):
     """Text put before or after the prompt, or the last user message."""
 
-    text: Annotated[str, Field(min_length=1)]
+    text: Annotated[str, Field(min_length=1, examples=["Always respond concisely. "])]
+    """The text, with the space or line end that separates it."""
 
 
 class SystemText(Section):
     """The system text (OpenAI ``system`` or ``developer`` message, Anthropic ``system``)."""
 
-    text: Annotated[str, Field(min_length=1)]
+    text: Annotated[str, Field(min_length=1, examples=["Answer in at most three sentences."])]
+    """The system text."""
     place: Literal["replace", "before", "after"] = "after"
     """``replace`` what stands there, or put the text ``before`` or ``after`` it."""
 
@@ -62,21 +64,24 @@ class TrimHistory(Section):
     System text and the last user message stay; a tool call and its results go together.
     """
 
-    max_prompt_tokens: Annotated[int, Field(ge=1)]
+    max_prompt_tokens: Annotated[int, Field(ge=1, examples=[8000])]
+    """Tokens that the whole conversation may have afterwards."""
 
 
 class ShortenToolOutput(Section):
     """Cuts the middle out of tool results that are too long."""
 
-    max_tokens: Annotated[int, Field(ge=1)]
+    max_tokens: Annotated[int, Field(ge=1, examples=[2000])]
     """Tokens that each tool result may keep, half of them from its start and half from its end."""
     marker: str = "\n[… {{ tokens }} tokens cut …]\n"
+    """What stands where text was cut; ``{{ tokens }}`` is how much."""
 
 
 class Replace(Section):
     """Replaces what an RE2 pattern matches, in every text of the prompt and the messages."""
 
     pattern: Pattern
+    """What is replaced, in RE2 syntax."""
     text: str = ""
     """Replacement; ``\\1`` stands for the first group."""
     roles: tuple[Literal["system", "user", "assistant", "tool"], ...] = ()
@@ -86,7 +91,8 @@ class Replace(Section):
 class Redact(Section):
     """Replaces personal data by a label before the text leaves."""
 
-    kinds: Annotated[tuple[PersonalData, ...], Field(min_length=1)]
+    kinds: Annotated[tuple[PersonalData, ...], Field(min_length=1, examples=[["email", "phone"]])]
+    """Kinds of personal data to look for."""
     text: str = "[{{ kind }}]"
     """What stands in its place; ``{{ kind }}`` is the kind of data that was found."""
 
@@ -94,13 +100,15 @@ class Redact(Section):
 class Clamp(Section):
     """Bounds of a numeric parameter."""
 
+    at_least_one: ClassVar = ("min", "max")
+
     min: Number | None = None
-    max: Number | None = None
+    """Lowest value; a lower one is raised to it."""
+    max: Annotated[Number, Field(examples=[0.7])] | None = None
+    """Highest value; a higher one is lowered to it."""
 
     @model_validator(mode="after")
-    def _some_bound(self) -> Clamp:
-        if self.min is None and self.max is None:
-            raise ValueError("a clamp needs `min`, `max` or both")
+    def _bounds_in_order(self) -> Clamp:
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("`min` is above `max`")
         return self
@@ -109,39 +117,56 @@ class Clamp(Section):
 class Operation(Section):
     """One change; exactly one key."""
 
+    exactly_one: ClassVar = (
+        "system", "prefix", "suffix", "template", "drop_examples", "trim_history", "shorten_tool_output", "replace",
+        "redact", "set_params", "clamp_params", "remove_params",
+    )  # fmt: skip
+
     system: SystemText | None = None
+    """Sets or extends the system text."""
     prefix: TextPiece | None = None
+    """Puts a text before the prompt, or before the last user message."""
     suffix: TextPiece | None = None
+    """Puts a text after the prompt, or after the last user message."""
     template: Template | None = None
+    """Replaces the prompt by a text with placeholders."""
     drop_examples: DropExamples | None = None
+    """Cuts few-shot examples out."""
     trim_history: TrimHistory | None = None
+    """Drops the oldest messages until the conversation fits."""
     shorten_tool_output: ShortenToolOutput | None = None
+    """Cuts the middle out of tool results that are too long."""
     replace: Replace | None = None
+    """Replaces what a pattern matches."""
     redact: Redact | None = None
-    set_params: dict[ParameterName, Any] | None = None
+    """Replaces personal data by labels."""
+    set_params: Annotated[dict[ParameterName, Any], Field(min_length=1, examples=[{"temperature": 0.2}])] | None = None
     """Sets parameters of the call, such as ``temperature`` or ``max_output_tokens``."""
-    clamp_params: dict[ParameterName, Clamp] | None = None
+    clamp_params: (
+        Annotated[dict[ParameterName, Clamp], Field(min_length=1, examples=[{"max_output_tokens": {"max": 500}}])]
+        | None
+    ) = None
     """Keeps numeric parameters within bounds; one that is absent stays absent."""
-    remove_params: tuple[ParameterName, ...] | None = None
+    remove_params: Annotated[tuple[ParameterName, ...], Field(min_length=1, examples=[["logprobs"]])] | None = None
     """Takes parameters out of the call."""
 
-    @model_validator(mode="after")
-    def _one_change(self) -> Operation:
-        if len(self.model_fields_set) != 1:
-            raise ValueError("an operation has exactly one key, such as `prefix` or `redact`")
-        return self
+
+_WHEN = Field(examples=["model.external", 'model.name == "gpt-5-nano"'])
 
 
 class Rewrite(Section):
     """A rule of the rewrites stage. All whose conditions hold are applied, in order."""
 
     id: Identifier
+    """Name of the rewrite, unique within the policy."""
     description: str = ""
-    when: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now")] | None = None
+    """What the rewrite is for."""
+    when: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now"), _WHEN] | None = None
     """Condition; absent means always. It may read ``model``, the candidate that is being prepared."""
     apply: Annotated[tuple[Operation, ...], Field(min_length=1)]
     """The changes, in order."""
     merge: Literal["append", "min", "max", "set_once"] | None = None
-    """What happens where another rewrite sets the same target: keep both in order (``append``), the lower or higher number
-    (``min``, ``max``), or the first (``set_once``)."""
+    """What happens where another rewrite sets the same target: keep both in order (``append``), the lower or higher
+    number (``min``, ``max``), or the first (``set_once``)."""
     reason: str = ""
+    """Shown in the decision."""

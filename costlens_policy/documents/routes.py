@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from costlens_policy.documents.document import Section
 from costlens_policy.documents.scalars import (
@@ -25,69 +25,77 @@ Capability = Literal[
 ]  # fmt: skip
 
 
+_WHEN = Field(examples=['request.task == "summarization"', "request.prompt_tokens > 20000"])
+_AMONG = Field(examples=['"tools" in model.capabilities', 'model.provider == "openai"'])
+_VALUE = Field(examples=["estimate.cost_usd", "model.latency_p50_ms"])
+
+
 class Limits(Section):
     """What a candidate of a choice has to keep to; one that does not falls out, with its reason."""
 
-    max_cost_usd: Usd | None = None
+    max_cost_usd: Annotated[Usd, Field(examples=[0.01])] | None = None
     """Highest estimated cost of the call."""
-    max_latency_ms: Number | None = None
+    max_latency_ms: Annotated[Number, Field(examples=[2000])] | None = None
     """Highest median latency in the catalogue, in milliseconds."""
-    min_quality: Ratio | None = None
+    min_quality: Annotated[Ratio, Field(examples=[0.8])] | None = None
     """Lowest quality for the request's task in the catalogue, from 0 to 1."""
     requires: tuple[Capability, ...] = ()
     """Capabilities the model must have, beyond those that the request itself needs."""
 
 
+_Value = Annotated[Expression, IsExpression("number", "request", "variables", "model", "estimate", "now"), _VALUE]
+
+
 class Choice(Section):
     """The best of several models by an expression."""
 
-    among: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now")] | None = None
+    exactly_one: ClassVar = ("minimize", "maximize")
+
+    among: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now"), _AMONG] | None = None
     """Filter over ``model``; absent means every model of the catalogue that is not retired."""
     models: tuple[ModelName, ...] = ()
     """The models to choose among by name; together with ``among``, both must hold."""
-    minimize: (
-        Annotated[Expression, IsExpression("number", "request", "variables", "model", "estimate", "now")] | None
-    ) = None
+    minimize: _Value | None = None
     """The candidate with the lowest value comes first; equal values keep the order of the names."""
-    maximize: (
-        Annotated[Expression, IsExpression("number", "request", "variables", "model", "estimate", "now")] | None
-    ) = None
+    maximize: _Value | None = None
     """The candidate with the highest value comes first."""
     limits: Limits = Limits()
-
-    @model_validator(mode="after")
-    def _one_direction(self) -> Choice:
-        if (self.minimize is None) == (self.maximize is None):
-            raise ValueError("a choice needs exactly one of `minimize` and `maximize`")
-        return self
+    """What each candidate has to keep to."""
 
 
 class SplitTarget(Section):
     """One share of a split."""
 
     model: ModelName
-    weight: Annotated[int, Field(ge=0, le=1_000_000)]
+    """The model of this share."""
+    weight: Annotated[int, Field(ge=0, le=1_000_000, examples=[95])]
     """Share of the keys, in proportion to the sum of all weights."""
 
 
 class Split(Section):
     """A sticky split: the same key always gets the same model while the weights stay."""
 
-    key: Annotated[Expression, IsExpression("string", "request", "variables", "now")]
+    key: Annotated[Expression, IsExpression("string", "request", "variables", "now"), Field(examples=["request.user"])]
     """What sticks, such as ``request.user``."""
-    salt: str = ""
+    salt: Annotated[str, Field(examples=["2026-q4"])] = ""
     """Changes who falls into which share; the route's id when left out."""
     targets: Annotated[tuple[SplitTarget, ...], Field(min_length=2)]
+    """The shares; at least two."""
 
 
 class Target(Section):
     """Where requests go: exactly one of ``model``, ``models``, ``model_from``, ``choose`` and ``split``."""
 
+    exactly_one: ClassVar = ("model", "models", "model_from", "choose", "split")
+
     model: ModelName | None = None
     """The model that serves."""
-    models: tuple[ModelName, ...] = ()
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ()
     """Models in the order in which they are tried."""
-    model_from: Annotated[Expression, IsExpression("string", "request", "variables", "now")] | None = None
+    model_from: (
+        Annotated[Expression, IsExpression("string", "request", "variables", "now"), Field(examples=["request.model"])]
+        | None
+    ) = None
     """Expression that gives the model's name, such as ``request.model``."""
     choose: Choice | None = None
     """The best of several models by an expression, under limits."""
@@ -96,13 +104,6 @@ class Target(Section):
     fallbacks: tuple[ModelName, ...] = ()
     """Models to try after those, in order."""
 
-    @model_validator(mode="after")
-    def _one_target(self) -> Target:
-        named = [self.model, self.models or None, self.model_from, self.choose, self.split]
-        if sum(item is not None for item in named) != 1:
-            raise ValueError("name exactly one of `model`, `models`, `model_from`, `choose` and `split`")
-        return self
-
 
 class Route(Target):
     """A rule of the routes stage. The first whose condition holds decides where the request goes."""
@@ -110,7 +111,8 @@ class Route(Target):
     id: Identifier
     """Name of the rule, unique within the policy."""
     description: str = ""
-    when: Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "now")] | None = None
+    """What the route is for."""
+    when: Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "now"), _WHEN] | None = None
     """Condition; absent means always."""
-    reason: str = ""
+    reason: Annotated[str, Field(examples=["the fine-tuned model was trained for this task"])] = ""
     """Shown in the decision."""

@@ -35,17 +35,21 @@ def _exact(value: Any) -> Any:
     return value
 
 
-_CEL: Final = {"type": "string", "minLength": 1, "format": "cel"}
-
 Expression = Annotated[str, Field(min_length=1, json_schema_extra={"format": "cel"})]
 """A CEL expression. Each field adds an ``IsExpression`` that says its type and its roots."""
 
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", max_length=100)]
+Identifier = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", max_length=100, examples=["premium-for-code-review"])
+]
 """Id of a rule, route, rewrite, budget or fixture: lower case, digits, inner ``-``, ``_`` and ``.``"""
 
-DocumentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", max_length=100)]
-AttributeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length=200)]
+DocumentName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", max_length=100, examples=["task-routing"])
+]
+AttributeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60, examples=["customer_tier"])]
+ModelName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length=200, examples=["gpt-5-nano", "openai/gpt-5"])
+]
 """Name of a model as the catalogue lists it: its own name, an alias, or ``provider/name``."""
 
 Version = Annotated[
