@@ -35,7 +35,9 @@ class BalanceInput(Section):
     key: str = ""
     """Scope key; empty for a budget without scope."""
     used: Number | Annotated[str, Field(pattern=r"^[0-9.]+(\+[0-9.]+x[0-9]+)?( [0-9.]+(\+[0-9.]+x[0-9]+)?)*$")]
+    """Spent so far: a number in the budget's unit, or a series."""
     held: Number | None = None
+    """Held for calls that are under way."""
     every: Annotated[str, Field(examples=["1m"])] | None = None
     """Time between two values of a series, which starts at the suite's ``now``."""
 
@@ -44,10 +46,15 @@ class TextExpectation(Section):
     """What a text must be; every key given must hold."""
 
     equals: str | None = None
+    """The whole text."""
     contains: tuple[str, ...] = ()
+    """Texts found in it."""
     excludes: tuple[str, ...] = ()
+    """Texts not found in it."""
     starts_with: str | None = None
+    """Text at its start."""
     ends_with: str | None = None
+    """Text at its end."""
     matches: str | None = None
     """RE2 pattern found in the text."""
 
@@ -56,18 +63,26 @@ class EstimateExpectation(Section):
     """What the estimate must be; every key given must hold."""
 
     cost_usd: Usd | None = None
+    """Exact cost in US dollars."""
     min_cost_usd: Usd | None = None
+    """Lowest cost in US dollars."""
     max_cost_usd: Usd | None = None
+    """Highest cost in US dollars."""
     prompt_tokens: int | None = None
+    """Tokens of the prompt, as it is after the rewrites."""
     output_tokens: int | None = None
+    """Tokens of the output that the cost is estimated with."""
 
 
 class Expectation(Section):
     """What the decision must be. Keys that are absent are not looked at, unless ``exact``."""
 
     effect: Literal["allow", "deny"] | None = None
+    """Whether the request may proceed."""
     model: str | None = None
+    """Name of the model that serves."""
     fallbacks: tuple[str, ...] | None = None
+    """Further models, in order."""
     rule: str | None = None
     """Deciding rule, as ``policy/rule``: the route of an allowed request, the rule or budget that refused another.
     ``default`` is the policy set's default."""
@@ -76,7 +91,9 @@ class Expectation(Section):
     rewrites: tuple[str, ...] | None = None
     """Rewrites applied, in order, as ``policy/rewrite``."""
     prompt: str | TextExpectation | None = None
+    """The prompt after the rewrites: the whole text, or what must hold of it."""
     messages: tuple[dict[str, Any], ...] | None = None
+    """The messages after the rewrites."""
     params: dict[str, Any] | None = None
     """Parameters that must be there with these values; null means absent."""
     alerts: tuple[str, ...] | None = None
@@ -88,6 +105,7 @@ class Expectation(Section):
     request_error: str | None = None
     """The request must be refused as unacceptable, with this text in the message."""
     estimate: EstimateExpectation | None = None
+    """Predicted cost and tokens of the call."""
     exact: bool = False
     """Also refuse what is not named here: further rewrites, alerts, exclusions, errors and parameters."""
 
@@ -102,14 +120,18 @@ class SuiteDefaults(Section):
     """Merged into each case."""
 
     request: RequestFields = Field(default_factory=dict)
+    """Request attributes that every case has."""
     balances: tuple[BalanceInput, ...] = ()
+    """States of budgets in every case."""
     targets: tuple[str, ...] = ()
+    """Rules (``policy/rule``) that every case is about."""
 
 
 class Case(Section):
     """One test: a request and what must be decided."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200, examples=["an intern may not use a premium model"])]
+    """What the case shows, in the words of whoever reads the report."""
     fixtures: tuple[Identifier, ...] = ()
     """Fixtures merged in order, before ``request``."""
     request: RequestFields = Field(default_factory=dict)
@@ -117,9 +139,11 @@ class Case(Section):
     now: Instant | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])] | None = None
     """Time of the decision; ``+12m`` counts from the suite's ``now``."""
     balances: tuple[BalanceInput, ...] = ()
+    """States of budgets, added to those of the defaults."""
     targets: tuple[str, ...] = ()
     """Rules (``policy/rule``) that this case is about; it fails as vacuous when one of them was never evaluated."""
     expect: Expectation
+    """What must be decided."""
 
 
 class Matrix(Section):
@@ -129,13 +153,21 @@ class Matrix(Section):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["${tier} gets ${task}"])]
+    """Name of each case, with ``${axis}`` in it."""
     axes: Annotated[dict[Identifier, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
+    """Values by the name of their axis."""
     fixtures: tuple[Identifier, ...] = ()
+    """Fixtures merged in order, before ``request``."""
     request: RequestFields = Field(default_factory=dict)
+    """Merged over the suite's defaults and the fixtures; null takes an attribute out."""
     now: Instant | str | None = None
+    """Time of the decisions; ``+12m`` counts from the suite's ``now``."""
     balances: tuple[BalanceInput, ...] = ()
+    """States of budgets, added to those of the defaults."""
     targets: tuple[str, ...] = ()
+    """Rules (``policy/rule``) that these cases are about."""
     expect: Expectation
+    """What must be decided."""
     except_: tuple[dict[str, Any], ...] = Field(default=(), alias="except")
     """Combinations to leave out: axes with their values."""
 
@@ -144,6 +176,7 @@ class SuiteDocument(Document):
     """Tests of a policy set. Every case names what it expects, and time stands still."""
 
     kind: Literal["Suite"]
+    """This document tests a policy set."""
     policy_set: FilePath
     """The policy set under test, relative to this file."""
     now: Instant | None = None
@@ -155,5 +188,8 @@ class SuiteDocument(Document):
     fixtures: dict[Identifier, RequestFields] = Field(default_factory=dict)
     """Requests, or parts of them, to be used by name."""
     defaults: SuiteDefaults = SuiteDefaults()
+    """What every case starts from."""
     cases: tuple[Case, ...] = ()
+    """Single tests."""
     matrix: tuple[Matrix, ...] = ()
+    """Tests for every combination of some values."""
