@@ -5,73 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 
-from costlens_policy.money import ZERO, per_million
+from costlens_policy.catalogue.rates import Period, Rates, Usage
 
 __all__ = ["Model", "Period", "Rates", "Usage"]
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call in disjoint buckets: no token is counted in two of them."""
-
-    input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-    output: int = 0
-    reasoning: int = 0
-    input_audio: int = 0
-    cache_read_audio: int = 0
-    output_audio: int = 0
-    input_image: int = 0
-    output_image: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Prices at one moment for one prompt length, in US dollars per million tokens by bucket.
-
-    ``input`` and ``output`` are always there: the buckets that a price list leaves out have been filled in.
-    """
-
-    usd_per_million_tokens: Mapping[str, Decimal]
-    usd_per_request: Decimal = ZERO
-
-    def cost(self, usage: Usage) -> Decimal:
-        """Return the exact cost of one call in US dollars."""
-        total = self.usd_per_request
-        for bucket, price in self.usd_per_million_tokens.items():
-            tokens = getattr(usage, bucket)
-            if tokens:
-                total += per_million(price, tokens)
-        return total
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Prices from a day on. ``long_context`` holds (above input tokens, rates), ascending; they re-price the whole call."""
-
-    effective: date | None
-    rates: Rates
-    long_context: tuple[tuple[int, Rates], ...] = ()
-
-    def rates_for(self, input_tokens: int) -> Rates:
-        """Return the rates of a call by the length of its whole prompt, cached part included."""
-        chosen = self.rates
-        for above, rates in self.long_context:
-            if input_tokens <= above:
-                break
-            chosen = rates
-        return chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """One model. ``None`` and absent keys mean unknown, never a default.
 
-    ``name`` is unique in the catalogue. ``periods`` ascend by day; empty means unpriced.
+    ``name`` is unique in the catalogue; ``aliases`` are all its other names, ``provider/name`` among them, in order.
+    ``periods`` ascend by day; empty means unpriced.
     """
 
     name: str
@@ -103,3 +48,11 @@ class Model:
                 break
             chosen = period
         return chosen
+
+    def deprecated_on(self, day: date) -> bool:
+        """Return whether the provider no longer recommends the model on a day (UTC)."""
+        return self.deprecated is not None and self.deprecated <= day
+
+    def retired_on(self, day: date) -> bool:
+        """Return whether the model no longer answers on a day (UTC)."""
+        return self.retired is not None and self.retired <= day

@@ -1,0 +1,147 @@
+"""What tokens cost: kinds of tokens, rates for them, and rates over time. All arithmetic is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from costlens_policy.money import ZERO, fraction_digits, from_units, multiply, to_units
+
+__all__ = ["BUCKETS", "Period", "Rates", "Usage", "complete"]
+
+BUCKETS: Final = (
+    "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning", "input_audio", "cache_read_audio",
+    "output_audio", "input_image", "output_image",
+)  # fmt: skip
+"""Every kind of token."""
+
+_KIND_OF: Final[dict[str, tuple[str, ...]]] = {
+    "cache_read": ("input",),
+    "cache_write": ("input",),
+    "cache_write_1h": ("cache_write",),
+    "reasoning": ("output",),
+    "input_audio": ("input",),
+    "cache_read_audio": ("cache_read", "input_audio"),
+    "output_audio": ("output",),
+    "input_image": ("input",),
+    "output_image": ("output",),
+}
+_MILLION_DIGITS: Final = 6
+
+
+def complete(given: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Return prices for every bucket: one that is left out costs as the narrowest given kind that it belongs to.
+
+    Of two such kinds the dearer counts, so that a gap in a price list never makes an estimate too low. Raises
+    ``ValueError`` where ``input`` or ``output`` is missing, or a bucket is unknown.
+    """
+    missing = [bucket for bucket in ("input", "output") if bucket not in given]
+    unknown = [bucket for bucket in given if bucket not in BUCKETS]
+    if missing or unknown:
+        raise ValueError(f"prices without {missing}, or of unknown kinds {unknown}")
+    return {bucket: _price(bucket, given) for bucket in BUCKETS}
+
+
+def _price(bucket: str, given: Mapping[str, Decimal]) -> Decimal:
+    if bucket in given:
+        return given[bucket]
+    kinds = _KIND_OF[bucket]
+    return max(_price(kind, given) for kind in [kind for kind in kinds if kind in given] or kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call in disjoint buckets: no token is counted in two of them."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+    input_audio: int = 0
+    cache_read_audio: int = 0
+    output_audio: int = 0
+    input_image: int = 0
+    output_image: int = 0
+    counted: tuple[tuple[str, int], ...] = field(init=False, repr=False, compare=False)
+    """The buckets that hold tokens, found once for all the models that are priced with them."""
+
+    def __post_init__(self) -> None:
+        counted = tuple((bucket, tokens) for bucket in BUCKETS if (tokens := getattr(self, bucket)))
+        object.__setattr__(self, "counted", counted)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The length of the whole prompt, cached part included; long-context prices go by it."""
+        cached = self.cache_read + self.cache_write + self.cache_write_1h + self.cache_read_audio
+        return self.input + cached + self.input_audio + self.input_image
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Prices at one moment for one prompt length, in US dollars per million tokens by bucket.
+
+    ``input`` and ``output`` must be given; the other buckets are filled in by ``complete``. Prices are turned into
+    whole numbers of one small unit once, so that ``cost`` is integer arithmetic.
+    """
+
+    usd_per_million_tokens: Mapping[str, Decimal]
+    usd_per_request: Decimal = ZERO
+    _per_token: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    _per_request: int = field(init=False, repr=False, compare=False)
+    _unit: Decimal = field(init=False, repr=False, compare=False)
+    _units_per_usd: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        prices = complete(self.usd_per_million_tokens)
+        digits = max(map(fraction_digits, prices.values()))
+        digits = max(digits, fraction_digits(self.usd_per_request) - _MILLION_DIGITS)
+        for name, value in (
+            ("usd_per_million_tokens", prices),
+            ("_per_token", {bucket: to_units(price, digits) for bucket, price in prices.items()}),
+            ("_per_request", to_units(self.usd_per_request, digits + _MILLION_DIGITS)),
+            ("_unit", from_units(1, digits + _MILLION_DIGITS)),
+            ("_units_per_usd", 10 ** (digits + _MILLION_DIGITS)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def cost(self, usage: Usage) -> Decimal:
+        """Return the exact cost of one call in US dollars."""
+        units = self._per_request
+        per_token = self._per_token
+        for bucket, tokens in usage.counted:
+            units += per_token[bucket] * tokens
+        return multiply(units, self._unit)
+
+    def cost_as_double(self, usage: Usage) -> float:
+        """Return ``float(cost(usage))``, which is what expressions see, in half the time."""
+        units = self._per_request
+        per_token = self._per_token
+        for bucket, tokens in usage.counted:
+            units += per_token[bucket] * tokens
+        return units / self._units_per_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Prices from a day on.
+
+    ``long_context`` holds (above input tokens, rates), ascending; they re-price the whole call.
+    """
+
+    effective: date | None
+    rates: Rates
+    long_context: tuple[tuple[int, Rates], ...] = ()
+
+    def rates_for(self, input_tokens: int) -> Rates:
+        """Return the rates of a call by the length of its whole prompt, cached part included."""
+        chosen = self.rates
+        for above, rates in self.long_context:
+            if input_tokens <= above:
+                break
+            chosen = rates
+        return chosen
