@@ -1,0 +1,115 @@
+"""Read files and streams into texts. Every failure is a diagnostic, carried by a ``PolicyError``."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import sys
+from difflib import get_close_matches
+from os import PathLike, fspath, fstat
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Position, Severity, Span
+from costlens_policy.source.located import SourceText
+from costlens_policy.source.places import line_starts, position_at
+
+__all__ = ["MAX_BYTES", "read_source", "read_stdin", "source_of"]
+
+MAX_BYTES: Final = 8 * 1024 * 1024
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_source(path: str | PathLike[str], *, limit: int = MAX_BYTES) -> SourceText:
+    """Read one file of at most ``limit`` bytes; ``PolicyError`` (CL001, CL002, CL003) where that fails."""
+    name = fspath(path)
+    try:
+        with open(name, "rb") as stream:
+            if fstat(stream.fileno()).st_size > limit:
+                raise PolicyError([_too_large(name, limit)])
+            return _read_stream(stream, name, limit)
+    except (OSError, ValueError) as error:  # ValueError: the path contains a NUL character
+        raise PolicyError([_unreadable(name, error)]) from error
+
+
+def read_stdin(stream: BinaryIO | None = None, *, name: str = "<stdin>", limit: int = MAX_BYTES) -> SourceText:
+    """Read standard input, or another binary stream, under the same rules as a file."""
+    try:
+        return _read_stream(stream or sys.stdin.buffer, name, limit)
+    except OSError as error:
+        raise PolicyError([_unreadable(name, error)]) from error
+
+
+def source_of(text: str, name: str = "<text>") -> SourceText:
+    """Wrap a text that is already in memory. A byte order mark at its start is dropped."""
+    text = text.removeprefix("\ufeff")
+    return SourceText(name, text, line_starts(text))
+
+
+def _read_stream(stream: BinaryIO, name: str, limit: int) -> SourceText:
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise PolicyError([_too_large(name, limit)])
+    try:
+        return source_of(data.decode("utf-8"), name)
+    except UnicodeDecodeError as error:
+        raise PolicyError([_not_utf8(name, data, error.start)]) from error
+
+
+def _too_large(name: str, limit: int) -> Diagnostic:
+    return Diagnostic(
+        "CL002",
+        Severity.ERROR,
+        f"`{name}` is larger than {_size(limit)}",
+        help="split it into several files, or check that it is a policy file at all",
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count // 1024**2} MiB" if count >= 1024**2 else f"{count} bytes"
+
+
+def _not_utf8(name: str, data: bytes, at: int) -> Diagnostic:
+    before = source_of(data[:at].decode("utf-8"), name)
+    start = position_at(before, len(before.text))
+    wide = data.startswith(_UTF_16)
+    return Diagnostic(
+        "CL003",
+        Severity.ERROR,
+        f"`{name}` is UTF-16 text, not UTF-8" if wide else f"byte 0x{data[at]:02X} is not valid UTF-8",
+        Span(name, start, Position(start.offset + 1, start.line, start.column + 1)),
+        label=f"byte {at} of the file",
+        help="save the file in the encoding UTF-8",
+    )
+
+
+def _unreadable(name: str, error: OSError | ValueError) -> Diagnostic:
+    message, advice = f"`{name}` cannot be read: {error}", "check the path"
+    if isinstance(error, FileNotFoundError):
+        message, advice = f"there is no file `{name}`", _similar(name)
+    elif isinstance(error, IsADirectoryError):
+        message, advice = f"`{name}` is a folder, not a file", "name a file inside it"
+    elif isinstance(error, PermissionError):
+        message, advice = f"no permission to read `{name}`", "change its permissions, or run as its owner"
+    elif isinstance(error, NotADirectoryError):
+        message, advice = f"`{name}` leads through something that is not a folder", "check the path"
+    elif isinstance(error, OSError):
+        reason = (error.strerror or str(error)).lower()
+        message = f"`{_short(name)}` cannot be read: {reason}"
+        advice = "a link points back to itself" if error.errno == errno.ELOOP else advice
+    return Diagnostic("CL001", Severity.ERROR, message, help=advice)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 200 else f"{name[:200]}…"
+
+
+def _similar(name: str) -> str:
+    """Suggest a neighbour with a similar name, where there is one."""
+    path = Path(name)
+    try:
+        names = [item.name for item in path.parent.iterdir()]
+    except OSError:
+        return f"there is no folder `{path.parent}` either"
+    close = get_close_matches(path.name, names, n=1)
+    return f"did you mean `{path.parent / close[0]}`?" if close else "check the path"

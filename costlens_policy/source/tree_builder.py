@@ -1,0 +1,216 @@
+"""Build located values from the events of the YAML parser, and refuse what policies must not contain."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from costlens_policy.diagnostics.model import Diagnostic, Position, Span
+from costlens_policy.source import problems
+from costlens_policy.source.anchors import Anchors, Node
+from costlens_policy.source.located import LocatedValue, Scalar, SourceText
+from costlens_policy.source.offsets import offsets_of
+from costlens_policy.source.open_nodes import Key, OpenNode
+from costlens_policy.source.places import position_at
+from costlens_policy.source.plain_scalars import resolve_plain
+
+if TYPE_CHECKING:
+    from yaml._yaml import Mark as CMark
+
+__all__ = ["MAX_ALIASED", "MAX_DEPTH", "MAX_VALUES", "LimitError", "TreeBuilder"]
+
+MAX_DEPTH: Final = 100
+MAX_VALUES: Final = 500_000
+MAX_ALIASED: Final = 100_000
+_CHARACTERS_PER_WEIGHT: Final = 64  # so that repeating a long text counts as repeating many values
+
+_ANCHOR: Final = re.compile(r"&[\w-]+")
+_TAG: Final = re.compile(r"!<[^>\s]*>|![^\s,\[\]{}]*")
+_PROPERTIES: Final = re.compile(rf"(?:(?:{_ANCHOR.pattern}|{_TAG.pattern})(?:\s+(?:#[^\r\n]*\s*)*)?)+")
+_HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
+
+
+class LimitError(Exception):
+    """Nothing sensible can follow in this file."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+class TreeBuilder:
+    """Takes events in order; ``roots`` and ``diagnostics`` grow. Never recurses, so depth costs no stack."""
+
+    def __init__(self, source: SourceText) -> None:
+        self.roots: list[LocatedValue] = []
+        self.diagnostics: list[Diagnostic] = []
+        self._source = source
+        self._open: list[OpenNode] = []
+        self._anchors = Anchors()
+        self._values = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """Take the next event; ``LimitError`` where a limit is passed."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._start(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._end(event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._anchors = Anchors()
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        start = self._properties(event)
+        span = Span(self._source.name, start, self._scalar_end(event, start))
+        is_plain = not event.style and event.tag is None
+        node = self._scalar_node(event, span, is_plain=is_plain)
+        if event.anchor is not None:
+            self._anchors.close(event.anchor, node)
+        if self._open and self._open[-1].expects_key():
+            self._set_key(event.value, span, is_plain=is_plain)
+        else:
+            self._add(node, span.end)
+
+    def _scalar_node(self, event: yaml.ScalarEvent, span: Span, *, is_plain: bool) -> Node:
+        text, content = event.value, self._content(event, span, is_plain=is_plain)
+        offsets = None
+        if isinstance(content, str):
+            start, end = span.start.offset, span.end.offset
+            offsets = offsets_of(self._source.text, start, end, text, event.style or "")
+        self._values += 1
+        return Node(LocatedValue(content, span, "scalar", offsets), 1 + len(text) // _CHARACTERS_PER_WEIGHT, 1)
+
+    def _content(self, event: yaml.ScalarEvent, span: Span, *, is_plain: bool) -> Scalar:
+        text: str = event.value
+        if is_plain and not (self._open and self._open[-1].expects_key()):
+            content, doubt = resolve_plain(text)
+            if doubt is not None:
+                self.diagnostics.append(
+                    Diagnostic(doubt.code, doubt.severity, doubt.message, span, doubt.label, doubt.help)
+                )
+            return content
+        if event.style == '"' and _HALF_CHARACTER.search(text):
+            self.diagnostics.append(problems.half_character(span))
+        return text
+
+    def _set_key(self, text: str, span: Span, *, is_plain: bool) -> None:
+        mapping = self._open[-1]
+        if is_plain and text == "<<":
+            self.diagnostics.append(problems.merge_key(span))
+        elif is_plain and not _is_text(text):
+            self.diagnostics.append(problems.key_not_text(span, text))
+        elif (first := mapping.first_keys.setdefault(text, span)) is not span:
+            self.diagnostics.append(problems.duplicate_key(text, span, first))
+        else:
+            mapping.key = Key(text, span)
+            return
+        mapping.key = Key(None, span)
+
+    def _start(self, event: yaml.CollectionStartEvent) -> None:
+        start = self._properties(event)
+        if len(self._open) == MAX_DEPTH:
+            raise LimitError(problems.too_deep(self._one_character(start), MAX_DEPTH))
+        is_key = bool(self._open) and self._open[-1].expects_key()
+        is_mapping = isinstance(event, yaml.MappingStartEvent)
+        self._open.append(OpenNode(is_mapping, bool(event.flow_style), start, event.anchor, is_key))
+
+    def _end(self, event: yaml.CollectionEndEvent) -> None:
+        closed = self._open.pop()
+        node = closed.finished(self._source.name, _position(event.end_mark))
+        self._values += 1
+        if closed.anchor is not None:
+            self._anchors.close(closed.anchor, node)
+        if closed.is_key:
+            kind = "a mapping" if closed.is_mapping else "a sequence"
+            self.diagnostics.append(problems.key_not_text(node.value.span, kind=kind))
+            self._open[-1].key = Key(None, node.value.span)
+        else:
+            self._add(node, node.value.span.end)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        name = event.anchor or ""
+        span = Span(self._source.name, _position(event.start_mark), _position(event.end_mark))
+        node = self._anchors.node(name)
+        if self._open and self._open[-1].expects_key():
+            self.diagnostics.append(problems.key_not_text(span, kind="an alias"))
+            self._open[-1].key = Key(None, span)
+            return
+        if node is None:
+            self._report_alias(name, span)
+            node = Node(LocatedValue(None, span, "scalar"), 1, 1)
+        self._anchors.repeated += node.weight
+        if self._anchors.repeated > MAX_ALIASED:
+            raise LimitError(problems.too_many_aliased(name, span, MAX_ALIASED))
+        if len(self._open) + node.height > MAX_DEPTH:
+            raise LimitError(problems.too_deep(span, MAX_DEPTH))
+        self._add(node, span.end)
+
+    def _report_alias(self, name: str, span: Span) -> None:
+        place = self._anchors.place(name)
+        if place is None:
+            self.diagnostics.append(problems.unknown_alias(name, span, self._anchors.names()))
+        else:
+            self.diagnostics.append(problems.recursive_alias(name, span, place))
+
+    def _add(self, node: Node, end: Position) -> None:
+        if self._values > MAX_VALUES:
+            raise LimitError(problems.too_many_values(self._one_character(node.value.span.start), MAX_VALUES))
+        if self._open:
+            self._open[-1].add(node, end)
+        elif node.value.content is not None or node.value.span.start < node.value.span.end:
+            self.roots.append(node.value)
+
+    def _properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> Position:
+        """Handle the anchor and the tag before a value; return where the value itself starts."""
+        start = _position(event.start_mark)
+        if event.anchor is None and event.tag is None:
+            return start
+        found = _PROPERTIES.match(self._source.text, start.offset)
+        if found is None:
+            return start
+        if event.anchor is not None:
+            self._anchor(event.anchor, found)
+        if event.tag is not None:
+            self._refuse_tag(found)
+        if isinstance(event, yaml.ScalarEvent):
+            return position_at(self._source, min(found.end(), _position(event.end_mark).offset))
+        return position_at(self._source, found.end())
+
+    def _anchor(self, name: str, found: re.Match[str]) -> None:
+        start = self._source.text.index("&", found.start())
+        span = self._stretch(start, start + 1 + len(name))
+        if (first := self._anchors.open(name, span)) is not None:
+            self.diagnostics.append(problems.duplicate_anchor(name, span, first))
+
+    def _refuse_tag(self, found: re.Match[str]) -> None:
+        if tag := _TAG.search(self._source.text, found.start(), found.end()):
+            self.diagnostics.append(problems.tag_refused(tag.group(), self._stretch(tag.start(), tag.end())))
+
+    def _scalar_end(self, event: yaml.ScalarEvent, start: Position) -> Position:
+        if event.style not in ("|", ">"):
+            return _position(event.end_mark)
+        # The parser marks the start of the line after the block, which belongs to what follows.
+        end = _position(event.end_mark).offset
+        written = self._source.text[start.offset : end].rstrip()
+        return position_at(self._source, start.offset + len(written))
+
+    def _one_character(self, start: Position) -> Span:
+        return self._stretch(start.offset, start.offset + 1)
+
+    def _stretch(self, start: int, end: int) -> Span:
+        return Span(self._source.name, position_at(self._source, start), position_at(self._source, end))
+
+
+def _position(mark: yaml.Mark | CMark | None) -> Position:
+    assert mark is not None  # PyYAML's types allow none, its parsers always give one
+    return Position(mark.index, mark.line + 1, mark.column + 1)
+
+
+def _is_text(text: str) -> bool:
+    content, doubt = resolve_plain(text)
+    return isinstance(content, str) and (doubt is None or not doubt.is_about_number())
