@@ -4,8 +4,11 @@
 null, bool, string    ``None``, ``bool``, ``str``
 int, uint             ``int``, ``Uint`` (an ``int`` that remembers that it is unsigned)
 double, bytes         ``float``, ``bytes``
-list, map             ``list`` or ``tuple``, ``dict``
+list, map             ``list`` or ``tuple``, ``dict``; a key that is a bool stands as ``BoolKey``
 timestamp, duration   ``Timestamp``, ``Duration``: whole nanoseconds, as the specification counts them
+type                  ``Type`` without parameters
+optional              ``OptionalValue``, or ``NO_VALUE``
+net.IP, net.CIDR      an address or an interface of the standard library's ``ipaddress``
 record                ``dict`` with the names of its present fields as keys
 ====================  =====================================================================
 
@@ -17,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["Duration", "Timestamp", "Uint", "Value"]
+__all__ = ["NO_VALUE", "BoolKey", "Duration", "OptionalValue", "Timestamp", "Uint", "Value"]
 
 Value: TypeAlias = Any
 """A CEL value as listed above. Python has no type for "these and nothing else, nested"."""
@@ -44,3 +47,21 @@ class Timestamp:
     """An instant: nanoseconds since 1970-01-01T00:00:00Z, from year 1 to year 9999."""
 
     nanoseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoolKey:
+    """The key ``true`` or ``false`` of a map: as ``True`` it would be one key with ``1`` to a Python dict."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OptionalValue:
+    """A value that is there, though it need not have been; see ``NO_VALUE``. Equality is the run time's."""
+
+    value: Value
+
+
+NO_VALUE = OptionalValue(None)
+"""The one optional without a value, ``optional.none()``; told apart by identity."""

@@ -1,0 +1,1 @@
+"""From text to tree: tokens, cel-python's grammar, nodes, macros."""

@@ -1,0 +1,200 @@
+"""From text to tokens, in time linear in the text. Every literal is validated here."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from costlens_policy.expressions.limits import Limits
+from costlens_policy.expressions.problems import Problem
+from costlens_policy.expressions.syntax.grammar import Tables
+from costlens_policy.expressions.syntax.literals import read_number, read_text
+from costlens_policy.expressions.tree import Extent
+from costlens_policy.expressions.values import Value
+
+__all__ = ["RESERVED", "Token", "tokenize"]
+
+RESERVED = frozenset({
+    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
+    "namespace", "return", "var", "void", "while",
+})  # fmt: skip
+_WORDS = {"true": ("BOOL_LIT", True), "false": ("BOOL_LIT", False), "null": ("NULL_LIT", None)}
+
+# Alternatives and repetitions are possessive or start with different characters: nothing is ever matched twice.
+_TOKEN = re.compile(
+    r"""
+      (?P<space>   [\t\n\f\r ]++ | //[^\n\r]*+ )
+    | (?P<text>    (?P<prefix>[bB]?[rR]?) (?P<quotes> \"{3} | '{3} | \" | ' ) )
+    | (?P<word>    [_a-zA-Z][_a-zA-Z0-9]*+ )
+    | (?P<number>  0x[0-9a-fA-F]++[uU]?
+                 | [0-9]++(?: (?:\.[0-9]++)? [eE][+-]?[0-9]++ | \.[0-9]++ | [uU] )?
+                 | \.[0-9]++(?:[eE][+-]?[0-9]++)? )
+    | (?P<sign>    && | \|\| | [<>=!]= | [-+*/%<>!?:.,()\[\]{}] )
+    | (?P<quoted>  `[a-zA-Z0-9_.\-/ ]++` )
+    """,
+    re.VERBOSE,
+)
+_BODIES = {
+    (False, '"'): re.compile(r'(?:[^"\\\r\n]++|\\[^\r\n])*+"'),
+    (False, "'"): re.compile(r"(?:[^'\\\r\n]++|\\[^\r\n])*+'"),
+    (False, '"""'): re.compile(r'(?:[^"\\]++|\\.|"(?!""))*+"""', re.DOTALL),
+    (False, "'''"): re.compile(r"(?:[^'\\]++|\\.|'(?!''))*+'''", re.DOTALL),
+    (True, '"'): re.compile(r'[^"\r\n]*+"'),
+    (True, "'"): re.compile(r"[^'\r\n]*+'"),
+    (True, '"""'): re.compile(r'(?:[^"]++|"(?!""))*+"""'),
+    (True, "'''"): re.compile(r"(?:[^']++|'(?!''))*+'''"),
+}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
+_CLOSING = frozenset({"RPAR", "RSQB", "RBRACE"})
+_OPERAND_ENDS = _CLOSING | {
+    "IDENT", "INT_LIT", "UINT_LIT", "FLOAT_LIT", "STRING_LIT", "BYTES_LIT", "BOOL_LIT", "NULL_LIT",
+}  # fmt: skip
+_MISTAKES = {
+    "=": "write `==` to compare",
+    "&": "write `&&` for and",
+    "|": "write `||` for or",
+    ";": "an expression is one formula without `;`",
+    "\u201c": 'write straight quotes: `"`',
+    "\u201d": 'write straight quotes: `"`',
+    "\u2018": "write straight quotes: `'`",
+    "\u2019": "write straight quotes: `'`",
+    "`": "a name in backquotes holds letters, digits, `_`, `.`, `-`, `/` and spaces, and follows a dot",
+    "#": "a comment begins with `//`",
+    "@": "names begin with a letter or `_`",
+    "$": "names begin with a letter or `_`",
+}
+
+
+class Token(NamedTuple):
+    """``terminal`` is the grammar's name for it; ``value`` is that of a literal, or the name of an identifier."""
+
+    terminal: str
+    start: int
+    end: int
+    value: Value
+
+
+def tokenize(source: str, limits: Limits, tables: Tables) -> tuple[list[Token], list[Problem]]:
+    """Return the tokens of an expression, and what is wrong with its letters and literals."""
+    lexer = _Lexer(source, limits, tables)
+    lexer.run()
+    return lexer.tokens, lexer.problems
+
+
+class _Lexer:
+    def __init__(self, source: str, limits: Limits, tables: Tables) -> None:
+        self.tokens: list[Token] = []
+        self.problems: list[Problem] = []
+        self._source = source
+        self._limits = limits
+        self._signs = tables.signs
+        self._depth = 0
+
+    def run(self) -> None:
+        for half in _SURROGATE.finditer(self._source):
+            self._report("CL301", "half of a surrogate pair is no character", *half.span())
+            return
+        position = 0
+        while 0 <= position < len(self._source):
+            match = _TOKEN.match(self._source, position)
+            position = self._token(match) if match else self._unexpected(position)
+
+    def _token(self, match: re.Match[str]) -> int:
+        """Take one token; return where the next begins, or -1 when nothing sensible can follow."""
+        kind = match.lastgroup
+        start, end = match.span()
+        if kind == "word":
+            self._word(match[0], start, end)
+        elif kind == "sign":
+            return self._sign(match[0], start, end)
+        elif kind == "text":
+            return self._text(match)
+        elif kind == "number":
+            self._number(start, end)
+        elif kind == "quoted":
+            self._quoted(start, end)
+        return end
+
+    def _word(self, word: str, start: int, end: int) -> None:
+        if word in _WORDS:
+            self.tokens.append(Token(_WORDS[word][0], start, end, _WORDS[word][1]))
+        elif word == "in":
+            self.tokens.append(Token("IN", start, end, word))
+        else:
+            if word in RESERVED and not self._follows_dot():
+                self._report("CL307", f"`{word}` is a reserved word", start, end, "this word cannot be a name")
+            self.tokens.append(Token("IDENT", start, end, word))
+
+    def _quoted(self, start: int, end: int) -> None:
+        if not self._follows_dot():
+            self._report("CL301", "a name in backquotes must follow a dot", start, end, "", _MISTAKES["`"])
+        self.tokens.append(Token("IDENT", start, end, self._source[start + 1 : end - 1]))
+
+    def _follows_dot(self) -> bool:
+        before = [token.terminal for token in self.tokens[-2:]]
+        return before[-1:] == ["DOT"] or before == ["DOT", "QMARK"]
+
+    def _sign(self, sign: str, start: int, end: int) -> int:
+        terminal = self._signs[sign]
+        if terminal in _OPENING:
+            self._depth += 1
+            if self._depth > self._limits.nesting:
+                message = f"brackets are nested more than {self._limits.nesting} deep"
+                self._report("CL305", message, start, end, "one level too many", "split the expression")
+                return -1
+        elif terminal in _CLOSING:
+            self._depth -= 1
+        elif sign == "-" and not self._operand_before():
+            number = _TOKEN.match(self._source, end)
+            if number is not None and number.lastgroup == "number":
+                self._number(start, number.end())
+                return number.end()
+        self.tokens.append(Token(terminal, start, end, sign))
+        return end
+
+    def _operand_before(self) -> bool:
+        return bool(self.tokens) and self.tokens[-1].terminal in _OPERAND_ENDS
+
+    def _number(self, start: int, end: int) -> None:
+        number = read_number(self._source[start:end])
+        if number.wrong:
+            self._report("CL306", number.wrong, start, end, "", number.help)
+        self.tokens.append(Token(number.terminal, start, end, number.value))
+
+    def _text(self, match: re.Match[str]) -> int:
+        start, opened = match.span()
+        prefix, quotes = match["prefix"].lower(), match["quotes"]
+        body = _BODIES["r" in prefix, quotes].match(self._source, opened)
+        if body is None:
+            self._unclosed(start, opened, quotes)
+            return -1
+        end = body.end()
+        inside = self._source[opened : end - len(quotes)]
+        if len(inside) > self._limits.literal:
+            message = f"a literal may be {self._limits.literal} characters long, and this one has {len(inside)}"
+            self._report("CL305", message, start, opened, "this literal is too long")
+        literal = read_text(inside, prefix)
+        for offset, length, wrong, advice in literal.wrong:
+            self._report("CL306", wrong, opened + offset, opened + offset + length, "", advice)
+        terminal = "BYTES_LIT" if "b" in prefix else "STRING_LIT"
+        self.tokens.append(Token(terminal, start, end, literal.value))
+        return end
+
+    def _unclosed(self, start: int, opened: int, quotes: str) -> None:
+        advice = f"close it with `{quotes}`"
+        if len(quotes) == 1:
+            advice += f"; a text of several lines stands between `{quotes * 3}`"
+        self._report("CL306", "a string is not closed", start, opened, "it begins here", advice)
+
+    def _unexpected(self, position: int) -> int:
+        character = self._source[position]
+        shown = f"`{character}`" if character.isprintable() else f"character U+{ord(character):04X}"
+        advice = _MISTAKES.get(character, "")
+        if not advice and character.isalpha():
+            advice = "names are made of the letters a to z, digits and `_`; other letters stand in strings"
+        self._report("CL301", f"unexpected {shown}", position, position + 1, "", advice)
+        return position + 1
+
+    def _report(self, code: str, message: str, start: int, end: int, label: str = "", advice: str = "") -> None:
+        self.problems.append(Problem(code, message, Extent(start, end), label, advice))
