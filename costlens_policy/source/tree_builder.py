@@ -80,7 +80,7 @@ class TreeBuilder:
         text, content = event.value, self._content(event, span, is_plain=is_plain)
         offsets = None
         if isinstance(content, str):
-            start, end = span.start.offset, span.end.offset
+            start, end = span.start.offset, _position(event.end_mark).offset
             offsets = offsets_of(self._source.text, start, end, text, event.style or "")
         self._values += 1
         return Node(LocatedValue(content, span, "scalar", offsets), 1 + len(text) // _CHARACTERS_PER_WEIGHT, 1)
