@@ -8,7 +8,7 @@ from pydantic import Field
 
 from costlens_policy.documents.document import Document, Section
 from costlens_policy.documents.routes import Capability
-from costlens_policy.documents.scalars import Date, ModelName, Number, Ratio, Usd
+from costlens_policy.documents.scalars import Date, Milliseconds, ModelName, Ratio, Usd
 
 __all__ = [
     "CatalogueDocument",
@@ -55,9 +55,9 @@ class PricePeriod(Section):
 class Latency(Section):
     """Time to the complete answer, in milliseconds."""
 
-    p50: Annotated[Number, Field(ge=0, examples=[800])]
+    p50: Milliseconds
     """Half of the calls are faster."""
-    p95: Annotated[Number, Field(ge=0, examples=[2400])] | None = None
+    p95: Milliseconds | None = None
     """Nineteen of twenty calls are faster."""
 
 

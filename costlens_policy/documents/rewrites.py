@@ -14,7 +14,15 @@ __all__ = [
     "TextPiece", "TrimHistory",
 ]  # fmt: skip
 
-ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=100)]
+ParameterName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$",
+        max_length=100,
+        examples=["temperature"],
+        json_schema_extra={"patternErrorMessage": "letters, digits and `_ . -`, with a letter or `_` first"},
+    ),
+]
 PersonalData = Literal[
     "email", "phone", "credit_card", "iban", "us_ssn", "ipv4", "ipv6", "url_credentials", "api_key",
 ]  # fmt: skip

@@ -11,8 +11,8 @@ from costlens_policy.documents.scalars import (
     Expression,
     Identifier,
     IsExpression,
+    Milliseconds,
     ModelName,
-    Number,
     Ratio,
     Usd,
 )  # fmt: skip
@@ -35,7 +35,7 @@ class Limits(Section):
 
     max_cost_usd: Annotated[Usd, Field(examples=[0.01])] | None = None
     """Highest estimated cost of the call."""
-    max_latency_ms: Annotated[Number, Field(examples=[2000])] | None = None
+    max_latency_ms: Milliseconds | None = None
     """Highest median latency in the catalogue, in milliseconds."""
     min_quality: Annotated[Ratio, Field(examples=[0.8])] | None = None
     """Lowest quality for the request's task in the catalogue, from 0 to 1."""

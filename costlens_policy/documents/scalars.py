@@ -6,11 +6,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 __all__ = [
     "AttributeName", "Count", "Date", "DocumentName", "DurationText", "Expression", "Identifier", "Instant",
-    "IsExpression", "ModelName", "Number", "Pattern", "Ratio", "Usd", "Version",
+    "IsExpression", "Milliseconds", "ModelName", "Number", "Pattern", "Ratio", "Usd", "Version",
 ]  # fmt: skip
 
 
@@ -28,6 +28,12 @@ class IsExpression:
         self.roots: Final = roots
 
 
+def _with_zone(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a moment has a time and a zone, such as `2026-11-01T12:00:00Z`")
+    return value
+
+
 def _exact(value: Any) -> Any:
     """Let whole numbers and exact fractions through as decimals; refuse floats and booleans."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -35,37 +41,71 @@ def _exact(value: Any) -> Any:
     return value
 
 
+def _name(pattern: str, longest: int, rule: str, *examples: str) -> Any:
+    return Field(
+        pattern=pattern,
+        max_length=longest,
+        examples=list(examples),
+        json_schema_extra={"patternErrorMessage": rule},
+    )
+
+
+_INNER: Final = "lower-case letters, digits and inner `-`, `_` and `.`, with a letter first"
+
 Expression = Annotated[str, Field(min_length=1, json_schema_extra={"format": "cel"})]
 """A CEL expression. Each field adds an ``IsExpression`` that says its type and its roots."""
 
-Identifier = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", max_length=100, examples=["premium-for-code-review"])
-]
+Identifier = Annotated[str, _name(r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", 100, _INNER, "premium-for-code-review")]
 """Id of a rule, route, rewrite, budget or fixture: lower case, digits, inner ``-``, ``_`` and ``.``"""
 
-DocumentName = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", max_length=100, examples=["task-routing"])
+DocumentName = Annotated[str, _name(r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", 100, _INNER, "task-routing")]
+AttributeName = Annotated[
+    str, _name(r"^[a-z][a-z0-9_]*$", 60, "lower-case letters, digits and `_`, with a letter first", "customer_tier")
 ]
-AttributeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60, examples=["customer_tier"])]
 ModelName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length=200, examples=["gpt-5-nano", "openai/gpt-5"])
+    str,
+    _name(
+        r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$",
+        200,
+        "letters, digits and `. _ : / @ + -`, with a letter or digit first",
+        "gpt-5-nano",
+        "openai/gpt-5",
+    ),
 ]
 """Name of a model as the catalogue lists it: its own name, an alias, or ``provider/name``."""
 
 Version = Annotated[
-    str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]*$", max_length=60, examples=["1.0.0", "2026.11.1"])
+    str,
+    _name(
+        r"^[0-9A-Za-z][0-9A-Za-z.+_-]*$",
+        60,
+        "letters, digits and `. + _ -`, with a letter or digit first",
+        "1.0.0",
+        "2026.11.1",
+    ),
 ]
 Pattern = Annotated[str, Field(min_length=1, max_length=4000, json_schema_extra={"format": "re2"})]
 """A regular expression in RE2 syntax."""
 
 DurationText = Annotated[
     str,
-    Field(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$", max_length=60, examples=["30m", "24h", "7d", "1h30m"]),
+    _name(
+        r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$",
+        60,
+        "numbers with the units `ms`, `s`, `m`, `h`, `d` and `w`, such as `30m` or `1h30m`",
+        "30m",
+        "24h",
+        "7d",
+        "1h30m",
+    ),
 ]
 """A length of time: numbers with units ``ms s m h d w``; a day is 24 hours."""
 
 Usd = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
 """US dollars, exact to the last digit written."""
+Milliseconds = Annotated[
+    Decimal, BeforeValidator(_exact), Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0, "examples": [800]})
+]
 Number = Annotated[Decimal, BeforeValidator(_exact), WithJsonSchema({"type": "number"})]
 Ratio = Annotated[
     Decimal,
@@ -76,5 +116,7 @@ Ratio = Annotated[
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Date = Annotated[date, WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-01"]})]
 Instant = Annotated[
-    datetime, WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-01T12:00:00Z"]})
+    datetime,
+    AfterValidator(_with_zone),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-01T12:00:00Z"]}),
 ]

@@ -177,7 +177,7 @@ class SuiteDocument(Document):
 
     kind: Literal["Suite"]
     """This document tests a policy set."""
-    policy_set: FilePath
+    policy_set: Annotated[FilePath, Field(examples=["policy-set.yaml"])]
     """The policy set under test, relative to this file."""
     now: Instant | None = None
     """Time of every decision; required where a rule under test reads time, prices change or budgets have windows."""
