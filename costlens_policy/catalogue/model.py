@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 
 from costlens_policy.catalogue.rates import Period, Rates, Usage
 
-__all__ = ["Model", "Period", "Rates", "Usage"]
+__all__ = ["LONG_AGO", "Model", "Period", "Rates", "Usage"]
+
+LONG_AGO: Final = date(1970, 1, 1)
+"""Stands for a day in the past that no source tells."""
 
 
 @dataclass(frozen=True, slots=True)
