@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from costlens_policy.documents.document import Document, Section
 from costlens_policy.documents.policy_set import FilePath
-from costlens_policy.documents.scalars import Identifier, Instant, Number, Usd
+from costlens_policy.documents.scalars import DurationText, Identifier, Instant, Number, Usd
+from costlens_policy.documents.templates import TemplateOf
 
 __all__ = [
     "BalanceInput",
@@ -23,22 +24,35 @@ __all__ = [
 
 RequestFields = dict[str, Any]
 
+_Amount = Annotated[Number, Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
+_SERIES_PART = r"[0-9]+(\.[0-9]+)?([+-][0-9]+(\.[0-9]+)?)?(x[0-9]{1,5})?"
+_Series = Annotated[
+    str,
+    Field(
+        pattern=rf"^{_SERIES_PART}( {_SERIES_PART})*$",
+        max_length=500,
+        examples=["0+2x20"],
+        json_schema_extra={"patternErrorMessage": "numbers, or steps such as `0+2x20`, with a blank between them"},
+    ),
+]
+
 
 class BalanceInput(Section):
     """State of one budget and scope key, as if the ledger had reported it.
 
-    ``used`` is a number in the budget's unit, or a series: ``0+2x20`` starts at 0 and adds 2 at each of 20 steps.
+    ``used`` is a number in the budget's unit, or a series: ``0+2x20`` starts at 0 and adds 2 at each of 20 steps,
+    ``5x3`` stays at 5 for 3 further steps; a blank stands between parts.
     """
 
     budget: Annotated[str, Field(min_length=1, examples=["spend/team-monthly"])]
     """Budget as ``policy/budget``, or its id alone where only one policy has it."""
     key: str = ""
     """Scope key; empty for a budget without scope."""
-    used: Number | Annotated[str, Field(pattern=r"^[0-9.]+(\+[0-9.]+x[0-9]+)?( [0-9.]+(\+[0-9.]+x[0-9]+)?)*$")]
+    used: _Amount | _Series
     """Spent so far: a number in the budget's unit, or a series."""
-    held: Number | None = None
+    held: _Amount | None = None
     """Held for calls that are under way."""
-    every: Annotated[str, Field(examples=["1m"])] | None = None
+    every: Annotated[DurationText, Field(examples=["1m"])] | None = None
     """Time between two values of a series, which starts at the suite's ``now``."""
 
 
@@ -92,8 +106,10 @@ class Expectation(Section):
     """Rewrites applied, in order, as ``policy/rewrite``."""
     prompt: str | TextExpectation | None = None
     """The prompt after the rewrites: the whole text, or what must hold of it."""
+    system: str | TextExpectation | None = None
+    """The system text after the rewrites."""
     messages: tuple[dict[str, Any], ...] | None = None
-    """The messages after the rewrites."""
+    """The messages after the rewrites: as many as these, each with at least these keys."""
     params: dict[str, Any] | None = None
     """Parameters that must be there with these values; null means absent."""
     alerts: tuple[str, ...] | None = None
@@ -102,8 +118,9 @@ class Expectation(Section):
     """Models that fell out, each with a text found in its reason."""
     errors: tuple[str, ...] | None = None
     """Codes of run-time errors met on the way."""
-    request_error: str | None = None
-    """The request must be refused as unacceptable, with this text in the message."""
+    request_error: Annotated[str, Field(min_length=1)] | None = None
+    """The request must be refused as unacceptable, with this text in the message. Nothing is decided then, so this key
+    stands alone."""
     estimate: EstimateExpectation | None = None
     """Predicted cost and tokens of the call."""
     exact: bool = False
@@ -111,8 +128,11 @@ class Expectation(Section):
 
     @model_validator(mode="after")
     def _expects_something(self) -> Expectation:
-        if not self.model_fields_set - {"exact"}:
+        named = {name for name in self.model_fields_set - {"exact"} if getattr(self, name) is not None}
+        if not named:
             raise ValueError("an expectation must name something")
+        if "request_error" in named and named != {"request_error"}:
+            raise ValueError("`request_error` stands alone: nothing is decided on a request that is refused")
         return self
 
 
@@ -149,24 +169,25 @@ class Case(Section):
 class Matrix(Section):
     """Cases for every combination of the axes.
 
-    ``${axis}`` in a text stands for the axis' value; a text that is nothing else becomes the value itself.
+    ``${axis}`` in a text stands for the axis' value, ``${axis.key}`` for a key of a value that is a map; a text that is
+    nothing else becomes the value itself. ``$${`` is a ``${`` that stands for nothing.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["${tier} gets ${task}"])]
     """Name of each case, with ``${axis}`` in it."""
     axes: Annotated[dict[Identifier, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)]
     """Values by the name of their axis."""
-    fixtures: tuple[Identifier, ...] = ()
+    fixtures: tuple[Annotated[str, Field(min_length=1, examples=["premium-user"])], ...] = ()
     """Fixtures merged in order, before ``request``."""
     request: RequestFields = Field(default_factory=dict)
     """Merged over the suite's defaults and the fixtures; null takes an attribute out."""
-    now: Instant | str | None = None
+    now: Instant | Annotated[str, Field(pattern=r"^\+|\$\{", examples=["+12m", "${time}"])] | None = None
     """Time of the decisions; ``+12m`` counts from the suite's ``now``."""
-    balances: tuple[BalanceInput, ...] = ()
+    balances: tuple[Annotated[RequestFields, TemplateOf(BalanceInput)], ...] = ()
     """States of budgets, added to those of the defaults."""
     targets: tuple[str, ...] = ()
     """Rules (``policy/rule``) that these cases are about."""
-    expect: Expectation
+    expect: Annotated[RequestFields, TemplateOf(Expectation)]
     """What must be decided."""
     except_: tuple[dict[str, Any], ...] = Field(default=(), alias="except")
     """Combinations to leave out: axes with their values."""
