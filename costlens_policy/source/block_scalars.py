@@ -11,6 +11,7 @@ from costlens_policy.source.trail import Trail
 __all__ = ["read_block"]
 
 _HEADER = re.compile(r"[|>]([-+0-9]*)[^\r\n]*(?:\r\n?|\n|\Z)")
+_DEEPEST_GUESS = 40
 _LINE = re.compile(r"([^\r\n]*)(\r\n?|\n|\Z)")
 
 
@@ -54,7 +55,9 @@ def _indents(lines: list[_Line], value: str) -> Iterator[int]:
     if first is not None:
         word = next((line for line in value.split("\n") if line.strip(" ")), "")
         yield first.spaces - (len(word) - len(word.lstrip(" ")))
-    yield from range(max((line.spaces for line in lines), default=0) + 1)
+    deepest = max((line.spaces for line in lines), default=0)
+    yield deepest
+    yield from range(min(deepest, _DEEPEST_GUESS))
 
 
 class _Block:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import overload
 
 from costlens_policy.source.block_scalars import read_block
@@ -28,13 +28,15 @@ _ESCAPES = {
 
 
 class Offsets(Sequence[int]):
-    """File offsets of a string's characters and of its end, kept as stretches that advance in step."""
+    """File offsets of a string's characters and of its end. Worked out when first asked for."""
 
-    __slots__ = ("_files", "_length", "_values")
+    __slots__ = ("_end", "_length", "_start", "_stretches", "_style", "_text", "_value")
 
-    def __init__(self, values: Sequence[int], files: Sequence[int], length: int) -> None:
-        """Character ``values[k] + i`` stands at ``files[k] + i``; there are ``length`` offsets in all."""
-        self._values, self._files, self._length = values, files, length
+    def __init__(self, text: str, start: int, end: int, value: str, style: str) -> None:
+        """Take what ``offsets_of`` takes."""
+        self._text, self._start, self._end, self._value, self._style = text, start, end, value, style
+        self._length = len(value) + 1
+        self._stretches: tuple[Sequence[int], Sequence[int]] | None = None
 
     def __len__(self) -> int:
         return self._length
@@ -52,14 +54,21 @@ class Offsets(Sequence[int]):
             index += self._length
         if not 0 <= index < self._length:
             raise IndexError(index)
-        stretch = bisect_right(self._values, index) - 1
-        return self._files[stretch] + index - self._values[stretch]
-
-    def __iter__(self) -> Iterator[int]:
-        return (self[i] for i in range(self._length))
+        if self._stretches is None:
+            self._stretches = self._read()
+        values, files = self._stretches
+        stretch = bisect_right(values, index) - 1
+        return files[stretch] + index - values[stretch]
 
     def __repr__(self) -> str:
         return f"Offsets({list(self)})"
+
+    def _read(self) -> tuple[Sequence[int], Sequence[int]]:
+        trail = _trail(self._text, self._start, self._end, self._value, self._style)
+        if trail is None or trail.value() != self._value:
+            # Point at the whole scalar: never wrong, though not exact.
+            return range(self._length), (*(self._start,) * (self._length - 1), self._end)
+        return trail.stretches()
 
 
 def offsets_of(text: str, start: int, end: int, value: str, style: str) -> Sequence[int]:
@@ -68,21 +77,18 @@ def offsets_of(text: str, start: int, end: int, value: str, style: str) -> Seque
     ``start`` and ``end`` enclose the scalar in ``text``, quotes and block header included. ``style`` is the
     character that opens it: ``'``, ``"``, ``|``, ``>``, or anything else for a plain scalar.
     """
-    inner = start + 1 if style in ("'", '"') else start
-    if text.startswith(value, inner) and inner + len(value) + (inner - start) == end:
-        return range(inner, inner + len(value) + 1)
+    quote = 1 if style in ("'", '"') else 0
+    first = start + quote
+    if first + len(value) + quote == end and text.startswith(value, first):
+        return range(first, first + len(value) + 1)
+    return Offsets(text, start, end, value, style)
+
+
+def _trail(text: str, start: int, end: int, value: str, style: str) -> Trail | None:
     if style in ("|", ">"):
-        trail = read_block(text, start, end, value, folded=style == ">")
-    else:
-        trail = _read_flow(text, inner, end - (inner - start), style)
-    if trail is None or trail.value() != value:
-        return Offsets((0,), (start,), 1) if not value else _all_at(start, end, len(value))
-    return Offsets(*trail.stretches())
-
-
-def _all_at(start: int, end: int, length: int) -> Sequence[int]:
-    """Point at the whole scalar: never wrong, though not exact."""
-    return (start,) * length + (end,)
+        return read_block(text, start, end, value, folded=style == ">")
+    quote = 1 if style in ("'", '"') else 0
+    return _read_flow(text, start + quote, end - quote, style)
 
 
 def _read_flow(text: str, start: int, end: int, style: str) -> Trail:

@@ -41,9 +41,9 @@ class Trail:
     def value(self) -> str:
         return "".join(self._pieces)
 
-    def stretches(self) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-        """Return where each stretch starts, in the string and in the text, and the number of offsets."""
-        return tuple(self._values), tuple(self._files), self._length + 1
+    def stretches(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return where each stretch starts, in the string and in the text; offsets advance in step within one."""
+        return tuple(self._values), tuple(self._files)
 
     def _note(self, offset: int) -> None:
         if self._values and offset - self._files[-1] == self._length - self._values[-1]:

@@ -73,7 +73,7 @@ def test_single_quoted_scalars(lines: list[str], line_end: str) -> None:
 
 
 _PIECES = st.sampled_from(
-    [r"\n", r"\t", r"\"", r"\\", r"\x41", r"\u6f22", r"\U0001F600", r"\0", r"\N", r"\_", r"\/", r"\ ", "\\\n  ", "\\\n\n "]
+    [r"\n", r"\t", r"\"", r"\\", r"\x41", r"\u6f22", r"\U0001F600", r"\0", r"\N", r"\_", r"\/", "\\\n  ", "\\\n\n "]
 )  # fmt: skip
 
 
