@@ -12,7 +12,7 @@ from typing import Final
 
 __all__ = [
     "MAX_AMOUNT", "MAX_FRACTION_DIGITS", "ZERO", "format_usd", "fraction_digits", "from_units", "multiply",
-    "per_million", "to_units", "total", "usd",
+    "per_million", "plain", "to_units", "total", "usd",
 ]  # fmt: skip
 
 ZERO: Final = Decimal(0)
@@ -85,6 +85,12 @@ def to_units(amount: Decimal, digits: int) -> int:
 def from_units(units: int, digits: int) -> Decimal:
     """Return the amount of a whole number of units of ``10 ** -digits`` US dollars."""
     return Decimal(units).scaleb(-digits, _EXACT)
+
+
+def plain(amount: Decimal) -> str:
+    """Return the one text that equal amounts share, such as ``0.25`` or ``1000``: no exponent, no trailing zeros."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def format_usd(amount: Decimal) -> str:

@@ -16,6 +16,7 @@ from costlens_policy.money import (
     fraction_digits,
     from_units,
     per_million,
+    plain,
     to_units,
     total,
     usd,
@@ -88,3 +89,12 @@ def test_amounts_for_people(amount: str, text: str) -> None:
 
 def test_nothing_sums_to_zero() -> None:
     assert total([]) == ZERO
+
+
+@given(AMOUNTS, st.integers(min_value=0, max_value=5))
+def test_equal_amounts_share_one_plain_text(amount: Decimal, zeros: int) -> None:
+    text = plain(amount)
+    assert Decimal(text) == amount
+    assert text == plain(Decimal(f"{amount:f}" + "0" * zeros))
+    assert "E" not in text
+    assert plain(Decimal("1E+3")) == "1000"

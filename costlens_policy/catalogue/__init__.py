@@ -1,1 +1,9 @@
 """The catalogue: models, prices and abilities."""
+
+from __future__ import annotations
+
+from costlens_policy.catalogue.catalogue import Catalogue
+from costlens_policy.catalogue.model import LONG_AGO, Model
+from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Usage
+
+__all__ = ["BUCKETS", "LONG_AGO", "Catalogue", "Model", "Period", "Rates", "Usage"]

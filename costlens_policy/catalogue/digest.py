@@ -1,0 +1,64 @@
+"""A digest over everything in a catalogue that can change a decision."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from costlens_policy.catalogue.model import Model
+from costlens_policy.catalogue.rates import Period, Rates
+from costlens_policy.money import plain
+
+__all__ = ["digest_of"]
+
+
+def digest_of(models: Iterable[Model]) -> str:
+    """Return the SHA-256, in hexadecimal, of the models' names, facts and prices.
+
+    It does not depend on the order of models and keys, on how a number was written, nor on where a price comes from.
+    """
+    content = sorted((_facts(model) for model in models), key=lambda facts: facts["name"])
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _facts(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "aliases": sorted(model.aliases),
+        "provider": model.provider,
+        "family": model.family,
+        "base": model.base,
+        "trained_for": model.trained_for,
+        "periods": [_period(period) for period in model.periods],
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "capabilities": None if model.capabilities is None else sorted(model.capabilities),
+        "latency_ms": [model.latency_p50_ms, model.latency_p95_ms],
+        "quality": dict(model.quality),
+        "regions": model.regions,
+        "external": model.external,
+        "deprecated": _day(model.deprecated),
+        "retired": _day(model.retired),
+        "labels": dict(model.labels),
+    }
+
+
+def _period(period: Period) -> dict[str, Any]:
+    return {
+        "effective": _day(period.effective),
+        "rates": _rates(period.rates),
+        "long_context": [[above, _rates(rates)] for above, rates in period.long_context],
+    }
+
+
+def _rates(rates: Rates) -> dict[str, str]:
+    prices = {bucket: plain(price) for bucket, price in rates.usd_per_million_tokens.items()}
+    return prices | {"request": plain(rates.usd_per_request)}
+
+
+def _day(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
