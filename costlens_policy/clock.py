@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
-__all__ = ["system_now"]
+__all__ = ["duration_of", "system_now"]
+
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
+_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def system_now() -> datetime:
     """Return the present time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def duration_of(text: str) -> timedelta:
+    """Return the length that ``1h30m`` and its like name; a day is 24 hours. Raises ``ValueError`` for other text."""
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"`{text}` is not a length of time such as `30m` or `1h30m`")
+    try:
+        return sum((timedelta(seconds=float(number) * _SECONDS[unit]) for number, unit in parts), timedelta())
+    except OverflowError:
+        raise ValueError(f"`{text}` is longer than any calendar") from None

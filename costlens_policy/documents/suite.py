@@ -8,7 +8,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 
 from costlens_policy.documents.document import Document, Section
 from costlens_policy.documents.policy_set import FilePath
-from costlens_policy.documents.scalars import DurationText, Identifier, Instant, Number, Usd
+from costlens_policy.documents.scalars import DurationText, Identifier, Instant, Number, Pattern, Usd
 from costlens_policy.documents.templates import TemplateOf
 
 __all__ = [
@@ -69,7 +69,7 @@ class TextExpectation(Section):
     """Text at its start."""
     ends_with: str | None = None
     """Text at its end."""
-    matches: str | None = None
+    matches: Pattern | None = None
     """RE2 pattern found in the text."""
 
 
