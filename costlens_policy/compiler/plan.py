@@ -20,6 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 OnError: TypeAlias = Literal["deny", "skip"]
+Merge: TypeAlias = Literal["append", "min", "max", "set_once"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class RewriteRule:
     id: str
     when: Formula | None
     steps: tuple[RewriteStep, ...]
+    merge: Merge | None
     reads_model: bool
     reason: str
 

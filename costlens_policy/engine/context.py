@@ -35,7 +35,7 @@ class Refusal(Exception):  # noqa: N818 - control flow inside one decision, neve
 class Context:
     """What every step reads. ``models`` are those of the day of ``now``."""
 
-    __slots__ = ("balances", "budgets", "failures", "instant", "models", "now", "plan", "request", "variables")
+    __slots__ = ("balances", "budgets", "failures", "instant", "models", "now", "plan", "read", "request", "variables")
 
     def __init__(self, plan: Plan, request: dict[str, Value], balances: Balances, now: datetime) -> None:
         self.plan = plan
@@ -49,6 +49,7 @@ class Context:
         )
         self.budgets = _BudgetStates(self) if plan.budgets else _NOTHING
         self.failures: list[Failure] = []
+        self.read: dict[tuple[str, str], Balance] = {}
 
     def evaluate(
         self, formula: Formula, layer: int, model: Mapping[str, Value] | None = None, estimate: Value = None
@@ -73,12 +74,19 @@ class Context:
 
     def fail(self, formula: Formula, layer: int, rule: str, stage: str, error: CelError) -> None:
         """Note a failed expression; raise ``Refusal`` unless the policy says to skip the rule."""
-        self.failures.append(Failure(rule, stage, error.code, str(error), formula.span))
+        self.note(formula, rule, stage, error)
         if self.plan.layers[layer].on_error == "deny":
             raise Refusal(rule, f"{stage}: `{rule}` failed: {error}")
 
+    def note(self, formula: Formula, rule: str, stage: str, error: CelError) -> None:
+        """Note a failed expression whose consequence the step itself draws."""
+        self.failures.append(Failure(rule, stage, error.code, str(error), formula.span))
+
     def balance(self, budget: str, key: str) -> Balance:
-        return self.balances.get((budget, key), _ZERO)
+        """Return the state of a budget and scope key, and remember that the decision saw it."""
+        balance = self.balances.get((budget, key), _ZERO)
+        self.read[budget, key] = balance
+        return balance
 
     def limit(self, step: BudgetStep, layer: int) -> Decimal:
         """Return the budget's limit in its unit. Raises ``CelError``, also for a limit that is not a number from zero on."""

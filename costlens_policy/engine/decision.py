@@ -90,7 +90,9 @@ class Decision:
     """The answer to one request. Two decisions are the same when ``to_dict()`` is.
 
     ``rule`` is the route that decided (``policy/rule``), ``default``, or the access rule that denied. ``params`` are those of
-    the request after the rewrites, with ``max_output_tokens`` always set. The decision refers to the request's own
+    the request after the rewrites, with ``max_output_tokens`` always set. ``balances`` are those that the winner counts
+    against, ``balances_read`` (by budget and scope key) all that any rule looked at: with ``request``, ``now`` and the two
+    digests they are enough to decide the same again. The decision refers to the request's own
     messages where no rewrite touched them: do not change them afterwards.
     """
 
@@ -111,6 +113,7 @@ class Decision:
     errors: tuple[Failure, ...]
     now: datetime
     request: Mapping[str, Any]
+    balances_read: Mapping[tuple[str, str], Balance]
     plan: Plan
 
     @property

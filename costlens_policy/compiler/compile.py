@@ -1,0 +1,68 @@
+"""A checked bundle becomes a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from costlens_policy.checker import CheckedBundle
+from costlens_policy.compiler.attributes import RequestAttribute, request_attribute
+from costlens_policy.compiler.digest import digest_documents
+from costlens_policy.compiler.formulas import Formulas
+from costlens_policy.compiler.layers import compile_layer
+from costlens_policy.compiler.plan import BudgetStep, Layer, Plan, PlanDefaults
+from costlens_policy.compiler.snapshot import Snapshots
+from costlens_policy.compiler.targets import compile_target
+
+__all__ = ["compile_plan"]
+
+
+def compile_plan(bundle: CheckedBundle) -> Plan:
+    """Return the plan of a checked bundle. It cannot fail: whatever could has been reported by the checker."""
+    linked = bundle.linked
+    policy_set = linked.policy_set.document
+    layers = tuple(
+        compile_layer(policy.document, Formulas(policy.located, bundle.typed_of(policy)), linked.catalogue)
+        for policy in linked.policies
+    )
+    attributes = _attributes(bundle)
+    own = Formulas(linked.policy_set.located, bundle.typed_of(linked.policy_set))
+    return Plan(
+        name=policy_set.metadata.name,
+        version=policy_set.metadata.version,
+        layers=layers,
+        defaults=PlanDefaults(
+            allows=policy_set.defaults.access == "allow",
+            route=compile_target(policy_set.defaults.route, "default", ("defaults", "route"), own, linked.catalogue),
+            max_output_tokens=policy_set.defaults.max_output_tokens,
+            max_fallbacks=policy_set.defaults.max_fallbacks,
+        ),
+        attributes=attributes,
+        required=tuple(name for name, attribute in attributes.items() if attribute.required),
+        filled_in=tuple((name, item.default) for name, item in attributes.items() if item.default is not None),
+        catalogue=linked.catalogue,
+        snapshots=Snapshots(linked.catalogue, policy_set.admit),
+        budgets=_budgets(layers),
+        policy_digest=digest_documents([policy_set, *(policy.document for policy in linked.policies)]),
+        catalogue_digest=linked.catalogue.digest,
+    )
+
+
+def _attributes(bundle: CheckedBundle) -> Mapping[str, RequestAttribute]:
+    return {
+        name: request_attribute(
+            name,
+            attribute.type,
+            required=attribute.required,
+            default=attribute.default,
+            values=attribute.values,
+        )
+        for name, attribute in bundle.linked.attributes.items()
+    }
+
+
+def _budgets(layers: Sequence[Layer]) -> Mapping[str, tuple[int, BudgetStep]]:
+    named = {step.id: (index, step) for index, layer in enumerate(layers) for step in layer.budgets}
+    short: dict[str, list[tuple[int, BudgetStep]]] = {}
+    for id, entry in named.items():
+        short.setdefault(id.partition("/")[2], []).append(entry)
+    return named | {id: entries[0] for id, entries in short.items() if len(entries) == 1}

@@ -1,0 +1,37 @@
+"""The expressions of one document, compiled when a step asks for the one at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from costlens_policy.compiler.formula import Formula, compile_formula
+from costlens_policy.expressions import TypedExpr
+from costlens_policy.source.located import LocatedDocument, Path
+
+__all__ = ["Formulas"]
+
+
+class Formulas:
+    """Compiles on demand; two steps that share a place share the function."""
+
+    __slots__ = ("_compiled", "_located", "_typed")
+
+    def __init__(self, located: LocatedDocument, typed: Mapping[Path, TypedExpr]) -> None:
+        self._located = located
+        self._typed = typed
+        self._compiled: dict[Path, Formula] = {}
+
+    def optional(self, at: Path) -> Formula | None:
+        """Return the expression at a path, or None where the document has none."""
+        typed = self._typed.get(at)
+        if typed is None:
+            return None
+        if at not in self._compiled:
+            self._compiled[at] = compile_formula(typed, self._located.root.span_of(at))
+        return self._compiled[at]
+
+    def needed(self, at: Path) -> Formula:
+        """Return the expression at a path that the checker has made sure of."""
+        formula = self.optional(at)
+        assert formula is not None, f"the checker typed nothing at {at}"
+        return formula

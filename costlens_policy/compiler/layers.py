@@ -1,0 +1,138 @@
+"""One policy of the set becomes one layer of the plan."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import cast
+
+from costlens_policy.catalogue import Catalogue
+from costlens_policy.compiler.formula import ROOTS, Formula
+from costlens_policy.compiler.formulas import Formulas
+from costlens_policy.compiler.plan import AccessStep, BudgetStep, Layer, RewriteRule, RouteStep, RungStep
+from costlens_policy.compiler.targets import canonical, compile_target
+from costlens_policy.documents.budgets import Budget, Downgrade, Rung
+from costlens_policy.documents.policy import PolicyDocument
+from costlens_policy.documents.rewrites import Operation
+from costlens_policy.expressions.compile import compile_first_match
+from costlens_policy.rewrites import RewriteStep, compile_operation
+from costlens_policy.source.located import Path
+
+__all__ = ["compile_layer"]
+
+
+def compile_layer(policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue) -> Layer:
+    """Return the layer of a checked policy."""
+    layer = _LayerCompiler(policy, formulas, catalogue)
+    return Layer(
+        name=policy.metadata.name,
+        version=policy.metadata.version,
+        on_error=policy.on_error or "deny",
+        variables={name: formulas.needed(("variables", name)) for name in policy.variables},
+        access=layer.access(),
+        routes=layer.routes(),
+        rewrites=layer.rewrites(),
+        budgets=layer.budgets(),
+        first_route=compile_first_match(
+            [None if when is None else when.typed for when in layer.route_conditions()], ROOTS
+        ),
+    )
+
+
+class _LayerCompiler:
+    def __init__(self, policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue) -> None:
+        self._policy = policy
+        self._formulas = formulas
+        self._catalogue = catalogue
+
+    def _id(self, rule: str) -> str:
+        return f"{self._policy.metadata.name}/{rule}"
+
+    def route_conditions(self) -> list[Formula | None]:
+        return [self._formulas.optional(("routes", index, "when")) for index in range(len(self._policy.routes))]
+
+    def access(self) -> tuple[AccessStep, ...]:
+        return tuple(
+            AccessStep(
+                self._id(rule.id),
+                self._formulas.optional(("access", index, "when")),
+                rule.effect == "deny",
+                rule.reason,
+            )
+            for index, rule in enumerate(self._policy.access)
+        )
+
+    def routes(self) -> tuple[RouteStep, ...]:
+        return tuple(
+            RouteStep(
+                self._id(route.id),
+                when,
+                compile_target(route, self._id(route.id), ("routes", index), self._formulas, self._catalogue),
+                route.reason,
+            )
+            for index, (route, when) in enumerate(zip(self._policy.routes, self.route_conditions(), strict=True))
+        )
+
+    def rewrites(self) -> tuple[RewriteRule, ...]:
+        rules = []
+        for index, rewrite in enumerate(self._policy.rewrites):
+            at: Path = ("rewrites", index)
+            when = self._formulas.optional((*at, "when"))
+            rules.append(
+                RewriteRule(
+                    id=self._id(rewrite.id),
+                    when=when,
+                    steps=self._steps(rewrite.apply, (*at, "apply")),
+                    merge=rewrite.merge,
+                    reads_model=when is not None and when.reads("model"),
+                    reason=rewrite.reason,
+                )
+            )
+        return tuple(rules)
+
+    def budgets(self) -> tuple[BudgetStep, ...]:
+        return tuple(self._budget(budget, ("budgets", index)) for index, budget in enumerate(self._policy.budgets))
+
+    def _budget(self, budget: Budget, at: Path) -> BudgetStep:
+        key = f"hard_limit_{budget.unit}"
+        scope = self._formulas.optional((*at, "scope"))
+        constant = getattr(budget, key)
+        limit = self._formulas.needed((*at, key)) if isinstance(constant, str) else Decimal(constant)
+        rungs = [self._rung(rung, (*at, "rungs", index)) for index, rung in enumerate(budget.rungs)]
+        return BudgetStep(
+            id=self._id(budget.id),
+            when=self._formulas.optional((*at, "when")),
+            scope=scope,
+            unit=budget.unit,
+            limit=limit,
+            rungs=tuple(sorted((*_soft(budget, limit), *rungs), key=lambda rung: rung.at_ratio)),
+            shadow=budget.shadow,
+            scope_reads_model=scope is not None and scope.reads("model"),
+            reason=budget.reason,
+        )
+
+    def _rung(self, rung: Rung, at: Path) -> RungStep:
+        downgrade = rung.downgrade or Downgrade()
+        return RungStep(
+            at_ratio=rung.at_ratio,
+            alert=rung.alert,
+            steps=self._steps(rung.rewrite, (*at, "rewrite")),
+            excludes=rung.downgrade is not None,
+            exclude=self._formulas.optional((*at, "downgrade", "exclude")),
+            models=canonical(downgrade.models, self._catalogue),
+        )
+
+    def _steps(self, operations: tuple[Operation, ...], at: Path) -> tuple[RewriteStep, ...]:
+        steps = []
+        for index, operation in enumerate(operations):
+            values = operation.template.values if operation.template is not None else {}
+            texts = {name: self._formulas.needed((*at, index, "template", "values", name)).evaluate for name in values}
+            steps.append(compile_operation(operation, texts))
+        return tuple(steps)
+
+
+def _soft(budget: Budget, limit: Decimal | Formula) -> tuple[RungStep, ...]:
+    """Return the soft limit as the rung that it is: an alert at its ratio of the hard limit."""
+    soft = cast("Decimal | int | None", getattr(budget, f"soft_limit_{budget.unit}"))
+    if soft is None or isinstance(limit, Formula) or not limit:
+        return ()
+    return (RungStep(Decimal(soft) / limit, "the soft limit is reached", (), False, None, ()),)

@@ -1,0 +1,73 @@
+"""Step 4, candidates: tried in order, each once, until one can serve and every budget has room for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costlens_policy.catalogue import Model
+from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.engine.context import Context
+from costlens_policy.engine.decision import Estimate, Exclusion
+from costlens_policy.engine.ladder import Climb, climb
+from costlens_policy.engine.preparation import Preparations, Prepared
+from costlens_policy.engine.serving import needs_of, obstacle
+
+__all__ = ["Candidate", "try_candidates"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that can serve: the request prepared for it, what it may cost, and what its budgets say."""
+
+    name: str
+    prepared: Prepared
+    estimate: Estimate
+    climb: Climb
+
+
+def try_candidates(
+    context: Context, names: list[str], prepare: Preparations, excluded: list[Exclusion]
+) -> list[Candidate]:
+    """Return the winner and its fallbacks, at most ``max_fallbacks`` of them. Who falls out is added to ``excluded``.
+
+    An active downgrade rung puts its models at the end of the queue. Each name is tried once, so there is no loop.
+    """
+    needs = needs_of(context)
+    wanted = 1 + context.plan.defaults.max_fallbacks
+    kept: list[Candidate] = []
+    queue = list(names)
+    for name in queue:  # grows while it is walked
+        candidate, added = _try(context, name, prepare, needs, excluded)
+        queue.extend(model for model in added if model not in queue)
+        if candidate is not None:
+            kept.append(candidate)
+            if len(kept) == wanted:
+                break
+    return kept
+
+
+def _try(
+    context: Context, name: str, prepare: Preparations, needs: frozenset[str], excluded: list[Exclusion]
+) -> tuple[Candidate | None, tuple[str, ...]]:
+    offer = _offer(context, name)
+    prepared, estimate = prepare.of(offer)
+    reason = obstacle(context, offer, prepared, estimate, needs)
+    if reason:
+        excluded.append(Exclusion(name, reason))
+        return None, ()
+    result = climb(context, offer, estimate)
+    added = tuple(model for active in result.rungs for model in active.rung.models)
+    if result.exclusion is None and any(active.rung.steps for active in result.rungs):
+        prepared, estimate = prepare.under(offer, prepared, result.rungs)
+        reason = obstacle(context, offer, prepared, estimate, needs)
+        again = climb(context, offer, estimate)
+        result = Climb(again.seen, result.rungs, result.alerts, again.exclusion)
+    if reason or result.exclusion is not None:
+        excluded.append(result.exclusion or Exclusion(name, reason))
+        return None, added
+    return Candidate(name, prepared, estimate, result), added
+
+
+def _offer(context: Context, name: str) -> ModelOnDay:
+    known = context.models.get(name)
+    return known or context.plan.snapshots.of(Model(name), context.now.date())

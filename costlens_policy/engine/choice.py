@@ -1,0 +1,74 @@
+"""Choosing: filter the models, keep to the limits, order by an expression."""
+
+from __future__ import annotations
+
+import math
+
+from costlens_policy.compiler.plan import ByChoice
+from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.engine.context import Context
+from costlens_policy.engine.decision import Estimate, Exclusion
+from costlens_policy.engine.preparation import Preparations
+from costlens_policy.engine.routes import Routed
+from costlens_policy.expressions import Value
+from costlens_policy.expressions.runtime import CelError
+from costlens_policy.money import format_usd
+
+__all__ = ["rank"]
+
+
+def rank(
+    context: Context, routed: Routed, target: ByChoice, prepare: Preparations, excluded: list[Exclusion]
+) -> list[str]:
+    """Return the names of the models that qualify, best first; equal scores keep the order of the names."""
+    scored: list[tuple[float, str]] = []
+    for name in target.models:
+        offer = context.models[name]
+        try:
+            if target.among is not None and not context.evaluate(target.among, routed.layer, offer.view):
+                continue
+            estimate = prepare.estimate(offer)
+            reason = offer.refusal or _beyond(context, target, offer, estimate)
+            score = 0.0 if reason else _score(context, routed, target, offer, estimate)
+        except CelError as error:
+            reason = f"its score cannot be computed: {error}"
+        if reason:
+            excluded.append(Exclusion(name, reason, routed.rule))
+        else:
+            scored.append((-score if target.descending else score, name))
+    scored.sort()
+    return [name for _, name in scored]
+
+
+def _score(context: Context, routed: Routed, target: ByChoice, offer: ModelOnDay, estimate: Estimate) -> float:
+    value = context.evaluate(target.score, routed.layer, offer.view, _view(estimate))
+    if isinstance(value, float) and math.isnan(value):
+        raise CelError("it is not a number")
+    return value
+
+
+def _view(estimate: Estimate) -> dict[str, Value]:
+    view: dict[str, Value] = {"prompt_tokens": estimate.prompt_tokens, "output_tokens": estimate.output_tokens}
+    if estimate.cost is not None:
+        view["cost_usd"] = float(estimate.cost)
+    return view
+
+
+def _beyond(context: Context, target: ByChoice, offer: ModelOnDay, estimate: Estimate) -> str:
+    """Return which limit of the choice the model does not keep to; what is not known keeps to nothing."""
+    limits, model = target.limits, offer.model
+    missing = sorted(limits.requires - (model.capabilities or frozenset()))
+    if missing:
+        return f"the choice requires `{missing[0]}`"
+    if limits.max_cost_usd is not None and (estimate.cost is None or estimate.cost > limits.max_cost_usd):
+        cost = "an unknown amount" if estimate.cost is None else format_usd(estimate.cost)
+        return f"it may cost {cost}, the choice allows {format_usd(limits.max_cost_usd)}"
+    latency = model.latency_p50_ms
+    if limits.max_latency_ms is not None and (latency is None or latency > limits.max_latency_ms):
+        known = "not known" if latency is None else f"{latency:g} ms"
+        return f"its median latency is {known}, the choice allows {limits.max_latency_ms:g} ms"
+    quality = model.quality.get(context.request.get("task", ""))
+    if limits.min_quality is not None and (quality is None or quality < limits.min_quality):
+        known = "not known" if quality is None else f"{quality:g}"
+        return f"its quality for the task is {known}, the choice asks for {limits.min_quality:g}"
+    return ""

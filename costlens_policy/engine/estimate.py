@@ -1,0 +1,21 @@
+"""What a call costs at most: the tokens of the rewritten request and all the output it may ask for."""
+
+from __future__ import annotations
+
+from costlens_policy.catalogue import Usage
+from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.engine.decision import Estimate
+
+__all__ = ["estimate_call"]
+
+
+def estimate_call(offer: ModelOnDay, prompt_tokens: int, output_tokens: int, completions: int, basis: str) -> Estimate:
+    """Return the estimate for one model.
+
+    ``output_tokens`` is the limit of one completion. The prompt is charged once, the output for each completion.
+    """
+    output = output_tokens * completions
+    cost = None
+    if offer.period is not None:
+        cost = offer.period.rates_for(prompt_tokens).cost(Usage(input=prompt_tokens, output=output))
+    return Estimate(cost, prompt_tokens, output, completions, basis)

@@ -1,0 +1,111 @@
+"""A decision as JSON-like data, in the shape of ``schemas/decision.v1.json``."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from costlens_policy.engine.decision import Alert, BalanceSeen, Decision, Estimate, Exclusion, Failure
+from costlens_policy.engine.record import Record, record_of
+from costlens_policy.expressions.runtime import to_python
+
+__all__ = ["export_decision"]
+
+
+def export_decision(decision: Decision) -> dict[str, Any]:
+    """Return every fact of a decision. Money and other exact numbers are decimal strings, times are RFC 3339 in UTC."""
+    return {
+        "effect": decision.effect,
+        "model": decision.model,
+        "fallbacks": list(decision.fallbacks),
+        "rule": decision.rule,
+        "reasons": list(decision.reasons),
+        "prompt": decision.prompt,
+        "system": decision.system,
+        "messages": None if decision.messages is None else [_plain(message) for message in decision.messages],
+        "params": _plain(decision.params),
+        "rewrites": list(decision.rewrites),
+        "estimate": None if decision.estimate is None else _estimate(decision.estimate),
+        "excluded": [_exclusion(item) for item in decision.excluded],
+        "alerts": [_alert(item) for item in decision.alerts],
+        "balances": [_balance(item) for item in decision.balances],
+        "errors": [_failure(item) for item in decision.errors],
+        "now": _plain(decision.now),
+        "request": _plain(to_python(dict(decision.request))),
+        "balances_read": [
+            {"budget": budget, "key": key, "used": _number(balance.used), "held": _number(balance.held)}
+            for (budget, key), balance in sorted(decision.balances_read.items())
+        ],
+        "policy_set": {"name": decision.plan.name, "version": decision.plan.version},
+        "policy_digest": decision.policy_digest,
+        "catalogue_digest": decision.catalogue_digest,
+        "record": _record(record_of(decision)),
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "cost_usd": None if estimate.cost is None else _number(estimate.cost),
+        "prompt_tokens": estimate.prompt_tokens,
+        "output_tokens": estimate.output_tokens,
+        "completions": estimate.completions,
+        "basis": estimate.basis,
+    }
+
+
+def _exclusion(item: Exclusion) -> dict[str, Any]:
+    return {"model": item.model, "reason": item.reason, "by": item.by or None}
+
+
+def _alert(item: Alert) -> dict[str, Any]:
+    return {"budget": item.budget, "key": item.key, "at_ratio": _number(item.at_ratio), "text": item.text}
+
+
+def _balance(item: BalanceSeen) -> dict[str, Any]:
+    amounts = {name: _number(getattr(item, name)) for name in ("limit", "used", "held", "call")}
+    return {"budget": item.budget, "key": item.key, "unit": item.unit, **amounts, "shadow": item.shadow}
+
+
+def _failure(item: Failure) -> dict[str, Any]:
+    place = None
+    if item.span is not None:
+        place = {"file": item.span.file, "line": item.span.start.line, "column": item.span.start.column}
+    return {"rule": item.rule, "stage": item.stage, "code": item.code, "message": item.message, "place": place}
+
+
+def _record(record: Record) -> list[dict[str, Any]]:
+    return [
+        {
+            "stage": stage.stage,
+            "rules": [
+                {
+                    "id": rule.id,
+                    "outcome": str(rule.outcome),
+                    "reason": rule.reason,
+                    "condition": rule.condition,
+                    "parts": [{"text": text, "value": value} for text, value in rule.parts],
+                }
+                for rule in stage.rules
+            ],
+            "notes": list(stage.notes),
+        }
+        for stage in record.stages
+    ]
+
+
+def _number(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with only JSON's types in it."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Decimal):
+        return _number(value)
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,124 @@
+"""Step 5, budgets and their rungs: is there room for the worst case of this call, and what is active on the way up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.plan import BudgetStep, RungStep
+from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.engine.context import Context
+from costlens_policy.engine.decision import Alert, BalanceSeen, Estimate, Exclusion
+from costlens_policy.expressions.runtime import CelError
+from costlens_policy.money import format_usd
+
+__all__ = ["ActiveRung", "Climb", "climb"]
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRung:
+    layer: int
+    budget: BudgetStep
+    rung: RungStep
+
+
+@dataclass(slots=True)
+class Climb:
+    """What the budgets say to one candidate. ``exclusion`` is the first reason why it falls out."""
+
+    seen: list[BalanceSeen] = field(default_factory=list)
+    rungs: list[ActiveRung] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    exclusion: Exclusion | None = None
+
+    def exclude(self, model: str, reason: str, by: str) -> None:
+        if self.exclusion is None:
+            self.exclusion = Exclusion(model, reason, by)
+
+
+def climb(context: Context, offer: ModelOnDay, estimate: Estimate) -> Climb:
+    """Ask every budget that matches the call on this model. The strictest wins."""
+    result = Climb()
+    for index, layer in enumerate(context.plan.layers):
+        for step in layer.budgets:
+            if context.holds(step.when, index, step.id, "budgets", offer.view):
+                _ask(context, index, step, offer, estimate, result)
+    return result
+
+
+def _ask(
+    context: Context, index: int, step: BudgetStep, offer: ModelOnDay, estimate: Estimate, result: Climb
+) -> None:
+    call = _amount(step, estimate)
+    if call is None:
+        if not step.shadow:
+            result.exclude(offer.model.name, f"it has no price, so budget `{step.id}` cannot be kept", step.id)
+        return
+    seen = _see(context, index, step, offer, call, result)
+    if seen is None:
+        return
+    result.seen.append(seen)
+    _take_rungs(context, index, step, offer, seen, result)
+    if not step.shadow and seen.used + seen.held + call > limit:
+        result.exclude(offer.model.name, _no_room(seen), step.id)
+
+
+def _see(
+    context: Context, index: int, step: BudgetStep, offer: ModelOnDay, call: Decimal, result: Climb
+) -> BalanceSeen | None:
+    """Read the budget's scope key, limit and balance. Where that fails it cannot be kept, so the model falls out."""
+    formula = step.scope
+    try:
+        key = "" if step.scope is None else str(context.evaluate(step.scope, index, offer.view))
+        formula = step.limit if isinstance(step.limit, Formula) else None
+        limit = context.limit(step, index)
+    except CelError as error:
+        assert formula is not None
+        context.note(formula, step.id, "budgets", error)
+        result.exclude(offer.model.name, f"budget `{step.id}` cannot be read: {error}", step.id)
+        return None
+    balance = context.balance(step.id, key)
+    return BalanceSeen(step.id, key, step.unit, limit, balance.used, balance.held, call, step.shadow)
+
+
+def _take_rungs(
+    context: Context, index: int, step: BudgetStep, offer: ModelOnDay, seen: BalanceSeen, result: Climb
+) -> None:
+    reached = seen.used + seen.held + seen.call
+    for rung in step.rungs:
+        if reached < rung.at_ratio * seen.limit:
+            continue
+        if rung.alert is not None:
+            result.alerts.append(Alert(step.id, seen.key, rung.at_ratio, rung.alert))
+        if step.shadow:
+            continue
+        result.rungs.append(ActiveRung(index, step, rung))
+        if rung.excludes and _excluded_by(context, index, step, rung, offer):
+            ratio = f"{rung.at_ratio:%}".replace(".000000%", "%")
+            result.exclude(offer.model.name, f"budget `{step.id}` is past {ratio}, which takes it out", step.id)
+
+
+def _excluded_by(context: Context, index: int, step: BudgetStep, rung: RungStep, offer: ModelOnDay) -> bool:
+    if rung.exclude is None:
+        return offer.model.name not in rung.models
+    try:
+        return bool(context.evaluate(rung.exclude, index, offer.view))
+    except CelError as error:
+        context.note(rung.exclude, step.id, "budgets", error)
+        return True  # what cannot be shown to be allowed under the rung is not
+
+
+def _amount(step: BudgetStep, estimate: Estimate) -> Decimal | None:
+    if step.unit == "usd":
+        return estimate.cost
+    return Decimal(1) if step.unit == "requests" else Decimal(estimate.prompt_tokens + estimate.output_tokens)
+
+
+def _no_room(seen: BalanceSeen) -> str:
+    def show(amount: Decimal) -> str:
+        return format_usd(amount) if seen.unit == "usd" else f"{amount:,f} {seen.unit}"
+
+    whose = f" of `{seen.key}`" if seen.key else ""
+    taken = f"{show(seen.used)} used and {show(seen.held)} held of {show(seen.limit)}"
+    return f"budget `{seen.budget}`{whose} has no room for {show(seen.call)}: {taken}"

@@ -1,0 +1,159 @@
+"""The record of a decision: every rule in order, its outcome, and the values of the parts of its condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.engine.context import Context
+from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.show import show
+from costlens_policy.expressions import Value
+from costlens_policy.expressions.compile import NOT_EVALUATED
+from costlens_policy.expressions.runtime import CelError
+from costlens_policy.money import format_usd
+
+__all__ = ["Outcome", "Record", "RuleRecord", "StageRecord", "record_of"]
+
+
+class Outcome(StrEnum):
+    MATCHED = "matched"
+    NOT_MATCHED = "not matched"
+    FAILED = "failed"
+    NOT_REACHED = "not reached"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRecord:
+    """One rule. ``condition`` is its text, None where it always holds; ``parts`` are texts of parts with their values."""
+
+    id: str
+    outcome: Outcome
+    reason: str = ""
+    condition: str | None = None
+    parts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """One step of the decision: ``request``, ``access``, ``routes``, ``candidates``, ``budgets`` or ``rewrites``."""
+
+    stage: str
+    rules: tuple[RuleRecord, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    stages: tuple[StageRecord, ...]
+
+
+def record_of(decision: Decision) -> Record:
+    """Walk the rules of a decision once more, keeping what each of them saw."""
+    walk = _Walk(decision)
+    return Record((_request(decision), walk.access(), walk.routes(), _candidates(decision), walk.budgets(), walk.rewrites()))
+
+
+_UNREACHED: Final = Outcome.NOT_REACHED
+
+
+class _Walk:
+    """The same inputs as the decision had, and how far it came."""
+
+    def __init__(self, decision: Decision) -> None:
+        self._decision = decision
+        self._context = Context(decision.plan, dict(decision.request), decision.balances_read, decision.now)
+        winner = None if decision.model is None else self._context.models.get(decision.model)
+        self._model: Mapping[str, Value] | None = None if winner is None else winner.view
+        self._accessed = any(reason.startswith("access: allowed") for reason in decision.reasons)
+
+    def access(self) -> StageRecord:
+        rules = tuple(
+            self._rule(step.id, step.when, index, step.reason)
+            for index, layer in enumerate(self._context.plan.layers)
+            for step in layer.access
+        )
+        notes = tuple(reason for reason in self._decision.reasons if reason.startswith("access: "))
+        return StageRecord("access", rules, notes)
+
+    def routes(self) -> StageRecord:
+        def records() -> Iterator[RuleRecord]:
+            decided = not self._accessed
+            for index, layer in enumerate(self._context.plan.layers):
+                for step in layer.routes:
+                    if decided:
+                        yield RuleRecord(step.id, _UNREACHED, condition=_text(step.when))
+                        continue
+                    record = self._rule(step.id, step.when, index, step.reason)
+                    decided = record.outcome is Outcome.MATCHED or step.id == self._decision.rule
+                    yield record
+
+        notes = tuple(reason for reason in self._decision.reasons if reason.startswith("routes: "))
+        return StageRecord("routes", tuple(records()), notes)
+
+    def budgets(self) -> StageRecord:
+        notes = tuple(
+            f"`{seen.budget}`{f' of `{seen.key}`' if seen.key else ''}: {seen.used:f} used, {seen.held:f} held, "
+            f"{seen.call:f} for this call, of {seen.limit:f} {seen.unit}"
+            for seen in self._decision.balances
+        )
+        rules = tuple(
+            self._for_winner(step.id, step.when, index, step.reason)
+            for index, layer in enumerate(self._context.plan.layers)
+            for step in layer.budgets
+        )
+        return StageRecord("budgets", rules, notes)
+
+    def rewrites(self) -> StageRecord:
+        rules = tuple(
+            self._for_winner(step.id, step.when, index, step.reason)
+            for index, layer in enumerate(self._context.plan.layers)
+            for step in layer.rewrites
+        )
+        return StageRecord("rewrites", rules)
+
+    def _for_winner(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
+        if self._model is None:
+            return RuleRecord(rule, _UNREACHED, condition=_text(when))
+        return self._rule(rule, when, layer, reason)
+
+    def _rule(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
+        if when is None:
+            return RuleRecord(rule, Outcome.MATCHED, reason)
+        context = self._context
+        trace = when.trace(
+            context.request, context.variables[layer], context.budgets, self._model, None, context.instant
+        )
+        parts = tuple(
+            (when.source[part.extent.start : part.extent.end], show(part.value))
+            for part in trace.parts
+            if part.value is not NOT_EVALUATED
+        )
+        if isinstance(trace.value, CelError):
+            return RuleRecord(rule, Outcome.FAILED, str(trace.value), when.source, parts)
+        outcome = Outcome.MATCHED if trace.value else Outcome.NOT_MATCHED
+        return RuleRecord(rule, outcome, reason if trace.value else "", when.source, parts)
+
+
+def _request(decision: Decision) -> StageRecord:
+    notes = tuple(f"`{name}` = {show(value)}" for name, value in sorted(decision.request.items()))
+    return StageRecord("request", (), notes)
+
+
+def _candidates(decision: Decision) -> StageRecord:
+    notes = [f"`{item.model}` falls out: {item.reason}" for item in decision.excluded]
+    if decision.model is not None and decision.estimate is not None:
+        cost = decision.estimate.cost
+        price = "at an unknown price" if cost is None else f"for at most {format_usd(cost)}"
+        notes.append(f"`{decision.model}` serves, {price}")
+        notes.extend(f"`{name}` stands by" for name in decision.fallbacks)
+    return StageRecord("candidates", (), tuple(notes))
+
+
+def _text(formula: Formula | None) -> str | None:
+    return None if formula is None else formula.source
+
+

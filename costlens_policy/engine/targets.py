@@ -1,0 +1,52 @@
+"""From a route's target to an ordered list of candidates."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable
+
+from costlens_policy.compiler.plan import ByChoice, ByExpression, ByName, BySplit
+from costlens_policy.engine.choice import rank
+from costlens_policy.engine.context import Context, Refusal
+from costlens_policy.engine.decision import Exclusion
+from costlens_policy.engine.preparation import Preparations
+from costlens_policy.engine.routes import Routed
+from costlens_policy.expressions.runtime import CelError
+
+__all__ = ["candidates_of", "split_position"]
+
+
+def candidates_of(context: Context, routed: Routed, prepare: Preparations, excluded: list[Exclusion]) -> list[str]:
+    """Return the models to try, in order and each once. What a choice rules out is added to ``excluded``."""
+    target = routed.target
+    if isinstance(target, ByName):
+        return list(target.models)
+    if isinstance(target, BySplit):
+        key = _text(context, routed, lambda: context.evaluate(target.key, routed.layer))
+        return _once([target.models[split_position(key, target.salt, target.bounds)], *target.fallbacks])
+    if isinstance(target, ByExpression):
+        name = _text(context, routed, lambda: context.evaluate(target.model, routed.layer))
+        known = context.plan.catalogue.find(name)
+        return _once([name if known is None else known.name, *target.fallbacks])
+    assert isinstance(target, ByChoice)
+    ranked = rank(context, routed, target, prepare, excluded)
+    return _once([*ranked, *target.fallbacks])
+
+
+def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:
+    """Return which share a key falls into: the first 64 bits of SHA-256 over salt, a NUL and the key, scaled to the weights."""
+    digest = hashlib.sha256(f"{salt}\0{key}".encode()).digest()
+    return bisect_right(bounds, int.from_bytes(digest[:8]) * bounds[-1] >> 64)
+
+
+def _text(context: Context, routed: Routed, value: Callable[[], object]) -> str:
+    """Evaluate the expression that a target needs. Without it there is no target, so a failure refuses the request."""
+    try:
+        return str(value())
+    except CelError as error:
+        raise Refusal(routed.rule, f"routes: the target of `{routed.rule}` failed: {error}") from None
+
+
+def _once(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(names))
