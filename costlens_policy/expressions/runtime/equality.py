@@ -1,0 +1,101 @@
+"""Equality and order of any two values: langdef, "Equality" and "Ordering".
+
+Numbers compare across types on one line. Where an integer meets a double, it is compared as the double nearest to
+it, as the specification's own tests have it: ``dyn(9223372036854775807) < 9223372036854775808.0`` is false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from operator import ge, gt, le, lt
+from typing import Any, Final
+
+from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError
+from costlens_policy.expressions.runtime.kinds import KINDS, NUMBERS, SEQUENCES, kind_of
+from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Value
+
+__all__ = ["contains", "equals", "greater", "greater_equals", "less", "less_equals", "not_equals"]
+
+_EXACT: Final = 2**53
+"""Integers up to here are doubles too, so that Python's exact comparison is CEL's."""
+
+_ORDERED: Final = frozenset(("bool", "string", "bytes", "timestamp", "duration"))
+
+
+def equals(left: Value, right: Value) -> bool:
+    """Return whether two values are equal; values of different kinds are not, numbers aside."""
+    kind, other = type(left), type(right)
+    if kind in NUMBERS:
+        return other in NUMBERS and _numbers_equal(left, right)
+    if kind in SEQUENCES:
+        return other in SEQUENCES and len(left) == len(right) and all(map(equals, left, right))
+    if kind is dict:
+        return other is dict and _maps_equal(left, right)
+    if kind is other and kind is not OptionalValue:
+        return bool(left == right)
+    return _others_equal(left, right)
+
+
+def not_equals(left: Value, right: Value) -> bool:
+    return not equals(left, right)
+
+
+def contains(element: Value, elements: Sequence[Value]) -> bool:
+    """Return whether an element of a list is equal to the value."""
+    if type(element) is str:
+        return element in elements
+    if _is_small(element) and element not in elements:
+        return False
+    return any(equals(element, other) for other in elements)
+
+
+def _is_small(value: Value) -> bool:
+    """Say whether Python's ``in`` finds every CEL-equal element; it may still find ``True`` for ``1``."""
+    return type(value) in NUMBERS and -_EXACT <= value <= _EXACT
+
+
+def _numbers_equal(left: Any, right: Any) -> bool:
+    if (type(left) is float) is (type(right) is float):
+        return bool(left == right)
+    return float(left) == float(right)
+
+
+def _maps_equal(left: dict[Value, Value], right: dict[Value, Value]) -> bool:
+    if len(left) != len(right):
+        return False
+    return all(key in right and equals(value, right[key]) for key, value in left.items())
+
+
+def _others_equal(left: Value, right: Value) -> bool:
+    if type(left) is OptionalValue and type(right) is OptionalValue:
+        if left is NO_VALUE or right is NO_VALUE:
+            return left is right
+        return equals(left.value, right.value)
+    if kind_of(left) == kind_of(right) == "net.IP":
+        return bool(_unmapped(left) == _unmapped(right))
+    return False
+
+
+def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _order(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:
+    def ordered(left: Value, right: Value) -> bool:
+        kind, other = type(left), type(right)
+        if kind in NUMBERS and other in NUMBERS:
+            if (kind is float) is not (other is float):
+                return compare(float(left), float(right))
+            return compare(left, right)
+        if kind is other and KINDS.get(kind) in _ORDERED:
+            return compare(left, right)
+        raise CelError(NO_OVERLOAD, f"no matching overload: `{kind_of(left)} {sign} {kind_of(right)}`")
+
+    return ordered
+
+
+less = _order("<", lt)
+less_equals = _order("<=", le)
+greater = _order(">", gt)
+greater_equals = _order(">=", ge)

@@ -1,0 +1,1 @@
+"""The extension libraries of CEL, and our own."""

@@ -1,0 +1,34 @@
+"""The sets extension: lists looked at as sets, their elements told apart by CEL's equality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from costlens_policy.expressions.runtime.equality import contains
+from costlens_policy.expressions.runtime.implementations import implements
+from costlens_policy.expressions.runtime.library.lists import are_plain
+from costlens_policy.expressions.runtime.limits import check_size
+from costlens_policy.expressions.values import Value
+
+__all__: list[str] = []
+
+
+@implements("list_sets_contains_list")
+def contains_all(elements: Sequence[Value], others: Sequence[Value]) -> bool:
+    if are_plain([*elements, *others]):
+        return set(others) <= set(elements)
+    check_size(len(elements) * len(others))
+    return all(contains(other, elements) for other in others)
+
+
+@implements("list_sets_equivalent_list")
+def equivalent(elements: Sequence[Value], others: Sequence[Value]) -> bool:
+    return contains_all(elements, others) and contains_all(others, elements)
+
+
+@implements("list_sets_intersects_list")
+def intersects(elements: Sequence[Value], others: Sequence[Value]) -> bool:
+    if are_plain([*elements, *others]):
+        return not set(elements).isdisjoint(others)
+    check_size(len(elements) * len(others))
+    return any(contains(other, elements) for other in others)
