@@ -10,7 +10,7 @@ from costlens_policy.compiler.formula import ROOTS, Formula
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.plan import AccessStep, BudgetStep, Layer, RewriteRule, RouteStep, RungStep
 from costlens_policy.compiler.targets import canonical, compile_target
-from costlens_policy.documents.budgets import Budget, Downgrade, Rung
+from costlens_policy.documents.budgets import Budget, CallWindow, Downgrade, Rung
 from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions.compile import compile_first_match
@@ -104,7 +104,8 @@ class _LayerCompiler:
             scope=scope,
             unit=budget.unit,
             limit=limit,
-            rungs=tuple(sorted((*_soft(budget, limit), *rungs), key=lambda rung: rung.at_ratio)),
+            per_call=isinstance(budget.window, CallWindow),
+            rungs=(*_soft(budget), *sorted(rungs, key=lambda rung: rung.starts_at(Decimal(1)))),
             shadow=budget.shadow,
             scope_reads_model=scope is not None and scope.reads("model"),
             reason=budget.reason,
@@ -114,6 +115,7 @@ class _LayerCompiler:
         downgrade = rung.downgrade or Downgrade()
         return RungStep(
             at_ratio=rung.at_ratio,
+            at_amount=None,
             alert=rung.alert,
             steps=self._steps(rung.rewrite, (*at, "rewrite")),
             excludes=rung.downgrade is not None,
@@ -130,9 +132,9 @@ class _LayerCompiler:
         return tuple(steps)
 
 
-def _soft(budget: Budget, limit: Decimal | Formula) -> tuple[RungStep, ...]:
-    """Return the soft limit as the rung that it is: an alert at its ratio of the hard limit."""
+def _soft(budget: Budget) -> tuple[RungStep, ...]:
+    """Return the soft limit as the rung that it is: an alert at an amount."""
     soft = cast("Decimal | int | None", getattr(budget, f"soft_limit_{budget.unit}"))
-    if soft is None or isinstance(limit, Formula) or not limit:
+    if soft is None:
         return ()
-    return (RungStep(Decimal(soft) / limit, "the soft limit is reached", (), False, None, ()),)
+    return (RungStep(None, Decimal(soft), "the soft limit is reached", (), False, None, ()),)

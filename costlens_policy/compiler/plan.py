@@ -106,25 +106,40 @@ class RewriteRule:
 
 @dataclass(frozen=True, slots=True)
 class RungStep:
-    """A step of a budget's ladder. ``exclude`` absent with ``excludes`` true: all models that are not in ``models``."""
+    """A step of a budget's ladder, at a ratio of the hard limit or, for a soft limit, at an amount.
 
-    at_ratio: Decimal
+    ``exclude`` absent with ``excludes`` true: all models that are not in ``models`` fall out.
+    """
+
+    at_ratio: Decimal | None
+    at_amount: Decimal | None
     alert: str | None
     steps: tuple[RewriteStep, ...]
     excludes: bool
     exclude: Formula | None
     models: tuple[str, ...]
 
+    def starts_at(self, limit: Decimal) -> Decimal:
+        """Return the amount from which the rung is active."""
+        if self.at_amount is not None:
+            return self.at_amount
+        assert self.at_ratio is not None
+        return self.at_ratio * limit
+
 
 @dataclass(frozen=True, slots=True)
 class BudgetStep:
-    """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``."""
+    """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``.
+
+    With ``per_call`` nothing adds up: the limit is on each call by itself.
+    """
 
     id: str
     when: Formula | None
     scope: Formula | None
     unit: Literal["usd", "tokens", "requests"]
     limit: Decimal | Formula
+    per_call: bool
     rungs: tuple[RungStep, ...]
     shadow: bool
     scope_reads_model: bool

@@ -22,6 +22,7 @@ from costlens_policy.documents.scalars import (
 __all__ = [
     "Budget",
     "CalendarWindow",
+    "CallWindow",
     "Downgrade",
     "FixedWindow",
     "LifetimeWindow",
@@ -71,7 +72,14 @@ class LifetimeWindow(Section):
     """Always ``true``: what was spent is never forgotten."""
 
 
-Window = CalendarWindow | RollingWindow | FixedWindow | LifetimeWindow
+class CallWindow(Section):
+    """One call: the limit is on each call by itself, and nothing adds up."""
+
+    per_call: Literal[True]
+    """Always ``true``."""
+
+
+Window = CalendarWindow | RollingWindow | FixedWindow | LifetimeWindow | CallWindow
 
 
 _WHEN = Field(examples=['request.environment == "production"', 'request.team != ""'])

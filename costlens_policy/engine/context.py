@@ -82,10 +82,12 @@ class Context:
         """Note a failed expression whose consequence the step itself draws."""
         self.failures.append(Failure(rule, stage, error.code, str(error), formula.span))
 
-    def balance(self, budget: str, key: str) -> Balance:
+    def balance(self, step: BudgetStep, key: str) -> Balance:
         """Return the state of a budget and scope key, and remember that the decision saw it."""
-        balance = self.balances.get((budget, key), _ZERO)
-        self.read[budget, key] = balance
+        if step.per_call:
+            return _ZERO
+        balance = self.balances.get((step.id, key), _ZERO)
+        self.read[step.id, key] = balance
         return balance
 
     def limit(self, step: BudgetStep, layer: int) -> Decimal:
@@ -128,7 +130,7 @@ class _BudgetStates(dict[str, Mapping[str, Value]]):
         layer, step = self._context.plan.budgets[name]
         context = self._context
         key = "" if step.scope is None else context.evaluate(step.scope, layer)
-        balance, limit = context.balance(step.id, key), context.limit(step, layer)
+        balance, limit = context.balance(step, key), context.limit(step, layer)
         taken = balance.used + balance.held
         state = {
             "used": float(balance.used),

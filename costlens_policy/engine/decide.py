@@ -67,7 +67,7 @@ def _allowed(
             _route_reason(routed),
             *_fallen(excluded),
             *(f"rewrites: applied `{rule}`" for rule in winner.prepared.rules),
-            *(f"budgets: `{alert.budget}` is past {alert.at_ratio}: {alert.text}" for alert in winner.climb.alerts),
+            *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in winner.climb.alerts),
         ),
         rewrites=winner.prepared.rules,
         estimate=winner.estimate,

@@ -52,11 +52,11 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that is due: the budget, the scope key, and the rung that this call reaches."""
+    """An alert that is due: the budget, the scope key, and where the rung starts that this call reaches (in its unit)."""
 
     budget: str
     key: str
-    at_ratio: Decimal
+    at: Decimal
     text: str
 
 

@@ -59,7 +59,7 @@ def _exclusion(item: Exclusion) -> dict[str, Any]:
 
 
 def _alert(item: Alert) -> dict[str, Any]:
-    return {"budget": item.budget, "key": item.key, "at_ratio": _number(item.at_ratio), "text": item.text}
+    return {"budget": item.budget, "key": item.key, "at": _number(item.at), "text": item.text}
 
 
 def _balance(item: BalanceSeen) -> dict[str, Any]:

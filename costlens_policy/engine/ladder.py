@@ -78,7 +78,7 @@ def _see(
         context.note(formula, step.id, "budgets", error)
         result.exclude(offer.model.name, f"budget `{step.id}` cannot be read: {error}", step.id)
         return None
-    balance = context.balance(step.id, key)
+    balance = context.balance(step, key)
     return BalanceSeen(step.id, key, step.unit, limit, balance.used, balance.held, call, step.shadow)
 
 
@@ -87,16 +87,17 @@ def _take_rungs(
 ) -> None:
     reached = seen.used + seen.held + seen.call
     for rung in step.rungs:
-        if reached < rung.at_ratio * seen.limit:
+        start = rung.starts_at(seen.limit)
+        if reached < start:
             continue
         if rung.alert is not None:
-            result.alerts.append(Alert(step.id, seen.key, rung.at_ratio, rung.alert))
+            result.alerts.append(Alert(step.id, seen.key, start, rung.alert))
         if step.shadow:
             continue
         result.rungs.append(ActiveRung(index, step, rung))
         if rung.excludes and _excluded_by(context, index, step, rung, offer):
-            ratio = f"{rung.at_ratio:%}".replace(".000000%", "%")
-            result.exclude(offer.model.name, f"budget `{step.id}` is past {ratio}, which takes it out", step.id)
+            reason = f"budget `{step.id}` is past {_show(start, seen)}, from where the model is taken out"
+            result.exclude(offer.model.name, reason, step.id)
 
 
 def _excluded_by(context: Context, index: int, step: BudgetStep, rung: RungStep, offer: ModelOnDay) -> bool:
@@ -116,9 +117,10 @@ def _amount(step: BudgetStep, estimate: Estimate) -> Decimal | None:
 
 
 def _no_room(seen: BalanceSeen) -> str:
-    def show(amount: Decimal) -> str:
-        return format_usd(amount) if seen.unit == "usd" else f"{amount:,f} {seen.unit}"
-
     whose = f" of `{seen.key}`" if seen.key else ""
-    taken = f"{show(seen.used)} used and {show(seen.held)} held of {show(seen.limit)}"
-    return f"budget `{seen.budget}`{whose} has no room for {show(seen.call)}: {taken}"
+    taken = f"{_show(seen.used, seen)} used and {_show(seen.held, seen)} held of {_show(seen.limit, seen)}"
+    return f"budget `{seen.budget}`{whose} has no room for {_show(seen.call, seen)}: {taken}"
+
+
+def _show(amount: Decimal, seen: BalanceSeen) -> str:
+    return format_usd(amount) if seen.unit == "usd" else f"{amount:,f} {seen.unit}"
