@@ -40,7 +40,19 @@ _SOURCE: Final = (
     Code("CL020", "too-deep", "nested too deeply"),
     Code("CL021", "too-many-values", "file holds too many values"),
 )
-_SCHEMA: Final = ()
+_SCHEMA: Final = (
+    Code("CL101", "unknown-api-version", "unknown apiVersion"),
+    Code("CL102", "unknown-kind", "unknown kind of document"),
+    Code("CL103", "unknown-key", "unknown key"),
+    Code("CL104", "missing-key", "key is missing"),
+    Code("CL105", "wrong-type", "value of the wrong type"),
+    Code("CL106", "unknown-value", "value is not one of those allowed"),
+    Code("CL107", "wrong-form", "text of the wrong form"),
+    Code("CL108", "out-of-range", "number, text or list out of range"),
+    Code("CL109", "wrong-alternatives", "none or several of keys that exclude each other"),
+    Code("CL110", "no-value", "key without a value"),
+    Code("CL111", "contradiction", "keys that do not go together"),
+)
 _LINKING: Final = ()
 _EXPRESSIONS: Final = ()
 _MEANING: Final = ()

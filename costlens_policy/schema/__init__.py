@@ -1,0 +1,8 @@
+"""The schema phase: from located documents to typed ones, and the JSON Schemas that editors use."""
+
+from __future__ import annotations
+
+from costlens_policy.schema.generate import file_name, json_schema, schema_texts
+from costlens_policy.schema.read import read_document
+
+__all__ = ["file_name", "json_schema", "read_document", "schema_texts"]

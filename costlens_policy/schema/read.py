@@ -1,0 +1,104 @@
+"""From a located document to a typed one: first which kind it is, then its JSON Schema, then its types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Final
+
+from costlens_policy.diagnostics.model import Diagnostic, Severity, in_order
+from costlens_policy.diagnostics.suggestion import listed, nearest
+from costlens_policy.documents import API_VERSIONS, KINDS, Document
+from costlens_policy.schema.explain import explain
+from costlens_policy.schema.typed import build
+from costlens_policy.schema.violations import Violation, violations
+from costlens_policy.schema.wording import shown
+from costlens_policy.source.located import LocatedDocument
+
+__all__ = ["read_document"]
+
+_HEAD: Final = ("apiVersion", "kind")
+
+
+def read_document(located: LocatedDocument) -> tuple[Document | None, tuple[Diagnostic, ...]]:
+    """Return the typed document and no diagnostics, or None and everything that is wrong with it, in order of place."""
+    if located.root.kind != "mapping":
+        return None, (_not_a_mapping(located),)
+    if head := tuple(_check_head(located)):
+        return None, in_order(head)
+    kind = _text(located, "kind")
+    plain = located.root.to_plain()
+    broken = _telling(violations(kind, plain))
+    if broken:
+        return None, in_order(explain(located, kind, item) for item in broken)
+    return build(kind, located, plain)
+
+
+def _text(located: LocatedDocument, key: str) -> str:
+    value = located.root.find((key,))
+    return str(value.content) if value is not None and value.kind == "scalar" else ""
+
+
+def _not_a_mapping(located: LocatedDocument) -> Diagnostic:
+    return Diagnostic(
+        "CL105",
+        Severity.ERROR,
+        "the document must be a mapping of keys and values",
+        located.root.span_of(()) if located.root.kind == "scalar" else located.root.span_of((0,)),
+        f"this is {'a list' if located.root.kind == 'sequence' else 'a single value'}",
+        f"start it with `apiVersion: {API_VERSIONS[-1]}` and `kind`",
+    )
+
+
+def _check_head(located: LocatedDocument) -> Iterator[Diagnostic]:
+    """Report what hides which schema holds; with these errors nothing else can be told."""
+    for key in _HEAD:
+        if located.root.find((key,)) is None:
+            yield _missing_head(located, key)
+    version, kind = _text(located, "apiVersion"), _text(located, "kind")
+    if located.root.find(("apiVersion",)) is not None and version not in API_VERSIONS:
+        yield _unknown(located, "CL101", "apiVersion", f"this program knows {listed(API_VERSIONS)}")
+    elif located.root.find(("kind",)) is not None and kind not in KINDS:
+        near = nearest(kind, KINDS)
+        kinds = f"the kinds are {listed(KINDS)}"
+        yield _unknown(located, "CL102", "kind", f"did you mean `{near}`? {kinds}" if near else kinds)
+
+
+def _missing_head(located: LocatedDocument, key: str) -> Diagnostic:
+    near = nearest(key, [entry.key for entry in located.root.entries()])
+    span = (located.root.key_span((near,)) if near else None) or located.root.span_of((key,))
+    known = f"`apiVersion: {API_VERSIONS[-1]}`" if key == "apiVersion" else f"`kind`: one of {listed(KINDS, 'or')}"
+    return Diagnostic(
+        "CL104",
+        Severity.ERROR,
+        f"the document has no `{key}`",
+        span,
+        f"did you mean `{key}`?" if near else f"`{key}` is missing here",
+        f"write {known}",
+    )
+
+
+def _unknown(located: LocatedDocument, code: str, key: str, advice: str) -> Diagnostic:
+    text = shown(_text(located, key)) or "…"
+    return Diagnostic(
+        code, Severity.ERROR, f"unknown {key} `{text}`", located.root.span_of((key,)), "not known", advice
+    )
+
+
+def _telling(found: Iterable[Violation]) -> list[Violation]:
+    """Leave out consequences: what a wrong type breaks besides, and what is missing because its key is misspelt."""
+    by_place = sorted(found, key=lambda item: tuple(map(str, item.path)))
+    return [item for _, group in groupby(by_place, key=lambda item: item.path) for item in _causes(list(group))]
+
+
+def _causes(group: list[Violation]) -> list[Violation]:
+    if types := [item for item in group if item.rule in ("type", "union")]:
+        return types[:1]
+    unknown = [item for item in group if item.rule == "additionalProperties"]
+    meant = {nearest(item.key, item.schema.get("properties", ())) for item in unknown} - {None}
+    return [
+        item
+        for item in group
+        if not (item.rule == "required" and item.key in meant)
+        and not (item.rule == "alternatives" and meant & set(item.schema["properties"]))
+    ]
