@@ -1,1 +1,47 @@
-"""..."""
+"""CEL: from text to a typed expression, and from there (``expressions.compile``) to a Python function.
+
+``analyse`` is the whole front end. Neither lark nor cel-python is imported to use it.
+"""
+
+from __future__ import annotations
+
+from costlens_policy.expressions.analysis import Analysed, analyse
+from costlens_policy.expressions.checking.checker import check, unchecked
+from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
+from costlens_policy.expressions.notation import parse_type
+from costlens_policy.expressions.problems import ExpressionError, Problem, did_you_mean
+from costlens_policy.expressions.syntax.parser import parse
+from costlens_policy.expressions.tree import Extent, Node
+from costlens_policy.expressions.typed import Invocation, Resolution, ResolutionKind, TypedExpr
+from costlens_policy.expressions.types import (
+    ANY_LIST,
+    ANY_MAP,
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    UINT,
+    Environment,
+    Field,
+    Function,
+    Overload,
+    Record,
+    Type,
+    list_of,
+    map_of,
+    optional_of,
+)
+from costlens_policy.expressions.values import Duration, Timestamp, Uint, Value
+
+__all__ = [
+    "ANY_LIST", "ANY_MAP", "BOOL", "BYTES", "DEFAULT_LIMITS", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "STRING",
+    "TIMESTAMP", "UINT", "Analysed", "Duration", "Environment", "ExpressionError", "Extent", "Field", "Function",
+    "Invocation", "Limits", "Node", "Overload", "Problem", "Record", "Resolution", "ResolutionKind", "Timestamp",
+    "Type", "TypedExpr", "Uint", "Value", "analyse", "check", "did_you_mean", "list_of", "map_of", "optional_of",
+    "parse", "parse_type", "unchecked",
+]  # fmt: skip

@@ -1,0 +1,33 @@
+"""The whole front end in one step: text in, typed expression or problems out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from costlens_policy.expressions.checking.checker import check
+from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
+from costlens_policy.expressions.problems import ExpressionError, Problem
+from costlens_policy.expressions.syntax.parser import parse
+from costlens_policy.expressions.typed import TypedExpr
+from costlens_policy.expressions.types import Environment, Type
+
+__all__ = ["Analysed", "analyse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """``typed`` is absent when a problem is an error; warnings come with it."""
+
+    typed: TypedExpr | None
+    problems: tuple[Problem, ...] = ()
+
+
+def analyse(
+    text: str, environment: Environment, expected: Type | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Analysed:
+    """Parse and type one expression against what it may name. ``expected`` is the type it must have. Never raises."""
+    try:
+        root = parse(text, limits)
+    except ExpressionError as error:
+        return Analysed(None, error.problems)
+    return Analysed(*check(text, root, environment, expected))

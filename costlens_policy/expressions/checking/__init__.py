@@ -1,0 +1,1 @@
+"""From tree to typed tree: names, overloads, gradual types."""
