@@ -222,6 +222,8 @@ def _open_bracket(failure: _Failure) -> _Words:
 
 def _no_key(failure: _Failure) -> _Words:
     before, word = failure.line_before(failure.at).strip(), failure.word(failure.at)
+    if word == ":":
+        return _colon_without_key(failure)
     if before and not before.endswith(("-", "?", ":")):
         return _trailing_text(failure, before)
     if word == "-":
@@ -266,7 +268,20 @@ def _misplaced(failure: _Failure, message: str, label: str) -> _Words:
 
 def _no_value(failure: _Failure) -> _Words:
     word = failure.word(failure.at)
+    if word == ":":
+        return _colon_without_key(failure)
     return _Words(f"`{word}` cannot start a value", failure.at, len(word), help="quote the value if it is text")
+
+
+def _colon_without_key(failure: _Failure) -> _Words:
+    return _Words(
+        "a key is missing before the colon",
+        failure.at,
+        1,
+        label="keys must be text",
+        help="write a key before the colon",
+        code="CL018",
+    )
 
 
 def _bad_start(failure: _Failure) -> _Words:

@@ -80,7 +80,7 @@ class TreeBuilder:
         text, content = event.value, self._content(event, span, is_plain=is_plain)
         offsets = None
         if isinstance(content, str):
-            start, end = span.start.offset, _position(event.end_mark).offset
+            start, end = span.start.offset, self._position(event.end_mark).offset
             offsets = offsets_of(self._source.text, start, end, text, event.style or "")
         self._values += 1
         return Node(LocatedValue(content, span, "scalar", offsets), 1 + len(text) // _CHARACTERS_PER_WEIGHT, 1)
@@ -121,7 +121,7 @@ class TreeBuilder:
 
     def _end(self, event: yaml.CollectionEndEvent) -> None:
         closed = self._open.pop()
-        node = closed.finished(self._source.name, _position(event.end_mark))
+        node = closed.finished(self._source.name, self._position(event.end_mark))
         self._values += 1
         if closed.anchor is not None:
             self._anchors.close(closed.anchor, node)
@@ -134,7 +134,7 @@ class TreeBuilder:
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         name = event.anchor or ""
-        span = Span(self._source.name, _position(event.start_mark), _position(event.end_mark))
+        span = Span(self._source.name, self._position(event.start_mark), self._position(event.end_mark))
         node = self._anchors.node(name)
         if self._open and self._open[-1].expects_key():
             self.diagnostics.append(problems.key_not_text(span, kind="an alias"))
@@ -167,7 +167,7 @@ class TreeBuilder:
 
     def _properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> Position:
         """Handle the anchor and the tag before a value; return where the value itself starts."""
-        start = _position(event.start_mark)
+        start = self._position(event.start_mark)
         if event.anchor is None and event.tag is None:
             return start
         found = _PROPERTIES.match(self._source.text, start.offset)
@@ -178,7 +178,7 @@ class TreeBuilder:
         if event.tag is not None:
             self._refuse_tag(found)
         if isinstance(event, yaml.ScalarEvent):
-            return position_at(self._source, min(found.end(), _position(event.end_mark).offset))
+            return position_at(self._source, min(found.end(), self._position(event.end_mark).offset))
         return position_at(self._source, found.end())
 
     def _anchor(self, name: str, found: re.Match[str]) -> None:
@@ -193,22 +193,23 @@ class TreeBuilder:
 
     def _scalar_end(self, event: yaml.ScalarEvent, start: Position) -> Position:
         if event.style not in ("|", ">"):
-            return _position(event.end_mark)
+            return self._position(event.end_mark)
         # The parser marks the start of the line after the block, which belongs to what follows.
-        end = _position(event.end_mark).offset
+        end = self._position(event.end_mark).offset
         written = self._source.text[start.offset : end].rstrip()
         return position_at(self._source, start.offset + len(written))
+
+    def _position(self, mark: yaml.Mark | CMark | None) -> Position:
+        assert mark is not None  # PyYAML's types allow none, its parsers always give one
+        if mark.index >= len(self._source.text):  # the C parser supposes a last line end that may not be there
+            return position_at(self._source, mark.index)
+        return Position(mark.index, mark.line + 1, mark.column + 1)
 
     def _one_character(self, start: Position) -> Span:
         return self._stretch(start.offset, start.offset + 1)
 
     def _stretch(self, start: int, end: int) -> Span:
         return Span(self._source.name, position_at(self._source, start), position_at(self._source, end))
-
-
-def _position(mark: yaml.Mark | CMark | None) -> Position:
-    assert mark is not None  # PyYAML's types allow none, its parsers always give one
-    return Position(mark.index, mark.line + 1, mark.column + 1)
 
 
 def _is_text(text: str) -> bool:
