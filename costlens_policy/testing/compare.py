@@ -1,0 +1,175 @@
+"""Hold a decision against an expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from costlens_policy.documents.suite import EstimateExpectation, Expectation, TextExpectation
+from costlens_policy.engine.decision import Decision
+from costlens_policy.testing.difference import ABSENT, Difference, text_differences, value_differences
+from costlens_policy.testing.vocabulary import Vocabulary
+
+__all__ = ["Observed", "compare"]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A decision, and the rules and budgets that refused it (none for an allowed request)."""
+
+    decision: Decision
+    refused_by: frozenset[str]
+    known: Vocabulary
+
+
+def compare(expect: Expectation, observed: Observed) -> tuple[Difference, ...]:
+    """Return everything in which a decision is not as expected."""
+    found: list[Difference] = []
+    for name, comparison in _COMPARISONS.items():
+        expected = getattr(expect, name)
+        if expected is not None:
+            found.extend(comparison(expected, observed, expect.exact))
+    if expect.exact:
+        found.extend(_unnamed(expect, observed))
+    return tuple(found)
+
+
+def _effect(expected: str, observed: Observed, exact: bool) -> Iterator[Difference]:
+    yield from value_differences("effect", expected, observed.decision.effect)
+
+
+def _model(expected: str, observed: Observed, exact: bool) -> Iterator[Difference]:
+    if observed.known.canonical(expected) != observed.decision.model:
+        yield Difference("model", expected, _or_absent(observed.decision.model))
+
+
+def _fallbacks(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
+    if tuple(map(observed.known.canonical, expected)) != observed.decision.fallbacks:
+        yield Difference("fallbacks", list(expected), list(observed.decision.fallbacks))
+
+
+def _rule(expected: str, observed: Observed, exact: bool) -> Iterator[Difference]:
+    if expected != observed.decision.rule and expected not in observed.refused_by:
+        yield Difference("rule", expected, observed.decision.rule)
+
+
+def _reasons(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
+    reasons = observed.decision.reasons
+    for text in expected:
+        if not any(text in reason for reason in reasons):
+            yield Difference("reasons", text, list(reasons), "one contains")
+
+
+def _rewrites(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
+    yield from _in_order("rewrites", expected, observed.decision.rewrites, exact)
+
+
+def _alerts(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
+    yield from _in_order("alerts", expected, _alerting(observed.decision), exact)
+
+
+def _in_order(path: str, expected: Sequence[str], actual: Sequence[str], exact: bool) -> Iterator[Difference]:
+    """Yield a difference unless the expected items are there in this order, and nothing else when ``exact``."""
+    rest = iter(actual)
+    if list(expected) != list(actual) if exact else not all(item in rest for item in expected):
+        yield Difference(path, list(expected), list(actual), "" if exact else "has, in this order,")
+
+
+def _text(name: str) -> _Comparison:
+    def compare_text(expected: str | TextExpectation, observed: Observed, exact: bool) -> Iterator[Difference]:
+        yield from text_differences(name, expected, getattr(observed.decision, name))
+
+    return compare_text
+
+
+def _messages(expected: tuple[Mapping[str, Any], ...], observed: Observed, exact: bool) -> Iterator[Difference]:
+    actual = observed.decision.messages
+    yield from value_differences("messages", expected, ABSENT if actual is None else actual, closed=exact)
+
+
+def _params(expected: Mapping[str, Any], observed: Observed, exact: bool) -> Iterator[Difference]:
+    yield from value_differences("params", expected, observed.decision.params)
+
+
+def _excluded(expected: Mapping[str, str], observed: Observed, exact: bool) -> Iterator[Difference]:
+    for name, text in expected.items():
+        model = observed.known.canonical(name)
+        reasons = [item.reason for item in observed.decision.excluded if item.model == model]
+        if not any(text in reason for reason in reasons):
+            yield Difference(f"excluded.{name}", text, "; ".join(reasons) or ABSENT, "contains")
+
+
+def _errors(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
+    codes = [failure.code for failure in observed.decision.errors]
+    for code in dict.fromkeys(expected):
+        if codes.count(code) < expected.count(code):
+            yield Difference("errors", code, codes, "has")
+
+
+def _estimate(expected: EstimateExpectation, observed: Observed, exact: bool) -> Iterator[Difference]:
+    estimate = observed.decision.estimate
+    cost = ABSENT if estimate is None or estimate.cost is None else estimate.cost
+    for name in ("prompt_tokens", "output_tokens"):
+        if (wanted := getattr(expected, name)) is not None:
+            yield from value_differences(f"estimate.{name}", wanted, getattr(estimate, name, ABSENT))
+    if expected.cost_usd is not None:
+        yield from value_differences("estimate.cost_usd", expected.cost_usd, cost)
+    if expected.min_cost_usd is not None and (cost is ABSENT or cost < expected.min_cost_usd):
+        yield Difference("estimate.cost_usd", expected.min_cost_usd, cost, "is at least")
+    if expected.max_cost_usd is not None and (cost is ABSENT or cost > expected.max_cost_usd):
+        yield Difference("estimate.cost_usd", expected.max_cost_usd, cost, "is at most")
+
+
+def _unnamed(expect: Expectation, observed: Observed) -> Iterator[Difference]:
+    """Yield what an exact expectation does not name. What it names in order has been compared in full already."""
+    decision = observed.decision
+    if expect.rewrites is None and decision.rewrites:
+        yield Difference("rewrites", [], list(decision.rewrites))
+    if expect.alerts is None and decision.alerts:
+        yield Difference("alerts", [], _alerting(decision))
+    named = set(map(observed.known.canonical, expect.excluded or ()))
+    for item in decision.excluded:
+        if item.model not in named:
+            yield Difference(f"excluded.{item.model}", ABSENT, item.reason)
+    codes = [failure.code for failure in decision.errors if failure.code not in (expect.errors or ())]
+    if codes:
+        yield Difference("errors", list(expect.errors or ()), [failure.code for failure in decision.errors])
+    for name, value in decision.params.items():
+        if name not in (expect.params or {}) and value != _given(decision, name):
+            yield Difference(f"params.{name}", ABSENT, value)
+
+
+def _given(decision: Decision, name: str) -> Any:
+    """Return the value that a parameter has when no rewrite touches it."""
+    default = decision.plan.defaults.max_output_tokens if name == "max_output_tokens" else ABSENT
+    return decision.request.get(name, default)
+
+
+def _alerting(decision: Decision) -> list[str]:
+    """Return the budgets that alert, each once however many of its rungs do."""
+    return list(dict.fromkeys(alert.budget for alert in decision.alerts))
+
+
+def _or_absent(value: Any) -> Any:
+    return ABSENT if value is None else value
+
+
+_Comparison: TypeAlias = Callable[[Any, Observed, bool], Iterator[Difference]]
+
+_COMPARISONS: Final[Mapping[str, _Comparison]] = {
+    "effect": _effect,
+    "model": _model,
+    "rule": _rule,
+    "fallbacks": _fallbacks,
+    "reasons": _reasons,
+    "excluded": _excluded,
+    "errors": _errors,
+    "rewrites": _rewrites,
+    "prompt": _text("prompt"),
+    "system": _text("system"),
+    "messages": _messages,
+    "params": _params,
+    "estimate": _estimate,
+    "alerts": _alerts,
+}

@@ -1,0 +1,60 @@
+"""Fill the placeholders ``${axis}`` of a matrix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from costlens_policy.source.located import Path
+
+__all__ = ["UnknownAxisError", "fill"]
+
+_PLACEHOLDER: Final = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_WORDS: Final = {True: "true", False: "false", None: "null"}
+
+
+class UnknownAxisError(ValueError):
+    """A placeholder names no axis, or no key of an axis' value: ``name`` in the text at ``path``."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name)
+        self.name = name
+        self.path = path
+
+
+def fill(value: Any, axes: Mapping[str, Any], path: Path = ()) -> Any:
+    """Return a value with every placeholder in its texts filled in. Raises ``UnknownAxisError``.
+
+    A text that is one placeholder and nothing else becomes the axis' value, whatever its type.
+    """
+    if isinstance(value, str):
+        return _fill_text(value, axes, path) if "${" in value else value
+    if isinstance(value, Mapping):
+        return {key: fill(item, axes, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, axes, (*path, index)) for index, item in enumerate(value)]
+    return value
+
+
+def _fill_text(text: str, axes: Mapping[str, Any], path: Path) -> Any:
+    whole = _PLACEHOLDER.fullmatch(text)
+    if whole is not None and whole[1] is not None:
+        return _value(whole[1], axes, path)
+    return _PLACEHOLDER.sub(lambda found: "${" if found[1] is None else _text(_value(found[1], axes, path)), text)
+
+
+def _value(name: str, axes: Mapping[str, Any], path: Path) -> Any:
+    """Look up ``axis``, or ``axis.key`` where the axis' value is a map. An axis' name may have dots of its own."""
+    if name in axes:
+        return axes[name]
+    axis, _, key = name.rpartition(".")
+    if axis:
+        record = _value(axis, axes, path) if axis in axes or "." in axis else None
+        if isinstance(record, Mapping) and key in record:
+            return record[key]
+    raise UnknownAxisError(name, path)
+
+
+def _text(value: Any) -> str:
+    return _WORDS[value] if value is None or isinstance(value, bool) else str(value)

@@ -1,0 +1,39 @@
+"""Collects what is wrong with one suite, each problem at its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
+from costlens_policy.source.located import LocatedDocument, Path
+
+__all__ = ["SuiteProblems"]
+
+
+class SuiteProblems:
+    """The diagnostics of one suite. Paths are those of its document, such as ``("cases", 0, "expect", "rule")``."""
+
+    __slots__ = ("_located", "diagnostics")
+
+    def __init__(self, located: LocatedDocument) -> None:
+        self._located = located
+        self.diagnostics: list[Diagnostic] = []
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        *,
+        label: str = "",
+        help: str = "",
+        at_key: bool = False,
+        related: Iterable[Related] = (),
+    ) -> None:
+        """Note an error at the value of a path, or at its key."""
+        span = (self._located.root.key_span(path) if at_key else None) or self.place(path)
+        self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, label, help, tuple(related)))
+
+    def place(self, path: Path) -> Span:
+        """Return where a value stands; a value that is not written stands for its nearest parent."""
+        return self._located.root.span_of(path)
