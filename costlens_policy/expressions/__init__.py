@@ -9,6 +9,7 @@ from costlens_policy.expressions.analysis import Analysed, analyse
 from costlens_policy.expressions.checking.checker import check, unchecked
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
 from costlens_policy.expressions.notation import parse_type
+from costlens_policy.expressions.presence import Paths, present_when_true
 from costlens_policy.expressions.problems import ExpressionError, Problem, did_you_mean
 from costlens_policy.expressions.syntax.parser import parse
 from costlens_policy.expressions.tree import Extent, Node
@@ -41,7 +42,7 @@ from costlens_policy.expressions.values import Duration, Timestamp, Uint, Value
 __all__ = [
     "ANY_LIST", "ANY_MAP", "BOOL", "BYTES", "DEFAULT_LIMITS", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "STRING",
     "TIMESTAMP", "UINT", "Analysed", "Duration", "Environment", "ExpressionError", "Extent", "Field", "Function",
-    "Invocation", "Limits", "Node", "Overload", "Problem", "Record", "Resolution", "ResolutionKind", "Timestamp",
-    "Type", "TypedExpr", "Uint", "Value", "analyse", "check", "did_you_mean", "list_of", "map_of", "optional_of",
-    "parse", "parse_type", "unchecked",
+    "Invocation", "Limits", "Node", "Overload", "Paths", "Problem", "Record", "Resolution", "ResolutionKind",
+    "Timestamp", "Type", "TypedExpr", "Uint", "Value", "analyse", "check", "did_you_mean", "list_of", "map_of",
+    "optional_of", "parse", "parse_type", "present_when_true", "unchecked",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from costlens_policy.expressions.checking.checker import check
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
+from costlens_policy.expressions.presence import Paths
 from costlens_policy.expressions.problems import ExpressionError, Problem
 from costlens_policy.expressions.syntax.parser import parse
 from costlens_policy.expressions.typed import TypedExpr
@@ -23,11 +24,19 @@ class Analysed:
 
 
 def analyse(
-    text: str, environment: Environment, expected: Type | None = None, limits: Limits = DEFAULT_LIMITS
+    text: str,
+    environment: Environment,
+    expected: Type | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    present: Paths = frozenset(),
 ) -> Analysed:
-    """Parse and type one expression against what it may name. ``expected`` is the type it must have. Never raises."""
+    """Parse and type one expression against what it may name. Never raises.
+
+    ``expected`` is the type it must have; ``present`` are optional attributes, such as ``("request", "team")``, that
+    an earlier condition has asked for.
+    """
     try:
         root = parse(text, limits)
     except ExpressionError as error:
         return Analysed(None, error.problems)
-    return Analysed(*check(text, root, environment, expected))
+    return Analysed(*check(text, root, environment, expected, present))

@@ -15,7 +15,7 @@ from costlens_policy.expressions.checking.control import (
 )
 from costlens_policy.expressions.checking.members import check_index, check_name, check_presence, check_select
 from costlens_policy.expressions.checking.walk import Rule, Walk
-from costlens_policy.expressions.presence import unguarded_reads
+from costlens_policy.expressions.presence import Paths, unguarded_reads
 from costlens_policy.expressions.problems import Problem
 from costlens_policy.expressions.tree import (
     Bind,
@@ -56,11 +56,15 @@ _RULES: Final[dict[type, Rule]] = {
 
 
 def check(
-    source: str, node: Node, environment: Environment, expected: Type | None = None
+    source: str,
+    node: Node,
+    environment: Environment,
+    expected: Type | None = None,
+    present: Paths = frozenset(),
 ) -> tuple[TypedExpr | None, tuple[Problem, ...]]:
     """Type an expression whose tree is ``node``. Returns it, or None where there are errors, and every problem.
 
-    ``expected`` is the type that the whole must have.
+    ``expected`` is the type that the whole must have; ``present`` are optional attributes that are known to be there.
     """
     walk = Walk(source, environment, _RULES, strict=True)
     if expected == BOOL:
@@ -68,7 +72,7 @@ def check(
     else:
         _expect(walk, node, walk.type(node), expected)
     typed = walk.finished(node)
-    walk.problems += unguarded_reads(typed)
+    walk.problems += unguarded_reads(typed, present)
     problems = tuple(sorted(walk.problems, key=lambda item: (item.extent.start, item.extent.end)))
     return (None if any(item.is_error for item in problems) else typed), problems
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from costlens_policy.expressions.checking.names import qualified_name
-from costlens_policy.expressions.checking.walk import Walk
+from costlens_policy.expressions.checking.walk import Walk, as_condition
 from costlens_policy.expressions.problems import did_you_mean
 from costlens_policy.expressions.syntax.macros import MACRO_NAMES
 from costlens_policy.expressions.tree import Call, Literal
-from costlens_policy.expressions.types import BOOL, DOUBLE, INT, NULL, UNKNOWN, Function, Overload, Type, is_numeric
+from costlens_policy.expressions.types import DOUBLE, INT, NULL, UNKNOWN, Function, Overload, Type, is_numeric
 
 __all__ = ["no_overload", "unknown_function"]
 
@@ -34,7 +34,18 @@ def no_overload(
     message = f"`{_written(function.name)}` does not take ({listed})"
     if candidates[0].member:
         message += f" on a value of type {shown[0]}"
-    return walk.report("CL304", message, node.function_extent, "no overload fits", _listed(function.name, candidates))
+    advice = _membership(walk, node, shown) or _listed(function.name, candidates)
+    return walk.report("CL304", message, node.function_extent, "no overload fits", advice)
+
+
+def _membership(walk: Walk, node: Call, types: Sequence[Type]) -> str:
+    """``in`` is for lists and maps, ``contains`` for texts: the one is often written for the other."""
+    names = [found.name for found in types]
+    if node.function == "@in" and names == ["string", "string"]:
+        return f"write `{walk.text(node.arguments[1])}.contains({walk.text(node.arguments[0])})`"
+    if node.function == "contains" and names[0] in ("list", "map") and node.target is not None:
+        return f"write `{walk.text(node.arguments[0])} in {walk.text(node.target)}`"
+    return ""
 
 
 def _operator(walk: Walk, node: Call, types: Sequence[Type]) -> Type:
@@ -47,7 +58,7 @@ def _operator(walk: Walk, node: Call, types: Sequence[Type]) -> Type:
     if sign in ("==", "!="):
         return _comparison(walk, node, left, right, label)
     verb = "order" if sign in ("<", "<=", ">", ">=") else f"apply `{sign}` to"
-    advice = ""
+    advice = _time_conversion(walk, node, left, right)
     if sign == "+" and "string" in (left.name, right.name):
         other = node.arguments[0 if right.name == "string" else 1]
         advice = f"write `string({walk.text(other)})`"
@@ -65,6 +76,8 @@ def _comparison(walk: Walk, node: Call, left: Type, right: Type, label: str) -> 
         advice = f"write `{walk.text(node.arguments[1])} in {walk.text(node.arguments[0])}`"
     elif "optional_type" in (left.name, right.name):
         advice = "take the value out with `.orValue(…)`"
+    elif conversion := _time_conversion(walk, node, left, right):
+        advice = conversion
     elif "string" in (left.name, right.name):
         other = node.arguments[0 if right.name == "string" else 1]
         advice = f"write `string({walk.text(other)}) {sign} …`, or leave out the quotes"
@@ -82,12 +95,20 @@ def _conversion(walk: Walk, node: Call, left: Type, right: Type) -> str:
     return f"write `{wanted}({walk.text(argument)})`"
 
 
+def _time_conversion(walk: Walk, node: Call, left: Type, right: Type) -> str:
+    """A text next to a time is meant to be one."""
+    names = {left.name, right.name}
+    kind = (names & {"timestamp", "duration"}) or {""}
+    if names != {"string", *kind}:
+        return ""
+    argument = node.arguments[0 if left.name == "string" else 1]
+    return f"write `{kind.pop()}({walk.text(argument)})`"
+
+
 def _not(walk: Walk, node: Call, found: Type) -> Type:
-    if found != BOOL:
-        walk.report(
-            "CL309", f"`!` turns a condition round, and this is a value of type {found}", node.arguments[0].extent
-        )
-    return UNKNOWN
+    operand = node.arguments[0]
+    message = f"`!` turns a condition round, and this is a value of type {found}"
+    return walk.report("CL309", message, operand.extent, f"type {found}", as_condition(walk.text(operand), found))
 
 
 def _other_style(walk: Walk, node: Call, function: Function) -> Type:
@@ -127,15 +148,25 @@ def _written(name: str) -> str:
 def unknown_function(walk: Walk, node: Call, types: Sequence[Type]) -> Type:
     """Report a function that nobody declared, unless what it is called on is wrong already."""
     names = walk.scope.function_names() | MACRO_NAMES
-    namespace = qualified_name(node.target) if node.target is not None else None
-    if namespace is not None and any(name.startswith(f"{namespace}.") for name in names):
-        name = f"{namespace}.{node.function}"
-        # The namespace itself was taken for a variable.
-        walk.problems[:] = [item for item in walk.problems if node.target is None or item.extent != node.target.extent]
-    elif UNKNOWN in types:
-        return UNKNOWN
+    name = node.function
+    if UNKNOWN in types:
+        name = _in_namespace(walk, node, names)
+        if not name:
+            return UNKNOWN
     else:
-        name = node.function
         names = {name for name in names if "." not in name}
     advice = did_you_mean(name, {item for item in names if item[0].isalpha()})
     return walk.report("CL303", f"unknown function `{name}`", node.function_extent, "no function has this name", advice)
+
+
+def _in_namespace(walk: Walk, node: Call, names: set[str]) -> str:
+    """Where an unknown variable was meant as a namespace, return the function's whole name and report that instead."""
+    namespace = qualified_name(node.target) if node.target is not None else None
+    if node.target is None or namespace is None:
+        return ""
+    name = f"{namespace}.{node.function}"
+    dotted = {known for known in names if "." in known}
+    if not (did_you_mean(name, dotted) or any(known.startswith(f"{namespace}.") for known in dotted)):
+        return ""
+    walk.problems[:] = [item for item in walk.problems if item.extent != node.target.extent]
+    return name

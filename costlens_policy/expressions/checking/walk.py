@@ -13,7 +13,7 @@ from costlens_policy.expressions.tree import Call, Extent, Name, Node, Select
 from costlens_policy.expressions.typed import Invocation, Resolution, TypedExpr
 from costlens_policy.expressions.types import BOOL, DYN, UNKNOWN, Environment, Field, Type
 
-__all__ = ["Rule", "Walk"]
+__all__ = ["Rule", "Walk", "as_condition"]
 
 
 class Walk:
@@ -54,7 +54,7 @@ class Walk:
         found = self.type(node)
         if not self.substitution.fits([(BOOL, found)]):
             shown = self.shown(found)
-            advice = _as_condition(self.text(node), shown)
+            advice = as_condition(self.text(node), shown)
             self.report("CL309", f"{what}, and this is a value of type {shown}", node.extent, f"type {shown}", advice)
 
     def shown(self, item: Type) -> Type:
@@ -90,7 +90,7 @@ class Walk:
 Rule: TypeAlias = Callable[[Walk, Any], Type]
 
 
-def _as_condition(text: str, found: Type) -> str:
+def as_condition(text: str, found: Type) -> str:
     """Return how a value of a type is made a condition."""
     if len(text) > 40:
         text = "…"
