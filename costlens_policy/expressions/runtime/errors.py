@@ -13,7 +13,7 @@ from costlens_policy.expressions.tree import Extent
 __all__ = [
     "BAD_ARGUMENT", "BAD_CONVERSION", "BAD_KEY", "BAD_REGEX", "DIVISION_BY_ZERO", "INDEX_OUT_OF_RANGE",
     "NO_OPTIONAL_VALUE", "NO_OVERLOAD", "NO_SUCH_KEY", "NUMBER_OUT_OF_RANGE", "TIME_OUT_OF_RANGE", "TOO_LARGE",
-    "TOO_MANY_ITERATIONS", "UNBOUND_NAME", "UNKNOWN_ZONE", "CelError",
+    "TOO_MANY_ITERATIONS", "UNBOUND_NAME", "UNKNOWN_ZONE", "CelError", "LimitError",
 ]  # fmt: skip
 
 NO_OVERLOAD: Final = "CL901"
@@ -47,3 +47,7 @@ class CelError(CostlensPolicyError):
 
     def __repr__(self) -> str:
         return f"CelError({self.code}, {self.message!r}, {self.extent})"
+
+
+class LimitError(CelError):
+    """A limit was reached: the evaluation ends, and no ``||`` or ``&&`` absorbs that."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sized
 from typing import Final, TypeVar
 
-from costlens_policy.expressions.runtime.errors import TOO_LARGE, TOO_MANY_ITERATIONS, CelError
+from costlens_policy.expressions.runtime.errors import TOO_LARGE, TOO_MANY_ITERATIONS, LimitError
 
 __all__ = ["ITERATIONS", "SIZE", "Work", "check_size", "too_large", "within"]
 
@@ -28,7 +28,7 @@ class Work:
         self._left = limit
 
     def visit(self, elements: _SizedT) -> _SizedT:
-        """Pay for all elements and return them. Raises CelError."""
+        """Pay for all elements and return them. Raises LimitError."""
         self._left -= len(elements)
         if self._left < 0:
             raise _too_many(self._limit)
@@ -36,21 +36,21 @@ class Work:
 
 
 def within(elements: _SizedT, limit: int = ITERATIONS) -> _SizedT:
-    """Return the elements of an expression's only comprehension, which needs no count. Raises CelError."""
+    """Return the elements of an expression's only comprehension, which needs no count. Raises LimitError."""
     if len(elements) > limit:
         raise _too_many(limit)
     return elements
 
 
 def check_size(size: int) -> None:
-    """Raise CelError when a value of this size may not be made; called before it is."""
+    """Raise LimitError when a value of this size may not be made; called before it is."""
     if size > SIZE:
         raise too_large()
 
 
-def too_large() -> CelError:
-    return CelError(TOO_LARGE, f"the result would be larger than {SIZE:,} characters, bytes or elements")
+def too_large() -> LimitError:
+    return LimitError(TOO_LARGE, f"the result would be larger than {SIZE:,} characters, bytes or elements")
 
 
-def _too_many(limit: int) -> CelError:
-    return CelError(TOO_MANY_ITERATIONS, f"the comprehensions visit more than {limit:,} elements")
+def _too_many(limit: int) -> LimitError:
+    return LimitError(TOO_MANY_ITERATIONS, f"the comprehensions visit more than {limit:,} elements")

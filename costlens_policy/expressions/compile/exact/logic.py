@@ -1,0 +1,85 @@
+"""Calls, conditionals, and the logic that absorbs errors: langdef, "Logical Operators"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from costlens_policy.expressions.compile.exact.frame import Evaluate, Frame
+from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError, LimitError
+from costlens_policy.expressions.runtime.functions import dispatcher
+from costlens_policy.expressions.runtime.kinds import kind_of
+from costlens_policy.expressions.tree import Call, Conditional, Extent, Logic
+from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Value
+
+if TYPE_CHECKING:
+    from costlens_policy.expressions.compile.exact.builder import Builder
+
+__all__ = ["as_bool", "call", "conditional", "decide", "logic"]
+
+
+def as_bool(value: Value, extent: Extent) -> bool:
+    """Return a bool as it is. Raises CelError for any other value."""
+    if value is True or value is False:
+        return bool(value)
+    raise CelError(NO_OVERLOAD, f"a bool belongs here, not a {kind_of(value)}", extent)
+
+
+def decide(operands: Iterable[tuple[Evaluate, Extent]], frame: Frame, decisive: bool) -> bool:
+    """Combine operands with the "or" whose decisive value is true, or the "and" whose decisive value is false.
+
+    A decisive operand settles the result whatever errors the others make; else the first error is the result.
+    A limit that was reached is no such error: the evaluation ends.
+    """
+    first: CelError | None = None
+    for evaluate, extent in operands:
+        try:
+            if as_bool(evaluate(frame), extent) is decisive:
+                return decisive
+        except LimitError:
+            raise
+        except CelError as error:
+            first = first or error
+    if first is not None:
+        raise first
+    return not decisive
+
+
+def logic(builder: Builder, node: Logic) -> Evaluate:
+    operands = tuple((builder.build(operand), operand.extent) for operand in node.operands)
+    decisive = node.operator == "||"
+    return lambda frame: decide(operands, frame, decisive)
+
+
+def conditional(builder: Builder, node: Conditional) -> Evaluate:
+    condition = builder.build(node.condition)
+    accepted, rejected = builder.build(node.accepted), builder.build(node.rejected)
+    extent = node.condition.extent
+    return lambda frame: accepted(frame) if as_bool(condition(frame), extent) else rejected(frame)
+
+
+def call(builder: Builder, node: Call) -> Evaluate:
+    invocation = builder.typed.calls[node]
+    arguments = tuple(builder.build(argument) for argument in invocation.arguments)
+    function = dispatcher(invocation.function, invocation.overloads)
+    if invocation.function in ("or", "orValue") and len(arguments) == 2:
+        return _lazy(arguments[0], arguments[1], function, unwrap=invocation.function == "orValue")
+    if len(arguments) == 1:
+        only = arguments[0]
+        return lambda frame: function(only(frame))
+    if len(arguments) == 2:
+        left, right = arguments
+        return lambda frame: function(left(frame), right(frame))
+    return lambda frame: function(*[argument(frame) for argument in arguments])
+
+
+def _lazy(optional: Evaluate, other: Evaluate, function: Evaluate, *, unwrap: bool) -> Evaluate:
+    """Evaluate the argument of ``or`` and ``orValue`` only where there is no value: an error in it is none then."""
+
+    def choose(frame: Frame) -> Value:
+        value = optional(frame)
+        if type(value) is OptionalValue and value is not NO_VALUE:
+            return value.value if unwrap else value
+        return function(value, other(frame))  # type: ignore[call-arg]  # a dispatcher, which takes any arguments
+
+    return choose
