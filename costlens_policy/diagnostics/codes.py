@@ -54,9 +54,46 @@ _SCHEMA: Final = (
     Code("CL111", "contradiction", "keys that do not go together"),
 )
 _LINKING: Final = ()
-_EXPRESSIONS: Final = ()
+_EXPRESSIONS: Final = (
+    Code("CL301", "expression-syntax", "expression that cannot be read"),
+    Code("CL302", "unknown-variable", "unknown variable"),
+    Code("CL303", "unknown-function", "unknown function"),
+    Code("CL304", "no-overload", "no overload fits"),
+    Code("CL305", "expression-limit", "expression is too large"),
+    Code("CL306", "invalid-literal", "literal that has no value"),
+    Code("CL307", "reserved-word", "reserved word"),
+    Code("CL308", "macro-use", "macro that is not used as it must be"),
+    Code("CL309", "unexpected-type", "value of a type that cannot stand here"),
+    Code("CL310", "mixed-numbers", "numbers of different types in arithmetic"),
+    Code("CL311", "invalid-pattern", "pattern that is not RE2"),
+    Code("CL312", "invalid-time", "text that is no duration or timestamp"),
+    Code("CL313", "undeclared-value", "comparison with a value that is not declared"),
+    Code("CL314", "unguarded-attribute", "optional attribute read without a guard"),
+    Code("CL315", "different-results", "results of different types"),
+    Code("CL316", "no-such-member", "value without such a member"),
+    Code("CL317", "message-literal", "protobuf message"),
+    Code("CL318", "invalid-key", "key that a map cannot have"),
+)
 _MEANING: Final = ()
-_MONEY: Final = ()
+_MONEY: Final = (
+    Code("CL501", "unknown-import", "import matches no model"),
+    Code("CL502", "unknown-catalogue-model", "catalogue refers to a model that it does not have"),
+    Code("CL503", "name-taken", "one name for two models"),
+    Code("CL504", "ambiguous-name", "name of several imported models"),
+    Code("CL505", "model-circle", "model is taken from itself"),
+    Code("CL506", "unpriced-model", "model has no prices"),
+    Code("CL507", "incomplete-price", "price of input or output tokens is missing"),
+    Code("CL508", "period-order", "price periods are out of order"),
+    Code("CL509", "long-context-order", "long-context thresholds are out of order"),
+    Code("CL510", "unlikely-price", "price looks like another unit"),
+    Code("CL511", "price-out-of-range", "price is out of range"),
+    Code("CL512", "two-price-sources", "model has two sources of prices"),
+    Code("CL513", "retired-before-deprecated", "model is retired before it is deprecated"),
+    Code("CL514", "output-above-context", "output limit is above the context window"),
+    Code("CL515", "latency-order", "latencies are out of order"),
+    Code("CL516", "empty-quality", "quality is empty"),
+    Code("CL517", "lock-changed", "locked catalogue was changed"),
+)
 _TESTS: Final = (
     Code("CL601", "unknown-fixture", "unknown fixture"),
     Code("CL602", "unknown-rule", "unknown rule in a suite"),
@@ -68,13 +105,12 @@ _TESTS: Final = (
     Code("CL608", "empty-suite", "suite without cases"),
     Code("CL609", "matrix-too-large", "matrix with too many combinations"),
     Code("CL610", "time-not-fixed", "suite that does not fix the time"),
-    Code("CL611", "policy-set-out-of-reach", "policy set that a suite cannot test"),
-    Code("CL612", "unusable-series", "series that cannot be read at the time of a case"),
-    Code("CL613", "unknown-policy", "unknown policy in a suite"),
-    Code("CL614", "invalid-combination", "combination of a matrix that is not a valid case"),
-    Code("CL615", "idle-exception", "exception that leaves nothing out"),
-    Code("CL616", "invalid-expected-pattern", "pattern of an expectation that is not RE2"),
-    Code("CL617", "unknown-error-code", "unknown run-time error code in a suite"),
+    Code("CL611", "unusable-series", "series that cannot be read at the time of a case"),
+    Code("CL612", "unknown-policy", "unknown policy in a suite"),
+    Code("CL613", "invalid-combination", "combination of a matrix that is not a valid case"),
+    Code("CL614", "idle-exception", "exception that leaves nothing out"),
+    Code("CL615", "invalid-expected-pattern", "pattern of an expectation that is not RE2"),
+    Code("CL616", "unknown-error-code", "unknown run-time error code in a suite"),
 )
 _RUN_TIME: Final = ()
 
