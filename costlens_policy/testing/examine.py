@@ -41,7 +41,7 @@ class _Examiner:
         for index, name in enumerate(self._document.covers):
             if name not in self._known.policies:
                 help = did_you_mean(name, self._known.policies)
-                self._problems.report("CL613", f"unknown policy `{name}`", ("covers", index), help=help)
+                self._problems.report("CL612", f"unknown policy `{name}`", ("covers", index), help=help)
         for name, fields in self._document.fixtures.items():
             self._attributes(fields, ("fixtures", name))
         self._attributes(self._document.defaults.request, ("defaults", "request"))
@@ -74,7 +74,7 @@ class _Examiner:
         for index, code in enumerate(expect.errors or ()):
             if known and code not in known:
                 help = did_you_mean(code, known) or f"the codes are {listed(known)}"
-                self._problems.report("CL617", f"unknown run-time error `{code}`", (*path, "errors", index), help=help)
+                self._problems.report("CL616", f"unknown run-time error `{code}`", (*path, "errors", index), help=help)
 
     def _models(self, expect: Expectation, path: Path, requested: set[str]) -> None:
         named = [(name, (*path, "fallbacks", index)) for index, name in enumerate(expect.fallbacks or ())]
@@ -122,7 +122,7 @@ class _Examiner:
             try:
                 matcher(text.matches)
             except CelError as error:
-                self._problems.report("CL616", str(error), (*path, "matches"))
+                self._problems.report("CL615", str(error), (*path, "matches"))
 
 
 def _texts(request: Mapping[str, Any]) -> Iterable[str]:

@@ -107,7 +107,7 @@ class _Exceptions:
     def report_idle(self) -> None:
         for index in self._entries.keys() - self._used:
             self._problems.report(
-                "CL615",
+                "CL614",
                 "the exception leaves nothing out",
                 (*self._path, index),
                 label="no combination has these values",
@@ -138,7 +138,7 @@ def _report_invalid(
         what = ".".join(map(str, place)) or "the case"
         text = found["msg"].removeprefix("Value error, ")
         message = f"`{what}` is not valid for {values}: {text[:1].lower()}{text[1:]}"
-        problems.report("CL614", message, (*path, *place))
+        problems.report("CL613", message, (*path, *place))
 
 
 def _written(value: Any, path: Path) -> Path:

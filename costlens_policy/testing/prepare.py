@@ -99,7 +99,7 @@ class _Preparation:
             try:
                 used = self._used(entry, now)
             except SeriesError as error:
-                self._problems.report("CL612", str(error), (*path, "used"), help=_SERIES_HELP)
+                self._problems.report("CL611", str(error), (*path, "used"), help=_SERIES_HELP)
                 continue
             yield (budget, entry.key), Balance(used, entry.held or Decimal(0))
 

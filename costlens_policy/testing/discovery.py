@@ -1,0 +1,95 @@
+"""Find suites: files named ``*_test.yaml``, and any other YAML file with a document of kind ``Suite``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from costlens_policy.checker.link.folders import yaml_files
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError
+from costlens_policy.documents.suite import SuiteDocument
+from costlens_policy.schema import read_document
+from costlens_policy.source.compose import compose
+from costlens_policy.source.located import LocatedDocument, SourceText
+from costlens_policy.source.read import read_source
+
+__all__ = ["FoundSuite", "SuiteSearch", "find_suites"]
+
+_NAMES: Final = ("_test.yaml", "_test.yml")
+_KIND: Final = re.compile(r"""^(?:kind|"kind"|'kind')\s*:\s*["']?Suite\b""", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSuite:
+    """A suite that fits its schema, and the text it was read from."""
+
+    document: SuiteDocument
+    located: LocatedDocument
+
+    @property
+    def file(self) -> str:
+        return self.located.source.name
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteSearch:
+    """What was found under some paths. ``diagnostics`` are about files and documents that cannot be read."""
+
+    suites: tuple[FoundSuite, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    sources: tuple[SourceText, ...]
+
+
+def find_suites(paths: Iterable[Path]) -> SuiteSearch:
+    """Read every suite in files and folders, in the order of the paths, and by name within a folder.
+
+    In a folder, hidden folders are left out, and links to folders are not followed.
+    """
+    suites: list[FoundSuite] = []
+    diagnostics: list[Diagnostic] = []
+    sources: list[SourceText] = []
+    for file, named in dict(_files(paths)).items():
+        try:
+            source = read_source(file)
+        except PolicyError as error:
+            if named or _is_suite_name(file.name):
+                diagnostics.extend(error.diagnostics)
+            continue
+        if not _is_suite_name(file.name) and not _KIND.search(source.text):
+            continue
+        sources.append(source)
+        found, problems = _read(source)
+        suites.extend(found)
+        diagnostics.extend(problems)
+    return SuiteSearch(tuple(suites), tuple(diagnostics), tuple(sources))
+
+
+def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
+    """Yield each file that may hold a suite, and whether the user named it."""
+    for path in paths:
+        if path.is_dir():
+            yield from ((Path(name), False) for name in yaml_files(path))
+        else:
+            yield path, True
+
+
+def _is_suite_name(name: str) -> bool:
+    return name.endswith(_NAMES)
+
+
+def _read(source: SourceText) -> tuple[list[FoundSuite], list[Diagnostic]]:
+    composed = compose(source)
+    diagnostics = list(composed.diagnostics)
+    if any(item.is_error for item in diagnostics):
+        return [], diagnostics
+    suites: list[FoundSuite] = []
+    for located in composed.documents:
+        document, problems = read_document(located)
+        if isinstance(document, SuiteDocument):
+            suites.append(FoundSuite(document, located))
+        if document is None:
+            diagnostics.extend(problems)
+    return suites, diagnostics

@@ -1,0 +1,83 @@
+"""The policy set that a suite names: found inside the repository, loaded once for all its suites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from costlens_policy.api import Engine
+from costlens_policy.checker import CheckedBundle, check
+from costlens_policy.checker.link.references import Reference, repository_of, resolve_reference
+from costlens_policy.compiler import compile_plan
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Span
+from costlens_policy.testing.discovery import FoundSuite
+from costlens_policy.testing.problems import SuiteProblems
+from costlens_policy.testing.time_reads import TimeRead, first_time_read
+from costlens_policy.testing.vocabulary import Vocabulary
+
+__all__ = ["PolicySets", "TestedSet"]
+
+_STAGES: Final = ("access", "routes", "rewrites", "budgets")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TestedSet:
+    """A policy set under test. ``file`` is named as its first suite reaches it; ``places`` are the ids of its rules."""
+
+    file: str
+    bundle: CheckedBundle
+    engine: Engine
+    known: Vocabulary
+    reads_time: TimeRead | None
+    places: Mapping[str, Span]
+
+
+class PolicySets:
+    """Loads policy sets, each file once. ``diagnostics`` are those of sets that cannot be used.
+
+    ``paths`` are those under test: without a checkout around them they mark out the repository.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = tuple(paths)
+        self._loaded: dict[Path, TestedSet | None] = {}
+        self.diagnostics: list[Diagnostic] = []
+
+    def of(self, suite: FoundSuite, problems: SuiteProblems) -> TestedSet | None:
+        """Return the policy set of a suite; None where it cannot be used, which has then been reported."""
+        file = self._resolve(suite)
+        if isinstance(file, Diagnostic):
+            problems.diagnostics.append(file)
+            return None
+        real = Path(file).resolve()
+        if real not in self._loaded:
+            self._loaded[real] = self._load(file)
+        return self._loaded[real]
+
+    def loaded(self) -> tuple[TestedSet, ...]:
+        return tuple(item for item in self._loaded.values() if item is not None)
+
+    def _resolve(self, suite: FoundSuite) -> str | Diagnostic:
+        origin, here = Path(suite.file).resolve(), Path.cwd().resolve()
+        around = (here,) if origin.is_relative_to(here) else ()
+        repository = repository_of(origin, (*self._paths, *around))
+        span = suite.located.root.span_of(("policy_set",))
+        return resolve_reference(Reference(suite.document.policy_set, span, suite.file), repository)
+
+    def _load(self, file: str) -> TestedSet | None:
+        try:
+            bundle = check((Path(file),))
+        except PolicyError as error:
+            self.diagnostics.extend(error.diagnostics)
+            return None
+        plan = compile_plan(bundle)
+        return TestedSet(file, bundle, Engine(plan), Vocabulary(plan), first_time_read(plan), dict(_places(bundle)))
+
+
+def _places(bundle: CheckedBundle) -> Iterator[tuple[str, Span]]:
+    for policy in bundle.linked.policies:
+        for stage in _STAGES:
+            for index, rule in enumerate(getattr(policy.document, stage)):
+                yield f"{policy.name}/{rule.id}", policy.located.root.span_of((stage, index, "id"))
