@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 
 __all__ = [
+    "collection_as_key",
     "duplicate_anchor",
     "duplicate_key",
     "empty_file",
@@ -27,9 +28,9 @@ def empty_file(span: Span) -> Diagnostic:
     return Diagnostic(
         "CL007",
         Severity.ERROR,
-        "the file is empty",
+        "the file holds no document",
         span,
-        help="write a document with `apiVersion` and `kind`, or remove the file",
+        help="write one, starting with `apiVersion` and `kind`, or remove the file",
     )
 
 
@@ -96,18 +97,16 @@ def too_many_aliased(name: str, span: Span, most: int) -> Diagnostic:
     )
 
 
-def key_not_text(span: Span, text: str = "", kind: str = "") -> Diagnostic:
-    if kind:
-        return Diagnostic("CL018", Severity.ERROR, f"a key must be text, not {kind}", span, help="use a text as key")
-    said = f"the key `{text}` is read as something else than text" if text else "a key is missing before the colon"
-    return Diagnostic(
-        "CL018",
-        Severity.ERROR,
-        said,
-        span,
-        label="keys must be text",
-        help=f'write it in quotes: `"{text}"`' if text else "write a key before the colon",
-    )
+def key_not_text(text: str, kind: str, span: Span) -> Diagnostic:
+    if not text:
+        message, advice = "a key is missing before the colon", "write a key before the colon"
+    else:
+        message, advice = f"the key `{text}` is read as {kind}", f'write it in quotes: `"{text}"`'
+    return Diagnostic("CL018", Severity.ERROR, message, span, label="keys must be text", help=advice)
+
+
+def collection_as_key(kind: str, span: Span) -> Diagnostic:
+    return Diagnostic("CL018", Severity.ERROR, f"a key must be text, not {kind}", span, help="use a text as key")
 
 
 def half_character(span: Span) -> Diagnostic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import yaml
@@ -102,8 +103,8 @@ class TreeBuilder:
         mapping = self._open[-1]
         if is_plain and text == "<<":
             self.diagnostics.append(problems.merge_key(span))
-        elif is_plain and not _is_text(text):
-            self.diagnostics.append(problems.key_not_text(span, text))
+        elif is_plain and (kind := _other_kind(text)) is not None:
+            self.diagnostics.append(problems.key_not_text(text, kind, span))
         elif (first := mapping.first_keys.setdefault(text, span)) is not span:
             self.diagnostics.append(problems.duplicate_key(text, span, first))
         else:
@@ -127,7 +128,7 @@ class TreeBuilder:
             self._anchors.close(closed.anchor, node)
         if closed.is_key:
             kind = "a mapping" if closed.is_mapping else "a sequence"
-            self.diagnostics.append(problems.key_not_text(node.value.span, kind=kind))
+            self.diagnostics.append(problems.collection_as_key(kind, node.value.span))
             self._open[-1].key = Key(None, node.value.span)
         else:
             self._add(node, node.value.span.end)
@@ -137,7 +138,7 @@ class TreeBuilder:
         span = Span(self._source.name, self._position(event.start_mark), self._position(event.end_mark))
         node = self._anchors.node(name)
         if self._open and self._open[-1].expects_key():
-            self.diagnostics.append(problems.key_not_text(span, kind="an alias"))
+            self.diagnostics.append(problems.collection_as_key("an alias", span))
             self._open[-1].key = Key(None, span)
             return
         if node is None:
@@ -212,6 +213,10 @@ class TreeBuilder:
         return Span(self._source.name, position_at(self._source, start), position_at(self._source, end))
 
 
-def _is_text(text: str) -> bool:
+def _other_kind(text: str) -> str | None:
+    """Return what a plain key is read as, where that is not text."""
     content, doubt = resolve_plain(text)
-    return isinstance(content, str) and (doubt is None or not doubt.is_about_number())
+    if isinstance(content, str):
+        return "a number or a date" if doubt is not None and doubt.is_about_number() else None
+    kinds: tuple[tuple[type, str], ...] = ((bool, "a truth value"), (date, "a date"), (type(None), "null"))
+    return next((word for kind, word in kinds if isinstance(content, kind)), "a number")
