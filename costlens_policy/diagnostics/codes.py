@@ -66,7 +66,7 @@ _EXPRESSIONS: Final = (
     Code("CL309", "unexpected-type", "value of a type that cannot stand here"),
     Code("CL310", "mixed-numbers", "numbers of different types in arithmetic"),
     Code("CL311", "invalid-pattern", "pattern that is not RE2"),
-    Code("CL312", "invalid-time", "text that is no duration or timestamp"),
+    Code("CL312", "failing-conversion", "literal that cannot be converted"),
     Code("CL313", "undeclared-value", "comparison with a value that is not declared"),
     Code("CL314", "unguarded-attribute", "optional attribute read without a guard"),
     Code("CL315", "different-results", "results of different types"),
