@@ -37,8 +37,8 @@ def _facts(model: Model) -> dict[str, Any]:
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,
         "capabilities": None if model.capabilities is None else sorted(model.capabilities),
-        "latency_ms": [model.latency_p50_ms, model.latency_p95_ms],
-        "quality": dict(model.quality),
+        "latency_ms": [_double(model.latency_p50_ms), _double(model.latency_p95_ms)],
+        "quality": {task: float(value) for task, value in model.quality.items()},
         "regions": model.regions,
         "external": model.external,
         "deprecated": _day(model.deprecated),
@@ -58,6 +58,10 @@ def _period(period: Period) -> dict[str, Any]:
 def _rates(rates: Rates) -> dict[str, str]:
     prices = {bucket: plain(price) for bucket, price in rates.usd_per_million_tokens.items()}
     return prices | {"request": plain(rates.usd_per_request)}
+
+
+def _double(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _day(day: date | None) -> str | None:

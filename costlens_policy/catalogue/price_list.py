@@ -73,7 +73,7 @@ def nearest_pattern(pattern: str) -> str | None:
         return next((f"{owner}/{name}" for owner in closest if matching(f"{owner}/{name}")), None)
     names = [full.partition("/")[2] for full in _entries() if full.startswith(f"{provider}/")]
     found = get_close_matches(name.replace("*", ""), names, n=1, cutoff=0.7)
-    return f"{provider}/{found[0]}" if found else None
+    return f"{provider}/{found[0]}" if found else _with_provider(name)
 
 
 def _with_provider(pattern: str) -> str | None:

@@ -141,6 +141,7 @@ def test_patterns_match_whole_names() -> None:
         ("claude-*", "anthropic/claude-*"),
         ("opnai/gpt-5*", "openai/gpt-5*"),
         ("openai/gtp-5-nano", "openai/gpt-5-nano"),
+        ("azure/gpt-5-nano", "openai/gpt-5-nano"),
         ("openai/zzzz*", None),
         ("nothing", None),
     ],

@@ -1,0 +1,96 @@
+"""Prices of a document, examined and turned into periods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from costlens_policy.catalogue import problems
+from costlens_policy.catalogue.drafts import Place
+from costlens_policy.catalogue.rates import Period, Rates
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.documents.catalogue import PricePeriod
+from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, plain
+
+__all__ = ["examine_prices", "periods_from"]
+
+_MAX_PRICE: Final = Decimal(10) ** 9
+_MAX_DIGITS: Final = MAX_FRACTION_DIGITS - 6
+_LIKELY: Final = (Decimal("0.001"), Decimal(10_000))
+"""Between these lies every price of tokens that any provider asks, in US dollars per million."""
+_LIKELY_PER_REQUEST: Final = Decimal(100)
+
+
+def periods_from(prices: Sequence[PricePeriod]) -> tuple[Period, ...]:
+    """Return the periods of prices without errors.
+
+    What a long-context step leaves out costs there as in the step before it.
+    """
+    return tuple(_period(price) for price in prices)
+
+
+def _period(price: PricePeriod) -> Period:
+    per_request = price.usd_per_request or ZERO
+    given = _by_bucket(price.usd_per_million_tokens.items())
+    rates = Rates(given, per_request)
+    tiers = []
+    for step in price.long_context:
+        given = given | _by_bucket(step.usd_per_million_tokens.items())
+        tiers.append((step.above_input_tokens, Rates(given, per_request)))
+    return Period(price.effective, rates, tuple(tiers))
+
+
+def _by_bucket(prices: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    """Forget that the keys are literals."""
+    return dict(prices)
+
+
+def examine_prices(prices: Sequence[PricePeriod], place: Place) -> Iterator[Diagnostic]:
+    """Find what is wrong with prices; ``place`` is the list of them."""
+    before: date | None = None
+    for index, price in enumerate(prices):
+        here = place.at(index)
+        if index and (price.effective is None or (before is not None and price.effective <= before)):
+            yield problems.period_order(price.effective, before, here.at("effective").span)
+        before = price.effective or before
+        if missing := [bucket for bucket in ("input", "output") if bucket not in price.usd_per_million_tokens]:
+            yield problems.incomplete_price(missing, here.at("usd_per_million_tokens").key_span)
+        if price.usd_per_request is not None:
+            yield from _amount(price.usd_per_request, _LIKELY_PER_REQUEST, here.at("usd_per_request"))
+        yield from _tokens(price.usd_per_million_tokens.items(), here.at("usd_per_million_tokens"))
+        yield from _steps(price, here.at("long_context"))
+
+
+def _steps(price: PricePeriod, place: Place) -> Iterator[Diagnostic]:
+    before = 0
+    for index, step in enumerate(price.long_context):
+        here = place.at(index)
+        if step.above_input_tokens <= before:
+            span = here.at("above_input_tokens").span
+            yield problems.long_context_order(step.above_input_tokens, before, span)
+        before = step.above_input_tokens
+        yield from _tokens(step.usd_per_million_tokens.items(), here.at("usd_per_million_tokens"))
+
+
+def _tokens(prices: Iterable[tuple[str, Decimal]], place: Place) -> Iterator[Diagnostic]:
+    low, high = _LIKELY
+    for bucket, price in prices:
+        here = place.at(bucket)
+        faults = list(_amount(price, high, here))
+        yield from faults
+        if not faults and 0 < price < low:
+            yield problems.unlikely_price(price, _as_per_token(price), here.span)
+
+
+def _amount(price: Decimal, high: Decimal, place: Place) -> Iterator[Diagnostic]:
+    if price > _MAX_PRICE or fraction_digits(price) > _MAX_DIGITS:
+        yield problems.price_out_of_range(place.span, _MAX_PRICE)
+    elif price > high:
+        yield problems.unlikely_price(price, "prices are US dollars per million tokens", place.span)
+
+
+def _as_per_token(price: Decimal) -> str:
+    per_token, per_thousand = plain(price * 10**6), plain(price * 10**3)
+    return f"if this is a price per token, write `{per_token}`; if it is one per thousand tokens, `{per_thousand}`"

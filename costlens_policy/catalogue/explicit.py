@@ -1,0 +1,88 @@
+"""A resolved model as an entry of a catalogue that leaves nothing to imports, overrides or inheritance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from costlens_policy.catalogue.model import Model
+from costlens_policy.catalogue.rates import BUCKETS, Period, complete
+from costlens_policy.catalogue.yaml_text import Value
+
+__all__ = ["explicit_entry"]
+
+
+def explicit_entry(model: Model) -> dict[str, Value]:
+    """Return the entry; read alone, it gives an equal model. Unpriced models say so with an empty list of prices."""
+    entry: dict[str, Value | None] = {
+        "provider": model.provider,
+        "family": model.family,
+        "aliases": model.aliases or None,
+        "fine_tuned": _fine_tuned(model),
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "capabilities": None if model.capabilities is None else sorted(model.capabilities),
+        "latency_ms": _latency(model),
+        "quality": _map({task: _decimal(value) for task, value in model.quality.items()}, model),
+        "regions": model.regions,
+        "external": model.external,
+        "deprecated": model.deprecated,
+        "retired": model.retired,
+        "labels": _map(model.labels, model),
+        "prices": [_period(period) for period in model.periods],
+    }
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def _map(values: Mapping[str, Value], model: Model) -> Mapping[str, Value] | None:
+    """Leave an empty mapping out, but not where a base model's would take its place."""
+    return dict(sorted(values.items())) if values or model.base else None
+
+
+def _fine_tuned(model: Model) -> Value | None:
+    if model.base is None:
+        return None
+    return {"base": model.base, "tasks": model.trained_for} if model.trained_for else {"base": model.base}
+
+
+def _latency(model: Model) -> Value | None:
+    if model.latency_p50_ms is None:
+        return None
+    latency: dict[str, Value] = {"p50": _decimal(model.latency_p50_ms)}
+    if model.latency_p95_ms is not None:
+        latency["p95"] = _decimal(model.latency_p95_ms)
+    return latency
+
+
+def _decimal(value: float) -> Decimal:
+    return Decimal(repr(value))
+
+
+def _period(period: Period) -> Value:
+    entry: dict[str, Value] = {}
+    if period.effective is not None:
+        entry["effective"] = period.effective
+    given: dict[str, Decimal] = {}
+    entry["usd_per_million_tokens"] = _step(given, period.rates.usd_per_million_tokens)
+    if period.rates.usd_per_request:
+        entry["usd_per_request"] = period.rates.usd_per_request
+    if period.long_context:
+        entry["long_context"] = [
+            {"above_input_tokens": above, "usd_per_million_tokens": _step(given, rates.usd_per_million_tokens)}
+            for above, rates in period.long_context
+        ]
+    return entry
+
+
+def _step(given: dict[str, Decimal], wanted: Mapping[str, Decimal]) -> Mapping[str, Value]:
+    """Add to ``given`` what makes it complete to ``wanted``, and return what was added, ``input`` at least.
+
+    A kind of token only depends on kinds before it in ``BUCKETS``, so one pass is enough.
+    """
+    step = {bucket: wanted[bucket] for bucket in ("input", "output") if given.get(bucket) != wanted[bucket]}
+    given.update(step)
+    for bucket in BUCKETS:
+        if complete(given)[bucket] != wanted[bucket]:
+            given[bucket] = step[bucket] = wanted[bucket]
+    step = step or {"input": wanted["input"]}
+    return {bucket: step[bucket] for bucket in BUCKETS if bucket in step}
