@@ -9,64 +9,70 @@ from typing import Any, Final, TypeAlias
 from costlens_policy.documents.suite import EstimateExpectation, Expectation, TextExpectation
 from costlens_policy.engine.decision import Decision
 from costlens_policy.testing.difference import ABSENT, Difference, text_differences, value_differences
+from costlens_policy.testing.observation import Observation
 from costlens_policy.testing.vocabulary import Vocabulary
 
-__all__ = ["Observed", "compare"]
+__all__ = ["compare"]
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """A decision, and the rules and budgets that refused it (none for an allowed request)."""
+class _Comparison:
+    """An observed decision and the names that the expectation may use for things in it."""
 
-    decision: Decision
-    refused_by: frozenset[str]
+    observation: Observation
     known: Vocabulary
+    exact: bool
+
+    @property
+    def decision(self) -> Decision:
+        return self.observation.decision
 
 
-def compare(expect: Expectation, observed: Observed) -> tuple[Difference, ...]:
+def compare(expect: Expectation, observation: Observation, known: Vocabulary) -> tuple[Difference, ...]:
     """Return everything in which a decision is not as expected."""
+    seen = _Comparison(observation, known, expect.exact)
     found: list[Difference] = []
-    for name, comparison in _COMPARISONS.items():
+    for name, compare_one in _COMPARISONS.items():
         expected = getattr(expect, name)
         if expected is not None:
-            found.extend(comparison(expected, observed, expect.exact))
+            found.extend(compare_one(expected, seen))
     if expect.exact:
-        found.extend(_unnamed(expect, observed))
+        found.extend(_unnamed(expect, seen))
     return tuple(found)
 
 
-def _effect(expected: str, observed: Observed, exact: bool) -> Iterator[Difference]:
-    yield from value_differences("effect", expected, observed.decision.effect)
+def _effect(expected: str, seen: _Comparison) -> Iterator[Difference]:
+    yield from value_differences("effect", expected, seen.decision.effect)
 
 
-def _model(expected: str, observed: Observed, exact: bool) -> Iterator[Difference]:
-    if observed.known.canonical(expected) != observed.decision.model:
-        yield Difference("model", expected, _or_absent(observed.decision.model))
+def _model(expected: str, seen: _Comparison) -> Iterator[Difference]:
+    if seen.known.canonical(expected) != seen.decision.model:
+        yield Difference("model", expected, _or_absent(seen.decision.model))
 
 
-def _fallbacks(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
-    if tuple(map(observed.known.canonical, expected)) != observed.decision.fallbacks:
-        yield Difference("fallbacks", list(expected), list(observed.decision.fallbacks))
+def _fallbacks(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    if tuple(map(seen.known.canonical, expected)) != seen.decision.fallbacks:
+        yield Difference("fallbacks", list(expected), list(seen.decision.fallbacks))
 
 
-def _rule(expected: str, observed: Observed, exact: bool) -> Iterator[Difference]:
-    if expected != observed.decision.rule and expected not in observed.refused_by:
-        yield Difference("rule", expected, observed.decision.rule)
+def _rule(expected: str, seen: _Comparison) -> Iterator[Difference]:
+    if expected != seen.decision.rule and expected not in seen.observation.refused_by:
+        yield Difference("rule", expected, seen.decision.rule)
 
 
-def _reasons(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
-    reasons = observed.decision.reasons
+def _reasons(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    reasons = seen.decision.reasons
     for text in expected:
         if not any(text in reason for reason in reasons):
             yield Difference("reasons", text, list(reasons), "one contains")
 
 
-def _rewrites(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
-    yield from _in_order("rewrites", expected, observed.decision.rewrites, exact)
+def _rewrites(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    yield from _in_order("rewrites", expected, seen.decision.rewrites, seen.exact)
 
 
-def _alerts(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
-    yield from _in_order("alerts", expected, _alerting(observed.decision), exact)
+def _alerts(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    yield from _in_order("alerts", expected, _alerting(seen.decision), seen.exact)
 
 
 def _in_order(path: str, expected: Sequence[str], actual: Sequence[str], exact: bool) -> Iterator[Difference]:
@@ -76,39 +82,39 @@ def _in_order(path: str, expected: Sequence[str], actual: Sequence[str], exact: 
         yield Difference(path, list(expected), list(actual), "" if exact else "has, in this order,")
 
 
-def _text(name: str) -> _Comparison:
-    def compare_text(expected: str | TextExpectation, observed: Observed, exact: bool) -> Iterator[Difference]:
-        yield from text_differences(name, expected, getattr(observed.decision, name))
+def _text(name: str) -> _CompareOne:
+    def compare_text(expected: str | TextExpectation, seen: _Comparison) -> Iterator[Difference]:
+        yield from text_differences(name, expected, getattr(seen.decision, name))
 
     return compare_text
 
 
-def _messages(expected: tuple[Mapping[str, Any], ...], observed: Observed, exact: bool) -> Iterator[Difference]:
-    actual = observed.decision.messages
-    yield from value_differences("messages", expected, ABSENT if actual is None else actual, closed=exact)
+def _messages(expected: tuple[Mapping[str, Any], ...], seen: _Comparison) -> Iterator[Difference]:
+    actual = seen.decision.messages
+    yield from value_differences("messages", expected, ABSENT if actual is None else actual, closed=seen.exact)
 
 
-def _params(expected: Mapping[str, Any], observed: Observed, exact: bool) -> Iterator[Difference]:
-    yield from value_differences("params", expected, observed.decision.params)
+def _params(expected: Mapping[str, Any], seen: _Comparison) -> Iterator[Difference]:
+    yield from value_differences("params", expected, seen.decision.params)
 
 
-def _excluded(expected: Mapping[str, str], observed: Observed, exact: bool) -> Iterator[Difference]:
+def _excluded(expected: Mapping[str, str], seen: _Comparison) -> Iterator[Difference]:
     for name, text in expected.items():
-        model = observed.known.canonical(name)
-        reasons = [item.reason for item in observed.decision.excluded if item.model == model]
+        model = seen.known.canonical(name)
+        reasons = [item.reason for item in seen.decision.excluded if item.model == model]
         if not any(text in reason for reason in reasons):
             yield Difference(f"excluded.{name}", text, "; ".join(reasons) or ABSENT, "contains")
 
 
-def _errors(expected: tuple[str, ...], observed: Observed, exact: bool) -> Iterator[Difference]:
-    codes = [failure.code for failure in observed.decision.errors]
+def _errors(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    codes = [failure.code for failure in seen.decision.errors]
     for code in dict.fromkeys(expected):
         if codes.count(code) < expected.count(code):
             yield Difference("errors", code, codes, "has")
 
 
-def _estimate(expected: EstimateExpectation, observed: Observed, exact: bool) -> Iterator[Difference]:
-    estimate = observed.decision.estimate
+def _estimate(expected: EstimateExpectation, seen: _Comparison) -> Iterator[Difference]:
+    estimate = seen.decision.estimate
     cost = ABSENT if estimate is None or estimate.cost is None else estimate.cost
     for name in ("prompt_tokens", "output_tokens"):
         if (wanted := getattr(expected, name)) is not None:
@@ -121,14 +127,14 @@ def _estimate(expected: EstimateExpectation, observed: Observed, exact: bool) ->
         yield Difference("estimate.cost_usd", expected.max_cost_usd, cost, "is at most")
 
 
-def _unnamed(expect: Expectation, observed: Observed) -> Iterator[Difference]:
+def _unnamed(expect: Expectation, seen: _Comparison) -> Iterator[Difference]:
     """Yield what an exact expectation does not name. What it names in order has been compared in full already."""
-    decision = observed.decision
+    decision = seen.decision
     if expect.rewrites is None and decision.rewrites:
         yield Difference("rewrites", [], list(decision.rewrites))
     if expect.alerts is None and decision.alerts:
         yield Difference("alerts", [], _alerting(decision))
-    named = set(map(observed.known.canonical, expect.excluded or ()))
+    named = set(map(seen.known.canonical, expect.excluded or ()))
     for item in decision.excluded:
         if item.model not in named:
             yield Difference(f"excluded.{item.model}", ABSENT, item.reason)
@@ -155,9 +161,9 @@ def _or_absent(value: Any) -> Any:
     return ABSENT if value is None else value
 
 
-_Comparison: TypeAlias = Callable[[Any, Observed, bool], Iterator[Difference]]
+_CompareOne: TypeAlias = Callable[[Any, _Comparison], Iterator[Difference]]
 
-_COMPARISONS: Final[Mapping[str, _Comparison]] = {
+_COMPARISONS: Final[Mapping[str, _CompareOne]] = {
     "effect": _effect,
     "model": _model,
     "rule": _rule,

@@ -29,6 +29,9 @@ class Vocabulary:
         self.plan = plan
         self.rules: Mapping[str, RuleKind] = dict(_rules(plan))
         self.policies: frozenset[str] = frozenset(layer.name for layer in plan.layers)
+        self.denies: frozenset[str] = frozenset(
+            step.id for layer in plan.layers for step in layer.access if step.denies
+        )
         self._named: frozenset[str] = frozenset(_named_models(plan))
 
     def is_rule(self, name: str, *kinds: RuleKind) -> bool:

@@ -1,0 +1,144 @@
+"""Which rules the cases of a suite made match, and why the others did not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from costlens_policy.compiler.plan import BudgetStep, Layer, RungStep
+from costlens_policy.diagnostics.model import Span
+from costlens_policy.engine.record import Outcome
+from costlens_policy.testing.policy_sets import TestedSet
+from costlens_policy.testing.tally import RuleTally, Tally
+from costlens_policy.testing.uncovered import why_not
+from costlens_policy.testing.vocabulary import RuleKind
+
+__all__ = ["Coverage", "PolicyCoverage", "RuleCoverage", "measure"]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCoverage:
+    """One rule, or one rung of a budget (``policy/budget@0.8``). It is covered once a case made it match.
+
+    ``was_true`` and ``was_false`` count the cases in which its condition held and did not; without a condition there is
+    nothing to hold. ``why`` says what keeps it from being covered. ``span`` is where its id is written.
+    """
+
+    rule: str
+    kind: str
+    span: Span | None
+    conditional: bool
+    matched: int
+    was_true: int
+    was_false: int
+    failed: int
+    not_reached: int
+    why: str
+
+    @property
+    def covered(self) -> bool:
+        return self.matched > 0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCoverage:
+    """The rules of one policy, stage by stage."""
+
+    policy: str
+    rules: tuple[RuleCoverage, ...]
+
+    @property
+    def covered(self) -> int:
+        return sum(rule.covered for rule in self.rules)
+
+    @property
+    def percent(self) -> int:
+        return _percent(self.covered, len(self.rules))
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The policies of one policy set that count."""
+
+    policy_set: str
+    file: str
+    policies: tuple[PolicyCoverage, ...]
+
+    @property
+    def rules(self) -> tuple[RuleCoverage, ...]:
+        return tuple(rule for policy in self.policies for rule in policy.rules)
+
+    @property
+    def covered(self) -> int:
+        return sum(policy.covered for policy in self.policies)
+
+    @property
+    def percent(self) -> int:
+        return _percent(self.covered, len(self.rules))
+
+
+def _percent(covered: int, total: int) -> int:
+    """Return whole percent, rounded down so that 100 means all; nothing to cover is covered."""
+    return 100 * covered // total if total else 100
+
+
+def measure(tested: TestedSet, tally: Tally, policies: Collection[str]) -> Coverage:
+    """Return the coverage of some policies of a set; an empty collection stands for all of them."""
+    plan = tested.engine.plan
+    measured = tuple(
+        PolicyCoverage(layer.name, tuple(_rules(layer, tested, tally)))
+        for layer in plan.layers
+        if not policies or layer.name in policies
+    )
+    return Coverage(plan.name, tested.file, measured)
+
+
+def _rules(layer: Layer, tested: TestedSet, tally: Tally) -> Iterator[RuleCoverage]:
+    for kind, steps in (
+        (RuleKind.ACCESS, layer.access),
+        (RuleKind.ROUTE, layer.routes),
+        (RuleKind.REWRITE, layer.rewrites),
+        (RuleKind.BUDGET, layer.budgets),
+    ):
+        for step in steps:
+            yield _rule(step.id, kind, step.when is not None, tested, tally)
+            if isinstance(step, BudgetStep):
+                yield from _rungs(step, tested, tally)
+
+
+def _rule(rule: str, kind: RuleKind, conditional: bool, tested: TestedSet, tally: Tally) -> RuleCoverage:
+    counted = tally.rules.get(rule, RuleTally())
+    return RuleCoverage(
+        rule=rule,
+        kind=str(kind),
+        span=tested.places.get(rule),
+        conditional=conditional,
+        matched=counted.matched,
+        was_true=counted.matched if conditional else 0,
+        was_false=counted.outcomes[Outcome.NOT_MATCHED],
+        failed=counted.outcomes[Outcome.FAILED],
+        not_reached=tally.decisions - counted.reached,
+        why="" if counted.matched else why_not(rule, counted, tally.decisions, tested.known),
+    )
+
+
+def _rungs(budget: BudgetStep, tested: TestedSet, tally: Tally) -> Iterator[RuleCoverage]:
+    reached = tally.rules.get(budget.id, RuleTally()).matched
+    for index, rung in enumerate(budget.rungs):
+        active = tally.rungs[budget.id, index]
+        yield RuleCoverage(
+            rule=f"{budget.id}@{_start(rung)}",
+            kind="rung",
+            span=tested.places.get(f"{budget.id}@{index}", tested.places.get(budget.id)),
+            conditional=True,
+            matched=active,
+            was_true=active,
+            was_false=reached - active,
+            failed=0,
+            not_reached=tally.decisions - reached,
+            why="" if active else f"in no case does spend come to {_start(rung)} of `{budget.id}`",
+        )
+
+
+def _start(rung: RungStep) -> str:
+    return f"{rung.at_ratio:f}" if rung.at_ratio is not None else f"{rung.at_amount:f}"

@@ -1,0 +1,52 @@
+"""What one decision did to each rule, and who refused it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.record import Outcome
+from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
+
+__all__ = ["Observation", "observe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A decision seen from its rules.
+
+    ``outcomes`` has every rule of the plan. ``refused_by`` are the rules and budgets that refused the request, none
+    where it was allowed. ``rungs`` are the rungs that were active, as ``policy/budget`` with their number.
+    """
+
+    decision: Decision
+    outcomes: Mapping[str, Outcome]
+    refused_by: frozenset[str]
+    rungs: frozenset[tuple[str, int]]
+
+    def evaluated(self, rule: str) -> bool:
+        return self.outcomes.get(rule, Outcome.NOT_REACHED) is not Outcome.NOT_REACHED
+
+
+def observe(decision: Decision, known: Vocabulary) -> Observation:
+    """Read the record of a decision."""
+    outcomes = {rule.id: rule.outcome for stage in decision.record().stages for rule in stage.rules}
+    budgets = {item.by for item in decision.excluded if known.is_rule(item.by, RuleKind.BUDGET)}
+    # The record looks at budgets with the winner's eyes; one that took a candidate out was asked all the same.
+    outcomes.update(dict.fromkeys(budgets, Outcome.MATCHED))
+    refused_by: frozenset[str] = frozenset()
+    if not decision.allowed:
+        denies = {rule for rule in known.denies if outcomes.get(rule) is Outcome.MATCHED}
+        refused_by = frozenset({decision.rule, *budgets, *denies})
+    return Observation(decision, outcomes, refused_by, frozenset(_active_rungs(decision, known)))
+
+
+def _active_rungs(decision: Decision, known: Vocabulary) -> set[tuple[str, int]]:
+    active = set()
+    for seen in decision.balances:
+        reached = seen.used + seen.held + seen.call
+        for index, rung in enumerate(known.plan.budgets[seen.budget][1].rungs):
+            if reached >= rung.starts_at(seen.limit):
+                active.add((seen.budget, index))
+    return active

@@ -1,0 +1,108 @@
+"""What came of the cases of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.engine.decision import Decision
+from costlens_policy.source.located import SourceText
+from costlens_policy.testing.coverage import Coverage
+from costlens_policy.testing.difference import Difference
+from costlens_policy.testing.prepare import PreparedCase
+
+__all__ = ["CaseOutcome", "CaseResult", "Run", "Shortfall", "SuiteResult"]
+
+
+class CaseOutcome(StrEnum):
+    """``VACUOUS``: everything expected holds, and yet a rule that the case is about was never evaluated."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    VACUOUS = "vacuous"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One case. ``notes`` say what the differences do not; ``decision`` is absent where nothing was decided."""
+
+    case: PreparedCase
+    outcome: CaseOutcome
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+    decision: Decision | None
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome is CaseOutcome.PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult:
+    """One suite. ``policy_set`` is the file of the policy set under test."""
+
+    name: str
+    file: str
+    policy_set: str
+    cases: tuple[CaseResult, ...]
+    coverage: Coverage
+
+    @property
+    def seconds(self) -> float:
+        return sum(result.seconds for result in self.cases)
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """Coverage below a threshold, in percent; ``where`` names the suite that sets it, or is empty for the whole run."""
+
+    where: str
+    required: int
+    reached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of suites. ``coverage`` has one entry for each policy set, over all its suites.
+
+    ``sources`` holds the texts that were read by the names that spans carry; ``filtered`` is the filter, if any.
+    """
+
+    suites: tuple[SuiteResult, ...]
+    coverage: tuple[Coverage, ...]
+    shortfalls: tuple[Shortfall, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, SourceText]
+    filtered: str | None = None
+    found: int = field(default=0)
+    """How many suites there are under the paths, whether they could run or not."""
+
+    @property
+    def results(self) -> Iterator[CaseResult]:
+        return (result for suite in self.suites for result in suite.cases)
+
+    def counts(self) -> Mapping[CaseOutcome, int]:
+        """Return how many cases had each outcome, those that none had included."""
+        counted = Counter(result.outcome for result in self.results)
+        return {outcome: counted[outcome] for outcome in CaseOutcome}
+
+    @property
+    def exit_code(self) -> int:
+        """1: a suite or policy set is unusable; 3: nothing to run; 4: a case does not pass; 5: too little coverage."""
+        if any(item.is_error for item in self.diagnostics):
+            return 1
+        if not any(True for _ in self.results):
+            return 3
+        if not all(result.passed for result in self.results):
+            return 4
+        return 5 if self.shortfalls else 0
+
+    def lines_of(self, file: str) -> tuple[str, ...] | None:
+        """Return the lines of a file that was read, as the renderers of diagnostics ask for them."""
+        source = self.sources.get(file)
+        return None if source is None else source.lines()

@@ -1,0 +1,151 @@
+"""Run suites: find them, hold them against their policy sets, decide each case, and measure what was covered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from time import perf_counter
+
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
+from costlens_policy.source.located import SourceText
+from costlens_policy.source.read import read_source
+from costlens_policy.testing.case import CaseRunner
+from costlens_policy.testing.coverage import Coverage, measure
+from costlens_policy.testing.discovery import FoundSuite, find_suites
+from costlens_policy.testing.examine import examine
+from costlens_policy.testing.matrix import single_cases
+from costlens_policy.testing.policy_sets import PolicySets, TestedSet
+from costlens_policy.testing.prepare import PreparedCase, prepare
+from costlens_policy.testing.problems import SuiteProblems
+from costlens_policy.testing.results import Run, Shortfall, SuiteResult
+from costlens_policy.testing.tally import Tally
+
+__all__ = ["run_suites"]
+
+
+def run_suites(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    filter: str | None = None,
+    min_coverage: int | None = None,
+    now: datetime | None = None,
+    timer: Callable[[], float] = perf_counter,
+) -> Run:
+    """Run every suite in files and folders.
+
+    ``filter`` keeps the cases whose ``file: name`` contains it, or fits it where it has ``*`` or ``?``; the coverage
+    that suites ask for is not asked of a part of them. ``min_coverage`` is in percent, over all policy sets. ``now`` is
+    the time of suites that fix none. Nothing is raised for bad files: the run's ``diagnostics`` say what is wrong.
+    """
+    session = _Session(tuple(map(Path, paths)), filter, now, timer)
+    for suite in session.search.suites:
+        session.run(suite)
+    return session.finish(min_coverage)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """A suite that ran, the policy set it tested, and what its cases did to the rules."""
+
+    suite: FoundSuite
+    tested: TestedSet
+    result: SuiteResult
+    tally: Tally
+
+
+class _Session:
+    """One run under way."""
+
+    def __init__(
+        self, paths: tuple[Path, ...], filter: str | None, now: datetime | None, timer: Callable[[], float]
+    ) -> None:
+        self.search = find_suites(paths)
+        self._sets = PolicySets(paths)
+        self._filter = filter
+        self._now = now
+        self._timer = timer
+        self._ran: list[_Ran] = []
+        self._diagnostics: list[Diagnostic] = list(self.search.diagnostics)
+
+    def run(self, suite: FoundSuite) -> None:
+        """Run one suite, unless something is wrong with it or its policy set, or the filter leaves nothing of it."""
+        problems = SuiteProblems(suite.located)
+        cases = single_cases(suite.document, problems)
+        tested = self._sets.of(suite, problems)
+        prepared: tuple[PreparedCase, ...] = ()
+        if tested is not None:
+            examine(suite.document, cases, tested.known, problems)
+            prepared = prepare(suite.document, cases, tested.known, problems, self._now, tested.reads_time)
+        self._diagnostics.extend(problems.diagnostics)
+        chosen = tuple(case for case in prepared if _chosen(self._filter, suite.file, case.name))
+        if tested is not None and chosen and not problems.diagnostics:
+            self._ran.append(self._decide(suite, tested, chosen))
+
+    def _decide(self, suite: FoundSuite, tested: TestedSet, cases: tuple[PreparedCase, ...]) -> _Ran:
+        tally = Tally()
+        runner = CaseRunner(tested, tally, self._timer)
+        results = tuple(map(runner.run, cases))
+        coverage = measure(tested, tally, suite.document.covers)
+        result = SuiteResult(suite.document.metadata.name, suite.file, tested.file, results, coverage)
+        return _Ran(suite, tested, result, tally)
+
+    def finish(self, min_coverage: int | None) -> Run:
+        coverage = tuple(self._of_set(tested) for tested in self._sets.loaded() if self._suites_of(tested))
+        shortfalls = [] if self._filter else [fall for ran in self._ran if (fall := _own_shortfall(ran))]
+        if min_coverage is not None and coverage and (reached := _total(coverage)) < min_coverage:
+            shortfalls.append(Shortfall("", min_coverage, reached))
+        diagnostics = in_order([*self._diagnostics, *self._sets.diagnostics])
+        return Run(
+            suites=tuple(ran.result for ran in self._ran),
+            coverage=coverage,
+            shortfalls=tuple(shortfalls),
+            diagnostics=diagnostics,
+            sources=self._sources(diagnostics),
+            filtered=self._filter,
+            found=len(self.search.suites),
+        )
+
+    def _suites_of(self, tested: TestedSet) -> list[_Ran]:
+        return [ran for ran in self._ran if ran.tested is tested]
+
+    def _of_set(self, tested: TestedSet) -> Coverage:
+        """Return the coverage of a set by all its suites, of the policies that any of them covers."""
+        ran = self._suites_of(tested)
+        everything = any(not item.suite.document.covers for item in ran)
+        policies = () if everything else {name for item in ran for name in item.suite.document.covers}
+        return measure(tested, Tally.of(item.tally for item in ran), policies)
+
+    def _sources(self, diagnostics: Iterable[Diagnostic]) -> dict[str, SourceText]:
+        """Return the texts of all suites and policy sets, and of files that diagnostics are about."""
+        sources = {source.name: source for source in self.search.sources}
+        for tested in self._sets.loaded():
+            sources |= tested.bundle.linked.sources
+        blamed = {item.span.file for item in diagnostics if item.span is not None}
+        for file in blamed - sources.keys():
+            with suppress(PolicyError):
+                sources[file] = read_source(file)
+        return sources
+
+
+def _chosen(filter: str | None, file: str, name: str) -> bool:
+    if filter is None:
+        return True
+    text, wanted = f"{file}: {name}".casefold(), filter.casefold()
+    return wanted in text or fnmatchcase(text, wanted) or fnmatchcase(name.casefold(), wanted)
+
+
+def _own_shortfall(ran: _Ran) -> Shortfall | None:
+    required, reached = ran.suite.document.coverage, ran.result.coverage.percent
+    if required is None or reached >= required:
+        return None
+    return Shortfall(ran.result.name, required, reached)
+
+
+def _total(coverage: tuple[Coverage, ...]) -> int:
+    rules = [rule for item in coverage for rule in item.rules]
+    return 100 * sum(rule.covered for rule in rules) // len(rules) if rules else 100
