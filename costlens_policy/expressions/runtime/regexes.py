@@ -13,7 +13,7 @@ from costlens_policy.expressions.runtime.errors import BAD_REGEX, CelError
 from costlens_policy.expressions.runtime.implementations import implements
 from costlens_policy.expressions.runtime.text import utf8
 
-__all__ = ["compile_pattern", "matcher", "matches"]
+__all__ = ["compile_pattern", "matcher", "matches", "plain_pattern"]
 
 _LONGEST: Final = 10_000
 _PLAIN: Final = re.compile(r"(\^?)((?:[^\\.+*?()|\[\]{}^$]|\\[.+*?()|\[\]{}^$\\/-])*)(\$?)")
@@ -39,9 +39,9 @@ def compile_pattern(pattern: str) -> Any:
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Return a function that says whether the pattern is found anywhere in a text. Raises CelError."""
     compiled = compile_pattern(pattern)
-    plain = _PLAIN.fullmatch(pattern)
+    plain = plain_pattern(pattern)
     if plain is not None:
-        return _plain_matcher(plain[1], _ESCAPED.sub(r"\1", plain[2]), plain[3])
+        return _plain_matcher(*plain)
     # `compiled.search` builds a match object in Python, six times slower than asking the engine itself.
     find = compiled._regexp.Match
 
@@ -52,8 +52,16 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     return found
 
 
-def _plain_matcher(start: str, literal: str, end: str) -> Callable[[str], bool]:
-    """Match a pattern without operators. RE2's ``$`` is the end of the text only, never before a last newline."""
+def plain_pattern(pattern: str) -> tuple[bool, str, bool] | None:
+    """Return the literal text of a pattern without operators, and whether it is anchored before and after.
+
+    RE2's ``$`` is the end of the text only, never before a last newline.
+    """
+    plain = _PLAIN.fullmatch(pattern)
+    return None if plain is None else (bool(plain[1]), _ESCAPED.sub(r"\1", plain[2]), bool(plain[3]))
+
+
+def _plain_matcher(start: bool, literal: str, end: bool) -> Callable[[str], bool]:
     if start and end:
         return lambda text: text == literal
     if start:

@@ -1,0 +1,54 @@
+"""Calls: an operation of Python, one overload's implementation, or the choice among overloads at run time."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from costlens_policy.expressions.compile.fast.methods import METHODS
+from costlens_policy.expressions.compile.fast.operators import OPERATORS
+from costlens_policy.expressions.declarations import functions
+from costlens_policy.expressions.runtime.functions import dispatcher, implementation, kind_of_type
+from costlens_policy.expressions.runtime.implementations import IMPLEMENTATIONS
+from costlens_policy.expressions.tree import Call
+from costlens_policy.expressions.typed import Invocation
+from costlens_policy.expressions.types import Overload
+
+if TYPE_CHECKING:
+    from costlens_policy.expressions.compile.fast.emitter import Emitter
+
+__all__ = ["call_"]
+
+
+def call_(emitter: Emitter, node: Call) -> ast.expr:
+    invocation = emitter.typed.calls[node]
+    function = invocation.function
+    if function in ("or", "orValue") and len(invocation.arguments) == 2:
+        return emitter.without_fast_form()
+    emit = OPERATORS.get(function) or METHODS.get(function)
+    emitted = emit(emitter, function, *invocation.arguments) if emit and invocation.overloads else None
+    return emitted if emitted is not None else _run_time_call(emitter, invocation)
+
+
+def _run_time_call(emitter: Emitter, invocation: Invocation) -> ast.expr:
+    arguments = [emitter.emit(argument) for argument in invocation.arguments]
+    overload = _settled(emitter, invocation)
+    if overload is not None:
+        return emitter.call(implementation(overload.id), *arguments)
+    return emitter.call(dispatcher(invocation.function, invocation.overloads), *arguments)
+
+
+def _settled(emitter: Emitter, invocation: Invocation) -> Overload | None:
+    """Return the one overload that the kinds of the arguments leave, or None where values must decide."""
+    declared = functions().get(invocation.function)
+    if declared is None or len(invocation.overloads) != 1:
+        return None
+    overload = next((one for one in declared.overloads if one.id in invocation.overloads), None)
+    if overload is None or overload.id not in IMPLEMENTATIONS:
+        return None
+    wanted = map(kind_of_type, overload.parameters)
+    agrees = all(
+        kind is None or kind == emitter.kind(argument)
+        for kind, argument in zip(wanted, invocation.arguments, strict=True)
+    )
+    return overload if agrees else None

@@ -1,0 +1,163 @@
+"""From a typed tree to a Python expression, node by node, as ``ast`` nodes.
+
+No text of an author gets into the generated code: variables are renamed, constants are bound as values.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from costlens_policy.expressions.compile.exact.builder import Builder
+from costlens_policy.expressions.compile.fast import access, calls, control, macros
+from costlens_policy.expressions.compile.fast.names import SCRATCH, Globals, local, parameter
+from costlens_policy.expressions.compile.fast.python import call, const, name, store
+from costlens_policy.expressions.compile.free_names import FreeNames, children
+from costlens_policy.expressions.runtime.arithmetic import INT_MAX, INT_MIN, checked_int, overflow
+from costlens_policy.expressions.runtime.errors import CelError
+from costlens_policy.expressions.runtime.functions import kind_of_type
+from costlens_policy.expressions.runtime.limits import Work
+from costlens_policy.expressions.tree import (
+    Bind,
+    Call,
+    Comprehension,
+    Conditional,
+    Index,
+    ListLiteral,
+    Literal,
+    Logic,
+    MapLiteral,
+    Name,
+    Node,
+    OptionalMap,
+    Presence,
+    Select,
+)
+from costlens_policy.expressions.typed import TypedExpr
+from costlens_policy.expressions.values import Value
+
+__all__ = ["Emitter", "NoFastForm"]
+
+_FOLDING_ITERATIONS: Final = 1_000
+_LARGEST_CONSTANT: Final = 10_000
+
+
+class NoFastForm(Exception):  # noqa: N818 (it reports a choice, not an error)
+    """The expression has a part that only the exact form can evaluate."""
+
+
+def _raise_overflow() -> int:
+    raise overflow()
+
+
+class Emitter:
+    """Emits one expression. ``comprehensions`` counts those in it; more than one share one account of work."""
+
+    def __init__(self, typed: TypedExpr, parameters: Sequence[str], globals_: Globals, iterations: int) -> None:
+        self.typed = typed
+        self.globals = globals_
+        self.iterations = iterations
+        self.free = FreeNames(typed)
+        self.comprehensions = _count(typed, typed.root)
+        self._parameters = {variable: parameter(index) for index, variable in enumerate(parameters)}
+        self._locals: dict[str, str] = {}
+        self._bound = 0
+        self._in_range = False
+
+    def emit(self, node: Node) -> ast.expr:
+        """Return the Python expression of a node. Raises NoFastForm."""
+        if not isinstance(node, Literal) and not self.free.of(node):
+            folded = self._fold(node)
+            if folded is not None:
+                return folded
+        return _EMITTERS[type(node)](self, node)
+
+    def without_fast_form(self) -> ast.expr:
+        """Give up on the whole expression. Raises NoFastForm."""
+        raise NoFastForm
+
+    def constant(self, node: Node) -> Value | None:
+        """Return the value of a literal, None for every other node."""
+        return node.value if isinstance(node, Literal) else None
+
+    def kind(self, node: Node) -> str | None:
+        """Return the kind that every value of the node has, or None when types do not tell."""
+        declared = self.typed.types[node]
+        return "map" if self.typed.environment.record(declared) else kind_of_type(declared)
+
+    def bind(self, value: Any) -> ast.expr:
+        """Return an expression for a Python object that generated code uses."""
+        return self.globals.value(value)
+
+    def call(self, function: Callable[..., Any], *arguments: ast.expr) -> ast.expr:
+        return call(self.globals.value(function), *arguments)
+
+    def variable(self, variable: str) -> ast.expr:
+        """Read a parameter. Raises NoFastForm when it is not among them."""
+        if variable not in self._parameters:
+            return self.without_fast_form()
+        return name(self._parameters[variable])
+
+    def local(self, variable: str) -> ast.expr:
+        return name(self._locals[variable])
+
+    @contextmanager
+    def binding(self, *variables: str) -> Iterator[tuple[str, ...]]:
+        """Give each variable of a macro an identifier of its own while its body is emitted."""
+        outer = self._locals
+        identifiers = tuple(local(self._bound + index) for index in range(len(variables)))
+        self._bound += len(variables)
+        self._locals = {**outer, **dict(zip(variables, identifiers, strict=True))}
+        yield identifiers
+        self._locals = outer
+
+    @contextmanager
+    def range(self) -> Iterator[None]:
+        """Emit the range of a comprehension, in which Python allows no ``:=``."""
+        outer, self._in_range = self._in_range, True
+        yield
+        self._in_range = outer
+
+    def checked(self, number: ast.expr) -> ast.expr:
+        """Check that a number is an int of CEL, in place where that can be: a call would cost more than the sum."""
+        if self._in_range:
+            return self.call(checked_int, number)
+        within = ast.Compare(
+            const(INT_MIN), [ast.LtE(), ast.LtE()], [ast.NamedExpr(store(SCRATCH), number), const(INT_MAX)]
+        )
+        return ast.IfExp(within, name(SCRATCH), self.call(_raise_overflow))
+
+    def _fold(self, node: Node) -> ast.expr | None:
+        """Evaluate a node that reads no variable; None when it is an error, which stays one at run time."""
+        builder = Builder(self.typed, ())
+        evaluate = builder.build(node)
+        try:
+            value = evaluate([Work(_FOLDING_ITERATIONS), None, *[None] * builder.slots])
+        except CelError:
+            return None
+        if isinstance(value, str | bytes | list | dict) and len(value) > _LARGEST_CONSTANT:
+            return None
+        return self.globals.constant(value)
+
+
+def _count(typed: TypedExpr, node: Node) -> int:
+    return isinstance(node, Comprehension) + sum(_count(typed, child) for child in children(typed, node))
+
+
+_EMITTERS: Final[dict[type, Callable[[Emitter, Any], ast.expr]]] = {
+    Literal: access.literal,
+    Name: access.name_,
+    Select: access.select,
+    Index: access.index,
+    Presence: access.presence,
+    ListLiteral: access.list_literal,
+    MapLiteral: access.map_literal,
+    Call: calls.call_,
+    Logic: control.logic,
+    Conditional: control.conditional,
+    Bind: control.bind,
+    OptionalMap: control.optional_map,
+    Comprehension: macros.comprehension,
+}
