@@ -53,7 +53,23 @@ _SCHEMA: Final = (
     Code("CL110", "no-value", "key without a value"),
     Code("CL111", "contradiction", "keys that do not go together"),
 )
-_LINKING: Final = ()
+_LINKING: Final = (
+    Code("CL201", "no-policy-set", "no policy set"),
+    Code("CL202", "several-policy-sets", "several policy sets"),
+    Code("CL203", "missing-file", "file that a document names is missing"),
+    Code("CL204", "outside-repository", "path leads out of the repository"),
+    Code("CL205", "wrong-kind", "document of another kind than needed"),
+    Code("CL206", "policy-twice", "policy or catalogue is there twice"),
+    Code("CL207", "duplicate-rule-id", "two rules with the same id"),
+    Code("CL208", "unknown-model", "unknown model"),
+    Code("CL209", "unknown-budget", "unknown budget in an expression"),
+    Code("CL210", "unknown-type", "unknown type of an attribute"),
+    Code("CL211", "wrong-default", "default that the attribute cannot have"),
+    Code("CL212", "standard-attribute", "declaration that does not fit the attribute"),
+    Code("CL213", "unused-variable", "unused variable"),
+    Code("CL214", "variable-order", "variable read before it is there"),
+    Code("CL215", "out-of-reach", "variable not known at this step"),
+)
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression that cannot be read"),
     Code("CL302", "unknown-variable", "unknown variable"),

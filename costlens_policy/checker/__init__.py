@@ -1,0 +1,38 @@
+"""The checker: linking, typing and checking. What comes out is right, or does not come out.
+
+The functions import the rest when they are called, so that naming the types of a bundle costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument
+
+if TYPE_CHECKING:
+    from costlens_policy.checker.whole import Checked
+
+__all__ = ["CheckedBundle", "LinkedBundle", "LinkedDocument", "check", "check_all"]
+
+
+def check(paths: str | PathLike[str] | Iterable[str | PathLike[str]], *, on: date | None = None) -> CheckedBundle:
+    """Return the one policy set in files or folders, examined on a day (UTC; today when left out).
+
+    Raises ``PolicyError`` with every diagnostic, warnings included, where there is an error, no set, or several.
+    """
+    from costlens_policy.checker import whole
+
+    return whole.check(paths, on=on)
+
+
+def check_all(paths: str | PathLike[str] | Iterable[str | PathLike[str]], *, on: date | None = None) -> Checked:
+    """Check every document in files and folders: each policy set as a whole, all others by themselves.
+
+    Raises nothing that is about the documents.
+    """
+    from costlens_policy.checker import whole
+
+    return whole.check_all(paths, on=on)

@@ -1,0 +1,58 @@
+"""What linking and checking hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from costlens_policy.catalogue import Catalogue
+from costlens_policy.checker.attributes import DeclaredAttribute
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.documents import CatalogueDocument, Document, PolicyDocument, PolicySetDocument
+from costlens_policy.expressions import TypedExpr
+from costlens_policy.source.located import LocatedDocument, Path, SourceText
+
+__all__ = ["CheckedBundle", "LinkedBundle", "LinkedDocument"]
+
+D = TypeVar("D", bound=Document, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinkedDocument(Generic[D]):
+    """A typed document and the text that it was read from. Compared by identity."""
+
+    located: LocatedDocument
+    document: D
+
+    @property
+    def name(self) -> str:
+        return self.document.metadata.name
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedBundle:
+    """A policy set with everything it names: policies in their order, the resolved catalogue, request attributes.
+
+    ``sources`` holds every text that was read, by the file name that spans carry.
+    """
+
+    policy_set: LinkedDocument[PolicySetDocument]
+    policies: tuple[LinkedDocument[PolicyDocument], ...]
+    catalogues: tuple[LinkedDocument[CatalogueDocument], ...]
+    catalogue: Catalogue
+    attributes: Mapping[str, DeclaredAttribute]
+    sources: Mapping[str, SourceText]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBundle:
+    """A linked bundle without errors, and its typed expressions. ``warnings`` are what is worth a second look."""
+
+    linked: LinkedBundle
+    expressions: Mapping[LinkedDocument[Document], Mapping[Path, TypedExpr]]
+    warnings: tuple[Diagnostic, ...]
+
+    def typed_of(self, document: LinkedDocument[Document]) -> Mapping[Path, TypedExpr]:
+        """Return the expressions of a document of the bundle by their path, such as ``("routes", 0, "when")``."""
+        return self.expressions[document]

@@ -1,0 +1,65 @@
+"""Names that have to be unique, and names that have to exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from costlens_policy.catalogue import Catalogue
+from costlens_policy.checker.bundle import LinkedDocument
+from costlens_policy.checker.targets import named_models
+from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
+from costlens_policy.documents import Document, PolicyDocument
+from costlens_policy.documents.policy_set import Admission
+from costlens_policy.source.located import Path
+
+__all__ = ["check_models", "check_policy_names", "check_rule_ids"]
+
+_SECTIONS: Final = ("access", "routes", "rewrites", "budgets")
+
+
+def check_policy_names(policies: Sequence[LinkedDocument[PolicyDocument]]) -> Iterator[Diagnostic]:
+    """Report policies of one set with the same name: decisions name rules as ``policy/rule``."""
+    first: dict[str, Span] = {}
+    for policy in policies:
+        span = policy.located.root.span_of(("metadata", "name"))
+        if (before := first.setdefault(policy.name, span)) != span:
+            message = f"two policies of the set are called `{policy.name}`"
+            yield _twice("CL206", message, span, before, "rename one of them; decisions name rules as `policy/rule`")
+
+
+def check_rule_ids(policy: LinkedDocument[PolicyDocument]) -> Iterator[Diagnostic]:
+    """Report rules of one policy with the same id, whatever their sections."""
+    first: dict[str, Span] = {}
+    for section in _SECTIONS:
+        for index, rule in enumerate(getattr(policy.document, section)):
+            span = policy.located.root.span_of((section, index, "id"))
+            if (before := first.setdefault(rule.id, span)) != span:
+                message = f"two rules of the policy `{policy.name}` have the id `{rule.id}`"
+                yield _twice("CL207", message, span, before, "give one of them another id")
+
+
+def _twice(code: str, message: str, span: Span, first: Span, advice: str) -> Diagnostic:
+    return Diagnostic(code, Severity.ERROR, message, span, "again here", advice, (Related(first, "first here"),))
+
+
+def check_models(document: LinkedDocument[Document], catalogue: Catalogue, admit: Admission) -> Iterator[Diagnostic]:
+    """Report models that the catalogue does not know; where the set admits those, only likely slips of the pen."""
+    for named in named_models(document.document):
+        if catalogue.find(named.name) is None:
+            meant = catalogue.suggest(named.name)
+            if meant is not None or not admit.unknown_models:
+                yield _unknown(document, named.path, named.name, meant, admit)
+
+
+def _unknown(
+    document: LinkedDocument[Document], path: Path, name: str, meant: str | None, admit: Admission
+) -> Diagnostic:
+    return Diagnostic(
+        "CL208",
+        Severity.WARNING if admit.unknown_models else Severity.ERROR,
+        f"the catalogue has no model `{name}`",
+        document.located.root.span_of(path),
+        "unknown model",
+        f"did you mean `{meant}`?" if meant else "declare it in a catalogue of the policy set, or import it there",
+    )

@@ -1,0 +1,85 @@
+"""From a path that a document names to the file that it means. Policies under review are not trusted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from costlens_policy.diagnostics.model import Diagnostic, Severity, Span
+from costlens_policy.diagnostics.suggestion import nearest
+
+__all__ = ["Reference", "repository_of", "resolve_reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A path as a document gives it, the place where it stands, and the file that gives it."""
+
+    text: str
+    span: Span
+    origin: str
+
+
+def repository_of(origin: Path, paths: Sequence[Path]) -> Path:
+    """Return the folder that references may not leave.
+
+    That is the nearest folder above ``origin`` with a ``.git``, else the smallest that holds ``paths`` and ``origin``.
+    """
+    for folder in origin.parents:
+        if (folder / ".git").exists():
+            return folder
+    given = [Path(os.path.realpath(path)) for path in paths]
+    folders = [path if path.is_dir() else path.parent for path in given]
+    try:
+        return Path(os.path.commonpath([origin.parent, *folders]))
+    except ValueError:  # different drives
+        return origin.parent
+
+
+def resolve_reference(reference: Reference, repository: Path) -> str | Diagnostic:
+    """Return the name under which to open the file, or why it cannot be opened."""
+    try:
+        return _resolve(reference, repository)
+    except (OSError, ValueError, RuntimeError):  # names that no file can have, and circles of links
+        return _missing(reference, "no file can have this name")
+
+
+def _resolve(reference: Reference, repository: Path) -> str | Diagnostic:
+    if os.path.isabs(reference.text):
+        return _outside(reference, repository, "write the path relative to this file")
+    folder = os.path.dirname(reference.origin)
+    target = Path(os.path.realpath(os.path.join(folder, reference.text)))
+    if not target.is_relative_to(repository):
+        return _outside(reference, repository, "copy the file into the repository")
+    if not target.is_file():
+        what = "a folder" if target.is_dir() else ""
+        return (
+            _missing(reference, what and "name a file in it", what) if what else _missing(reference, _similar(target))
+        )
+    shown = os.path.normpath(os.path.join(folder, reference.text))
+    return shown if os.path.realpath(shown) == str(target) else str(target)
+
+
+def _outside(reference: Reference, repository: Path, advice: str) -> Diagnostic:
+    return Diagnostic(
+        "CL204",
+        Severity.ERROR,
+        f"`{reference.text}` leads out of the repository",
+        reference.span,
+        f"the repository is `{os.path.relpath(repository)}`" if repository.is_relative_to(Path.cwd()) else "outside",
+        advice,
+    )
+
+
+def _missing(reference: Reference, advice: str, instead: str = "") -> Diagnostic:
+    message = f"`{reference.text}` is {instead}, not a file" if instead else f"there is no file `{reference.text}`"
+    return Diagnostic("CL203", Severity.ERROR, message, reference.span, "cannot be read", advice)
+
+
+def _similar(target: Path) -> str:
+    if not target.parent.is_dir():
+        return f"there is no folder `{target.parent.name}` either"
+    near = nearest(target.name, (item.name for item in target.parent.iterdir()))
+    return f"did you mean `{near}`?" if near else "paths are relative to the file that names them"

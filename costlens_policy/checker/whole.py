@@ -1,0 +1,134 @@
+"""The whole checker: from paths to bundles that are known to be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from os import PathLike
+from pathlib import Path
+
+from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle
+from costlens_policy.checker.checks import Subject, run_checks
+from costlens_policy.checker.expressions import Analysis, analyse_bundle, check_budget_names, check_variables
+from costlens_policy.checker.link import (
+    Found,
+    Library,
+    Linked,
+    Reading,
+    find_sets,
+    link_set,
+    no_policy_set,
+    repository_of,
+    several_policy_sets,
+    yaml_files,
+)
+from costlens_policy.clock import system_now
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
+from costlens_policy.source.located import SourceText
+
+__all__ = ["Checked", "check", "check_all"]
+
+Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Everything found in some paths: the sets that are right, all diagnostics in order, every text by file name."""
+
+    bundles: tuple[CheckedBundle, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, SourceText]
+
+    @property
+    def has_errors(self) -> bool:
+        return any(item.is_error for item in self.diagnostics)
+
+
+def check(paths: Paths, *, on: date | None = None) -> CheckedBundle:
+    """Return the one policy set in files or folders, examined on a day (UTC; today when left out).
+
+    Raises ``PolicyError`` with every diagnostic, warnings included, where there is an error, no set, or several.
+    """
+    given = _as_paths(paths)
+    library = Library()
+    sets, unreadable = find_sets(library, given)
+    if len(sets) != 1:
+        chosen = several_policy_sets(sets) if sets else no_policy_set(library, given)
+        raise PolicyError(_errors(unreadable) or [chosen])
+    examined = _examine(library, sets[0], given, on or system_now().date())
+    if examined.bundle is None:
+        raise PolicyError(examined.diagnostics)
+    return examined.bundle
+
+
+def check_all(paths: Paths, *, on: date | None = None) -> Checked:
+    """Check every document in files and folders: each policy set as a whole, the others by themselves."""
+    given = _as_paths(paths)
+    library = Library()
+    sets, unreadable = find_sets(library, given)
+    bundles: list[CheckedBundle] = []
+    diagnostics = list(unreadable)
+    reached: set[Reading] = set()
+    for found in sets:
+        examined = _examine(library, found, given, on or system_now().date())
+        reached |= examined.reached
+        diagnostics += examined.diagnostics
+        if examined.bundle is not None:
+            bundles.append(examined.bundle)
+    diagnostics += _loose(library, given, reached)
+    return Checked(tuple(bundles), in_order(diagnostics), library.sources())
+
+
+def _as_paths(paths: Paths) -> tuple[Path, ...]:
+    return (Path(paths),) if isinstance(paths, str | PathLike) else tuple(Path(path) for path in paths)
+
+
+def _errors(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    return [item for item in diagnostics if item.is_error]
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    bundle: CheckedBundle | None
+    diagnostics: tuple[Diagnostic, ...]
+    reached: frozenset[Reading]
+
+
+def _examine(library: Library, found: Found, given: Sequence[Path], day: date) -> _Examined:
+    """Link a set, type its expressions and, where all is well so far, run the checks."""
+    linked = link_set(library, found, repository_of(found.file.resolved, given))
+    diagnostics = list(linked.diagnostics)
+    if linked.bundle is None:
+        return _Examined(None, tuple(diagnostics), linked.reached)
+    analysis = _analyse(linked, linked.bundle, diagnostics)
+    if not _errors(diagnostics):
+        diagnostics += run_checks(Subject(linked.bundle, analysis.expressions, day))
+    warnings = in_order(diagnostics)
+    bundle = None if _errors(diagnostics) else CheckedBundle(linked.bundle, analysis.expressions, warnings)
+    return _Examined(bundle, warnings, linked.reached)
+
+
+def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]) -> Analysis:
+    analysis = analyse_bundle(bundle)
+    diagnostics += analysis.diagnostics
+    for policy in bundle.policies:
+        diagnostics += check_variables(policy, analysis)
+    if len(bundle.policies) == len(bundle.policy_set.document.policies):
+        # With a policy that cannot be read, its budgets would look unknown.
+        diagnostics += check_budget_names(bundle, analysis)
+    return analysis
+
+
+def _loose(library: Library, given: Sequence[Path], reached: set[Reading]) -> Iterator[Diagnostic]:
+    """Yield what is wrong with documents that no policy set reached, suites among them."""
+    for path in given:
+        named = path.is_file() or not path.exists()
+        for name in [path] if named else yaml_files(path):
+            file = library.open(name)
+            if named or "costlens-policy" in file.text:
+                yield from file.diagnostics
+            for reading in file.readings:
+                if reading not in reached and (named or reading.is_ours):
+                    reached.add(reading)
+                    yield from reading.diagnostics
