@@ -11,16 +11,16 @@ from costlens_policy.expressions.tree import Index, Literal, MapEntry, Name, Pre
 
 __all__ = ["budget_reads", "nodes_of", "variable_reads"]
 
-_NODES: Final[tuple[Any, ...]] = get_args(Node)
+_NODES: Final[tuple[Any, ...]] = (*get_args(Node), MapEntry)
 
 
 def nodes_of(node: Any) -> Iterator[Node]:
     """Yield a node and everything below it, parents first. The parser limits the depth."""
-    if isinstance(node, tuple):
+    if type(node) is tuple:
         for item in node:
             yield from nodes_of(item)
-    elif isinstance(node, (*_NODES, MapEntry)):
-        if not isinstance(node, MapEntry):
+    elif type(node) in _NODES:
+        if type(node) is not MapEntry:
             yield node
         for field in fields(node):
             yield from nodes_of(getattr(node, field.name))
