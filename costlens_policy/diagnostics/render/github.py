@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Diagnostic, Severity, Span
 
-__all__ = ["github"]
+__all__ = ["github", "workflow_command"]
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
@@ -21,9 +21,14 @@ def _command(item: Diagnostic) -> str:
     code = CODES.get(item.code)
     title = f"{item.code}: {code.title}" if code else item.code
     properties = [*(_place(item.span) if item.span else ()), ("title", title)]
-    listed = ",".join(f"{name}={_escape_property(value)}" for name, value in properties)
     message = f"{item.message} ({item.help})" if item.help else item.message
-    return f"::{_COMMANDS[item.severity]} {listed}::{_escape(message)}\n"
+    return workflow_command(_COMMANDS[item.severity], properties, message)
+
+
+def workflow_command(command: str, properties: Iterable[tuple[str, str]], message: str) -> str:
+    """Return one command on a line of its own, such as ``error`` with the properties ``file`` and ``line``."""
+    listed = ",".join(f"{name}={_escape_property(value)}" for name, value in properties)
+    return f"::{command} {listed}::{_escape(message)}\n"
 
 
 def _place(span: Span) -> list[tuple[str, str]]:
