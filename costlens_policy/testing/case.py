@@ -9,7 +9,7 @@ from costlens_policy.errors import RequestError
 from costlens_policy.testing.compare import compare
 from costlens_policy.testing.difference import ABSENT, Difference
 from costlens_policy.testing.observation import Observation, observe
-from costlens_policy.testing.policy_sets import TestedSet
+from costlens_policy.testing.policy_sets import SetUnderTest
 from costlens_policy.testing.prepare import PreparedCase
 from costlens_policy.testing.results import CaseOutcome, CaseResult
 from costlens_policy.testing.tally import Tally
@@ -23,7 +23,7 @@ __all__ = ["CaseRunner"]
 class CaseRunner:
     """Runs the cases of one suite. ``timer`` gives seconds; what decisions do to the rules is added to ``tally``."""
 
-    tested: TestedSet
+    tested: SetUnderTest
     tally: Tally
     timer: Callable[[], float]
 

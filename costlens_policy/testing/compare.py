@@ -115,16 +115,16 @@ def _errors(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference
 
 def _estimate(expected: EstimateExpectation, seen: _Comparison) -> Iterator[Difference]:
     estimate = seen.decision.estimate
-    cost = ABSENT if estimate is None or estimate.cost is None else estimate.cost
+    cost = None if estimate is None else estimate.cost
     for name in ("prompt_tokens", "output_tokens"):
         if (wanted := getattr(expected, name)) is not None:
             yield from value_differences(f"estimate.{name}", wanted, getattr(estimate, name, ABSENT))
     if expected.cost_usd is not None:
-        yield from value_differences("estimate.cost_usd", expected.cost_usd, cost)
-    if expected.min_cost_usd is not None and (cost is ABSENT or cost < expected.min_cost_usd):
-        yield Difference("estimate.cost_usd", expected.min_cost_usd, cost, "is at least")
-    if expected.max_cost_usd is not None and (cost is ABSENT or cost > expected.max_cost_usd):
-        yield Difference("estimate.cost_usd", expected.max_cost_usd, cost, "is at most")
+        yield from value_differences("estimate.cost_usd", expected.cost_usd, _or_absent(cost))
+    if expected.min_cost_usd is not None and (cost is None or cost < expected.min_cost_usd):
+        yield Difference("estimate.cost_usd", expected.min_cost_usd, _or_absent(cost), "is at least")
+    if expected.max_cost_usd is not None and (cost is None or cost > expected.max_cost_usd):
+        yield Difference("estimate.cost_usd", expected.max_cost_usd, _or_absent(cost), "is at most")
 
 
 def _unnamed(expect: Expectation, seen: _Comparison) -> Iterator[Difference]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from costlens_policy.compiler.plan import BudgetStep, Layer, RungStep
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.engine.record import Outcome
-from costlens_policy.testing.policy_sets import TestedSet
+from costlens_policy.testing.policy_sets import SetUnderTest
 from costlens_policy.testing.tally import RuleTally, Tally
 from costlens_policy.testing.uncovered import why_not
 from costlens_policy.testing.vocabulary import RuleKind
@@ -82,7 +82,7 @@ def _percent(covered: int, total: int) -> int:
     return 100 * covered // total if total else 100
 
 
-def measure(tested: TestedSet, tally: Tally, policies: Collection[str]) -> Coverage:
+def measure(tested: SetUnderTest, tally: Tally, policies: Collection[str]) -> Coverage:
     """Return the coverage of some policies of a set; an empty collection stands for all of them."""
     plan = tested.engine.plan
     measured = tuple(
@@ -93,7 +93,7 @@ def measure(tested: TestedSet, tally: Tally, policies: Collection[str]) -> Cover
     return Coverage(plan.name, tested.file, measured)
 
 
-def _rules(layer: Layer, tested: TestedSet, tally: Tally) -> Iterator[RuleCoverage]:
+def _rules(layer: Layer, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCoverage]:
     for kind, steps in (
         (RuleKind.ACCESS, layer.access),
         (RuleKind.ROUTE, layer.routes),
@@ -106,7 +106,7 @@ def _rules(layer: Layer, tested: TestedSet, tally: Tally) -> Iterator[RuleCovera
                 yield from _rungs(step, tested, tally)
 
 
-def _rule(rule: str, kind: RuleKind, conditional: bool, tested: TestedSet, tally: Tally) -> RuleCoverage:
+def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, tally: Tally) -> RuleCoverage:
     counted = tally.rules.get(rule, RuleTally())
     return RuleCoverage(
         rule=rule,
@@ -122,7 +122,7 @@ def _rule(rule: str, kind: RuleKind, conditional: bool, tested: TestedSet, tally
     )
 
 
-def _rungs(budget: BudgetStep, tested: TestedSet, tally: Tally) -> Iterator[RuleCoverage]:
+def _rungs(budget: BudgetStep, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCoverage]:
     reached = tally.rules.get(budget.id, RuleTally()).matched
     for index, rung in enumerate(budget.rungs):
         active = tally.rungs[budget.id, index]

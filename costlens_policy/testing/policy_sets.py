@@ -17,13 +17,13 @@ from costlens_policy.testing.problems import SuiteProblems
 from costlens_policy.testing.time_reads import TimeRead, first_time_read
 from costlens_policy.testing.vocabulary import Vocabulary
 
-__all__ = ["PolicySets", "TestedSet"]
+__all__ = ["PolicySets", "SetUnderTest"]
 
 _STAGES: Final = ("access", "routes", "rewrites", "budgets")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TestedSet:
+class SetUnderTest:
     """A policy set under test. ``file`` is named as its first suite reaches it; ``places`` are the ids of its rules."""
 
     file: str
@@ -42,10 +42,10 @@ class PolicySets:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._paths = tuple(paths)
-        self._loaded: dict[Path, TestedSet | None] = {}
+        self._loaded: dict[Path, SetUnderTest | None] = {}
         self.diagnostics: list[Diagnostic] = []
 
-    def of(self, suite: FoundSuite, problems: SuiteProblems) -> TestedSet | None:
+    def of(self, suite: FoundSuite, problems: SuiteProblems) -> SetUnderTest | None:
         """Return the policy set of a suite; None where it cannot be used, which has then been reported."""
         file = self._resolve(suite)
         if isinstance(file, Diagnostic):
@@ -56,7 +56,7 @@ class PolicySets:
             self._loaded[real] = self._load(file)
         return self._loaded[real]
 
-    def loaded(self) -> tuple[TestedSet, ...]:
+    def loaded(self) -> tuple[SetUnderTest, ...]:
         return tuple(item for item in self._loaded.values() if item is not None)
 
     def _resolve(self, suite: FoundSuite) -> str | Diagnostic:
@@ -66,14 +66,14 @@ class PolicySets:
         span = suite.located.root.span_of(("policy_set",))
         return resolve_reference(Reference(suite.document.policy_set, span, suite.file), repository)
 
-    def _load(self, file: str) -> TestedSet | None:
+    def _load(self, file: str) -> SetUnderTest | None:
         try:
             bundle = check((Path(file),))
         except PolicyError as error:
             self.diagnostics.extend(error.diagnostics)
             return None
         plan = compile_plan(bundle)
-        return TestedSet(file, bundle, Engine(plan), Vocabulary(plan), first_time_read(plan), dict(_places(bundle)))
+        return SetUnderTest(file, bundle, Engine(plan), Vocabulary(plan), first_time_read(plan), dict(_places(bundle)))
 
 
 def _places(bundle: CheckedBundle) -> Iterator[tuple[str, Span]]:

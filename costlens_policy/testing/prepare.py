@@ -85,7 +85,7 @@ class _Preparation:
         self._problems.report("CL610", message, path, help="add `now: 2026-11-01T12:00:00Z` to the suite")
 
     def _balances(self, item: SingleCase, now: datetime | None) -> Iterator[tuple[tuple[str, str], Balance]]:
-        written = [
+        written: list[tuple[BalanceInput, Path]] = [
             (entry, ("defaults", "balances", index)) for index, entry in enumerate(self._document.defaults.balances)
         ]
         written += [(entry, (*item.path, "balances", index)) for index, entry in enumerate(item.case.balances)]

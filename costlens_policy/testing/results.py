@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from costlens_policy.diagnostics.model import Diagnostic
@@ -79,7 +79,8 @@ class Run:
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, SourceText]
     filtered: str | None = None
-    found: int = field(default=0)
+    paths: tuple[str, ...] = ()
+    found: int = 0
     """How many suites there are under the paths, whether they could run or not."""
 
     @property

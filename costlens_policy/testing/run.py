@@ -19,7 +19,7 @@ from costlens_policy.testing.coverage import Coverage, measure
 from costlens_policy.testing.discovery import FoundSuite, find_suites
 from costlens_policy.testing.examine import examine
 from costlens_policy.testing.matrix import single_cases
-from costlens_policy.testing.policy_sets import PolicySets, TestedSet
+from costlens_policy.testing.policy_sets import PolicySets, SetUnderTest
 from costlens_policy.testing.prepare import PreparedCase, prepare
 from costlens_policy.testing.problems import SuiteProblems
 from costlens_policy.testing.results import Run, Shortfall, SuiteResult
@@ -53,7 +53,7 @@ class _Ran:
     """A suite that ran, the policy set it tested, and what its cases did to the rules."""
 
     suite: FoundSuite
-    tested: TestedSet
+    tested: SetUnderTest
     result: SuiteResult
     tally: Tally
 
@@ -65,6 +65,7 @@ class _Session:
         self, paths: tuple[Path, ...], filter: str | None, now: datetime | None, timer: Callable[[], float]
     ) -> None:
         self.search = find_suites(paths)
+        self._paths = paths
         self._sets = PolicySets(paths)
         self._filter = filter
         self._now = now
@@ -86,7 +87,7 @@ class _Session:
         if tested is not None and chosen and not problems.diagnostics:
             self._ran.append(self._decide(suite, tested, chosen))
 
-    def _decide(self, suite: FoundSuite, tested: TestedSet, cases: tuple[PreparedCase, ...]) -> _Ran:
+    def _decide(self, suite: FoundSuite, tested: SetUnderTest, cases: tuple[PreparedCase, ...]) -> _Ran:
         tally = Tally()
         runner = CaseRunner(tested, tally, self._timer)
         results = tuple(map(runner.run, cases))
@@ -107,13 +108,14 @@ class _Session:
             diagnostics=diagnostics,
             sources=self._sources(diagnostics),
             filtered=self._filter,
+            paths=tuple(map(str, self._paths)),
             found=len(self.search.suites),
         )
 
-    def _suites_of(self, tested: TestedSet) -> list[_Ran]:
+    def _suites_of(self, tested: SetUnderTest) -> list[_Ran]:
         return [ran for ran in self._ran if ran.tested is tested]
 
-    def _of_set(self, tested: TestedSet) -> Coverage:
+    def _of_set(self, tested: SetUnderTest) -> Coverage:
         """Return the coverage of a set by all its suites, of the policies that any of them covers."""
         ran = self._suites_of(tested)
         everything = any(not item.suite.document.covers for item in ran)
