@@ -128,7 +128,23 @@ _TESTS: Final = (
     Code("CL615", "invalid-expected-pattern", "pattern of an expectation that is not RE2"),
     Code("CL616", "unknown-error-code", "unknown run-time error code in a suite"),
 )
-_RUN_TIME: Final = ()
+_RUN_TIME: Final = (
+    Code("CL901", "no-matching-overload", "no overload for these values"),
+    Code("CL902", "no-such-key", "key is not there"),
+    Code("CL903", "index-out-of-range", "no element at this index"),
+    Code("CL904", "number-out-of-range", "number does not fit"),
+    Code("CL905", "division-by-zero", "division by zero"),
+    Code("CL906", "bad-conversion", "text that cannot be converted"),
+    Code("CL907", "bad-map-key", "key that a map cannot have"),
+    Code("CL908", "bad-argument", "argument out of the function's range"),
+    Code("CL909", "bad-pattern", "pattern is not RE2"),
+    Code("CL910", "time-out-of-range", "time out of range"),
+    Code("CL911", "unknown-time-zone", "unknown time zone"),
+    Code("CL912", "no-optional-value", "optional without a value"),
+    Code("CL913", "unbound-name", "name without a value"),
+    Code("CL914", "too-many-iterations", "too many elements visited"),
+    Code("CL915", "value-too-large", "value would be too large"),
+)
 
 CODES: Final[dict[str, Code]] = {
     code.id: code
