@@ -1,0 +1,40 @@
+"""What an operation sets: two rules that set the same target need a declared ``merge``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from costlens_policy.documents.rewrites import Operation
+
+__all__ = ["OUTPUT_LIMIT", "OUTPUT_LIMIT_NAMES", "canonical_parameter", "targets"]
+
+OUTPUT_LIMIT: Final = "max_output_tokens"
+OUTPUT_LIMIT_NAMES: Final = (OUTPUT_LIMIT, "max_tokens", "max_completion_tokens")
+"""One parameter under the names that providers give it."""
+
+_TARGETS: Final = {
+    "system": ("system",),
+    "prefix": ("prefix",),
+    "suffix": ("suffix",),
+    "template": ("prompt",),
+    "drop_examples": ("examples",),
+    "trim_history": ("history",),
+    "shorten_tool_output": ("tool_output",),
+    # Replacements add up: each works on what the one before left, and none sets a text.
+    "replace": (),
+    "redact": (),
+}
+
+
+def canonical_parameter(name: str) -> str:
+    """Return the one name that rules mean by a parameter: the spellings of the output limit are the same parameter."""
+    return OUTPUT_LIMIT if name in OUTPUT_LIMIT_NAMES else name
+
+
+def targets(operation: Operation) -> tuple[str, ...]:
+    """Return what an operation sets, such as ``prefix`` or ``params.temperature``; each name once, in order."""
+    key = next(key for key in Operation.exactly_one if getattr(operation, key) is not None)
+    known = _TARGETS.get(key)
+    if known is not None:
+        return known
+    return tuple(dict.fromkeys(f"params.{canonical_parameter(name)}" for name in getattr(operation, key)))

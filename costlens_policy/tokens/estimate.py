@@ -1,0 +1,62 @@
+"""The built-in estimate: tokens from classes of characters, without a vocabulary.
+
+A tokenizer splits a text where letters, digits, signs and spaces meet, and a common word is one token. So it is enough
+to count how often which classes meet: each character becomes one class byte (``bytes.translate``), then a dozen short
+sequences of classes are counted. All of it is linear and runs in C, about 1 µs for 100 characters, so long texts need no
+sampling, which could be gamed.
+"""
+
+from __future__ import annotations
+
+from costlens_policy.tokens.counting import ESTIMATED
+from costlens_policy.tokens.weights import (
+    ASCII,
+    BLOCKS,
+    CLASSES,
+    IGNORED,
+    LETTERS,
+    LONG_COMPOUND,
+    LONG_WORD,
+    OTHER,
+    UMLAUTS,
+    WORD,
+)
+
+__all__ = ["BuiltinEstimate"]
+
+
+class BuiltinEstimate:
+    """Estimates within about 15 % of o200k; other vocabularies differ by as much again."""
+
+    __slots__ = ()
+
+    name = ESTIMATED
+
+    def count(self, text: str) -> int:
+        """Return the estimated number of tokens; 0 only for the empty text."""
+        if not text:
+            return 0
+        data = text.encode("utf-8", "surrogatepass")
+        classes = data.translate(CLASSES, IGNORED)
+        letters = classes.translate(LETTERS)
+        total = WORD * (letters.count(b" l") + letters.startswith(b"l"))
+        for sequence, weight in ASCII:
+            total += weight * classes.count(sequence)
+        if not text.isascii():
+            total += _beyond_ascii(data, classes, letters)
+        return (total + 500) // 1000 or 1
+
+
+def _beyond_ascii(data: bytes, classes: bytes, letters: bytes) -> int:
+    """Return the weight of what the sequences of ASCII do not see, in thousandths of a token."""
+    total = 0
+    for sequence, weight in OTHER:
+        total += weight * classes.count(sequence)
+    for name, blocks in BLOCKS.items():
+        if name in classes:
+            for prefixes, weight in blocks:
+                total += weight * sum(data.count(prefix) for prefix in prefixes)
+    marks = classes.count(b"x")
+    if b"w" in classes:
+        marks += sum(data.count(letter) for letter in UMLAUTS)
+    return total + LONG_COMPOUND * min(3 * marks, letters.count(LONG_WORD))
