@@ -28,7 +28,10 @@ Bucket = Literal[
 
 
 class LongContext(Section):
-    """Prices of a call whose prompt is longer than so many tokens. They apply to the whole call."""
+    """Prices of a call whose prompt is longer than so many tokens. They apply to the whole call.
+
+    Kinds that are left out cost as in the step before.
+    """
 
     above_input_tokens: Annotated[int, Field(ge=1, examples=[200_000])]
     """Prompt length, cached part included, from which on these prices apply."""
@@ -44,8 +47,9 @@ class PricePeriod(Section):
     usd_per_million_tokens: Annotated[
         dict[Bucket, Usd], Field(min_length=1, examples=[{"input": 0.05, "cache_read": 0.005, "output": 0.4}])
     ]
-    """US dollars for a million tokens of each kind. Where absent, ``reasoning`` costs as ``output``, cache kinds as
-    ``input``."""
+    """US dollars for a million tokens of each kind. ``input`` and ``output`` are needed; a kind that is left out costs as
+    the narrowest given kind that it belongs to: ``reasoning`` as ``output``, ``cache_write_1h`` as ``cache_write``, the
+    other cache kinds as ``input``."""
     usd_per_request: Usd | None = None
     """US dollars for each call, beside its tokens."""
     long_context: tuple[LongContext, ...] = ()
@@ -109,7 +113,7 @@ class CatalogueModel(ModelFacts):
     price_as: ModelName | None = None
     """Takes the prices of another model of the catalogue."""
     prices: tuple[PricePeriod, ...] | None = None
-    """What the model costs, by time."""
+    """What the model costs, the earliest period first. An empty list says that it has no prices on purpose."""
 
 
 class ImportedModels(Section):
@@ -120,7 +124,7 @@ class ImportedModels(Section):
     models: Annotated[tuple[Annotated[str, Field(examples=["openai/gpt-5*"])], ...], Field(min_length=1)]
     """``provider/name`` with ``*`` for any text. A pattern that matches nothing is an error."""
     facts: ModelFacts = ModelFacts()
-    """Facts that the price list does not know, for all of these models."""
+    """Facts for all of these models. They win over what the price list knows."""
 
 
 class CatalogueDocument(Document):

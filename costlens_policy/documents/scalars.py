@@ -65,7 +65,7 @@ AttributeName = Annotated[
 ModelName = Annotated[
     str,
     _name(
-        r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$",
+        r"^[A-Za-z0-9][A-Za-z0-9._:/@+~-]*$",
         200,
         "letters, digits and `. _ : / @ + -`, with a letter or digit first",
         "gpt-5-nano",
