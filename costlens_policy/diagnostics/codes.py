@@ -112,21 +112,21 @@ _MONEY: Final = (
 )
 _TESTS: Final = (
     Code("CL601", "unknown-fixture", "unknown fixture"),
-    Code("CL602", "unknown-rule", "unknown rule in a suite"),
-    Code("CL603", "unknown-model-expected", "unknown model in a suite"),
-    Code("CL604", "unknown-budget", "unknown budget in a suite"),
-    Code("CL605", "unknown-request-attribute", "unknown request attribute in a suite"),
+    Code("CL602", "unknown-suite-rule", "unknown rule in a suite"),
+    Code("CL603", "unknown-suite-model", "unknown model in a suite"),
+    Code("CL604", "unknown-suite-budget", "unknown budget in a suite"),
+    Code("CL605", "unknown-suite-attribute", "unknown request attribute in a suite"),
     Code("CL606", "unknown-axis", "unknown axis"),
     Code("CL607", "equal-case-names", "two cases with the same name"),
     Code("CL608", "empty-suite", "suite without cases"),
     Code("CL609", "matrix-too-large", "matrix with too many combinations"),
     Code("CL610", "time-not-fixed", "suite that does not fix the time"),
     Code("CL611", "unusable-series", "series that cannot be read at the time of a case"),
-    Code("CL612", "unknown-policy", "unknown policy in a suite"),
+    Code("CL612", "unknown-suite-policy", "unknown policy in a suite"),
     Code("CL613", "invalid-combination", "combination of a matrix that is not a valid case"),
     Code("CL614", "idle-exception", "exception that leaves nothing out"),
     Code("CL615", "invalid-expected-pattern", "pattern of an expectation that is not RE2"),
-    Code("CL616", "unknown-error-code", "unknown run-time error code in a suite"),
+    Code("CL616", "unknown-suite-error", "unknown run-time error in a suite"),
 )
 _RUN_TIME: Final = (
     Code("CL901", "no-matching-overload", "no overload for these values"),
