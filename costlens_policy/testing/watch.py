@@ -1,0 +1,75 @@
+"""Run again whenever a file that matters changes. Files are polled: it works on every file system, without a dependency."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from costlens_policy.checker.link.folders import yaml_files
+from costlens_policy.testing.results import Run
+
+__all__ = ["WatchEvent", "watch"]
+
+_Stamp: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """A run, and the files whose change led to it; none for the first."""
+
+    run: Run
+    changed: tuple[str, ...]
+
+
+def watch(
+    paths: Iterable[str | os.PathLike[str]],
+    run: Callable[[], Run],
+    *,
+    interval: float = 0.5,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[WatchEvent]:
+    """Yield the result of ``run`` now, and again after each change, without end; whoever iterates stops it.
+
+    Looked at are the YAML files under ``paths`` and in the folders of the files that the last run read, so that new files
+    count, too. ``interval`` is the time between two looks, in seconds.
+    """
+    given = [os.fspath(path) for path in paths]
+    result = run()
+    before = _stamps(given, result)
+    yield WatchEvent(result, ())
+    while True:
+        sleep(interval)
+        now = _stamps(given, result)
+        changed = _changed(before, now)
+        if changed:
+            result = run()
+            before = _stamps(given, result) | now
+            yield WatchEvent(result, changed)
+
+
+def _stamps(paths: list[str], run: Run) -> dict[str, _Stamp]:
+    """Return time and size of every file that matters; a file that is gone has none."""
+    folders = {os.path.dirname(file) or "." for file in run.sources}
+    files = {os.path.normpath(file) for file in run.sources}
+    for path in paths:
+        files.update(map(os.path.normpath, yaml_files(path) if os.path.isdir(path) else [path]))
+    for folder in folders:
+        files.update(os.path.normpath(item) for item in Path(folder).glob("*.y*ml"))
+    return {file: stamp for file in files if (stamp := _stamp(file)) is not None}
+
+
+def _stamp(file: str) -> _Stamp | None:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _changed(before: Mapping[str, _Stamp], now: Mapping[str, _Stamp]) -> tuple[str, ...]:
+    """Return the files that were added, changed or removed."""
+    return tuple(sorted(file for file in before.keys() | now.keys() if before.get(file) != now.get(file)))
