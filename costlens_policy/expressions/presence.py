@@ -18,6 +18,7 @@ from costlens_policy.expressions.tree import (
     Conditional,
     Index,
     ListLiteral,
+    Literal,
     Logic,
     MapLiteral,
     Name,
@@ -137,8 +138,13 @@ def _present(node: Node, outcome: bool) -> Paths:
         each = [_present(operand, outcome) for operand in node.operands]
         return _union(each) if outcome == (node.operator == "&&") else frozenset.intersection(*each)
     if isinstance(node, Conditional):
-        accepted = _present(node.condition, True) | _present(node.accepted, outcome)
-        return accepted & (_present(node.condition, False) | _present(node.rejected, outcome))
+        results = [(True, node.accepted), (False, node.rejected)]
+        ways = [
+            _present(node.condition, way) | _present(result, outcome)
+            for way, result in results
+            if not (isinstance(result, Literal) and result.value is not outcome)
+        ]
+        return frozenset.intersection(*ways) if ways else _NOTHING
     return _NOTHING
 
 

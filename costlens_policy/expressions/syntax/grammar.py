@@ -2,7 +2,7 @@
 
 lark analyses the grammar, which takes 200 ms. So its tables are kept in ``tables.json`` together with the digest of the
 grammar they were made from, and are used only while that is the grammar that cel-python ships; else lark runs again.
-``python -m costlens_policy.expressions.syntax.grammar`` writes the file.
+``python -m costlens_policy.expressions.syntax`` writes the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
-__all__ = ["Action", "Reduction", "Tables", "analyse_grammar", "grammar_text", "tables"]
+__all__ = ["Action", "Reduction", "Tables", "analyse_grammar", "grammar_text", "store", "tables"]
 
 _LEAVES = frozenset({"ident", "literal"})
 _STORED = Path(__file__).with_name("tables.json")
@@ -63,6 +63,12 @@ def tables() -> Tables:
         for state in stored["states"]
     )
     return Tables(states, stored["end"], stored["signs"])
+
+
+def store() -> None:
+    """Write the tables of the grammar that is installed beside this file."""
+    analysed = json.dumps(analyse_grammar(grammar_text()), sort_keys=True, separators=(",", ":"))
+    _STORED.write_text(analysed + "\n", encoding="utf-8")
 
 
 def grammar_text() -> str:
@@ -117,8 +123,3 @@ def _lark(grammar: str) -> Any:
 
 def _digest(grammar: str) -> str:
     return sha256(grammar.encode()).hexdigest()
-
-
-if __name__ == "__main__":
-    analysed = analyse_grammar(grammar_text())
-    _STORED.write_text(json.dumps(analysed, sort_keys=True, separators=(",", ":")) + "\n", encoding="utf-8")

@@ -108,7 +108,7 @@ def _comprehension(use: Use) -> Expansion | None:
         if name is None:
             return use.wrong(f"`{use.name}` needs a name for its variable", f"write `{form.usage}`", argument)
     if names[0] == names[-1] and number == 2:
-        return use.wrong("the two variables have one name", "give them different names", use.arguments[1])
+        return use.wrong("the two variables have one name", "write two different names", use.arguments[1])
     predicate, transform = _bodies(form, use.arguments[number:])
     second = names[1] if number == 2 else None
     return Expansion(
