@@ -16,6 +16,7 @@ __all__ = ["Value", "comment", "yaml_lines"]
 Value: TypeAlias = "str | int | bool | Decimal | date | Sequence[Value] | Mapping[str, Value]"
 
 _WIDTH: Final = 120
+_LONGEST_NUMBER: Final = 60
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _READ_AS_OTHERS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _ESCAPED: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
@@ -78,7 +79,7 @@ def _scalar(value: str | int | bool | Decimal | date) -> str:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Decimal):
-        return plain(value)
+        return text if len(text := plain(value)) <= _LONGEST_NUMBER else f"{value:e}"
     return value.isoformat() if isinstance(value, date) else str(value)
 
 

@@ -67,7 +67,7 @@ ModelName = Annotated[
     _name(
         r"^[A-Za-z0-9][A-Za-z0-9._:/@+~-]*$",
         200,
-        "letters, digits and `. _ : / @ + -`, with a letter or digit first",
+        "letters, digits and `. _ : / @ + ~ -`, with a letter or digit first",
         "gpt-5-nano",
         "openai/gpt-5",
     ),
