@@ -1,4 +1,4 @@
-"""Run again whenever a file that matters changes. Files are polled: it works on every file system, without a dependency."""
+"""Run again whenever a file that matters changes. Files are polled, which works on every file system."""
 
 from __future__ import annotations
 
@@ -34,32 +34,35 @@ def watch(
 ) -> Iterator[WatchEvent]:
     """Yield the result of ``run`` now, and again after each change, without end; whoever iterates stops it.
 
-    Looked at are the YAML files under ``paths`` and in the folders of the files that the last run read, so that new files
-    count, too. ``interval`` is the time between two looks, in seconds.
+    Looked at are the YAML files under ``paths`` and in the folders of the files that the last run read, so that new
+    files count, too. ``interval`` is the time between two looks, in seconds.
     """
     given = [os.fspath(path) for path in paths]
-    result = run()
-    before = _stamps(given, result)
-    yield WatchEvent(result, ())
+    seen = _stamps(given, ())
+    changed: tuple[str, ...] = ()
     while True:
-        sleep(interval)
-        now = _stamps(given, result)
-        changed = _changed(before, now)
-        if changed:
-            result = run()
-            before = _stamps(given, result) | now
-            yield WatchEvent(result, changed)
+        result = run()
+        # Of a file that changed during the run the earlier stamp counts, so that the next look finds the change.
+        current = _stamps(given, result.sources)
+        seen = {file: seen.get(file, stamp) for file, stamp in current.items()}
+        yield WatchEvent(result, changed)
+        changed = ()
+        while not changed:
+            sleep(interval)
+            current = _stamps(given, result.sources)
+            changed = _changed(seen, current)
+        seen = current
 
 
-def _stamps(paths: list[str], run: Run) -> dict[str, _Stamp]:
+def _stamps(paths: Iterable[str], read: Iterable[str]) -> dict[str, _Stamp]:
     """Return time and size of every file that matters; a file that is gone has none."""
-    folders = {os.path.dirname(file) or "." for file in run.sources}
-    files = {os.path.normpath(file) for file in run.sources}
+    files = set(read)
     for path in paths:
-        files.update(map(os.path.normpath, yaml_files(path) if os.path.isdir(path) else [path]))
-    for folder in folders:
-        files.update(os.path.normpath(item) for item in Path(folder).glob("*.y*ml"))
-    return {file: stamp for file in files if (stamp := _stamp(file)) is not None}
+        files.update(yaml_files(path) if os.path.isdir(path) else [path])
+    for folder in {os.path.dirname(file) or "." for file in files}:
+        files.update(map(str, Path(folder).glob("*.y*ml")))
+    stamps = ((os.path.normpath(file), _stamp(file)) for file in files)
+    return {file: stamp for file, stamp in stamps if stamp is not None}
 
 
 def _stamp(file: str) -> _Stamp | None:
