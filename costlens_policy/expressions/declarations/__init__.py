@@ -46,7 +46,6 @@ TYPE_NAMES: dict[str, Type] = {
     "bool": BOOL,
     "bytes": BYTES,
     "double": DOUBLE,
-    "dyn": DYN,
     "google.protobuf.Duration": DURATION,
     "google.protobuf.Timestamp": TIMESTAMP,
     "int": INT,
@@ -60,7 +59,7 @@ TYPE_NAMES: dict[str, Type] = {
     "type": TYPE,
     "uint": UINT,
 }
-"""The identifiers that are types, and which."""
+"""The identifiers that are types, and which. ``dyn`` is none: nothing is of that type when evaluated."""
 
 
 @cache
