@@ -12,6 +12,7 @@ from costlens_policy.compiler.layers import compile_layer
 from costlens_policy.compiler.plan import BudgetStep, Layer, Plan, PlanDefaults
 from costlens_policy.compiler.snapshot import Snapshots
 from costlens_policy.compiler.targets import compile_target
+from costlens_policy.tokens import tokenizer_named
 
 __all__ = ["compile_plan"]
 
@@ -21,8 +22,8 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
     linked = bundle.linked
     policy_set = linked.policy_set.document
     layers = tuple(
-        compile_layer(policy.document, Formulas(policy.located, bundle.typed_of(policy)), linked.catalogue)
-        for policy in linked.policies
+        compile_layer(index, policy.document, Formulas(policy.located, bundle.typed_of(policy)), linked.catalogue)
+        for index, policy in enumerate(linked.policies)
     )
     attributes = _attributes(bundle)
     own = Formulas(linked.policy_set.located, bundle.typed_of(linked.policy_set))
@@ -41,6 +42,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         filled_in=tuple((name, item.default) for name, item in attributes.items() if item.default is not None),
         catalogue=linked.catalogue,
         snapshots=Snapshots(linked.catalogue, policy_set.admit),
+        tokenizer=tokenizer_named(policy_set.tokenizer),
         budgets=_budgets(layers),
         policy_digest=digest_documents([policy_set, *(policy.document for policy in linked.policies)]),
         catalogue_digest=linked.catalogue.digest,

@@ -35,3 +35,7 @@ class Formulas:
         formula = self.optional(at)
         assert formula is not None, f"the checker typed nothing at {at}"
         return formula
+
+    def below(self, at: Path) -> list[Formula]:
+        """Return all expressions inside the section at a path."""
+        return [self.needed(path) for path in self._typed if path[: len(at)] == at]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -13,6 +14,7 @@ from costlens_policy.compiler.targets import canonical, compile_target
 from costlens_policy.documents.budgets import Budget, CallWindow, Downgrade, Rung
 from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.documents.rewrites import Operation
+from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile import compile_first_match
 from costlens_policy.rewrites import RewriteStep, compile_operation
 from costlens_policy.source.located import Path
@@ -20,9 +22,9 @@ from costlens_policy.source.located import Path
 __all__ = ["compile_layer"]
 
 
-def compile_layer(policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue) -> Layer:
-    """Return the layer of a checked policy."""
-    layer = _LayerCompiler(policy, formulas, catalogue)
+def compile_layer(index: int, policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue) -> Layer:
+    """Return the layer of a checked policy; ``index`` is its place in the set."""
+    layer = _LayerCompiler(index, policy, formulas, catalogue)
     return Layer(
         name=policy.metadata.name,
         version=policy.metadata.version,
@@ -39,7 +41,8 @@ def compile_layer(policy: PolicyDocument, formulas: Formulas, catalogue: Catalog
 
 
 class _LayerCompiler:
-    def __init__(self, policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue) -> None:
+    def __init__(self, index: int, policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue) -> None:
+        self._index = index
         self._policy = policy
         self._formulas = formulas
         self._catalogue = catalogue
@@ -77,6 +80,7 @@ class _LayerCompiler:
         for index, rewrite in enumerate(self._policy.rewrites):
             at: Path = ("rewrites", index)
             when = self._formulas.optional((*at, "when"))
+            values = self._formulas.below((*at, "apply"))
             rules.append(
                 RewriteRule(
                     id=self._id(rewrite.id),
@@ -84,6 +88,7 @@ class _LayerCompiler:
                     steps=self._steps(rewrite.apply, (*at, "apply")),
                     merge=rewrite.merge,
                     reads_model=when is not None and when.reads("model"),
+                    values_read_model=any(value.reads("model") for value in values),
                     reason=rewrite.reason,
                 )
             )
@@ -127,7 +132,8 @@ class _LayerCompiler:
         steps = []
         for index, operation in enumerate(operations):
             values = operation.template.values if operation.template is not None else {}
-            texts = {name: self._formulas.needed((*at, index, "template", "values", name)).evaluate for name in values}
+            place = (*at, index, "template", "values")
+            texts = {name: _in_layer(self._formulas.needed((*place, name)), self._index) for name in values}
             steps.append(compile_operation(operation, texts))
         return tuple(steps)
 
@@ -138,3 +144,12 @@ def _soft(budget: Budget) -> tuple[RungStep, ...]:
     if soft is None:
         return ()
     return (RungStep(None, Decimal(soft), "the soft limit is reached", (), False, None, ()),)
+
+
+def _in_layer(formula: Formula, layer: int) -> Callable[..., Value]:
+    """Return an expression that is given the variables of all layers and reads those of its own."""
+
+    def evaluate(request: Value, variables: Sequence[Value], *others: Value) -> Value:
+        return formula.evaluate(request, variables[layer], *others)
+
+    return evaluate

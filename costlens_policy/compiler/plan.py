@@ -13,6 +13,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.snapshot import Snapshots
 from costlens_policy.expressions import Value
 from costlens_policy.rewrites import RewriteStep
+from costlens_policy.tokens import Tokenizer
 
 __all__ = [
     "AccessStep", "BudgetStep", "ByChoice", "ByExpression", "ByName", "BySplit", "ChoiceLimits", "Layer", "Plan", "PlanDefaults",
@@ -94,13 +95,16 @@ class RouteStep:
 
 @dataclass(frozen=True, slots=True)
 class RewriteRule:
-    """A rule of the rewrites stage. ``reads_model`` says whether its condition has to be asked for each candidate."""
+    """A rule of the rewrites stage. ``reads_model`` says whether its condition has to be asked for each candidate,
+    ``values_read_model`` whether what it writes differs by candidate.
+    """
 
     id: str
     when: Formula | None
     steps: tuple[RewriteStep, ...]
     merge: Merge | None
     reads_model: bool
+    values_read_model: bool
     reason: str
 
 
@@ -158,7 +162,7 @@ class Layer:
     routes: tuple[RouteStep, ...]
     rewrites: tuple[RewriteRule, ...]
     budgets: tuple[BudgetStep, ...]
-    first_route: Callable[..., int | None] | None = None
+    first_route: Callable[..., int | None]
     """All conditions of ``routes`` as one function: index of the first that holds. Raises what a condition raises."""
 
 
@@ -188,6 +192,7 @@ class Plan:
     """Attributes with a default, and that default."""
     catalogue: Catalogue
     snapshots: Snapshots
+    tokenizer: Tokenizer
     budgets: Mapping[str, tuple[int, BudgetStep]]
     """Every budget with its layer, by ``policy/budget`` and, where no other policy has the same, by its id alone."""
     policy_digest: str

@@ -72,5 +72,8 @@ class PolicySetDocument(Document):
     ``values``)."""
     defaults: Defaults
     """What holds where no rule speaks. Nothing is implied."""
+    tokenizer: Literal["estimate", "o200k"] = "estimate"
+    """Who counts the tokens of a request that does not bring ``prompt_tokens``: the built-in estimate, or the tokenizer of
+    OpenAI's newer models (needs the extra ``costlens-policy[tokenizer]``)."""
     admit: Admission = Admission()
     """Which models may serve although the catalogue says too little about them."""

@@ -27,11 +27,11 @@ def rank(
         try:
             if target.among is not None and not context.evaluate(target.among, routed.layer, offer.view):
                 continue
-            estimate = prepare.estimate(offer)
+            _, estimate = prepare.of(offer)
             reason = offer.refusal or _beyond(context, target, offer, estimate)
             score = 0.0 if reason else _score(context, routed, target, offer, estimate)
         except CelError as error:
-            reason = f"its score cannot be computed: {error}"
+            reason = f"the choice cannot judge it: {error}"
         if reason:
             excluded.append(Exclusion(name, reason, routed.rule))
         else:
@@ -43,8 +43,8 @@ def rank(
 def _score(context: Context, routed: Routed, target: ByChoice, offer: ModelOnDay, estimate: Estimate) -> float:
     value = context.evaluate(target.score, routed.layer, offer.view, _view(estimate))
     if isinstance(value, float) and math.isnan(value):
-        raise CelError("it is not a number")
-    return value
+        raise CelError("CL921", "the score is not a number")
+    return float(value)
 
 
 def _view(estimate: Estimate) -> dict[str, Value]:

@@ -11,8 +11,8 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import BudgetStep, Layer, Plan
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.decision import Balance, Failure
-from costlens_policy.expressions import Timestamp, Value
-from costlens_policy.expressions.runtime import CelError
+from costlens_policy.expressions import Value
+from costlens_policy.expressions.runtime import CelError, from_python
 
 __all__ = ["Balances", "Context", "Refusal"]
 
@@ -42,7 +42,7 @@ class Context:
         self.request = request
         self.balances = balances
         self.now = now
-        self.instant = Timestamp.from_datetime(now)
+        self.instant = from_python(now)
         self.models: Mapping[str, ModelOnDay] = plan.snapshots.on(now.date())
         self.variables: tuple[Mapping[str, Value], ...] = tuple(
             _Variables(self, layer) if layer.variables else _NOTHING for layer in plan.layers
@@ -56,6 +56,10 @@ class Context:
     ) -> Value:
         """Return the value of an expression of a layer. Raises ``CelError``."""
         return formula.evaluate(self.request, self.variables[layer], self.budgets, model, estimate, self.instant)
+
+    def roots(self, model: Mapping[str, Value]) -> tuple[Value, ...]:
+        """Return the values of ``ROOTS`` for the templates of all layers, which pick the variables of their own."""
+        return (self.request, self.variables, self.budgets, model, None, self.instant)
 
     def holds(
         self, formula: Formula | None, layer: int, rule: str, stage: str, model: Mapping[str, Value] | None = None
@@ -97,7 +101,7 @@ class Context:
         value = self.evaluate(step.limit, layer)
         amount = Decimal(repr(float(value))) if isinstance(value, float) else Decimal(int(value))
         if not amount.is_finite() or amount < 0:
-            raise CelError("the limit is not a number from zero on")
+            raise CelError("CL920", "the limit is not a number from zero on")
         return amount
 
 

@@ -60,7 +60,7 @@ def _ask(
         return
     result.seen.append(seen)
     _take_rungs(context, index, step, offer, seen, result)
-    if not step.shadow and seen.used + seen.held + call > limit:
+    if not step.shadow and seen.used + seen.held + seen.call > seen.limit:
         result.exclude(offer.model.name, _no_room(seen), step.id)
 
 

@@ -1,37 +1,165 @@
 """Step 6, rewrites, and the tokens that follow from them: the request as it would be sent to one model.
 
-Rewrites may read ``model``, so each candidate has a request of its own. Conditions that do not read it are asked once, and two
+Rewrites may read ``model``, so each candidate has a request of its own. Conditions that do not read it are asked once, and
 candidates to which the same rules apply share one rewritten request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from costlens_policy.compiler.plan import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context, Refusal
-from costlens_policy.engine.decision import Estimate
+from costlens_policy.engine.decision import Estimate, Failure
 from costlens_policy.engine.estimate import estimate_call
 from costlens_policy.engine.ladder import ActiveRung
+from costlens_policy.engine.measure import GIVEN, content_of, count_request, same_texts
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.rewrites import Activation, Content, RewriteError, RewriteStep
+from costlens_policy.rewrites import Content, RewriteError, apply_steps, combine
+from costlens_policy.tokens import TokenCount
 
 __all__ = ["Preparations", "Prepared"]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A rewritten request. ``rules`` are the rewrites that were applied, in order; ``output_tokens`` is for one completion."""
+    """A rewritten request. ``rules`` are the rewrites applied, in order; ``output_tokens`` is the limit of one completion."""
 
     content: Content
     rules: tuple[str, ...]
-    prompt_tokens: int
+    prompt: TokenCount
     output_tokens: int
     completions: int
 
 
 class Preparations:
-    """The rewritten requests of one decision."""
+    """The rewritten requests of one decision, each made once."""
+
+    __slots__ = ("_context", "_holds", "_original", "_rewritten", "_tokens")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._original = content_of(context.request, context.plan.defaults.max_output_tokens)
+        self._tokens: TokenCount | None = None
+        self._holds: dict[str, bool] = {}
+        self._rewritten: dict[tuple[str, ...], Prepared] = {}
+
+    def of(self, offer: ModelOnDay) -> tuple[Prepared, Estimate]:
+        """Return the request rewritten for a model, and what it may cost there. Raises ``Refusal``."""
+        rules = self._matching(offer)
+        key = tuple(rule.id for _, rule in rules)
+        if any(rule.values_read_model for _, rule in rules):
+            key = (offer.model.name, *key)
+        prepared = self._rewritten.get(key)
+        if prepared is None:
+            prepared = self._rewritten[key] = self._prepare(rules, offer)
+        return self._for(offer, prepared)
+
+    def under(self, offer: ModelOnDay, prepared: Prepared, rungs: Iterable[ActiveRung]) -> tuple[Prepared, Estimate]:
+        """Return the request as the active rungs rewrite it further, and what it may cost then. Raises ``Refusal``."""
+        content, applied = prepared.content, prepared.rules
+        for active in rungs:
+            if not active.rung.steps:
+                continue
+            try:
+                content, _ = apply_steps(content, active.rung.steps, self._context.roots(offer.view))
+            except (RewriteError, CelError) as error:
+                self._fail(active.budget.id, active.layer, error)
+            else:
+                applied = (*applied, active.budget.id)
+        return self._for(offer, self._measured(content, applied))
+
+    def _matching(self, offer: ModelOnDay) -> list[tuple[int, RewriteRule]]:
+        return [
+            (index, rule)
+            for index, layer in enumerate(self._context.plan.layers)
+            for rule in layer.rewrites
+            if self._applies(index, rule, offer)
+        ]
+
+    def _applies(self, index: int, rule: RewriteRule, offer: ModelOnDay) -> bool:
+        if rule.reads_model:
+            return self._context.holds(rule.when, index, rule.id, "rewrites", offer.view)
+        known = self._holds.get(rule.id)
+        if known is None:
+            known = self._holds[rule.id] = self._context.holds(rule.when, index, rule.id, "rewrites")
+        return known
+
+    def _prepare(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Prepared:
+        """Apply all rules together. A rule that fails refuses the request or, where its policy says so, is left out."""
+        try:
+            return self._measured(self._together(rules, offer), tuple(rule.id for _, rule in rules))
+        except (RewriteError, CelError):
+            at, error = self._failing(rules, offer)
+            layer, rule = rules[at]
+            self._fail(rule.id, layer, error)
+            return self._prepare([*rules[:at], *rules[at + 1 :]], offer)
+
+    def _together(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Content:
+        if not rules:
+            return self._original
+        steps = combine((rule.merge, rule.steps) for _, rule in rules)
+        return apply_steps(self._original, steps, self._context.roots(offer.view))[0]
+
+    def _failing(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> tuple[int, RewriteError | CelError]:
+        """Return the first rule without which those before it work."""
+        for at in range(len(rules)):
+            try:
+                self._together(rules[: at + 1], offer)
+            except (RewriteError, CelError) as error:
+                return at, error
+        raise AssertionError("rules that failed together fail again, since rewriting is pure")
+
+    def _fail(self, rule: str, layer: int, error: RewriteError | CelError) -> None:
+        self._context.failures.append(Failure(rule, "rewrites", error.code, str(error), None))
+        if self._context.plan.layers[layer].on_error == "deny":
+            raise Refusal(rule, f"rewrites: `{rule}` failed: {error}")
+
+    def _measured(self, content: Content, rules: tuple[str, ...]) -> Prepared:
+        params = content.params
+        return Prepared(
+            content,
+            rules,
+            self._count(content),
+            _whole(params, "max_output_tokens", self._context.plan.defaults.max_output_tokens),
+            _whole(params, "n", 1),
+        )
+
+    def _count(self, content: Content) -> TokenCount:
+        """Count a rewritten request. A count that the caller gave is moved by as much as the rewrites moved ours."""
+        given = self._context.request.get("prompt_tokens")
+        if given is not None and same_texts(content, self._original):
+            return TokenCount(given, GIVEN)
+        if self._tokens is None:
+            self._tokens = self._count_fresh(self._original)
+        now = self._tokens if same_texts(content, self._original) else self._count_fresh(content)
+        if given is None:
+            return now
+        return TokenCount(max(given + now.tokens - self._tokens.tokens, 0), GIVEN)
+
+    def _count_fresh(self, content: Content) -> TokenCount:
+        return count_request(content, self._context.request, self._context.plan.tokenizer)
+
+    def _for(self, offer: ModelOnDay, prepared: Prepared) -> tuple[Prepared, Estimate]:
+        """Fit an output limit that nobody asked for to the model, and estimate."""
+        most = offer.model.max_output_tokens
+        if most is not None and prepared.output_tokens > most and self._limit_is_default(prepared):
+            content = prepared.content
+            fitted = replace(content, params={**content.params, "max_output_tokens": most})
+            prepared = replace(prepared, content=fitted, output_tokens=most)
+        return prepared, estimate_call(offer, prepared.prompt, prepared.output_tokens, prepared.completions)
+
+    def _limit_is_default(self, prepared: Prepared) -> bool:
+        default = self._context.plan.defaults.max_output_tokens
+        return "max_output_tokens" not in self._context.request and prepared.output_tokens == default
+
+
+def _whole(params: Any, name: str, default: int) -> int:
+    """Return a parameter that counts something. What is not a whole number from one on refuses the request."""
+    value = params.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Refusal("default", f"rewrites: parameter `{name}` is not a whole number from 1 on")
+    return value

@@ -1,0 +1,47 @@
+"""How large a request is: its tokens, counted once before the rewrites and again where they changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from costlens_policy.expressions import Value
+from costlens_policy.rewrites import Content
+from costlens_policy.tokens import Tally, TokenCount, Tokenizer
+from costlens_policy.tokens.messages import REPLY_TOKENS
+
+__all__ = ["GIVEN", "content_of", "count_request", "same_texts"]
+
+GIVEN: Final = "request"
+"""Basis of a token count that the caller gave."""
+
+
+def content_of(request: Mapping[str, Value], max_output_tokens: int) -> Content:
+    """Return what rewrites work on. The output limit is a parameter like any other; the default stands in for it."""
+    params = dict(request.get("params", {}))
+    params["max_output_tokens"] = request.get("max_output_tokens", max_output_tokens)
+    messages = request.get("messages")
+    return Content(request.get("prompt"), None if messages is None else tuple(messages), params)
+
+
+def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tokenizer) -> TokenCount:
+    """Return the tokens of everything the model reads: prompt or messages, system text, tools and the answer's schema."""
+    tally = Tally(tokenizer)
+    total = tally.value(content.prompt) + tally.value(content.system) + tally.content(content.params.get("system"))
+    if content.messages is not None:
+        total += REPLY_TOKENS + sum(tally.message(message) for message in content.messages)
+    total += tally.value(request.get("tools"))
+    form: Any = request.get("response_format")
+    if isinstance(form, Mapping) and "json_schema" in form:
+        total += tally.value(form["json_schema"])
+    return TokenCount(total, tally.basis)
+
+
+def same_texts(one: Content, other: Content) -> bool:
+    """Say whether two contents have the same texts as objects, which is what rewrites leave where they change nothing."""
+    return (
+        one.prompt is other.prompt
+        and one.messages is other.messages
+        and one.system is other.system
+        and one.params.get("system") is other.params.get("system")
+    )
