@@ -146,6 +146,8 @@ _RUN_TIME: Final = (
     Code("CL915", "value-too-large", "value would be too large"),
     Code("CL921", "unacceptable-request", "request that cannot be decided"),
     Code("CL922", "unusable-balances", "balances that cannot be used"),
+    Code("CL931", "limit-not-an-amount", "limit of a budget is not an amount"),
+    Code("CL932", "score-not-a-number", "score of a choice is not a number"),
 )
 
 CODES: Final[dict[str, Code]] = {

@@ -43,7 +43,7 @@ def rank(
 def _score(context: Context, routed: Routed, target: ByChoice, offer: ModelOnDay, estimate: Estimate) -> float:
     value = context.evaluate(target.score, routed.layer, offer.view, _view(estimate))
     if isinstance(value, float) and math.isnan(value):
-        raise CelError("CL921", "the score is not a number")
+        raise CelError("CL932", "the score is not a number")
     return float(value)
 
 

@@ -101,7 +101,7 @@ class Context:
         value = self.evaluate(step.limit, layer)
         amount = Decimal(repr(float(value))) if isinstance(value, float) else Decimal(int(value))
         if not amount.is_finite() or amount < 0:
-            raise CelError("CL920", "the limit is not a number from zero on")
+            raise CelError("CL931", "the limit is not a number from zero on")
         return amount
 
 
