@@ -1,0 +1,61 @@
+# Everything runs in .venv, which the first target makes. Start with `make help`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test unit lint types imports schemas docs bench soak constraints clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv and install the package with all that development needs
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON) on the PATH; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $$($(PYTHON) --version) is too old, 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing into .venv (once; about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP) ## policies decide real requests: model, prompt, cost, and why
+	@$(BIN)/python examples/demo/run.py
+
+test: lint types imports unit ## all checks and all tests
+
+unit: $(STAMP) ## the tests alone
+	@$(BIN)/python -m pytest -q -n $(WORKERS)
+
+lint: $(STAMP) ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict
+	@$(BIN)/mypy
+
+imports: $(STAMP) ## the layers hold
+	@$(BIN)/lint-imports
+
+schemas: $(STAMP) ## write schemas/ from the document types
+	@$(BIN)/costlens-policy schema --write schemas
+
+docs: $(STAMP) ## write docs/cli.md and docs/exit-codes.md from the program
+	@$(BIN)/python -m costlens_policy.cli.reference docs
+
+bench: $(STAMP) ## how long decisions take
+	@$(BIN)/python benchmarks/run.py
+
+soak: $(STAMP) ## hours of decisions under load
+	@$(BIN)/python benchmarks/soak.py
+
+constraints: $(STAMP) ## write constraints.txt from what is installed
+	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove .venv and everything that tools left behind
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,94 @@
+"""``catalogue``: look at models and prices, take them over from price lists, fix them in time."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from costlens_policy.cli.app import Group
+from costlens_policy.cli.command import Command
+from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.parameters import Day, format_option, paths_argument
+
+__all__ = ["command"]
+
+_EXITS = [ExitCode.INVALID, ExitCode.USAGE, ExitCode.NOTHING]
+
+
+@click.group("catalogue", cls=Group, short_help="Look at models and prices, import and lock them.")
+def command() -> None:
+    """Look at the models of a policy set, take models over from price lists, and fix prices in time."""
+
+
+@command.command(
+    "list",
+    cls=Command,
+    short_help="List the models of a policy set with their prices.",
+    examples=[
+        ("the models of the policy set in this folder", "catalogue list ."),
+        ("the models of a catalogue document, in JSON", "catalogue list catalogue.yaml --format json"),
+        ("what the installed price list has to offer", "catalogue list --offered openai/gpt-5*"),
+    ],
+    exits=_EXITS,
+)
+@paths_argument
+@click.option(
+    "--offered", metavar="PATTERN", help="List models of the installed price list instead, `provider/name` with `*`."
+)
+@click.option("--on", "day", metavar="DAY", type=Day(), help="Day of the prices; today when left out.")
+@format_option("table", "json")
+def list_models(paths: tuple[Path, ...], offered: str | None, day: date | None, output: str) -> ExitCode:
+    """List the models of the policy set or catalogues in PATH. Prices are US dollars for a million tokens."""
+    from costlens_policy.cli.catalogues import load_models, offered_models, print_models
+
+    print_models(load_models(paths) if offered is None else offered_models(offered), day, output)
+    return ExitCode.OK
+
+
+@command.command(
+    "show",
+    cls=Command,
+    short_help="Show all that is known of one model.",
+    examples=[
+        ("by name or alias, from the policy set in this folder", "catalogue show gpt-5-nano"),
+        ("from somewhere else", "catalogue show house-summarizer policies/catalogue.yaml"),
+    ],
+    exits=_EXITS,
+)
+@click.argument("name", metavar="NAME")
+@paths_argument
+@format_option("text", "json")
+def show(name: str, paths: tuple[Path, ...], output: str) -> ExitCode:
+    """Show the model NAME, an alias or `provider/name` of the policy set or catalogues in PATH, with all its prices."""
+    from costlens_policy.cli.catalogues import load_models, show_model
+
+    show_model(load_models(paths), name, output)
+    return ExitCode.OK
+
+
+@command.command(
+    "lock",
+    cls=Command,
+    short_help="Write every model and price out, so that decisions can be repeated.",
+    examples=[
+        ("print the locked catalogue of the policy set in this folder", "catalogue lock ."),
+        ("keep it", "catalogue lock . --write catalogue.lock.yaml"),
+    ],
+    exits=_EXITS,
+)
+@paths_argument
+@click.option(
+    "--write", "target", metavar="FILE", type=click.Path(path_type=Path), help="Write into FILE instead of printing."
+)
+def lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
+    """Print a Catalogue document that has every model of PATH with all its facts and prices, without imports.
+
+    A policy set that names it decides on the same prices after an update of the price list.
+    """
+    from costlens_policy.cli.catalogues import locked
+    from costlens_policy.cli.output import print_or_write
+
+    print_or_write(locked(paths), target)
+    return ExitCode.OK

@@ -1,0 +1,36 @@
+"""``completion``: print what makes a shell complete the program's words."""
+
+from __future__ import annotations
+
+import click
+
+from costlens_policy.cli.command import Command
+from costlens_policy.cli.exit_codes import ExitCode
+
+__all__ = ["command"]
+
+
+@click.command(
+    "completion",
+    cls=Command,
+    short_help="Print the completion script of a shell.",
+    examples=[
+        ("bash, from now on", "completion bash >> ~/.bashrc"),
+        ("zsh, from now on", "completion zsh >> ~/.zshrc"),
+        ("fish, from now on", "completion fish > ~/.config/fish/completions/costlens-policy.fish"),
+    ],
+    exits=[ExitCode.USAGE],
+)
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+def command(shell: str) -> ExitCode:
+    """Print the script that makes SHELL (`bash`, `zsh` or `fish`) complete commands, options and codes."""
+    from click.shell_completion import get_completion_class
+
+    from costlens_policy.cli.app import COMPLETE_VARIABLE, PROGRAM, app
+    from costlens_policy.cli.console import write_out
+
+    completion = get_completion_class(shell)
+    assert completion is not None
+    # bash's class asks the installed bash for its version; the script is the same for every one that is recent enough
+    write_out(completion.source_template % completion(app, {}, PROGRAM, COMPLETE_VARIABLE).source_vars())
+    return ExitCode.OK

@@ -1,0 +1,117 @@
+"""A decision for people: the answer first, then why, then what was changed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from costlens_policy.money import format_usd
+
+if TYPE_CHECKING:
+    from costlens_policy.engine.decision import Decision, Estimate
+
+__all__ = ["decision_text"]
+
+_COLUMN: Final = 12
+_DIGEST: Final = 12
+
+
+def decision_text(decision: Decision) -> str:
+    """Return a decision as text with terminal colours."""
+    blocks = [_answer(decision), _why(decision), _changes(decision)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _answer(decision: Decision) -> str:
+    color = "green" if decision.allowed else "red"
+    head = click.style(decision.effect, fg=color, bold=True)
+    if decision.model is not None:
+        head += f"  {click.style(decision.model, bold=True)}"
+    plan = decision.plan
+    facts = {
+        "rule": decision.rule,
+        "fallbacks": ", ".join(decision.fallbacks),
+        "estimate": "" if decision.estimate is None else _estimate(decision.estimate),
+        "policies": f"{plan.name} {plan.version}, digest {decision.policy_digest[:_DIGEST]}",
+        "prices": f"digest {decision.catalogue_digest[:_DIGEST]}, at {decision.now.isoformat().replace('+00:00', 'Z')}",
+    }
+    return "\n".join([head, *(_fact(name, text) for name, text in facts.items() if text)])
+
+
+def _estimate(estimate: Estimate) -> str:
+    cost = "no price known" if estimate.cost is None else f"at most {format_usd(estimate.cost)}"
+    basis = {"request": "as given", "estimate": "estimated"}.get(estimate.basis, f"counted by {estimate.basis}")
+    answers = f" in {estimate.completions} answers" if estimate.completions > 1 else ""
+    return (
+        f"{cost}: {estimate.prompt_tokens:,} prompt tokens ({basis}), "
+        f"up to {estimate.output_tokens:,} output tokens{answers}"
+    )
+
+
+def _why(decision: Decision) -> str:
+    """Say the reasons stage by stage; a stage is named once."""
+    lines, stage_before = [click.style("why", bold=True)], ""
+    for reason in decision.reasons:
+        stage, colon, text = reason.partition(": ")
+        if not colon or not stage.isalpha():
+            stage, text = "", reason
+        lines.append(_fact(stage if stage != stage_before else "", text))
+        stage_before = stage
+    lines.extend(_fact("error", _failure(item)) for item in decision.errors)
+    return "\n".join(lines) if len(lines) > 1 else ""
+
+
+def _failure(item: Any) -> str:
+    place = "" if item.span is None else f" ({item.span.file}:{item.span.start.line}:{item.span.start.column})"
+    return f"[{item.code}] `{item.rule}`: {item.message}{place}"
+
+
+def _changes(decision: Decision) -> str:
+    if not decision.allowed:
+        return ""
+    blocks = []
+    before, after = _content(decision.request), _content(_after(decision))
+    if before != after:
+        blocks.append(click.style("prompt, rewritten", bold=True) + "\n" + "\n".join(_difference(before, after)))
+    if decision.params:
+        params = (_fact("", f"{name} = {json.dumps(value, default=str)}") for name, value in decision.params.items())
+        blocks.append(
+            "\n".join([click.style("parameters", bold=True), *(line.replace(" " * _COLUMN, "", 1) for line in params)])
+        )
+    return "\n\n".join(blocks)
+
+
+def _after(decision: Decision) -> Mapping[str, Any]:
+    return {"prompt": decision.prompt, "system": decision.system, "messages": decision.messages}
+
+
+def _content(holder: Mapping[str, Any]) -> list[str]:
+    """Return the texts of a prompt or conversation as lines, each message headed by its role."""
+    lines: list[str] = []
+    if holder.get("system"):
+        lines += [f"system: {line}" for line in str(holder["system"]).splitlines()]
+    if holder.get("prompt"):
+        lines += str(holder["prompt"]).splitlines()
+    for message in holder.get("messages") or ():
+        text = message.get("content")
+        text = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False, default=str)
+        lines += [f"{message.get('role')}: {line}" for line in text.splitlines() or [""]]
+    return lines
+
+
+def _difference(before: list[str], after: list[str]) -> Iterator[str]:
+    for line in difflib.unified_diff(before, after, lineterm="", n=1):
+        if line.startswith(("---", "+++")):
+            continue
+        if line.startswith("@@"):
+            continue
+        color = {"-": "red", "+": "green"}.get(line[0])
+        yield "  " + (click.style(f"{line[0]} {line[1:]}", fg=color) if color else f"  {line[1:]}")
+
+
+def _fact(name: str, text: str) -> str:
+    return f"  {click.style(f'{name:{_COLUMN - 1}}', dim=True)} {text}"

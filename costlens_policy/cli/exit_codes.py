@@ -1,0 +1,38 @@
+"""What the exit code of a command says."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["ExitCode"]
+
+
+class ExitCode(IntEnum):
+    """Stable: scripts and CI depend on these numbers."""
+
+    OK = 0
+    INVALID = 1
+    USAGE = 2
+    NOTHING = 3
+    TEST_FAILED = 4
+    COVERAGE = 5
+    FAILURE = 6
+    DENIED = 10
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.OK: "fine",
+    ExitCode.INVALID: "a policy, catalogue or suite is invalid, or not formatted",
+    ExitCode.USAGE: "wrong use of the command, or a request that the policy set does not accept",
+    ExitCode.NOTHING: "nothing to do: no policy file or no test case was found",
+    ExitCode.TEST_FAILED: "a policy test failed",
+    ExitCode.COVERAGE: "rule coverage is below the threshold",
+    ExitCode.FAILURE: "a file or stream cannot be read or written, or an internal error",
+    ExitCode.DENIED: "the decision is to deny, with `--exit-code`",
+    ExitCode.INTERRUPTED: "interrupted by Ctrl-C",
+}

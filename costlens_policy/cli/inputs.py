@@ -1,0 +1,57 @@
+"""Data that is given on the command line beside the policies: YAML or JSON, from a file or standard input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from costlens_policy.cli.console import standard_input
+from costlens_policy.cli.rejected import RejectedError, bad_request
+from costlens_policy.cli.strict_json import read_json
+from costlens_policy.diagnostics.model import PolicyError, Span
+from costlens_policy.source.compose import compose
+from costlens_policy.source.located import LocatedValue, Path, SourceText
+from costlens_policy.source.read import read_source, read_stdin
+
+__all__ = ["Input", "read_input"]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One value as plain data. ``root`` knows its places; JSON that YAML cannot express has none."""
+
+    source: SourceText
+    content: Any
+    root: LocatedValue | None
+
+    def place(self, path: Path) -> Span | None:
+        """Return where the value at a path stands, or the nearest value around it."""
+        return None if self.root is None else self.root.span_of(path)
+
+    def key_place(self, path: Path) -> Span | None:
+        """Return where the key of a value stands."""
+        return None if self.root is None else self.root.key_span(path) or self.root.span_of(path)
+
+
+def read_input(path: str, what: str) -> Input:
+    """Read one value; ``-`` is standard input, ``what`` names it to the user. Raises ``RejectedError``."""
+    try:
+        source = read_stdin(standard_input()) if path == "-" else read_source(path)
+    except PolicyError as error:
+        raise RejectedError(error.diagnostics) from error
+    composed = compose(source)
+    errors = [item for item in composed.diagnostics if item.is_error]
+    if errors and source.text.lstrip()[:1] in ("{", "["):
+        try:
+            return Input(source, read_json(source.text), None)
+        except ValueError:
+            pass  # the problems that the YAML reader sees have places
+    if errors:
+        raise RejectedError(errors, (source,))
+    if len(composed.documents) > 1:
+        problem = bad_request(
+            f"the file holds more than one {what}", composed.documents[1].root.span, "use one file for each"
+        )
+        raise RejectedError([problem], (source,))
+    root = composed.documents[0].root
+    return Input(source, root.to_plain(), root)

@@ -1,0 +1,96 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+__all__ = ["Day", "Instant", "Suggesting", "format_option", "paths_argument"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Instant(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no argument here
+    """A time with its zone, as RFC 3339 writes it."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            instant = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"`{value}` is not a time; write it as 2026-11-02T09:00:00Z", param, ctx)
+        if instant.tzinfo is None:
+            self.fail(f"`{value}` has no time zone; write {value}Z for UTC, or an offset such as +01:00", param, ctx)
+        return instant
+
+
+class Day(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A day, as ISO 8601 writes it."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"`{value}` is not a day; write it as 2026-11-02", param, ctx)
+
+
+class Suggesting(click.ParamType):  # type: ignore[type-arg]  # as above
+    """One of the words that a function (``module:name``, imported late) returns; a near miss gets a suggestion."""
+
+    def __init__(self, name: str, words_from: str) -> None:
+        self.name = name
+        self._words_from = words_from
+
+    def words(self) -> tuple[str, ...]:
+        module, _, function = self._words_from.partition(":")
+        words: tuple[str, ...] = getattr(import_module(module), function)()
+        return words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        words = self.words()
+        if value in words:
+            return str(value)
+        close = get_close_matches(str(value), words, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(f'`{word}`' for word in words)}"
+        raise click.BadParameter(f"no {self.name} `{value}`; {hint}", ctx, param)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(word) for word in self.words() if word.startswith(incomplete)]
+
+
+def paths_argument(function: _Function) -> _Function:
+    """Add ``PATH…``: files or folders, the present folder when left out."""
+    return click.argument(
+        "paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path), callback=_present_folder
+    )(function)
+
+
+def format_option(*formats: str) -> Callable[[_Function], _Function]:
+    """Add ``--format`` with the first of the formats as the default."""
+    return click.option(
+        "--format",
+        "output",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        metavar="FORMAT",
+        help=f"How to print: {', '.join(f'`{name}`' for name in formats)}.",
+    )
+
+
+def _present_folder(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    return paths or (Path(),)
