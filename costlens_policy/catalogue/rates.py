@@ -12,7 +12,7 @@ from costlens_policy.money import ZERO, fraction_digits, from_units, multiply, t
 
 __all__ = ["BUCKETS", "Period", "Rates", "Usage", "complete"]
 
-BUCKETS: Final = (
+BUCKETS: Final[tuple[str, ...]] = (
     "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning", "input_audio", "cache_read_audio",
     "output_audio", "input_image", "output_image",
 )  # fmt: skip

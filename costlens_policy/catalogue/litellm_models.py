@@ -1,0 +1,176 @@
+"""Models of LiteLLM's price file.
+
+Its prices are binary floats, written with up to 17 digits; they are taken with the 15 that a float surely keeps. A
+threshold applies to the whole call, for ``xai`` from the threshold itself on. A table of ``tiered_pricing`` wins over
+the model's own prices, and its tiers apply to the whole call, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Context, Decimal
+from typing import Any, Final, TypeAlias
+
+from costlens_policy.catalogue.litellm_keys import is_cost_key, read_key
+from costlens_policy.catalogue.model import Model
+from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, complete
+from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, multiply
+
+__all__ = ["litellm_model"]
+
+_Steps: TypeAlias = dict[int, dict[str, Decimal]]
+"""Prices by the prompt length above which they apply."""
+
+_AS_FLOAT: Final = Context(prec=15)
+_MAX_PRICE: Final = 10**9
+_CAPABILITIES: Final = {
+    "supports_audio_input": "audio_input",
+    "supports_audio_output": "audio_output",
+    "supports_function_calling": "tools",
+    "supports_parallel_function_calling": "parallel_tools",
+    "supports_pdf_input": "file_input",
+    "supports_prompt_caching": "prompt_caching",
+    "supports_reasoning": "reasoning",
+    "supports_response_schema": "json_schema",
+    "supports_vision": "vision",
+    "supports_web_search": "web_search",
+}
+
+
+def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> Model:
+    """Return one model; without periods where it has no price for both input and output tokens.
+
+    ``price_source`` lists the prices that a catalogue cannot hold. Raises ``ValueError``, with the key, where a cost
+    key or its value cannot be read.
+    """
+    steps, unheld = _prices(entry)
+    if "tiered_pricing" in entry:
+        tiers = _tiers(entry["tiered_pricing"], steps.get(0, {}))
+        steps, unheld = (tiers, unheld) if tiers else (steps, [*unheld, "tiered_pricing"])
+    if entry.get("litellm_provider") == "xai":
+        steps = {above - 1 if above else 0: prices for above, prices in steps.items()}
+    return Model(
+        name=name,
+        provider=_text(entry.get("litellm_provider")),
+        periods=_periods(steps),
+        context_window=_count(entry.get("max_input_tokens")),
+        max_output_tokens=_count(entry.get("max_output_tokens")),
+        capabilities=_capabilities(entry),
+        deprecated=_day(entry.get("deprecation_date")),
+        price_source=source + (f" (not held: {', '.join(unheld)})" if unheld else ""),
+    )
+
+
+def _prices(entry: Mapping[str, Any]) -> tuple[_Steps, list[str]]:
+    """Return the usual prices per million tokens, and the keys of those that a catalogue cannot hold."""
+    steps: _Steps = {}
+    unheld: list[str] = []
+    for name in sorted(entry):
+        value = entry[name]
+        if not is_cost_key(name) or name == "tiered_pricing" or value is None:
+            continue
+        try:
+            key = read_key(name)
+        except ValueError as error:
+            raise ValueError(f"`{name}`: {error}") from None
+        if not key.bucket or key.service_tier or (key.bucket == "request" and key.above):
+            unheld.append(name)
+        else:
+            # Sorted by name, `cache_read_input_token_cost` comes before the older `input_cost_per_token_cache_hit`.
+            steps.setdefault(key.above, {}).setdefault(key.bucket, _price(name, value, key.bucket))
+    return steps, unheld
+
+
+def _price(name: str, value: Any, bucket: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError(f"`{name}`: its value is no number")
+    rounded = _AS_FLOAT.create_decimal(value)
+    if not 0 <= rounded < _MAX_PRICE:
+        raise ValueError(f"`{name}`: its value `{rounded}` is no price")
+    price = rounded if bucket == "request" else multiply(rounded, 1_000_000)
+    if price >= _MAX_PRICE or fraction_digits(price) > MAX_FRACTION_DIGITS - 6:
+        raise ValueError(f"`{name}`: its value `{rounded}` is no price")
+    return price
+
+
+def _tiers(table: Any, usual: Mapping[str, Decimal]) -> _Steps:
+    """Read ``tiered_pricing``; what a tier leaves out costs as its input, and output as the model's own.
+
+    A table that prices no tokens gives nothing.
+    """
+    if not isinstance(table, list) or not all(isinstance(tier, dict) for tier in table):
+        raise ValueError("`tiered_pricing`: it is no list of tiers")
+    tiers = [(tier, *_prices(tier)) for tier in table]
+    if not any(prices for _, prices, _ in tiers):
+        return {}
+    own = {bucket: usual[bucket] for bucket in ("output", "request") if bucket in usual}
+    steps: _Steps = {}
+    for tier, prices, unheld in tiers:
+        start = _start(tier)
+        if unheld or set(prices) != {0} or start in steps:
+            raise ValueError(f"`tiered_pricing`: the tier above {start} tokens cannot be read")
+        steps[start] = _complete(own | prices[0])
+    if 0 not in steps:
+        raise ValueError("`tiered_pricing`: no tier starts at 0 tokens")
+    return steps
+
+
+def _complete(prices: dict[str, Decimal]) -> dict[str, Decimal]:
+    """Fill a tier in, so that it takes nothing from the tier below."""
+    tokens = {bucket: price for bucket, price in prices.items() if bucket != "request"}
+    return prices | complete(tokens) if {"input", "output"} <= tokens.keys() else prices
+
+
+def _start(tier: Mapping[str, Any]) -> int:
+    bounds = tier.get("range")
+    start = bounds[0] if isinstance(bounds, list) and bounds else None
+    if isinstance(start, bool) or not isinstance(start, int | Decimal) or start < 0 or start != int(start):
+        raise ValueError(f"`tiered_pricing`: the range {listed([str(bounds)])} cannot be read")
+    return int(start)
+
+
+def _periods(steps: _Steps) -> tuple[Period, ...]:
+    given: dict[str, Decimal] = {}
+    rates: list[tuple[int, Rates]] = []
+    for above in sorted(steps):
+        given = given | steps[above]
+        if not {"input", "output"} <= given.keys():
+            return ()
+        tokens = {bucket: given[bucket] for bucket in BUCKETS if bucket in given}
+        rates.append((above, Rates(tokens, given.get("request", ZERO))))
+    return (Period(None, rates[0][1], tuple(rates[1:])),) if rates and rates[0][0] == 0 else ()
+
+
+def _capabilities(entry: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return what the entry says the model supports; None where it says nothing of the kind."""
+    if not any(name.startswith("supports_") for name in entry):
+        return None
+    return frozenset(_supported(entry))
+
+
+def _supported(entry: Mapping[str, Any]) -> Iterator[str]:
+    for name, capability in _CAPABILITIES.items():
+        if entry.get(name) is True:
+            yield capability
+            if capability == "json_schema":
+                yield "json_mode"
+
+
+def _text(value: Any) -> str | None:
+    return value[:60] if isinstance(value, str) and value else None
+
+
+def _count(value: Any) -> int | None:
+    """Return a number of tokens; None for what is none, such as a text or zero."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value != int(value):
+        return None
+    return int(value) if 1 <= value <= 10**12 else None
+
+
+def _day(value: Any) -> date | None:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
