@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from costlens_policy.testing import Run
+
+RunText = Callable[..., Run]
+
+CASES = {
+    "CL601": ("cases: [{name: a, fixtures: [tset], expect: {effect: allow}}]\nfixtures: {test: {}}", "tset", "`test`"),
+    "CL602": ("cases: [{name: a, expect: {rule: routing/reviw}}]", "routing/reviw", "`routing/review`"),
+    "CL603": ("cases: [{name: a, expect: {fallbacks: [smal]}}]", "smal", "`small`"),
+    "CL604": (
+        "cases: [{name: a, balances: [{budget: team-montly, used: 1}], expect: {effect: allow}}]",
+        "team-montly",
+        "`spend/team-monthly`",
+    ),
+    "CL605": ("cases: [{name: a, request: {tsak: x}, expect: {effect: allow}}]", "tsak", "`task`"),
+    "CL606": (
+        'matrix: [{name: "${teir}", axes: {tier: [free]}, expect: {effect: allow}}]',
+        "${teir}",
+        "`tier`",
+    ),
+    "CL607": ("cases: [{name: one, expect: {effect: allow}}, {name: one, expect: {effect: allow}}]", "one", "sets"),
+    "CL608": ("cases: []", "trial", "add a case"),
+    "CL611": (
+        "cases: [{name: a, now: +9m, balances: [{budget: team-monthly, used: 0+1x5, every: 1m}], expect: {effect: allow}}]",
+        "0+1x5",
+        "every",
+    ),
+    "CL612": ("covers: [rooting]\ncases: [{name: a, expect: {effect: allow}}]", "rooting", "`routing`"),
+    "CL613": (
+        'matrix: [{name: "${tier}", axes: {tier: [free]}, expect: {effect: "${tier}"}}]',
+        "${tier}",
+        "",
+    ),
+    "CL614": (
+        'matrix: [{name: "${tier}", axes: {tier: [free]}, except: [{tier: fre}], expect: {effect: allow}}]',
+        "tier",
+        "correct",
+    ),
+    "CL616": ("cases: [{name: a, expect: {errors: [CL999]}}]", "CL999", ""),
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_each_code_points_at_the_word_to_blame(code: str, run_text: RunText) -> None:
+    body, word, help = CASES[code]
+    run = run_text(body)
+    (diagnostic,) = run.diagnostics
+    assert diagnostic.code == code
+    assert diagnostic.span is not None
+    source = run.sources["trial_test.yaml"]
+    assert source.text[diagnostic.span.start.offset : diagnostic.span.end.offset].strip("\"'") == word
+    assert help in diagnostic.help
+    assert run.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("expect", "message"),
+    [
+        ("{rule: prompts/concise}", "`prompts/concise` is no access rule, route or budget"),
+        ("{rewrites: [routing/review]}", "`routing/review` is no rewrite or budget"),
+        ("{alerts: [access/no-bots]}", "`access/no-bots` is no budget"),
+    ],
+)
+def test_a_rule_of_another_kind_is_told_apart(expect: str, message: str, run_text: RunText) -> None:
+    (diagnostic,) = run_text(f"cases: [{{name: a, expect: {expect}}}]").diagnostics
+    assert (diagnostic.code, diagnostic.message) == ("CL602", message)
+
+
+def test_a_rule_without_its_policy_is_completed(run_text: RunText) -> None:
+    (diagnostic,) = run_text("cases: [{name: a, targets: [review], expect: {effect: allow}}]").diagnostics
+    assert diagnostic.help == "did you mean `routing/review`?"
+
+
+def test_every_problem_is_collected(run_text: RunText) -> None:
+    body = """defaults: {request: {tsak: x}, targets: [a/b], balances: [{budget: c, used: 1}]}
+cases:
+  - {name: a, fixtures: [d], request: {taks: x}, expect: {model: e, excluded: {f: ""}, rule: g/h}}
+"""
+    codes = [item.code for item in run_text(body).diagnostics]
+    assert codes == ["CL605", "CL602", "CL604", "CL601", "CL605", "CL603", "CL603", "CL602"]
+
+
+def test_a_matrix_reports_each_problem_once(run_text: RunText) -> None:
+    body = """matrix:
+  - name: "${n} ${m}"
+    axes: {n: [1, 2, 3], m: [1, 2, 3]}
+    request: {prompt: "${n}"}
+    expect: {model: lagre}
+"""
+    assert [item.code for item in run_text(body).diagnostics] == ["CL603"]
+
+
+def test_combinations_need_different_names(run_text: RunText) -> None:
+    (diagnostic,) = run_text("matrix: [{name: a, axes: {n: [1, 2, 3]}, expect: {effect: allow}}]").diagnostics
+    assert diagnostic.code == "CL607"
+    assert "several combinations" in diagnostic.message
+
+
+def test_a_matrix_has_a_limit(run_text: RunText) -> None:
+    values = list(range(101))
+    body = f"matrix: [{{name: a, axes: {{n: {values}, m: {values}}}, expect: {{effect: allow}}}}]"
+    (diagnostic,) = run_text(body).diagnostics
+    assert (diagnostic.code, "10,201 combinations" in diagnostic.message) == ("CL609", True)
+
+
+def test_an_invalid_pattern_of_a_matrix_is_found(run_text: RunText) -> None:
+    body = """matrix:
+  - name: "${p}"
+    axes: {p: ["(?!x)"]}
+    expect: {prompt: {matches: "${p}"}}
+"""
+    assert [item.code for item in run_text(body).diagnostics] == ["CL615"]
+    assert {item.code for item in run_text('cases: [{name: a, expect: {system: {matches: "("}}}]').diagnostics} <= {
+        "CL615",
+        "CL109",
+    }
+
+
+def test_a_model_that_only_the_request_names_may_be_expected(run_text: RunText) -> None:
+    body = "cases: [{name: a, request: {metadata: {}, feature: gpt-9}, expect: {excluded: {gpt-9: x}}}]"
+    run = run_text(body)
+    assert not run.diagnostics
+    assert run.exit_code == 4

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from costlens_policy.testing import CaseOutcome, Run, run_suites
+from costlens_policy.testing.difference import ABSENT
+from tests.testing.conftest import COMPANY, HEAD
+
+RunText = Callable[..., Run]
+
+
+def only(run: Run) -> tuple[CaseOutcome, list[tuple[str, object, object]], tuple[str, ...]]:
+    """Return the outcome of the only case, its differences and its notes."""
+    assert not run.diagnostics
+    (result,) = run.results
+    return result.outcome, [(item.path, item.expected, item.actual) for item in result.differences], result.notes
+
+
+def test_the_companys_own_suite_passes_and_covers_everything() -> None:
+    run = run_suites([COMPANY])
+    assert not run.diagnostics
+    assert [result.case.name for result in run.results if not result.passed] == []
+    assert run.counts()[CaseOutcome.PASSED] == 13
+    assert [coverage.percent for coverage in run.coverage] == [100]
+    assert run.exit_code == 0
+
+
+def test_a_case_that_differs_fails(run_text: RunText) -> None:
+    run = run_text("cases: [{name: a, request: {task: review, prompt: x}, expect: {model: large, rule: default}}]")
+    differences = [("model", "large", "small"), ("rule", "default", "routing/review")]
+    assert only(run) == (CaseOutcome.FAILED, differences, ())
+    assert run.exit_code == 4
+
+
+def test_a_request_that_is_refused_is_an_error(run_text: RunText) -> None:
+    run = run_text("cases: [{name: a, request: {tier: gold}, expect: {effect: allow}}]")
+    outcome, differences, (note,) = only(run)
+    assert (outcome, differences) == (CaseOutcome.ERROR, [])
+    assert note.startswith("the request is not acceptable: `tier` must be one of")
+    assert run.exit_code == 4
+
+
+def test_a_refusal_can_be_expected(run_text: RunText) -> None:
+    body = "cases: [{name: a, request: {teem: core}, expect: {request_error: unknown attribute `teem`}}]"
+    assert only(run_text(body))[0] is CaseOutcome.PASSED
+    body = "cases: [{name: a, request: {teem: core}, expect: {request_error: something else}}]"
+    assert only(run_text(body))[0] is CaseOutcome.FAILED
+    body = "cases: [{name: a, request: {team: core}, expect: {request_error: unknown}}]"
+    assert only(run_text(body))[1] == [("request_error", "unknown", ABSENT)]
+
+
+def test_a_target_that_was_never_asked_makes_a_case_vacuous(run_text: RunText) -> None:
+    body = """cases:
+  - name: a
+    request: {tags: [secret], task: review, prompt: x}
+    targets: [routing/review]
+    expect: {model: local}
+"""
+    note = "`routing/review` was never evaluated: `routing/secrets-stay` matches first"
+    run = run_text(body)
+    assert only(run) == (CaseOutcome.VACUOUS, [], (note,))
+    assert run.exit_code == 4
+
+
+def test_an_expected_rule_that_was_never_asked_is_explained(run_text: RunText) -> None:
+    run = run_text("cases: [{name: a, request: {team: guests}, expect: {rule: routing/review}}]")
+    outcome, differences, notes = only(run)
+    assert outcome is CaseOutcome.FAILED
+    assert differences == [("rule", "routing/review", "access/no-guests")]
+    assert notes == ("`routing/review` was never evaluated: `access/no-guests` decides first",)
+
+
+def test_every_rule_that_refused_can_be_the_expected_one(run_text: RunText) -> None:
+    body = """cases:
+  - {name: a, request: {team: guests, user: bot-1}, expect: {rule: access/no-bots}}
+  - {name: b, request: {team: guests, user: bot-1}, expect: {rule: access/no-guests}}
+"""
+    assert run_text(body).exit_code == 0
+
+
+def test_exact_refuses_what_is_not_named(run_text: RunText) -> None:
+    body = """cases:
+  - name: a
+    request: {task: summary, prompt: x, params: {top_p: 0.5}}
+    expect: {effect: allow, exact: true}
+"""
+    _, differences, _ = only(run_text(body))
+    assert differences == [
+        ("rewrites", [], ["prompts/concise"]),
+        ("params.temperature", ABSENT, pytest.approx(0.2)),
+    ]
+
+
+def test_a_suite_is_not_run_while_something_is_wrong_with_it(run_text: RunText) -> None:
+    run = run_text("cases: [{name: a, expect: {model: lagre}}, {name: b, expect: {effect: allow}}]")
+    assert [item.code for item in run.diagnostics] == ["CL603"]
+    assert not list(run.results)
+    assert run.exit_code == 1
+
+
+def test_a_policy_set_that_is_wrong_is_reported_once(company: Path) -> None:
+    (company / "routing.yaml").write_text("apiVersion: costlens-policy/v1\nkind: Policy\nroutes: []\n")
+    for name in ("a", "b"):
+        suite = HEAD.replace("trial", name) + "cases: [{name: a, expect: {effect: allow}}]"
+        (company / f"{name}_test.yaml").write_text(suite)
+    run = run_suites(["."])
+    assert [item.code for item in run.diagnostics] == ["CL104"]
+    assert run.lines_of("routing.yaml") is not None
+    assert run.exit_code == 1
+
+
+def test_a_policy_set_outside_of_the_repository_is_out_of_reach(company: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.yaml").write_text("x")
+    for reference in ("../secret.yaml", "link.yaml", str(tmp_path / "secret.yaml")):
+        (company / "link.yaml").unlink(missing_ok=True)
+        (company / "link.yaml").symlink_to("../secret.yaml")
+        suite = HEAD.replace("policy-set.yaml", reference) + "cases: [{name: a, expect: {effect: allow}}]"
+        (company / "trial_test.yaml").write_text(suite)
+        assert [item.code for item in run_suites(["trial_test.yaml"]).diagnostics] == ["CL204"]
+
+
+def test_nothing_to_run(company: Path, run_text: RunText) -> None:
+    assert run_suites(["."]).exit_code == 3
+    run = run_text("cases: [{name: a, expect: {effect: allow}}]", filter="b")
+    assert (run.exit_code, run.found) == (3, 1)
+
+
+def test_a_path_that_does_not_exist_is_an_error(company: Path) -> None:
+    run = run_suites(["nowhere_test.yaml"])
+    assert [item.code for item in run.diagnostics] == ["CL001"]
+    assert run.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("filter", "names"),
+    [
+        ("MAY NOT", ["guests may not call", "bots may not call"]),
+        ("bots*", ["bots may not call"]),
+        ("company_test.yaml: g*", ["guests may not call"]),
+        ("*/company_test.yaml: guests may not cal?", ["guests may not call"]),
+    ],
+)
+def test_a_filter_keeps_cases_by_file_and_name(filter: str, names: list[str]) -> None:
+    run = run_suites([COMPANY], filter=f"*{filter}" if filter.startswith("company") else filter)
+    assert [result.case.name for result in run.results] == names
+    assert run.exit_code == 0, "a suite's own threshold is not applied to a part of it"
+
+
+def test_suites_hide_in_other_files_too(company: Path) -> None:
+    suite = HEAD + "cases: [{name: a, expect: {effect: allow}}]\n"
+    (company / "everything.yaml").write_text((company / "catalogue.yaml").read_text() + "---\n" + suite)
+    (company / ".hidden").mkdir()
+    (company / ".hidden" / "x_test.yaml").write_text("not: a suite")
+    run = run_suites(["."])
+    assert [suite.file for suite in run.suites] == ["everything.yaml"]
+
+
+def test_time_is_fixed_or_given(run_text: RunText) -> None:
+    head = HEAD.replace("now: 2026-11-01T12:00:00Z\n", "")
+    body = "cases: [{name: a, request: {team: core}, expect: {effect: allow}}]"
+    assert [item.code for item in run_text(body, head=head).diagnostics] == ["CL610"]
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    (result,) = run_text(body, head=head, now=moment).results
+    assert result.case.now == moment
+    body = "cases: [{name: a, now: 2026-11-02T00:00:00Z, request: {team: core}, expect: {effect: allow}}]"
+    assert run_text(body, head=head).exit_code == 0
+
+
+def test_thresholds(run_text: RunText) -> None:
+    body = "cases: [{name: a, request: {team: guests}, expect: {effect: deny}}]"
+    run = run_text("coverage: 100\ncovers: [access]\n" + body)
+    assert [(item.where, item.required, item.reached) for item in run.shortfalls] == [("trial", 100, 50)]
+    assert run.exit_code == 5
+    assert run_text("coverage: 50\ncovers: [access]\n" + body).exit_code == 0
+    run = run_text("covers: [access]\n" + body, min_coverage=51)
+    assert [(item.where, item.required, item.reached) for item in run.shortfalls] == [("", 51, 50)]
+
+
+def test_a_policy_set_is_loaded_once_and_covered_together(company: Path) -> None:
+    for name, policy in (("a", "access"), ("b", "prompts")):
+        suite = HEAD.replace("trial", name) + f"covers: [{policy}]\n"
+        (company / f"{name}_test.yaml").write_text(suite + "cases: [{name: a, expect: {effect: allow}}]")
+    (coverage,) = run_suites(["."]).coverage
+    assert [policy.policy for policy in coverage.policies] == ["access", "prompts"]
