@@ -114,6 +114,12 @@ class Function:
     name: str
     overloads: tuple[Overload, ...]
     description: str = ""
+    exact: Mapping[tuple[bool, tuple[Type, ...]], Overload] = field(init=False, repr=False, compare=False)
+    """Each overload by whether it is a method and by its parameters: types that are equal need no search."""
+
+    def __post_init__(self) -> None:
+        exact = {(item.member, item.parameters): item for item in self.overloads}
+        object.__setattr__(self, "exact", exact)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ def check_call(walk: Walk, node: Call) -> Type:
         walk.calls[node] = Invocation(node.function.removeprefix("."), arguments, ())
         return unknown_function(walk, node, types)
     candidates = [item for item in function.overloads if item.member is member]
-    fitting, result = _fitting(walk, candidates, types)
+    exact = function.exact.get((member, tuple(types)))
+    fitting, result = ([exact], exact.result) if exact else _fitting(walk, candidates, types)
     if not fitting and _compares_numbers(function.name, types):
         fitting, result = [function.overloads[0]], BOOL
     walk.calls[node] = Invocation(function.name, arguments, tuple(item.id for item in fitting))

@@ -12,7 +12,8 @@ _NEVER_NULL = frozenset({BOOL, BYTES, DOUBLE, INT, STRING, UINT})
 
 
 def is_parameter(candidate: Type) -> bool:
-    return candidate.name.startswith("<") and candidate != UNKNOWN
+    name = candidate.name
+    return name[0] == "<" and name != UNKNOWN.name
 
 
 class Substitution:

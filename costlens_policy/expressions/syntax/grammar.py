@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
@@ -48,6 +48,27 @@ class Tables:
     states: tuple[Mapping[str, Action], ...]
     end: int
     signs: Mapping[str, str]
+    _settled: dict[tuple[int, str, str], int] = field(default_factory=dict, repr=False, compare=False)
+
+    def after(self, below: int, rule: str, terminal: str) -> int:
+        """Return the state that follows once a rule is applied on top of ``below`` and ``terminal`` is next.
+
+        Rules that build nothing are applied on the way: nine of them lie between a name and an expression.
+        """
+        key = (below, rule, terminal)
+        state = self._settled.get(key)
+        if state is None:
+            state = self._settled[key] = self._settle(below, rule, terminal)
+        return state
+
+    def _settle(self, below: int, rule: str, terminal: str) -> int:
+        while True:
+            state = self.states[below][rule]
+            assert isinstance(state, int), "a rule leads to a state"
+            action = self.states[state].get(terminal)
+            if not isinstance(action, Reduction) or action.builds:
+                return state
+            rule = action.name
 
 
 @cache

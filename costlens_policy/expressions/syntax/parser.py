@@ -49,7 +49,7 @@ def _run(grammar: Tables, tokens: list[Token], builder: Builder, source: str) ->
             if action.builds:
                 values[-size:] = [builder.reduce(action.name, values[-size:])]
             del states[-size:]
-            states.append(grammar.states[states[-1]][action.name])  # type: ignore[arg-type]  # a rule leads to a state
+            states.append(grammar.after(states[-1], action.name, token.terminal))
             if states[-1] == grammar.end and token.terminal == "$END":
                 return values[-1].node  # type: ignore[no-any-return]  # the value of the start rule is a part
     raise AssertionError("the grammar ends with $END")

@@ -23,7 +23,9 @@ _WORDS = {"true": ("BOOL_LIT", True), "false": ("BOOL_LIT", False), "null": ("NU
 # Alternatives and repetitions are possessive or start with different characters: nothing is ever matched twice.
 _TOKEN = re.compile(
     r"""
-      (?P<space>   [\t\n\f\r ]++ | //[^\n\r]*+ )
+    (?: [\t\n\f\r ]++ | //[^\n\r]*+ )*+
+    (?:
+      (?P<end>     \Z )
     | (?P<text>    (?P<prefix>[bB]?[rR]?) (?P<quotes> \"{3} | '{3} | \" | ' ) )
     | (?P<word>    [_a-zA-Z][_a-zA-Z0-9]*+ )
     | (?P<number>  0x[0-9a-fA-F]++[uU]?
@@ -31,9 +33,11 @@ _TOKEN = re.compile(
                  | \.[0-9]++(?:[eE][+-]?[0-9]++)? )
     | (?P<sign>    && | \|\| | [<>=!]= | [-+*/%<>!?:.,()\[\]{}] )
     | (?P<quoted>  `[a-zA-Z0-9_.\-/ ]++` )
+    )
     """,
     re.VERBOSE,
 )
+_SPACE = re.compile(r"(?:[\t\n\f\r ]++|//[^\n\r]*+)*+")
 _BODIES = {
     (False, '"'): re.compile(r'(?:[^"\\\r\n]++|\\[^\r\n])*+"'),
     (False, "'"): re.compile(r"(?:[^'\\\r\n]++|\\[^\r\n])*+'"),
@@ -102,12 +106,12 @@ class _Lexer:
 
     def _token(self, match: re.Match[str]) -> int:
         """Take one token; return where the next begins, or -1 when nothing sensible can follow."""
-        kind = match.lastgroup
-        start, end = match.span()
+        kind = match.lastgroup or ""
+        start, end = match.span(kind)
         if kind == "word":
-            self._word(match[0], start, end)
+            self._word(match[kind], start, end)
         elif kind == "sign":
-            return self._sign(match[0], start, end)
+            return self._sign(match[kind], start, end)
         elif kind == "text":
             return self._text(match)
         elif kind == "number":
@@ -147,7 +151,7 @@ class _Lexer:
             self._depth -= 1
         elif sign == "-" and not self._operand_before():
             number = _TOKEN.match(self._source, end)
-            if number is not None and number.lastgroup == "number":
+            if number is not None and number.start("number") == end:
                 self._number(start, number.end())
                 return number.end()
         self.tokens.append(Token(terminal, start, end, sign))
@@ -163,7 +167,7 @@ class _Lexer:
         self.tokens.append(Token(number.terminal, start, end, number.value))
 
     def _text(self, match: re.Match[str]) -> int:
-        start, opened = match.span()
+        start, opened = match.span("text")
         prefix, quotes = match["prefix"].lower(), match["quotes"]
         body = _BODIES["r" in prefix, quotes].match(self._source, opened)
         if body is None:
@@ -188,6 +192,8 @@ class _Lexer:
         self._report("CL306", "a string is not closed", start, opened, "it begins here", advice)
 
     def _unexpected(self, position: int) -> int:
+        space = _SPACE.match(self._source, position)
+        position = space.end() if space else position
         character = self._source[position]
         shown = f"`{character}`" if character.isprintable() else f"character U+{ord(character):04X}"
         advice = _MISTAKES.get(character, "")
