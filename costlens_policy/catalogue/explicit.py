@@ -25,7 +25,7 @@ def explicit_entry(model: Model) -> dict[str, Value]:
         "latency_ms": _latency(model),
         "quality": _map({task: _decimal(value) for task, value in model.quality.items()}, model),
         "regions": model.regions,
-        "external": model.external if model.base or not model.external else None,
+        "external": model.external,
         "deprecated": model.deprecated,
         "retired": model.retired,
         "labels": _map(model.labels, model),
