@@ -148,8 +148,10 @@ def _unnamed(expect: Expectation, seen: _Comparison) -> Iterator[Difference]:
 
 def _given(decision: Decision, name: str) -> Any:
     """Return the value that a parameter has when no rewrite touches it."""
-    default = decision.plan.defaults.max_output_tokens if name == "max_output_tokens" else ABSENT
-    return decision.request.get(name, default)
+    request = decision.request
+    if name == "max_output_tokens":
+        return request.get(name, decision.plan.defaults.max_output_tokens)
+    return request.get("params", {}).get(name, ABSENT)
 
 
 def _alerting(decision: Decision) -> list[str]:

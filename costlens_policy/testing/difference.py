@@ -79,7 +79,8 @@ def text_differences(path: str, expected: str | TextExpectation, actual: str | N
     if isinstance(expected, str):
         expected = TextExpectation(equals=expected)
     if actual is None:
-        yield Difference(path, next(_demands(expected))[1], ABSENT)
+        relation, text, _ = next(_demands(expected))
+        yield Difference(path, text, ABSENT, relation)
         return
     for relation, text, holds in _demands(expected, actual):
         if not holds:

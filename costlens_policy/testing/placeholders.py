@@ -45,15 +45,22 @@ def _fill_text(text: str, axes: Mapping[str, Any], path: Path) -> Any:
 
 
 def _value(name: str, axes: Mapping[str, Any], path: Path) -> Any:
-    """Look up ``axis``, or ``axis.key`` where the axis' value is a map. An axis' name may have dots of its own."""
+    """Return the value of ``axis``, or of ``axis.key`` where it is a map. An axis may have dots in its own name."""
+    found = _find(name, axes)
+    if found is None:
+        raise UnknownAxisError(name, path)
+    return found[0]
+
+
+def _find(name: str, axes: Mapping[str, Any]) -> tuple[Any] | None:
+    """Return the value of a name, alone in a tuple, since the value itself may be null."""
     if name in axes:
-        return axes[name]
-    axis, _, key = name.rpartition(".")
-    if axis:
-        record = _value(axis, axes, path) if axis in axes or "." in axis else None
-        if isinstance(record, Mapping) and key in record:
-            return record[key]
-    raise UnknownAxisError(name, path)
+        return (axes[name],)
+    axis, dot, key = name.rpartition(".")
+    record = _find(axis, axes) if dot else None
+    if record is not None and isinstance(record[0], Mapping) and key in record[0]:
+        return (record[0][key],)
+    return None
 
 
 def _text(value: Any) -> str:

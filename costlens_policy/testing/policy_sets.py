@@ -35,7 +35,7 @@ class SetUnderTest:
 
 
 class PolicySets:
-    """Loads policy sets, each file once. ``diagnostics`` are those of sets that cannot be used.
+    """Loads policy sets, each file once. ``diagnostics`` are the errors of sets that cannot be used.
 
     ``paths`` are those under test: without a checkout around them they mark out the repository.
     """
@@ -70,7 +70,7 @@ class PolicySets:
         try:
             bundle = check((Path(file),))
         except PolicyError as error:
-            self.diagnostics.extend(error.diagnostics)
+            self.diagnostics.extend(item for item in error.diagnostics if item.is_error)
             return None
         plan = compile_plan(bundle)
         return SetUnderTest(file, bundle, Engine(plan), Vocabulary(plan), first_time_read(plan), dict(_places(bundle)))

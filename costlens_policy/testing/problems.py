@@ -35,5 +35,10 @@ class SuiteProblems:
         self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, label, help, tuple(related)))
 
     def place(self, path: Path) -> Span:
-        """Return where a value stands; a value that is not written stands for its nearest parent."""
-        return self._located.root.span_of(path)
+        """Return where a scalar stands; of a map or list its key or first key, so that a caret stays on one line.
+
+        What is not written stands for its nearest parent.
+        """
+        value = self._located.root.find(path)
+        whole = value is None or value.kind == "scalar"
+        return self._located.root.span_of(path if whole else (*path, ""))

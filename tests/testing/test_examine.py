@@ -26,7 +26,8 @@ CASES = {
     "CL607": ("cases: [{name: one, expect: {effect: allow}}, {name: one, expect: {effect: allow}}]", "one", "sets"),
     "CL608": ("cases: []", "trial", "add a case"),
     "CL611": (
-        "cases: [{name: a, now: +9m, balances: [{budget: team-monthly, used: 0+1x5, every: 1m}], expect: {effect: allow}}]",
+        "defaults: {balances: [{budget: team-monthly, used: 0+1x5, every: 1m}]}\n"
+        "cases: [{name: a, now: +9m, expect: {effect: allow}}]",
         "0+1x5",
         "every",
     ),
