@@ -41,7 +41,8 @@ class _Examiner:
         for index, name in enumerate(self._document.covers):
             if name not in self._known.policies:
                 help = did_you_mean(name, self._known.policies)
-                self._problems.report("CL612", f"unknown policy `{name}`", ("covers", index), help=help)
+                label = "the policy set does not list it"
+                self._problems.report("CL612", f"unknown policy `{name}`", ("covers", index), label=label, help=help)
         for name, fields in self._document.fixtures.items():
             self._attributes(fields, ("fixtures", name))
         self._attributes(self._document.defaults.request, ("defaults", "request"))
@@ -51,7 +52,13 @@ class _Examiner:
         for index, name in enumerate(case.fixtures):
             if name not in self._document.fixtures:
                 help = did_you_mean(name, self._document.fixtures) or "write it under `fixtures` of the suite"
-                self._problems.report("CL601", f"unknown fixture `{name}`", (*path, "fixtures", index), help=help)
+                self._problems.report(
+                    "CL601",
+                    f"unknown fixture `{name}`",
+                    (*path, "fixtures", index),
+                    label="the suite does not have it",
+                    help=help,
+                )
         if case.expect.request_error is None:  # such a case may be about an attribute that does not exist
             self._attributes(case.request, (*path, "request"))
         self._rules(case.targets, (*path, "targets"), _ALL)
@@ -74,7 +81,8 @@ class _Examiner:
         for index, code in enumerate(expect.errors or ()):
             if known and code not in known:
                 help = did_you_mean(code, known) or f"the codes are {listed(known)}"
-                self._problems.report("CL616", f"unknown run-time error `{code}`", (*path, "errors", index), help=help)
+                place = (*path, "errors", index)
+                self._problems.report("CL616", f"unknown run-time error `{code}`", place, label="no code", help=help)
 
     def _models(self, expect: Expectation, path: Path, requested: set[str]) -> None:
         named = [(name, (*path, "fallbacks", index)) for index, name in enumerate(expect.fallbacks or ())]
@@ -87,8 +95,14 @@ class _Examiner:
 
     def _model(self, name: str, path: Path, requested: set[str], at_key: bool = False) -> None:
         if self._known.model(name) is None and name not in requested:
-            help = self._known.suggest_model(name)
-            self._problems.report("CL603", f"unknown model `{name}`", path, help=help, at_key=at_key)
+            self._problems.report(
+                "CL603",
+                f"unknown model `{name}`",
+                path,
+                label="neither the catalogue nor a policy names it",
+                help=self._known.suggest_model(name),
+                at_key=at_key,
+            )
 
     def _rules(self, names: Iterable[str] | None, path: Path, kinds: tuple[RuleKind, ...]) -> None:
         for index, name in enumerate(names or ()):
@@ -107,14 +121,18 @@ class _Examiner:
         budgets_only = kinds == (RuleKind.BUDGET,)
         code, what = ("CL604", "budget") if budgets_only else ("CL602", "rule")
         help = self._known.suggest_rule(name, *kinds) or f"write it as `policy/{what}`"
-        self._problems.report(code, f"unknown {what} `{name}`", path, help=help)
+        self._problems.report(code, f"unknown {what} `{name}`", path, label=f"no policy has this {what}", help=help)
 
     def _attributes(self, request: Mapping[str, Any], path: Path) -> None:
         for name in request:
             if name not in self._known.plan.attributes:
-                help = self._known.suggest_attribute(name)
                 self._problems.report(
-                    "CL605", f"unknown request attribute `{name}`", (*path, name), at_key=True, help=help
+                    "CL605",
+                    f"unknown request attribute `{name}`",
+                    (*path, name),
+                    label="the policy set does not declare it",
+                    help=self._known.suggest_attribute(name),
+                    at_key=True,
                 )
 
     def _pattern(self, text: str | TextExpectation | None, path: Path) -> None:
@@ -122,7 +140,7 @@ class _Examiner:
             try:
                 matcher(text.matches)
             except CelError as error:
-                self._problems.report("CL615", str(error), (*path, "matches"))
+                self._problems.report("CL615", str(error), (*path, "matches"), label="not RE2's syntax")
 
 
 def _texts(request: Mapping[str, Any]) -> Iterable[str]:

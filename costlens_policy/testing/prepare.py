@@ -94,7 +94,8 @@ class _Preparation:
             if budget is None:
                 help = self._known.suggest_rule(entry.budget, RuleKind.BUDGET)
                 message = f"unknown budget `{entry.budget}`"
-                self._problems.report("CL604", message, (*path, "budget"), help=help or "write it as `policy/budget`")
+                label, help = "no policy has this budget", help or "write it as `policy/budget`"
+                self._problems.report("CL604", message, (*path, "budget"), label=label, help=help)
                 continue
             try:
                 used = self._used(entry, now)
