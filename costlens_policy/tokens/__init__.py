@@ -8,11 +8,18 @@ from costlens_policy.errors import InputError
 from costlens_policy.tokens.bpe import BpeOpenai
 from costlens_policy.tokens.counting import TokenCount, Tokenizer, count
 from costlens_policy.tokens.estimate import BuiltinEstimate
-from costlens_policy.tokens.messages import IMAGE_TOKENS, Tally, count_messages
+from costlens_policy.tokens.messages import (
+    IMAGE_TOKENS,
+    MEDIA,
+    MESSAGE_TOKENS,
+    REPLY_TOKENS,
+    Tally,
+    count_messages,
+)
 
 __all__ = [
-    "ESTIMATE", "IMAGE_TOKENS", "BpeOpenai", "BuiltinEstimate", "Tally", "TokenCount", "Tokenizer", "count",
-    "count_messages", "tokenizer_named",
+    "ESTIMATE", "IMAGE_TOKENS", "MEDIA", "MESSAGE_TOKENS", "REPLY_TOKENS", "BpeOpenai", "BuiltinEstimate", "Tally",
+    "TokenCount", "Tokenizer", "count", "count_messages", "tokenizer_named",
 ]  # fmt: skip
 
 ESTIMATE: Final = BuiltinEstimate()

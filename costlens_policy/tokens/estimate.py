@@ -2,8 +2,8 @@
 
 A tokenizer splits a text where letters, digits, signs and spaces meet, and a common word is one token. So it is enough
 to count how often which classes meet: each character becomes one class byte (``bytes.translate``), then a dozen short
-sequences of classes are counted. All of it is linear and runs in C, about 1 µs for 100 characters, so long texts need no
-sampling, which could be gamed.
+sequences of classes are counted. All of it is linear and runs in C, about 1 µs for 100 characters, so long texts need
+no sampling, which could be gamed.
 """
 
 from __future__ import annotations

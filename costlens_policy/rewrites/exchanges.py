@@ -1,0 +1,85 @@
+"""Which messages of a conversation belong together, and which of them have to stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from costlens_policy.rewrites.content import Message
+from costlens_policy.rewrites.shapes import (
+    SYSTEM_ROLES,
+    TOOL_ROLES,
+    call_ids,
+    is_user_turn,
+    last_user_turn,
+    result_ids,
+    role_of,
+)
+
+__all__ = ["Exchanges"]
+
+
+class Exchanges:
+    """A conversation in exchanges: a message by itself, or one that calls tools with all that answers it.
+
+    Pinned are system messages, the last one in which a person speaks, the last one of all, and what belongs to them.
+    With ``opened_by_user``, what is left has to begin with a message of a person, so the nearest one is pinned, too.
+    """
+
+    def __init__(self, messages: Sequence[Message], opened_by_user: bool) -> None:
+        self._messages = messages
+        self._opened_by_user = opened_by_user
+        self._groups = _group(messages)
+        pinned = {len(messages) - 1, last_user_turn(messages)}
+        pinned.update(index for index, message in enumerate(messages) if role_of(message) in SYSTEM_ROLES)
+        self._pinned = [group for group in self._groups if not pinned.isdisjoint(group)]
+        self._first_pinned = min(index for group in self._pinned for index in group if not self._is_system(index))
+        if opened_by_user and not self._opens(self._first_pinned):
+            self._pin_opening()
+
+    def droppable(self) -> Iterator[list[int]]:
+        """Yield the indices of each exchange that may go, oldest first."""
+        pinned = {group[0] for group in self._pinned}
+        return (group for group in self._groups if group[0] not in pinned)
+
+    def cannot_open(self, exchange: list[int]) -> bool:
+        """Say whether an exchange, all droppable ones before it gone, would open the conversation and may not."""
+        return self._opened_by_user and exchange[0] < self._first_pinned and not self._opens(exchange[0])
+
+    def _pin_opening(self) -> None:
+        for group in reversed(self._groups):
+            if group[0] < self._first_pinned and self._opens(group[0]):
+                self._pinned.append(group)
+                self._first_pinned = group[0]
+                return
+
+    def _is_system(self, index: int) -> bool:
+        return role_of(self._messages[index]) in SYSTEM_ROLES
+
+    def _opens(self, index: int) -> bool:
+        message = self._messages[index]
+        return is_user_turn(message) and not result_ids(message)
+
+
+def _group(messages: Sequence[Message]) -> list[list[int]]:
+    """Return the indices of the messages that belong together, by their first one."""
+    roots = list(range(len(messages)))
+
+    def root(index: int) -> int:
+        while roots[index] != index:
+            roots[index] = index = roots[roots[index]]
+        return index
+
+    callers: dict[str, int] = {}
+    for index, message in enumerate(messages):
+        answered = result_ids(message)
+        known = [callers[item] for item in answered if item in callers]
+        if not known and index and (answered or role_of(message) in TOOL_ROLES):
+            # It names no call that came before: it stays with what it follows.
+            known = [index - 1] if role_of(messages[index - 1]) not in SYSTEM_ROLES else []
+        for caller in known:
+            roots[root(index)] = root(caller)
+        callers.update((item, index) for item in call_ids(message))
+    groups: dict[int, list[int]] = {}
+    for index in range(len(messages)):
+        groups.setdefault(root(index), []).append(index)
+    return sorted(groups.values())

@@ -1,0 +1,142 @@
+"""Parameters of the call: set, kept within bounds, removed."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
+from costlens_policy.rewrites.content import Change, Content, Outcome
+from costlens_policy.rewrites.errors import NOT_A_NUMBER, RewriteError
+from costlens_policy.rewrites.steps import Activation, Merge, Step
+
+__all__ = ["ClampStep", "RemoveStep", "SetStep"]
+
+_Number: TypeAlias = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class SetStep:
+    """Sets a parameter. The output limit keeps the name, or the names, that the request gives it."""
+
+    name: str
+    value: Any
+
+    @property
+    def target(self) -> str:
+        return f"params.{self.name}"
+
+    def apply(self, content: Content, activation: Activation) -> Outcome:
+        params = dict(content.params)
+        for name in _present(self.name, params) or (self.name,):
+            params[name] = copy.deepcopy(self.value)
+        if _equal(params, content.params):
+            return content, ()
+        shown = json.dumps(self.value, ensure_ascii=False, default=str)
+        detail = f"set to {shown}" if len(shown) <= 60 else "set"
+        return _with_params(content, params), (Change("set_params", self.target, detail),)
+
+    def merged(self, later: Step, merge: Merge) -> Step | None:
+        if merge not in ("min", "max"):
+            return None
+        if isinstance(later, ClampStep):
+            return later.merged(self, merge)
+        if not isinstance(later, SetStep) or not (_is_number(self.value) and _is_number(later.value)):
+            return None
+        return SetStep(self.name, (min if merge == "min" else max)(self.value, later.value))
+
+
+@dataclass(frozen=True, slots=True)
+class ClampStep:
+    """Keeps a number within bounds; where they cross, the upper one holds. What is absent or null stays so."""
+
+    name: str
+    low: _Number | None
+    high: _Number | None
+
+    @property
+    def target(self) -> str:
+        return f"params.{self.name}"
+
+    def apply(self, content: Content, activation: Activation) -> Outcome:
+        params = dict(content.params)
+        changes: list[Change] = []
+        for name in _present(self.name, params):
+            value = params[name]
+            if value is None:
+                continue
+            if not _is_number(value):
+                raise RewriteError(NOT_A_NUMBER, f"parameter `{name}` is not a number")
+            bounded = self._bounded(value)
+            if bounded != value:
+                params[name] = bounded
+                verb = "lowered" if bounded < value else "raised"
+                changes.append(Change("clamp_params", f"params.{name}", f"{verb} to {bounded}"))
+        return (_with_params(content, params), tuple(changes)) if changes else (content, ())
+
+    def merged(self, later: Step, merge: Merge) -> Step | None:
+        if merge not in ("min", "max"):
+            return None
+        if isinstance(later, SetStep) and _is_number(later.value):
+            bound = ClampStep(self.name, None, self.high) if merge == "min" else ClampStep(self.name, self.low, None)
+            return SetStep(self.name, bound._bounded(later.value))
+        if isinstance(later, ClampStep):
+            return ClampStep(self.name, _either(self.low, later.low, merge), _either(self.high, later.high, merge))
+        return None
+
+    def _bounded(self, value: Any) -> Any:
+        if self.low is not None and value < self.low:
+            value = self.low
+        if self.high is not None and value > self.high:
+            value = self.high
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveStep:
+    """Takes a parameter out of the call, under every name it has."""
+
+    name: str
+
+    @property
+    def target(self) -> str:
+        return f"params.{self.name}"
+
+    def apply(self, content: Content, activation: Activation) -> Outcome:
+        names = _present(self.name, content.params)
+        if not names:
+            return content, ()
+        params = {name: value for name, value in content.params.items() if name not in names}
+        return _with_params(content, params), (Change("remove_params", self.target, "removed"),)
+
+    def merged(self, later: Step, merge: Merge) -> Step | None:
+        return None
+
+
+def _present(name: str, params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names under which a request has a parameter."""
+    names = OUTPUT_LIMIT_NAMES if name == OUTPUT_LIMIT else (name,)
+    return tuple(item for item in names if item in params)
+
+
+def _is_number(value: Any) -> bool:
+    """Say whether a value is a number; a truth value is none, nor is NaN."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
+def _equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Compare as JSON does: 1, 1.0 and true differ in Python only by type."""
+    return one == other and all(type(value) is type(other[name]) for name, value in one.items())
+
+
+def _either(one: _Number | None, other: _Number | None, merge: Merge) -> _Number | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other) if merge == "min" else max(one, other)
+
+
+def _with_params(content: Content, params: Mapping[str, Any]) -> Content:
+    return Content(content.prompt, content.messages, params, content.system)

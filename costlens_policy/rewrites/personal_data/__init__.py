@@ -1,0 +1,30 @@
+"""Personal data and secrets in texts, by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from costlens_policy.rewrites.personal_data.cards import CREDIT_CARD
+from costlens_policy.rewrites.personal_data.detector import Detector, Extent
+from costlens_policy.rewrites.personal_data.email import EMAIL
+from costlens_policy.rewrites.personal_data.ibans import IBAN
+from costlens_policy.rewrites.personal_data.keys import API_KEYS
+from costlens_policy.rewrites.personal_data.networks import IPV4, IPV6, URL_CREDENTIALS
+from costlens_policy.rewrites.personal_data.phone import PHONES
+from costlens_policy.rewrites.personal_data.ssn import US_SSN
+
+__all__ = ["DETECTORS", "Detector", "Extent"]
+
+DETECTORS: Final[Mapping[str, tuple[Detector, ...]]] = {
+    "url_credentials": (URL_CREDENTIALS,),
+    "api_key": API_KEYS,
+    "credit_card": (CREDIT_CARD,),
+    "iban": (IBAN,),
+    "us_ssn": (US_SSN,),
+    "email": (EMAIL,),
+    "ipv6": (IPV6,),
+    "ipv4": (IPV4,),
+    "phone": PHONES,
+}
+"""How each kind is found. Where two kinds overlap, the one that comes first here has it."""

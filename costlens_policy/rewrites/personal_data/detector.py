@@ -1,0 +1,64 @@
+"""How one kind of personal data is found: a pattern proposes, a function of the kind decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import re2
+
+__all__ = ["Detector", "Extent", "alphanumeric_at", "digit_at", "pattern"]
+
+Extent: TypeAlias = tuple[int, int]
+"""Where something stands in UTF-8 text: offsets in bytes, the end excluded."""
+
+
+def pattern(text: str) -> Any:
+    """Return a compiled RE2 pattern over UTF-8 bytes."""
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(text.encode(), options)
+
+
+def whole(data: bytes, start: int, end: int) -> Extent | None:
+    """Accept what the pattern matched."""
+    return start, end
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """Finds one kind of data. ``accept`` returns the part of a match that is the data, or None where it is none.
+
+    Every match of ``candidates`` contains one of ``hints``, so a text without any of them is not searched. After a
+    refused match the search goes on one byte later; with ``lengthy``, for matches without a bound, behind it.
+    """
+
+    candidates: Any
+    accept: Callable[[bytes, int, int], Extent | None] = whole
+    hints: tuple[bytes, ...] = ()
+    lengthy: bool = False
+
+    def find(self, data: bytes) -> Iterator[Extent]:
+        """Yield every occurrence, from left to right; they do not overlap."""
+        if self.hints and not any(hint in data for hint in self.hints):
+            return
+        at = 0
+        while (match := self.candidates.search(data, at)) is not None:
+            start, end = match.span()
+            found = self.accept(data, start, end)
+            if found is not None:
+                yield found
+                at = max(found[1], start + 1)
+            else:
+                at = end if self.lengthy else start + 1
+
+
+def digit_at(data: bytes, index: int) -> bool:
+    """Say whether there is a digit at an offset, which may be outside."""
+    return 0 <= index < len(data) and 0x30 <= data[index] <= 0x39
+
+
+def alphanumeric_at(data: bytes, index: int) -> bool:
+    """Say whether there is a letter, a digit or ``_`` of ASCII at an offset, which may be outside."""
+    return 0 <= index < len(data) and (data[index : index + 1].isalnum() or data[index] == 0x5F)

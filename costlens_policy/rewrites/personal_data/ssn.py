@@ -1,0 +1,22 @@
+"""Social security numbers of the United States."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from costlens_policy.rewrites.personal_data.detector import Detector, Extent, digit_at, pattern
+
+__all__ = ["US_SSN"]
+
+
+def _accept(data: bytes, start: int, end: int) -> Extent | None:
+    """Refuse areas, groups and serials that are never issued, and parts of longer numbers."""
+    area, group, serial = data[start : start + 3], data[start + 4 : start + 6], data[start + 7 : end]
+    if area in (b"000", b"666") or area[0] == 0x39 or group == b"00" or serial == b"0000":
+        return None
+    linked = data[start - 1 : start] == b"-" and digit_at(data, start - 2)
+    goes_on = data[end : end + 1] == b"-" and digit_at(data, end + 1)
+    return None if linked or goes_on else (start, end)
+
+
+US_SSN: Final = Detector(pattern(r"\b(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4})\b"), _accept)

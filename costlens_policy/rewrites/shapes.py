@@ -1,0 +1,112 @@
+"""The shapes of chat messages: roles, texts, tool calls and their results, as OpenAI and Anthropic write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeGuard
+
+from costlens_policy.rewrites.content import Message
+
+__all__ = [
+    "SYSTEM_ROLES", "TOOL_ROLES", "after_results", "call_ids", "is_anthropic", "is_list", "is_user_turn", "kind_of",
+    "last_user_turn", "leading_system", "parts_of", "result_ids", "role_of", "text_of", "with_content", "with_text",
+]  # fmt: skip
+
+SYSTEM_ROLES: Final = frozenset({"system", "developer"})
+TOOL_ROLES: Final = frozenset({"tool", "function"})
+_ANTHROPIC_PARTS: Final = frozenset(
+    {"tool_use", "tool_result", "image", "document", "thinking", "redacted_thinking", "search_result"}
+)
+
+
+def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Say whether a value is a list of things, which a text is not."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
+
+
+def role_of(message: Message) -> str:
+    """Return the role of a message; the empty text where there is none."""
+    role = message.get("role") if isinstance(message, Mapping) else None
+    return role if isinstance(role, str) else ""
+
+
+def kind_of(part: Any) -> str:
+    """Return the type of a part; the empty text where there is none."""
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    return kind if isinstance(kind, str) else ""
+
+
+def parts_of(message: Message) -> Sequence[Any]:
+    """Return the parts of a message whose content is a list, else nothing."""
+    content = message.get("content") if isinstance(message, Mapping) else None
+    return content if is_list(content) else ()
+
+
+def text_of(part: Any) -> str | None:
+    """Return the text of a part of a message, or None where it is something else."""
+    if isinstance(part, str):
+        return part
+    text = part.get("text") if kind_of(part) in ("text", "input_text") else None
+    return text if isinstance(text, str) else None
+
+
+def with_text(part: Any, text: str) -> Any:
+    """Return a copy of a text part with another text."""
+    return text if isinstance(part, str) else {**part, "text": text}
+
+
+def with_content(message: Mapping[str, Any], content: Any) -> dict[str, Any]:
+    """Return a copy of a message with other content."""
+    return {**message, "content": content}
+
+
+def after_results(parts: Sequence[Any]) -> int:
+    """Return the index from which on no tool results follow: Anthropic wants them first."""
+    return max((index + 1 for index, part in enumerate(parts) if kind_of(part) == "tool_result"), default=0)
+
+
+def leading_system(messages: Sequence[Message]) -> int:
+    """Return how many messages at the start are system text."""
+    for index, message in enumerate(messages):
+        if role_of(message) not in SYSTEM_ROLES:
+            return index
+    return len(messages)
+
+
+def is_user_turn(message: Message) -> bool:
+    """Say whether a person speaks: a user message that is more than the results of tools."""
+    if role_of(message) != "user":
+        return False
+    content = message.get("content")
+    if is_list(content):
+        return any(kind_of(part) != "tool_result" for part in content)
+    return isinstance(content, str)
+
+
+def last_user_turn(messages: Sequence[Message]) -> int | None:
+    """Return the index of the last message in which a person speaks."""
+    return next((index for index in range(len(messages) - 1, -1, -1) if is_user_turn(messages[index])), None)
+
+
+def is_anthropic(messages: Sequence[Message], params: Mapping[str, Any]) -> bool:
+    """Say whether a request has what only Anthropic's shape has."""
+    if "system" in params:
+        return True
+    return any(kind_of(part) in _ANTHROPIC_PARTS for message in messages for part in parts_of(message))
+
+
+def call_ids(message: Message) -> list[str]:
+    """Return the ids of the tool calls that a message makes."""
+    found = [part.get("id") for part in parts_of(message) if kind_of(part) == "tool_use"]
+    calls = message.get("tool_calls") if isinstance(message, Mapping) else None
+    if is_list(calls):
+        found += [call.get("id") for call in calls if isinstance(call, Mapping)]
+    return [item for item in found if isinstance(item, str)]
+
+
+def result_ids(message: Message) -> list[str]:
+    """Return the ids of the tool calls that a message answers."""
+    found = [part.get("tool_use_id") for part in parts_of(message) if kind_of(part) == "tool_result"]
+    if role_of(message) in TOOL_ROLES:
+        found.append(message.get("tool_call_id"))
+    return [item for item in found if isinstance(item, str)]

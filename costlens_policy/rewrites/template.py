@@ -1,0 +1,69 @@
+"""The prompt, or the last user message, put into a text with placeholders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from costlens_policy.documents.placeholders import ParsedTemplate
+from costlens_policy.rewrites.content import Change, Content, Outcome
+from costlens_policy.rewrites.errors import NOT_A_TEXT, RewriteError
+from costlens_policy.rewrites.shapes import is_list, last_user_turn, text_of, with_content, with_text
+from costlens_policy.rewrites.steps import Activation, Merge, Step
+
+__all__ = ["TemplateStep"]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateStep:
+    """Replaces the prompt, or all text of the last user message, which ``prompt`` stands for in the template."""
+
+    target: ClassVar = "prompt"
+    template: ParsedTemplate
+    values: tuple[tuple[str, Callable[..., Any]], ...]
+
+    def apply(self, content: Content, activation: Activation) -> Outcome:
+        if content.prompt is not None:
+            prompt = self._render(content.prompt, activation)
+            return Content(prompt, content.messages, content.params, content.system), (_change("prompt"),)
+        messages = content.messages or ()
+        index = last_user_turn(messages)
+        if index is None:
+            return content, ()
+        changed = self._turn(messages[index], activation)
+        rewritten = (*messages[:index], changed, *messages[index + 1 :])
+        return Content(None, rewritten, content.params, content.system), (_change(f"messages[{index}]"),)
+
+    def merged(self, later: Step, merge: Merge) -> Step | None:
+        return None
+
+    def _turn(self, message: Mapping[str, Any], activation: Activation) -> dict[str, Any]:
+        content = message["content"]
+        if not is_list(content):
+            return with_content(message, self._render(content, activation))
+        texts = [text for part in content if (text := text_of(part)) is not None]
+        rendered = self._render("\n".join(texts), activation)
+        parts: list[Any] = []
+        placed = False
+        for part in content:
+            if text_of(part) is None:
+                parts.append(part)
+            elif not placed:
+                parts.append(with_text(part, rendered))
+                placed = True
+        return with_content(message, parts if placed else [*parts, {"type": "text", "text": rendered}])
+
+    def _render(self, prompt: str, activation: Activation) -> str:
+        values: dict[str, str] = {}
+        for name, evaluate in self.values:
+            value = evaluate(*activation)
+            if not isinstance(value, str):
+                raise RewriteError(NOT_A_TEXT, f"the template value `{name}` is not a text")
+            values[name] = value
+        values["prompt"] = prompt
+        return self.template.render(values)
+
+
+def _change(target: str) -> Change:
+    return Change("template", target, "put into a template")

@@ -1,0 +1,131 @@
+"""The middle cut out of long tool results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from costlens_policy.documents.placeholders import ParsedTemplate
+from costlens_policy.rewrites.content import Change, Content, Message, Outcome
+from costlens_policy.rewrites.shapes import TOOL_ROLES, is_list, kind_of, role_of, text_of, with_content, with_text
+from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.tokens import Tokenizer
+
+__all__ = ["ShortenToolOutputStep"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShortenToolOutputStep:
+    """Keeps the start and the end of each tool result, and a marker between them: together ``max_tokens``.
+
+    A result in several texts keeps of each its share. A result that the marker would only make longer stays.
+    """
+
+    target: ClassVar = "tool_output"
+    max_tokens: int
+    marker: ParsedTemplate
+    tokenizer: Tokenizer
+
+    def apply(self, content: Content, activation: Activation) -> Outcome:
+        if not content.messages:
+            return content, ()
+        changes: list[Change] = []
+        messages = tuple(self._message(message, index, changes) for index, message in enumerate(content.messages))
+        if not changes:
+            return content, ()
+        return Content(content.prompt, messages, content.params, content.system), tuple(changes)
+
+    def merged(self, later: Step, merge: Merge) -> Step | None:
+        if merge in ("min", "max") and isinstance(later, ShortenToolOutputStep):
+            return min(self, later, key=_limit) if merge == "min" else max(self, later, key=_limit)
+        return None
+
+    def _message(self, message: Message, index: int, changes: list[Change]) -> Message:
+        if not isinstance(message, Mapping):
+            return message
+        old = message.get("content")
+        new = self._shortened(old) if role_of(message) in TOOL_ROLES else self._blocks(old)
+        if new is old:
+            return message
+        before, after = self._tokens(old), self._tokens(new)
+        changes.append(Change("shorten_tool_output", f"messages[{index}]", f"{before} tokens before, {after} after"))
+        return with_content(message, new)
+
+    def _blocks(self, content: Any) -> Any:
+        """Shorten the tool results among the blocks of a message (Anthropic)."""
+        if not is_list(content):
+            return content
+        blocks = [self._block(block) if kind_of(block) == "tool_result" else block for block in content]
+        return content if _same(blocks, content) else blocks
+
+    def _block(self, block: Mapping[str, Any]) -> Mapping[str, Any]:
+        old = block.get("content")
+        new = self._shortened(old)
+        return block if new is old else with_content(block, new)
+
+    def _shortened(self, result: Any) -> Any:
+        if isinstance(result, str):
+            return self._cut(result, self.max_tokens)
+        if not is_list(result):
+            return result
+        total = self._tokens(result)
+        if total <= self.max_tokens:
+            return result
+        parts = [self._part(part, total) for part in result]
+        return result if _same(parts, result) else parts
+
+    def _part(self, part: Any, total: int) -> Any:
+        text = text_of(part)
+        if text is None:
+            return part
+        cut = self._cut(text, self.max_tokens * self.tokenizer.count(text) // total)
+        return part if cut is text else with_text(part, cut)
+
+    def _tokens(self, result: Any) -> int:
+        """Return the tokens of the texts of a result, or of all results in a message."""
+        if isinstance(result, str):
+            return self.tokenizer.count(result)
+        if not is_list(result):
+            return 0
+        inner = (part.get("content") if kind_of(part) == "tool_result" else text_of(part) for part in result)
+        return sum(self._tokens(item) for item in inner)
+
+    def _cut(self, text: str, allowed: int) -> str:
+        """Return the text itself where it fits, else its start and its end with the marker between."""
+        total = self.tokenizer.count(text)
+        if total <= allowed:
+            return text
+        kept = max(0, allowed - self.tokenizer.count(self._mark(total)))
+        start = self._fitting(text, kept - kept // 2)
+        end = self._fitting(text, kept // 2, from_end=True)
+        head, tail = text[:start], text[len(text) - end :]
+        cut = total - self.tokenizer.count(head) - self.tokenizer.count(tail)
+        shortened = head + self._mark(cut) + tail
+        return shortened if len(shortened) < len(text) else text
+
+    def _mark(self, tokens: int) -> str:
+        return self.marker.render({"tokens": str(tokens)})
+
+    def _fitting(self, text: str, tokens: int, from_end: bool = False) -> int:
+        """Return how many characters at the start, or the end, have at most so many tokens."""
+        count = self.tokenizer.count
+
+        def fits(length: int) -> bool:
+            return count(text[len(text) - length :] if from_end else text[:length]) <= tokens
+
+        low, high = 0, min(len(text), 4 * tokens + 1)
+        while high < len(text) and fits(high):
+            low, high = high, min(len(text), 2 * high)
+        while low < high - 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
+        return low
+
+
+def _same(new: Sequence[Any], old: Sequence[Any]) -> bool:
+    return all(one is other for one, other in zip(new, old, strict=True))
+
+
+def _limit(step: ShortenToolOutputStep) -> int:
+    return step.max_tokens
