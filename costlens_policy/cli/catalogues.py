@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,33 @@ import click
 
 from costlens_policy.catalogue import Catalogue, Model
 from costlens_policy.catalogue.explicit import explicit_entry
+from costlens_policy.catalogue.import_text import import_genai_prices, import_litellm
 from costlens_policy.catalogue.lock import lock
+from costlens_policy.catalogue.price_list import listed_model, matching, nearest_pattern
 from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.catalogue.yaml_text import comment, yaml_lines
 from costlens_policy.checker import check
 from costlens_policy.checker.link import Library
-from costlens_policy.cli.console import note, table_console, write_out
+from costlens_policy.cli.console import note, print_table, standard_input, write_out
+from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.report import render_report
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.documents import CatalogueDocument
+from costlens_policy.errors import InputError
 from costlens_policy.money import plain
 from costlens_policy.source.located import LocatedDocument
+from costlens_policy.source.read import read_source, read_stdin
 
-__all__ = ["load_models", "locked", "print_models", "show_model"]
+__all__ = [
+    "imported_from_genai_prices",
+    "imported_from_litellm",
+    "load_models",
+    "locked",
+    "offered_models",
+    "print_models",
+    "show_model",
+]
 
 _HEADINGS = ("model", "provider", "context", "input", "output", "state", "prices from")
 
@@ -51,12 +64,38 @@ def locked(paths: Sequence[Path]) -> str:
     return lock(load_models(paths), system_now().date())
 
 
+def offered_models(pattern: str) -> Iterator[Model]:
+    """Yield the models of the installed price list that match ``provider/name`` with ``*``."""
+    names = matching(pattern)
+    if not names:
+        near = nearest_pattern(pattern)
+        raise NothingError(
+            f"`{pattern}` matches no model of the price list" + (f"; did you mean `{near}`?" if near else "")
+        )
+    yield from map(listed_model, names)
+
+
+def imported_from_genai_prices(patterns: Sequence[str], day: date | None) -> str:
+    """Return a catalogue document of models of the installed price list."""
+    try:
+        return import_genai_prices(patterns, day or system_now().date())
+    except InputError as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
+
+
+def imported_from_litellm(path: str, patterns: Sequence[str]) -> str:
+    """Return a catalogue document of models in LiteLLM's price list; ``-`` is standard input."""
+    source = read_stdin(standard_input()) if path == "-" else read_source(path)
+    return import_litellm(source, patterns or ("*",))
+
+
 def print_models(models: Iterable[Model], day: date | None, output: str) -> None:
     """Print one line for each model, with the prices of a day (UTC; today when left out)."""
     on = day or system_now().date()
     if output == "json":
         write_out(json.dumps([_facts(model, on) for model in models], indent=2, ensure_ascii=False))
         return
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, caption="prices in US dollars per million tokens", caption_justify="left")
@@ -66,8 +105,10 @@ def print_models(models: Iterable[Model], day: date | None, output: str) -> None
         facts = _facts(model, on)
         context = "" if model.context_window is None else f"{model.context_window:,}"
         prices = [facts["input_usd_per_million_tokens"] or "", facts["output_usd_per_million_tokens"] or ""]
-        table.add_row(model.name, model.provider or "", context, *prices, facts["state"], model.price_source)
-    table_console().print(table)
+        table.add_row(
+            *map(escape, [model.name, model.provider or "", context, *prices, facts["state"], model.price_source])
+        )
+    print_table(table)
 
 
 def show_model(catalogue: Catalogue, name: str, output: str) -> None:

@@ -27,7 +27,7 @@ class Command(click.Command):
         keywords.setdefault("context_settings", {}).setdefault("max_content_width", _WIDTH)
         super().__init__(*args, **keywords)
         self.examples: Final = tuple(examples)
-        self.exits: Final = tuple(sorted({ExitCode.OK, *exits, ExitCode.FAILURE}))
+        self.exits: Final = tuple(sorted({ExitCode.OK, ExitCode.USAGE, *exits, ExitCode.FAILURE}))
         self.params.append(debug_option())
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
@@ -11,9 +13,9 @@ import click
 from costlens_policy.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
-__all__ = ["note", "print_error", "prints_color", "standard_input", "table_console", "write_out"]
+__all__ = ["note", "print_error", "print_table", "prints_color", "standard_input", "write_out"]
 
 _WIDE = 240  # a table that is piped into a file is not cut at the width of a terminal
 
@@ -54,17 +56,19 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def table_console() -> Console:
-    """Return a console for tables on standard output."""
+def print_table(table: Table) -> None:
+    """Print a table on standard output, as wide as the terminal, or as it needs to be where there is none."""
     from rich.console import Console
 
     color = prints_color(sys.stdout)
-    return Console(
-        file=sys.stdout,
+    console = Console(
+        file=io.StringIO(),
         force_terminal=color,
         no_color=not color,
         highlight=False,
         emoji=False,
-        markup=False,
-        width=None if sys.stdout.isatty() else _WIDE,
+        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE,
     )
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    write_out("\n".join(line.rstrip() for line in console.file.getvalue().splitlines()))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-__all__ = ["Day", "Instant", "Suggesting", "format_option", "paths_argument"]
+__all__ = ["Day", "Instant", "Suggesting", "format_option", "paths_argument", "write_option"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -76,6 +76,17 @@ def paths_argument(function: _Function) -> _Function:
     """Add ``PATH…``: files or folders, the present folder when left out."""
     return click.argument(
         "paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path), callback=_present_folder
+    )(function)
+
+
+def write_option(function: _Function) -> _Function:
+    """Add ``--write FILE``, as ``target``."""
+    return click.option(
+        "--write",
+        "target",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Write into FILE instead of printing.",
     )(function)
 
 

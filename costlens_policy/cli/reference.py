@@ -24,15 +24,17 @@ _MADE = "<!-- Made by `make docs` from the program; edit the commands instead. -
 
 def commands() -> Iterator[tuple[str, Command]]:
     """Iterate over every command that does something, with its name as it is typed."""
-    context = click.Context(app, info_name=PROGRAM)
-    for name in app.list_commands(context):
-        command = app.get_command(context, name)
+    yield from _below(app, "")
+
+
+def _below(group: click.Group, before: str) -> Iterator[tuple[str, Command]]:
+    context = click.Context(group, info_name=PROGRAM)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
-            yield from (
-                (f"{name} {word}", item) for word, item in command.commands.items() if isinstance(item, Command)
-            )
+            yield from _below(command, f"{before}{name} ")
         elif isinstance(command, Command):
-            yield name, command
+            yield f"{before}{name}", command
 
 
 def command_reference() -> str:
@@ -44,7 +46,7 @@ def command_reference() -> str:
     )
     parts.append(_EVERY_COMMAND)
     parts.extend(_section(name, command) for name, command in commands())
-    return "\n".join(parts)
+    return "\n".join(parts) + "\n"
 
 
 def exit_code_reference() -> str:
@@ -56,9 +58,10 @@ def exit_code_reference() -> str:
 def _section(name: str, command: Command) -> str:
     arguments = " ".join(str(item.metavar) for item in command.params if isinstance(item, click.Argument))
     lines = [f"\n## {name}\n", _paragraphs(command.help), "```text", f"{PROGRAM} {name} [OPTIONS] {arguments}".rstrip()]
-    lines += ["```\n", "| option | meaning |", "|---|---|", *_options(command)]
-    lines += ["\n```console", *_examples(name, command), "```\n"]
-    lines.append("Exit codes: " + ", ".join(f"{int(code)} ({code.meaning})" for code in command.exits) + ".")
+    options = list(_options(command))
+    lines += ["```\n", *(["| option | meaning |", "|---|---|", *options, ""] if options else [])]
+    lines += ["```console", *_examples(name, command), "```\n"]
+    lines.append(f"[Exit codes](exit-codes.md): {', '.join(str(int(code)) for code in command.exits)}.")
     return "\n".join(lines)
 
 
@@ -92,8 +95,7 @@ _EVERY_COMMAND = """
 Every command takes `--help`, which shows examples, and `--debug` (or `COSTLENS_DEBUG=1`), which shows the traceback of
 an unexpected error. `--version` prints the version. Results go to standard output, everything said beside them to
 standard error. Colours appear on a terminal only; `NO_COLOR=1` switches them off, `FORCE_COLOR=1` on. Files are
-written whole or not at all. [Exit codes](exit-codes.md) are stable.
-"""
+written whole or not at all. [Exit codes](exit-codes.md) are stable."""
 
 _WHICH_CODE = """
 A file or folder named on the command line that cannot be read gives 6; a file that is readable but wrong gives 1. A

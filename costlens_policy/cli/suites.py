@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from costlens_policy.cli.console import note, prints_color, table_console, write_out
+from costlens_policy.cli.console import note, print_table, prints_color, write_out
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.failures import exit_code_of
 from costlens_policy.cli.files import write_file
@@ -67,7 +67,6 @@ def _list_rules(run: Run) -> None:
     """Print a table of every rule."""
     from rich.table import Table
 
-    console = table_console()
     for coverage in run.coverage:
         table = Table(title=f"rules of {coverage.policy_set}", title_justify="left", box=None, pad_edge=False)
         for heading in ("rule", "kind", "covered", "held", "did not hold"):
@@ -75,5 +74,5 @@ def _list_rules(run: Run) -> None:
         for rule in coverage.rules:
             held, not_held = (str(rule.was_true), str(rule.was_false)) if rule.conditional else ("", "")
             table.add_row(rule.rule, rule.kind, "yes" if rule.covered else "no", held, not_held)
-        console.print()
-        console.print(table)
+        write_out("\n")
+        print_table(table)

@@ -10,11 +10,11 @@ import click
 from costlens_policy.cli.app import Group
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.parameters import Day, format_option, paths_argument
+from costlens_policy.cli.parameters import Day, format_option, paths_argument, write_option
 
 __all__ = ["command"]
 
-_EXITS = [ExitCode.INVALID, ExitCode.USAGE, ExitCode.NOTHING]
+_EXITS = [ExitCode.INVALID, ExitCode.NOTHING]
 
 
 @click.group("catalogue", cls=Group, short_help="Look at models and prices, import and lock them.")
@@ -43,7 +43,7 @@ def list_models(paths: tuple[Path, ...], offered: str | None, day: date | None, 
     """List the models of the policy set or catalogues in PATH. Prices are US dollars for a million tokens."""
     from costlens_policy.cli.catalogues import load_models, offered_models, print_models
 
-    print_models(load_models(paths) if offered is None else offered_models(offered), day, output)
+    print_models(offered_models(offered) if offered else load_models(paths), day, output)
     return ExitCode.OK
 
 
@@ -79,9 +79,7 @@ def show(name: str, paths: tuple[Path, ...], output: str) -> ExitCode:
     exits=_EXITS,
 )
 @paths_argument
-@click.option(
-    "--write", "target", metavar="FILE", type=click.Path(path_type=Path), help="Write into FILE instead of printing."
-)
+@write_option
 def lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
     """Print a Catalogue document that has every model of PATH with all its facts and prices, without imports.
 
@@ -91,4 +89,58 @@ def lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
     from costlens_policy.cli.output import print_or_write
 
     print_or_write(locked(paths), target)
+    return ExitCode.OK
+
+
+@command.group("import", cls=Group, short_help="Take models over from a price list.")
+def import_group() -> None:
+    """Take models and prices over from a price list, as a Catalogue document to keep, review and change.
+
+    A catalogue may also name models of the installed list under `imports`; then they follow its updates.
+    """
+
+
+@import_group.command(
+    "genai-prices",
+    cls=Command,
+    short_help="From the price list that is installed with this program.",
+    examples=[
+        ("print a catalogue of some models", "catalogue import genai-prices openai/gpt-5 'anthropic/claude-*'"),
+        ("write it", "catalogue import genai-prices openai/gpt-5* --write prices.yaml"),
+    ],
+)
+@click.argument("patterns", metavar="PATTERN...", nargs=-1, required=True)
+@click.option("--on", "day", metavar="DAY", type=Day(), help="Prices from this day on; today when left out.")
+@write_option
+def import_installed(patterns: tuple[str, ...], day: date | None, target: Path | None) -> ExitCode:
+    """Print a Catalogue document of the models that match PATTERN, `provider/name` with `*` for any text."""
+    from costlens_policy.cli.catalogues import imported_from_genai_prices
+    from costlens_policy.cli.output import print_or_write
+
+    print_or_write(imported_from_genai_prices(patterns, day), target)
+    return ExitCode.OK
+
+
+@import_group.command(
+    "litellm",
+    cls=Command,
+    short_help="From a copy of LiteLLM's model_prices_and_context_window.json.",
+    examples=[
+        ("all models that are priced by tokens", "catalogue import litellm model_prices_and_context_window.json"),
+        ("some of them", "catalogue import litellm model_prices_and_context_window.json 'azure/*' --write azure.yaml"),
+    ],
+    exits=[ExitCode.INVALID],
+)
+@click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
+@click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
+@write_option
+def import_litellm(path: str, patterns: tuple[str, ...], target: Path | None) -> ExitCode:
+    """Print a Catalogue document of the models in FILE that match PATTERN; `-` is standard input.
+
+    What a catalogue cannot hold is named in comments; a price that cannot be read fails the import.
+    """
+    from costlens_policy.cli.catalogues import imported_from_litellm
+    from costlens_policy.cli.output import print_or_write
+
+    print_or_write(imported_from_litellm(path, patterns), target)
     return ExitCode.OK

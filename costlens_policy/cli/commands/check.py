@@ -23,7 +23,7 @@ __all__ = ["command"]
         ("annotate the lines of a pull request", "check . --format github"),
         ("write a report for code scanning", "check . --format sarif > policies.sarif"),
     ],
-    exits=[ExitCode.INVALID, ExitCode.USAGE, ExitCode.NOTHING],
+    exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
 @paths_argument
 @format_option("full", "concise", "json", "sarif", "github")

@@ -19,7 +19,6 @@ __all__ = ["command"]
         ("zsh, from now on", "completion zsh >> ~/.zshrc"),
         ("fish, from now on", "completion fish > ~/.config/fish/completions/costlens-policy.fish"),
     ],
-    exits=[ExitCode.USAGE],
 )
 @click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> ExitCode:

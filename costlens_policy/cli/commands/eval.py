@@ -25,7 +25,7 @@ __all__ = ["command"]
         ("decide as if it were New Year's Eve", "eval . --request request.yaml --now 2026-12-31T23:59:59Z"),
         ("decide a day's requests, one decision per line", "eval . --request requests.jsonl > decisions.jsonl"),
     ],
-    exits=[ExitCode.INVALID, ExitCode.USAGE, ExitCode.NOTHING, ExitCode.DENIED],
+    exits=[ExitCode.INVALID, ExitCode.NOTHING, ExitCode.DENIED],
 )
 @paths_argument
 @click.option(
@@ -66,10 +66,11 @@ def command(
     The request is one object of attributes such as `task` and `prompt`. The decision is made of this request, the
     balances and the time alone: the same three give the same decision.
     """
+    if request_path == "-" == balances_path:
+        message = "`--request` and `--balances` cannot both read standard input"
+        raise click.UsageError(message, click.get_current_context())
     from costlens_policy.cli.evaluate import Question, evaluate
 
-    if request_path == "-" == balances_path:
-        raise click.UsageError("`--request` and `--balances` cannot both read standard input")
     question = Question(paths, request_path, now, balances_path, explain=explain, as_json=output == "json")
     denied = evaluate(question)
     return ExitCode.DENIED if denied and exit_code else ExitCode.OK

@@ -28,7 +28,6 @@ def _codes(context: click.Context, parameter: click.Parameter, incomplete: str) 
         ("the same by name", "explain duplicate-key"),
         ("all codes", "explain"),
     ],
-    exits=[ExitCode.USAGE],
 )
 @click.argument("code", metavar="[CODE]", required=False, shell_complete=_codes)
 @click.option(

@@ -22,7 +22,7 @@ __all__ = ["command"]
         ("show what would change", "fmt --diff policies"),
         ("format what an editor sends", "fmt - < policies/routing.yaml"),
     ],
-    exits=[ExitCode.INVALID, ExitCode.USAGE, ExitCode.NOTHING],
+    exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=str, allow_dash=True))
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is not formatted.")

@@ -22,7 +22,6 @@ __all__ = ["command"]
         ("write all of them, for the yaml-language-server lines to point at", "schema --write schemas"),
         ("list them", "schema"),
     ],
-    exits=[ExitCode.USAGE],
 )
 @click.argument(
     "kind", metavar="[KIND]", required=False, type=Suggesting("schema", "costlens_policy.cli.schema_files:schema_names")

@@ -26,7 +26,6 @@ __all__ = ["command"]
     ],
     exits=[
         ExitCode.INVALID,
-        ExitCode.USAGE,
         ExitCode.NOTHING,
         ExitCode.TEST_FAILED,
         ExitCode.COVERAGE,
@@ -63,11 +62,10 @@ def command(
 
     A suite is a document of kind Suite, by custom in a file named `*_test.yaml`. An empty run fails.
     """
+    if coverage and output != "pretty":
+        message = "`--coverage` belongs to `--format pretty`; the other formats report coverage as they always do"
+        raise click.UsageError(message, click.get_current_context())
     from costlens_policy.cli.suites import Wish, run_once, run_watching
 
-    if coverage and output != "pretty":
-        raise click.UsageError(
-            f"`--coverage` belongs to `--format pretty`; `--format {output}` reports as it always does"
-        )
     wish = Wish(paths, filter_text, output, junit, coverage, min_coverage)
     return run_watching(wish) if watch else run_once(wish)

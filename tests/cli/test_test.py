@@ -1,0 +1,148 @@
+"""``test`` through the program: each exit code, each format, watching."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.cli.conftest import PROGRAM
+
+
+@pytest.fixture
+def failing(starter: Path) -> Path:
+    """A starter in which one route goes elsewhere than its suite says."""
+    path = starter / "policies" / "routing.yaml"
+    path.write_text(
+        path.read_text().replace("model: house-summarizer\n    fallbacks: [gpt-5-nano]", "model: gpt-5-nano")
+    )
+    return starter
+
+
+def test_all_pass(run, starter: Path):
+    result = run("test", starter)
+    assert result.exit_code == 0
+    assert "0 failed" not in result.stdout
+    assert "passed" in result.stdout
+
+
+def test_a_failing_case(run, failing: Path):
+    result = run("test", failing)
+    assert result.exit_code == 4
+    assert "FAILED" in result.stdout
+    assert "house-summarizer" in result.stdout
+
+
+def test_coverage_below_the_threshold(run, starter: Path):
+    (starter / "policies" / "privacy_test.yaml").unlink()
+    assert run("test", starter).exit_code == 0
+    text = (starter / "policies" / "access_test.yaml").read_text()
+    (starter / "policies" / "access_test.yaml").write_text(
+        text.replace("covers: [access]\n", "covers: [access, privacy]\n")
+    )
+    assert run("test", starter, "--min-coverage", "100", "--filter", "access").exit_code == 5
+
+
+def test_a_failing_case_wins_over_coverage(run, failing: Path):
+    assert run("test", failing, "--min-coverage", "100").exit_code == 4
+
+
+def test_an_invalid_suite(run, starter: Path):
+    path = starter / "policies" / "access_test.yaml"
+    path.write_text(path.read_text().replace("access/too-long", "access/too-lang"))
+    result = run("test", starter)
+    assert result.exit_code == 1
+    assert "CL602" in result.stdout
+    assert "did you mean" in result.stdout
+
+
+def test_an_invalid_policy(run, starter: Path):
+    path = starter / "policies" / "routing.yaml"
+    path.write_text(path.read_text().replace("routes:", "routez:"))
+    assert run("test", starter).exit_code == 1
+
+
+def test_nothing_to_run(run, tmp_path: Path, starter: Path):
+    result = run("test", tmp_path / "starter" / "schemas")
+    assert result.exit_code == 3
+    assert "nothing to run" in result.output
+    assert run("test", starter, "--filter", "no such case").exit_code == 3
+
+
+def test_missing_path(run, starter: Path):
+    result = run("test", starter / "nope_test.yaml")
+    assert result.exit_code == 6
+    assert "there is no file" in result.output
+
+
+def test_filter(run, starter: Path):
+    result = run("test", starter, "--filter", "paying")
+    assert result.exit_code == 0
+    assert "paying customers" in result.stdout
+    assert "summaries stay" not in result.stdout
+
+
+def test_json(run, failing: Path):
+    result = run("test", failing, "--format", "json")
+    assert result.exit_code == 4
+    assert json.loads(result.stdout)
+
+
+def test_tap(run, failing: Path):
+    lines = run("test", failing, "--format", "tap").stdout.splitlines()
+    assert any(line.startswith("not ok ") for line in lines)
+    assert any(line.startswith("1..") for line in lines)
+
+
+def test_github(run, failing: Path):
+    assert "::error " in run("test", failing, "--format", "github").stdout
+
+
+def test_junit_beside_the_report(run, failing: Path, tmp_path: Path):
+    result = run("test", failing, "--junit", tmp_path / "reports" / "tests.xml")
+    assert result.exit_code == 4
+    assert "FAILED" in result.stdout
+    root = ET.parse(tmp_path / "reports" / "tests.xml").getroot()
+    assert root.findall(".//failure")
+
+
+def test_junit_that_cannot_be_written(run, starter: Path):
+    result = run("test", starter, "--junit", starter)
+    assert result.exit_code == 6
+    assert "cannot be written: it is a folder" in result.stderr
+
+
+def test_coverage_table(run, starter: Path):
+    result = run("test", starter, "--coverage")
+    assert "rules of starter" in result.stdout
+    row = next(line for line in result.stdout.splitlines() if line.startswith("routing/routine"))
+    assert "yes" in row
+
+
+def test_coverage_table_in_another_format(run, starter: Path):
+    result = run("test", starter, "--coverage", "--format", "json")
+    assert result.exit_code == 2
+
+
+def test_watch_runs_again_after_a_change_and_ends_with_ctrl_c(starter: Path):
+    env = os.environ | {"PYTHONUNBUFFERED": "1"}
+    running = subprocess.Popen(
+        [*PROGRAM, "test", str(starter), "--watch"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
+    )
+    assert running.stderr is not None
+    try:
+        assert running.stderr.readline() == b"watching; Ctrl-C ends\n"
+        path = starter / "policies" / "routing.yaml"
+        path.write_text(path.read_text() + "# changed\n")
+        assert b"routing.yaml` changed" in running.stderr.readline()
+        assert running.stderr.readline() == b"watching; Ctrl-C ends\n"
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+    finally:
+        running.kill()
+        running.communicate(timeout=60)
