@@ -11,7 +11,7 @@ from costlens_policy.compiler.formula import ROOTS, Formula
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.plan import AccessStep, BudgetStep, Layer, RewriteRule, RouteStep, RungStep
 from costlens_policy.compiler.targets import canonical, compile_target
-from costlens_policy.documents.budgets import Budget, CallWindow, Downgrade, Rung
+from costlens_policy.documents.budgets import Budget, Downgrade, Rung
 from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import Value
@@ -109,7 +109,7 @@ class _LayerCompiler:
             scope=scope,
             unit=budget.unit,
             limit=limit,
-            per_call=isinstance(budget.window, CallWindow),
+            window=budget.window,
             rungs=(*_soft(budget), *sorted(rungs, key=lambda rung: rung.starts_at(Decimal(1)))),
             shadow=budget.shadow,
             scope_reads_model=scope is not None and scope.reads("model"),

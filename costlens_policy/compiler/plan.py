@@ -11,6 +11,7 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.snapshot import Snapshots
+from costlens_policy.documents.budgets import CallWindow, Window
 from costlens_policy.expressions import Value
 from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
@@ -135,7 +136,6 @@ class RungStep:
 class BudgetStep:
     """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``.
 
-    With ``per_call`` nothing adds up: the limit is on each call by itself.
     """
 
     id: str
@@ -143,11 +143,16 @@ class BudgetStep:
     scope: Formula | None
     unit: Literal["usd", "tokens", "requests"]
     limit: Decimal | Formula
-    per_call: bool
+    window: Window
     rungs: tuple[RungStep, ...]
     shadow: bool
     scope_reads_model: bool
     reason: str
+
+    @property
+    def per_call(self) -> bool:
+        """Whether nothing adds up: the limit is on each call by itself."""
+        return isinstance(self.window, CallWindow)
 
 
 @dataclass(frozen=True, slots=True)
