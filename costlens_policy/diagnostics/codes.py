@@ -39,6 +39,8 @@ _SOURCE: Final = (
     Code("CL019", "tag", "YAML tag"),
     Code("CL020", "too-deep", "nested too deeply"),
     Code("CL021", "too-many-values", "file holds too many values"),
+    Code("CL022", "unsafe-layout", "file cannot be laid out safely"),
+    Code("CL023", "comment-in-quotes", "comment cuts a text off"),
 )
 _SCHEMA: Final = (
     Code("CL101", "unknown-api-version", "unknown apiVersion"),
@@ -90,7 +92,33 @@ _EXPRESSIONS: Final = (
     Code("CL317", "message-literal", "protobuf message"),
     Code("CL318", "invalid-key", "key that a map cannot have"),
 )
-_MEANING: Final = ()
+_MEANING: Final = (
+    Code("CL401", "rewrite-conflict", "two rewrites set the same"),
+    Code("CL402", "soft-limit", "soft limit that is not below the hard limit"),
+    Code("CL403", "rung-order", "rungs that are not a ladder"),
+    Code("CL404", "unknown-time-zone", "unknown time zone"),
+    Code("CL405", "empty-window", "window in which nothing can happen"),
+    Code("CL406", "budget-by-model", "route that reads a budget of a model"),
+    Code("CL407", "dearer-downgrade", "downgrade to a dearer model"),
+    Code("CL408", "repeated-candidate", "candidate that is named twice"),
+    Code("CL409", "unpriced-candidate", "candidate without a price"),
+    Code("CL410", "outdated-candidate", "candidate that is deprecated or retired"),
+    Code("CL411", "split-without-shares", "split without shares"),
+    Code("CL412", "unreachable-route", "route that is never reached"),
+    Code("CL413", "shadowed-rule", "rule that another one covers"),
+    Code("CL414", "skipped-deny", "deny that can be skipped"),
+    Code("CL415", "unmeetable-choice", "choice that no model can win"),
+    Code("CL416", "unused-catalogue", "unused catalogue"),
+    Code("CL417", "no-effect", "key without effect"),
+    Code("CL418", "invalid-pattern", "pattern that is not RE2"),
+    Code("CL419", "unknown-placeholder", "placeholder that nothing fills in"),
+    Code("CL420", "mixed-scripts", "word of mixed scripts"),
+    Code("CL421", "unlikely-parameter", "unlikely parameter"),
+    Code("CL422", "unknown-model-value", "comparison with an unknown model, provider or family"),
+    Code("CL423", "constant-condition", "condition that never or always holds"),
+    Code("CL424", "empty-policy", "policy without rules"),
+    Code("CL425", "denied-by-default", "policy set that refuses everything"),
+)
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),
     Code("CL502", "unknown-catalogue-model", "catalogue refers to a model that it does not have"),

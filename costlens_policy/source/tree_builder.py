@@ -11,6 +11,7 @@ import yaml
 from costlens_policy.diagnostics.model import Diagnostic, Position, Span
 from costlens_policy.source import problems
 from costlens_policy.source.anchors import Anchors, Node
+from costlens_policy.source.comments import cut_by_comment
 from costlens_policy.source.located import LocatedValue, Scalar, SourceText
 from costlens_policy.source.offsets import offsets_of
 from costlens_policy.source.open_nodes import Key, OpenNode
@@ -94,6 +95,8 @@ class TreeBuilder:
                 self.diagnostics.append(
                     Diagnostic(doubt.code, doubt.severity, doubt.message, span, doubt.label, doubt.help)
                 )
+            elif ('"' in text or "'" in text) and (cut := cut_by_comment(self._source, text, span.end.offset)):
+                self.diagnostics.append(cut)
             return content
         if event.style == '"' and _HALF_CHARACTER.search(text):
             self.diagnostics.append(problems.half_character(span))

@@ -95,6 +95,7 @@ def test_truth_words_stay_text_with_a_warning(word: str) -> None:
         ("x: &x {a: 1}\ny:\n  <<: *x\n", "CL009", "<<"),
         ("a: *nope\n", "CL010", "*nope"), ("a: &x 1\nb: &x 2\n", "CL011", "&x"), ("a: &x [*x]\n", "CL012", "*x"),
         ("", "CL007", ""), ("# only a comment\n", "CL007", ""), ("---\n---\n", "CL007", ""),
+        ("a: x == \"b #c\"\n", "CL023", "#c\""), ("a: x in ['b #c']\n", "CL023", "#c']"),
         ("a:\n\tb: 1\n", "CL006", "\t"), ("a: 1\n\tb: 2\n", "CL006", "\t"),
         ("a: \x00\n", "CL004", "\x00"), ("a: \x1b[31m\n", "CL004", "\x1b"), ("a: \u202eb\n", "CL004", "\u202e"),
         ("a: x\u2028y\n", "CL004", "\u2028"), ("a: \ud800\n", "CL004", "\ud800"), ("a: \ufeffb\n", "CL004", "\ufeff"),
@@ -159,6 +160,11 @@ def test_syntax_errors_are_explained_in_place(text: str, place: str, message: st
 )
 def test_hostile_files_end_in_one_clean_error(text: str, code: str) -> None:
     assert _problem(text).code == code
+
+
+@pytest.mark.parametrize("text", ["a: it's cheap # don't\n", 'a: x == "b" # "c"\n', 'a: 5" # "\n', 'a: "b" # "\n'])
+def test_comments_after_closed_quotes_are_fine(text: str) -> None:
+    assert not _compose(text).diagnostics
 
 
 def test_too_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
