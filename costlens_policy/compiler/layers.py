@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import cast
 
 from costlens_policy.catalogue import Catalogue
-from costlens_policy.compiler.formula import ROOTS, Formula
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.plan import AccessStep, BudgetStep, Layer, RewriteRule, RouteStep, RungStep
 from costlens_policy.compiler.targets import canonical, compile_target
@@ -15,7 +15,6 @@ from costlens_policy.documents.budgets import Budget, Downgrade, Rung
 from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import Value
-from costlens_policy.expressions.compile import compile_first_match
 from costlens_policy.rewrites import RewriteStep, compile_operation
 from costlens_policy.source.located import Path
 
@@ -34,9 +33,7 @@ def compile_layer(index: int, policy: PolicyDocument, formulas: Formulas, catalo
         routes=layer.routes(),
         rewrites=layer.rewrites(),
         budgets=layer.budgets(),
-        first_route=compile_first_match(
-            [None if when is None else when.typed for when in layer.route_conditions()], ROOTS
-        ),
+        first_route=_first_match(layer.route_conditions()),
     )
 
 
@@ -153,3 +150,13 @@ def _in_layer(formula: Formula, layer: int) -> Callable[..., Value]:
         return formula.evaluate(request, variables[layer], *others)
 
     return evaluate
+
+
+def _first_match(conditions: Sequence[Formula | None]) -> Callable[..., int | None]:
+    def first(*roots: Value) -> int | None:
+        for index, condition in enumerate(conditions):
+            if condition is None or condition.evaluate(*roots):
+                return index
+        return None
+
+    return first
