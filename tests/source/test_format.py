@@ -51,7 +51,7 @@ _FRAGMENTS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=500)
+@settings(max_examples=400)
 @given(st.lists(_FRAGMENTS, max_size=20).map("".join))
 @example("a: |+\n\n\n\nb: 1\n")
 @example("a: |\n  x")
@@ -96,7 +96,7 @@ def _children(draw: st.DrawFn, indent: int, depth: int, start: str, is_sequence:
     return [" " * indent + start.rstrip(), *draw(_nodes(indent + draw(st.integers(1, 5)), depth - 1))]
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(_nodes(), st.sampled_from(["\n", "\r\n"]))
 def test_careless_documents(lines: list[str], line_end: str) -> None:
     text = line_end.join(lines) + line_end

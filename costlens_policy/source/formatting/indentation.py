@@ -157,13 +157,21 @@ class _Indenter:
 
 def _indent_comments(lines: list[Line]) -> None:
     """Put comments where the collection goes that they were aligned with."""
-    following: Line | None = None
-    for number in range(len(lines) - 1, -1, -1):
-        line = lines[number]
+    waiting: list[tuple[Line, tuple[Level, ...]]] = []
+    levels: tuple[Level, ...] = ()
+    for line in lines:
         if line.is_comment and line.indent is None:
-            line.indent = _comment_indent(line.old_indent, _levels_before(lines, number), following)
-        elif line.is_content:
-            following = line
+            waiting.append((line, levels))
+        elif line.is_content and line.indent is not None:
+            _indent_waiting(waiting, line)
+            levels = line.levels if line.levels or line.is_frame else levels
+    _indent_waiting(waiting, None)
+
+
+def _indent_waiting(waiting: list[tuple[Line, tuple[Level, ...]]], following: Line | None) -> None:
+    for line, levels in waiting:
+        line.indent = _comment_indent(line.old_indent, levels, following)
+    waiting.clear()
 
 
 def _comment_indent(column: int, levels: tuple[Level, ...], following: Line | None) -> int:
@@ -174,7 +182,3 @@ def _comment_indent(column: int, levels: tuple[Level, ...], following: Line | No
             return level.new
     fitting = [level.new for level in levels if level.old < column]
     return fitting[-1] if fitting else 0
-
-
-def _levels_before(lines: list[Line], number: int) -> tuple[Level, ...]:
-    return next((line.levels for line in reversed(lines[:number]) if line.levels or line.is_frame), ())
