@@ -5,12 +5,64 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from costlens_policy.checker.checks.budget_scopes import check_budget_scopes
+from costlens_policy.checker.checks.constant_conditions import check_constant_conditions
+from costlens_policy.checker.checks.denied_by_default import check_denied_by_default
+from costlens_policy.checker.checks.downgrades import check_downgrades
+from costlens_policy.checker.checks.empty_policies import check_empty_policies
+from costlens_policy.checker.checks.mixed_scripts import check_mixed_scripts
+from costlens_policy.checker.checks.model_values import check_model_values
+from costlens_policy.checker.checks.outdated_candidates import check_outdated_candidates
+from costlens_policy.checker.checks.parameters import check_parameters
+from costlens_policy.checker.checks.patterns import check_patterns
+from costlens_policy.checker.checks.placeholders import check_placeholders
+from costlens_policy.checker.checks.repeated_candidates import check_repeated_candidates
+from costlens_policy.checker.checks.rewrite_conflicts import check_rewrite_conflicts
+from costlens_policy.checker.checks.rungs import check_rungs
+from costlens_policy.checker.checks.shadowed_rules import check_shadowed_rules
+from costlens_policy.checker.checks.skipped_denies import check_skipped_denies
+from costlens_policy.checker.checks.soft_limits import check_soft_limits
+from costlens_policy.checker.checks.splits import check_splits
 from costlens_policy.checker.checks.subject import Check, Subject
+from costlens_policy.checker.checks.time_zones import check_time_zones
+from costlens_policy.checker.checks.unmeetable_choices import check_unmeetable_choices
+from costlens_policy.checker.checks.unpriced_candidates import check_unpriced_candidates
+from costlens_policy.checker.checks.unreachable_routes import check_unreachable_routes
+from costlens_policy.checker.checks.unused_catalogues import check_unused_catalogues
+from costlens_policy.checker.checks.unused_keys import check_unused_keys
+from costlens_policy.checker.checks.windows import check_windows
 from costlens_policy.diagnostics.model import Diagnostic
 
 __all__ = ["CHECKS", "Check", "Subject", "run_checks"]
 
-CHECKS: Final[tuple[Check, ...]] = ()
+CHECKS: Final[tuple[Check, ...]] = (
+    check_rewrite_conflicts,
+    check_soft_limits,
+    check_rungs,
+    check_time_zones,
+    check_windows,
+    check_budget_scopes,
+    check_downgrades,
+    check_repeated_candidates,
+    check_unpriced_candidates,
+    check_outdated_candidates,
+    check_splits,
+    check_unreachable_routes,
+    check_shadowed_rules,
+    check_skipped_denies,
+    check_unmeetable_choices,
+    check_unused_catalogues,
+    check_unused_keys,
+    check_patterns,
+    check_placeholders,
+    check_mixed_scripts,
+    check_parameters,
+    check_model_values,
+    check_constant_conditions,
+    check_empty_policies,
+    check_denied_by_default,
+)
+"""CL401, CL402 and so on. None depends on another; the order is that of their codes."""
 
 
 def run_checks(subject: Subject) -> Iterator[Diagnostic]:

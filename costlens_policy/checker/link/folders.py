@@ -36,7 +36,7 @@ def yaml_files(folder: str | os.PathLike[str]) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED)
         for name in sorted(files):
             if name.endswith(_SUFFIXES) and not name.startswith("."):
-                yield os.path.join(here, name).removeprefix("." + os.sep)
+                yield os.path.normpath(os.path.join(here, name)).removeprefix("." + os.sep)
 
 
 def find_sets(library: Library, paths: Sequence[Path]) -> tuple[tuple[Found, ...], tuple[Diagnostic, ...]]:

@@ -1,0 +1,43 @@
+"""CL423: a condition that never holds, or always."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.rules import variables_of
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.conditions import condition_of
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.documents import PolicyDocument
+
+__all__ = ["check_constant_conditions"]
+
+_FOUND: Final = Finding("CL423")
+
+
+def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of ``when`` and ``among`` whose parts contradict each other, and of those that say nothing."""
+    for policy in subject.bundle.policies:
+        variables = variables_of(subject, policy)
+        for path, typed in subject.expressions[policy].items():
+            if path[-1] not in ("when", "among"):
+                continue
+            condition = condition_of(typed, variables)
+            place = Place(policy, path)
+            rule = _rule(policy.document, place)
+            if condition.never:
+                yield _FOUND.warning(
+                    f"the condition of `{rule}` never holds",
+                    place.span,
+                    "contradicts itself",
+                    "correct it, or take the rule out",
+                )
+            elif condition.always:
+                advice = "leave the condition out, which says so more plainly"
+                yield _FOUND.warning(f"the condition of `{rule}` always holds", place.span, "always true", advice)
+
+
+def _rule(policy: PolicyDocument, place: Place) -> str:
+    section, index = place.path[0], place.path[1]
+    return f"{policy.metadata.name}/{getattr(policy, str(section))[index].id}"

@@ -1,0 +1,57 @@
+"""CL407: a downgrade to a model that is dearer than what it replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.targets import models_of_target, targets_of
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.money import format_usd
+
+__all__ = ["check_downgrades"]
+
+_FOUND: Final = Finding("CL407")
+
+
+def check_downgrades(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn where a downgrade adds a model dearer than every one that the routes name."""
+    prices = [price for name in _routed(subject) if (price := _price(subject, name)) is not None]
+    if not prices:
+        return
+    dearest = max(prices)
+    for policy in subject.bundle.policies:
+        for index, budget in enumerate(policy.document.budgets):
+            for step, rung in enumerate(budget.rungs):
+                for at, name in enumerate(rung.downgrade.models if rung.downgrade else ()):
+                    price = _price(subject, name)
+                    if price is not None and price > dearest:
+                        place = Place(policy, ("budgets", index, "rungs", step, "downgrade", "models", at))
+                        yield _dearer(name, price, dearest, place)
+
+
+def _dearer(name: str, price: Decimal, dearest: Decimal, place: Place) -> Diagnostic:
+    return _FOUND.warning(
+        f"the downgrade to `{name}` makes calls dearer",
+        place.span,
+        f"{format_usd(price)} per million tokens in and out",
+        f"the dearest model that a route names costs {format_usd(dearest)}; name one that costs less",
+    )
+
+
+def _routed(subject: Subject) -> Iterator[str]:
+    for document in subject.documents():
+        for path, target in targets_of(document.document):
+            yield from (named.name for named in models_of_target(target, path))
+
+
+def _price(subject: Subject, name: str) -> Decimal | None:
+    """Return what a million tokens of prompt and a million of output cost together, in US dollars."""
+    model = subject.bundle.catalogue.find(name)
+    period = model.period_on(subject.day) if model is not None else None
+    if period is None:
+        return None
+    prices = period.rates.usd_per_million_tokens
+    return prices["input"] + prices["output"]

@@ -1,0 +1,74 @@
+"""CL422: a comparison with a model, provider or family that the catalogue does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.expressions.nodes import nodes_of
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.diagnostics.suggestion import listed, nearest
+from costlens_policy.expressions import Node, TypedExpr
+from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, Select
+
+__all__ = ["check_model_values"]
+
+_FOUND: Final = Finding("CL422")
+_COMPARISONS: Final = ("_==_", "_!=_", "@in")
+_WORDS: Final = {"name": "model", "base": "model", "provider": "provider", "family": "family"}
+
+
+def check_model_values(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of ``model.name == "gtp-5"``: no model of the catalogue is called so. Aliases never equal ``model.name``."""
+    if subject.bundle.policy_set.document.admit.unknown_models:
+        return
+    known = _known(subject)
+    for document in subject.documents():
+        for path, typed in subject.expressions[document].items():
+            for field, literal in _compared(typed):
+                if literal.value not in known[field]:
+                    yield _unknown(subject, field, literal, Place(document, path), known[field])
+
+
+def _known(subject: Subject) -> Mapping[str, frozenset[str]]:
+    models = list(subject.bundle.catalogue)
+    return {
+        field: frozenset(value for model in models if (value := getattr(model, field)) is not None) for field in _WORDS
+    }
+
+
+def _unknown(subject: Subject, field: str, literal: Literal, place: Place, known: frozenset[str]) -> Diagnostic:
+    value = str(literal.value)
+    alias = subject.bundle.catalogue.find(value) if field in ("name", "base") else None
+    near = alias.name if alias is not None else nearest(value, known)
+    if near is not None:
+        advice = f"did you mean `{near}`?"
+    else:
+        advice = f"it has {listed(sorted(known), most=6)}" if known else ""
+    message = f"no model of the catalogue has the {_WORDS[field] if field != 'name' else 'name'} `{value}`"
+    label = f"an alias of `{alias.name}`" if alias is not None else "never equal"
+    return _FOUND.warning(message, place.part(literal.extent), label, advice)
+
+
+def _compared(typed: TypedExpr) -> Iterator[tuple[str, Literal]]:
+    """Yield the fields of ``model`` that are compared with texts, and the texts."""
+    for node in nodes_of(typed.root):
+        if isinstance(node, Call) and node.function in _COMPARISONS and len(node.arguments) == 2:
+            left, right = node.arguments
+            for subject, other in ((left, right), (right, left)):
+                if (field := _field(subject)) is not None:
+                    for literal in _texts(other):
+                        yield field, literal
+
+
+def _field(node: Node) -> str | None:
+    if isinstance(node, Select) and isinstance(node.operand, Name) and node.operand.name == "model":
+        return node.field if node.field in _WORDS else None
+    return None
+
+
+def _texts(node: Node) -> Iterator[Literal]:
+    for item in node.elements if isinstance(node, ListLiteral) else (node,):
+        if isinstance(item, Literal) and isinstance(item.value, str):
+            yield item

@@ -1,0 +1,27 @@
+"""CL410: a model that its provider no longer recommends, or no longer runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.rules import catalogue_models
+from costlens_policy.checker.checks.subject import Finding, Subject
+from costlens_policy.diagnostics.model import Diagnostic
+
+__all__ = ["check_outdated_candidates"]
+
+_FOUND: Final = Finding("CL410")
+
+
+def check_outdated_candidates(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of models that are deprecated or retired on the day. No error: a policy must not fail to load overnight."""
+    admits = subject.bundle.policy_set.document.admit.deprecated_models
+    for model, place in catalogue_models(subject):
+        if model.retired_on(subject.day):
+            message = f"`{model.name}` is retired since {model.retired}"
+            yield _FOUND.warning(message, place.span, "no longer serves", "name its successor")
+        elif model.deprecated_on(subject.day) and not admits:
+            message = f"`{model.name}` is deprecated since {model.deprecated}"
+            advice = "name its successor, or write `admit: {deprecated_models: true}` in the policy set"
+            yield _FOUND.warning(message, place.span, "no longer serves", advice)

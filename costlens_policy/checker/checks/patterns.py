@@ -1,0 +1,61 @@
+"""CL418: a pattern that is not RE2, or a replacement that names a group which the pattern does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import re2
+
+from costlens_policy.checker.checks.operations import operations_of
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.documents.rewrites import Replace
+from costlens_policy.expressions import Extent
+from costlens_policy.rewrites.replacement import group_references
+
+__all__ = ["check_patterns"]
+
+_FOUND: Final = Finding("CL418")
+_FOREIGN: Final = {
+    "(?=": "lookahead", "(?!": "lookahead", "(?<=": "lookbehind", "(?<!": "lookbehind", "(?>": "atomic groups",
+    "(?P=": "references back", "\\1": "references back", "\\2": "references back",
+}  # fmt: skip
+
+
+def check_patterns(subject: Subject) -> Iterator[Diagnostic]:
+    """Report the patterns of ``replace`` that do not compile, and groups that do not exist."""
+    for operation, place in operations_of(subject):
+        if operation.replace is not None:
+            yield from _replace(operation.replace, place.at("replace"))
+
+
+def _replace(replace: Replace, place: Place) -> Iterator[Diagnostic]:
+    pattern = place.at("pattern")
+    compiled = _compile(replace.pattern)
+    if isinstance(compiled, str):
+        foreign = next((name for text, name in _FOREIGN.items() if text in replace.pattern), "")
+        advice = f"RE2 has no {foreign}, so that every match takes linear time" if foreign else ""
+        yield _FOUND.error("the pattern is not a regular expression of RE2", pattern.span, compiled, advice)
+        return
+    for group, start, end in group_references(replace.text):
+        if group > compiled.groups:
+            has = {0: "no groups", 1: "one group"}.get(compiled.groups, f"{compiled.groups} groups")
+            yield _FOUND.error(
+                f"the pattern has no group {group}",
+                place.at("text").part(Extent(start, end)),
+                f"the pattern has {has}",
+                "put round brackets around what the group should hold, or write `\\\\` for a backslash",
+                [Related(pattern.span, "this pattern")],
+            )
+
+
+def _compile(pattern: str) -> Any:
+    """Return the compiled pattern, or what RE2 objects to."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else error
+        return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

@@ -1,0 +1,65 @@
+"""CL419: a placeholder that nothing fills in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.operations import operations_of
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed
+from costlens_policy.documents.placeholders import placeholders
+from costlens_policy.documents.rewrites import Operation
+from costlens_policy.expressions import Extent
+
+__all__ = ["check_placeholders"]
+
+_FOUND: Final = Finding("CL419")
+
+
+def check_placeholders(subject: Subject) -> Iterator[Diagnostic]:
+    """Report placeholders with unknown names; warn of those in texts that are taken as they are."""
+    for operation, place in operations_of(subject):
+        for text, known, at in _templates(operation, place):
+            yield from _unknown(text, known, at)
+        for text, at in _plain_texts(operation, place):
+            yield from _never_filled(text, at)
+
+
+def _templates(operation: Operation, place: Place) -> Iterator[tuple[str, tuple[str, ...], Place]]:
+    """Yield the texts with placeholders, and the names that each may use."""
+    if operation.template is not None:
+        names = ("prompt", *operation.template.values)
+        yield operation.template.text, names, place.at("template", "text")
+    if operation.redact is not None:
+        yield operation.redact.text, ("kind",), place.at("redact", "text")
+    if operation.shorten_tool_output is not None:
+        yield operation.shorten_tool_output.marker, ("tokens",), place.at("shorten_tool_output", "marker")
+
+
+def _plain_texts(operation: Operation, place: Place) -> Iterator[tuple[str, Place]]:
+    for key in ("system", "prefix", "suffix", "replace"):
+        section = getattr(operation, key)
+        if section is not None:
+            yield section.text, place.at(key, "text")
+
+
+def _unknown(text: str, known: tuple[str, ...], place: Place) -> Iterator[Diagnostic]:
+    for found in placeholders(text):
+        if found.name not in known:
+            if place.path[-2] == "template":
+                declare = f"known are {listed(known)}; further ones stand under `values`"
+            else:
+                declare = f"only {listed(known)} is known here"
+            advice = did_you_mean(found.name, known) or declare
+            span = place.part(Extent(found.start, found.end))
+            yield _FOUND.error(f"nothing fills in the placeholder `{found.name}`", span, "unknown name", advice)
+
+
+def _never_filled(text: str, place: Place) -> Iterator[Diagnostic]:
+    for found in placeholders(text):
+        span = place.part(Extent(found.start, found.end))
+        advice = "placeholders are filled in by `template`, with names and values of your own"
+        message = f"the placeholder `{found.name}` is sent as it stands"
+        yield _FOUND.warning(message, span, f"`{place.path[-2]}` fills in nothing", advice)

@@ -1,0 +1,34 @@
+"""CL408: a model that is tried twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.targets import models_of_target, targets_of
+from costlens_policy.diagnostics.model import Diagnostic, Related
+
+__all__ = ["check_repeated_candidates"]
+
+_FOUND: Final = Finding("CL408")
+
+
+def check_repeated_candidates(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of candidates that a target names again, also under another name of the same model."""
+    for document in subject.documents():
+        for path, target in targets_of(document.document):
+            first: dict[str, Place] = {}
+            for named in models_of_target(target, path):
+                place = Place(document, named.path)
+                model = subject.bundle.catalogue.find(named.name)
+                before = first.setdefault(model.name if model is not None else named.name, place)
+                if before is not place:
+                    share = "targets" in named.path and "targets" in before.path
+                    yield _FOUND.warning(
+                        f"`{named.name}` is {'a share of the split' if share else 'a candidate'} already",
+                        place.span,
+                        "again",
+                        "add up the weights" if share else "a model that fell out is not tried again; take it out",
+                        [Related(before.span, "first here")],
+                    )

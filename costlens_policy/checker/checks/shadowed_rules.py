@@ -1,0 +1,57 @@
+"""CL413: a rule behind another that holds wherever it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.rules import Placed, access_rules, routes
+from costlens_policy.checker.checks.subject import Finding, Subject
+from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.documents.routes import Route
+
+__all__ = ["check_shadowed_rules"]
+
+_FOUND: Final = Finding("CL413")
+
+
+def check_shadowed_rules(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of routes whose condition an earlier one covers, and of allow rules that a deny rule always overrules."""
+    yield from _covered_routes(subject)
+    yield from _overruled_allows(subject)
+
+
+def _covered_routes(subject: Subject) -> Iterator[Diagnostic]:
+    earlier: list[Placed[Route]] = []
+    for route in routes(subject):
+        if route.condition.always:
+            return
+        if route.condition.never:
+            continue
+        covering = next((item for item in earlier if route.condition.implies(item.condition)), None)
+        if covering is not None:
+            yield _FOUND.warning(
+                f"the route `{route.name}` never matches: `{covering.name}` matches first",
+                route.place.at("when").span,
+                "holds only where the other does, too",
+                f"move `{route.rule.id}` before it, or make their conditions exclude each other",
+                [Related(covering.place.at("when").span, "covers it")],
+            )
+        earlier.append(route)
+
+
+def _overruled_allows(subject: Subject) -> Iterator[Diagnostic]:
+    rules = [rule for rule in access_rules(subject) if not rule.condition.never]
+    denies = [rule for rule in rules if rule.rule.effect == "deny"]
+    for rule in rules:
+        if rule.rule.effect == "deny":
+            continue
+        over = next((deny for deny in denies if rule.condition.implies(deny.condition)), None)
+        if over is not None:
+            yield _FOUND.warning(
+                f"`{rule.name}` never lets anything through: `{over.name}` denies it",
+                rule.place.at("effect").span,
+                "always overruled",
+                "a deny wins over every allow; narrow the deny, or take the allow out",
+                [Related(over.place.at("effect").span, "holds wherever the other does")],
+            )

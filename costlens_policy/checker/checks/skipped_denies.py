@@ -1,0 +1,34 @@
+"""CL414: a deny that is skipped when its condition fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.rules import access_rules, variables_of
+from costlens_policy.checker.checks.subject import Finding, Subject
+from costlens_policy.checker.conditions.failures import first_failure
+from costlens_policy.diagnostics.model import Diagnostic, Related
+
+__all__ = ["check_skipped_denies"]
+
+_FOUND: Final = Finding("CL414")
+
+
+def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of deny rules whose condition can fail in a policy that says ``on_error: skip``."""
+    for rule in access_rules(subject):
+        if rule.rule.effect != "deny" or rule.policy.document.on_error != "skip":
+            continue
+        when = rule.place.at("when")
+        typed = subject.typed(when)
+        failure = first_failure(typed, variables_of(subject, rule.policy)) if typed is not None else None
+        if failure is not None:
+            extent, why = failure
+            yield _FOUND.warning(
+                f"`{rule.name}` lets requests through when its condition fails",
+                when.part(extent),
+                why,
+                "write `on_error: deny`, or a condition that cannot fail",
+                [Related(rule.place.document.located.root.span_of(("on_error",)), "a rule that fails is skipped")],
+            )

@@ -1,0 +1,31 @@
+"""CL412: a route behind one that always matches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.rules import Placed, routes
+from costlens_policy.checker.checks.subject import Finding, Subject
+from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.documents.routes import Route
+
+__all__ = ["check_unreachable_routes"]
+
+_FOUND: Final = Finding("CL412")
+
+
+def check_unreachable_routes(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of routes that stand behind a route without a condition, in its policy or a later one."""
+    ending: Placed[Route] | None = None
+    for route in routes(subject):
+        if ending is not None:
+            yield _FOUND.warning(
+                f"the route `{route.name}` is never reached",
+                route.place.at("id").span,
+                "never tried",
+                f"move `{ending.rule.id}` behind it, or give it a condition",
+                [Related(ending.place.at("id").span, f"`{ending.name}` always matches")],
+            )
+        elif route.condition.always:
+            ending = route

@@ -1,0 +1,84 @@
+"""CL417: a key that is accepted and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.operations import operations_of
+from costlens_policy.checker.checks.rewrite_conflicts import Setting, settings_of
+from costlens_policy.checker.checks.rules import rewrites
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.documents.budgets import CalendarWindow
+from costlens_policy.documents.placeholders import placeholders
+
+__all__ = ["check_unused_keys"]
+
+_FOUND: Final = Finding("CL417")
+_PERIODS: Final = {
+    "week_start": ("week",),
+    "month_start_day": ("month", "quarter", "year"),
+    "year_start_month": ("quarter", "year"),
+}
+
+
+def check_unused_keys(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of keys without effect in windows, rewrites, templates and attributes."""
+    yield from _windows(subject)
+    yield from _merges(subject)
+    yield from _template_values(subject)
+    yield from _defaults(subject)
+
+
+def _windows(subject: Subject) -> Iterator[Diagnostic]:
+    for policy in subject.bundle.policies:
+        for index, budget in enumerate(policy.document.budgets):
+            window = budget.window
+            if not isinstance(window, CalendarWindow):
+                continue
+            for key, periods in _PERIODS.items():
+                place = Place(policy, ("budgets", index, "window", key))
+                if window.calendar not in periods and place.exists:
+                    advice = f"it is for {listed((f'calendar: {period}' for period in periods), 'or')}"
+                    message = f"`{key}` changes nothing in a window of a {window.calendar}"
+                    yield _FOUND.warning(message, place.key_span, "without effect", advice)
+
+
+def _merges(subject: Subject) -> Iterator[Diagnostic]:
+    """A merge needs another rewrite, before or after, with a target in common."""
+    settings: dict[str, list[Setting]] = {}
+    declared = []
+    for rewrite in rewrites(subject):
+        own = list(settings_of(rewrite))
+        for setting in own:
+            settings.setdefault(setting.target, []).append(setting)
+        if rewrite.rule.merge is not None:
+            declared.append((rewrite, own))
+    for rewrite, own in declared:
+        if all(len(settings[setting.target]) == 1 for setting in own):
+            place = rewrite.place.at("merge")
+            message = f"`{rewrite.name}` has nothing to merge with"
+            yield _FOUND.warning(message, place.key_span, "no other rewrite sets the same", "take `merge` out")
+
+
+def _template_values(subject: Subject) -> Iterator[Diagnostic]:
+    for operation, place in operations_of(subject):
+        if operation.template is None:
+            continue
+        read = {found.name for found in placeholders(operation.template.text)}
+        for name in operation.template.values:
+            if name not in read:
+                span = place.at("template", "values", name).key_span
+                advice = f"write `{{{{ {name} }}}}` where it belongs, or take it out"
+                yield _FOUND.warning(f"the template does not use `{name}`", span, "without effect", advice)
+
+
+def _defaults(subject: Subject) -> Iterator[Diagnostic]:
+    for name, attribute in subject.bundle.policy_set.document.attributes.items():
+        if attribute.required and attribute.default is not None:
+            place = Place(subject.bundle.policy_set, ("attributes", name, "default"))
+            message = f"the default of `{name}` is never used"
+            advice = "take `default` out, or `required`"
+            yield _FOUND.warning(message, place.key_span, "a request without it is refused", advice)

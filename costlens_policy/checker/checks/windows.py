@@ -1,0 +1,42 @@
+"""CL405: a window of time in which nothing can happen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.documents.budgets import FixedWindow, RollingWindow
+
+__all__ = ["check_windows"]
+
+_FOUND: Final = Finding("CL405")
+
+
+def check_windows(subject: Subject) -> Iterator[Diagnostic]:
+    """Report rolling windows of no length and fixed ones that end before they start; warn of those that are over."""
+    for policy in subject.bundle.policies:
+        for index, budget in enumerate(policy.document.budgets):
+            place = Place(policy, ("budgets", index, "window"))
+            if isinstance(budget.window, RollingWindow):
+                if not re.search("[1-9]", budget.window.rolling):
+                    message = f"the window of `{budget.id}` has no length"
+                    yield _FOUND.error(
+                        message, place.at("rolling").span, "no time at all", "write a time such as `24h`"
+                    )
+            elif isinstance(budget.window, FixedWindow):
+                yield from _fixed(subject, budget.id, budget.window, place)
+
+
+def _fixed(subject: Subject, name: str, window: FixedWindow, place: Place) -> Iterator[Diagnostic]:
+    end = place.at("ends_at").span
+    start = Related(place.at("starts_at").span, "it starts here")
+    if window.ends_at <= window.starts_at:
+        same = window.ends_at == window.starts_at
+        label = "at the moment at which it starts" if same else "before it starts"
+        yield _FOUND.error(f"the window of `{name}` ends {label}", end, label, "put the later moment here", [start])
+    elif window.ends_at.date() < subject.day:
+        message = f"the window of `{name}` is over since {window.ends_at.date()}"
+        yield _FOUND.warning(message, end, "in the past", "the budget limits nothing any more; take it out or renew it")

@@ -1,0 +1,7 @@
+"""What can be told of conditions without a request."""
+
+from __future__ import annotations
+
+from costlens_policy.checker.conditions.condition import ALWAYS, Condition, condition_of
+
+__all__ = ["ALWAYS", "Condition", "condition_of"]

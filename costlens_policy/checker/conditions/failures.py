@@ -1,0 +1,76 @@
+"""Where an expression can fail at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from costlens_policy.checker.expressions.nodes import nodes_of, variable_reads
+from costlens_policy.expressions import Extent, Node, TypedExpr
+from costlens_policy.expressions.presence import unguarded_reads
+from costlens_policy.expressions.tree import Call, Index, Literal, Presence, Select
+
+__all__ = ["first_failure"]
+
+_DIVISIONS: Final = ("_/_", "_%_")
+_PARSERS: Final = ("int", "uint", "double", "bool", "timestamp", "duration")
+_POSITIONS: Final = ("charAt", "substring", "indexOf", "lastIndexOf")
+
+
+def first_failure(typed: TypedExpr, variables: Mapping[str, TypedExpr]) -> tuple[Extent, str] | None:
+    """Return the first part that can fail, and why; None where nothing can. Variables are followed."""
+    found = sorted(_failures(typed), key=lambda item: item[0].start)
+    if found:
+        return found[0]
+    for name, extent in variable_reads(typed):
+        if name in variables and (inner := first_failure(variables[name], variables)) is not None:
+            return extent, inner[1]
+    return None
+
+
+def _failures(typed: TypedExpr) -> Iterator[tuple[Extent, str]]:
+    for problem in unguarded_reads(typed):
+        yield problem.extent, "fails where this is missing"
+    guarded = {_text(typed, node.operand) + "." + node.field for node in _presences(typed)}
+    for node in nodes_of(typed.root):
+        if isinstance(node, Select) and not node.optional:
+            operand = typed.types.get(node.operand)
+            if operand is not None and operand.name in ("map", "dyn") and _text(typed, node) not in guarded:
+                yield node.field_extent, "fails where this is missing"
+        elif isinstance(node, Index) and not node.optional:
+            yield node.extent, "fails where there is no such element"
+        elif isinstance(node, Call) and (why := _call(typed, node)):
+            yield node.extent, why
+
+
+def _call(typed: TypedExpr, node: Call) -> str:
+    literals = [isinstance(argument, Literal) for argument in node.arguments]
+    if node.function in _DIVISIONS and not _is_nonzero(node.arguments[1]):
+        return "fails when it divides by zero"
+    if node.function in _PARSERS and not all(literals) and _takes_text(typed, node):
+        return "fails for a text that cannot be read"
+    if node.function == "matches" and not (literals and literals[-1]):
+        return "fails for a pattern that is not RE2"
+    if node.function in _POSITIONS:
+        return "fails beyond the end of the text"
+    invocation = typed.calls.get(node)
+    if invocation is not None and len(invocation.overloads) > 1 and node.function not in ("_==_", "_!=_"):
+        return "fails for values of another type"
+    return ""
+
+
+def _takes_text(typed: TypedExpr, node: Call) -> bool:
+    found = typed.types.get(node.arguments[0]) if node.arguments else None
+    return found is None or found.name in ("string", "dyn")
+
+
+def _is_nonzero(node: Node) -> bool:
+    return isinstance(node, Literal) and isinstance(node.value, int | float) and node.value != 0
+
+
+def _presences(typed: TypedExpr) -> Iterator[Presence]:
+    return (node for node in nodes_of(typed.root) if isinstance(node, Presence))
+
+
+def _text(typed: TypedExpr, node: Node) -> str:
+    return typed.source[node.extent.start : node.extent.end]
