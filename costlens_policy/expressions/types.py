@@ -115,11 +115,15 @@ class Function:
     overloads: tuple[Overload, ...]
     description: str = ""
     exact: Mapping[tuple[bool, tuple[Type, ...]], Overload] = field(init=False, repr=False, compare=False)
-    """Each overload by whether it is a method and by its parameters: types that are equal need no search."""
+    """Overloads without type parameters, by whether they are methods and by their types: equal ones need no search."""
 
     def __post_init__(self) -> None:
-        exact = {(item.member, item.parameters): item for item in self.overloads}
-        object.__setattr__(self, "exact", exact)
+        closed = [item for item in self.overloads if not any(map(_is_open, (*item.parameters, item.result)))]
+        object.__setattr__(self, "exact", {(item.member, item.parameters): item for item in closed})
+
+
+def _is_open(item: Type) -> bool:
+    return item.name.startswith("<") or any(map(_is_open, item.parameters))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costlens_policy.expressions.checking.unification import is_parameter
 from costlens_policy.expressions.checking.walk import Walk
 from costlens_policy.expressions.tree import ListLiteral, Literal, MapEntry, MapLiteral, Node
 from costlens_policy.expressions.types import (
@@ -24,7 +25,7 @@ from costlens_policy.expressions.values import Uint
 __all__ = ["check_list", "check_literal", "check_map"]
 
 _TYPES = {type(None): NULL, bool: BOOL, int: INT, Uint: UINT, float: DOUBLE, str: STRING, bytes: BYTES}
-_NOT_A_KEY = frozenset({"double", "bytes", "null_type", "list", "timestamp", "duration", "type"})
+_KEYS = frozenset({BOOL, DYN, INT, STRING, UINT, UNKNOWN})
 
 
 def check_literal(_walk: Walk, node: Literal) -> Type:
@@ -69,7 +70,7 @@ def _part(walk: Walk, node: Node, optional: bool) -> Type:
 
 def _key(walk: Walk, entry: MapEntry) -> Type:
     found = walk.type(entry.key)
-    if found.name in _NOT_A_KEY:
+    if found not in _KEYS and not is_parameter(found):
         shown = walk.shown(found)
         message = f"a value of type {shown} cannot be a key of a map"
         return walk.report("CL318", message, entry.key.extent, f"type {shown}", "keys are string, int, uint or bool")

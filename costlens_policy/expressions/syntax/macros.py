@@ -14,6 +14,7 @@ from costlens_policy.expressions.tree import (
     ListLiteral,
     Literal,
     Macro,
+    MapLiteral,
     Name,
     Node,
     OptionalMap,
@@ -172,12 +173,20 @@ def _extremum(use: Use) -> Expansion:
     arguments = use.arguments
     if not arguments:
         return use.wrong(f"`math.{use.name}` needs an argument", f"write `math.{use.name}(a, b)`")
+    for argument in arguments:
+        if isinstance(argument, _NEVER_NUMBERS) and not _is_number(argument) and len(arguments) > 1:
+            return use.wrong(f"`math.{use.name}` compares numbers", "write numbers, or one list of them", argument)
     if len(arguments) > 2:
         extent = Extent(arguments[0].extent.start, arguments[-1].extent.end)
         arguments = (ListLiteral(extent, arguments, (False,) * len(arguments)),)
     return Expansion(Call(use.extent, use.name, use.name_extent, use.target, arguments), 2)
 
 
+def _is_number(node: Node) -> bool:
+    return isinstance(node, Literal) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
+
+
+_NEVER_NUMBERS = (Literal, ListLiteral, MapLiteral)
 _NAMESPACED: dict[str, Callable[[Use], Expansion]] = {
     "cel.bind": _bind,
     "cel.block": _block,
