@@ -134,9 +134,7 @@ class RungStep:
 
 @dataclass(frozen=True, slots=True)
 class BudgetStep:
-    """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``.
-
-    """
+    """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``."""
 
     id: str
     when: Formula | None

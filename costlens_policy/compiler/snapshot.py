@@ -41,7 +41,9 @@ class Snapshots:
         known = self._days.get(day)
         if known is None:
             known = {name: self.of(model, day) for name, model in self._catalogue.models.items()}
-            if len(self._days) >= _DAYS_KEPT:  # replay walks over years; only the days around the present are asked again
+            if (
+                len(self._days) >= _DAYS_KEPT
+            ):  # replay walks over years; only the days around the present are asked again
                 self._days.clear()
             self._days[day] = known
         return known

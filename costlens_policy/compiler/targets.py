@@ -13,7 +13,6 @@ from costlens_policy.source.located import Path
 __all__ = ["canonical", "compile_target"]
 
 
-
 def compile_target(target: Target, rule: str, at: Path, formulas: Formulas, catalogue: Catalogue) -> TargetStep:
     """Return the target that stands at a path of the document."""
     fallbacks = canonical(target.fallbacks, catalogue)
@@ -45,9 +44,7 @@ def _split(
     )
 
 
-def _choice(
-    choice: Choice, at: Path, formulas: Formulas, catalogue: Catalogue, fallbacks: tuple[str, ...]
-) -> ByChoice:
+def _choice(choice: Choice, at: Path, formulas: Formulas, catalogue: Catalogue, fallbacks: tuple[str, ...]) -> ByChoice:
     among = formulas.optional((*at, "among"))
     names = canonical(choice.models, catalogue) or tuple(catalogue.models)
     limits = choice.limits
@@ -64,5 +61,3 @@ def _choice(
         ),
         fallbacks=fallbacks,
     )
-
-

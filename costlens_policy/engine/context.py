@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -105,14 +105,38 @@ class Context:
         return amount
 
 
-class _Variables(dict[str, Value]):
-    """The variables of one layer, each evaluated when first read."""
+class _WhenRead(dict[str, Value]):
+    """A record whose fields get their values when they are first read. Every field that ``_names`` has is there."""
+
+    __slots__ = ("_names",)
+
+    _names: Mapping[str, object]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def get(self, name: str, default: Value = None) -> Value:
+        return self[name] if name in self._names else default
+
+    def items(self) -> ItemsView[str, Value]:  # type: ignore[override]  # dict promises its own view of what it holds
+        return ItemsView(self)
+
+
+class _Variables(_WhenRead):
+    """The variables of one layer."""
 
     __slots__ = ("_context", "_layer")
 
     def __init__(self, context: Context, layer: Layer) -> None:
         self._context = context
         self._layer = layer
+        self._names = layer.variables
 
     def __missing__(self, name: str) -> Value:
         context = self._context
@@ -122,13 +146,14 @@ class _Variables(dict[str, Value]):
         return value
 
 
-class _BudgetStates(dict[str, Mapping[str, Value]]):
-    """The record ``budgets[id]`` of expressions: the state of a budget for this request, read when first asked for."""
+class _BudgetStates(_WhenRead):
+    """The map ``budgets`` of expressions: the state of each budget for this request."""
 
     __slots__ = ("_context",)
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._names = context.plan.budgets
 
     def __missing__(self, name: str) -> Mapping[str, Value]:
         layer, step = self._context.plan.budgets[name]

@@ -82,9 +82,7 @@ def _allowed(
     )
 
 
-def _denied(
-    context: Context, rule: str, reasons: tuple[str, ...], excluded: list[Exclusion] | None = None
-) -> Decision:
+def _denied(context: Context, rule: str, reasons: tuple[str, ...], excluded: list[Exclusion] | None = None) -> Decision:
     return Decision(
         effect="deny",
         model=None,

@@ -47,9 +47,7 @@ def climb(context: Context, offer: ModelOnDay, estimate: Estimate) -> Climb:
     return result
 
 
-def _ask(
-    context: Context, index: int, step: BudgetStep, offer: ModelOnDay, estimate: Estimate, result: Climb
-) -> None:
+def _ask(context: Context, index: int, step: BudgetStep, offer: ModelOnDay, estimate: Estimate, result: Climb) -> None:
     call = _amount(step, estimate)
     if call is None:
         if not step.shadow:

@@ -54,7 +54,9 @@ class Record:
 def record_of(decision: Decision) -> Record:
     """Walk the rules of a decision once more, keeping what each of them saw."""
     walk = _Walk(decision)
-    return Record((_request(decision), walk.access(), walk.routes(), _candidates(decision), walk.budgets(), walk.rewrites()))
+    return Record(
+        (_request(decision), walk.access(), walk.routes(), _candidates(decision), walk.budgets(), walk.rewrites())
+    )
 
 
 _UNREACHED: Final = Outcome.NOT_REACHED
@@ -155,5 +157,3 @@ def _candidates(decision: Decision) -> StageRecord:
 
 def _text(formula: Formula | None) -> str | None:
     return None if formula is None else formula.source
-
-

@@ -98,10 +98,8 @@ class TestAccess:
         assert len(decide(engine, user="eve").reasons) == 2
 
     @pytest.mark.parametrize(("on_error", "effect"), [("deny", "deny"), ("skip", "allow")])
-    def test_a_condition_that_fails_does_what_the_policy_says(
-        self, company: Write, on_error: str, effect: str
-    ) -> None:
-        rule = 'access: [{id: d, when: \'request.metadata["n"] > 3\', effect: deny, reason: no}]\n'
+    def test_a_condition_that_fails_does_what_the_policy_says(self, company: Write, on_error: str, effect: str) -> None:
+        rule = "access: [{id: d, when: 'request.metadata[\"n\"] > 3', effect: deny, reason: no}]\n"
         decision = decide(company(f"on_error: {on_error}\n{rule}"), metadata={})
         assert decision.effect == effect
         assert [(failure.rule, failure.code) for failure in decision.errors] == [("p0/d", "CL902")]
@@ -124,7 +122,7 @@ class TestRoutes:
         assert (decide(engine, task="z").model, decide(engine, task="z").rule) == ("nano", "default")
 
     def test_a_failing_route_is_skipped_or_denies(self, company: Write) -> None:
-        rules = 'routes: [{id: a, when: \'request.metadata["n"] == 1\', model: mini}, {id: b, model: mini}]'
+        rules = "routes: [{id: a, when: 'request.metadata[\"n\"] == 1', model: mini}, {id: b, model: mini}]"
         skipped = decide(company(ANY + rules), metadata={})
         assert (skipped.rule, skipped.errors[0].rule) == ("p0/b", "p0/a")
         denied = decide(company("on_error: deny\n" + rules), metadata={})
@@ -146,12 +144,12 @@ class TestRoutes:
     def test_choice_minimises_and_maximises(self, company: Write) -> None:
         cheap = company(ANY + "routes: [{id: a, choose: {minimize: estimate.cost_usd}}]")
         assert (decide(cheap).model, decide(cheap).fallbacks) == ("nano", ("mini", "large"))
-        best = company(ANY + 'routes: [{id: a, choose: {maximize: \'model.quality["chat"]\'}}]')
+        best = company(ANY + "routes: [{id: a, choose: {maximize: 'model.quality[\"chat\"]'}}]")
         assert (decide(best).model, decide(best).fallbacks) == ("large", ("mini", "nano"))
 
     def test_choice_keeps_to_its_limits(self, company: Write) -> None:
         rule = (
-            'routes: [{id: a, choose: {maximize: \'model.quality["chat"]\', '
+            "routes: [{id: a, choose: {maximize: 'model.quality[\"chat\"]', "
             "limits: {max_latency_ms: 800, min_quality: 0.5, max_cost_usd: 1}}}]"
         )
         decision = decide(company(ANY + rule), task="chat")
@@ -160,7 +158,8 @@ class TestRoutes:
 
     def test_variables_are_those_of_their_policy(self, company: Write) -> None:
         layers = [
-            ANY + f"variables: {{v: 'request.task == \"{task}\"'}}\nroutes: [{{id: a, when: variables.v, model: {model}}}]"
+            ANY
+            + f"variables: {{v: 'request.task == \"{task}\"'}}\nroutes: [{{id: a, when: variables.v, model: {model}}}]"
             for task, model in (("x", "mini"), ("y", "large"))
         ]
         engine = company(*layers)
@@ -244,11 +243,15 @@ class TestBudgets:
         assert (decision.model, [alert.text for alert in decision.alerts]) == ("mini", ["half"])
 
     def test_one_call_has_a_limit_of_its_own(self, company: Write) -> None:
-        engine = company(ANY + "budgets: [{id: b, hard_limit_usd: 0.002, window: {per_call: true}}]", route="{models: [mini, nano]}")
+        engine = company(
+            ANY + "budgets: [{id: b, hard_limit_usd: 0.002, window: {per_call: true}}]", route="{models: [mini, nano]}"
+        )
         assert decide(engine).model == "nano"
 
     def test_a_limit_may_be_an_expression(self, company: Write) -> None:
-        rule = "budgets: [{id: b, hard_limit_tokens: 'request.user == \"vip\" ? 2000 : 1000', window: {per_call: true}}]"
+        rule = (
+            "budgets: [{id: b, hard_limit_tokens: 'request.user == \"vip\" ? 2000 : 1000', window: {per_call: true}}]"
+        )
         engine = company(ANY + rule)
         assert decide(engine, user="vip").allowed
         assert not decide(engine).allowed
@@ -279,7 +282,11 @@ class TestRewrites:
     def test_the_rewritten_request_is_what_is_estimated(self, company: Write) -> None:
         engine = company(ANY + "rewrites: [{id: w, apply: [{clamp_params: {max_output_tokens: {max: 50}}}]}]")
         decision = decide(engine, max_output_tokens=5000)
-        assert (decision.model, decision.params["max_output_tokens"], decision.estimate.output_tokens) == ("nano", 50, 50)
+        assert (decision.model, decision.params["max_output_tokens"], decision.estimate.output_tokens) == (
+            "nano",
+            50,
+            50,
+        )
 
     def test_given_tokens_move_with_the_rewrites(self, company: Write) -> None:
         engine = company(ANY + "rewrites: [{id: w, apply: [{prefix: {text: 'Always respond concisely. '}}]}]")
@@ -320,7 +327,8 @@ class TestRecord:
 
     def test_every_rule_has_an_outcome(self, company: Write) -> None:
         engine = company(
-            ANY + 'routes: [{id: a, when: request.task == "x", model: mini}, {id: b, model: mini}, {id: c, model: nano}]'
+            ANY
+            + 'routes: [{id: a, when: request.task == "x", model: mini}, {id: b, model: mini}, {id: c, model: nano}]'
         )
         stages = {stage.stage: stage for stage in decide(engine).record().stages}
         assert [str(rule.outcome) for rule in stages["routes"].rules] == ["not matched", "matched", "not reached"]
@@ -328,7 +336,9 @@ class TestRecord:
 
     def test_digests_ignore_formatting(self, company: Write) -> None:
         one = company(ANY + 'routes: [{id: a, when: request.task == "x", model: mini}]').plan
-        two = company("# a comment\n" + ANY + 'routes:\n  - when: request.task == "x"\n    id: a\n    model: mini\n').plan
+        two = company(
+            "# a comment\n" + ANY + 'routes:\n  - when: request.task == "x"\n    id: a\n    model: mini\n'
+        ).plan
         other = company(ANY + 'routes: [{id: a, when: request.task == "y", model: mini}]').plan
         assert one.policy_digest == two.policy_digest != other.policy_digest
         assert one.catalogue_digest == other.catalogue_digest

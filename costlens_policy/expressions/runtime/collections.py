@@ -75,7 +75,7 @@ def lookup(container: Value, key: Value) -> Value:
     found = _find(container, key)
     if found is not _MISSING:
         return found
-    if type(container) is dict:
+    if isinstance(container, dict):
         raise CelError(NO_SUCH_KEY, "the map has no such key")
     raise CelError(INDEX_OUT_OF_RANGE, "the list has no element at this index")
 
@@ -90,7 +90,7 @@ def optional_lookup(container: Value, key: Value) -> Value:
 
 def select(container: Value, field: str) -> Value:
     """Evaluate ``container.field`` for any value. Raises CelError."""
-    if type(container) is dict:
+    if isinstance(container, dict):
         found = container.get(field, _MISSING)
         if found is _MISSING:
             raise CelError(NO_SUCH_KEY, f"there is no `{field}`")
@@ -105,14 +105,14 @@ def optional_select(container: Value, field: str) -> Value:
     if container is NO_VALUE:
         return NO_VALUE
     inner = container.value if type(container) is OptionalValue else container
-    if type(inner) is not dict:
+    if not isinstance(inner, dict):
         raise _not_selectable(inner)
     return OptionalValue(inner[field]) if field in inner else NO_VALUE
 
 
 def has_field(container: Value, field: str) -> bool:
     """Evaluate ``has(container.field)`` for any value. Raises CelError."""
-    if type(container) is dict:
+    if isinstance(container, dict):
         return field in container
     if type(container) is OptionalValue:
         return optional_select(container, field) is not NO_VALUE
@@ -124,21 +124,21 @@ def elements_of(container: Value) -> Collection[Value]:
     kind = type(container)
     if kind in SEQUENCES:
         return container  # type: ignore[no-any-return]  # a value is of no static type
-    if kind is dict:
+    if isinstance(container, dict):
         return container if BoolKey not in map(type, container) else [value_of_key(key) for key in container]
     raise CelError(NO_OVERLOAD, f"a comprehension goes over a list or a map, not over a {kind_of(container)}")
 
 
 def entries_of(container: Value) -> Collection[tuple[Value, Value]]:
     """Return what a comprehension with two variables goes over: indices or keys, with their values. Raises CelError."""
-    if type(container) is dict:
+    if isinstance(container, dict):
         return [(value_of_key(key), value) for key, value in container.items()]
     return list(enumerate(elements_of(container)))
 
 
 def _find(container: Value, key: Value) -> Value:
     kind = type(container)
-    if kind is dict:
+    if isinstance(container, dict):
         return container.get(_key(key), _MISSING)
     if kind in SEQUENCES and type(key) in NUMBERS:
         return container[int(key)] if 0 <= key < len(container) and key == int(key) else _MISSING
