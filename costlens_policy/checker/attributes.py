@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +22,8 @@ from costlens_policy.expressions import (
 )
 
 __all__ = [
-    "BUDGET", "ESTIMATE", "MODEL", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute", "request_record",
+    "BUDGET", "ESTIMATE", "MODEL_FACTS", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute", "model_record",
+    "request_record",
 ]  # fmt: skip
 
 
@@ -86,30 +87,37 @@ def request_record(attributes: Mapping[str, DeclaredAttribute]) -> Record:
     return Record("request", fields)
 
 
-MODEL: Final = Record(
-    "model",
-    {
-        "name": Field(STRING),
-        "provider": Field(STRING, optional=True),
-        "family": Field(STRING, optional=True),
-        "base": Field(STRING, optional=True, description="model it was trained from"),
-        "trained_for": Field(_TEXTS, description="tasks it was trained for"),
-        "context_window": Field(INT, optional=True),
-        "max_output_tokens": Field(INT, optional=True),
-        "capabilities": Field(_TEXTS, optional=True),
-        "latency_p50_ms": Field(DOUBLE, optional=True),
-        "latency_p95_ms": Field(DOUBLE, optional=True),
-        "quality": Field(map_of(STRING, DOUBLE), description="measured quality by task, from 0 to 1"),
-        "regions": Field(_TEXTS, optional=True),
-        "external": Field(BOOL, description="whether prompts leave the company"),
-        "fine_tuned": Field(BOOL),
-        "deprecated": Field(BOOL, description="whether the provider no longer recommends it on the day of the call"),
-        "labels": Field(map_of(STRING, STRING)),
-        "input_usd_per_million_tokens": Field(DOUBLE, optional=True),
-        "output_usd_per_million_tokens": Field(DOUBLE, optional=True),
-    },
-)
-"""A candidate. What the catalogue does not know is absent."""
+_MODEL: Final[Mapping[str, tuple[Type, str]]] = {
+    "name": (STRING, "name in the catalogue"),
+    "provider": (STRING, "who serves it"),
+    "family": (STRING, "models of one kind, whatever their size"),
+    "base": (STRING, "model it was trained from"),
+    "trained_for": (_TEXTS, "tasks it was trained for"),
+    "context_window": (INT, "tokens of prompt and output together"),
+    "max_output_tokens": (INT, "longest output, in tokens"),
+    "capabilities": (_TEXTS, "what it can do"),
+    "latency_p50_ms": (DOUBLE, "median time to the complete answer"),
+    "latency_p95_ms": (DOUBLE, "time to the complete answer that 95 of 100 calls keep to"),
+    "quality": (map_of(STRING, DOUBLE), "measured quality by task, from 0 to 1"),
+    "regions": (_TEXTS, "where the data is processed"),
+    "external": (BOOL, "whether prompts leave the company"),
+    "fine_tuned": (BOOL, "whether it was trained from another model"),
+    "deprecated": (BOOL, "whether its provider no longer recommends it on the day of the call"),
+    "labels": (map_of(STRING, STRING), "free keys and values"),
+    "input_usd_per_million_tokens": (DOUBLE, "price of the prompt"),
+    "output_usd_per_million_tokens": (DOUBLE, "price of the output"),
+}
+MODEL_FACTS: Final = frozenset({
+    "provider", "family", "base", "context_window", "max_output_tokens", "capabilities", "latency_p50_ms",
+    "latency_p95_ms", "regions", "input_usd_per_million_tokens", "output_usd_per_million_tokens",
+})  # fmt: skip
+"""Attributes of ``model`` that can be unknown, and are then absent."""
+
+
+def model_record(unknown: Collection[str] = MODEL_FACTS) -> Record:
+    """Return the record ``model``: a candidate. ``unknown`` are the attributes that some models lack."""
+    return Record("model", {name: Field(type_, name in unknown, (), text) for name, (type_, text) in _MODEL.items()})
+
 
 ESTIMATE: Final = Record(
     "estimate",

@@ -10,7 +10,7 @@ from costlens_policy.catalogue import Model
 from costlens_policy.checker.attributes import ROOT_TYPES
 from costlens_policy.checker.checks.choice_limits import limit_tests
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
-from costlens_policy.checker.records import model_record
+from costlens_policy.checker.records import model_values
 from costlens_policy.checker.targets import targets_of
 from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.documents.routes import Choice
@@ -66,7 +66,7 @@ def _filtered(models: list[Model], among: TypedExpr, subject: Subject) -> list[M
     holds = compile_expression(among, tuple(ROOT_TYPES))
     left = []
     for model in models:
-        record = model_record(model, model.period_on(subject.day), subject.day)
+        record = model_values(model, model.period_on(subject.day), subject.day)
         try:
             if holds(*(record if root == "model" else None for root in ROOT_TYPES)):
                 left.append(model)

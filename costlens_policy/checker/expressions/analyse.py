@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from costlens_policy.checker.attributes import ROOT_TYPES
+from costlens_policy.checker.attributes import ROOT_TYPES, model_record, request_record
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.checker.expressions.environments import Environments
 from costlens_policy.checker.expressions.fields import ExpressionField, expressions_of
+from costlens_policy.checker.expressions.presence import MAY_BE_MISSING, missing_reads
+from costlens_policy.checker.records import unknown_facts
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents import Document, PolicyDocument
-from costlens_policy.expressions import BOOL, DOUBLE, DYN, INT, STRING, UINT, Problem, TypedExpr, analyse
+from costlens_policy.expressions import BOOL, DOUBLE, DYN, INT, STRING, UINT, Problem, Record, TypedExpr, analyse
 from costlens_policy.expressions.types import UNKNOWN
 from costlens_policy.source.located import LocatedDocument, Path
 from costlens_policy.source.places import part_span
@@ -41,8 +43,10 @@ def analyse_bundle(bundle: LinkedBundle) -> Analysis:
     expressions: dict[LinkedDocument[Document], Mapping[Path, TypedExpr]] = {}
     diagnostics: list[Diagnostic] = []
     failed: set[LinkedDocument[Document]] = set()
+    request = request_record(bundle.attributes)
+    model = model_record(unknown_facts(bundle.catalogue, bundle.policy_set.document.admit))
     for document in (bundle.policy_set, *bundle.policies):
-        analyst = _Analyst(bundle, document)
+        analyst = _Analyst(document, request, model)
         expressions[document] = analyst.run()
         diagnostics += analyst.diagnostics
         if analyst.failed:
@@ -53,11 +57,11 @@ def analyse_bundle(bundle: LinkedBundle) -> Analysis:
 class _Analyst:
     """Types the expressions of one document, its variables first and in order."""
 
-    def __init__(self, bundle: LinkedBundle, document: LinkedDocument[Document]) -> None:
+    def __init__(self, document: LinkedDocument[Document], request: Record, model: Record) -> None:
         self._document = document
         content = document.document
         names = content.variables if isinstance(content, PolicyDocument) else ()
-        self._environments = Environments(bundle.attributes, names)
+        self._environments = Environments(request, model, names)
         self.diagnostics: list[Diagnostic] = []
         self.failed = False
 
@@ -71,19 +75,25 @@ class _Analyst:
             found[field.path] = typed
             if field.path[0] == "variables":
                 self._environments.learn(str(field.path[1]), typed.type)
+        for path, typed in found.items():
+            self._report(path, missing_reads(path, typed, found))
         return found
 
     def _type(self, field: ExpressionField) -> TypedExpr | None:
         environment = self._environments.of(field.rule.roots)
         analysed = analyse(field.text, environment, _EXPECTED.get(field.rule.result))
-        problems = [_within_reach(item, field) for item in analysed.problems]
         typed = analysed.typed
+        # Whether an attribute may be missing depends on the rule around; it is asked once all are typed.
+        problems = [_within_reach(item, field) for item in analysed.problems if item.code != MAY_BE_MISSING]
         if typed is not None and field.rule.result == "number" and typed.type not in _NUMBERS:
             message = f"a number is expected here, and this is of type {typed.type}"
             problems.append(Problem("CL309", message, typed.root.extent, f"type {typed.type}"))
             typed = None
-        self.diagnostics += _placed(self._document.located, field.path, problems)
+        self._report(field.path, problems)
         return typed
+
+    def _report(self, path: Path, problems: Iterable[Problem]) -> None:
+        self.diagnostics += _placed(self._document.located, path, problems)
 
 
 def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
@@ -110,7 +120,7 @@ _KNOWN_LATER: Final = {
 }
 
 
-def _placed(located: LocatedDocument, path: Path, problems: list[Problem]) -> Iterator[Diagnostic]:
+def _placed(located: LocatedDocument, path: Path, problems: Iterable[Problem]) -> Iterator[Diagnostic]:
     value = located.root.find(path)
     assert value is not None
     for item in problems:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from costlens_policy.checker.attributes import BUDGET, ESTIMATE, MODEL, ROOT_TYPES, DeclaredAttribute, request_record
+from costlens_policy.checker.attributes import BUDGET, ESTIMATE, ROOT_TYPES
 from costlens_policy.expressions import Environment, Field, Record, Type
 from costlens_policy.expressions.types import UNKNOWN
 
@@ -18,10 +18,10 @@ class Environments:
     then left in peace.
     """
 
-    def __init__(self, attributes: Mapping[str, DeclaredAttribute], variables: Iterable[str]) -> None:
+    def __init__(self, request: Record, model: Record, variables: Iterable[str]) -> None:
         self._fields = dict.fromkeys(variables, Field(UNKNOWN))
         own = Record("variables", self._fields)
-        self._records = {item.name: item for item in (request_record(attributes), own, MODEL, ESTIMATE, BUDGET)}
+        self._records = {record.name: record for record in (request, model, own, ESTIMATE, BUDGET)}
         self._made: dict[tuple[str, ...], Environment] = {}
 
     def of(self, roots: tuple[str, ...]) -> Environment:

@@ -1,0 +1,30 @@
+"""Attributes that may be missing, with what the rule around an expression knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from costlens_policy.expressions import Problem, TypedExpr
+from costlens_policy.expressions.presence import Paths, present_when_true, unguarded_reads
+from costlens_policy.source.located import Path
+
+__all__ = ["MAY_BE_MISSING", "missing_reads"]
+
+MAY_BE_MISSING: Final = "CL314"
+_COMPARING: Final = ("among", "minimize", "maximize")
+_CANDIDATE: Final = ("model", "estimate")
+
+
+def missing_reads(path: Path, typed: TypedExpr, expressions: Mapping[Path, TypedExpr]) -> list[Problem]:
+    """Return a warning for each optional attribute that may be missing where an expression of a document is evaluated.
+
+    The condition of its rule holds by then. Where models are compared, one that lacks a fact just falls out.
+    """
+    present: Paths = frozenset()
+    for guard in ((*path[:2], "when"), (*path[:-1], "among")):
+        if guard != path and guard in expressions:
+            present |= present_when_true(expressions[guard])
+    if path[-1] in _COMPARING:
+        present |= {reference for reference in typed.references if reference[0] in _CANDIDATE}
+    return unguarded_reads(typed, present)
