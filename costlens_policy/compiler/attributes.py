@@ -21,7 +21,10 @@ _NOT_NEGATIVE: Final = frozenset({"prompt_tokens", "max_output_tokens", "cost_bu
 
 @dataclass(frozen=True, slots=True)
 class RequestAttribute:
-    """A declared attribute. ``admit`` turns a caller's value into a CEL value or raises ``ValueError`` with what is wrong."""
+    """A declared attribute.
+
+    ``admit`` turns a caller's value into a CEL value or raises ``ValueError`` with what is wrong.
+    """
 
     name: str
     type: Type

@@ -13,8 +13,8 @@ from costlens_policy.expressions.compile import Trace, compile_expression, compi
 __all__ = ["ROOTS", "Formula", "compile_formula"]
 
 ROOTS: Final = ("request", "variables", "budgets", "model", "estimate", "now")
-"""Arguments of every compiled expression, in order. Those that a stage does not have are ``None``; no expression that passed
-the checker reads them there."""
+"""Arguments of every compiled expression, in order. Those that a stage does not have are ``None``; no expression that
+passed the checker reads them there."""
 
 
 @dataclass(frozen=True, slots=True)

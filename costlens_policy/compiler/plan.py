@@ -17,8 +17,8 @@ from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
 
 __all__ = [
-    "AccessStep", "BudgetStep", "ByChoice", "ByExpression", "ByName", "BySplit", "ChoiceLimits", "Layer", "Plan", "PlanDefaults",
-    "RewriteRule", "RouteStep", "RungStep", "TargetStep",
+    "AccessStep", "BudgetStep", "ByChoice", "ByExpression", "ByName", "BySplit", "ChoiceLimits", "Layer", "Plan",
+    "PlanDefaults", "RewriteRule", "RouteStep", "RungStep", "TargetStep",
 ]  # fmt: skip
 
 OnError: TypeAlias = Literal["deny", "skip"]
@@ -181,8 +181,8 @@ class PlanDefaults:
 class Plan:
     """A compiled policy set.
 
-    ``policy_digest`` and ``catalogue_digest`` are SHA-256 in hexadecimal over the content that decides; comments, key order
-    and file names do not change them.
+    ``policy_digest`` and ``catalogue_digest`` are SHA-256 in hexadecimal over the content that decides; comments, key
+    order and file names do not change them.
     """
 
     name: str

@@ -18,7 +18,10 @@ _DAYS_KEPT: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class ModelOnDay:
-    """A model on a day. ``view`` is the record ``model`` of expressions; ``refusal`` says why it may not serve, or is empty."""
+    """A model on a day.
+
+    ``view`` is the record ``model`` of expressions; ``refusal`` says why it may not serve, or is empty.
+    """
 
     model: Model
     period: Period | None

@@ -1,4 +1,4 @@
-"""Step 2, access: every rule is asked, a deny that holds wins over every allow, the policy set says what holds otherwise."""
+"""Step 2, access: every rule is asked and a deny that holds wins; the policy set says what holds otherwise."""
 
 from __future__ import annotations
 

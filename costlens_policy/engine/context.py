@@ -95,7 +95,10 @@ class Context:
         return balance
 
     def limit(self, step: BudgetStep, layer: int) -> Decimal:
-        """Return the budget's limit in its unit. Raises ``CelError``, also for a limit that is not a number from zero on."""
+        """Return the budget's limit in its unit.
+
+        Raises ``CelError``, also for a limit that is not a number from zero on.
+        """
         if isinstance(step.limit, Decimal):
             return step.limit
         value = self.evaluate(step.limit, layer)

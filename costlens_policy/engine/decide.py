@@ -24,8 +24,8 @@ _NO_BALANCES: Final[Balances] = {}
 def decide(plan: Plan, request: Mapping[str, Any], balances: Balances | None, now: datetime) -> Decision:
     """Decide one request. Equal arguments give equal decisions.
 
-    ``balances`` holds the state of the budgets; what it does not list is zero. ``now`` is aware. Raises ``RequestError``
-    when the request is not acceptable, ``ValueError`` when ``now`` has no time zone.
+    ``balances`` holds the state of the budgets; what it does not list is zero. ``now`` is aware. Raises
+    ``RequestError`` when the request is not acceptable, ``ValueError`` when ``now`` has no time zone.
     """
     if now.tzinfo is None:
         raise ValueError("`now` needs a time zone")

@@ -30,8 +30,9 @@ class Balance:
 class Estimate:
     """What the call may cost at most, if the model writes all the output it is allowed.
 
-    ``cost`` is in US dollars, None where the model has no price. ``basis`` says where ``prompt_tokens`` come from: ``request``
-    (given by the caller), the name of a tokenizer, or ``estimate``. ``output_tokens`` is for all ``completions`` together.
+    ``cost`` is in US dollars, None where the model has no price. ``basis`` says where ``prompt_tokens`` come from:
+    ``request`` (given by the caller), the name of a tokenizer, or ``estimate``. ``output_tokens`` is for all
+    ``completions`` together.
     """
 
     cost: Decimal | None
@@ -43,7 +44,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A candidate that fell out. ``by`` is the budget or route that took it out, or empty where it cannot serve at all."""
+    """A candidate that fell out.
+
+    ``by`` is the budget or route that took it out, or empty where it cannot serve at all.
+    """
 
     model: str
     reason: str
@@ -52,7 +56,7 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that is due: the budget, the scope key, and where the rung starts that this call reaches (in its unit)."""
+    """An alert that is due: the budget, the scope key, and the amount from which the rung is active."""
 
     budget: str
     key: str
@@ -89,10 +93,10 @@ class Failure:
 class Decision:
     """The answer to one request. Two decisions are the same when ``to_dict()`` is.
 
-    ``rule`` is the route that decided (``policy/rule``), ``default``, or the access rule that denied. ``params`` are those of
-    the request after the rewrites, with ``max_output_tokens`` always set. ``balances`` are those that the winner counts
-    against, ``balances_read`` (by budget and scope key) all that any rule looked at: with ``request``, ``now`` and the two
-    digests they are enough to decide the same again. The decision refers to the request's own
+    ``rule`` is the route that decided (``policy/rule``), ``default``, or the access rule that denied. ``params`` are
+    those of the request after the rewrites, with ``max_output_tokens`` always set. ``balances`` are those that the
+    winner counts against, ``balances_read`` (by budget and scope key) all that any rule looked at: with ``request``,
+    ``now`` and the two digests they are enough to decide the same again. The decision refers to the request's own
     messages where no rewrite touched them: do not change them afterwards.
     """
 
@@ -138,7 +142,10 @@ class Decision:
         return record_of(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the decision as JSON-like data, described by ``schemas/decision.v1.json``. Money is a decimal string."""
+        """Return the decision as JSON-like data, described by ``schemas/decision.v1.json``.
+
+        Money is a decimal string.
+        """
         from costlens_policy.engine.export import export_decision  # a cycle otherwise: an export describes a decision
 
         return export_decision(self)

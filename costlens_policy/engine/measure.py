@@ -25,7 +25,7 @@ def content_of(request: Mapping[str, Value], max_output_tokens: int) -> Content:
 
 
 def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tokenizer) -> TokenCount:
-    """Return the tokens of everything the model reads: prompt or messages, system text, tools and the answer's schema."""
+    """Return the tokens of all that the model reads: prompt or messages, system text, tools, the answer's schema."""
     tally = Tally(tokenizer)
     total = tally.value(content.prompt) + tally.value(content.system) + tally.content(content.params.get("system"))
     if content.messages is not None:
@@ -38,7 +38,7 @@ def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tok
 
 
 def same_texts(one: Content, other: Content) -> bool:
-    """Say whether two contents have the same texts as objects, which is what rewrites leave where they change nothing."""
+    """Say whether two contents share their texts as objects, as rewrites leave them where they change nothing."""
     return (
         one.prompt is other.prompt
         and one.messages is other.messages

@@ -1,7 +1,7 @@
 """Step 6, rewrites, and the tokens that follow from them: the request as it would be sent to one model.
 
-Rewrites may read ``model``, so each candidate has a request of its own. Conditions that do not read it are asked once, and
-candidates to which the same rules apply share one rewritten request.
+Rewrites may read ``model``, so each candidate has a request of its own. Conditions that do not read it are asked
+once, and candidates to which the same rules apply share one rewritten request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ __all__ = ["Preparations", "Prepared"]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A rewritten request. ``rules`` are the rewrites applied, in order; ``output_tokens`` is the limit of one completion."""
+    """A rewritten request.
+
+    ``rules`` are the rewrites applied, in order; ``output_tokens`` is the limit of one completion.
+    """
 
     content: Content
     rules: tuple[str, ...]

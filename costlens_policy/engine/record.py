@@ -28,7 +28,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleRecord:
-    """One rule. ``condition`` is its text, None where it always holds; ``parts`` are texts of parts with their values."""
+    """One rule.
+
+    ``condition`` is its text, None where it always holds; ``parts`` are texts of parts with their values.
+    """
 
     id: str
     outcome: Outcome

@@ -35,7 +35,7 @@ def candidates_of(context: Context, routed: Routed, prepare: Preparations, exclu
 
 
 def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:
-    """Return which share a key falls into: the first 64 bits of SHA-256 over salt, a NUL and the key, scaled to the weights."""
+    """Return which share a key falls into: 64 bits of SHA-256 over salt, NUL and key, scaled to the weights."""
     digest = hashlib.sha256(f"{salt}\0{key}".encode()).digest()
     return bisect_right(bounds, int.from_bytes(digest[:8]) * bounds[-1] >> 64)
 
