@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["duration_of", "system_now"]
+__all__ = ["duration_of", "duration_text", "system_now"]
 
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
 _SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -26,3 +26,13 @@ def duration_of(text: str) -> timedelta:
         return sum((timedelta(seconds=float(number) * _SECONDS[unit]) for number, unit in parts), timedelta())
     except OverflowError:
         raise ValueError(f"`{text}` is longer than any calendar") from None
+
+
+def duration_text(length: timedelta) -> str:
+    """Return a length of time as ``duration_of`` reads it, such as ``1h30m``, to the millisecond."""
+    rest = abs(length) // timedelta(milliseconds=1)
+    parts = []
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, round(_SECONDS[unit] * 1000))
+        parts.append(f"{count}{unit}" if count else "")
+    return ("-" if length < timedelta() else "") + ("".join(parts) or "0s")

@@ -7,7 +7,7 @@ from typing import Any
 
 from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
-from costlens_policy.documents.suite import Case, Expectation, SuiteDocument, TextExpectation
+from costlens_policy.documents.suite import BalanceInput, Case, Expectation, SuiteDocument, TextExpectation
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.expressions.runtime.regexes import matcher
 from costlens_policy.source.located import Path
@@ -47,6 +47,7 @@ class _Examiner:
             self._attributes(fields, ("fixtures", name))
         self._attributes(self._document.defaults.request, ("defaults", "request"))
         self._rules(self._document.defaults.targets, ("defaults", "targets"), _ALL)
+        self._balances(self._document.defaults.balances, ("defaults", "balances"))
 
     def case(self, case: Case, path: Path) -> None:
         for index, name in enumerate(case.fixtures):
@@ -62,6 +63,7 @@ class _Examiner:
         if case.expect.request_error is None:  # such a case may be about an attribute that does not exist
             self._attributes(case.request, (*path, "request"))
         self._rules(case.targets, (*path, "targets"), _ALL)
+        self._balances(case.balances, (*path, "balances"))
         self._expectation(case.expect, (*path, "expect"), {*_texts(case.request), *self._given_texts(case)})
 
     def _given_texts(self, case: Case) -> Iterable[str]:
@@ -122,6 +124,11 @@ class _Examiner:
         code, what = ("CL604", "budget") if budgets_only else ("CL602", "rule")
         help = self._known.suggest_rule(name, *kinds) or f"write it as `policy/{what}`"
         self._problems.report(code, f"unknown {what} `{name}`", path, label=f"no policy has this {what}", help=help)
+
+    def _balances(self, balances: Iterable[BalanceInput], path: Path) -> None:
+        for index, entry in enumerate(balances):
+            if self._known.budget(entry.budget) is None:
+                self._rule(entry.budget, (*path, index, "budget"), (RuleKind.BUDGET,))
 
     def _attributes(self, request: Mapping[str, Any], path: Path) -> None:
         for name in request:

@@ -120,6 +120,7 @@ def _report_axis(error: UnknownAxisError, matrix: Matrix, path: Path, problems: 
         "CL606",
         f"unknown axis `{error.name}`",
         (*path, *error.path),
+        within=(error.start, error.start + len(error.name)),
         label="neither an axis of the matrix nor a key of its value",
         help=_known(error.name, matrix),
     )

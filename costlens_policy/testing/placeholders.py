@@ -15,12 +15,13 @@ _WORDS: Final = {True: "true", False: "false", None: "null"}
 
 
 class UnknownAxisError(ValueError):
-    """A placeholder names no axis, or no key of an axis' value: ``name`` in the text at ``path``."""
+    """A placeholder names no axis, or no key of an axis' value: ``name`` in the text at ``path``, from ``start`` on."""
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, start: int) -> None:
         super().__init__(name)
         self.name = name
         self.path = path
+        self.start = start
 
 
 def fill(value: Any, axes: Mapping[str, Any], path: Path = ()) -> Any:
@@ -38,17 +39,18 @@ def fill(value: Any, axes: Mapping[str, Any], path: Path = ()) -> Any:
 
 
 def _fill_text(text: str, axes: Mapping[str, Any], path: Path) -> Any:
+    def value(found: re.Match[str]) -> Any:
+        return "${" if found[1] is None else _value(found[1], axes, path, found.start(1))
+
     whole = _PLACEHOLDER.fullmatch(text)
-    if whole is not None and whole[1] is not None:
-        return _value(whole[1], axes, path)
-    return _PLACEHOLDER.sub(lambda found: "${" if found[1] is None else _text(_value(found[1], axes, path)), text)
+    return value(whole) if whole is not None else _PLACEHOLDER.sub(lambda found: _text(value(found)), text)
 
 
-def _value(name: str, axes: Mapping[str, Any], path: Path) -> Any:
+def _value(name: str, axes: Mapping[str, Any], path: Path, start: int) -> Any:
     """Return the value of ``axis``, or of ``axis.key`` where it is a map. An axis may have dots in its own name."""
     found = _find(name, axes)
     if found is None:
-        raise UnknownAxisError(name, path)
+        raise UnknownAxisError(name, path, start)
     return found[0]
 
 

@@ -73,7 +73,8 @@ class PolicySets:
             self.diagnostics.extend(item for item in error.diagnostics if item.is_error)
             return None
         plan = compile_plan(bundle)
-        return SetUnderTest(file, bundle, Engine(plan), Vocabulary(plan), first_time_read(plan), dict(_places(bundle)))
+        places = dict(_places(bundle))
+        return SetUnderTest(file, bundle, Engine(plan), Vocabulary(plan), first_time_read(plan, places), places)
 
 
 def _places(bundle: CheckedBundle) -> Iterator[tuple[str, Span]]:

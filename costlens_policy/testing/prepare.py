@@ -18,7 +18,7 @@ from costlens_policy.testing.problems import SuiteProblems
 from costlens_policy.testing.requests import merged
 from costlens_policy.testing.series import SeriesError, series_values, value_at
 from costlens_policy.testing.time_reads import TimeRead
-from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
+from costlens_policy.testing.vocabulary import Vocabulary
 
 __all__ = ["PreparedCase", "prepare"]
 
@@ -91,11 +91,7 @@ class _Preparation:
         written += [(entry, (*item.path, "balances", index)) for index, entry in enumerate(item.case.balances)]
         for entry, path in written:
             budget = self._known.budget(entry.budget)
-            if budget is None:
-                help = self._known.suggest_rule(entry.budget, RuleKind.BUDGET)
-                message = f"unknown budget `{entry.budget}`"
-                label, help = "no policy has this budget", help or "write it as `policy/budget`"
-                self._problems.report("CL604", message, (*path, "budget"), label=label, help=help)
+            if budget is None:  # which has been reported
                 continue
             try:
                 used = self._used(entry, now)
@@ -134,7 +130,7 @@ def prepare(
     """
     preparation = _Preparation(document, vocabulary, problems, now)
     if reads_time is not None and not all(preparation.fixes_time(item.case) for item in cases):
-        related = () if reads_time.span is None else (Related(reads_time.span, "time is read here"),)
+        related = () if reads_time.span is None else (Related(reads_time.span, "this depends on time"),)
         problems.report(
             "CL610",
             f"suite `{document.metadata.name}` does not fix the time, and {reads_time.what}",
@@ -142,4 +138,5 @@ def prepare(
             help="add `now: 2026-11-01T12:00:00Z` to the suite",
             related=related,
         )
+        return ()
     return tuple(preparation.case(item) for item in cases)

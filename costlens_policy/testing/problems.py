@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.source.located import LocatedDocument, Path
+from costlens_policy.source.places import part_span
 
 __all__ = ["SuiteProblems"]
 
@@ -28,10 +29,14 @@ class SuiteProblems:
         label: str = "",
         help: str = "",
         at_key: bool = False,
+        within: tuple[int, int] | None = None,
         related: Iterable[Related] = (),
     ) -> None:
-        """Note an error at the value of a path, or at its key."""
+        """Note an error at the value of a path, at its key, or at the characters ``within`` a text (start and end)."""
         span = (self._located.root.key_span(path) if at_key else None) or self.place(path)
+        value = self._located.root.find(path)
+        if within is not None and value is not None:
+            span = part_span(self._located.source, value, *within)
         self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, label, help, tuple(related)))
 
     def place(self, path: Path) -> Span:

@@ -9,6 +9,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
+from costlens_policy.clock import duration_text
+
 __all__ = ["SeriesError", "series_values", "value_at"]
 
 _PART: Final = re.compile(r"(?P<start>[0-9.]+)(?P<step>[+-][0-9.]+)?(?:x(?P<count>[0-9]+))?")
@@ -49,7 +51,6 @@ def value_at(text: str, elapsed: timedelta, every: timedelta) -> Decimal:
     if index < 0:
         raise SeriesError("the case lies before the start of the series")
     if index >= len(values):
-        raise SeriesError(
-            f"the series ends {every * (len(values) - 1)} after its start, the case lies {elapsed} after it"
-        )
+        end = duration_text(every * (len(values) - 1))
+        raise SeriesError(f"the series ends {end} after its start, and the case lies {duration_text(elapsed)} after it")
     return values[index]

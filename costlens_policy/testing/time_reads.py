@@ -22,19 +22,22 @@ class TimeRead:
     span: Span | None = None
 
 
-def first_time_read(plan: Plan) -> TimeRead | None:
-    """Return one thing in a plan that depends on time, or None where no decision ever does."""
-    return next(_time_reads(plan), None)
+def first_time_read(plan: Plan, places: Mapping[str, Span]) -> TimeRead | None:
+    """Return one thing in a plan that depends on time, or None where no decision ever does.
+
+    ``places`` are those of the rules by their ids.
+    """
+    return next(_time_reads(plan, places), None)
 
 
-def _time_reads(plan: Plan) -> Iterator[TimeRead]:
+def _time_reads(plan: Plan, places: Mapping[str, Span]) -> Iterator[TimeRead]:
     for formula in _formulas((plan.layers, plan.defaults.route)):
         if formula.reads("now"):
             yield TimeRead("an expression reads `now`", formula.span)
     for layer in plan.layers:
         for budget in layer.budgets:
             if not budget.per_call:
-                yield TimeRead(f"budget `{budget.id}` has a window")
+                yield TimeRead(f"budget `{budget.id}` has a window", places.get(budget.id))
     for model in plan.catalogue:
         if what := _dated(model):
             yield TimeRead(what)

@@ -20,7 +20,7 @@ CASES = {
     "CL605": ("cases: [{name: a, request: {tsak: x}, expect: {effect: allow}}]", "tsak", "`task`"),
     "CL606": (
         'matrix: [{name: "${teir}", axes: {tier: [free]}, expect: {effect: allow}}]',
-        "${teir}",
+        "teir",
         "`tier`",
     ),
     "CL607": ("cases: [{name: one, expect: {effect: allow}}, {name: one, expect: {effect: allow}}]", "one", "sets"),

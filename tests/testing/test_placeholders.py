@@ -35,4 +35,4 @@ def test_placeholders_are_filled_in_at_any_depth() -> None:
 def test_an_unknown_axis_is_an_error_with_its_place(name: str) -> None:
     with pytest.raises(UnknownAxisError) as caught:
         fill({"a": ["", f"<${{{name}}}>"]}, AXES)
-    assert (caught.value.name, caught.value.path) == (name, ("a", 1))
+    assert (caught.value.name, caught.value.path, caught.value.start) == (name, ("a", 1), 3)

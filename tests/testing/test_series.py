@@ -47,7 +47,7 @@ def test_the_last_value_at_or_before_the_time_is_in_force() -> None:
 
 
 def test_outside_of_the_series_there_is_no_value() -> None:
-    with pytest.raises(SeriesError, match="ends 0:20:00 after its start, the case lies 0:21:00 after it"):
+    with pytest.raises(SeriesError, match="ends 20m after its start, and the case lies 21m after it"):
         value_at("0+2x20", 21 * MINUTE, MINUTE)
     with pytest.raises(SeriesError, match="before the start"):
         value_at("0+2x20", -MINUTE, MINUTE)
