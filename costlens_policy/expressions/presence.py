@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from costlens_policy.diagnostics.model import Severity
-from costlens_policy.expressions.problems import Problem
+from costlens_policy.expressions.problems import Problem, shortened
 from costlens_policy.expressions.tree import (
     Bind,
     Call,
@@ -115,11 +115,13 @@ class _Reader:
             for entry in node.entries:
                 yield from (entry.key, entry.value)
 
+    def _text(self, node: Node) -> str:
+        return shortened(self._typed.source[node.extent.start : node.extent.end])
+
     def _warn(self, node: Select) -> None:
-        text = self._typed.source[node.extent.start : node.extent.end]
+        text = self._text(node)
         default = _DEFAULTS.get(self._typed.types[node].name, "…")
-        owner = self._typed.source[node.operand.extent.start : node.operand.extent.end]
-        advice = f"write `has({text}) && …`, or `{owner}.?{node.field}.orValue({default})`"
+        advice = f"write `has({text}) && …`, or `{self._text(node.operand)}.?{node.field}.orValue({default})`"
         label = "optional, and read without asking `has`"
         extent = node.field_extent
         self.problems.append(

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from costlens_policy.diagnostics.model import Severity
 from costlens_policy.expressions.tree import Extent
 
-__all__ = ["ExpressionError", "Problem", "did_you_mean"]
+__all__ = ["ExpressionError", "Problem", "did_you_mean", "shortened"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,12 @@ class ExpressionError(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
         self.problems = problems
+
+
+def shortened(text: str, length: int = 60) -> str:
+    """Return a text as it fits into a sentence: on one line, and cut with `…` where it is longer."""
+    text = " ".join(text.split()) if "\n" in text or "\r" in text else text
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:

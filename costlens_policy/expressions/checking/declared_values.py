@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from costlens_policy.diagnostics.model import Severity
 from costlens_policy.expressions.checking.walk import Walk
-from costlens_policy.expressions.problems import did_you_mean
+from costlens_policy.expressions.problems import did_you_mean, shortened
 from costlens_policy.expressions.tree import ListLiteral, Literal, Node
 
 __all__ = ["check_declared_values"]
@@ -24,7 +24,7 @@ def check_declared_values(walk: Walk, function: str, arguments: Sequence[Node]) 
             if literal.value not in field.values:
                 known = ", ".join(f"`{value}`" for value in field.values[:12])
                 advice = did_you_mean(literal.value, field.values) or f"it is one of {known}"
-                message = f"`{walk.text(attribute)}` is never `{literal.value}`"
+                message = f"`{walk.text(attribute)}` is never `{shortened(literal.value)}`"
                 walk.report("CL313", message, literal.extent, "not a declared value", advice, Severity.WARNING)
 
 

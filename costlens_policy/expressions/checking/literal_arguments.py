@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from costlens_policy.expressions.checking.walk import Walk
+from costlens_policy.expressions.problems import shortened
 from costlens_policy.expressions.tree import Literal, Node
 from costlens_policy.expressions.values import Value
 
@@ -63,7 +64,7 @@ def _check_pattern(walk: Walk, node: Node) -> None:
 def _check_conversion(walk: Walk, overload: str, node: Node) -> None:
     if isinstance(node, Literal) and _fails(overload, node.value):
         kind, advice = _CONVERSIONS[overload]
-        shown = node.value if isinstance(node.value, str) else walk.text(node)
+        shown = shortened(node.value) if isinstance(node.value, str) else walk.text(node)
         walk.report("CL312", f"`{shown}` is not {kind}", node.extent, "this always fails", advice)
 
 
@@ -90,7 +91,7 @@ def _check_zone(walk: Walk, node: Node) -> None:
         zone(name)
     except CelError:
         advice = 'write a name such as "Europe/Berlin", or an offset such as "+01:00"'
-        walk.report("CL312", f"`{name}` is not a time zone", node.extent, "this always fails", advice)
+        walk.report("CL312", f"`{shortened(name)}` is not a time zone", node.extent, "this always fails", advice)
 
 
 def _text(node: Node) -> str | None:

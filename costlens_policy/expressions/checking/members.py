@@ -5,7 +5,7 @@ from __future__ import annotations
 from costlens_policy.expressions.checking.names import qualified_name
 from costlens_policy.expressions.checking.unification import is_parameter
 from costlens_policy.expressions.checking.walk import Walk
-from costlens_policy.expressions.problems import did_you_mean
+from costlens_policy.expressions.problems import did_you_mean, shortened
 from costlens_policy.expressions.tree import Index, Literal, Name, Node, Presence, Select
 from costlens_policy.expressions.typed import Resolution, ResolutionKind
 from costlens_policy.expressions.types import BOOL, DYN, INT, UNKNOWN, Record, Type, is_numeric, optional_of
@@ -70,7 +70,7 @@ def _member(walk: Walk, node: Select | Presence, operand: Node, field: str) -> T
         found = DYN
     else:
         shown = walk.shown(target)
-        message = f"a value of type {shown} has no attributes, and so no `{field}`"
+        message = f"a value of type {shown} has no attributes, and so no `{shortened(field)}`"
         found = walk.report("CL316", message, node.field_extent, f"`{walk.text(operand)}` is of type {shown}")
     return optional_of(found) if chained and found != UNKNOWN else found
 
@@ -92,8 +92,9 @@ def _attribute(walk: Walk, node: Select | Presence, operand: Node, record: Recor
         return declared.type
     owner = walk.text(operand)
     advice = did_you_mean(field, record.fields) or f"it has {_listed(record)}"
-    label = f"`{owner}` has no attribute `{field}`"
-    return walk.report("CL302", f"unknown variable `{owner}.{field}`", node.field_extent, label, advice)
+    name = shortened(field)
+    label = f"`{owner}` has no attribute `{name}`"
+    return walk.report("CL302", f"unknown variable `{owner}.{name}`", node.field_extent, label, advice)
 
 
 def _listed(record: Record) -> str:
@@ -138,7 +139,8 @@ def _unknown_variable(walk: Walk, node: Name) -> Type:
         advice = f"`{node.name}` is a function: write `{node.name}(…)`"
     else:
         advice = did_you_mean(node.name, walk.scope.names()) or _owner(walk, node.name)
-    return walk.report("CL302", f"unknown variable `{node.name}`", node.extent, "nothing here has this name", advice)
+    message = f"unknown variable `{walk.text(node)}`"
+    return walk.report("CL302", message, node.extent, "nothing here has this name", advice)
 
 
 def _owner(walk: Walk, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from costlens_policy.expressions.checking.names import qualified_name
 from costlens_policy.expressions.checking.walk import Walk, as_condition
-from costlens_policy.expressions.problems import did_you_mean
+from costlens_policy.expressions.problems import did_you_mean, shortened
 from costlens_policy.expressions.syntax.macros import MACRO_NAMES
 from costlens_policy.expressions.tree import Call, Literal
 from costlens_policy.expressions.types import DOUBLE, INT, NULL, UNKNOWN, Function, Overload, Type, is_numeric
@@ -156,7 +156,8 @@ def unknown_function(walk: Walk, node: Call, types: Sequence[Type]) -> Type:
     else:
         names = {name for name in names if "." not in name}
     advice = did_you_mean(name, {item for item in names if item[0].isalpha()})
-    return walk.report("CL303", f"unknown function `{name}`", node.function_extent, "no function has this name", advice)
+    message = f"unknown function `{shortened(name)}`"
+    return walk.report("CL303", message, node.function_extent, "no function has this name", advice)
 
 
 def _in_namespace(walk: Walk, node: Call, names: set[str]) -> str:

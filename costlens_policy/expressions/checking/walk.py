@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from costlens_policy.diagnostics.model import Severity
 from costlens_policy.expressions.checking.names import Scope
 from costlens_policy.expressions.checking.unification import Substitution
-from costlens_policy.expressions.problems import Problem
+from costlens_policy.expressions.problems import Problem, shortened
 from costlens_policy.expressions.tree import Call, Extent, Name, Node, Select
 from costlens_policy.expressions.typed import Invocation, Resolution, TypedExpr
 from costlens_policy.expressions.types import BOOL, DYN, UNKNOWN, Environment, Field, Type
@@ -62,7 +62,8 @@ class Walk:
         return self.substitution.resolve(item, DYN)
 
     def text(self, node: Node) -> str:
-        return self._source[node.extent.start : node.extent.end]
+        """Return the text of a node as it fits into a sentence."""
+        return shortened(self._source[node.extent.start : node.extent.end])
 
     def report(
         self, code: str, message: str, extent: Extent, label: str = "", advice: str = "",
@@ -92,8 +93,6 @@ Rule: TypeAlias = Callable[[Walk, Any], Type]
 
 def as_condition(text: str, found: Type) -> str:
     """Return how a value of a type is made a condition."""
-    if len(text) > 40:
-        text = "…"
     endings = {"int": "> 0", "uint": "> 0u", "double": "> 0.0", "string": '!= ""'}
     if found.name in endings:
         return f"compare it, for example `{text} {endings[found.name]}`"

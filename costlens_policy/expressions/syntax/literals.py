@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from costlens_policy.expressions.problems import shortened
 from costlens_policy.expressions.values import Uint, Value
 
 __all__ = ["NumberLiteral", "TextLiteral", "read_number", "read_text"]
@@ -46,7 +47,7 @@ def read_number(text: str) -> NumberLiteral:
     if unsigned:
         return _read_uint(text, integer)
     if integer is None or not -_INT_LIMIT <= integer < _INT_LIMIT:
-        wrong = f"`{_shortened(text)}` does not fit an int, which has 64 bits"
+        wrong = f"`{shortened(text, 32)}` does not fit an int, which has 64 bits"
         return NumberLiteral("INT_LIT", 0, wrong, "a double (`1e20`) is larger, and a uint (`1u`) reaches twice as far")
     return NumberLiteral("INT_LIT", integer)
 
@@ -54,14 +55,14 @@ def read_number(text: str) -> NumberLiteral:
 def _read_uint(text: str, integer: int | None) -> NumberLiteral:
     if integer is None or not 0 <= integer < _UINT_LIMIT:
         reason = "is negative" if text.startswith("-") else "has more than 64 bits"
-        return NumberLiteral("UINT_LIT", Uint(0), f"`{_shortened(text)}` does not fit a uint: it {reason}")
+        return NumberLiteral("UINT_LIT", Uint(0), f"`{shortened(text, 32)}` does not fit a uint: it {reason}")
     return NumberLiteral("UINT_LIT", Uint(integer))
 
 
 def _read_double(text: str) -> NumberLiteral:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        return NumberLiteral("FLOAT_LIT", 0.0, f"`{_shortened(text)}` does not fit a double")
+        return NumberLiteral("FLOAT_LIT", 0.0, f"`{shortened(text, 32)}` does not fit a double")
     return NumberLiteral("FLOAT_LIT", number)
 
 
@@ -71,10 +72,6 @@ def _bounded(digits: str, radix: int) -> int | None:
     if len(significant) > _LONGEST_INTEGER:
         return None
     return int(significant or "0", radix) * (-1 if digits.startswith("-") else 1)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 32 else text[:29] + "…"
 
 
 def read_text(inside: str, prefix: str) -> TextLiteral:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from costlens_policy.expressions.problems import Problem
+from costlens_policy.expressions.problems import Problem, shortened
 from costlens_policy.expressions.syntax.tokens import Token
 from costlens_policy.expressions.tree import Extent
 
@@ -29,8 +29,7 @@ def unexpected(token: Token, tokens: list[Token], expected: Collection[str], sou
     extent = Extent(token.start, token.end)
     if token.terminal == "$END":
         return _unexpected_end(tokens, expected, extent)
-    text = source[token.start : token.end]
-    shown = text if len(text) <= 40 else text[:37] + "…"
+    shown = shortened(source[token.start : token.end])
     before = tokens[: tokens.index(token)]
     expectation = _expectation(expected, _still_open(before))
     return Problem("CL301", f"unexpected `{shown}`", extent, expectation, _advice(token, before, source))

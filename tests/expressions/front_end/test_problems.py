@@ -132,6 +132,15 @@ def test_what_is_right_is_left_alone(text: str) -> None:
     assert problems(text, BOOL) == []
 
 
+def test_long_and_broken_texts_fit_into_a_sentence() -> None:
+    (problem,) = problems("a" * 10_000 + " == 1")
+    assert len(problem.message) < 100
+    (problem,) = problems("limit\n  +\n  2 * 1.5")
+    assert "\n" not in problem.message + problem.label + problem.help
+    (problem,) = problems("[\n1,\n2]", BOOL)
+    assert problem.help == "ask for its size: `size([ 1, 2]) > 0`"
+
+
 def test_every_code_is_declared() -> None:
     declared = {code for code in CODES if code.startswith("CL3")}
     assert declared == {f"CL{number}" for number in range(301, 319)}
