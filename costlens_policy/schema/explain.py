@@ -10,6 +10,7 @@ from typing import Any, Final
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.schema.mistypes import advice_on_type
+from costlens_policy.schema.repairs import repaired
 from costlens_policy.schema.sections import homes_of
 from costlens_policy.schema.violations import Violation
 from costlens_policy.schema.wording import expected, found, section_name, shown, subject, written
@@ -74,13 +75,15 @@ def _as_clause(description: str) -> str:
 def _wrong_type(document: LocatedDocument, broken: Violation) -> Diagnostic:
     located = document.root.find(broken.path)
     assert located is not None
-    text = written(document, located)
+    actual = found(broken.value)
+    if actual == "a number" and expected(broken.schema) == "a whole number":
+        actual = "a fraction"
     return _problem(
         "CL105",
-        f"{subject(broken.path)} must be {expected(broken.schema)}, not {found(broken.value)}",
+        f"{subject(broken.path)} must be {expected(broken.schema)}, not {actual}",
         document.root.span_of(broken.path) if located.kind == "scalar" else _head(document, broken),
-        f"this is {found(broken.value)}",
-        advice_on_type(broken, text),
+        f"this is {actual}",
+        advice_on_type(broken, written(document, located)),
     )
 
 
@@ -133,7 +136,7 @@ def _bad_form(document: LocatedDocument, broken: Violation) -> Diagnostic:
     message = f"`{shown(text)}` cannot be a key of {subject(broken.path[:-1])}" if broken.key else ""
     span = document.root.key_span(broken.path) if broken.key else None
     rule = broken.schema.get("patternErrorMessage", f"text that matches `{broken.schema['pattern']}`")
-    better = _repair(text, broken.schema["pattern"])
+    better = repaired(text, broken.schema["pattern"])
     return _problem(
         "CL107",
         message or f"{subject(broken.path)} cannot be `{shown(text)}`",
@@ -141,15 +144,6 @@ def _bad_form(document: LocatedDocument, broken: Violation) -> Diagnostic:
         "wrong form",
         f"write `{better}`; allowed are {rule}" if better else f"allowed are {rule}",
     )
-
-
-def _repair(text: str, pattern: str) -> str:
-    """Return the text as a name, where that takes no more than case, blanks and signs."""
-    for joint in ("-", "_"):
-        better = re.sub(r"[^a-z0-9._]+", joint, text.lower()).strip("-_. ")
-        if re.search(pattern, better) and len(better) > 1:
-            return better
-    return ""
 
 
 def _out_of_range(document: LocatedDocument, broken: Violation) -> Diagnostic:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.schema.repairs import plain_number
 from costlens_policy.schema.violations import Violation
 
 __all__ = ["advice_on_type"]
@@ -48,6 +50,8 @@ def _to_number(schema: Any, broken: Violation, text: str) -> str:
     content = broken.value.strip()
     if _NUMBER.fullmatch(content):
         return f"take the quotes away: {_pair(broken)}{content}`"
+    if digits := plain_number(content):
+        return f"write {_pair(broken)}{digits}`"
     if match := _PERCENT.fullmatch(content):
         return f"write {_pair(broken)}{Decimal(match[1]) / 100 if schema.get('maximum') == 1 else match[1]}`"
     if match := _MONEY.fullmatch(content):
@@ -74,7 +78,8 @@ def _to_mapping(schema: Any, broken: Violation, text: str) -> str:
     if isinstance(broken.value, list):
         return f"take the `- ` away; its keys are {listed(keys)}" if keys else "write `name: value` pairs, without `- `"
     if isinstance(broken.value, str) and len(needed) == 1 and len(text) < 40:
-        return f"write {_pair(broken)}{{{needed[0]}: {text}}}`"
+        value = text if re.fullmatch(r"[\w./-]+", text) else json.dumps(broken.value, ensure_ascii=False)
+        return f"write {_pair(broken)}{{{needed[0]}: {value}}}`"
     return f"its keys are {listed(keys)}" if keys else ""
 
 

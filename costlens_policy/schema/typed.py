@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["build"]
 
-_MOMENT_WORDS: Final = {"date": "a date, such as `2026-11-01`", "datetime": "a moment, such as `2026-11-01T12:00:00Z`"}
+_MOMENT_WORDS: Final = {"date": "a date", "datetime": "a moment in time"}
+_FORMS: Final = {
+    "date": "write year, month and day: `2026-11-01`",
+    "datetime": "write date, time and zone: `2026-11-01T12:00:00Z`",
+}
 
 
 def build(kind: str, located: LocatedDocument, plain: Plain) -> tuple[Document | None, tuple[Diagnostic, ...]]:
@@ -52,7 +56,7 @@ def _diagnostic(located: LocatedDocument, path: Path, item: ErrorDetails) -> Dia
         return Diagnostic("CL111", Severity.ERROR, message, _blamed(located, path, message), "does not fit")
     if kind in _MOMENT_WORDS:
         text = f"`{shown(str(item['input']))}` is not {_MOMENT_WORDS[kind]}"
-        return Diagnostic("CL107", Severity.ERROR, text, located.root.span_of(path), "wrong form")
+        return Diagnostic("CL107", Severity.ERROR, text, located.root.span_of(path), "wrong form", _FORMS[kind])
     reason = _lowered(item["msg"])
     return Diagnostic("CL105", Severity.ERROR, f"{subject(path)}: {reason}", located.root.span_of(path), "wrong value")
 
