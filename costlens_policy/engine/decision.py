@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.rewrites import Change
 
 if TYPE_CHECKING:  # the record needs the plan, and the plan knows nothing of decisions
     from costlens_policy.compiler.plan import Plan
@@ -96,7 +97,8 @@ class Decision:
     ``rule`` is the route that decided (``policy/rule``), ``default``, or the access rule that denied. ``params`` are
     those of the request after the rewrites, with ``max_output_tokens`` always set. ``balances`` are those that the
     winner counts against, ``balances_read`` (by budget and scope key) all that any rule looked at: with ``request``,
-    ``now`` and the two digests they are enough to decide the same again. The decision refers to the request's own
+    ``now`` and the two digests they are enough to decide the same again. ``rewrites`` are the rules that were applied,
+    ``changes`` what they changed. The decision refers to the request's own
     messages where no rewrite touched them: do not change them afterwards.
     """
 
@@ -110,6 +112,7 @@ class Decision:
     rule: str
     reasons: tuple[str, ...]
     rewrites: tuple[str, ...]
+    changes: tuple[Change, ...]
     estimate: Estimate | None
     excluded: tuple[Exclusion, ...]
     alerts: tuple[Alert, ...]

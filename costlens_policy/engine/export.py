@@ -9,6 +9,7 @@ from typing import Any
 from costlens_policy.engine.decision import Alert, BalanceSeen, Decision, Estimate, Exclusion, Failure
 from costlens_policy.engine.record import Record, record_of
 from costlens_policy.expressions.runtime import to_python
+from costlens_policy.rewrites import Change
 
 __all__ = ["export_decision"]
 
@@ -26,6 +27,7 @@ def export_decision(decision: Decision) -> dict[str, Any]:
         "messages": None if decision.messages is None else [_plain(message) for message in decision.messages],
         "params": _plain(decision.params),
         "rewrites": list(decision.rewrites),
+        "changes": [_change(item) for item in decision.changes],
         "estimate": None if decision.estimate is None else _estimate(decision.estimate),
         "excluded": [_exclusion(item) for item in decision.excluded],
         "alerts": [_alert(item) for item in decision.alerts],
@@ -41,6 +43,15 @@ def export_decision(decision: Decision) -> dict[str, Any]:
         "policy_digest": decision.policy_digest,
         "catalogue_digest": decision.catalogue_digest,
         "record": _record(record_of(decision)),
+    }
+
+
+def _change(item: Change) -> dict[str, Any]:
+    return {
+        "operation": item.operation,
+        "target": item.target,
+        "detail": item.detail,
+        "counts": dict(item.counts),
     }
 
 

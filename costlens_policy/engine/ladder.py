@@ -10,8 +10,8 @@ from costlens_policy.compiler.plan import BudgetStep, RungStep
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import Alert, BalanceSeen, Estimate, Exclusion
+from costlens_policy.engine.show import show_amount
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.money import format_usd
 
 __all__ = ["ActiveRung", "Climb", "climb"]
 
@@ -94,7 +94,7 @@ def _take_rungs(
             continue
         result.rungs.append(ActiveRung(index, step, rung))
         if rung.excludes and _excluded_by(context, index, step, rung, offer):
-            reason = f"budget `{step.id}` is past {_show(start, seen)}, from where the model is taken out"
+            reason = f"budget `{step.id}` is past {show_amount(start, seen.unit)}, from where the model is taken out"
             result.exclude(offer.model.name, reason, step.id)
 
 
@@ -116,9 +116,7 @@ def _amount(step: BudgetStep, estimate: Estimate) -> Decimal | None:
 
 def _no_room(seen: BalanceSeen) -> str:
     whose = f" of `{seen.key}`" if seen.key else ""
-    taken = f"{_show(seen.used, seen)} used and {_show(seen.held, seen)} held of {_show(seen.limit, seen)}"
-    return f"budget `{seen.budget}`{whose} has no room for {_show(seen.call, seen)}: {taken}"
-
-
-def _show(amount: Decimal, seen: BalanceSeen) -> str:
-    return format_usd(amount) if seen.unit == "usd" else f"{amount:,f} {seen.unit}"
+    call, used, held, limit = (
+        show_amount(amount, seen.unit) for amount in (seen.call, seen.used, seen.held, seen.limit)
+    )
+    return f"budget `{seen.budget}`{whose} has no room for {call}: {used} used and {held} held of {limit}"

@@ -18,7 +18,7 @@ from costlens_policy.engine.estimate import estimate_call
 from costlens_policy.engine.ladder import ActiveRung
 from costlens_policy.engine.measure import GIVEN, content_of, count_request, same_texts
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.rewrites import Content, RewriteError, apply_steps, combine
+from costlens_policy.rewrites import Change, Content, Outcome, RewriteError, apply_steps, combine
 from costlens_policy.tokens import TokenCount
 
 __all__ = ["Preparations", "Prepared"]
@@ -32,6 +32,7 @@ class Prepared:
     """
 
     content: Content
+    changes: tuple[Change, ...]
     rules: tuple[str, ...]
     prompt: TokenCount
     output_tokens: int
@@ -63,17 +64,17 @@ class Preparations:
 
     def under(self, offer: ModelOnDay, prepared: Prepared, rungs: Iterable[ActiveRung]) -> tuple[Prepared, Estimate]:
         """Return the request as the active rungs rewrite it further, and what it may cost then. Raises ``Refusal``."""
-        content, applied = prepared.content, prepared.rules
+        content, changes, applied = prepared.content, prepared.changes, prepared.rules
         for active in rungs:
             if not active.rung.steps:
                 continue
             try:
-                content, _ = apply_steps(content, active.rung.steps, self._context.roots(offer.view))
+                content, made = apply_steps(content, active.rung.steps, self._context.roots(offer.view))
             except (RewriteError, CelError) as error:
                 self._fail(active.budget.id, active.layer, error)
             else:
-                applied = (*applied, active.budget.id)
-        return self._for(offer, self._measured(content, applied))
+                changes, applied = (*changes, *made), (*applied, active.budget.id)
+        return self._for(offer, self._measured(content, changes, applied))
 
     def _matching(self, offer: ModelOnDay) -> list[tuple[int, RewriteRule]]:
         return [
@@ -94,18 +95,19 @@ class Preparations:
     def _prepare(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Prepared:
         """Apply all rules together. A rule that fails refuses the request or, where its policy says so, is left out."""
         try:
-            return self._measured(self._together(rules, offer), tuple(rule.id for _, rule in rules))
+            content, changes = self._together(rules, offer)
         except (RewriteError, CelError):
             at, error = self._failing(rules, offer)
             layer, rule = rules[at]
             self._fail(rule.id, layer, error)
             return self._prepare([*rules[:at], *rules[at + 1 :]], offer)
+        return self._measured(content, changes, tuple(rule.id for _, rule in rules))
 
-    def _together(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Content:
+    def _together(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Outcome:
         if not rules:
-            return self._original
+            return self._original, ()
         steps = combine((rule.merge, rule.steps) for _, rule in rules)
-        return apply_steps(self._original, steps, self._context.roots(offer.view))[0]
+        return apply_steps(self._original, steps, self._context.roots(offer.view))
 
     def _failing(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> tuple[int, RewriteError | CelError]:
         """Return the first rule without which those before it work."""
@@ -121,10 +123,11 @@ class Preparations:
         if self._context.plan.layers[layer].on_error == "deny":
             raise Refusal(rule, f"rewrites: `{rule}` failed: {error}")
 
-    def _measured(self, content: Content, rules: tuple[str, ...]) -> Prepared:
+    def _measured(self, content: Content, changes: tuple[Change, ...], rules: tuple[str, ...]) -> Prepared:
         params = content.params
         return Prepared(
             content,
+            changes,
             rules,
             self._count(content),
             _whole(params, "max_output_tokens", self._context.plan.defaults.max_output_tokens),

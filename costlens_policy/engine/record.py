@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.formula import ROOTS, Formula
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.decision import Decision
-from costlens_policy.engine.show import show
+from costlens_policy.engine.decision import BalanceSeen, Decision
+from costlens_policy.engine.show import show, show_amount
 from costlens_policy.expressions import Value
-from costlens_policy.expressions.compile import NOT_EVALUATED
+from costlens_policy.expressions.compile import NOT_EVALUATED, Part
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import format_usd
 
-__all__ = ["Outcome", "Record", "RuleRecord", "StageRecord", "record_of"]
+__all__ = ["Outcome", "Record", "RuleRecord", "StageRecord", "outcomes_of", "record_of"]
 
 
 class Outcome(StrEnum):
@@ -62,14 +62,22 @@ def record_of(decision: Decision) -> Record:
     )
 
 
+def outcomes_of(decision: Decision) -> dict[str, Outcome]:
+    """Return the outcome of every rule, as in the record, without the cost of showing the parts of conditions."""
+    walk = _Walk(decision, with_parts=False)
+    stages = (walk.access(), walk.routes(), walk.budgets(), walk.rewrites())
+    return {rule.id: rule.outcome for stage in stages for rule in stage.rules}
+
+
 _UNREACHED: Final = Outcome.NOT_REACHED
 
 
 class _Walk:
     """The same inputs as the decision had, and how far it came."""
 
-    def __init__(self, decision: Decision) -> None:
+    def __init__(self, decision: Decision, *, with_parts: bool = True) -> None:
         self._decision = decision
+        self._with_parts = with_parts
         self._context = Context(decision.plan, dict(decision.request), decision.balances_read, decision.now)
         winner = None if decision.model is None else self._context.models.get(decision.model)
         self._model: Mapping[str, Value] | None = None if winner is None else winner.view
@@ -100,11 +108,7 @@ class _Walk:
         return StageRecord("routes", tuple(records()), notes)
 
     def budgets(self) -> StageRecord:
-        notes = tuple(
-            f"`{seen.budget}`{f' of `{seen.key}`' if seen.key else ''}: {seen.used:f} used, {seen.held:f} held, "
-            f"{seen.call:f} for this call, of {seen.limit:f} {seen.unit}"
-            for seen in self._decision.balances
-        )
+        notes = tuple(_balance(seen) for seen in self._decision.balances)
         rules = tuple(
             self._for_winner(step.id, step.when, index, step.reason)
             for index, layer in enumerate(self._context.plan.layers)
@@ -118,7 +122,8 @@ class _Walk:
             for index, layer in enumerate(self._context.plan.layers)
             for step in layer.rewrites
         )
-        return StageRecord("rewrites", rules)
+        notes = tuple(f"{item.operation} {item.target}: {item.detail}" for item in self._decision.changes)
+        return StageRecord("rewrites", rules, notes)
 
     def _for_winner(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
         if self._model is None:
@@ -128,19 +133,23 @@ class _Walk:
     def _rule(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
         if when is None:
             return RuleRecord(rule, Outcome.MATCHED, reason)
+        if not self._with_parts:
+            return RuleRecord(rule, self._outcome(when, layer))
         context = self._context
         trace = when.trace(
             context.request, context.variables[layer], context.budgets, self._model, None, context.instant
         )
-        parts = tuple(
-            (when.source[part.extent.start : part.extent.end], show(part.value))
-            for part in trace.parts
-            if part.value is not NOT_EVALUATED
-        )
+        parts = tuple(dict.fromkeys(_telling(when, trace.parts)))
         if isinstance(trace.value, CelError):
             return RuleRecord(rule, Outcome.FAILED, str(trace.value), when.source, parts)
         outcome = Outcome.MATCHED if trace.value else Outcome.NOT_MATCHED
         return RuleRecord(rule, outcome, reason if trace.value else "", when.source, parts)
+
+    def _outcome(self, when: Formula, layer: int) -> Outcome:
+        try:
+            return Outcome.MATCHED if self._context.evaluate(when, layer, self._model) else Outcome.NOT_MATCHED
+        except CelError:
+            return Outcome.FAILED
 
 
 def _request(decision: Decision) -> StageRecord:
@@ -156,6 +165,25 @@ def _candidates(decision: Decision) -> StageRecord:
         notes.append(f"`{decision.model}` serves, {price}")
         notes.extend(f"`{name}` stands by" for name in decision.fallbacks)
     return StageRecord("candidates", (), tuple(notes))
+
+
+def _telling(when: Formula, parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
+    """Yield parts with their values, without those that tell nothing: the whole, whole records, and constants."""
+    for part in parts:
+        text, value = when.source[part.extent.start : part.extent.end], part.value
+        if value is NOT_EVALUATED or text == when.source or text in ROOTS:
+            continue
+        shown = show(value)
+        if text != shown:
+            yield text, shown
+
+
+def _balance(seen: BalanceSeen) -> str:
+    call, used, held, limit = (
+        show_amount(amount, seen.unit) for amount in (seen.call, seen.used, seen.held, seen.limit)
+    )
+    whose = f" of `{seen.key}`" if seen.key else ""
+    return f"`{seen.budget}`{whose}: {used} used, {held} held, {call} for this call, of {limit}"
 
 
 def _text(formula: Formula | None) -> str | None:

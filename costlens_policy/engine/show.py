@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, to_python
+from costlens_policy.money import format_usd
 
-__all__ = ["show"]
+__all__ = ["show", "show_amount"]
 
 _LONGEST: Final = 80
 
@@ -22,6 +24,11 @@ def show(value: Value | CelError) -> str:
         return text
     half = (_LONGEST - 3) // 2
     return f"{text[:half]}...{text[-half:]}"
+
+
+def show_amount(amount: Decimal, unit: str) -> str:
+    """Return an amount of a budget: ``$12.50``, ``1,200 tokens``, ``3 requests``."""
+    return format_usd(amount) if unit == "usd" else f"{amount:,f} {unit}"
 
 
 def _text(value: object) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from costlens_policy import Decision, Engine, load
@@ -64,10 +65,10 @@ def _cost(decision: Decision) -> str:
 def _notes(decision: Decision) -> str:
     if not decision.allowed:
         return decision.reasons[-1] if not decision.excluded else decision.excluded[0].reason
-    notes = [rewrite.partition("/")[2] for rewrite in decision.rewrites]
-    if "[email]" in (decision.prompt or ""):
+    notes = [f"{change.operation}: {change.detail}" for change in decision.changes]
+    if any(change.operation == "redact" for change in decision.changes):
         notes.append(f"sent: {decision.prompt}")
-    return "; ".join(notes)
+    return escape("; ".join(notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,10 @@ class Problem:
 
 def _problems() -> Iterator[Problem]:
     """Yield the GSM8K problems, without those that leaked into training data."""
-    leaked = {json.loads(line)["eval_prompt"] for line in (GSM8K / "gsm8k_contaminated_prompts.jsonl").open("r", encoding="utf-8")}
+    leaked = {
+        json.loads(line)["eval_prompt"]
+        for line in (GSM8K / "gsm8k_contaminated_prompts.jsonl").open("r", encoding="utf-8")
+    }
     with (GSM8K / "gsm8k_responses.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             if row["prompt"] not in leaked:
@@ -140,7 +144,9 @@ def _expected_quality(engine: Engine, samples: Sequence[dict[str, Any]], decisio
     )  # fmt: skip
     for heading in ("who answers", "estimated cost", "expected quality"):
         table.add_column(heading, justify="left" if heading == "who answers" else "right")
-    kept = [(sample["request"], decision) for sample, decision in zip(samples, decisions, strict=True) if decision.allowed]
+    kept = [
+        (sample["request"], decision) for sample, decision in zip(samples, decisions, strict=True) if decision.allowed
+    ]
     rows = {"the reference policies": [decision.model or "" for _, decision in kept]}
     rows |= {f"always {name}": [name] * len(kept) for name in ("gpt-5-nano", "gpt-5-mini", "claude-sonnet-5-5")}
     for name, models in rows.items():
