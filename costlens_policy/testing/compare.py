@@ -64,7 +64,7 @@ def _reasons(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Differenc
     reasons = seen.decision.reasons
     for text in expected:
         if not any(text in reason for reason in reasons):
-            yield Difference("reasons", text, list(reasons), "one contains")
+            yield Difference("reasons", text, list(reasons), "contain")
 
 
 def _rewrites(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
@@ -79,7 +79,7 @@ def _in_order(path: str, expected: Sequence[str], actual: Sequence[str], exact: 
     """Yield a difference unless the expected items are there in this order, and nothing else when ``exact``."""
     rest = iter(actual)
     if list(expected) != list(actual) if exact else not all(item in rest for item in expected):
-        yield Difference(path, list(expected), list(actual), "" if exact else "has, in this order,")
+        yield Difference(path, list(expected), list(actual), "" if exact else "include, in this order,")
 
 
 def _text(name: str) -> _CompareOne:
@@ -110,7 +110,7 @@ def _errors(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference
     codes = [failure.code for failure in seen.decision.errors]
     for code in dict.fromkeys(expected):
         if codes.count(code) < expected.count(code):
-            yield Difference("errors", code, codes, "has")
+            yield Difference("errors", code, codes, "include")
 
 
 def _estimate(expected: EstimateExpectation, seen: _Comparison) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costlens_policy.engine.decision import Decision
-from costlens_policy.engine.record import Outcome
+from costlens_policy.engine.record import Outcome, outcomes_of
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
 __all__ = ["Observation", "observe"]
@@ -30,8 +30,8 @@ class Observation:
 
 
 def observe(decision: Decision, known: Vocabulary) -> Observation:
-    """Read the record of a decision."""
-    outcomes = {rule.id: rule.outcome for stage in decision.record().stages for rule in stage.rules}
+    """Read what a decision did to the rules."""
+    outcomes = outcomes_of(decision)
     budgets = {item.by for item in decision.excluded if known.is_rule(item.by, RuleKind.BUDGET)}
     # The record looks at budgets with the winner's eyes; one that took a candidate out was asked all the same.
     outcomes.update(dict.fromkeys(budgets, Outcome.MATCHED))

@@ -35,7 +35,7 @@ cases:
       reasons: [saves money, matches]
       estimate: {max_cost_usd: 0.01, cost_usd: 0.02}
       params: {temperature: 0.2, max_output_tokens: null}
-  - name: the prompt is # not \\ what it seems
+  - name: 'the prompt is # not \\ what it seems'
     request:
       task: summary
       prompt: |

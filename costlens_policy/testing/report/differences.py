@@ -16,8 +16,7 @@ _LONGEST: Final = 72
 
 def difference_sentence(item: Difference) -> str:
     """Return a difference as one line, for formats that have no room for more."""
-    relation = f"{item.relation} " if item.relation else ""
-    return f"{item.path}: expected {relation}{shown(item.expected)}, got {shown(item.actual)}"
+    return f"expected: {item.path} {item.relation or 'is'} {shown(item.expected)}; got {shown(item.actual)}"
 
 
 def difference_lines(item: Difference) -> Iterator[tuple[str, str]]:

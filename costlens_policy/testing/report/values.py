@@ -22,7 +22,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return _digits(value)
     if isinstance(value, date | datetime):
         return value.isoformat()
     return value
@@ -33,5 +33,9 @@ def shown(value: Any) -> str:
     if value is ABSENT:
         return "nothing"
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return _digits(value)
     return json.dumps(plain(value), ensure_ascii=False)
+
+
+def _digits(value: Decimal) -> str:
+    return f"{value.normalize():f}"
