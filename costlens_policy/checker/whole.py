@@ -8,9 +8,15 @@ from datetime import date
 from os import PathLike
 from pathlib import Path
 
-from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle
+from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument
 from costlens_policy.checker.checks import Subject, run_checks
-from costlens_policy.checker.expressions import Analysis, analyse_bundle, check_budget_names, check_variables
+from costlens_policy.checker.expressions import (
+    Analysis,
+    analyse_alone,
+    analyse_bundle,
+    check_budget_names,
+    check_variables,
+)
 from costlens_policy.checker.link import (
     Found,
     Library,
@@ -25,6 +31,7 @@ from costlens_policy.checker.link import (
 )
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
+from costlens_policy.documents import PolicyDocument
 from costlens_policy.source.located import SourceText
 
 __all__ = ["Checked", "check", "check_all"]
@@ -132,3 +139,5 @@ def _loose(library: Library, given: Sequence[Path], reached: set[Reading]) -> It
                 if reading not in reached and (named or reading.is_ours):
                     reached.add(reading)
                     yield from reading.diagnostics
+                    if isinstance(reading.document, PolicyDocument):
+                        yield from analyse_alone(LinkedDocument(reading.located, reading.document))

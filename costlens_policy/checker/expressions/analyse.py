@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from costlens_policy.checker.attributes import ROOT_TYPES, model_record, request_record
+from costlens_policy.checker.attributes import ROOT_TYPES, STANDARD_ATTRIBUTES, model_record, request_record
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.checker.expressions.environments import Environments
 from costlens_policy.checker.expressions.fields import ExpressionField, expressions_of
@@ -20,7 +20,7 @@ from costlens_policy.expressions.types import UNKNOWN
 from costlens_policy.source.located import LocatedDocument, Path
 from costlens_policy.source.places import part_span
 
-__all__ = ["Analysis", "analyse_bundle"]
+__all__ = ["Analysis", "analyse_alone", "analyse_bundle"]
 
 _EXPECTED: Final = {"bool": BOOL, "string": STRING}
 _NUMBERS: Final = (INT, DOUBLE, UINT, DYN, UNKNOWN)
@@ -52,6 +52,18 @@ def analyse_bundle(bundle: LinkedBundle) -> Analysis:
         if analyst.failed:
             failed.add(document)
     return Analysis(expressions, tuple(diagnostics), frozenset(failed))
+
+
+def analyse_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, ...]:
+    """Return what is wrong with a policy's expressions whatever the policy set: its own attributes are not known."""
+    unknowable = ("CL302", MAY_BE_MISSING)
+    analyst = _Analyst(policy, request_record(STANDARD_ATTRIBUTES), model_record())
+    analyst.run()
+    return tuple(
+        item
+        for item in analyst.diagnostics
+        if item.code not in unknowable or (item.code == "CL302" and "request." not in item.message)
+    )
 
 
 class _Analyst:
