@@ -82,9 +82,7 @@ class _Declaration:
         unknown = next(_unusable(found), None)
         if unknown is None:
             return found
-        other = _OTHER_NAMES.get(str(unknown).lower())
-        near = f"did you mean `{other}`?" if other else did_you_mean(unknown.name, (*_SCALARS, "list", "map"))
-        self._report("CL210", "type", f"`{unknown}` is not a type", "unknown type", near or _types_there_are())
+        self._report("CL210", "type", f"`{unknown}` is not a type", "unknown type", _meant(unknown))
         return None
 
     def _report_narrowing(self, wanted: Type) -> None:
@@ -105,6 +103,16 @@ class _Declaration:
         return _plain(given.default)
 
 
+def _meant(unknown: Type) -> str:
+    if unknown.name == "map" and len(unknown.parameters) == 2:
+        return f"the keys of a map are of type {listed(_KEYS, 'or')}"
+    if unknown.name in _SCALARS:
+        return f"`{unknown.name}` stands alone"
+    other = _OTHER_NAMES.get(str(unknown).lower())
+    near = f"did you mean `{other}`?" if other else did_you_mean(unknown.name, (*_SCALARS, "list", "map"))
+    return near or _types_there_are()
+
+
 def _types_there_are() -> str:
     return f"types are {listed(_SCALARS)}, `list(…)` and `map(…, …)`"
 
@@ -113,10 +121,10 @@ def _unusable(found: Type) -> Iterator[Type]:
     """Yield the parts of a type that no attribute can have."""
     arity = {"list": 1, "map": 2}.get(found.name, 0)
     unknown = not arity and found.name not in _SCALARS
-    if unknown or len(found.parameters) != arity or (found.name == "map" and found.parameters[0].name not in _KEYS):
-        yield found
     for part in found.parameters:
         yield from _unusable(part)
+    if unknown or len(found.parameters) != arity or (found.name == "map" and found.parameters[0].name not in _KEYS):
+        yield found
 
 
 def _fits(value: Any, wanted: Type) -> bool:

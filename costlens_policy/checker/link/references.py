@@ -48,29 +48,23 @@ def resolve_reference(reference: Reference, repository: Path) -> str | Diagnosti
 
 def _resolve(reference: Reference, repository: Path) -> str | Diagnostic:
     if os.path.isabs(reference.text):
-        return _outside(reference, repository, "write the path relative to this file")
+        return _outside(reference, "outside", "write the path relative to this file")
     folder = os.path.dirname(reference.origin)
     target = Path(os.path.realpath(os.path.join(folder, reference.text)))
     if not target.is_relative_to(repository):
-        return _outside(reference, repository, "copy the file into the repository")
+        how = "outside" if ".." in Path(reference.text).parts else "a link out of it"
+        return _outside(reference, how, "copy the file into the repository")
+    if target.is_dir():
+        return _missing(reference, "name a file in it", instead="a folder")
     if not target.is_file():
-        what = "a folder" if target.is_dir() else ""
-        return (
-            _missing(reference, what and "name a file in it", what) if what else _missing(reference, _similar(target))
-        )
+        return _missing(reference, _similar(reference.text, target))
     shown = os.path.normpath(os.path.join(folder, reference.text))
     return shown if os.path.realpath(shown) == str(target) else str(target)
 
 
-def _outside(reference: Reference, repository: Path, advice: str) -> Diagnostic:
-    return Diagnostic(
-        "CL204",
-        Severity.ERROR,
-        f"`{reference.text}` leads out of the repository",
-        reference.span,
-        f"the repository is `{os.path.relpath(repository)}`" if repository.is_relative_to(Path.cwd()) else "outside",
-        advice,
-    )
+def _outside(reference: Reference, label: str, advice: str) -> Diagnostic:
+    message = f"`{reference.text}` leads out of the repository"
+    return Diagnostic("CL204", Severity.ERROR, message, reference.span, label, advice)
 
 
 def _missing(reference: Reference, advice: str, instead: str = "") -> Diagnostic:
@@ -78,8 +72,9 @@ def _missing(reference: Reference, advice: str, instead: str = "") -> Diagnostic
     return Diagnostic("CL203", Severity.ERROR, message, reference.span, "cannot be read", advice)
 
 
-def _similar(target: Path) -> str:
+def _similar(text: str, target: Path) -> str:
     if not target.parent.is_dir():
-        return f"there is no folder `{target.parent.name}` either"
+        return f"there is no folder `{os.path.dirname(text)}` either"
     near = nearest(target.name, (item.name for item in target.parent.iterdir()))
-    return f"did you mean `{near}`?" if near else "paths are relative to the file that names them"
+    meant = os.path.join(os.path.dirname(text), near or "")
+    return f"did you mean `{meant}`?" if near else "paths are relative to the file that names them"
