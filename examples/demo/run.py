@@ -1,8 +1,8 @@
 """The demo: real policies decide real requests.
 
-1. The reference policies decide a few requests of our own: model, prompt, allowed or denied, cost, and why.
-2. A routing policy decides the GSM8K problems for which two models' answers are on record, and we count who was right. Without
-   that data, the reference policies' own choice is compared with always using one model, by the quality in the catalogue.
+1. The reference policies decide requests of our own: model, prompt, allowed or denied, cost, and why.
+2. A routing policy decides the GSM8K problems for which two models' answers are on record, and we count who was right.
+   Without that data, the reference policies are compared with one model for everything, by the catalogue's quality.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _accuracy(engine: Engine, problems: Sequence[Problem]) -> Table:
     cheapest = [WEAK if problem.solved[WEAK] or not problem.solved[STRONG] else STRONG for problem in problems]
     table = Table(
         title=f"\n{len(problems)} GSM8K problems: strong, weak, or by policy", title_justify="left", title_style="bold",
-        caption="Cost: estimated prompt tokens and 300 output tokens at catalogue prices. Right: recorded answers (RouteLLM).",
+        caption="Cost: estimated prompt and 300 output tokens, at catalogue prices. Right: recorded answers (RouteLLM).",
         caption_justify="left",
     )  # fmt: skip
     for heading in ("who answers", "to the strong model", "estimated cost", "right"):
@@ -136,10 +136,9 @@ def _total(engine: Engine, decisions: Sequence[Decision], models: Sequence[str])
 
 def _expected_quality(engine: Engine, samples: Sequence[dict[str, Any]], decisions: Sequence[Decision]) -> Table:
     """Return the reference policies beside one model for everything, by the quality that the catalogue states."""
-    catalogue = engine.plan.catalogue
     table = Table(
         title="\nThe same requests with one model for everything", title_justify="left", title_style="bold",
-        caption="Quality: what policies/catalogue.yaml states for the task, not a measurement. Denied requests are left out.",
+        caption="Quality: as policies/catalogue.yaml states it for the task, not measured. Denied requests are left out.",
         caption_justify="left",
     )  # fmt: skip
     for heading in ("who answers", "estimated cost", "expected quality"):
