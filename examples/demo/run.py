@@ -97,7 +97,7 @@ def _accuracy(engine: Engine, problems: Sequence[Problem]) -> Table:
     cheapest = [WEAK if problem.solved[WEAK] or not problem.solved[STRONG] else STRONG for problem in problems]
     table = Table(
         title=f"\n{len(problems)} GSM8K problems: strong, weak, or by policy", title_justify="left", title_style="bold",
-        caption="Cost: estimated prompt and 300 output tokens, at catalogue prices. Right: recorded answers (RouteLLM).",
+        caption="Cost: estimated prompt and 300 output tokens, catalogue prices. Right: recorded answers (RouteLLM).",
         caption_justify="left",
     )  # fmt: skip
     for heading in ("who answers", "to the strong model", "estimated cost", "right"):
@@ -138,27 +138,30 @@ def _expected_quality(engine: Engine, samples: Sequence[dict[str, Any]], decisio
     """Return the reference policies beside one model for everything, by the quality that the catalogue states."""
     table = Table(
         title="\nThe same requests with one model for everything", title_justify="left", title_style="bold",
-        caption="Quality: as policies/catalogue.yaml states it for the task, not measured. Denied requests are left out.",
+        caption="Quality: as policies/catalogue.yaml states it, not measured; allowed requests whose task it knows.",
         caption_justify="left",
     )  # fmt: skip
     for heading in ("who answers", "estimated cost", "expected quality"):
         table.add_column(heading, justify="left" if heading == "who answers" else "right")
-    kept = [
-        (sample["request"], decision) for sample, decision in zip(samples, decisions, strict=True) if decision.allowed
+    always = ("gpt-5-nano", "gpt-5-mini", "claude-sonnet-5-5")
+    judged = [
+        (sample["request"]["task"], decision)
+        for sample, decision in zip(samples, decisions, strict=True)
+        if decision.model
+        and all(_stated(engine, name, sample["request"]["task"]) for name in (decision.model, *always))
     ]
-    rows = {"the reference policies": [decision.model or "" for _, decision in kept]}
-    rows |= {f"always {name}": [name] * len(kept) for name in ("gpt-5-nano", "gpt-5-mini", "claude-sonnet-5-5")}
+    rows = {"the reference policies": [decision.model or "" for _, decision in judged]}
+    rows |= {f"always {name}": [name] * len(judged) for name in always}
     for name, models in rows.items():
-        cost = _total(engine, [decision for _, decision in kept], models)
-        stated = [_stated(engine, model, request["task"]) for (request, _), model in zip(kept, models, strict=True)]
+        cost = _total(engine, [decision for _, decision in judged], models)
+        stated = [_stated(engine, model, task) for (task, _), model in zip(judged, models, strict=True)]
         table.add_row(name, format_usd(cost.quantize(Decimal("0.0001"))), f"{sum(stated) / len(stated):.1%}")
     return table
 
 
 def _stated(engine: Engine, model: str, task: str) -> float:
-    """Return the quality that the catalogue states for a task; for a task it does not know, that of chat."""
-    quality = engine.plan.catalogue.models[model].quality
-    return quality.get(task, quality["chat"])
+    """Return the quality that the catalogue states for a task, 0.0 where it states none."""
+    return engine.plan.catalogue.models[model].quality.get(task, 0.0)
 
 
 if __name__ == "__main__":
