@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from costlens_policy.documents.placeholders import parse_template
 from costlens_policy.documents.rewrites import Redact
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.errors import NOT_FINISHED, RewriteError
-from costlens_policy.rewrites.personal_data import DETECTORS
+from costlens_policy.rewrites.personal_data import DETECTORS, any_of
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 from costlens_policy.rewrites.texts import TextMapping
 
@@ -31,6 +31,8 @@ class RedactStep:
 
     target: ClassVar = None
     labels: tuple[tuple[str, bytes], ...]
+    candidates: Any
+    """A pattern that matches wherever there might be data of any kind."""
     labels_hold_data: bool
     """Whether a label would itself be redacted, such as an address of your own; then one round is all there is."""
 
@@ -57,10 +59,9 @@ def compile_redact(operation: Redact) -> RedactStep:
         for kind in DETECTORS
         if kind in operation.kinds
     )
-    holds_data = any(
-        next(detector.find(label), None) for _, label in labels for kind, _ in labels for detector in DETECTORS[kind]
-    )
-    return RedactStep(labels, holds_data)
+    detectors = [detector for kind, _ in labels for detector in DETECTORS[kind]]
+    holds_data = any(next(detector.find(label), None) for _, label in labels for detector in detectors)
+    return RedactStep(labels, any_of(detectors), holds_data)
 
 
 class _Redaction:
@@ -98,6 +99,8 @@ class _Redaction:
         """Return what to replace, from left to right, and count it; where kinds overlap, the first has it."""
         # Inside JSON, `\n` is a line end, and its letter does not belong to the word that follows.
         plain = _ESCAPES.sub(b"  ", data) if b"\\" in data else data
+        if self._step.candidates.search(plain) is None:
+            return []
         found: list[tuple[int, int, bytes]] = []
         taken = bytearray()
         for kind, label in self._step.labels:

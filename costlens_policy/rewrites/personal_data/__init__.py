@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from costlens_policy.rewrites.personal_data.cards import CREDIT_CARD
-from costlens_policy.rewrites.personal_data.detector import Detector, Extent
+from costlens_policy.rewrites.personal_data.detector import Detector, Extent, any_of
 from costlens_policy.rewrites.personal_data.email import EMAIL
 from costlens_policy.rewrites.personal_data.ibans import IBAN
 from costlens_policy.rewrites.personal_data.keys import API_KEYS
@@ -14,7 +14,7 @@ from costlens_policy.rewrites.personal_data.networks import IPV4, IPV6, URL_CRED
 from costlens_policy.rewrites.personal_data.phone import PHONES
 from costlens_policy.rewrites.personal_data.ssn import US_SSN
 
-__all__ = ["DETECTORS", "Detector", "Extent"]
+__all__ = ["DETECTORS", "Detector", "Extent", "any_of"]
 
 DETECTORS: Final[Mapping[str, tuple[Detector, ...]]] = {
     "url_credentials": (URL_CREDENTIALS,),

@@ -22,17 +22,20 @@ _NETWORKS: Final = (
 def _accept(data: bytes, start: int, end: int) -> Extent | None:
     if (start and data[start - 1] in b".-" and digit_at(data, start - 2)) or _goes_on(data, end):
         return None
-    digits = data[start:end].translate(None, b" -").decode("ascii")
-    return (start, end) if _is_card(digits) else None
+    if _is_card(data[start:end]):
+        return start, end
+    shorter = max(data.rfind(b" ", start, end), start)  # the security code may follow
+    return (start, shorter) if _is_card(data[start:shorter]) else None
 
 
 def _goes_on(data: bytes, end: int) -> bool:
     return data[end : end + 1] in (b".", b"-") and digit_at(data, end + 1)
 
 
-def _is_card(digits: str) -> bool:
+def _is_card(text: bytes) -> bool:
+    digits = text.translate(None, b" -").decode("ascii")
     known = any(
-        low <= int(digits[: len(str(low))]) <= high and len(digits) in lengths for low, high, lengths in _NETWORKS
+        len(digits) in lengths and low <= int(digits[: len(str(low))]) <= high for low, high, lengths in _NETWORKS
     )
     return known and _luhn(digits)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import re2
 
-__all__ = ["Detector", "Extent", "alphanumeric_at", "digit_at", "pattern"]
+__all__ = ["Detector", "Extent", "alphanumeric_at", "any_of", "digit_at", "pattern"]
 
 Extent: TypeAlias = tuple[int, int]
 """Where something stands in UTF-8 text: offsets in bytes, the end excluded."""
@@ -21,7 +21,14 @@ def pattern(text: str) -> Any:
     return re2.compile(text.encode(), options)
 
 
-def whole(data: bytes, start: int, end: int) -> Extent | None:
+def any_of(detectors: Iterable[Detector]) -> Any:
+    """Return one pattern that matches wherever any of the detectors has a candidate: most texts have none."""
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(b"|".join(b"(?:" + detector.candidates.pattern + b")" for detector in detectors), options)
+
+
+def _whole(data: bytes, start: int, end: int) -> Extent | None:
     """Accept what the pattern matched."""
     return start, end
 
@@ -30,19 +37,15 @@ def whole(data: bytes, start: int, end: int) -> Extent | None:
 class Detector:
     """Finds one kind of data. ``accept`` returns the part of a match that is the data, or None where it is none.
 
-    Every match of ``candidates`` contains one of ``hints``, so a text without any of them is not searched. After a
-    refused match the search goes on one byte later; with ``lengthy``, for matches without a bound, behind it.
+    After a refused match the search goes on one byte later; with ``lengthy``, for matches without a bound, behind it.
     """
 
     candidates: Any
-    accept: Callable[[bytes, int, int], Extent | None] = whole
-    hints: tuple[bytes, ...] = ()
+    accept: Callable[[bytes, int, int], Extent | None] = _whole
     lengthy: bool = False
 
     def find(self, data: bytes) -> Iterator[Extent]:
         """Yield every occurrence, from left to right; they do not overlap."""
-        if self.hints and not any(hint in data for hint in self.hints):
-            return
         at = 0
         while (match := self.candidates.search(data, at)) is not None:
             start, end = match.span()

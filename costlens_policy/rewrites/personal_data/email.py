@@ -23,6 +23,5 @@ def _accept(data: bytes, start: int, end: int) -> Extent | None:
 EMAIL: Final = Detector(
     pattern(rf"[{_LETTERS}0-9_%+-][{_LETTERS}0-9_.%+'&~-]*@[{_LETTERS}0-9](?:[{_LETTERS}0-9.-]*)\.[{_LETTERS}]{{2,}}"),
     _accept,
-    hints=(b"@",),
     lengthy=True,
 )

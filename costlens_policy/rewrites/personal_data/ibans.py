@@ -29,7 +29,7 @@ def _accept(data: bytes, start: int, end: int) -> Extent | None:
     at = start
     taken = bytearray()
     while at < end and len(taken) < length:
-        if data[at] not in b" -":
+        if data[at] != 0x20:
             taken.append(data[at])
         at += 1
     if len(taken) < length or alphanumeric_at(data, at):
@@ -41,4 +41,4 @@ def _remainder(number: str) -> int:
     return int("".join(str(int(character, 36)) for character in number[4:] + number[:4])) % 97
 
 
-IBAN: Final = Detector(pattern(r"(?i)\b[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,29}"), _accept)
+IBAN: Final = Detector(pattern(r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,29}"), _accept)

@@ -52,9 +52,7 @@ def _has_digit(text: bytes) -> bool:
 
 
 API_KEYS: Final = (
-    Detector(
-        pattern(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)-----END [A-Z ]*PRIVATE KEY-----"), hints=(b"PRIVATE KEY",)
-    ),
+    Detector(pattern(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)-----END [A-Z ]*PRIVATE KEY-----")),
     Detector(pattern(rf"\b(?:{'|'.join(_FORMS)})"), _accept_form, lengthy=True),
     Detector(pattern(r"(?i)\b(?:bearer|basic)[ \t]+[A-Z0-9._~+/=-]{16,}"), _accept_value, lengthy=True),
     Detector(

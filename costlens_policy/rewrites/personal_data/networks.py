@@ -31,8 +31,8 @@ def _accept_ipv6(data: bytes, start: int, end: int) -> Extent | None:
     if end - start > _LONGEST_IPV6 or alphanumeric_at(data, start - 1) or alphanumeric_at(data, end):
         return None
     text = data[start:end]
-    if not any(0x30 <= byte <= 0x39 for byte in text):
-        return None  # `::` and `a::b` are words of programming languages
+    if not any(0x30 <= byte <= 0x39 for byte in text) or (len(text) < 4 and text != b"::1"):
+        return None  # `a::b` and `[::2]` are words of programming languages
     try:
         ipaddress.IPv6Address(text.decode("ascii"))
     except ValueError:
@@ -45,11 +45,10 @@ def _accept_credentials(data: bytes, start: int, end: int) -> Extent | None:
     return data.index(b"://", start, end) + 3, end - 1
 
 
-IPV4: Final = Detector(pattern(r"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b"), _accept_ipv4, hints=(b".",))
-IPV6: Final = Detector(pattern(r"[0-9A-Fa-f:]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*"), _accept_ipv6, hints=(b":",), lengthy=True)
+IPV4: Final = Detector(pattern(r"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b"), _accept_ipv4)
+IPV6: Final = Detector(
+    pattern(r"[0-9A-Fa-f:]*::[0-9A-Fa-f:.]*|:?(?:[0-9A-Fa-f]{1,4}:){6,7}[0-9A-Fa-f.]+:?"), _accept_ipv6, lengthy=True
+)
 URL_CREDENTIALS: Final = Detector(
-    pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\"'<>\[\]:@]*:[^\s/?#\"'<>\[\]]+@"),
-    _accept_credentials,
-    hints=(b"://",),
-    lengthy=True,
+    pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\"'<>\[\]:@]*:[^\s/?#\"'<>\[\]]+@"), _accept_credentials, lengthy=True
 )

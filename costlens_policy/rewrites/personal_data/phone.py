@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Final, TypeAlias
+from typing import Final
 
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, alphanumeric_at, digit_at, pattern
 
 __all__ = ["PHONES"]
-
-_Groups: TypeAlias = list[Extent]
-"""The runs of digits in a candidate."""
 
 _GAP: Final = r"[ \x{a0}\x{2009}\x{202f}./\-\x{2010}-\x{2013}()]{0,3}"
 _DIGITS: Final = re.compile(rb"[0-9]+")
 _NAMED: Final = re.compile(rb"\+?[0-9]+")
 _OTHER_NUMBER: Final = re.compile(
     rb"(?i)(?:\b(?:order|invoice|ticket|ref|reference|id|sku|isbn|issn|serial|account|tracking|version|case|item|part)"
-    rb"(?: ?(?:no|nr|number|id))?[.:#= ]{0,3}|[#@$/*^%_-]|[0-9][.,])\Z"
+    rb"(?: ?(?:no|nr|number|id))?[.:#= ]{0,3}|[#@$/*^%_-]|[0-9](?:[.,:]|\xc2\xa0|\xe2\x80[\x89\xaf]))\Z"
 )
 """What stands before numbers of other kinds."""
 _LOOK_BACK: Final = 24
+_LENGTHS: Final = {"+": (8, 15), "00": (10, 15), "0": (9, 12)}
+"""Fewest and most digits, by what the number begins with."""
 
 
 def _accept_written(data: bytes, start: int, end: int) -> Extent | None:
@@ -34,17 +33,17 @@ def _accept_written(data: bytes, start: int, end: int) -> Extent | None:
     digits = data[start:end].translate(None, b" .()-")
     if not 9 <= len(digits) <= 11 or len(set(digits)) < 3 or not _is_free(data, start):
         return None
-    return None if data[end : end + 1] in (b".", b"-", b"/") and digit_at(data, end + 1) else (start, end)
+    return (start, end) if _stops(data, end) else None
 
 
 def _accept_loose(data: bytes, start: int, end: int) -> Extent | None:
     """Find the longest plausible number in digits and separators that begin with ``+``, ``(0`` or ``0``."""
     if not _is_free(data, start):
         return None
-    groups = [match.span() for match in _DIGITS.finditer(data, start, end)]
-    for count in range(_before_date(data, groups), 0, -1):
-        if _may_end(data, groups, count) and _is_plausible(data, start, groups[:count]):
-            last = groups[count - 1][1]
+    run = _Run(data, start, [match.span() for match in _DIGITS.finditer(data, start, end)])
+    for count in range(run.before_date, 0, -1):
+        if run.has_fitting_length(count) and run.may_end(count) and run.is_plausible(count):
+            last = run.groups[count - 1][1]
             bare = data[start] == 0x28 and b")" not in data[start:last]
             return (start + 1 if bare else start), last
     return None
@@ -61,48 +60,72 @@ def _is_free(data: bytes, start: int) -> bool:
     return not alphanumeric_at(data, start - 1) and not _OTHER_NUMBER.search(data, max(0, start - _LOOK_BACK), start)
 
 
-def _may_end(data: bytes, groups: _Groups, count: int) -> bool:
-    """Say whether the number may end after so many groups, though others may follow."""
-    end = groups[count - 1][1]
-    if count == len(groups):
-        return not alphanumeric_at(data, end) and not (data[end : end + 1] in b"./-" and digit_at(data, end + 1))
-    following = groups[count]
-    if data[end : end + 1] not in (b" ", b"\xc2", b"\xe2"):
-        return False
-    if data[groups[0][0] - 1] == 0x2B or count == _before_date(data, groups):
-        return True
-    starts_anew = data[following[0]] == 0x30 and following[1] - following[0] > 1
-    return starts_anew or b" " not in data[groups[0][0] : end]
+def _stops(data: bytes, end: int) -> bool:
+    """Say whether no longer number or time goes on here."""
+    return not alphanumeric_at(data, end) and not (data[end : end + 1] in b"./-:" and digit_at(data, end + 1))
 
 
-def _is_plausible(data: bytes, start: int, groups: _Groups) -> bool:
-    """Check the digits, and for national numbers the separators."""
-    digits = b"".join(data[first:last] for first, last in groups)
-    if len(set(digits)) < 3:
-        return False
-    if data[start] == 0x2B:
-        return 8 <= len(digits) <= 15
-    if digits.startswith(b"00"):
-        return (
-            10 <= len(digits) <= 15
-            and digits[2] != 0x30
-            and len(groups) > 1
-            and b"-" not in data[start : groups[-1][1]]
-        )
-    return 9 <= len(digits) <= 12 and _has_national_form(data, groups)
+class _Run:
+    """Groups of digits with separators between them; the number may be all of them, or only the first ones."""
+
+    __slots__ = ("before_date", "data", "first", "groups", "kind", "lengths")
+
+    def __init__(self, data: bytes, start: int, groups: list[Extent]) -> None:
+        self.data = data
+        self.first = groups[0][0]
+        self.groups = groups
+        self.before_date = _before_date(data, groups)
+        self.lengths = tuple(itertools.accumulate(last - first for first, last in groups))
+        """How many digits the first groups have together."""
+        if data[start] == 0x2B:
+            self.kind = "+"
+        else:
+            self.kind = "00" if data.startswith(b"00", self.first) else "0"
+
+    def has_fitting_length(self, count: int) -> bool:
+        """Say whether the first groups have as many digits as a number of this kind."""
+        fewest, most = _LENGTHS[self.kind]
+        return fewest <= self.lengths[count - 1] <= most
+
+    def may_end(self, count: int) -> bool:
+        """Say whether the number may end after so many groups, though others may follow."""
+        end = self.groups[count - 1][1]
+        if count == len(self.groups):
+            return _stops(self.data, end)
+        if self.data[end : end + 1] not in (b" ", b"\xc2", b"\xe2"):
+            return False
+        first, last = self.groups[count]
+        starts_anew = self.data[first] == 0x30 and last - first > 2
+        if self.kind == "+" or count == self.before_date or starts_anew:
+            return True
+        return b" " not in self.data[self.first : end]
+
+    def is_plausible(self, count: int) -> bool:
+        """Check the digits, and for numbers without a ``+`` the separators."""
+        groups = self.groups[:count]
+        if len(set(b"".join(self.data[first:last] for first, last in groups))) < 3:
+            return False
+        if self.kind == "+":
+            return True
+        if count == 1:
+            return False
+        if self.kind == "00":
+            return b"-" not in self.data[self.first : groups[-1][1]] and not self.data.startswith(b"000", self.first)
+        return self._has_national_form(groups)
+
+    def _has_national_form(self, groups: list[Extent]) -> bool:
+        sizes = [last - first for first, last in groups]
+        gaps = {self.data[one[1] : two[0]] for one, two in itertools.pairwise(groups)}
+        if gaps == {b"."}:
+            return len(groups) > 2 and not (len(groups) == 4 and max(sizes) <= 3)
+        if len(set(sizes)) == 1 and digit_at(self.data, self.first - 2):
+            return False  # the rest of a longer list, or of a number in groups of three
+        if set(sizes) == {2}:
+            return len(groups) == 5
+        return sizes != [5, 4]  # a ZIP code
 
 
-def _has_national_form(data: bytes, groups: _Groups) -> bool:
-    sizes = [last - first for first, last in groups]
-    gaps = {data[one[1] : two[0]] for one, two in itertools.pairwise(groups)}
-    if gaps == {b"."}:
-        return len(groups) > 2 and not (len(groups) == 4 and max(sizes) <= 3)
-    if set(sizes) == {2}:
-        return len(groups) == 5
-    return len(groups) > 1
-
-
-def _before_date(data: bytes, groups: _Groups) -> int:
+def _before_date(data: bytes, groups: list[Extent]) -> int:
     """Return how many groups stand before the first calendar date; all of them where there is none."""
     for index in range(len(groups) - 2):
         first, second, third = groups[index : index + 3]
@@ -115,20 +138,17 @@ def _before_date(data: bytes, groups: _Groups) -> int:
 
 
 def _is_date(sizes: list[int], numbers: list[int]) -> bool:
-    if sizes[0] == 4:
-        year, month, day = numbers
-        return sizes[1:] == [2, 2] and 0 < month <= 12 and 0 < day <= 31 and 1000 <= year < 2200
-    one, other, year = numbers
-    return (
-        max(sizes[:2]) <= 2
-        and sizes[2] == 4
-        and 1000 <= year < 2200
-        and 0 < min(one, other) <= 12
-        and max(one, other) <= 31
-    )
+    if sizes[0] == 4 and sizes[1:] == [2, 2]:
+        year, one, other = numbers
+    elif max(sizes[:2]) <= 2 and sizes[2] == 4:
+        one, other, year = numbers
+    else:
+        return False
+    return 1000 <= year < 2200 and 0 < min(one, other) <= 12 and max(one, other) <= 31
 
 
 PHONES: Final = (
+    Detector(pattern(rf"(?:\+[1-9]|(?:\(|\b)0[0-9])(?:{_GAP}[0-9]){{7,24}}"), _accept_loose),
     Detector(
         pattern(
             r"(?:\b1[ .-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}\b"  # North America
@@ -137,7 +157,6 @@ PHONES: Final = (
         ),
         _accept_written,
     ),
-    Detector(pattern(rf"(?:\+[1-9]|(?:\(|\b)0)(?:{_GAP}[0-9]){{7,24}}"), _accept_loose),
     Detector(
         pattern(
             r"(?i)\b(?:tel|telephone|telefon|phone|mobile|cell|fax|whatsapp|handy)(?: ?(?:no|nr|number|nummer|is))?"

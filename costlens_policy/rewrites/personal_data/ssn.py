@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, digit_at, pattern
@@ -9,8 +10,14 @@ from costlens_policy.rewrites.personal_data.detector import Detector, Extent, di
 __all__ = ["US_SSN"]
 
 
+_NAMED: Final = re.compile(rb"(?i)(?:ssn|social security)[^0-9]*\Z")
+_LOOK_BACK: Final = 32
+
+
 def _accept(data: bytes, start: int, end: int) -> Extent | None:
-    """Refuse areas, groups and serials that are never issued, and parts of longer numbers."""
+    """Refuse what is never issued, parts of longer numbers, and numbers with spaces that nothing names."""
+    if data[start + 3] == 0x20 and not _NAMED.search(data, max(0, start - _LOOK_BACK), start):
+        return None
     area, group, serial = data[start : start + 3], data[start + 4 : start + 6], data[start + 7 : end]
     if area in (b"000", b"666") or area[0] == 0x39 or group == b"00" or serial == b"0000":
         return None
