@@ -9,8 +9,9 @@ from typing import Final
 from costlens_policy.checker.checks.rules import Placed, rewrites
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic, Related
-from costlens_policy.documents.rewrites import Rewrite
-from costlens_policy.documents.targets import targets
+from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.documents.rewrites import Operation, Rewrite
+from costlens_policy.documents.targets import canonical_parameter, targets
 
 __all__ = ["Setting", "check_rewrite_conflicts", "settings_of"]
 
@@ -37,8 +38,10 @@ class Setting:
     def wipes(self) -> bool:
         """Whether what an earlier rule has done to the target is lost. Bounds and additions build on what is there."""
         if self.how == "system":
-            operation = self.rewrite.rule.apply[_index(self.place)].system
-            return operation is not None and operation.place == "replace"
+            index = self.place.path[-2]
+            assert isinstance(index, int)
+            system = self.rewrite.rule.apply[index].system
+            return system is not None and system.place == "replace"
         return self.how in ("prefix", "suffix", "template", "set_params", "remove_params")
 
     def __str__(self) -> str:
@@ -66,7 +69,19 @@ def settings_of(rewrite: Placed[Rewrite]) -> Iterator[Setting]:
         for target in targets(operation):
             if target not in seen:
                 seen.add(target)
-                yield Setting(rewrite, target, how, rewrite.place.at("apply", index, how))
+                yield Setting(rewrite, target, how, _place(rewrite.place.at("apply", index, how), operation, target))
+
+
+def _place(place: Place, operation: Operation, target: str) -> Place:
+    """Return where a target is named: of a parameter, its own name in the operation."""
+    if not target.startswith(_PARAMETER):
+        return place
+    parameter = target.removeprefix(_PARAMETER)
+    for index, name in enumerate(operation.remove_params or ()):
+        if canonical_parameter(name) == parameter:
+            return place.at(index)
+    names = operation.set_params or operation.clamp_params or {}
+    return next(place.at(name) for name in names if canonical_parameter(name) == parameter)
 
 
 def _conflict(first: Setting, later: Setting) -> bool:
@@ -82,22 +97,16 @@ def _conflict(first: Setting, later: Setting) -> bool:
 
 def _report(first: Setting, later: Setting) -> Diagnostic:
     rule = later.rewrite.rule
-    choices = " or ".join(f"`merge: {item}`" for item in later.merges)
-    related = [Related(first.place.key_span, f"`{first.rewrite.name}` sets it here")]
+    choices = listed((f"merge: {item}" for item in later.merges), "or")
+    related = [Related(first.place.name_span, f"`{first.rewrite.name}` sets it here")]
     if rule.merge is not None:
         span = later.rewrite.place.at("merge").span
         message = f"`merge: {rule.merge}` does not fit {later}, which `{first.rewrite.name}` sets, too"
         return _FOUND.error(message, span, "cannot be merged like this", f"use {choices}", related)
     return _FOUND.error(
         f"`{first.rewrite.name}` and `{later.rewrite.name}` both set {later}",
-        later.place.key_span,
+        later.place.name_span,
         "set again here",
         f"say in `{rule.id}` what happens then, with {choices}, or let the conditions exclude each other",
         related,
     )
-
-
-def _index(place: Place) -> int:
-    index = place.path[-2]
-    assert isinstance(index, int)
-    return index

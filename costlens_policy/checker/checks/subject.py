@@ -41,6 +41,13 @@ class Place:
         root = self.document.located.root
         return root.key_span(self.path) or root.span_of((*self.path, ""))
 
+    @property
+    def name_span(self) -> Span:
+        """Where the key is written; of a single value in a list, the value."""
+        value = self.document.located.root.find(self.path)
+        in_list = value is not None and value.kind == "scalar" and isinstance(self.path[-1], int)
+        return self.span if in_list else self.key_span
+
     def part(self, extent: Extent) -> Span:
         """Where a part of a text is written, such as a name inside an expression."""
         value = self.document.located.root.find(self.path)
