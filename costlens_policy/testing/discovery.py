@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from costlens_policy.checker.link.folders import yaml_files
-from costlens_policy.diagnostics.model import Diagnostic, PolicyError
+from costlens_policy.checker.link.references import repository_of
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
 from costlens_policy.documents.suite import SuiteDocument
 from costlens_policy.schema import read_document
 from costlens_policy.source.compose import compose
@@ -52,6 +53,9 @@ def find_suites(paths: Iterable[Path]) -> SuiteSearch:
     diagnostics: list[Diagnostic] = []
     sources: list[SourceText] = []
     for file, named in dict(_files(paths)).items():
+        if not named and _leads_out(file):
+            diagnostics.extend([_outside(file)] if _is_suite_name(file.name) else [])
+            continue
         try:
             source = read_source(file)
         except PolicyError as error:
@@ -74,6 +78,19 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
             yield from ((Path(name), False) for name in yaml_files(path))
         else:
             yield path, True
+
+
+def _leads_out(file: Path) -> bool:
+    """Say whether a file is a link out of the repository: what lies there is none of the suite's business."""
+    if not file.is_symlink():
+        return False
+    folder = file.parent.resolve()
+    return not file.resolve().is_relative_to(repository_of(folder / file.name, [folder]))
+
+
+def _outside(file: Path) -> Diagnostic:
+    message = f"`{file}` is a link that leads out of the repository"
+    return Diagnostic("CL204", Severity.ERROR, message, help="copy the file into the repository")
 
 
 def _is_suite_name(name: str) -> bool:

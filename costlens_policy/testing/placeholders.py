@@ -55,14 +55,23 @@ def _value(name: str, axes: Mapping[str, Any], path: Path, start: int) -> Any:
 
 
 def _find(name: str, axes: Mapping[str, Any]) -> tuple[Any] | None:
-    """Return the value of a name, alone in a tuple, since the value itself may be null."""
-    if name in axes:
-        return (axes[name],)
-    axis, dot, key = name.rpartition(".")
-    record = _find(axis, axes) if dot else None
-    if record is not None and isinstance(record[0], Mapping) and key in record[0]:
-        return (record[0][key],)
+    """Return the value of a name, alone in a tuple, since the value itself may be null. The longest axis wins."""
+    for axis in sorted(axes, key=len, reverse=True):
+        if name == axis:
+            return (axes[axis],)
+        if name.startswith(f"{axis}."):
+            found = _inside(axes[axis], name.removeprefix(f"{axis}.").split("."))
+            if found is not None:
+                return found
     return None
+
+
+def _inside(value: Any, keys: list[str]) -> tuple[Any] | None:
+    for key in keys:
+        if not isinstance(value, Mapping) or key not in value:
+            return None
+        value = value[key]
+    return (value,)
 
 
 def _text(value: Any) -> str:

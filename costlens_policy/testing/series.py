@@ -47,6 +47,8 @@ def _part_values(part: str) -> Iterator[Decimal]:
 def value_at(text: str, elapsed: timedelta, every: timedelta) -> Decimal:
     """Return the value in force at a time after the start: the last one at or before it. Raises ``SeriesError``."""
     values = series_values(text)
+    if not every:
+        raise SeriesError("the values of the series lie no time apart")
     index = elapsed // every
     if index < 0:
         raise SeriesError("the case lies before the start of the series")

@@ -31,7 +31,7 @@ def test_placeholders_are_filled_in_at_any_depth() -> None:
     assert fill(template, AXES) == {"request": {"tags": ["gold", {"x": 3}], "n": 1}}
 
 
-@pytest.mark.parametrize("name", ["teir", "", "row.nothing", "tier.x", "x.y.z"])
+@pytest.mark.parametrize("name", ["teir", "", "row.nothing", "tier.x", "x.y.z", "row" + ".a" * 20_000])
 def test_an_unknown_axis_is_an_error_with_its_place(name: str) -> None:
     with pytest.raises(UnknownAxisError) as caught:
         fill({"a": ["", f"<${{{name}}}>"]}, AXES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from costlens_policy.testing import CaseOutcome, Run, run_suites
+from costlens_policy.testing import CaseOutcome, Run, render, run_suites
 from costlens_policy.testing.difference import ABSENT
 from tests.testing.conftest import COMPANY, HEAD
 
@@ -121,6 +121,14 @@ def test_a_policy_set_outside_of_the_repository_is_out_of_reach(company: Path, t
         suite = HEAD.replace("policy-set.yaml", reference) + "cases: [{name: a, expect: {effect: allow}}]"
         (company / "trial_test.yaml").write_text(suite)
         assert [item.code for item in run_suites(["trial_test.yaml"]).diagnostics] == ["CL204"]
+
+
+def test_a_suite_that_is_a_link_out_of_the_repository_is_not_read(company: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.yaml").write_text("password: 1\n")
+    (company / "link_test.yaml").symlink_to("../secret.yaml")
+    run = run_suites(["."])
+    assert [item.code for item in run.diagnostics] == ["CL204"]
+    assert "password" not in render(run)
 
 
 def test_nothing_to_run(company: Path, run_text: RunText) -> None:

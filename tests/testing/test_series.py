@@ -46,6 +46,11 @@ def test_the_last_value_at_or_before_the_time_is_in_force() -> None:
     assert read == [0, 0, 2, 24, 40, 40]
 
 
+def test_values_lie_some_time_apart() -> None:
+    with pytest.raises(SeriesError, match="no time apart"):
+        value_at("0+2x20", MINUTE, timedelta())
+
+
 def test_outside_of_the_series_there_is_no_value() -> None:
     with pytest.raises(SeriesError, match="ends 20m after its start, and the case lies 21m after it"):
         value_at("0+2x20", 21 * MINUTE, MINUTE)
