@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from costlens_policy.diagnostics.render.characters import printable
 from costlens_policy.money import format_usd
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ __all__ = ["decision_text"]
 
 _COLUMN: Final = 12
 _DIGEST: Final = 12
+_MOST_COMPARED: Final = 5_000  # lines; comparing takes quadratic time in the worst case
+_MOST_SHOWN: Final = 60
+_LONGEST: Final = 600
 
 
 def decision_text(decision: Decision) -> str:
@@ -47,9 +51,13 @@ def _estimate(estimate: Estimate) -> str:
     basis = {"request": "as given", "estimate": "estimated"}.get(estimate.basis, f"counted by {estimate.basis}")
     answers = f" in {estimate.completions} answers" if estimate.completions > 1 else ""
     return (
-        f"{cost}: {estimate.prompt_tokens:,} prompt tokens ({basis}), "
-        f"up to {estimate.output_tokens:,} output tokens{answers}"
+        f"{cost}: {_tokens(estimate.prompt_tokens, 'prompt')} ({basis}), "
+        f"up to {_tokens(estimate.output_tokens, 'output')}{answers}"
     )
+
+
+def _tokens(number: int, kind: str) -> str:
+    return f"{number:,} {kind} token{'' if number == 1 else 's'}"
 
 
 def _why(decision: Decision) -> str:
@@ -76,12 +84,10 @@ def _changes(decision: Decision) -> str:
     blocks = []
     before, after = _content(decision.request), _content(_after(decision))
     if before != after:
-        blocks.append(click.style("prompt, rewritten", bold=True) + "\n" + "\n".join(_difference(before, after)))
+        blocks.append("\n".join([click.style("prompt, rewritten", bold=True), *_shown_difference(before, after)]))
     if decision.params:
-        params = (_fact("", f"{name} = {json.dumps(value, default=str)}") for name, value in decision.params.items())
-        blocks.append(
-            "\n".join([click.style("parameters", bold=True), *(line.replace(" " * _COLUMN, "", 1) for line in params)])
-        )
+        params = (f"  {name} = {_short(json.dumps(value, default=str))}" for name, value in decision.params.items())
+        blocks.append("\n".join([click.style("parameters", bold=True), *params]))
     return "\n\n".join(blocks)
 
 
@@ -103,15 +109,29 @@ def _content(holder: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _shown_difference(before: list[str], after: list[str]) -> list[str]:
+    if len(before) + len(after) > _MOST_COMPARED:
+        return [f"  {len(before):,} lines became {len(after):,}; `--format json` has all of them"]
+    lines = list(_difference(before, after))
+    more = len(lines) - _MOST_SHOWN
+    return lines if more <= 0 else [*lines[:_MOST_SHOWN], f"  {more:,} lines more; `--format json` has all of them"]
+
+
 def _difference(before: list[str], after: list[str]) -> Iterator[str]:
     for line in difflib.unified_diff(before, after, lineterm="", n=1):
-        if line.startswith(("---", "+++")):
-            continue
-        if line.startswith("@@"):
+        if line.startswith(("---", "+++", "@@")):
             continue
         color = {"-": "red", "+": "green"}.get(line[0])
-        yield "  " + (click.style(f"{line[0]} {line[1:]}", fg=color) if color else f"  {line[1:]}")
+        yield "  " + click.style(f"{line[0]} {_short(line[1:])}", fg=color)
+
+
+def _short(line: str) -> str:
+    """Return a line that cannot command a terminal, cut in the middle where it is very long."""
+    if len(line) <= _LONGEST:
+        return printable(line)
+    half = _LONGEST // 2
+    return f"{printable(line[:half])} [… {len(line) - 2 * half:,} characters …] {printable(line[-half:])}"
 
 
 def _fact(name: str, text: str) -> str:
-    return f"  {click.style(f'{name:{_COLUMN - 1}}', dim=True)} {text}"
+    return f"  {click.style(f'{name:{_COLUMN - 1}}', dim=True)} {printable(text)}"

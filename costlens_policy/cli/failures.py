@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["exit_code_of", "report_failure"]
 
 _UNREADABLE: Final = "CL001"
+_NO_POLICY_SET: Final = "CL201"
 _LONGEST: Final = 300
 _QUOTED: Final = re.compile(r"'([^']*)'")
 
@@ -38,11 +39,17 @@ def report_failure(error: BaseException, *, debug: bool) -> ExitCode:
 
 
 def exit_code_of(diagnostics: Iterable[Diagnostic]) -> ExitCode:
-    """Return ``FAILURE`` where files could not be read at all, ``INVALID`` for any other error, else ``OK``."""
+    """Return the code for what was found.
+
+    ``FAILURE`` where files could not be read at all, ``NOTHING`` where there is no policy set, ``INVALID`` for any
+    other error, else ``OK``.
+    """
     codes = {item.code for item in diagnostics if item.is_error}
     if not codes:
         return ExitCode.OK
-    return ExitCode.FAILURE if codes == {_UNREADABLE} else ExitCode.INVALID
+    if codes == {_UNREADABLE}:
+        return ExitCode.FAILURE
+    return ExitCode.NOTHING if codes == {_NO_POLICY_SET} else ExitCode.INVALID
 
 
 def _on_purpose(error: CostlensPolicyError) -> ExitCode:
@@ -99,7 +106,7 @@ def _usage(error: click.ClickException) -> ExitCode:
 def _usage_message(error: click.ClickException, context: click.Context | None) -> tuple[str, str]:
     if isinstance(error, click.NoSuchOption):
         return _no_option(error, context)
-    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument):
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument) and error.message:
         return error.message, ""  # what an argument is called in the help says nothing about what was typed
     return error.format_message(), ""
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from costlens_policy.diagnostics.render.characters import printable
+
 if TYPE_CHECKING:
     from costlens_policy.engine.record import Record, RuleRecord, StageRecord
 
 __all__ = ["record_text"]
 
+_ROOTS: Final = ("request", "variables", "model", "budgets", "estimate")
 _COLORS: Final = {"matched": "green", "failed": "red", "not matched": None, "not reached": None}
 
 
@@ -25,12 +28,12 @@ def _stage(stage: StageRecord) -> Iterator[str]:
     width = max((len(rule.id) for rule in stage.rules), default=0)
     for rule in stage.rules:
         yield from _rule(rule, width)
-    yield from (f"  {note}" for note in stage.notes)
+    yield from (f"  {printable(note.removeprefix(f'{stage.stage}: '))}" for note in stage.notes)
 
 
 def _rule(rule: RuleRecord, width: int) -> Iterator[str]:
     outcome = click.style(str(rule.outcome), fg=_COLORS[rule.outcome], dim=rule.outcome == "not reached")
-    reason = f": {rule.reason}" if rule.reason else ""
+    reason = f": {printable(rule.reason)}" if rule.reason else ""
     yield f"  {rule.id:{width}}  {outcome}{reason}"
     yield from (f"      {_folded(line)}" for line in _condition(rule))
 
@@ -40,9 +43,14 @@ def _condition(rule: RuleRecord) -> Iterator[str]:
         yield "always"
         return
     yield f"when {rule.condition}"
-    parts = [(_folded(text), value) for text, value in rule.parts]
+    parts = [(_folded(text), value) for text, value in rule.parts if _tells_something(text, value, rule)]
     width = min(max((len(text) for text, _ in parts), default=0), 60)
-    yield from (f"     {text:{width}}  = {value}" for text, value in parts)
+    yield from (f"     {text:{width}}  = {printable(value)}" for text, value in parts)
+
+
+def _tells_something(text: str, value: str, rule: RuleRecord) -> bool:
+    """Leave out the whole condition, whose value is the outcome, bare names of records, and literals."""
+    return text not in (rule.condition, value, *_ROOTS)
 
 
 def _folded(text: str) -> str:

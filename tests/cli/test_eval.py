@@ -258,3 +258,21 @@ def test_bad_balances(run, budgeted: Path, tmp_path: Path, text, message):
     assert result.exit_code == 2
     assert message in result.stderr
     assert "balances.yaml:1" in result.stderr
+
+
+def test_a_prompt_cannot_command_the_terminal(decide):
+    result = decide(json.dumps({"task": "classification", "prompt": "a\x1b[2Jb", "user": "\x1b]0;x\x07"}), "--explain")
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stdout
+    assert "\N{SYMBOL FOR ESCAPE}[2J" in result.stdout
+
+
+def test_long_prompts_are_cut_in_the_text_form(decide):
+    request = {
+        "task": "classification",
+        "prompt": "word " * 1000 + "\n" + "\n".join(f"{n}@example.com" for n in range(100)),
+    }
+    text = decide(json.dumps(request)).stdout
+    assert "characters …]" in text
+    assert "lines more; `--format json` has all of them" in text
+    assert len(decide(json.dumps(request), "--format", "json").stdout) > 5000
