@@ -30,10 +30,10 @@ def type_of(value: Plain) -> str:
 
 
 def best_branch(value: Plain, branches: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the index of the branch that a value comes nearest to; None where it resembles none of them."""
+    """Return the index of the branch that a value comes nearest to; None where it resembles none of several."""
     kind = type_of(value)
     fitting = [index for index, branch in enumerate(branches) if _takes(branch, kind)]
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or len(fitting) == 1:
         return fitting[0] if fitting else None
     likeness = {index: _likeness(value, branches[index]) for index in fitting}
     best = max(likeness, key=lambda index: likeness[index], default=None)

@@ -210,7 +210,7 @@ def _no_branch(document: LocatedDocument, broken: Violation) -> Diagnostic:
     sections = [branch for branch in broken.schema["anyOf"] if branch.get("type") == "object"]
     if not isinstance(broken.value, dict) or not sections:
         return _wrong_type(document, broken)
-    ways = [" with ".join(f"`{key}`" for key in branch["required"]) for branch in sections]
+    ways = [" with ".join(f"`{key}`" for key in branch["required"]) for branch in sections if "required" in branch]
     return _problem(
         "CL109",
         f"{subject(broken.path)} says nothing that is known",
