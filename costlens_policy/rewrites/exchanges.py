@@ -21,18 +21,19 @@ __all__ = ["Exchanges"]
 class Exchanges:
     """A conversation in exchanges: a message by itself, or one that calls tools with all that answers it.
 
-    Pinned are system messages, the last one in which a person speaks, the last one of all, and what belongs to them.
-    With ``opened_by_user``, what is left has to begin with a message of a person, so the nearest one is pinned, too.
+    Pinned are system messages, the last one in which a person speaks, the last one of all others, and what belongs to
+    them. With ``opened_by_user``, a person has to speak in the first message left, so the nearest such one is pinned.
     """
 
     def __init__(self, messages: Sequence[Message], opened_by_user: bool) -> None:
         self._messages = messages
         self._opened_by_user = opened_by_user
         self._groups = _group(messages)
-        pinned = {len(messages) - 1, last_user_turn(messages)}
-        pinned.update(index for index, message in enumerate(messages) if role_of(message) in SYSTEM_ROLES)
-        self._pinned = [group for group in self._groups if not pinned.isdisjoint(group)]
-        self._first_pinned = min(index for group in self._pinned for index in group if not self._is_system(index))
+        system = {index for index, message in enumerate(messages) if role_of(message) in SYSTEM_ROLES}
+        last = max(set(range(len(messages))) - system, default=None)
+        kept = {*system, last, last_user_turn(messages)}
+        self._pinned = [group for group in self._groups if not kept.isdisjoint(group)]
+        self._first_pinned = min({index for group in self._pinned for index in group} - system, default=0)
         if opened_by_user and not self._opens(self._first_pinned):
             self._pin_opening()
 
@@ -51,9 +52,6 @@ class Exchanges:
                 self._pinned.append(group)
                 self._first_pinned = group[0]
                 return
-
-    def _is_system(self, index: int) -> bool:
-        return role_of(self._messages[index]) in SYSTEM_ROLES
 
     def _opens(self, index: int) -> bool:
         message = self._messages[index]

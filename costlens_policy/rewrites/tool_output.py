@@ -96,13 +96,21 @@ class ShortenToolOutputStep:
         total = self.tokenizer.count(text)
         if total <= allowed:
             return text
-        kept = max(0, allowed - self.tokenizer.count(self._mark(total)))
+        kept = allowed - self.tokenizer.count(self._mark(total))
+        shortened = self._joined(text, total, kept)
+        while kept > 0 and (excess := self.tokenizer.count(shortened) - allowed) > 0:
+            kept -= excess  # tokens may split where the pieces meet
+            shortened = self._joined(text, total, kept)
+        return shortened if len(shortened) < len(text) else text
+
+    def _joined(self, text: str, total: int, kept: int) -> str:
+        """Return the start and the end of a text, with at most ``kept`` tokens together, and the marker between."""
+        kept = max(0, kept)
         start = self._fitting(text, kept - kept // 2)
         end = self._fitting(text, kept // 2, from_end=True)
         head, tail = text[:start], text[len(text) - end :]
         cut = total - self.tokenizer.count(head) - self.tokenizer.count(tail)
-        shortened = head + self._mark(cut) + tail
-        return shortened if len(shortened) < len(text) else text
+        return head + self._mark(cut) + tail
 
     def _mark(self, tokens: int) -> str:
         return self.marker.render({"tokens": str(tokens)})
