@@ -24,6 +24,8 @@ __all__ = [
 
 RequestFields = dict[str, Any]
 
+_Text = Annotated[str, Field(min_length=1)]
+
 _Amount = Annotated[Number, Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
 _SERIES_PART = r"[0-9]+(\.[0-9]+)?([+-][0-9]+(\.[0-9]+)?)?(x[0-9]{1,5})?"
 _Series = Annotated[
@@ -61,16 +63,23 @@ class TextExpectation(Section):
 
     equals: str | None = None
     """The whole text."""
-    contains: tuple[str, ...] = ()
+    contains: tuple[_Text, ...] = ()
     """Texts found in it."""
-    excludes: tuple[str, ...] = ()
+    excludes: tuple[_Text, ...] = ()
     """Texts not found in it."""
-    starts_with: str | None = None
+    starts_with: _Text | None = None
     """Text at its start."""
-    ends_with: str | None = None
+    ends_with: _Text | None = None
     """Text at its end."""
     matches: Pattern | None = None
     """RE2 pattern found in the text."""
+
+    @model_validator(mode="after")
+    def _expects_something(self) -> TextExpectation:
+        demands = (self.contains, self.excludes, self.starts_with, self.ends_with, self.matches)
+        if self.equals is None and not any(demands):
+            raise ValueError("an expectation of a text must name something, such as `contains`")
+        return self
 
 
 class EstimateExpectation(Section):
@@ -87,6 +96,12 @@ class EstimateExpectation(Section):
     output_tokens: int | None = None
     """Tokens of the output that the cost is estimated with."""
 
+    @model_validator(mode="after")
+    def _expects_something(self) -> EstimateExpectation:
+        if not self.model_fields_set:
+            raise ValueError("an expectation of the estimate must name something, such as `max_cost_usd`")
+        return self
+
 
 class Expectation(Section):
     """What the decision must be. Keys that are absent are not looked at, unless ``exact``."""
@@ -100,24 +115,24 @@ class Expectation(Section):
     rule: str | None = None
     """Deciding rule, as ``policy/rule``: the route of an allowed request, the rule or budget that refused another.
     ``default`` is the policy set's default."""
-    reasons: tuple[str, ...] | None = None
+    reasons: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None
     """Texts that must be found among the reasons."""
     rewrites: tuple[str, ...] | None = None
-    """Rewrites applied, in order, as ``policy/rewrite``."""
+    """Rewrites applied, in order, as ``policy/rewrite``; an empty list expects none."""
     prompt: str | TextExpectation | None = None
     """The prompt after the rewrites: the whole text, or what must hold of it."""
     system: str | TextExpectation | None = None
     """The system text after the rewrites."""
     messages: tuple[dict[str, Any], ...] | None = None
     """The messages after the rewrites: as many as these, each with at least these keys."""
-    params: dict[str, Any] | None = None
+    params: Annotated[dict[str, Any], Field(min_length=1)] | None = None
     """Parameters that must be there with these values; null means absent."""
     alerts: tuple[str, ...] | None = None
-    """Budgets whose alerts are due, in order, as ``policy/budget``."""
+    """Budgets whose alerts are due, in order, as ``policy/budget``; an empty list expects none."""
     excluded: dict[str, str] | None = None
-    """Models that fell out, each with a text found in its reason."""
+    """Models that fell out, each with a text found in its reason; an empty map expects none."""
     errors: tuple[str, ...] | None = None
-    """Codes of run-time errors met on the way."""
+    """Codes of run-time errors met on the way; an empty list expects none."""
     request_error: Annotated[str, Field(min_length=1)] | None = None
     """The request must be refused as unacceptable, with this text in the message. Nothing is decided then, so this key
     stands alone."""

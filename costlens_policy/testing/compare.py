@@ -76,10 +76,14 @@ def _alerts(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference
 
 
 def _in_order(path: str, expected: Sequence[str], actual: Sequence[str], exact: bool) -> Iterator[Difference]:
-    """Yield a difference unless the expected items are there in this order, and nothing else when ``exact``."""
+    """Yield a difference unless the expected items are there in this order.
+
+    Nothing else may be there when ``exact``, nor where nothing is expected.
+    """
     rest = iter(actual)
-    if list(expected) != list(actual) if exact else not all(item in rest for item in expected):
-        yield Difference(path, list(expected), list(actual), "" if exact else "include, in this order,")
+    closed = exact or not expected
+    if list(expected) != list(actual) if closed else not all(item in rest for item in expected):
+        yield Difference(path, list(expected), list(actual), "" if closed else "include, in this order,")
 
 
 def _text(name: str) -> _CompareOne:
@@ -99,6 +103,8 @@ def _params(expected: Mapping[str, Any], seen: _Comparison) -> Iterator[Differen
 
 
 def _excluded(expected: Mapping[str, str], seen: _Comparison) -> Iterator[Difference]:
+    if not expected:
+        yield from _further_exclusions(seen, frozenset())
     for name, text in expected.items():
         model = seen.known.canonical(name)
         reasons = [item.reason for item in seen.decision.excluded if item.model == model]
@@ -108,6 +114,8 @@ def _excluded(expected: Mapping[str, str], seen: _Comparison) -> Iterator[Differ
 
 def _errors(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
     codes = [failure.code for failure in seen.decision.errors]
+    if codes and not expected:
+        yield Difference("errors", [], codes)
     for code in dict.fromkeys(expected):
         if codes.count(code) < expected.count(code):
             yield Difference("errors", code, codes, "include")
@@ -134,16 +142,20 @@ def _unnamed(expect: Expectation, seen: _Comparison) -> Iterator[Difference]:
         yield Difference("rewrites", [], list(decision.rewrites))
     if expect.alerts is None and decision.alerts:
         yield Difference("alerts", [], _alerting(decision))
-    named = set(map(seen.known.canonical, expect.excluded or ()))
-    for item in decision.excluded:
-        if item.model not in named:
-            yield Difference(f"excluded.{item.model}", ABSENT, item.reason)
-    codes = [failure.code for failure in decision.errors if failure.code not in (expect.errors or ())]
-    if codes:
-        yield Difference("errors", list(expect.errors or ()), [failure.code for failure in decision.errors])
+    if expect.excluded != {}:
+        yield from _further_exclusions(seen, frozenset(map(seen.known.canonical, expect.excluded or ())))
+    codes = [failure.code for failure in decision.errors]
+    if expect.errors != () and not set(codes) <= set(expect.errors or ()):
+        yield Difference("errors", list(expect.errors or ()), codes)
     for name, value in decision.params.items():
         if name not in (expect.params or {}) and value != _given(decision, name):
             yield Difference(f"params.{name}", ABSENT, value)
+
+
+def _further_exclusions(seen: _Comparison, named: frozenset[str]) -> Iterator[Difference]:
+    for item in seen.decision.excluded:
+        if item.model not in named:
+            yield Difference(f"excluded.{item.model}", ABSENT, item.reason)
 
 
 def _given(decision: Decision, name: str) -> Any:

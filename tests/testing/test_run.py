@@ -12,6 +12,13 @@ from tests.testing.conftest import COMPANY, HEAD
 
 RunText = Callable[..., Run]
 
+FAILING = """\
+  - id: fails
+    when: request.metadata["missing"] == "x"
+    effect: deny
+    reason: never
+"""
+
 
 def only(run: Run) -> tuple[CaseOutcome, list[tuple[str, object, object]], tuple[str, ...]]:
     """Return the outcome of the only case, its differences and its notes."""
@@ -93,6 +100,38 @@ def test_exact_refuses_what_is_not_named(run_text: RunText) -> None:
         ("rewrites", [], ["prompts/concise"]),
         ("params.temperature", ABSENT, pytest.approx(0.2)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("expect", "path"),
+    [
+        ("{rewrites: []}", "rewrites"),
+        ("{alerts: []}", "alerts"),
+        ("{excluded: {}}", "excluded.large"),
+        ("{errors: []}", "errors"),
+    ],
+)
+def test_an_empty_list_expects_none(expect: str, path: str, company: Path, run_text: RunText) -> None:
+    policy = (company / "access.yaml").read_text()
+    (company / "access.yaml").write_text(policy.replace("on_error: deny", "on_error: skip") + FAILING)
+    body = f"""cases:
+  - name: a
+    request: {{team: core, tier: premium, task: review, prompt: hello, prompt_tokens: 1000, metadata: {{}}}}
+    balances: [{{budget: team-monthly, key: core, used: 9}}]
+    expect: {expect}
+"""
+    rewrite = (company / "prompts.yaml").read_text().replace('"summary"', '"review"')
+    (company / "prompts.yaml").write_text(rewrite)
+    outcome, differences, _ = only(run_text(body))
+    assert outcome is CaseOutcome.FAILED
+    assert [difference[0] for difference in differences] == [path]
+
+
+def test_an_expectation_always_names_something(run_text: RunText) -> None:
+    for expect in ("{}", "{exact: true}", "{prompt: {}}", "{estimate: {}}", "{params: {}}", "{reasons: []}"):
+        run = run_text(f"cases: [{{name: a, expect: {expect}}}]")
+        assert len(run.diagnostics) == 1, expect
+        assert run.exit_code == 1
 
 
 def test_a_suite_is_not_run_while_something_is_wrong_with_it(run_text: RunText) -> None:
