@@ -29,6 +29,7 @@ NOT_BY_CHECK: Final = {
     "CL001": "a path that cannot be read is no file of a case",
     "CL002": "a file that large does not belong into a repository",
     "CL021": "a file that large does not belong into a repository",
+    "CL022": "only formatting finds that a file cannot be laid out",
     "CL201": "paths without a policy set are checked document by document; only loading needs one",
     "CL202": "several policy sets are all checked; only loading needs a single one",
 }
