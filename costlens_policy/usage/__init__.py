@@ -1,0 +1,8 @@
+"""Usage: what providers report of a call, as tokens in disjoint buckets."""
+
+from __future__ import annotations
+
+from costlens_policy.usage.reading import SHAPES, read_usage
+from costlens_policy.usage.report import Reported, UsageError
+
+__all__ = ["SHAPES", "Reported", "UsageError", "read_usage"]

@@ -1,0 +1,108 @@
+"""Telling shapes of usage apart, and reading them from dicts or from the objects of SDKs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from costlens_policy.usage.anthropic import read_anthropic
+from costlens_policy.usage.gemini import read_gemini
+from costlens_policy.usage.openai import read_chat, read_litellm, read_responses
+from costlens_policy.usage.others import read_bedrock, read_cohere, read_otel
+from costlens_policy.usage.report import Fields, Reported, UsageError
+
+__all__ = ["SHAPES", "read_usage"]
+
+SHAPES: Final[dict[str, Callable[[Fields], Reported]]] = {
+    "anthropic": read_anthropic,
+    "bedrock": read_bedrock,
+    "cohere": read_cohere,
+    "gemini": read_gemini,
+    "litellm": read_litellm,
+    "openai-chat": read_chat,
+    "openai-responses": read_responses,
+    "opentelemetry": read_otel,
+}
+"""Readers by the name of the shape."""
+
+_AROUND: Final = ("usage", "usageMetadata", "usage_metadata", "meta")
+_GEMINI_NAMES: Final = {
+    "prompt_token_count": "promptTokenCount",
+    "candidates_token_count": "candidatesTokenCount",
+    "thoughts_token_count": "thoughtsTokenCount",
+    "tool_use_prompt_token_count": "toolUsePromptTokenCount",
+    "cached_content_token_count": "cachedContentTokenCount",
+    "prompt_tokens_details": "promptTokensDetails",
+    "cache_tokens_details": "cacheTokensDetails",
+    "candidates_tokens_details": "candidatesTokensDetails",
+    "token_count": "tokenCount",
+}
+
+
+def read_usage(value: Any, shape: str | None = None) -> Reported:
+    """Return the usage in a provider's usage object, or in a response that has one.
+
+    ``value`` is a mapping, or an object of an SDK. ``shape`` is one of ``SHAPES``; without it the shape is told by
+    the names. Raises ``UsageError`` for what has no known shape, or contradicts itself.
+    """
+    fields = _inner(_mapping(value))
+    if shape is not None:
+        if shape not in SHAPES:
+            raise UsageError(f"unknown shape `{shape}`; known are {', '.join(SHAPES)}")
+        return SHAPES[shape](fields)
+    return SHAPES[_shape(fields)](fields)
+
+
+def _shape(fields: Fields) -> str:
+    if "prompt_tokens" in fields or "completion_tokens" in fields:
+        return "litellm" if "cache_creation_input_tokens" in fields else "openai-chat"
+    if "promptTokenCount" in fields or "candidatesTokenCount" in fields:
+        return "gemini"
+    if "inputTokens" in fields or "outputTokens" in fields:
+        return "bedrock"
+    if "billed_units" in fields or "tokens" in fields:
+        return "cohere"
+    if any(str(name).startswith("gen_ai.usage.") for name in fields):
+        return "opentelemetry"
+    if "input_tokens" in fields or "output_tokens" in fields:
+        of_responses = "input_tokens_details" in fields or "total_tokens" in fields
+        return "openai-responses" if of_responses else "anthropic"
+    raise UsageError("this is no usage object of a known shape; name one with `shape`")
+
+
+def _inner(fields: Fields) -> Fields:
+    """Return the usage inside a response, with Gemini's names in one spelling."""
+    for name in _AROUND:
+        if fields.get(name) is not None:
+            fields = _mapping(fields[name])
+            break
+    return _respelled(fields) if "prompt_token_count" in fields else fields
+
+
+def _respelled(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_GEMINI_NAMES.get(name, name): _respelled(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_respelled(item) for item in value]
+    return getattr(value, "name", value)  # modalities are enumerations in the SDK
+
+
+def _mapping(value: Any) -> Fields:
+    """Return the fields of a mapping or of an SDK's object, deeply as plain data where the object can give that."""
+    if isinstance(value, Mapping):
+        return value
+    for method in ("model_dump", "to_dict", "dict"):
+        dump = getattr(value, method, None)
+        if callable(dump):
+            dumped = dump()
+            if isinstance(dumped, Mapping):
+                return dumped
+    if hasattr(value, "__dict__"):
+        return {name: _plain(item) for name, item in vars(value).items() if not name.startswith("_")}
+    raise UsageError(f"a usage object is an object or a mapping, not {type(value).__name__}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return _mapping(value) if hasattr(value, "__dict__") and not isinstance(value, type) else value
