@@ -44,7 +44,8 @@ def tokens(fields: Fields, *names: str) -> int:
         value = fields.get(name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or value != int(value):
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if isinstance(value, bool) or not whole or value < 0:
             raise UsageError(f"`{name}` is not a number of tokens")
         return int(value)
     return 0
