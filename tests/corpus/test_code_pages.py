@@ -1,0 +1,56 @@
+"""The example on a code's page gives the code."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from costlens_policy.checker import check_all
+
+PAGES: Final = Path(__file__).parents[2] / "docs" / "codes"
+EXAMPLE: Final = re.compile(r"## Example\n\n```yaml\n(.*?)```", re.DOTALL)
+
+SET: Final = """\
+apiVersion: costlens-policy/v1
+kind: PolicySet
+metadata: {name: around-an-example, version: "1"}
+policies: [example.yaml]
+catalogues: [catalogue.yaml]
+defaults:
+  access: allow
+  route: {model: gpt-5-nano}
+  max_output_tokens: 1000
+"""
+CATALOGUE: Final = """\
+apiVersion: costlens-policy/v1
+kind: Catalogue
+metadata: {name: around-an-example, version: "1"}
+imports:
+  - {source: genai-prices, models: ["openai/gpt-5*", "openai/gpt-3.5-turbo"]}
+models:
+  openai/gpt-3.5-turbo: {deprecated: 2025-01-01}
+"""
+
+
+def _pages() -> list[Path]:
+    """Return the pages whose example is a whole policy, of the codes that checking such a policy gives."""
+    found = []
+    for page in sorted(PAGES.glob("CL[0-4]*.md")):
+        example = EXAMPLE.search(page.read_text())
+        if example is not None and "\nkind: Policy\n" in example[1]:
+            found.append(page)
+    return found
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.stem)
+def test_example_gives_the_code(page: Path, tmp_path: Path) -> None:
+    example = EXAMPLE.search(page.read_text())
+    assert example is not None
+    for name, text in (("example", example[1]), ("catalogue", CATALOGUE), ("policy-set", SET)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    codes = {item.code for item in check_all(tmp_path, on=date(2026, 11, 1)).diagnostics}
+    assert page.stem in codes
