@@ -1,7 +1,7 @@
 """How to write an expression of a type out of smaller ones.
 
-``{int}`` stands for an expression of that type, ``{}`` for one of the template's own. In a template with ``@`` before it,
-``$int`` binds a new variable of that type in what follows. What stands in a table twice is drawn twice as often.
+``{int}`` stands for an expression of that type, ``{}`` for one of the template's own. After an ``@``, ``$int`` binds a
+new variable of that type in what follows. What stands in a table twice is drawn twice as often.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
-from costlens_policy.expressions.compile.fast.python import compare, const, subscript
+from costlens_policy.expressions.compile.fast.python import compare, const, list_, subscript
 from costlens_policy.expressions.runtime.collections import (
     element,
     has_field,
@@ -91,7 +91,7 @@ def presence(emitter: Emitter, node: Presence) -> ast.expr:
 def list_literal(emitter: Emitter, node: ListLiteral) -> ast.expr:
     if any(node.optional):
         return emitter.without_fast_form()
-    return ast.List([emitter.emit(inner) for inner in node.elements], ast.Load())
+    return list_([emitter.emit(inner) for inner in node.elements])
 
 
 def map_literal(emitter: Emitter, node: MapLiteral) -> ast.expr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from costlens_policy.expressions.compile.fast.python import call
+from costlens_policy.expressions.compile.fast.python import boolean, call, choice, lambda_
 from costlens_policy.expressions.tree import Bind, Conditional, Logic, Node, OptionalMap
 from costlens_policy.expressions.values import Value
 
@@ -30,11 +30,11 @@ def condition(emitter: Emitter, node: Node) -> ast.expr:
 
 def logic(emitter: Emitter, node: Logic) -> ast.expr:
     sign = ast.And() if node.operator == "&&" else ast.Or()
-    return ast.BoolOp(sign, [condition(emitter, operand) for operand in node.operands])
+    return boolean(sign, [condition(emitter, operand) for operand in node.operands])
 
 
 def conditional(emitter: Emitter, node: Conditional) -> ast.expr:
-    return ast.IfExp(condition(emitter, node.condition), emitter.emit(node.accepted), emitter.emit(node.rejected))
+    return choice(condition(emitter, node.condition), emitter.emit(node.accepted), emitter.emit(node.rejected))
 
 
 def bind(emitter: Emitter, node: Bind) -> ast.expr:
@@ -42,8 +42,7 @@ def bind(emitter: Emitter, node: Bind) -> ast.expr:
     value = emitter.emit(node.value)
     with emitter.binding(node.variable) as (identifier,):
         body = emitter.emit(node.body)
-    arguments = ast.arguments(posonlyargs=[], args=[ast.arg(identifier)], kwonlyargs=[], kw_defaults=[], defaults=[])
-    return call(ast.Lambda(arguments, body), value)
+    return call(lambda_(identifier, body), value)
 
 
 def optional_map(emitter: Emitter, _: OptionalMap) -> ast.expr:

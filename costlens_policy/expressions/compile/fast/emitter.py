@@ -13,8 +13,8 @@ from typing import Any, Final
 from costlens_policy.expressions.compile.exact.builder import Builder
 from costlens_policy.expressions.compile.fast import access, calls, control, macros
 from costlens_policy.expressions.compile.fast.names import SCRATCH, Globals, local, parameter
-from costlens_policy.expressions.compile.fast.python import call, const, name, store
-from costlens_policy.expressions.compile.free_names import FreeNames, children
+from costlens_policy.expressions.compile.fast.python import call, choice, const, name, named, within
+from costlens_policy.expressions.compile.free_names import FreeNames
 from costlens_policy.expressions.runtime.arithmetic import INT_MAX, INT_MIN, checked_int, overflow
 from costlens_policy.expressions.runtime.errors import CelError
 from costlens_policy.expressions.runtime.functions import kind_of_type
@@ -60,7 +60,7 @@ class Emitter:
         self.globals = globals_
         self.iterations = iterations
         self.free = FreeNames(typed)
-        self.comprehensions = _count(typed, typed.root)
+        self.comprehensions = self.free.comprehensions
         self._parameters = {variable: parameter(index) for index, variable in enumerate(parameters)}
         self._locals: dict[str, str] = {}
         self._bound = 0
@@ -124,10 +124,8 @@ class Emitter:
         """Check that a number is an int of CEL, in place where that can be: a call would cost more than the sum."""
         if self._in_range:
             return self.call(checked_int, number)
-        within = ast.Compare(
-            const(INT_MIN), [ast.LtE(), ast.LtE()], [ast.NamedExpr(store(SCRATCH), number), const(INT_MAX)]
-        )
-        return ast.IfExp(within, name(SCRATCH), self.call(_raise_overflow))
+        fits = within(const(INT_MIN), named(SCRATCH, number), const(INT_MAX))
+        return choice(fits, name(SCRATCH), self.call(_raise_overflow))
 
     def _fold(self, node: Node) -> ast.expr | None:
         """Evaluate a node that reads no variable; None when it is an error, which stays one at run time."""
@@ -140,10 +138,6 @@ class Emitter:
         if isinstance(value, str | bytes | list | dict) and len(value) > _LARGEST_CONSTANT:
             return None
         return self.globals.constant(value)
-
-
-def _count(typed: TypedExpr, node: Node) -> int:
-    return isinstance(node, Comprehension) + sum(_count(typed, child) for child in children(typed, node))
 
 
 _EMITTERS: Final[dict[type, Callable[[Emitter, Any], ast.expr]]] = {

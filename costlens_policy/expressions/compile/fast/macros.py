@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 from costlens_policy.expressions.compile.fast.control import condition
 from costlens_policy.expressions.compile.fast.names import WORK
-from costlens_policy.expressions.compile.fast.python import attribute, call, compare, const, name, target
+from costlens_policy.expressions.compile.fast.python import (
+    attribute,
+    call,
+    compare,
+    const,
+    dict_comprehension,
+    generator,
+    list_,
+    list_comprehension,
+    loop,
+    name,
+    target,
+)
 from costlens_policy.expressions.runtime.collections import elements_of, entries_of
 from costlens_policy.expressions.runtime.limits import within
 from costlens_policy.expressions.tree import Call, Comprehension, ListLiteral, Macro, Name, Node
@@ -41,16 +53,16 @@ def _loop(
     predicate = None if node.predicate is None else condition(emitter, node.predicate)
     if predicate is not None and node.macro in (Macro.ALL, Macro.EXISTS):
         function = name("all" if node.macro is Macro.ALL else "any")
-        return call(function, ast.GeneratorExp(predicate, [ast.comprehension(variables, elements, [], 0)]))
-    loop = [ast.comprehension(variables, elements, [] if predicate is None else [predicate], 0)]
+        return call(function, generator(predicate, loop(variables, elements)))
+    loops = loop(variables, elements, predicate)
     if node.macro is Macro.EXISTS_ONE:
-        return compare(ast.ListComp(const(1), loop), ast.Eq(), ast.List([const(1)], ast.Load()))
+        return compare(list_comprehension(const(1), loops), ast.Eq(), list_([const(1)]))
     if node.transform is None:
-        return ast.ListComp(name(identifiers[0]), loop)
+        return list_comprehension(name(identifiers[0]), loops)
     transform = emitter.emit(node.transform)
     if node.macro is Macro.TRANSFORM_MAP:
-        return ast.DictComp(name(identifiers[0]), transform, loop)
-    return ast.ListComp(transform, loop)
+        return dict_comprehension(name(identifiers[0]), transform, loops)
+    return list_comprehension(transform, loops)
 
 
 def _paid(emitter: Emitter, node: Comprehension, elements: ast.expr) -> ast.expr:

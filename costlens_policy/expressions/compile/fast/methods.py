@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from costlens_policy.expressions.compile.fast.python import attribute, call, compare, const, name
+from costlens_policy.expressions.compile.fast.python import attribute, binary, call, compare, const, name
 from costlens_policy.expressions.runtime.errors import CelError
 from costlens_policy.expressions.runtime.regexes import matcher, plain_pattern
 from costlens_policy.expressions.tree import Literal, Node
@@ -62,8 +62,8 @@ def _clock(emitter: Emitter, function: str, time: Node, *zone: Node) -> ast.expr
     if zone or emitter.kind(time) != "timestamp":
         return None
     unit, modulus = _CLOCK[function]
-    units = ast.BinOp(attribute(emitter.emit(time), "nanoseconds"), ast.FloorDiv(), const(unit * _SECOND))
-    return ast.BinOp(units, ast.Mod(), const(modulus))
+    units = binary(attribute(emitter.emit(time), "nanoseconds"), ast.FloorDiv(), const(unit * _SECOND))
+    return binary(units, ast.Mod(), const(modulus))
 
 
 def _are_strings(emitter: Emitter, *nodes: Node) -> bool:

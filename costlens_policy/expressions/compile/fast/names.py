@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 from costlens_policy.expressions.compile.fast.python import const, name
 from costlens_policy.expressions.values import Value
@@ -47,6 +48,12 @@ class Globals:
     def constant(self, value: Value) -> ast.expr:
         """Return an expression for a CEL value; lists become tuples, which no caller can change."""
         return self.value(_frozen(value))
+
+    def define(self, function: ast.stmt) -> Callable[..., Any]:
+        """Compile a function definition and return the function."""
+        assert isinstance(function, ast.FunctionDef)
+        exec(compile(ast.Module([function], []), "<expression>", "exec"), self.namespace)
+        return cast("Callable[..., Any]", self.namespace[function.name])
 
 
 def _frozen(value: Value) -> Value:

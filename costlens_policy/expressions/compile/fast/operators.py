@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.expressions.compile.fast.intervals import fits, result_of
-from costlens_policy.expressions.compile.fast.python import attribute, compare, const, not_
+from costlens_policy.expressions.compile.fast.python import attribute, binary, compare, const, negative, not_
 from costlens_policy.expressions.runtime.collections import in_map
 from costlens_policy.expressions.runtime.equality import contains
 from costlens_policy.expressions.tree import ListLiteral, Literal, Node
@@ -78,10 +78,10 @@ def _arithmetic(emitter: Emitter, function: str, left: Node, right: Node) -> ast
     """Add, subtract, multiply, divide. Division of integers rounds differently; of doubles by zero Python raises."""
     kinds = {emitter.kind(left), emitter.kind(right)}
     if kinds == {"double"}:
-        return ast.BinOp(emitter.emit(left), _ARITHMETIC[function], emitter.emit(right))
+        return binary(emitter.emit(left), _ARITHMETIC[function], emitter.emit(right))
     if kinds != {"int"} or function == "_/_":
         return None
-    number = ast.BinOp(emitter.emit(left), _ARITHMETIC[function], emitter.emit(right))
+    number = binary(emitter.emit(left), _ARITHMETIC[function], emitter.emit(right))
     return number if fits(result_of(emitter.typed, function, left, right)) else emitter.checked(number)
 
 
@@ -93,7 +93,7 @@ def _negation(emitter: Emitter, _: str, operand: Node) -> ast.expr | None:
     kind = emitter.kind(operand)
     if kind not in ("int", "double"):
         return None
-    number = ast.UnaryOp(ast.USub(), emitter.emit(operand))
+    number = negative(emitter.emit(operand))
     return number if kind == "double" else emitter.checked(number)
 
 
