@@ -13,6 +13,7 @@ from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decision import Balance
+from costlens_policy.money import usd
 
 __all__ = ["read_balances"]
 
@@ -58,9 +59,10 @@ def _problems(given: Input, index: int, plan: Plan) -> Iterator[Diagnostic]:
 
 def _is_amount(value: Any) -> bool:
     try:
-        return not isinstance(value, bool) and Decimal(value).is_finite() and Decimal(value) >= 0
-    except (ArithmeticError, TypeError, ValueError):
+        usd(value)
+    except (TypeError, ValueError):
         return False
+    return True
 
 
 def _amount(item: dict[str, Any], name: str) -> Decimal:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
 from costlens_policy.expressions.runtime import admit
+from costlens_policy.money import usd
 
 __all__ = ["RequestAttribute", "request_attribute"]
 
@@ -42,6 +43,8 @@ def request_attribute(
         check = _one_of(check, frozenset(values))
     if name in _NOT_NEGATIVE:
         check = _not_negative(check)
+    if name == "cost_budget":
+        check = _money(check)
     return RequestAttribute(name, type, required, None if default is None else check(default), check)
 
 
@@ -99,6 +102,18 @@ def _not_negative(check: Admit) -> Admit:
         return admitted
 
     return bounded
+
+
+def _money(check: Admit) -> Admit:
+    def amount(value: Any) -> Value:
+        admitted = check(value)
+        try:
+            usd(admitted)
+        except ValueError as problem:
+            raise ValueError(f"must be an amount of US dollars: {problem}") from None
+        return admitted
+
+    return amount
 
 
 def _kind(value: Any) -> str:

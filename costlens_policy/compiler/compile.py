@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from costlens_policy.checker import CheckedBundle
+from costlens_policy.checker import CheckedBundle, LinkedDocument
 from costlens_policy.compiler.attributes import RequestAttribute, request_attribute
 from costlens_policy.compiler.digest import digest_documents
 from costlens_policy.compiler.formulas import Formulas
@@ -12,6 +12,7 @@ from costlens_policy.compiler.layers import compile_layer
 from costlens_policy.compiler.plan import BudgetStep, Layer, Plan, PlanDefaults
 from costlens_policy.compiler.snapshot import Snapshots
 from costlens_policy.compiler.targets import compile_target
+from costlens_policy.documents import Document
 from costlens_policy.tokens import tokenizer_named
 
 __all__ = ["compile_plan"]
@@ -22,11 +23,11 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
     linked = bundle.linked
     policy_set = linked.policy_set.document
     layers = tuple(
-        compile_layer(index, policy.document, Formulas(policy.located, bundle.typed_of(policy)), linked.catalogue)
+        compile_layer(index, policy.document, _formulas(bundle, policy), linked.catalogue)
         for index, policy in enumerate(linked.policies)
     )
     attributes = _attributes(bundle)
-    own = Formulas(linked.policy_set.located, bundle.typed_of(linked.policy_set))
+    own = _formulas(bundle, linked.policy_set)
     return Plan(
         name=policy_set.metadata.name,
         version=policy_set.metadata.version,
@@ -47,6 +48,10 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         policy_digest=digest_documents([policy_set, *(policy.document for policy in linked.policies)]),
         catalogue_digest=linked.catalogue.digest,
     )
+
+
+def _formulas(bundle: CheckedBundle, document: LinkedDocument[Document]) -> Formulas:
+    return Formulas(document.located, document.document, bundle.typed_of(document))
 
 
 def _attributes(bundle: CheckedBundle) -> Mapping[str, RequestAttribute]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from costlens_policy.diagnostics.model import Span
-from costlens_policy.expressions import TypedExpr, Value
+from costlens_policy.expressions import DYN, TypedExpr, Uint, Value
 from costlens_policy.expressions.compile import Trace, compile_expression, compile_traced
+from costlens_policy.expressions.runtime import CelError
 
 __all__ = ["ROOTS", "Formula", "compile_formula"]
 
@@ -16,14 +17,24 @@ ROOTS: Final = ("request", "variables", "budgets", "model", "estimate", "now")
 """Arguments of every compiled expression, in order. Those that a stage does not have are ``None``; no expression that
 passed the checker reads them there."""
 
+_RESULTS: Final[Mapping[str, tuple[str, frozenset[type]]]] = {
+    "bool": ("neither true nor false", frozenset({bool})),
+    "number": ("not a number", frozenset({int, float, Uint})),
+    "string": ("not a text", frozenset({str})),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """``evaluate`` takes the values of ``ROOTS`` in order and returns a CEL value or raises ``CelError``."""
+    """``evaluate`` takes the values of ``ROOTS`` in order and returns a CEL value or raises ``CelError``.
+
+    ``result`` is the type that the place of the expression asks for: ``bool``, ``number``, ``string`` or ``any``.
+    """
 
     source: str
     span: Span | None
     typed: TypedExpr
+    result: str
     evaluate: Callable[..., Value]
 
     def reads(self, root: str) -> bool:
@@ -32,8 +43,29 @@ class Formula:
 
     def trace(self, *values: Value) -> Trace:
         """Evaluate once more, keeping the value of each part. Compiled when first asked for."""
-        return compile_traced(self.typed, ROOTS)(*values)
+        trace = compile_traced(self.typed, ROOTS)(*values)
+        try:
+            return replace(trace, value=_held_to(self.result, trace.value))
+        except CelError as error:
+            return replace(trace, value=error)
 
 
-def compile_formula(typed: TypedExpr, span: Span | None) -> Formula:
-    return Formula(typed.source, span, typed, compile_expression(typed, ROOTS))
+def compile_formula(typed: TypedExpr, span: Span | None, result: str) -> Formula:
+    """Return an expression ready to run. What types left open is held to ``result`` each time."""
+    evaluate = compile_expression(typed, ROOTS)
+    if typed.type != DYN or result not in _RESULTS:
+        return Formula(typed.source, span, typed, result, evaluate)
+
+    def held(*values: Value) -> Value:
+        return _held_to(result, evaluate(*values))
+
+    return Formula(typed.source, span, typed, result, held)
+
+
+def _held_to(result: str, value: Value | CelError) -> Value | CelError:
+    """Return a value of the type that is asked for. A text such as ``"false"`` never counts as a truth value."""
+    if result in _RESULTS and not isinstance(value, CelError):
+        otherwise, types = _RESULTS[result]
+        if type(value) not in types:
+            raise CelError("CL901", f"the value is {otherwise}")
+    return value

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from costlens_policy.checker.expressions.fields import expressions_of
 from costlens_policy.compiler.formula import Formula, compile_formula
+from costlens_policy.documents import Document
 from costlens_policy.expressions import TypedExpr
 from costlens_policy.source.located import LocatedDocument, Path
 
@@ -14,11 +16,12 @@ __all__ = ["Formulas"]
 class Formulas:
     """Compiles on demand; two steps that share a place share the function."""
 
-    __slots__ = ("_compiled", "_located", "_typed")
+    __slots__ = ("_compiled", "_located", "_results", "_typed")
 
-    def __init__(self, located: LocatedDocument, typed: Mapping[Path, TypedExpr]) -> None:
+    def __init__(self, located: LocatedDocument, document: Document, typed: Mapping[Path, TypedExpr]) -> None:
         self._located = located
         self._typed = typed
+        self._results = {field.path: field.rule.result for field in expressions_of(document)}
         self._compiled: dict[Path, Formula] = {}
 
     def optional(self, at: Path) -> Formula | None:
@@ -27,7 +30,7 @@ class Formulas:
         if typed is None:
             return None
         if at not in self._compiled:
-            self._compiled[at] = compile_formula(typed, self._located.root.span_of(at))
+            self._compiled[at] = compile_formula(typed, self._located.root.span_of(at), self._results[at])
         return self._compiled[at]
 
     def needed(self, at: Path) -> Formula:

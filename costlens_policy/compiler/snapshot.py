@@ -57,13 +57,13 @@ class Snapshots:
         return ModelOnDay(model, period, _view(model, period, day), self._refusal(model, period, day))
 
     def _refusal(self, model: Model, period: Period | None, day: date) -> str:
-        if model.name not in self._catalogue.models and not self._admission.unknown_models:
-            return "the catalogue does not list it"
+        if model.name not in self._catalogue.models:
+            return "" if model.name and self._admission.unknown_models else "the catalogue does not list it"
         if model.retired is not None and model.retired <= day:
             return f"retired since {model.retired}"
         if model.deprecated is not None and model.deprecated <= day and not self._admission.deprecated_models:
             return f"deprecated since {model.deprecated}, and the policy set admits no deprecated models"
-        if period is None and not (self._admission.unpriced_models or self._admission.unknown_models):
+        if period is None and not self._admission.unpriced_models:
             return "it has no price, and the policy set admits no unpriced models"
         return ""
 

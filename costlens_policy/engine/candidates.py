@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from costlens_policy.catalogue import Model
-from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import Estimate, Exclusion
 from costlens_policy.engine.ladder import Climb, climb
@@ -49,7 +47,10 @@ def try_candidates(
 def _try(
     context: Context, name: str, prepare: Preparations, needs: frozenset[str], excluded: list[Exclusion]
 ) -> tuple[Candidate | None, tuple[str, ...]]:
-    offer = _offer(context, name)
+    offer = context.offer(name)
+    if offer.refusal:
+        excluded.append(Exclusion(name, offer.refusal))
+        return None, ()
     prepared, estimate = prepare.of(offer)
     reason = obstacle(context, offer, prepared, estimate, needs)
     if reason:
@@ -57,17 +58,12 @@ def _try(
         return None, ()
     result = climb(context, offer, estimate)
     added = tuple(model for active in result.rungs for model in active.rung.models)
-    if result.exclusion is None and any(active.rung.steps for active in result.rungs):
+    if result.barred is None and result.rewrites:  # what is held is the call as the rungs leave it
         prepared, estimate = prepare.under(offer, prepared, result.rungs)
         reason = obstacle(context, offer, prepared, estimate, needs)
         again = climb(context, offer, estimate)
-        result = Climb(again.seen, result.rungs, result.alerts, again.exclusion)
+        result = Climb(again.seen, result.rungs, result.alerts, again.barred, again.full)
     if reason or result.exclusion is not None:
         excluded.append(result.exclusion or Exclusion(name, reason))
         return None, added
     return Candidate(name, prepared, estimate, result), added
-
-
-def _offer(context: Context, name: str) -> ModelOnDay:
-    known = context.models.get(name)
-    return known or context.plan.snapshots.of(Model(name), context.now.date())

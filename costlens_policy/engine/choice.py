@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import ByChoice
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
@@ -23,28 +24,47 @@ def rank(
     """Return the names of the models that qualify, best first; equal scores keep the order of the names."""
     scored: list[tuple[float, str]] = []
     for name in target.models:
-        offer = context.models[name]
         try:
-            if target.among is not None and not context.evaluate(target.among, routed.layer, offer.view):
-                continue
-            _, estimate = prepare.of(offer)
-            reason = offer.refusal or _beyond(context, target, offer, estimate)
-            score = 0.0 if reason else _score(context, routed, target, offer, estimate)
-        except CelError as error:
-            reason = f"the choice cannot judge it: {error}"
-        if reason:
-            excluded.append(Exclusion(name, reason, routed.rule))
+            score = _judge(context, routed, target, context.offer(name), prepare)
+        except _Unfit as unfit:
+            excluded.append(Exclusion(name, str(unfit), routed.rule))
         else:
-            scored.append((-score if target.descending else score, name))
+            if score is not None:
+                scored.append((-score if target.descending else score, name))
     scored.sort()
     return [name for _, name in scored]
 
 
-def _score(context: Context, routed: Routed, target: ByChoice, offer: ModelOnDay, estimate: Estimate) -> float:
-    value = context.evaluate(target.score, routed.layer, offer.view, _view(estimate))
-    if isinstance(value, float) and math.isnan(value):
-        raise CelError("CL932", "the score is not a number")
-    return float(value)
+class _Unfit(Exception):  # noqa: N818 - control flow inside one choice
+    """The model is not eligible; the text says why."""
+
+
+def _judge(
+    context: Context, routed: Routed, target: ByChoice, offer: ModelOnDay, prepare: Preparations
+) -> float | None:
+    """Return the score of a model, None where the filter leaves it out. Raises ``_Unfit``."""
+    if target.among is not None and not _value(context, routed, target.among, offer):
+        return None
+    if offer.refusal:
+        raise _Unfit(offer.refusal)
+    _, estimate = prepare.of(offer)
+    reason = _beyond(context, target, offer, estimate)
+    if reason:
+        raise _Unfit(reason)
+    return float(_value(context, routed, target.score, offer, estimate))
+
+
+def _value(
+    context: Context, routed: Routed, formula: Formula, offer: ModelOnDay, estimate: Estimate | None = None
+) -> Value:
+    try:
+        value = context.evaluate(formula, routed.layer, offer.view, None if estimate is None else _view(estimate))
+        if isinstance(value, float) and math.isnan(value):
+            raise CelError("CL932", "the score is not a number")
+    except CelError as error:
+        context.note(formula, routed.rule, "routes", error)
+        raise _Unfit(f"the choice cannot judge it: {error}") from None
+    return value
 
 
 def _view(estimate: Estimate) -> dict[str, Value]:

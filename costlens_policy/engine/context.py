@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, Mapping
 from datetime import datetime
+from decimal import Context as DecimalContext
 from decimal import Decimal
 from typing import Final
 
+from costlens_policy.catalogue import Model
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import BudgetStep, Layer, Plan
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.decision import Balance, Failure
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, from_python
+from costlens_policy.money import total
 
 __all__ = ["Balances", "Context", "Refusal"]
 
@@ -21,10 +24,12 @@ Balances = Mapping[tuple[str, str], Balance]
 
 _NOTHING: Final[Mapping[str, Value]] = {}
 _ZERO: Final = Balance()
+_FOR_DOUBLES: Final = DecimalContext(prec=40)
+"""Precise enough for what becomes a double, and the same whatever the caller's own decimal context is."""
 
 
 class Refusal(Exception):  # noqa: N818 - control flow inside one decision, never raised to a caller
-    """A rule refused the request; nothing further is asked."""
+    """A rule refused the request; nothing further is asked. ``rule`` is empty where it is the deciding route."""
 
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(reason)
@@ -50,6 +55,10 @@ class Context:
         self.budgets = _BudgetStates(self) if plan.budgets else _NOTHING
         self.failures: list[Failure] = []
         self.read: dict[tuple[str, str], Balance] = {}
+
+    def offer(self, name: str) -> ModelOnDay:
+        """Return a model on the day of ``now``, also one that the catalogue does not list."""
+        return self.models.get(name) or self.plan.snapshots.of(Model(name), self.now.date())
 
     def evaluate(
         self, formula: Formula, layer: int, model: Mapping[str, Value] | None = None, estimate: Value = None
@@ -84,7 +93,12 @@ class Context:
 
     def note(self, formula: Formula, rule: str, stage: str, error: CelError) -> None:
         """Note a failed expression whose consequence the step itself draws."""
-        self.failures.append(Failure(rule, stage, error.code, str(error), formula.span))
+        self.add(Failure(rule, stage, error.code, str(error), formula.span))
+
+    def add(self, failure: Failure) -> None:
+        """Note a failure once, however many candidates meet it."""
+        if failure not in self.failures:
+            self.failures.append(failure)
 
     def balance(self, step: BudgetStep, key: str) -> Balance:
         """Return the state of a budget and scope key, and remember that the decision saw it."""
@@ -163,13 +177,13 @@ class _BudgetStates(_WhenRead):
         context = self._context
         key = "" if step.scope is None else context.evaluate(step.scope, layer)
         balance, limit = context.balance(step, key), context.limit(step, layer)
-        taken = balance.used + balance.held
+        taken = total((balance.used, balance.held))
         state = {
             "used": float(balance.used),
             "held": float(balance.held),
             "limit": float(limit),
-            "left": float(max(limit - taken, Decimal(0))),
-            "used_ratio": float(taken / limit) if limit else 1.0,
+            "left": float(_FOR_DOUBLES.subtract(limit, taken)) if taken < limit else 0.0,
+            "used_ratio": float(_FOR_DOUBLES.divide(taken, limit)) if limit else 1.0,
         }
         self[name] = state
         return state

@@ -34,17 +34,20 @@ def decide(plan: Plan, request: Mapping[str, Any], balances: Balances | None, no
     access = decide_access(context)
     if not access.allowed:
         return _denied(context, access.rule, access.reasons)
-    excluded: list[Exclusion] = []
     try:
         routed = decide_route(context)
+    except Refusal as refusal:
+        return _denied(context, refusal.rule, (*access.reasons, refusal.reason))
+    excluded: list[Exclusion] = []
+    reasons = (*access.reasons, _route_reason(routed))
+    try:
         prepare = Preparations(context)
         names = candidates_of(context, routed, prepare, excluded)
         kept = try_candidates(context, names, prepare, excluded)
     except Refusal as refusal:
-        return _denied(context, refusal.rule, (*access.reasons, refusal.reason), excluded)
+        return _denied(context, refusal.rule or routed.rule, (*reasons, *_fallen(excluded), refusal.reason), excluded)
     if not kept:
-        reasons = (*access.reasons, _route_reason(routed), *_fallen(excluded), "candidates: none is left")
-        return _denied(context, routed.rule, reasons, excluded)
+        return _denied(context, routed.rule, (*reasons, *_fallen(excluded), "candidates: none is left"), excluded)
     return _allowed(context, access, routed, kept, excluded)
 
 
@@ -53,6 +56,9 @@ def _allowed(
 ) -> Decision:
     winner = kept[0]
     content = winner.prepared.content
+    # A choice may have ruled out what its own fallbacks or a rung then let in at the end.
+    names = {candidate.name for candidate in kept}
+    excluded = [item for item in excluded if item.model not in names]
     return Decision(
         effect="allow",
         model=winner.name,

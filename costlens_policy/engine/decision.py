@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.money import ZERO, usd
 from costlens_policy.rewrites import Change
 
 if TYPE_CHECKING:  # the record needs the plan, and the plan knows nothing of decisions
@@ -21,10 +22,21 @@ __all__ = ["Alert", "Balance", "BalanceSeen", "Decision", "DeniedError", "Estima
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way."""
+    """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way.
 
-    used: Decimal = Decimal(0)
-    held: Decimal = Decimal(0)
+    Raises ``ValueError`` for what is not an exact amount from zero on: with others, no budget could be kept.
+    """
+
+    used: Decimal = ZERO
+    held: Decimal = ZERO
+
+    def __post_init__(self) -> None:
+        for name in ("used", "held"):
+            amount = getattr(self, name)
+            if not isinstance(amount, Decimal):
+                raise ValueError(f"`{name}` of a balance is a Decimal, not {type(amount).__name__}")
+            if amount is not ZERO:
+                usd(amount)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import base64
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from costlens_policy.engine.decision import Alert, BalanceSeen, Decision, Estimate, Exclusion, Failure
 from costlens_policy.engine.record import Record, record_of
 from costlens_policy.expressions.runtime import to_python
+from costlens_policy.money import plain
 from costlens_policy.rewrites import Change
 
 __all__ = ["export_decision"]
+
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def export_decision(decision: Decision) -> dict[str, Any]:
@@ -106,7 +110,7 @@ def _record(record: Record) -> list[dict[str, Any]]:
 
 
 def _number(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"
+    return plain(amount)
 
 
 def _plain(value: Any) -> Any:
@@ -119,4 +123,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, Decimal):
         return _number(value)
+    if isinstance(value, timedelta):
+        return f"{plain(Decimal(value // _MICROSECOND).scaleb(-6))}s"
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     return value.isoformat() if isinstance(value, date) else value

@@ -12,6 +12,7 @@ from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import Alert, BalanceSeen, Estimate, Exclusion
 from costlens_policy.engine.show import show_amount
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.money import total
 
 __all__ = ["ActiveRung", "Climb", "climb"]
 
@@ -25,16 +26,29 @@ class ActiveRung:
 
 @dataclass(slots=True)
 class Climb:
-    """What the budgets say to one candidate. ``exclusion`` is the first reason why it falls out."""
+    """What the budgets say to one candidate.
+
+    ``barred`` is the first reason why it may not serve however cheap the call gets, ``full`` the first budget that
+    has no room.
+    """
 
     seen: list[BalanceSeen] = field(default_factory=list)
     rungs: list[ActiveRung] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
-    exclusion: Exclusion | None = None
+    barred: Exclusion | None = None
+    full: Exclusion | None = None
 
-    def exclude(self, model: str, reason: str, by: str) -> None:
-        if self.exclusion is None:
-            self.exclusion = Exclusion(model, reason, by)
+    @property
+    def exclusion(self) -> Exclusion | None:
+        return self.barred or self.full
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether an active rung changes the call."""
+        return any(active.rung.steps for active in self.rungs)
+
+    def bar(self, model: str, reason: str, by: str) -> None:
+        self.barred = self.barred or Exclusion(model, reason, by)
 
 
 def climb(context: Context, offer: ModelOnDay, estimate: Estimate) -> Climb:
@@ -51,15 +65,16 @@ def _ask(context: Context, index: int, step: BudgetStep, offer: ModelOnDay, esti
     call = _amount(step, estimate)
     if call is None:
         if not step.shadow:
-            result.exclude(offer.model.name, f"it has no price, so budget `{step.id}` cannot be kept", step.id)
+            result.bar(offer.model.name, f"it has no price, so budget `{step.id}` cannot be kept", step.id)
         return
     seen = _see(context, index, step, offer, call, result)
     if seen is None:
         return
     result.seen.append(seen)
-    _take_rungs(context, index, step, offer, seen, result)
-    if not step.shadow and seen.used + seen.held + seen.call > seen.limit:
-        result.exclude(offer.model.name, _no_room(seen), step.id)
+    reached = total((seen.used, seen.held, seen.call))
+    _take_rungs(context, index, step, offer, seen, reached, result)
+    if not step.shadow and reached > seen.limit:
+        result.full = result.full or Exclusion(offer.model.name, _no_room(seen), step.id)
 
 
 def _see(
@@ -74,16 +89,22 @@ def _see(
     except CelError as error:
         assert formula is not None
         context.note(formula, step.id, "budgets", error)
-        result.exclude(offer.model.name, f"budget `{step.id}` cannot be read: {error}", step.id)
+        if not step.shadow:
+            result.bar(offer.model.name, f"budget `{step.id}` cannot be read: {error}", step.id)
         return None
     balance = context.balance(step, key)
     return BalanceSeen(step.id, key, step.unit, limit, balance.used, balance.held, call, step.shadow)
 
 
 def _take_rungs(
-    context: Context, index: int, step: BudgetStep, offer: ModelOnDay, seen: BalanceSeen, result: Climb
+    context: Context,
+    index: int,
+    step: BudgetStep,
+    offer: ModelOnDay,
+    seen: BalanceSeen,
+    reached: Decimal,
+    result: Climb,
 ) -> None:
-    reached = seen.used + seen.held + seen.call
     for rung in step.rungs:
         start = rung.starts_at(seen.limit)
         if reached < start:
@@ -95,7 +116,7 @@ def _take_rungs(
         result.rungs.append(ActiveRung(index, step, rung))
         if rung.excludes and _excluded_by(context, index, step, rung, offer):
             reason = f"budget `{step.id}` is past {show_amount(start, seen.unit)}, from where the model is taken out"
-            result.exclude(offer.model.name, reason, step.id)
+            result.bar(offer.model.name, reason, step.id)
 
 
 def _excluded_by(context: Context, index: int, step: BudgetStep, rung: RungStep, offer: ModelOnDay) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.expressions import Value
 from costlens_policy.rewrites import Content
 from costlens_policy.tokens import Tally, TokenCount, Tokenizer
@@ -17,9 +18,13 @@ GIVEN: Final = "request"
 
 
 def content_of(request: Mapping[str, Value], max_output_tokens: int) -> Content:
-    """Return what rewrites work on. The output limit is a parameter like any other; the default stands in for it."""
-    params = dict(request.get("params", {}))
-    params["max_output_tokens"] = request.get("max_output_tokens", max_output_tokens)
+    """Return what rewrites work on. The output limit is a parameter like any other; the default stands in for it.
+
+    It is there under our name and under those that the request gave it, with one value: ``admit_request`` saw to that.
+    """
+    given = request.get("params", {})
+    params = {name: value for name, value in given.items() if value is not None or name not in OUTPUT_LIMIT_NAMES}
+    params[OUTPUT_LIMIT] = request.get(OUTPUT_LIMIT, max_output_tokens)
     messages = request.get("messages")
     return Content(request.get("prompt"), None if messages is None else tuple(messages), params)
 

@@ -6,12 +6,13 @@ once, and candidates to which the same rules apply share one rewritten request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from costlens_policy.compiler.plan import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.decision import Estimate, Failure
 from costlens_policy.engine.estimate import estimate_call
@@ -119,20 +120,17 @@ class Preparations:
         raise AssertionError("rules that failed together fail again, since rewriting is pure")
 
     def _fail(self, rule: str, layer: int, error: RewriteError | CelError) -> None:
-        self._context.failures.append(Failure(rule, "rewrites", error.code, str(error), None))
+        self._context.add(Failure(rule, "rewrites", error.code, str(error), None))
         if self._context.plan.layers[layer].on_error == "deny":
             raise Refusal(rule, f"rewrites: `{rule}` failed: {error}")
 
     def _measured(self, content: Content, changes: tuple[Change, ...], rules: tuple[str, ...]) -> Prepared:
+        if content.params.get(OUTPUT_LIMIT) is None:  # a call without a limit would cost more than any estimate
+            content = _limited(content, self._context.plan.defaults.max_output_tokens)
         params = content.params
-        return Prepared(
-            content,
-            changes,
-            rules,
-            self._count(content),
-            _whole(params, "max_output_tokens", self._context.plan.defaults.max_output_tokens),
-            _whole(params, "n", 1),
-        )
+        output = max(_whole(params, name) for name in OUTPUT_LIMIT_NAMES if name in params)
+        completions = 1 if params.get("n") is None else _whole(params, "n")
+        return Prepared(content, changes, rules, self._count(content), output, completions)
 
     def _count(self, content: Content) -> TokenCount:
         """Count a rewritten request. A count that the caller gave is moved by as much as the rewrites moved ours."""
@@ -153,19 +151,23 @@ class Preparations:
         """Fit an output limit that nobody asked for to the model, and estimate."""
         most = offer.model.max_output_tokens
         if most is not None and prepared.output_tokens > most and self._limit_is_default(prepared):
-            content = prepared.content
-            fitted = replace(content, params={**content.params, "max_output_tokens": most})
-            prepared = replace(prepared, content=fitted, output_tokens=most)
+            prepared = replace(prepared, content=_limited(prepared.content, most), output_tokens=most)
         return prepared, estimate_call(offer, prepared.prompt, prepared.output_tokens, prepared.completions)
 
     def _limit_is_default(self, prepared: Prepared) -> bool:
         default = self._context.plan.defaults.max_output_tokens
-        return "max_output_tokens" not in self._context.request and prepared.output_tokens == default
+        return prepared.output_tokens == default != self._context.request.get(OUTPUT_LIMIT)
 
 
-def _whole(params: Any, name: str, default: int) -> int:
+def _limited(content: Content, limit: int) -> Content:
+    """Return the call with an output limit, under our name and under any other that stands there."""
+    names = {name for name in OUTPUT_LIMIT_NAMES if name in content.params}
+    return replace(content, params={**content.params, **dict.fromkeys(sorted(names | {OUTPUT_LIMIT}), limit)})
+
+
+def _whole(params: Mapping[str, Any], name: str) -> int:
     """Return a parameter that counts something. What is not a whole number from one on refuses the request."""
-    value = params.get(name, default)
+    value = params[name]
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise Refusal("default", f"rewrites: parameter `{name}` is not a whole number from 1 on")
+        raise Refusal("", f"rewrites: parameter `{name}` is not a whole number from 1 on")
     return value

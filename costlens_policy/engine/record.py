@@ -79,7 +79,7 @@ class _Walk:
         self._decision = decision
         self._with_parts = with_parts
         self._context = Context(decision.plan, dict(decision.request), decision.balances_read, decision.now)
-        winner = None if decision.model is None else self._context.models.get(decision.model)
+        winner = None if decision.model is None else self._context.offer(decision.model)
         self._model: Mapping[str, Value] | None = None if winner is None else winner.view
         self._accessed = any(reason.startswith("access: allowed") for reason in decision.reasons)
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
+from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
 
 __all__ = ["admit_request"]
+
+_BESIDE: Final = ("model", "prompt", "messages", "tools", "modalities", "response_format")
+"""Attributes that rules and estimates look at. Hidden among the parameters they would be sent unseen."""
 
 
 def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
@@ -32,6 +37,8 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
             problems.append(_unknown(plan, name))
         except ValueError as problem:
             problems.append(f"`{name}` {problem}")
+    if "params" in admitted:
+        problems.extend(_examine_params(attributes, admitted))
     for name, default in plan.filled_in:
         if name not in admitted:
             admitted[name] = default
@@ -41,6 +48,24 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
     if problems:
         raise RequestError(tuple(problems))
     return admitted
+
+
+def _examine_params(attributes: Mapping[str, RequestAttribute], admitted: dict[str, Value]) -> Iterator[str]:
+    """Bring the output limit, whatever its name, to the attribute that rules read, so that it passes none unseen."""
+    params: Mapping[str, Value] = admitted["params"]
+    for name in _BESIDE:
+        if name in params:
+            yield f"`params` must not hold `{name}`; give it beside `params`"
+    for name in OUTPUT_LIMIT_NAMES:
+        if params.get(name) is None:
+            continue
+        try:
+            limit = attributes[OUTPUT_LIMIT].admit(params[name])
+        except ValueError as problem:
+            yield f"`params` .{name} {problem}"
+        else:
+            if admitted.setdefault(OUTPUT_LIMIT, limit) != limit:
+                yield f"`params` .{name} is not what `{OUTPUT_LIMIT}` is; give the output limit once"
 
 
 def _unknown(plan: Plan, name: object) -> str:

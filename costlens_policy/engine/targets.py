@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable
 
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import ByChoice, ByExpression, ByName, BySplit
 from costlens_policy.engine.choice import rank
 from costlens_policy.engine.context import Context, Refusal
@@ -23,28 +23,28 @@ def candidates_of(context: Context, routed: Routed, prepare: Preparations, exclu
     if isinstance(target, ByName):
         return list(target.models)
     if isinstance(target, BySplit):
-        key = _text(context, routed, lambda: context.evaluate(target.key, routed.layer))
+        key = _text(context, routed, target.key)
         return _once([target.models[split_position(key, target.salt, target.bounds)], *target.fallbacks])
     if isinstance(target, ByExpression):
-        name = _text(context, routed, lambda: context.evaluate(target.model, routed.layer))
+        name = _text(context, routed, target.model)
         known = context.plan.catalogue.find(name)
         return _once([name if known is None else known.name, *target.fallbacks])
     assert isinstance(target, ByChoice)
-    ranked = rank(context, routed, target, prepare, excluded)
-    return _once([*ranked, *target.fallbacks])
+    return _once([*rank(context, routed, target, prepare, excluded), *target.fallbacks])
 
 
 def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:
     """Return which share a key falls into: 64 bits of SHA-256 over salt, NUL and key, scaled to the weights."""
-    digest = hashlib.sha256(f"{salt}\0{key}".encode()).digest()
+    digest = hashlib.sha256(f"{salt}\0{key}".encode("utf-8", "surrogatepass")).digest()
     return bisect_right(bounds, int.from_bytes(digest[:8]) * bounds[-1] >> 64)
 
 
-def _text(context: Context, routed: Routed, value: Callable[[], object]) -> str:
+def _text(context: Context, routed: Routed, formula: Formula) -> str:
     """Evaluate the expression that a target needs. Without it there is no target, so a failure refuses the request."""
     try:
-        return str(value())
+        return str(context.evaluate(formula, routed.layer))
     except CelError as error:
+        context.note(formula, routed.rule, "routes", error)
         raise Refusal(routed.rule, f"routes: the target of `{routed.rule}` failed: {error}") from None
 
 

@@ -94,11 +94,13 @@ class _Preparation:
             if budget is None:  # which has been reported
                 continue
             try:
-                used = self._used(entry, now)
+                balance = Balance(self._used(entry, now), entry.held or Decimal(0))
             except SeriesError as error:
                 self._problems.report("CL611", str(error), (*path, "used"), help=_SERIES_HELP)
-                continue
-            yield (budget, entry.key), Balance(used, entry.held or Decimal(0))
+            except ValueError as error:
+                self._problems.report("CL611", str(error), path)
+            else:
+                yield (budget, entry.key), balance
 
     def _used(self, entry: BalanceInput, now: datetime | None) -> Decimal:
         if isinstance(entry.used, Decimal):
