@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.rules import variables_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
-from costlens_policy.checker.conditions import condition_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents import PolicyDocument
 
@@ -19,12 +17,11 @@ _FOUND: Final = Finding("CL423")
 def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of ``when`` and ``among`` whose parts contradict each other, and of those that say nothing."""
     for policy in subject.bundle.policies:
-        variables = variables_of(subject, policy)
-        for path, typed in subject.expressions[policy].items():
+        for path in subject.expressions[policy]:
             if path[-1] not in ("when", "among"):
                 continue
-            condition = condition_of(typed, variables)
             place = Place(policy, path)
+            condition = subject.condition(place)
             rule = _rule(policy.document, place)
             if condition.never:
                 yield _FOUND.warning(

@@ -51,14 +51,14 @@ class Setting:
 
 def check_rewrite_conflicts(subject: Subject) -> Iterator[Diagnostic]:
     """Report the later of two rewrites that can meet at one target without a ``merge`` that fits."""
-    earlier: list[Setting] = []
+    earlier: dict[str, list[Setting]] = {}
     for rewrite in rewrites(subject):
-        settings = list(settings_of(rewrite))
-        for setting in settings:
-            met = next((item for item in earlier if _conflict(item, setting)), None)
+        for setting in settings_of(rewrite):
+            same = earlier.setdefault(setting.target, [])
+            met = next((item for item in same if _conflict(item, setting)), None)
             if met is not None:
                 yield _report(met, setting)
-        earlier += settings
+            same.append(setting)
 
 
 def settings_of(rewrite: Placed[Rewrite]) -> Iterator[Setting]:
@@ -85,11 +85,7 @@ def _place(place: Place, operation: Operation, target: str) -> Place:
 
 
 def _conflict(first: Setting, later: Setting) -> bool:
-    if (
-        first.target != later.target
-        or not later.wipes
-        or (first.how == "clamp_params" and later.how == "remove_params")
-    ):
+    if not later.wipes or (first.how, later.how) == ("clamp_params", "remove_params"):
         return False
     merge = later.rewrite.rule.merge or first.rewrite.rule.merge
     return merge not in later.merges and not first.rewrite.condition.excludes(later.rewrite.condition)

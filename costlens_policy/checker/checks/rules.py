@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from costlens_policy.catalogue import Model
 from costlens_policy.checker.bundle import LinkedDocument
 from costlens_policy.checker.checks.subject import Place, Subject
-from costlens_policy.checker.conditions import Condition, condition_of
+from costlens_policy.checker.conditions import Condition
 from costlens_policy.checker.targets import named_models
 from costlens_policy.documents import PolicyDocument
 from costlens_policy.documents.policy import AccessRule
 from costlens_policy.documents.rewrites import Rewrite
 from costlens_policy.documents.routes import Route
-from costlens_policy.expressions import TypedExpr
 
-__all__ = ["Placed", "access_rules", "catalogue_models", "rewrites", "routes", "variables_of"]
+__all__ = ["Placed", "access_rules", "catalogue_models", "rewrites", "routes"]
 
 R = TypeVar("R", AccessRule, Route, Rewrite)
 
@@ -60,17 +59,9 @@ def catalogue_models(subject: Subject) -> Iterator[tuple[Model, Place]]:
                 yield model, Place(document, named.path)
 
 
-def variables_of(subject: Subject, policy: LinkedDocument[PolicyDocument]) -> Mapping[str, TypedExpr]:
-    """Return the typed variables of a policy by name."""
-    typed = subject.expressions[policy]
-    return {str(path[1]): expression for path, expression in typed.items() if path[0] == "variables"}
-
-
 def _placed(
     subject: Subject, policy: LinkedDocument[PolicyDocument], section: str, rules: tuple[R, ...]
 ) -> Iterator[Placed[R]]:
-    variables = variables_of(subject, policy)
     for index, rule in enumerate(rules):
         place = Place(policy, (section, index))
-        condition = condition_of(subject.typed(place.at("when")), variables)
-        yield Placed(rule, f"{policy.name}/{rule.id}", policy, place, condition)
+        yield Placed(rule, f"{policy.name}/{rule.id}", policy, place, subject.condition(place.at("when")))

@@ -7,7 +7,9 @@ from typing import Final
 
 from costlens_policy.checker.checks.rules import Placed, access_rules, routes
 from costlens_policy.checker.checks.subject import Finding, Subject
+from costlens_policy.checker.conditions import Cover
 from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.documents.policy import AccessRule
 from costlens_policy.documents.routes import Route
 
 __all__ = ["check_shadowed_rules"]
@@ -22,13 +24,13 @@ def check_shadowed_rules(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _covered_routes(subject: Subject) -> Iterator[Diagnostic]:
-    earlier: list[Placed[Route]] = []
+    earlier: Cover[Placed[Route]] = Cover()
     for route in routes(subject):
         if route.condition.always:
             return
         if route.condition.never:
             continue
-        covering = next((item for item in earlier if route.condition.implies(item.condition)), None)
+        covering = earlier.first(route.condition)
         if covering is not None:
             yield _FOUND.warning(
                 f"the route `{route.name}` never matches: `{covering.name}` matches first",
@@ -37,16 +39,19 @@ def _covered_routes(subject: Subject) -> Iterator[Diagnostic]:
                 f"move `{route.rule.id}` before it, or make their conditions exclude each other",
                 [Related(covering.place.at("when").span, "covers it")],
             )
-        earlier.append(route)
+        earlier.add(route.condition, route)
 
 
 def _overruled_allows(subject: Subject) -> Iterator[Diagnostic]:
     rules = [rule for rule in access_rules(subject) if not rule.condition.never]
-    denies = [rule for rule in rules if rule.rule.effect == "deny"]
+    denies: Cover[Placed[AccessRule]] = Cover()
+    for rule in rules:
+        if rule.rule.effect == "deny":
+            denies.add(rule.condition, rule)
     for rule in rules:
         if rule.rule.effect == "deny":
             continue
-        over = next((deny for deny in denies if rule.condition.implies(deny.condition)), None)
+        over = denies.first(rule.condition)
         if over is not None:
             yield _FOUND.warning(
                 f"`{rule.name}` never lets anything through: `{over.name}` denies it",

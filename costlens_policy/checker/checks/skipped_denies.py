@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.rules import access_rules, variables_of
+from costlens_policy.checker.checks.rules import access_rules
 from costlens_policy.checker.checks.subject import Finding, Subject
 from costlens_policy.checker.conditions.failures import first_failure
 from costlens_policy.diagnostics.model import Diagnostic, Related
@@ -22,7 +22,7 @@ def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
             continue
         when = rule.place.at("when")
         typed = subject.typed(when)
-        failure = first_failure(typed, variables_of(subject, rule.policy)) if typed is not None else None
+        failure = first_failure(typed, subject.variables(rule.policy)) if typed is not None else None
         if failure is not None:
             extent, why = failure
             yield _FOUND.warning(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeAlias
 
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
+from costlens_policy.checker.conditions import Condition, condition_of
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import Document
 from costlens_policy.expressions import Extent, TypedExpr
@@ -66,6 +67,8 @@ class Subject:
     bundle: LinkedBundle
     expressions: Mapping[LinkedDocument[Document], Mapping[Path, TypedExpr]]
     day: date
+    _variables: dict[LinkedDocument[Document], Mapping[str, TypedExpr]] = field(default_factory=dict, repr=False)
+    _conditions: dict[Place, Condition] = field(default_factory=dict, repr=False)
 
     def documents(self) -> tuple[LinkedDocument[Document], ...]:
         """Return the documents with rules: the policy set and its policies, in order."""
@@ -74,6 +77,19 @@ class Subject:
     def typed(self, place: Place) -> TypedExpr | None:
         """Return the expression at a place, or None where there is none."""
         return self.expressions[place.document].get(place.path)
+
+    def variables(self, document: LinkedDocument[Document]) -> Mapping[str, TypedExpr]:
+        """Return the typed variables of a document by name."""
+        if document not in self._variables:
+            typed = self.expressions[document].items()
+            self._variables[document] = {str(path[1]): found for path, found in typed if path[0] == "variables"}
+        return self._variables[document]
+
+    def condition(self, place: Place) -> Condition:
+        """Return what the condition at a place says; one that is left out always holds."""
+        if place not in self._conditions:
+            self._conditions[place] = condition_of(self.typed(place), self.variables(place.document))
+        return self._conditions[place]
 
 
 Check: TypeAlias = Callable[[Subject], Iterator[Diagnostic]]

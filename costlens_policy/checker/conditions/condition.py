@@ -13,10 +13,24 @@ from costlens_policy.checker.conditions.domains import ANYTHING, Domain, Finite,
 from costlens_policy.expressions import Extent, Node, TypedExpr
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Logic, Name, Select
 
-__all__ = ["ALWAYS", "Condition", "condition_of"]
+__all__ = ["ALWAYS", "Condition", "Form", "condition_of"]
 
-Form = Hashable
-"""The structure of an expression without its places: equal for equal meaning as far as the text shows it."""
+
+class Form:
+    """The structure of an expression without its places: equal for equal meaning as far as the text shows it."""
+
+    __slots__ = ("_hash", "_structure")
+
+    def __init__(self, structure: Hashable) -> None:
+        self._structure = structure
+        self._hash = hash(structure)  # tuples do not keep theirs, and forms are looked up again and again
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Form) and self._hash == other._hash and self._structure == other._structure
+
+    def __hash__(self) -> int:
+        return self._hash
+
 
 _TRUE: Final = ("bool", True)
 _FALSE: Final = ("bool", False)
@@ -80,7 +94,7 @@ class _Reader:
             yield from self.parts(node.arguments[0], not holds)
         elif isinstance(node, Literal) and isinstance(node.value, bool):
             if node.value is not holds:
-                yield "false", Finite(frozenset())
+                yield Form("false"), Finite(frozenset())
         elif isinstance(node, Call) and (read := self._comparison(node, holds)) is not None:
             yield read
         else:
@@ -114,17 +128,20 @@ class _Reader:
                 return self.form(subject), domain
         return None
 
-    def form(self, node: Any) -> Form:
-        """Return the structure of a node without its places, with variables replaced by what they stand for."""
+    def form(self, node: Node) -> Form:
+        return Form(self._structure(node))
+
+    def _structure(self, node: Any) -> Hashable:
+        """Return what a node is made of, without its places and with variables replaced by what they stand for."""
         if isinstance(node, tuple):
-            return tuple(self.form(item) for item in node)
+            return tuple(self._structure(item) for item in node)
         if isinstance(node, Literal):
             return ("literal", type(node.value).__name__, node.value)
         if not hasattr(node, "extent"):
             return ("plain", type(node).__name__, node)
         node = self._through(node)
         inner = (getattr(node, item.name) for item in fields(node))
-        return (type(node).__name__, *(self.form(item) for item in inner if not isinstance(item, Extent)))
+        return (type(node).__name__, *(self._structure(item) for item in inner if not isinstance(item, Extent)))
 
     def _through(self, node: Node) -> Node:
         if isinstance(node, Select) and isinstance(node.operand, Name) and node.operand.name == "variables":
