@@ -45,7 +45,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         snapshots=Snapshots(linked.catalogue, policy_set.admit),
         tokenizer=tokenizer_named(policy_set.tokenizer),
         budgets=_budgets(layers),
-        policy_digest=digest_documents([policy_set, *(policy.document for policy in linked.policies)]),
+        policy_digest=digest_documents(policy_set, (policy.document for policy in linked.policies)),
         catalogue_digest=linked.catalogue.digest,
     )
 

@@ -10,7 +10,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.access import Access, decide_access
 from costlens_policy.engine.candidates import Candidate, try_candidates
 from costlens_policy.engine.context import Balances, Context, Refusal
-from costlens_policy.engine.decision import Decision, Exclusion
+from costlens_policy.engine.decision import Call, Decision, Exclusion
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.request import admit_request
 from costlens_policy.engine.routes import Routed, decide_route
@@ -81,11 +81,26 @@ def _allowed(
         excluded=tuple(excluded),
         alerts=tuple(winner.climb.alerts),
         balances=tuple(winner.climb.seen),
+        fallback_calls=tuple(map(_call, kept[1:])),
         errors=tuple(context.failures),
         now=context.now,
         request=context.request,
         balances_read=context.read,
         plan=context.plan,
+    )
+
+
+def _call(candidate: Candidate) -> Call:
+    prepared = candidate.prepared
+    content = prepared.content
+    return Call(
+        model=candidate.name,
+        prompt=content.prompt,
+        system=content.system,
+        messages=content.messages,
+        params=content.params,
+        rewrites=prepared.rules,
+        estimate=candidate.estimate,
     )
 
 
@@ -106,6 +121,7 @@ def _denied(context: Context, rule: str, reasons: tuple[str, ...], excluded: lis
         excluded=tuple(excluded or ()),
         alerts=(),
         balances=(),
+        fallback_calls=(),
         errors=tuple(context.failures),
         now=context.now,
         request=context.request,

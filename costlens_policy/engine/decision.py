@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the record needs the plan, and the plan knows nothing of de
     from costlens_policy.compiler.plan import Plan
     from costlens_policy.engine.record import Record
 
-__all__ = ["Alert", "Balance", "BalanceSeen", "Decision", "DeniedError", "Estimate", "Exclusion", "Failure"]
+__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Decision", "DeniedError", "Estimate", "Exclusion", "Failure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,19 @@ class Estimate:
     output_tokens: int
     completions: int
     basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The request as it is to be sent to one model: rewrites may differ from model to model."""
+
+    model: str
+    prompt: str | None
+    system: str | None
+    messages: tuple[dict[str, Any], ...] | None
+    params: Mapping[str, Any]
+    rewrites: tuple[str, ...]
+    estimate: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +119,14 @@ class Failure:
 class Decision:
     """The answer to one request. Two decisions are the same when ``to_dict()`` is.
 
-    ``rule`` is the route that decided (``policy/rule``), ``default``, or the access rule that denied. ``params`` are
-    those of the request after the rewrites, with ``max_output_tokens`` always set. ``balances`` are those that the
-    winner counts against, ``balances_read`` (by budget and scope key) all that any rule looked at: with ``request``,
-    ``now`` and the two digests they are enough to decide the same again. ``rewrites`` are the rules that were applied,
-    ``changes`` what they changed. The decision refers to the request's own
-    messages where no rewrite touched them: do not change them afterwards.
+    ``prompt``, ``system``, ``messages`` and ``params`` are what to send to ``model``, with ``max_output_tokens`` always
+    set. A fallback gets its own, from ``fallback_calls``: what is redacted for one model may not be for another.
+
+    ``rule`` is the route that decided (``policy/rule``), ``default``, or the rule that refused. ``rewrites`` are the
+    rules that were applied, ``changes`` what they changed. ``balances`` are those that the winner counts against,
+    ``balances_read`` (by budget and scope key) all that any rule looked at: with ``request``, ``now`` and the two
+    digests they are enough to decide the same again. The decision refers to the request's own messages where no
+    rewrite touched them: do not change them afterwards.
     """
 
     effect: Literal["allow", "deny"]
@@ -129,6 +144,7 @@ class Decision:
     excluded: tuple[Exclusion, ...]
     alerts: tuple[Alert, ...]
     balances: tuple[BalanceSeen, ...]
+    fallback_calls: tuple[Call, ...]
     errors: tuple[Failure, ...]
     now: datetime
     request: Mapping[str, Any]

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.engine.decision import Alert, BalanceSeen, Decision, Estimate, Exclusion, Failure
+from costlens_policy.engine.decision import Alert, BalanceSeen, Call, Decision, Estimate, Exclusion, Failure
 from costlens_policy.engine.record import Record, record_of
 from costlens_policy.expressions.runtime import to_python
 from costlens_policy.money import plain
@@ -26,13 +26,11 @@ def export_decision(decision: Decision) -> dict[str, Any]:
         "fallbacks": list(decision.fallbacks),
         "rule": decision.rule,
         "reasons": list(decision.reasons),
-        "prompt": decision.prompt,
-        "system": decision.system,
-        "messages": None if decision.messages is None else [_plain(message) for message in decision.messages],
-        "params": _plain(decision.params),
+        **_sent(decision),
         "rewrites": list(decision.rewrites),
         "changes": [_change(item) for item in decision.changes],
         "estimate": None if decision.estimate is None else _estimate(decision.estimate),
+        "fallback_calls": [_call(item) for item in decision.fallback_calls],
         "excluded": [_exclusion(item) for item in decision.excluded],
         "alerts": [_alert(item) for item in decision.alerts],
         "balances": [_balance(item) for item in decision.balances],
@@ -48,6 +46,20 @@ def export_decision(decision: Decision) -> dict[str, Any]:
         "catalogue_digest": decision.catalogue_digest,
         "record": _record(record_of(decision)),
     }
+
+
+def _sent(item: Decision | Call) -> dict[str, Any]:
+    return {
+        "prompt": item.prompt,
+        "system": item.system,
+        "messages": None if item.messages is None else [_plain(to_python(message)) for message in item.messages],
+        "params": _plain(to_python(dict(item.params))),
+    }
+
+
+def _call(item: Call) -> dict[str, Any]:
+    sent = {"model": item.model, **_sent(item)}
+    return sent | {"rewrites": list(item.rewrites), "estimate": _estimate(item.estimate)}
 
 
 def _change(item: Change) -> dict[str, Any]:

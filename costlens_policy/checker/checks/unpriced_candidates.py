@@ -16,8 +16,7 @@ _FOUND: Final = Finding("CL409")
 
 def check_unpriced_candidates(subject: Subject) -> Iterator[Diagnostic]:
     """Report models that have no price on the day; one that gets a price later is a warning."""
-    admit = subject.bundle.policy_set.document.admit
-    if admit.unpriced_models or admit.unknown_models:
+    if subject.bundle.policy_set.document.admit.unpriced_models:
         return
     for model, place in catalogue_models(subject):
         if model.period_on(subject.day) is not None:
