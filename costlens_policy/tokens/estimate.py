@@ -12,11 +12,13 @@ from costlens_policy.tokens.counting import ESTIMATED
 from costlens_policy.tokens.weights import (
     ASCII,
     BLOCKS,
+    CAMEL,
     CLASSES,
     IGNORED,
     LETTERS,
     LONG_COMPOUND,
     LONG_WORD,
+    LOWER,
     OTHER,
     UMLAUTS,
     WORD,
@@ -39,24 +41,25 @@ class BuiltinEstimate:
         data = text.encode("utf-8", "surrogatepass")
         classes = data.translate(CLASSES, IGNORED)
         letters = classes.translate(LETTERS)
-        total = WORD * (letters.count(b" l") + letters.startswith(b"l"))
+        total = WORD * (letters.count(b" l") + letters.startswith(b"l")) + CAMEL * classes.count(b"lu")
+        marks = classes.translate(None, LOWER)
         for sequence, weight in ASCII:
-            total += weight * classes.count(sequence)
+            total += weight * marks.count(sequence)
         if not text.isascii():
-            total += _beyond_ascii(data, classes, letters)
+            total += _beyond_ascii(data, marks, letters)
         return (total + 500) // 1000 or 1
 
 
-def _beyond_ascii(data: bytes, classes: bytes, letters: bytes) -> int:
+def _beyond_ascii(data: bytes, marks: bytes, letters: bytes) -> int:
     """Return the weight of what the sequences of ASCII do not see, in thousandths of a token."""
     total = 0
     for sequence, weight in OTHER:
-        total += weight * classes.count(sequence)
+        total += weight * marks.count(sequence)
     for name, blocks in BLOCKS.items():
-        if name in classes:
+        if name in marks:
             for prefixes, weight in blocks:
                 total += weight * sum(data.count(prefix) for prefix in prefixes)
-    marks = classes.count(b"x")
-    if b"w" in classes:
-        marks += sum(data.count(letter) for letter in UMLAUTS)
-    return total + LONG_COMPOUND * min(3 * marks, letters.count(LONG_WORD))
+    accents = marks.count(b"x")
+    if b"w" in marks:
+        accents += sum(data.count(letter) for letter in UMLAUTS)
+    return total + LONG_COMPOUND * min(2 * accents, letters.count(LONG_WORD))
