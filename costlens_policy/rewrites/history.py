@@ -17,7 +17,7 @@ __all__ = ["TrimHistoryStep"]
 
 @dataclass(frozen=True, slots=True)
 class TrimHistoryStep:
-    """Drops the oldest messages until at most ``max_prompt_tokens`` are left, system text and tools counted.
+    """Drops the oldest messages until at most ``max_prompt_tokens`` are left, with the system text.
 
     What stays in any case: system messages, the last message in which a person speaks, and the last message. A tool
     call and its results stay or go together. In Anthropic's shape a person speaks in the first message left.

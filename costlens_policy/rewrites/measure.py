@@ -1,32 +1,22 @@
-"""How many tokens a request's content has."""
+"""How many tokens the texts of a request have."""
 
 from __future__ import annotations
 
 from costlens_policy.rewrites.content import Content
-from costlens_policy.tokens import MESSAGE_TOKENS, REPLY_TOKENS, Tally, TokenCount, Tokenizer
+from costlens_policy.tokens import REPLY_TOKENS, Tally
 
-__all__ = ["beside_messages", "count_content"]
+__all__ = ["beside_messages", "content_tokens"]
 
 
-def count_content(content: Content, tokenizer: Tokenizer) -> TokenCount:
-    """Return the prompt tokens: messages or prompt, system text, and the declarations of tools in ``params``.
+def content_tokens(content: Content, tally: Tally) -> int:
+    """Return the tokens of the prompt or the messages, and of the system text.
 
-    A prompt counts as the one user message that it is sent as. Raises ``RequestError`` for content nested without end.
+    Raises ``RequestError`` for content nested without end.
     """
-    tally = Tally(tokenizer)
-    total = beside_messages(content, tally)
-    if content.messages is not None:
-        total += sum(tally.message(message) for message in content.messages)
-    if content.prompt is not None:
-        total += MESSAGE_TOKENS + tally.text(content.prompt)
-    return TokenCount(total, tally.basis)
+    return beside_messages(content, tally) + sum(tally.message(message) for message in content.messages or ())
 
 
 def beside_messages(content: Content, tally: Tally) -> int:
-    """Return the tokens of everything but the messages and the prompt."""
-    total = REPLY_TOKENS
-    if content.system is not None:
-        total += MESSAGE_TOKENS + tally.text(content.system)
-    if (system := content.params.get("system")) is not None:
-        total += MESSAGE_TOKENS + tally.content(system)
-    return total + tally.value(content.params.get("tools"))
+    """Return the tokens of everything but the messages themselves."""
+    total = tally.value(content.prompt) + tally.value(content.system) + tally.content(content.params.get("system"))
+    return total if content.messages is None else total + REPLY_TOKENS
