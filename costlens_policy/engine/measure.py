@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.expressions import Value
-from costlens_policy.rewrites import Content
+from costlens_policy.rewrites import Content, content_tokens
 from costlens_policy.tokens import Tally, TokenCount, Tokenizer
-from costlens_policy.tokens.messages import REPLY_TOKENS
 
 __all__ = ["GIVEN", "content_of", "count_request", "same_texts"]
 
@@ -32,10 +31,7 @@ def content_of(request: Mapping[str, Value], max_output_tokens: int) -> Content:
 def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tokenizer) -> TokenCount:
     """Return the tokens of all that the model reads: prompt or messages, system text, tools, the answer's schema."""
     tally = Tally(tokenizer)
-    total = tally.value(content.prompt) + tally.value(content.system) + tally.content(content.params.get("system"))
-    if content.messages is not None:
-        total += REPLY_TOKENS + sum(tally.message(message) for message in content.messages)
-    total += tally.value(request.get("tools"))
+    total = content_tokens(content, tally) + tally.value(request.get("tools"))
     form: Any = request.get("response_format")
     if isinstance(form, Mapping) and "json_schema" in form:
         total += tally.value(form["json_schema"])
