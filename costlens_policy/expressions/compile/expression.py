@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 
 from costlens_policy.expressions.compile.exact.evaluation import Exact
 from costlens_policy.expressions.compile.fast.emitter import Emitter, NoFastForm
-from costlens_policy.expressions.compile.fast.names import WORK, Globals, parameter
-from costlens_policy.expressions.compile.fast.python import assign, call, const, function, name, return_, try_
-from costlens_policy.expressions.runtime.limits import ITERATIONS, Work
+from costlens_policy.expressions.compile.fast.names import Globals, parameter
+from costlens_policy.expressions.compile.fast.python import call, function, name, return_, try_
+from costlens_policy.expressions.compile.fast.work import account
+from costlens_policy.expressions.runtime.limits import ITERATIONS
 from costlens_policy.expressions.typed import TypedExpr
 from costlens_policy.expressions.values import Value
 
-__all__ = ["account", "compile_expression"]
+__all__ = ["compile_expression"]
 
 
 def compile_expression(
@@ -34,10 +34,3 @@ def compile_expression(
     names = [parameter(index) for index in range(len(parameters))]
     attempt = try_([return_(body)], return_(call(globals_.value(exact), *map(name, names))))
     return globals_.define(function("evaluate", names, [*account(emitter), attempt]))
-
-
-def account(emitter: Emitter) -> list[ast.stmt]:
-    """Open the account of work that several comprehensions share."""
-    if emitter.comprehensions < 2:
-        return []
-    return [assign(WORK, emitter.call(Work, const(emitter.iterations)))]

@@ -30,8 +30,8 @@ def equals(left: Value, right: Value) -> bool:
         return other in NUMBERS and _numbers_equal(left, right)
     if kind in SEQUENCES:
         return other in SEQUENCES and len(left) == len(right) and all(map(equals, left, right))
-    if kind is dict:
-        return other is dict and _maps_equal(left, right)
+    if kind is dict and other is dict:
+        return _maps_equal(left, right)
     if kind is other and kind is not OptionalValue:
         return bool(left == right)
     return _others_equal(left, right)
@@ -72,9 +72,12 @@ def _others_equal(left: Value, right: Value) -> bool:
         if left is NO_VALUE or right is NO_VALUE:
             return left is right
         return equals(left.value, right.value)
-    if kind_of(left) == kind_of(right) == "net.IP":
-        return bool(_unmapped(left) == _unmapped(right))
-    return False
+    shared = kind_of(left)
+    if shared != kind_of(right):
+        return False
+    if shared == "map":
+        return _maps_equal(left, right)
+    return bool(_unmapped(left) == _unmapped(right)) if shared == "net.IP" else bool(left == right)
 
 
 def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

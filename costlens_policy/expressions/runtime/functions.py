@@ -79,7 +79,7 @@ def dispatcher(function: str, overloads: tuple[str, ...]) -> Implementation:
     table = _table(function, overloads)
 
     def dispatch(*arguments: Value) -> Value:
-        found = table.get(tuple([KINDS.get(type(argument)) for argument in arguments]))
+        found = table.get(tuple([KINDS.get(type(argument)) or kind_of(argument) for argument in arguments]))
         if found is None:
             raise CelError(NO_OVERLOAD, f"no matching overload: `{_call_text(function, arguments)}`")
         return found(*arguments)
@@ -87,10 +87,10 @@ def dispatcher(function: str, overloads: tuple[str, ...]) -> Implementation:
     return dispatch
 
 
-def _table(function: str, overloads: tuple[str, ...]) -> dict[tuple[str | None, ...], Implementation]:
+def _table(function: str, overloads: tuple[str, ...]) -> dict[tuple[str, ...], Implementation]:
     """Return the implementations by the kinds of their arguments; a type parameter stands for every kind."""
     declared = functions().get(function)
-    table: dict[tuple[str | None, ...], Implementation] = {}
+    table: dict[tuple[str, ...], Implementation] = {}
     for overload in declared.overloads if declared else ():
         if overload.id in overloads:
             for kinds in product(*map(_kinds_of_type, overload.parameters)):

@@ -42,7 +42,12 @@ _LONG_NAMES: Final = {"timestamp": "google.protobuf.Timestamp", "duration": "goo
 
 def kind_of(value: Value) -> str:
     """Return the CEL type's name, or Python's for what is not a CEL value."""
-    return KINDS.get(type(value)) or type(value).__name__
+    return KINDS.get(type(value)) or _inherited(type(value))
+
+
+def _inherited(kind: type) -> str:
+    """Return the kind of a class that extends one of the table, such as a dict that finds its entries when read."""
+    return next((KINDS[parent] for parent in kind.__mro__ if parent in KINDS), kind.__name__)
 
 
 def type_name(value: Type) -> str:

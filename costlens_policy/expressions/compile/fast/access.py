@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
-from costlens_policy.expressions.compile.fast.python import compare, const, list_, subscript
+from costlens_policy.expressions.compile.fast.python import compare, const, list_, name, subscript
 from costlens_policy.expressions.runtime.collections import (
     element,
     has_field,
@@ -21,6 +21,7 @@ from costlens_policy.expressions.tree import (
     Literal,
     MapLiteral,
     Name,
+    Node,
     Presence,
     Select,
 )
@@ -58,12 +59,22 @@ def select(emitter: Emitter, node: Select) -> ast.expr:
     resolution = emitter.typed.resolutions.get(node)
     if resolution is not None:
         return _resolved(emitter, resolution)
+    if emitter.shared:
+        read = emitter.shared.get((_variable(emitter, node.operand), node.field))
+        if read is not None and not node.optional:
+            return name(read)
     operand, field = emitter.emit(node.operand), const(node.field)
     if node.optional:
         return emitter.call(optional_select, operand, field)
     if emitter.kind(node.operand) == "optional_type":
         return emitter.call(select_field, operand, field)
     return subscript(operand, field)
+
+
+def _variable(emitter: Emitter, node: Node) -> str:
+    """Return the name of the parameter that a node is, or an empty text."""
+    resolution = emitter.typed.resolutions.get(node) if isinstance(node, Name) else None
+    return resolution.name if resolution is not None and resolution.kind is ResolutionKind.VARIABLE else ""
 
 
 def index(emitter: Emitter, node: Index) -> ast.expr:

@@ -6,8 +6,9 @@ No text of an author gets into the generated code: variables are renamed, consta
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from costlens_policy.expressions.compile.exact.builder import Builder
@@ -53,12 +54,23 @@ def _raise_overflow() -> int:
 
 
 class Emitter:
-    """Emits one expression. ``comprehensions`` counts those in it; more than one share one account of work."""
+    """Emits one expression. ``comprehensions`` counts those in it; more than one share one account of work.
 
-    def __init__(self, typed: TypedExpr, parameters: Sequence[str], globals_: Globals, iterations: int) -> None:
+    ``shared`` gives, by variable and field, the local variables that fields were already read into.
+    """
+
+    def __init__(
+        self,
+        typed: TypedExpr,
+        parameters: Sequence[str],
+        globals_: Globals,
+        iterations: int,
+        shared: Mapping[tuple[str, str], str] = MappingProxyType({}),
+    ) -> None:
         self.typed = typed
         self.globals = globals_
         self.iterations = iterations
+        self.shared = shared
         self.free = FreeNames(typed)
         self.comprehensions = self.free.comprehensions
         self._parameters = {variable: parameter(index) for index, variable in enumerate(parameters)}
