@@ -22,8 +22,9 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
     """Return the plan of a checked bundle. It cannot fail: whatever could has been reported by the checker."""
     linked = bundle.linked
     policy_set = linked.policy_set.document
+    tokenizer = tokenizer_named(policy_set.tokenizer)
     layers = tuple(
-        compile_layer(index, policy.document, _formulas(bundle, policy), linked.catalogue)
+        compile_layer(index, policy.document, _formulas(bundle, policy), linked.catalogue, tokenizer)
         for index, policy in enumerate(linked.policies)
     )
     attributes = _attributes(bundle)
@@ -43,7 +44,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         filled_in=tuple((name, item.default) for name, item in attributes.items() if item.default is not None),
         catalogue=linked.catalogue,
         snapshots=Snapshots(linked.catalogue, policy_set.admit),
-        tokenizer=tokenizer_named(policy_set.tokenizer),
+        tokenizer=tokenizer,
         budgets=_budgets(layers),
         policy_digest=digest_documents(policy_set, (policy.document for policy in linked.policies)),
         catalogue_digest=linked.catalogue.digest,

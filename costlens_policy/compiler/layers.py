@@ -17,13 +17,16 @@ from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import Value
 from costlens_policy.rewrites import RewriteStep, compile_operation
 from costlens_policy.source.located import Path
+from costlens_policy.tokens import Tokenizer
 
 __all__ = ["compile_layer"]
 
 
-def compile_layer(index: int, policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue) -> Layer:
-    """Return the layer of a checked policy; ``index`` is its place in the set."""
-    layer = _LayerCompiler(index, policy, formulas, catalogue)
+def compile_layer(
+    index: int, policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue, tokenizer: Tokenizer
+) -> Layer:
+    """Return the layer of a checked policy; ``index`` is its place in the set. Rewrites count with ``tokenizer``."""
+    layer = _LayerCompiler(index, policy, formulas, catalogue, tokenizer)
     return Layer(
         name=policy.metadata.name,
         version=policy.metadata.version,
@@ -38,11 +41,14 @@ def compile_layer(index: int, policy: PolicyDocument, formulas: Formulas, catalo
 
 
 class _LayerCompiler:
-    def __init__(self, index: int, policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue) -> None:
+    def __init__(
+        self, index: int, policy: PolicyDocument, formulas: Formulas, catalogue: Catalogue, tokenizer: Tokenizer
+    ) -> None:
         self._index = index
         self._policy = policy
         self._formulas = formulas
         self._catalogue = catalogue
+        self._tokenizer = tokenizer
 
     def _id(self, rule: str) -> str:
         return f"{self._policy.metadata.name}/{rule}"
@@ -131,7 +137,7 @@ class _LayerCompiler:
             values = operation.template.values if operation.template is not None else {}
             place = (*at, index, "template", "values")
             texts = {name: _in_layer(self._formulas.needed((*place, name)), self._index) for name in values}
-            steps.append(compile_operation(operation, texts))
+            steps.append(compile_operation(operation, texts, self._tokenizer))
         return tuple(steps)
 
 
