@@ -91,6 +91,7 @@ _EXPRESSIONS: Final = (
     Code("CL316", "no-such-member", "value without such a member"),
     Code("CL317", "message-literal", "protobuf message"),
     Code("CL318", "invalid-key", "key that a map cannot have"),
+    Code("CL319", "expression-cost", "expression that may take too long"),
 )
 _MEANING: Final = (
     Code("CL401", "rewrite-conflict", "two rewrites set the same"),
@@ -176,6 +177,10 @@ _RUN_TIME: Final = (
     Code("CL922", "unusable-balances", "balances that cannot be used"),
     Code("CL931", "limit-not-an-amount", "limit of a budget is not an amount"),
     Code("CL932", "score-not-a-number", "score of a choice is not a number"),
+    Code("CL951", "parameter-not-a-number", "parameter to clamp is not a number"),
+    Code("CL952", "unreadable-message", "message whose texts cannot be found"),
+    Code("CL953", "value-not-a-text", "value of a template is not a text"),
+    Code("CL954", "redaction-not-finished", "redaction shows new data without end"),
 )
 
 CODES: Final[dict[str, Code]] = {
