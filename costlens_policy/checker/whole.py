@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -25,6 +26,7 @@ from costlens_policy.checker.link import (
     find_sets,
     link_set,
     no_policy_set,
+    owners_of,
     repository_of,
     several_policy_sets,
     yaml_files,
@@ -70,21 +72,22 @@ def check(paths: Paths, *, on: date | None = None) -> CheckedBundle:
 
 
 def check_all(paths: Paths, *, on: date | None = None) -> Checked:
-    """Check every document in files and folders: each policy set as a whole, the others by themselves."""
+    """Check every document in files and folders: each policy set as a whole, the others by themselves.
+
+    A policy or catalogue that is named without its set is checked with the sets of its repository that list it.
+    """
     given = _as_paths(paths)
     library = Library()
     sets, unreadable = find_sets(library, given)
-    bundles: list[CheckedBundle] = []
-    diagnostics = list(unreadable)
-    reached: set[Reading] = set()
-    for found in sets:
-        examined = _examine(library, found, given, on or system_now().date())
-        reached |= examined.reached
-        diagnostics += examined.diagnostics
-        if examined.bundle is not None:
-            bundles.append(examined.bundle)
+    examined = [_examine(library, found, given, on or system_now().date()) for found in sets]
+    reached = {reading for item in examined for reading in item.reached}
+    for found in _owners(library, given, reached):
+        examined.append(_examine(library, found, given, on or system_now().date()))
+        reached |= examined[-1].reached
+    diagnostics = [*unreadable, *(problem for item in examined for problem in item.diagnostics)]
     diagnostics += _loose(library, given, reached)
-    return Checked(tuple(bundles), in_order(diagnostics), library.sources())
+    bundles = tuple(item.bundle for item in examined if item.bundle is not None)
+    return Checked(bundles, in_order(diagnostics), library.sources())
 
 
 def _as_paths(paths: Paths) -> tuple[Path, ...]:
@@ -127,10 +130,20 @@ def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]
     return analysis
 
 
+def _owners(library: Library, given: Sequence[Path], reached: set[Reading]) -> Iterator[Found]:
+    """Yield the policy sets of files that were named and that no other set has reached; ``reached`` grows meanwhile."""
+    for path in given:
+        if os.path.isfile(path):
+            file = library.open(path)
+            alone = [reading for reading in file.readings if reading not in reached]
+            if any(reading.kind in ("Policy", "Catalogue") for reading in alone):
+                yield from (found for found in owners_of(library, file, given) if found.reading not in reached)
+
+
 def _loose(library: Library, given: Sequence[Path], reached: set[Reading]) -> Iterator[Diagnostic]:
     """Yield what is wrong with documents that no policy set reached, suites among them."""
     for path in given:
-        named = path.is_file() or not path.exists()
+        named = os.path.isfile(path) or not os.path.exists(path)
         for name in [path] if named else yaml_files(path):
             file = library.open(name)
             if named or "costlens-policy" in file.text:

@@ -12,8 +12,9 @@ from costlens_policy.checker.link.library import File, Library, Reading
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import KINDS
 
-__all__ = ["Found", "find_sets", "no_policy_set", "several_policy_sets", "yaml_files"]
+__all__ = ["Found", "find_sets", "no_policy_set", "sets_directly_in", "several_policy_sets", "yaml_files"]
 
+_SET: Final = "PolicySet"
 _SUFFIXES: Final = (".yaml", ".yml")
 _SKIPPED: Final = frozenset({"node_modules", "__pycache__"})
 
@@ -47,7 +48,7 @@ def find_sets(library: Library, paths: Sequence[Path]) -> tuple[tuple[Found, ...
     sets: list[Found] = []
     diagnostics: list[Diagnostic] = []
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):
             sets += _in_folder(library, path)
         else:
             file = library.open(path)
@@ -56,13 +57,20 @@ def find_sets(library: Library, paths: Sequence[Path]) -> tuple[tuple[Found, ...
     return tuple({item.reading: item for item in sets}.values()), tuple(diagnostics)
 
 
+def sets_directly_in(library: Library, folder: Path) -> tuple[Found, ...]:
+    """Return the policy sets in the files of a folder, leaving alone what is below."""
+    names = sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(_SUFFIXES))
+    files = (library.open(os.path.normpath(name)) for name in names if os.path.isfile(name))
+    return tuple(found for file in files if _SET in file.text for found in _in_file(file))
+
+
 def _in_folder(library: Library, folder: Path) -> list[Found]:
     top: list[Found] = []
     below: list[Found] = []
     for name in yaml_files(folder):
         file = library.open(name)
         # Composing every file of a large repository would take long, only to find most of them of no interest.
-        if "PolicySet" in file.text:
+        if _SET in file.text:
             (top if Path(name).parent == folder else below).extend(_in_file(file))
     return top or below
 
@@ -74,7 +82,7 @@ def _in_file(file: File) -> list[Found]:
 def no_policy_set(library: Library, paths: Sequence[Path]) -> Diagnostic:
     """Say that there is none, and what there is instead."""
     where = ", ".join(f"`{path}`" for path in paths) or "no path"
-    kinds = {reading.kind for path in paths if path.is_file() for reading in library.open(path).readings}
+    kinds = {reading.kind for path in paths if os.path.isfile(path) for reading in library.open(path).readings}
     if known := sorted(kinds & set(KINDS)):
         advice = f"this is a {known[0]}; name the PolicySet that lists it, or the folder with both"
     else:

@@ -99,7 +99,10 @@ class Library:
     _files: dict[Path, File] = field(default_factory=dict)
 
     def open(self, name: str | os.PathLike[str]) -> File:
-        resolved = Path(os.path.realpath(name))
+        try:
+            resolved = Path(os.path.realpath(name))
+        except (OSError, ValueError):  # a name that no file can have; reading it says so
+            resolved = Path(name)
         return self._files.setdefault(resolved, File(os.fspath(name), resolved))
 
     def __iter__(self) -> Iterator[File]:

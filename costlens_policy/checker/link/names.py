@@ -7,11 +7,10 @@ from typing import Final
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker.bundle import LinkedDocument
-from costlens_policy.checker.targets import named_models
+from costlens_policy.checker.targets import NamedModel, named_models
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import Document, PolicyDocument
 from costlens_policy.documents.policy_set import Admission
-from costlens_policy.source.located import Path
 
 __all__ = ["check_models", "check_policy_names", "check_rule_ids"]
 
@@ -48,18 +47,20 @@ def check_models(document: LinkedDocument[Document], catalogue: Catalogue, admit
     for named in named_models(document.document):
         if catalogue.find(named.name) is None:
             meant = catalogue.suggest(named.name)
-            if meant is not None or not admit.unknown_models:
-                yield _unknown(document, named.path, named.name, meant, admit)
+            # A choice compares what the catalogue knows, so that nothing unknown can take part in it.
+            admitted = admit.unknown_models and "choose" not in named.path
+            if meant is not None or not admitted:
+                yield _unknown(document, named, meant, Severity.WARNING if admitted else Severity.ERROR)
 
 
 def _unknown(
-    document: LinkedDocument[Document], path: Path, name: str, meant: str | None, admit: Admission
+    document: LinkedDocument[Document], named: NamedModel, meant: str | None, severity: Severity
 ) -> Diagnostic:
     return Diagnostic(
         "CL208",
-        Severity.WARNING if admit.unknown_models else Severity.ERROR,
-        f"the catalogue has no model `{name}`",
-        document.located.root.span_of(path),
+        severity,
+        f"the catalogue has no model `{named.name}`",
+        document.located.root.span_of(named.path),
         "unknown model",
         f"did you mean `{meant}`?" if meant else "declare it in a catalogue of the policy set, or import it there",
     )

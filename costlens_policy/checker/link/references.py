@@ -31,7 +31,7 @@ def repository_of(origin: Path, paths: Sequence[Path]) -> Path:
         if (folder / ".git").exists():
             return folder
     given = [Path(os.path.realpath(path)) for path in paths]
-    folders = [path if path.is_dir() else path.parent for path in given]
+    folders = [path if os.path.isdir(path) else path.parent for path in given]
     try:
         return Path(os.path.commonpath([origin.parent, *folders]))
     except ValueError:  # different drives
@@ -54,9 +54,9 @@ def _resolve(reference: Reference, repository: Path) -> str | Diagnostic:
     if not target.is_relative_to(repository):
         how = "outside" if ".." in Path(reference.text).parts else "a link out of it"
         return _outside(reference, how, "copy the file into the repository")
-    if target.is_dir():
+    if os.path.isdir(target):
         return _missing(reference, "name a file in it", instead="a folder")
-    if not target.is_file():
+    if not os.path.isfile(target):
         return _missing(reference, _similar(reference.text, target))
     shown = os.path.normpath(os.path.join(folder, reference.text))
     return shown if os.path.realpath(shown) == str(target) else str(target)
@@ -73,7 +73,7 @@ def _missing(reference: Reference, advice: str, instead: str = "") -> Diagnostic
 
 
 def _similar(text: str, target: Path) -> str:
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         return f"there is no folder `{os.path.dirname(text)}` either"
     near = nearest(target.name, (item.name for item in target.parent.iterdir()))
     meant = os.path.join(os.path.dirname(text), near or "")
