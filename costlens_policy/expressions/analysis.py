@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costlens_policy.expressions.checking.checker import check
+from costlens_policy.expressions.cost import too_dear
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
 from costlens_policy.expressions.presence import Paths
 from costlens_policy.expressions.problems import ExpressionError, Problem
@@ -39,4 +40,6 @@ def analyse(
         root = parse(text, limits)
     except ExpressionError as error:
         return Analysed(None, error.problems)
-    return Analysed(*check(text, root, environment, expected, present))
+    typed, problems = check(text, root, environment, expected, present)
+    dear = None if typed is None else too_dear(typed, limits)
+    return Analysed(typed, problems) if dear is None else Analysed(None, (*problems, dear))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from costlens_policy.expressions.shapes import Shape
+
 __all__ = [
     "ANY_LIST", "ANY_MAP", "BOOL", "BYTES", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "STRING", "TIMESTAMP", "TYPE",
     "UINT", "UNKNOWN", "Environment", "Field", "Function", "Overload", "Record", "Type", "is_numeric", "list_of",
@@ -78,12 +80,16 @@ def is_numeric(candidate: Type) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One attribute of a record. ``values`` lists the only values it can take, where that is declared."""
+    """One attribute of a record. ``values`` lists the only values it can take, where that is declared.
+
+    ``shape`` is how large it can be; where it is not known, sizes are assumed by type.
+    """
 
     type: Type
     optional: bool = False
     values: tuple[str, ...] = ()
     description: str = ""
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,4 +18,23 @@ FUNCTIONS = (
         "whether the whole text matches a shell pattern: `*` any characters, `?` one, `[a-c]` one of a set",
         glob_string="string.(string) -> bool",
     ),
+    function(
+        "sampled",
+        "whether a key is within a sticky share of the traffic, in percent; another salt draws another share",
+        sampled_string_double="(string, double) -> bool",
+        sampled_string_int="(string, int) -> bool",
+        sampled_string_string_double="(string, string, double) -> bool",
+        sampled_string_string_int="(string, string, int) -> bool",
+    ),
+    function(
+        "tokens",
+        "tokens of a text, or of a list of messages, by the built-in estimate",
+        tokens_string="(string) -> int",
+        tokens_list="(list(dyn)) -> int",
+    ),
+    function(
+        "usd",
+        "US dollars that tokens cost at a price per million of them",
+        usd_int_double="(int, double) -> double",
+    ),
 )

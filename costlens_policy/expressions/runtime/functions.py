@@ -43,6 +43,7 @@ _MODULES: Final = (
     "library.patterns",
     "library.sets",
     "library.strings",
+    "library.traffic",
 )
 for _module in _MODULES:
     import_module(f"costlens_policy.expressions.runtime.{_module}")

@@ -1,0 +1,247 @@
+"""One pass over a typed expression: the steps of each node at worst, and the shape of its value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from costlens_policy.expressions.cost.functions import RULES, Measure, Use, sorting_steps
+from costlens_policy.expressions.cost.sizes import Sizes, capped, joined
+from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
+from costlens_policy.expressions.shapes import SCALAR, Shape
+from costlens_policy.expressions.tree import (
+    Bind,
+    Call,
+    Comprehension,
+    Conditional,
+    Index,
+    ListLiteral,
+    Literal,
+    Logic,
+    Macro,
+    MapLiteral,
+    Name,
+    Node,
+    OptionalMap,
+    Presence,
+    Select,
+)
+from costlens_policy.expressions.typed import ResolutionKind, TypedExpr
+
+__all__ = ["WorstCase", "worst_case"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """What one evaluation takes at worst.
+
+    ``steps`` of the whole, the ``shape`` of its value, the steps of each node when it is evaluated once, and the nodes
+    right ``below`` each; ``visits`` says how many elements each comprehension goes through.
+    """
+
+    steps: int
+    shape: Shape
+    nodes: Mapping[Node, int]
+    below: Mapping[Node, tuple[Node, ...]]
+    visits: Mapping[Comprehension, int]
+
+
+def worst_case(typed: TypedExpr, limits: Limits = DEFAULT_LIMITS) -> WorstCase:
+    """Measure an expression. It takes time in proportion to the expression's length."""
+    walk = _Walk(typed, Sizes(limits))
+    measure = walk.measure(typed.root)
+    return WorstCase(measure.steps, measure.shape, walk.nodes, walk.below, walk.visits)
+
+
+class _Walk:
+    def __init__(self, typed: TypedExpr, sizes: Sizes) -> None:
+        self.typed = typed
+        self.sizes = sizes
+        self.nodes: dict[Node, int] = {}
+        self.below: dict[Node, tuple[Node, ...]] = {}
+        self.visits: dict[Comprehension, int] = {}
+        self._locals: dict[str, Shape] = {}
+        self._measured: list[Node] = []
+
+    def measure(self, node: Node) -> Measure:
+        siblings, self._measured = self._measured, []
+        found = _RULES[type(node)](self, node)
+        self.nodes[node], self.below[node] = found.steps, tuple(self._measured)
+        self._measured = siblings
+        siblings.append(node)
+        return found
+
+    def by_type(self, node: Node) -> Shape:
+        """Return what the type of a node says about the size of its value."""
+        return self.sizes.of(self.typed.types[node])
+
+    def local(self, name: str) -> Shape:
+        return self._locals.get(name, self.sizes.any)
+
+    @contextmanager
+    def inside(self, variables: Mapping[str, Shape]) -> Iterator[None]:
+        outer = self._locals
+        self._locals = {**outer, **variables}
+        yield
+        self._locals = outer
+
+
+def _literal(_: _Walk, node: Literal) -> Measure:
+    value = node.value
+    if isinstance(value, str | bytes):
+        return Measure(0, Shape(text=len(value)))
+    return Measure(0, Shape(number=value) if type(value) is int else SCALAR)
+
+
+def _name(walk: _Walk, node: Name | Select) -> Measure:
+    resolution = walk.typed.resolutions.get(node)
+    if resolution is not None and resolution.kind is ResolutionKind.LOCAL:
+        return Measure(1, walk.local(resolution.name))
+    return Measure(1, walk.by_type(node))
+
+
+def _select(walk: _Walk, node: Select) -> Measure:
+    if node in walk.typed.resolutions:
+        return _name(walk, node)
+    operand = walk.measure(node.operand)
+    return Measure(operand.steps + 1, _member(walk, node, operand.shape))
+
+
+def _member(walk: _Walk, node: Select, operand: Shape) -> Shape:
+    """Return the shape of an attribute: as declared, or as whatever holds it says."""
+    declared = walk.typed.types[node.operand]
+    if declared.name == "optional_type" and declared.parameters:
+        declared = declared.parameters[0]
+    record = walk.typed.environment.record(declared)
+    field = record.fields.get(node.field) if record is not None else None
+    if field is None:
+        return walk.sizes.inner(operand)
+    return walk.sizes.of(field.type) if field.shape is None else field.shape
+
+
+def _index(walk: _Walk, node: Index) -> Measure:
+    operand, key = walk.measure(node.operand), walk.measure(node.key)
+    return Measure(operand.steps + key.steps + 1, walk.sizes.inner(operand.shape))
+
+
+def _presence(walk: _Walk, node: Presence) -> Measure:
+    return Measure(walk.measure(node.operand).steps + 1)
+
+
+def _call(walk: _Walk, node: Call) -> Measure:
+    invocation = walk.typed.calls[node]
+    arguments = [walk.measure(argument) for argument in invocation.arguments]
+    steps = sum(argument.steps for argument in arguments)
+    shapes = [argument.shape for argument in arguments]
+    rule = RULES.get(invocation.function)
+    if rule is None or not shapes:
+        return Measure(steps + 1, walk.by_type(node))
+    own = rule(Use(shapes, walk.by_type(node), walk.sizes, _is_plain(walk, invocation.arguments)))
+    return Measure(steps + own.steps, own.shape)
+
+
+def _is_plain(walk: _Walk, arguments: tuple[Node, ...]) -> bool:
+    """Say whether all elements of the lists are of one type whose values Python's sets tell apart as CEL does."""
+    inner = {walk.typed.types[argument].parameters for argument in arguments}
+    return len(inner) == 1 and all(len(one) == 1 and one[0].name in _PLAIN for one in inner)
+
+
+_PLAIN: Final = ("string", "int", "uint", "bytes", "bool")
+
+
+def _logic(walk: _Walk, node: Logic) -> Measure:
+    return Measure(sum(walk.measure(operand).steps for operand in node.operands) + 1)
+
+
+def _conditional(walk: _Walk, node: Conditional) -> Measure:
+    condition = walk.measure(node.condition)
+    branches = [walk.measure(node.accepted), walk.measure(node.rejected)]
+    steps = condition.steps + max(branch.steps for branch in branches) + 1
+    return Measure(steps, joined(branch.shape for branch in branches))
+
+
+def _list(walk: _Walk, node: ListLiteral) -> Measure:
+    parts = [walk.measure(element) for element in node.elements]
+    inner = joined(part.shape for part in parts)
+    return Measure(sum(part.steps for part in parts) + len(parts) + 1, Shape(elements=len(parts), inner=inner))
+
+
+def _map(walk: _Walk, node: MapLiteral) -> Measure:
+    keys = [walk.measure(entry.key) for entry in node.entries]
+    values = [walk.measure(entry.value) for entry in node.entries]
+    steps = sum(part.steps for part in (*keys, *values)) + len(keys) + 1
+    inner, key = joined(part.shape for part in values), joined(part.shape for part in keys)
+    return Measure(steps, Shape(elements=len(keys), inner=inner, key=key))
+
+
+def _bind(walk: _Walk, node: Bind) -> Measure:
+    value = walk.measure(node.value)
+    with walk.inside({node.variable: value.shape}):
+        body = walk.measure(node.body)
+    return Measure(value.steps + body.steps + 1, body.shape)
+
+
+def _optional_map(walk: _Walk, node: OptionalMap) -> Measure:
+    operand = walk.measure(node.operand)
+    with walk.inside({node.variable: operand.shape}):
+        result = walk.measure(node.transform)
+    return Measure(operand.steps + result.steps + 1, result.shape)
+
+
+def _comprehension(walk: _Walk, node: Comprehension) -> Measure:
+    container = walk.measure(node.range)
+    elements = container.shape.elements
+    walk.visits[node] = elements
+    first, second = _variables(walk, node, container.shape)
+    variables = {node.variable: first} if node.second is None else {node.variable: first, node.second: second}
+    with walk.inside(variables):
+        predicate = Measure(0) if node.predicate is None else walk.measure(node.predicate)
+        transform = Measure(0) if node.transform is None else walk.measure(node.transform)
+    steps = container.steps + elements * (1 + predicate.steps + transform.steps) + 1
+    if node.macro is Macro.SORT_BY:
+        steps += sorting_steps(elements)
+    return Measure(steps, _made(walk, node, container.shape, first, transform.shape))
+
+
+def _variables(walk: _Walk, node: Comprehension, container: Shape) -> tuple[Shape, Shape]:
+    """Return the shapes of the two variables; with one variable only the first counts."""
+    inner, key = walk.sizes.inner(container), walk.sizes.key(container)
+    if node.second is not None:
+        return key, inner
+    if container.key is not None:
+        return key, inner
+    return inner, inner
+
+
+def _made(walk: _Walk, node: Comprehension, container: Shape, first: Shape, result: Shape) -> Shape:
+    elements = container.elements
+    match node.macro:
+        case Macro.ALL | Macro.EXISTS | Macro.EXISTS_ONE:
+            return SCALAR
+        case Macro.FILTER | Macro.SORT_BY:
+            return Shape(elements=elements, inner=first)
+        case Macro.TRANSFORM_MAP:
+            return Shape(elements=elements, inner=result, key=first)
+        case Macro.TRANSFORM_MAP_ENTRY:
+            entries = capped(elements * result.elements)
+            return Shape(elements=entries, inner=walk.sizes.inner(result), key=walk.sizes.key(result))
+    return Shape(elements=elements, inner=result)
+
+
+_RULES: Final[dict[type, Callable[[_Walk, Any], Measure]]] = {
+    Bind: _bind,
+    Call: _call,
+    Comprehension: _comprehension,
+    Conditional: _conditional,
+    Index: _index,
+    ListLiteral: _list,
+    Literal: _literal,
+    Logic: _logic,
+    MapLiteral: _map,
+    Name: _name,
+    OptionalMap: _optional_map,
+    Presence: _presence,
+    Select: _select,
+}

@@ -1,0 +1,52 @@
+"""Our own functions for the rules of LLM traffic: tokens, what they cost, and sticky shares of traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from costlens_policy.errors import RequestError
+from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, CelError
+from costlens_policy.expressions.runtime.implementations import implements
+from costlens_policy.expressions.runtime.library.hashing import BUCKETS, bucket
+from costlens_policy.expressions.values import Value
+from costlens_policy.tokens import ESTIMATE, count_messages
+
+__all__: list[str] = []
+
+
+@implements("tokens_string")
+def tokens_of_text(text: str) -> int:
+    """Estimate the tokens of a text. It is always the built-in estimate, so that a rule means the same everywhere."""
+    return ESTIMATE.count(text)
+
+
+@implements("tokens_list")
+def tokens_of_messages(messages: Sequence[Value]) -> int:
+    """Estimate the tokens of a conversation in the shape of OpenAI or Anthropic. Raises CelError."""
+    try:
+        return count_messages(messages, ESTIMATE).tokens
+    except RequestError:
+        raise CelError(BAD_ARGUMENT, "a message has keys that are no texts, or is nested too deeply") from None
+
+
+@implements("usd_int_double")
+def cost_of_tokens(tokens: int, usd_per_million: float) -> float:
+    """Return what tokens cost at a price; a double, to decide with and not to add up."""
+    return tokens * usd_per_million / 1e6
+
+
+@implements("sampled_string_double", "sampled_string_int")
+def sampled(key: str, percent: float) -> bool:
+    return _sampled(key, "", percent)
+
+
+@implements("sampled_string_string_double", "sampled_string_string_int")
+def sampled_with_salt(key: str, salt: str, percent: float) -> bool:
+    return _sampled(key, salt, percent)
+
+
+def _sampled(key: str, salt: str, percent: float) -> bool:
+    """Say whether the bucket of a key is among the first: the same as ``hash(key, salt) < percent * 100``."""
+    if not 0 <= percent <= 100:
+        raise CelError(BAD_ARGUMENT, "a share lies between 0 and 100 percent")
+    return bucket(key, salt) < round(percent * BUCKETS / 100)

@@ -1,0 +1,88 @@
+"""Expressions that may take too long: refused, and the comprehension to blame is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from costlens_policy.expressions import DYN, STRING, Environment, Field, Limits, Record, Type, analyse, list_of
+from costlens_policy.expressions.cost import Sizes
+
+SIZES = Sizes()
+REQUEST = Record(
+    "request",
+    {
+        "tags": Field(list_of(STRING)),
+        "pair": Field(list_of(STRING), shape=SIZES.of(list_of(STRING), 2)),
+        "code": Field(STRING, shape=SIZES.of(STRING, 8)),
+        "prompt": Field(STRING),
+        "messages": Field(list_of(DYN)),
+    },
+)
+ENVIRONMENT = Environment({"request": Type("request")}, {"request": REQUEST})
+
+
+def blamed(text: str, limits: Limits = Limits()) -> str | None:
+    analysed = analyse(text, ENVIRONMENT, limits=limits)
+    if not analysed.problems:
+        return None
+    (problem,) = analysed.problems
+    assert problem.code == "CL319"
+    assert analysed.typed is None
+    return text[problem.extent.start : problem.extent.end]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "request.tags.exists(tag, tag.matches('^[a-z]+$'))",
+        "request.messages.exists(m, m.role == 'user' && m.content.exists(part, part.type == 'image_url'))",
+        "request.tags.all(a, request.tags.exists_one(b, a == b))",
+        "request.tags.all(a, request.tags.all(b, request.pair.all(c, a != c || b != c)))",
+        "request.prompt.split(' ').exists(word, word.contains('secret'))",
+        "request.code.split('').all(a, request.code.split('').all(b, request.code.split('').all(c, a + b != c)))",
+        " && ".join(["request.prompt.matches('a+b')"] * 100),
+    ],
+)
+def test_what_is_usual_is_within_the_limit(text: str) -> None:
+    assert blamed(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("request.tags.all(a, request.tags.all(b, request.tags.exists(c, a == b + c)))", "exists"),
+        ("request.pair.all(a, request.tags.map(b, request.tags.filter(c, c != b).size()).exists(d, d > 1))", None),
+        ("request.prompt.split('').all(a, request.prompt.split('').all(b, a == b))", "all"),
+        ("lists.range(10000000).size() > 1", "range"),
+        ("lists.range(size(request.prompt) * 10).exists(i, i > 3)", "exists"),
+        ("request.tags.map(t, request.tags).flatten().all(a, request.tags.all(b, a != b))", "all"),
+        ("cel.bind(a, lists.range(900), a.exists(x, a.exists(y, a.map(z, z).size() > x + y)))", "map"),
+        ("request.prompt.split('').map(a, request.prompt.replace('', a)).size() > 1", "map"),
+    ],
+)
+def test_what_multiplies_is_blamed(text: str, expected: str | None) -> None:
+    assert blamed(text) == expected
+
+
+def test_the_innermost_part_that_is_too_dear_is_named() -> None:
+    text = "request.tags.all(a, request.tags.all(b, a != b) && request.tags.all(c, request.tags.all(d, c != d)))"
+    (problem,) = analyse(text, ENVIRONMENT).problems
+    assert problem.extent.start == text.index("all(d")
+    assert problem.label == "goes through 200 elements of `request.tags`, 40,000 times over"
+    assert problem.message.endswith("steps, and the limit is 1,000,000")
+    assert "`max_size`" in problem.help
+
+
+def test_the_limit_is_a_setting() -> None:
+    text = "request.tags.all(a, request.tags.exists(b, a == b))"
+    assert blamed(text) is None
+    assert blamed(text, Limits(cost=1_000)) == "exists"
+    assert blamed(text, Limits(cost=1_000, assumed_list=10)) is None
+    assert blamed("1 + 1 == 2", Limits(cost=1)) is not None
+
+
+def test_numbers_beyond_all_measure_stay_short() -> None:
+    text = "x" + "".join(f".all(x{number}, x" for number in range(40)) + " == x" + ")" * 40
+    (problem,) = analyse(text, Environment({"x": list_of(DYN)})).problems
+    assert "more than 1,000,000,000,000,000 steps" in problem.message
+    assert len(problem.label) < 120
