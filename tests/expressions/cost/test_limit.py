@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from costlens_policy.expressions import DYN, STRING, Environment, Field, Limits, Record, Type, analyse, list_of
+from costlens_policy.expressions import (
+    DEFAULT_LIMITS,
+    DYN,
+    STRING,
+    Environment,
+    Field,
+    Limits,
+    Record,
+    Type,
+    analyse,
+    list_of,
+)
 from costlens_policy.expressions.cost import Sizes
 
 SIZES = Sizes()
@@ -21,7 +32,7 @@ REQUEST = Record(
 ENVIRONMENT = Environment({"request": Type("request")}, {"request": REQUEST})
 
 
-def blamed(text: str, limits: Limits = Limits()) -> str | None:
+def blamed(text: str, limits: Limits = DEFAULT_LIMITS) -> str | None:
     analysed = analyse(text, ENVIRONMENT, limits=limits)
     if not analysed.problems:
         return None
