@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of the documents, made from their types, for editors and for the reader."""
+"""JSON Schemas (2020-12) for editors and readers: of the documents, made from their types, and of the decision."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 from typing import Any, Final
 
 from costlens_policy.documents import KINDS
@@ -13,6 +14,8 @@ from costlens_policy.documents import KINDS
 __all__ = ["file_name", "json_schema", "schema_texts"]
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_DECISION: Final = "decision.v1.json"
+"""Written by hand beside this module: a decision is no document, and has no type whose fields are its JSON."""
 _MAPS: Final = ("properties", "$defs")
 _SCHEMAS: Final = ("items", "additionalProperties", "propertyNames")
 _LISTS: Final = ("anyOf", "oneOf", "prefixItems")
@@ -37,10 +40,10 @@ def json_schema(kind: str) -> Mapping[str, Any]:
 
 
 def schema_texts() -> dict[str, str]:
-    """Return the text of every schema file by its name."""
-    return {
-        file_name(kind): json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n" for kind in sorted(KINDS)
-    }
+    """Return the text of every schema file by its name: the documents', and that of the decision."""
+    texts = {file_name(kind): json.dumps(json_schema(kind), indent=2, ensure_ascii=False) + "\n" for kind in KINDS}
+    texts[_DECISION] = files("costlens_policy.schema").joinpath(_DECISION).read_text(encoding="utf-8")
+    return dict(sorted(texts.items()))
 
 
 def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
