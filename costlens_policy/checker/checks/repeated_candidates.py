@@ -14,6 +14,11 @@ __all__ = ["check_repeated_candidates"]
 _FOUND: Final = Finding("CL408")
 
 
+def _second_chance(before: Place, place: Place) -> bool:
+    """Say whether a fallback names a model of a choice: the choice may rule it out, and the fallback lets it in."""
+    return "choose" in before.path and "choose" not in place.path
+
+
 def check_repeated_candidates(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of candidates that a target names again, also under another name of the same model."""
     for document in subject.documents():
@@ -23,7 +28,7 @@ def check_repeated_candidates(subject: Subject) -> Iterator[Diagnostic]:
                 place = Place(document, named.path)
                 model = subject.bundle.catalogue.find(named.name)
                 before = first.setdefault(model.name if model is not None else named.name, place)
-                if before is not place:
+                if before is not place and not _second_chance(before, place):
                     share = "targets" in named.path and "targets" in before.path
                     yield _FOUND.warning(
                         f"`{named.name}` is {'a share of the split' if share else 'a candidate'} already",
