@@ -82,7 +82,7 @@ class CallWindow(Section):
 Window = CalendarWindow | RollingWindow | FixedWindow | LifetimeWindow | CallWindow
 
 
-_WHEN = Field(examples=['request.environment == "production"', 'request.team != ""'])
+_WHEN = Field(examples=["has(request.team)", 'has(request.environment) && request.environment == "production"'])
 
 
 class Downgrade(Section):
@@ -92,7 +92,7 @@ class Downgrade(Section):
         Annotated[
             Expression,
             IsExpression("bool", "request", "variables", "model", "now"),
-            Field(examples=["model.output_usd_per_million_tokens > 2.0"]),
+            Field(examples=["model.?output_usd_per_million_tokens.orValue(0.0) > 2.0"]),
         ]
         | None
     ) = None
@@ -122,7 +122,7 @@ class Rung(Section):
 _Limit = Annotated[
     Expression,
     IsExpression("number", "request", "variables", "now"),
-    Field(examples=['request.team == "research" ? 500.0 : 50.0']),
+    Field(examples=['request.?team.orValue("") == "research" ? 500.0 : 50.0']),
 ]
 
 
@@ -144,7 +144,7 @@ class Budget(Section):
         Annotated[
             Expression,
             IsExpression("string", "request", "variables", "model", "now"),
-            Field(examples=["request.team", 'request.feature + "/" + model.name']),
+            Field(examples=['request.?team.orValue("nobody")', 'request.?feature.orValue("") + "/" + model.name']),
         ]
         | None
     ) = None

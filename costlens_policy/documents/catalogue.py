@@ -47,9 +47,9 @@ class PricePeriod(Section):
     usd_per_million_tokens: Annotated[
         dict[Bucket, Usd], Field(min_length=1, examples=[{"input": 0.05, "cache_read": 0.005, "output": 0.4}])
     ]
-    """US dollars for a million tokens of each kind. ``input`` and ``output`` are needed; a kind that is left out costs as
-    the narrowest given kind that it belongs to: ``reasoning`` as ``output``, ``cache_write_1h`` as ``cache_write``, the
-    other cache kinds as ``input``."""
+    """US dollars for a million tokens of each kind. ``input`` and ``output`` are needed; a kind that is left out costs
+    as the narrowest given kind that it belongs to: ``reasoning`` as ``output``, ``cache_write_1h`` as ``cache_write``,
+    the other cache kinds as ``input``."""
     usd_per_request: Usd | None = None
     """US dollars for each call, beside its tokens."""
     long_context: tuple[LongContext, ...] = ()

@@ -15,7 +15,12 @@ from costlens_policy.documents.scalars import AttributeName, Expression, Identif
 __all__ = ["AccessRule", "PolicyDocument"]
 
 
-_WHEN = Field(examples=['request.team == "interns"', 'request.environment in ["staging", "production"]'])
+_WHEN = Field(
+    examples=[
+        'has(request.team) && request.team == "interns"',
+        'request.?environment.orValue("") in ["staging", "production"]',
+    ]
+)
 
 
 class AccessRule(Section):
@@ -42,7 +47,7 @@ class PolicyDocument(Document):
     """What happens when a condition of this policy fails at run time: ``deny`` the request, or ``skip`` the rule.
     Required where the policy has access rules; ``deny`` where it is left out."""
     variables: dict[AttributeName, Annotated[Expression, IsExpression("any", "request", "variables", "now")]] = Field(
-        default_factory=dict, examples=[{"is_long": "request.prompt_tokens > 20000"}]
+        default_factory=dict, examples=[{"is_long": "request.?prompt_tokens.orValue(0) > 20000"}]
     )
     """Named expressions of this policy, read as ``variables.name``; each may read those above it."""
     access: tuple[AccessRule, ...] = ()

@@ -25,8 +25,15 @@ Capability = Literal[
 ]  # fmt: skip
 
 
-_WHEN = Field(examples=['request.task == "summarization"', "request.prompt_tokens > 20000"])
+_WHEN = Field(
+    examples=[
+        'has(request.task) && request.task == "summarization"',
+        "has(request.prompt_tokens) && request.prompt_tokens > 20000",
+    ]
+)
 _AMONG = Field(examples=['"tools" in model.capabilities', 'model.provider == "openai"'])
+_KEY = Field(examples=['request.?user.orValue("")'])
+_MODEL = Field(examples=['request.?model.orValue("gpt-5-nano")'])
 _VALUE = Field(examples=["estimate.cost_usd", "model.latency_p50_ms"])
 
 
@@ -75,7 +82,7 @@ class SplitTarget(Section):
 class Split(Section):
     """A sticky split: the same key always gets the same model while the weights stay."""
 
-    key: Annotated[Expression, IsExpression("string", "request", "variables", "now"), Field(examples=["request.user"])]
+    key: Annotated[Expression, IsExpression("string", "request", "variables", "now"), _KEY]
     """What sticks, such as ``request.user``."""
     salt: Annotated[str, Field(examples=["2026-q4"])] = ""
     """Changes who falls into which share; the route's id when left out."""
@@ -92,10 +99,7 @@ class Target(Section):
     """The model that serves."""
     models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ()
     """Models in the order in which they are tried."""
-    model_from: (
-        Annotated[Expression, IsExpression("string", "request", "variables", "now"), Field(examples=["request.model"])]
-        | None
-    ) = None
+    model_from: Annotated[Expression, IsExpression("string", "request", "variables", "now"), _MODEL] | None = None
     """Expression that gives the model's name, such as ``request.model``."""
     choose: Choice | None = None
     """The best of several models by an expression, under limits."""

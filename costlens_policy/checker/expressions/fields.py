@@ -11,7 +11,7 @@ from costlens_policy.documents.document import Section
 from costlens_policy.documents.scalars import IsExpression
 from costlens_policy.source.located import Path
 
-__all__ = ["ExpressionField", "expressions_of"]
+__all__ = ["ExpressionField", "expressions_of", "marks_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ExpressionField:
 
 def expressions_of(section: Section, path: Path = ()) -> Iterator[ExpressionField]:
     """Yield every expression below a section, in the order of its fields."""
-    rules = _rules(type(section))
+    rules = marks_of(type(section))
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if value is not None:
@@ -47,7 +47,7 @@ def _inside(value: Any, path: Path, rule: IsExpression | None) -> Iterator[Expre
 
 
 @cache
-def _rules(section: type[Section]) -> Mapping[str, IsExpression | None]:
+def marks_of(section: type[Section]) -> Mapping[str, IsExpression | None]:
     """Return the mark of each field that has one, however deep in its annotation."""
     return {
         name: next(_marks((field.annotation, *field.metadata)), None) for name, field in section.model_fields.items()
