@@ -1,0 +1,84 @@
+"""Exact amounts. The ledger adds up whole numbers only: femto-dollars, tokens, requests.
+
+A femto-dollar is 1e-15 US dollars: the cheapest cached token of any price list is a million of them, and a billion
+dollars are 1e24. A store whose integers are narrower keeps an amount as two limbs of base 1e15, for dollars therefore
+as dollars and femto-dollars; each limb, and the sum of several, stays below 2**53, so that even arithmetic in doubles
+is exact.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
+from typing import Final, Literal, TypeAlias
+
+from costlens_policy.ledger.errors import AmountError
+
+__all__ = [
+    "LIMB", "MAX_AMOUNT", "MAX_LIMIT", "Unit", "amount_of", "checked_amount", "decimal_of", "join_limbs", "limit_of",
+    "split_limbs",
+]  # fmt: skip
+
+Unit: TypeAlias = Literal["usd", "tokens", "requests"]
+
+LIMB: Final = 10**15
+"""Base of the limbs."""
+MAX_AMOUNT: Final = 10**27
+"""Largest amount of one hold, charge or grant: a thousand billion dollars, or a thousand billion million million
+tokens.
+"""
+MAX_LIMIT: Final = 10**30
+"""What a larger limit counts as."""
+
+_FRACTION_DIGITS: Final[dict[str, int]] = {"usd": 15, "tokens": 0, "requests": 0}
+_EXACT: Final = Context(prec=120)
+
+
+def amount_of(value: Decimal | int, unit: Unit) -> int:
+    """Return a cost or count as the ledger holds it, rounded up: what is held or charged is never less than it costs.
+
+    Raises ``AmountError`` for what is negative, not finite, or above ``MAX_AMOUNT``.
+    """
+    return checked_amount(_whole(value, unit, ROUND_CEILING))
+
+
+def limit_of(value: Decimal | int, unit: Unit) -> int:
+    """Return a limit as the ledger compares it, rounded down: what is admitted is never more than it says."""
+    return min(_whole(value, unit, ROUND_FLOOR), MAX_LIMIT)
+
+
+def decimal_of(amount: int, unit: Unit) -> Decimal:
+    """Return an amount of the ledger in dollars, tokens or requests, exactly. Differences may be negative."""
+    return Decimal(amount).scaleb(-_FRACTION_DIGITS[unit], _EXACT)
+
+
+def checked_amount(amount: int) -> int:
+    """Return the amount if a hold, charge or grant can have it; raises ``AmountError``."""
+    if amount.__class__ is not int:
+        raise AmountError(f"an amount is a whole number of femto-dollars, tokens or requests, not `{amount!r}`")
+    if not 0 <= amount <= MAX_AMOUNT:
+        raise AmountError(f"an amount is from 0 to {MAX_AMOUNT}, not `{amount}`")
+    return amount
+
+
+def split_limbs(amount: int) -> tuple[int, int]:
+    """Return the high and the low limb. Only the high one is negative, where the amount is."""
+    return divmod(amount, LIMB)
+
+
+def join_limbs(high: int, low: int) -> int:
+    """Return the amount of two limbs."""
+    return high * LIMB + low
+
+
+def _whole(value: Decimal | int, unit: Unit, rounding: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, Decimal | int):
+        raise AmountError(f"an amount is a decimal or a whole number, not `{value!r}`")
+    number = Decimal(value)
+    if not number.is_finite() or number < 0:
+        raise AmountError(f"an amount is finite and not negative, not `{value}`")
+    if number.adjusted() > 40:
+        raise AmountError(f"an amount of `{value}` is more than the ledger holds")
+    try:
+        return int(number.scaleb(_FRACTION_DIGITS[unit], _EXACT).to_integral_value(rounding, _EXACT))
+    except InvalidOperation:
+        raise AmountError(f"an amount of `{value}` has too many digits") from None

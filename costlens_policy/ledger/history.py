@@ -1,0 +1,148 @@
+"""Reading the ledger page by page: entries, reservations, accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+from costlens_policy.ledger.account import Account, AccountBalance
+from costlens_policy.ledger.adjustments import AdjustmentKind
+from costlens_policy.ledger.amounts import Unit
+from costlens_policy.ledger.holds import CallState, Facts
+
+__all__ = [
+    "AccountQuery", "Entry", "EntryKind", "EntryQuery", "Page", "Reservation", "ReservationQuery", "ReservedLine",
+]  # fmt: skip
+
+EntryKind: TypeAlias = Literal["charge"] | AdjustmentKind
+
+_Item = TypeVar("_Item", AccountBalance, "Entry", "Reservation")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[_Item]):
+    """Part of a listing. ``next`` is what ``after`` must be for the following part, and empty at the end."""
+
+    items: tuple[_Item, ...]
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change of one account, never altered.
+
+    What is spent is the sum of the amounts of kinds ``charge`` and ``set``.
+
+    ``id`` is where the entry stands in the history, and can be an ``after``. ``call`` is the id of the call or of the
+    adjustment. For ``set`` the amount is the difference it made, for ``topup`` and ``override`` what was granted.
+    """
+
+    id: str
+    at: datetime
+    kind: EntryKind
+    call: str
+    account: Account
+    amount: int
+    was_held: int
+    late: bool
+    facts: Facts
+
+    @property
+    def counts(self) -> bool:
+        """Whether the amount is part of what is spent."""
+        return self.kind in ("charge", "set")
+
+    @property
+    def overdraft(self) -> int:
+        """How much more a charge became than had been held."""
+        return max(0, self.amount - self.was_held) if self.kind == "charge" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryQuery:
+    """Which entries, in the order in which they were made.
+
+    ``account`` is exact; ``budget`` and ``key`` hold for all periods.
+    """
+
+    account: Account | None = None
+    budget: str | None = None
+    key: str | None = None
+    call: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    newest_first: bool = False
+    after: str = ""
+    limit: int = 100
+
+    def covers(self, entry: Entry) -> bool:
+        """Whether the entry is one of those asked for, pages aside."""
+        return (
+            (self.account is None or entry.account == self.account)
+            and (self.budget is None or entry.account.budget == self.budget)
+            and (self.key is None or entry.account.key == self.key)
+            and (self.call is None or entry.call == self.call)
+            and (self.since is None or entry.at >= self.since)
+            and (self.until is None or entry.at < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedLine:
+    """What a reservation holds on one account."""
+
+    account: Account
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A call that was held and neither settled nor released."""
+
+    call: str
+    state: CallState
+    lines: tuple[ReservedLine, ...]
+    reserved_at: datetime
+    expires_at: datetime
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationQuery:
+    """Which reservations, by the end of their lease. ``expired`` asks for those whose client never came back."""
+
+    budget: str | None = None
+    key: str | None = None
+    expired: bool = False
+    after: str = ""
+    limit: int = 100
+
+    def covers(self, reservation: Reservation) -> bool:
+        """Whether one of its lines is on the budget and key asked for."""
+        return any(
+            (self.budget is None or line.account.budget == self.budget)
+            and (self.key is None or line.account.key == self.key)
+            for line in reservation.lines
+        ) or (self.budget is None and self.key is None)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountQuery:
+    """Which accounts, by name. ``budget`` with ``period`` is the fast way to all keys of the present period."""
+
+    budget: str | None = None
+    period: str | None = None
+    unit: Unit | None = None
+    key: str | None = None
+    after: str = ""
+    limit: int = 100
+
+    def covers(self, account: Account) -> bool:
+        """Whether the account is one of those asked for, pages aside."""
+        return (
+            (self.budget is None or account.budget == self.budget)
+            and (self.period is None or account.period.id == self.period)
+            and (self.unit is None or account.unit == self.unit)
+            and (self.key is None or account.key == self.key)
+        )

@@ -1,0 +1,145 @@
+"""Reserving: what is asked of the ledger before a call, and its answers.
+
+Answers are named tuples, not data classes: several are made for every call, and a frozen class takes three times as
+long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from costlens_policy.ledger.account import Account, checked_text
+from costlens_policy.ledger.amounts import MAX_LIMIT, checked_amount
+from costlens_policy.ledger.errors import AmountError
+from costlens_policy.ledger.instants import SECOND, instant_of
+
+__all__ = ["CallState", "Extended", "Facts", "Held", "Hold", "HoldLine", "LineState", "Refused", "Released"]
+
+Facts: TypeAlias = Mapping[str, Any]
+"""JSON data kept with a call for reports: model, policy digest, request tags, usage."""
+
+CallState: TypeAlias = Literal["held", "expired", "released", "settled", "unknown"]
+"""``expired``: the lease has passed. ``released``: given back. Both can still be settled, once."""
+
+_MAX_LINES: Final = 64
+_NO_FACTS: Final[Facts] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLine:
+    """What the call may cost at most on one account.
+
+    ``limit`` is the policy's, and None where nothing may be refused (shadow).
+    """
+
+    account: Account
+    amount: int
+    limit: int | None
+
+    def __post_init__(self) -> None:
+        checked_amount(self.amount)
+        if self.limit is not None and (self.limit.__class__ is not int or not 0 <= self.limit <= MAX_LIMIT):
+            raise AmountError(f"a limit is a whole number from 0 to {MAX_LIMIT}, not `{self.limit!r}`")
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Asks for room on every line, for as long as the lease.
+
+    ``call`` is the id of the call and makes repeating it harmless.
+    """
+
+    call: str
+    lines: tuple[HoldLine, ...]
+    now: datetime
+    lease: timedelta
+    facts: Facts = field(default_factory=lambda: _NO_FACTS)
+
+    def __post_init__(self) -> None:
+        if not self.call:
+            raise AmountError("a call needs an id")
+        checked_text(self.call, "the id of a call")
+        if len(self.lines) > 1:
+            _check_distinct([line.account for line in self.lines])
+
+
+class LineState(NamedTuple):
+    """A line as the ledger saw it.
+
+    ``limit`` is the one in force, grants included; ``used`` and ``held`` are before the call.
+    """
+
+    account: Account
+    amount: int
+    limit: int | None
+    used: int
+    held: int
+
+    @property
+    def has_room(self) -> bool:
+        return self.limit is None or self.used + self.held + self.amount <= self.limit
+
+    @property
+    def held_after(self) -> int:
+        """What is held once this line is."""
+        return self.held + self.amount
+
+
+class Held(NamedTuple):
+    """Every line is held. Where the call had been reserved before, this is the first answer again.
+
+    ``state`` is what became of the call since. ``end`` is the end of the lease in seconds since 1970.
+    """
+
+    call: str
+    lines: tuple[LineState, ...]
+    end: int
+    state: CallState = "held"
+    repeated: bool = False
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the hold ends by itself, in UTC."""
+        return instant_of(self.end * SECOND)
+
+
+class Refused(NamedTuple):
+    """At least one line has no room, so nothing is held, and nothing remembers the call."""
+
+    call: str
+    lines: tuple[LineState, ...]
+
+    @property
+    def without_room(self) -> tuple[LineState, ...]:
+        return tuple(line for line in self.lines if not line.has_room)
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """``state`` is ``released``, or ``settled`` where the charge came first, or ``unknown`` for a call that was never
+    held.
+    """
+
+    call: str
+    state: CallState
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """``state`` is ``held`` where the lease now lasts until ``expires_at``; otherwise the hold had ended and nothing
+    changed.
+    """
+
+    call: str
+    state: CallState
+    expires_at: datetime
+
+
+def _check_distinct(accounts: list[Account]) -> None:
+    if len(accounts) > _MAX_LINES:
+        raise AmountError(f"a call has at most {_MAX_LINES} accounts, not {len(accounts)}")
+    if len({account.name for account in accounts}) < len(accounts):
+        raise AmountError("two lines of a call are on the same account")

@@ -1,0 +1,236 @@
+"""The ledger in memory: one lock, one dictionary of accounts. It lives as long as its process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from threading import Lock
+
+from costlens_policy.ledger.account import Account, AccountBalance
+from costlens_policy.ledger.adjustments import Adjusted, Adjustment
+from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
+from costlens_policy.ledger.answers import held_again, match_charges, settled_again, unknown_call
+from costlens_policy.ledger.charges import ChargedLine, Settled, Settlement
+from costlens_policy.ledger.errors import CallConflictError
+from costlens_policy.ledger.grants import Grant, adjusted_grants, grants_at
+from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
+from costlens_policy.ledger.holds import Extended, Held, Hold, HoldLine, LineState, Refused, Released
+from costlens_policy.ledger.instants import SECOND, instant_of, micros
+from costlens_policy.ledger.leases import lease_end
+from costlens_policy.ledger.memory.calls import AdjustmentRecord, CallRecord
+from costlens_policy.ledger.memory.journal import Journal
+from costlens_policy.ledger.memory.outbox import Outbox
+from costlens_policy.ledger.memory.tally import LeaseEnd, Tally
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """A ``Store`` for any number of threads of one process.
+
+    It remembers the last ``history`` calls and entries, on which balances do not depend, and accounts until 35 days
+    after their period.
+    """
+
+    def __init__(self, history: int = 100_000) -> None:
+        self._lock = Lock()
+        self._size = history
+        self._tallies: dict[str, Tally] = {}
+        self._grants: dict[str, tuple[Grant, ...]] = {}
+        self._journal = Journal(history)
+        self._outbox = Outbox()
+
+    def reserve(self, hold: Hold) -> Held | Refused:
+        now = micros(hold.now)
+        end = lease_end(now, hold.lease)
+        with self._lock:
+            record = self._journal.calls.get(hold.call)
+            if record is not None:
+                return _held_again(record, hold, now)
+            tallies, states, room = [], [], True
+            for line in hold.lines:
+                account, amount = line.account, line.amount
+                tally = self._at(account, now)
+                used, held = tally.used, tally.held
+                limit = self._limit(line, now) if self._grants else line.limit
+                if limit is not None and used + held + amount > limit:
+                    room = False
+                tallies.append(tally)
+                states.append(LineState(account, amount, limit, used, held))
+            if not room:
+                return Refused(hold.call, tuple(states))
+            return self._hold(hold, Held(hold.call, tuple(states), end), tallies, now)
+
+    def settle(self, settlement: Settlement) -> Settled:
+        return self._settle(settlement, unknown=False)
+
+    def charge(self, settlement: Settlement) -> Settled:
+        return self._settle(settlement, unknown=True)
+
+    def release(self, call: str, now: datetime) -> Released:
+        with self._lock:
+            record = self._journal.calls.get(call)
+            if record is None:
+                return Released(call, "unknown")
+            if record.settled is not None:
+                return Released(call, "settled")
+            record.unhold()
+            record.released = True
+            return Released(call, "released")
+
+    def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
+        at = micros(now)
+        end = lease_end(at, lease)
+        with self._lock:
+            record = self._journal.calls.get(call)
+            if record is None or record.hold is None:
+                raise unknown_call(call)
+            state = record.state(at)
+            if state == "held" and end > record.end:
+                record.unhold()
+                tallies = [lease.tally for lease in record.ends]
+                record.ends = _held_until(end, tallies, record.hold)
+                record.lapses_at = end * SECOND
+            return Extended(call, state, instant_of(record.lapses_at))
+
+    def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
+        at = micros(now)
+        with self._lock:
+            return tuple(self._balance(account, at) for account in accounts)
+
+    def accounts(self, query: AccountQuery, now: datetime) -> Page[AccountBalance]:
+        at = micros(now)
+        with self._lock:
+            found = [tally.account for tally in self._tallies.values() if query.covers(tally.account)]
+            rest = sorted((account for account in found if account.name > query.after), key=lambda item: item.name)
+            page = rest[: query.limit]
+            following = page[-1].name if len(rest) > len(page) else ""
+            return Page(tuple(self._balance(account, at) for account in page), following)
+
+    def adjust(self, adjustment: Adjustment) -> Adjusted:
+        now = micros(adjustment.now)
+        account = adjustment.account
+        with self._lock:
+            record = self._journal.adjustments.get(adjustment.id)
+            if record is not None:
+                return Adjusted(adjustment.id, record.adjusted.balance, repeated=True)
+            amount = adjustment.amount
+            if adjustment.kind == "set":
+                tally = self._at(account, now)
+                if tally.is_new:
+                    self._keep(tally, adjustment.now)
+                amount = tally.set(amount, now)
+            else:
+                self._grants[account.scope] = adjusted_grants(self._grants.get(account.scope, ()), adjustment)
+            adjusted = Adjusted(adjustment.id, self._balance(account, now))
+            self._journal.add_adjustment(AdjustmentRecord(adjustment, adjusted, amount))
+            return adjusted
+
+    def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
+        with self._lock:
+            return self._journal.reservations(query, micros(now))
+
+    def entries(self, query: EntryQuery) -> Page[Entry]:
+        with self._lock:
+            return self._journal.entries(query)
+
+    def claim_alert(self, claim: AlertClaim, now: datetime, lease: timedelta) -> bool:
+        return self._outbox.claim(claim, now, lease)
+
+    def pending_alerts(self, now: datetime, lease: timedelta, limit: int = 100) -> tuple[PendingAlert, ...]:
+        return self._outbox.take(now, lease, limit)
+
+    def alert_delivered(self, claim: AlertClaim, now: datetime) -> None:
+        self._outbox.delivered(claim)
+
+    def alert_failed(self, claim: AlertClaim, retry_at: datetime, problem: str) -> None:
+        self._outbox.failed(claim, retry_at, problem)
+
+    def close(self) -> None:
+        """Do nothing: memory needs no closing."""
+
+    def _hold(self, hold: Hold, held: Held, tallies: list[Tally], now: int) -> Held:
+        ends = _held_until(held.end, tallies, hold)
+        for tally in tallies:
+            if tally.is_new:
+                self._keep(tally, hold.now)
+        record = CallRecord(hold, held, now, held.end * SECOND, ends, hold.facts)
+        self._journal.add_call(hold.call, record, now)
+        return held
+
+    def _settle(self, settlement: Settlement, unknown: bool) -> Settled:
+        now = micros(settlement.now)
+        with self._lock:
+            record = self._journal.calls.get(settlement.call)
+            if record is None:
+                if not unknown:
+                    raise unknown_call(settlement.call)
+                record = CallRecord(None, None, now, now, (), {})
+                self._journal.add_call(settlement.call, record, now)
+            elif record.settled is not None:
+                return settled_again(record.settled)
+            return self._charge(record, settlement, now)
+
+    def _charge(self, record: CallRecord, settlement: Settlement, now: int) -> Settled:
+        held: tuple[HoldLine, ...] = () if record.hold is None else record.hold.lines
+        at = now if now > record.reserved_at else record.reserved_at
+        late = record.hold is not None and (record.released or now >= record.lapses_at)
+        amounts, others = match_charges(held, settlement.charges)
+        lines = []
+        for line, end, amount in zip(held, record.ends, amounts, strict=True):
+            tally = end.tally.moved(now)
+            if not end.counts:
+                late = True
+            elif not record.released:
+                end.unhold(line.amount)
+            lines.append(_charged(tally, amount or 0, line.amount, at))
+        for charge in others:
+            tally = self._at(charge.account, now)
+            if tally.is_new:
+                self._keep(tally, settlement.now)
+            amounts.append(charge.amount)
+            lines.append(_charged(tally, charge.amount, 0, at))
+        record.settled = Settled(settlement.call, tuple(lines), settlement.now, late)
+        self._journal.add_charges(record, amounts, settlement.facts)
+        return record.settled
+
+    def _at(self, account: Account, now: int) -> Tally:
+        """Return the account's tally, right for ``now``; a new one is not kept yet."""
+        return (self._tallies.get(account.name) or Tally(account)).moved(now)
+
+    def _keep(self, tally: Tally, now: datetime) -> None:
+        """Keep a tally that something is written to; of too many the oldest goes, if its period is over."""
+        tally.is_new = False
+        self._tallies[tally.account.name] = tally
+        if len(self._tallies) > self._size:
+            oldest = next(iter(self._tallies.values()))
+            if oldest.ended_before(now):
+                del self._tallies[oldest.account.name]
+
+    def _limit(self, line: HoldLine, now: int) -> int | None:
+        if line.limit is None:
+            return None
+        grants = self._grants.get(line.account.scope, ())
+        return grants_at(grants, line.account.period.id, now).applied_to(line.limit)
+
+    def _balance(self, account: Account, now: int) -> AccountBalance:
+        tally = self._tallies.get(account.name)
+        used, held = (0, 0) if tally is None else tally.at(now)
+        return AccountBalance(
+            account, used, held, grants_at(self._grants.get(account.scope, ()), account.period.id, now)
+        )
+
+
+def _held_until(end: int, tallies: list[Tally], hold: Hold) -> list[LeaseEnd]:
+    return [tally.hold(line.amount, end) for tally, line in zip(tallies, hold.lines, strict=True)]
+
+
+def _charged(tally: Tally, amount: int, was_held: int, at: int) -> ChargedLine:
+    tally.charge(amount, at)
+    return ChargedLine(tally.account, amount, was_held, tally.used, tally.held)
+
+
+def _held_again(record: CallRecord, hold: Hold, now: int) -> Held:
+    if record.held is None:
+        raise CallConflictError(f"the call `{hold.call}` was charged without a hold; use a new id")
+    return held_again(hold, record.held.lines, record.end, record.state(now))

@@ -1,0 +1,184 @@
+"""From a budget's window and an instant to the period of an account: when it began, when it starts anew.
+
+A period's id says everything that tells it from the periods of other windows, so that a budget whose window was changed
+starts on accounts of its own and the old ones stay as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+from costlens_policy.clock import duration_of
+from costlens_policy.documents.budgets import (
+    CalendarWindow,
+    CallWindow,
+    FixedWindow,
+    LifetimeWindow,
+    RollingWindow,
+    Window,
+)
+from costlens_policy.ledger.errors import LedgerError
+from costlens_policy.ledger.instants import MICROSECOND
+from costlens_policy.ledger.local_days import day_at, start_of_day, zone_of
+
+__all__ = ["Period", "Schedule", "schedule_of"]
+
+_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The time that one account covers. ``starts_at`` and ``resets_at`` are in UTC, None where there is no such moment.
+
+    ``rolling`` is the length of a window that ends now, and None for every other window.
+    """
+
+    id: str
+    starts_at: datetime | None = None
+    resets_at: datetime | None = None
+    rolling: timedelta | None = None
+
+    def alert_id(self, now: datetime) -> str:
+        """Return under which id an alert is raised once: the period's own, or for a rolling window one for each of
+        its lengths.
+        """
+        if self.rolling is None:
+            return self.id
+        return f"{self.id}#{(now - datetime(1970, 1, 1, tzinfo=UTC)) // self.rolling}"
+
+
+class Schedule(Protocol):
+    """The periods of one window. Safe to share between threads."""
+
+    def at(self, now: datetime) -> Period | None:
+        """Return the period at an instant; None where nothing is accounted."""
+
+
+def schedule_of(window: Window) -> Schedule:
+    """Return the periods of a window. Raises ``LedgerError`` for a zone or a span that does not exist."""
+    match window:
+        case CalendarWindow():
+            return _Calendar(window)
+        case RollingWindow():
+            return _Constant(_rolling(window.rolling))
+        case FixedWindow():
+            return _Fixed(window.starts_at, window.ends_at)
+        case LifetimeWindow():
+            return _Constant(Period("lifetime"))
+        case CallWindow():
+            return _Constant(None)
+
+
+class _Constant:
+    """A window with one account for ever, or, where each call stands for itself, with none."""
+
+    __slots__ = ("_period",)
+
+    def __init__(self, period: Period | None) -> None:
+        self._period = period
+
+    def at(self, now: datetime) -> Period | None:
+        return self._period
+
+
+class _Fixed:
+    """One span. Outside of it the budget has no effect: a call then counts nowhere."""
+
+    __slots__ = ("_period", "_span")
+
+    def __init__(self, starts_at: datetime, ends_at: datetime) -> None:
+        start, end = starts_at.astimezone(UTC), ends_at.astimezone(UTC)
+        if end <= start:
+            raise LedgerError(f"a window from {_text(start)} to {_text(end)} contains no moment")
+        self._span = start, end
+        self._period = Period(f"fixed:{_text(start)}:{_text(end)}", start, end)
+
+    def at(self, now: datetime) -> Period | None:
+        start, end = self._span
+        return self._period if start <= now < end else None
+
+
+class _Calendar:
+    """Periods of the calendar. The one found last is kept, since nearly every call asks for it again."""
+
+    __slots__ = ("_begin", "_last", "_name", "_next", "_zone")
+
+    def __init__(self, window: CalendarWindow) -> None:
+        self._zone: ZoneInfo = zone_of(window.zone)
+        self._name = window.calendar, window.zone
+        self._begin, self._next = _steps(window)
+        self._last: tuple[datetime, datetime, Period] | None = None
+
+    def at(self, now: datetime) -> Period:
+        last = self._last
+        if last is not None and last[0] <= now < last[1]:
+            return last[2]
+        try:
+            found = self._find(now)
+        except OverflowError:
+            raise LedgerError(f"the calendar ends before the period of {now:%Y-%m-%d} does") from None
+        self._last = found
+        return found[2]
+
+    def _find(self, now: datetime) -> tuple[datetime, datetime, Period]:
+        first = self._begin(day_at(now, self._zone))
+        starts_at, resets_at = start_of_day(first, self._zone), start_of_day(self._next(first), self._zone)
+        calendar, zone = self._name
+        return starts_at, resets_at, Period(f"{calendar}:{first.isoformat()}:{zone}", starts_at, resets_at)
+
+
+_Step = Callable[[date], date]
+
+
+def _steps(window: CalendarWindow) -> tuple[_Step, _Step]:
+    """Return two functions: from a day to the first day of its period, and from that to the first day of the next
+    one.
+    """
+    if window.calendar == "day":
+        return (lambda day: day), (lambda first: first + timedelta(days=1))
+    if window.calendar == "week":
+        start = _WEEKDAYS.index(window.week_start)
+        return (
+            lambda day: day - timedelta(days=(day.weekday() - start) % 7),
+            lambda first: first + timedelta(days=7),
+        )
+    months = {"month": 1, "quarter": 3, "year": 12}[window.calendar]
+    phase = 0 if window.calendar == "month" else window.year_start_month - 1
+    first_day = window.month_start_day
+    return (
+        lambda day: _first_of(_months(day, first_day), months, phase, first_day),
+        lambda first: _day_of(_months(first, first_day) + months, first_day),
+    )
+
+
+def _months(day: date, first_day: int) -> int:
+    """Return how many months have begun since the year 0, where a month begins on ``first_day``."""
+    return day.year * 12 + day.month - 1 - (day.day < first_day)
+
+
+def _first_of(month: int, length: int, phase: int, first_day: int) -> date:
+    return _day_of(month - (month - phase) % length, first_day)
+
+
+def _day_of(month: int, day: int) -> date:
+    try:
+        return date(month // 12, month % 12 + 1, day)
+    except ValueError:
+        raise OverflowError from None
+
+
+def _rolling(text: str) -> Period:
+    length = duration_of(text)
+    if length < timedelta(milliseconds=1):
+        raise LedgerError(f"a rolling window of `{text}` is too short to hold anything")
+    seconds, rest = divmod(length // MICROSECOND, 1_000_000)
+    fraction = f".{rest:06}".rstrip("0") if rest else ""
+    return Period(f"rolling:{seconds}{fraction}s", rolling=length)
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat().removesuffix("+00:00") + "Z"
