@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -72,7 +70,7 @@ def _many(engine: Engine, question: Question, balances: Balances) -> bool:
     """Decide line by line, all at one time; a line that is no request gets its problem in place of a decision."""
     now = question.now or system_now()
     counts: Counter[str] = Counter()
-    with _opened(question.request_path) as stream:
+    with _open(question.request_path) as stream:
         for line in request_lines(stream):
             answer = _answer(engine, line, balances, now)
             counts["rejected" if isinstance(answer, dict) else answer.effect] += 1
@@ -95,10 +93,8 @@ def _answer(engine: Engine, line: RequestLine, balances: Balances, now: datetime
     return {"line": line.number, "problems": list(problems)}
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
+def _open(path: str) -> BinaryIO:
     try:
-        with open(path, "rb") as stream:
-            yield stream
+        return open(path, "rb")
     except OSError as error:
         raise InputError(f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -276,3 +278,14 @@ def test_long_prompts_are_cut_in_the_text_form(decide):
     assert "characters …]" in text
     assert "lines more; `--format json` has all of them" in text
     assert len(decide(json.dumps(request), "--format", "json").stdout) > 5000
+
+
+def test_lines_into_a_pipe_that_closes(starter: Path, tmp_path: Path):
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"prompt": "a"}\n' * 500)
+    line = f"'{sys.executable}' -m costlens_policy eval '{starter}' --request '{path}'"
+    done = subprocess.run(
+        ["bash", "-c", f"{line} | head -n 1; echo code ${{PIPESTATUS[0]}}"], capture_output=True, timeout=60, check=True
+    )
+    assert done.stdout.endswith(b"code 6\n")
+    assert done.stderr == b""
