@@ -19,6 +19,7 @@ from costlens_policy.checker.expressions import (
     check_variables,
 )
 from costlens_policy.checker.link import (
+    File,
     Found,
     Library,
     Linked,
@@ -62,9 +63,10 @@ def check(paths: Paths, *, on: date | None = None) -> CheckedBundle:
     given = _as_paths(paths)
     library = Library()
     sets, unreadable = find_sets(library, given)
+    if broken := _errors(unreadable):
+        raise PolicyError(broken)
     if len(sets) != 1:
-        chosen = several_policy_sets(sets) if sets else no_policy_set(library, given)
-        raise PolicyError(_errors(unreadable) or [chosen])
+        raise PolicyError([several_policy_sets(sets) if sets else no_policy_set(library, given)])
     examined = _examine(library, sets[0], given, on or system_now().date())
     if examined.bundle is None:
         raise PolicyError(examined.diagnostics)
@@ -130,6 +132,11 @@ def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]
     return analysis
 
 
+def _is_shut(file: File) -> bool:
+    """Say whether a file that is there cannot be read: nobody can tell what it would have held."""
+    return file.source is None and os.path.isfile(file.name) and any(item.code == "CL001" for item in file.diagnostics)
+
+
 def _owners(library: Library, given: Sequence[Path], reached: set[Reading]) -> Iterator[Found]:
     """Yield the policy sets of files that were named and that no other set has reached; ``reached`` grows meanwhile."""
     for path in given:
@@ -146,7 +153,7 @@ def _loose(library: Library, given: Sequence[Path], reached: set[Reading]) -> It
         named = os.path.isfile(path) or not os.path.exists(path)
         for name in [path] if named else yaml_files(path):
             file = library.open(name)
-            if named or "costlens-policy" in file.text:
+            if named or "costlens-policy" in file.text or _is_shut(file):
                 yield from file.diagnostics
             for reading in file.readings:
                 if reading not in reached and (named or reading.is_ours):

@@ -39,6 +39,14 @@ def test_a_set_at_the_top_hides_those_below(tmp_path: Path) -> None:
     assert bundle(tmp_path).linked.policy_set.located.source.name == str(tmp_path / "policy-set.yaml")
 
 
+def test_a_broken_set_at_the_top_is_not_replaced_by_one_below(tmp_path: Path) -> None:
+    write(tmp_path)
+    write(tmp_path / "examples" / "other")
+    (tmp_path / "policy-set.yaml").write_text((tmp_path / "policy-set.yaml").read_text() + "policies: [a: b: c]\n")
+    with pytest.raises(PolicyError, match="CL005"):
+        check(tmp_path)
+
+
 def test_several_sets_below_are_all_checked_and_none_is_loaded(tmp_path: Path) -> None:
     write(tmp_path / "a")
     write(tmp_path / "b")
@@ -126,6 +134,16 @@ def test_links_may_not_leave_the_repository(tmp_path: Path) -> None:
     put(outside / "policy.yaml", "routes: [{id: all, model: small}]", "Policy", "team")
     (inside / "policy.yaml").symlink_to(outside / "policy.yaml")
     assert codes(inside) == ["CL204"]
+
+
+def test_a_link_out_of_the_repository_is_not_read_when_found(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "repository", tmp_path / "elsewhere"
+    write(inside)
+    (inside / ".git").mkdir()
+    path = put(outside / "secret.yaml", "key: not for the eyes of a reviewer", "Policy", "secret")
+    (inside / "harmless.yaml").symlink_to(path)
+    assert diagnostics(inside) == ()
+    assert codes(inside / "harmless.yaml") == ["CL103"]
 
 
 def test_links_inside_the_repository_are_followed(tmp_path: Path) -> None:

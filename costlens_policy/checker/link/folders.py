@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from costlens_policy.checker.link.library import File, Library, Reading
+from costlens_policy.checker.link.references import repository_of
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import KINDS
 
 __all__ = ["Found", "find_sets", "no_policy_set", "sets_directly_in", "several_policy_sets", "yaml_files"]
 
 _SET: Final = "PolicySet"
+_SET_LINE: Final = re.compile(r"""^["']?kind["']?\s*:\s*["']?PolicySet\b""", re.MULTILINE)
 _SUFFIXES: Final = (".yaml", ".yml")
 _SKIPPED: Final = frozenset({"node_modules", "__pycache__"})
 
@@ -32,26 +35,34 @@ class Found:
 
 
 def yaml_files(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Yield the YAML files below a folder in order, leaving out hidden folders; links to folders are not followed."""
+    """Yield the YAML files below a folder in order, leaving out hidden folders.
+
+    Links to folders are not followed, nor are links to files outside of the repository.
+    """
+    inside = Path(os.path.realpath(folder))
+    repository = repository_of(inside / _SET, [inside])
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED)
         for name in sorted(files):
-            if name.endswith(_SUFFIXES) and not name.startswith("."):
-                yield os.path.normpath(os.path.join(here, name)).removeprefix("." + os.sep)
+            path = os.path.join(here, name)
+            if name.endswith(_SUFFIXES) and not name.startswith(".") and _stays_inside(path, repository):
+                yield os.path.normpath(path)
+
+
+def _stays_inside(path: str, repository: Path) -> bool:
+    return not os.path.islink(path) or Path(os.path.realpath(path)).is_relative_to(repository)
 
 
 def find_sets(library: Library, paths: Sequence[Path]) -> tuple[tuple[Found, ...], tuple[Diagnostic, ...]]:
-    """Return the policy sets in files and folders, and what kept files from being looked into.
+    """Return the policy sets in files and folders, and what is wrong with files that were named or may hold one.
 
     Where a folder has a policy set at its top, those further down are left alone: they are examples or parts of others.
     """
     sets: list[Found] = []
     diagnostics: list[Diagnostic] = []
     for path in paths:
-        if os.path.isdir(path):
-            sets += _in_folder(library, path)
-        else:
-            file = library.open(path)
+        files = _candidates(library, path) if os.path.isdir(path) else [library.open(path)]
+        for file in files:
             diagnostics += file.diagnostics
             sets += _in_file(file)
     return tuple({item.reading: item for item in sets}.values()), tuple(diagnostics)
@@ -61,22 +72,26 @@ def sets_directly_in(library: Library, folder: Path) -> tuple[Found, ...]:
     """Return the policy sets in the files of a folder, leaving alone what is below."""
     names = sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(_SUFFIXES))
     files = (library.open(os.path.normpath(name)) for name in names if os.path.isfile(name))
-    return tuple(found for file in files if _SET in file.text for found in _in_file(file))
+    return tuple(found for file in files if _may_hold_a_set(file) for found in _in_file(file))
 
 
-def _in_folder(library: Library, folder: Path) -> list[Found]:
-    top: list[Found] = []
-    below: list[Found] = []
-    for name in yaml_files(folder):
-        file = library.open(name)
-        # Composing every file of a large repository would take long, only to find most of them of no interest.
-        if _SET in file.text:
-            (top if Path(name).parent == folder else below).extend(_in_file(file))
-    return top or below
+def _candidates(library: Library, folder: Path) -> list[File]:
+    """Return the files of a folder that look as if they held a policy set: those at its top, else those below.
+
+    A broken set at the top counts, or the one of an example below would be taken in its place.
+    """
+    files = [file for file in map(library.open, yaml_files(folder)) if _may_hold_a_set(file)]
+    top = [file for file in files if Path(file.name).parent == Path(os.path.normpath(folder))]
+    return top or files
+
+
+def _may_hold_a_set(file: File) -> bool:
+    """Look at the text only: composing every file of a large repository would take long."""
+    return re.search(_SET_LINE, file.text) is not None
 
 
 def _in_file(file: File) -> list[Found]:
-    return [Found(file, reading) for reading in file.readings if reading.is_ours and reading.kind == "PolicySet"]
+    return [Found(file, reading) for reading in file.readings if reading.is_ours and reading.kind == _SET]
 
 
 def no_policy_set(library: Library, paths: Sequence[Path]) -> Diagnostic:
