@@ -1,0 +1,116 @@
+"""Lists, maps, optionals, sets, addresses and the math extension."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from tests.expressions.runtime.evaluating import evaluate, failure
+
+MAX, MIN = 2**63 - 1, -(2**63)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{true: 'a', 1: 'b'}[true] + {true: 'a', 1: 'b'}[dyn(1u)]", "ab"),
+        ("size({true: 1, 1: 2, '1': 3})", 3),
+        ("{true: 1, false: 2}.map(k, k)", [True, False]),
+        ("{true: 1}.transformMap(k, v, k)", {True: True}),
+        ("{'a': 1}.transformMapEntry(k, v, {v: k})", {1: "a"}),
+        ("[4, 5].transformMap(i, v, i + v)", {0: 4, 1: 6}),
+        ("[3, 1, 2].sortBy(x, -x)", [3, 2, 1]),
+        ("['b', 'a'].sort() + ['c'].reverse()", ["a", "b", "c"]),
+        ("[1, [2, [3, [4]]]].flatten(2)", [1, 2, 3, [4]]),
+        ("[1, 1.0, 'a', true, 1u, [1], [1.0]].distinct()", [1, "a", True, [1]]),
+        ("lists.range(3)", [0, 1, 2]),
+        ("[1, 2, 3].slice(1, 3)", [2, 3]),
+        ("[1, 2].first().value() + [1, 2].last().value() + [].first().orValue(3)", 6),
+        ("dyn(2) in [1.0, 2.0] && !(dyn('a') in {1: 2}) && !(dyn([1]) in {1: 2})", True),
+        ("[1, 2][dyn(1.0)] + [1, 2][dyn(0u)]", 3),
+        ("sets.contains([1, 2.0], [2u]) && sets.equivalent([1, 1], [1]) && !sets.intersects([1], [])", True),
+        ("sets.contains(['a'], ['a', 'b']) || sets.intersects(['a'], ['b'])", False),
+        ("optional.of(1).or(optional.of(1 / 0)).value() + optional.of(1).orValue(1 / 0)", 2),
+        ("optional.none().hasValue() || optional.ofNonZeroValue('').hasValue()", False),
+        ("[?optional.none(), ?optional.of(1)] + optional.unwrap([optional.of(2), optional.none()])", [1, 2]),
+        ("{?'a': optional.none(), ?'b': optional.of(1)}", {"b": 1}),
+        ("m.?n.?b.orValue(7) + m[?'x'].orValue(1)", 8),
+        ("m.?a.optMap(v, v + 1).value() + m.?z.optFlatMap(v, optional.of(v)).orValue(0)", 2),
+        ("has(m.a) && !has(m.b) && has(m.?n.x) == false", True),
+        ("cel.bind(x, 1 / 0, true)", True),
+        ("cel.bind(x, [1, 2], x + x)", [1, 2, 1, 2]),
+        ("type([1]) == type(['a']) && type({}) == map && type(type(1)) == type", True),
+    ],
+)
+def test_values(text: str, expected: Any) -> None:
+    assert evaluate(text, m={"a": 1, "n": {}}) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{x: 1, 1: 2}", "CL907"),
+        ("{dyn(1.5): 1}", "CL907"),
+        ("[x].transformMapEntry(i, v, {'a': v, string(b'a'): v})", "CL907"),
+        ("[1, 2].transformMapEntry(i, v, {x: v})", "CL907"),
+        ("{1: 2}[dyn([])]", "CL907"),
+        ("{'a': 1}[dyn('b')]", "CL902"),
+        ("{'a': 1}[dyn(double('NaN'))]", "CL902"),
+        ("m.a", "CL902"),
+        ("x.a", "CL901"),
+        ("has(x.a)", "CL901"),
+        ("[1][x]", "CL903"),
+        ("[1][-x]", "CL903"),
+        ("[1][dyn(0.5)]", "CL903"),
+        ("[1][dyn('a')]", "CL901"),
+        ("dyn('abc')[0]", "CL901"),
+        ("x.map(y, y)", "CL901"),
+        ("[1].all(y, dyn(y))", "CL901"),
+        ("[1, 0].exists_one(y, 1 / y > 0)", "CL905"),
+        ("dyn([1, 'a']).sort()", "CL901"),
+        ("[1].slice(1, 0)", "CL908"),
+        ("lists.range(dyn(-1))", "CL908"),
+        ("[1].flatten(-x)", "CL908"),
+        ("optional.none().value()", "CL912"),
+        ("math.greatest(dyn([]))", "CL908"),
+        ("math.greatest(dyn('a'))", "CL901"),
+        ("math.abs(least)", "CL904"),
+        ("math.bitShiftLeft(1, -x)", "CL908"),
+        ("dyn(1) ? 1 : 2", "CL901"),
+        ("dyn('a') && true", "CL901"),
+    ],
+)
+def test_errors(text: str, code: str) -> None:
+    assert failure(text, x=1, m={}, least=MIN) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("math.round(-2.5) + math.round(0.5)", -2.0),
+        ("math.round(0.49999999999999994)", 0.0),
+        ("math.trunc(-1.9) + math.ceil(1.1) + math.floor(-1.1)", -1.0),
+        ("math.greatest(1, 2u, 1.5)", 2),
+        ("math.least([3, 1, 2])", 1),
+        ("math.sign(-3) + int(math.sign(2u)) + int(math.sign(-0.0))", 0),
+        ("math.bitShiftRight(-1024, 2)", 4611686018427387648),
+        ("math.bitShiftLeft(1, 63)", MIN),
+        ("math.bitShiftLeft(-1, 200)", 0),
+        ("math.bitNot(0u)", 2**64 - 1),
+        ("math.bitAnd(-3, -5)", -7),
+        ("math.sqrt(81) + math.sqrt(9u)", 12.0),
+        ("math.isNaN(math.sqrt(-1.0)) && math.isInf(1.0 / 0.0) && !math.isFinite(0.0 / 0.0)", True),
+        ("cidr('10.0.0.0/8').containsIP('10.1.2.3') && !cidr('10.0.0.0/8').containsIP('::1')", True),
+        ("cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16') && !cidr('10.0.0.0/8').containsCIDR('::/0')", True),
+        ("string(cidr('10.1.2.3/8').masked()) + ' ' + string(cidr('10.1.2.3/8').ip())", "10.0.0.0/8 10.1.2.3"),
+        ("[ip('fe80::1').isLinkLocalUnicast(), ip('ff02::1').isLinkLocalMulticast()]", [True, True]),
+        ("[ip('224.0.0.9').isLinkLocalMulticast(), ip('224.0.1.1').isLinkLocalMulticast()]", [True, False]),
+        ("[isIP('1.2.3.04'), isIP('::ffff:1.2.3.4'), isCIDR('1.2.3.4/33'), isCIDR('1.2.3.4/255.0.0.0')]", [False] * 4),
+        ("ip.isCanonical('2001:db8::1') && !ip.isCanonical('2001:DB8::1')", True),
+    ],
+)
+def test_extensions(text: str, expected: Any) -> None:
+    found = evaluate(text)
+    assert found == expected or (isinstance(expected, float) and math.isclose(found, expected))

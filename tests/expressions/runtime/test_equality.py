@@ -1,0 +1,121 @@
+"""Equality and order: langdef, "Equality" and "Ordering"."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costlens_policy.expressions import Duration, Timestamp, Uint
+from costlens_policy.expressions.runtime import equals
+from costlens_policy.expressions.runtime.equality import contains, greater, greater_equals, less, less_equals
+from costlens_policy.expressions.runtime.errors import CelError
+from costlens_policy.expressions.values import NO_VALUE, BoolKey, OptionalValue
+
+NAN = float("nan")
+BIG = 2**63 - 1
+
+EQUAL = [
+    (1, 1.0),
+    (1, Uint(1)),
+    (Uint(1), 1.0),
+    (0.0, -0.0),
+    (BIG, 2.0**63),
+    ("a", "a"),
+    (b"a", b"a"),
+    (None, None),
+    ([1, 2.0], [1.0, 2]),
+    ([1], (1,)),
+    ({1: "a"}, {Uint(1): "a"}),
+    ({BoolKey(True): [1]}, {BoolKey(True): [1.0]}),
+    (Timestamp(5), Timestamp(5)),
+    (OptionalValue(1), OptionalValue(1.0)),
+    (NO_VALUE, NO_VALUE),
+    (ip_address("::ffff:7f00:1"), ip_address("127.0.0.1")),
+]
+UNEQUAL = [
+    (True, 1),
+    (False, 0.0),
+    ("1", 1),
+    (b"a", "a"),
+    (None, False),
+    (None, 0),
+    (NAN, NAN),
+    ([NAN], [NAN]),
+    ([True], [1]),
+    ([1], [1, 2]),
+    ({1: "a"}, {BoolKey(True): "a"}),
+    ({"a": 1}, {"a": 1, "b": 2}),
+    ({"a": True}, {"a": 1}),
+    (Timestamp(5), Duration(5)),
+    (OptionalValue(None), NO_VALUE),
+    (OptionalValue(1), 1),
+    ([], {}),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), EQUAL)
+def test_equal(left: Any, right: Any) -> None:
+    assert equals(left, right)
+    assert equals(right, left)
+
+
+@pytest.mark.parametrize(("left", "right"), UNEQUAL)
+def test_unequal(left: Any, right: Any) -> None:
+    assert not equals(left, right)
+    assert not equals(right, left)
+
+
+@pytest.mark.parametrize(
+    ("element", "elements", "found"),
+    [
+        (1, [True], False),
+        (1, [True, 1.0], True),
+        (1.0, [Uint(1)], True),
+        (NAN, [NAN], False),
+        (BIG, [2.0**63], True),
+        (2.0**63, [BIG], True),
+        ([1], [[1.0]], True),
+        ("a", ["b", "a"], True),
+        (True, [1], False),
+        (None, [False, None], True),
+    ],
+)
+def test_contains(element: Any, elements: list[Any], found: bool) -> None:
+    assert contains(element, elements) is found
+
+
+_NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 2**64 - 1).map(Uint) | st.floats()
+
+
+@given(_NUMBERS, _NUMBERS)
+def test_one_line_of_numbers(left: Any, right: Any) -> None:
+    """Exactly one of less, equal, greater holds, unless a NaN is involved; then none does."""
+    nan = left != left or right != right
+    assert less(left, right) + equals(left, right) + greater(left, right) == (0 if nan else 1)
+    assert less_equals(left, right) == (less(left, right) or equals(left, right))
+    assert greater_equals(left, right) == less_equals(right, left)
+
+
+@given(_NUMBERS, _NUMBERS)
+def test_equality_is_symmetric(left: Any, right: Any) -> None:
+    assert equals(left, right) == equals(right, left)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"), [("a", b"a"), (True, 1), (None, None), ([1], [2]), ({}, {}), (Timestamp(1), Duration(2))]
+)
+def test_no_order(left: Any, right: Any) -> None:
+    with pytest.raises(CelError, match="no matching overload"):
+        less(left, right)
+
+
+def test_a_dict_that_finds_its_entries_is_a_map() -> None:
+    class Lazy(dict[str, int]):
+        pass
+
+    assert equals(Lazy(a=1), {"a": 1.0})
+    assert not equals(Lazy(a=1), [])

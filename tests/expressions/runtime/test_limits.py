@@ -1,0 +1,78 @@
+"""No expression runs long or makes much, whatever the values are."""
+
+from __future__ import annotations
+
+import pytest
+
+from costlens_policy.expressions import DYN, INT, STRING, Environment, list_of, parse, unchecked
+from costlens_policy.expressions.compile import compile_expression, compile_traced
+from costlens_policy.expressions.runtime import CelError
+from costlens_policy.expressions.runtime.limits import SIZE
+
+_ENVIRONMENT = Environment({"l": list_of(INT), "s": STRING, "x": DYN})
+_PARAMETERS = ("l", "s", "x")
+
+
+def _failure(text: str, length: int, iterations: int = 100_000) -> str:
+    """Return the code in which both forms of an expression end, given a list and a text of that length."""
+    typed = unchecked(text, parse(text), _ENVIRONMENT)
+    values = (list(range(length)), "ab" * length, ["ab"] * length)
+    traced = compile_traced(typed, _PARAMETERS, iterations=iterations)(*values).value
+    with pytest.raises(CelError) as raised:
+        compile_expression(typed, _PARAMETERS, iterations=iterations)(*values)
+    assert isinstance(traced, CelError)
+    assert raised.value.code == traced.code
+    return traced.code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "l.all(a, l.all(b, l.all(c, a + b + c >= 0)))",
+        "l.map(a, l.map(b, l.map(c, c)))",
+        "l.exists(a, l.exists(b, a == -1 && b == -1))",
+        "l.all(a, l.exists_one(b, a == b)) || true",
+        "l.filter(a, l.filter(b, b == a).size() == 1) == []",
+        "x.all(a, x.all(b, a == b))",
+        "l.transformMap(i, v, l.transformList(j, w, v)) == {}",
+        "l.sortBy(a, l.filter(b, b > a).size()) == []",
+        "cel.bind(k, l.map(a, l.map(b, b)), size(k) > 0)",
+    ],
+)
+def test_nested_comprehensions(text: str) -> None:
+    assert _failure(text, 2_000) == "CL914"
+
+
+def test_one_long_list() -> None:
+    assert _failure("l.all(a, a >= 0)", 100_001) == "CL914"
+    assert _failure("l.all(a, a >= 0)", 11, iterations=10) == "CL914"
+
+
+def test_nothing_absorbs_a_limit() -> None:
+    assert _failure("l.all(a, l.all(b, a + b >= 0)) || true", 2_000) == "CL914"
+    assert _failure("[1, 2].exists(a, l.all(b, l.all(c, a + b >= c - c)) || true)", 2_000) == "CL914"
+    assert _failure("s.replace('', s) == s || true", 7_000) == "CL915"
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("s.replace('', s)", 7_000),
+        ("s.split('').join(s)", 7_000),
+        ("regex.replace(s, 'a', s)", 7_000),
+        ("bytes(s + s + s) + bytes(s + s + s) == b''", 1_000_000),
+        ("'%s%s%s%s%s%s'.format([s, s, s, s, s, s])", 1_000_000),
+        ("cel.bind(a, s + s, cel.bind(b, a + a, cel.bind(c, b + b, cel.bind(d, c + c, d + d))))", 200_000),
+        ("cel.bind(a, l + l, cel.bind(b, a + a, cel.bind(c, b + b, cel.bind(d, c + c, d + d))))", 400_000),
+        ("[[l, l, l], [l, l, l], [l, l, l]].map(a, [a, a, a, a, a, a, a, a]).flatten(3)", 150_000),
+        ("lists.range(10000001)", 1),
+        ("l.map(a, [a]).distinct() == []", 5_000),
+        ("sets.contains(l.map(a, [a]), l.map(a, [a]))", 5_000),
+    ],
+)
+def test_large_results(text: str, length: int) -> None:
+    assert _failure(text, length) == "CL915"
+
+
+def test_the_limit_is_beyond_what_policies_make() -> None:
+    assert SIZE >= 1_000_000
