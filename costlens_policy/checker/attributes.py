@@ -20,6 +20,7 @@ from costlens_policy.expressions import (
     list_of,
     map_of,
 )
+from costlens_policy.expressions.cost import Sizes
 
 __all__ = [
     "BUDGET", "ESTIMATE", "MODEL_FACTS", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute", "model_record",
@@ -29,7 +30,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAttribute:
-    """A request attribute. ``default`` is a plain Python value, None where there is none."""
+    """A request attribute. ``default`` is a plain Python value, None where there is none.
+
+    ``max_size`` is the most characters, elements or entries that it may have, where that is declared.
+    """
 
     name: str
     type: Type
@@ -37,10 +41,16 @@ class DeclaredAttribute:
     default: Any = None
     values: tuple[str, ...] = ()
     description: str = ""
+    max_size: int | None = None
 
     @property
     def always_there(self) -> bool:
         return self.required or self.default is not None
+
+    @property
+    def largest(self) -> int | None:
+        """Most characters, elements or entries, from whatever says so; None where nothing does."""
+        return max(map(len, self.values)) if self.values else self.max_size
 
 
 _TEXTS: Final = list_of(STRING)
@@ -78,10 +88,10 @@ STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {
 """Request attributes that every policy set knows; all are optional unless the set says otherwise."""
 
 
-def request_record(attributes: Mapping[str, DeclaredAttribute]) -> Record:
+def request_record(attributes: Mapping[str, DeclaredAttribute], sizes: Sizes) -> Record:
     """Return the record ``request`` of a policy set with these attributes."""
     fields = {
-        name: Field(item.type, not item.always_there, item.values, item.description)
+        name: Field(item.type, not item.always_there, item.values, item.description, sizes.of(item.type, item.largest))
         for name, item in attributes.items()
     }
     return Record("request", fields)

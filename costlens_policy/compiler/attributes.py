@@ -35,10 +35,18 @@ class RequestAttribute:
 
 
 def request_attribute(
-    name: str, type: Type, *, required: bool = False, default: Any = None, values: tuple[str, ...] = ()
+    name: str,
+    type: Type,
+    *,
+    required: bool = False,
+    default: Any = None,
+    values: tuple[str, ...] = (),
+    max_size: int | None = None,
 ) -> RequestAttribute:
-    """Return an attribute whose values are checked for type, range and, where declared, membership."""
+    """Return an attribute whose values are checked for type, range and, where declared, membership and size."""
     check = _SCALARS.get(type) or _structure(type)
+    if max_size is not None:
+        check = _no_larger(check, max_size)
     if values:
         check = _one_of(check, frozenset(values))
     if name in _NOT_NEGATIVE:
@@ -92,6 +100,17 @@ def _one_of(check: Admit, values: frozenset[str]) -> Admit:
         return admitted
 
     return member
+
+
+def _no_larger(check: Admit, size: int) -> Admit:
+    def sized(value: Any) -> Value:
+        admitted = check(value)
+        if len(admitted) > size:
+            what = "characters" if isinstance(admitted, str) else "elements"
+            raise ValueError(f"may have {size:,} {what}, and this has {len(admitted):,}")
+        return admitted
+
+    return sized
 
 
 def _not_negative(check: Admit) -> Admit:

@@ -52,7 +52,8 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
 
 
 def _formulas(bundle: CheckedBundle, document: LinkedDocument[Document]) -> Formulas:
-    return Formulas(document.located, document.document, bundle.typed_of(document))
+    iterations = bundle.linked.policy_set.document.limits.iterations
+    return Formulas(document.located, document.document, bundle.typed_of(document), iterations)
 
 
 def _attributes(bundle: CheckedBundle) -> Mapping[str, RequestAttribute]:
@@ -63,6 +64,7 @@ def _attributes(bundle: CheckedBundle) -> Mapping[str, RequestAttribute]:
             required=attribute.required,
             default=attribute.default,
             values=attribute.values,
+            max_size=attribute.max_size,
         )
         for name, attribute in bundle.linked.attributes.items()
     }

@@ -29,12 +29,14 @@ class Formula:
     """``evaluate`` takes the values of ``ROOTS`` in order and returns a CEL value or raises ``CelError``.
 
     ``result`` is the type that the place of the expression asks for: ``bool``, ``number``, ``string`` or ``any``.
+    ``iterations`` is how many elements the comprehensions of one evaluation may visit.
     """
 
     source: str
     span: Span | None
     typed: TypedExpr
     result: str
+    iterations: int
     evaluate: Callable[..., Value]
 
     def reads(self, root: str) -> bool:
@@ -43,23 +45,23 @@ class Formula:
 
     def trace(self, *values: Value) -> Trace:
         """Evaluate once more, keeping the value of each part. Compiled when first asked for."""
-        trace = compile_traced(self.typed, ROOTS)(*values)
+        trace = compile_traced(self.typed, ROOTS, iterations=self.iterations)(*values)
         try:
             return replace(trace, value=_held_to(self.result, trace.value))
         except CelError as error:
             return replace(trace, value=error)
 
 
-def compile_formula(typed: TypedExpr, span: Span | None, result: str) -> Formula:
+def compile_formula(typed: TypedExpr, span: Span | None, result: str, iterations: int) -> Formula:
     """Return an expression ready to run. What types left open is held to ``result`` each time."""
-    evaluate = compile_expression(typed, ROOTS)
+    evaluate = compile_expression(typed, ROOTS, iterations=iterations)
     if typed.type != DYN or result not in _RESULTS:
-        return Formula(typed.source, span, typed, result, evaluate)
+        return Formula(typed.source, span, typed, result, iterations, evaluate)
 
     def held(*values: Value) -> Value:
         return _held_to(result, evaluate(*values))
 
-    return Formula(typed.source, span, typed, result, held)
+    return Formula(typed.source, span, typed, result, iterations, held)
 
 
 def _held_to(result: str, value: Value | CelError) -> Value | CelError:

@@ -16,10 +16,13 @@ __all__ = ["Formulas"]
 class Formulas:
     """Compiles on demand; two steps that share a place share the function."""
 
-    __slots__ = ("_compiled", "_located", "_results", "_typed")
+    __slots__ = ("_compiled", "_iterations", "_located", "_results", "_typed")
 
-    def __init__(self, located: LocatedDocument, document: Document, typed: Mapping[Path, TypedExpr]) -> None:
+    def __init__(
+        self, located: LocatedDocument, document: Document, typed: Mapping[Path, TypedExpr], iterations: int
+    ) -> None:
         self._located = located
+        self._iterations = iterations
         self._typed = typed
         self._results = {field.path: field.rule.result for field in expressions_of(document)}
         self._compiled: dict[Path, Formula] = {}
@@ -30,7 +33,8 @@ class Formulas:
         if typed is None:
             return None
         if at not in self._compiled:
-            self._compiled[at] = compile_formula(typed, self._located.root.span_of(at), self._results[at])
+            span = self._located.root.span_of(at)
+            self._compiled[at] = compile_formula(typed, span, self._results[at], self._iterations)
         return self._compiled[at]
 
     def needed(self, at: Path) -> Formula:

@@ -10,7 +10,7 @@ from costlens_policy.documents.document import Document, Section
 from costlens_policy.documents.routes import Target
 from costlens_policy.documents.scalars import AttributeName
 
-__all__ = ["Admission", "Attribute", "Defaults", "FilePath", "PolicySetDocument"]
+__all__ = ["Admission", "Attribute", "Defaults", "ExpressionLimits", "FilePath", "PolicySetDocument"]
 
 FilePath = Annotated[str, Field(min_length=1, max_length=500, examples=["policies/routing.yaml"])]
 """Path relative to the document's own folder; it may not leave the repository."""
@@ -30,6 +30,8 @@ class Attribute(Section):
     """Value where the request has none; the attribute is then always present."""
     values: tuple[Annotated[str, Field(examples=["free", "pro"])], ...] = ()
     """The only values it may take."""
+    max_size: Annotated[int, Field(ge=0, le=10_000_000, examples=[50])] | None = None
+    """Most characters of a text, elements of a list or entries of a map; a request with more is refused."""
     description: str = ""
     """What the attribute says about a request."""
 
@@ -43,6 +45,30 @@ class Admission(Section):
     """Models without a price; their cost is unknown, so budgets in US dollars cannot hold for them."""
     deprecated_models: bool = False
     """Models that their provider no longer recommends."""
+
+
+class ExpressionLimits(Section):
+    """How large an expression may be, and how much it may take. Sizes that nobody declared are assumed, and nothing
+    more: a request with larger values is held back by ``iterations`` alone."""
+
+    expression_length: Annotated[int, Field(ge=1, le=200_000)] = 16_384
+    """Characters of one expression."""
+    expression_depth: Annotated[int, Field(ge=1, le=100)] = 100
+    """Levels of brackets, and of operations inside each other."""
+    literal_length: Annotated[int, Field(ge=0, le=200_000)] = 8_192
+    """Characters of one text that is written out."""
+    literal_elements: Annotated[int, Field(ge=0, le=100_000)] = 1_024
+    """Elements of one list or map that is written out, and arguments of one call."""
+    cost: Annotated[int, Field(ge=1, le=10**12)] = 1_000_000
+    """Steps that one evaluation may take at worst; found when the policies are checked."""
+    iterations: Annotated[int, Field(ge=0, le=10**9)] = 100_000
+    """Elements that the comprehensions of one evaluation may visit together; held when it runs."""
+    assumed_list: Annotated[int, Field(ge=0, le=10_000_000)] = 200
+    """Elements that an undeclared list counts as in ``cost``."""
+    assumed_map: Annotated[int, Field(ge=0, le=10_000_000)] = 200
+    """Entries that an undeclared map counts as in ``cost``."""
+    assumed_text: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
+    """Characters that an undeclared text counts as in ``cost``."""
 
 
 class Defaults(Section):
@@ -73,7 +99,9 @@ class PolicySetDocument(Document):
     defaults: Defaults
     """What holds where no rule speaks. Nothing is implied."""
     tokenizer: Literal["estimate", "o200k"] = "estimate"
-    """Who counts the tokens of a request that does not bring ``prompt_tokens``: the built-in estimate, or the tokenizer of
-    OpenAI's newer models (needs the extra ``costlens-policy[tokenizer]``)."""
+    """Who counts the tokens of a request that does not bring ``prompt_tokens``: the built-in estimate, or the tokenizer
+    of OpenAI's newer models (needs the extra ``costlens-policy[tokenizer]``)."""
     admit: Admission = Admission()
     """Which models may serve although the catalogue says too little about them."""
+    limits: ExpressionLimits = ExpressionLimits()
+    """How large an expression may be, and how much it may take."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costlens_policy.expressions.checking.checker import check
-from costlens_policy.expressions.cost import too_dear
+from costlens_policy.expressions.cost import WorstCase, too_dear, worst_case
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
 from costlens_policy.expressions.presence import Paths
 from costlens_policy.expressions.problems import ExpressionError, Problem
@@ -18,10 +18,14 @@ __all__ = ["Analysed", "analyse"]
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """``typed`` is absent when a problem is an error; warnings come with it."""
+    """``typed`` is absent when a problem is an error; warnings come with it.
+
+    ``worst`` is what evaluating it takes at worst; it is there whenever the types are right.
+    """
 
     typed: TypedExpr | None
     problems: tuple[Problem, ...] = ()
+    worst: WorstCase | None = None
 
 
 def analyse(
@@ -41,5 +45,8 @@ def analyse(
     except ExpressionError as error:
         return Analysed(None, error.problems)
     typed, problems = check(text, root, environment, expected, present)
-    dear = None if typed is None else too_dear(typed, limits)
-    return Analysed(typed, problems) if dear is None else Analysed(None, (*problems, dear))
+    if typed is None:
+        return Analysed(None, problems)
+    worst = worst_case(typed, limits)
+    dear = too_dear(typed, worst, limits)
+    return Analysed(typed, problems, worst) if dear is None else Analysed(None, (*problems, dear), worst)

@@ -10,18 +10,34 @@ from costlens_policy.checker.attributes import ROOT_TYPES, STANDARD_ATTRIBUTES, 
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.checker.expressions.environments import Environments
 from costlens_policy.checker.expressions.fields import ExpressionField, expressions_of
+from costlens_policy.checker.expressions.limits import limits_of
 from costlens_policy.checker.expressions.presence import MAY_BE_MISSING, missing_reads
 from costlens_policy.checker.records import unknown_facts
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents import Document, PolicyDocument
-from costlens_policy.expressions import BOOL, DOUBLE, DYN, INT, STRING, UINT, Problem, Record, TypedExpr, analyse
+from costlens_policy.expressions import (
+    BOOL,
+    DEFAULT_LIMITS,
+    DOUBLE,
+    DYN,
+    INT,
+    STRING,
+    UINT,
+    Limits,
+    Problem,
+    Record,
+    TypedExpr,
+    analyse,
+)
+from costlens_policy.expressions.cost import Sizes
 from costlens_policy.expressions.types import UNKNOWN
 from costlens_policy.source.located import LocatedDocument, Path
 from costlens_policy.source.places import part_span
 
 __all__ = ["Analysis", "analyse_alone", "analyse_bundle"]
 
+_TOO_DEAR: Final = "CL319"
 _EXPECTED: Final = {"bool": BOOL, "string": STRING}
 _NUMBERS: Final = (INT, DOUBLE, UINT, DYN, UNKNOWN)
 
@@ -43,10 +59,11 @@ def analyse_bundle(bundle: LinkedBundle) -> Analysis:
     expressions: dict[LinkedDocument[Document], Mapping[Path, TypedExpr]] = {}
     diagnostics: list[Diagnostic] = []
     failed: set[LinkedDocument[Document]] = set()
-    request = request_record(bundle.attributes)
+    limits = limits_of(bundle.policy_set.document.limits)
+    request = request_record(bundle.attributes, Sizes(limits))
     model = model_record(unknown_facts(bundle.catalogue, bundle.policy_set.document.admit))
     for document in (bundle.policy_set, *bundle.policies):
-        analyst = _Analyst(document, request, model)
+        analyst = _Analyst(document, request, model, limits)
         expressions[document] = analyst.run()
         diagnostics += analyst.diagnostics
         if analyst.failed:
@@ -55,9 +72,10 @@ def analyse_bundle(bundle: LinkedBundle) -> Analysis:
 
 
 def analyse_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, ...]:
-    """Return what is wrong with a policy's expressions whatever the policy set: its own attributes are not known."""
-    unknowable = ("CL302", MAY_BE_MISSING)
-    analyst = _Analyst(policy, request_record(STANDARD_ATTRIBUTES), model_record())
+    """Return what is wrong with a policy's expressions whatever the policy set: its attributes are not known."""
+    unknowable = ("CL302", MAY_BE_MISSING, _TOO_DEAR)
+    request = request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS))
+    analyst = _Analyst(policy, request, model_record(), DEFAULT_LIMITS)
     analyst.run()
     return tuple(
         item
@@ -69,8 +87,9 @@ def analyse_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, .
 class _Analyst:
     """Types the expressions of one document, its variables first and in order."""
 
-    def __init__(self, document: LinkedDocument[Document], request: Record, model: Record) -> None:
+    def __init__(self, document: LinkedDocument[Document], request: Record, model: Record, limits: Limits) -> None:
         self._document = document
+        self._limits = limits
         content = document.document
         names = content.variables if isinstance(content, PolicyDocument) else ()
         self._environments = Environments(request, model, names)
@@ -83,18 +102,18 @@ class _Analyst:
             typed = self._type(field)
             if typed is None:
                 self.failed = True
-                continue
-            found[field.path] = typed
-            if field.path[0] == "variables":
-                self._environments.learn(str(field.path[1]), typed.type)
+            else:
+                found[field.path] = typed
         for path, typed in found.items():
             self._report(path, missing_reads(path, typed, found))
         return found
 
     def _type(self, field: ExpressionField) -> TypedExpr | None:
         environment = self._environments.of(field.rule.roots)
-        analysed = analyse(field.text, environment, _EXPECTED.get(field.rule.result))
+        analysed = analyse(field.text, environment, _EXPECTED.get(field.rule.result), self._limits)
         typed = analysed.typed
+        if analysed.worst is not None and typed is not None and field.path[0] == "variables":
+            self._environments.learn(str(field.path[1]), typed.type, analysed.worst.shape)
         # Whether an attribute may be missing depends on the rule around; it is asked once all are typed.
         problems = [_within_reach(item, field) for item in analysed.problems if item.code != MAY_BE_MISSING]
         if typed is not None and field.rule.result == "number" and typed.type not in _NUMBERS:

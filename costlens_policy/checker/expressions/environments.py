@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from costlens_policy.checker.attributes import BUDGET, ESTIMATE, ROOT_TYPES
 from costlens_policy.expressions import Environment, Field, Record, Type
+from costlens_policy.expressions.shapes import Shape
 from costlens_policy.expressions.types import UNKNOWN
 
 __all__ = ["Environments"]
@@ -30,6 +31,6 @@ class Environments:
             self._made[roots] = Environment({root: ROOT_TYPES[root] for root in roots}, self._records)
         return self._made[roots]
 
-    def learn(self, variable: str, found: Type) -> None:
-        """Note the type of a variable, for all environments."""
-        self._fields[variable] = Field(found)
+    def learn(self, variable: str, found: Type, shape: Shape | None) -> None:
+        """Note the type of a variable and how large it can be, for all environments."""
+        self._fields[variable] = Field(found, shape=shape)

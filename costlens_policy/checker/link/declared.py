@@ -19,6 +19,7 @@ from costlens_policy.source.located import Path
 __all__ = ["declare_attributes"]
 
 _SCALARS: Final = ("string", "int", "uint", "double", "bool", "bytes", "timestamp", "duration", "dyn")
+_SIZED: Final = ("string", "bytes", "list", "map")
 _KEYS: Final = ("string", "int", "uint", "bool")
 _OTHER_NAMES: Final = {
     "str": "string", "text": "string", "float": "double", "number": "double", "integer": "int", "boolean": "bool",
@@ -66,7 +67,16 @@ class _Declaration:
             default=None if found is None else self._default(found),
             values=given.values,
             description=given.description or (standard.description if standard else ""),
+            max_size=self._max_size(found),
         )
+
+    def _max_size(self, found: Type | None) -> int | None:
+        given = self._attribute.max_size
+        if given is not None and found is not None and found.name not in _SIZED:
+            message = f"`max_size` is for texts, lists and maps, and `{self._name}` is of type {found}"
+            self._report("CL212", "max_size", message, "has no size")
+            return None
+        return given
 
     def _report(self, code: str, key: str, message: str, label: str = "", advice: str = "") -> None:
         span = self._located.root.span_of((*self._path, key))
@@ -96,6 +106,8 @@ class _Declaration:
             return None
         if not _fits(given.default, found):
             self._report("CL211", "default", f"the default is not of type {found}", f"this is no {found}")
+        elif given.max_size is not None and found.name in _SIZED and len(given.default) > given.max_size:
+            self._report("CL211", "default", f"the default is larger than `max_size`, {given.max_size}", "too large")
         elif given.values and given.default not in given.values:
             near = did_you_mean(str(given.default), given.values)
             advice = near or f"it is one of {listed(given.values, 'or')}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from costlens_policy.expressions.cost.worst_case import WorstCase, worst_case
+from costlens_policy.expressions.cost.worst_case import WorstCase
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
 from costlens_policy.expressions.problems import Problem, shortened
 from costlens_policy.expressions.tree import Call, Comprehension, Extent, Node
@@ -19,23 +19,22 @@ _ONE_PASS: Final = (
 _SMALLER: Final = "declare a `max_size` for what it reads, or let it make less"
 
 
-def too_dear(typed: TypedExpr, limits: Limits = DEFAULT_LIMITS) -> Problem | None:
+def too_dear(typed: TypedExpr, found: WorstCase, limits: Limits = DEFAULT_LIMITS) -> Problem | None:
     """Return the problem of an expression that may take more steps than the limit; None for every other."""
-    found = worst_case(typed, limits)
     if found.steps <= limits.cost:
         return None
     message = f"this may take {_number(found.steps)} steps, and the limit is {limits.cost:,}"
-    node, times = _to_blame(typed, found, limits.cost)
+    node, times = _to_blame(typed.root, found, limits.cost)
     advice = _ONE_PASS if isinstance(node, Comprehension) else _SMALLER
     return Problem("CL319", message, _extent(node), _label(typed, found, node, times), advice)
 
 
-def _to_blame(typed: TypedExpr, found: WorstCase, limit: int) -> tuple[Node, int]:
+def _to_blame(root: Node, found: WorstCase, limit: int) -> tuple[Node, int]:
     """Follow the dearest parts down while they are too dear by themselves; return the last comprehension on the way.
 
     Where there is none it is the last node. With it comes how often it is evaluated.
     """
-    node, times = typed.root, 1
+    node, times = root, 1
     blamed: tuple[Node, int] | None = None
     while True:
         if isinstance(node, Comprehension):

@@ -143,4 +143,4 @@ def test_long_and_broken_texts_fit_into_a_sentence() -> None:
 
 def test_every_code_is_declared() -> None:
     declared = {code for code in CODES if code.startswith("CL3")}
-    assert declared == {f"CL{number}" for number in range(301, 319)}
+    assert declared == {f"CL{number}" for number in range(301, 320)}
