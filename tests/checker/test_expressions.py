@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from costlens_policy.checker.attributes import MODEL_FACTS, STANDARD_ATTRIBUTES, model_record
-from costlens_policy.checker.expressions.fields import expressions_of
+from costlens_policy.checker.attributes import (
+    ESTIMATE,
+    MODEL_FACTS,
+    ROOT_TYPES,
+    STANDARD_ATTRIBUTES,
+    model_record,
+    request_record,
+)
+from costlens_policy.checker.expressions.fields import expressions_of, marks_of
 from costlens_policy.checker.records import model_values, unknown_facts
+from costlens_policy.documents.document import Section
 from costlens_policy.documents.policy_set import Admission
 from costlens_policy.documents.scalars import IsExpression
-from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING
+from costlens_policy.expressions import BOOL, DEFAULT_LIMITS, DOUBLE, INT, STRING, Environment, analyse
+from costlens_policy.expressions.cost import Sizes
 from tests.checker.repository import bundle, codes, diagnostics, write
 
 EVERYWHERE = """
@@ -153,6 +164,39 @@ def test_the_values_of_a_model_are_those_that_are_declared(tmp_path: Path) -> No
         values = model_values(model, model.periods[0], date(2026, 11, 1))
         assert set(values) <= set(declared)
         assert {name for name, field in declared.items() if not field.optional} <= set(values)
+
+
+def _marked_examples() -> Iterator[tuple[str, IsExpression, str]]:
+    """Yield the examples that an editor shows for expressions, with the mark of their key."""
+    sections: list[type[Section]] = [Section]
+    while sections:
+        section = sections.pop()
+        sections += section.__subclasses__()
+        properties = section.model_json_schema().get("properties", {})
+        for name, mark in marks_of(section).items():
+            if mark is not None:
+                for example in _examples(properties[section.model_fields[name].alias or name]):
+                    yield f"{section.__name__}.{name}", mark, example
+
+
+def _examples(schema: dict[str, Any]) -> Iterator[str]:
+    for part in (schema, *schema.get("anyOf", ())):
+        for example in part.get("examples", ()):
+            texts = example.values() if isinstance(example, dict) else [example]
+            yield from (text for text in texts if isinstance(text, str))
+
+
+def test_examples_of_expressions_are_without_fault() -> None:
+    seen = 0
+    for name, mark, example in _marked_examples():
+        variables = {root: ROOT_TYPES[root] for root in mark.roots}
+        request = request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS))
+        records = {record.name: record for record in (request, model_record(), ESTIMATE)}
+        analysed = analyse(example, Environment(variables, records))
+        problems = [item for item in analysed.problems if not (item.code == "CL314" and "model" in mark.roots)]
+        assert problems == [], (name, example)
+        seen += 1
+    assert seen > 15
 
 
 def test_every_standard_attribute_is_described() -> None:
