@@ -16,6 +16,7 @@ from costlens_policy.expressions import (
     Duration,
     Environment,
     Field,
+    Limits,
     Record,
     Timestamp,
     Type,
@@ -71,6 +72,7 @@ KINDS: Final = (
     "list(string)",
 )
 
+_LIMITS: Final = Limits(cost=10**18)
 _FAILING_LITERALS: Final = frozenset(("CL306", "CL311", "CL312"))
 
 _INTS: Final = (0, 1, -1, 2, 3, 7, 10, -5, 2**31, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 2**62)
@@ -155,7 +157,7 @@ def expressions(draw: _Draw, kind: str, depth: int = 3, without: Collection[str]
 
 def typed(text: str) -> TypedExpr:
     """Type a written expression; one in which the checker finds a literal that always fails is drawn anew."""
-    analysed = analyse(text, ENVIRONMENT)
+    analysed = analyse(text, ENVIRONMENT, limits=_LIMITS)
     codes = {problem.code for problem in analysed.problems if problem.is_error}
     assume(not codes & _FAILING_LITERALS)
     assert analysed.typed is not None, (text, analysed.problems)

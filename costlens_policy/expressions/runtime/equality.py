@@ -6,8 +6,8 @@ it, as the specification's own tests have it: ``dyn(9223372036854775807) < 92233
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Callable, Hashable, Sequence
+from ipaddress import IPv6Address
 from operator import ge, gt, le, lt
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError
 from costlens_policy.expressions.runtime.kinds import KINDS, NUMBERS, SEQUENCES, kind_of
 from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Value
 
-__all__ = ["contains", "equals", "greater", "greater_equals", "less", "less_equals", "not_equals"]
+__all__ = ["contains", "equals", "greater", "greater_equals", "key_of", "less", "less_equals", "not_equals"]
 
 _EXACT: Final = 2**53
 """Integers up to here are doubles too, so that Python's exact comparison is CEL's."""
@@ -80,8 +80,36 @@ def _others_equal(left: Value, right: Value) -> bool:
     return bool(_unmapped(left) == _unmapped(right)) if shared == "net.IP" else bool(left == right)
 
 
-def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+def key_of(value: Value) -> Hashable:
+    """Return what Python finds equal for two values if and only if CEL finds these equal.
+
+    Raises ValueError for a number beyond 2**53: several integers are equal to one double, and not to each other.
+    """
+    kind = type(value)
+    if isinstance(value, str):
+        return value
+    if kind in NUMBERS:
+        return _number_key(value)
+    if kind in SEQUENCES:
+        return ("list", *map(key_of, value))
+    if isinstance(value, dict):
+        return ("map", frozenset((key, key_of(entry)) for key, entry in value.items()))
+    if kind is OptionalValue:
+        return ("optional", value is NO_VALUE, key_of(value.value))
+    return (kind_of(value), _unmapped(value))
+
+
+def _number_key(number: float) -> Hashable:
+    if number != number:
+        return object()  # a NaN equals nothing
+    if not -_EXACT <= number <= _EXACT:
+        raise ValueError
+    return number
+
+
+def _unmapped(value: Value) -> Value:
+    """Return the IPv4 address that an IPv6 one stands for, and everything else as it is."""
+    return (value.ipv4_mapped or value) if type(value) is IPv6Address else value
 
 
 def _order(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[Value, Value], bool]:

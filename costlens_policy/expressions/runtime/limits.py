@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Collection, Sized
 from typing import Final, TypeVar
 
 from costlens_policy.expressions.runtime.errors import TOO_LARGE, TOO_MANY_ITERATIONS, LimitError
+from costlens_policy.expressions.values import Value
 
 __all__ = ["ITERATIONS", "SIZE", "Work", "check_size", "too_large", "within"]
 
@@ -15,11 +16,15 @@ ITERATIONS: Final = 100_000
 SIZE: Final = 10_000_000
 """Code points, bytes or elements of a value that an expression makes."""
 
+_CHARACTERS: Final = 4_096
+_ELEMENTS: Final = 32
+"""How much of a text, and of a list, is read in the time that a comprehension takes to visit one element."""
+
 _SizedT = TypeVar("_SizedT", bound=Sized)
 
 
 class Work:
-    """What one evaluation may still visit. A comprehension pays for its whole range before it starts."""
+    """What one evaluation may still do, in elements visited. A comprehension pays for its range before it starts."""
 
     __slots__ = ("_left", "_limit")
 
@@ -33,6 +38,27 @@ class Work:
         if self._left < 0:
             raise _too_many(self._limit)
         return elements
+
+    def read(self, value: Value) -> Value:
+        """Pay for reading a value to its end, and return it. Raises LimitError."""
+        self._left -= _weight(value)
+        if self._left < 0:
+            raise _too_many(self._limit)
+        return value
+
+
+def _weight(value: Value) -> int:
+    if isinstance(value, str | bytes):
+        return len(value) // _CHARACTERS
+    if isinstance(value, list | tuple | dict):
+        return _elements(value) // _ELEMENTS
+    return 0
+
+
+def _elements(value: Collection[Value]) -> int:
+    """Count the elements of a list or the values of a map, at all levels."""
+    inner = value.values() if isinstance(value, dict) else value
+    return len(value) + sum(_elements(element) for element in inner if isinstance(element, list | tuple | dict))
 
 
 def within(elements: _SizedT, limit: int = ITERATIONS) -> _SizedT:

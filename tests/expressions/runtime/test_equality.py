@@ -11,12 +11,23 @@ from hypothesis import strategies as st
 
 from costlens_policy.expressions import Duration, Timestamp, Uint
 from costlens_policy.expressions.runtime import equals
-from costlens_policy.expressions.runtime.equality import contains, greater, greater_equals, less, less_equals
+from costlens_policy.expressions.runtime.equality import contains, greater, greater_equals, key_of, less, less_equals
 from costlens_policy.expressions.runtime.errors import CelError
 from costlens_policy.expressions.values import NO_VALUE, BoolKey, OptionalValue
 
 NAN = float("nan")
 BIG = 2**63 - 1
+
+_SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2, width=16) | st.just("1") | st.just(b"1")
+_MIXED = st.recursive(
+    _SCALARS | st.integers(0, 2).map(Uint) | st.just(NAN) | st.just(Timestamp(1)) | st.just(NO_VALUE),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(("a", 1, BoolKey(True))), inner, max_size=2)
+        | inner.map(OptionalValue)
+    ),
+    max_leaves=4,
+)
 
 EQUAL = [
     (1, 1.0),
@@ -67,6 +78,18 @@ def test_equal(left: Any, right: Any) -> None:
 def test_unequal(left: Any, right: Any) -> None:
     assert not equals(left, right)
     assert not equals(right, left)
+
+
+@given(_MIXED, _MIXED)
+def test_keys_are_equal_when_the_values_are(left: Any, right: Any) -> None:
+    assert (key_of(left) == key_of(right)) == equals(left, right)
+    assert key_of(left) == key_of(left) or not equals(left, left)
+
+
+@pytest.mark.parametrize("large", [2**53 + 1, -(2.0**60), [1, {"a": 2**60}]])
+def test_large_numbers_have_no_key(large: Any) -> None:
+    with pytest.raises(ValueError, match=r"^$"):
+        key_of(large)
 
 
 @pytest.mark.parametrize(

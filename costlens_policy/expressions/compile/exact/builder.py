@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from costlens_policy.expressions.compile.charges import variables_within
 from costlens_policy.expressions.compile.exact import access, logic, macros
 from costlens_policy.expressions.compile.exact.frame import FIRST, PARTS, Evaluate, Frame
 from costlens_policy.expressions.runtime.errors import CelError
@@ -35,6 +36,7 @@ class Builder:
     """Builds evaluators of one expression. With ``traced``, each keeps its last value in the frame.
 
     ``nodes`` are the traced ones in the order of their slots in the frame's parts; ``slots`` is the frame's length.
+    ``loop_variables`` are those of the comprehensions around what is being built, None outside of any.
     """
 
     def __init__(self, typed: TypedExpr, parameters: Sequence[str], *, traced: bool = False) -> None:
@@ -42,6 +44,7 @@ class Builder:
         self.nodes: list[Node] = []
         self.slots = FIRST + len(parameters)
         self._parameters = {name: FIRST + index for index, name in enumerate(parameters)}
+        self.loop_variables: frozenset[str] | None = None
         self._locals: dict[str, int] = {}
         self._lazy: set[int] = set()
         self._traced = traced
@@ -66,15 +69,16 @@ class Builder:
         return slot in self._lazy
 
     @contextmanager
-    def binding(self, *names: str, lazy: bool = False) -> Iterator[tuple[int, ...]]:
+    def binding(self, *names: str, lazy: bool = False, loop: bool = False) -> Iterator[tuple[int, ...]]:
         """Give each name a slot of its own while the body of its macro is built."""
-        outer = self._locals
+        outer, outer_loop = self._locals, self.loop_variables
+        self.loop_variables = variables_within(outer_loop, names, loop=loop)
         slots = tuple(range(self.slots, self.slots + len(names)))
         self.slots += len(names)
         self._lazy.update(slots if lazy else ())
         self._locals = {**outer, **dict(zip(names, slots, strict=True))}
         yield slots
-        self._locals = outer
+        self._locals, self.loop_variables = outer, outer_loop
 
     def _tracing(self, node: Node, evaluate: Evaluate) -> Evaluate:
         place = len(self.nodes)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from costlens_policy.expressions.compile.exact.frame import Evaluate, Frame
+from costlens_policy.expressions.compile.charges import charged_arguments
+from costlens_policy.expressions.compile.exact.frame import WORK, Evaluate, Frame
 from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError, LimitError
 from costlens_policy.expressions.runtime.functions import dispatcher
 from costlens_policy.expressions.runtime.kinds import kind_of
 from costlens_policy.expressions.tree import Call, Conditional, Extent, Logic
+from costlens_policy.expressions.typed import Invocation
 from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Value
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def conditional(builder: Builder, node: Conditional) -> Evaluate:
 
 def call(builder: Builder, node: Call) -> Evaluate:
     invocation = builder.typed.calls[node]
-    arguments = tuple(builder.build(argument) for argument in invocation.arguments)
+    arguments = _arguments(builder, invocation)
     function = dispatcher(invocation.function, invocation.overloads)
     if invocation.function in ("or", "orValue") and len(arguments) == 2:
         return _lazy(arguments[0], arguments[1], function, unwrap=invocation.function == "orValue")
@@ -71,6 +73,20 @@ def call(builder: Builder, node: Call) -> Evaluate:
         left, right = arguments
         return lambda frame: function(left(frame), right(frame))
     return lambda frame: function(*[argument(frame) for argument in arguments])
+
+
+def _arguments(builder: Builder, invocation: Invocation) -> tuple[Evaluate, ...]:
+    """Build the arguments; within a comprehension, those that may be large are paid for."""
+    variables = builder.loop_variables
+    charged = [] if variables is None else charged_arguments(builder.typed, invocation, variables)
+    return tuple(
+        _paid(builder.build(argument)) if argument in charged else builder.build(argument)
+        for argument in invocation.arguments
+    )
+
+
+def _paid(evaluate: Evaluate) -> Evaluate:
+    return lambda frame: frame[WORK].read(evaluate(frame))
 
 
 def _lazy(optional: Evaluate, other: Evaluate, function: Evaluate, *, unwrap: bool) -> Evaluate:

@@ -30,7 +30,7 @@ class Loop:
         self.range = builder.build(node.range)
         self.of = elements_of if node.second is None else entries_of
         names = (node.variable,) if node.second is None else (node.variable, node.second)
-        with builder.binding(*names) as slots:
+        with builder.binding(*names, loop=True) as slots:
             self.predicate = _optional_build(builder, node.predicate)
             self.transform = _optional_build(builder, node.transform)
         self.variable = slots[0]

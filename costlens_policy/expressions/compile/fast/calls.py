@@ -23,6 +23,7 @@ __all__ = ["call_"]
 def call_(emitter: Emitter, node: Call) -> ast.expr:
     invocation = emitter.typed.calls[node]
     function = invocation.function
+    emitter.charge(invocation)
     if function in ("or", "orValue") and len(invocation.arguments) == 2:
         return emitter.without_fast_form()
     emit = OPERATORS.get(function) or METHODS.get(function)

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
+from costlens_policy.expressions.compile.charges import charged_arguments, kind_of_node, variables_within
 from costlens_policy.expressions.compile.exact.builder import Builder
 from costlens_policy.expressions.compile.fast import access, calls, control, macros
-from costlens_policy.expressions.compile.fast.names import SCRATCH, Globals, local, parameter
-from costlens_policy.expressions.compile.fast.python import call, choice, const, name, named, within
+from costlens_policy.expressions.compile.fast.names import SCRATCH, WORK, Globals, local, parameter
+from costlens_policy.expressions.compile.fast.python import attribute, call, choice, const, name, named, within
 from costlens_policy.expressions.compile.free_names import FreeNames
 from costlens_policy.expressions.runtime.arithmetic import INT_MAX, INT_MIN, checked_int, overflow
 from costlens_policy.expressions.runtime.errors import CelError
-from costlens_policy.expressions.runtime.functions import kind_of_type
 from costlens_policy.expressions.runtime.limits import Work
 from costlens_policy.expressions.tree import (
     Bind,
@@ -36,7 +36,7 @@ from costlens_policy.expressions.tree import (
     Presence,
     Select,
 )
-from costlens_policy.expressions.typed import TypedExpr
+from costlens_policy.expressions.typed import Invocation, TypedExpr
 from costlens_policy.expressions.values import Value
 
 __all__ = ["Emitter", "NoFastForm"]
@@ -74,6 +74,8 @@ class Emitter:
         self.free = FreeNames(typed)
         self.comprehensions = self.free.comprehensions
         self._parameters = {variable: parameter(index) for index, variable in enumerate(parameters)}
+        self.loop_variables: frozenset[str] | None = None
+        self._charged: set[Node] = set()
         self._locals: dict[str, str] = {}
         self._bound = 0
         self._in_range = False
@@ -84,7 +86,18 @@ class Emitter:
             folded = self._fold(node)
             if folded is not None:
                 return folded
-        return _EMITTERS[type(node)](self, node)
+        emitted = _EMITTERS[type(node)](self, node)
+        return call(attribute(name(WORK), "read"), emitted) if node in self._charged else emitted
+
+    @property
+    def uses_work(self) -> bool:
+        """Say whether the expression counts its work: with one comprehension and nothing to read in it, it need not."""
+        return self.comprehensions > 1 or bool(self._charged)
+
+    def charge(self, invocation: Invocation) -> None:
+        """Have the arguments of a call paid for that may be large, when the call stands within a comprehension."""
+        if self.loop_variables is not None:
+            self._charged.update(charged_arguments(self.typed, invocation, self.loop_variables))
 
     def without_fast_form(self) -> ast.expr:
         """Give up on the whole expression. Raises NoFastForm."""
@@ -96,8 +109,7 @@ class Emitter:
 
     def kind(self, node: Node) -> str | None:
         """Return the kind that every value of the node has, or None when types do not tell."""
-        declared = self.typed.types[node]
-        return "map" if self.typed.environment.record(declared) else kind_of_type(declared)
+        return kind_of_node(self.typed, node)
 
     def bind(self, value: Any) -> ast.expr:
         """Return an expression for a Python object that generated code uses."""
@@ -116,14 +128,15 @@ class Emitter:
         return name(self._locals[variable])
 
     @contextmanager
-    def binding(self, *variables: str) -> Iterator[tuple[str, ...]]:
+    def binding(self, *variables: str, loop: bool = False) -> Iterator[tuple[str, ...]]:
         """Give each variable of a macro an identifier of its own while its body is emitted."""
-        outer = self._locals
+        outer, outer_loop = self._locals, self.loop_variables
+        self.loop_variables = variables_within(outer_loop, variables, loop=loop)
         identifiers = tuple(local(self._bound + index) for index in range(len(variables)))
         self._bound += len(variables)
         self._locals = {**outer, **dict(zip(variables, identifiers, strict=True))}
         yield identifiers
-        self._locals = outer
+        self._locals, self.loop_variables = outer, outer_loop
 
     @contextmanager
     def range(self) -> Iterator[None]:

@@ -37,39 +37,34 @@ _PLAIN_KEYS: Final = ("string", "int", "uint")
 def comprehension(emitter: Emitter, node: Comprehension) -> ast.expr:
     if node.macro in _WITHOUT_FAST_FORM or (node.macro is Macro.TRANSFORM_MAP and not _keys_are_plain(emitter, node)):
         return emitter.without_fast_form()
-    with emitter.range():
-        elements = _paid(emitter, node, emitter.emit(node.range))
     sought = _sought(emitter, node)
     if sought is not None:
-        return compare(emitter.emit(sought), ast.In(), elements)
+        return compare(emitter.emit(sought), ast.In(), _range(emitter, node))
     variables = (node.variable,) if node.second is None else (node.variable, node.second)
-    with emitter.binding(*variables) as identifiers:
-        return _loop(emitter, node, target(*identifiers), _iterable(emitter, node, elements), identifiers)
-
-
-def _loop(
-    emitter: Emitter, node: Comprehension, variables: ast.expr, elements: ast.expr, identifiers: tuple[str, ...]
-) -> ast.expr:
-    predicate = None if node.predicate is None else condition(emitter, node.predicate)
+    with emitter.binding(*variables, loop=True) as identifiers:
+        predicate = None if node.predicate is None else condition(emitter, node.predicate)
+        transform = None if node.transform is None else emitter.emit(node.transform)
+    # The range comes last: only when the body is emitted is it known whether the work is counted.
+    elements = _iterable(emitter, node, _range(emitter, node))
     if predicate is not None and node.macro in (Macro.ALL, Macro.EXISTS):
         function = name("all" if node.macro is Macro.ALL else "any")
-        return call(function, generator(predicate, loop(variables, elements)))
-    loops = loop(variables, elements, predicate)
+        return call(function, generator(predicate, loop(target(*identifiers), elements)))
+    loops = loop(target(*identifiers), elements, predicate)
     if node.macro is Macro.EXISTS_ONE:
         return compare(list_comprehension(const(1), loops), ast.Eq(), list_([const(1)]))
-    if node.transform is None:
-        return list_comprehension(name(identifiers[0]), loops)
-    transform = emitter.emit(node.transform)
-    if node.macro is Macro.TRANSFORM_MAP:
-        return dict_comprehension(name(identifiers[0]), transform, loops)
-    return list_comprehension(transform, loops)
+    variable = name(identifiers[0])
+    if node.macro is Macro.TRANSFORM_MAP and transform is not None:
+        return dict_comprehension(variable, transform, loops)
+    return list_comprehension(variable if transform is None else transform, loops)
 
 
-def _paid(emitter: Emitter, node: Comprehension, elements: ast.expr) -> ast.expr:
-    """Account for the elements to visit; a list literal that is the only range is within every limit."""
+def _range(emitter: Emitter, node: Comprehension) -> ast.expr:
+    """Emit the range, paid for; a list literal that is the only range is within every limit."""
+    with emitter.range():
+        elements = emitter.emit(node.range)
     if emitter.kind(node.range) not in ("list", "map"):
         elements = emitter.call(elements_of if node.second is None else entries_of, elements)
-    if emitter.comprehensions > 1:
+    if emitter.uses_work:
         return call(attribute(name(WORK), "visit"), elements)
     if isinstance(node.range, ListLiteral):
         return elements

@@ -1,4 +1,4 @@
-"""The account of work that an expression's comprehensions share."""
+"""The account of the work that one evaluation may do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["account"]
 
 
 def account(emitter: Emitter) -> list[ast.stmt]:
-    """Return the statement that opens the account, where an expression has several comprehensions."""
-    if emitter.comprehensions < 2:
+    """Return the statement that opens the account, where an expression counts its work."""
+    if not emitter.uses_work:
         return []
     return [assign(WORK, emitter.call(Work, const(emitter.iterations)))]

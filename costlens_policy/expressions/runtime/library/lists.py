@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final
 
-from costlens_policy.expressions.runtime.equality import contains
+from costlens_policy.expressions.runtime.equality import contains, key_of
 from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, NO_OVERLOAD, CelError
 from costlens_policy.expressions.runtime.implementations import implements
 from costlens_policy.expressions.runtime.kinds import SEQUENCES, kind_of
-from costlens_policy.expressions.runtime.limits import check_size
-from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Uint, Value
+from costlens_policy.expressions.runtime.limits import check_size, too_large
+from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Value
 
-__all__ = ["are_plain", "sort_by"]
+__all__ = ["check_comparisons", "sort_by"]
 
 _SORTABLE: Final = frozenset(("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes"))
-_HASHED: Final = frozenset((str, int, Uint, bytes, bool))
+_MOST_COMPARISONS: Final = 1_000_000
 
 
 @implements("list_slice")
@@ -43,20 +43,24 @@ def flatten(elements: Sequence[Value], depth: int = 1) -> list[Value]:
 @implements("list_distinct")
 def distinct(elements: Sequence[Value]) -> list[Value]:
     """Return the elements that are not equal to an earlier one."""
-    if are_plain(elements):
-        return list(dict.fromkeys(elements))
+    first: dict[Hashable, Value] = {}
+    try:
+        for element in elements:
+            first.setdefault(key_of(element), element)
+        return list(first.values())
+    except ValueError:
+        check_comparisons(len(elements), len(elements))
     found: list[Value] = []
-    check_size(len(elements) ** 2)
     for element in elements:
         if not contains(element, found):
             found.append(element)
     return found
 
 
-def are_plain(elements: Sequence[Value]) -> bool:
-    """Say whether Python's sets tell the elements apart as CEL does: all strings, or all of another such kind."""
-    kinds = set(map(type, elements))
-    return len(kinds) == 1 and kinds <= _HASHED
+def check_comparisons(elements: int, others: int) -> None:
+    """Raise LimitError where too many pairs would have to be compared, one by one."""
+    if elements * others > _MOST_COMPARISONS:
+        raise too_large()
 
 
 @implements(*(f"list_{kind}_sort" for kind in _SORTABLE))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costlens_policy.expressions.runtime.equality import contains
+from costlens_policy.expressions.runtime.equality import contains, key_of
 from costlens_policy.expressions.runtime.implementations import implements
-from costlens_policy.expressions.runtime.library.lists import are_plain
-from costlens_policy.expressions.runtime.limits import check_size
+from costlens_policy.expressions.runtime.library.lists import check_comparisons
 from costlens_policy.expressions.values import Value
 
 __all__: list[str] = []
@@ -15,9 +14,10 @@ __all__: list[str] = []
 
 @implements("list_sets_contains_list")
 def contains_all(elements: Sequence[Value], others: Sequence[Value]) -> bool:
-    if are_plain([*elements, *others]):
-        return set(others) <= set(elements)
-    check_size(len(elements) * len(others))
+    try:
+        return set(map(key_of, others)) <= set(map(key_of, elements))
+    except ValueError:
+        check_comparisons(len(elements), len(others))
     return all(contains(other, elements) for other in others)
 
 
@@ -28,7 +28,8 @@ def equivalent(elements: Sequence[Value], others: Sequence[Value]) -> bool:
 
 @implements("list_sets_intersects_list")
 def intersects(elements: Sequence[Value], others: Sequence[Value]) -> bool:
-    if are_plain([*elements, *others]):
-        return not set(elements).isdisjoint(others)
-    check_size(len(elements) * len(others))
+    try:
+        return not set(map(key_of, elements)).isdisjoint(map(key_of, others))
+    except ValueError:
+        check_comparisons(len(elements), len(others))
     return any(contains(other, elements) for other in others)
