@@ -9,17 +9,15 @@ from datetime import date
 from os import PathLike
 from pathlib import Path
 
-from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument
+from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle
 from costlens_policy.checker.checks import Subject, run_checks
 from costlens_policy.checker.expressions import (
     Analysis,
-    analyse_alone,
     analyse_bundle,
     check_budget_names,
     check_variables,
 )
 from costlens_policy.checker.link import (
-    File,
     Found,
     Library,
     Linked,
@@ -30,11 +28,10 @@ from costlens_policy.checker.link import (
     owners_of,
     repository_of,
     several_policy_sets,
-    yaml_files,
 )
+from costlens_policy.checker.loose import check_loose
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
-from costlens_policy.documents import PolicyDocument
 from costlens_policy.source.located import SourceText
 
 __all__ = ["Checked", "check", "check_all"]
@@ -87,7 +84,8 @@ def check_all(paths: Paths, *, on: date | None = None) -> Checked:
         examined.append(_examine(library, found, given, on or system_now().date()))
         reached |= examined[-1].reached
     diagnostics = [*unreadable, *(problem for item in examined for problem in item.diagnostics)]
-    diagnostics += _loose(library, given, reached)
+    # Beside a set that cannot be read as a whole, any policy may look as if no set listed it.
+    diagnostics += check_loose(library, given, reached, lists_are_whole=not _errors(diagnostics))
     bundles = tuple(item.bundle for item in examined if item.bundle is not None)
     return Checked(bundles, in_order(diagnostics), library.sources())
 
@@ -126,15 +124,9 @@ def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]
     diagnostics += analysis.diagnostics
     for policy in bundle.policies:
         diagnostics += check_variables(policy, analysis)
-    if len(bundle.policies) == len(bundle.policy_set.document.policies):
-        # With a policy that cannot be read, its budgets would look unknown.
+    if linked.has_all_policies:  # else the budgets of the others would look unknown
         diagnostics += check_budget_names(bundle, analysis)
     return analysis
-
-
-def _is_shut(file: File) -> bool:
-    """Say whether a file that is there cannot be read: nobody can tell what it would have held."""
-    return file.source is None and os.path.isfile(file.name) and any(item.code == "CL001" for item in file.diagnostics)
 
 
 def _owners(library: Library, given: Sequence[Path], reached: set[Reading]) -> Iterator[Found]:
@@ -145,19 +137,3 @@ def _owners(library: Library, given: Sequence[Path], reached: set[Reading]) -> I
             alone = [reading for reading in file.readings if reading not in reached]
             if any(reading.kind in ("Policy", "Catalogue") for reading in alone):
                 yield from (found for found in owners_of(library, file, given) if found.reading not in reached)
-
-
-def _loose(library: Library, given: Sequence[Path], reached: set[Reading]) -> Iterator[Diagnostic]:
-    """Yield what is wrong with documents that no policy set reached, suites among them."""
-    for path in given:
-        named = os.path.isfile(path) or not os.path.exists(path)
-        for name in [path] if named else yaml_files(path):
-            file = library.open(name)
-            if named or "costlens-policy" in file.text or _is_shut(file):
-                yield from file.diagnostics
-            for reading in file.readings:
-                if reading not in reached and (named or reading.is_ours):
-                    reached.add(reading)
-                    yield from reading.diagnostics
-                    if isinstance(reading.document, PolicyDocument):
-                        yield from analyse_alone(LinkedDocument(reading.located, reading.document))

@@ -71,6 +71,7 @@ _LINKING: Final = (
     Code("CL213", "unused-variable", "unused variable"),
     Code("CL214", "variable-order", "variable read before it is there"),
     Code("CL215", "out-of-reach", "variable not known at this step"),
+    Code("CL216", "unlisted-policy", "policy that no policy set lists"),
 )
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression that cannot be read"),

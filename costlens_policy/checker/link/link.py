@@ -32,6 +32,7 @@ class Linked:
     bundle: LinkedBundle | None
     diagnostics: tuple[Diagnostic, ...]
     reached: frozenset[Reading]
+    has_all_policies: bool = False
 
 
 def link_set(library: Library, found: Found, repository: Path) -> Linked:
@@ -41,7 +42,7 @@ def link_set(library: Library, found: Found, repository: Path) -> Linked:
         return Linked(None, found.reading.diagnostics, frozenset({found.reading}))
     linker = _Linker(library, found, LinkedDocument(found.reading.located, document), repository)
     bundle = linker.link()
-    return Linked(bundle, tuple(linker.diagnostics), frozenset(linker.reached))
+    return Linked(bundle, tuple(linker.diagnostics), frozenset(linker.reached), linker.has_all_policies)
 
 
 class _Linker:
@@ -54,9 +55,11 @@ class _Linker:
         self._repository = repository
         self.diagnostics: list[Diagnostic] = []
         self.reached: list[Reading] = [found.reading]
+        self.has_all_policies = False
 
     def link(self) -> LinkedBundle:
         policies = self._documents("policies", PolicyDocument, "Policy")
+        self.has_all_policies = not any(item.is_error for item in self.diagnostics)
         before = len(self.diagnostics)
         catalogues = self._documents("catalogues", CatalogueDocument, "Catalogue")
         unread = any(item.is_error for item in self.diagnostics[before:])
