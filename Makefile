@@ -38,7 +38,7 @@ types: $(STAMP) ## mypy, strict
 	@$(BIN)/mypy
 
 imports: $(STAMP) ## the layers hold
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-cache
 
 schemas: $(STAMP) ## write schemas/ from the document types
 	@$(BIN)/costlens-policy schema --write schemas
