@@ -42,10 +42,17 @@ def zone(name: str) -> tzinfo:
 
 def _local_seconds(value: Timestamp, name: str) -> int:
     """Return seconds since 1970 on the wall clock of a zone."""
+    seconds = value.nanoseconds // SECOND
+    return seconds + _offset(name, seconds - seconds % 60)
+
+
+@lru_cache(maxsize=4_096)
+def _offset(name: str, seconds: int) -> int:
+    """Return the seconds that a zone is ahead of UTC. Since 1900 that changes at full minutes only. Raises CelError."""
     # A day from either end of what `datetime` can hold, the offset is the same as at the end.
-    nanoseconds = min(max(value.nanoseconds, TIMESTAMP_MIN + _DAY * SECOND), TIMESTAMP_MAX - _DAY * SECOND)
-    offset = datetime.fromtimestamp(nanoseconds // SECOND, UTC).astimezone(zone(name)).utcoffset()
-    return value.nanoseconds // SECOND + (int(offset.total_seconds()) if offset else 0)
+    within = min(max(seconds, TIMESTAMP_MIN // SECOND + _DAY), TIMESTAMP_MAX // SECOND - _DAY)
+    offset = datetime.fromtimestamp(within, UTC).astimezone(zone(name)).utcoffset()
+    return int(offset.total_seconds()) if offset else 0
 
 
 def _ordinal(seconds: int) -> int:

@@ -16,6 +16,7 @@ from tests.expressions.strategies import KINDS, PARAMETERS, bindings, expression
 
 _CPP: Final = {
     r"string\({timestamp}": "langdef, string(timestamp): RFC 3339; cel-cpp pads fractions to 3, 6 or 9 digits",
+    r"(int|double)\({string}": "langdef, int(string): a numeral and nothing else; cel-cpp allows white space around it",
     r"ms\.map": "langdef, Aggregate Values: a map's entries have no order; cel-cpp's is that of a hash table",
     r"{dyn} in mi": "langdef, `in`: no key equals a value that cannot be one, so it is not there; in cel-cpp an error",
 }
@@ -25,6 +26,9 @@ _PYTHON: Final = {
     r"cel\.bind": "extension Bindings, which cel-python does not have",
     r"timestamp\({|literal timestamp": "langdef, timestamp(int): seconds since 1970; cel-python takes text only",
     r"string\({(bool|timestamp)": "langdef, string(bool): `true`; cel-python answers `True`, and drops fractions",
+    r"(bool|int|double)\({string}": "langdef, bool(string): `true`, `false` and such only; cel-python takes any text",
+    r"{string} \+": "langdef, Functions: a concatenated string has the methods of one; in cel-python it has not",
+    r"{int} %": "langdef, Overflow: the remainder of -2**63 by -1 is an error; in cel-python it is 0",
     r"has\(x": "langdef, Field Selection: has() of what is no map is an error; cel-python answers false",
     r"dyn|null": "langdef, Equality: values of different types are unequal; in cel-python an error",
     r"uint": "langdef, Ordering: numbers compare across types; not in cel-python",

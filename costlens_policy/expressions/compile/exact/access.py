@@ -52,18 +52,18 @@ def literal(_: Builder, node: Literal) -> Evaluate:
 def name(builder: Builder, node: Name) -> Evaluate:
     resolution = builder.typed.resolutions.get(node)
     if resolution is None:
-        return _unbound(node.name)
-    return _resolved(builder, resolution)
+        return _unbound(node, node.name)
+    return _resolved(builder, node, resolution)
 
 
-def _resolved(builder: Builder, resolution: Resolution) -> Evaluate:
+def _resolved(builder: Builder, node: Node, resolution: Resolution) -> Evaluate:
     if resolution.kind is ResolutionKind.TYPE:
         value = Type(resolution.type.parameters[0].name)
         return lambda frame: value
     if resolution.kind is ResolutionKind.LOCAL:
         return _local(builder, resolution.name)
     slot = builder.variable(resolution.name)
-    return _unbound(resolution.name) if slot is None else lambda frame: frame[slot]
+    return _unbound(node, resolution.name) if slot is None else lambda frame: frame[slot]
 
 
 def _local(builder: Builder, name: str) -> Evaluate:
@@ -89,9 +89,9 @@ def _first_read(slot: int) -> Evaluate:
     return read
 
 
-def _unbound(text: str) -> Evaluate:
+def _unbound(node: Node, text: str) -> Evaluate:
     def fail(_: Frame) -> Value:
-        raise CelError(UNBOUND_NAME, f"`{text}` has no value")
+        raise CelError(UNBOUND_NAME, f"`{text}` has no value", node.extent)
 
     return fail
 
@@ -99,7 +99,7 @@ def _unbound(text: str) -> Evaluate:
 def select(builder: Builder, node: Select) -> Evaluate:
     resolution = builder.typed.resolutions.get(node)
     if resolution is not None:
-        return _resolved(builder, resolution)
+        return _resolved(builder, node, resolution)
     operand, field = builder.build(node.operand), node.field
     if node.optional:
         return lambda frame: optional_select(operand(frame), field)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from costlens_policy.expressions.compile.charges import variables_within
 from costlens_policy.expressions.compile.exact import access, logic, macros
-from costlens_policy.expressions.compile.exact.frame import FIRST, PARTS, Evaluate, Frame
+from costlens_policy.expressions.compile.exact.frame import FIRST, PARTS, Evaluate, Frame, placed
 from costlens_policy.expressions.runtime.errors import CelError
 from costlens_policy.expressions.tree import (
     Bind,
@@ -52,9 +52,9 @@ class Builder:
     def build(self, node: Node) -> Evaluate:
         """Return the evaluator of a node. Its errors carry the extent of the node that raised them."""
         evaluate = _BUILDERS[type(node)](self, node)
-        if type(node) is Literal:
-            return evaluate
-        return self._tracing(node, evaluate) if self._traced else _placing(node.extent, evaluate)
+        if self._traced and type(node) is not Literal:
+            return self._tracing(node, evaluate)
+        return evaluate if type(node) in _PLACE_THEMSELVES else _placing(node.extent, evaluate)
 
     def variable(self, name: str) -> int | None:
         """Return the slot of a parameter, or None when it is not among them."""
@@ -89,7 +89,7 @@ class Builder:
             try:
                 value = evaluate(frame)
             except CelError as error:
-                frame[PARTS][place] = _placed(error, extent)
+                frame[PARTS][place] = placed(error, extent)
                 raise
             frame[PARTS][place] = value
             return value
@@ -98,21 +98,18 @@ class Builder:
 
 
 def _placing(extent: Extent, evaluate: Evaluate) -> Evaluate:
-    def placed(frame: Frame) -> Any:
+    def placing(frame: Frame) -> Any:
         try:
             return evaluate(frame)
         except CelError as error:
-            _placed(error, extent)
+            placed(error, extent)
             raise
 
-    return placed
+    return placing
 
 
-def _placed(error: CelError, extent: Extent) -> CelError:
-    if error.extent is None:
-        error.extent = extent
-    return error
-
+_PLACE_THEMSELVES: Final = frozenset((Literal, Name, Logic, Conditional, Call))
+"""Nodes that give their errors a place, or make none: one function call less for each."""
 
 _BUILDERS: Final[dict[type, Callable[[Builder, Any], Evaluate]]] = {
     Literal: access.literal,

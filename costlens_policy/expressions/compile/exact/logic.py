@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from costlens_policy.expressions.compile.charges import charged_arguments
-from costlens_policy.expressions.compile.exact.frame import WORK, Evaluate, Frame
+from costlens_policy.expressions.compile.exact.frame import WORK, Evaluate, Frame, placed
 from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError, LimitError
 from costlens_policy.expressions.runtime.functions import dispatcher
+from costlens_policy.expressions.runtime.implementations import Implementation
 from costlens_policy.expressions.runtime.kinds import kind_of
 from costlens_policy.expressions.tree import Call, Conditional, Extent, Logic
 from costlens_policy.expressions.typed import Invocation
@@ -65,14 +66,31 @@ def call(builder: Builder, node: Call) -> Evaluate:
     arguments = _arguments(builder, invocation)
     function = dispatcher(invocation.function, invocation.overloads)
     if invocation.function in ("or", "orValue") and len(arguments) == 2:
-        return _lazy(arguments[0], arguments[1], function, unwrap=invocation.function == "orValue")
-    if len(arguments) == 1:
-        only = arguments[0]
-        return lambda frame: function(only(frame))
-    if len(arguments) == 2:
-        left, right = arguments
-        return lambda frame: function(left(frame), right(frame))
-    return lambda frame: function(*[argument(frame) for argument in arguments])
+        either = _lazy(arguments[0], arguments[1], function, unwrap=invocation.function == "orValue")
+        return _any(node.extent, either, (lambda frame: frame,))
+    return _binary(node.extent, function, *arguments) if len(arguments) == 2 else _any(node.extent, function, arguments)
+
+
+def _binary(extent: Extent, function: Implementation, left: Evaluate, right: Evaluate) -> Evaluate:
+    def run(frame: Frame) -> Value:
+        try:
+            return function(left(frame), right(frame))
+        except CelError as error:
+            placed(error, extent)
+            raise
+
+    return run
+
+
+def _any(extent: Extent, function: Implementation, arguments: Sequence[Evaluate]) -> Evaluate:
+    def run(frame: Frame) -> Value:
+        try:
+            return function(*[argument(frame) for argument in arguments])
+        except CelError as error:
+            placed(error, extent)
+            raise
+
+    return run
 
 
 def _arguments(builder: Builder, invocation: Invocation) -> tuple[Evaluate, ...]:
@@ -89,13 +107,13 @@ def _paid(evaluate: Evaluate) -> Evaluate:
     return lambda frame: frame[WORK].read(evaluate(frame))
 
 
-def _lazy(optional: Evaluate, other: Evaluate, function: Evaluate, *, unwrap: bool) -> Evaluate:
+def _lazy(optional: Evaluate, other: Evaluate, function: Implementation, *, unwrap: bool) -> Evaluate:
     """Evaluate the argument of ``or`` and ``orValue`` only where there is no value: an error in it is none then."""
 
     def choose(frame: Frame) -> Value:
         value = optional(frame)
         if type(value) is OptionalValue and value is not NO_VALUE:
             return value.value if unwrap else value
-        return function(value, other(frame))  # type: ignore[call-arg]  # a dispatcher, which takes any arguments
+        return function(value, other(frame))
 
     return choose
