@@ -14,7 +14,7 @@ from typing import Any, Final
 import celpy
 import celpy.celtypes as celtypes
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_bindings
+from cel_expr_python.ext import ext_bindings, ext_optional
 
 from costlens_policy.expressions import Duration, Timestamp, Uint
 from costlens_policy.expressions.runtime import to_python
@@ -64,7 +64,7 @@ _CPP_KINDS: Final = {
 def _cpp_environment() -> cel.Env:
     types = {name: _cpp_type(declared) for name, declared in VARIABLES.items()}
     types["request"] = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-    return cel.NewEnv(variables=types, extensions=[ext_bindings.ExtBindings()])
+    return cel.NewEnv(variables=types, extensions=[ext_bindings.ExtBindings(), ext_optional.ExtOptional()])
 
 
 def _cpp_type(declared: str) -> cel.Type:

@@ -70,6 +70,8 @@ _TESTS: Final = _lines("""
     {string}.matches({string})
     has(ms.a)
     has(x.a)
+    ms.?a.hasValue()
+    x.?a.hasValue()
     (request.team == {string})
     (request.tokens > {int})
     (has(request.tier) && request.tier != {string})
@@ -99,6 +101,13 @@ TEMPLATES: Final[dict[str, list[str]]] = {
             int({uint})
             ms.a
             ms[{string}]
+            ms.?a.orValue({int})
+            ms[?{string}].orValue(7)
+            {list(int)}[?{int}].orValue({int})
+            optional.of({int}).or(optional.of({int})).value()
+            optional.ofNonZeroValue({int}).orValue({int})
+            @ms.?a.optMap($int, {int}).orValue(7)
+            @ms.?ab.optFlatMap($int, optional.of({int})).value()
             {list(int)}[{int}]
             {list(int)}[0]
             {timestamp}.getHours()

@@ -15,6 +15,7 @@ from tests.expressions.oracles import ERROR, REFUSED, Answer, answer_of, ask_cel
 from tests.expressions.strategies import KINDS, PARAMETERS, bindings, expressions, typed
 
 _CPP: Final = {
+    r"cel\.bind": "extension Bindings; in cel-cpp a comprehension before it can leave its own variable's value there",
     r"string\({timestamp}": "langdef, string(timestamp): RFC 3339; cel-cpp pads fractions to 3, 6 or 9 digits",
     r"(int|double)\({string}": "langdef, int(string): a numeral and nothing else; cel-cpp allows white space around it",
     r"ms\.map": "langdef, Aggregate Values: a map's entries have no order; cel-cpp's is that of a hash table",
@@ -23,7 +24,7 @@ _CPP: Final = {
 """What is not asked of cel-cpp, and what the specification says of it."""
 
 _PYTHON: Final = {
-    r"cel\.bind": "extension Bindings, which cel-python does not have",
+    r"cel\.bind|optional|[.[]\?": "extensions Bindings and Optionals, which cel-python does not have",
     r"timestamp\({|literal timestamp": "langdef, timestamp(int): seconds since 1970; cel-python takes text only",
     r"string\({(bool|timestamp)": "langdef, string(bool): `true`; cel-python answers `True`, and drops fractions",
     r"(bool|int|double)\({string}": "langdef, bool(string): `true`, `false` and such only; cel-python takes any text",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from costlens_policy.expressions.compile.fast.methods import METHODS
 from costlens_policy.expressions.compile.fast.operators import OPERATORS
+from costlens_policy.expressions.compile.fast.optionals import OPTIONALS
 from costlens_policy.expressions.declarations import functions
 from costlens_policy.expressions.runtime.functions import dispatcher, implementation, kind_of_type
 from costlens_policy.expressions.runtime.implementations import IMPLEMENTATIONS
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["call_"]
 
+_LAZY: Final = ("or", "orValue")
+
 
 def call_(emitter: Emitter, node: Call) -> ast.expr:
     invocation = emitter.typed.calls[node]
     function = invocation.function
     emitter.charge(invocation)
-    if function in ("or", "orValue") and len(invocation.arguments) == 2:
-        return emitter.without_fast_form()
-    emit = OPERATORS.get(function) or METHODS.get(function)
+    emit = OPERATORS.get(function) or METHODS.get(function) or OPTIONALS.get(function)
     emitted = emit(emitter, function, *invocation.arguments) if emit and invocation.overloads else None
-    return emitted if emitted is not None else _run_time_call(emitter, invocation)
+    if emitted is not None:
+        return emitted
+    return emitter.without_fast_form() if function in _LAZY else _run_time_call(emitter, invocation)
 
 
 def _run_time_call(emitter: Emitter, invocation: Invocation) -> ast.expr:

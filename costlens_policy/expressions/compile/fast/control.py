@@ -6,13 +6,13 @@ import ast
 from typing import TYPE_CHECKING
 
 from costlens_policy.expressions.compile.fast.python import boolean, call, choice, lambda_
-from costlens_policy.expressions.tree import Bind, Conditional, Logic, Node, OptionalMap
+from costlens_policy.expressions.tree import Bind, Conditional, Logic, Node
 from costlens_policy.expressions.values import Value
 
 if TYPE_CHECKING:
     from costlens_policy.expressions.compile.fast.emitter import Emitter
 
-__all__ = ["bind", "condition", "conditional", "logic", "optional_map", "truth"]
+__all__ = ["bind", "condition", "conditional", "logic", "truth"]
 
 
 def truth(value: Value) -> bool:
@@ -43,7 +43,3 @@ def bind(emitter: Emitter, node: Bind) -> ast.expr:
     with emitter.binding(node.variable) as (identifier,):
         body = emitter.emit(node.body)
     return call(lambda_(identifier, body), value)
-
-
-def optional_map(emitter: Emitter, _: OptionalMap) -> ast.expr:
-    return emitter.without_fast_form()

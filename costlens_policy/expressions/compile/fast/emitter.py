@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from costlens_policy.expressions.compile.charges import charged_arguments, kind_of_node, variables_within
 from costlens_policy.expressions.compile.exact.builder import Builder
-from costlens_policy.expressions.compile.fast import access, calls, control, macros
+from costlens_policy.expressions.compile.fast import access, calls, control, macros, optionals
 from costlens_policy.expressions.compile.fast.names import SCRATCH, WORK, Globals, local, parameter
 from costlens_policy.expressions.compile.fast.python import attribute, call, choice, const, name, named, within
 from costlens_policy.expressions.compile.free_names import FreeNames
@@ -56,6 +56,7 @@ def _raise_overflow() -> int:
 class Emitter:
     """Emits one expression. ``comprehensions`` counts those in it; more than one share one account of work.
 
+    ``in_range`` says that what is being emitted stands in the range of a comprehension, where Python allows no ``:=``.
     ``shared`` gives, by variable and field, the local variables that fields were already read into.
     """
 
@@ -78,7 +79,7 @@ class Emitter:
         self._charged: set[Node] = set()
         self._locals: dict[str, str] = {}
         self._bound = 0
-        self._in_range = False
+        self.in_range = False
 
     def emit(self, node: Node) -> ast.expr:
         """Return the Python expression of a node. Raises NoFastForm."""
@@ -140,14 +141,14 @@ class Emitter:
 
     @contextmanager
     def range(self) -> Iterator[None]:
-        """Emit the range of a comprehension, in which Python allows no ``:=``."""
-        outer, self._in_range = self._in_range, True
+        """Emit the range of a comprehension."""
+        outer, self.in_range = self.in_range, True
         yield
-        self._in_range = outer
+        self.in_range = outer
 
     def checked(self, number: ast.expr) -> ast.expr:
         """Check that a number is an int of CEL, in place where that can be: a call would cost more than the sum."""
-        if self._in_range:
+        if self.in_range:
             return self.call(checked_int, number)
         fits = within(const(INT_MIN), named(SCRATCH, number), const(INT_MAX))
         return choice(fits, name(SCRATCH), self.call(_raise_overflow))
@@ -177,6 +178,6 @@ _EMITTERS: Final[dict[type, Callable[[Emitter, Any], ast.expr]]] = {
     Logic: control.logic,
     Conditional: control.conditional,
     Bind: control.bind,
-    OptionalMap: control.optional_map,
+    OptionalMap: optionals.optional_map,
     Comprehension: macros.comprehension,
 }
