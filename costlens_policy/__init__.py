@@ -1,10 +1,10 @@
 """Policy as code for LLM cost and routing.
 
-    from costlens_policy import load
+from costlens_policy import load
 
-    engine = load("policies/")
-    decision = engine.decide({"task": "summarization", "prompt": "...", "cost_budget": 0.01})
-    decision.model, decision.prompt, decision.estimate.cost
+engine = load("policies/")
+decision = engine.decide({"task": "summarization", "prompt": "...", "cost_budget": 0.01})
+decision.model, decision.prompt, decision.estimate.cost
 """
 
 from __future__ import annotations
