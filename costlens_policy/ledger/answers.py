@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from costlens_policy.ledger.charges import Charge, Settled
+from costlens_policy.ledger.charges import Charge
 from costlens_policy.ledger.errors import CallConflictError, UnknownCallError
 from costlens_policy.ledger.history import ReservedLine
-from costlens_policy.ledger.holds import CallState, Held, Hold, HoldLine, LineState
+from costlens_policy.ledger.holds import CallState, Held, Hold, LineState
 
-__all__ = ["held_again", "match_charges", "settled_again", "unknown_call"]
+__all__ = ["held_again", "match_charges", "unknown_call"]
 
 
 def held_again(hold: Hold, lines: tuple[LineState, ...], end: int, state: CallState) -> Held:
@@ -23,16 +23,12 @@ def held_again(hold: Hold, lines: tuple[LineState, ...], end: int, state: CallSt
     return Held(hold.call, lines, end, state, repeated=True)
 
 
-def settled_again(settled: Settled) -> Settled:
-    return settled._replace(repeated=True)
-
-
 def unknown_call(call: str) -> UnknownCallError:
     return UnknownCallError(f"the call `{call}` was never held here; use `charge` to record it without a hold")
 
 
 def match_charges(
-    held: Sequence[HoldLine | ReservedLine], charges: Sequence[Charge]
+    held: Sequence[LineState | ReservedLine], charges: Sequence[Charge]
 ) -> tuple[list[int | None], Sequence[Charge]]:
     """Return what is charged on each line held, None where nothing is, and the charges on other accounts."""
     if len(held) == len(charges):

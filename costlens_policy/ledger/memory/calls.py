@@ -1,111 +1,124 @@
-"""Calls and adjustments as memory remembers them."""
+"""Calls and adjustments as memory remembers them.
+
+A settled call is kept flat, in two objects: many of them are kept, and Python's garbage collector visits each object
+again and again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
 
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
-from costlens_policy.ledger.charges import Settled
+from costlens_policy.ledger.answers import held_again
+from costlens_policy.ledger.charges import ChargedLine, Settled
+from costlens_policy.ledger.errors import CallConflictError
 from costlens_policy.ledger.history import Entry, Reservation, ReservedLine
-from costlens_policy.ledger.holds import CallState, Facts, Held, Hold
+from costlens_policy.ledger.holds import CallState, Facts, Held, Hold, LineState
 from costlens_policy.ledger.instants import SECOND, instant_of
 from costlens_policy.ledger.memory.tally import LeaseEnd
 
-__all__ = ["AdjustmentRecord", "CallRecord"]
+__all__ = ["AdjustmentRecord", "OpenCall", "SettledCall"]
+
+_WIDTH: Final = 8
 
 
-class CallRecord:
-    """A call. ``hold`` and ``held`` are absent where it was charged without a hold.
+class OpenCall:
+    """A call that is held, or was. ``ends`` are in the order of its lines; ``reserved_at`` is in microseconds."""
 
-    ``lapses_at`` is the end of the lease and ``reserved_at`` its beginning, in microseconds; ``ends`` are in the
-    order of the lines that are held.
-    """
-
-    __slots__ = ("ends", "facts", "held", "hold", "lapses_at", "released", "reserved_at", "settled")
+    __slots__ = ("end", "ends", "hold", "lines", "released", "reserved_at")
 
     def __init__(
-        self,
-        hold: Hold | None,
-        held: Held | None,
-        reserved_at: int,
-        lapses_at: int,
-        ends: Sequence[LeaseEnd],
-        facts: Facts,
+        self, hold: Hold, lines: tuple[LineState, ...], reserved_at: int, end: int, ends: list[LeaseEnd]
     ) -> None:
         self.hold = hold
-        self.held = held
+        self.lines = lines
         self.reserved_at = reserved_at
-        self.lapses_at = lapses_at
+        self.end = end
         self.ends = ends
-        self.facts = facts
         self.released = False
-        self.settled: Settled | None = None
 
     def state(self, now: int) -> CallState:
-        if self.settled is not None:
-            return "settled"
         if self.released:
             return "released"
-        return "expired" if self.lapsed(now) else "held"
-
-    def lapsed(self, now: int) -> bool:
-        """Whether the lease has ended, by this clock or by another one that went before."""
-        return now >= self.lapses_at or not all(end.counts for end in self.ends)
+        if now >= self.end * SECOND or not all(end.counts for end in self.ends):
+            return "expired"
+        return "held"
 
     def unhold(self) -> None:
         """Give back what is held on every account that still counts it."""
-        if self.hold is not None and not self.released:
-            for line, end in zip(self.hold.lines, self.ends, strict=True):
+        if not self.released:
+            for line, end in zip(self.lines, self.ends, strict=True):
                 end.unhold(line.amount)
+
+    def held_again(self, hold: Hold, now: int) -> Held:
+        return held_again(hold, self.lines, self.end, self.state(now))
 
     def reservation(self, now: int) -> Reservation:
         hold = self.hold
-        assert hold is not None
         lines = tuple(ReservedLine(line.account, line.amount) for line in hold.lines)
-        return Reservation(hold.call, self.state(now), lines, hold.now, instant_of(self.lapses_at), hold.facts)
+        return Reservation(hold.call, self.state(now), lines, hold.now, instant_of(self.end * SECOND), hold.facts)
 
-    def entry(self, line: int, id: str) -> Entry:
-        settled = self.settled
-        assert settled is not None
-        charged = settled.lines[line]
-        return Entry(
-            id=id,
-            at=settled.settled_at,
-            kind="charge",
-            call=settled.call,
-            account=charged.account,
-            amount=charged.amount,
-            was_held=charged.was_held,
-            late=settled.late,
-            facts=self.facts,
+
+class SettledCall:
+    """A call that is settled. ``end`` is None where it was charged without a hold.
+
+    ``flat`` has eight values for each line: account, amount held (None if it was not), limit, used and held before
+    the hold; amount charged (None if it was not), used and held after the charge.
+    """
+
+    __slots__ = ("call", "end", "facts", "first_entry", "flat", "late", "settled_at")
+
+    def __init__(
+        self, call: str, flat: tuple[Any, ...], settled_at: datetime, late: bool, end: int | None, facts: Facts
+    ) -> None:
+        self.call = call
+        self.flat = flat
+        self.settled_at = settled_at
+        self.late = late
+        self.end = end
+        self.facts = facts
+        self.first_entry = 0
+
+    def held_again(self, hold: Hold, now: int) -> Held:
+        if self.end is None:
+            raise CallConflictError(f"the call `{hold.call}` was charged without a hold; use a new id")
+        lines = tuple(LineState(*line[:5]) for line in self._lines() if line[1] is not None)
+        return held_again(hold, lines, self.end, "settled")
+
+    def settled_again(self) -> Settled:
+        lines = tuple(
+            ChargedLine(account, charged or 0, was_held or 0, used, held)
+            for account, was_held, _, _, _, charged, used, held in self._lines()
         )
+        return Settled(self.call, lines, self.settled_at, self.late, repeated=True)
 
-    @property
-    def end(self) -> int:
-        """End of the lease in seconds since 1970."""
-        return self.lapses_at // SECOND
+    def entries(self) -> Iterator[Entry]:
+        """Make an entry of each line that was charged."""
+        number = self.first_entry
+        for account, was_held, _, _, _, charged, _, _ in self._lines():
+            if charged is not None:
+                at, facts = self.settled_at, self.facts
+                yield Entry(str(number), at, "charge", self.call, account, charged, was_held or 0, self.late, facts)
+                number += 1
+
+    def _lines(self) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(self.flat), _WIDTH):
+            yield self.flat[start : start + _WIDTH]
 
 
 class AdjustmentRecord:
     """An adjustment, its answer, and the amount of its entry."""
 
-    __slots__ = ("adjusted", "adjustment", "amount")
+    __slots__ = ("adjusted", "adjustment", "amount", "first_entry")
 
     def __init__(self, adjustment: Adjustment, adjusted: Adjusted, amount: int) -> None:
         self.adjustment = adjustment
         self.adjusted = adjusted
         self.amount = amount
+        self.first_entry = 0
 
-    def entry(self, line: int, id: str) -> Entry:
-        adjustment = self.adjustment
-        return Entry(
-            id=id,
-            at=adjustment.now,
-            kind=adjustment.kind,
-            call=adjustment.id,
-            account=adjustment.account,
-            amount=self.amount,
-            was_held=0,
-            late=False,
-            facts=adjustment.facts(),
-        )
+    def entries(self) -> Iterator[Entry]:
+        it, number = self.adjustment, str(self.first_entry)
+        yield Entry(number, it.now, it.kind, it.id, it.account, self.amount, 0, False, it.facts())

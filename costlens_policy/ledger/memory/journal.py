@@ -3,50 +3,47 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from costlens_policy.ledger.history import Entry, EntryQuery, Page, Reservation, ReservationQuery
-from costlens_policy.ledger.holds import Facts
-from costlens_policy.ledger.memory.calls import AdjustmentRecord, CallRecord
+from costlens_policy.ledger.memory.calls import AdjustmentRecord, OpenCall, SettledCall
 
 __all__ = ["Journal"]
 
 
 class Journal:
-    """Calls and adjustments by id, and entries in the order in which they were made. Not safe to share."""
+    """Calls and adjustments by id, and their entries in the order in which they were made. Not safe to share."""
 
     def __init__(self, size: int) -> None:
-        self.calls: dict[str, CallRecord] = {}
+        self.calls: dict[str, OpenCall | SettledCall] = {}
         self.adjustments: dict[str, AdjustmentRecord] = {}
         self._size = size
-        self._entries: deque[tuple[CallRecord | AdjustmentRecord, int]] = deque(maxlen=size)
-        self._made = 0
+        self._made: deque[SettledCall | AdjustmentRecord] = deque(maxlen=size)
+        self._entries = 0
 
-    def add_call(self, call: str, record: CallRecord, now: int) -> None:
+    def add_open(self, call: str, record: OpenCall, now: int) -> None:
         calls = self.calls
         calls[call] = record
         if len(calls) > self._size:
             oldest = next(iter(calls))
             first = calls.pop(oldest)
-            if first.state(now) == "held":
+            if isinstance(first, OpenCall) and first.state(now) == "held":
                 calls[oldest] = first  # still needed: it takes its turn again
+
+    def add_settled(self, record: SettledCall, entries: int) -> None:
+        """Replace the open call by the settled one, which has made this many entries."""
+        self.calls[record.call] = record
+        record.first_entry = self._entries
+        self._entries += entries
+        self._made.append(record)
 
     def add_adjustment(self, record: AdjustmentRecord) -> None:
         self.adjustments[record.adjustment.id] = record
         if len(self.adjustments) > self._size:
             del self.adjustments[next(iter(self.adjustments))]
-        self._entries.append((record, 0))
-        self._made += 1
-
-    def add_charges(self, record: CallRecord, amounts: Sequence[int | None], facts: Facts) -> None:
-        """Make an entry of each line that was charged."""
-        if facts:
-            record.facts = {**record.facts, **facts}
-        entries = self._entries
-        for line, amount in enumerate(amounts):
-            if amount is not None:
-                entries.append((record, line))
-                self._made += 1
+        record.first_entry = self._entries
+        self._entries += 1
+        self._made.append(record)
 
     def entries(self, query: EntryQuery) -> Page[Entry]:
         found: list[Entry] = []
@@ -60,26 +57,19 @@ class Journal:
 
     def reservations(self, query: ReservationQuery, now: int) -> Page[Reservation]:
         state = "expired" if query.expired else "held"
-        open_calls = [
-            (f"{record.end:015}:{call}", record) for call, record in self.calls.items() if record.state(now) == state
-        ]
-        found: list[Reservation] = []
-        last = ""
-        for place, record in sorted(open_calls, key=lambda item: item[0]):
-            if place <= query.after or not query.covers(record.reservation(now)):
-                continue
-            if len(found) == query.limit:
-                return Page(tuple(found), last)
-            found.append(record.reservation(now))
-            last = place
-        return Page(tuple(found))
+        calls = (
+            record for record in self.calls.values() if isinstance(record, OpenCall) and record.state(now) == state
+        )
+        found = sorted((f"{record.end:015}:{record.hold.call}", record.reservation(now)) for record in calls)
+        rest = [item for item in found if item[0] > query.after and query.covers(item[1])]
+        page = rest[: query.limit]
+        return Page(tuple(item for _, item in page), page[-1][0] if len(rest) > len(page) else "")
 
     def _in_order(self, query: EntryQuery) -> Iterator[Entry]:
-        first = self._made - len(self._entries)
         after = int(query.after) if query.after else None
-        numbers = range(first, self._made)
-        for number in reversed(numbers) if query.newest_first else numbers:
-            if after is not None and (number >= after if query.newest_first else number <= after):
-                continue
-            record, line = self._entries[number - first]
-            yield record.entry(line, str(number))
+        for record in reversed(self._made) if query.newest_first else self._made:
+            entries = list(record.entries())
+            for entry in reversed(entries) if query.newest_first else entries:
+                number = int(entry.id)
+                if after is None or (number < after if query.newest_first else number > after):
+                    yield entry

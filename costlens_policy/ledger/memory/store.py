@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from threading import Lock
+from typing import Any
 
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.answers import held_again, match_charges, settled_again, unknown_call
-from costlens_policy.ledger.charges import ChargedLine, Settled, Settlement
-from costlens_policy.ledger.errors import CallConflictError
+from costlens_policy.ledger.answers import match_charges, unknown_call
+from costlens_policy.ledger.charges import Charge, ChargedLine, Settled, Settlement
 from costlens_policy.ledger.grants import Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
 from costlens_policy.ledger.holds import Extended, Held, Hold, HoldLine, LineState, Refused, Released
 from costlens_policy.ledger.instants import SECOND, instant_of, micros
 from costlens_policy.ledger.leases import lease_end
-from costlens_policy.ledger.memory.calls import AdjustmentRecord, CallRecord
+from costlens_policy.ledger.memory.calls import AdjustmentRecord, OpenCall, SettledCall
 from costlens_policy.ledger.memory.journal import Journal
 from costlens_policy.ledger.memory.outbox import Outbox
-from costlens_policy.ledger.memory.tally import LeaseEnd, Tally
+from costlens_policy.ledger.memory.tally import Tally
 
 __all__ = ["MemoryStore"]
 
@@ -46,7 +46,7 @@ class MemoryStore:
         with self._lock:
             record = self._journal.calls.get(hold.call)
             if record is not None:
-                return _held_again(record, hold, now)
+                return record.held_again(hold, now)
             tallies, states, room = [], [], True
             for line in hold.lines:
                 account, amount = line.account, line.amount
@@ -59,7 +59,7 @@ class MemoryStore:
                 states.append(LineState(account, amount, limit, used, held))
             if not room:
                 return Refused(hold.call, tuple(states))
-            return self._hold(hold, Held(hold.call, tuple(states), end), tallies, now)
+            return self._hold(hold, tuple(states), tallies, now, end)
 
     def settle(self, settlement: Settlement) -> Settled:
         return self._settle(settlement, unknown=False)
@@ -70,10 +70,8 @@ class MemoryStore:
     def release(self, call: str, now: datetime) -> Released:
         with self._lock:
             record = self._journal.calls.get(call)
-            if record is None:
-                return Released(call, "unknown")
-            if record.settled is not None:
-                return Released(call, "settled")
+            if not isinstance(record, OpenCall):
+                return Released(call, "unknown" if record is None else "settled")
             record.unhold()
             record.released = True
             return Released(call, "released")
@@ -83,15 +81,17 @@ class MemoryStore:
         end = lease_end(at, lease)
         with self._lock:
             record = self._journal.calls.get(call)
-            if record is None or record.hold is None:
+            if record is None or record.end is None:
                 raise unknown_call(call)
+            if isinstance(record, SettledCall):
+                return Extended(call, "settled", instant_of(record.end * SECOND))
             state = record.state(at)
             if state == "held" and end > record.end:
                 record.unhold()
-                tallies = [lease.tally for lease in record.ends]
-                record.ends = _held_until(end, tallies, record.hold)
-                record.lapses_at = end * SECOND
-            return Extended(call, state, instant_of(record.lapses_at))
+                held = zip(record.ends, record.lines, strict=True)
+                record.ends = [lease.tally.hold(line.amount, end) for lease, line in held]
+                record.end = end
+            return Extended(call, state, instant_of(record.end * SECOND))
 
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
         at = micros(now)
@@ -149,50 +149,57 @@ class MemoryStore:
     def close(self) -> None:
         """Do nothing: memory needs no closing."""
 
-    def _hold(self, hold: Hold, held: Held, tallies: list[Tally], now: int) -> Held:
-        ends = _held_until(held.end, tallies, hold)
-        for tally in tallies:
+    def _hold(self, hold: Hold, lines: tuple[LineState, ...], tallies: list[Tally], now: int, end: int) -> Held:
+        ends = []
+        for tally, line in zip(tallies, lines, strict=True):
             if tally.is_new:
                 self._keep(tally, hold.now)
-        record = CallRecord(hold, held, now, held.end * SECOND, ends, hold.facts)
-        self._journal.add_call(hold.call, record, now)
-        return held
+            ends.append(tally.hold(line.amount, end))
+        self._journal.add_open(hold.call, OpenCall(hold, lines, now, end, ends), now)
+        return Held(hold.call, lines, end)
 
     def _settle(self, settlement: Settlement, unknown: bool) -> Settled:
         now = micros(settlement.now)
         with self._lock:
             record = self._journal.calls.get(settlement.call)
-            if record is None:
-                if not unknown:
-                    raise unknown_call(settlement.call)
-                record = CallRecord(None, None, now, now, (), {})
-                self._journal.add_call(settlement.call, record, now)
-            elif record.settled is not None:
-                return settled_again(record.settled)
+            if isinstance(record, SettledCall):
+                return record.settled_again()
+            if record is None and not unknown:
+                raise unknown_call(settlement.call)
             return self._charge(record, settlement, now)
 
-    def _charge(self, record: CallRecord, settlement: Settlement, now: int) -> Settled:
-        held: tuple[HoldLine, ...] = () if record.hold is None else record.hold.lines
-        at = now if now > record.reserved_at else record.reserved_at
-        late = record.hold is not None and (record.released or now >= record.lapses_at)
-        amounts, others = match_charges(held, settlement.charges)
-        lines = []
-        for line, end, amount in zip(held, record.ends, amounts, strict=True):
-            tally = end.tally.moved(now)
-            if not end.counts:
-                late = True
-            elif not record.released:
-                end.unhold(line.amount)
-            lines.append(_charged(tally, amount or 0, line.amount, at))
+    def _charge(self, record: OpenCall | None, settlement: Settlement, now: int) -> Settled:
+        flat: list[Any] = []
+        lines: list[ChargedLine] = []
+        late, at, end, facts = False, now, None, settlement.facts
+        if record is None:
+            others: Sequence[Charge] = settlement.charges
+        else:
+            late = record.released or now >= record.end * SECOND
+            at, end = max(now, record.reserved_at), record.end
+            facts = {**record.hold.facts, **facts} if facts else record.hold.facts
+            amounts, others = match_charges(record.lines, settlement.charges)
+            for (account, amount, limit, used, held), lease, charged in zip(
+                record.lines, record.ends, amounts, strict=True
+            ):
+                tally = lease.tally.moved(now)
+                if not lease.counts:
+                    late = True
+                elif not record.released:
+                    lease.unhold(amount)
+                tally.charge(charged or 0, at)
+                lines.append(ChargedLine(account, charged or 0, amount, tally.used, tally.held))
+                flat += (account, amount, limit, used, held, charged, tally.used, tally.held)
         for charge in others:
             tally = self._at(charge.account, now)
             if tally.is_new:
                 self._keep(tally, settlement.now)
-            amounts.append(charge.amount)
-            lines.append(_charged(tally, charge.amount, 0, at))
-        record.settled = Settled(settlement.call, tuple(lines), settlement.now, late)
-        self._journal.add_charges(record, amounts, settlement.facts)
-        return record.settled
+            tally.charge(charge.amount, at)
+            lines.append(ChargedLine(charge.account, charge.amount, 0, tally.used, tally.held))
+            flat += (charge.account, None, None, 0, 0, charge.amount, tally.used, tally.held)
+        settled = SettledCall(settlement.call, tuple(flat), settlement.now, late, end, facts)
+        self._journal.add_settled(settled, len(settlement.charges))
+        return Settled(settlement.call, tuple(lines), settlement.now, late)
 
     def _at(self, account: Account, now: int) -> Tally:
         """Return the account's tally, right for ``now``; a new one is not kept yet."""
@@ -219,18 +226,3 @@ class MemoryStore:
         return AccountBalance(
             account, used, held, grants_at(self._grants.get(account.scope, ()), account.period.id, now)
         )
-
-
-def _held_until(end: int, tallies: list[Tally], hold: Hold) -> list[LeaseEnd]:
-    return [tally.hold(line.amount, end) for tally, line in zip(tallies, hold.lines, strict=True)]
-
-
-def _charged(tally: Tally, amount: int, was_held: int, at: int) -> ChargedLine:
-    tally.charge(amount, at)
-    return ChargedLine(tally.account, amount, was_held, tally.used, tally.held)
-
-
-def _held_again(record: CallRecord, hold: Hold, now: int) -> Held:
-    if record.held is None:
-        raise CallConflictError(f"the call `{hold.call}` was charged without a hold; use a new id")
-    return held_again(hold, record.held.lines, record.end, record.state(now))
