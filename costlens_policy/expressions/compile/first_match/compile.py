@@ -30,18 +30,20 @@ def compile_first_match(
 ) -> Callable[..., int | None]:
     """Return a function of the parameters' values that gives the index of the first condition that holds, or None.
 
-    A condition that is None always holds. One that fails, before another holds, raises ``RuleError``, or counts as not
-    holding, as ``on_error`` says for all or for each. The function is pure, and safe to call from any thread.
+    A condition that is None always holds; what follows it is never tried. A condition that fails, before another
+    holds, raises ``RuleError``, or counts as not holding, as ``on_error`` says for all or for each. The function is
+    pure, and safe to call from any thread.
     """
-    policies = [on_error] * len(conditions) if isinstance(on_error, str) else list(on_error)
-    line = [
-        None if typed is None else Condition(index, typed, (typed.root,), parameters, policy, iterations)
-        for index, (typed, policy) in enumerate(zip(conditions, policies, strict=True))
-    ]
+    policies = [on_error] * len(conditions) if isinstance(on_error, str) else on_error
+    line: list[Condition] = []
+    for typed, policy in zip(conditions, policies, strict=True):
+        if typed is None:
+            break
+        line.append(Condition(len(line), typed, (typed.root,), parameters, policy, iterations))
+    otherwise = len(line) if len(line) < len(conditions) else None
     if len(line) < _INDEXED_FROM:
-        return linear(line, parameters)
-    tables = sort_conditions(line, [None if typed is None else demands_of(typed, parameters) for typed in conditions])
-    indexed = len(line) - len(tables.rest)
-    if indexed >= _INDEXED_FROM:
-        return lookup(tables, parameters, one_by_one(line))
-    return linear(line, parameters) if len(line) <= _LONGEST_LINE else one_by_one(line)
+        return linear(line, otherwise, parameters)
+    tables = sort_conditions(line, [demands_of(condition.typed, parameters) for condition in line])
+    if len(line) - len(tables.rest) >= _INDEXED_FROM:
+        return lookup(tables, otherwise, parameters, one_by_one(line, otherwise))
+    return linear(line, otherwise, parameters) if len(line) <= _LONGEST_LINE else one_by_one(line, otherwise)

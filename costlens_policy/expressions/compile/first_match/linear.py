@@ -29,39 +29,41 @@ _SHARED_FROM: Final = 2
 """From how many conditions on a field is read once, before the first of them."""
 
 
-def one_by_one(conditions: Sequence[Condition | None]) -> Callable[..., int | None]:
+def one_by_one(conditions: Sequence[Condition], otherwise: int | None) -> Callable[..., int | None]:
     """Return a function that tries conditions in order, compiling each when it is first needed."""
 
     def first(*values: object) -> int | None:
-        for index, condition in enumerate(conditions):
-            if condition is None or condition.holds(*values):
-                return index
-        return None
+        for condition in conditions:
+            if condition.holds(*values):
+                return condition.index
+        return otherwise
 
     return first
 
 
-def linear(conditions: Sequence[Condition | None], parameters: tuple[str, ...]) -> Callable[..., int | None]:
-    """Return one function that tries conditions in order; fields that several of them read are read once."""
+def linear(
+    conditions: Sequence[Condition], otherwise: int | None, parameters: tuple[str, ...]
+) -> Callable[..., int | None]:
+    """Return one function that tries conditions in order, and gives ``otherwise`` where none holds.
+
+    Fields that several conditions read are read once.
+    """
     globals_ = Globals()
     names = [parameter(index) for index in range(len(parameters))]
     arguments = [name(identifier) for identifier in names]
-    otherwise = return_(call(globals_.value(one_by_one(conditions)), *arguments))
+    carefully = return_(call(globals_.value(one_by_one(conditions, otherwise)), *arguments))
     shared = {field: f"h{index}" for index, field in enumerate(_shared_fields(conditions))}
     read: set[tuple[str, str]] = set()
     body: list[ast.stmt] = []
-    for index, condition in enumerate(conditions):
-        if condition is None:
-            body.append(return_(const(index)))
-            break
+    for condition in conditions:
         fields = [field for field in shared if field in condition.typed.references and field not in read]
         read.update(fields)
         if fields:
             reads = [assign(shared[field], _read(parameters, *field)) for field in fields]
-            body.append(try_(reads, otherwise))
-        settled = if_(call(globals_.value(condition.settled), *arguments), return_(const(index)))
+            body.append(try_(reads, carefully))
+        settled = if_(call(globals_.value(condition.settled), *arguments), return_(const(condition.index)))
         body += _statements(condition, globals_, shared, settled)
-    return globals_.define(function("first", names, [*body, return_(const(None))]))
+    return globals_.define(function("first", names, [*body, return_(const(otherwise))]))
 
 
 def _read(parameters: tuple[str, ...], variable: str, field: str) -> ast.expr:
@@ -80,12 +82,11 @@ def _statements(
     return [*account(emitter), try_([if_(holds, return_(const(condition.index)))], settled)]
 
 
-def _shared_fields(conditions: Sequence[Condition | None]) -> list[tuple[str, str]]:
+def _shared_fields(conditions: Sequence[Condition]) -> list[tuple[str, str]]:
     """Return the fields that several conditions read and that no record lacks."""
     readers: Counter[tuple[str, str]] = Counter()
     for condition in conditions:
-        if condition is not None:
-            readers.update(_certain_fields(condition))
+        readers.update(_certain_fields(condition))
     return [field for field, count in readers.items() if count >= _SHARED_FROM]
 
 

@@ -17,6 +17,7 @@ from costlens_policy.expressions.compile.fast.python import (
     compare,
     const,
     name,
+    named,
     subscript,
 )
 from costlens_policy.expressions.compile.first_match.keys import Key
@@ -43,11 +44,11 @@ def first():
 
 
 def lookup(
-    conditions: Sorted, parameters: tuple[str, ...], otherwise: Callable[..., int | None]
+    conditions: Sorted, otherwise: int | None, parameters: tuple[str, ...], carefully: Callable[..., int | None]
 ) -> Callable[..., int | None]:
-    """Return a function that tries what the tables give for a request, in order.
+    """Return a function that tries what the tables give for a request, in order; it gives ``otherwise`` if none holds.
 
-    ``otherwise`` takes over where a key cannot be read.
+    ``carefully`` takes over where a key cannot be read.
     """
     globals_ = Globals()
     names = [parameter(index) for index in range(len(parameters))]
@@ -58,11 +59,12 @@ def lookup(
     found = assign(_FOUND, _found(conditions, locals_, globals_))
 
     definition: Any = ast.parse(_TEMPLATE).body[0]
-    attempt, loop, _ = definition.body
+    attempt, loop, last = definition.body
     definition.args.args = [ast.arg(identifier, lineno=1, col_offset=0) for identifier in names]
     attempt.body = [*reads, found]
-    attempt.handlers[0].body[0].value = call(globals_.value(otherwise), *arguments)
+    attempt.handlers[0].body[0].value = call(globals_.value(carefully), *arguments)
     loop.body[0].test.values[1].args = arguments
+    last.value = const(otherwise)
     return globals_.define(definition)
 
 
@@ -93,7 +95,9 @@ def _found(conditions: Sorted, locals_: dict[Key, str], globals_: Globals) -> as
         return _row(Table(table.keys, rows, without), _merged((), rest), locals_, globals_)
     rows_ = [_row(table, _NONE, locals_, globals_) for table in tables]
     rows_ += [globals_.value(rest)] if rest else []
-    return call(name("sorted"), reduce(lambda left, right: binary(left, ast.Add(), right), rows_))
+    all_rows = reduce(lambda left, right: binary(left, ast.Add(), right), rows_)
+    several = compare(call(name("len"), named(_FOUND, all_rows)), ast.Gt(), const(1))
+    return choice(several, call(name("sorted"), name(_FOUND)), name(_FOUND))
 
 
 def _merged(entries: tuple[Entry, ...], rest: tuple[Entry, ...]) -> tuple[Entry, ...]:
@@ -110,7 +114,7 @@ def _row(table: Table, default: tuple[Entry, ...], locals_: dict[Key, str], glob
     """Emit the lookup of a table's row, or of what stands in for it where a key is missing."""
     values = [name(locals_[key]) for key in table.keys]
     wanted = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load(), lineno=1, col_offset=0)
-    row = call(attribute(globals_.value(table.rows), "get"), wanted, globals_.value(default))
+    row = call(globals_.value(table.rows.get), wanted, globals_.value(default))
     for key, entries in table.without.items():
         is_there = compare(name(locals_[key]), ast.IsNot(), globals_.value(_MISSING))
         row = choice(is_there, row, globals_.value(entries))

@@ -47,21 +47,19 @@ class Sorted:
     rest: tuple[Entry, ...]
 
 
-def sort_conditions(conditions: Sequence[Condition | None], demands: Sequence[Demands | None]) -> Sorted:
-    """Sort conditions into tables; ``demands`` are theirs, None for one that always holds."""
+def sort_conditions(conditions: Sequence[Condition], demands: Sequence[Demands]) -> Sorted:
+    """Sort conditions into tables by their demands."""
     places = _places([_keys(demand) for demand in demands])
     members: dict[tuple[Key, ...], list[int]] = defaultdict(list)
     for index, keys in enumerate(places):
         members[keys].append(index)
-    rest = tuple((index, conditions[index]) for index in members.pop((), ()))
+    rest: tuple[Entry, ...] = tuple((index, conditions[index]) for index in members.pop((), ()))
     tables = (_table(keys, indices, conditions, demands) for keys, indices in members.items())
     return Sorted(tuple(tables), rest)
 
 
-def _keys(demand: Demands | None) -> tuple[Key, ...]:
+def _keys(demand: Demands) -> tuple[Key, ...]:
     """Return the keys a condition is sorted by: all of its own, unless it would stand in too many rows."""
-    if demand is None:
-        return ()
     keys = sorted(demand.wanted, key=lambda key: (len(demand.wanted[key]), key))
     while keys and prod(len(demand.wanted[key]) for key in keys) > _MOST_ROWS:
         keys.pop()
@@ -86,15 +84,13 @@ def _best(keys: tuple[Key, ...], kept: Sequence[tuple[Key, ...]]) -> tuple[Key, 
 def _table(
     keys: tuple[Key, ...],
     indices: Sequence[int],
-    conditions: Sequence[Condition | None],
-    demands: Sequence[Demands | None],
+    conditions: Sequence[Condition],
+    demands: Sequence[Demands],
 ) -> Table:
     rows: dict[Any, list[Entry]] = defaultdict(list)
     without: dict[Key, list[Entry]] = defaultdict(list)
     for index in indices:
         condition, demand = conditions[index], demands[index]
-        assert condition is not None  # a condition that always holds demands nothing
-        assert demand is not None
         left = demand.left(keys)
         entry = (index, condition.reduced(left) if left else None)
         for values in product(*(demand.wanted[key] for key in keys)):
