@@ -75,7 +75,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
     """Yield each file that may hold a suite, and whether the user named it."""
     for path in paths:
         if path.is_dir():
-            yield from ((Path(name), False) for name in yaml_files(path))
+            yield from ((Path(name), False) for name in yaml_files(path, links_out=True))
         else:
             yield path, True
 

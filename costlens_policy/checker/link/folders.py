@@ -34,10 +34,11 @@ class Found:
         return self.reading.located.root.span_of(("kind",))
 
 
-def yaml_files(folder: str | os.PathLike[str]) -> Iterator[str]:
+def yaml_files(folder: str | os.PathLike[str], *, links_out: bool = False) -> Iterator[str]:
     """Yield the YAML files below a folder in order, leaving out hidden folders.
 
-    Links to folders are not followed, nor are links to files outside of the repository.
+    Links to folders are not followed, nor are links to files outside of the repository; ``links_out`` names these,
+    too, for a caller that reports them.
     """
     inside = Path(os.path.realpath(folder))
     repository = repository_of(inside / _SET, [inside])
@@ -45,7 +46,8 @@ def yaml_files(folder: str | os.PathLike[str]) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED)
         for name in sorted(files):
             path = os.path.join(here, name)
-            if name.endswith(_SUFFIXES) and not name.startswith(".") and _stays_inside(path, repository):
+            listed = name.endswith(_SUFFIXES) and not name.startswith(".")
+            if listed and (links_out or _stays_inside(path, repository)):
                 yield os.path.normpath(path)
 
 
