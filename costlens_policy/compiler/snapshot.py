@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from costlens_policy.catalogue import Catalogue, Model, Period
+from costlens_policy.checker.records import model_values
 from costlens_policy.documents.policy_set import Admission
 from costlens_policy.expressions import Value
 
@@ -44,9 +45,7 @@ class Snapshots:
         known = self._days.get(day)
         if known is None:
             known = {name: self.of(model, day) for name, model in self._catalogue.models.items()}
-            if (
-                len(self._days) >= _DAYS_KEPT
-            ):  # replay walks over years; only the days around the present are asked again
+            if len(self._days) >= _DAYS_KEPT:  # a replay walks over years, and asks for no day again
                 self._days.clear()
             self._days[day] = known
         return known
@@ -54,7 +53,7 @@ class Snapshots:
     def of(self, model: Model, day: date) -> ModelOnDay:
         """Return one model on a day, also one that the catalogue does not list."""
         period = model.period_on(day)
-        return ModelOnDay(model, period, _view(model, period, day), self._refusal(model, period, day))
+        return ModelOnDay(model, period, model_values(model, period, day), self._refusal(model, period, day))
 
     def _refusal(self, model: Model, period: Period | None, day: date) -> str:
         if model.name not in self._catalogue.models:
@@ -66,29 +65,3 @@ class Snapshots:
         if period is None and not self._admission.unpriced_models:
             return "it has no price, and the policy set admits no unpriced models"
         return ""
-
-
-def _view(model: Model, period: Period | None, day: date) -> dict[str, Value]:
-    known: dict[str, Value | None] = {
-        "name": model.name,
-        "provider": model.provider,
-        "family": model.family,
-        "base": model.base,
-        "trained_for": list(model.trained_for),
-        "context_window": model.context_window,
-        "max_output_tokens": model.max_output_tokens,
-        "capabilities": None if model.capabilities is None else sorted(model.capabilities),
-        "latency_p50_ms": model.latency_p50_ms,
-        "latency_p95_ms": model.latency_p95_ms,
-        "quality": dict(model.quality),
-        "regions": None if model.regions is None else list(model.regions),
-        "external": model.external,
-        "fine_tuned": model.base is not None,
-        "deprecated": model.deprecated is not None and model.deprecated <= day,
-        "labels": dict(model.labels),
-    }
-    if period is not None:
-        prices = period.rates.usd_per_million_tokens
-        known["input_usd_per_million_tokens"] = float(prices["input"])
-        known["output_usd_per_million_tokens"] = float(prices["output"])
-    return {name: value for name, value in known.items() if value is not None}

@@ -79,8 +79,8 @@ class _Walk:
         self._decision = decision
         self._with_parts = with_parts
         self._context = Context(decision.plan, dict(decision.request), decision.balances_read, decision.now)
-        winner = None if decision.model is None else self._context.offer(decision.model)
-        self._model: Mapping[str, Value] | None = None if winner is None else winner.view
+        seen = _last_seen(decision)
+        self._model: Mapping[str, Value] | None = None if seen is None else self._context.offer(seen).view
         self._accessed = any(reason.startswith("access: allowed") for reason in decision.reasons)
 
     def access(self) -> StageRecord:
@@ -110,7 +110,7 @@ class _Walk:
     def budgets(self) -> StageRecord:
         notes = tuple(_balance(seen) for seen in self._decision.balances)
         rules = tuple(
-            self._for_winner(step.id, step.when, index, step.reason)
+            self._for_model(step.id, step.when, index, step.reason)
             for index, layer in enumerate(self._context.plan.layers)
             for step in layer.budgets
         )
@@ -118,14 +118,14 @@ class _Walk:
 
     def rewrites(self) -> StageRecord:
         rules = tuple(
-            self._for_winner(step.id, step.when, index, step.reason)
+            self._for_model(step.id, step.when, index, step.reason)
             for index, layer in enumerate(self._context.plan.layers)
             for step in layer.rewrites
         )
         notes = tuple(f"{item.operation} {item.target}: {item.detail}" for item in self._decision.changes)
         return StageRecord("rewrites", rules, notes)
 
-    def _for_winner(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
+    def _for_model(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
         if self._model is None:
             return RuleRecord(rule, _UNREACHED, condition=_text(when))
         return self._rule(rule, when, layer, reason)
@@ -150,6 +150,15 @@ class _Walk:
             return Outcome.MATCHED if self._context.evaluate(when, layer, self._model) else Outcome.NOT_MATCHED
         except CelError:
             return Outcome.FAILED
+
+
+def _last_seen(decision: Decision) -> str | None:
+    """Return the model with whose eyes budgets and rewrites are recorded: the winner or, where there is none, the first
+    that got as far as the budgets.
+    """
+    if decision.model is not None:
+        return decision.model
+    return next((item.model for item in decision.excluded if item.by in decision.plan.budgets), None)
 
 
 def _request(decision: Decision) -> StageRecord:
