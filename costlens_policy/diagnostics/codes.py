@@ -174,6 +174,7 @@ _RUN_TIME: Final = (
     Code("CL913", "unbound-name", "name without a value"),
     Code("CL914", "too-many-iterations", "too many elements visited"),
     Code("CL915", "value-too-large", "value would be too large"),
+    Code("CL916", "too-deep-to-evaluate", "nested too deeply to evaluate"),
     Code("CL921", "unacceptable-request", "request that cannot be decided"),
     Code("CL922", "unusable-balances", "balances that cannot be used"),
     Code("CL931", "limit-not-an-amount", "limit of a budget is not an amount"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from costlens_policy.expressions.compile.exact.evaluation import Exact
-from costlens_policy.expressions.compile.fast.emitter import Emitter, NoFastForm
-from costlens_policy.expressions.compile.fast.names import Globals, parameter
+from costlens_policy.expressions.compile.fast.emitter import Emitter
+from costlens_policy.expressions.compile.fast.names import Globals, NoFastForm, parameter
 from costlens_policy.expressions.compile.fast.python import call, function, name, return_, try_
 from costlens_policy.expressions.compile.fast.work import account
 from costlens_policy.expressions.runtime.limits import ITERATIONS
@@ -25,12 +25,17 @@ def compile_expression(
     from any number of threads.
     """
     exact = Exact(typed, parameters, iterations)
+    try:
+        return _fast_form(typed, parameters, iterations, exact)
+    except (NoFastForm, RecursionError):
+        return exact
+
+
+def _fast_form(typed: TypedExpr, parameters: tuple[str, ...], iterations: int, exact: Exact) -> Callable[..., Value]:
+    """Return ``def evaluate(p0, ...): try: return FAST except Exception: return exact(p0, ...)``."""
     globals_ = Globals()
     emitter = Emitter(typed, parameters, globals_, iterations)
-    try:
-        body = emitter.emit(typed.root)
-    except NoFastForm:
-        return exact
+    body = emitter.emit(typed.root)
     names = [parameter(index) for index in range(len(parameters))]
     attempt = try_([return_(body)], return_(call(globals_.value(exact), *map(name, names))))
     return globals_.define(function("evaluate", names, [*account(emitter), attempt]))

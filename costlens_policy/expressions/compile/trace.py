@@ -8,7 +8,7 @@ from typing import Final
 
 from costlens_policy.expressions.compile.exact.builder import Builder
 from costlens_policy.expressions.runtime.errors import CelError
-from costlens_policy.expressions.runtime.limits import ITERATIONS, Work
+from costlens_policy.expressions.runtime.limits import ITERATIONS, Work, too_deep
 from costlens_policy.expressions.tree import Extent
 from costlens_policy.expressions.typed import TypedExpr
 from costlens_policy.expressions.values import Value
@@ -61,6 +61,8 @@ def compile_traced(
             result = evaluate([Work(iterations), parts, *values, *room])
         except CelError as error:
             result = error
+        except RecursionError:
+            result = too_deep()
         return Trace(result, tuple(Part(extents[place], parts[place]) for place in order))
 
     return trace

@@ -12,8 +12,8 @@ from costlens_policy.expressions.tree import Extent
 
 __all__ = [
     "BAD_ARGUMENT", "BAD_CONVERSION", "BAD_KEY", "BAD_REGEX", "DIVISION_BY_ZERO", "INDEX_OUT_OF_RANGE",
-    "NO_OPTIONAL_VALUE", "NO_OVERLOAD", "NO_SUCH_KEY", "NUMBER_OUT_OF_RANGE", "TIME_OUT_OF_RANGE", "TOO_LARGE",
-    "TOO_MANY_ITERATIONS", "UNBOUND_NAME", "UNKNOWN_ZONE", "CelError", "LimitError",
+    "NO_OPTIONAL_VALUE", "NO_OVERLOAD", "NO_SUCH_KEY", "NUMBER_OUT_OF_RANGE", "TIME_OUT_OF_RANGE", "TOO_DEEP",
+    "TOO_LARGE", "TOO_MANY_ITERATIONS", "UNBOUND_NAME", "UNKNOWN_ZONE", "CelError", "LimitError",
 ]  # fmt: skip
 
 NO_OVERLOAD: Final = "CL901"
@@ -31,6 +31,7 @@ NO_OPTIONAL_VALUE: Final = "CL912"
 UNBOUND_NAME: Final = "CL913"
 TOO_MANY_ITERATIONS: Final = "CL914"
 TOO_LARGE: Final = "CL915"
+TOO_DEEP: Final = "CL916"
 
 
 class CelError(CostlensPolicyError):

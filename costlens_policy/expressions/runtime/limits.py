@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sized
 from typing import Final, TypeVar
 
-from costlens_policy.expressions.runtime.errors import TOO_LARGE, TOO_MANY_ITERATIONS, LimitError
+from costlens_policy.expressions.runtime.errors import TOO_DEEP, TOO_LARGE, TOO_MANY_ITERATIONS, LimitError
 from costlens_policy.expressions.values import Value
 
-__all__ = ["ITERATIONS", "SIZE", "Work", "check_size", "too_large", "within"]
+__all__ = ["ITERATIONS", "SIZE", "Work", "check_size", "too_deep", "too_large", "within"]
 
 ITERATIONS: Final = 100_000
 """Elements that all comprehensions of one evaluation may visit together, unless set otherwise."""
@@ -76,6 +76,10 @@ def check_size(size: int) -> None:
 
 def too_large() -> LimitError:
     return LimitError(TOO_LARGE, f"the result would be larger than {SIZE:,} characters, bytes or elements")
+
+
+def too_deep() -> LimitError:
+    return LimitError(TOO_DEEP, "the expression and the program around it nest too deeply for Python")
 
 
 def _too_many(limit: int) -> LimitError:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from costlens_policy.expressions.compile.exact.builder import Builder
 from costlens_policy.expressions.compile.exact.frame import FIRST, Evaluate
-from costlens_policy.expressions.runtime.limits import Work
+from costlens_policy.expressions.runtime.limits import Work, too_deep
 from costlens_policy.expressions.typed import TypedExpr
 from costlens_policy.expressions.values import Value
 
@@ -26,8 +26,11 @@ class Exact:
         self._room = 0
 
     def __call__(self, *values: Value) -> Value:
-        evaluate = self._evaluate or self._build()
-        return evaluate([Work(self._iterations), None, *values, *[None] * self._room])
+        try:
+            evaluate = self._evaluate or self._build()
+            return evaluate([Work(self._iterations), None, *values, *[None] * self._room])
+        except RecursionError:
+            raise too_deep() from None
 
     def _build(self) -> Evaluate:
         """Build the evaluator; two threads may do so at once, to the same effect."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from costlens_policy.expressions.compile.charges import charged_arguments, kind_of_node, variables_within
 from costlens_policy.expressions.compile.exact.builder import Builder
 from costlens_policy.expressions.compile.fast import access, calls, control, macros, optionals
-from costlens_policy.expressions.compile.fast.names import SCRATCH, WORK, Globals, local, parameter
+from costlens_policy.expressions.compile.fast.names import SCRATCH, WORK, Globals, NoFastForm, local, parameter
 from costlens_policy.expressions.compile.fast.python import attribute, call, choice, const, name, named, within
 from costlens_policy.expressions.compile.free_names import FreeNames
 from costlens_policy.expressions.runtime.arithmetic import INT_MAX, INT_MIN, checked_int, overflow
@@ -39,14 +39,10 @@ from costlens_policy.expressions.tree import (
 from costlens_policy.expressions.typed import Invocation, TypedExpr
 from costlens_policy.expressions.values import Value
 
-__all__ = ["Emitter", "NoFastForm"]
+__all__ = ["Emitter"]
 
 _FOLDING_ITERATIONS: Final = 1_000
 _LARGEST_CONSTANT: Final = 10_000
-
-
-class NoFastForm(Exception):  # noqa: N818 (it reports a choice, not an error)
-    """The expression has a part that only the exact form can evaluate."""
 
 
 def _raise_overflow() -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from costlens_policy.expressions.compile.fast.python import const, name
 from costlens_policy.expressions.values import Value
 
-__all__ = ["SCRATCH", "WORK", "Globals", "local", "parameter"]
+__all__ = ["SCRATCH", "WORK", "Globals", "NoFastForm", "local", "parameter"]
 
 SCRATCH: Final = "n"
 """Holds a number between its computation and its range check, and never longer."""
@@ -17,6 +17,10 @@ SCRATCH: Final = "n"
 WORK: Final = "w"
 
 _PLAIN: Final = (type(None), bool, int, float, str, bytes)
+
+
+class NoFastForm(Exception):  # noqa: N818 (it reports a choice, not an error)
+    """The expression has a part that only the exact form can evaluate."""
 
 
 def parameter(index: int) -> str:
@@ -50,9 +54,12 @@ class Globals:
         return self.value(_frozen(value))
 
     def define(self, function: ast.stmt) -> Callable[..., Any]:
-        """Compile a function definition and return the function."""
+        """Compile a function definition and return the function. Raises NoFastForm when it is too much for Python."""
         assert isinstance(function, ast.FunctionDef)
-        exec(compile(ast.Module([function], []), "<expression>", "exec"), self.namespace)
+        try:
+            exec(compile(ast.Module([function], []), "<expression>", "exec"), self.namespace)
+        except (SyntaxError, RecursionError, MemoryError):
+            raise NoFastForm from None
         return cast("Callable[..., Any]", self.namespace[function.name])
 
 

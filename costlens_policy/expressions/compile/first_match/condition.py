@@ -9,8 +9,8 @@ from typing import Final, Literal, TypeAlias
 
 from costlens_policy.expressions.compile.exact.evaluation import Exact
 from costlens_policy.expressions.compile.fast.control import condition
-from costlens_policy.expressions.compile.fast.emitter import Emitter, NoFastForm
-from costlens_policy.expressions.compile.fast.names import Globals, parameter
+from costlens_policy.expressions.compile.fast.emitter import Emitter
+from costlens_policy.expressions.compile.fast.names import Globals, NoFastForm, parameter
 from costlens_policy.expressions.compile.fast.python import boolean, call, function, name, return_, try_
 from costlens_policy.expressions.compile.fast.work import account
 from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError
@@ -94,12 +94,15 @@ class Condition:
         return self.holds(*values)
 
     def _compiled(self) -> Callable[..., bool]:
+        try:
+            return self._fast_form()
+        except (NoFastForm, RecursionError):
+            return self.settled
+
+    def _fast_form(self) -> Callable[..., bool]:
         globals_ = Globals()
         emitter = Emitter(self.typed, self.parameters, globals_, self.iterations)
-        try:
-            body = conjunction(emitter, self.parts)
-        except NoFastForm:
-            return self.settled
+        body = conjunction(emitter, self.parts)
         names = [parameter(index) for index in range(len(self.parameters))]
         attempt = try_([return_(body)], return_(call(globals_.value(self.settled), *map(name, names))))
         return globals_.define(function("holds", names, [*account(emitter), attempt]))

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from costlens_policy.expressions.compile.fast.emitter import Emitter, NoFastForm
-from costlens_policy.expressions.compile.fast.names import Globals, parameter
+from costlens_policy.expressions.compile.fast.emitter import Emitter
+from costlens_policy.expressions.compile.fast.names import Globals, NoFastForm, parameter
 from costlens_policy.expressions.compile.fast.python import (
     assign,
     call,
@@ -63,7 +63,10 @@ def linear(
             body.append(try_(reads, carefully))
         settled = if_(call(globals_.value(condition.settled), *arguments), return_(const(condition.index)))
         body += _statements(condition, globals_, shared, settled)
-    return globals_.define(function("first", names, [*body, return_(const(otherwise))]))
+    try:
+        return globals_.define(function("first", names, [*body, return_(const(otherwise))]))
+    except NoFastForm:
+        return one_by_one(conditions, otherwise)
 
 
 def _read(parameters: tuple[str, ...], variable: str, field: str) -> ast.expr:
@@ -77,7 +80,7 @@ def _statements(
     emitter = Emitter(condition.typed, condition.parameters, globals_, condition.iterations, shared)
     try:
         holds = conjunction(emitter, condition.parts)
-    except NoFastForm:
+    except (NoFastForm, RecursionError):
         return [settled]
     return [*account(emitter), try_([if_(holds, return_(const(condition.index)))], settled)]
 
