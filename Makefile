@@ -47,10 +47,10 @@ docs: $(STAMP) ## write docs/cli.md and docs/exit-codes.md from the program
 	@$(BIN)/python -m costlens_policy.cli.reference docs
 
 bench: $(STAMP) ## how long decisions take
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -m benchmarks.run
 
 soak: $(STAMP) ## hours of decisions under load
-	@$(BIN)/python benchmarks/soak.py
+	@$(BIN)/python -m benchmarks.soak
 
 constraints: $(STAMP) ## write constraints.txt from what is installed
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
