@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
-from costlens_policy.expressions.runtime import admit
+from costlens_policy.expressions.runtime import admitter
 from costlens_policy.money import usd
 
 __all__ = ["RequestAttribute", "request_attribute"]
@@ -17,6 +17,9 @@ __all__ = ["RequestAttribute", "request_attribute"]
 Admit: TypeAlias = Callable[[Any], Value]
 
 _INT_MAX: Final = 2**63 - 1
+_SURELY_EXACT_FROM: Final = 1e-12
+_SURELY_EXACT_TO: Final = 1e14
+"""Doubles between these, which have at most 17 digits, are amounts of money; others are examined digit by digit."""
 _NOT_NEGATIVE: Final = frozenset({"prompt_tokens", "max_output_tokens", "cost_budget", "latency_budget_ms"})
 
 
@@ -44,7 +47,7 @@ def request_attribute(
     max_size: int | None = None,
 ) -> RequestAttribute:
     """Return an attribute whose values are checked for type, range and, where declared, membership and size."""
-    check = _SCALARS.get(type) or _structure(type)
+    check = _SCALARS.get(type) or admitter(type)
     if max_size is not None:
         check = _no_larger(check, max_size)
     if values:
@@ -71,6 +74,8 @@ def _int(value: Any) -> int:
 
 
 def _double(value: Any) -> float:
+    if type(value) is float and -math.inf < value < math.inf:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError(f"must be a number, not {_kind(value)}")
     try:
@@ -86,10 +91,6 @@ def _bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise ValueError(f"must be true or false, not {_kind(value)}")
-
-
-def _structure(type: Type) -> Admit:
-    return lambda value: admit(value, type)
 
 
 def _one_of(check: Admit, values: frozenset[str]) -> Admit:
@@ -126,6 +127,8 @@ def _not_negative(check: Admit) -> Admit:
 def _money(check: Admit) -> Admit:
     def amount(value: Any) -> Value:
         admitted = check(value)
+        if admitted == 0 or _SURELY_EXACT_FROM <= admitted <= _SURELY_EXACT_TO:
+            return admitted
         try:
             usd(admitted)
         except ValueError as problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from costlens_policy.diagnostics.model import Span
@@ -11,7 +11,7 @@ from costlens_policy.expressions import DYN, TypedExpr, Uint, Value
 from costlens_policy.expressions.compile import Trace, compile_expression, compile_traced
 from costlens_policy.expressions.runtime import CelError
 
-__all__ = ["ROOTS", "Formula", "compile_formula"]
+__all__ = ["ROOTS", "Formula"]
 
 ROOTS: Final = ("request", "variables", "budgets", "model", "estimate", "now")
 """Arguments of every compiled expression, in order. Those that a stage does not have are ``None``; no expression that
@@ -37,7 +37,11 @@ class Formula:
     typed: TypedExpr
     result: str
     iterations: int
-    evaluate: Callable[..., Value]
+    evaluate: Callable[..., Value] = field(init=False, repr=False, compare=False)
+    """Compiled by its first call. Many expressions of a plan are never asked for, least of all by a command."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "evaluate", self._first_call)
 
     def reads(self, root: str) -> bool:
         """Say whether the expression names a root variable."""
@@ -51,17 +55,17 @@ class Formula:
         except CelError as error:
             return replace(trace, value=error)
 
+    def _first_call(self, *values: Value) -> Value:
+        """Compile the expression and evaluate it; two threads may do so at once, to the same effect."""
+        object.__setattr__(self, "evaluate", self._compiled())
+        return self.evaluate(*values)
 
-def compile_formula(typed: TypedExpr, span: Span | None, result: str, iterations: int) -> Formula:
-    """Return an expression ready to run. What types left open is held to ``result`` each time."""
-    evaluate = compile_expression(typed, ROOTS, iterations=iterations)
-    if typed.type != DYN or result not in _RESULTS:
-        return Formula(typed.source, span, typed, result, iterations, evaluate)
-
-    def held(*values: Value) -> Value:
-        return _held_to(result, evaluate(*values))
-
-    return Formula(typed.source, span, typed, result, iterations, held)
+    def _compiled(self) -> Callable[..., Value]:
+        """Return the compiled expression. What types left open is held to ``result`` each time."""
+        evaluate = compile_expression(self.typed, ROOTS, iterations=self.iterations)
+        if self.typed.type != DYN or self.result not in _RESULTS:
+            return evaluate
+        return lambda *values: _held_to(self.result, evaluate(*values))
 
 
 def _held_to(result: str, value: Value | CelError) -> Value | CelError:

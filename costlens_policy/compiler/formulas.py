@@ -1,11 +1,11 @@
-"""The expressions of one document, compiled when a step asks for the one at its place."""
+"""The expressions of one document, each taken by the step that stands at its place."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from costlens_policy.checker.expressions.fields import expressions_of
-from costlens_policy.compiler.formula import Formula, compile_formula
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.documents import Document
 from costlens_policy.expressions import TypedExpr
 from costlens_policy.source.located import LocatedDocument, Path
@@ -14,9 +14,9 @@ __all__ = ["Formulas"]
 
 
 class Formulas:
-    """Compiles on demand; two steps that share a place share the function."""
+    """Made on demand; two steps that share a place share the formula."""
 
-    __slots__ = ("_compiled", "_iterations", "_located", "_results", "_typed")
+    __slots__ = ("_made", "_iterations", "_located", "_results", "_typed")
 
     def __init__(
         self, located: LocatedDocument, document: Document, typed: Mapping[Path, TypedExpr], iterations: int
@@ -25,17 +25,17 @@ class Formulas:
         self._iterations = iterations
         self._typed = typed
         self._results = {field.path: field.rule.result for field in expressions_of(document)}
-        self._compiled: dict[Path, Formula] = {}
+        self._made: dict[Path, Formula] = {}
 
     def optional(self, at: Path) -> Formula | None:
         """Return the expression at a path, or None where the document has none."""
         typed = self._typed.get(at)
         if typed is None:
             return None
-        if at not in self._compiled:
+        if at not in self._made:
             span = self._located.root.span_of(at)
-            self._compiled[at] = compile_formula(typed, span, self._results[at], self._iterations)
-        return self._compiled[at]
+            self._made[at] = Formula(typed.source, span, typed, self._results[at], self._iterations)
+        return self._made[at]
 
     def needed(self, at: Path) -> Formula:
         """Return the expression at a path that the checker has made sure of."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
 
@@ -36,7 +37,6 @@ def compile_layer(
         routes=layer.routes(),
         rewrites=layer.rewrites(),
         budgets=layer.budgets(),
-        first_route=_first_match(layer.route_conditions()),
     )
 
 
@@ -53,9 +53,6 @@ class _LayerCompiler:
     def _id(self, rule: str) -> str:
         return f"{self._policy.metadata.name}/{rule}"
 
-    def route_conditions(self) -> list[Formula | None]:
-        return [self._formulas.optional(("routes", index, "when")) for index in range(len(self._policy.routes))]
-
     def access(self) -> tuple[AccessStep, ...]:
         return tuple(
             AccessStep(
@@ -71,11 +68,11 @@ class _LayerCompiler:
         return tuple(
             RouteStep(
                 self._id(route.id),
-                when,
+                self._formulas.optional(("routes", index, "when")),
                 compile_target(route, self._id(route.id), ("routes", index), self._formulas, self._catalogue),
                 route.reason,
             )
-            for index, (route, when) in enumerate(zip(self._policy.routes, self.route_conditions(), strict=True))
+            for index, route in enumerate(self._policy.routes)
         )
 
     def rewrites(self) -> tuple[RewriteRule, ...]:
@@ -136,7 +133,7 @@ class _LayerCompiler:
         for index, operation in enumerate(operations):
             values = operation.template.values if operation.template is not None else {}
             place = (*at, index, "template", "values")
-            texts = {name: _in_layer(self._formulas.needed((*place, name)), self._index) for name in values}
+            texts = {name: _InLayer(self._formulas.needed((*place, name)), self._index) for name in values}
             steps.append(compile_operation(operation, texts, self._tokenizer))
         return tuple(steps)
 
@@ -149,20 +146,12 @@ def _soft(budget: Budget) -> tuple[RungStep, ...]:
     return (RungStep(None, Decimal(soft), "the soft limit is reached", (), False, None, ()),)
 
 
-def _in_layer(formula: Formula, layer: int) -> Callable[..., Value]:
-    """Return an expression that is given the variables of all layers and reads those of its own."""
+@dataclass(frozen=True, slots=True)
+class _InLayer:
+    """An expression that is given the variables of all layers and reads those of its own."""
 
-    def evaluate(request: Value, variables: Sequence[Value], *others: Value) -> Value:
-        return formula.evaluate(request, variables[layer], *others)
+    formula: Formula
+    layer: int
 
-    return evaluate
-
-
-def _first_match(conditions: Sequence[Formula | None]) -> Callable[..., int | None]:
-    def first(*roots: Value) -> int | None:
-        for index, condition in enumerate(conditions):
-            if condition is None or condition.evaluate(*roots):
-                return index
-        return None
-
-    return first
+    def __call__(self, request: Value, variables: Sequence[Value], *others: Value) -> Value:
+        return self.formula.evaluate(request, variables[self.layer], *others)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import RequestAttribute
+from costlens_policy.compiler.first_route import FirstRoute
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.snapshot import Snapshots
-from costlens_policy.documents.budgets import CallWindow, Window
+from costlens_policy.documents.budgets import CallWindow, FixedWindow, Window
 from costlens_policy.expressions import Value
 from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
@@ -152,6 +154,11 @@ class BudgetStep:
         """Whether nothing adds up: the limit is on each call by itself."""
         return isinstance(self.window, CallWindow)
 
+    def in_force(self, now: datetime) -> bool:
+        """Whether the budget has an effect at a time: one of a fixed span has none outside of it."""
+        window = self.window
+        return not isinstance(window, FixedWindow) or window.starts_at <= now < window.ends_at
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -165,8 +172,10 @@ class Layer:
     routes: tuple[RouteStep, ...]
     rewrites: tuple[RewriteRule, ...]
     budgets: tuple[BudgetStep, ...]
-    first_route: Callable[..., int | None]
-    """All conditions of ``routes`` as one function: index of the first that holds. Raises what a condition raises."""
+    first_route: FirstRoute = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "first_route", FirstRoute([step.when for step in self.routes]))
 
 
 @dataclass(frozen=True, slots=True)

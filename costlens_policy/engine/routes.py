@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from costlens_policy.compiler.plan import RouteStep, TargetStep
 from costlens_policy.engine.context import Context
-from costlens_policy.expressions.runtime import CelError
+from costlens_policy.expressions.compile.first_match import RuleError
 
 __all__ = ["Routed", "decide_route"]
 
@@ -34,17 +34,17 @@ def decide_route(context: Context) -> Routed:
 def _first(context: Context, index: int) -> RouteStep | None:
     layer = context.plan.layers[index]
     try:
-        chosen = layer.first_route(
+        chosen = layer.first_route.find(
             context.request, context.variables[index], context.budgets, None, None, context.instant
         )
-    except CelError:
-        return _one_by_one(context, index)
+    except RuleError as failed:
+        return _one_by_one(context, index, failed.index)
     return None if chosen is None else layer.routes[chosen]
 
 
-def _one_by_one(context: Context, index: int) -> RouteStep | None:
-    """Walk the routes of a layer in which some condition fails, so that the failure is noted and handled as it says."""
-    for step in context.plan.layers[index].routes:
+def _one_by_one(context: Context, index: int, start: int) -> RouteStep | None:
+    """Walk the routes of a layer from one whose condition fails, so that failures are noted and handled as it says."""
+    for step in context.plan.layers[index].routes[start:]:
         if context.holds(step.when, index, step.id, "routes"):
             return step
     return None
