@@ -7,12 +7,12 @@ and the context's precision leaves room for their products and for sums of billi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import ROUND_CEILING, Context, Decimal, Inexact, InvalidOperation
 from typing import Final
 
 __all__ = [
     "MAX_AMOUNT", "MAX_FRACTION_DIGITS", "ZERO", "format_usd", "fraction_digits", "from_units", "multiply",
-    "per_million", "plain", "to_units", "total", "usd",
+    "per_million", "plain", "round_up", "to_units", "total", "usd",
 ]  # fmt: skip
 
 ZERO: Final = Decimal(0)
@@ -22,7 +22,10 @@ MAX_FRACTION_DIGITS: Final = 30
 """As many digits as an amount may have after the point: price lists need 18, and a millionth of them six more."""
 
 _EXACT: Final = Context(prec=120, traps=[Inexact, InvalidOperation])
+_ROUNDING: Final = Context(prec=120)
 _MILLIONTH: Final = Decimal("1e-6")
+_FEMTO_EXPONENT: Final = -15
+_FEMTO: Final = Decimal(1).scaleb(_FEMTO_EXPONENT)
 
 multiply: Final[Callable[[Decimal | int, Decimal | int], Decimal]] = _EXACT.multiply
 """Multiply exactly. It is the context's own method: pricing a call has no time for one more call of Python's."""
@@ -55,6 +58,14 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
     for amount in amounts:
         result = _EXACT.add(result, amount)
     return result
+
+
+def round_up(amount: Decimal) -> Decimal:
+    """Return the amount in whole femto-dollars (1e-15), which is what a ledger adds up, never less than it was."""
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and exponent >= _FEMTO_EXPONENT:
+        return amount
+    return amount.quantize(_FEMTO, ROUND_CEILING, _ROUNDING)
 
 
 def per_million(price: Decimal, tokens: int) -> Decimal:

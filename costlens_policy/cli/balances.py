@@ -17,11 +17,15 @@ from costlens_policy.money import usd
 
 __all__ = ["read_balances"]
 
-_KEYS: Final = ("budget", "key", "used", "held")
+_KEYS: Final = ("budget", "key", "used", "held", "override", "topup")
+_AMOUNTS: Final = ("used", "held", "override", "topup")
 
 
 def read_balances(path: str, plan: Plan) -> Balances:
-    """Read a list of ``budget``, ``key``, ``used`` and ``held``. Raises ``RejectedError`` with every problem."""
+    """Read a list of objects with ``budget``, ``key``, ``used``, ``held``, ``override`` and ``topup``.
+
+    Raises ``RejectedError`` with every problem.
+    """
     given = read_input(path, "list of balances")
     if not isinstance(given.content, list):
         problem = bad_balances("balances are a list", given.place(()), "write `- {budget: policy/budget, used: 12.50}`")
@@ -29,10 +33,7 @@ def read_balances(path: str, plan: Plan) -> Balances:
     problems = [item for index in range(len(given.content)) for item in _problems(given, index, plan)]
     if problems:
         raise RejectedError(problems, (given.source,))
-    return {
-        (plan.budgets[item["budget"]][1].id, item.get("key", "")): Balance(_amount(item, "used"), _amount(item, "held"))
-        for item in given.content
-    }
+    return {(plan.budgets[item["budget"]][1].id, item.get("key", "")): _balance(item) for item in given.content}
 
 
 def _problems(given: Input, index: int, plan: Plan) -> Iterator[Diagnostic]:
@@ -52,7 +53,7 @@ def _problems(given: Input, index: int, plan: Plan) -> Iterator[Diagnostic]:
         )
     if not isinstance(item.get("key", ""), str):
         yield bad_balances("`key` is a text", given.place((index, "key")), "put it in quotes")
-    for name in ("used", "held"):
+    for name in _AMOUNTS:
         if not _is_amount(item.get(name, 0)):
             yield bad_balances(f"`{name}` is a number from zero on", given.place((index, name)))
 
@@ -63,6 +64,11 @@ def _is_amount(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _balance(item: dict[str, Any]) -> Balance:
+    override = _amount(item, "override") if "override" in item else None
+    return Balance(_amount(item, "used"), _amount(item, "held"), override, _amount(item, "topup"))
 
 
 def _amount(item: dict[str, Any], name: str) -> Decimal:

@@ -8,7 +8,7 @@ from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import Estimate, Exclusion
 from costlens_policy.engine.ladder import Climb, climb
 from costlens_policy.engine.preparation import Preparations, Prepared
-from costlens_policy.engine.serving import needs_of, obstacle
+from costlens_policy.engine.serving import obstacle
 
 __all__ = ["Candidate", "try_candidates"]
 
@@ -30,7 +30,7 @@ def try_candidates(
 
     An active downgrade rung puts its models at the end of the queue. Each name is tried once, so there is no loop.
     """
-    needs = needs_of(context)
+    needs = prepare.needs
     wanted = 1 + context.plan.defaults.max_fallbacks
     kept: list[Candidate] = []
     queue = list(names)

@@ -176,7 +176,8 @@ class _BudgetStates(_WhenRead):
         layer, step = self._context.plan.budgets[name]
         context = self._context
         key = "" if step.scope is None else context.evaluate(step.scope, layer)
-        balance, limit = context.balance(step, key), context.limit(step, layer)
+        balance = context.balance(step, key)
+        limit = balance.limit_in_force(context.limit(step, layer))
         taken = total((balance.used, balance.held))
         state = {
             "used": float(balance.used),

@@ -101,6 +101,7 @@ def _call(candidate: Candidate) -> Call:
         params=content.params,
         rewrites=prepared.rules,
         estimate=candidate.estimate,
+        balances=tuple(candidate.climb.seen),
     )
 
 

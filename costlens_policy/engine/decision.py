@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.errors import CostlensPolicyError
-from costlens_policy.money import ZERO, usd
+from costlens_policy.money import ZERO, total, usd
 from costlens_policy.rewrites import Change
 
 if TYPE_CHECKING:  # the record needs the plan, and the plan knows nothing of decisions
@@ -24,14 +24,24 @@ __all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Decision", "DeniedError",
 class Balance:
     """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way.
 
+    People may change a limit for a while: ``override`` replaces it, ``topup`` is added.
+
     Raises ``ValueError`` for what is not an exact amount from zero on: with others, no budget could be kept.
     """
 
     used: Decimal = ZERO
     held: Decimal = ZERO
+    override: Decimal | None = None
+    topup: Decimal = ZERO
+
+    def limit_in_force(self, limit: Decimal) -> Decimal:
+        """Return the limit that holds at present where the policy's is ``limit``."""
+        if self.override is None and self.topup is ZERO:
+            return limit
+        return total((limit if self.override is None else self.override, self.topup))
 
     def __post_init__(self) -> None:
-        for name in ("used", "held"):
+        for name in ("used", "held", "topup") if self.override is None else ("used", "held", "topup", "override"):
             amount = getattr(self, name)
             if not isinstance(amount, Decimal):
                 raise ValueError(f"`{name}` of a balance is a Decimal, not {type(amount).__name__}")
@@ -41,9 +51,11 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the call may cost at most, if the model writes all the output it is allowed.
+    """What the call costs if the model writes all the output it is allowed.
 
-    ``cost`` is in US dollars, None where the model has no price. ``basis`` says where ``prompt_tokens`` come from:
+    ``cost`` is in US dollars, None where the model has no price. ``worst_cost`` is what budgets hold: each token counts
+    as the dearest kind that it may be charged as (cache writes, reasoning), in whole femto-dollars; None where that
+    has no price. ``basis`` says where ``prompt_tokens`` come from:
     ``request`` (given by the caller), the name of a tokenizer, or ``estimate``. ``output_tokens`` is for all
     ``completions`` together.
     """
@@ -53,11 +65,15 @@ class Estimate:
     output_tokens: int
     completions: int
     basis: str
+    worst_cost: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The request as it is to be sent to one model: rewrites may differ from model to model."""
+    """The request as it is to be sent to one model: rewrites may differ from model to model.
+
+    ``balances`` are the budgets that it counts against there.
+    """
 
     model: str
     prompt: str | None
@@ -66,6 +82,7 @@ class Call:
     params: Mapping[str, Any]
     rewrites: tuple[str, ...]
     estimate: Estimate
+    balances: tuple[BalanceSeen, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +109,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class BalanceSeen:
-    """A budget that the winner counts against, as it stood before the call. ``call`` is what the call may add."""
+    """A budget that a model counts against, as it stood before the call.
+
+    ``limit`` is the one in force, and ``call`` what the call may add at most.
+    """
 
     budget: str
     key: str
@@ -162,6 +182,21 @@ class Decision:
     @property
     def catalogue_digest(self) -> str:
         return self.plan.catalogue_digest
+
+    @property
+    def holds(self) -> tuple[BalanceSeen, ...]:
+        """What is to be held for the call: on each budget the most that the model or a listed fallback may add.
+
+        There is room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
+        """
+        dearest: dict[tuple[str, str], BalanceSeen] = {}
+        for lines in (self.balances, *(call.balances for call in self.fallback_calls)):
+            for line in lines:
+                known = dearest.get((line.budget, line.key))
+                if known is None or line.call > known.call:
+                    dearest[line.budget, line.key] = line
+        budgets = self.plan.budgets
+        return tuple(line for line in dearest.values() if not budgets[line.budget][1].per_call)
 
     def record(self) -> Record:
         """Return every rule in order with its outcome and the values of its parts.

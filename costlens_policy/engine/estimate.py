@@ -1,22 +1,28 @@
-"""What a call costs at most: the tokens of the rewritten request and all the output it may ask for."""
+"""What a call is expected to cost, if it writes all the output it may ask for, and what it costs at most."""
 
 from __future__ import annotations
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.decision import Estimate
+from costlens_policy.engine.worst_case import TokenKinds
+from costlens_policy.rewrites import Content
 from costlens_policy.tokens import TokenCount
 
 __all__ = ["estimate_call"]
 
 
-def estimate_call(offer: ModelOnDay, prompt: TokenCount, output_tokens: int, completions: int) -> Estimate:
+def estimate_call(
+    offer: ModelOnDay, kinds: TokenKinds, content: Content, prompt: TokenCount, output_tokens: int, completions: int
+) -> Estimate:
     """Return the estimate for one model.
 
     ``output_tokens`` is the limit of one completion. The prompt is charged once, the output for each completion.
     """
     output = output_tokens * completions
-    cost = None
-    if offer.period is not None:
-        cost = offer.period.rates_for(prompt.tokens).cost(Usage(input=prompt.tokens, output=output))
-    return Estimate(cost, prompt.tokens, output, completions, prompt.basis)
+    if offer.period is None:
+        return Estimate(None, prompt.tokens, output, completions, prompt.basis, None)
+    rates = offer.period.rates_for(prompt.tokens)
+    cost = rates.cost(Usage(input=prompt.tokens, output=output))
+    worst = kinds.worst_cost(offer.model, rates, content.params, prompt.tokens, output)
+    return Estimate(cost, prompt.tokens, output, completions, prompt.basis, worst)

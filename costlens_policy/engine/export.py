@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.engine.decision import Alert, BalanceSeen, Call, Decision, Estimate, Exclusion, Failure
+from costlens_policy.engine.decision import Alert, Balance, BalanceSeen, Call, Decision, Estimate, Exclusion, Failure
 from costlens_policy.engine.record import Record, record_of
 from costlens_policy.expressions.runtime import to_python
 from costlens_policy.money import plain
@@ -38,7 +38,7 @@ def export_decision(decision: Decision) -> dict[str, Any]:
         "now": _plain(decision.now),
         "request": _plain(to_python(dict(decision.request))),
         "balances_read": [
-            {"budget": budget, "key": key, "used": _number(balance.used), "held": _number(balance.held)}
+            {"budget": budget, "key": key, **_state(balance)}
             for (budget, key), balance in sorted(decision.balances_read.items())
         ],
         "policy_set": {"name": decision.plan.name, "version": decision.plan.version},
@@ -58,8 +58,13 @@ def _sent(item: Decision | Call) -> dict[str, Any]:
 
 
 def _call(item: Call) -> dict[str, Any]:
-    sent = {"model": item.model, **_sent(item)}
-    return sent | {"rewrites": list(item.rewrites), "estimate": _estimate(item.estimate)}
+    return {
+        "model": item.model,
+        **_sent(item),
+        "rewrites": list(item.rewrites),
+        "estimate": _estimate(item.estimate),
+        "balances": [_balance(seen) for seen in item.balances],
+    }
 
 
 def _change(item: Change) -> dict[str, Any]:
@@ -74,6 +79,7 @@ def _change(item: Change) -> dict[str, Any]:
 def _estimate(estimate: Estimate) -> dict[str, Any]:
     return {
         "cost_usd": None if estimate.cost is None else _number(estimate.cost),
+        "worst_cost_usd": None if estimate.worst_cost is None else _number(estimate.worst_cost),
         "prompt_tokens": estimate.prompt_tokens,
         "output_tokens": estimate.output_tokens,
         "completions": estimate.completions,
@@ -92,6 +98,16 @@ def _alert(item: Alert) -> dict[str, Any]:
 def _balance(item: BalanceSeen) -> dict[str, Any]:
     amounts = {name: _number(getattr(item, name)) for name in ("limit", "used", "held", "call")}
     return {"budget": item.budget, "key": item.key, "unit": item.unit, **amounts, "shadow": item.shadow}
+
+
+def _state(balance: Balance) -> dict[str, str]:
+    """Return a balance; what people changed about the limit only where they did."""
+    state = {"used": _number(balance.used), "held": _number(balance.held)}
+    if balance.override is not None:
+        state["override"] = _number(balance.override)
+    if balance.topup:
+        state["topup"] = _number(balance.topup)
+    return state
 
 
 def _failure(item: Failure) -> dict[str, Any]:

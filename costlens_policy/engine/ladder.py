@@ -56,7 +56,7 @@ def climb(context: Context, offer: ModelOnDay, estimate: Estimate) -> Climb:
     result = Climb()
     for index, layer in enumerate(context.plan.layers):
         for step in layer.budgets:
-            if context.holds(step.when, index, step.id, "budgets", offer.view):
+            if step.in_force(context.now) and context.holds(step.when, index, step.id, "budgets", offer.view):
                 _ask(context, index, step, offer, estimate, result)
     return result
 
@@ -65,7 +65,8 @@ def _ask(context: Context, index: int, step: BudgetStep, offer: ModelOnDay, esti
     call = _amount(step, estimate)
     if call is None:
         if not step.shadow:
-            result.bar(offer.model.name, f"it has no price, so budget `{step.id}` cannot be kept", step.id)
+            lacks = "price" if estimate.cost is None else "price for this service tier"
+            result.bar(offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept", step.id)
         return
     seen = _see(context, index, step, offer, call, result)
     if seen is None:
@@ -93,6 +94,7 @@ def _see(
             result.bar(offer.model.name, f"budget `{step.id}` cannot be read: {error}", step.id)
         return None
     balance = context.balance(step, key)
+    limit = balance.limit_in_force(limit)
     return BalanceSeen(step.id, key, step.unit, limit, balance.used, balance.held, call, step.shadow)
 
 
@@ -131,7 +133,7 @@ def _excluded_by(context: Context, index: int, step: BudgetStep, rung: RungStep,
 
 def _amount(step: BudgetStep, estimate: Estimate) -> Decimal | None:
     if step.unit == "usd":
-        return estimate.cost
+        return estimate.worst_cost
     return Decimal(1) if step.unit == "requests" else Decimal(estimate.prompt_tokens + estimate.output_tokens)
 
 

@@ -18,6 +18,8 @@ from costlens_policy.engine.decision import Estimate, Failure
 from costlens_policy.engine.estimate import estimate_call
 from costlens_policy.engine.ladder import ActiveRung
 from costlens_policy.engine.measure import GIVEN, content_of, count_request, same_texts
+from costlens_policy.engine.needs import needs_of
+from costlens_policy.engine.worst_case import TokenKinds
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.rewrites import Change, Content, Outcome, RewriteError, apply_steps, combine
 from costlens_policy.tokens import TokenCount
@@ -41,12 +43,17 @@ class Prepared:
 
 
 class Preparations:
-    """The rewritten requests of one decision, each made once."""
+    """The rewritten requests of one decision, each made once.
 
-    __slots__ = ("_context", "_holds", "_original", "_rewritten", "_tokens")
+    ``needs`` are the capabilities that the request asks for.
+    """
+
+    __slots__ = ("_context", "_holds", "_kinds", "_original", "_rewritten", "_tokens", "needs")
 
     def __init__(self, context: Context) -> None:
+        self.needs = needs_of(context.request)
         self._context = context
+        self._kinds = TokenKinds(context.request, self.needs)
         self._original = content_of(context.request, context.plan.defaults.max_output_tokens)
         self._tokens: TokenCount | None = None
         self._holds: dict[str, bool] = {}
@@ -152,7 +159,9 @@ class Preparations:
         most = offer.model.max_output_tokens
         if most is not None and prepared.output_tokens > most and self._limit_is_default(prepared):
             prepared = replace(prepared, content=_limited(prepared.content, most), output_tokens=most)
-        return prepared, estimate_call(offer, prepared.prompt, prepared.output_tokens, prepared.completions)
+        return prepared, estimate_call(
+            offer, self._kinds, prepared.content, prepared.prompt, prepared.output_tokens, prepared.completions
+        )
 
     def _limit_is_default(self, prepared: Prepared) -> bool:
         default = self._context.plan.defaults.max_output_tokens

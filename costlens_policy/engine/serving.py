@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any
 
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
@@ -11,41 +11,7 @@ from costlens_policy.engine.decision import Estimate
 from costlens_policy.engine.preparation import Prepared
 from costlens_policy.money import format_usd, usd
 
-__all__ = ["needs_of", "obstacle"]
-
-_MODALITIES: Final = {"image": "vision", "audio": "audio_input", "audio_output": "audio_output", "file": "file_input"}
-_PARTS: Final = {
-    "image": "vision", "image_url": "vision", "input_image": "vision", "audio": "audio_input",
-    "input_audio": "audio_input", "file": "file_input", "input_file": "file_input",
-}  # fmt: skip
-"""Types of message parts in the shapes of OpenAI and Anthropic, and what a model that reads them can do."""
-
-
-def needs_of(context: Context) -> frozenset[str]:
-    """Return the capabilities that the request needs: tools, modalities beyond text, a structured answer.
-
-    What is not known is a need that no model meets, never one that is passed over.
-    """
-    request = context.request
-    needs = {_MODALITIES.get(item, item) for item in request.get("modalities", ()) if item != "text"}
-    needs.update(_PARTS[part] for part in _parts(request.get("messages", ())) if part in _PARTS)
-    if request.get("tools"):
-        needs.add("tools")
-    form = request.get("response_format")
-    kind = form.get("type") if isinstance(form, dict) else form
-    if form is not None and kind != "text":
-        needs.add("json_mode" if kind == "json_object" else "json_schema")
-    return frozenset(needs)
-
-
-def _parts(messages: Iterable[Any]) -> Iterator[str]:
-    """Yield the types of all parts of messages whose content is a list."""
-    for message in messages:
-        content = message.get("content") if isinstance(message, dict) else None
-        for part in content if isinstance(content, list) else ():
-            kind = part.get("type") if isinstance(part, dict) else None
-            if isinstance(kind, str):
-                yield kind
+__all__ = ["obstacle"]
 
 
 def obstacle(context: Context, offer: ModelOnDay, prepared: Prepared, estimate: Estimate, needs: Iterable[str]) -> str:

@@ -47,7 +47,7 @@ __all__ = ["command"]
     "balances_path",
     metavar="FILE",
     type=click.Path(allow_dash=True),
-    help="State of the budgets: a list of `budget`, `key`, `used` and `held`; zero when left out.",
+    help="State of the budgets: a list of `budget`, `key`, `used`, `held`, `override` and `topup`.",
 )
 @click.option("--explain", is_flag=True, help="Show each rule in order, its condition with the values of its parts.")
 @format_option("text", "json")
