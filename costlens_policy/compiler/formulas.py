@@ -16,7 +16,7 @@ __all__ = ["Formulas"]
 class Formulas:
     """Made on demand; two steps that share a place share the formula."""
 
-    __slots__ = ("_made", "_iterations", "_located", "_results", "_typed")
+    __slots__ = ("_iterations", "_located", "_made", "_results", "_typed")
 
     def __init__(
         self, located: LocatedDocument, document: Document, typed: Mapping[Path, TypedExpr], iterations: int
