@@ -6,7 +6,7 @@ error of another, whichever comes first, ``x.y == 1 && has(x.y)`` is as safe as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from costlens_policy.diagnostics.model import Severity
@@ -29,31 +29,36 @@ from costlens_policy.expressions.tree import (
 )
 from costlens_policy.expressions.typed import TypedExpr
 
-__all__ = ["Paths", "present_when_true", "unguarded_reads"]
+__all__ = ["Implied", "Paths", "present_when_true", "unguarded_reads"]
 
 Paths: TypeAlias = frozenset[tuple[str, ...]]
 """Attributes such as ``("request", "team")``."""
 
+Implied: TypeAlias = Mapping[tuple[str, ...], Paths]
+"""What is present whenever a condition that stands elsewhere is true, by its path: ``("variables", "is_large")``."""
+
 _NOTHING: Paths = frozenset()
+_NONE: Implied = {}
 _DEFAULTS = {"string": '""', "int": "0", "uint": "0u", "double": "0.0", "bool": "false", "list": "[]", "map": "{}"}
 
 
-def unguarded_reads(typed: TypedExpr, present: Paths = _NOTHING) -> list[Problem]:
+def unguarded_reads(typed: TypedExpr, present: Paths = _NOTHING, implied: Implied = _NONE) -> list[Problem]:
     """Return a warning for each optional attribute that is read and may be missing; ``present`` ones are not."""
-    reader = _Reader(typed)
+    reader = _Reader(typed, implied)
     reader.read(typed.root, present)
     return reader.problems
 
 
-def present_when_true(typed: TypedExpr) -> Paths:
+def present_when_true(typed: TypedExpr, implied: Implied = _NONE) -> Paths:
     """Return the attributes that are present whenever the expression is true."""
-    return _present(typed.root, True)
+    return _present(typed.root, True, implied)
 
 
 class _Reader:
-    def __init__(self, typed: TypedExpr) -> None:
+    def __init__(self, typed: TypedExpr, implied: Implied) -> None:
         self.problems: list[Problem] = []
         self._typed = typed
+        self._implied = implied
 
     def read(self, node: Node, present: Paths) -> Paths:
         """Look at every read below a node; return what is present once the node has been evaluated."""
@@ -73,7 +78,7 @@ class _Reader:
     def _logic(self, node: Logic, present: Paths) -> Paths:
         """Each operand may rely on what the others would decide: an absent attribute makes them win."""
         decisive = node.operator == "&&"
-        guards = [_present(operand, decisive) for operand in node.operands]
+        guards = [_present(operand, decisive, self._implied) for operand in node.operands]
         after = present
         for position, operand in enumerate(node.operands):
             others = _union(guard for number, guard in enumerate(guards) if number != position)
@@ -82,8 +87,8 @@ class _Reader:
 
     def _conditional(self, node: Conditional, present: Paths) -> Paths:
         present = self.read(node.condition, present)
-        accepted = self.read(node.accepted, present | _present(node.condition, True))
-        rejected = self.read(node.rejected, present | _present(node.condition, False))
+        accepted = self.read(node.accepted, present | _present(node.condition, True, self._implied))
+        rejected = self.read(node.rejected, present | _present(node.condition, False, self._implied))
         return accepted & rejected
 
     def _binding(self, node: Comprehension | Bind | OptionalMap, present: Paths) -> Paths:
@@ -129,25 +134,32 @@ class _Reader:
         )
 
 
-def _present(node: Node, outcome: bool) -> Paths:
+def _present(node: Node, outcome: bool, implied: Implied) -> Paths:
     """Return what is surely present when a condition has an outcome; it is the other one when that is missing."""
     if isinstance(node, Presence):
         path = _path(node)
         return frozenset({path}) if outcome and path is not None else _NOTHING
+    if isinstance(node, Select):
+        path = _path(node)
+        return implied.get(path, _NOTHING) if outcome and path is not None else _NOTHING
     if isinstance(node, Call) and node.function == "!_":
-        return _present(node.arguments[0], not outcome)
+        return _present(node.arguments[0], not outcome, implied)
     if isinstance(node, Logic):
-        each = [_present(operand, outcome) for operand in node.operands]
+        each = [_present(operand, outcome, implied) for operand in node.operands]
         return _union(each) if outcome == (node.operator == "&&") else frozenset.intersection(*each)
     if isinstance(node, Conditional):
-        results = [(True, node.accepted), (False, node.rejected)]
-        ways = [
-            _present(node.condition, way) | _present(result, outcome)
-            for way, result in results
-            if not (isinstance(result, Literal) and result.value is not outcome)
-        ]
-        return frozenset.intersection(*ways) if ways else _NOTHING
+        return _present_either_way(node, outcome, implied)
     return _NOTHING
+
+
+def _present_either_way(node: Conditional, outcome: bool, implied: Implied) -> Paths:
+    results = [(True, node.accepted), (False, node.rejected)]
+    ways = [
+        _present(node.condition, way, implied) | _present(result, outcome, implied)
+        for way, result in results
+        if not (isinstance(result, Literal) and result.value is not outcome)
+    ]
+    return frozenset.intersection(*ways) if ways else _NOTHING
 
 
 def _union(parts: Iterable[Paths]) -> Paths:

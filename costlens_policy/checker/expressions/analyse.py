@@ -11,7 +11,7 @@ from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.checker.expressions.environments import Environments
 from costlens_policy.checker.expressions.fields import ExpressionField, expressions_of
 from costlens_policy.checker.expressions.limits import limits_of
-from costlens_policy.checker.expressions.presence import MAY_BE_MISSING, missing_reads
+from costlens_policy.checker.expressions.presence import MAY_BE_MISSING, implied_by_variables, missing_reads
 from costlens_policy.checker.records import unknown_facts
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
@@ -104,8 +104,9 @@ class _Analyst:
                 self.failed = True
             else:
                 found[field.path] = typed
+        implied = implied_by_variables(found)
         for path, typed in found.items():
-            self._report(path, missing_reads(path, typed, found))
+            self._report(path, missing_reads(path, typed, found, implied))
         return found
 
     def _type(self, field: ExpressionField) -> TypedExpr | None:

@@ -1,0 +1,117 @@
+"""What an expression may count on: the condition of its rule, the variables it reads, and the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.checker.repository import diagnostics, put, write
+
+
+def missing(folder: Path) -> list[str]:
+    """Return what may be missing, in the order of the text."""
+    found = diagnostics(folder)
+    assert {item.code for item in found} <= {"CL314", "CL415"}, "only a choice that no model wins may be reported, too"
+    return [item.message.split("`")[1] for item in found if item.code == "CL314"]
+
+
+GUARDED = [
+    "routes: [{id: a, when: has(request.task), model_from: request.task}]",
+    """
+    routes:
+      - id: a
+        when: has(request.user)
+        split: {key: request.user, targets: [{model: small, weight: 1}, {model: large, weight: 1}]}
+    """,
+    "routes: [{id: a, when: has(request.team), choose: {among: request.team != model.name, minimize: '1'}}]",
+    "budgets: [{id: a, when: has(request.team), scope: request.team, hard_limit_usd: 5, window: {calendar: day}}]",
+    """
+    budgets:
+      - id: a
+        when: has(request.cost_budget)
+        hard_limit_usd: request.cost_budget * 10.0
+        window: {calendar: day}
+    """,
+    """
+    budgets:
+      - id: a
+        when: has(request.team)
+        hard_limit_usd: 5
+        window: {calendar: day}
+        rungs: [{at_ratio: 0.5, downgrade: {exclude: model.name != request.team, models: [small]}}]
+    """,
+    """
+    rewrites:
+      - id: a
+        when: has(request.team)
+        apply: [{template: {text: "{{ prompt }} {{ who }}", values: {who: request.team}}}]
+    """,
+]
+
+
+@pytest.mark.parametrize("policy", GUARDED)
+def test_the_condition_of_a_rule_guards_its_parts(tmp_path: Path, policy: str) -> None:
+    assert missing(write(tmp_path / "guarded", policy)) == []
+    bare = policy.replace("has(", "size('x') > 0 || has(")
+    assert len(missing(write(tmp_path / "bare", bare))) == 1
+
+
+def test_a_condition_does_not_guard_other_rules(tmp_path: Path) -> None:
+    policy = """
+    routes:
+      - {id: a, when: has(request.task), model: large}
+      - {id: b, when: request.task == "x", model: large}
+    """
+    assert missing(write(tmp_path, policy)) == ["request.task"]
+
+
+def test_a_variable_guards_by_what_it_asks(tmp_path: Path) -> None:
+    policy = """
+    variables:
+      named: has(request.team)
+      research: variables.named && request.team == "research"
+      either: variables.named || has(request.user)
+    routes:
+      - {id: a, when: variables.research && request.team.size() > 3, model: large}
+      - {id: b, when: '!variables.named || request.team == "x"', model: large}
+      - {id: c, when: variables.named, model_from: request.team}
+      - {id: d, when: variables.either && request.user == "x", model: large}
+      - {id: e, when: '!variables.named && request.team == "y"', model: large}
+    """
+    assert missing(write(tmp_path, policy)) == ["request.user", "request.team"]
+
+
+RATES = "routes: [{id: a, when: has(request.task), choose: {among: MODEL > 1.0, minimize: MODEL}}]"
+REWRITE = "rewrites: [{id: a, when: MODEL > 1.0, apply: [{prefix: {text: x}}]}]"
+UNKNOWN = "  local: {provider: acme}\n"
+
+
+@pytest.mark.parametrize("fact", ["model.input_usd_per_million_tokens", "model.latency_p50_ms"])
+def test_facts_of_models_where_models_are_compared(tmp_path: Path, fact: str) -> None:
+    assert missing(write(tmp_path, RATES.replace("MODEL", fact))) == []
+
+
+def test_what_every_model_of_the_catalogue_has_is_present(tmp_path: Path) -> None:
+    priced = REWRITE.replace("MODEL", "model.input_usd_per_million_tokens")
+    assert missing(write(tmp_path / "all", priced)) == []
+    latency = REWRITE.replace("MODEL", "model.latency_p50_ms")
+    assert missing(write(tmp_path / "none", latency)) == ["model.latency_p50_ms"]
+    admitted = "admit: {unknown_models: true}\n"
+    assert missing(write(tmp_path / "unknown", priced, admitted)) == ["model.input_usd_per_million_tokens"]
+
+
+def test_a_model_without_a_price_leaves_prices_out(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path, REWRITE.replace("MODEL", "model.input_usd_per_million_tokens"), "admit: {unpriced_models: true}\n"
+    )
+    text = (folder / "catalogue.yaml").read_text().split("\n", 3)[3]
+    put(folder / "catalogue.yaml", text + UNKNOWN, "Catalogue", "models")
+    found = [item for item in diagnostics(folder) if item.code == "CL314"]
+    assert [item.message.split("`")[1] for item in found] == ["model.input_usd_per_million_tokens"]
+
+
+@pytest.mark.parametrize("admitted", ["", "admit: {unpriced_models: true}\n"])
+def test_an_estimate_without_a_cost_just_falls_out(tmp_path: Path, admitted: str) -> None:
+    policy = "routes: [{id: a, when: has(request.task), choose: {minimize: estimate.cost_usd}}]"
+    assert missing(write(tmp_path, policy, admitted)) == []
