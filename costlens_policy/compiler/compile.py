@@ -38,6 +38,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
             route=compile_target(policy_set.defaults.route, "default", ("defaults", "route"), own, linked.catalogue),
             max_output_tokens=policy_set.defaults.max_output_tokens,
             max_fallbacks=policy_set.defaults.max_fallbacks,
+            allowance_usd=policy_set.ledger.allowance_usd,
         ),
         attributes=attributes,
         required=tuple(name for name, attribute in attributes.items() if attribute.required),

@@ -180,10 +180,13 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class PlanDefaults:
+    """``allowance_usd`` is what may be spent while the ledger cannot be reached; None refuses."""
+
     allows: bool
     route: TargetStep
     max_output_tokens: int
     max_fallbacks: int
+    allowance_usd: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)

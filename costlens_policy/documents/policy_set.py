@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from costlens_policy.documents.document import Document, Section
 from costlens_policy.documents.routes import Target
-from costlens_policy.documents.scalars import AttributeName
+from costlens_policy.documents.scalars import AttributeName, Usd
 
-__all__ = ["Admission", "Attribute", "Defaults", "ExpressionLimits", "FilePath", "PolicySetDocument"]
+__all__ = ["Admission", "Attribute", "Defaults", "ExpressionLimits", "FilePath", "LedgerTerms", "PolicySetDocument"]
 
 FilePath = Annotated[str, Field(min_length=1, max_length=500, examples=["policies/routing.yaml"])]
 """Path relative to the document's own folder; it may not leave the repository."""
@@ -71,6 +71,23 @@ class ExpressionLimits(Section):
     """Characters that an undeclared text counts as in ``cost``."""
 
 
+class LedgerTerms(Section):
+    """What happens to calls while the ledger of the budgets cannot be reached."""
+
+    unreachable: Literal["deny", "allow"] = "deny"
+    """Refuse calls while the ledger cannot be reached, or let them through against ``allowance_usd``."""
+    allowance_usd: Annotated[Usd, Field(examples=[5])] | None = None
+    """US dollars that each process may spend until the ledger is back; ``allow`` needs it."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> LedgerTerms:
+        if self.unreachable == "allow" and self.allowance_usd is None:
+            raise ValueError("`unreachable: allow` needs `allowance_usd`, or nothing would bound what is spent")
+        if self.unreachable == "deny" and self.allowance_usd is not None:
+            raise ValueError("`allowance_usd` has no effect without `unreachable: allow`")
+        return self
+
+
 class Defaults(Section):
     """What holds where no rule speaks."""
 
@@ -105,3 +122,5 @@ class PolicySetDocument(Document):
     """Which models may serve although the catalogue says too little about them."""
     limits: ExpressionLimits = ExpressionLimits()
     """How large an expression may be, and how much it may take."""
+    ledger: LedgerTerms = LedgerTerms()
+    """What the guard does where it cannot ask the ledger."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from costlens_policy import Balance
+from costlens_policy import Balance, PolicyError
 from costlens_policy.catalogue import Model, Rates
 from costlens_policy.engine.needs import needs_of
 from costlens_policy.engine.worst_case import TokenKinds
@@ -99,3 +99,12 @@ def test_a_fixed_span_has_no_effect_outside_of_it(company):
     engine = company(budget % "2026-04-03T00:00:00Z")
     assert engine.decide(REQUEST, now=NOW).allowed
     assert not engine.decide(REQUEST, now=datetime(2026, 4, 2, tzinfo=UTC)).allowed
+
+
+@pytest.mark.parametrize(
+    ("terms", "problem"), [("unreachable: allow", "needs `allowance_usd`"), ("allowance_usd: 5", "has no effect")]
+)
+def test_terms_of_the_ledger(company, terms, problem):
+    assert company("", more="ledger: {unreachable: allow, allowance_usd: 5}").plan.defaults.allowance_usd == 5
+    with pytest.raises(PolicyError, match=problem):
+        company("", more=f"ledger: {{{terms}}}")
