@@ -75,8 +75,8 @@ def _integer(value: int) -> int:
 
 def _double(value: float | Decimal) -> float:
     number = float(value)
-    if math.isnan(number):
-        raise AdmissionError("is not a number")
+    if not math.isfinite(number):
+        raise AdmissionError("is not a finite number")
     return number
 
 

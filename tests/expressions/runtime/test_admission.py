@@ -65,7 +65,7 @@ def test_admitted(declared: str, value: Any, expected: Any) -> None:
         ("int", 2**63, "is an integer that does not fit in 64 bits"),
         ("uint", -1, "must not be negative"),
         ("double", "1", "must be a number, not a string"),
-        ("double", float("nan"), "is not a number"),
+        ("double", float("nan"), "is not a finite number"),
         ("double", 10**400, "is too large for a double"),
         ("string", 1, "must be a string, not an integer"),
         ("timestamp", datetime(1970, 1, 1), "is a time without a time zone"),

@@ -1,0 +1,361 @@
+"""Sentences of docs/semantics.md that no suite can show. A test is named after its sentence."""
+
+from __future__ import annotations
+
+import ast
+import decimal
+import hashlib
+import json
+import shutil
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import costlens_policy
+from costlens_policy import Balance, Decision, PolicyError, RequestError, load
+from costlens_policy.cli.app import app
+from costlens_policy.engine.targets import split_position
+from tests.corpus.semantic_cases import SETS, engine_of
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+HEAD = 'apiVersion: costlens-policy/v1\nkind: Policy\nmetadata: {name: plain, version: "1"}\n'
+
+
+def decide(folder: str, /, *, balances: Any = None, now: datetime = NOW, **request: Any) -> Decision:
+    return engine_of(SETS / folder).decide({"prompt_tokens": 1000, **request}, balances=balances, now=now)
+
+
+def changed(tmp_path: Path, folder: str, **texts: str) -> Path:
+    """Return a copy of a policy set, alone in a folder, in which some files (without their ending) have other texts."""
+    copy = tmp_path / folder
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(SETS / folder, copy)
+    shutil.copy(SETS / "catalogue.yaml", copy)
+    policy_set = (copy / "policy-set.yaml").read_text(encoding="utf-8")
+    (copy / "policy-set.yaml").write_text(policy_set.replace("../catalogue", "catalogue"), encoding="utf-8")
+    for name, text in texts.items():
+        (copy / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return copy
+
+
+def test_s_req_2_null_counts_as_absent() -> None:
+    assert decide("plain", model=None, cost_budget=None).rule == "default"
+
+
+def test_s_req_4_every_problem_is_told_at_once() -> None:
+    with pytest.raises(RequestError) as caught:
+        decide("strict", tier="gold", colour="red", cost_budget="much")
+    assert len(caught.value.problems) == 4
+
+
+def test_s_req_12_numbers_and_depth_are_bounded() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (float("nan"), float("inf"), 2**63, -(2**63) - 1, deep):
+        with pytest.raises(RequestError):
+            decide("plain", metadata={"n": value})
+    with pytest.raises(RequestError):
+        decide("plain", cost_budget=float("inf"))
+
+
+def test_s_req_13_nothing_is_decided_on_a_refused_request(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="unknown attribute `colour`"):
+        decide("plain", colour="red")
+    (tmp_path / "request.json").write_text('{"colour": "red"}')
+    result = CliRunner().invoke(app, ["eval", str(SETS / "plain"), "--request", str(tmp_path / "request.json")])
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_s_req_14_the_request_is_never_changed() -> None:
+    request = {
+        "task": "order",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}],
+        "params": {"n": 1, "max_tokens": 5},
+    }
+    before = json.dumps(request)
+    decision = engine_of(SETS / "rewrites").decide(request, now=NOW)
+    assert decision.messages is not None
+    assert decision.messages[0]["content"][0]["text"] == "Be brief. hello.!"
+    assert json.dumps(request) == before
+
+
+def test_s_acc_8_access_rules_need_on_error(tmp_path: Path) -> None:
+    text = HEAD + "access: [{id: a, effect: deny, reason: no}]\n"
+    with pytest.raises(PolicyError, match="on_error"):
+        load(changed(tmp_path, "plain", plain=text))
+
+
+@pytest.mark.parametrize("name", ["model.name == 'x'", "estimate.cost_usd > 1.0", "budgets['x'].used > 1.0"])
+def test_s_acc_9_access_reads_no_model_and_no_budget(name: str, tmp_path: Path) -> None:
+    text = HEAD + f'on_error: deny\naccess: [{{id: a, when: "{name}", effect: deny, reason: no}}]\n'
+    with pytest.raises(PolicyError) as caught:
+        load(changed(tmp_path, "plain", plain=text))
+    assert [item.code for item in caught.value.diagnostics if item.is_error] == ["CL215"]
+
+
+def test_s_rte_5_routes_after_the_deciding_one_are_not_evaluated() -> None:
+    routes = decide("plain", task="all").record().stages[2].rules
+    outcomes = {rule.id: str(rule.outcome) for rule in routes}
+    assert (outcomes["plain/asked"], outcomes["plain/all"]) == ("not matched", "matched")
+    assert {outcomes[rule.id] for rule in routes[2:]} == {"not reached"}
+
+
+def test_s_rte_11_a_split_follows_its_formula() -> None:
+    weights = (3, 1)
+    for index in range(500):
+        key = f"user-{index}-ü"
+        digest = hashlib.sha256(f"split/canary\0{key}".encode()).digest()
+        place = int.from_bytes(digest[:8], "big") * sum(weights) // 2**64
+        share = 0 if place < weights[0] else 1
+        assert split_position(key, "split/canary", (3, 4)) == share
+        assert decide("split", task="canary", user=key).model == ("nano", "mini")[share]
+
+
+def test_s_can_14_each_fallback_has_a_request_of_its_own() -> None:
+    decision = decide("rewrites", task="both", prompt="hello", tools=[{"name": "a"}])
+    assert (decision.model, decision.prompt) == ("nano", "Be brief. hello.!")
+    (call,) = decision.fallback_calls
+    assert (call.model, call.prompt, call.rewrites) == ("mini", "hello.!", ("rewrites/dot",))
+    assert call.estimate.prompt_tokens < decision.estimate.prompt_tokens  # type: ignore[union-attr]  # it is allowed
+
+
+def test_s_bud_14_alerts_of_others_are_not_told() -> None:
+    balances = {("rungs/alerts", ""): Balance(Decimal("0.4988"))}
+    decision = decide("rungs", task="alert", model="nano", balances=balances)
+    assert decision.fallbacks == ("large",)
+    assert [alert.at for alert in decision.alerts] == [Decimal("0.25"), Decimal("0.5")]
+
+
+def test_s_est_3_a_count_that_was_given_is_the_basis() -> None:
+    estimate = decide("plain", prompt="hello").estimate
+    assert estimate is not None
+    assert (estimate.prompt_tokens, estimate.basis) == (1000, "request")
+
+
+def test_s_est_4_a_count_never_falls_below_zero() -> None:
+    text = "a@example.org " * 20
+    decision = decide("rewrites", task="secret", prompt=text, prompt_tokens=0)
+    assert decision.estimate is not None
+    assert decision.estimate.prompt_tokens >= 0
+
+
+def test_s_est_5_all_that_the_model_reads_is_counted() -> None:
+    def tokens(**request: Any) -> int:
+        estimate = decide("plain", prompt_tokens=None, model="mini", **request).estimate
+        assert estimate is not None
+        assert estimate.basis == "estimate"
+        return estimate.prompt_tokens
+
+    base = tokens(prompt="hello")
+    assert base > 0
+    assert tokens(prompt="hello", tools=[{"name": "look_up", "description": "looks something up"}]) > base + 5
+    assert tokens(prompt="hello", params={"system": "you are a kind assistant"}) > base + 3
+    form = {"type": "json_schema", "json_schema": {"type": "object", "properties": {"a": {"type": "string"}}}}
+    assert tokens(prompt="hello", response_format=form) > base + 5
+    assert tokens(messages=[{"role": "user", "content": "hello"}]) > base
+
+
+def test_s_est_8_an_unknown_cost_is_not_zero() -> None:
+    decision = decide("admitting", model="unpriced")
+    assert decision.to_dict()["estimate"]["cost_usd"] is None
+
+
+def test_s_tim_1_now_needs_a_zone() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        decide("plain", now=datetime(2026, 5, 1))
+
+
+def test_s_exp_4_numbers_do_not_mix_in_arithmetic(tmp_path: Path) -> None:
+    text = (
+        HEAD + "routes: [{id: a, when: has(request.prompt_tokens) && request.prompt_tokens * 1.5 > 3.0, model: nano}]"
+    )
+    with pytest.raises(PolicyError) as caught:
+        load(changed(tmp_path, "plain", plain=text))
+    assert [item.code for item in caught.value.diagnostics if item.is_error] == ["CL310"]
+
+
+def test_s_exp_6_messages_quote_no_value() -> None:
+    secret = "open-sesame"  # a value that must not reach a log
+    for request in ({"task": "failing", "metadata": {secret: secret}}, {"task": "open", "metadata": {"flag": secret}}):
+        decision = decide("plain", **request)
+        assert decision.errors
+        assert all(secret not in failure.message for failure in decision.errors)
+
+
+def test_s_mon_1_no_sum_is_rounded() -> None:
+    hair = Decimal("1e-30")
+    room = Decimal("0.9988") - Decimal("0.5")
+    with decimal.localcontext(decimal.Context(prec=3)):
+        balances = {("budgets/per-user", "ann"): Balance(Decimal("0.5"), room)}
+        assert decide("budgets", task="user", user="ann", balances=balances).allowed
+        with decimal.localcontext(decimal.Context(prec=60)):
+            more = room + hair
+        balances = {("budgets/per-user", "ann"): Balance(Decimal("0.5"), more)}
+        denied = decide("budgets", task="user", user="ann", balances=balances)
+        assert not denied.allowed
+        assert denied.to_dict()["balances_read"][0]["held"] == "0.498800000000000000000000000001"
+
+
+def test_s_mon_2_amounts_are_plain_texts() -> None:
+    balances = {("budgets/per-user", "ann"): Balance(Decimal("1E-7"), Decimal("0.10"))}
+    given = decide("budgets", task="user", user="ann", balances=balances).to_dict()
+    assert given["balances"] == [
+        {
+            "budget": "budgets/per-user", "key": "ann", "unit": "usd", "limit": "1", "used": "0.0000001", "held": "0.1",
+            "call": "0.0012", "shadow": False,
+        }
+    ]  # fmt: skip
+
+
+def test_s_mon_3_expressions_see_doubles() -> None:
+    almost = {("budgets/dollars", ""): Balance(Decimal("0.4999999999999999999999"))}
+    decision = decide("budgets", task="read", balances=almost)
+    assert decision.rule == "budgets/read"  # the double next to this ratio is 0.5
+    assert decision.balances[0].used == Decimal("0.4999999999999999999999")
+
+
+def test_s_err_1_an_error_has_its_place() -> None:
+    decision = decide("choice", task="some")
+    (failure,) = decision.errors
+    assert (failure.rule, failure.stage, failure.code) == ("choice/fails-for-some", "routes", "CL902")
+    assert failure.span is not None
+    text = (SETS / "choice" / "choice.yaml").read_text(encoding="utf-8").splitlines()
+    line = text[failure.span.start.line - 1]
+    assert "model.latency_p50_ms" in line[failure.span.start.column - 1 :]
+
+
+@pytest.mark.parametrize("request_", [None, [], "hello", 3, {1: 2}, {"prompt": b"x"}, {"messages": "x"}])
+def test_s_err_2_what_is_wrong_with_a_request_is_a_request_error(request_: Any) -> None:
+    with pytest.raises(RequestError):
+        engine_of(SETS / "plain").decide(request_, now=NOW)
+
+
+@pytest.mark.parametrize("used", [0.5, 1, Decimal("NaN"), Decimal("-1"), Decimal("1e16"), Decimal("1e-31"), "1"])
+def test_s_err_3_a_balance_is_exact(used: Any) -> None:
+    with pytest.raises(ValueError, match=r"amount|Decimal"):
+        Balance(used)
+
+
+def test_s_dec_1_a_refused_request_has_nothing_to_send() -> None:
+    for decision in (decide("access", user="bob", prompt="hello"), decide("plain", cost_budget=0, prompt="hello")):
+        assert (decision.effect, decision.allowed) == ("deny", False)
+        assert decision.model is decision.prompt is decision.messages is decision.system is decision.estimate is None
+        assert (decision.fallbacks, decision.fallback_calls, dict(decision.params)) == ((), (), {})
+
+
+def test_s_dec_3_reasons_stand_in_the_order_of_the_steps() -> None:
+    balances = {("rungs/shorten", ""): Balance(Decimal("0.6"))}
+    decision = decide("rungs", task="rewrite", model="gpt-99", prompt="hello", balances=balances)
+    steps = [reason.partition(":")[0] for reason in decision.reasons]
+    assert list(dict.fromkeys(steps)) == ["access", "routes", "candidates", "rewrites", "budgets"]
+    order = {"access": 0, "routes": 1, "candidates": 2, "rewrites": 3, "budgets": 4}
+    assert steps == sorted(steps, key=order.__getitem__)
+
+
+def test_s_dec_4_equal_arguments_give_equal_decisions() -> None:
+    balances = {("rungs/shorten", ""): Balance(Decimal("0.6"))}
+    request = {"task": "rewrite", "prompt": "hello"}
+    given = {json.dumps(load(SETS / "rungs").decide(request, balances=balances, now=NOW).to_dict()) for _ in range(3)}
+    assert len(given) == 1
+
+
+def test_s_dec_5_a_decision_is_enough_to_decide_again() -> None:
+    balances = {("rungs/shorten", ""): Balance(Decimal("0.95")), ("rungs/down", "x"): Balance(Decimal("1"))}
+    first = decide("rungs", task="rewrite", model="mini-latest", prompt="hello", balances=balances).to_dict()
+    again = json.loads(json.dumps(first))
+    read = {
+        (item["budget"], item["key"]): Balance(Decimal(item["used"]), Decimal(item["held"]))
+        for item in again["balances_read"]
+    }
+    second = engine_of(SETS / "rungs").decide(again["request"], balances=read, now=datetime.fromisoformat(again["now"]))
+    assert json.dumps(second.to_dict()) == json.dumps(first)
+
+
+def test_s_dec_6_the_policy_digest_is_of_the_rules(tmp_path: Path) -> None:
+    def digest(text: str, name: str = "plain") -> str:
+        folder = changed(tmp_path, "plain")
+        (folder / "plain.yaml").unlink()
+        (folder / f"{name}.yaml").write_text(HEAD + text, encoding="utf-8")
+        policy_set = (folder / "policy-set.yaml").read_text(encoding="utf-8")
+        (folder / "policy-set.yaml").write_text(policy_set.replace("plain.yaml", f"{name}.yaml"), encoding="utf-8")
+        return load(folder / "policy-set.yaml").decide({}, now=NOW).policy_digest
+
+    one = digest("routes: [{id: a, when: request.task == 'x', model: mini}]\non_error: deny\n")
+    same = digest(
+        "# why\non_error: deny\nroutes:\n  - model: mini\n    when: request.task == 'x'\n    id: a\n", "moved"
+    )
+    other = digest("routes: [{id: a, when: request.task == 'y', model: mini}]\non_error: deny\n")
+    assert one == same != other
+    budgets = [
+        digest(f"budgets: [{{id: a, hard_limit_usd: {limit}, window: {{lifetime: true}}}}]\n")
+        for limit in ("0.50", "0.5", "0.51")
+    ]
+    assert budgets[0] == budgets[1] != budgets[2]
+
+
+def test_s_dec_7_the_catalogue_digest_is_of_the_models(tmp_path: Path) -> None:
+    models = {"nano": "{prices: [{usd_per_million_tokens: {input: 1, output: 2}}]}", "mini": "{price_as: nano}"}
+
+    def digest(order: list[str], **more: str) -> str:
+        folder = changed(tmp_path, "plain", plain=HEAD + "on_error: deny\n")
+        head = 'apiVersion: costlens-policy/v1\nkind: Catalogue\nmetadata: {name: c, version: "1"}\nmodels:\n'
+        lines = "".join(f"  {name}: {(models | more)[name]}\n" for name in order)
+        (folder / "catalogue.yaml").write_text(head + lines, encoding="utf-8")
+        return load(folder).decide({}, now=NOW).catalogue_digest
+
+    one = digest(["nano", "mini"])
+    assert one == digest(["mini", "nano"])
+    assert one != digest(["nano", "mini"], mini="{price_as: nano, context_window: 8000}")
+    assert one != digest(["nano", "mini"], nano="{prices: [{usd_per_million_tokens: {input: 1, output: 2.5}}]}")
+
+
+def test_s_dec_8_the_record_tells_every_rule() -> None:
+    record = decide("plain", task="failing", metadata={}).record()
+    rules = {rule.id: rule for stage in record.stages for rule in stage.rules}
+    assert str(rules["plain/failing"].outcome) == "failed"
+    assert str(rules["plain/after-failing"].outcome) == "matched"
+    assert str(rules["plain/night"].outcome) == "not reached"
+    assert ("request.task", '"failing"') in rules["plain/all"].parts
+    plan = engine_of(SETS / "plain").plan
+    known = {
+        step.id for layer in plan.layers for step in (*layer.access, *layer.routes, *layer.budgets, *layer.rewrites)
+    }
+    assert rules.keys() == known
+
+
+def test_s_dec_10_the_engine_looks_at_nothing_outside() -> None:
+    package = Path(costlens_policy.__file__).parent
+    outside = {
+        "asyncio",
+        "http",
+        "io",
+        "locale",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "socket",
+        "sys",
+        "time",
+        "urllib",
+    }
+    for file in sorted((package / "engine").glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        named = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        named |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not {name.partition(".")[0] for name in named} & outside, file
+        calls = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not calls & {"today", "utcnow", "system_now"}, file
+
+
+def test_s_dec_11_library_and_command_line_are_equal(tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text('{"task": "all", "prompt": "hello"}')
+    arguments = ["eval", str(SETS / "plain"), "--request", str(tmp_path / "request.json"), "--format", "json"]
+    result = CliRunner().invoke(app, [*arguments, "--now", NOW.isoformat()])
+    expected = engine_of(SETS / "plain").decide({"task": "all", "prompt": "hello"}, now=NOW).to_dict()
+    assert json.loads(result.stdout) == expected
