@@ -9,10 +9,11 @@ from costlens_policy.documents.document import API_VERSIONS, Document, Metadata
 from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.documents.policy_set import PolicySetDocument
 from costlens_policy.documents.suite import SuiteDocument
+from costlens_policy.documents.workload import WorkloadDocument
 
 __all__ = [
     "API_VERSIONS", "KINDS", "CatalogueDocument", "Document", "Metadata", "PolicyDocument", "PolicySetDocument",
-    "SuiteDocument",
+    "SuiteDocument", "WorkloadDocument",
 ]  # fmt: skip
 
 KINDS: Final[dict[str, type[Document]]] = {
@@ -20,5 +21,6 @@ KINDS: Final[dict[str, type[Document]]] = {
     "PolicySet": PolicySetDocument,
     "Catalogue": CatalogueDocument,
     "Suite": SuiteDocument,
+    "Workload": WorkloadDocument,
 }
 """Every kind of document by the word in its ``kind`` key."""

@@ -1,0 +1,298 @@
+"""A workload: what one task asks of models, and what it would take to train one for it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from costlens_policy.documents.document import Document, Section
+from costlens_policy.documents.policy_set import FilePath
+from costlens_policy.documents.scalars import Milliseconds, ModelName, Ratio, Usd
+
+__all__ = [
+    "AmountSpread",
+    "Caching",
+    "Contender",
+    "CountSpread",
+    "FineTunedContender",
+    "GrowthSpread",
+    "Hybrid",
+    "Labelling",
+    "Needs",
+    "PromptTokens",
+    "Queries",
+    "RatioSpread",
+    "Retraining",
+    "Spread",
+    "Training",
+    "VolumeSpread",
+    "WorkloadDocument",
+]
+
+_MOST = 10**12
+
+
+def _decimal(value: object) -> object:
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _number(kind: str, least: int, most: int) -> tuple[object, ...]:
+    bounds = {"type": kind, "minimum": least, "maximum": most}
+    return BeforeValidator(_decimal), Field(ge=least, le=most), WithJsonSchema(bounds)
+
+
+_Amount = Annotated[Decimal, *_number("number", 0, _MOST)]
+_Count = Annotated[Decimal, *_number("integer", 0, _MOST)]
+_Volume = Annotated[Decimal, *_number("integer", 1, _MOST)]
+_Growth = Annotated[Decimal, *_number("number", -1, 10)]
+_Tokens = Annotated[int, Field(ge=0, le=100_000_000)]
+
+
+class Spread(Section):
+    """A number that is not known exactly."""
+
+    low: Decimal
+    """Lowest value that you would believe."""
+    base: Decimal
+    """The value to reckon with."""
+    high: Decimal
+    """Highest value that you would believe."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Spread:
+        if self.low > self.base:
+            raise ValueError("`low` is above `base`")
+        if self.high < self.base:
+            raise ValueError("`high` is below `base`")
+        return self
+
+
+class AmountSpread(Spread):
+    """An amount that is not known exactly."""
+
+    low: _Amount
+    """Lowest value that you would believe."""
+    base: _Amount
+    """The value to reckon with."""
+    high: _Amount
+    """Highest value that you would believe."""
+
+
+class CountSpread(Spread):
+    """A whole number that is not known exactly."""
+
+    low: _Count
+    """Lowest value that you would believe."""
+    base: _Count
+    """The value to reckon with."""
+    high: _Count
+    """Highest value that you would believe."""
+
+
+class VolumeSpread(Spread):
+    """A volume that is not known exactly; there is always some."""
+
+    low: _Volume
+    """Lowest value that you would believe."""
+    base: _Volume
+    """The value to reckon with."""
+    high: _Volume
+    """Highest value that you would believe."""
+
+
+class RatioSpread(Spread):
+    """A share from 0 to 1 that is not known exactly."""
+
+    low: Ratio
+    """Lowest value that you would believe."""
+    base: Ratio
+    """The value to reckon with."""
+    high: Ratio
+    """Highest value that you would believe."""
+
+
+class GrowthSpread(Spread):
+    """Growth that is not known exactly."""
+
+    low: _Growth
+    """Lowest value that you would believe."""
+    base: _Growth
+    """The value to reckon with."""
+    high: _Growth
+    """Highest value that you would believe."""
+
+
+class Queries(Section):
+    """Volume of the task."""
+
+    per_month: Annotated[_Volume | VolumeSpread, Field(examples=[120_000])]
+    """Queries in the first month."""
+    growth_per_month: Annotated[_Growth | GrowthSpread, Field(examples=[0.03, -0.1])] = Decimal(0)
+    """Growth from month to month: 0.03 is 3 % more each month, -0.1 a tenth less."""
+
+
+class PromptTokens(Section):
+    """What the prompt of a query is made of, on average."""
+
+    tokens: Annotated[int, Field(ge=1, le=100_000_000, examples=[2600])]
+    """Tokens of the whole prompt."""
+    examples: Annotated[_Count | CountSpread, Field(examples=[1500])] = Decimal(0)
+    """Tokens of examples among them that a trained model would not need."""
+    instructions: Annotated[_Count | CountSpread, Field(examples=[600])] = Decimal(0)
+    """Tokens of instructions among them that a trained model would not need."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> PromptTokens:
+        parts = sum(item.high if isinstance(item, Spread) else item for item in (self.examples, self.instructions))
+        if parts > self.tokens:
+            raise ValueError(f"`examples` and `instructions` may have {parts} tokens, more than the prompt's `tokens`")
+        return self
+
+
+class Caching(Section):
+    """How far the provider's prompt cache helps, for models whose price list has cache prices."""
+
+    share: Annotated[Ratio, Field(examples=[0.8])]
+    """Share of the prompt that is the same in every query and stands at its start."""
+    hit_ratio: Annotated[Ratio | RatioSpread, Field(examples=[0.85])]
+    """Share of the queries that find it in the cache; the others write it."""
+    shortest_tokens: Annotated[_Tokens, Field(examples=[1024])] = 0
+    """A start that is shorter than this is not cached; providers say how long it has to be."""
+
+
+class Contender(Section):
+    """A model that could serve the task, and what is known of how well."""
+
+    model: ModelName
+    """Name in the catalogue."""
+    accuracy: Annotated[Ratio, Field(examples=[0.91])] | None = None
+    """Measured share of right answers; the catalogue's quality for ``task`` when left out."""
+    latency_ms: Milliseconds | None = None
+    """Median time to the answer; the catalogue's when left out."""
+
+
+class Training(Section):
+    """What one training costs: exactly one of ``usd`` and ``tokens_per_example`` with its price."""
+
+    exactly_one: ClassVar = ("usd", "tokens_per_example")
+
+    usd: Annotated[_Amount | AmountSpread, Field(examples=[8000])] | None = None
+    """US dollars for one training, labelling aside."""
+    tokens_per_example: Annotated[int, Field(ge=1, le=10_000_000, examples=[900])] | None = None
+    """Tokens of one labelled example; the training reads each in every epoch."""
+    epochs: Annotated[int, Field(ge=1, le=1000, examples=[3])] = 1
+    """How often the training reads each example."""
+    usd_per_million_tokens: Annotated[Usd, Field(examples=[25])] | None = None
+    """US dollars for a million training tokens."""
+
+    @model_validator(mode="after")
+    def _has_a_price(self) -> Training:
+        if self.tokens_per_example is not None and self.usd_per_million_tokens is None:
+            raise ValueError("`tokens_per_example` needs `usd_per_million_tokens`")
+        if self.usd is not None and {"epochs", "usd_per_million_tokens"} & self.model_fields_set:
+            raise ValueError("`usd` is the whole cost; leave `epochs` and `usd_per_million_tokens` out")
+        return self
+
+
+class Labelling(Section):
+    """The examples to train on."""
+
+    examples: Annotated[_Count | CountSpread, Field(examples=[4000])] | None = None
+    """Examples that the training needs; the rule of thumb when left out."""
+    at_hand: Annotated[int, Field(ge=0, le=10**12, examples=[1500])] = 0
+    """Examples that are labelled already."""
+    usd_each: Annotated[_Amount | AmountSpread, Field(examples=[0.35])]
+    """US dollars to label one more."""
+
+
+class Retraining(Section):
+    """Training again, since the task drifts."""
+
+    every_months: Annotated[int, Field(ge=1, le=120, examples=[6])]
+    """Months between two trainings."""
+    relabelled_share: Annotated[Ratio, Field(examples=[0.2])] = Decimal(0)
+    """Share of the examples that is labelled anew each time."""
+
+
+class FineTunedContender(Contender):
+    """The trained model, and what it takes to have it."""
+
+    training: Training | None = None
+    """Cost of one training; the rule of thumb when left out."""
+    labelling: Labelling
+    """What it is trained on, and what that costs."""
+    retraining: Retraining | None = None
+    """Training again; absent means never."""
+    hosting_usd_per_hour: Annotated[_Amount | AmountSpread, Field(examples=[2.5])] = Decimal(0)
+    """US dollars an hour for having it, beside the price of its tokens in the catalogue."""
+    lead_weeks: Annotated[_Amount | AmountSpread, Field(examples=[4])] | None = None
+    """Weeks until it serves; the rule of thumb when left out. Until then the prompt does."""
+
+
+class Hybrid(Section):
+    """The trained model for a part of the queries, the prompt for the rest."""
+
+    routed_share: Annotated[Ratio | RatioSpread, Field(examples=[0.8])]
+    """Share of the queries that go to the trained model."""
+
+
+class Needs(Section):
+    """What the task needs, as the policies of the advice read it."""
+
+    scope: Literal["narrow", "multi-domain"]
+    """Whether the task is one kind of work, or many."""
+    early_stage: bool = False
+    """The task is still being found out; what it asks for will be another thing next month."""
+    rapid_iteration: bool = False
+    """The instructions change every few days."""
+    structured_output: bool = False
+    """Answers must keep to a fixed form."""
+    retrieval: bool = False
+    """Answers rest on facts that are looked up, and change."""
+    data_stays_inside: bool = False
+    """Prompts may not leave the company."""
+    may_train_on_data: bool = True
+    """The data may be used for training."""
+    accuracy: Ratio | None = None
+    """Lowest share of right answers that will do."""
+    latency_ms: Milliseconds | None = None
+    """Longest median time to the answer that will do."""
+
+
+class WorkloadDocument(Document):
+    """One task: its volume, its prompt, the models that could do it and what they need."""
+
+    kind: Literal["Workload"]
+    """This document describes a workload to be advised on."""
+    catalogue: FilePath
+    """Catalogue file with the models, relative to this file."""
+    policy_set: Annotated[FilePath, Field(examples=["advice/policy-set.yaml"])] | None = None
+    """Policy set that recommends, relative to this file; without one there are only numbers."""
+    task: Annotated[str, Field(min_length=1, examples=["classification"])] | None = None
+    """The task, as the quality in the catalogue calls it."""
+    queries: Queries
+    """How often the task is done, and how fast that grows."""
+    prompt: PromptTokens
+    """What the prompt is made of."""
+    output_tokens: Annotated[_Count | CountSpread, Field(examples=[80])]
+    """Tokens of an answer, on average."""
+    current: Contender
+    """The model that is prompted at present."""
+    caching: Caching | None = None
+    """How far a prompt cache helps; absent means that prompting with caching is not looked at."""
+    small: Contender | None = None
+    """A smaller model with the same prompt; absent means that none is looked at."""
+    fine_tuned: FineTunedContender | None = None
+    """A model trained for the task; absent means that none is looked at."""
+    hybrid: Hybrid | None = None
+    """The trained model for some queries; absent means that this is not looked at."""
+    needs: Needs
+    """What the task needs."""
+
+    @model_validator(mode="after")
+    def _hybrid_has_a_trained_model(self) -> WorkloadDocument:
+        if self.hybrid is not None and self.fine_tuned is None:
+            raise ValueError("`hybrid` needs `fine_tuned`")
+        return self
