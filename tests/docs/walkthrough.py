@@ -1,0 +1,74 @@
+"""Documents as walk-throughs: files are written, commands are run, and what they print is compared.
+
+A ``yaml`` block with ``file=PATH`` writes a file. In a ``console`` block each line after ``$`` is run by a shell, and
+the lines below it are what it must print, standard output first. A ``python`` block is run. Others are for reading.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Block", "blocks", "run_command", "walk"]
+
+_FENCE = re.compile(r"^```(?P<language>\w+)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_DIGEST = re.compile(r"\b[0-9a-f]{12}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block. ``offset`` is where its text starts in the document."""
+
+    language: str
+    file: str | None
+    text: str
+    offset: int
+
+
+def blocks(document: str) -> Iterator[Block]:
+    """Yield the fenced blocks of a Markdown document."""
+    for match in _FENCE.finditer(document):
+        yield Block(match["language"], match["file"], match["text"], match.start("text"))
+
+
+def walk(document: str, folder: Path, *, update: bool = False) -> str:
+    """Follow a document in a folder. Return it with the outputs as they are; fail where they differ."""
+    renewed = document
+    for block in blocks(document):
+        if block.file is not None:
+            path = folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "console":
+            shown = _console(block.text, folder)
+            if not update:
+                assert _even(shown) == _even(block.text)
+            renewed = renewed.replace(block.text, shown, 1)
+        elif block.language == "python":
+            subprocess.run([sys.executable, "-c", block.text], cwd=folder, check=True, timeout=60)
+    return renewed
+
+
+def _console(text: str, folder: Path) -> str:
+    commands = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
+    return "".join(f"$ {command}\n{run_command(command, folder)}" for command in commands)
+
+
+def run_command(command: str, folder: Path) -> str:
+    """Return what a shell command prints, standard output first."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "120"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.stdout + done.stderr
+
+
+def _even(text: str) -> str:
+    """Return a text without what differs by the installed version of the price list."""
+    return _DIGEST.sub("…", text).strip()
