@@ -1,0 +1,171 @@
+"""Requests, balances and policies made at random, all of them small."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from costlens_policy import Balance
+
+__all__ = ["BUDGETS", "balances", "budget_texts", "policy_texts", "requests"]
+
+MODELS: Final = ("nano", "mini", "large", "mini-latest", "nobody")
+BUDGETS: Final = ("day", "mine", "tokens")
+
+_CONDITIONS: Final = (
+    'request.task == "chat"', 'request.user != "eve"', "has(request.team)", 'request.metadata["n"] > 1',
+    "request.prompt_tokens > 1000", '"a" in request.tags', 'request.metadata["flag"]', "now.getHours() < 12",
+    "has(request.cost_budget) && request.cost_budget > 0.001", "true",
+)  # fmt: skip
+_OF_MODELS: Final = (
+    *_CONDITIONS, "model.output_usd_per_million_tokens > 5.0", 'model.quality["chat"] > 0.75', 'model.name == "nano"',
+)  # fmt: skip
+_SCORES: Final = (
+    "estimate.cost_usd", 'model.quality["chat"]', "model.latency_p50_ms", "1.0", 'request.metadata["n"]', "0.0 / 0.0",
+)  # fmt: skip
+_TEXT: Final = st.text(max_size=40)
+_AMOUNT: Final = st.decimals(min_value=0, max_value=2, places=6)
+
+
+def _condition(names: tuple[str, ...] = _CONDITIONS) -> st.SearchStrategy[str]:
+    return st.sampled_from(names)
+
+
+def _models(most: int = 3) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(MODELS[:4]), min_size=1, max_size=most)
+
+
+@st.composite
+def _target(draw: st.DrawFn) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["models", "model_from", "choose", "split"]))
+    fallbacks = {"fallbacks": draw(_models(2))} if draw(st.booleans()) else {}
+    if kind == "models":
+        return {"models": draw(_models())}
+    if kind == "model_from":
+        return {"model_from": "request.model"} | fallbacks
+    if kind == "choose":
+        limits = draw(st.sampled_from([{}, {"max_cost_usd": 0.005}, {"min_quality": 0.75}, {"requires": ["tools"]}]))
+        direction = draw(st.sampled_from(["minimize", "maximize"]))
+        among = {"among": draw(_condition(_OF_MODELS))} if draw(st.booleans()) else {}
+        return {"choose": {direction: draw(st.sampled_from(_SCORES)), "limits": limits} | among} | fallbacks
+    shares = [{"model": model, "weight": weight} for model, weight in zip(("nano", "mini"), (1, 3), strict=True)]
+    return {"split": {"key": "request.user", "targets": shares}} | fallbacks
+
+
+@st.composite
+def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Return the budgets of a policy."""
+    rung = st.fixed_dictionaries(
+        {"alert": st.just("high")},
+        optional={
+            "downgrade": st.sampled_from(
+                [{"models": ["nano"]}, {"exclude": _OF_MODELS[-3], "models": ["mini", "nano"]}]
+            ),
+            "rewrite": st.just([{"clamp_params": {"max_output_tokens": {"max": 10}}}]),
+        },
+    )
+    rungs = [draw(rung) | {"at_ratio": ratio} for ratio in draw(st.sampled_from([[], [0.5], [0.5, 0.9]]))]
+    day = {"id": "day", "hard_limit_usd": draw(st.integers(0, 2)), "window": {"calendar": "day"}, "rungs": rungs}
+    mine = {"id": "mine", "scope": "request.user", "hard_limit_usd": 1, "window": {"rolling": "24h"}}
+    mine["when"] = draw(_condition(_OF_MODELS))
+    tokens = {
+        "id": "tokens",
+        "hard_limit_tokens": 'request.user == "vip" ? 100000 : 2000',
+        "window": {"per_call": True},
+    }
+    return draw(st.lists(st.sampled_from([day, mine, tokens]), max_size=3, unique_by=lambda item: str(item["id"])))
+
+
+@st.composite
+def policy_texts(draw: st.DrawFn) -> dict[str, Any]:
+    """Return the rules of a policy without budgets."""
+    access = [
+        {
+            "id": f"a{index}",
+            "when": draw(_condition()),
+            "effect": draw(st.sampled_from(["allow", "deny"])),
+            "reason": "so",
+        }
+        for index in range(draw(st.integers(0, 2)))
+    ]
+    routes = [
+        {"id": f"r{index}", "when": draw(_condition())} | draw(_target()) for index in range(draw(st.integers(0, 3)))
+    ]
+    operations = (
+        {"prefix": {"text": "Be brief. "}}, {"set_params": {"max_output_tokens": 7}}, {"redact": {"kinds": ["email"]}},
+        {"remove_params": ["max_output_tokens"]}, {"clamp_params": {"temperature": {"max": 1}}},
+    )  # fmt: skip
+    rewrites = [
+        {
+            "id": f"w{index}",
+            "when": draw(_condition(_OF_MODELS)),
+            "merge": "set_once",
+            "apply": [draw(st.sampled_from(operations))],
+        }
+        for index in range(draw(st.integers(0, 2)))
+    ]
+    return {
+        "on_error": draw(st.sampled_from(["deny", "skip"])),
+        "access": access,
+        "routes": routes,
+        "rewrites": rewrites,
+    }
+
+
+def requests() -> st.SearchStrategy[dict[str, Any]]:
+    """Return requests, some of which are not acceptable."""
+    content = st.one_of(
+        st.fixed_dictionaries({}),
+        st.fixed_dictionaries({"prompt": _TEXT}),
+        st.fixed_dictionaries({"messages": st.lists(_message(), max_size=3)}),
+    )
+    limit = st.integers(-1, 9000)
+    rest = st.fixed_dictionaries(
+        {},
+        optional={
+            "task": st.sampled_from(["chat", "code"]),
+            "user": st.sampled_from(["eve", "vip", "", "\ud800"]),
+            "team": _TEXT,
+            "model": st.sampled_from(MODELS),
+            "prompt_tokens": st.integers(-1, 200_000),
+            "max_output_tokens": limit,
+            "params": st.dictionaries(
+                st.sampled_from(["n", "temperature", "max_tokens", "tools", "system"]), _json_values()
+            ),
+            "tools": st.lists(st.just({"name": "a"}), max_size=1),
+            "modalities": st.lists(st.sampled_from(["text", "image", "video"]), max_size=2),
+            "response_format": _json_values(),
+            "tags": st.lists(st.sampled_from(["a", "b"]), max_size=2),
+            "cost_budget": st.floats(allow_nan=True),
+            "latency_budget_ms": st.floats(0, 3000),
+            "metadata": st.dictionaries(st.sampled_from(["n", "flag"]), _json_values()),
+            "unheard-of": st.just(1),
+        },
+    )
+    return st.builds(lambda one, other: one | other, content, rest)
+
+
+def _message() -> st.SearchStrategy[Any]:
+    parts = st.lists(
+        st.sampled_from(
+            [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": "u"}}, {"type": 5}, 7]
+        ),
+        max_size=2,
+    )
+    role = st.sampled_from(["system", "user", "assistant", "tool", None])
+    return st.one_of(st.fixed_dictionaries({"role": role, "content": st.one_of(_TEXT, parts)}), _json_values())
+
+
+def _json_values() -> st.SearchStrategy[Any]:
+    scalars = st.one_of(st.none(), st.booleans(), st.integers(-3, 2**64), st.floats(), _TEXT)
+    return st.recursive(
+        scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_TEXT, inner, max_size=2), max_leaves=4
+    )
+
+
+def balances() -> st.SearchStrategy[dict[tuple[str, str], Balance]]:
+    """Return states of some budgets."""
+    keys = st.tuples(st.sampled_from([f"p0/{budget}" for budget in BUDGETS]), st.sampled_from(["", "vip", "eve"]))
+    return st.dictionaries(keys, st.builds(Balance, _AMOUNT, _AMOUNT | st.just(Decimal(0))), max_size=4)

@@ -1,0 +1,142 @@
+"""What holds of every decision, whatever the policies, the request and the balances."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from costlens_policy import Balance, Decision, Engine, PolicyError, RequestError, load
+from costlens_policy.schema import schema_texts
+from tests.engine.conftest import CATALOGUE, HEAD, POLICY_SET
+from tests.engine.generated import balances, budget_texts, policy_texts, requests
+
+NOW: Final = datetime(2026, 5, 1, 9, tzinfo=UTC)
+_VALIDATOR: Final = Draft202012Validator(json.loads(schema_texts()["decision.v1.json"]))
+_SET: Final = POLICY_SET % {
+    "files": "p0.yaml", "attributes": "  tags: {type: list(string), default: []}", "access": "allow",
+    "route": "{models: [mini, nano]}", "fallbacks": 2, "more": "",
+}  # fmt: skip
+_QUICK: Final = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@lru_cache(maxsize=512)
+def _loaded(text: str) -> Engine | None:
+    """Return the engine of one policy, None where the checker refuses the policy: that is its right."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        (folder / "catalogue.yaml").write_text(CATALOGUE, encoding="utf-8")
+        (folder / "policy-set.yaml").write_text(_SET, encoding="utf-8")
+        (folder / "p0.yaml").write_text(HEAD % "p0" + text, encoding="utf-8")
+        return load(folder)
+    except PolicyError:
+        return None
+    finally:
+        shutil.rmtree(folder)
+
+
+def _engine(policy: Mapping[str, Any]) -> Engine:
+    # JSON is YAML, line by line.
+    engine = _loaded("".join(f"{key}: {json.dumps(value)}\n" for key, value in policy.items()))
+    assume(engine is not None)
+    assert engine is not None
+    return engine
+
+
+def _decided(engine: Engine, request: dict[str, Any], states: dict[tuple[str, str], Balance]) -> Decision:
+    """Decide, or leave the example alone where the request is not acceptable. Nothing else may be raised."""
+    try:
+        return engine.decide(request, balances=states, now=NOW)
+    except RequestError:
+        assume(False)
+        raise
+
+
+@given(policy_texts(), budget_texts(), requests(), balances())
+@_QUICK
+def test_decisions_are_sound(
+    policy: dict[str, Any], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
+) -> None:
+    engine = _engine({**policy, "budgets": budgets})
+    before = copy.deepcopy(request)
+    decision = _decided(engine, request, states)
+    assert repr(request) == repr(before), "a request is never changed"
+    assert decision.reasons, "a decision has its reasons"
+    given = decision.to_dict()
+    assert not list(_VALIDATOR.iter_errors(given))
+    text = json.dumps(given, allow_nan=False)
+    assert json.dumps(_decided(engine, request, states).to_dict()) == text, "deciding is deterministic"
+    if decision.allowed:
+        _holds_what_it_promises(decision)
+    else:
+        assert decision.model is None
+        assert decision.rule
+
+
+@given(policy_texts(), budget_texts(), requests(), balances())
+@_QUICK
+def test_a_decision_can_be_made_again_from_its_own_json(
+    policy: dict[str, Any], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
+) -> None:
+    engine = _engine({**policy, "budgets": budgets})
+    first = _decided(engine, request, states).to_dict()
+    read = {
+        (item["budget"], item["key"]): Balance(Decimal(item["used"]), Decimal(item["held"]))
+        for item in first["balances_read"]
+    }
+    again = json.loads(json.dumps(first["request"]))
+    assert engine.decide(again, balances=read, now=NOW).to_dict() == first
+
+
+@given(
+    st.lists(st.sampled_from(["nano", "mini", "large"]), min_size=1, max_size=3, unique=True),
+    budget_texts(),
+    requests(),
+    balances(),
+)
+@_QUICK
+def test_one_budget_less_never_denies_more(
+    models: list[str], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
+) -> None:
+    # With `skip`, for a budget that fails under `deny` refuses, and its absence does not.
+    for rung in (rung for budget in budgets for rung in budget.get("rungs", ())):
+        rung.pop("downgrade", None)  # which also adds candidates
+    policy = {"on_error": "skip", "routes": [{"id": "r", "models": models}]}
+    full = _decided(_engine({**policy, "budgets": budgets}), request, states)
+    for index in range(len(budgets)):
+        less = _decided(_engine({**policy, "budgets": budgets[:index] + budgets[index + 1 :]}), request, states)
+        if full.allowed:
+            assert less.allowed
+
+
+def _holds_what_it_promises(decision: Decision) -> None:
+    plan, model = decision.plan, decision.plan.catalogue.find(decision.model or "")
+    assert model is not None, "unknown models are not admitted"
+    assert decision.estimate is not None
+    estimate, request = decision.estimate, decision.request
+    excluded = {item.model for item in decision.excluded}
+    assert not excluded & {decision.model, *decision.fallbacks}
+    assert len({decision.model, *decision.fallbacks}) == 1 + len(decision.fallbacks) <= 1 + plan.defaults.max_fallbacks
+    assert [call.model for call in decision.fallback_calls] == list(decision.fallbacks)
+    limit = decision.params["max_output_tokens"]
+    assert estimate.output_tokens == limit * estimate.completions
+    if model.context_window is not None:
+        assert estimate.prompt_tokens + limit <= model.context_window
+    if model.max_output_tokens is not None:
+        assert limit <= model.max_output_tokens
+    assert estimate.cost is not None
+    if "cost_budget" in request:
+        assert estimate.cost <= Decimal(repr(request["cost_budget"]))
+    for seen in decision.balances:
+        assert seen.used + seen.held + seen.call <= seen.limit
