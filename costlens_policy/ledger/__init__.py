@@ -1,0 +1,45 @@
+"""The ledger: what was spent and what is held, exactly, for every budget, key and period.
+
+``open_ledger`` gives a ``Store``. Before a call its worst case is reserved on every budget that it counts against;
+afterwards the real charge settles it, or it is released. ``docs/ledger.md`` says what holds when processes die and
+clocks differ.
+"""
+
+from __future__ import annotations
+
+from costlens_policy.ledger.account import Account, AccountBalance, Grants
+from costlens_policy.ledger.adjustments import Adjusted, Adjustment, AdjustmentKind
+from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
+from costlens_policy.ledger.amounts import MAX_AMOUNT, MAX_LIMIT, Unit, amount_of, decimal_of, limit_of
+from costlens_policy.ledger.charges import Charge, ChargedLine, Settled, Settlement
+from costlens_policy.ledger.errors import (
+    AdjustmentError,
+    AmountError,
+    CallConflictError,
+    LedgerError,
+    LedgerUnavailableError,
+    UnknownCallError,
+)
+from costlens_policy.ledger.history import (
+    AccountQuery,
+    Entry,
+    EntryQuery,
+    Page,
+    Reservation,
+    ReservationQuery,
+    ReservedLine,
+)
+from costlens_policy.ledger.holds import CallState, Extended, Facts, Held, Hold, HoldLine, LineState, Refused, Released
+from costlens_policy.ledger.memory import MemoryStore
+from costlens_policy.ledger.opening import open_ledger
+from costlens_policy.ledger.protocol import Store
+from costlens_policy.ledger.windows import Period, Schedule, schedule_of
+
+__all__ = [
+    "MAX_AMOUNT", "MAX_LIMIT", "Account", "AccountBalance", "AccountQuery", "Adjusted", "Adjustment", "AdjustmentError",
+    "AdjustmentKind", "AlertClaim", "AmountError", "CallConflictError", "CallState", "Charge", "ChargedLine", "Entry",
+    "EntryQuery", "Extended", "Facts", "Grants", "Held", "Hold", "HoldLine", "LedgerError", "LedgerUnavailableError",
+    "LineState", "MemoryStore", "Page", "PendingAlert", "Period", "Refused", "Released", "Reservation",
+    "ReservationQuery", "ReservedLine", "Schedule", "Settled", "Settlement", "Store", "Unit", "UnknownCallError",
+    "amount_of", "decimal_of", "limit_of", "open_ledger", "schedule_of",
+]  # fmt: skip

@@ -9,9 +9,13 @@ from costlens_policy.ledger.amounts import Unit
 from costlens_policy.ledger.errors import AmountError
 from costlens_policy.ledger.windows import Period
 
-__all__ = ["Account", "AccountBalance", "Grants", "checked_text"]
+__all__ = ["AFTER_SEPARATOR", "LAST_NAME", "SEPARATOR", "Account", "AccountBalance", "Grants", "checked_text"]
 
-_SEPARATOR: Final = "\x1f"
+SEPARATOR: Final = "\x1f"
+"""Stands between the parts of a name."""
+AFTER_SEPARATOR: Final = "\x20"
+"""The character that follows it, so that a name and this are beyond all names that the name begins."""
+LAST_NAME: Final = "\U0010ffff"
 _LONGEST: Final = 1000
 
 
@@ -33,14 +37,14 @@ class Account:
 
     def __post_init__(self) -> None:
         for text in (self.budget, self.period.id):
-            if _SEPARATOR in text:
+            if SEPARATOR in text:
                 raise AmountError(f"`{text!r}` contains a control character, so it names no account")
-        name = _SEPARATOR.join((self.budget, self.period.id, self.unit, self.key))
+        name = SEPARATOR.join((self.budget, self.period.id, self.unit, self.key))
         object.__setattr__(self, "name", checked_text(name, "the name of an account"))
 
     @property
     def scope(self) -> str:
-        return _SEPARATOR.join((self.budget, self.unit, self.key))
+        return SEPARATOR.join((self.budget, self.unit, self.key))
 
 
 @dataclass(frozen=True, slots=True)

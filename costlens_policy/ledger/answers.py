@@ -9,7 +9,7 @@ from costlens_policy.ledger.errors import CallConflictError, UnknownCallError
 from costlens_policy.ledger.history import ReservedLine
 from costlens_policy.ledger.holds import CallState, Held, Hold, LineState
 
-__all__ = ["held_again", "match_charges", "unknown_call"]
+__all__ = ["charged_without_hold", "held_again", "match_charges", "unknown_call"]
 
 
 def held_again(hold: Hold, lines: tuple[LineState, ...], end: int, state: CallState) -> Held:
@@ -21,6 +21,10 @@ def held_again(hold: Hold, lines: tuple[LineState, ...], end: int, state: CallSt
     if first != [(line.account.scope, line.amount) for line in hold.lines]:
         raise CallConflictError(f"the id `{hold.call}` is that of another call, which held other amounts; use a new id")
     return Held(hold.call, lines, end, state, repeated=True)
+
+
+def charged_without_hold(call: str) -> CallConflictError:
+    return CallConflictError(f"the call `{call}` was charged without a hold; use a new id")
 
 
 def unknown_call(call: str) -> UnknownCallError:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeAlias, TypeVar
 
-from costlens_policy.ledger.account import Account, AccountBalance
+from costlens_policy.ledger.account import AFTER_SEPARATOR, LAST_NAME, SEPARATOR, Account, AccountBalance
 from costlens_policy.ledger.adjustments import AdjustmentKind
 from costlens_policy.ledger.amounts import Unit
+from costlens_policy.ledger.errors import AmountError
 from costlens_policy.ledger.holds import CallState, Facts
+from costlens_policy.ledger.instants import SECOND, micros
 
 __all__ = [
     "AccountQuery", "Entry", "EntryKind", "EntryQuery", "Page", "Reservation", "ReservationQuery", "ReservedLine",
+    "place_number",
 ]  # fmt: skip
 
 EntryKind: TypeAlias = Literal["charge"] | AdjustmentKind
@@ -118,6 +121,19 @@ class ReservationQuery:
     after: str = ""
     limit: int = 100
 
+    @property
+    def state(self) -> CallState:
+        return "expired" if self.expired else "held"
+
+    def place(self) -> tuple[int, str]:
+        """Return the end of the lease, in seconds since 1970, and the call after which the page begins."""
+        second, _, call = self.after.partition(":")
+        return (place_number(second) if second else -1), call
+
+    def following(self, last: Reservation) -> str:
+        """Return the ``after`` of the page that begins behind the reservation."""
+        return f"{micros(last.expires_at) // SECOND}:{last.call}"
+
     def covers(self, reservation: Reservation) -> bool:
         """Whether one of its lines is on the budget and key asked for."""
         return any(
@@ -138,6 +154,14 @@ class AccountQuery:
     after: str = ""
     limit: int = 100
 
+    def names(self) -> tuple[str, str]:
+        """Return between which names the accounts lie; the second is beyond the last one."""
+        known = [self.budget]
+        if self.budget is not None and self.period is not None:
+            known += [self.period] if self.unit is None else [self.period, self.unit]
+        prefix = SEPARATOR.join(part for part in known if part is not None)
+        return (prefix + SEPARATOR, prefix + AFTER_SEPARATOR) if prefix else ("", LAST_NAME)
+
     def covers(self, account: Account) -> bool:
         """Whether the account is one of those asked for, pages aside."""
         return (
@@ -146,3 +170,10 @@ class AccountQuery:
             and (self.unit is None or account.unit == self.unit)
             and (self.key is None or account.key == self.key)
         )
+
+
+def place_number(after: str) -> int:
+    """Return the number in an ``after``; raises ``AmountError`` for a text that no page has given."""
+    if not after.isascii() or not after.isdigit():
+        raise AmountError(f"`{after}` is not where a page of the ledger begins")
+    return int(after)

@@ -24,7 +24,7 @@ _INHERITED: Final[list[Any]] = []
 
 
 class _Process(Generic[_Connection]):
-    """What belongs to one process: its idle connections, and a lock that no thread of the parent can have left locked."""
+    """Idle connections of one process, and a lock that no thread of its parent can have left locked."""
 
     def __init__(self) -> None:
         self.id = os.getpid()

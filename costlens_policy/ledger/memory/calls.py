@@ -11,9 +11,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
-from costlens_policy.ledger.answers import held_again
+from costlens_policy.ledger.answers import charged_without_hold, held_again
 from costlens_policy.ledger.charges import ChargedLine, Settled
-from costlens_policy.ledger.errors import CallConflictError
 from costlens_policy.ledger.history import Entry, Reservation, ReservedLine
 from costlens_policy.ledger.holds import CallState, Facts, Held, Hold, LineState
 from costlens_policy.ledger.instants import SECOND, instant_of
@@ -42,9 +41,11 @@ class OpenCall:
     def state(self, now: int) -> CallState:
         if self.released:
             return "released"
-        if now >= self.end * SECOND or not all(end.counts for end in self.ends):
-            return "expired"
-        return "held"
+        return "expired" if now >= self.end * SECOND else "held"
+
+    def counts(self) -> bool:
+        """Whether no other clock has freed it already."""
+        return all(end.counts for end in self.ends)
 
     def unhold(self) -> None:
         """Give back what is held on every account that still counts it."""
@@ -83,7 +84,7 @@ class SettledCall:
 
     def held_again(self, hold: Hold, now: int) -> Held:
         if self.end is None:
-            raise CallConflictError(f"the call `{hold.call}` was charged without a hold; use a new id")
+            raise charged_without_hold(hold.call)
         lines = tuple(LineState(*line[:5]) for line in self._lines() if line[1] is not None)
         return held_again(hold, lines, self.end, "settled")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from costlens_policy.ledger.history import Entry, EntryQuery, Page, Reservation, ReservationQuery
+from costlens_policy.ledger.history import Entry, EntryQuery, Page, Reservation, ReservationQuery, place_number
 from costlens_policy.ledger.memory.calls import AdjustmentRecord, OpenCall, SettledCall
 
 __all__ = ["Journal"]
@@ -56,17 +56,19 @@ class Journal:
         return Page(tuple(found))
 
     def reservations(self, query: ReservationQuery, now: int) -> Page[Reservation]:
-        state = "expired" if query.expired else "held"
-        calls = (
-            record for record in self.calls.values() if isinstance(record, OpenCall) and record.state(now) == state
+        calls = [record for record in self.calls.values() if isinstance(record, OpenCall)]
+        found = sorted(
+            [record for record in calls if record.state(now) == query.state],
+            key=lambda record: (record.end, record.hold.call),
         )
-        found = sorted((f"{record.end:015}:{record.hold.call}", record.reservation(now)) for record in calls)
-        rest = [item for item in found if item[0] > query.after and query.covers(item[1])]
-        page = rest[: query.limit]
-        return Page(tuple(item for _, item in page), page[-1][0] if len(rest) > len(page) else "")
+        place = query.place()
+        rest = [record.reservation(now) for record in found if (record.end, record.hold.call) > place]
+        rest = [item for item in rest if query.covers(item)]
+        page = tuple(rest[: query.limit])
+        return Page(page, query.following(page[-1]) if len(rest) > len(page) else "")
 
     def _in_order(self, query: EntryQuery) -> Iterator[Entry]:
-        after = int(query.after) if query.after else None
+        after = place_number(query.after) if query.after else None
         for record in reversed(self._made) if query.newest_first else self._made:
             entries = list(record.entries())
             for entry in reversed(entries) if query.newest_first else entries:

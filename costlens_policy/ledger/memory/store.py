@@ -86,6 +86,8 @@ class MemoryStore:
             if isinstance(record, SettledCall):
                 return Extended(call, "settled", instant_of(record.end * SECOND))
             state = record.state(at)
+            if state == "held" and not record.counts():
+                state = "expired"
             if state == "held" and end > record.end:
                 record.unhold()
                 held = zip(record.ends, record.lines, strict=True)

@@ -12,8 +12,8 @@ from costlens_policy.ledger.errors import LedgerUnavailableError
 __all__ = ["faults_of"]
 
 _MEANINGS: Final = {
-    sqlite3.SQLITE_BUSY: "is locked by another process for too long; look for one that hangs, or raise `timeout` in its URL",
-    sqlite3.SQLITE_LOCKED: "is locked by another connection for too long; look for one that hangs",
+    sqlite3.SQLITE_BUSY: "was locked by others for too long; look for a process that hangs, or raise its `timeout`",
+    sqlite3.SQLITE_LOCKED: "was locked by others for too long; look for a process that hangs",
     sqlite3.SQLITE_READONLY: "cannot be written; give this process the right to write the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; its folder must exist and be writable",
     sqlite3.SQLITE_PERM: "cannot be opened; give this process the right to read and write it",

@@ -27,22 +27,27 @@ _ACCOUNTS_AND_CALLS: Final = (
         account INTEGER NOT NULL, bucket INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
         PRIMARY KEY (account, bucket)) WITHOUT ROWID""",
     """CREATE TABLE calls (
+        number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE, reserved_at INTEGER NOT NULL, end INTEGER, lines TEXT NOT NULL, facts TEXT NOT NULL,
-        released INTEGER NOT NULL DEFAULT 0, settled_at INTEGER, late INTEGER, charged TEXT, first_entry INTEGER)""",
+        released INTEGER NOT NULL DEFAULT 0, settled_at INTEGER, late INTEGER, charged TEXT,
+        first_entry INTEGER, last_entry INTEGER)""",
     "CREATE INDEX open_calls ON calls (end, id) WHERE settled_at IS NULL AND released = 0",
     """CREATE TABLE entries (
-        id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, source INTEGER NOT NULL, account INTEGER NOT NULL,
-        high INTEGER NOT NULL, low INTEGER NOT NULL, held_high INTEGER NOT NULL, held_low INTEGER NOT NULL)""",
+        id INTEGER PRIMARY KEY, at INTEGER NOT NULL, clock INTEGER NOT NULL, kind TEXT NOT NULL,
+        source INTEGER NOT NULL, account INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
+        held_high INTEGER NOT NULL, held_low INTEGER NOT NULL)""",
     "CREATE INDEX entries_of_account ON entries (account, id)",
-    "CREATE INDEX entries_by_time ON entries (at)",
+    "CREATE INDEX entries_by_time ON entries (clock)",
 )
 _ADJUSTMENTS: Final = (
     """CREATE TABLE adjustments (
-        id TEXT NOT NULL UNIQUE, balance TEXT NOT NULL, facts TEXT NOT NULL, first_entry INTEGER NOT NULL)""",
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE, balance TEXT NOT NULL, facts TEXT NOT NULL, entry INTEGER)""",
     "CREATE TABLE grants (scope TEXT NOT NULL PRIMARY KEY, grants TEXT NOT NULL) WITHOUT ROWID",
 )
 _ALERTS: Final = (
     """CREATE TABLE alerts (
+        number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE, budget TEXT NOT NULL, key TEXT NOT NULL, period TEXT NOT NULL, rung TEXT NOT NULL,
         facts TEXT NOT NULL, claimed_at INTEGER NOT NULL, visible_at INTEGER NOT NULL, attempts INTEGER NOT NULL,
         problem TEXT NOT NULL, delivered_at INTEGER)""",
@@ -53,7 +58,10 @@ MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS)
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:
-    """Make the tables, or bring those of an older version up to date. Raises ``LedgerUnavailableError`` for other files."""
+    """Make the tables, or bring those of an older version up to date.
+
+    Raises ``LedgerUnavailableError`` for other files.
+    """
     if _version(db, path) == len(MIGRATIONS):
         return
     db.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,42 @@
+"""Options of a ledger's URL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from costlens_policy.ledger.errors import LedgerError
+
+__all__ = ["ledger_name", "seconds_of", "take_options"]
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+def take_options(url: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Return the URL without the options that are the ledger's own, and those. Other options stay in the URL."""
+    parts = urlsplit(url)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    rest = urlencode([(name, value) for name, value in options if name not in known])
+    return parts._replace(query=rest).geturl(), {name: value for name, value in options if name in known}
+
+
+def seconds_of(text: str) -> float:
+    """Return the value of an option that is a length of time in seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 3600:
+        raise LedgerError(f"`timeout={text}` is not a number of seconds such as `timeout=5`")
+    return seconds
+
+
+def ledger_name(text: str) -> str:
+    """Return the value of an option that names a ledger."""
+    if not _NAME.fullmatch(text):
+        raise LedgerError(
+            f"`ledger={text}` is not a name: lower-case letters, digits and `_`, with a letter first, at most 40"
+        )
+    return text

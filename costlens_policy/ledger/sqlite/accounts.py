@@ -1,0 +1,168 @@
+"""One account of the file, as a row that is read, changed and written back inside a transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+from costlens_policy.ledger.account import Account
+from costlens_policy.ledger.amounts import LIMB, join_limbs, split_limbs
+from costlens_policy.ledger.buckets import KEPT_BUCKETS, bucket_width, used_in_window
+from costlens_policy.ledger.instants import MICROSECOND, SECOND, micros_or_none
+from costlens_policy.ledger.stored import period_of
+
+__all__ = ["ACCOUNT_COLUMNS", "AccountRow", "account_of", "load_account", "load_account_by_id"]
+
+ACCOUNT_COLUMNS: Final = "a.budget, a.key, a.unit, a.period, a.starts_at, a.resets_at, a.rolling"
+_COLUMNS: Final = "id, used_high, used_low, held_high, held_low, generation, next_end, bucket"
+_ADD_END: Final = f"""
+    INSERT INTO ends (account, second, generation, high, low) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (account, second, generation) DO UPDATE SET
+        high = high + excluded.high + (low + excluded.low) / {LIMB}, low = (low + excluded.low) % {LIMB}"""
+_TAKE_END: Final = f"""
+    UPDATE ends SET high = high + ?1 + (low + ?2) / {LIMB}, low = (low + ?2) % {LIMB}
+    WHERE account = ?3 AND second = ?4 AND generation = ?5"""
+_ADD_BUCKET: Final = f"""
+    INSERT INTO buckets (account, bucket, high, low) VALUES (?, ?, ?, ?)
+    ON CONFLICT (account, bucket) DO UPDATE SET
+        high = high + excluded.high + (low + excluded.low) / {LIMB}, low = (low + excluded.low) % {LIMB}"""
+
+
+class AccountRow:
+    """Counters of one account, right for the time given to ``move``. ``id`` is None until it is in the file."""
+
+    __slots__ = ("_bucket", "_changed", "_db", "_next_end", "_width", "account", "generation", "held", "id", "used")
+
+    def __init__(self, db: sqlite3.Connection, account: Account, row: Any = None) -> None:
+        self._db = db
+        self.account = account
+        self._width = 0 if account.period.rolling is None else bucket_width(account.period.rolling)
+        self._changed = False
+        self.id: int | None = None
+        self.used = self.held = self.generation = 0
+        self._next_end: int | None = None
+        self._bucket: int | None = None
+        if row is not None:
+            self.id, used_high, used_low, held_high, held_low, self.generation, self._next_end, self._bucket = row
+            self.used = join_limbs(used_high, used_low)
+            self.held = join_limbs(held_high, held_low)
+
+    def move(self, now: int) -> None:
+        """Free what has expired, and move a rolling window to ``now``, in microseconds."""
+        if self._next_end is not None and now >= self._next_end * SECOND:
+            self._free(now // SECOND)
+        if self._width and now // self._width != self._bucket:
+            self._roll(now // self._width)
+
+    def enter(self) -> int:
+        """Put the account into the file if it is new there; return its id."""
+        if self.id is None:
+            account, period = self.account, self.account.period
+            rolling = None if period.rolling is None else period.rolling // MICROSECOND
+            span = micros_or_none(period.starts_at), micros_or_none(period.resets_at)
+            inserted = self._db.execute(
+                "INSERT INTO accounts (name, budget, key, unit, period, starts_at, resets_at, rolling, bucket,"
+                " used_high, used_low, held_high, held_low, generation)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0)",
+                (account.name, account.budget, account.key, account.unit, period.id, *span, rolling, self._bucket),
+            )
+            self.id = inserted.lastrowid
+        assert self.id is not None
+        return self.id
+
+    def hold(self, amount: int, second: int) -> None:
+        self._db.execute(_ADD_END, (self.enter(), second, self.generation, *split_limbs(amount)))
+        self.held += amount
+        self._next_end = second if self._next_end is None else min(self._next_end, second)
+        self._changed = True
+
+    def unhold(self, amount: int, second: int, generation: int) -> bool:
+        """Give back what was held until ``second``; False where that has been freed already."""
+        taken = self._db.execute(_TAKE_END, (*split_limbs(-amount), self.id, second, generation))
+        if not taken.rowcount:
+            return False
+        self.held -= amount
+        self._changed = True
+        return True
+
+    def counts(self, second: int, generation: int) -> bool:
+        """Whether what was held until ``second`` has not been freed."""
+        place = (self.id, second, generation)
+        found = self._db.execute("SELECT 1 FROM ends WHERE account = ? AND second = ? AND generation = ?", place)
+        return found.fetchone() is not None
+
+    def charge(self, amount: int, at: int) -> None:
+        self.used += amount
+        self._changed = True
+        if self._width:
+            self._db.execute(_ADD_BUCKET, (self.enter(), at // self._width, *split_limbs(amount)))
+
+    def set(self, amount: int, now: int) -> int:
+        """Make the amount what is used; return the difference."""
+        difference = amount - self.used
+        self.used = amount
+        self._changed = True
+        if self._width:
+            self._db.execute("DELETE FROM buckets WHERE account = ?", (self.enter(),))
+            self._db.execute(_ADD_BUCKET, (self.id, now // self._width, *split_limbs(amount)))
+        return difference
+
+    def save(self) -> None:
+        """Write back what has changed."""
+        if self._changed:
+            limbs = *split_limbs(self.used), *split_limbs(self.held)
+            self._db.execute(
+                "UPDATE accounts SET used_high = ?, used_low = ?, held_high = ?, held_low = ?,"
+                " generation = ?, next_end = ?, bucket = ? WHERE id = ?",
+                (*limbs, self.generation, self._next_end, self._bucket, self.enter()),
+            )
+            self._changed = False
+
+    def at(self, now: int) -> tuple[int, int]:
+        """Return used and held at ``now``, changing nothing."""
+        if self.id is None:
+            return 0, 0
+        return self._used_at(now // self._width) if self._width else self.used, self.held - self._passed(now // SECOND)
+
+    def _free(self, second: int) -> None:
+        self.held -= self._passed(second)
+        self._db.execute("DELETE FROM ends WHERE account = ? AND second <= ?", (self.id, second))
+        (self._next_end,) = self._db.execute("SELECT min(second) FROM ends WHERE account = ?", (self.id,)).fetchone()
+        self.generation += 1
+        self._changed = True
+
+    def _roll(self, bucket: int) -> None:
+        self._bucket = bucket
+        self._changed = self.id is not None
+        if self.id is not None:
+            self._db.execute(
+                "DELETE FROM buckets WHERE account = ?1 AND bucket <= (SELECT bucket FROM buckets WHERE account = ?1"
+                f" ORDER BY bucket DESC LIMIT 1 OFFSET {KEPT_BUCKETS})",
+                (self.id,),
+            )
+            self.used = self._used_at(bucket)
+
+    def _passed(self, second: int) -> int:
+        passed = self._db.execute("SELECT high, low FROM ends WHERE account = ? AND second <= ?", (self.id, second))
+        return sum(join_limbs(high, low) for high, low in passed)
+
+    def _used_at(self, bucket: int) -> int:
+        rows = self._db.execute("SELECT bucket, high, low FROM buckets WHERE account = ?", (self.id,))
+        return used_in_window({index: join_limbs(high, low) for index, high, low in rows}, bucket)
+
+
+def load_account(db: sqlite3.Connection, account: Account) -> AccountRow:
+    """Return the account's row, or an empty one that is not in the file yet."""
+    row = db.execute(f"SELECT {_COLUMNS} FROM accounts WHERE name = ?", (account.name,)).fetchone()
+    return AccountRow(db, account, row)
+
+
+def load_account_by_id(db: sqlite3.Connection, id: int) -> AccountRow:
+    row = db.execute(f"SELECT {ACCOUNT_COLUMNS}, {_COLUMNS} FROM accounts AS a WHERE id = ?", (id,)).fetchone()
+    return AccountRow(db, account_of(row[:7]), row[7:])
+
+
+def account_of(row: Any) -> Account:
+    """Return the account of ``ACCOUNT_COLUMNS``."""
+    budget, key, unit, period, *span = row
+    return Account(budget, key, unit, period_of(period, *span))
