@@ -27,6 +27,7 @@ _COMMANDS: Final = (
     "fmt",
     "test",
     "eval",
+    "cel",
     "schema",
     "catalogue",
     "explain",

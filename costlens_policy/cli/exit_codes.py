@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
 
 _MEANINGS = {
     ExitCode.OK: "fine",
-    ExitCode.INVALID: "a policy, catalogue or suite is invalid, or not formatted",
+    ExitCode.INVALID: "a policy, catalogue, suite or expression is invalid, or not formatted",
     ExitCode.USAGE: "wrong use of the command, or a request that the policy set does not accept",
     ExitCode.NOTHING: "nothing to do: no policy file or no test case was found",
     ExitCode.TEST_FAILED: "a policy test failed",

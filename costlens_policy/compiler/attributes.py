@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
+from costlens_policy.checker.attributes import DeclaredAttribute
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
 from costlens_policy.expressions.runtime import admitter
 from costlens_policy.money import usd
 
-__all__ = ["RequestAttribute", "request_attribute"]
+__all__ = ["RequestAttribute", "request_attribute", "request_attributes"]
 
 Admit: TypeAlias = Callable[[Any], Value]
 
@@ -35,6 +36,21 @@ class RequestAttribute:
     required: bool
     default: Value | None
     admit: Admit
+
+
+def request_attributes(declared: Mapping[str, DeclaredAttribute]) -> dict[str, RequestAttribute]:
+    """Return all attributes of a policy set by their names."""
+    return {
+        name: request_attribute(
+            name,
+            attribute.type,
+            required=attribute.required,
+            default=attribute.default,
+            values=attribute.values,
+            max_size=attribute.max_size,
+        )
+        for name, attribute in declared.items()
+    }
 
 
 def request_attribute(

@@ -1,0 +1,1 @@
+"""What ``cel`` does: type and evaluate expressions, one by one or in a console."""

@@ -1,0 +1,153 @@
+"""The surroundings that the command line names: values from a file, declarations from a policy set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from costlens_policy.checker import CheckedBundle, LinkedBundle, check
+from costlens_policy.checker.attributes import ROOT_TYPES, model_record, request_record
+from costlens_policy.checker.expressions.environments import Environments
+from costlens_policy.checker.expressions.limits import limits_of
+from costlens_policy.checker.records import model_values, unknown_facts
+from costlens_policy.cli.cel.surroundings import Surroundings, of_values, type_by_shape
+from costlens_policy.cli.inputs import Input, read_input
+from costlens_policy.cli.rejected import RejectedError, bad_request
+from costlens_policy.clock import system_now
+from costlens_policy.compiler.attributes import request_attributes
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed
+from costlens_policy.expressions import Environment, Type, Value
+from costlens_policy.expressions.cost import Sizes
+from costlens_policy.expressions.runtime import AdmissionError, admit, from_python
+
+__all__ = ["surroundings"]
+
+_NAME: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+_ROOTS: Final = ("request", "model", "estimate", "budgets", "now")
+
+
+def surroundings(values_path: str | None, policy_set: Path | None) -> Surroundings:
+    """Return what expressions may name. Raises ``PolicyError`` and ``RejectedError``."""
+    given = None if values_path is None else read_input(values_path, "object of variables")
+    if given is not None and not isinstance(given.content, dict):
+        problem = bad_request("variables are an object of names and values", given.place(()), "write `name: value`")
+        raise RejectedError([problem], (given.source,))
+    if policy_set is None:
+        return of_values({} if given is None else _Reader(given).values())
+    return _declared(check(policy_set), given)
+
+
+class _Reader:
+    """Turns given values into those of expressions, and collects what is wrong with any."""
+
+    def __init__(self, given: Input) -> None:
+        self.given = given
+        self.content: Mapping[str, Any] = given.content
+        self._problems: list[Diagnostic] = []
+
+    def values(self) -> dict[str, Value]:
+        """Return values by their names, whatever they are. Raises ``RejectedError``."""
+        found = dict(self._each())
+        self.finish()
+        return found
+
+    def report(self, message: str, path: tuple[str, ...], help: str = "", *, key: bool = False) -> None:
+        place = self.given.key_place(path) if key else self.given.place(path)
+        self._problems.append(bad_request(message, place, help))
+
+    def finish(self) -> None:
+        if self._problems:
+            raise RejectedError(self._problems, (self.given.source,))
+
+    def _each(self) -> Iterator[tuple[str, Value]]:
+        for name, value in self.content.items():
+            if not _NAME.fullmatch(name):
+                self.report(f"`{name}` cannot be a name in an expression", (name,), _NAMES_ARE, key=True)
+                continue
+            try:
+                yield name, from_python(value)
+            except AdmissionError as problem:
+                self.report(f"`{name}` {problem}", (name,))
+
+
+_NAMES_ARE: Final = "names are made of the letters a to z, digits and `_`, with no digit first"
+
+
+def _declared(bundle: CheckedBundle, given: Input | None) -> Surroundings:
+    linked = bundle.linked
+    document = linked.policy_set.document
+    limits = limits_of(document.limits)
+    request = request_record(linked.attributes, Sizes(limits))
+    model = model_record(unknown_facts(linked.catalogue, document.admit))
+    environment = Environments(request, model, ()).of(_ROOTS)
+    values = _Admission(bundle.linked, environment, given).values()
+    if "variables" in values:
+        types = {**environment.variables, "variables": type_by_shape(values["variables"])}
+        environment = Environment(types, environment.records)
+    return Surroundings(environment, values, limits, document.limits.iterations)
+
+
+class _Admission:
+    """Holds given values to what the policy set declares. A request may leave out what is required."""
+
+    def __init__(self, linked: LinkedBundle, environment: Environment, given: Input | None) -> None:
+        self._attributes = request_attributes(linked.attributes)
+        self._linked = linked
+        self._environment = environment
+        self._reader = None if given is None else _Reader(given)
+
+    def values(self) -> dict[str, Value]:
+        defaults = {name: item.default for name, item in self._attributes.items() if item.default is not None}
+        values: dict[str, Value] = {"request": defaults, "now": from_python(system_now())}
+        if self._reader is not None:
+            for name, value in self._reader.content.items():
+                self._root(self._reader, name, value, values)
+            self._reader.finish()
+        return values
+
+    def _root(self, reader: _Reader, name: str, value: Any, values: dict[str, Value]) -> None:
+        if name == "request" and isinstance(value, Mapping):
+            values[name] |= dict(self._request(reader, value))
+        elif name == "model" and isinstance(value, str):
+            values |= self._model(reader, value)
+        elif name in ROOT_TYPES:
+            self._other_root(reader, name, value, values)
+        else:
+            reader.report(
+                f"unknown name `{name}`", (name,), f"with a policy set there are {listed(ROOT_TYPES)}", key=True
+            )
+
+    def _other_root(self, reader: _Reader, name: str, value: Any, values: dict[str, Value]) -> None:
+        declared = Type("dyn") if name == "variables" else ROOT_TYPES[name]
+        try:
+            values[name] = admit(value, declared, self._environment.records)
+        except AdmissionError as problem:
+            reader.report(f"`{name}` {problem}", (name,))
+
+    def _request(self, reader: _Reader, request: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
+        known = self._attributes
+        for name, value in request.items():
+            if name not in known:
+                help = did_you_mean(name, known) or "declare it under `attributes` of the policy set"
+                reader.report(f"unknown attribute `{name}`", ("request", name), help, key=True)
+            elif value is not None:
+                try:
+                    yield name, known[name].admit(value)
+                except ValueError as problem:
+                    reader.report(f"`{name}` {problem}", ("request", name))
+
+    def _model(self, reader: _Reader, name: str) -> dict[str, Value]:
+        """Return the record ``model`` of a model on the day of ``now``."""
+        catalogue = self._linked.catalogue
+        model = catalogue.find(name)
+        if model is None:
+            help = did_you_mean(name, catalogue.models)
+            reader.report(f"the catalogue has no model `{name}`", ("model",), help)
+            return {}
+        given = reader.content.get("now")
+        day = (given if isinstance(given, datetime) else system_now()).date()
+        return {"model": model_values(model, model.period_on(day), day)}

@@ -1,0 +1,93 @@
+"""Answers as text for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from costlens_policy.cli.cel.answer import Answer
+from costlens_policy.cli.cel.literals import json_value, literal
+from costlens_policy.diagnostics.render.json import as_json
+from costlens_policy.expressions import Extent
+from costlens_policy.expressions.compile import NOT_EVALUATED, Part
+from costlens_policy.expressions.runtime import CelError
+
+__all__ = ["as_object", "as_text", "shortened"]
+
+_LONGEST: Final = 60
+
+
+def as_text(answer: Answer, *, parts: bool) -> str:
+    """Return the value, or the type where nothing was evaluated; with ``parts``, what led to it on further lines."""
+    if answer.typed is None:
+        return ""
+    if answer.trace is None:
+        return "\n".join(_type_lines(answer) if parts else [str(answer.typed.type)]) + "\n"
+    lines = [] if isinstance(answer.trace.value, CelError) else [literal(answer.trace.value)]
+    return "".join(f"{line}\n" for line in (*lines, *(_part_lines(answer) if parts else ())))
+
+
+def shortened(text: str) -> str:
+    """Return a text on one line, cut in the middle where it is long."""
+    line = " ".join(text.split())
+    half = (_LONGEST - 3) // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]}...{line[-half:]}"
+
+
+def _type_lines(answer: Answer) -> Iterator[str]:
+    assert answer.typed is not None
+    assert answer.worst is not None
+    yield str(answer.typed.type)
+    if answer.typed.references:
+        yield f"  reads {', '.join('.'.join(path) for path in sorted(answer.typed.references))}"
+    yield f"  takes {answer.worst.steps:,} steps at worst"
+
+
+def _part_lines(answer: Answer) -> Iterator[str]:
+    assert answer.trace is not None
+    assert answer.typed is not None
+    variables = answer.typed.environment.variables
+    rows = dict.fromkeys(
+        (_source(answer, part.extent), _result(part))
+        for part in answer.trace.parts
+        if _source(answer, part.extent) not in variables and part.extent != answer.typed.root.extent
+    )
+    shown = [(shortened(source), result) for source, result in rows if source != result]
+    width = max((len(source) for source, _ in shown), default=0)
+    yield from (f"  {source:{width}}  = {result}" for source, result in shown)
+
+
+def _source(answer: Answer, extent: Extent) -> str:
+    return answer.source.text[extent.start : extent.end]
+
+
+def _result(part: Part) -> str:
+    if part.value is NOT_EVALUATED:
+        return "(not evaluated)"
+    if isinstance(part.value, CelError):
+        return f"error[{part.value.code}]: {part.value}"
+    return shortened(literal(part.value))
+
+
+def as_object(answer: Answer) -> dict[str, Any]:
+    """Return an answer as an object of JSON."""
+    found: dict[str, Any] = {}
+    if answer.typed is not None and answer.worst is not None:
+        found["type"] = str(answer.typed.type)
+        found["reads"] = [list(path) for path in sorted(answer.typed.references)]
+        found["steps"] = answer.worst.steps
+    if answer.trace is not None:
+        if not isinstance(answer.trace.value, CelError):
+            found |= {"value": json_value(answer.trace.value), "literal": literal(answer.trace.value)}
+        found["parts"] = [_part_object(answer, part) for part in answer.trace.parts]
+    return found | {"problems": json.loads(as_json(answer.diagnostics))}
+
+
+def _part_object(answer: Answer, part: Part) -> dict[str, Any]:
+    place = {"start": part.extent.start, "end": part.extent.end, "source": _source(answer, part.extent)}
+    if part.value is NOT_EVALUATED:
+        return place | {"evaluated": False}
+    if isinstance(part.value, CelError):
+        return place | {"evaluated": True, "error": {"code": part.value.code, "message": part.value.message}}
+    return place | {"evaluated": True, "value": json_value(part.value)}
