@@ -8,7 +8,7 @@ from pathlib import Path
 
 from costlens_policy.checker.bundle import LinkedDocument
 from costlens_policy.checker.expressions import analyse_alone
-from costlens_policy.checker.link import File, Library, Reading, yaml_files
+from costlens_policy.checker.link import File, Library, Reading, owners_of, yaml_files
 from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.documents import PolicyDocument
 
@@ -33,7 +33,9 @@ def check_loose(
             reached.add(reading)
             yield from reading.diagnostics
             if isinstance(reading.document, PolicyDocument):
-                yield from _policy(LinkedDocument(reading.located, reading.document), lists_are_whole)
+                # A set further down, which one at the top hides, lists its policies all the same.
+                unlisted = lists_are_whole and not any(owners_of(library, file, paths))
+                yield from _policy(LinkedDocument(reading.located, reading.document), unlisted)
 
 
 def _files(library: Library, paths: Sequence[Path]) -> Iterator[tuple[File, bool]]:
