@@ -1,0 +1,25 @@
+"""Replay: recorded traffic decided anew, and what that would have cost."""
+
+from __future__ import annotations
+
+from costlens_policy.replay.result import Result
+from costlens_policy.replay.run import replay
+from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.traffic.errors import TrafficError
+from costlens_policy.replay.traffic.mapping import READY, Mapping
+from costlens_policy.replay.traffic.reading import read_traffic
+from costlens_policy.replay.traffic.row import Row, Traffic
+from costlens_policy.replay.traffic.sources import find_files
+
+__all__ = [
+    "READY",
+    "Mapping",
+    "Result",
+    "Row",
+    "Settings",
+    "Traffic",
+    "TrafficError",
+    "find_files",
+    "read_traffic",
+    "replay",
+]

@@ -1,0 +1,174 @@
+"""What a replay found, counted while it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from costlens_policy.catalogue import Rates, Usage
+from costlens_policy.money import ZERO, multiply, plain, total
+from costlens_policy.replay.outcome import Outcome
+from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.traffic.row import Reject, Row
+
+__all__ = ["ModelTally", "Quality", "Result"]
+
+_SHOWN = 50
+
+
+@dataclass(slots=True)
+class ModelTally:
+    """What went to one model. ``cost`` is of the priced calls."""
+
+    requests: int = 0
+    unpriced: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost: Decimal = ZERO
+
+    def add(self, usage: Usage, cost: Decimal | None) -> None:
+        self.requests += 1
+        self.prompt_tokens += usage.prompt_tokens
+        self.cached_tokens += usage.cache_read + usage.cache_read_audio
+        self.output_tokens += usage.output + usage.reasoning + usage.output_audio + usage.output_image
+        if cost is None:
+            self.unpriced += 1
+        else:
+            self.cost = total((self.cost, cost))
+
+
+@dataclass(slots=True)
+class Quality:
+    """One way to pick models for traffic with known outcomes: how many answers were right, at what cost."""
+
+    answered: int = 0
+    right: float = 0.0
+    cost: Decimal = ZERO
+    unpriced: int = 0
+
+    def add(self, right: float, cost: Decimal | None) -> None:
+        self.answered += 1
+        self.right += right
+        if cost is None:
+            self.unpriced += 1
+        else:
+            self.cost = total((self.cost, cost))
+
+
+@dataclass(slots=True)
+class Result:
+    """``compared`` rows have a price on both sides; ``recorded_cost`` and ``compared_cost`` are about them alone.
+
+    ``saved_by_denying`` is the recorded cost of compared rows that are denied now: no saving for who wants the answer.
+    """
+
+    settings: Settings
+    files: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    rows: int = 0
+    allowed: Counter[str] = field(default_factory=Counter)
+    denied: Counter[tuple[str, str]] = field(default_factory=Counter)
+    models: dict[str, ModelTally] = field(default_factory=dict)
+    cost: Decimal = ZERO
+    output_tokens: dict[int, tuple[Rates, int]] = field(default_factory=dict)
+    unpriced: int = 0
+    longer: int = 0
+    compared: int = 0
+    recorded_cost: Decimal = ZERO
+    compared_cost: Decimal = ZERO
+    saved_by_denying: Decimal = ZERO
+    logged: int = 0
+    logged_cost: Decimal = ZERO
+    unknown_models: Counter[str] = field(default_factory=Counter)
+    alerts: list[dict[str, str]] = field(default_factory=list)
+    alert_count: int = 0
+    rewrites: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    rejects: list[Reject] = field(default_factory=list)
+    quality: dict[str, Quality] = field(default_factory=dict)
+    shared: int = 0
+
+    def add(self, row: Row, outcome: Outcome, recorded: Decimal | None) -> None:
+        """Count one row."""
+        self.rows += 1
+        self.errors.update(outcome.errors)
+        if outcome.model is None:
+            self.denied[outcome.rule, outcome.refused] += 1
+        else:
+            self._add_allowed(outcome, outcome.model)
+        self._compare(row, outcome, recorded)
+        for alert in outcome.alerts:
+            self.alert_count += 1
+            if len(self.alerts) < _SHOWN:
+                at = plain(alert.at)
+                self.alerts.append(
+                    {"budget": alert.budget, "key": alert.key, "at": at, "text": alert.text, "time": _time(row)}
+                )
+        if row.outcomes:
+            self._judge(row, outcome)
+
+    def _add_allowed(self, outcome: Outcome, model: str) -> None:
+        self.allowed[outcome.rule] += 1
+        self.models.setdefault(model, ModelTally()).add(outcome.usage, outcome.cost)
+        self.rewrites.update(outcome.rewrites)
+        self.longer += outcome.longer
+        if outcome.cost is None or outcome.rates is None:
+            self.unpriced += 1
+            return
+        self.cost = total((self.cost, outcome.cost))
+        before = self.output_tokens.get(id(outcome.rates), (outcome.rates, 0))[1]
+        self.output_tokens[id(outcome.rates)] = (outcome.rates, before + outcome.usage.output)
+
+    def _compare(self, row: Row, outcome: Outcome, recorded: Decimal | None) -> None:
+        if row.logged_cost is not None:
+            self.logged += 1
+            self.logged_cost = total((self.logged_cost, row.logged_cost))
+        if recorded is None:
+            if row.model is not None:
+                self.unknown_models[row.model] += 1
+            return
+        if outcome.cost is None:
+            return
+        self.compared += 1
+        self.recorded_cost = total((self.recorded_cost, recorded))
+        self.compared_cost = total((self.compared_cost, outcome.cost))
+        if not outcome.allowed:
+            self.saved_by_denying = total((self.saved_by_denying, recorded))
+
+    def _judge(self, row: Row, outcome: Outcome) -> None:
+        prices = outcome.by_model
+        if outcome.model is not None and outcome.model in row.outcomes:
+            self._way("policy").add(row.outcomes[outcome.model], prices.get(outcome.model))
+        elif outcome.model is None:
+            self._way("policy").add(0.0, ZERO)
+        for model, right in row.outcomes.items():
+            if model in prices:
+                self._way(f"only {model}").add(right, prices[model])
+        if prices:
+            best = min(prices, key=lambda name: (-row.outcomes[name], prices[name] is None, prices[name] or ZERO))
+            self._way("oracle").add(row.outcomes[best], prices[best])
+
+    def _way(self, name: str) -> Quality:
+        return self.quality.setdefault(name, Quality())
+
+    def cost_range(self) -> tuple[Decimal, Decimal]:
+        """Return the cost if all answers were shorter, and longer, by ``output_range``."""
+        written = total(
+            multiply(multiply(rates.usd_per_million_tokens["output"], tokens), Decimal("1e-6"))
+            for rates, tokens in self.output_tokens.values()
+        )
+        swing = multiply(written, self.settings.output_range)
+        return total((self.cost, -swing)), total((self.cost, swing))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-like data; money is a decimal string."""
+        from costlens_policy.replay.export import export_result  # a cycle otherwise: an export describes a result
+
+        return export_result(self)
+
+
+def _time(row: Row) -> str:
+    return row.time.isoformat()

@@ -1,0 +1,134 @@
+"""One policy set over traffic, call by call in the order of time: decide, price, charge."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from costlens_policy.catalogue import Rates, Usage
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.decision import Decision
+from costlens_policy.money import ZERO
+from costlens_policy.replay.book import BalanceBook
+from costlens_policy.replay.caches import PromptCaches
+from costlens_policy.replay.outcome import Outcome, Refused
+from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.traffic.row import Row
+from costlens_policy.replay.verdicts import Verdicts
+
+__all__ = ["Baseline", "Simulation", "price"]
+
+_NONE: Final = Usage()
+
+
+class Simulation:
+    """The state of a replay: balances, caches, and decisions that can be shared."""
+
+    __slots__ = ("_book", "_budgets", "_caches", "_plan", "_takes_model", "verdicts")
+
+    def __init__(self, plan: Plan, settings: Settings, block_tokens: int = 0) -> None:
+        self._plan = plan
+        self._budgets = bool(plan.budgets)
+        self._book = BalanceBook(plan)
+        self._caches = PromptCaches(settings, block_tokens)
+        self._takes_model = "model" in plan.attributes
+        self.verdicts = Verdicts(plan)
+
+    def step(self, row: Row) -> Outcome:
+        """Return what becomes of the next request. Raises ``RequestError`` where the policy set cannot accept it."""
+        self._book.now = row.time
+        decision = self.verdicts.decide(self._request(row), self._book, row.time)
+        if decision.model is None:
+            return _refused(decision)
+        model = decision.model
+        prompt, output = _prompt(decision, row), _output(row, model)
+        usage = self._caches.usage(row, model, self._canonical(row.model), prompt, output)
+        cost, rates = price(self._plan, model, usage, row)
+        alerts = tuple(self._book.first_alerts(decision)) if decision.alerts else ()
+        if self._budgets:
+            self._book.charge(decision, usage, cost)
+        assert decision.estimate is not None
+        return Outcome(
+            model, decision.rule, "", "", usage, cost, rates, alerts, decision.rewrites, _errors(decision),
+            output > decision.estimate.output_tokens,
+            {name: price(self._plan, name, Usage(input=prompt, output=_output(row, name)), row)[0]
+             for name in row.outcomes},
+        )  # fmt: skip
+
+    def _request(self, row: Row) -> dict[str, Any]:
+        request = dict(row.attributes)
+        if row.prompt_tokens is not None:
+            request.setdefault("prompt_tokens", row.prompt_tokens)
+        if row.model is not None and self._takes_model:
+            request.setdefault("model", self._canonical(row.model))
+        return request
+
+    def _canonical(self, name: str | None) -> str | None:
+        known = None if name is None else self._plan.catalogue.find(name)
+        return name if known is None else known.name
+
+
+class Baseline:
+    """What was recorded, priced by the same catalogue and with the same model of caches."""
+
+    __slots__ = ("_caches", "_plan")
+
+    def __init__(self, plan: Plan, settings: Settings, block_tokens: int = 0) -> None:
+        self._plan = plan
+        self._caches = PromptCaches(settings, block_tokens)
+
+    def step(self, row: Row) -> Decimal | None:
+        """Return the cost of the next request on its recorded model; None where it has none that has a price.
+
+        What does not fit the recorded model's window has no cost either: it cannot have been served so.
+        """
+        known = None if row.model is None else self._plan.catalogue.find(row.model)
+        if known is None or row.prompt_tokens is None:
+            return None
+        output = row.output_tokens or 0
+        if known.context_window is not None and row.prompt_tokens + output > known.context_window:
+            return None
+        usage = self._caches.usage(row, known.name, known.name, row.prompt_tokens, output)
+        return price(self._plan, known.name, usage, row)[0]
+
+
+def price(plan: Plan, name: str, usage: Usage, row: Row) -> tuple[Decimal | None, Rates | None]:
+    """Return what a call costs on a model on the day of the row, and the rates, or None where it has no price."""
+    offer = plan.snapshots.on(row.time.date()).get(name)
+    if offer is None or offer.period is None:
+        return None, None
+    rates = offer.period.rates_for(usage.prompt_tokens)
+    return rates.cost(usage), rates
+
+
+def _refused(decision: Decision) -> Outcome:
+    kind: Refused = "access"
+    rule = decision.rule
+    by = next((item.by for item in decision.excluded if item.by and item.by != decision.rule), "")
+    if by:
+        kind, rule = "budget", by
+    elif decision.excluded:
+        kind = "unservable"
+    elif decision.errors:
+        kind = "error"
+    reason = decision.excluded[0].reason if decision.excluded else decision.reasons[-1] if decision.reasons else ""
+    return Outcome(None, rule or "default", kind, reason, _NONE, ZERO, errors=_errors(decision))
+
+
+def _errors(decision: Decision) -> tuple[str, ...]:
+    return tuple(f"{item.rule}: {item.message}" for item in decision.errors)
+
+
+def _prompt(decision: Decision, row: Row) -> int:
+    """Return the tokens of the prompt as it is sent. A shared decision was made of another row's tokens."""
+    assert decision.estimate is not None
+    if row.prompt_tokens is not None and not decision.changes:
+        return row.prompt_tokens
+    return decision.estimate.prompt_tokens
+
+
+def _output(row: Row, model: str) -> int:
+    """Return the length of the answer; of another model's answer where this one's was not recorded."""
+    if row.output_tokens is not None:
+        return row.output_tokens
+    return row.answers.get(model) or max(row.answers.values())

@@ -1,0 +1,1 @@
+"""Traffic: what was asked of models, read from files."""

@@ -1,0 +1,141 @@
+"""Single values of a row: found by the column's name or path, and read as what they stand for."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping as MappingType
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from costlens_policy.expressions import STRING, Type
+from costlens_policy.money import usd
+from costlens_policy.replay.traffic.mapping import TimeUnit
+
+__all__ = ["attribute_of", "cell", "cost_of", "moment_of", "outcome_of", "text_of", "tokens_of"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECONDS: Final[dict[str, Decimal]] = {
+    "s": Decimal(1_000_000), "ms": Decimal(1000), "us": Decimal(1), "ns": Decimal("0.001"),
+}  # fmt: skip
+_FRACTION: Final = re.compile(r"(\.\d{6})\d+")
+_TRUTH: Final = {"true": 1.0, "false": 0.0}
+_MISSING: Final = object()
+
+
+def cell(fields: MappingType[str, Any], column: str) -> Any:
+    """Return the value of a column, or None where it is absent or empty.
+
+    ``a|b`` is the first of two that is there, ``a.b`` the field ``b`` of ``a`` unless a column has that very name.
+    """
+    for name in column.split("|"):
+        value = _walk(fields, name)
+        if value is not _MISSING and value is not None and value != "":
+            return value
+    return None
+
+
+def _walk(value: Any, name: str) -> Any:
+    if not isinstance(value, MappingType):
+        return _MISSING
+    if name in value:
+        return value[name]
+    head, dot, rest = name.partition(".")
+    while dot:
+        if head in value:
+            found = _walk(value[head], rest)
+            if found is not _MISSING:
+                return found
+        more, dot, rest = rest.partition(".")
+        head = f"{head}.{more}"
+    return _MISSING
+
+
+def tokens_of(value: Any) -> int:
+    """Read a count of tokens. Raises ``ValueError``."""
+    number = _number(value)
+    if number != int(number):
+        raise ValueError(f"`{value}` is no whole number of tokens")
+    if number < 0:
+        raise ValueError(f"`{value}` tokens are less than none")
+    return int(number)
+
+
+def cost_of(value: Any) -> Decimal:
+    """Read an amount of US dollars. Raises ``ValueError``."""
+    return usd(_number(value))
+
+
+def _number(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError(f"`{value}` is no number")
+    try:
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    except ArithmeticError:
+        raise ValueError(f"`{value}` is no number") from None
+    if not number.is_finite() or number.adjusted() > 18:
+        raise ValueError(f"`{value}` is no number of this world")
+    return number
+
+
+def outcome_of(value: Any) -> float:
+    """Read whether an answer was right, or how good it was from 0 to 1. Raises ``ValueError``."""
+    if isinstance(value, bool):
+        return float(value)
+    known = _TRUTH.get(str(value).strip().lower())
+    number = float(_number(value)) if known is None else known
+    if not 0 <= number <= 1:
+        raise ValueError(f"`{value}` is no quality from 0 to 1")
+    return number
+
+
+def moment_of(value: Any, unit: TimeUnit, start: datetime | None) -> tuple[datetime, bool]:
+    """Return the instant in UTC, and whether a time zone had to be taken for granted. Raises ``ValueError``.
+
+    ``start`` is what a relative time counts from, None where times are absolute.
+    """
+    if isinstance(value, datetime):
+        return (value.replace(tzinfo=UTC), True) if value.tzinfo is None else (value.astimezone(UTC), False)
+    if start is None and isinstance(value, str) and not _is_number(value):
+        return _iso(value)
+    if unit == "iso":
+        raise ValueError(f"`{value}` is no time; say in `time_unit` whether it is s, ms, us or ns")
+    try:
+        micros = int(_number(value) * _MICROSECONDS[unit])
+        return (start or _EPOCH) + timedelta(microseconds=micros), False
+    except OverflowError:
+        raise ValueError(f"`{value}` {unit} is no time of this calendar") from None
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def _iso(value: str) -> tuple[datetime, bool]:
+    try:
+        instant = datetime.fromisoformat(_FRACTION.sub(r"\1", value.strip()))
+        return (instant.replace(tzinfo=UTC), True) if instant.tzinfo is None else (instant.astimezone(UTC), False)
+    except (ValueError, OverflowError):
+        raise ValueError(f"`{value}` is no time such as 2026-11-02T09:00:00Z") from None
+
+
+def text_of(value: Any) -> str:
+    """Return a name or id as text, whatever type a file gave it."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def attribute_of(value: Any, type: Type) -> Any:
+    """Return a cell as a value of an attribute. Cells of CSV are texts; those of other types are read as JSON."""
+    if type == STRING:
+        return text_of(value)
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value.strip().lower() if value.strip().lower() in _TRUTH else value)
+    except ValueError:
+        return value  # the engine says what is wrong with it

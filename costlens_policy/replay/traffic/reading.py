@@ -1,0 +1,283 @@
+"""From raw rows to rows: each is read by the mapping, or rejected with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import Any
+
+from costlens_policy.catalogue import Usage
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.replay.traffic.cells import (
+    attribute_of,
+    cell,
+    cost_of,
+    moment_of,
+    outcome_of,
+    text_of,
+    tokens_of,
+)
+from costlens_policy.replay.traffic.errors import TrafficError
+from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.traffic.row import Reject, Row, Traffic
+from costlens_policy.replay.traffic.sources import STDIN, RawRow, read_file
+from costlens_policy.replay.traffic.spans import spans_of
+from costlens_policy.usage import UsageError, read_usage
+
+__all__ = ["read_traffic"]
+
+
+def read_traffic(
+    files: Iterable[str],
+    mapping: ColumnMapping,
+    plan: Plan,
+    start: datetime,
+    tick: Callable[[], None] | None = None,
+) -> Traffic:
+    """Read all files and put the rows in the order of time.
+
+    ``plan`` says which attributes there are and counts the tokens of texts; ``start`` is what relative times count
+    from, and the time of rows without one; ``tick`` is called for each row. Raises ``TrafficError``.
+    """
+    reader = _Reader(mapping, plan, start)
+    names = tuple(files)
+    for name in names:
+        seen = False
+        cut = _cut(name)
+        if cut:
+            reader.notes.append(cut)
+        for raw in _raw(name, mapping):
+            if not seen and not raw.problem:
+                reader.examine(raw)
+                seen = True
+            reader.take(raw)
+            if tick is not None:
+                tick()
+        if not seen:
+            reader.notes.append(f"`{name}` holds no row")
+    return reader.traffic(names)
+
+
+def _cut(name: str) -> str:
+    """Say so where a file ends in the middle of a line: its last number may have lost digits."""
+    if name == STDIN or not name.lower().endswith((".csv", ".jsonl", ".ndjson")):
+        return ""
+    try:
+        with open(name, "rb") as stream:
+            size = stream.seek(0, 2)
+            stream.seek(max(size - 1, 0))
+            return "" if stream.read(1) in (b"", b"\n", b"\r") else f"`{name}` has no line end at its end; is it cut?"
+    except OSError:
+        return ""  # reading it says what is wrong
+
+
+def _raw(name: str, mapping: ColumnMapping) -> Iterator[RawRow]:
+    rows = read_file(name)
+    if not mapping.spans:
+        return rows
+    return (span for row in rows for span in ([row] if row.problem else spans_of(row)))
+
+
+@dataclass(slots=True)
+class _Reader:
+    mapping: ColumnMapping
+    plan: Plan
+    start: datetime
+    rows: list[Row] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    zoneless: int = 0
+    timeless: int = 0
+    silent: int = 0
+    dropped: int = 0
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def examine(self, raw: RawRow) -> None:
+        """Refuse a file that lacks what the mapping needs, with the column that was probably meant."""
+        mapping = self.mapping
+        for name in mapping.columns:
+            if name.startswith("request.") and name.removeprefix("request.") not in self.plan.attributes:
+                raise TrafficError(self._no_attribute(name.removeprefix("request.")))
+        needed = [name for name in ("time", "prompt_tokens", "output_tokens", "usage") if name in mapping.columns]
+        if mapping.name not in ("plain", "anthropic", "openai", "litellm", "otel"):
+            needed = [name for name in mapping.columns if name not in mapping.constants]
+        for name in needed:
+            self._find(raw, name, mapping.columns[name])
+        for column in (*mapping.outcomes.values(), *mapping.answers.values()):
+            self._find(raw, "outcomes", column)
+
+    def _find(self, raw: RawRow, name: str, column: str) -> None:
+        flat = list(_names(raw.fields))
+        options = column.split("|")
+        if any(option in flat for option in options) or (name == "time" and self.mapping.name == "anthropic"):
+            return
+        close = get_close_matches(options[0], flat, n=1, cutoff=0.5)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        has = ", ".join(f"`{item}`" for item in list(raw.fields)[:12])
+        what = "outcome" if name == "outcomes" else name
+        raise TrafficError(
+            f"`{raw.file}` has no column `{options[0]}` for `{what}`; {hint}it has {has}; name it with --column"
+        )
+
+    def _no_attribute(self, name: str) -> str:
+        close = get_close_matches(name, self.plan.attributes, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else "declare it under `attributes` of the policy set"
+        return f"no attribute `{name}` of a request in this policy set; {hint}"
+
+    def take(self, raw: RawRow) -> None:
+        problem = raw.problem
+        if not problem:
+            if any(cell(raw.fields, column) in values for column, values in self.mapping.drop.items()):
+                self.dropped += 1
+                return
+            try:
+                row = self._row(raw)
+            except (ValueError, UsageError) as error:
+                problem = str(error)
+            else:
+                self.rows.append(row)
+                return
+        self.rejects.append(Reject(raw.file, raw.number, problem, raw.text))
+
+    def _row(self, raw: RawRow) -> Row:
+        mapping, fields = self.mapping, raw.fields
+        time = self._time(fields)
+        recorded = self._recorded(fields)
+        prompt = recorded.prompt_tokens if recorded else self._tokens(fields, "prompt_tokens")
+        output = _written(recorded) if recorded else self._tokens(fields, "output_tokens")
+        attributes = self._attributes(fields)
+        answers = {
+            model: self.plan.tokenizer.count(text_of(value))
+            for model, column in mapping.answers.items()
+            if (value := cell(fields, column)) is not None
+        }
+        if prompt is None and "prompt" not in attributes and "messages" not in attributes:
+            raise ValueError("neither prompt tokens nor a prompt to count them in")
+        if prompt == 0:
+            raise ValueError("0 prompt tokens")
+        if output is None and not answers:
+            raise ValueError("no output tokens")
+        self.silent += output == 0
+        model = self._value(fields, "model")
+        session = self._value(fields, "session")
+        cost = self._value(fields, "cost")
+        return Row(
+            raw.file,
+            raw.number,
+            time,
+            self._id(raw),
+            None if model is None else text_of(model),
+            None if session is None else text_of(session),
+            prompt,
+            output,
+            recorded,
+            None if cost is None else cost_of(cost),
+            _blocks(self._value(fields, "prefix")),
+            attributes,
+            {
+                model: outcome_of(value)
+                for model, column in mapping.outcomes.items()
+                if (value := cell(fields, column)) is not None
+            },
+            answers,
+        )
+
+    def _value(self, fields: Mapping[str, Any], name: str) -> Any:
+        column = self.mapping.columns.get(name)
+        value = None if column is None else cell(fields, column)
+        return self.mapping.constants.get(name) if value is None else value
+
+    def _tokens(self, fields: Mapping[str, Any], name: str) -> int | None:
+        value = self._value(fields, name)
+        if value is None:
+            return None
+        try:
+            return tokens_of(value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    def _recorded(self, fields: Mapping[str, Any]) -> Usage | None:
+        """Return the buckets that were recorded, where the traffic tells the cached part of a prompt."""
+        report = self._value(fields, "usage")
+        if report is not None:
+            return read_usage(report).usage
+        cached = self._tokens(fields, "cached_tokens")
+        prompt, output = self._tokens(fields, "prompt_tokens"), self._tokens(fields, "output_tokens")
+        if cached is None or prompt is None or output is None:
+            return None
+        if cached > prompt:
+            raise ValueError(f"{cached} cached tokens of a prompt of {prompt}")
+        return Usage(input=prompt - cached, cache_read=cached, output=output)
+
+    def _attributes(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in dict.fromkeys((*self.mapping.columns, *self.mapping.constants)):
+            if name.startswith("request.") and (value := self._value(fields, name)) is not None:
+                attribute = name.removeprefix("request.")
+                found[attribute] = attribute_of(value, self.plan.attributes[attribute].type)
+        session = self._value(fields, "session")
+        if session is not None:
+            found.setdefault("session", text_of(session))
+        return found
+
+    def _time(self, fields: Mapping[str, Any]) -> datetime:
+        value = self._value(fields, "time")
+        if value is None:
+            if "time" in self.mapping.columns and self.mapping.name != "anthropic":
+                raise ValueError("no time")
+            self.timeless += 1
+            return self.start
+        instant, zoneless = moment_of(value, self.mapping.time_unit, self.start if self.mapping.relative else None)
+        self.zoneless += zoneless
+        return instant
+
+    def _id(self, raw: RawRow) -> str | None:
+        value = self._value(raw.fields, "id")
+        if value is None:
+            return None
+        name = text_of(value)
+        first = self.ids.setdefault(name, f"{raw.file}:{raw.number}")
+        if first != f"{raw.file}:{raw.number}":
+            raise ValueError(f"the id `{name}` was there before, at {first}")
+        return name
+
+    def traffic(self, files: tuple[str, ...]) -> Traffic:
+        rows = self.rows
+        late = sum(later.time < earlier.time for earlier, later in pairwise(rows))
+        if late:
+            rows.sort(key=lambda row: row.time)
+            self.notes.append(f"rows were not in the order of time ({late} steps back); they were sorted")
+        if self.zoneless:
+            self.notes.append(f"{self.zoneless} times have no zone and were taken as UTC")
+        if self.timeless:
+            self.notes.append(f"{self.timeless} rows have no time and were put at {self.start.isoformat()}")
+        if self.mapping.relative:
+            self.notes.append(f"times are relative and count from {self.start.isoformat()} in every session")
+        if self.dropped:
+            left_out = ", ".join(f"{column} = {', '.join(values)}" for column, values in self.mapping.drop.items())
+            self.notes.append(f"{self.dropped} rows were left out as the mapping says ({left_out})")
+        if self.silent:
+            self.notes.append(f"{self.silent} rows have 0 output tokens; they were kept")
+        return Traffic(tuple(rows), tuple(self.rejects), files, tuple(self.notes))
+
+
+def _written(usage: Usage) -> int:
+    return usage.output + usage.reasoning + usage.output_audio + usage.output_image
+
+
+def _blocks(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise ValueError("the prefix is no list of blocks")
+    return tuple(value)
+
+
+def _names(fields: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in fields.items():
+        yield f"{before}{name}"
+        if isinstance(value, Mapping):
+            yield from _names(value, f"{before}{name}.")

@@ -1,0 +1,63 @@
+"""Rows of traffic as replay needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from costlens_policy.catalogue import Usage
+
+__all__ = ["Reject", "Row", "Traffic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One recorded request.
+
+    ``attributes`` are those of the request. ``prompt_tokens`` includes the cached part and is None where only texts
+    were recorded; ``output_tokens`` is None where answers differ by model (``answers``, tokens by model).
+    ``recorded`` holds the provider's buckets where the traffic has them, ``logged_cost`` the cost that it states.
+    ``outcomes`` says by model how good its answer was, from 0 to 1.
+    """
+
+    file: str
+    number: int
+    time: datetime
+    id: str | None
+    model: str | None
+    session: str | None
+    prompt_tokens: int | None
+    output_tokens: int | None
+    recorded: Usage | None
+    logged_cost: Decimal | None
+    prefix: tuple[Any, ...]
+    attributes: Mapping[str, Any]
+    outcomes: Mapping[str, float]
+    answers: Mapping[str, int]
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that is left out, as it stood in the file, and why."""
+
+    file: str
+    number: int
+    problem: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """All rows in the order of time. ``notes`` say what had to be taken for granted or was put right."""
+
+    rows: tuple[Row, ...]
+    rejects: tuple[Reject, ...]
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
