@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker import CheckedBundle, LinkedDocument
 from costlens_policy.compiler.attributes import RequestAttribute, request_attribute
 from costlens_policy.compiler.digest import digest_documents
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.layers import compile_layer
-from costlens_policy.compiler.plan import BudgetStep, Layer, Plan, PlanDefaults
+from costlens_policy.compiler.plan import BudgetStep, Layer, Plan, PlanDefaults, RouteStep
 from costlens_policy.compiler.snapshot import Snapshots
 from costlens_policy.compiler.targets import compile_target
-from costlens_policy.documents import Document
+from costlens_policy.documents import Document, PolicySetDocument
+from costlens_policy.expressions import TypedExpr
 from costlens_policy.tokens import tokenizer_named
 
 __all__ = ["compile_plan"]
@@ -35,7 +37,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         layers=layers,
         defaults=PlanDefaults(
             allows=policy_set.defaults.access == "allow",
-            route=compile_target(policy_set.defaults.route, "default", ("defaults", "route"), own, linked.catalogue),
+            route=_default_route(policy_set, own, linked.catalogue),
             max_output_tokens=policy_set.defaults.max_output_tokens,
             max_fallbacks=policy_set.defaults.max_fallbacks,
             allowance_usd=policy_set.ledger.allowance_usd,
@@ -49,7 +51,17 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         budgets=_budgets(layers),
         policy_digest=digest_documents(policy_set, (policy.document for policy in linked.policies)),
         catalogue_digest=linked.catalogue.digest,
+        reads=frozenset(path[0] for typed in _expressions(bundle) for path in typed.references),
     )
+
+
+def _expressions(bundle: CheckedBundle) -> Iterator[TypedExpr]:
+    return (typed for expressions in bundle.expressions.values() for typed in expressions.values())
+
+
+def _default_route(policy_set: PolicySetDocument, formulas: Formulas, catalogue: Catalogue) -> RouteStep:
+    target = compile_target(policy_set.defaults.route, "default", ("defaults", "route"), formulas, catalogue)
+    return RouteStep("default", None, target, "", 0)
 
 
 def _formulas(bundle: CheckedBundle, document: LinkedDocument[Document]) -> Formulas:

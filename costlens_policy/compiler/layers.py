@@ -71,6 +71,7 @@ class _LayerCompiler:
                 self._formulas.optional(("routes", index, "when")),
                 compile_target(route, self._id(route.id), ("routes", index), self._formulas, self._catalogue),
                 route.reason,
+                self._index,
             )
             for index, route in enumerate(self._policy.routes)
         )
@@ -99,20 +100,18 @@ class _LayerCompiler:
 
     def _budget(self, budget: Budget, at: Path) -> BudgetStep:
         key = f"hard_limit_{budget.unit}"
-        scope = self._formulas.optional((*at, "scope"))
         constant = getattr(budget, key)
         limit = self._formulas.needed((*at, key)) if isinstance(constant, str) else Decimal(constant)
         rungs = [self._rung(rung, (*at, "rungs", index)) for index, rung in enumerate(budget.rungs)]
         return BudgetStep(
             id=self._id(budget.id),
             when=self._formulas.optional((*at, "when")),
-            scope=scope,
+            scope=self._formulas.optional((*at, "scope")),
             unit=budget.unit,
             limit=limit,
             window=budget.window,
             rungs=(*_soft(budget), *sorted(rungs, key=lambda rung: rung.starts_at(Decimal(1)))),
             shadow=budget.shadow,
-            scope_reads_model=scope is not None and scope.reads("model"),
             reason=budget.reason,
         )
 

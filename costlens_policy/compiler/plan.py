@@ -15,12 +15,13 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.snapshot import Snapshots
 from costlens_policy.documents.budgets import CallWindow, FixedWindow, Window
 from costlens_policy.expressions import Value
+from costlens_policy.money import multiply
 from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
 
 __all__ = [
     "AccessStep", "BudgetStep", "ByChoice", "ByExpression", "ByName", "BySplit", "ChoiceLimits", "Layer", "Plan",
-    "PlanDefaults", "RewriteRule", "RouteStep", "RungStep", "TargetStep",
+    "PlanDefaults", "RewriteRule", "RouteStep", "RungStep", "Stages", "TargetStep",
 ]  # fmt: skip
 
 OnError: TypeAlias = Literal["deny", "skip"]
@@ -90,10 +91,13 @@ TargetStep: TypeAlias = ByName | ByExpression | BySplit | ByChoice
 
 @dataclass(frozen=True, slots=True)
 class RouteStep:
+    """A rule of the routes stage; ``layer`` is the index of the layer whose variables its target reads."""
+
     id: str
     when: Formula | None
     target: TargetStep
     reason: str
+    layer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ class RungStep:
         if self.at_amount is not None:
             return self.at_amount
         assert self.at_ratio is not None
-        return self.at_ratio * limit
+        return multiply(self.at_ratio, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +150,13 @@ class BudgetStep:
     window: Window
     rungs: tuple[RungStep, ...]
     shadow: bool
-    scope_reads_model: bool
     reason: str
+    when_reads_model: bool = field(init=False)
+    scope_reads_model: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
+        object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
 
     @property
     def per_call(self) -> bool:
@@ -179,11 +188,43 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Stages:
+    """What each stage walks through: the rules of all layers in order, each with the index of its layer.
+
+    Most plans have nothing in some stage, which is then over at once.
+    """
+
+    access: tuple[tuple[int, AccessStep], ...]
+    routes: tuple[tuple[int, FirstRoute], ...]
+    rewrites: tuple[tuple[int, RewriteRule], ...]
+    budgets: tuple[tuple[int, BudgetStep], ...]
+    one_request_for_all: bool
+    """Whether no rewrite reads ``model``, so that every candidate gets the same request."""
+    has_variables: bool
+
+    @classmethod
+    def of(cls, layers: tuple[Layer, ...]) -> Stages:
+        return cls(
+            access=tuple((index, step) for index, layer in enumerate(layers) for step in layer.access),
+            routes=tuple((index, layer.first_route) for index, layer in enumerate(layers) if layer.routes),
+            rewrites=tuple((index, rule) for index, layer in enumerate(layers) for rule in layer.rewrites),
+            budgets=tuple((index, step) for index, layer in enumerate(layers) for step in layer.budgets),
+            one_request_for_all=not any(
+                rule.reads_model or rule.values_read_model for layer in layers for rule in layer.rewrites
+            ),
+            has_variables=any(layer.variables for layer in layers),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PlanDefaults:
-    """``allowance_usd`` is what may be spent while the ledger cannot be reached; None refuses."""
+    """What holds where no rule speaks. ``route`` is a rule like any other: ``default``, without a condition.
+
+    ``allowance_usd`` is what may be spent while the ledger cannot be reached; None refuses.
+    """
 
     allows: bool
-    route: TargetStep
+    route: RouteStep
     max_output_tokens: int
     max_fallbacks: int
     allowance_usd: Decimal | None
@@ -212,3 +253,9 @@ class Plan:
     """Every budget with its layer, by ``policy/budget`` and, where no other policy has the same, by its id alone."""
     policy_digest: str
     catalogue_digest: str
+    reads: frozenset[str]
+    """Those of ``ROOTS`` that any expression reads; the others need not be there."""
+    stages: Stages = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stages", Stages.of(self.layers))

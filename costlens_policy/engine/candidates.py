@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.decision import Estimate, Exclusion
+from costlens_policy.engine.facts import Call, Estimate, Exclusion
 from costlens_policy.engine.ladder import Climb, climb
 from costlens_policy.engine.preparation import Preparations, Prepared
 from costlens_policy.engine.serving import obstacle
@@ -21,6 +21,21 @@ class Candidate:
     prepared: Prepared
     estimate: Estimate
     climb: Climb
+
+    @property
+    def call(self) -> Call:
+        """The request as it is to be sent to this model."""
+        content = self.prepared.content
+        return Call(
+            model=self.name,
+            prompt=content.prompt,
+            system=content.system,
+            messages=content.messages,
+            params=content.params,
+            rewrites=self.prepared.rules,
+            estimate=self.estimate,
+            balances=tuple(self.climb.seen),
+        )
 
 
 def try_candidates(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import ByChoice
+from costlens_policy.compiler.plan import ByChoice, RouteStep
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.decision import Estimate, Exclusion
+from costlens_policy.engine.facts import Estimate, Exclusion
 from costlens_policy.engine.preparation import Preparations
-from costlens_policy.engine.routes import Routed
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import format_usd
@@ -19,15 +18,15 @@ __all__ = ["rank"]
 
 
 def rank(
-    context: Context, routed: Routed, target: ByChoice, prepare: Preparations, excluded: list[Exclusion]
+    context: Context, route: RouteStep, target: ByChoice, prepare: Preparations, excluded: list[Exclusion]
 ) -> list[str]:
     """Return the names of the models that qualify, best first; equal scores keep the order of the names."""
     scored: list[tuple[float, str]] = []
     for name in target.models:
         try:
-            score = _judge(context, routed, target, context.offer(name), prepare)
+            score = _judge(context, route, target, context.offer(name), prepare)
         except _Unfit as unfit:
-            excluded.append(Exclusion(name, str(unfit), routed.rule))
+            excluded.append(Exclusion(name, str(unfit), route.id))
         else:
             if score is not None:
                 scored.append((-score if target.descending else score, name))
@@ -40,10 +39,10 @@ class _Unfit(Exception):  # noqa: N818 - control flow inside one choice
 
 
 def _judge(
-    context: Context, routed: Routed, target: ByChoice, offer: ModelOnDay, prepare: Preparations
+    context: Context, route: RouteStep, target: ByChoice, offer: ModelOnDay, prepare: Preparations
 ) -> float | None:
     """Return the score of a model, None where the filter leaves it out. Raises ``_Unfit``."""
-    if target.among is not None and not _value(context, routed, target.among, offer):
+    if target.among is not None and not _value(context, route, target.among, offer):
         return None
     if offer.refusal:
         raise _Unfit(offer.refusal)
@@ -51,18 +50,18 @@ def _judge(
     reason = _beyond(context, target, offer, estimate)
     if reason:
         raise _Unfit(reason)
-    return float(_value(context, routed, target.score, offer, estimate))
+    return float(_value(context, route, target.score, offer, estimate))
 
 
 def _value(
-    context: Context, routed: Routed, formula: Formula, offer: ModelOnDay, estimate: Estimate | None = None
+    context: Context, route: RouteStep, formula: Formula, offer: ModelOnDay, estimate: Estimate | None = None
 ) -> Value:
     try:
-        value = context.evaluate(formula, routed.layer, offer.view, None if estimate is None else _view(estimate))
+        value = context.evaluate(formula, route.layer, offer.view, None if estimate is None else _view(estimate))
         if isinstance(value, float) and math.isnan(value):
             raise CelError("CL932", "the score is not a number")
     except CelError as error:
-        context.note(formula, routed.rule, "routes", error)
+        context.note(formula, route.id, "routes", error)
         raise _Unfit(f"the choice cannot judge it: {error}") from None
     return value
 

@@ -12,7 +12,7 @@ from costlens_policy.catalogue import Model
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import BudgetStep, Layer, Plan
 from costlens_policy.compiler.snapshot import ModelOnDay
-from costlens_policy.engine.decision import Balance, Failure
+from costlens_policy.engine.facts import Balance, Failure
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, from_python
 from costlens_policy.money import total
@@ -38,7 +38,10 @@ class Refusal(Exception):  # noqa: N818 - control flow inside one decision, neve
 
 
 class Context:
-    """What every step reads. ``models`` are those of the day of ``now``."""
+    """What every step reads. ``models`` are those of the day of ``now``.
+
+    ``instant`` is ``now`` as expressions see it, None where none reads it.
+    """
 
     __slots__ = ("balances", "budgets", "failures", "instant", "models", "now", "plan", "read", "request", "variables")
 
@@ -47,12 +50,14 @@ class Context:
         self.request = request
         self.balances = balances
         self.now = now
-        self.instant = from_python(now)
         self.models: Mapping[str, ModelOnDay] = plan.snapshots.on(now.date())
-        self.variables: tuple[Mapping[str, Value], ...] = tuple(
-            _Variables(self, layer) if layer.variables else _NOTHING for layer in plan.layers
+        self.instant = from_python(now) if "now" in plan.reads else None
+        self.variables: tuple[Mapping[str, Value], ...] = (
+            tuple(_Variables(self, layer) if layer.variables else _NOTHING for layer in plan.layers)
+            if plan.stages.has_variables
+            else (_NOTHING,) * len(plan.layers)
         )
-        self.budgets = _BudgetStates(self) if plan.budgets else _NOTHING
+        self.budgets = _BudgetStates(self) if "budgets" in plan.reads else _NOTHING
         self.failures: list[Failure] = []
         self.read: dict[tuple[str, str], Balance] = {}
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.plan import Plan, RouteStep
 from costlens_policy.engine.access import Access, decide_access
 from costlens_policy.engine.candidates import Candidate, try_candidates
 from costlens_policy.engine.context import Balances, Context, Refusal
-from costlens_policy.engine.decision import Call, Decision, Exclusion
+from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.request import admit_request
-from costlens_policy.engine.routes import Routed, decide_route
+from costlens_policy.engine.routes import decide_route
 from costlens_policy.engine.targets import candidates_of
 
 __all__ = ["decide"]
@@ -33,109 +34,62 @@ def decide(plan: Plan, request: Mapping[str, Any], balances: Balances | None, no
     context = Context(plan, admitted, _NO_BALANCES if balances is None else balances, now.astimezone(UTC))
     access = decide_access(context)
     if not access.allowed:
-        return _denied(context, access.rule, access.reasons)
+        return _denied(context, access, None, access.rule, "")
     try:
-        routed = decide_route(context)
+        route = decide_route(context)
     except Refusal as refusal:
-        return _denied(context, refusal.rule, (*access.reasons, refusal.reason))
+        return _denied(context, access, None, refusal.rule, refusal.reason)
     excluded: list[Exclusion] = []
-    reasons = (*access.reasons, _route_reason(routed))
     try:
         prepare = Preparations(context)
-        names = candidates_of(context, routed, prepare, excluded)
+        names = candidates_of(context, route, prepare, excluded)
         kept = try_candidates(context, names, prepare, excluded)
     except Refusal as refusal:
-        return _denied(context, refusal.rule or routed.rule, (*reasons, *_fallen(excluded), refusal.reason), excluded)
+        return _denied(context, access, route, refusal.rule or route.id, refusal.reason, excluded)
     if not kept:
-        return _denied(context, routed.rule, (*reasons, *_fallen(excluded), "candidates: none is left"), excluded)
-    return _allowed(context, access, routed, kept, excluded)
+        return _denied(context, access, route, route.id, "candidates: none is left", excluded)
+    return _allowed(context, access, route, kept, excluded)
 
 
 def _allowed(
-    context: Context, access: Access, routed: Routed, kept: list[Candidate], excluded: list[Exclusion]
+    context: Context, access: Access, route: RouteStep, kept: list[Candidate], excluded: list[Exclusion]
 ) -> Decision:
-    winner = kept[0]
-    content = winner.prepared.content
-    # A choice may have ruled out what its own fallbacks or a rung then let in at the end.
-    names = {candidate.name for candidate in kept}
-    excluded = [item for item in excluded if item.model not in names]
+    if excluded:  # a choice may have ruled out what its own fallbacks or a rung then let in at the end
+        names = {candidate.name for candidate in kept}
+        excluded = [item for item in excluded if item.model not in names]
     return Decision(
-        effect="allow",
-        model=winner.name,
-        fallbacks=tuple(candidate.name for candidate in kept[1:]),
-        prompt=content.prompt,
-        system=content.system,
-        messages=content.messages,
-        params=content.params,
-        rule=routed.rule,
-        reasons=(
-            *access.reasons,
-            _route_reason(routed),
-            *_fallen(excluded),
-            *(f"rewrites: applied `{rule}`" for rule in winner.prepared.rules),
-            *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in winner.climb.alerts),
-        ),
-        rewrites=winner.prepared.rules,
-        changes=winner.prepared.changes,
-        estimate=winner.estimate,
+        rule=route.id,
         excluded=tuple(excluded),
-        alerts=tuple(winner.climb.alerts),
-        balances=tuple(winner.climb.seen),
-        fallback_calls=tuple(map(_call, kept[1:])),
         errors=tuple(context.failures),
         now=context.now,
         request=context.request,
         balances_read=context.read,
         plan=context.plan,
+        _access=access,
+        _route=route,
+        _kept=tuple(kept),
+        _refusal="",
     )
 
 
-def _call(candidate: Candidate) -> Call:
-    prepared = candidate.prepared
-    content = prepared.content
-    return Call(
-        model=candidate.name,
-        prompt=content.prompt,
-        system=content.system,
-        messages=content.messages,
-        params=content.params,
-        rewrites=prepared.rules,
-        estimate=candidate.estimate,
-        balances=tuple(candidate.climb.seen),
-    )
-
-
-def _denied(context: Context, rule: str, reasons: tuple[str, ...], excluded: list[Exclusion] | None = None) -> Decision:
+def _denied(
+    context: Context,
+    access: Access,
+    route: RouteStep | None,
+    rule: str,
+    reason: str,
+    excluded: Iterable[Exclusion] = (),
+) -> Decision:
     return Decision(
-        effect="deny",
-        model=None,
-        fallbacks=(),
-        prompt=None,
-        system=None,
-        messages=None,
-        params={},
         rule=rule,
-        reasons=reasons,
-        rewrites=(),
-        changes=(),
-        estimate=None,
-        excluded=tuple(excluded or ()),
-        alerts=(),
-        balances=(),
-        fallback_calls=(),
+        excluded=tuple(excluded),
         errors=tuple(context.failures),
         now=context.now,
         request=context.request,
         balances_read=context.read,
         plan=context.plan,
+        _access=access,
+        _route=route,
+        _kept=(),
+        _refusal=reason,
     )
-
-
-def _route_reason(routed: Routed) -> str:
-    if routed.rule == "default":
-        return "routes: no route matches, the default serves"
-    return f"routes: `{routed.rule}` matches" + (f": {routed.reason}" if routed.reason else "")
-
-
-def _fallen(excluded: list[Exclusion]) -> tuple[str, ...]:
-    return tuple(f"candidates: `{item.model}` falls out: {item.reason}" for item in excluded)

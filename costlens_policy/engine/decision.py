@@ -5,183 +5,117 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from costlens_policy.diagnostics.model import Span
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
 from costlens_policy.errors import CostlensPolicyError
-from costlens_policy.money import ZERO, total, usd
 from costlens_policy.rewrites import Change
 
-if TYPE_CHECKING:  # the record needs the plan, and the plan knows nothing of decisions
-    from costlens_policy.compiler.plan import Plan
+if TYPE_CHECKING:  # a decision is told of its parts, which are made further up
+    from costlens_policy.compiler.plan import Plan, RouteStep
+    from costlens_policy.engine.access import Access
+    from costlens_policy.engine.candidates import Candidate
     from costlens_policy.engine.record import Record
 
 __all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Decision", "DeniedError", "Estimate", "Exclusion", "Failure"]
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way.
-
-    People may change a limit for a while: ``override`` replaces it, ``topup`` is added.
-
-    Raises ``ValueError`` for what is not an exact amount from zero on: with others, no budget could be kept.
-    """
-
-    used: Decimal = ZERO
-    held: Decimal = ZERO
-    override: Decimal | None = None
-    topup: Decimal = ZERO
-
-    def limit_in_force(self, limit: Decimal) -> Decimal:
-        """Return the limit that holds at present where the policy's is ``limit``."""
-        if self.override is None and self.topup is ZERO:
-            return limit
-        return total((limit if self.override is None else self.override, self.topup))
-
-    def __post_init__(self) -> None:
-        for name in ("used", "held", "topup") if self.override is None else ("used", "held", "topup", "override"):
-            amount = getattr(self, name)
-            if not isinstance(amount, Decimal):
-                raise ValueError(f"`{name}` of a balance is a Decimal, not {type(amount).__name__}")
-            if amount is not ZERO:
-                usd(amount)
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What the call costs if the model writes all the output it is allowed.
-
-    ``cost`` is in US dollars, None where the model has no price. ``worst_cost`` is what budgets hold: each token counts
-    as the dearest kind that it may be charged as (cache writes, reasoning), in whole femto-dollars; None where that
-    has no price. ``basis`` says where ``prompt_tokens`` come from:
-    ``request`` (given by the caller), the name of a tokenizer, or ``estimate``. ``output_tokens`` is for all
-    ``completions`` together.
-    """
-
-    cost: Decimal | None
-    prompt_tokens: int
-    output_tokens: int
-    completions: int
-    basis: str
-    worst_cost: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The request as it is to be sent to one model: rewrites may differ from model to model.
-
-    ``balances`` are the budgets that it counts against there.
-    """
-
-    model: str
-    prompt: str | None
-    system: str | None
-    messages: tuple[dict[str, Any], ...] | None
-    params: Mapping[str, Any]
-    rewrites: tuple[str, ...]
-    estimate: Estimate
-    balances: tuple[BalanceSeen, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Exclusion:
-    """A candidate that fell out.
-
-    ``by`` is the budget or route that took it out, or empty where it cannot serve at all.
-    """
-
-    model: str
-    reason: str
-    by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert that is due: the budget, the scope key, and the amount from which the rung is active."""
-
-    budget: str
-    key: str
-    at: Decimal
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceSeen:
-    """A budget that a model counts against, as it stood before the call.
-
-    ``limit`` is the one in force, and ``call`` what the call may add at most.
-    """
-
-    budget: str
-    key: str
-    unit: Literal["usd", "tokens", "requests"]
-    limit: Decimal
-    used: Decimal
-    held: Decimal
-    call: Decimal
-    shadow: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A rule whose expression failed at run time, and the place of the expression."""
-
-    rule: str
-    stage: str
-    code: str
-    message: str
-    span: Span | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decision:
     """The answer to one request. Two decisions are the same when ``to_dict()`` is.
 
-    ``prompt``, ``system``, ``messages`` and ``params`` are what to send to ``model``, with ``max_output_tokens`` always
-    set. A fallback gets its own, from ``fallback_calls``: what is redacted for one model may not be for another.
+    ``rule`` is the route that decided (``policy/rule``), ``default``, or the rule that refused. ``balances_read`` (by
+    budget and scope key) are the balances that any rule looked at: with ``request``, ``now`` and the two digests they
+    are enough to decide the same again. The decision refers to the request's own messages where no rewrite touched
+    them: do not change them afterwards.
 
-    ``rule`` is the route that decided (``policy/rule``), ``default``, or the rule that refused. ``rewrites`` are the
-    rules that were applied, ``changes`` what they changed. ``balances`` are those that the winner counts against,
-    ``balances_read`` (by budget and scope key) all that any rule looked at: with ``request``, ``now`` and the two
-    digests they are enough to decide the same again. The decision refers to the request's own messages where no
-    rewrite touched them: do not change them afterwards.
+    It holds what the stages came to, and tells everything else when asked: most callers read two or three things.
     """
 
-    effect: Literal["allow", "deny"]
-    model: str | None
-    fallbacks: tuple[str, ...]
-    prompt: str | None
-    system: str | None
-    messages: tuple[dict[str, Any], ...] | None
-    params: Mapping[str, Any]
     rule: str
-    reasons: tuple[str, ...]
-    rewrites: tuple[str, ...]
-    changes: tuple[Change, ...]
-    estimate: Estimate | None
     excluded: tuple[Exclusion, ...]
-    alerts: tuple[Alert, ...]
-    balances: tuple[BalanceSeen, ...]
-    fallback_calls: tuple[Call, ...]
     errors: tuple[Failure, ...]
     now: datetime
     request: Mapping[str, Any]
     balances_read: Mapping[tuple[str, str], Balance]
     plan: Plan
+    _access: Access
+    _route: RouteStep | None
+    """None where the decision did not come to a route."""
+    _kept: tuple[Candidate, ...]
+    """The winner, then the fallbacks; none where the request is denied."""
+    _refusal: str
+    """The last reason of a denial after the access stage."""
+
+    def __repr__(self) -> str:
+        return f"Decision(effect={self.effect!r}, model={self.model!r}, rule={self.rule!r})"
 
     @property
     def allowed(self) -> bool:
-        return self.effect == "allow"
+        return bool(self._kept)
 
     @property
-    def policy_digest(self) -> str:
-        return self.plan.policy_digest
+    def effect(self) -> Literal["allow", "deny"]:
+        return "allow" if self._kept else "deny"
 
     @property
-    def catalogue_digest(self) -> str:
-        return self.plan.catalogue_digest
+    def model(self) -> str | None:
+        """The model to call; None where the request is denied."""
+        return self._kept[0].name if self._kept else None
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """Models for the case that the call fails, in order."""
+        return tuple(candidate.name for candidate in self._kept[1:])
+
+    @property
+    def fallback_calls(self) -> tuple[Call, ...]:
+        """What to send to each fallback: what is redacted for one model may not be for another."""
+        return tuple(candidate.call for candidate in self._kept[1:])
+
+    @property
+    def prompt(self) -> str | None:
+        """The prompt to send to ``model``."""
+        return self._kept[0].prepared.content.prompt if self._kept else None
+
+    @property
+    def system(self) -> str | None:
+        """The system text to send with a prompt. Conversations have theirs in ``messages`` or ``params``."""
+        return self._kept[0].prepared.content.system if self._kept else None
+
+    @property
+    def messages(self) -> tuple[dict[str, Any], ...] | None:
+        """The messages to send to ``model``."""
+        return self._kept[0].prepared.content.messages if self._kept else None
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The parameters to send to ``model``, with ``max_output_tokens`` always set."""
+        return self._kept[0].prepared.content.params if self._kept else {}
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        """The rules that were applied, in order."""
+        return self._kept[0].prepared.rules if self._kept else ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What the rewrites changed."""
+        return self._kept[0].prepared.changes if self._kept else ()
+
+    @property
+    def estimate(self) -> Estimate | None:
+        return self._kept[0].estimate if self._kept else None
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Alerts that are due with this call."""
+        return tuple(self._kept[0].climb.alerts) if self._kept else ()
+
+    @property
+    def balances(self) -> tuple[BalanceSeen, ...]:
+        """The budgets that the winner counts against."""
+        return tuple(self._kept[0].climb.seen) if self._kept else ()
 
     @property
     def holds(self) -> tuple[BalanceSeen, ...]:
@@ -190,13 +124,33 @@ class Decision:
         There is room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
         """
         dearest: dict[tuple[str, str], BalanceSeen] = {}
-        for lines in (self.balances, *(call.balances for call in self.fallback_calls)):
-            for line in lines:
+        for candidate in self._kept:
+            for line in candidate.climb.seen:
                 known = dearest.get((line.budget, line.key))
                 if known is None or line.call > known.call:
                     dearest[line.budget, line.key] = line
         budgets = self.plan.budgets
         return tuple(line for line in dearest.values() if not budgets[line.budget][1].per_call)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What each stage came to, in order, as sentences for people."""
+        return (
+            *self._access.reasons,
+            *(() if self._route is None else (_route_reason(self._route),)),
+            *(f"candidates: `{item.model}` falls out: {item.reason}" for item in self.excluded),
+            *(f"rewrites: applied `{rule}`" for rule in self.rewrites),
+            *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in self.alerts),
+            *((self._refusal,) if self._refusal else ()),
+        )
+
+    @property
+    def policy_digest(self) -> str:
+        return self.plan.policy_digest
+
+    @property
+    def catalogue_digest(self) -> str:
+        return self.plan.catalogue_digest
 
     def record(self) -> Record:
         """Return every rule in order with its outcome and the values of its parts.
@@ -215,6 +169,12 @@ class Decision:
         from costlens_policy.engine.export import export_decision  # a cycle otherwise: an export describes a decision
 
         return export_decision(self)
+
+
+def _route_reason(route: RouteStep) -> str:
+    if route.id == "default":
+        return "routes: no route matches, the default serves"
+    return f"routes: `{route.id}` matches" + (f": {route.reason}" if route.reason else "")
 
 
 class DeniedError(CostlensPolicyError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.snapshot import ModelOnDay
-from costlens_policy.engine.decision import Estimate
+from costlens_policy.engine.facts import Estimate
 from costlens_policy.engine.worst_case import TokenKinds
 from costlens_policy.rewrites import Content
 from costlens_policy.tokens import TokenCount

@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.engine.decision import Alert, Balance, BalanceSeen, Call, Decision, Estimate, Exclusion, Failure
+from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
 from costlens_policy.engine.record import Record, record_of
 from costlens_policy.expressions.runtime import to_python
 from costlens_policy.money import plain

@@ -9,7 +9,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import BudgetStep, RungStep
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.decision import Alert, BalanceSeen, Estimate, Exclusion
+from costlens_policy.engine.facts import Alert, BalanceSeen, Estimate, Exclusion
 from costlens_policy.engine.show import show_amount
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import total

@@ -9,7 +9,8 @@ from typing import Final
 
 from costlens_policy.compiler.formula import ROOTS, Formula
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.decision import BalanceSeen, Decision
+from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.facts import BalanceSeen
 from costlens_policy.engine.show import show, show_amount
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part

@@ -7,7 +7,7 @@ from typing import Any
 
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.decision import Estimate
+from costlens_policy.engine.facts import Estimate
 from costlens_policy.engine.preparation import Prepared
 from costlens_policy.money import format_usd, usd
 

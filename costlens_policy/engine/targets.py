@@ -6,31 +6,30 @@ import hashlib
 from bisect import bisect_right
 
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import ByChoice, ByExpression, ByName, BySplit
+from costlens_policy.compiler.plan import ByChoice, ByExpression, ByName, BySplit, RouteStep
 from costlens_policy.engine.choice import rank
 from costlens_policy.engine.context import Context, Refusal
-from costlens_policy.engine.decision import Exclusion
+from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.preparation import Preparations
-from costlens_policy.engine.routes import Routed
 from costlens_policy.expressions.runtime import CelError
 
 __all__ = ["candidates_of", "split_position"]
 
 
-def candidates_of(context: Context, routed: Routed, prepare: Preparations, excluded: list[Exclusion]) -> list[str]:
+def candidates_of(context: Context, route: RouteStep, prepare: Preparations, excluded: list[Exclusion]) -> list[str]:
     """Return the models to try, in order and each once. What a choice rules out is added to ``excluded``."""
-    target = routed.target
+    target = route.target
     if isinstance(target, ByName):
         return list(target.models)
     if isinstance(target, BySplit):
-        key = _text(context, routed, target.key)
+        key = _text(context, route, target.key)
         return _once([target.models[split_position(key, target.salt, target.bounds)], *target.fallbacks])
     if isinstance(target, ByExpression):
-        name = _text(context, routed, target.model)
+        name = _text(context, route, target.model)
         known = context.plan.catalogue.find(name)
         return _once([name if known is None else known.name, *target.fallbacks])
     assert isinstance(target, ByChoice)
-    return _once([*rank(context, routed, target, prepare, excluded), *target.fallbacks])
+    return _once([*rank(context, route, target, prepare, excluded), *target.fallbacks])
 
 
 def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:
@@ -39,13 +38,13 @@ def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:
     return bisect_right(bounds, int.from_bytes(digest[:8]) * bounds[-1] >> 64)
 
 
-def _text(context: Context, routed: Routed, formula: Formula) -> str:
+def _text(context: Context, route: RouteStep, formula: Formula) -> str:
     """Evaluate the expression that a target needs. Without it there is no target, so a failure refuses the request."""
     try:
-        return str(context.evaluate(formula, routed.layer))
+        return str(context.evaluate(formula, route.layer))
     except CelError as error:
-        context.note(formula, routed.rule, "routes", error)
-        raise Refusal(routed.rule, f"routes: the target of `{routed.rule}` failed: {error}") from None
+        context.note(formula, route.id, "routes", error)
+        raise Refusal(route.id, f"routes: the target of `{route.id}` failed: {error}") from None
 
 
 def _once(names: list[str]) -> list[str]:

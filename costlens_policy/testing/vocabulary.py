@@ -79,7 +79,7 @@ def _rules(plan: Plan) -> Iterator[tuple[str, RuleKind]]:
 
 
 def _named_models(plan: Plan) -> Iterator[str]:
-    yield from _of_target(plan.defaults.route)
+    yield from _of_target(plan.defaults.route.target)
     for layer in plan.layers:
         for route in layer.routes:
             yield from _of_target(route.target)

@@ -1,0 +1,128 @@
+"""What a decision says and stands on: balances, estimates, calls, exclusions, alerts, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from costlens_policy.diagnostics.model import Span
+from costlens_policy.money import ZERO, total, usd
+
+__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way.
+
+    People may change a limit for a while: ``override`` replaces it, ``topup`` is added.
+
+    Raises ``ValueError`` for what is not an exact amount from zero on: with others, no budget could be kept.
+    """
+
+    used: Decimal = ZERO
+    held: Decimal = ZERO
+    override: Decimal | None = None
+    topup: Decimal = ZERO
+
+    def limit_in_force(self, limit: Decimal) -> Decimal:
+        """Return the limit that holds at present where the policy's is ``limit``."""
+        if self.override is None and self.topup is ZERO:
+            return limit
+        return total((limit if self.override is None else self.override, self.topup))
+
+    def __post_init__(self) -> None:
+        for name in ("used", "held", "topup") if self.override is None else ("used", "held", "topup", "override"):
+            amount = getattr(self, name)
+            if not isinstance(amount, Decimal):
+                raise ValueError(f"`{name}` of a balance is a Decimal, not {type(amount).__name__}")
+            if amount is not ZERO:
+                usd(amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the call costs if the model writes all the output it is allowed.
+
+    ``cost`` is in US dollars, None where the model has no price. ``worst_cost`` is what budgets hold: each token counts
+    as the dearest kind that it may be charged as (cache writes, reasoning), in whole femto-dollars; None where that
+    has no price. ``basis`` says where ``prompt_tokens`` come from:
+    ``request`` (given by the caller), the name of a tokenizer, or ``estimate``. ``output_tokens`` is for all
+    ``completions`` together.
+    """
+
+    cost: Decimal | None
+    prompt_tokens: int
+    output_tokens: int
+    completions: int
+    basis: str
+    worst_cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The request as it is to be sent to one model: rewrites may differ from model to model.
+
+    ``balances`` are the budgets that it counts against there.
+    """
+
+    model: str
+    prompt: str | None
+    system: str | None
+    messages: tuple[dict[str, Any], ...] | None
+    params: Mapping[str, Any]
+    rewrites: tuple[str, ...]
+    estimate: Estimate
+    balances: tuple[BalanceSeen, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A candidate that fell out.
+
+    ``by`` is the budget or route that took it out, or empty where it cannot serve at all.
+    """
+
+    model: str
+    reason: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert that is due: the budget, the scope key, and the amount from which the rung is active."""
+
+    budget: str
+    key: str
+    at: Decimal
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceSeen:
+    """A budget that a model counts against, as it stood before the call.
+
+    ``limit`` is the one in force, and ``call`` what the call may add at most.
+    """
+
+    budget: str
+    key: str
+    unit: Literal["usd", "tokens", "requests"]
+    limit: Decimal
+    used: Decimal
+    held: Decimal
+    call: Decimal
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A rule whose expression failed at run time, and the place of the expression."""
+
+    rule: str
+    stage: str
+    code: str
+    message: str
+    span: Span | None
