@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,6 +46,16 @@ class Decision:
     """The winner, then the fallbacks; none where the request is denied."""
     _refusal: str
     """The last reason of a denial after the access stage."""
+    notes: tuple[str, ...] = ()
+    """Reasons from beyond the policies, such as those of a ledger that cannot be reached."""
+
+    def noted(self, *notes: str) -> Decision:
+        """Return the decision with further reasons."""
+        return replace(self, notes=(*self.notes, *notes))
+
+    def refused(self, *notes: str, excluded: tuple[Exclusion, ...] = ()) -> Decision:
+        """Return the decision as a denial, for reasons from beyond the policies."""
+        return replace(self, _kept=(), excluded=(*self.excluded, *excluded), notes=(*self.notes, *notes))
 
     def __repr__(self) -> str:
         return f"Decision(effect={self.effect!r}, model={self.model!r}, rule={self.rule!r})"
@@ -115,7 +125,7 @@ class Decision:
     @property
     def balances(self) -> tuple[BalanceSeen, ...]:
         """The budgets that the winner counts against."""
-        return tuple(self._kept[0].climb.seen) if self._kept else ()
+        return self._kept[0].climb.seen if self._kept else ()
 
     @property
     def holds(self) -> tuple[BalanceSeen, ...]:
@@ -142,6 +152,7 @@ class Decision:
             *(f"rewrites: applied `{rule}`" for rule in self.rewrites),
             *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in self.alerts),
             *((self._refusal,) if self._refusal else ()),
+            *self.notes,
         )
 
     @property
@@ -183,4 +194,5 @@ class DeniedError(CostlensPolicyError):
     def __init__(self, decision: Decision) -> None:
         super().__init__("; ".join(decision.reasons) or "denied")
         self.decision = decision
-        self.budget = next((item.by for item in decision.excluded if item.by), None)
+        budgets = decision.plan.budgets
+        self.budget = next((item.by for item in decision.excluded if item.by in budgets), None)

@@ -82,12 +82,14 @@ class Call:
 class Exclusion:
     """A candidate that fell out.
 
-    ``by`` is the budget or route that took it out, or empty where it cannot serve at all.
+    ``by`` is the budget or route that took it out, or empty where it cannot serve at all. ``key`` is the scope key
+    where a limit or a rung of a budget did, else None.
     """
 
     model: str
     reason: str
     by: str = ""
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

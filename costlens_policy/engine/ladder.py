@@ -9,12 +9,12 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import BudgetStep, RungStep
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Alert, BalanceSeen, Estimate, Exclusion
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Estimate, Exclusion
 from costlens_policy.engine.show import show_amount
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.money import total
+from costlens_policy.money import add
 
-__all__ = ["ActiveRung", "Climb", "climb"]
+__all__ = ["ActiveRung", "Climb", "Gauge", "Ladder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,42 @@ class ActiveRung:
     rung: RungStep
 
 
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A budget as the request finds it: whose share it is (``key``), the limit in force, and what is ``taken`` of it."""
+
+    layer: int
+    step: BudgetStep
+    key: str
+    limit: Decimal
+    balance: Balance
+    taken: Decimal
+    starts: tuple[Decimal, ...]
+    """Where each of the budget's rungs begins, in order."""
+
+    def seen(self, call: Decimal) -> BalanceSeen:
+        """Return what a decision tells of the budget for a call that may add so much."""
+        step, balance = self.step, self.balance
+        return BalanceSeen(step.id, self.key, step.unit, self.limit, balance.used, balance.held, call, step.shadow)
+
+
 @dataclass(slots=True)
 class Climb:
     """What the budgets say to one candidate.
 
-    ``barred`` is the first reason why it may not serve however cheap the call gets, ``full`` the first budget that
-    has no room.
+    ``lines`` are the budgets that the call counts against, each with what it may add. ``barred`` is the first reason
+    why the candidate may not serve however cheap the call gets, ``full`` the first budget that has no room.
     """
 
-    seen: list[BalanceSeen] = field(default_factory=list)
+    lines: list[tuple[Gauge, Decimal]] = field(default_factory=list)
     rungs: list[ActiveRung] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     barred: Exclusion | None = None
     full: Exclusion | None = None
+
+    @property
+    def seen(self) -> tuple[BalanceSeen, ...]:
+        return tuple(gauge.seen(call) for gauge, call in self.lines)
 
     @property
     def exclusion(self) -> Exclusion | None:
@@ -45,90 +68,98 @@ class Climb:
     @property
     def rewrites(self) -> bool:
         """Whether an active rung changes the call."""
-        return any(active.rung.steps for active in self.rungs)
+        return any(active.rung.steps for active in self.rungs) if self.rungs else False
 
     def bar(self, model: str, reason: str, by: str) -> None:
         self.barred = self.barred or Exclusion(model, reason, by)
 
 
-def climb(context: Context, offer: ModelOnDay, estimate: Estimate) -> Climb:
-    """Ask every budget that matches the call on this model. The strictest wins."""
-    result = Climb()
-    for index, layer in enumerate(context.plan.layers):
-        for step in layer.budgets:
-            if step.in_force(context.now) and context.holds(step.when, index, step.id, "budgets", offer.view):
-                _ask(context, index, step, offer, estimate, result)
-    return result
+class Ladder:
+    """The budgets of one decision. What does not depend on the model is found once for all candidates."""
 
+    __slots__ = ("_applying", "_context", "_gauges")
 
-def _ask(context: Context, index: int, step: BudgetStep, offer: ModelOnDay, estimate: Estimate, result: Climb) -> None:
-    call = _amount(step, estimate)
-    if call is None:
-        if not step.shadow:
-            lacks = "price" if estimate.cost is None else "price for this service tier"
-            result.bar(offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept", step.id)
-        return
-    seen = _see(context, index, step, offer, call, result)
-    if seen is None:
-        return
-    result.seen.append(seen)
-    reached = total((seen.used, seen.held, seen.call))
-    _take_rungs(context, index, step, offer, seen, reached, result)
-    if not step.shadow and reached > seen.limit:
-        result.full = result.full or Exclusion(offer.model.name, _no_room(seen), step.id)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._applying: dict[str, bool] = {}
+        self._gauges: dict[str, Gauge] = {}
 
+    def climb(self, offer: ModelOnDay, estimate: Estimate) -> Climb:
+        """Ask every budget that matches the call on this model. The strictest wins."""
+        result = Climb()
+        for layer, step in self._context.plan.stages.budgets:
+            applies = self._applying.get(step.id)
+            if applies or (applies is None and self._applies(layer, step, offer)):
+                self._ask(layer, step, offer, estimate, result)
+        return result
 
-def _see(
-    context: Context, index: int, step: BudgetStep, offer: ModelOnDay, call: Decimal, result: Climb
-) -> BalanceSeen | None:
-    """Read the budget's scope key, limit and balance. Where that fails it cannot be kept, so the model falls out."""
-    formula = step.scope
-    try:
-        key = "" if step.scope is None else str(context.evaluate(step.scope, index, offer.view))
-        formula = step.limit if isinstance(step.limit, Formula) else None
-        limit = context.limit(step, index)
-    except CelError as error:
-        assert formula is not None
-        context.note(formula, step.id, "budgets", error)
-        if not step.shadow:
-            result.bar(offer.model.name, f"budget `{step.id}` cannot be read: {error}", step.id)
-        return None
-    balance = context.balance(step, key)
-    limit = balance.limit_in_force(limit)
-    return BalanceSeen(step.id, key, step.unit, limit, balance.used, balance.held, call, step.shadow)
+    def _applies(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> bool:
+        context = self._context
+        applies = step.in_force(context.now) and context.holds(step.when, layer, step.id, "budgets", offer.view)
+        if not step.when_reads_model:
+            self._applying[step.id] = applies
+        return applies
 
+    def _ask(self, layer: int, step: BudgetStep, offer: ModelOnDay, estimate: Estimate, result: Climb) -> None:
+        call = _amount(step, estimate)
+        if call is None:
+            if not step.shadow:
+                lacks = "price" if estimate.cost is None else "price for this service tier"
+                result.bar(offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept", step.id)
+            return
+        gauge = self._gauges.get(step.id) or self._read(layer, step, offer, result)
+        if gauge is None:
+            return
+        result.lines.append((gauge, call))
+        reached = add(gauge.taken, call)
+        if gauge.starts and reached >= min(gauge.starts):
+            self._take_rungs(gauge, reached, offer, result)
+        if reached > gauge.limit and not step.shadow:
+            result.full = result.full or Exclusion(offer.model.name, _no_room(gauge.seen(call)), step.id)
 
-def _take_rungs(
-    context: Context,
-    index: int,
-    step: BudgetStep,
-    offer: ModelOnDay,
-    seen: BalanceSeen,
-    reached: Decimal,
-    result: Climb,
-) -> None:
-    for rung in step.rungs:
-        start = rung.starts_at(seen.limit)
-        if reached < start:
-            continue
-        if rung.alert is not None:
-            result.alerts.append(Alert(step.id, seen.key, start, rung.alert))
-        if step.shadow:
-            continue
-        result.rungs.append(ActiveRung(index, step, rung))
-        if rung.excludes and _excluded_by(context, index, step, rung, offer):
-            reason = f"budget `{step.id}` is past {show_amount(start, seen.unit)}, from where the model is taken out"
-            result.bar(offer.model.name, reason, step.id)
+    def _read(self, layer: int, step: BudgetStep, offer: ModelOnDay, result: Climb) -> Gauge | None:
+        """Read the budget's scope key, limit and balance. Where that fails it cannot be kept: the model falls out."""
+        context, formula = self._context, step.scope
+        try:
+            key = "" if step.scope is None else str(context.evaluate(step.scope, layer, offer.view))
+            formula = step.limit if isinstance(step.limit, Formula) else None
+            limit = context.limit(step, layer)
+        except CelError as error:
+            assert formula is not None
+            context.note(formula, step.id, "budgets", error)
+            if not step.shadow:
+                result.bar(offer.model.name, f"budget `{step.id}` cannot be read: {error}", step.id)
+            return None
+        balance = context.balance(step, key)
+        limit = balance.limit_in_force(limit)
+        starts = tuple(rung.starts_at(limit) for rung in step.rungs)
+        gauge = Gauge(layer, step, key, limit, balance, add(balance.used, balance.held), starts)
+        if not step.scope_reads_model:
+            self._gauges[step.id] = gauge
+        return gauge
 
+    def _take_rungs(self, gauge: Gauge, reached: Decimal, offer: ModelOnDay, result: Climb) -> None:
+        step = gauge.step
+        for rung, start in zip(step.rungs, gauge.starts, strict=True):
+            if reached < start:
+                continue
+            if rung.alert is not None:
+                result.alerts.append(Alert(step.id, gauge.key, start, rung.alert))
+            if step.shadow:
+                continue
+            result.rungs.append(ActiveRung(gauge.layer, step, rung))
+            if rung.excludes and self._excluded_by(gauge, rung, offer):
+                reason = f"budget `{step.id}` is past {show_amount(start, step.unit)}, from where the model is taken out"
+                result.bar(offer.model.name, reason, step.id)
 
-def _excluded_by(context: Context, index: int, step: BudgetStep, rung: RungStep, offer: ModelOnDay) -> bool:
-    if rung.exclude is None:
-        return offer.model.name not in rung.models
-    try:
-        return bool(context.evaluate(rung.exclude, index, offer.view))
-    except CelError as error:
-        context.note(rung.exclude, step.id, "budgets", error)
-        return True  # what cannot be shown to be allowed under the rung is not
+    def _excluded_by(self, gauge: Gauge, rung: RungStep, offer: ModelOnDay) -> bool:
+        if rung.exclude is None:
+            return offer.model.name not in rung.models
+        try:
+            return bool(self._context.evaluate(rung.exclude, gauge.layer, offer.view))
+        except CelError as error:
+            self._context.note(rung.exclude, gauge.step.id, "budgets", error)
+            return True  # what cannot be shown to be allowed under the rung is not
 
 
 def _amount(step: BudgetStep, estimate: Estimate) -> Decimal | None:
