@@ -17,10 +17,12 @@ from costlens_policy.testing.prepare import prepare
 from costlens_policy.testing.problems import SuiteProblems
 from costlens_policy.testing.vocabulary import Vocabulary
 
-__all__ = ["CORPUS", "SETS", "Question", "engine_of", "questions", "sentences"]
+__all__ = ["CATALOGUE", "CORPUS", "SETS", "Question", "engine_of", "questions", "sentences"]
 
 CORPUS: Final = Path(__file__).parent / "semantics"
 SETS: Final = CORPUS / "sets"
+CATALOGUE: Final = SETS / "catalogue.yaml"
+"""Named beside each policy set, so that it lies within the repository also where there is no checkout."""
 _DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "semantics.md"
 _SENTENCE: Final = re.compile(r"^- \*\*(S-[A-Z]{3}-[0-9]+)\*\* ", re.MULTILINE)
 
@@ -45,7 +47,7 @@ def sentences() -> list[str]:
 @cache
 def engine_of(policy_set: Path) -> Engine:
     """Return a policy set of the corpus, loaded once."""
-    return load(policy_set)
+    return load(policy_set, CATALOGUE)
 
 
 def questions() -> Iterator[Question]:

@@ -19,7 +19,7 @@ from costlens_policy.cli.app import app
 from costlens_policy.schema import schema_texts
 from costlens_policy.testing import render, run_suites
 from tests.corpus import test_semantics_in_python
-from tests.corpus.semantic_cases import CORPUS, Question, engine_of, questions, sentences
+from tests.corpus.semantic_cases import CATALOGUE, CORPUS, Question, engine_of, questions, sentences
 
 _SUITE: Final = re.compile(r"(S-[A-Z]{3}-[0-9]+)(-[a-z-]+)?\.yaml")
 _TEST: Final = re.compile(r"test_(s_[a-z]{3}_[0-9]+)_")
@@ -89,8 +89,8 @@ def test_the_command_line_gives_the_same_answer(question: Question, tmp_path: Pa
     result = CliRunner().invoke(
         app,
         [
-            "eval", str(question.policy_set), "--request", str(tmp_path / "request.json"), "--format", "json",
-            "--balances", str(tmp_path / "balances.json"), "--now", question.now.isoformat(),
+            "eval", str(question.policy_set), str(CATALOGUE), "--format", "json", "--now", question.now.isoformat(),
+            "--request", str(tmp_path / "request.json"), "--balances", str(tmp_path / "balances.json"),
         ],
     )  # fmt: skip
     if not question.acceptable:
@@ -113,4 +113,8 @@ def _decided(question: Question) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, default=lambda number: float(number) if isinstance(number, Decimal) else str(number))
+    return json.dumps(value, default=_number)
+
+
+def _number(value: Decimal) -> int | float:
+    return int(value) if value == value.to_integral_value() else float(value)

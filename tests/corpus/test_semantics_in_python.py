@@ -19,7 +19,7 @@ import costlens_policy
 from costlens_policy import Balance, Decision, PolicyError, RequestError, load
 from costlens_policy.cli.app import app
 from costlens_policy.engine.targets import split_position
-from tests.corpus.semantic_cases import SETS, engine_of
+from tests.corpus.semantic_cases import CATALOGUE, SETS, engine_of
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 HEAD = 'apiVersion: costlens-policy/v1\nkind: Policy\nmetadata: {name: plain, version: "1"}\n'
@@ -67,7 +67,9 @@ def test_s_req_13_nothing_is_decided_on_a_refused_request(tmp_path: Path) -> Non
     with pytest.raises(RequestError, match="unknown attribute `colour`"):
         decide("plain", colour="red")
     (tmp_path / "request.json").write_text('{"colour": "red"}')
-    result = CliRunner().invoke(app, ["eval", str(SETS / "plain"), "--request", str(tmp_path / "request.json")])
+    result = CliRunner().invoke(
+        app, ["eval", str(SETS / "plain"), str(CATALOGUE), "--request", str(tmp_path / "request.json")]
+    )
     assert (result.exit_code, result.stdout) == (2, "")
 
 
@@ -131,6 +133,18 @@ def test_s_bud_14_alerts_of_others_are_not_told() -> None:
     assert [alert.at for alert in decision.alerts] == [Decimal("0.25"), Decimal("0.5")]
 
 
+def test_s_bud_25_the_limit_in_force(tmp_path: Path) -> None:
+    def decided(used: str, **more: Decimal) -> Decision:
+        state = Balance(Decimal(used), **more)
+        return decide("rungs", task="alert", balances={("rungs/alerts", ""): state})
+
+    assert decided("1.9", override=Decimal(2)).allowed
+    assert not decided("0.6", override=Decimal("0.5")).allowed
+    assert decided("1.2", topup=Decimal("0.5")).allowed
+    assert len(decided("0.6", topup=Decimal(1)).alerts) == 1  # the soft limit, which is an amount
+    assert len(decided("0.6").alerts) == 2
+
+
 def test_s_est_3_a_count_that_was_given_is_the_basis() -> None:
     estimate = decide("plain", prompt="hello").estimate
     assert estimate is not None
@@ -163,6 +177,18 @@ def test_s_est_5_all_that_the_model_reads_is_counted() -> None:
 def test_s_est_8_an_unknown_cost_is_not_zero() -> None:
     decision = decide("admitting", model="unpriced")
     assert decision.to_dict()["estimate"]["cost_usd"] is None
+
+
+def test_s_est_9_the_worst_cost_is_that_of_the_dearest_kind() -> None:
+    def worst(**request: Any) -> Decimal | None:
+        estimate = decide("plain-budgets", model="dear", **request).estimate
+        assert estimate is not None
+        assert estimate.cost == Decimal("0.0012")
+        return estimate.worst_cost
+
+    assert worst() == Decimal("0.00225")  # the provider may write a cache unasked, and the output be reasoning
+    marked = [{"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"ttl": "1h"}}]}]
+    assert worst(messages=marked) == Decimal("0.003")
 
 
 def test_s_tim_1_now_needs_a_zone() -> None:
@@ -260,7 +286,10 @@ def test_s_dec_3_reasons_stand_in_the_order_of_the_steps() -> None:
 def test_s_dec_4_equal_arguments_give_equal_decisions() -> None:
     balances = {("rungs/shorten", ""): Balance(Decimal("0.6"))}
     request = {"task": "rewrite", "prompt": "hello"}
-    given = {json.dumps(load(SETS / "rungs").decide(request, balances=balances, now=NOW).to_dict()) for _ in range(3)}
+    given = {
+        json.dumps(load(SETS / "rungs", CATALOGUE).decide(request, balances=balances, now=NOW).to_dict())
+        for _ in range(3)
+    }
     assert len(given) == 1
 
 
@@ -353,9 +382,24 @@ def test_s_dec_10_the_engine_looks_at_nothing_outside() -> None:
         assert not calls & {"today", "utcnow", "system_now"}, file
 
 
-def test_s_dec_11_library_and_command_line_are_equal(tmp_path: Path) -> None:
+def test_s_dec_11_what_is_held_covers_the_fallbacks() -> None:
+    decision = decide("plain-budgets", task="follow")
+    assert (decision.model, decision.fallbacks) == ("mini", ("nano", "large"))
+    assert [(seen.budget, seen.call) for seen in decision.holds] == [("budgets/all", Decimal("0.0065"))]
+    assert [seen.call for seen in decision.balances] == [Decimal("0.0028"), Decimal("0.0028")]
+
+
+def test_s_dec_12_library_and_command_line_are_equal(tmp_path: Path) -> None:
     (tmp_path / "request.json").write_text('{"task": "all", "prompt": "hello"}')
-    arguments = ["eval", str(SETS / "plain"), "--request", str(tmp_path / "request.json"), "--format", "json"]
+    arguments = [
+        "eval",
+        str(SETS / "plain"),
+        str(CATALOGUE),
+        "--request",
+        str(tmp_path / "request.json"),
+        "--format",
+        "json",
+    ]
     result = CliRunner().invoke(app, [*arguments, "--now", NOW.isoformat()])
     expected = engine_of(SETS / "plain").decide({"task": "all", "prompt": "hello"}, now=NOW).to_dict()
     assert json.loads(result.stdout) == expected
