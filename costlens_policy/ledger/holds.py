@@ -141,5 +141,5 @@ class Extended:
 def _check_distinct(accounts: list[Account]) -> None:
     if len(accounts) > _MAX_LINES:
         raise AmountError(f"a call has at most {_MAX_LINES} accounts, not {len(accounts)}")
-    if len({account.name for account in accounts}) < len(accounts):
-        raise AmountError("two lines of a call are on the same account")
+    if len({account.scope for account in accounts}) < len(accounts):
+        raise AmountError("two lines of a call are on the same budget and key")

@@ -43,14 +43,17 @@ class OpenCall:
             return "released"
         return "expired" if now >= self.end * SECOND else "held"
 
-    def counts(self) -> bool:
-        """Whether no other clock has freed it already."""
+    def counts(self, now: int) -> bool:
+        """Whether no account has freed it, by this clock or by another one."""
+        for end in self.ends:
+            end.tally.moved(now)
         return all(end.counts for end in self.ends)
 
-    def unhold(self) -> None:
+    def unhold(self, now: int) -> None:
         """Give back what is held on every account that still counts it."""
         if not self.released:
             for line, end in zip(self.lines, self.ends, strict=True):
+                end.tally.moved(now)
                 end.unhold(line.amount)
 
     def held_again(self, hold: Hold, now: int) -> Held:

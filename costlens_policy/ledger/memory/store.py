@@ -72,7 +72,7 @@ class MemoryStore:
             record = self._journal.calls.get(call)
             if not isinstance(record, OpenCall):
                 return Released(call, "unknown" if record is None else "settled")
-            record.unhold()
+            record.unhold(micros(now))
             record.released = True
             return Released(call, "released")
 
@@ -86,10 +86,10 @@ class MemoryStore:
             if isinstance(record, SettledCall):
                 return Extended(call, "settled", instant_of(record.end * SECOND))
             state = record.state(at)
-            if state == "held" and not record.counts():
+            if state == "held" and not record.counts(at):
                 state = "expired"
             if state == "held" and end > record.end:
-                record.unhold()
+                record.unhold(at)
                 held = zip(record.ends, record.lines, strict=True)
                 record.ends = [lease.tally.hold(line.amount, end) for lease, line in held]
                 record.end = end
@@ -116,11 +116,10 @@ class MemoryStore:
             record = self._journal.adjustments.get(adjustment.id)
             if record is not None:
                 return Adjusted(adjustment.id, record.adjusted.balance, repeated=True)
-            amount = adjustment.amount
+            tally, amount = self._at(account, now), adjustment.amount
+            if tally.is_new:
+                self._keep(tally, adjustment.now)
             if adjustment.kind == "set":
-                tally = self._at(account, now)
-                if tally.is_new:
-                    self._keep(tally, adjustment.now)
                 amount = tally.set(amount, now)
             else:
                 self._grants[account.scope] = adjusted_grants(self._grants.get(account.scope, ()), adjustment)
