@@ -27,9 +27,12 @@ _COMMANDS: Final = (
     "fmt",
     "test",
     "eval",
+    "replay",
+    "diff",
     "cel",
     "schema",
     "catalogue",
+    "advise",
     "explain",
     "completion",
 )

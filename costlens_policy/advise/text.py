@@ -1,0 +1,58 @@
+"""The parts of a report as text for a terminal, and as Markdown for a page or a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from costlens_policy.advise.advice import Advice
+from costlens_policy.advise.report import Part, Picture, Sentences, Table, headline, parts_of
+
+__all__ = ["as_markdown", "as_text"]
+
+
+def as_text(advice: Advice) -> str:
+    """Return the advice for a terminal."""
+    parts = [
+        "\n".join([part.title, *(f"  {line}".rstrip() for line in _text_lines(part))]) for part in parts_of(advice)
+    ]
+    return "\n\n".join([headline(advice), *parts]) + "\n"
+
+
+def as_markdown(advice: Advice) -> str:
+    """Return the advice as Markdown; pictures stand in code blocks."""
+    parts = ["\n".join([f"## {_capital(part.title)}", "", *_markdown_lines(part)]) for part in parts_of(advice)]
+    return "\n\n".join([f"# {headline(advice)}", *parts]) + "\n"
+
+
+def _text_part(part: Part) -> str:
+    return "\n".join([part.title, *(f"  {line}".rstrip() for line in _text_lines(part))])
+
+
+def _text_lines(part: Part) -> Iterator[str]:
+    if isinstance(part, Table):
+        yield from _columns([part.headings, *part.rows])
+    else:
+        yield from part.lines
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        yield "  ".join([f"{first:{widths[0]}}", *cells])
+
+
+def _markdown_lines(part: Part) -> Iterator[str]:
+    match part:
+        case Table():
+            yield f"| {' | '.join(part.headings)} |"
+            yield f"|---|{'---:|' * (len(part.headings) - 1)}"
+            yield from (f"| {' | '.join(row)} |" for row in part.rows)
+        case Sentences():
+            yield from (f"- {line}" for line in part.lines)
+        case Picture():
+            yield from ("```text", *part.lines, "```")
+
+
+def _capital(title: str) -> str:
+    return title[:1].upper() + title[1:]
