@@ -70,8 +70,8 @@ class Climb:
         """Whether an active rung changes the call."""
         return any(active.rung.steps for active in self.rungs) if self.rungs else False
 
-    def bar(self, model: str, reason: str, by: str) -> None:
-        self.barred = self.barred or Exclusion(model, reason, by)
+    def bar(self, model: str, reason: str, by: str, key: str | None = None) -> None:
+        self.barred = self.barred or Exclusion(model, reason, by, key)
 
 
 class Ladder:
@@ -115,7 +115,8 @@ class Ladder:
         if gauge.starts and reached >= min(gauge.starts):
             self._take_rungs(gauge, reached, offer, result)
         if reached > gauge.limit and not step.shadow:
-            result.full = result.full or Exclusion(offer.model.name, _no_room(gauge.seen(call)), step.id)
+            reason = _no_room(gauge.seen(call))
+            result.full = result.full or Exclusion(offer.model.name, reason, step.id, gauge.key)
 
     def _read(self, layer: int, step: BudgetStep, offer: ModelOnDay, result: Climb) -> Gauge | None:
         """Read the budget's scope key, limit and balance. Where that fails it cannot be kept: the model falls out."""
@@ -150,7 +151,7 @@ class Ladder:
             result.rungs.append(ActiveRung(gauge.layer, step, rung))
             if rung.excludes and self._excluded_by(gauge, rung, offer):
                 reason = f"budget `{step.id}` is past {show_amount(start, step.unit)}, from where the model is taken out"
-                result.bar(offer.model.name, reason, step.id)
+                result.bar(offer.model.name, reason, step.id, gauge.key)
 
     def _excluded_by(self, gauge: Gauge, rung: RungStep, offer: ModelOnDay) -> bool:
         if rung.exclude is None:
