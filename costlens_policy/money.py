@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, Context, Decimal, Inexact, InvalidOperation
 from typing import Final
 
 __all__ = [
-    "MAX_AMOUNT", "MAX_FRACTION_DIGITS", "ZERO", "format_usd", "fraction_digits", "from_units", "multiply",
+    "MAX_AMOUNT", "MAX_FRACTION_DIGITS", "ZERO", "add", "format_usd", "fraction_digits", "from_units", "multiply",
     "per_million", "plain", "round_up", "to_units", "total", "usd",
 ]  # fmt: skip
 
@@ -27,6 +27,8 @@ _MILLIONTH: Final = Decimal("1e-6")
 _FEMTO_EXPONENT: Final = -15
 _FEMTO: Final = Decimal(1).scaleb(_FEMTO_EXPONENT)
 
+add: Final[Callable[[Decimal, Decimal], Decimal]] = _EXACT.add
+"""Add exactly."""
 multiply: Final[Callable[[Decimal | int, Decimal | int], Decimal]] = _EXACT.multiply
 """Multiply exactly. It is the context's own method: pricing a call has no time for one more call of Python's."""
 
@@ -56,7 +58,7 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
     """Return the exact sum; of nothing, zero. Amounts may be negative, as differences are."""
     result = ZERO
     for amount in amounts:
-        result = _EXACT.add(result, amount)
+        result = add(result, amount)
     return result
 
 

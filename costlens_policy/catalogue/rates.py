@@ -93,6 +93,7 @@ class Rates:
     usd_per_request: Decimal = ZERO
     _per_token: Mapping[str, int] = field(init=False, repr=False, compare=False)
     _per_request: int = field(init=False, repr=False, compare=False)
+    _dearest: dict[tuple[str, ...], str] = field(init=False, repr=False, compare=False)
     _unit: Decimal = field(init=False, repr=False, compare=False)
     _units_per_usd: int = field(init=False, repr=False, compare=False)
 
@@ -106,6 +107,7 @@ class Rates:
             ("_per_request", to_units(self.usd_per_request, digits + _MILLION_DIGITS)),
             ("_unit", from_units(1, digits + _MILLION_DIGITS)),
             ("_units_per_usd", 10 ** (digits + _MILLION_DIGITS)),
+            ("_dearest", {}),
         ):
             object.__setattr__(self, name, value)
 
@@ -116,6 +118,24 @@ class Rates:
         for bucket, tokens in usage.counted:
             units += per_token[bucket] * tokens
         return multiply(units, self._unit)
+
+    def cost_as(self, prompt: str, prompt_tokens: int, output: str, output_tokens: int) -> Decimal:
+        """Return the exact cost of a call whose prompt is all of one kind of tokens, and its output of another."""
+        per_token = self._per_token
+        units = self._per_request + per_token[prompt] * prompt_tokens + per_token[output] * output_tokens
+        return multiply(units, self._unit)
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether every cost is whole in femto-dollars, so that there is nothing to round."""
+        return self._units_per_usd <= 10**15
+
+    def dearest(self, kinds: tuple[str, ...]) -> str:
+        """Return the kind of tokens that costs most, the first of equal ones. Found once for the same kinds."""
+        found = self._dearest.get(kinds)
+        if found is None:
+            found = self._dearest[kinds] = max(kinds, key=self._per_token.__getitem__)
+        return found
 
     def cost_as_double(self, usage: Usage) -> float:
         """Return ``float(cost(usage))``, which is what expressions see, in half the time."""

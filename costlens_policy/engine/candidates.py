@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Call, Estimate, Exclusion
-from costlens_policy.engine.ladder import Climb, climb
+from costlens_policy.engine.ladder import Climb, Ladder
 from costlens_policy.engine.preparation import Preparations, Prepared
-from costlens_policy.engine.serving import obstacle
+from costlens_policy.engine.serving import Requirements, obstacle
 
 __all__ = ["Candidate", "try_candidates"]
 
@@ -34,7 +34,7 @@ class Candidate:
             params=content.params,
             rewrites=self.prepared.rules,
             estimate=self.estimate,
-            balances=tuple(self.climb.seen),
+            balances=self.climb.seen,
         )
 
 
@@ -45,13 +45,15 @@ def try_candidates(
 
     An active downgrade rung puts its models at the end of the queue. Each name is tried once, so there is no loop.
     """
-    needs = prepare.needs
+    requirements = Requirements(context.request, prepare.needs)
+    ladder = Ladder(context)
     wanted = 1 + context.plan.defaults.max_fallbacks
     kept: list[Candidate] = []
     queue = list(names)
     for name in queue:  # grows while it is walked
-        candidate, added = _try(context, name, prepare, needs, excluded)
-        queue.extend(model for model in added if model not in queue)
+        candidate, added = _try(context, name, prepare, requirements, ladder, excluded)
+        if added:
+            queue.extend(model for model in added if model not in queue)
         if candidate is not None:
             kept.append(candidate)
             if len(kept) == wanted:
@@ -60,24 +62,29 @@ def try_candidates(
 
 
 def _try(
-    context: Context, name: str, prepare: Preparations, needs: frozenset[str], excluded: list[Exclusion]
+    context: Context,
+    name: str,
+    prepare: Preparations,
+    requirements: Requirements,
+    ladder: Ladder,
+    excluded: list[Exclusion],
 ) -> tuple[Candidate | None, tuple[str, ...]]:
     offer = context.offer(name)
     if offer.refusal:
         excluded.append(Exclusion(name, offer.refusal))
         return None, ()
     prepared, estimate = prepare.of(offer)
-    reason = obstacle(context, offer, prepared, estimate, needs)
+    reason = obstacle(offer, prepared, estimate, requirements)
     if reason:
         excluded.append(Exclusion(name, reason))
         return None, ()
-    result = climb(context, offer, estimate)
-    added = tuple(model for active in result.rungs for model in active.rung.models)
+    result = ladder.climb(offer, estimate)
+    added = tuple(model for active in result.rungs for model in active.rung.models) if result.rungs else ()
     if result.barred is None and result.rewrites:  # what is held is the call as the rungs leave it
         prepared, estimate = prepare.under(offer, prepared, result.rungs)
-        reason = obstacle(context, offer, prepared, estimate, needs)
-        again = climb(context, offer, estimate)
-        result = Climb(again.seen, result.rungs, result.alerts, again.barred, again.full)
+        reason = obstacle(offer, prepared, estimate, requirements)
+        again = ladder.climb(offer, estimate)
+        result = Climb(again.lines, result.rungs, result.alerts, again.barred, again.full)
     if reason or result.exclusion is not None:
         excluded.append(result.exclusion or Exclusion(name, reason))
         return None, added

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.facts import Estimate
 from costlens_policy.engine.worst_case import TokenKinds
@@ -23,6 +22,6 @@ def estimate_call(
     if offer.period is None:
         return Estimate(None, prompt.tokens, output, completions, prompt.basis, None)
     rates = offer.period.rates_for(prompt.tokens)
-    cost = rates.cost(Usage(input=prompt.tokens, output=output))
+    cost = rates.cost_as("input", prompt.tokens, "output", output)
     worst = kinds.worst_cost(offer.model, rates, content.params, prompt.tokens, output)
     return Estimate(cost, prompt.tokens, output, completions, prompt.basis, worst)

@@ -150,7 +150,9 @@ class Ladder:
                 continue
             result.rungs.append(ActiveRung(gauge.layer, step, rung))
             if rung.excludes and self._excluded_by(gauge, rung, offer):
-                reason = f"budget `{step.id}` is past {show_amount(start, step.unit)}, from where the model is taken out"
+                reason = (
+                    f"budget `{step.id}` is past {show_amount(start, step.unit)}, from where the model is taken out"
+                )
                 result.bar(offer.model.name, reason, step.id, gauge.key)
 
     def _excluded_by(self, gauge: Gauge, rung: RungStep, offer: ModelOnDay) -> bool:

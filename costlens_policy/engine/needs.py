@@ -16,12 +16,17 @@ _PARTS: Final = {
 }  # fmt: skip
 """Types of message parts in the shapes of OpenAI and Anthropic, and what a model that reads them can do."""
 
+_TELLING: Final = frozenset({"modalities", "messages", "tools", "response_format"})
+_NONE: Final[frozenset[str]] = frozenset()
+
 
 def needs_of(request: Mapping[str, Value]) -> frozenset[str]:
     """Return the capabilities that the request needs: tools, modalities beyond text, a structured answer.
 
     What is not known is a need that no model meets, never one that is passed over.
     """
+    if request.keys().isdisjoint(_TELLING):  # a bare prompt, as most requests are
+        return _NONE
     needs = {_MODALITIES.get(item, item) for item in request.get("modalities", ()) if item != "text"}
     needs.update(_PARTS[part] for part in _parts(request.get("messages", ())) if part in _PARTS)
     if request.get("tools"):

@@ -14,8 +14,8 @@ from costlens_policy.compiler.plan import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.engine.context import Context, Refusal
-from costlens_policy.engine.facts import Estimate, Failure
 from costlens_policy.engine.estimate import estimate_call
+from costlens_policy.engine.facts import Estimate, Failure
 from costlens_policy.engine.ladder import ActiveRung
 from costlens_policy.engine.measure import GIVEN, content_of, count_request, same_texts
 from costlens_policy.engine.needs import needs_of

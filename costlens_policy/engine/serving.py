@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
+from decimal import Decimal
 
 from costlens_policy.compiler.snapshot import ModelOnDay
-from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Estimate
 from costlens_policy.engine.preparation import Prepared
-from costlens_policy.money import format_usd, usd
+from costlens_policy.expressions import Value
+from costlens_policy.money import format_usd
 
-__all__ = ["obstacle"]
+__all__ = ["Requirements", "obstacle"]
 
 
-def obstacle(context: Context, offer: ModelOnDay, prepared: Prepared, estimate: Estimate, needs: Iterable[str]) -> str:
+class Requirements:
+    """What a request asks of whatever model serves it, whether in so many words or by what it holds."""
+
+    __slots__ = ("cost_budget", "latency_budget_ms", "needs")
+
+    def __init__(self, request: Mapping[str, Value], needs: frozenset[str]) -> None:
+        budget = request.get("cost_budget")
+        self.needs = needs
+        self.cost_budget: Decimal | None = None if budget is None else Decimal(repr(budget))
+        self.latency_budget_ms: float | None = request.get("latency_budget_ms")
+
+
+def obstacle(offer: ModelOnDay, prepared: Prepared, estimate: Estimate, requirements: Requirements) -> str:
     """Return why the model, which may serve on this day, cannot serve this request, or an empty text."""
     return (
-        _lacks(offer, needs)
+        _lacks(offer, requirements.needs)
         or _too_long(offer, prepared, estimate)
-        or _too_dear(context.request.get("cost_budget"), estimate)
-        or _too_slow(context.request.get("latency_budget_ms"), offer)
+        or _too_dear(requirements.cost_budget, estimate)
+        or _too_slow(requirements.latency_budget_ms, offer)
     )
 
 
-def _lacks(offer: ModelOnDay, needs: Iterable[str]) -> str:
+def _lacks(offer: ModelOnDay, needs: frozenset[str]) -> str:
+    if not needs:
+        return ""
     known = offer.model.capabilities
     for need in sorted(needs):
         if known is None:
@@ -44,17 +58,17 @@ def _too_long(offer: ModelOnDay, prepared: Prepared, estimate: Estimate) -> str:
     return ""
 
 
-def _too_dear(budget: Any, estimate: Estimate) -> str:
+def _too_dear(budget: Decimal | None, estimate: Estimate) -> str:
     if budget is None:
         return ""
     if estimate.cost is None:
         return "it has no price, so the request's cost budget cannot be kept"
-    if estimate.cost > usd(budget):
-        return f"it may cost {format_usd(estimate.cost)}, the request's cost budget is {format_usd(usd(budget))}"
+    if estimate.cost > budget:
+        return f"it may cost {format_usd(estimate.cost)}, the request's cost budget is {format_usd(budget)}"
     return ""
 
 
-def _too_slow(budget: Any, offer: ModelOnDay) -> str:
+def _too_slow(budget: float | None, offer: ModelOnDay) -> str:
     if budget is None:
         return ""
     latency = offer.model.latency_p50_ms

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
-from costlens_policy.catalogue import Model, Rates, Usage
+from costlens_policy.catalogue import Model, Rates
 from costlens_policy.expressions import Value
 from costlens_policy.money import round_up
 
@@ -17,6 +17,11 @@ _MARKS: Final = ("cache_control", "cachePoint", "cache_point")
 """Keys by which a request asks for a cache write: Anthropic's, which others took over, and Bedrock's."""
 _USUAL_TIERS: Final = frozenset({"auto", "default", "standard", "standard_only", "flex", "batch", "scale", "reserved"})
 """Service tiers that cost what the price list says, or less."""
+_INPUTS: Final = ("input", "cache_read")
+_OUTPUTS: Final = ("output", "reasoning")
+_WRITES: Final = ("cache_write", "cache_write_1h")
+_WITH_WRITES: Final = ("input", *_WRITES)
+"""The dearest of these is ``input`` where cache writes cost nothing more; then nobody needs to look for them."""
 
 
 class TokenKinds:
@@ -24,10 +29,8 @@ class TokenKinds:
 
     def __init__(self, request: Mapping[str, Value], needs: frozenset[str]) -> None:
         self._request = request
-        self._input: Final = tuple(_inputs(needs))
-        self._output: Final = (
-            ("output", "reasoning", "output_audio") if "audio_output" in needs else ("output", "reasoning")
-        )
+        self._input = (*_INPUTS, *_further_inputs(needs)) if needs else _INPUTS
+        self._output = (*_OUTPUTS, "output_audio") if "audio_output" in needs else _OUTPUTS
 
     def worst_cost(
         self, model: Model, rates: Rates, params: Mapping[str, Any], prompt_tokens: int, output_tokens: int
@@ -35,22 +38,18 @@ class TokenKinds:
         """Return the US dollars that the ledger holds for the call; None where its service tier has no known price."""
         if params.get("service_tier") is not None and params["service_tier"] not in _USUAL_TIERS:
             return None
-        prices = rates.usd_per_million_tokens
-        read = max(self._input, key=prices.__getitem__)
-        write = self._write(model, prices, params)
-        if write and prices[write] > prices[read]:
-            read = write
-        said = max(self._output, key=prices.__getitem__)
-        return round_up(rates.cost(Usage(**{read: prompt_tokens, said: output_tokens})))
+        read = rates.dearest(self._input)
+        if rates.dearest(_WITH_WRITES) != "input":
+            read = rates.dearest((read, *self._writes(model, params)))
+        cost = rates.cost_as(read, prompt_tokens, rates.dearest(self._output), output_tokens)
+        return cost if rates.is_coarse else round_up(cost)
 
-    def _write(self, model: Model, prices: Mapping[str, Decimal], params: Mapping[str, Any]) -> str:
-        """Return the kind of a cache write, or an empty text where none can happen or it costs nothing more."""
-        if max(prices["cache_write"], prices["cache_write_1h"]) <= prices["input"]:
-            return ""
+    def _writes(self, model: Model, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the kinds of the cache writes that can happen."""
         lifetimes = self._lifetimes | {_lifetime(params[name]) for name in _MARKS if name in params}
         if "1h" in lifetimes:
-            return max("cache_write", "cache_write_1h", key=prices.__getitem__)
-        return "cache_write" if lifetimes or not _writes_on_marks_only(model) else ""
+            return _WRITES
+        return _WRITES[:1] if lifetimes or not _writes_on_marks_only(model) else ()
 
     @cached_property
     def _lifetimes(self) -> frozenset[str]:
@@ -59,8 +58,7 @@ class TokenKinds:
         return frozenset(lifetime for place in places for lifetime in _marked(place))
 
 
-def _inputs(needs: frozenset[str]) -> Iterator[str]:
-    yield from ("input", "cache_read")
+def _further_inputs(needs: frozenset[str]) -> Iterator[str]:
     if "audio_input" in needs:
         yield from ("input_audio", "cache_read_audio")
     if needs & {"vision", "file_input"}:
