@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     TEST_FAILED = 4
     COVERAGE = 5
     FAILURE = 6
+    GATE = 7
     DENIED = 10
     INTERRUPTED = 130
 
@@ -33,6 +34,7 @@ _MEANINGS = {
     ExitCode.TEST_FAILED: "a policy test failed",
     ExitCode.COVERAGE: "rule coverage is below the threshold",
     ExitCode.FAILURE: "a file or stream cannot be read or written, or an internal error",
+    ExitCode.GATE: "a limit that was asked for does not hold: cost, denials, or rows left out",
     ExitCode.DENIED: "the decision is to deny, with `--exit-code`",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C",
 }

@@ -1,0 +1,91 @@
+"""What ``replay`` and ``diff`` do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from costlens_policy.api import load
+from costlens_policy.cli.console import note, write_out
+from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.revisions import policies_at
+from costlens_policy.cli.traffic import (
+    TrafficOptions,
+    percentage,
+    print_report,
+    progress,
+    too_many_rejects,
+    write_rejects,
+)
+from costlens_policy.replay import replay
+from costlens_policy.replay.difference import Difference, diff
+from costlens_policy.replay.report import difference_tables, difference_verdict, result_tables, result_verdict
+from costlens_policy.replay.settings import assumptions
+
+__all__ = ["Gates", "diff_traffic", "replay_traffic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What a change must not do."""
+
+    max_increase: str | None
+    no_new_denials: bool
+
+    def failures(self, difference: Difference) -> list[str]:
+        """Return a sentence for each gate that does not hold. What has no price cannot keep a limit of cost."""
+        found = []
+        if self.max_increase is not None:
+            limit, increase = percentage(self.max_increase, "--max-increase"), difference.increase
+            if increase is None:
+                found.append("the cost grows from nothing")
+            elif increase > limit:
+                found.append(f"the cost grows by {increase:.2%}, more than {self.max_increase}")
+            if difference.newly_unpriced:
+                found.append(f"{difference.newly_unpriced} requests lose their price, so the increase is not known")
+        if self.no_new_denials and difference.newly_denied:
+            found.append(f"{difference.newly_denied} requests are newly denied")
+        return found
+
+
+def replay_traffic(policy: Path, options: TrafficOptions, output: str) -> ExitCode:
+    """Replay and print. Returns ``GATE`` where too many rows were left out."""
+    plan = load(policy).plan
+    traffic = options.read(plan)
+    with progress("deciding", len(traffic.rows)) as tick:
+        result = replay(plan, traffic, options.settings, options.mapping.block_tokens, tick)
+    if output == "json":
+        write_out(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        assumed = assumptions(options.settings)
+        print_report(output, "Replay", result_verdict(result), result_tables(result), result.notes, assumed)
+    write_rejects(result.rejects, options.rejects)
+    return _ended([], len(result.rejects), result.rows, options)
+
+
+def diff_traffic(old: str, new: str, options: TrafficOptions, output: str, gates: Gates) -> ExitCode:
+    """Compare and print. Returns ``GATE`` where a gate does not hold."""
+    with policies_at(old) as old_path, policies_at(new) as new_path:
+        before, after = load(old_path).plan, load(new_path).plan
+    traffic = options.read(after)
+    with progress("deciding", len(traffic.rows)) as tick:
+        difference = diff(before, after, traffic, options.settings, options.mapping.block_tokens, tick)
+    failures = gates.failures(difference)
+    if output == "json":
+        write_out(json.dumps({**difference.to_dict(), "failed": failures}, indent=2, ensure_ascii=False))
+    else:
+        verdict = "\n".join([difference_verdict(difference), *(f"failed: {text}" for text in failures)])
+        assumed = assumptions(options.settings)
+        tables = difference_tables(difference)
+        print_report(output, "What this policy change does", verdict, tables, difference.notes, assumed)
+    write_rejects(difference.rejects, options.rejects)
+    return _ended(failures, len(difference.rejects), difference.rows, options)
+
+
+def _ended(failures: list[str], rejects: int, rows: int, options: TrafficOptions) -> ExitCode:
+    if too_many_rejects(rejects, rows, options.max_rejects):
+        failures = [*failures, f"{rejects} rows were left out, more than {options.max_rejects}"]
+    for text in failures:
+        note(f"failed: {text}")
+    return ExitCode.GATE if failures else ExitCode.OK

@@ -1,0 +1,193 @@
+"""Two policy sets over the same traffic: which requests decide differently, what that costs, and why."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.errors import RequestError
+from costlens_policy.money import ZERO, plain, total
+from costlens_policy.replay.outcome import Outcome
+from costlens_policy.replay.run import rejected
+from costlens_policy.replay.settings import Settings, assumptions
+from costlens_policy.replay.simulation import Simulation
+from costlens_policy.replay.traffic.row import Reject, Row, Traffic
+
+__all__ = ["Cause", "Difference", "Example", "Group", "Side", "diff"]
+
+Cause = Literal["denied now", "allowed now", "another model", "same model at another cost"]
+_EXAMPLES = 3
+_WORST = 10
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Side:
+    """How a request decides: the rule, and the model or why there is none."""
+
+    rule: str
+    model: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request that decides differently. ``delta`` is in US dollars, None where a side has no price."""
+
+    place: str
+    old: Side
+    new: Side
+    delta: Decimal | None
+    prompt_tokens: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Group:
+    """Requests that moved from one decision to another."""
+
+    requests: int = 0
+    delta: Decimal = ZERO
+    examples: list[Example] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Difference:
+    """``old_cost`` and ``new_cost`` are of the rows that have a price on both sides; ``unpriced`` counts the others.
+
+    ``newly_unpriced`` are those among them that had a price before.
+    """
+
+    settings: Settings
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+    rejects: list[Reject]
+    rows: int = 0
+    changed: int = 0
+    newly_denied: int = 0
+    newly_allowed: int = 0
+    unpriced: int = 0
+    newly_unpriced: int = 0
+    old_cost: Decimal = ZERO
+    new_cost: Decimal = ZERO
+    groups: dict[tuple[Side, Side], Group] = field(default_factory=dict)
+    causes: dict[Cause, Group] = field(default_factory=dict)
+    _worst: list[tuple[Decimal, int, Example]] = field(default_factory=list)
+
+    def add(self, row: Row, old: Outcome, new: Outcome) -> None:
+        """Count one row."""
+        self.rows += 1
+        delta = None if old.cost is None or new.cost is None else total((new.cost, -old.cost))
+        if delta is None or old.cost is None or new.cost is None:
+            self.unpriced += 1
+            self.newly_unpriced += old.cost is not None
+        else:
+            self.old_cost, self.new_cost = total((self.old_cost, old.cost)), total((self.new_cost, new.cost))
+        before, after = _side(old), _side(new)
+        self.newly_denied += old.allowed and not new.allowed
+        self.newly_allowed += new.allowed and not old.allowed
+        if before == after and not delta:
+            return
+        example = Example(row.place, before, after, delta, row.prompt_tokens or new.usage.prompt_tokens, new.reason)
+        if before != after:
+            self.changed += 1
+            _count(self.groups.setdefault((before, after), Group()), example)
+        _count(self.causes.setdefault(_cause(old, new), Group()), example)
+        if delta is not None and delta > 0:
+            entry = (delta, -self.rows, example)  # of equal ones the first stays
+            (heapq.heappush if len(self._worst) < _WORST else heapq.heappushpop)(self._worst, entry)
+
+    @property
+    def delta(self) -> Decimal:
+        return total((self.new_cost, -self.old_cost))
+
+    @property
+    def increase(self) -> Decimal | None:
+        """Return the increase as a share of the old cost; None where the old cost is zero and the new one is not."""
+        if self.old_cost:
+            return self.delta / self.old_cost
+        return None if self.new_cost else ZERO
+
+    @property
+    def worst(self) -> list[Example]:
+        """Return the requests that get dearest, the dearest first."""
+        return [example for _, _, example in sorted(self._worst, key=lambda item: item[:2], reverse=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the difference as JSON-like data; money is a decimal string."""
+        groups = sorted(self.groups.items(), key=lambda item: (-item[1].requests, item[0]))
+        return {
+            "files": list(self.files), "rows": self.rows, "rejected": len(self.rejects), "changed": self.changed,
+            "newly_denied": self.newly_denied, "newly_allowed": self.newly_allowed,
+            "old_cost": plain(self.old_cost), "new_cost": plain(self.new_cost), "difference": plain(self.delta),
+            "increase": None if self.increase is None else float(self.increase),
+            "unpriced": self.unpriced, "newly_unpriced": self.newly_unpriced,
+            "causes": {
+                cause: {"requests": group.requests, "difference": plain(group.delta)}
+                for cause, group in self.causes.items()
+            },
+            "groups": [
+                {"old": _plain_side(old), "new": _plain_side(new), "requests": group.requests,
+                 "difference": plain(group.delta), "examples": [_plain_example(item) for item in group.examples]}
+                for (old, new), group in groups
+            ],
+            "worst": [_plain_example(item) for item in self.worst],
+            "notes": list(self.notes), "assumptions": list(assumptions(self.settings)),
+        }  # fmt: skip
+
+
+def diff(
+    old: Plan,
+    new: Plan,
+    traffic: Traffic,
+    settings: Settings,
+    block_tokens: int = 0,
+    tick: Callable[[], None] | None = None,
+) -> Difference:
+    """Replay traffic through two policy sets side by side, each with balances and caches of its own."""
+    difference = Difference(settings, traffic.files, traffic.notes, list(traffic.rejects))
+    first, second = Simulation(old, settings, block_tokens), Simulation(new, settings, block_tokens)
+    for row in traffic.rows:
+        try:
+            before, after = first.step(row), second.step(row)
+        except RequestError as error:
+            difference.rejects.append(rejected(row, error))
+        else:
+            difference.add(row, before, after)
+        if tick is not None:
+            tick()
+    return difference
+
+
+def _side(outcome: Outcome) -> Side:
+    effect = "allow" if outcome.allowed else f"deny ({outcome.refused})"
+    return Side(outcome.rule, outcome.model or "", effect)
+
+
+def _cause(old: Outcome, new: Outcome) -> Cause:
+    if old.allowed != new.allowed:
+        return "denied now" if old.allowed else "allowed now"
+    return "another model" if old.model != new.model else "same model at another cost"
+
+
+def _count(group: Group, example: Example) -> None:
+    group.requests += 1
+    if example.delta is not None:
+        group.delta = total((group.delta, example.delta))
+    if len(group.examples) < _EXAMPLES:
+        group.examples.append(example)
+
+
+def _plain_side(side: Side) -> dict[str, str]:
+    return {"rule": side.rule, "model": side.model, "effect": side.effect}
+
+
+def _plain_example(example: Example) -> dict[str, Any]:
+    return {
+        "row": example.place, "old": _plain_side(example.old), "new": _plain_side(example.new),
+        "difference": None if example.delta is None else plain(example.delta),
+        "prompt_tokens": example.prompt_tokens, "reason": example.reason,
+    }  # fmt: skip
