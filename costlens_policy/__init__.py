@@ -17,19 +17,22 @@ from costlens_policy.errors import CostlensPolicyError, InputError, RequestError
 if TYPE_CHECKING:
     from costlens_policy.api import Engine, OptimalModel, Router, load
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
+    from costlens_policy.guard import AsyncGuard, Guard
 
 __all__ = [
-    "Balance", "CostlensPolicyError", "Decision", "DeniedError", "Engine", "InputError", "OptimalModel", "PolicyError",
-    "RequestError", "Router", "load",
+    "AsyncGuard", "Balance", "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "InputError",
+    "OptimalModel", "PolicyError", "RequestError", "Router", "load",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
 
 _LAZY: Final = {
+    "AsyncGuard": "costlens_policy.guard",
     "Balance": "costlens_policy.engine.decision",
     "Decision": "costlens_policy.engine.decision",
     "DeniedError": "costlens_policy.engine.decision",
     "Engine": "costlens_policy.api",
+    "Guard": "costlens_policy.guard",
     "OptimalModel": "costlens_policy.api",
     "Router": "costlens_policy.api",
     "load": "costlens_policy.api",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costlens_policy.usage.reading import SHAPES, read_usage
+from costlens_policy.usage.reading import SHAPES, read_usage, usage_fields
 from costlens_policy.usage.report import Reported, UsageError
 
-__all__ = ["SHAPES", "Reported", "UsageError", "read_usage"]
+__all__ = ["SHAPES", "Reported", "UsageError", "read_usage", "usage_fields"]

@@ -11,7 +11,7 @@ from costlens_policy.usage.openai import read_chat, read_litellm, read_responses
 from costlens_policy.usage.others import read_bedrock, read_cohere, read_otel
 from costlens_policy.usage.report import Fields, Reported, UsageError
 
-__all__ = ["SHAPES", "read_usage"]
+__all__ = ["SHAPES", "read_usage", "usage_fields"]
 
 SHAPES: Final[dict[str, Callable[[Fields], Reported]]] = {
     "anthropic": read_anthropic,
@@ -45,7 +45,7 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
     ``value`` is a mapping, or an object of an SDK. ``shape`` is one of ``SHAPES``; without it the shape is told by
     the names. Raises ``UsageError`` for what has no known shape, or contradicts itself.
     """
-    fields = _inner(_mapping(value))
+    fields = _inner(usage_fields(value))
     if shape is not None:
         if shape not in SHAPES:
             raise UsageError(f"unknown shape `{shape}`; known are {', '.join(SHAPES)}")
@@ -74,7 +74,7 @@ def _inner(fields: Fields) -> Fields:
     """Return the usage inside a response, with Gemini's names in one spelling."""
     for name in _AROUND:
         if fields.get(name) is not None:
-            fields = _mapping(fields[name])
+            fields = usage_fields(fields[name])
             break
     return _respelled(fields) if "prompt_token_count" in fields else fields
 
@@ -87,7 +87,7 @@ def _respelled(value: Any) -> Any:
     return getattr(value, "name", value)  # modalities are enumerations in the SDK
 
 
-def _mapping(value: Any) -> Fields:
+def usage_fields(value: Any) -> Fields:
     """Return the fields of a mapping or of an SDK's object, deeply as plain data where the object can give that."""
     if isinstance(value, Mapping):
         return value
@@ -105,4 +105,4 @@ def _mapping(value: Any) -> Fields:
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return _mapping(value) if hasattr(value, "__dict__") and not isinstance(value, type) else value
+    return usage_fields(value) if hasattr(value, "__dict__") and not isinstance(value, type) else value

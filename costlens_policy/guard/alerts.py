@@ -1,0 +1,122 @@
+"""Which alerts are due, and that each is raised once for its budget, scope key, period and rung."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from costlens_policy.compiler.plan import BudgetStep, Plan, RungStep
+from costlens_policy.guard.delivery import LEASE, Delivery
+from costlens_policy.guard.events import Event, EventKind
+from costlens_policy.guard.link import Link
+from costlens_policy.ledger import Account, AccountBalance, LedgerUnavailableError, decimal_of
+from costlens_policy.money import plain, total
+
+__all__ = ["Alerts", "Standing"]
+
+_REMEMBERED: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an account stands, in the budget's unit: ``reached`` is what rungs are compared with."""
+
+    account: Account
+    used: Decimal
+    held: Decimal
+    limit: Decimal
+    call: Decimal
+
+    @property
+    def reached(self) -> Decimal:
+        return total((self.used, self.held, self.call))
+
+
+class Alerts:
+    """Raises the alerts of one plan. Safe for threads."""
+
+    def __init__(self, plan: Plan, link: Link, delivery: Delivery, clock: Callable[[], datetime]) -> None:
+        self._policy_set = f"{plan.name} {plan.version}"
+        self._link = link
+        self._delivery = delivery
+        self._clock = clock
+        self._rungs = {
+            step.id: tuple(_with_alerts(step)) for layer in plan.layers for step in layer.budgets if not step.per_call
+        }
+        self._raised: dict[tuple[str, str, str], None] = {}
+
+    def reached(self, standing: Standing) -> None:
+        """Raise the alerts of the rungs that an account has reached."""
+        for name, rung in self._rungs[standing.account.budget]:
+            if standing.reached >= rung.starts_at(standing.limit):
+                assert rung.alert is not None
+                amounts = {
+                    "used": plain(standing.used),
+                    "held": plain(total((standing.held, standing.call))),
+                    "limit": plain(standing.limit),
+                }
+                self._raise(standing.account, "alert", name, rung.alert, amounts)
+
+    def denied(self, balance: AccountBalance, reason: str) -> None:
+        """Tell that a budget refused a call, the first time in its period."""
+        unit = balance.account.unit
+        amounts = {"used": plain(decimal_of(balance.used, unit)), "held": plain(decimal_of(balance.held, unit))}
+        self._raise(balance.account, "denied", "denied", f"a call was refused: {reason}", amounts)
+
+    def ledger_changed(self, fault: str, written: int) -> None:
+        """Tell that the ledger was lost, or is back."""
+        kind: EventKind = "ledger-lost" if fault else "ledger-back"
+        text = f"the ledger cannot be reached: {fault}" if fault else f"the ledger is back, {written} charges came late"
+        self._delivery.submit(Event(str(uuid.uuid4()), kind, self._clock(), text, self._policy_set), None)
+
+    def _raise(self, account: Account, kind: EventKind, rung: str, text: str, amounts: dict[str, str]) -> None:
+        now = self._clock()
+        period = account.period.alert_id(now)
+        name = (account.name, period, rung)
+        if name in self._raised:
+            return
+        if len(self._raised) >= _REMEMBERED:
+            self._raised.clear()
+        self._raised[name] = None
+        event = Event(
+            id="",
+            kind=kind,
+            time=now,
+            text=text,
+            policy_set=self._policy_set,
+            budget=account.budget,
+            key=account.key,
+            unit=account.unit,
+            rung=rung,
+            period=period,
+            resets_at=account.period.resets_at,
+            **amounts,
+        )
+        self._claim(replace(event, id=event.claim().id))
+
+    def _claim(self, event: Event) -> None:
+        claim = event.claim()
+        try:
+            if self._link.ask(lambda store: store.claim_alert(claim, event.time, LEASE)):
+                self._delivery.submit(event, claim)
+        except LedgerUnavailableError:
+            self._delivery.submit(event, None)  # better told by each process than by none
+
+
+def _with_alerts(step: BudgetStep) -> Iterator[tuple[str, RungStep]]:
+    """Yield the rungs that have an alert, each with the name under which it is raised once."""
+    names: set[str] = set()
+    for rung in step.rungs:
+        if rung.alert is None:
+            continue
+        name = (
+            f"{plain(rung.at_amount)} {step.unit}" if rung.at_amount is not None else plain(rung.at_ratio or Decimal(0))
+        )
+        while name in names:
+            name += "+"
+        names.add(name)
+        yield name, rung

@@ -1,0 +1,139 @@
+"""The handle of one call, for code that awaits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+from costlens_policy.guard.calls import CallFacts
+from costlens_policy.guard.held_call import HeldCall
+from costlens_policy.guard.outcome import Charged
+from costlens_policy.guard.streams import StreamMeter
+
+__all__ = ["AsyncCall", "Opening", "Worker"]
+
+_Chunk = TypeVar("_Chunk")
+
+
+class Worker:
+    """Runs functions that may wait for a store: in a thread, or at once where the store is in memory."""
+
+    def __init__(self, *, inline: bool) -> None:
+        self._threads = None if inline else ThreadPoolExecutor(thread_name_prefix="costlens-policy")
+
+    def run(self, function: Any, *arguments: Any) -> asyncio.Future[Any]:
+        """Begin at once; the future is done when the function is. Cancelling whoever awaits it stops nothing."""
+        loop = asyncio.get_running_loop()
+        if self._threads is not None:
+            return loop.run_in_executor(self._threads, partial(function, *arguments))
+        future: asyncio.Future[Any] = loop.create_future()
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=True)
+
+
+class AsyncCall(CallFacts):
+    """A call whose worst case is held. As an async context manager it gives back what is not settled at its end.
+
+    Settling begins when it is asked for: ``await`` it for the charge; the end of the block waits for it in any case.
+    """
+
+    def __init__(self, held: HeldCall, worker: Worker) -> None:
+        super().__init__(held)
+        self._worker = worker
+        self._settling: asyncio.Future[Charged] | None = None
+
+    def settle(
+        self,
+        response: Any = None,
+        *,
+        model: str | None = None,
+        output_text: str | Iterable[str] | None = None,
+        shape: str | None = None,
+    ) -> asyncio.Future[Charged]:
+        """Charge the call, once, as ``Call.settle`` does."""
+        if self._settling is None:
+            self._settling = self._worker.run(self._held.settle, response, model, output_text, shape)
+        return self._settling
+
+    async def release(self) -> None:
+        """Give back what is held: the provider has not charged for the call. A settled call stays settled."""
+        await asyncio.shield(self._worker.run(self._held.release))
+
+    async def extend(self, lease: timedelta | None = None) -> None:
+        """Let the lease begin anew, for a call that takes longer than it. Raises ``LedgerUnavailableError``."""
+        await asyncio.shield(self._worker.run(self._held.extend, lease))
+
+    async def stream(self, chunks: AsyncIterable[_Chunk]) -> AsyncIterator[_Chunk]:
+        """Pass on the chunks of a streamed response, then settle the call with the usage that came with them.
+
+        The lease is extended on the way. A stream without usage, or one that is left before its end, is settled with
+        an estimate from its text; see ``docs/guard.md``.
+        """
+        meter, failed = StreamMeter(), False
+        try:
+            async for chunk in chunks:
+                meter.see(chunk)
+                if self._held.is_half_over:
+                    await asyncio.shield(self._worker.run(self._held.extend_in_time))
+                yield chunk
+        except Exception:
+            failed = True
+            raise
+        finally:
+            await asyncio.shield(self._worker.run(partial(self._held.settle_stream, meter, failed=failed)))
+
+    async def __aenter__(self) -> AsyncCall:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._settling is not None:
+            await asyncio.shield(self._settling)
+        await asyncio.shield(self._worker.run(self._held.leave, error))
+
+
+class Opening:
+    """A call that is being decided and reserved: ``async with`` it, or ``await`` it."""
+
+    def __init__(self, open_call: Any, worker: Worker) -> None:
+        self._open_call = open_call
+        self._worker = worker
+        self._call: AsyncCall | None = None
+
+    def __await__(self) -> Generator[Any, None, AsyncCall]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> AsyncCall:
+        self._call = await self._open()
+        return self._call
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._call is not None, "the block was entered"
+        await self._call.__aexit__(kind, error, traceback)
+
+    async def _open(self) -> AsyncCall:
+        opening: asyncio.Future[HeldCall] = self._worker.run(self._open_call)
+        try:
+            return AsyncCall(await asyncio.shield(opening), self._worker)
+        except asyncio.CancelledError:
+            opening.add_done_callback(self._undo)  # the thread goes on and may still reserve
+            raise
+
+    def _undo(self, opening: asyncio.Future[HeldCall]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._worker.run(opening.result().release)

@@ -1,0 +1,144 @@
+"""What a call cost: the usage that a provider reports, at the prices of the day of the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+from costlens_policy.catalogue import Usage
+from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
+from costlens_policy.guard.lines import budgets_of
+from costlens_policy.ledger.holds import Facts
+from costlens_policy.money import ZERO, plain, total
+from costlens_policy.usage import Reported, UsageError, read_usage
+
+__all__ = ["Basis", "Bill", "Portion", "bill_assumed", "bill_estimated", "bill_reported", "read_reported"]
+
+Basis: TypeAlias = Literal["reported", "estimated", "assumed"]
+"""``reported`` by the provider; ``estimated`` from the text that arrived; ``assumed`` to be all that was held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Usage on one model, which may be another than the one that was asked."""
+
+    model: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What to charge. ``amounts`` are by budget and scope key, in the budget's unit.
+
+    ``cost`` is in US dollars, None where nothing of it has a price. ``notes`` say what could not be priced.
+    """
+
+    model: str
+    basis: Basis
+    usage: Usage | None
+    cost: Decimal | None
+    amounts: dict[tuple[str, str], Decimal]
+    facts: Facts
+    notes: tuple[str, ...] = ()
+
+
+def read_reported(value: Any, shape: str | None) -> tuple[Reported | None, str]:
+    """Return the usage in a provider's answer, or None and what is wrong with it."""
+    if value is None:
+        return None, ""
+    try:
+        return read_usage(value, shape), ""
+    except UsageError as error:
+        return None, str(error)
+
+
+def bill_reported(decision: Decision, model: str, reported: Reported, others: Iterable[Portion] = ()) -> Bill:
+    """Bill what the provider reported, on the models that it names."""
+    portions = [Portion(model, reported.usage), *(Portion(*item) for item in reported.other_models), *others]
+    bill = _bill(decision, portions, "reported")
+    facts = {**bill.facts, "shape": reported.shape}
+    if reported.service_tier is not None:
+        facts["service_tier"] = reported.service_tier
+    return replace(bill, facts=facts)
+
+
+def bill_estimated(decision: Decision, portions: Iterable[Portion]) -> Bill:
+    """Bill tokens that were counted here, since no usage came."""
+    return _bill(decision, list(portions), "estimated")
+
+
+def bill_assumed(decision: Decision, model: str, problem: str = "") -> Bill:
+    """Bill the most that the call may have cost on a model, since nobody knows better."""
+    estimate = dict(_estimates(decision)).get(model)
+    if estimate is None:  # a model that was never asked for a worst case: all the tokens, at its own prices
+        asked = decision.estimate
+        assert asked is not None, "a call that was held was allowed"
+        bill = _bill(
+            decision, [Portion(model, Usage(input=asked.prompt_tokens, output=asked.output_tokens))], "assumed"
+        )
+        return replace(bill, usage=None, notes=(*bill.notes, problem) if problem else bill.notes)
+    amounts = {(line.budget, line.key): line.call for line in budgets_of(decision, model)}
+    facts = {"model": model, "basis": "assumed", **_cost_fact(estimate.worst_cost)}
+    if problem:
+        facts["problem"] = problem
+    return Bill(model, "assumed", None, estimate.worst_cost, amounts, facts, (problem,) if problem else ())
+
+
+def _bill(decision: Decision, portions: list[Portion], basis: Basis) -> Bill:
+    amounts: dict[tuple[str, str], Decimal] = {}
+    costs: list[Decimal] = []
+    notes: list[str] = []
+    for number, portion in enumerate(portions):
+        cost = _cost(decision, portion)
+        if cost is None:
+            notes.append(f"`{portion.model}` has no price on the day of the decision")
+        else:
+            costs.append(cost)
+        for line in budgets_of(decision, portion.model):
+            amount = _amount(decision, line, portion, cost, first=number == 0)
+            at = (line.budget, line.key)
+            amounts[at] = total((amounts.get(at, ZERO), amount))
+    first = portions[0]
+    cost = total(costs) if costs else None
+    facts: dict[str, Any] = {
+        "model": first.model,
+        "basis": basis,
+        "usage": dict(first.usage.counted),
+        **_cost_fact(cost),
+    }
+    if len(portions) > 1:
+        facts["other_models"] = {portion.model: dict(portion.usage.counted) for portion in portions[1:]}
+    if notes:
+        facts["problem"] = "; ".join(notes)
+    return Bill(first.model, basis, first.usage, cost, amounts, facts, tuple(notes))
+
+
+def _cost(decision: Decision, portion: Portion) -> Decimal | None:
+    """Return the exact cost of a portion at the prices of the decision's day; None where there are none."""
+    known = decision.plan.catalogue.find(portion.model)
+    period = None if known is None else known.period_on(decision.now.date())
+    return None if period is None else period.rates_for(portion.usage.prompt_tokens).cost(portion.usage)
+
+
+def _amount(decision: Decision, line: BalanceSeen, portion: Portion, cost: Decimal | None, *, first: bool) -> Decimal:
+    if line.unit == "requests":
+        return Decimal(1 if first else 0)
+    if line.unit == "tokens":
+        return Decimal(sum(tokens for _, tokens in portion.usage.counted))
+    if cost is not None:
+        return cost
+    # Without a price, what was held is the nearest to the truth that is known; nothing was held for other models.
+    return max((held.call for held in decision.holds if held.budget == line.budget), default=ZERO) if first else ZERO
+
+
+def _estimates(decision: Decision) -> Iterator[tuple[str, Estimate]]:
+    if decision.model is not None and decision.estimate is not None:
+        yield decision.model, decision.estimate
+    for call in decision.fallback_calls:
+        yield call.model, call.estimate
+
+
+def _cost_fact(cost: Decimal | None) -> dict[str, str]:
+    return {} if cost is None else {"cost_usd": plain(cost)}

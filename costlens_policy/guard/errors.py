@@ -1,0 +1,11 @@
+"""Wrong use of the guard. What a policy refuses is a ``DeniedError``, what a store cannot do a ``LedgerError``."""
+
+from __future__ import annotations
+
+from costlens_policy.errors import CostlensPolicyError
+
+__all__ = ["GuardError"]
+
+
+class GuardError(CostlensPolicyError):
+    """The guard was asked for something that makes no sense, such as a model that the decision does not list."""

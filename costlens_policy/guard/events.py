@@ -1,0 +1,69 @@
+"""What the guard tells the world: rungs that were reached, calls that were refused, a ledger that was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from costlens_policy.ledger.alerts import AlertClaim
+
+__all__ = ["Event", "EventKind", "Sink"]
+
+EventKind: TypeAlias = Literal["alert", "denied", "ledger-lost", "ledger-back"]
+
+_TIMES = ("time", "resets_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that people want to know.
+
+    ``alert``: the rung ``rung`` of a budget was reached. ``denied``: the limit of a budget refused a call, for the
+    first time in this period. ``ledger-lost`` and ``ledger-back``: the store cannot be reached, and can again.
+
+    Amounts are decimal texts in ``unit``. ``id`` is the same however often the event is delivered.
+    """
+
+    id: str
+    kind: EventKind
+    time: datetime
+    text: str
+    policy_set: str = ""
+    budget: str = ""
+    key: str = ""
+    unit: str = ""
+    rung: str = ""
+    used: str = ""
+    held: str = ""
+    limit: str = ""
+    period: str = ""
+    resets_at: datetime | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON data. What does not apply is left out."""
+        data = {name: value for name, value in asdict(self).items() if value not in ("", None)}
+        if self.budget:
+            data["key"] = self.key
+        for name in _TIMES:
+            if name in data:
+                data[name] = data[name].isoformat().replace("+00:00", "Z")
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Event:
+        """Return the event that ``to_dict`` described; what a later version may have added is passed over."""
+        known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        for name in _TIMES:
+            if isinstance(known.get(name), str):
+                known[name] = datetime.fromisoformat(known[name])
+        return cls(**known)
+
+    def claim(self) -> AlertClaim:
+        """Return what the ledger lets one caller claim, once for the budget, key, period and rung."""
+        return AlertClaim(self.budget, self.key, self.period, self.rung, self.to_dict())
+
+
+Sink: TypeAlias = Callable[[Event], object]
+"""Takes an event to where it is read. It raises when it could not, and is then called again later."""

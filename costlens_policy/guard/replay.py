@@ -1,0 +1,62 @@
+"""What is kept with a hold: facts for reports and, for calls that may be asked for again, what they were decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.decide import decide
+from costlens_policy.engine.decision import Balance, Decision
+from costlens_policy.ledger.holds import Facts
+from costlens_policy.money import plain
+
+__all__ = ["decide_again", "facts_of"]
+
+_TAGS: Final = ("task", "team", "user", "organization", "project", "feature", "environment")
+_LONGEST: Final = 200
+_DIGEST: Final = 16
+
+
+def facts_of(decision: Decision, *, replayable: bool) -> Facts:
+    """Return the facts of a hold: model, rule, policy, and the tags of the request.
+
+    A ``replayable`` one carries the time and the balances, with which the same request is decided the same again.
+    """
+    request = decision.request
+    facts: dict[str, Any] = {
+        "model": decision.model,
+        "rule": decision.rule,
+        "policy": decision.policy_digest[:_DIGEST],
+    }
+    for name in _TAGS:
+        value = request.get(name)
+        if isinstance(value, str) and value:
+            facts[name] = value[:_LONGEST]
+    if replayable:
+        facts["decided"] = {
+            "now": decision.now.isoformat(),
+            "balances": [[budget, key, *_texts(balance)] for (budget, key), balance in decision.balances_read.items()],
+        }
+    return facts
+
+
+def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decision | None:
+    """Decide a request as it was decided when it was held; None where the facts, or another policy, do not tell."""
+    decided = facts.get("decided")
+    if not isinstance(decided, Mapping) or facts.get("policy") != plan.policy_digest[:_DIGEST]:
+        return None
+    balances = {
+        (budget, key): Balance(
+            Decimal(used), Decimal(held), None if override is None else Decimal(override), Decimal(topup)
+        )
+        for budget, key, used, held, override, topup in decided["balances"]
+    }
+    return decide(plan, request, balances, datetime.fromisoformat(decided["now"]))
+
+
+def _texts(balance: Balance) -> list[str | None]:
+    override = None if balance.override is None else plain(balance.override)
+    return [plain(balance.used), plain(balance.held), override, plain(balance.topup)]

@@ -1,0 +1,182 @@
+"""Deciding and reserving: one decision, one round trip, and once more where others were quicker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.decide import decide
+from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
+from costlens_policy.engine.show import show_amount
+from costlens_policy.guard.accounts import Accounts
+from costlens_policy.guard.balances import LastSeen, Snapshot, seen_line
+from costlens_policy.guard.lines import HeldLine, holds_of
+from costlens_policy.guard.link import Link
+from costlens_policy.guard.replay import facts_of
+from costlens_policy.ledger import Account, Held, Hold, Refused, decimal_of
+
+__all__ = ["Asked", "Reserved", "Reserver"]
+
+_MOST_TURNS: Final = 3
+"""How often a hold is given back because the balances that it met would have decided otherwise."""
+_MOST_REFUSALS: Final = 8
+"""How often others may take the room that balances had shown, before the call is refused."""
+_NEVER: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that is asked for. ``named``: the caller chose the id, so the call may be asked for again."""
+
+    request: Mapping[str, Any]
+    id: str
+    named: bool
+    lease: timedelta
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A call that may proceed.
+
+    ``hold`` is the id under which the ledger holds it, ``expires_at`` the end of its lease, None where nothing had to
+    be held. ``local``: the ledger cannot be reached, and only this process counts the call.
+    """
+
+    decision: Decision
+    hold: str
+    lines: tuple[HeldLine, ...]
+    expires_at: datetime | None
+    local: bool = False
+
+
+class Reserver:
+    """Decides calls and reserves their worst case. Safe for threads.
+
+    ``max_age`` is how many seconds old a balance may be that a decision only looks at. What is reserved is compared
+    with the ledger in any case, and nothing is refused but on balances read for that very call.
+    """
+
+    def __init__(
+        self, plan: Plan, accounts: Accounts, seen: LastSeen, link: Link, max_age: float, timer: Callable[[], float]
+    ) -> None:
+        self._plan = plan
+        self._accounts = accounts
+        self._seen = seen
+        self._link = link
+        self._max_age = max_age
+        self._timer = timer
+
+    def snapshot(self, now: datetime) -> Snapshot:
+        return Snapshot(self._accounts, self._seen, now)
+
+    def reserve(self, asked: Asked, names: Iterator[str], snapshot: Snapshot) -> Reserved | Held:
+        """Reserve the worst case of a call under the first of the names, and under a further one for each more turn.
+
+        An answer ``Held`` says that the call had been reserved before. Raises ``DeniedError``, ``CallConflictError``,
+        ``LedgerUnavailableError``.
+        """
+        turns = refusals = 0
+        name = next(names)
+        decision = self._decide(asked, snapshot)
+        while True:
+            if not decision.allowed:
+                raise DeniedError(decision)
+            lines = holds_of(decision, self._accounts)
+            if not lines:
+                return Reserved(decision, name, (), None)
+            answer = self._ask(asked, name, decision, lines)
+            if isinstance(answer, Refused):
+                refusals += 1
+                decision = self._after_refusal(asked, snapshot, answer, lines, last=refusals == _MOST_REFUSALS)
+                continue
+            if answer.repeated:
+                return answer
+            again = self._decide(asked, snapshot) if self._compare(answer, lines, snapshot) else decision
+            if _asks_for(again, lines, self._accounts):
+                return self._reserved(again, answer, lines)
+            if again.allowed and turns == _MOST_TURNS:  # right on the balances of a moment ago, and within every limit
+                return self._reserved(decision, answer, lines)
+            self._release(name, asked)
+            turns += 1
+            name, decision = next(names), again
+
+    def _decide(self, asked: Asked, snapshot: Snapshot) -> Decision:
+        """Decide on balances that are known well enough, reading those that are not."""
+        while True:
+            decision = decide(self._plan, asked.request, snapshot, asked.now)
+            unread = list(self._unread(decision, snapshot))
+            if not unread:
+                return decision
+            snapshot.told(self._read(unread, asked.now), self._timer())
+
+    def _read(self, accounts: list[Account], now: datetime) -> Iterator[Any]:
+        return iter(self._link.ask(lambda store: store.balances(accounts, now)))
+
+    def _ask(self, asked: Asked, name: str, decision: Decision, lines: tuple[HeldLine, ...]) -> Held | Refused:
+        facts = facts_of(decision, replayable=asked.named)
+        hold = Hold(name, tuple(line.ask for line in lines), asked.now, asked.lease, facts)
+        return self._link.ask(lambda store: store.reserve(hold))
+
+    def _release(self, name: str, asked: Asked) -> None:
+        self._link.ask(lambda store: store.release(name, asked.now))
+
+    def _after_refusal(
+        self, asked: Asked, snapshot: Snapshot, answer: Refused, lines: tuple[HeldLine, ...], *, last: bool
+    ) -> Decision:
+        """Decide anew on the balances that the ledger refused the hold with."""
+        self._compare(answer, lines, snapshot)
+        decision = self._decide(asked, snapshot)
+        return _overtaken(decision, answer) if last and decision.allowed else decision
+
+    def _reserved(self, decision: Decision, held: Held, lines: tuple[HeldLine, ...]) -> Reserved:
+        for line in lines:
+            self._seen.add(line.account, held=line.ask.amount)
+        return Reserved(decision, held.call, lines, held.expires_at)
+
+    def _compare(self, answer: Held | Refused, lines: tuple[HeldLine, ...], snapshot: Snapshot) -> bool:
+        """Take over the balances that the ledger answered with; say whether they are others than were known."""
+        told, changed = [], False
+        for state, line in zip(answer.lines, lines, strict=True):
+            known = snapshot.known(line.account)
+            balance = seen_line(state, line.ask, known)
+            changed = changed or balance != known
+            told.append(balance)
+        snapshot.told(told, self._timer())
+        return changed
+
+    def _unread(self, decision: Decision, snapshot: Snapshot) -> Iterator[Account]:
+        """Yield the accounts whose balances are not known well enough for what was decided on them."""
+        oldest = self._max_age if decision.allowed else -1.0
+        verified: set[tuple[str, str]] = set()
+        if decision.allowed and not any(item.by in self._accounts.steps for item in decision.excluded):
+            verified = {(line.budget, line.key) for line in decision.holds}
+        for name in decision.balances_read:
+            account = snapshot.account(*name)
+            if account is None or account.name in snapshot.fresh:
+                continue
+            age = snapshot.age_of(account, self._timer())
+            if age == _NEVER or (name not in verified and age > oldest):
+                yield account
+
+
+def _asks_for(decision: Decision, lines: tuple[HeldLine, ...], accounts: Accounts) -> bool:
+    """Whether the decision would hold the very same."""
+    return decision.allowed and [line.ask for line in holds_of(decision, accounts)] == [line.ask for line in lines]
+
+
+def _overtaken(decision: Decision, refused: Refused) -> Decision:
+    """Refuse a call because others took the room each time, on the balances that the ledger refused it with."""
+    excluded = []
+    for line in refused.without_room:
+        unit = line.account.unit
+        call, used, held, limit = (
+            show_amount(decimal_of(amount, unit), unit)
+            for amount in (line.amount, line.used, line.held, line.limit or 0)
+        )
+        reason = f"budget `{line.account.budget}` had no room for {call}: {used} used and {held} held of {limit}"
+        excluded.append(Exclusion(decision.model or "", reason, line.account.budget, line.account.key))
+    return decision.refused("candidates: none is left", excluded=tuple(excluded))

@@ -1,0 +1,198 @@
+"""Everything that the calls of one guard share: the plan, the way to the ledger, the alerts, the allowance."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any, Final, Literal, TypeAlias
+from weakref import WeakValueDictionary
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.decide import decide
+from costlens_policy.engine.decision import Decision, DeniedError
+from costlens_policy.guard.accounts import Accounts
+from costlens_policy.guard.alerts import Alerts, Standing
+from costlens_policy.guard.allowance import Allowance
+from costlens_policy.guard.balances import LastSeen, Snapshot
+from costlens_policy.guard.delivery import Delivery
+from costlens_policy.guard.dialects import DIALECTS
+from costlens_policy.guard.errors import GuardError
+from costlens_policy.guard.events import Sink
+from costlens_policy.guard.held_call import HeldCall
+from costlens_policy.guard.lines import holds_of
+from costlens_policy.guard.link import Link
+from costlens_policy.guard.repeating import hold_names, reserve_again
+from costlens_policy.guard.reserving import Asked, Reserved, Reserver
+from costlens_policy.guard.sinks import LoggingSink
+from costlens_policy.ledger import LedgerUnavailableError, MemoryStore, Store, open_ledger
+from costlens_policy.ledger.leases import MAX_LEASE
+from costlens_policy.money import format_usd
+
+__all__ = ["OnException", "Options", "Service"]
+
+OnException: TypeAlias = Literal["release", "charge_hold"]
+
+_LOG: Final = logging.getLogger("costlens_policy.guard")
+_MAX_AGE: Final = 1.0
+_CLOSING: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a guard behaves; ``Guard`` says what each of them means."""
+
+    lease: timedelta
+    on_exception: OnException
+    dialect: str
+    clock: Callable[[], datetime]
+    max_age: float | None
+    retry_delay: float
+
+    def __post_init__(self) -> None:
+        if not timedelta(0) < self.lease <= MAX_LEASE:
+            raise GuardError(f"a lease is longer than nothing and at most {MAX_LEASE.days} days, not `{self.lease}`")
+        if self.on_exception not in ("release", "charge_hold"):
+            raise GuardError(f"`on_exception` is `release` or `charge_hold`, not `{self.on_exception}`")
+        if self.dialect not in DIALECTS:
+            raise GuardError(f"no dialect `{self.dialect}`; there are {', '.join(f'`{name}`' for name in DIALECTS)}")
+
+
+class Service:
+    """Opens calls. Safe for any number of threads."""
+
+    def __init__(self, plan: Plan, ledger: str | Store, sinks: Sequence[Sink] | None, options: Options) -> None:
+        self.plan: Final = plan
+        self.options: Final = options
+        self.accounts: Final = Accounts(plan)
+        self.seen: Final = LastSeen()
+        self.timer: Final = time.monotonic
+        self.in_memory: Final = isinstance(ledger, MemoryStore) or ledger == "memory:"
+        self.link: Final = Link(_opener(ledger), self.timer, self._ledger_changed)
+        sinks = (LoggingSink(),) if sinks is None else sinks
+        self.delivery: Final = Delivery(self.link, sinks, options.clock, first_delay=options.retry_delay)
+        self.alerts: Final = Alerts(plan, self.link, self.delivery, options.clock)
+        limit = plan.defaults.allowance_usd
+        self.allowance: Final = None if limit is None else Allowance(limit)
+        age = options.max_age
+        self._reserver = Reserver(
+            plan,
+            self.accounts,
+            self.seen,
+            self.link,
+            max_age=(0.0 if self.in_memory else _MAX_AGE) if age is None else age,
+            timer=self.timer,
+        )
+        self._named: WeakValueDictionary[str, HeldCall] = WeakValueDictionary()
+        self._lock = Lock()
+        self._open_now()
+
+    def now(self) -> datetime:
+        return self.options.clock()
+
+    def open(self, request: Mapping[str, Any], id: str | None, lease: timedelta | None) -> HeldCall:
+        """Decide a request and hold its worst case. The same id gives the same call while it is held.
+
+        Raises ``RequestError``, ``DeniedError``, ``CallConflictError``.
+        """
+        asked = Asked(request, id or str(uuid.uuid4()), id is not None, lease or self.options.lease, self.now())
+        if id is None:
+            return HeldCall(self, asked, self._reserved(asked))
+        with self._lock:
+            known = self._named.get(id)
+        if known is not None and known.is_open:
+            return known
+        call = HeldCall(self, asked, self._reserved(asked))
+        with self._lock:
+            self._named[id] = call
+        return call
+
+    def close(self) -> None:
+        """Deliver what is under way, write what waits, and close the ledger."""
+        self.delivery.close(_CLOSING)
+        lost = self.link.close()
+        if lost:
+            _LOG.error("%d charges are lost: the ledger could not be reached until the end", lost)
+
+    def _open_now(self) -> None:
+        """Open the store before the first call, so that a wrong URL shows at once."""
+        try:
+            self.link.ask(lambda _: None)
+        except LedgerUnavailableError:
+            if self.allowance is None:
+                raise
+            return
+        if not self.in_memory:
+            self.delivery.start()
+
+    def _reserved(self, asked: Asked) -> Reserved:
+        snapshot = self._reserver.snapshot(asked.now)
+        try:
+            if asked.named:
+                reserved = reserve_again(self.plan, self.accounts, self.link, self._reserver, asked, snapshot)
+            else:
+                answer = self._reserver.reserve(asked, hold_names(asked.id), snapshot)
+                assert isinstance(answer, Reserved), "a new id was never held before"
+                reserved = answer
+        except LedgerUnavailableError as fault:
+            return self._without_ledger(asked, snapshot, fault)
+        except DeniedError as denied:
+            self._tell_denied(denied.decision, snapshot)
+            raise
+        self._tell_reached(reserved)
+        return reserved
+
+    def _without_ledger(self, asked: Asked, snapshot: Snapshot, fault: LedgerUnavailableError) -> Reserved:
+        """Decide on the balances seen last, and let the call through only within the allowance."""
+        decision = decide(self.plan, asked.request, snapshot, asked.now)
+        if not decision.allowed:
+            raise DeniedError(decision) from fault
+        reason = f"ledger: it cannot be reached: {fault}"
+        if self.allowance is None:
+            raise DeniedError(decision.refused(reason)) from fault
+        estimates = [decision.estimate, *(call.estimate for call in decision.fallback_calls)]
+        costs = [None if item is None else item.worst_cost for item in estimates]
+        known = [cost for cost in costs if cost is not None]
+        if len(known) < len(costs):
+            unpriced = "ledger: a call without a price has no place in the allowance"
+            raise DeniedError(decision.refused(reason, unpriced)) from fault
+        worst, room = max(known), self.allowance
+        taken = f"{format_usd(room.taken)} of the allowance of {format_usd(room.limit)} are taken"
+        if not room.take(asked.id, worst):
+            full = f"ledger: the allowance has no room for {format_usd(worst)}: {taken}"
+            raise DeniedError(decision.refused(reason, full)) from fault
+        lines = holds_of(decision, self.accounts)
+        for line in lines:
+            self.seen.add(line.account, held=line.ask.amount)
+        alone = f"ledger: counted by this process alone, {taken}"
+        hold = f"{asked.id}~{uuid.uuid4()}" if asked.named else asked.id  # the ledger may know the id already
+        return Reserved(decision.noted(reason, alone), hold, lines, None, local=True)
+
+    def _tell_reached(self, reserved: Reserved) -> None:
+        decision = reserved.decision
+        for line in decision.balances:
+            account = self.accounts.account(line.budget, line.key, decision.now)
+            if account is not None:
+                self.alerts.reached(Standing(account, line.used, line.held, line.limit, line.call))
+
+    def _tell_denied(self, decision: Decision, snapshot: Snapshot) -> None:
+        reasons = {(item.by, item.key): item.reason for item in decision.excluded if item.key is not None}
+        for (budget, key), reason in reasons.items():
+            account = snapshot.account(budget, key)
+            if account is not None:
+                self.alerts.denied(snapshot.known(account), reason)
+
+    def _ledger_changed(self, fault: str, written: int) -> None:
+        if not fault and self.allowance is not None:
+            self.allowance.renew()
+        self.alerts.ledger_changed(fault, written)
+        if fault:
+            self.delivery.look_soon()
+
+
+def _opener(ledger: str | Store) -> Callable[[], Store]:
+    return (lambda: open_ledger(ledger)) if isinstance(ledger, str) else (lambda: ledger)

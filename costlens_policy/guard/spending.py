@@ -1,0 +1,133 @@
+"""Real-time spend: what each budget and scope key has used, holds, and has left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Context, Decimal
+from typing import Final, Literal
+
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.plan import BudgetStep, Plan
+from costlens_policy.guard.accounts import Accounts
+from costlens_policy.guard.amounts import shown_amount
+from costlens_policy.guard.errors import GuardError
+from costlens_policy.guard.link import Link
+from costlens_policy.ledger import Account, AccountBalance, AccountQuery, Period
+from costlens_policy.money import add
+
+__all__ = ["Spend", "spend_of"]
+
+_PAGE: Final = 1000
+_RATIOS: Final = Context(prec=12)
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """The state of one budget and scope key in its present period, in the budget's unit.
+
+    ``limit`` is the one in force. Where the policy computes it from requests nobody can tell it without one: then
+    ``limit`` and ``left`` are None. ``resets_at`` is when the period ends, None for rolling windows and lifetimes;
+    ``starts_at`` when it began, for a rolling window when what counts began. ``changed_by_hand``: a top-up or an
+    override is in force.
+    """
+
+    budget: str
+    key: str
+    unit: Literal["usd", "tokens", "requests"]
+    used: Decimal
+    held: Decimal
+    limit: Decimal | None
+    left: Decimal | None
+    starts_at: datetime | None
+    resets_at: datetime | None
+    shadow: bool
+    changed_by_hand: bool
+
+    @property
+    def used_ratio(self) -> Decimal | None:
+        """How much of the limit is used or held; None where the limit is not known, 1 where it is zero."""
+        if self.limit is None:
+            return None
+        return _RATIOS.divide(add(self.used, self.held), self.limit) if self.limit else Decimal(1)
+
+
+def spend_of(
+    plan: Plan, accounts: Accounts, link: Link, now: datetime, budget: str | None, key: str | None
+) -> tuple[Spend, ...]:
+    """Return the state of budgets, of all that were ever touched in this period or of one.
+
+    A budget without scope is there from the beginning, others once a call has touched their key. Raises
+    ``GuardError`` for a budget that the plan does not have, ``LedgerUnavailableError``.
+    """
+    steps = _steps(plan, accounts, budget)
+    return tuple(spend for step in steps for spend in _of_budget(step, accounts, link, now, key))
+
+
+def _steps(plan: Plan, accounts: Accounts, budget: str | None) -> Iterable[BudgetStep]:
+    if budget is None:
+        return accounts.steps.values()
+    known = plan.budgets.get(budget)
+    if known is None:
+        raise GuardError(f"no budget `{budget}`; there are {', '.join(f'`{id}`' for id in accounts.steps) or 'none'}")
+    return (known[1],) if known[1].id in accounts.steps else ()
+
+
+def _of_budget(step: BudgetStep, accounts: Accounts, link: Link, now: datetime, key: str | None) -> Iterator[Spend]:
+    period = accounts.period(step.id, now)
+    if period is None:
+        return
+    asked = "" if key is None and step.scope is None else key
+    if asked is not None:
+        account = accounts.account(step.id, asked, now)
+        assert account is not None, "the period was found"
+        balances: Iterable[AccountBalance] = link.ask(lambda store: store.balances([account], now))
+    else:
+        balances = _touched(step, period, link, now)
+    for balance in balances:
+        yield _spend(step, balance, now)
+
+
+def _touched(step: BudgetStep, period: Period, link: Link, now: datetime) -> Iterator[AccountBalance]:
+    after = ""
+    while True:
+        query = AccountQuery(budget=step.id, period=period.id, unit=step.unit, after=after, limit=_PAGE)
+        page = link.ask(lambda store, query=query: store.accounts(query, now))  # type: ignore[misc]
+        yield from page.items
+        after = page.next
+        if not after:
+            return
+
+
+def _spend(step: BudgetStep, balance: AccountBalance, now: datetime) -> Spend:
+    account, unit = balance.account, step.unit
+    used, held = shown_amount(balance.used, unit), shown_amount(balance.held, unit)
+    limit = _limit(step, balance)
+    left = None if limit is None else max(limit - used - held, Decimal(0))
+    grants = balance.grants
+    return Spend(
+        budget=account.budget,
+        key=account.key,
+        unit=unit,
+        used=used,
+        held=held,
+        limit=limit,
+        left=left,
+        starts_at=_start(account, now),
+        resets_at=account.period.resets_at,
+        shadow=step.shadow,
+        changed_by_hand=grants.override is not None or grants.topup > 0,
+    )
+
+
+def _limit(step: BudgetStep, balance: AccountBalance) -> Decimal | None:
+    grants = balance.grants
+    if grants.override is not None:
+        return shown_amount(grants.override + grants.topup, step.unit)
+    return None if isinstance(step.limit, Formula) else add(step.limit, shown_amount(grants.topup, step.unit))
+
+
+def _start(account: Account, now: datetime) -> datetime | None:
+    period = account.period
+    return now - period.rolling if period.rolling is not None else period.starts_at
