@@ -51,13 +51,13 @@ class ExpressionLimits(Section):
     """How large an expression may be, and how much it may take. Sizes that nobody declared are assumed, and nothing
     more: a request with larger values is held back by ``iterations`` alone."""
 
-    expression_length: Annotated[int, Field(ge=1, le=200_000)] = 16_384
+    expression_length: Annotated[int, Field(ge=1, le=65_536)] = 16_384
     """Characters of one expression."""
     expression_depth: Annotated[int, Field(ge=1, le=100)] = 100
     """Levels of brackets, and of operations inside each other."""
-    literal_length: Annotated[int, Field(ge=0, le=200_000)] = 8_192
+    literal_length: Annotated[int, Field(ge=0, le=65_536)] = 8_192
     """Characters of one text that is written out."""
-    literal_elements: Annotated[int, Field(ge=0, le=100_000)] = 1_024
+    literal_elements: Annotated[int, Field(ge=0, le=65_536)] = 1_024
     """Elements of one list or map that is written out, and arguments of one call."""
     cost: Annotated[int, Field(ge=1, le=10**12)] = 1_000_000
     """Steps that one evaluation may take at worst; found when the policies are checked."""

@@ -177,7 +177,7 @@ def _flattened(use: Use) -> Measure:
     lists = use.arguments[0]
     inner = use.sizes.inner(lists)
     elements = capped(lists.elements * max(1, inner.elements))
-    return Measure(1 + elements, Shape(elements=elements, inner=use.sizes.inner(inner)))
+    return Measure(1 + elements, Shape(elements=elements, inner=inner.inner))
 
 
 def _distinct(use: Use) -> Measure:

@@ -22,11 +22,17 @@ _SMALLER: Final = "declare a `max_size` for what it reads, or let it make less"
 def too_dear(typed: TypedExpr, found: WorstCase, limits: Limits = DEFAULT_LIMITS) -> Problem | None:
     """Return the problem of an expression that may take more steps than the limit; None for every other."""
     if found.steps <= limits.cost:
-        return None
+        return None if found.weight <= limits.cost else _too_large(found, limits)
     message = f"this may take {_number(found.steps)} steps, and the limit is {limits.cost:,}"
     node, times = _to_blame(typed.root, found, limits.cost)
     advice = _ONE_PASS if isinstance(node, Comprehension) else _SMALLER
     return Problem("CL319", message, _extent(node), _label(typed, found, node, times), advice)
+
+
+def _too_large(found: WorstCase, limits: Limits) -> Problem:
+    message = f"this may make a value of {_number(found.weight)} parts, and whatever reads it takes a step for each"
+    label = f"the limit is {limits.cost:,}"
+    return Problem("CL319", message, _extent(found.heaviest), label, "let it hold less")
 
 
 def _to_blame(root: Node, found: WorstCase, limit: int) -> tuple[Node, int]:

@@ -38,7 +38,8 @@ class WorstCase:
     """What one evaluation takes at worst.
 
     ``steps`` of the whole, the ``shape`` of its value, the steps of each node when it is evaluated once, and the nodes
-    right ``below`` each; ``visits`` says how many elements each comprehension goes through.
+    right ``below`` each; ``visits`` says how many elements each comprehension goes through. ``heaviest`` is the node
+    whose value has the most parts, at all levels, and ``weight`` their number.
     """
 
     steps: int
@@ -46,13 +47,16 @@ class WorstCase:
     nodes: Mapping[Node, int]
     below: Mapping[Node, tuple[Node, ...]]
     visits: Mapping[Comprehension, int]
+    heaviest: Node
+    weight: int
 
 
 def worst_case(typed: TypedExpr, limits: Limits = DEFAULT_LIMITS) -> WorstCase:
     """Measure an expression. It takes time in proportion to the expression's length."""
     walk = _Walk(typed, Sizes(limits))
     measure = walk.measure(typed.root)
-    return WorstCase(measure.steps, measure.shape, walk.nodes, walk.below, walk.visits)
+    heaviest, weight = max(walk.weights.items(), key=lambda item: item[1], default=(typed.root, 0))
+    return WorstCase(measure.steps, measure.shape, walk.nodes, walk.below, walk.visits, heaviest, weight)
 
 
 class _Walk:
@@ -62,6 +66,7 @@ class _Walk:
         self.nodes: dict[Node, int] = {}
         self.below: dict[Node, tuple[Node, ...]] = {}
         self.visits: dict[Comprehension, int] = {}
+        self.weights: dict[Node, int] = {}
         self._locals: dict[str, Shape] = {}
         self._measured: list[Node] = []
 
@@ -69,6 +74,8 @@ class _Walk:
         siblings, self._measured = self._measured, []
         found = _RULES[type(node)](self, node)
         self.nodes[node], self.below[node] = found.steps, tuple(self._measured)
+        if type(node) in _MAKING:
+            self.weights[node] = self.sizes.weight(found.shape)
         self._measured = siblings
         siblings.append(node)
         return found
@@ -229,6 +236,9 @@ def _made(walk: _Walk, node: Comprehension, container: Shape, first: Shape, resu
             return Shape(elements=entries, inner=walk.sizes.inner(result), key=walk.sizes.key(result))
     return Shape(elements=elements, inner=result)
 
+
+_MAKING: Final = frozenset((Call, Comprehension, ListLiteral, MapLiteral))
+"""Nodes whose values are new. The same list put into a list twice, and that twice again, doubles at each level."""
 
 _RULES: Final[dict[type, Callable[[_Walk, Any], Measure]]] = {
     Bind: _bind,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, CelError
+from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, TOO_MANY_ITERATIONS, CelError, LimitError
 from costlens_policy.expressions.runtime.implementations import implements
 from costlens_policy.expressions.runtime.limits import SIZE, too_large
 from costlens_policy.expressions.runtime.regexes import compile_pattern
@@ -16,6 +16,7 @@ from costlens_policy.expressions.values import NO_VALUE, OptionalValue
 
 __all__: list[str] = []
 
+_MOST_MATCHES: Final = 100_000
 _REPLACEMENT: Final = re.compile(r"\\(\d|\\)|\\.?|[^\\]+", re.DOTALL)
 
 
@@ -36,7 +37,7 @@ def _parts(text: str, pattern: str) -> Iterator[str]:
     if compiled.groups > 1:
         raise CelError(BAD_ARGUMENT, "the pattern has more than one group")
     utf8(text)
-    parts = (match.group(compiled.groups) for match in compiled.finditer(text))
+    parts = (match.group(compiled.groups) for match in _counted(compiled.finditer(text)))
     return (part for part in parts if part is not None)
 
 
@@ -46,7 +47,7 @@ def replace(text: str, pattern: str, replacement: str, limit: int = -1) -> str:
     compiled = compile_pattern(pattern)
     pieces = _pieces(replacement, compiled.groups)
     utf8(text)
-    matches = compiled.finditer(text)
+    matches = _counted(compiled.finditer(text))
     parts: list[str] = []
     size, position = len(text), 0
     for match in matches if limit < 0 else islice(matches, limit):
@@ -57,6 +58,14 @@ def replace(text: str, pattern: str, replacement: str, limit: int = -1) -> str:
         if size > SIZE:
             raise too_large()
     return "".join((*parts, text[position:]))
+
+
+def _counted(matches: Iterator[Any]) -> Iterator[Any]:
+    """Yield matches as they are found, and end the evaluation when there are too many. Raises LimitError."""
+    for count, match in enumerate(matches):
+        if count == _MOST_MATCHES:
+            raise LimitError(TOO_MANY_ITERATIONS, f"the pattern is found more than {_MOST_MATCHES:,} times")
+        yield match
 
 
 def _pieces(replacement: str, groups: int) -> list[str | int]:
