@@ -11,6 +11,7 @@ from typing import Any
 
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
@@ -32,9 +33,18 @@ class Engine:
         """Decide one request.
 
         ``balances`` holds the state of the budgets by (``policy/budget``, scope key); what it does not list is zero.
-        ``now`` is aware, and the present when left out. Raises ``RequestError`` when the request is not acceptable.
+        ``now`` is aware, and the present when left out. Raises ``RequestError`` when the request is not acceptable,
+        ``ValueError`` for a balance of a budget that there is none of: taken for zero, it would open the budget.
         """
+        for budget, _ in balances or ():
+            self._expect_budget(budget)
         return decide(self.plan, request, balances, system_now() if now is None else now)
+
+    def _expect_budget(self, budget: str) -> None:
+        known = self.plan.budgets.get(budget)
+        if known is None or known[1].id != budget:
+            meant = did_you_mean(budget, [step.id for _, step in self.plan.budgets.values()])
+            raise ValueError(f"there is no budget `{budget}`, named as `policy/budget`" + (f"; {meant}" if meant else ""))
 
 
 def load(*paths: str | os.PathLike[str]) -> Engine:

@@ -403,3 +403,9 @@ def test_s_dec_12_library_and_command_line_are_equal(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*arguments, "--now", NOW.isoformat()])
     expected = engine_of(SETS / "plain").decide({"task": "all", "prompt": "hello"}, now=NOW).to_dict()
     assert json.loads(result.stdout) == expected
+
+
+def test_s_bud_26_a_balance_of_an_unknown_budget_is_refused() -> None:
+    for name in ("ladder/month", "month", "nothing/at-all"):
+        with pytest.raises(ValueError, match=f"there is no budget `{name}`"):
+            decide("plain", balances={(name, ""): Balance(Decimal(1))})

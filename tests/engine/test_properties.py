@@ -57,7 +57,8 @@ def _engine(policy: Mapping[str, Any]) -> Engine:
 def _decided(engine: Engine, request: dict[str, Any], states: dict[tuple[str, str], Balance]) -> Decision:
     """Decide, or leave the example alone where the request is not acceptable. Nothing else may be raised."""
     try:
-        return engine.decide(request, balances=states, now=NOW)
+        known = {key: state for key, state in states.items() if key[0] in engine.plan.budgets}
+        return engine.decide(request, balances=known, now=NOW)
     except RequestError:
         assume(False)
         raise
