@@ -44,7 +44,7 @@ class Engine:
         known = self.plan.budgets.get(budget)
         if known is None or known[1].id != budget:
             meant = did_you_mean(budget, [step.id for _, step in self.plan.budgets.values()])
-            raise ValueError(f"there is no budget `{budget}`, named as `policy/budget`" + (f"; {meant}" if meant else ""))
+            raise ValueError(f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; "))
 
 
 def load(*paths: str | os.PathLike[str]) -> Engine:
