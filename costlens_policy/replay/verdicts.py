@@ -34,12 +34,13 @@ class Verdicts:
         everything = ("request",) in paths
         read = {path[1] for path in paths if path[0] == "request" and len(path) > 1}
         self._plan = plan
-        self._pure = not plan.budgets and not everything and not any(path[0] == "now" for path in paths)
+        remembers = any(not step.per_call for _, step in plan.budgets.values())
+        self._pure = not remembers and not everything and not any(path[0] == "now" for path in paths)
         self._pure = self._pure and not any(layer.rewrites for layer in plan.layers)
         self._labels = frozenset(name for name in _LABELS - read if name in plan.attributes)
         chooses = any(_parts((plan.layers, plan.defaults), ByChoice))
         limited = any(name in ("cost_budget", "max_output_tokens", "params") for name, _ in plan.filled_in)
-        self._banded = not chooses and not limited and "prompt_tokens" not in read
+        self._banded = not plan.budgets and not chooses and not limited and "prompt_tokens" not in read
         self._bounds: dict[tuple[date, int], list[int]] = {}
         self._known: dict[Hashable, Decision] = {}
         self.shared = 0

@@ -3,6 +3,7 @@
 1. The reference policies decide requests of our own: model, prompt, allowed or denied, cost, and why.
 2. A routing policy decides the GSM8K problems for which two models' answers are on record, and we count who was right.
    Without that data, the reference policies are compared with one model for everything, by the catalogue's quality.
+3. Two versions of a policy are compared over sample traffic: what changes, what it costs, and why.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from costlens_policy import Decision, Engine, load
 from costlens_policy.catalogue import Usage
 from costlens_policy.engine.decision import Estimate
 from costlens_policy.money import format_usd
+from costlens_policy.replay import READY, Settings, read_traffic
+from costlens_policy.replay.difference import diff
+from costlens_policy.replay.report import difference_tables, difference_verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 GSM8K = ROOT.parent / "shared" / "data" / "routellm"
@@ -42,6 +46,27 @@ def main() -> None:
         console.print(_accuracy(load(ROOT / "examples/strong-or-weak"), list(_problems())))
     else:
         console.print(_expected_quality(engine, samples, decisions))
+    for table in _policy_change(ROOT / "examples/replay"):
+        console.print(table)
+
+
+def _policy_change(folder: Path) -> Iterator[Table]:
+    """Yield what a change of policy does to sample traffic: without prompt caches, and with them."""
+    old, new = load(folder / "before").plan, load(folder / "after").plan
+    mapping = READY["plain"].with_columns({"request.expected_output_tokens": "output_tokens"}, {})
+    traffic = read_traffic([str(folder / "traffic.jsonl")], mapping, new, Settings().start)
+    for cached in (False, True):
+        difference = diff(old, new, traffic, Settings(cache=cached))
+        table = Table(
+            title=f"\nShort turns of an agent to a cheaper model, prompt caches {'modelled' if cached else 'ignored'}",
+            title_justify="left", title_style="bold", caption=difference_verdict(difference), caption_justify="left",
+        )  # fmt: skip
+        causes = next(difference_tables(difference))
+        for heading in causes.headings:
+            table.add_column(heading)
+        for row in causes.rows:
+            table.add_row(*row)
+        yield table
 
 
 def _decisions(names: Sequence[str], decisions: Sequence[Decision]) -> Table:

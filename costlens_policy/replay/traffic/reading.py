@@ -114,8 +114,9 @@ class _Reader:
         options = column.split("|")
         if any(option in flat for option in options) or (name == "time" and self.mapping.name == "anthropic"):
             return
-        close = get_close_matches(options[0], flat, n=1, cutoff=0.5)
-        hint = f"did you mean `{close[0]}`? " if close else ""
+        spelled = {item.lower(): item for item in flat}
+        close = get_close_matches(options[0].lower(), spelled, n=1, cutoff=0.5)
+        hint = f"did you mean `{spelled[close[0]]}`? " if close else ""
         has = ", ".join(f"`{item}`" for item in list(raw.fields)[:12])
         what = "outcome" if name == "outcomes" else name
         raise TrafficError(

@@ -1,0 +1,151 @@
+"""Bad input: named, counted, never a silent zero."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from costlens_policy.replay import READY, Settings, TrafficError, find_files, read_traffic
+from costlens_policy.replay.traffic.mapping import mapping_of
+from tests.replay.conftest import call
+
+START = Settings().start
+HEADER = "time,id,model,session,prompt_tokens,output_tokens\n"
+
+
+@pytest.fixture
+def read(plan_of, tmp_path):
+    """Return a function that reads a text as a file of a name."""
+    plan = plan_of()
+
+    def do(text: str | bytes, name: str = "t.csv", mapping=READY["plain"]):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_traffic([str(path)], mapping, plan, START)
+
+    return do
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("2026-06-01T10:00:00Z,,,,-5,1", "prompt_tokens: `-5` tokens are less than none"),
+        ("2026-06-01T10:00:00Z,,,,0,1", "0 prompt tokens"),
+        ("2026-06-01T10:00:00Z,,,,many,1", "prompt_tokens: `many` is no number"),
+        ("2026-06-01T10:00:00Z,,,,1.5,1", "prompt_tokens: `1.5` is no whole number of tokens"),
+        ("2026-06-01T10:00:00Z,,,,nan,1", "prompt_tokens: `nan` is no number of this world"),
+        ("2026-06-01T10:00:00Z,,,,10,", "no output tokens"),
+        ("yesterday,,,,10,1", "`yesterday` is no time such as 2026-11-02T09:00:00Z"),
+        (",,,,10,1", "no time"),
+        ("2026-06-01T10:00:00Z,,,,10", "5 columns where the header has 6"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_left_out_with_its_reason(read, row, problem):
+    traffic = read(f"{HEADER}{row}\n2026-06-01T10:00:01Z,,,,10,1\n")
+    assert [(reject.number, reject.problem) for reject in traffic.rejects] == [(2, problem)]
+    assert len(traffic.rows) == 1
+
+
+def test_a_missing_column_is_named_with_the_closest(read):
+    with pytest.raises(
+        TrafficError, match=r"no column `prompt_tokens` for `prompt_tokens`; did you mean `promt_tokens`\?"
+    ):
+        read(HEADER.replace("prompt", "promt") + "2026-06-01T10:00:00Z,,,,10,1\n")
+
+
+def test_duplicate_ids_are_left_out(read):
+    traffic = read(HEADER + "2026-06-01T10:00:00Z,a,,,10,1\n" * 2)
+    assert "`a` was there before" in traffic.rejects[0].problem
+
+
+def test_unsorted_and_zoneless_times_are_put_right_and_said(read):
+    traffic = read(HEADER + "2026-06-01T10:00:05,,,,10,1\n2026-06-01 10:00:00.1234567,,,,20,1\n")
+    assert [row.prompt_tokens for row in traffic.rows] == [20, 10]
+    assert "rows were not in the order of time (1 steps back); they were sorted" in traffic.notes
+    assert "2 times have no zone and were taken as UTC" in traffic.notes
+
+
+def test_files_that_end_in_the_middle_or_hold_nothing(read):
+    cut = read(json.dumps(call()) + "\n" + json.dumps(call())[:40], "t.jsonl")
+    assert len(cut.rows) == 1
+    assert "the file ends in the middle of the line" in cut.rejects[0].problem
+    for text in ("", HEADER):
+        assert "holds no row" in read(text).notes[-1]
+    assert "no line end at its end" in read(HEADER + "2026-06-01T10:00:00Z,,,,10,1").notes[0]
+
+
+def test_damaged_archives_are_errors_that_name_the_file(read):
+    with pytest.raises(TrafficError, match=r"t\.csv\.gz` cannot be read"):
+        read(gzip.compress(HEADER.encode() * 100)[:-9], "t.csv.gz")
+    with pytest.raises(TrafficError, match="cannot be read as Parquet"):
+        read(b"PAR1 no", "t.parquet")
+
+
+def test_every_kind_of_file_gives_the_same_rows(read, tmp_path):
+    polars = pytest.importorskip("polars", reason="Parquet needs the extra `replay`")
+    rows = [call(f"10:00:0{second}", id=f"i{second}", model="large", session="s") for second in range(3)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    frame = polars.DataFrame(rows)
+    frame.write_parquet(tmp_path / "a.parquet")
+    read_all = [read(lines, "t.jsonl"), read(gzip.compress(lines.encode()), "t.jsonl.gz")]
+    read_all += [read(frame.write_csv()), read((tmp_path / "a.parquet").read_bytes(), "t.parquet")]
+    facts = [[(r.time, r.id, r.model, r.session, r.prompt_tokens, r.output_tokens) for r in t.rows] for t in read_all]
+    assert facts[0] == facts[1] == facts[2] == facts[3]
+    assert len(facts[0]) == 3
+
+
+def test_folders_globs_and_names_that_mean_nothing(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.csv", "in/b.jsonl.gz", "notes.txt"):
+        (tmp_path / name).write_text("")
+    assert [name.rsplit("/", 1)[1] for name in find_files([str(tmp_path)])] == ["a.csv", "b.jsonl.gz"]
+    assert len(find_files([f"{tmp_path}/*.csv", f"{tmp_path}/a.csv"])) == 1
+    with pytest.raises(TrafficError, match="no traffic in"):
+        find_files([f"{tmp_path}/*.parquet"])
+
+
+def test_spans_of_opentelemetry(read):
+    span = {
+        "spanId": "1", "startTimeUnixNano": "1780308000000000000",
+        "attributes": [
+            {"key": "gen_ai.request.model", "value": {"stringValue": "large"}},
+            {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "500"}},
+            {"key": "gen_ai.usage.output_tokens", "value": {"intValue": "7"}},
+        ],
+    }  # fmt: skip
+    exported = {"resourceSpans": [{"scopeSpans": [{"spans": [span, {"spanId": "2", "attributes": []}]}]}]}
+    traffic = read(json.dumps(exported) + "\n", "t.jsonl", READY["otel"])
+    assert [(row.model, row.prompt_tokens, row.output_tokens) for row in traffic.rows] == [("large", 500, 7)]
+    assert traffic.rows[0].time.isoformat() == "2026-06-01T10:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("litellm", {"request_id": "1", "startTime": "2026-06-01T10:00:00Z", "model": "large", "prompt_tokens": 9,
+                     "completion_tokens": 3, "spend": 0.001, "team_id": "t"}),
+        ("openai", {"id": "1", "created": 1780308000, "model": "large",
+                    "usage": {"prompt_tokens": 9, "completion_tokens": 3}}),
+        ("anthropic", {"id": "1", "created_at": "2026-06-01T10:00:00Z", "model": "large",
+                       "usage": {"input_tokens": 9, "output_tokens": 3}}),
+    ],
+)  # fmt: skip
+def test_exports(read, name, row):
+    traffic = read(json.dumps(row) + "\n", "t.jsonl", READY[name])
+    (only,) = traffic.rows
+    assert (only.model, only.prompt_tokens, only.output_tokens) == ("large", 9, 3)
+    assert only.time.isoformat() == "2026-06-01T10:00:00+00:00"
+
+
+def test_a_mapping_of_ones_own(read):
+    content = {"columns": {"time": "at", "prompt_tokens": "in", "output_tokens": "out"}, "time_unit": "ms"}
+    traffic = read("at,in,out\n1780308000000,5,1\n", mapping=mapping_of(content, "m.yaml"))
+    assert traffic.rows[0].prompt_tokens == 5
+    with pytest.raises(TrafficError, match="did you mean `columns`"):
+        mapping_of({"colums": {}}, "m.yaml")
+    with pytest.raises(TrafficError, match="did you mean `time`"):
+        READY["plain"].with_columns({"tme": "x"}, {})
+    with pytest.raises(TrafficError, match=r"no attribute `teem` .* did you mean `team`"):
+        read(HEADER + "2026-06-01T10:00:00Z,,,,10,1\n", mapping=READY["plain"].with_columns({"request.teem": "id"}, {}))
