@@ -35,7 +35,7 @@ class CallFacts:
     @property
     def model(self) -> str:
         """The model in use: the decided one, or the fallback that ``use`` moved to."""
-        return self._held.model
+        return self._held.sending.model
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
@@ -45,22 +45,22 @@ class CallFacts:
     @property
     def prompt(self) -> str | None:
         """The prompt as the policies rewrote it; None for a request with messages."""
-        return self._held.content.prompt
+        return self._held.sending.content.prompt
 
     @property
     def system(self) -> str | None:
         """The system text that the policies gave to a request with a prompt."""
-        return self._held.content.system
+        return self._held.sending.content.system
 
     @property
     def messages(self) -> Any:
         """The messages in the guard's dialect, system text included; a prompt is one message of the user."""
-        return self._held.spoken(None).messages
+        return self._held.sending.spoken(None).messages
 
     @property
     def params(self) -> dict[str, Any]:
         """All other parameters of the policies in the guard's dialect, the output limit among them."""
-        return self._held.spoken(None).params
+        return self._held.sending.spoken(None).params
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -78,13 +78,13 @@ class CallFacts:
         return self._held.expires_at
 
     def messages_for(self, dialect: str) -> Any:
-        return self._held.spoken(dialect).messages
+        return self._held.sending.spoken(dialect).messages
 
     def params_for(self, dialect: str) -> dict[str, Any]:
-        return self._held.spoken(dialect).params
+        return self._held.sending.spoken(dialect).params
 
     def arguments_for(self, dialect: str | None) -> dict[str, Any]:
-        spoken = self._held.spoken(dialect)
+        spoken = self._held.sending.spoken(dialect)
         return {spoken.model_name: self.model, spoken.messages_name: spoken.messages, **spoken.params}
 
     def use(self, model: str) -> None:
@@ -92,7 +92,7 @@ class CallFacts:
 
         Raises ``GuardError`` for a model that it does not list.
         """
-        self._held.use(model)
+        self._held.sending.use(model)
 
     def add(self, usage: Any, *, model: str | None = None, shape: str | None = None) -> None:
         """Count the usage of an attempt that failed and was charged by its provider nevertheless.

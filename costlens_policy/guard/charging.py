@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
@@ -11,7 +11,7 @@ from costlens_policy.catalogue import Usage
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.lines import budgets_of
 from costlens_policy.ledger.holds import Facts
-from costlens_policy.money import ZERO, plain, total
+from costlens_policy.money import ZERO, add, plain, total
 from costlens_policy.usage import Reported, UsageError, read_usage
 
 __all__ = ["Basis", "Bill", "Portion", "bill_assumed", "bill_estimated", "bill_reported", "read_reported"]
@@ -69,21 +69,28 @@ def bill_estimated(decision: Decision, portions: Iterable[Portion]) -> Bill:
     return _bill(decision, list(portions), "estimated")
 
 
-def bill_assumed(decision: Decision, model: str, problem: str = "") -> Bill:
-    """Bill the most that the call may have cost on a model, since nobody knows better."""
+def bill_assumed(decision: Decision, model: str, problem: str, others: Sequence[Portion] = ()) -> Bill:
+    """Bill the most that the call may have cost on a model, since nobody knows better, and what is known of others."""
+    bill = _worst(decision, model)
+    if others:
+        known = _bill(decision, [Portion(model, Usage()), *others], "assumed")
+        for at, amount in known.amounts.items():
+            if decision.plan.budgets[at[0]][1].unit != "requests":
+                bill.amounts[at] = add(bill.amounts.get(at, ZERO), amount)
+        bill = replace(bill, cost=add(bill.cost or ZERO, known.cost or ZERO), notes=(*bill.notes, *known.notes))
+    return replace(bill, facts={**bill.facts, "problem": problem}, notes=(*bill.notes, problem))
+
+
+def _worst(decision: Decision, model: str) -> Bill:
     estimate = dict(_estimates(decision)).get(model)
     if estimate is None:  # a model that was never asked for a worst case: all the tokens, at its own prices
         asked = decision.estimate
         assert asked is not None, "a call that was held was allowed"
-        bill = _bill(
-            decision, [Portion(model, Usage(input=asked.prompt_tokens, output=asked.output_tokens))], "assumed"
-        )
-        return replace(bill, usage=None, notes=(*bill.notes, problem) if problem else bill.notes)
+        everything = Usage(input=asked.prompt_tokens, output=asked.output_tokens)
+        return replace(_bill(decision, [Portion(model, everything)], "assumed"), usage=None)
     amounts = {(line.budget, line.key): line.call for line in budgets_of(decision, model)}
     facts = {"model": model, "basis": "assumed", **_cost_fact(estimate.worst_cost)}
-    if problem:
-        facts["problem"] = problem
-    return Bill(model, "assumed", None, estimate.worst_cost, amounts, facts, (problem,) if problem else ())
+    return Bill(model, "assumed", None, estimate.worst_cost, amounts, facts)
 
 
 def _bill(decision: Decision, portions: list[Portion], basis: Basis) -> Bill:

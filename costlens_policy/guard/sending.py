@@ -1,0 +1,66 @@
+"""What to send: the request as it was rewritten for the model in use, in the words of its provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from costlens_policy.engine.decision import Call, Decision, Estimate
+from costlens_policy.guard.dialects import Spoken, speak
+from costlens_policy.guard.errors import GuardError
+
+__all__ = ["Sending"]
+
+
+class Sending:
+    """The request of a decision. ``model`` is the one in use."""
+
+    def __init__(self, decision: Decision, dialect: str) -> None:
+        assert decision.model is not None, "what is held was allowed"
+        self.model: str = decision.model
+        self._decision: Final = decision
+        self._dialect: Final = dialect
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The models that the call may use, in order."""
+        assert self._decision.model is not None, "what is held was allowed"
+        return (self._decision.model, *self._decision.fallbacks)
+
+    @property
+    def content(self) -> Decision | Call:
+        """The request as it is to be sent to the model in use."""
+        if self.model == self._decision.model:
+            return self._decision
+        return next(call for call in self._decision.fallback_calls if call.model == self.model)
+
+    @property
+    def estimate(self) -> Estimate:
+        estimate = self.content.estimate
+        assert estimate is not None, "what is held was allowed"
+        return estimate
+
+    def use(self, model: str) -> None:
+        """Move to a listed model. Raises ``GuardError`` for another one."""
+        name = self._own_name(model)
+        if name not in self.listed:
+            names = ", ".join(f"`{item}`" for item in self.listed)
+            raise GuardError(f"`{model}` is not among the models that this call may use: {names}")
+        self.model = name
+
+    def spoken(self, dialect: str | None) -> Spoken:
+        """Return the request in a dialect, the guard's own where none is named. Raises ``GuardError``."""
+        content = self.content
+        return speak(dialect or self._dialect, content.prompt, content.system, content.messages, content.params)
+
+    def answered_by(self, model: str | None, response: Any) -> str:
+        """Return who answered: the model that was named, a listed one that the response names, or the one in use."""
+        if model is not None:
+            return self._own_name(model)
+        said = response.get("model") if isinstance(response, Mapping) else getattr(response, "model", None)
+        name = self._own_name(said) if isinstance(said, str) else ""
+        return name if name in self.listed else self.model  # else a provider's own spelling of what was asked for
+
+    def _own_name(self, model: str) -> str:
+        known = self._decision.plan.catalogue.find(model)
+        return model if known is None else known.name
