@@ -68,6 +68,7 @@ def _recommendation(found: Recommendation) -> dict[str, Any]:
         "says": found.says,
         "considerations": [{"rule": item.rule, "says": item.says} for item in found.considerations],
         "marks": dict(found.marks),
-        "facts": {name: plain(value) if isinstance(value, Decimal) else value for name, value in found.facts.items()},
+        # As the policies saw them, in doubles, so that `eval` takes them as a request.
+        "facts": {name: float(value) if isinstance(value, Decimal) else value for name, value in found.facts.items()},
         "policy_digest": found.decision.policy_digest,
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from costlens_policy import load
 from costlens_policy.cli.app import app
 from tests.conftest import ROOT
 
@@ -49,6 +50,13 @@ def test_json_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
         assert Decimal(total["low"]) <= Decimal(total["base"]) <= Decimal(total["high"])
         against = Decimal(answer["strategies"][answer["compared_with"]]["total_usd"]["base"])
         assert Decimal(saving["base"]) == against - Decimal(total["base"])
+
+
+def test_exported_facts_decide_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = json.loads(run(monkeypatch, "--format", "json").stdout)["recommendation"]
+    decision = load(ROOT / "policies" / "advice").decide(found["facts"])
+    assert (decision.model, decision.rule) == (found["strategy"], found["rule"])
+    assert decision.policy_digest == found["policy_digest"]
 
 
 def test_without_a_policy_set_there_are_numbers_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
