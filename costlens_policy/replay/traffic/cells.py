@@ -30,6 +30,11 @@ def cell(fields: MappingType[str, Any], column: str) -> Any:
 
     ``a|b`` is the first of two that is there, ``a.b`` the field ``b`` of ``a`` unless a column has that very name.
     """
+    usual = fields.get(column)
+    if usual is not None and usual != "":
+        return usual
+    if "|" not in column and "." not in column:
+        return None
     for name in column.split("|"):
         value = _walk(fields, name)
         if value is not _MISSING and value is not None and value != "":
@@ -55,6 +60,8 @@ def _walk(value: Any, name: str) -> Any:
 
 def tokens_of(value: Any) -> int:
     """Read a count of tokens. Raises ``ValueError``."""
+    if value.__class__ is int and 0 <= value < 10**18:
+        return int(value)
     number = _number(value)
     if number != int(number):
         raise ValueError(f"`{value}` is no whole number of tokens")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -94,6 +95,11 @@ class _Reader:
     silent: int = 0
     dropped: int = 0
     ids: dict[str, str] = field(default_factory=dict)
+    attributes: list[tuple[str, str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = dict.fromkeys((*self.mapping.columns, *self.mapping.constants))
+        self.attributes = [(name, name.removeprefix("request.")) for name in names if name.startswith("request.")]
 
     def examine(self, raw: RawRow) -> None:
         """Refuse a file that lacks what the mapping needs, with the column that was probably meant."""
@@ -141,7 +147,8 @@ class _Reader:
             else:
                 self.rows.append(row)
                 return
-        self.rejects.append(Reject(raw.file, raw.number, problem, raw.text))
+        text = raw.text or json.dumps(dict(raw.fields), default=str)
+        self.rejects.append(Reject(raw.file, raw.number, problem, text))
 
     def _row(self, raw: RawRow) -> Row:
         mapping, fields = self.mapping, raw.fields
@@ -215,9 +222,8 @@ class _Reader:
 
     def _attributes(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name in dict.fromkeys((*self.mapping.columns, *self.mapping.constants)):
-            if name.startswith("request.") and (value := self._value(fields, name)) is not None:
-                attribute = name.removeprefix("request.")
+        for name, attribute in self.attributes:
+            if (value := self._value(fields, name)) is not None:
                 found[attribute] = attribute_of(value, self.plan.attributes[attribute].type)
         session = self._value(fields, "session")
         if session is not None:

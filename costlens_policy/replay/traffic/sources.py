@@ -29,7 +29,7 @@ class RawRow:
     """One row of a file.
 
     ``number`` is its line, or its place from 1 on where there are no lines. ``fields`` is empty where there is a
-    ``problem``; ``text`` is the row as it stood there, as far as it could be read.
+    ``problem``; ``text`` is the row as it stood there, empty where files hold no text.
     """
 
     file: str
@@ -170,7 +170,7 @@ def _parquet(name: str) -> Iterator[RawRow]:
         raise TrafficError(f"`{name}` cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from error
     rows: Iterable[dict[str, Any]] = frame.iter_rows(named=True)
     for number, fields in enumerate(rows, 1):
-        yield RawRow(name, number, fields, json.dumps(fields, default=str))
+        yield RawRow(name, number, fields)
 
 
 def _polars(what: str) -> Any:
