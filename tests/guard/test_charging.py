@@ -1,0 +1,153 @@
+"""From what providers report to what is charged."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from costlens_policy import Guard
+from costlens_policy.ledger import EntryQuery, MemoryStore
+from tests.guard.company import REQUEST
+
+POLICY = """
+budgets:
+  - {id: usd, hard_limit_usd: 100, window: {lifetime: true}}
+  - {id: tokens, hard_limit_tokens: 100000000, window: {lifetime: true}}
+  - {id: requests, hard_limit_requests: 1000, window: {lifetime: true}}
+"""
+
+
+@pytest.fixture
+def settled(company):
+    """Return a function that settles one call on `large`, and gives the charge and what the budgets have used."""
+
+    def settle(*arguments, **options):
+        guard = Guard(company(POLICY, models="large, mini"), "memory:", alert_sinks=[])
+        with guard.call(REQUEST) as call:
+            charged = call.settle(*arguments, **options)
+        return charged, [line.used for line in guard.spend()]
+
+    return settle
+
+
+OPENAI = {
+    "prompt_tokens": 1000,
+    "completion_tokens": 100,
+    "prompt_tokens_details": {"cached_tokens": 400},
+    "completion_tokens_details": {"reasoning_tokens": 40},
+}
+OPENAI_COST = Decimal("0.0049")  # 600 * 5 + 400 * 0.5 + 60 * 15 + 40 * 20 millionths
+
+
+class Model:
+    """An SDK's object, as pydantic makes them."""
+
+    def __init__(self, **fields):
+        self._fields = fields
+
+    def model_dump(self):
+        return self._fields
+
+    def __getattr__(self, name):
+        try:
+            return self._fields[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens", "cost"),
+    [
+        (OPENAI, 1100, OPENAI_COST),
+        (Model(**OPENAI), 1100, OPENAI_COST),
+        ({"id": "x", "usage": OPENAI}, 1100, OPENAI_COST),
+        (SimpleNamespace(usage=Model(**OPENAI), model="large-2026-05-01"), 1100, OPENAI_COST),
+        ({"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}, 1100, Decimal("0.0065")),
+        (
+            {"input_tokens": 100, "output_tokens": 100, "cache_read_input_tokens": 500, "cache_creation_input_tokens": 400},
+            1100,
+            Decimal("0.00465"),
+        ),
+        (
+            {"usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 60, "thoughtsTokenCount": 40}},
+            1100,
+            Decimal("0.0067"),
+        ),
+        ({"usage": {"inputTokens": 1000, "outputTokens": 100}}, 1100, Decimal("0.0065")),
+    ],
+)
+def test_every_shape(settled, usage, tokens, cost):
+    charged, used = settled(usage)
+    assert (charged.basis, charged.cost, charged.notes) == ("reported", cost, ())
+    assert used == [cost, tokens, 1]
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [None, {}, {"prompt_tokens": -1}, {"prompt_tokens": "many"}, {"weird": 1}, 7, "text", float("nan"), object(),
+     {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 5}}],
+)  # fmt: skip
+def test_what_cannot_be_read_is_charged_as_held(settled, usage):
+    charged, used = settled(usage)
+    assert (charged.basis, charged.usage) == ("assumed", None)
+    assert charged.notes
+    assert used == [Decimal("0.008"), 1100, 1]
+
+
+def test_estimated_from_text(settled):
+    charged, used = settled(output_text="one two three")
+    assert charged.basis == "estimated"
+    assert used[1] == 1000 + charged.usage.output
+    assert 1 < charged.usage.output < 10
+    several, _ = settled(output_text=["one two three", "one two three"])
+    assert several.usage.output == 2 * charged.usage.output
+
+
+def test_a_further_model_of_the_provider(settled):
+    usage = {
+        "input_tokens": 100,
+        "output_tokens": 10,
+        "iterations": [{"model": "mini", "input_tokens": 1000, "output_tokens": 10}],
+    }
+    charged, used = settled(usage)
+    assert charged.cost == Decimal("0.00065") + Decimal("0.00208")
+    assert used == [charged.cost, 1120, 1]
+    usage["iterations"][0]["model"] = "unheard-of"
+    charged, used = settled(usage)
+    assert charged.notes == ("`unheard-of` has no price on the day of the decision",)
+    assert used[0] == Decimal("0.00065")
+
+
+def test_facts_are_kept(company, clock):
+    store = MemoryStore()
+    guard = Guard(company(POLICY, models="large"), store, alert_sinks=[], clock=clock)
+    with guard.call({**REQUEST, "feature": "chat"}) as call:
+        call.settle({**OPENAI, "service_tier": "priority"})
+    entry = store.entries(EntryQuery()).items[0]
+    assert entry.call == call.id
+    facts = dict(entry.facts)
+    assert facts.pop("policy")
+    assert facts == {
+        "model": "large", "rule": "default", "team": "red", "feature": "chat", "basis": "reported",
+        "cost_usd": "0.0049", "shape": "openai-chat", "service_tier": "priority",
+        "usage": {"input": 600, "cache_read": 400, "output": 60, "reasoning": 40},
+    }  # fmt: skip
+
+
+def test_usage_of_providers(company, shared_data):
+    """Whatever provider sent it, a usage object can be settled, and tokens are neither lost nor counted twice."""
+    guard = Guard(company(POLICY.replace("1000,", "100000,"), models="large"), "memory:", alert_sinks=[])
+    rows = json.loads((shared_data / "provider_usage" / "usages_even.json").read_text(encoding="utf-8"))
+    bases, tokens = [], 0
+    for row in rows:
+        with guard.call(REQUEST) as call:
+            charged = call.settle(row["body"])
+        bases.append(charged.basis)
+        tokens += charged.budgets[1].amount
+    assert len(bases) == len(rows) > 700
+    assert bases.count("reported") > 0.95 * len(rows)
+    assert guard.spend("tokens")[0].used == tokens
+    assert guard.spend("requests")[0].used == len(rows)

@@ -1,0 +1,299 @@
+"""What a guard does around one call, on every store."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from costlens_policy import DeniedError, Guard, RequestError
+from costlens_policy.guard import GuardError
+from costlens_policy.ledger import MemoryStore
+from tests.guard.company import REQUEST, TEAM, Breakable
+
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
+
+
+def state(guard, **which):
+    (spend,) = guard.spend(**which)
+    return spend.used, spend.held
+
+
+class TestOneCall:
+    def test_is_held_then_settled(self, guard_of):
+        guard = guard_of(TEAM)
+        with guard.call(REQUEST) as call:
+            assert (call.model, call.prompt, call.fallbacks) == ("nano", "Hello", ())
+            assert call.messages == [{"role": "user", "content": "Hello"}]
+            assert call.params == {"max_completion_tokens": 100}
+            assert state(guard, key="red", budget="team") == (0, Decimal("0.0012"))
+            charged = call.settle(USAGE)
+        assert (charged.cost, charged.basis, charged.recorded) == (Decimal("0.0011"), "reported", True)
+        assert charged.budgets[0].held == Decimal("0.0012")
+        assert charged.budgets[0].overdraft == 0
+        assert state(guard) == (Decimal("0.0011"), 0)
+
+    def test_unsettled_is_given_back(self, guard_of):
+        guard = guard_of(TEAM)
+        with guard.call(REQUEST):
+            pass
+        assert state(guard) == (0, 0)
+
+    def test_an_exception_gives_back(self, guard_of):
+        guard = guard_of(TEAM)
+        with pytest.raises(ZeroDivisionError), guard.call(REQUEST):
+            raise ZeroDivisionError
+        assert state(guard) == (0, 0)
+
+    def test_an_exception_charges_where_that_is_wanted(self, guard_of):
+        guard = guard_of(TEAM, on_exception="charge_hold")
+        with pytest.raises(ConnectionError), guard.call(REQUEST):
+            raise ConnectionError
+        assert state(guard) == (Decimal("0.0012"), 0)
+
+    def test_a_refusal_of_the_provider_is_never_charged(self, guard_of):
+        class TooManyRequestsError(Exception):
+            status_code = 429
+
+        guard = guard_of(TEAM, on_exception="charge_hold")
+        with pytest.raises(TooManyRequestsError), guard.call(REQUEST):
+            raise TooManyRequestsError
+        assert state(guard) == (0, 0)
+
+    def test_settles_once(self, guard_of):
+        guard = guard_of(TEAM)
+        with guard.call(REQUEST) as call:
+            first = call.settle(USAGE)
+            assert call.settle({"prompt_tokens": 9, "completion_tokens": 9}) is first
+            call.release()
+        assert state(guard) == (Decimal("0.0011"), 0)
+
+    def test_a_released_call_can_still_be_settled(self, guard_of):
+        guard = guard_of(TEAM)
+        with guard.call(REQUEST) as call:
+            call.release()
+        assert call.settle(USAGE).late
+        assert state(guard) == (Decimal("0.0011"), 0)
+
+    def test_more_than_was_held_is_recorded(self, guard_of):
+        guard = guard_of(TEAM)
+        with guard.call(REQUEST) as call:
+            charged = call.settle({"prompt_tokens": 5000, "completion_tokens": 5000})
+        assert charged.budgets[0].overdraft == Decimal("0.0138")
+        with pytest.raises(DeniedError, match=r"\$0.015 used"):
+            guard.call(REQUEST)
+
+    def test_without_budgets_nothing_is_asked(self, company, clock):
+        store = Breakable(MemoryStore())
+        guard = Guard(company(""), store, clock=clock)
+        with guard.call(REQUEST) as call:
+            assert call.settle(USAGE).cost == Decimal("0.0011")
+        assert store.asked == []
+        assert guard.spend() == ()
+
+    def test_a_wrong_request(self, guard_of):
+        with pytest.raises(RequestError):
+            guard_of(TEAM).call({"promt": "x"})
+
+
+class TestLimits:
+    def test_denial_carries_decision_and_budget(self, guard_of):
+        guard = guard_of(TEAM)
+        for _ in range(8):
+            guard.call(REQUEST)
+        with pytest.raises(DeniedError, match=r"no room for \$0.0012: \$0.00 used and \$0.0096 held of \$0.01") as denied:
+            guard.call(REQUEST)
+        assert denied.value.budget == "p/team"
+        assert not denied.value.decision.allowed
+        guard.call({**REQUEST, "team": "blue"})
+
+    def test_room_comes_back(self, guard_of, clock):
+        guard = guard_of(TEAM)
+        calls = [guard.call(REQUEST) for _ in range(8)]
+        calls[0].release()
+        guard.call(REQUEST)
+        with pytest.raises(DeniedError):
+            guard.call(REQUEST)
+        clock.move(minutes=11)
+        guard.call(REQUEST)
+        clock.move(days=1)
+        assert guard.spend() == ()
+
+    def test_every_unit(self, guard_of):
+        policy = """
+budgets:
+  - {id: tokens, hard_limit_tokens: 3000, window: {lifetime: true}}
+  - {id: requests, hard_limit_requests: 5, window: {rolling: 1h}}
+"""
+        guard = guard_of(policy)
+        with guard.call(REQUEST) as call:
+            assert [(line.budget, line.held) for line in guard.spend()] == [("p/tokens", 1100), ("p/requests", 1)]
+            call.settle(USAGE)
+        assert [line.used for line in guard.spend()] == [1050, 1]
+        guard.call(REQUEST)
+        with pytest.raises(DeniedError) as denied:
+            guard.call(REQUEST)
+        assert denied.value.budget == "p/tokens"
+
+    def test_shadow_budgets_count_and_never_refuse(self, guard_of):
+        guard = guard_of(TEAM + "    shadow: true\n")
+        for _ in range(20):
+            with guard.call(REQUEST) as call:
+                call.settle(USAGE)
+        (spend,) = guard.spend()
+        assert (spend.used, spend.left, spend.shadow) == (Decimal("0.022"), 0, True)
+
+    def test_a_limit_by_expression(self, guard_of):
+        policy = """
+budgets:
+  - id: team
+    scope: request.?team.orValue("")
+    hard_limit_requests: 'request.?team.orValue("") == "red" ? 2 : 1'
+    window: {lifetime: true}
+"""
+        guard = guard_of(policy)
+        guard.call(REQUEST), guard.call(REQUEST)
+        with pytest.raises(DeniedError):
+            guard.call(REQUEST)
+        guard.call({**REQUEST, "team": "blue"})
+        with pytest.raises(DeniedError):
+            guard.call({**REQUEST, "team": "blue"})
+        assert [(line.key, line.limit) for line in guard.spend()] == [("blue", None), ("red", None)]
+
+
+class TestModels:
+    POLICY = """
+budgets:
+  - {id: all, hard_limit_usd: 1, window: {lifetime: true}}
+  - {id: model, scope: model.name, hard_limit_tokens: 1000000, window: {lifetime: true}}
+"""
+
+    def test_the_dearest_fallback_is_held(self, guard_of):
+        guard = guard_of(self.POLICY, models="nano, mini")
+        guard.call(REQUEST)
+        held = {(line.budget, line.key): line.held for line in guard.spend()}
+        assert held == {("p/all", ""): Decimal("0.0028"), ("p/model", "nano"): 1100, ("p/model", "mini"): 1100}
+
+    @pytest.mark.parametrize(("how", "model"), [("use", "mini"), ("settle", "mini-latest"), ("response", "mini")])
+    def test_the_model_that_answered_is_charged(self, guard_of, how, model):
+        guard = guard_of(self.POLICY, models="nano, mini")
+        with guard.call(REQUEST) as call:
+            if how == "use":
+                call.use(model)
+                assert (call.model, call.params) == ("mini", {"max_completion_tokens": 100})
+            response = {"usage": USAGE, "model": "mini"} if how == "response" else USAGE
+            charged = call.settle(response, model=model if how == "settle" else None)
+        assert (charged.model, charged.cost) == ("mini", Decimal("0.0024"))
+        used = {(line.budget, line.key): line.used for line in guard.spend()}
+        assert used == {("p/all", ""): Decimal("0.0024"), ("p/model", "nano"): 0, ("p/model", "mini"): 1050}
+
+    def test_a_model_that_was_not_listed_is_charged_at_its_price(self, guard_of):
+        guard = guard_of(self.POLICY)
+        with guard.call(REQUEST) as call:
+            with pytest.raises(GuardError, match="`large` is not among the models"):
+                call.use("large")
+            assert call.settle(USAGE, model="large").cost == Decimal("0.00575")
+        assert {line.key: line.used for line in guard.spend("model")} == {"nano": 0, "large": 1050}
+
+    def test_a_model_without_a_price_is_charged_what_was_held(self, guard_of):
+        guard = guard_of(self.POLICY)
+        with guard.call(REQUEST) as call:
+            charged = call.settle(USAGE, model="free")
+        assert charged.notes == ("`free` has no price on the day of the decision",)
+        assert guard.spend("all")[0].used == Decimal("0.0012")
+
+    def test_a_failed_attempt_is_added(self, guard_of):
+        guard = guard_of(self.POLICY, models="nano, mini")
+        with guard.call(REQUEST) as call:
+            call.add({"prompt_tokens": 1000, "completion_tokens": 0})
+            call.use("mini")
+            call.settle(USAGE)
+        assert guard.spend("all")[0].used == Decimal("0.0034")
+
+    def test_rewrites_differ_by_model(self, guard_of):
+        policy = """
+rewrites: [{id: short, when: 'model.name == "mini"', apply: [{prefix: {text: "Briefly: "}}]}]
+"""
+        guard = guard_of(policy, models="nano, mini")
+        with guard.call(REQUEST) as call:
+            assert call.prompt == "Hello"
+            call.use("mini")
+            assert call.prompt.startswith("Briefly: ")
+            assert call.messages == [{"role": "user", "content": call.prompt}]
+
+
+class TestLeases:
+    def test_a_lease_that_has_ended_counts_when_it_is_settled(self, guard_of, clock):
+        guard = guard_of(TEAM)
+        call = guard.call(REQUEST, lease=timedelta(minutes=1))
+        clock.move(minutes=2)
+        assert state(guard) == (0, 0)
+        assert call.settle(USAGE).late
+        assert state(guard) == (Decimal("0.0011"), 0)
+
+    def test_extended(self, guard_of, clock):
+        guard = guard_of(TEAM)
+        call = guard.call(REQUEST, lease=timedelta(minutes=1))
+        clock.move(seconds=50)
+        call.extend()
+        clock.move(seconds=50)
+        assert state(guard) == (0, Decimal("0.0012"))
+        assert not call.settle(USAGE).late
+
+    def test_a_charge_counts_in_the_period_of_its_decision(self, guard_of, clock):
+        guard = guard_of(TEAM)
+        clock.move(hours=11, minutes=59)
+        call = guard.call(REQUEST)
+        clock.move(minutes=2)
+        call.settle(USAGE)
+        assert guard.spend() == ()
+
+
+class TestRungs:
+    POLICY = """
+budgets:
+  - id: team
+    hard_limit_usd: 0.01
+    window: {calendar: day}
+    rungs:
+      - at_ratio: 0.5
+        downgrade: {models: [nano], exclude: 'model.name == "mini"'}
+"""
+
+    def test_downgrade_then_denial(self, guard_of):
+        guard = guard_of(self.POLICY, models="mini")
+        models = []
+        with pytest.raises(DeniedError):
+            for _ in range(100):
+                models.append(guard.call(REQUEST).model)
+        assert models == ["mini"] + ["nano"] * 6
+
+    def test_another_process_is_seen(self, guard_of, ledger, company, clock):
+        if ledger == "memory:":
+            pytest.skip("memory belongs to one process")
+        here, there = guard_of(self.POLICY, models="mini"), guard_of(self.POLICY, models="mini")
+        assert here.call(REQUEST).model == "mini"
+        assert there.call(REQUEST).model == "nano"
+        assert here.call(REQUEST).model == "nano"
+
+
+class TestRoundTrips:
+    def test_one_to_reserve_and_one_to_settle(self, company, clock):
+        store = Breakable(MemoryStore())
+        guard = Guard(company(TEAM), store, clock=clock, max_age=1.0)
+        with guard.call(REQUEST) as call:
+            call.settle(USAGE)
+        store.asked.clear()
+        with guard.call(REQUEST) as call:
+            call.settle(USAGE)
+        assert store.asked == ["reserve", "charge"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lease": timedelta(0)}, {"on_exception": "ignore"}, {"dialect": "latin"}],
+)
+def test_wrong_options(company, options):
+    with pytest.raises(GuardError):
+        Guard(company(TEAM), **options)
