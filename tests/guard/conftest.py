@@ -10,6 +10,7 @@ import pytest
 
 from costlens_policy import Engine, Guard
 from costlens_policy.guard import Event
+from costlens_policy.ledger import MemoryStore, Store
 from tests.guard.company import Clock, write_company
 
 
@@ -19,9 +20,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the URL of a new ledger."""
-    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'spend.db'}"
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> str | Store:
+    """Return a new ledger that several guards can share."""
+    return MemoryStore() if request.param == "memory" else f"sqlite:///{tmp_path / 'spend.db'}"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def company(tmp_path: Path) -> Callable[..., Engine]:
 
 
 @pytest.fixture
-def guard_of(company: Callable[..., Engine], ledger: str, clock: Clock) -> Iterator[Callable[..., Guard]]:
+def guard_of(company: Callable[..., Engine], ledger: str | Store, clock: Clock) -> Iterator[Callable[..., Guard]]:
     """Return a function from a policy text to a guard, whose events are in ``guard.events``."""
     guards: list[Guard] = []
 

@@ -67,7 +67,12 @@ class Model:
         (SimpleNamespace(usage=Model(**OPENAI), model="large-2026-05-01"), 1100, OPENAI_COST),
         ({"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}, 1100, Decimal("0.0065")),
         (
-            {"input_tokens": 100, "output_tokens": 100, "cache_read_input_tokens": 500, "cache_creation_input_tokens": 400},
+            {
+                "input_tokens": 100,
+                "output_tokens": 100,
+                "cache_read_input_tokens": 500,
+                "cache_creation_input_tokens": 400,
+            },
             1100,
             Decimal("0.00465"),
         ),

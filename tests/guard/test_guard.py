@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from decimal import Decimal
 
@@ -102,7 +103,9 @@ class TestLimits:
         guard = guard_of(TEAM)
         for _ in range(8):
             guard.call(REQUEST)
-        with pytest.raises(DeniedError, match=r"no room for \$0.0012: \$0.00 used and \$0.0096 held of \$0.01") as denied:
+        with pytest.raises(
+            DeniedError, match=r"no room for \$0.0012: \$0.00 used and \$0.0096 held of \$0.01"
+        ) as denied:
             guard.call(REQUEST)
         assert denied.value.budget == "p/team"
         assert not denied.value.decision.allowed
@@ -264,14 +267,12 @@ budgets:
     def test_downgrade_then_denial(self, guard_of):
         guard = guard_of(self.POLICY, models="mini")
         models = []
-        with pytest.raises(DeniedError):
-            for _ in range(100):
+        with contextlib.suppress(DeniedError):
+            while True:
                 models.append(guard.call(REQUEST).model)
         assert models == ["mini"] + ["nano"] * 6
 
-    def test_another_process_is_seen(self, guard_of, ledger, company, clock):
-        if ledger == "memory:":
-            pytest.skip("memory belongs to one process")
+    def test_another_process_is_seen(self, guard_of):
         here, there = guard_of(self.POLICY, models="mini"), guard_of(self.POLICY, models="mini")
         assert here.call(REQUEST).model == "mini"
         assert there.call(REQUEST).model == "nano"

@@ -1,0 +1,109 @@
+"""The request in the words of each provider."""
+
+from __future__ import annotations
+
+import pytest
+
+from costlens_policy.guard import GuardError
+from costlens_policy.guard.dialects import DIALECTS, speak
+
+PARAMS = {"max_output_tokens": 50, "temperature": 0.5, "stop": "END"}
+TALK = (
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+    {"role": "assistant", "content": "Yes?"},
+)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "messages", "params"),
+    [
+        (
+            "openai-chat",
+            [{"role": "system", "content": "S"}, {"role": "user", "content": "P"}],
+            {"temperature": 0.5, "stop": "END", "max_completion_tokens": 50},
+        ),
+        (
+            "openai-responses",
+            [{"role": "user", "content": "P"}],
+            {"temperature": 0.5, "stop": "END", "max_output_tokens": 50, "instructions": "S"},
+        ),
+        (
+            "anthropic",
+            [{"role": "user", "content": "P"}],
+            {"temperature": 0.5, "stop": "END", "max_tokens": 50, "system": "S"},
+        ),
+        (
+            "gemini",
+            [{"role": "user", "parts": [{"text": "P"}]}],
+            {"config": {"temperature": 0.5, "stop": "END", "max_output_tokens": 50, "system_instruction": "S"}},
+        ),
+        (
+            "bedrock",
+            [{"role": "user", "content": [{"text": "P"}]}],
+            {
+                "inferenceConfig": {"temperature": 0.5, "stopSequences": ["END"], "maxTokens": 50},
+                "system": [{"text": "S"}],
+            },
+        ),
+    ],
+)
+def test_a_prompt_with_a_system_text(dialect, messages, params):
+    spoken = speak(dialect, "P", "S", None, PARAMS)
+    assert (spoken.messages, spoken.params) == (messages, params)
+
+
+def test_system_messages_stay_or_move():
+    limit = {"max_output_tokens": 50}
+    assert speak("openai-chat", None, None, TALK, limit).messages == list(TALK)
+    assert speak("openai-responses", None, None, TALK, limit).messages == list(TALK)
+    anthropic = speak("anthropic", None, None, TALK, limit)
+    assert (anthropic.messages, anthropic.params["system"]) == (list(TALK[1:]), "Be brief.")
+    gemini = speak("gemini", None, None, TALK, limit)
+    assert gemini.messages == [
+        {"role": "user", "parts": [{"text": "Hi"}]},
+        {"role": "model", "parts": [{"text": "Yes?"}]},
+    ]
+    bedrock = speak("bedrock", None, None, TALK, {**limit, "top_k": 5})
+    assert bedrock.messages[1] == {"role": "assistant", "content": [{"text": "Yes?"}]}
+    assert bedrock.params["additionalModelRequestFields"] == {"top_k": 5}
+    assert (bedrock.model_name, gemini.messages_name) == ("modelId", "contents")
+
+
+def test_anthropics_own_system_parameter():
+    own = {"max_output_tokens": 5, "system": [{"type": "text", "text": "Own", "cache_control": {"type": "ephemeral"}}]}
+    spoken = speak("anthropic", None, None, TALK, own)
+    assert [part["text"] for part in spoken.params["system"]] == ["Be brief.", "Own"]
+    assert speak("anthropic", None, None, TALK, {**own, "system": "Own"}).params["system"] == "Be brief.\n\nOwn"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_output_tokens"])
+def test_the_output_limit_is_there_once(dialect, name):
+    spoken = speak(dialect, "P", None, None, {"max_output_tokens": 50, name: 50})
+    text = repr(spoken.params)
+    assert text.count("50") == 1
+    if dialect == "openai-chat":
+        assert spoken.params == ({"max_tokens": 50} if name == "max_tokens" else {"max_completion_tokens": 50})
+
+
+def test_nothing_of_the_request_is_changed():
+    speak("bedrock", None, None, TALK, PARAMS)
+    assert len(TALK) == 3
+    assert PARAMS["stop"] == "END"
+
+
+def test_an_unknown_dialect():
+    with pytest.raises(GuardError, match="no dialect `latin`"):
+        speak("latin", "P", None, None, PARAMS)
+
+
+def test_a_guard_speaks_its_dialect(guard_of):
+    guard = guard_of("", dialect="anthropic")
+    with guard.call({"messages": list(TALK)}) as call:
+        assert call.arguments == {
+            "model": "nano", "messages": list(TALK[1:]), "max_tokens": 100, "system": "Be brief.",
+        }  # fmt: skip
+        assert call.params_for("openai-responses") == {"max_output_tokens": 100}
+        assert call.messages_for("openai-chat") == list(TALK)
+        assert set(call.arguments_for("bedrock")) == {"modelId", "messages", "inferenceConfig", "system"}

@@ -1,0 +1,81 @@
+"""The id of a call makes asking for it again harmless."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from costlens_policy import DeniedError
+from costlens_policy.ledger import CallConflictError
+from tests.guard.company import REQUEST, TEAM
+
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
+SMALL = TEAM.replace("0.01", "0.0012")
+
+
+def held(guard):
+    return guard.spend("team", "red")[0].held
+
+
+def test_the_same_hold_in_one_process(guard_of):
+    guard = guard_of(SMALL)
+    first, again = guard.call(REQUEST, id="job-1"), guard.call(REQUEST, id="job-1")
+    assert first.decision is again.decision
+    assert held(guard) == Decimal("0.0012")
+    first.settle(USAGE)
+    assert again.charged is first.charged
+
+
+@pytest.fixture
+def two(guard_of):
+    """Return two guards on one ledger, as two processes have them; the budget has room for one call."""
+    return guard_of(SMALL), guard_of(SMALL)
+
+
+def test_the_same_hold_in_another_process(two):
+    here, there = two
+    first, again = here.call(REQUEST, id="job-1"), there.call(REQUEST, id="job-1")
+    assert again.decision.to_dict() == first.decision.to_dict()
+    assert held(here) == Decimal("0.0012")
+    with pytest.raises(DeniedError):
+        there.call(REQUEST, id="job-2")
+    assert not again.settle(USAGE).repeated
+    repeated = first.settle({"prompt_tokens": 1, "completion_tokens": 1})
+    assert repeated.repeated
+    assert repeated.budgets[0].amount == Decimal("0.0011")
+    assert here.spend()[0].used == Decimal("0.0011")
+
+
+def test_settled_is_a_conflict(two):
+    two[0].call(REQUEST, id="job-1").settle(USAGE)
+    for guard in two:
+        with pytest.raises(CallConflictError, match="`job-1` is settled; use a new id"):
+            guard.call(REQUEST, id="job-1")
+
+
+def test_given_back_is_held_anew(two):
+    here, there = two
+    for _ in range(3):
+        here.call(REQUEST, id="job-1").release()
+    again = there.call(REQUEST, id="job-1")
+    assert held(there) == Decimal("0.0012")
+    again.settle(USAGE)
+    with pytest.raises(CallConflictError):
+        here.call(REQUEST, id="job-1")
+
+
+def test_a_lease_that_has_ended_is_held_anew(two, clock):
+    here, there = two
+    first = here.call(REQUEST, id="batch", lease=timedelta(minutes=1))
+    clock.move(minutes=5)
+    there.call(REQUEST, id="batch").settle(USAGE)
+    assert first.settle(USAGE).late  # both were sent, as far as anybody knows
+
+
+def test_the_id_of_another_request(two):
+    here, there = two
+    here.call(REQUEST, id="job-1")
+    with pytest.raises(CallConflictError, match="that of another call"):
+        there.call({**REQUEST, "prompt_tokens": 5}, id="job-1")
