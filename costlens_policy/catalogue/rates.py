@@ -10,13 +10,17 @@ from typing import Final
 
 from costlens_policy.money import ZERO, fraction_digits, from_units, multiply, to_units
 
-__all__ = ["BUCKETS", "Period", "Rates", "Usage", "complete"]
+__all__ = ["BUCKETS", "TEXT_INPUT", "TEXT_OUTPUT", "Period", "Rates", "Usage", "complete"]
 
 BUCKETS: Final[tuple[str, ...]] = (
     "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning", "input_audio", "cache_read_audio",
     "output_audio", "input_image", "output_image",
 )  # fmt: skip
 """Every kind of token."""
+TEXT_INPUT: Final = ("input", "cache_read", "cache_write", "cache_write_1h")
+"""What a token of a prompt of text may be charged as."""
+TEXT_OUTPUT: Final = ("output", "reasoning")
+"""What a token of an answer in text may be charged as."""
 
 _KIND_OF: Final[dict[str, tuple[str, ...]]] = {
     "cache_read": ("input",),
@@ -30,6 +34,7 @@ _KIND_OF: Final[dict[str, tuple[str, ...]]] = {
     "output_image": ("output",),
 }
 _MILLION_DIGITS: Final = 6
+_FEMTO_DIGITS: Final = 15
 
 
 def complete(given: Mapping[str, Decimal]) -> dict[str, Decimal]:
@@ -94,6 +99,11 @@ class Rates:
     _per_token: Mapping[str, int] = field(init=False, repr=False, compare=False)
     _per_request: int = field(init=False, repr=False, compare=False)
     _dearest: dict[tuple[str, ...], str] = field(init=False, repr=False, compare=False)
+    is_coarse: bool = field(init=False, repr=False, compare=False)
+    """Whether every cost is whole in femto-dollars, so that there is nothing to round."""
+    plain_is_dearest: bool = field(init=False, repr=False, compare=False)
+    """Whether a token of text never costs more than ``input`` or ``output`` say, whether it is written to a cache, read
+    from one, or thought."""
     _unit: Decimal = field(init=False, repr=False, compare=False)
     _units_per_usd: int = field(init=False, repr=False, compare=False)
 
@@ -108,8 +118,11 @@ class Rates:
             ("_unit", from_units(1, digits + _MILLION_DIGITS)),
             ("_units_per_usd", 10 ** (digits + _MILLION_DIGITS)),
             ("_dearest", {}),
+            ("is_coarse", digits + _MILLION_DIGITS <= _FEMTO_DIGITS),
         ):
             object.__setattr__(self, name, value)
+        plain = self.dearest(TEXT_INPUT) == "input" and self.dearest(TEXT_OUTPUT) == "output"
+        object.__setattr__(self, "plain_is_dearest", plain)
 
     def cost(self, usage: Usage) -> Decimal:
         """Return the exact cost of one call in US dollars."""
@@ -124,11 +137,6 @@ class Rates:
         per_token = self._per_token
         units = self._per_request + per_token[prompt] * prompt_tokens + per_token[output] * output_tokens
         return multiply(units, self._unit)
-
-    @property
-    def is_coarse(self) -> bool:
-        """Whether every cost is whole in femto-dollars, so that there is nothing to round."""
-        return self._units_per_usd <= 10**15
 
     def dearest(self, kinds: tuple[str, ...]) -> str:
         """Return the kind of tokens that costs most, the first of equal ones. Found once for the same kinds."""

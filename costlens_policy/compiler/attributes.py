@@ -132,6 +132,8 @@ def _no_larger(check: Admit, size: int) -> Admit:
 
 def _not_negative(check: Admit) -> Admit:
     def bounded(value: Any) -> Value:
+        if type(value) is int and 0 <= value <= _INT_MAX and check is _int:
+            return value
         admitted = check(value)
         if admitted < 0:
             raise ValueError("must not be negative")
@@ -142,9 +144,9 @@ def _not_negative(check: Admit) -> Admit:
 
 def _money(check: Admit) -> Admit:
     def amount(value: Any) -> Value:
+        if type(value) is float and _SURELY_EXACT_FROM <= value <= _SURELY_EXACT_TO:
+            return value
         admitted = check(value)
-        if admitted == 0 or _SURELY_EXACT_FROM <= admitted <= _SURELY_EXACT_TO:
-            return admitted
         try:
             usd(admitted)
         except ValueError as problem:

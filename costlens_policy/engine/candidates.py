@@ -13,9 +13,12 @@ from costlens_policy.engine.serving import Requirements, obstacle
 __all__ = ["Candidate", "try_candidates"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidate:
-    """A model that can serve: the request prepared for it, what it may cost, and what its budgets say."""
+    """A model that can serve: the request prepared for it, what it may cost, and what its budgets say.
+
+    Not frozen, which would take 0.5 µs for each, and never changed.
+    """
 
     name: str
     prepared: Prepared

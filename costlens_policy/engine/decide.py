@@ -10,7 +10,7 @@ from costlens_policy.compiler.plan import Plan, RouteStep
 from costlens_policy.engine.access import Access, decide_access
 from costlens_policy.engine.candidates import Candidate, try_candidates
 from costlens_policy.engine.context import Balances, Context, Refusal
-from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.decision import Decision, Findings
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.request import admit_request
@@ -57,19 +57,19 @@ def _allowed(
     if excluded:  # a choice may have ruled out what its own fallbacks or a rung then let in at the end
         names = {candidate.name for candidate in kept}
         excluded = [item for item in excluded if item.model not in names]
-    return Decision(
-        rule=route.id,
-        excluded=tuple(excluded),
-        errors=tuple(context.failures),
-        now=context.now,
-        request=context.request,
-        balances_read=context.read,
-        plan=context.plan,
-        _access=access,
-        _route=route,
-        _kept=tuple(kept),
-        _refusal="",
+    found = Findings(
+        context.plan,
+        context.request,
+        context.now,
+        access,
+        route,
+        tuple(kept),
+        tuple(excluded),
+        tuple(context.failures),
+        context.read,
+        route.id,
     )
+    return Decision(found)
 
 
 def _denied(
@@ -80,16 +80,17 @@ def _denied(
     reason: str,
     excluded: Iterable[Exclusion] = (),
 ) -> Decision:
-    return Decision(
-        rule=rule,
+    found = Findings(
+        plan=context.plan,
+        request=context.request,
+        now=context.now,
+        access=access,
+        route=route,
+        kept=(),
         excluded=tuple(excluded),
         errors=tuple(context.failures),
-        now=context.now,
-        request=context.request,
         balances_read=context.read,
-        plan=context.plan,
-        _access=access,
-        _route=route,
-        _kept=(),
-        _refusal=reason,
+        rule=rule,
+        refusal=reason,
     )
+    return Decision(found)

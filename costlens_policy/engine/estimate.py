@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.facts import Estimate
 from costlens_policy.engine.worst_case import TokenKinds
@@ -21,7 +23,10 @@ def estimate_call(
     output = output_tokens * completions
     if offer.period is None:
         return Estimate(None, prompt.tokens, output, completions, prompt.basis, None)
-    rates = offer.period.rates_for(prompt.tokens)
+    period = offer.period
+    rates = period.rates_for(prompt.tokens) if period.long_context else period.rates
     cost = rates.cost_as("input", prompt.tokens, "output", output)
-    worst = kinds.worst_cost(offer.model, rates, content.params, prompt.tokens, output)
+    worst: Decimal | None = cost
+    if not kinds.cost_plainly(rates, content.params):
+        worst = kinds.worst_cost(offer.model, rates, content.params, prompt.tokens, output)
     return Estimate(cost, prompt.tokens, output, completions, prompt.basis, worst)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.money import ZERO, total, usd
@@ -42,8 +42,7 @@ class Balance:
                 usd(amount)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What the call costs if the model writes all the output it is allowed.
 
     ``cost`` is in US dollars, None where the model has no price. ``worst_cost`` is what budgets hold: each token counts

@@ -21,8 +21,9 @@ def content_of(request: Mapping[str, Value], max_output_tokens: int) -> Content:
 
     It is there under our name and under those that the request gave it, with one value: ``admit_request`` saw to that.
     """
-    given = request.get("params", {})
-    params = {name: value for name, value in given.items() if value is not None or name not in OUTPUT_LIMIT_NAMES}
+    params: dict[str, Value] = {}
+    if given := request.get("params"):
+        params = {name: value for name, value in given.items() if value is not None or name not in OUTPUT_LIMIT_NAMES}
     params[OUTPUT_LIMIT] = request.get(OUTPUT_LIMIT, max_output_tokens)
     messages = request.get("messages")
     return Content(request.get("prompt"), None if messages is None else tuple(messages), params)

@@ -23,7 +23,7 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
 
     An attribute that is ``None`` counts as absent. Raises ``RequestError`` with every problem.
     """
-    if not isinstance(request, Mapping):
+    if type(request) is not dict and not isinstance(request, Mapping):
         raise RequestError((f"a request is an object with attributes, not {type(request).__name__}",))
     admitted: dict[str, Value] = {}
     problems: list[str] = []
@@ -42,7 +42,7 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
     for name, default in plan.filled_in:
         if name not in admitted:
             admitted[name] = default
-    problems.extend(f"`{name}` is required" for name in plan.required if name not in admitted)
+    problems += [f"`{name}` is required" for name in plan.required if name not in admitted]
     if "prompt" in admitted and "messages" in admitted:
         problems.append("give `prompt` or `messages`, not both")
     if problems:

@@ -28,17 +28,17 @@ class Requirements:
 
 def obstacle(offer: ModelOnDay, prepared: Prepared, estimate: Estimate, requirements: Requirements) -> str:
     """Return why the model, which may serve on this day, cannot serve this request, or an empty text."""
+    asked = requirements
     return (
-        _lacks(offer, requirements.needs)
+        (asked.needs and _lacks(offer, asked.needs))
         or _too_long(offer, prepared, estimate)
-        or _too_dear(requirements.cost_budget, estimate)
-        or _too_slow(requirements.latency_budget_ms, offer)
+        or (asked.cost_budget is not None and _too_dear(asked.cost_budget, estimate))
+        or (asked.latency_budget_ms is not None and _too_slow(asked.latency_budget_ms, offer))
+        or ""
     )
 
 
 def _lacks(offer: ModelOnDay, needs: frozenset[str]) -> str:
-    if not needs:
-        return ""
     known = offer.model.capabilities
     for need in sorted(needs):
         if known is None:
@@ -58,9 +58,7 @@ def _too_long(offer: ModelOnDay, prepared: Prepared, estimate: Estimate) -> str:
     return ""
 
 
-def _too_dear(budget: Decimal | None, estimate: Estimate) -> str:
-    if budget is None:
-        return ""
+def _too_dear(budget: Decimal, estimate: Estimate) -> str:
     if estimate.cost is None:
         return "it has no price, so the request's cost budget cannot be kept"
     if estimate.cost > budget:
@@ -68,9 +66,7 @@ def _too_dear(budget: Decimal | None, estimate: Estimate) -> str:
     return ""
 
 
-def _too_slow(budget: float | None, offer: ModelOnDay) -> str:
-    if budget is None:
-        return ""
+def _too_slow(budget: float, offer: ModelOnDay) -> str:
     latency = offer.model.latency_p50_ms
     if latency is None:
         return "its latency is not known, so the request's latency budget cannot be kept"

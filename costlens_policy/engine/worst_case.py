@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from functools import cached_property
 from typing import Any, Final
 
-from costlens_policy.catalogue import Model, Rates
+from costlens_policy.catalogue.model import Model
+from costlens_policy.catalogue.rates import TEXT_OUTPUT, Rates
 from costlens_policy.expressions import Value
 from costlens_policy.money import round_up
 
@@ -18,7 +18,6 @@ _MARKS: Final = ("cache_control", "cachePoint", "cache_point")
 _USUAL_TIERS: Final = frozenset({"auto", "default", "standard", "standard_only", "flex", "batch", "scale", "reserved"})
 """Service tiers that cost what the price list says, or less."""
 _INPUTS: Final = ("input", "cache_read")
-_OUTPUTS: Final = ("output", "reasoning")
 _WRITES: Final = ("cache_write", "cache_write_1h")
 _WITH_WRITES: Final = ("input", *_WRITES)
 """The dearest of these is ``input`` where cache writes cost nothing more; then nobody needs to look for them."""
@@ -27,10 +26,18 @@ _WITH_WRITES: Final = ("input", *_WRITES)
 class TokenKinds:
     """As which kinds of tokens one request may be charged, whatever model serves it."""
 
+    __slots__ = ("_input", "_marks", "_output", "_request", "_text_only")
+
     def __init__(self, request: Mapping[str, Value], needs: frozenset[str]) -> None:
         self._request = request
+        self._text_only = not needs
         self._input = (*_INPUTS, *_further_inputs(needs)) if needs else _INPUTS
-        self._output = (*_OUTPUTS, "output_audio") if "audio_output" in needs else _OUTPUTS
+        self._output = (*TEXT_OUTPUT, "output_audio") if "audio_output" in needs else TEXT_OUTPUT
+        self._marks: frozenset[str] | None = None
+
+    def cost_plainly(self, rates: Rates, params: Mapping[str, Any]) -> bool:
+        """Say whether the worst case is what the call costs as plain text, so that there is nothing to look for."""
+        return self._text_only and rates.plain_is_dearest and rates.is_coarse and params.get("service_tier") is None
 
     def worst_cost(
         self, model: Model, rates: Rates, params: Mapping[str, Any], prompt_tokens: int, output_tokens: int
@@ -51,11 +58,13 @@ class TokenKinds:
             return _WRITES
         return _WRITES[:1] if lifetimes or not _writes_on_marks_only(model) else ()
 
-    @cached_property
+    @property
     def _lifetimes(self) -> frozenset[str]:
         """Lifetimes of the cache writes that the request asks for, looked for only where some model charges them."""
-        places = (self._request.get(name) for name in ("messages", "tools"))
-        return frozenset(lifetime for place in places for lifetime in _marked(place))
+        if self._marks is None:
+            places = (self._request.get(name) for name in ("messages", "tools"))
+            self._marks = frozenset(lifetime for place in places for lifetime in _marked(place))
+        return self._marks
 
 
 def _further_inputs(needs: frozenset[str]) -> Iterator[str]:

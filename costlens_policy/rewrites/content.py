@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 __all__ = ["Change", "Content", "Message", "Outcome"]
 
@@ -12,8 +12,7 @@ Message: TypeAlias = Any
 """A chat message as the caller gave it: a mapping with a ``role``, or else left alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """The part of a request that rewrites change. Nothing in it is ever modified: a change makes new objects.
 
     ``prompt`` or ``messages`` is None. ``params`` are the parameters of the call, the output limit among them.
