@@ -71,8 +71,10 @@ class AccountBalance:
 
 def checked_text(text: str, what: str) -> str:
     """Return a text that every store can keep; raises ``AmountError``."""
-    if len(text) > _LONGEST:
-        raise AmountError(f"{what} has at most {_LONGEST} characters, not {len(text)}")
-    if not text.isprintable() and ("\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)):
+    if text.isascii() and len(text) <= _LONGEST and "\x00" not in text:
+        return text
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise AmountError(f"{what} contains a character that no store can keep: `{text!r}`")
+    if len(text) > _LONGEST or len(text.encode()) > _LONGEST:
+        raise AmountError(f"{what} has at most {_LONGEST} bytes")
     return text

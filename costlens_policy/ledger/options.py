@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from costlens_policy.ledger.errors import LedgerError
 
-__all__ = ["ledger_name", "seconds_of", "take_options"]
+__all__ = ["ledger_name", "number_of", "seconds_of", "take_options"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -31,6 +31,13 @@ def seconds_of(text: str) -> float:
     if not 0 < seconds < 3600:
         raise LedgerError(f"`timeout={text}` is not a number of seconds such as `timeout=5`")
     return seconds
+
+
+def number_of(name: str, text: str) -> int:
+    """Return the value of an option that is a whole number above zero."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 10**12:
+        raise LedgerError(f"`{name}={text}` is not a whole number above zero")
+    return int(text)
 
 
 def ledger_name(text: str) -> str:

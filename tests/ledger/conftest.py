@@ -13,7 +13,7 @@ import pytest
 from costlens_policy.ledger import Store, open_ledger
 from tests.ledger.servers import Server, postgresql_server, redis_server
 
-KINDS = ("memory", "sqlite")
+KINDS = ("memory", "sqlite", "redis", "postgresql")
 SHARED_KINDS = KINDS[1:]
 
 _numbers = count()

@@ -28,8 +28,8 @@ class Outbox:
 
     def take(self, now: datetime, lease: timedelta, limit: int) -> tuple[PendingAlert, ...]:
         with self._lock:
-            due = [alert for visible_at, alert in self._pending.values() if visible_at <= now]
-            taken = tuple(sorted(due, key=lambda alert: alert.claimed_at)[:limit])
+            due = sorted((at, number, alert) for number, (at, alert) in enumerate(self._pending.values()) if at <= now)
+            taken = tuple(alert for _, _, alert in due[:limit])
             for alert in taken:
                 again = PendingAlert(alert.claim, alert.claimed_at, alert.attempts + 1, alert.problem)
                 self._pending[alert.claim.id] = (now + lease, again)

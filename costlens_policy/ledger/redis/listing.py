@@ -1,0 +1,103 @@
+"""Balances, accounts and reservations in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from costlens_policy.ledger.account import Account, AccountBalance
+from costlens_policy.ledger.amounts import join_limbs
+from costlens_policy.ledger.grants import grants_at
+from costlens_policy.ledger.history import AccountQuery, Page, Reservation, ReservationQuery, ReservedLine
+from costlens_policy.ledger.instants import SECOND, instant_of
+from costlens_policy.ledger.json_text import facts_value
+from costlens_policy.ledger.redis.accounts import Accounts
+from costlens_policy.ledger.redis.server import Server
+from costlens_policy.ledger.redis.wire import grants_of
+
+__all__ = ["read_accounts", "read_balances", "read_reservations"]
+
+_AT_ONCE: Final = 500
+
+
+def read_balances(server: Server, accounts: Sequence[Account], now: int) -> tuple[AccountBalance, ...]:
+    if not accounts:
+        return ()
+    names = [text for account in accounts for text in (account.name, account.scope)]
+    rows = server.run("balances", (), now, *names)
+    return tuple(_balance(account, row, now) for account, row in zip(accounts, rows, strict=True))
+
+
+def read_accounts(server: Server, accounts: Accounts, query: AccountQuery, now: int) -> Page[AccountBalance]:
+    found: list[Account] = []
+    for name in _names(server, query):
+        account = accounts.named([name])[name]
+        if not query.covers(account):
+            continue
+        if len(found) == query.limit:
+            return Page(read_balances(server, found, now), found[-1].name)
+        found.append(account)
+    return Page(read_balances(server, found, now))
+
+
+def read_reservations(server: Server, accounts: Accounts, query: ReservationQuery, now: int) -> Page[Reservation]:
+    found: list[Reservation] = []
+    for item in _reservations(server, accounts, query, now // SECOND):
+        if not query.covers(item):
+            continue
+        if len(found) == query.limit:
+            return Page(tuple(found), query.following(found[-1]))
+        found.append(item)
+    return Page(tuple(found))
+
+
+def _names(server: Server, query: AccountQuery) -> Iterator[str]:
+    first, last = query.names()
+    start = f"({query.after}" if query.after > first else f"[{first}"
+    while True:
+        key = f"{server.prefix}accounts"
+        names: list[str] = server.command("ZRANGEBYLEX", key, start, f"({last}", "LIMIT", 0, _AT_ONCE)
+        yield from names
+        if len(names) < _AT_ONCE:
+            return
+        start = f"({names[-1]}"
+
+
+def _reservations(server: Server, accounts: Accounts, query: ReservationQuery, second: int) -> Iterator[Reservation]:
+    """Go through the open calls by the end of their lease, leaving out those before the page."""
+    place = query.place()
+    first, last = (max(place[0], 0), second) if query.expired else (max(place[0], second + 1), "+inf")
+    offset = 0
+    while True:
+        limit = "LIMIT", offset, _AT_ONCE
+        ids: list[str] = server.command("ZRANGEBYSCORE", f"{server.prefix}open", first, last, "WITHSCORES", *limit)
+        pairs = _pairs(ids)
+        wanted = [id for id, score in pairs if (int(score), id) > place]
+        rows = server.run("calls", (), *wanted) if wanted else []
+        for id, row in zip(wanted, rows, strict=True):
+            if row:
+                yield _reservation(accounts, query, id, row)
+        if len(pairs) < _AT_ONCE:
+            return
+        offset += _AT_ONCE
+
+
+def _pairs(answer: list[Any]) -> list[tuple[str, float]]:
+    """Return members and scores, which come in pairs or in a row, by the version of the protocol."""
+    if answer and isinstance(answer[0], list | tuple):
+        return [(member, float(score)) for member, score in answer]
+    return list(zip(answer[::2], map(float, answer[1::2]), strict=True))
+
+
+def _reservation(accounts: Accounts, query: ReservationQuery, id: str, row: list[Any]) -> Reservation:
+    reserved_at, end, facts, lines = row
+    named = accounts.named([line[0] for line in lines])
+    held = tuple(ReservedLine(named[line[0]], join_limbs(line[1], line[2])) for line in lines)
+    ends_at = instant_of(int(end) * SECOND)
+    return Reservation(id, query.state, held, instant_of(int(reserved_at)), ends_at, facts_value(facts))
+
+
+def _balance(account: Account, row: list[Any], now: int) -> AccountBalance:
+    used_high, used_low, held_high, held_low, grants = row
+    in_force = grants_at(grants_of(grants), account.period.id, now)
+    return AccountBalance(account, join_limbs(used_high, used_low), join_limbs(held_high, held_low), in_force)

@@ -1,0 +1,10 @@
+-- Take pending alerts. KEYS: meta, the pending alerts. ARGV from 3 on: now, until when others do not see them, how many.
+-- Returns for each: id, when claimed, facts, attempts before this one, what went wrong.
+local found = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[3], 'LIMIT', 0, ARGV[5])) do
+  local row = redis.call('HMGET', PREFIX .. 'n:' .. id, 'at', 'facts', 'attempts', 'problem')
+  found[#found + 1] = { id, row[1], row[2], row[3], row[4] }
+  redis.call('HINCRBY', PREFIX .. 'n:' .. id, 'attempts', 1)
+  redis.call('ZADD', KEYS[2], ARGV[4], id)
+end
+return found
