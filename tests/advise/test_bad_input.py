@@ -138,3 +138,18 @@ def test_horizons(folder: Path, horizon: str) -> None:
     result = CliRunner().invoke(app, ["advise", "ticket-triage.yaml", "--horizon", horizon])
     assert result.exit_code == 2
     assert "write it as 12mo or 2y" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{GROWTH: "10"}, {"share: 0.9": f"share: 0.{'3' * 55}", "{low: 0.5, base: 0.8, high: 0.95}": f"0.{'7' * 55}"}],
+)
+def test_sums_that_cannot_be_kept_exactly_are_refused(folder: Path, changes: dict[str, str]) -> None:
+    path = folder / "ticket-triage.yaml"
+    for old, new in changes.items():
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+    result = CliRunner().invoke(app, ["advise", "ticket-triage.yaml", "--horizon", "10y"])
+    assert result.stdout == ""
+    assert "more digits than can be kept exactly" in result.stderr
+    assert "internal error" not in result.stderr
