@@ -59,7 +59,8 @@ def _policy_change(folder: Path) -> Iterator[Table]:
         difference = diff(old, new, traffic, Settings(cache=cached))
         table = Table(
             title=f"\nShort turns of an agent to a cheaper model, prompt caches {'modelled' if cached else 'ignored'}",
-            title_justify="left", title_style="bold", caption=difference_verdict(difference), caption_justify="left",
+            title_justify="left", title_style="bold", min_width=90,
+            caption=difference_verdict(difference), caption_justify="left",
         )  # fmt: skip
         causes = next(difference_tables(difference))
         for heading in causes.headings:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
+import subprocess
 
 import pytest
 
@@ -12,6 +14,7 @@ from costlens_policy.replay.traffic.mapping import mapping_of
 from tests.replay.conftest import call
 
 START = Settings().start
+ROW = b"2026-06-01T10:00:00Z,,,,10,1\n"
 HEADER = "time,id,model,session,prompt_tokens,output_tokens\n"
 
 
@@ -149,3 +152,11 @@ def test_a_mapping_of_ones_own(read):
         READY["plain"].with_columns({"tme": "x"}, {})
     with pytest.raises(TrafficError, match=r"no attribute `teem` .* did you mean `team`"):
         read(HEADER + "2026-06-01T10:00:00Z,,,,10,1\n", mapping=READY["plain"].with_columns({"request.teem": "id"}, {}))
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="the program zstd is not there")
+def test_zstd(read):
+    """The three rows, compressed by the reference program."""
+    pytest.importorskip("polars", reason="zstd needs the extra `replay`")
+    packed = subprocess.run(["zstd", "-q", "-c"], input=HEADER.encode() + ROW * 3, capture_output=True, check=True)
+    assert [row.number for row in read(packed.stdout, "t.csv.zst").rows] == [2, 3, 4]
