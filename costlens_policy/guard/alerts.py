@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Final
 
 from costlens_policy.compiler.plan import BudgetStep, Plan, RungStep
@@ -96,7 +97,7 @@ class Alerts:
             resets_at=account.period.resets_at,
             **amounts,
         )
-        self._claim(replace(event, id=event.claim().id))
+        self._claim(replace(event, id=sha256(event.claim().id.encode()).hexdigest()[:32]))
 
     def _claim(self, event: Event) -> None:
         claim = event.claim()

@@ -67,7 +67,7 @@ class WebhookSink:
             "User-Agent": "costlens-policy",
             **self._headers,
             "Content-Type": "application/json",
-            EVENT: event.id.encode("ascii", "backslashreplace").decode().replace("\x1f", "|"),
+            EVENT: event.id,
             TIMESTAMP: timestamp,
             SIGNATURE: sign(self._secret, timestamp, body),
         }

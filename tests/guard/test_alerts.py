@@ -1,0 +1,189 @@
+"""Alerts: once for each budget, key, period and rung, and delivered at least once."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import timedelta
+
+from costlens_policy import DeniedError, Guard
+from costlens_policy.clock import system_now
+from costlens_policy.guard import JsonLinesSink, LoggingSink
+from costlens_policy.guard.delivery import LEASE
+from costlens_policy.ledger import MemoryStore
+from tests.guard.company import REQUEST
+
+LADDER = """
+budgets:
+  - id: team
+    scope: request.?team.orValue("nobody")
+    hard_limit_usd: 0.012
+    soft_limit_usd: 0.009
+    window: {calendar: day}
+    rungs:
+      - {at_ratio: 0.5, alert: half is spent}
+      - {at_ratio: 0.9, alert: nearly all is spent}
+"""
+FULL = {"prompt_tokens": 1000, "completion_tokens": 100}
+
+
+def wait_for(condition, seconds=10.0):
+    """Wait until a condition holds; events are delivered by another thread."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def spend_all(guard, **request):
+    """Settle calls until one is refused; return how many there were."""
+    for count in range(1000):
+        try:
+            with guard.call(REQUEST | request) as call:
+                call.settle(FULL)
+        except DeniedError:
+            return count
+    raise AssertionError("nothing was refused")
+
+
+def names(events):
+    return [(event.key, event.rung) for event in events]
+
+
+def test_each_rung_once(guard_of):
+    guard = guard_of(LADDER)
+    assert spend_all(guard) == 10
+    spend_all(guard)
+    assert guard.flush()
+    assert names(guard.events) == [("red", "0.5"), ("red", "0.009 usd"), ("red", "0.9"), ("red", "denied")]
+    half = guard.events[0]
+    assert (half.kind, half.text, half.budget, half.unit) == ("alert", "half is spent", "p/team", "usd")
+    assert (half.used, half.held, half.limit) == ("0.0048", "0.0012", "0.012")
+    assert half.policy_set == "set 1"
+    assert half.resets_at.isoformat() == "2026-05-11T00:00:00+00:00"
+    assert guard.events[-1].kind == "denied"
+    assert len({event.id for event in guard.events}) == 4
+
+
+def test_each_key_and_each_period_anew(guard_of, clock):
+    guard = guard_of(LADDER)
+    spend_all(guard)
+    spend_all(guard, team="blue")
+    clock.move(days=1)
+    spend_all(guard)
+    assert guard.flush()
+    assert names(guard.events).count(("red", "0.5")) == 2
+    assert names(guard.events).count(("blue", "0.5")) == 1
+
+
+def test_once_for_all_processes(guard_of):
+    guards = [guard_of(LADDER) for _ in range(4)]
+    threads = [threading.Thread(target=spend_all, args=(guard,)) for guard in guards]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(guard.flush() for guard in guards)
+    events = [event for guard in guards for event in guard.events]
+    assert sorted(names(events)) == sorted([("red", "0.5"), ("red", "0.009 usd"), ("red", "0.9"), ("red", "denied")])
+
+
+def test_what_was_spent_without_a_hold_alerts_when_it_is_settled(guard_of):
+    guard = guard_of(LADDER)
+    with guard.call(REQUEST) as call:
+        assert guard.flush()
+        assert guard.events == []
+        call.settle({"prompt_tokens": 7000, "completion_tokens": 0})
+    assert guard.flush()
+    assert names(guard.events) == [("red", "0.5")]
+    assert (guard.events[0].used, guard.events[0].held) == ("0.007", "0")
+
+
+def test_shadow_budgets_alert(guard_of):
+    guard = guard_of(LADDER + "    shadow: true\n")
+    for _ in range(30):
+        guard.call(REQUEST)
+    assert guard.flush()
+    assert [rung for _, rung in names(guard.events)] == ["0.5", "0.009 usd", "0.9"]
+
+
+def test_a_sink_that_fails_is_asked_again(guard_of):
+    taken, failures = [], [ConnectionError("down"), OSError("still down")]
+
+    def sink(event):
+        if failures:
+            raise failures.pop()
+        taken.append(event)
+
+    reliable = []
+    guard = guard_of(LADDER, alert_sinks=[sink, reliable.append], retry_delay=0.01, clock=system_now)
+    for _ in range(5):
+        guard.call(REQUEST)
+    wait_for(lambda: taken)
+    assert names(taken) == names(reliable) == [("red", "0.5")]
+
+
+def test_what_a_dead_process_left_is_delivered_by_another(guard_of, ledger, clock, company):
+    guard_of(LADDER)  # writes the policies
+    dead = Guard(company(LADDER), ledger, clock=clock, alert_sinks=[])
+    dead._service.delivery.submit = lambda *_: None
+    for _ in range(5):
+        dead.call(REQUEST)
+    heir = guard_of(LADDER)
+    heir._service.delivery._look()
+    assert heir.events == []
+    clock.now += LEASE + timedelta(seconds=1)
+    heir._service.delivery._look()
+    assert names(heir.events) == [("red", "0.5")]
+    assert heir.events[0].resets_at is not None
+    heir._service.delivery._look()
+    assert len(heir.events) == 1
+
+
+def test_a_log(guard_of, caplog):
+    guard = guard_of(LADDER, alert_sinks=[LoggingSink()])
+    spend_all(guard)
+    assert guard.flush()
+    lines = [record.getMessage() for record in caplog.records if record.name == "costlens_policy.alerts"]
+    assert lines[0] == "budget `p/team` of `red`: half is spent"
+    assert lines[-1].startswith("budget `p/team` of `red`: a call was refused: budget `p/team` of `red` has no room")
+    assert caplog.records[0].event["rung"] == "0.5"
+
+
+def test_a_log_is_the_default(company, caplog):
+    guard = Guard(company(LADDER), MemoryStore())
+    spend_all(guard)
+    assert guard.flush()
+    assert any("half is spent" in record.getMessage() for record in caplog.records)
+
+
+def test_json_lines(guard_of, tmp_path):
+    path = tmp_path / "alerts.jsonl"
+    guard = guard_of(LADDER, alert_sinks=[JsonLinesSink(path)])
+    spend_all(guard)
+    assert guard.flush()
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [row["rung"] for row in rows] == ["0.5", "0.009 usd", "0.9", "denied"]
+    assert rows[0] == {
+        "id": rows[0]["id"], "kind": "alert", "time": "2026-05-10T12:00:00Z", "text": "half is spent",
+        "policy_set": "set 1", "budget": "p/team", "key": "red", "unit": "usd", "rung": "0.5", "used": "0.0048",
+        "held": "0.0012", "limit": "0.012", "period": "day:2026-05-10:UTC", "resets_at": "2026-05-11T00:00:00Z",
+    }  # fmt: skip
+
+
+def test_a_sink_that_cannot_be_asked_does_not_hold_up_calls(guard_of):
+    blocked = threading.Event()
+    guard = guard_of(LADDER, alert_sinks=[lambda _: blocked.wait(30)])
+    assert spend_all(guard) == 10
+    assert not guard.flush(0.01)
+    blocked.set()
+
+
+def test_two_rungs_at_one_ratio(guard_of):
+    policy = LADDER.replace("at_ratio: 0.9", "at_ratio: 0.5")
+    guard = guard_of(policy)
+    for _ in range(5):
+        guard.call(REQUEST)
+    assert guard.flush()
+    assert sorted(event.text for event in guard.events) == ["half is spent", "nearly all is spent"]
