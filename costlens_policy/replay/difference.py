@@ -152,11 +152,11 @@ def diff(
     first, second = Simulation(old, settings, block_tokens), Simulation(new, settings, block_tokens)
     for row in traffic.rows:
         try:
-            before, after = first.step(row), second.step(row)
+            before, after = first.decide(row), second.decide(row)  # a row that either refuses is charged to neither
         except RequestError as error:
             difference.rejects.append(rejected(row, error))
         else:
-            difference.add(row, before, after)
+            difference.add(row, first.settle(row, before), second.settle(row, after))
         if tick is not None:
             tick()
     return difference

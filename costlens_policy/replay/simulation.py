@@ -36,8 +36,15 @@ class Simulation:
 
     def step(self, row: Row) -> Outcome:
         """Return what becomes of the next request. Raises ``RequestError`` where the policy set cannot accept it."""
+        return self.settle(row, self.decide(row))
+
+    def decide(self, row: Row) -> Decision:
+        """Decide the next request; nothing is charged yet. Raises ``RequestError``."""
         self._book.now = row.time
-        decision = self.verdicts.decide(self._request(row), self._book, row.time)
+        return self.verdicts.decide(self._request(row), self._book, row.time)
+
+    def settle(self, row: Row, decision: Decision) -> Outcome:
+        """Price and charge the request that was decided last."""
         if decision.model is None:
             return _refused(decision)
         model = decision.model

@@ -24,7 +24,7 @@ PROVIDERS: Final = {provider.id: provider for provider in providers}
 
 CHANGED: Final = "the price list has changed since the expectation was written"
 PEAK: Final = "prices differ by the time of day, and a catalogue takes the highest"
-UNSEEN: Final = "an extractor of another API's shape read the object and saw no cached tokens"
+UNSEEN: Final = "the extractor behind the expectation does not see the cached tokens, and counts them as input or not at all"
 NO_PRICE: Final = "the list has no price for both input and output: we say unpriced, the expectation says 0"
 
 DISAGREEMENTS: Final[dict[tuple[str, str, str], int]] = {
