@@ -11,13 +11,14 @@ from costlens_policy.cli.console import note, write_out
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.revisions import policies_at
 from costlens_policy.cli.traffic import (
-    TrafficOptions,
     percentage,
     print_report,
     progress,
     too_many_rejects,
+    understand,
     write_rejects,
 )
+from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.replay import replay
 from costlens_policy.replay.difference import Difference, diff
 from costlens_policy.replay.report import difference_tables, difference_verdict, result_tables, result_verdict
@@ -52,13 +53,14 @@ class Gates:
 def replay_traffic(policy: Path, options: TrafficOptions, output: str) -> ExitCode:
     """Replay and print. Returns ``GATE`` where too many rows were left out."""
     plan = load(policy).plan
-    traffic = options.read(plan)
+    asked = understand(options)
+    traffic = asked.read(plan)
     with progress("deciding", len(traffic.rows)) as tick:
-        result = replay(plan, traffic, options.settings, options.mapping.block_tokens, tick)
+        result = replay(plan, traffic, asked.settings, asked.mapping.block_tokens, tick)
     if output == "json":
         write_out(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
-        assumed = assumptions(options.settings)
+        assumed = assumptions(asked.settings)
         print_report(output, "Replay", result_verdict(result), result_tables(result), result.notes, assumed)
     write_rejects(result.rejects, options.rejects)
     return _ended([], len(result.rejects), result.rows, options)
@@ -68,15 +70,16 @@ def diff_traffic(old: str, new: str, options: TrafficOptions, output: str, gates
     """Compare and print. Returns ``GATE`` where a gate does not hold."""
     with policies_at(old) as old_path, policies_at(new) as new_path:
         before, after = load(old_path).plan, load(new_path).plan
-    traffic = options.read(after)
+    asked = understand(options)
+    traffic = asked.read(after)
     with progress("deciding", len(traffic.rows)) as tick:
-        difference = diff(before, after, traffic, options.settings, options.mapping.block_tokens, tick)
+        difference = diff(before, after, traffic, asked.settings, asked.mapping.block_tokens, tick)
     failures = gates.failures(difference)
     if output == "json":
         write_out(json.dumps({**difference.to_dict(), "failed": failures}, indent=2, ensure_ascii=False))
     else:
         verdict = "\n".join([difference_verdict(difference), *(f"failed: {text}" for text in failures)])
-        assumed = assumptions(options.settings)
+        assumed = assumptions(asked.settings)
         tables = difference_tables(difference)
         print_report(output, "What this policy change does", verdict, tables, difference.notes, assumed)
     write_rejects(difference.rejects, options.rejects)

@@ -1,4 +1,4 @@
-"""What ``replay`` and ``diff`` share: options about traffic, reading it with a progress bar, and the report."""
+"""What ``replay`` and ``diff`` share: understanding options, reading with a progress bar, and the report."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
@@ -19,35 +18,32 @@ from costlens_policy.cli.console import note, print_table, write_out
 from costlens_policy.cli.files import write_file
 from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.nothing import NothingError
-from costlens_policy.cli.parameters import Instant
+from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay import READY, Mapping, Settings, Traffic, find_files, read_traffic
 from costlens_policy.replay.report import Table, markdown
+from costlens_policy.replay.settings import START
 from costlens_policy.replay.traffic.mapping import mapping_of
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = [
-    "TrafficOptions",
+    "Asked",
     "percentage",
     "print_report",
     "progress",
     "too_many_rejects",
-    "traffic_options",
+    "understand",
     "write_rejects",
 ]
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
 
 @dataclass(frozen=True, slots=True)
-class TrafficOptions:
-    """The traffic as it was asked for on the command line."""
+class Asked:
+    """The options, understood."""
 
     files: tuple[str, ...]
     mapping: Mapping
     settings: Settings
-    rejects: Path | None
-    max_rejects: str
 
     def read(self, plan: Plan) -> Traffic:
         """Read all files. Raises ``TrafficError``, and ``NothingError`` where they hold no row at all."""
@@ -58,20 +54,20 @@ class TrafficOptions:
         return traffic
 
 
-def traffic_options(function: _Function) -> _Function:
-    """Add the options about traffic, as one argument ``traffic``."""
-
-    def call(**given: Any) -> Any:
-        names = ("files", "mapping", "columns", "constants", "cache", "lifetime", "minimum", "swing", "start")
-        settings, mapping, files = _settings(*[given.pop(name) for name in names])
-        traffic = TrafficOptions(files, mapping, settings, given.pop("rejects"), given.pop("max_rejects"))
-        return function(traffic=traffic, **given)
-
-    call.__doc__, call.__name__ = function.__doc__, function.__name__
-    for option in reversed(_OPTIONS):
-        call = option(call)
-    call.__click_params__ = [*getattr(function, "__click_params__", []), *call.__click_params__]  # type: ignore[attr-defined]  # click keeps them there
-    return call  # type: ignore[return-value]  # click calls it with keywords only
+def understand(options: TrafficOptions) -> Asked:
+    """Read the mapping and the settings. Raises ``TrafficError``, ``RejectedError`` or ``click.BadParameter``."""
+    name = options.mapping
+    mapping = READY.get(name) or mapping_of(read_input(name, "mapping").content, name)
+    mapping = mapping.with_columns(dict(map(_pair, options.columns)), dict(map(_pair, options.constants)))
+    too_many_rejects(0, 0, options.max_rejects)  # what is no number is said before anything runs
+    settings = Settings(
+        cache=options.cache == "on",
+        cache_lifetime=timedelta(seconds=options.lifetime),
+        cache_min_tokens=options.minimum,
+        output_range=percentage(options.swing, "--output-range"),
+        start=options.start or START,
+    )
+    return Asked(options.files, mapping, settings)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -79,29 +75,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign or not name or not value:
         raise click.BadParameter(f"`{text}` is no pair; write field=column, such as request.task=kind")
     return name.strip(), value.strip()
-
-
-def _settings(
-    files: tuple[str, ...],
-    mapping: str,
-    columns: tuple[str, ...],
-    constants: tuple[str, ...],
-    cache: str,
-    lifetime: float,
-    minimum: int,
-    swing: str,
-    start: datetime | None,
-) -> tuple[Settings, Mapping, tuple[str, ...]]:
-    fields = dict(map(_pair, columns))
-    chosen = READY.get(mapping) or mapping_of(read_input(mapping, "mapping").content, mapping)
-    chosen = chosen.with_columns(fields, dict(map(_pair, constants)))
-    settings = Settings(
-        cache=cache == "on",
-        cache_lifetime=timedelta(seconds=lifetime),
-        cache_min_tokens=minimum,
-        output_range=percentage(swing, "--output-range"),
-    )
-    return settings if start is None else replace(settings, start=start), chosen, files
 
 
 def percentage(text: str, option: str) -> Decimal:
@@ -113,54 +86,6 @@ def percentage(text: str, option: str) -> Decimal:
     if not value.is_finite() or value < 0:
         raise click.BadParameter(f"`{text}` is no percentage from 0% on")
     return value
-
-
-_OPTIONS = (
-    click.option(
-        "--traffic", "files", multiple=True, required=True, metavar="FILE",
-        help="CSV, JSON lines or Parquet, also .gz and .zst; a folder, a glob, or `-`. Repeat for more.",
-    ),
-    click.option(
-        "--mapping", default="plain", show_default=True, metavar="NAME|FILE",
-        help=f"Which column says what: {', '.join(READY)}, or a YAML file.",
-    ),
-    click.option(
-        "--column", "columns", multiple=True, metavar="FIELD=COLUMN",
-        help="Where a field stands, such as time=ts or request.task=kind.",
-    ),
-    click.option(
-        "--set", "constants", multiple=True, metavar="FIELD=VALUE",
-        help="A field that has no column, such as request.task=chat.",
-    ),
-    click.option(
-        "--cache", type=click.Choice(["on", "off"]), default="on", show_default=True, metavar="on|off",
-        help="Model the providers' prompt caches, or ignore them.",
-    ),
-    click.option(
-        "--cache-lifetime", "lifetime", type=click.FloatRange(min=1), default=300, show_default=True,
-        metavar="SECONDS", help="How long a prompt stays in a cache after its last use.",
-    ),
-    click.option(
-        "--cache-min-tokens", "minimum", type=click.IntRange(min=0), default=1024, show_default=True, metavar="N",
-        help="Shorter prompts are not cached.",
-    ),
-    click.option(
-        "--output-range", "swing", default="20%", show_default=True, metavar="PERCENT",
-        help="By how much answers may be shorter or longer with another model.",
-    ),
-    click.option(
-        "--start", type=Instant(), metavar="TIME",
-        help="What relative times count from; 2026-01-01T00:00:00Z when left out.",
-    ),
-    click.option(
-        "--rejects", type=click.Path(path_type=Path), metavar="FILE",
-        help="Write the rows that were left out, and why, as CSV.",
-    ),
-    click.option(
-        "--max-rejects", default="0", show_default=True, metavar="N|PERCENT",
-        help="As many rows may be left out before the exit code says so.",
-    ),
-)  # fmt: skip
 
 
 @contextmanager

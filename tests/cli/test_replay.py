@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.cli import main
+from costlens_policy.cli.traffic_options import READY_NAMES
+from costlens_policy.replay import READY
 from tests.replay.conftest import NOTHING, call, folder_of
 
 CHEAP = "routes:\n  - {id: cheap, model: small}\n"
@@ -90,3 +92,7 @@ def test_git_revisions(world, capsys):
     assert json.loads(capsys.readouterr().out)["changed"] == 0
     for name in ("HEAD:nowhere", "never:old", "--all:old"):
         assert main(["diff", "--traffic", "traffic.jsonl", "--", name, "old"]) == 6
+
+
+def test_help_names_every_ready_mapping():
+    assert READY_NAMES.split(", ") == list(READY)

@@ -24,7 +24,7 @@ PROVIDERS: Final = {provider.id: provider for provider in providers}
 
 CHANGED: Final = "the price list has changed since the expectation was written"
 PEAK: Final = "prices differ by the time of day, and a catalogue takes the highest"
-UNSEEN: Final = "the extractor behind the expectation does not see the cached tokens, and counts them as input or not at all"
+UNSEEN: Final = "the extractor behind the expectation does not see cached tokens: input to it, or nothing at all"
 NO_PRICE: Final = "the list has no price for both input and output: we say unpriced, the expectation says 0"
 
 DISAGREEMENTS: Final[dict[tuple[str, str, str], int]] = {

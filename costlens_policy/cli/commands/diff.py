@@ -7,7 +7,7 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.parameters import format_option
-from costlens_policy.cli.traffic import TrafficOptions, traffic_options
+from costlens_policy.cli.traffic_options import TrafficOptions, traffic_options
 
 __all__ = ["command"]
 

@@ -1,0 +1,100 @@
+"""Options about traffic, which ``replay`` and ``diff`` share. Nothing here is heavy: help shows them, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from costlens_policy.cli.parameters import Instant
+
+__all__ = ["READY_NAMES", "TrafficOptions", "traffic_options"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+READY_NAMES: Final = (
+    "plain, azure-llm, claude-code, mooncake, routellm-gsm8k, routellm-mmlu, litellm, otel, openai, anthropic"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficOptions:
+    """The traffic as it was asked for on the command line, word for word."""
+
+    files: tuple[str, ...]
+    mapping: str
+    columns: tuple[str, ...]
+    constants: tuple[str, ...]
+    cache: str
+    lifetime: float
+    minimum: int
+    swing: str
+    start: datetime | None
+    rejects: Path | None
+    max_rejects: str
+
+
+def traffic_options(function: _Function) -> _Function:
+    """Add the options about traffic, as one argument ``traffic``."""
+
+    def call(**given: Any) -> Any:
+        asked = {name: given.pop(name) for name in TrafficOptions.__slots__}
+        return function(traffic=TrafficOptions(**asked), **given)
+
+    call.__doc__, call.__name__ = function.__doc__, function.__name__
+    for option in reversed(_OPTIONS):
+        call = option(call)
+    call.__click_params__ = [*getattr(function, "__click_params__", []), *call.__click_params__]  # type: ignore[attr-defined]  # click keeps them there
+    return call  # type: ignore[return-value]  # click calls it with keywords only
+
+
+_OPTIONS = (
+    click.option(
+        "--traffic", "files", multiple=True, required=True, metavar="FILE",
+        help="CSV, JSON lines or Parquet, also .gz and .zst; a folder, a glob, or `-`. Repeat for more.",
+    ),
+    click.option(
+        "--mapping", default="plain", show_default=True, metavar="NAME|FILE",
+        help=f"Which column says what: {READY_NAMES}, or a YAML file.",
+    ),
+    click.option(
+        "--column", "columns", multiple=True, metavar="FIELD=COLUMN",
+        help="Where a field stands, such as time=ts or request.task=kind.",
+    ),
+    click.option(
+        "--set", "constants", multiple=True, metavar="FIELD=VALUE",
+        help="A field that has no column, such as request.task=chat.",
+    ),
+    click.option(
+        "--cache", type=click.Choice(["on", "off"]), default="on", show_default=True, metavar="on|off",
+        help="Model the providers' prompt caches, or ignore them.",
+    ),
+    click.option(
+        "--cache-lifetime", "lifetime", type=click.FloatRange(min=1), default=300, show_default=True,
+        metavar="SECONDS", help="How long a prompt stays in a cache after its last use.",
+    ),
+    click.option(
+        "--cache-min-tokens", "minimum", type=click.IntRange(min=0), default=1024, show_default=True, metavar="N",
+        help="Shorter prompts are not cached.",
+    ),
+    click.option(
+        "--output-range", "swing", default="20%", show_default=True, metavar="PERCENT",
+        help="By how much answers may be shorter or longer with another model.",
+    ),
+    click.option(
+        "--start", type=Instant(), metavar="TIME",
+        help="What relative times count from; 2026-01-01T00:00:00Z when left out.",
+    ),
+    click.option(
+        "--rejects", type=click.Path(path_type=Path), metavar="FILE",
+        help="Write the rows that were left out, and why, as CSV.",
+    ),
+    click.option(
+        "--max-rejects", default="0", show_default=True, metavar="N|PERCENT",
+        help="As many rows may be left out before the exit code says so.",
+    ),
+)  # fmt: skip
