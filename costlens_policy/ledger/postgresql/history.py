@@ -45,11 +45,7 @@ def _filters(query: EntryQuery) -> Iterator[tuple[str, tuple[Any, ...]]]:
         since = micros(query.since)
         yield "e.at >= %s", (since,)
         if not query.after and query.account is None:
-            # Without the inner query the planner would walk through all earlier entries by their id.
-            yield (
-                "e.id >= (SELECT min(id) FROM (SELECT id FROM @ledger.entries WHERE at >= %s OFFSET 0) AS later)",
-                (since,),
-            )
+            yield _FROM_FIRST, (since,)
     if query.until is not None:
         yield "e.at < %s", (micros(query.until),)
     if query.after:

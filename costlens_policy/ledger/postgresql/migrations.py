@@ -51,8 +51,8 @@ def _sql(text: str, schema: str) -> bytes:
 
 def _version(connection: psycopg.Connection[Any], schema: str) -> int:
     """Return the version of the tables, 0 where there are none."""
-    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f'"{schema}".version',)).fetchone()
-    if found is None or not found[0]:
+    tables = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = 'version'"
+    if connection.execute(tables, (schema,)).fetchone() is None:
         return 0
     row = connection.execute(_sql("SELECT version FROM @ledger.version", schema)).fetchone()
     version = 0 if row is None else int(row[0])

@@ -39,9 +39,9 @@ class RedisStore:
     def __init__(self, url: str) -> None:
         url, given = take_options(url, _OPTIONS)
         options = {**_OPTIONS, **given}
-        self._server = Server(url, ledger_name(options["ledger"]), seconds_of(options["timeout"]))
         self._history = number_of("history", options["history"])
         self._remember = number_of("remember", options["remember"]) * 1000
+        self._server = Server(url, ledger_name(options["ledger"]), seconds_of(options["timeout"]))
         self._accounts = Accounts(self._server)
 
     def reserve(self, hold: Hold) -> Held | Refused:

@@ -1,0 +1,139 @@
+"""PostgreSQL: connections that are cut, schemas that are old, new or gone, and locks that others hold."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+
+from costlens_policy.ledger import EntryQuery, Held, LedgerUnavailableError, Refused, open_ledger
+from costlens_policy.ledger.postgresql import PostgreSQLStore
+from costlens_policy.ledger.postgresql.migrations import MIGRATIONS, statements
+from tests.ledger.build import NOW, account, hold, settlement
+from tests.ledger.servers import Server
+
+TEAM = account()
+
+
+def admin(server: Server, **more: Any) -> psycopg.Connection[Any]:
+    return psycopg.connect(server.address, autocommit=True, **more)
+
+
+def test_connections_cut_at_any_moment_lose_nothing_and_charge_nothing_twice(postgresql: Server) -> None:
+    store = PostgreSQLStore(postgresql.url("cut"))
+    stop = threading.Event()
+    cuts = threading.Thread(target=cut_connections, args=(postgresql, stop))
+    cuts.start()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            charged = list(pool.map(lambda number: charge(store, number), range(150)))
+    finally:
+        stop.set()
+        cuts.join()
+    again = PostgreSQLStore(postgresql.url("cut"))
+    entries = again.entries(EntryQuery(limit=1000)).items
+    calls = [entry.call for entry in entries]
+    assert len(calls) == len(set(calls))
+    assert {call for call in charged if call} <= set(calls)
+    assert again.balances([TEAM], NOW)[0].used == len(calls)
+
+
+def charge(store: PostgreSQLStore, number: int) -> str:
+    """Charge 1; return the id of the call where that was acknowledged."""
+    try:
+        store.charge(settlement(f"{number}", TEAM, 1))
+    except LedgerUnavailableError:
+        return ""
+    return f"{number}"
+
+
+def cut_connections(server: Server, stop: threading.Event) -> None:
+    with admin(server) as connection:
+        while not stop.wait(0.01):
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND application_name = 'costlens-policy' ORDER BY random() LIMIT 1"
+            )
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_schema_of_an_older_version_is_upgraded(postgresql: Server, version: int) -> None:
+    schema = f"old_{version}"
+    with admin(postgresql) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        connection.execute(f"CREATE TABLE {schema}.version AS SELECT {version} AS version")
+        for name in MIGRATIONS[:version]:
+            connection.execute(statements(name, schema))
+        connection.execute(
+            f"INSERT INTO {schema}.accounts (name, budget, key, unit, period, width, used, held, generation)"
+            " VALUES (%s, %s, %s, 'usd', 'lifetime', 0, 7, 0, 0)",
+            (TEAM.name, TEAM.budget, TEAM.key),
+        )
+    store = PostgreSQLStore(postgresql.url(schema))
+    store.charge(settlement("a", TEAM, 1))
+    assert store.balances([TEAM], NOW)[0].used == 8
+
+
+def test_a_schema_of_a_newer_version_is_refused(postgresql: Server) -> None:
+    PostgreSQLStore(postgresql.url("newer")).close()
+    with admin(postgresql) as connection:
+        connection.execute("UPDATE newer.version SET version = 99")
+    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 3\)"):
+        PostgreSQLStore(postgresql.url("newer"))
+
+
+def test_many_may_open_a_new_ledger_at_once(postgresql: Server) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        stores = list(pool.map(lambda _: PostgreSQLStore(postgresql.url("together")), range(6)))
+    for number, store in enumerate(stores):
+        store.charge(settlement(f"{number}", TEAM, 1))
+    assert stores[0].balances([TEAM], NOW)[0].used == 6
+
+
+def test_a_lock_that_is_held_too_long_is_an_error_and_records_nothing(postgresql: Server) -> None:
+    store = open_ledger(postgresql.url("locked") + "&timeout=0.3")
+    store.charge(settlement("a", TEAM, 7))
+    with admin(postgresql) as connection, connection.transaction():
+        connection.execute("SELECT * FROM locked.accounts FOR UPDATE")
+        with pytest.raises(LedgerUnavailableError, match="did not answer in time"):
+            store.reserve(hold("b", TEAM, 1, 100))
+        assert isinstance(store.reserve(hold("c", TEAM, 94, 100)), Refused), "a budget that is spent waits for nobody"
+        assert store.balances([TEAM], NOW)[0].used == 7
+    held = store.reserve(hold("b", TEAM, 1, 100))
+    assert isinstance(held, Held)
+    assert held.lines[0].held == 0
+
+
+def test_a_schema_that_is_gone_is_an_error(postgresql: Server) -> None:
+    store = PostgreSQLStore(postgresql.url("gone"))
+    with admin(postgresql) as connection:
+        connection.execute("DROP SCHEMA gone CASCADE")
+    with pytest.raises(LedgerUnavailableError, match="since it was opened; open the ledger again"):
+        store.reserve(hold("a", TEAM, 1, 1))
+
+
+def test_a_database_that_only_reads_is_an_error(postgresql: Server) -> None:
+    PostgreSQLStore(postgresql.url("reading")).close()
+    with admin(postgresql) as connection:
+        connection.execute("CREATE ROLE reader LOGIN")
+        connection.execute("ALTER ROLE reader SET default_transaction_read_only = on")
+        connection.execute("GRANT USAGE ON SCHEMA reading TO reader")
+        connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA reading TO reader")
+    store = open_ledger(postgresql.url("reading").replace("postgres@", "reader@"))
+    with pytest.raises(LedgerUnavailableError, match="cannot be written, it is a standby or read-only"):
+        store.charge(settlement("a", TEAM, 1))
+
+
+def test_a_user_without_rights_is_an_error_that_says_which(postgresql: Server) -> None:
+    with admin(postgresql) as connection:
+        connection.execute("CREATE ROLE nobody_here LOGIN")
+    with pytest.raises(LedgerUnavailableError, match="grant what is missing: permission denied for database"):
+        open_ledger(postgresql.url("forbidden").replace("postgres@", "nobody_here@"))
+
+
+def test_a_database_that_is_not_there_is_an_error(postgresql: Server) -> None:
+    with pytest.raises(LedgerUnavailableError, match="does not exist"):
+        open_ledger(postgresql.url("any").replace("/postgres?", "/nowhere?"))

@@ -1,0 +1,165 @@
+"""Redis: restarts, evictions, replicas, clusters, and scripts that the server has forgotten."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from costlens_policy.ledger import (
+    Adjustment,
+    EntryQuery,
+    Held,
+    LedgerUnavailableError,
+    ReservationQuery,
+    open_ledger,
+)
+from costlens_policy.ledger.redis import RedisStore
+from tests.ledger.build import NOW, account, hold, hold_lines, settlement, settlement_lines
+from tests.ledger.servers import Server, redis_server
+
+TEAM = account()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that the test may damage."""
+    with redis_server() as server:
+        yield server
+
+
+def test_scripts_that_the_server_has_forgotten_are_loaded_again(redis: Server) -> None:
+    store = RedisStore(redis.url("forgotten"))
+    store.reserve(hold("a", TEAM, 5, 10))
+    store._server.command("SCRIPT", "FLUSH")
+    assert store.settle(settlement("a", TEAM, 3)).lines[0].used == 3
+
+
+def test_a_server_that_lost_everything_is_an_error_and_not_a_new_beginning(own_server: Server) -> None:
+    store = RedisStore(own_server.url("lost"))
+    store.charge(settlement("a", TEAM, 5))
+    store._server.command("FLUSHALL")
+    for attempt in (
+        lambda: store.reserve(hold("b", TEAM, 5, 10)),
+        lambda: store.settle(settlement("a", TEAM, 5)),
+        lambda: store.balances([TEAM], NOW),
+    ):
+        with pytest.raises(LedgerUnavailableError, match="was emptied since it was opened"):
+            attempt()
+    again = RedisStore(own_server.url("lost"))
+    assert isinstance(again.reserve(hold("b", TEAM, 5, 10)), Held)
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_a_server_that_may_drop_keys_is_refused(own_server: Server, policy: str) -> None:
+    store = RedisStore(own_server.url("dropped"))
+    store._server.command("CONFIG", "SET", "maxmemory", "100mb")
+    store._server.command("CONFIG", "SET", "maxmemory-policy", policy)
+    with pytest.raises(LedgerUnavailableError, match=f"its `maxmemory-policy` is `{policy}`; set `noeviction`"):
+        RedisStore(own_server.url("dropped"))
+
+
+def test_a_server_out_of_memory_is_an_error_and_records_nothing(own_server: Server) -> None:
+    store = RedisStore(own_server.url("full"))
+    store.charge(settlement("a", TEAM, 5))
+    store._server.command("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(LedgerUnavailableError, match="is out of memory"):
+        store.charge(settlement("b", TEAM, 5))
+    store._server.command("CONFIG", "SET", "maxmemory", "0")
+    assert store.balances([TEAM], NOW)[0].used == 5
+    assert not store.charge(settlement("b", TEAM, 5)).repeated
+
+
+def test_a_replica_is_an_error(own_server: Server) -> None:
+    store = RedisStore(own_server.url("replica"))
+    store._server.command("REPLICAOF", "127.0.0.1", "1")
+    with pytest.raises(LedgerUnavailableError, match="is a replica; name the primary"):
+        store.reserve(hold("a", TEAM, 5, 10))
+    store._server.command("REPLICAOF", "NO", "ONE")
+    assert isinstance(store.reserve(hold("a", TEAM, 5, 10)), Held)
+
+
+def test_a_server_that_hangs_or_is_gone_is_an_error(own_server: Server) -> None:
+    store = open_ledger(own_server.url("gone") + "&timeout=0.2")
+    quick = RedisStore(own_server.url("gone"))
+    quick._server.command("CLIENT", "PAUSE", "1500")
+    with pytest.raises(LedgerUnavailableError, match=r"at 127.0.0.1 did not answer in time"):
+        store.reserve(hold("a", TEAM, 5, 10))
+    own_server.process.kill()
+    own_server.process.wait()
+    with pytest.raises(LedgerUnavailableError, match=r"at 127.0.0.1 cannot be reached"):
+        store.reserve(hold("a", TEAM, 5, 10))
+
+
+def test_a_connection_that_was_cut_is_made_again(own_server: Server) -> None:
+    store = RedisStore(own_server.url("cut"))
+    for number in range(5):
+        store.charge(settlement(f"{number}", TEAM, 1))
+        killer = RedisStore(own_server.url("other"))
+        killer._server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert store.balances([TEAM], NOW)[0].used == 5
+
+
+def test_a_wrong_password_is_an_error(own_server: Server) -> None:
+    RedisStore(own_server.url("open"))._server.command("CONFIG", "SET", "requirepass", "right")
+    with pytest.raises(LedgerUnavailableError, match="password"):
+        RedisStore(own_server.url("open"))
+    url = own_server.url("open").replace("redis://", "redis://:wrong@")
+    with pytest.raises(LedgerUnavailableError, match="refuses the user or the password") as caught:
+        RedisStore(url)
+    assert "wrong" not in str(caught.value)
+
+
+def test_keys_of_another_version_are_refused(redis: Server) -> None:
+    store = RedisStore(redis.url("newer"))
+    store._server.command("HSET", "{newer}:meta", "version", "99")
+    with pytest.raises(LedgerUnavailableError, match=r"another version .* \(keys 99, this one knows 1\)"):
+        RedisStore(redis.url("newer"))
+
+
+def test_ledgers_of_one_server_are_apart(redis: Server) -> None:
+    first, second = RedisStore(redis.url("first")), RedisStore(redis.url("second"))
+    first.charge(settlement("a", TEAM, 5))
+    assert second.balances([TEAM], NOW)[0].used == 0
+    assert second.entries(EntryQuery()).items == ()
+
+
+def test_every_key_is_in_one_slot_of_a_cluster() -> None:
+    """A cluster refuses a script that touches keys of several slots, so going through everything once is enough."""
+    with redis_server("--cluster-enabled", "yes") as server:
+        assign_slots(server)
+        store = RedisStore(server.url("cluster"))
+        other = account("other/budget", "x")
+        store.reserve(hold_lines("a", (TEAM, 5, 10), (other, 5, 10)))
+        store.extend("a", timedelta(hours=1), NOW)
+        store.settle(settlement_lines("a", (TEAM, 5), (other, 5)))
+        store.reserve(hold("b", TEAM, 5, 10))
+        store.release("b", NOW)
+        store.adjust(Adjustment("t", "topup", TEAM, 5, "ann", "why not", NOW))
+        assert store.balances([TEAM, other], NOW)[0].used == 5
+        assert len(store.entries(EntryQuery(account=TEAM)).items) == 2
+        assert store.reservations(ReservationQuery(), NOW).items == ()
+
+
+def assign_slots(server: Server) -> None:
+    import redis
+
+    client = redis.Redis(port=server.port)
+    client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+    end = time.monotonic() + 20
+    while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    client.close()
+
+
+def test_calls_are_remembered_and_entries_kept_as_the_url_says(redis: Server) -> None:
+    store = RedisStore(redis.url("short") + "&remember=60&history=100")
+    for number in range(1000):
+        store.charge(settlement(f"{number}", TEAM, 1))
+    assert store.balances([TEAM], NOW)[0].used == 1000
+    assert 100 <= len(store.entries(EntryQuery(limit=2000)).items) < 400
+    assert 100 <= len(store.entries(EntryQuery(account=TEAM, limit=2000)).items) < 400
+    assert store._server.command("PTTL", "{short}:c:5") != -1

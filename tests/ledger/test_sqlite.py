@@ -1,0 +1,216 @@
+"""SQLite: old files, files of others, and everything a disk can do."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from costlens_policy.ledger import EntryQuery, Held, LedgerUnavailableError, open_ledger
+from costlens_policy.ledger.sqlite import SQLiteStore
+from costlens_policy.ledger.sqlite.migrations import APPLICATION_ID, MIGRATIONS
+from tests.ledger.build import NOW, account, hold, settlement
+
+TEAM = account()
+
+
+@pytest.fixture
+def path(quick_folder: Path, request: pytest.FixtureRequest) -> Path:
+    quick_folder.chmod(0o755)
+    return quick_folder / f"{request.node.name}.db"
+
+
+def old_file(path: Path, version: int) -> None:
+    """Make a file as an earlier version did, with one charge of 7 in it."""
+    db = sqlite3.connect(path)
+    for statements in MIGRATIONS[:version]:
+        for statement in statements:
+            db.execute(statement)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {version}")
+    db.execute(
+        "INSERT INTO accounts VALUES (1, ?, ?, ?, 'usd', 'lifetime', NULL, NULL, NULL, 0, 7, 0, 0, 0, NULL, NULL)",
+        (TEAM.name, TEAM.budget, TEAM.key),
+    )
+    db.commit()
+    db.close()
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_file_of_an_older_version_is_upgraded(path: Path, version: int) -> None:
+    old_file(path, version)
+    store = SQLiteStore(str(path))
+    assert store.balances([TEAM], NOW)[0].used == 7
+    store.charge(settlement("a", TEAM, 1))
+    assert store.balances([TEAM], NOW)[0].used == 8
+    store.close()
+    assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
+    SQLiteStore(str(path)).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 3\)"):
+        SQLiteStore(str(path))
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_another_program_is_refused(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE precious (x)")
+    db.close()
+    with pytest.raises(LedgerUnavailableError, match="is a database of another program"):
+        SQLiteStore(str(path))
+
+
+def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    path.write_text("budget: 5\n" * 500)
+    with pytest.raises(LedgerUnavailableError, match="is not a database; name another file"):
+        SQLiteStore(str(path))
+
+
+def test_a_damaged_file_is_an_error(path: Path) -> None:
+    store = SQLiteStore(str(path))
+    for number in range(200):
+        store.charge(settlement(f"{number}", TEAM, 1))
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(LedgerUnavailableError, match="is damaged; restore it from a backup"):
+        SQLiteStore(str(path)).balances([TEAM], NOW)
+
+
+def test_a_folder_that_is_not_there_is_an_error(path: Path) -> None:
+    with pytest.raises(LedgerUnavailableError, match="cannot be opened; its folder must exist"):
+        SQLiteStore(str(path / "no" / "spend.db"))
+
+
+def in_child(body: Callable[[], None]) -> None:
+    """Run a test's body in a forked process, whose rights and limits end with it."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            body()
+            status = 0
+        except BaseException as error:  # whatever it is, the child must not go on as a second test run
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+
+
+def test_a_file_that_may_not_be_written_is_an_error(path: Path) -> None:
+    store = SQLiteStore(str(path))
+    store.charge(settlement("a", TEAM, 7))
+    path.chmod(0o444)
+
+    def body() -> None:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        with pytest.raises(LedgerUnavailableError, match=r"cannot be (written; give this|opened)"):
+            SQLiteStore(str(path)).charge(settlement("b", TEAM, 1))
+
+    in_child(body)
+    assert store.balances([TEAM], NOW)[0].used == 7
+
+
+def test_a_full_database_is_an_error_and_records_nothing(path: Path) -> None:
+    store = SQLiteStore(str(path))
+    store.charge(settlement("a", TEAM, 7))
+    with store._file.writing() as db:
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(LedgerUnavailableError, match="has no room left on its disk"):
+        charge_many(store, 200)
+    store.close()
+    again = SQLiteStore(str(path))
+    entries = again.entries(EntryQuery(limit=1000)).items
+    assert again.balances([TEAM], NOW)[0].used == sum(entry.amount for entry in entries) < 207
+    again.charge(settlement("199", TEAM, 1))
+
+
+def test_a_disk_that_refuses_to_write_is_an_error_and_records_nothing(path: Path) -> None:
+    store = SQLiteStore(str(path))
+    store.charge(settlement("a", TEAM, 7))
+
+    def body() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        child = SQLiteStore(str(path))
+        with pytest.raises(LedgerUnavailableError, match="cannot be read or written by the operating system"):
+            charge_many(child, 1000)
+
+    in_child(body)
+    entries = store.entries(EntryQuery(limit=2000)).items
+    assert store.balances([TEAM], NOW)[0].used == sum(entry.amount for entry in entries) > 7
+    store.charge(settlement("b", TEAM, 1))
+
+
+def test_waiting_for_a_writer_ends(path: Path) -> None:
+    store = open_ledger(f"sqlite:///{path}?timeout=0.2")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerUnavailableError, match="was locked by others for too long"):
+        store.reserve(hold("a", TEAM, 1, 1))
+    other.execute("ROLLBACK")
+    assert isinstance(store.reserve(hold("a", TEAM, 1, 1)), Held)
+
+
+def test_a_reader_is_not_kept_waiting_by_a_writer(path: Path) -> None:
+    store = open_ledger(f"sqlite:///{path}?timeout=0.2")
+    store.charge(settlement("a", TEAM, 7))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert store.balances([TEAM], NOW)[0].used == 7
+
+
+def test_a_forked_process_uses_connections_of_its_own(path: Path) -> None:
+    store = SQLiteStore(str(path))
+    store.charge(settlement("a", TEAM, 1))
+    blocker = threading.Event()
+    in_other_thread = threading.Thread(target=lambda: hold_lock(store, blocker))
+    in_other_thread.start()
+    while not store._file._pool.lock.locked():
+        pass
+
+    def body() -> None:
+        parent_blocks = open_ledger(f"sqlite:///{path}?timeout=0.05")
+        with pytest.raises(LedgerUnavailableError):
+            parent_blocks.charge(settlement("c", TEAM, 1))
+        blocker.set()
+
+    in_child(body)
+    blocker.set()
+    in_other_thread.join()
+    in_child(lambda: charge_many(store, 1))
+    store.charge(settlement("c", TEAM, 1))
+    assert store.balances([TEAM], NOW)[0].used == 3
+
+
+def hold_lock(store: SQLiteStore, until: threading.Event) -> None:
+    with store._file.writing():
+        until.wait(10)
+
+
+def charge_many(store: SQLiteStore, calls: int) -> None:
+    for number in range(calls):
+        store.charge(settlement(f"{number}", TEAM, 1))
+
+
+def test_what_is_committed_has_reached_the_disk(path: Path) -> None:
+    store = SQLiteStore(str(path))
+    with store._file.reading() as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)
