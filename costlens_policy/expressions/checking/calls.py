@@ -32,8 +32,9 @@ def check_call(walk: Walk, node: Call) -> Type:
         return result if fitting else UNKNOWN
     if not fitting:
         return no_overload(walk, node, function, candidates, types)
-    check_literal_arguments(walk, fitting[0].id, arguments)
-    check_declared_values(walk, function.name, arguments)
+    if walk.strict:
+        check_literal_arguments(walk, fitting[0].id, arguments)
+        check_declared_values(walk, function.name, arguments)
     return result
 
 

@@ -106,7 +106,7 @@ def _kinds_of_type(declared: Type) -> Iterable[str]:
 
 def _call_text(function: str, arguments: Sequence[Value]) -> str:
     kinds = [kind_of(argument) for argument in arguments]
-    if function == "@in" or function.startswith("_"):
+    if function == "@in" or (function.startswith("_") and function.endswith("_") and len(kinds) == 2):
         return f"{kinds[0]} {function.strip('_@')} {kinds[-1]}"
     return f"{function.strip('_')}({', '.join(kinds)})"
 

@@ -68,6 +68,8 @@ def select(emitter: Emitter, node: Select) -> ast.expr:
         return emitter.call(optional_select, operand, field)
     if emitter.kind(node.operand) == "optional_type":
         return emitter.call(select_field, operand, field)
+    if isinstance(operand, ast.Constant):
+        return emitter.without_fast_form()  # it always fails, and Python would warn of it
     return subscript(operand, field)
 
 
