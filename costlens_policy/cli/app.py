@@ -32,6 +32,7 @@ _COMMANDS: Final = (
     "cel",
     "schema",
     "catalogue",
+    "budget",
     "advise",
     "explain",
     "completion",

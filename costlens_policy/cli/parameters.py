@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-__all__ = ["Day", "Instant", "Suggesting", "format_option", "paths_argument", "write_option"]
+from costlens_policy.clock import duration_of
+from costlens_policy.money import usd
+
+__all__ = ["Amount", "Day", "Instant", "Suggesting", "Until", "format_option", "paths_argument", "write_option"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -46,6 +50,32 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # as above
             return date.fromisoformat(value)
         except ValueError:
             self.fail(f"`{value}` is not a day; write it as 2026-11-02", param, ctx)
+
+
+class Until(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A time with its zone, or a length of time from now on."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
+        if isinstance(value, datetime | timedelta):
+            return value
+        try:
+            return duration_of(value)
+        except ValueError:
+            return Instant().convert(value, param, ctx)
+
+
+class Amount(click.ParamType):  # type: ignore[type-arg]  # as above
+    """An amount of a budget: US dollars, tokens or requests, exact."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            return usd(value)
+        except ValueError:
+            self.fail(f"`{value}` is not an amount from zero on; write it as 250 or 12.50", param, ctx)
 
 
 class Suggesting(click.ParamType):  # type: ignore[type-arg]  # as above

@@ -1,0 +1,112 @@
+"""Changing limits and balances by hand, with a name and a reason."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import click
+
+from costlens_policy.cli.budgets.opened import opened
+from costlens_policy.cli.budgets.rows import row_of
+from costlens_policy.cli.console import write_out
+from costlens_policy.clock import system_now
+from costlens_policy.engine.show import show_amount
+from costlens_policy.guard.spending import Spend
+from costlens_policy.ledger import (
+    Account,
+    Adjustment,
+    AdjustmentError,
+    AdjustmentKind,
+    AmountError,
+    amount_of,
+    decimal_of,
+)
+
+__all__ = ["Change", "change"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What somebody wants to change. ``expires`` is a time, or a length of time from now on."""
+
+    kind: AdjustmentKind
+    budget: str
+    key: str | None
+    amount: Decimal
+    reason: str
+    author: str | None
+    expires: datetime | timedelta | None
+    id: str | None
+
+
+def change(paths: Sequence[Path], ledger: str, wish: Change, output: str) -> None:
+    """Make a change, and print how the budget stands then."""
+    with opened(paths, ledger) as found:
+        now = system_now()
+        account = found.account(wish.budget, wish.key, now)
+        adjustment = _adjustment(wish, account, now)
+        try:
+            adjusted = found.store.adjust(adjustment)
+        except AdjustmentError as error:
+            raise click.UsageError(str(error), click.get_current_context()) from error
+        (spend,) = found.spend(now, account.budget, account.key)
+    if output == "json":
+        write_out(json.dumps(row_of(spend, now).to_dict(), indent=2, ensure_ascii=False))
+        return
+    write_out(_sentence(spend, adjusted.repeated, now))
+
+
+def _adjustment(wish: Change, account: Account, now: datetime) -> Adjustment:
+    expires = now + wish.expires if isinstance(wish.expires, timedelta) else wish.expires
+    try:
+        amount = amount_of(wish.amount, account.unit)
+        if decimal_of(amount, account.unit) != wish.amount:
+            raise click.UsageError(f"a budget in {account.unit} takes whole amounts", click.get_current_context())
+        return Adjustment(
+            wish.id or str(uuid.uuid4()),
+            wish.kind,
+            account,
+            amount,
+            wish.author or _author(),
+            wish.reason,
+            now,
+            expires,
+        )
+    except (AdjustmentError, AmountError) as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
+
+
+def _sentence(spend: Spend, repeated: bool, now: datetime) -> str:
+    whose = f" of `{spend.key}`" if spend.key else ""
+    limit = "a limit by request" if spend.limit is None else show_amount(spend.limit, spend.unit)
+    used, held = show_amount(spend.used, spend.unit), show_amount(spend.held, spend.unit)
+    before = "this had been done already: " if repeated else ""
+    return f"{before}`{spend.budget}`{whose} has now {used} used and {held} held of {limit}"
+
+
+def _author() -> str:
+    """Return who is at the keyboard: as git knows them, else by the name of the user."""
+    name = os.environ.get("GIT_AUTHOR_NAME", "").strip() or _git_name()
+    try:
+        return name or getpass.getuser()
+    except (OSError, KeyError):
+        raise click.UsageError("nobody is known to have done this; name them with `--author`") from None
+
+
+def _git_name() -> str:
+    try:
+        answer = subprocess.run(
+            ["git", "config", "user.name"], capture_output=True, text=True, timeout=5, check=False
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip()

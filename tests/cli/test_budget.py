@@ -1,0 +1,241 @@
+"""``budget``: what people see of a ledger, and what they can change by hand."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from costlens_policy import Guard
+from costlens_policy.cli.budgets.rows import row_of
+from costlens_policy.cli.budgets.table import shown, shown_length
+from costlens_policy.guard import Spend
+from tests.guard.company import REQUEST, write_company
+
+POLICY = """
+budgets:
+  - id: team
+    scope: request.?team.orValue("nobody")
+    hard_limit_usd: 1
+    window: {calendar: year}
+  - {id: all, hard_limit_requests: 100, window: {calendar: year}}
+  - {id: each, hard_limit_usd: 1, window: {per_call: true}}
+"""
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("COSTLENS_LEDGER", raising=False)
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Ann")
+    write_company(tmp_path / "policies", POLICY)
+    return tmp_path / "policies"
+
+
+@pytest.fixture
+def url(folder, tmp_path):
+    """A ledger with two settled calls of team red, and one under way."""
+    url = f"sqlite:///{tmp_path / 'spend.db'}"
+    from costlens_policy import load
+
+    with Guard(load(folder), url, alert_sinks=[]) as guard:
+        for _ in range(2):
+            guard.call(REQUEST).settle(USAGE)
+        guard.call(REQUEST | {"team": "blue"}, id="under-way")
+    return url
+
+
+@pytest.fixture
+def ask(run, folder, url):
+    """Return a function that runs a ``budget`` command that must succeed, and gives what it prints as JSON."""
+
+    def invoke(*arguments):
+        result = run("budget", *arguments, folder, "--ledger", url, "--format", "json")
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)
+
+    return invoke
+
+
+class TestStatus:
+    def test_table(self, run, folder, url):
+        result = run("budget", "status", folder, "--ledger", url)
+        assert result.exit_code == 0
+        lines = result.stdout.splitlines()
+        assert lines[0].split() == [
+            "budget",
+            "key",
+            "used",
+            "held",
+            "left",
+            "limit",
+            "a",
+            "day",
+            "lasts",
+            "resets",
+            "in",
+        ]
+        assert lines[1].split()[:2] == ["p/team", "blue"]
+        assert lines[2].split()[:5] == ["red", "█···················", "0", "%", "$0.0022"]
+        assert lines[3].split()[:6] == ["p/all", "█···················", "3", "%", "2", "1"]
+
+    def test_json(self, ask):
+        blue, red, all_ = ask("status")
+        assert (red["budget"], red["key"], red["used"], red["held"]) == ("p/team", "red", "0.0022", "0")
+        assert (red["limit"], red["left"], red["unit"]) == ("1", "0.9978", "usd")
+        assert blue["held"] == "0.0012"
+        assert (all_["used"], all_["held"]) == ("2", "1")
+        assert [row["budget"] for row in ask("status", "--budget", "all")] == ["p/all"]
+        assert [row["key"] for row in ask("status", "--key", "red")] == ["red"]
+        assert ask("status", "--budget", "team", "--key", "nobody")[0]["used"] == "0"
+
+    def test_at_another_time(self, ask):
+        (everything,) = ask("status", "--now", "2031-01-01T12:00:00Z")
+        assert (everything["budget"], everything["used"]) == ("p/all", "0")
+
+    def test_the_ledger_from_the_environment(self, run, folder, url, monkeypatch):
+        monkeypatch.setenv("COSTLENS_LEDGER", url)
+        assert run("budget", "status", folder).exit_code == 0
+
+    @pytest.mark.parametrize(
+        ("ledger", "code", "message"),
+        [
+            ("sqlite:///not-there.db", 6, "there is no ledger `sqlite:///not-there.db`"),
+            ("memory:", 2, "a ledger in memory is known to its own process only"),
+            ("mysql://x", 2, "no ledger has URLs that begin with `mysql:`"),
+            ("spend.db", 2, "`spend.db` is not the URL of a ledger"),
+        ],
+    )
+    def test_wrong_ledgers(self, run, folder, ledger, code, message):
+        result = run("budget", "status", folder, "--ledger", ledger)
+        assert result.exit_code == code
+        assert message in result.stderr
+
+    def test_wrong_budgets(self, run, folder, url):
+        result = run("budget", "status", folder, "--ledger", url, "--budget", "taem")
+        assert (result.exit_code, "did you mean `team`?" in result.stderr) == (2, True)
+        result = run("budget", "status", folder, "--ledger", url, "--budget", "each")
+        assert "`p/each` limits each call by itself" in result.stderr
+
+    def test_watch_ends_after_some_looks(self, run, folder, url):
+        result = run("budget", "watch", folder, "--ledger", url, "--times", "2", "--interval", "0.1")
+        assert result.exit_code == 0
+        assert result.stdout.count("p/all") == 2
+
+
+class TestChanges:
+    def test_topup(self, run, folder, url, ask):
+        arguments = ("team", "2.50", "--key", "red", "--reason", "approved", "--id", "ticket-1")
+        assert ask("topup", *arguments)["limit"] == "3.5"
+        assert ask("topup", *arguments)["limit"] == "3.5"
+        text = run("budget", "topup", *arguments, folder, "--ledger", url).stdout
+        assert text.startswith(
+            "this had been done already: `p/team` of `red` has now $0.0022 used and $0.00 held of $3.50"
+        )
+        assert run("budget", "status", folder, "--ledger", url).stderr.startswith("* the limit was changed by hand")
+
+    def test_set_and_withdraw(self, run, folder, url, ask):
+        row = ask("set", "all", "3", "--reason", "runaway job", "--expires", "2h")
+        assert (row["limit"], row["left"], row["changed_by_hand"]) == ("3", "0", True)
+        again = run("budget", "set", "all", "5", folder, "--ledger", url, "--reason", "x", "--expires", "1h")
+        assert (again.exit_code, "another override is in force" in again.stderr) == (2, True)
+        assert ask("withdraw", "all", "--reason", "found it")["limit"] == "100"
+
+    def test_reset(self, ask):
+        assert ask("reset", "team", "--key", "red", "--reason", "a mistake")["used"] == "0"
+        assert ask("reset", "team", "--key", "red", "--reason", "the invoice", "--to", "0.40")["used"] == "0.4"
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("topup", "team", "1", "--reason", "x"), "has a limit for each `request.?team.orValue"),
+            (("topup", "all", "1", "--reason", "x", "--key", "red"), "`p/all` has no scope"),
+            (("topup", "all", "1.5", "--reason", "x"), "takes whole amounts"),
+            (("topup", "all", "-1", "--reason", "x"), "no such option"),
+            (("topup", "all", "nan", "--reason", "x"), "`nan` is not an amount"),
+            (("topup", "all", "1", "--reason", " "), "an adjustment needs the reason"),
+            (("topup", "all", "1", "--reason", "x", "--expires", "2001-01-01T00:00:00Z"), "would have expired"),
+            (("topup", "all", "1"), "missing option"),
+            (("set", "all", "1", "--reason", "x"), "missing option"),
+            (("set", "all", "1", "--reason", "x", "--expires", "soon"), "`soon` is not a time"),
+        ],
+    )
+    def test_wrong_changes(self, run, folder, url, arguments, message):
+        result = run("budget", *arguments, folder, "--ledger", url)
+        assert result.exit_code == 2
+        assert message in result.stderr
+
+
+class TestListings:
+    def test_history(self, run, folder, url, ask):
+        ask("topup", "all", "5", "--reason", "approved", "--author", "Bea")
+        topup, charge, *rest = ask("history")
+        assert (topup["kind"], topup["amount"], topup["facts"]) == (
+            "topup",
+            "5",
+            {"author": "Bea", "reason": "approved"},
+        )
+        assert (charge["kind"], charge["unit"], len(rest)) == ("charge", "requests", 3)
+        assert charge["facts"]["usage"] == {"input": 1000, "output": 50}
+        assert len(ask("history", "--limit", "2")) == 2
+        assert {row["budget"] for row in ask("history", "--budget", "team")} == {"p/team"}
+        assert ask("history", "--since", "2040-01-01T00:00:00Z") == []
+        table = run("budget", "history", folder, "--ledger", url).stdout
+        assert "Bea" in table
+        assert "approved" in table
+
+    def test_reservations(self, run, folder, url, ask):
+        (row,) = ask("reservations")
+        assert (row["call"], row["state"]) == ("under-way", "held")
+        assert [(line["budget"], line["key"], line["held"]) for line in row["lines"]] == [
+            ("p/team", "blue", "0.0012"), ("p/all", "", "1"),
+        ]  # fmt: skip
+        assert "decided" not in row["facts"]
+        assert ask("reservations", "--expired") == []
+        assert "under-way" in run("budget", "reservations", folder, "--ledger", url).stdout
+        assert run("budget", "reservations", folder, "--ledger", url, "--expired").stderr == "every call came back\n"
+
+
+NOW = datetime(2026, 5, 4, tzinfo=UTC)
+
+
+def spend(**fields):
+    known = {
+        "budget": "p/b", "key": "", "unit": "usd", "used": Decimal(6), "held": Decimal(0), "limit": Decimal(20),
+        "left": Decimal(14), "starts_at": NOW - timedelta(days=3), "resets_at": NOW + timedelta(days=7),
+        "shadow": False, "changed_by_hand": False,
+    }  # fmt: skip
+    return Spend(**(known | fields))
+
+
+def test_forecast():
+    row = row_of(spend(), NOW)
+    assert (row.rate, row.projected_ratio, row.lasts) == (2, 1, timedelta(days=7))
+    assert row_of(spend(used=Decimal(0)), NOW).lasts is None
+    assert row_of(spend(limit=None, left=None), NOW).projected_ratio is None
+    assert row_of(spend(resets_at=None), NOW).projected_ratio is None
+    assert row_of(spend(starts_at=None), NOW).rate is None
+    assert row_of(spend(starts_at=NOW), NOW).rate is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "text"),
+    [
+        ("0", "usd", "$0.00"), ("0.000001", "usd", "$0.0001"), ("0.1234567", "usd", "$0.1235"),
+        ("1.005", "usd", "$1.01"),
+        ("12345.678", "usd", "$12,345.68"), ("999", "tokens", "999"), ("1234567", "tokens", "1,234,567"),
+        ("12345678", "tokens", "12.3M"), ("98765432100", "tokens", "98.8B"), ("3", "requests", "3"),
+    ],
+)  # fmt: skip
+def test_amounts(amount, unit, text):
+    assert shown(Decimal(amount), unit) == text
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [(0, "0s"), (59, "59s"), (61, "1m 1s"), (3600, "1h"), (93_784, "1d 2h"), (-5, "0s"), (86_399, "23h 59m")],
+)
+def test_lengths(length, text):
+    assert shown_length(timedelta(seconds=length)) == text
