@@ -152,7 +152,10 @@ def watch(
     short_help="List charges and changes by hand, the newest first.",
     examples=[
         ("the last fifty", "budget history . --ledger sqlite:///spend.db"),
-        ("all of one team this month", "budget history . --key research --since 2026-11-01T00:00:00Z --limit 100000"),
+        (
+            "all of one team this month",
+            "budget history . --ledger redis://localhost --key research --since 2026-11-01T00:00:00Z",
+        ),
     ],
     exits=_EXITS,
 )
@@ -213,9 +216,12 @@ def reservations(
     examples=[
         (
             "let a team spend up to $500 until Friday",
-            "budget set team 500 . --key research --expires 3d --reason 'launch week'",
+            "budget set team 500 . --ledger sqlite:///spend.db --key research --expires 3d --reason 'launch week'",
         ),
-        ("stop a budget", "budget set team 0 . --key research --expires 12h --reason 'runaway job'"),
+        (
+            "stop a budget",
+            "budget set team 0 . --ledger sqlite:///spend.db --key research --expires 12h --reason 'runaway job'",
+        ),
     ],
     exits=_EXITS,
 )
@@ -238,7 +244,12 @@ def set_limit(budget: str, amount: Decimal, **options: Any) -> ExitCode:
     "topup",
     cls=Command,
     short_help="Add to a limit in its present period.",
-    examples=[("twenty dollars more this month", "budget topup team 20 . --key research --reason 'approved by Ann'")],
+    examples=[
+        (
+            "twenty dollars more this month",
+            "budget topup team 20 . --ledger sqlite:///spend.db --key research --reason 'approved by Ann'",
+        )
+    ],
     exits=_EXITS,
 )
 @click.argument("budget", metavar="BUDGET")
@@ -257,7 +268,12 @@ def topup(budget: str, amount: Decimal, **options: Any) -> ExitCode:
     "withdraw",
     cls=Command,
     short_help="End what `set` and `topup` did.",
-    examples=[("back to the policy's limit", "budget withdraw team . --key research --reason 'launch is over'")],
+    examples=[
+        (
+            "back to the policy's limit",
+            "budget withdraw team . --ledger sqlite:///spend.db --key research --reason 'launch is over'",
+        )
+    ],
     exits=_EXITS,
 )
 @click.argument("budget", metavar="BUDGET")
@@ -275,8 +291,14 @@ def withdraw(budget: str, **options: Any) -> ExitCode:
     cls=Command,
     short_help="Correct what counts as used.",
     examples=[
-        ("nothing counts as used", "budget reset team . --key research --reason 'charged by mistake'"),
-        ("to what the invoice says", "budget reset team . --key research --to 12.40 --reason 'invoice 1123'"),
+        (
+            "nothing counts as used",
+            "budget reset team . --ledger sqlite:///spend.db --key research --reason 'charged by mistake'",
+        ),
+        (
+            "to what the invoice says",
+            "budget reset team . --ledger sqlite:///spend.db --key research --to 12.40 --reason 'invoice 1123'",
+        ),
     ],
     exits=_EXITS,
 )
