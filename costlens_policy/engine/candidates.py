@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Call, Estimate, Exclusion
-from costlens_policy.engine.ladder import Climb, Ladder
+from costlens_policy.engine.ladder import FREE, Climb, Ladder
 from costlens_policy.engine.preparation import Preparations, Prepared
 from costlens_policy.engine.serving import Requirements, obstacle
 
@@ -48,13 +48,13 @@ def try_candidates(
 
     An active downgrade rung puts its models at the end of the queue. Each name is tried once, so there is no loop.
     """
-    requirements = Requirements(context.request, prepare.needs)
+    asked = Requirements(context.request, prepare.needs)
     ladder = Ladder(context)
     wanted = 1 + context.plan.defaults.max_fallbacks
     kept: list[Candidate] = []
     queue = list(names)
     for name in queue:  # grows while it is walked
-        candidate, added = _try(context, name, prepare, requirements, ladder, excluded)
+        candidate, added = _try(context, name, prepare, asked, ladder, excluded)
         if added:
             queue.extend(model for model in added if model not in queue)
         if candidate is not None:
@@ -68,7 +68,7 @@ def _try(
     context: Context,
     name: str,
     prepare: Preparations,
-    requirements: Requirements,
+    asked: Requirements,
     ladder: Ladder,
     excluded: list[Exclusion],
 ) -> tuple[Candidate | None, tuple[str, ...]]:
@@ -77,15 +77,17 @@ def _try(
         excluded.append(Exclusion(name, offer.refusal))
         return None, ()
     prepared, estimate = prepare.of(offer)
-    reason = obstacle(offer, prepared, estimate, requirements)
+    reason = obstacle(offer, prepared, estimate, asked)
     if reason:
         excluded.append(Exclusion(name, reason))
         return None, ()
+    if not context.plan.stages.budgets:
+        return Candidate(name, prepared, estimate, FREE), ()
     result = ladder.climb(offer, estimate)
     added = tuple(model for active in result.rungs for model in active.rung.models) if result.rungs else ()
     if result.barred is None and result.rewrites:  # what is held is the call as the rungs leave it
         prepared, estimate = prepare.under(offer, prepared, result.rungs)
-        reason = obstacle(offer, prepared, estimate, requirements)
+        reason = obstacle(offer, prepared, estimate, asked)
         again = ladder.climb(offer, estimate)
         result = Climb(again.lines, result.rungs, result.alerts, again.barred, again.full)
     if reason or result.exclusion is not None:

@@ -15,7 +15,7 @@ from costlens_policy.engine.show import show_amount
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import add
 
-__all__ = ["ActiveRung", "Climb", "Gauge", "Ladder"]
+__all__ = ["FREE", "ActiveRung", "Climb", "Gauge", "Ladder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class Climb:
         self.barred = self.barred or Exclusion(model, reason, by, key)
 
 
-_FREE: Final = Climb()
-"""What no budget says. Only a climb past budgets is ever added to."""
+FREE: Final = Climb()
+"""What the budgets say where there are none."""
 
 
 class Ladder:
@@ -94,11 +94,8 @@ class Ladder:
 
     def climb(self, offer: ModelOnDay, estimate: Estimate) -> Climb:
         """Ask every budget that matches the call on this model. The strictest wins."""
-        budgets = self._context.plan.stages.budgets
-        if not budgets:
-            return _FREE
         result = Climb()
-        for layer, step in budgets:
+        for layer, step in self._context.plan.stages.budgets:
             applies = self._applying.get(step.id)
             if applies or (applies is None and self._applies(layer, step, offer)):
                 self._ask(layer, step, offer, estimate, result)

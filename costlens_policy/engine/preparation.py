@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from costlens_policy.compiler.plan import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.engine.context import Context, Refusal
-from costlens_policy.engine.estimate import estimate_call
 from costlens_policy.engine.facts import Estimate, Failure
 from costlens_policy.engine.ladder import ActiveRung
 from costlens_policy.engine.measure import GIVEN, content_of, count_request, same_texts
@@ -31,13 +31,15 @@ __all__ = ["Preparations", "Prepared"]
 class Prepared:
     """A rewritten request. Not frozen, which would take 0.8 µs of each decision, and never changed.
 
-    ``rules`` are the rewrites applied, in order; ``output_tokens`` is the limit of one completion.
+    ``rules`` are the rewrites applied, in order. ``prompt_tokens`` and ``basis`` are as in ``Estimate``;
+    ``output_tokens`` is the limit of one completion.
     """
 
     content: Content
     changes: tuple[Change, ...]
     rules: tuple[str, ...]
-    prompt: TokenCount
+    prompt_tokens: int
+    basis: str
     output_tokens: int
     completions: int
 
@@ -53,8 +55,8 @@ class Preparations:
     def __init__(self, context: Context) -> None:
         self.needs = needs_of(context.request)
         self._context = context
-        self._kinds = TokenKinds(context.request, self.needs)
         self._original = content_of(context.request, context.plan.defaults.max_output_tokens)
+        self._kinds: TokenKinds | None = None
         self._tokens: TokenCount | None = None
         self._shared: Prepared | None = None
         self._holds: dict[str, bool] = {}
@@ -62,20 +64,23 @@ class Preparations:
 
     def of(self, offer: ModelOnDay) -> tuple[Prepared, Estimate]:
         """Return the request rewritten for a model, and what it may cost there. Raises ``Refusal``."""
-        return self._for(offer, self._shared or self._rewritten_for(offer))
+        prepared = self._fitted(offer, self._shared or self._rewritten_for(offer))
+        return prepared, self._estimate(offer, prepared)
 
     def _rewritten_for(self, offer: ModelOnDay) -> Prepared:
-        if not self._context.plan.stages.rewrites:
+        """Return the request with the rewrites that apply to a model, which others may share."""
+        stages = self._context.plan.stages
+        if not stages.rewrites:
             self._shared = self._measured(self._original, (), ())
             return self._shared
-        rules = self._matching(offer)
-        key = tuple(rule.id for _, rule in rules)
+        rules = [(layer, rule) for layer, rule in stages.rewrites if self._applies(layer, rule, offer)]
+        key = tuple([rule.id for _, rule in rules])
         if any(rule.values_read_model for _, rule in rules):
             key = (offer.model.name, *key)
         prepared = self._rewritten.get(key)
         if prepared is None:
             prepared = self._rewritten[key] = self._prepare(rules, offer)
-        if self._context.plan.stages.one_request_for_all:
+        if stages.one_request_for_all:
             self._shared = prepared
         return prepared
 
@@ -91,11 +96,8 @@ class Preparations:
                 self._fail(active.budget.id, active.layer, error)
             else:
                 changes, applied = (*changes, *made), (*applied, active.budget.id)
-        return self._for(offer, self._measured(content, changes, applied))
-
-    def _matching(self, offer: ModelOnDay) -> list[tuple[int, RewriteRule]]:
-        rules = self._context.plan.stages.rewrites
-        return [(layer, rule) for layer, rule in rules if self._applies(layer, rule, offer)]
+        prepared = self._fitted(offer, self._measured(content, changes, applied))
+        return prepared, self._estimate(offer, prepared)
 
     def _applies(self, index: int, rule: RewriteRule, offer: ModelOnDay) -> bool:
         if rule.reads_model:
@@ -140,33 +142,54 @@ class Preparations:
         if content.params.get(OUTPUT_LIMIT) is None:  # a call without a limit would cost more than any estimate
             content = _limited(content, self._context.plan.defaults.max_output_tokens)
         params = content.params
-        output = max([_whole(params, name) for name in OUTPUT_LIMIT_NAMES if name in params])
-        completions = 1 if params.get("n") is None else _whole(params, "n")
-        return Prepared(content, changes, rules, self._count(content), output, completions)
+        output = _whole(params, OUTPUT_LIMIT)
+        completions = 1
+        if len(params) > 1:
+            output = max([_whole(params, name) for name in OUTPUT_LIMIT_NAMES if name in params])
+            completions = 1 if params.get("n") is None else _whole(params, "n")
+        tokens, basis = self._count(content)
+        return Prepared(content, changes, rules, tokens, basis, output, completions)
 
-    def _count(self, content: Content) -> TokenCount:
+    def _count(self, content: Content) -> tuple[int, str]:
         """Count a rewritten request. A count that the caller gave is moved by as much as the rewrites moved ours."""
         given = self._context.request.get("prompt_tokens")
-        if given is not None and (content is self._original or same_texts(content, self._original)):
-            return TokenCount(given, GIVEN)
-        if self._tokens is None:
-            self._tokens = self._count_fresh(self._original)
-        now = self._tokens if same_texts(content, self._original) else self._count_fresh(content)
+        untouched = content is self._original or same_texts(content, self._original)
+        if given is not None and untouched:
+            return given, GIVEN
+        if given is not None or untouched:
+            self._tokens = self._tokens or self._count_fresh(self._original)
+        if untouched:
+            assert self._tokens is not None
+            return self._tokens.tokens, self._tokens.basis
+        now = self._count_fresh(content)
         if given is None:
-            return now
-        return TokenCount(max(given + now.tokens - self._tokens.tokens, 0), GIVEN)
+            return now.tokens, now.basis
+        assert self._tokens is not None
+        return max(given + now.tokens - self._tokens.tokens, 0), GIVEN
 
     def _count_fresh(self, content: Content) -> TokenCount:
         return count_request(content, self._context.request, self._context.plan.tokenizer)
 
-    def _for(self, offer: ModelOnDay, prepared: Prepared) -> tuple[Prepared, Estimate]:
-        """Fit an output limit that nobody asked for to the model, and estimate."""
+    def _fitted(self, offer: ModelOnDay, prepared: Prepared) -> Prepared:
+        """Fit an output limit that nobody asked for to the model."""
         most = offer.model.max_output_tokens
         if most is not None and prepared.output_tokens > most and self._limit_is_default(prepared):
-            prepared = replace(prepared, content=_limited(prepared.content, most), output_tokens=most)
-        return prepared, estimate_call(
-            offer, self._kinds, prepared.content, prepared.prompt, prepared.output_tokens, prepared.completions
-        )
+            return replace(prepared, content=_limited(prepared.content, most), output_tokens=most)
+        return prepared
+
+    def _estimate(self, offer: ModelOnDay, prepared: Prepared) -> Estimate:
+        """Return what the call costs on a model. The prompt is charged once, the output for each completion."""
+        prompt, output, period = prepared.prompt_tokens, prepared.output_tokens * prepared.completions, offer.period
+        if period is None:
+            return Estimate(None, prompt, output, prepared.completions, prepared.basis, None)
+        rates = period.rates_for(prompt) if period.long_context else period.rates
+        cost = rates.cost_as("input", prompt, "output", output)
+        worst: Decimal | None = cost
+        params = prepared.content.params
+        if self.needs or not rates.plain_is_dearest or not rates.is_coarse or "service_tier" in params:
+            self._kinds = self._kinds or TokenKinds(self._context.request, self.needs)
+            worst = self._kinds.worst_cost(offer.model, rates, params, prompt, output)
+        return Estimate(cost, prompt, output, prepared.completions, prepared.basis, worst)
 
     def _limit_is_default(self, prepared: Prepared) -> bool:
         default = self._context.plan.defaults.max_output_tokens

@@ -20,22 +20,35 @@ class Requirements:
     __slots__ = ("cost_budget", "latency_budget_ms", "needs")
 
     def __init__(self, request: Mapping[str, Value], needs: frozenset[str]) -> None:
-        budget = request.get("cost_budget")
         self.needs = needs
-        self.cost_budget: Decimal | None = None if budget is None else Decimal(repr(budget))
+        self.cost_budget: float | None = request.get("cost_budget")
         self.latency_budget_ms: float | None = request.get("latency_budget_ms")
 
 
-def obstacle(offer: ModelOnDay, prepared: Prepared, estimate: Estimate, requirements: Requirements) -> str:
-    """Return why the model, which may serve on this day, cannot serve this request, or an empty text."""
-    asked = requirements
-    return (
-        (asked.needs and _lacks(offer, asked.needs))
-        or _too_long(offer, prepared, estimate)
-        or (asked.cost_budget is not None and _too_dear(asked.cost_budget, estimate))
-        or (asked.latency_budget_ms is not None and _too_slow(asked.latency_budget_ms, offer))
-        or ""
-    )
+def obstacle(offer: ModelOnDay, prepared: Prepared, estimate: Estimate, asked: Requirements) -> str:
+    """Return why the model, which may serve on this day, cannot serve this request, or an empty text.
+
+    One function that compares, and others that explain: nearly always there is nothing to explain.
+    """
+    model, output = offer.model, prepared.output_tokens
+    reason = _lacks(offer, asked.needs) if asked.needs else ""
+    if reason:
+        return reason
+    if model.max_output_tokens is not None and output > model.max_output_tokens:
+        return f"{output} output tokens are asked for, the model writes at most {model.max_output_tokens}"
+    if model.context_window is not None and prepared.prompt_tokens + output > model.context_window:
+        asked_for = f"{prepared.prompt_tokens} prompt and {output} output tokens"
+        return f"{asked_for} do not fit the context window of {model.context_window}"
+    if asked.cost_budget is not None and not _surely_below(estimate.cost, asked.cost_budget):
+        reason = _too_dear(asked.cost_budget, estimate.cost)
+    if not reason and asked.latency_budget_ms is not None:
+        reason = _too_slow(asked.latency_budget_ms, offer)
+    return reason
+
+
+def _surely_below(cost: Decimal | None, budget: float) -> bool:
+    """Compare as doubles: exact enough but for amounts that are nearly equal, and three times as quick."""
+    return cost is not None and float(cost) < budget * 0.999999
 
 
 def _lacks(offer: ModelOnDay, needs: frozenset[str]) -> str:
@@ -48,22 +61,11 @@ def _lacks(offer: ModelOnDay, needs: frozenset[str]) -> str:
     return ""
 
 
-def _too_long(offer: ModelOnDay, prepared: Prepared, estimate: Estimate) -> str:
-    limit, window = offer.model.max_output_tokens, offer.model.context_window
-    if limit is not None and prepared.output_tokens > limit:
-        return f"{prepared.output_tokens} output tokens are asked for, the model writes at most {limit}"
-    if window is not None and estimate.prompt_tokens + prepared.output_tokens > window:
-        asked = f"{estimate.prompt_tokens} prompt and {prepared.output_tokens} output tokens"
-        return f"{asked} do not fit the context window of {window}"
-    return ""
-
-
-def _too_dear(budget: Decimal, estimate: Estimate) -> str:
-    if estimate.cost is None:
+def _too_dear(budget: float, cost: Decimal | None) -> str:
+    if cost is None:
         return "it has no price, so the request's cost budget cannot be kept"
-    if estimate.cost > budget:
-        return f"it may cost {format_usd(estimate.cost)}, the request's cost budget is {format_usd(budget)}"
-    return ""
+    limit = Decimal(repr(budget))
+    return f"it may cost {format_usd(cost)}, the request's cost budget is {format_usd(limit)}" if cost > limit else ""
 
 
 def _too_slow(budget: float, offer: ModelOnDay) -> str:

@@ -26,18 +26,13 @@ _WITH_WRITES: Final = ("input", *_WRITES)
 class TokenKinds:
     """As which kinds of tokens one request may be charged, whatever model serves it."""
 
-    __slots__ = ("_input", "_marks", "_output", "_request", "_text_only")
+    __slots__ = ("_input", "_marks", "_output", "_request")
 
     def __init__(self, request: Mapping[str, Value], needs: frozenset[str]) -> None:
         self._request = request
-        self._text_only = not needs
         self._input = (*_INPUTS, *_further_inputs(needs)) if needs else _INPUTS
         self._output = (*TEXT_OUTPUT, "output_audio") if "audio_output" in needs else TEXT_OUTPUT
         self._marks: frozenset[str] | None = None
-
-    def cost_plainly(self, rates: Rates, params: Mapping[str, Any]) -> bool:
-        """Say whether the worst case is what the call costs as plain text, so that there is nothing to look for."""
-        return self._text_only and rates.plain_is_dearest and rates.is_coarse and params.get("service_tier") is None
 
     def worst_cost(
         self, model: Model, rates: Rates, params: Mapping[str, Any], prompt_tokens: int, output_tokens: int
