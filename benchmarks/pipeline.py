@@ -17,7 +17,8 @@ REQUEST: dict[str, Any] = {
     "team": "team-7",
     "user": "ana",
     "task": "chat",
-    "prompt": "Explain to a colleague what changed in our travel policy since last year, and what it means for her. " * 4,
+    "prompt": "Explain to a colleague what changed in our travel policy since last year, and what it means for her. "
+    * 4,
     "params": {"temperature": 0.9},
 }
 

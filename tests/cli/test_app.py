@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -64,9 +66,9 @@ def test_examples_parse(name):
     command = EVERY[name]
     assert isinstance(command, Command)
     for _, line in command.examples:
-        words = line.split(" > ")[0].split(" < ")[0].split(" >> ")[0].split()
+        words = list(takewhile(lambda word: word not in {"<", ">", ">>"}, shlex.split(line)))
         assert words[: len(name.split())] == name.split(), line
-        arguments = [word.strip("'") for word in words[len(name.split()) :]]
+        arguments = words[len(name.split()) :]
         with command.make_context(name, arguments, resilient_parsing=False):
             pass
 

@@ -84,7 +84,7 @@ def test_an_error_when_evaluated_is_shown_at_its_place(run, variables: Path):
     assert result.exit_code == 1
     assert "error[CL902]: there is no `nope`" in result.stderr
     assert "--> <expression>:1:14" in result.stderr
-    assert result.stdout.splitlines()[0].strip() .startswith("limit > 1 ")
+    assert result.stdout.splitlines()[0].strip().startswith("limit > 1 ")
 
 
 def test_the_limits_hold(run):
