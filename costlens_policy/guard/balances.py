@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import Final
@@ -64,7 +64,8 @@ class LastSeen:
         with self._lock:
             seen = self._seen.get(account.name) or Seen(AccountBalance(account), float("-inf"))
             balance = seen.balance
-            moved = replace(balance, used=max(0, balance.used + used), held=max(0, balance.held + held))
+            used, held = max(0, balance.used + used), max(0, balance.held + held)
+            moved = AccountBalance(account, used, held, balance.grants)
             self._seen[account.name] = Seen(moved, seen.at)
 
 

@@ -53,6 +53,19 @@ class Reserved:
     local: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Tentative:
+    """A decision, and what it asks the ledger to hold."""
+
+    decision: Decision
+    lines: tuple[HeldLine, ...]
+
+    def asks_same(self, other: _Tentative) -> bool:
+        return self is other or (
+            self.decision.allowed and [line.ask for line in self.lines] == [line.ask for line in other.lines]
+        )
+
+
 class Reserver:
     """Decides calls and reserves their worst case. Safe for threads.
 
@@ -63,7 +76,7 @@ class Reserver:
     def __init__(
         self, plan: Plan, accounts: Accounts, seen: LastSeen, link: Link, max_age: float, timer: Callable[[], float]
     ) -> None:
-        self._plan = plan
+        self._policies = plan
         self._accounts = accounts
         self._seen = seen
         self._link = link
@@ -80,62 +93,61 @@ class Reserver:
         ``LedgerUnavailableError``.
         """
         turns = refusals = 0
-        name = next(names)
-        decision = self._decide(asked, snapshot)
+        name, plan = next(names), self._plan_for(asked, snapshot)
         while True:
-            if not decision.allowed:
-                raise DeniedError(decision)
-            lines = holds_of(decision, self._accounts)
-            if not lines:
-                return Reserved(decision, name, (), None)
-            answer = self._ask(asked, name, decision, lines)
+            if not plan.decision.allowed:
+                raise DeniedError(plan.decision)
+            if not plan.lines:
+                return Reserved(plan.decision, name, (), None)
+            answer = self._ask(asked, name, plan)
             if isinstance(answer, Refused):
                 refusals += 1
-                decision = self._after_refusal(asked, snapshot, answer, lines, last=refusals == _MOST_REFUSALS)
+                plan = self._after_refusal(asked, snapshot, answer, plan, last=refusals == _MOST_REFUSALS)
                 continue
             if answer.repeated:
                 return answer
-            again = self._decide(asked, snapshot) if self._compare(answer, lines, snapshot) else decision
-            if _asks_for(again, lines, self._accounts):
-                return self._reserved(again, answer, lines)
-            if again.allowed and turns == _MOST_TURNS:  # right on the balances of a moment ago, and within every limit
-                return self._reserved(decision, answer, lines)
+            again = self._plan_for(asked, snapshot) if self._compare(answer, plan.lines, snapshot) else plan
+            if again.asks_same(plan):
+                return self._reserved(again, answer)
+            if again.decision.allowed and turns == _MOST_TURNS:
+                return self._reserved(plan, answer)  # right on the balances of a moment ago, and within every limit
             self._release(name, asked)
             turns += 1
-            name, decision = next(names), again
+            name, plan = next(names), again
 
-    def _decide(self, asked: Asked, snapshot: Snapshot) -> Decision:
+    def _plan_for(self, asked: Asked, snapshot: Snapshot) -> _Tentative:
         """Decide on balances that are known well enough, reading those that are not."""
         while True:
-            decision = decide(self._plan, asked.request, snapshot, asked.now)
-            unread = list(self._unread(decision, snapshot))
+            decision = decide(self._policies, asked.request, snapshot, asked.now)
+            plan = _Tentative(decision, holds_of(decision, self._accounts) if decision.allowed else ())
+            unread = list(self._unread(plan, snapshot))
             if not unread:
-                return decision
+                return plan
             snapshot.told(self._read(unread, asked.now), self._timer())
 
     def _read(self, accounts: list[Account], now: datetime) -> Iterator[Any]:
         return iter(self._link.ask(lambda store: store.balances(accounts, now)))
 
-    def _ask(self, asked: Asked, name: str, decision: Decision, lines: tuple[HeldLine, ...]) -> Held | Refused:
-        facts = facts_of(decision, replayable=asked.named)
-        hold = Hold(name, tuple(line.ask for line in lines), asked.now, asked.lease, facts)
+    def _ask(self, asked: Asked, name: str, plan: _Tentative) -> Held | Refused:
+        facts = facts_of(plan.decision, replayable=asked.named)
+        hold = Hold(name, tuple(line.ask for line in plan.lines), asked.now, asked.lease, facts)
         return self._link.ask(lambda store: store.reserve(hold))
 
     def _release(self, name: str, asked: Asked) -> None:
         self._link.ask(lambda store: store.release(name, asked.now))
 
     def _after_refusal(
-        self, asked: Asked, snapshot: Snapshot, answer: Refused, lines: tuple[HeldLine, ...], *, last: bool
-    ) -> Decision:
+        self, asked: Asked, snapshot: Snapshot, answer: Refused, plan: _Tentative, *, last: bool
+    ) -> _Tentative:
         """Decide anew on the balances that the ledger refused the hold with."""
-        self._compare(answer, lines, snapshot)
-        decision = self._decide(asked, snapshot)
-        return _overtaken(decision, answer) if last and decision.allowed else decision
+        self._compare(answer, plan.lines, snapshot)
+        again = self._plan_for(asked, snapshot)
+        return _Tentative(_overtaken(again.decision, answer), ()) if last and again.decision.allowed else again
 
-    def _reserved(self, decision: Decision, held: Held, lines: tuple[HeldLine, ...]) -> Reserved:
-        for line in lines:
+    def _reserved(self, plan: _Tentative, held: Held) -> Reserved:
+        for line in plan.lines:
             self._seen.add(line.account, held=line.ask.amount)
-        return Reserved(decision, held.call, lines, held.expires_at)
+        return Reserved(plan.decision, held.call, plan.lines, held.expires_at)
 
     def _compare(self, answer: Held | Refused, lines: tuple[HeldLine, ...], snapshot: Snapshot) -> bool:
         """Take over the balances that the ledger answered with; say whether they are others than were known."""
@@ -148,12 +160,13 @@ class Reserver:
         snapshot.told(told, self._timer())
         return changed
 
-    def _unread(self, decision: Decision, snapshot: Snapshot) -> Iterator[Account]:
+    def _unread(self, plan: _Tentative, snapshot: Snapshot) -> Iterator[Account]:
         """Yield the accounts whose balances are not known well enough for what was decided on them."""
+        decision = plan.decision
         oldest = self._max_age if decision.allowed else -1.0
         verified: set[tuple[str, str]] = set()
-        if decision.allowed and not any(item.by in self._accounts.steps for item in decision.excluded):
-            verified = {(line.budget, line.key) for line in decision.holds}
+        if not any(item.by in self._accounts.steps for item in decision.excluded):
+            verified = {(line.seen.budget, line.seen.key) for line in plan.lines}
         for name in decision.balances_read:
             account = snapshot.account(*name)
             if account is None or account.name in snapshot.fresh:
@@ -161,11 +174,6 @@ class Reserver:
             age = snapshot.age_of(account, self._timer())
             if age == _NEVER or (name not in verified and age > oldest):
                 yield account
-
-
-def _asks_for(decision: Decision, lines: tuple[HeldLine, ...], accounts: Accounts) -> bool:
-    """Whether the decision would hold the very same."""
-    return decision.allowed and [line.ask for line in holds_of(decision, accounts)] == [line.ask for line in lines]
 
 
 def _overtaken(decision: Decision, refused: Refused) -> Decision:
