@@ -43,7 +43,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
             allowance_usd=policy_set.ledger.allowance_usd,
         ),
         attributes=attributes,
-        required=tuple(name for name, attribute in attributes.items() if attribute.required),
+        required=frozenset(name for name, attribute in attributes.items() if attribute.required),
         filled_in=tuple((name, item.default) for name, item in attributes.items() if item.default is not None),
         catalogue=linked.catalogue,
         snapshots=Snapshots(linked.catalogue, policy_set.admit),

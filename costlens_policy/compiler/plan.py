@@ -201,6 +201,8 @@ class Stages:
     one_request_for_all: bool
     """Whether no rewrite reads ``model``, so that every candidate gets the same request."""
     has_variables: bool
+    no_variables: tuple[Mapping[str, Value], ...]
+    """The variables of all layers where ``has_variables`` is false."""
 
     @classmethod
     def of(cls, layers: tuple[Layer, ...]) -> Stages:
@@ -213,6 +215,7 @@ class Stages:
                 rule.reads_model or rule.values_read_model for layer in layers for rule in layer.rewrites
             ),
             has_variables=any(layer.variables for layer in layers),
+            no_variables=({},) * len(layers),
         )
 
 
@@ -243,7 +246,7 @@ class Plan:
     layers: tuple[Layer, ...]
     defaults: PlanDefaults
     attributes: Mapping[str, RequestAttribute]
-    required: tuple[str, ...]
+    required: frozenset[str]
     filled_in: tuple[tuple[str, Value], ...]
     """Attributes with a default, and that default."""
     catalogue: Catalogue

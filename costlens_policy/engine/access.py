@@ -38,9 +38,12 @@ _DENIED: Final = Access(False, "default", ())
 
 def decide_access(context: Context) -> Access:
     """Ask every access rule of every layer; collect every deny."""
+    plan = context.plan
+    if not plan.stages.access:
+        return _ALLOWED if plan.defaults.allows else _DENIED
     allows: list[tuple[str, str]] = []
     denies: list[tuple[str, str]] = []
-    for layer, step in context.plan.stages.access:
+    for layer, step in plan.stages.access:
         try:
             if context.holds(step.when, layer, step.id, "access"):
                 (denies if step.denies else allows).append((step.id, step.reason))
@@ -50,4 +53,4 @@ def decide_access(context: Context) -> Access:
         return Access(False, denies[0][0], tuple(denies))
     if allows:
         return Access(True, allows[0][0], (allows[0],))
-    return _ALLOWED if context.plan.defaults.allows else _DENIED
+    return _ALLOWED if plan.defaults.allows else _DENIED

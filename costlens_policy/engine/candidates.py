@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Call, Estimate, Exclusion
-from costlens_policy.engine.ladder import FREE, Climb, Ladder
-from costlens_policy.engine.preparation import Preparations, Prepared
-from costlens_policy.engine.serving import Requirements, obstacle
+from costlens_policy.engine.facts import Exclusion
+from costlens_policy.engine.ladder import Climb, Ladder
+from costlens_policy.engine.preparation import Candidate, Preparations
+from costlens_policy.engine.serving import obstacle
 
-__all__ = ["Candidate", "try_candidates"]
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A model that can serve: the request prepared for it, what it may cost, and what its budgets say.
-
-    Not frozen, which would take 0.5 µs for each, and never changed.
-    """
-
-    name: str
-    prepared: Prepared
-    estimate: Estimate
-    climb: Climb
-
-    @property
-    def call(self) -> Call:
-        """The request as it is to be sent to this model."""
-        content = self.prepared.content
-        return Call(
-            model=self.name,
-            prompt=content.prompt,
-            system=content.system,
-            messages=content.messages,
-            params=content.params,
-            rewrites=self.prepared.rules,
-            estimate=self.estimate,
-            balances=self.climb.seen,
-        )
+__all__ = ["try_candidates"]
 
 
 def try_candidates(
@@ -48,15 +18,12 @@ def try_candidates(
 
     An active downgrade rung puts its models at the end of the queue. Each name is tried once, so there is no loop.
     """
-    asked = Requirements(context.request, prepare.needs)
-    ladder = Ladder(context)
+    tried = _Tries(context, prepare, excluded)
     wanted = 1 + context.plan.defaults.max_fallbacks
     kept: list[Candidate] = []
     queue = list(names)
     for name in queue:  # grows while it is walked
-        candidate, added = _try(context, name, prepare, asked, ladder, excluded)
-        if added:
-            queue.extend(model for model in added if model not in queue)
+        candidate = tried.one(name, queue)
         if candidate is not None:
             kept.append(candidate)
             if len(kept) == wanted:
@@ -64,33 +31,40 @@ def try_candidates(
     return kept
 
 
-def _try(
-    context: Context,
-    name: str,
-    prepare: Preparations,
-    asked: Requirements,
-    ladder: Ladder,
-    excluded: list[Exclusion],
-) -> tuple[Candidate | None, tuple[str, ...]]:
-    offer = context.offer(name)
-    if offer.refusal:
-        excluded.append(Exclusion(name, offer.refusal))
-        return None, ()
-    prepared, estimate = prepare.of(offer)
-    reason = obstacle(offer, prepared, estimate, asked)
-    if reason:
-        excluded.append(Exclusion(name, reason))
-        return None, ()
-    if not context.plan.stages.budgets:
-        return Candidate(name, prepared, estimate, FREE), ()
-    result = ladder.climb(offer, estimate)
-    added = tuple(model for active in result.rungs for model in active.rung.models) if result.rungs else ()
-    if result.barred is None and result.rewrites:  # what is held is the call as the rungs leave it
-        prepared, estimate = prepare.under(offer, prepared, result.rungs)
-        reason = obstacle(offer, prepared, estimate, asked)
-        again = ladder.climb(offer, estimate)
-        result = Climb(again.lines, result.rungs, result.alerts, again.barred, again.full)
-    if reason or result.exclusion is not None:
-        excluded.append(result.exclusion or Exclusion(name, reason))
-        return None, added
-    return Candidate(name, prepared, estimate, result), added
+class _Tries:
+    def __init__(self, context: Context, prepare: Preparations, excluded: list[Exclusion]) -> None:
+        self._context = context
+        self._prepare = prepare
+        self._excluded = excluded
+        self._ladder = Ladder(context) if context.plan.stages.budgets else None
+
+    def one(self, name: str, queue: list[str]) -> Candidate | None:
+        """Return the model as a candidate, or None where it falls out. What rungs add is put into the queue."""
+        context = self._context
+        offer = context.offer(name)
+        if offer.refusal:
+            self._excluded.append(Exclusion(name, offer.refusal))
+            return None
+        candidate = self._prepare.of(offer)
+        if reason := obstacle(context.request, self._prepare.needs, candidate):
+            self._excluded.append(Exclusion(name, reason))
+            return None
+        return candidate if self._ladder is None else self._up(self._ladder, candidate, queue)
+
+    def _up(self, ladder: Ladder, candidate: Candidate, queue: list[str]) -> Candidate | None:
+        """Let a candidate climb; where rungs rewrite its call, what is held is the call as they leave it."""
+        climb = ladder.climb(candidate.offer, candidate)
+        reason = ""
+        if climb.rungs:
+            added = [model for active in climb.rungs for model in active.rung.models]
+            queue.extend(model for model in dict.fromkeys(added) if model not in queue)
+            if climb.barred is None and climb.rewrites:
+                candidate = self._prepare.under(candidate, climb.rungs)
+                reason = obstacle(self._context.request, self._prepare.needs, candidate)
+                again = ladder.climb(candidate.offer, candidate)
+                climb = Climb(again.lines, climb.rungs, climb.alerts, again.barred, again.full)
+        if reason or climb.exclusion is not None:
+            self._excluded.append(climb.exclusion or Exclusion(candidate.name, reason))
+            return None
+        candidate.climb = climb
+        return candidate

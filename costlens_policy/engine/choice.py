@@ -8,8 +8,8 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import ByChoice, RouteStep
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Estimate, Exclusion
-from costlens_policy.engine.preparation import Preparations
+from costlens_policy.engine.facts import Exclusion
+from costlens_policy.engine.preparation import Candidate, Preparations
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import format_usd
@@ -46,18 +46,18 @@ def _judge(
         return None
     if offer.refusal:
         raise _Unfit(offer.refusal)
-    _, estimate = prepare.of(offer)
-    reason = _beyond(context, target, offer, estimate)
+    candidate = prepare.of(offer)
+    reason = _beyond(context, target, candidate)
     if reason:
         raise _Unfit(reason)
-    return float(_value(context, route, target.score, offer, estimate))
+    return float(_value(context, route, target.score, offer, candidate))
 
 
 def _value(
-    context: Context, route: RouteStep, formula: Formula, offer: ModelOnDay, estimate: Estimate | None = None
+    context: Context, route: RouteStep, formula: Formula, offer: ModelOnDay, candidate: Candidate | None = None
 ) -> Value:
     try:
-        value = context.evaluate(formula, route.layer, offer.view, None if estimate is None else _view(estimate))
+        value = context.evaluate(formula, route.layer, offer.view, None if candidate is None else _view(candidate))
         if isinstance(value, float) and math.isnan(value):
             raise CelError("CL932", "the score is not a number")
     except CelError as error:
@@ -66,22 +66,26 @@ def _value(
     return value
 
 
-def _view(estimate: Estimate) -> dict[str, Value]:
-    view: dict[str, Value] = {"prompt_tokens": estimate.prompt_tokens, "output_tokens": estimate.output_tokens}
-    if estimate.cost is not None:
-        view["cost_usd"] = float(estimate.cost)
+def _view(candidate: Candidate) -> dict[str, Value]:
+    """Return the record ``estimate`` of expressions."""
+    view: dict[str, Value] = {
+        "prompt_tokens": candidate.prepared.prompt_tokens,
+        "output_tokens": candidate.output_tokens,
+    }
+    if candidate.cost is not None:
+        view["cost_usd"] = float(candidate.cost)
     return view
 
 
-def _beyond(context: Context, target: ByChoice, offer: ModelOnDay, estimate: Estimate) -> str:
+def _beyond(context: Context, target: ByChoice, candidate: Candidate) -> str:
     """Return which limit of the choice the model does not keep to; what is not known keeps to nothing."""
-    limits, model = target.limits, offer.model
+    limits, model, cost = target.limits, candidate.offer.model, candidate.cost
     missing = sorted(limits.requires - (model.capabilities or frozenset()))
     if missing:
         return f"the choice requires `{missing[0]}`"
-    if limits.max_cost_usd is not None and (estimate.cost is None or estimate.cost > limits.max_cost_usd):
-        cost = "an unknown amount" if estimate.cost is None else format_usd(estimate.cost)
-        return f"it may cost {cost}, the choice allows {format_usd(limits.max_cost_usd)}"
+    if limits.max_cost_usd is not None and (cost is None or cost > limits.max_cost_usd):
+        amount = "an unknown amount" if cost is None else format_usd(cost)
+        return f"it may cost {amount}, the choice allows {format_usd(limits.max_cost_usd)}"
     latency = model.latency_p50_ms
     if limits.max_latency_ms is not None and (latency is None or latency > limits.max_latency_ms):
         known = "not known" if latency is None else f"{latency:g} ms"

@@ -55,11 +55,16 @@ class Context:
         self.variables: tuple[Mapping[str, Value], ...] = (
             tuple(_Variables(self, layer) if layer.variables else _NOTHING for layer in plan.layers)
             if plan.stages.has_variables
-            else (_NOTHING,) * len(plan.layers)
+            else plan.stages.no_variables
         )
         self.budgets = _BudgetStates(self) if "budgets" in plan.reads else _NOTHING
         self.failures: list[Failure] = []
         self.read: dict[tuple[str, str], Balance] = {}
+
+    def close(self) -> None:
+        """Let go of what only deciding needs: it refers back to this context, and would wait for the collector."""
+        self.variables = ()
+        self.budgets = _NOTHING
 
     def offer(self, name: str) -> ModelOnDay:
         """Return a model on the day of ``now``, also one that the catalogue does not list."""

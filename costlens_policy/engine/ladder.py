@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import BudgetStep, RungStep
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Estimate, Exclusion
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion
 from costlens_policy.engine.show import show_amount
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import add
@@ -82,6 +82,19 @@ FREE: Final = Climb()
 """What the budgets say where there are none."""
 
 
+class Costs(Protocol):
+    """What budgets need to know of a call: an estimate, or a candidate that has one."""
+
+    @property
+    def cost(self) -> Decimal | None: ...
+    @property
+    def worst_cost(self) -> Decimal | None: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+
+
 class Ladder:
     """The budgets of one decision. What does not depend on the model is found once for all candidates."""
 
@@ -92,13 +105,13 @@ class Ladder:
         self._applying: dict[str, bool] = {}
         self._gauges: dict[str, Gauge] = {}
 
-    def climb(self, offer: ModelOnDay, estimate: Estimate) -> Climb:
+    def climb(self, offer: ModelOnDay, costs: Costs) -> Climb:
         """Ask every budget that matches the call on this model. The strictest wins."""
         result = Climb()
         for layer, step in self._context.plan.stages.budgets:
             applies = self._applying.get(step.id)
             if applies or (applies is None and self._applies(layer, step, offer)):
-                self._ask(layer, step, offer, estimate, result)
+                self._ask(layer, step, offer, costs, result)
         return result
 
     def _applies(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> bool:
@@ -108,11 +121,11 @@ class Ladder:
             self._applying[step.id] = applies
         return applies
 
-    def _ask(self, layer: int, step: BudgetStep, offer: ModelOnDay, estimate: Estimate, result: Climb) -> None:
-        call = _amount(step, estimate)
+    def _ask(self, layer: int, step: BudgetStep, offer: ModelOnDay, costs: Costs, result: Climb) -> None:
+        call = _amount(step, costs)
         if call is None:
             if not step.shadow:
-                lacks = "price" if estimate.cost is None else "price for this service tier"
+                lacks = "price" if costs.cost is None else "price for this service tier"
                 result.bar(offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept", step.id)
             return
         gauge = self._gauges.get(step.id) or self._read(layer, step, offer, result)
@@ -173,10 +186,10 @@ class Ladder:
             return True  # what cannot be shown to be allowed under the rung is not
 
 
-def _amount(step: BudgetStep, estimate: Estimate) -> Decimal | None:
+def _amount(step: BudgetStep, costs: Costs) -> Decimal | None:
     if step.unit == "usd":
-        return estimate.worst_cost
-    return Decimal(1) if step.unit == "requests" else Decimal(estimate.prompt_tokens + estimate.output_tokens)
+        return costs.worst_cost
+    return Decimal(1) if step.unit == "requests" else Decimal(costs.prompt_tokens + costs.output_tokens)
 
 
 def _no_room(seen: BalanceSeen) -> str:

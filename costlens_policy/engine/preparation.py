@@ -15,8 +15,8 @@ from costlens_policy.compiler.plan import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.engine.context import Context, Refusal
-from costlens_policy.engine.facts import Estimate, Failure
-from costlens_policy.engine.ladder import ActiveRung
+from costlens_policy.engine.facts import Call, Estimate, Failure
+from costlens_policy.engine.ladder import FREE, ActiveRung, Climb
 from costlens_policy.engine.measure import GIVEN, content_of, count_request, same_texts
 from costlens_policy.engine.needs import needs_of
 from costlens_policy.engine.worst_case import TokenKinds
@@ -24,7 +24,7 @@ from costlens_policy.expressions.runtime import CelError
 from costlens_policy.rewrites import Change, Content, Outcome, RewriteError, apply_steps, combine
 from costlens_policy.tokens import TokenCount
 
-__all__ = ["Preparations", "Prepared"]
+__all__ = ["Candidate", "Preparations", "Prepared"]
 
 
 @dataclass(slots=True)
@@ -42,6 +42,57 @@ class Prepared:
     basis: str
     output_tokens: int
     completions: int
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A model with the request as it would get it, what that costs, and what the budgets say to it.
+
+    Not frozen, which would take 0.8 µs for each of them. ``climb`` is set once, the rest never changed. ``cost`` and
+    ``worst_cost`` are as in ``Estimate``, as is ``output_tokens``: for all completions together.
+    """
+
+    offer: ModelOnDay
+    prepared: Prepared
+    cost: Decimal | None
+    worst_cost: Decimal | None
+    output_tokens: int
+    climb: Climb
+
+    @property
+    def name(self) -> str:
+        return self.offer.model.name
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.prepared.prompt_tokens
+
+    @property
+    def estimate(self) -> Estimate:
+        prepared = self.prepared
+        return Estimate(
+            self.cost,
+            prepared.prompt_tokens,
+            self.output_tokens,
+            prepared.completions,
+            prepared.basis,
+            self.worst_cost,
+        )
+
+    @property
+    def call(self) -> Call:
+        """The request as it is to be sent to this model."""
+        content = self.prepared.content
+        return Call(
+            model=self.name,
+            prompt=content.prompt,
+            system=content.system,
+            messages=content.messages,
+            params=content.params,
+            rewrites=self.prepared.rules,
+            estimate=self.estimate,
+            balances=self.climb.seen,
+        )
 
 
 class Preparations:
@@ -62,10 +113,9 @@ class Preparations:
         self._holds: dict[str, bool] = {}
         self._rewritten: dict[tuple[str, ...], Prepared] = {}
 
-    def of(self, offer: ModelOnDay) -> tuple[Prepared, Estimate]:
-        """Return the request rewritten for a model, and what it may cost there. Raises ``Refusal``."""
-        prepared = self._fitted(offer, self._shared or self._rewritten_for(offer))
-        return prepared, self._estimate(offer, prepared)
+    def of(self, offer: ModelOnDay) -> Candidate:
+        """Return a model with the request rewritten for it, and what that may cost. Raises ``Refusal``."""
+        return self._priced(offer, self._fitted(offer, self._shared or self._rewritten_for(offer)))
 
     def _rewritten_for(self, offer: ModelOnDay) -> Prepared:
         """Return the request with the rewrites that apply to a model, which others may share."""
@@ -84,8 +134,9 @@ class Preparations:
             self._shared = prepared
         return prepared
 
-    def under(self, offer: ModelOnDay, prepared: Prepared, rungs: Iterable[ActiveRung]) -> tuple[Prepared, Estimate]:
-        """Return the request as the active rungs rewrite it further, and what it may cost then. Raises ``Refusal``."""
+    def under(self, candidate: Candidate, rungs: Iterable[ActiveRung]) -> Candidate:
+        """Return the candidate with the request as the active rungs rewrite it further. Raises ``Refusal``."""
+        offer, prepared = candidate.offer, candidate.prepared
         content, changes, applied = prepared.content, prepared.changes, prepared.rules
         for active in rungs:
             if not active.rung.steps:
@@ -96,8 +147,7 @@ class Preparations:
                 self._fail(active.budget.id, active.layer, error)
             else:
                 changes, applied = (*changes, *made), (*applied, active.budget.id)
-        prepared = self._fitted(offer, self._measured(content, changes, applied))
-        return prepared, self._estimate(offer, prepared)
+        return self._priced(offer, self._fitted(offer, self._measured(content, changes, applied)))
 
     def _applies(self, index: int, rule: RewriteRule, offer: ModelOnDay) -> bool:
         if rule.reads_model:
@@ -177,11 +227,11 @@ class Preparations:
             return replace(prepared, content=_limited(prepared.content, most), output_tokens=most)
         return prepared
 
-    def _estimate(self, offer: ModelOnDay, prepared: Prepared) -> Estimate:
-        """Return what the call costs on a model. The prompt is charged once, the output for each completion."""
+    def _priced(self, offer: ModelOnDay, prepared: Prepared) -> Candidate:
+        """Say what the call costs on a model. The prompt is charged once, the output for each completion."""
         prompt, output, period = prepared.prompt_tokens, prepared.output_tokens * prepared.completions, offer.period
         if period is None:
-            return Estimate(None, prompt, output, prepared.completions, prepared.basis, None)
+            return Candidate(offer, prepared, None, None, output, FREE)
         rates = period.rates_for(prompt) if period.long_context else period.rates
         cost = rates.cost_as("input", prompt, "output", output)
         worst: Decimal | None = cost
@@ -189,7 +239,7 @@ class Preparations:
         if self.needs or not rates.plain_is_dearest or not rates.is_coarse or "service_tier" in params:
             self._kinds = self._kinds or TokenKinds(self._context.request, self.needs)
             worst = self._kinds.worst_cost(offer.model, rates, params, prompt, output)
-        return Estimate(cost, prompt, output, prepared.completions, prepared.basis, worst)
+        return Candidate(offer, prepared, cost, worst, output, FREE)
 
     def _limit_is_default(self, prepared: Prepared) -> bool:
         default = self._context.plan.defaults.max_output_tokens

@@ -42,7 +42,8 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
     for name, default in plan.filled_in:
         if name not in admitted:
             admitted[name] = default
-    problems += [f"`{name}` is required" for name in plan.required if name not in admitted]
+    if not plan.required <= admitted.keys():
+        problems.extend(f"`{name}` is required" for name in plan.attributes if name in plan.required - admitted.keys())
     if "prompt" in admitted and "messages" in admitted:
         problems.append("give `prompt` or `messages`, not both")
     if problems:

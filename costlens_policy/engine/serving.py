@@ -6,43 +6,33 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from costlens_policy.compiler.snapshot import ModelOnDay
-from costlens_policy.engine.facts import Estimate
-from costlens_policy.engine.preparation import Prepared
+from costlens_policy.engine.preparation import Candidate
 from costlens_policy.expressions import Value
 from costlens_policy.money import format_usd
 
-__all__ = ["Requirements", "obstacle"]
+__all__ = ["obstacle"]
 
 
-class Requirements:
-    """What a request asks of whatever model serves it, whether in so many words or by what it holds."""
-
-    __slots__ = ("cost_budget", "latency_budget_ms", "needs")
-
-    def __init__(self, request: Mapping[str, Value], needs: frozenset[str]) -> None:
-        self.needs = needs
-        self.cost_budget: float | None = request.get("cost_budget")
-        self.latency_budget_ms: float | None = request.get("latency_budget_ms")
-
-
-def obstacle(offer: ModelOnDay, prepared: Prepared, estimate: Estimate, asked: Requirements) -> str:
+def obstacle(request: Mapping[str, Value], needs: frozenset[str], candidate: Candidate) -> str:
     """Return why the model, which may serve on this day, cannot serve this request, or an empty text.
 
     One function that compares, and others that explain: nearly always there is nothing to explain.
     """
-    model, output = offer.model, prepared.output_tokens
-    reason = _lacks(offer, asked.needs) if asked.needs else ""
+    offer, model, output = candidate.offer, candidate.offer.model, candidate.prepared.output_tokens
+    reason = _lacks(offer, needs) if needs else ""
     if reason:
         return reason
     if model.max_output_tokens is not None and output > model.max_output_tokens:
         return f"{output} output tokens are asked for, the model writes at most {model.max_output_tokens}"
-    if model.context_window is not None and prepared.prompt_tokens + output > model.context_window:
-        asked_for = f"{prepared.prompt_tokens} prompt and {output} output tokens"
-        return f"{asked_for} do not fit the context window of {model.context_window}"
-    if asked.cost_budget is not None and not _surely_below(estimate.cost, asked.cost_budget):
-        reason = _too_dear(asked.cost_budget, estimate.cost)
-    if not reason and asked.latency_budget_ms is not None:
-        reason = _too_slow(asked.latency_budget_ms, offer)
+    prompt = candidate.prepared.prompt_tokens
+    if model.context_window is not None and prompt + output > model.context_window:
+        asked = f"{prompt} prompt and {output} output tokens"
+        return f"{asked} do not fit the context window of {model.context_window}"
+    budget, latency_budget = request.get("cost_budget"), request.get("latency_budget_ms")
+    if budget is not None and not _surely_below(candidate.cost, budget):
+        reason = _too_dear(budget, candidate.cost)
+    if not reason and latency_budget is not None:
+        reason = _too_slow(latency_budget, offer)
     return reason
 
 
