@@ -1,0 +1,231 @@
+"""The sentences of docs/semantics.md about the guard, each in its plainest case. A test is named after its sentence."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costlens_policy import DeniedError, Guard
+from costlens_policy.engine.decide import decide
+from costlens_policy.ledger import CallConflictError, MemoryStore, Refused
+from tests.guard.company import REQUEST, Breakable, Clock, write_company
+
+POLICY = """
+budgets:
+  - {id: dollars, hard_limit_usd: 0.01, window: {calendar: day}, rungs: [{at_ratio: 0.5, alert: half}]}
+  - {id: calls, hard_limit_requests: 3, window: {calendar: day}}
+  - {id: of-mini, when: 'model.name == "mini"', hard_limit_tokens: 100000, window: {calendar: day}}
+"""
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
+MUCH = {"prompt_tokens": 20_000, "completion_tokens": 0}
+
+Make = Callable[..., Guard]
+
+
+class World:
+    """A store that can be broken, a clock, and guards over both."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.store = Breakable(MemoryStore())
+        self.events: list[Any] = []
+        self.guards: list[Guard] = []
+
+    def guard(self, policy: str = POLICY, models: str = "nano", more: str = "", **options: Any) -> Guard:
+        engine = write_company(self.folder / "policies", policy, models=models, more=more)
+        guard = Guard(engine, self.store, clock=self.clock, alert_sinks=[self.events.append], **options)
+        guard._service.link._timer = time.monotonic
+        self.guards.append(guard)
+        return guard
+
+    def mend(self) -> None:
+        """Repair the store, and let the pause of every guard be over."""
+        self.store.broken = False
+        for guard in self.guards:
+            guard._service.link._next_try = 0.0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    for guard in made.guards:
+        guard.close()
+
+
+def used(guard: Guard) -> dict[str, tuple[Decimal, Decimal]]:
+    return {line.budget.removeprefix("p/"): (line.used, line.held) for line in guard.spend()}
+
+
+def test_s_grd_1_held_on_every_budget_or_on_none(world: World) -> None:
+    guard = world.guard()
+    for _ in range(3):
+        guard.call(REQUEST)
+    with pytest.raises(DeniedError) as denied:
+        guard.call(REQUEST)
+    assert denied.value.budget == "p/calls"
+    assert used(guard)["dollars"] == (0, Decimal("0.0036"))
+
+
+def test_s_grd_2_decided_anew_on_what_the_ledger_tells(world: World) -> None:
+    rung = "rungs: [{at_ratio: 0.5, downgrade: {models: [nano], exclude: 'model.name == \"large\"'}}]"
+    policy = f"budgets: [{{id: b, hard_limit_usd: 0.02, window: {{lifetime: true}}, {rung}}}]"
+    here, there = (world.guard(policy, models="large", max_age=60.0) for _ in range(2))
+    here.call(REQUEST)
+    assert there.call(REQUEST).model == "nano"
+    assert here.call(REQUEST).model == "nano"
+    assert used(here)["b"][1] == Decimal("0.0104")
+
+
+def test_s_grd_3_refused_on_balances_read_for_the_call(world: World) -> None:
+    here, there = world.guard(), world.guard()
+    for _ in range(3):
+        here.call(REQUEST).settle(USAGE)
+    with pytest.raises(DeniedError) as denied:
+        there.call(REQUEST)
+    decision = denied.value.decision
+    assert decision.balances_read["p/calls", ""].used == 3
+    assert not decide(there._service.plan, REQUEST, decision.balances_read, decision.now).allowed
+
+
+def test_s_grd_3_or_others_were_quicker_each_time(world: World) -> None:
+    guard = world.guard()
+
+    def overtaken(hold: Any) -> Refused:
+        answer = MemoryStore().reserve(hold)
+        return Refused(hold.call, tuple(line._replace(used=line.limit) for line in answer.lines))
+
+    world.store._store.reserve = overtaken
+    guard._service._reserver._compare = lambda *_: True  # what is read always shows room
+    with pytest.raises(DeniedError, match="budget `p/dollars` had no room for") as denied:
+        guard.call(REQUEST)
+    assert denied.value.budget == "p/dollars"
+    assert world.store.asked.count("reserve") == 8
+
+
+def test_s_grd_4_charged_once(world: World) -> None:
+    guard = world.guard()
+    call = guard.call(REQUEST)
+    first = call.settle(USAGE)
+    assert call.settle(MUCH) is first
+    assert used(guard)["dollars"] == (Decimal("0.0011"), 0)
+
+
+def test_s_grd_5_the_model_that_answered(world: World) -> None:
+    guard = world.guard(models="nano, mini")
+    usage = {"input_tokens": 1000, "output_tokens": 50, "iterations": [{"model": "large", "input_tokens": 100}]}
+    guard.call(REQUEST).settle(usage, model="mini")
+    assert used(guard)["dollars"] == (Decimal("0.0029"), 0)
+    assert used(guard)["of-mini"] == (1050, 0)
+    assert used(guard)["calls"] == (1, 0)
+
+
+def test_s_grd_6_without_usage(world: World) -> None:
+    guard = world.guard()
+    assert guard.call(REQUEST).settle(output_text="Hello").basis == "estimated"
+    assert guard.call(REQUEST).settle({"odd": 1}).cost == Decimal("0.0012")
+    assert guard.call(REQUEST).settle().basis == "assumed"
+
+
+class _RefusedError(Exception):
+    status_code = 400
+
+
+@pytest.mark.parametrize(
+    ("on_exception", "error", "charged"),
+    [("release", OSError, 0), ("charge_hold", OSError, Decimal("0.0012")), ("charge_hold", _RefusedError, 0)],
+)
+def test_s_grd_7_the_end_of_the_block(
+    world: World, on_exception: Any, error: type[Exception], charged: Decimal
+) -> None:
+    guard = world.guard(on_exception=on_exception)
+    with guard.call(REQUEST):
+        pass
+    with pytest.raises(error), guard.call(REQUEST):
+        raise error
+    assert used(guard)["dollars"] == (charged, 0)
+
+
+def test_s_grd_8_leases(world: World) -> None:
+    guard = world.guard()
+    call = guard.call(REQUEST, lease=timedelta(minutes=1))
+    world.clock.move(minutes=2)
+    assert used(guard)["dollars"] == (0, 0)
+    assert call.settle(USAGE).late
+    assert used(guard)["dollars"] == (Decimal("0.0011"), 0)
+
+
+def test_s_grd_9_no_overspend(world: World) -> None:
+    guards = [world.guard(POLICY.replace("_requests: 3", "_requests: 1000")) for _ in range(4)]
+
+    def work(guard: Guard) -> None:
+        for _ in range(20):
+            try:
+                with guard.call(REQUEST) as call:
+                    assert used(guard)["dollars"][0] <= Decimal("0.01")
+                    call.settle({"prompt_tokens": 1000, "completion_tokens": 100})
+            except DeniedError:
+                pass
+
+    threads = [threading.Thread(target=work, args=(guard,)) for guard in guards]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert used(guards[0])["dollars"] == (Decimal("0.0096"), 0)
+
+
+def test_s_grd_10_what_is_charged_above_the_hold_is_seen(world: World) -> None:
+    guard = world.guard()
+    charged = guard.call(REQUEST).settle(MUCH)
+    assert charged.budgets[0].overdraft == Decimal("0.0188")
+    assert used(guard)["dollars"] == (Decimal("0.02"), 0)
+    with pytest.raises(DeniedError):
+        guard.call(REQUEST)
+
+
+@pytest.mark.parametrize("more", ["", "ledger: {unreachable: allow, allowance_usd: 0.0025}"])
+def test_s_grd_11_without_the_ledger(world: World, more: str) -> None:
+    guard = world.guard(more=more)
+    world.store.broken = True
+    if more:
+        guard.call(REQUEST)
+        guard.call(REQUEST).settle(USAGE)
+    with pytest.raises(DeniedError, match="ledger: it cannot be reached"):
+        guard.call(REQUEST)
+
+
+def test_s_grd_12_charges_wait(world: World) -> None:
+    guard = world.guard()
+    call = guard.call(REQUEST)
+    world.store.broken = True
+    assert not call.settle(USAGE).recorded
+    world.mend()
+    assert used(guard)["dollars"] == (Decimal("0.0011"), 0)
+
+
+def test_s_grd_13_alerts(world: World) -> None:
+    here, there = world.guard(), world.guard()
+    here.call(REQUEST).settle({"prompt_tokens": 6000, "completion_tokens": 0})
+    there.call(REQUEST)
+    assert here.flush()
+    assert there.flush()
+    assert [(event.budget, event.rung) for event in world.events] == [("p/dollars", "0.5")]
+
+
+def test_s_grd_14_asked_for_again(world: World) -> None:
+    here, there = world.guard(), world.guard()
+    first = here.call(REQUEST, id="a")
+    assert there.call(REQUEST, id="a").decision.to_dict() == first.decision.to_dict()
+    first.release()
+    there.call(REQUEST, id="a").settle(USAGE)
+    with pytest.raises(CallConflictError):
+        here.call(REQUEST, id="a")
