@@ -76,9 +76,9 @@ def _at(server: Server, stream: str, ids: list[str]) -> Iterator[tuple[str, dict
 
 
 def _ids_of_call(server: Server, call: str) -> list[str]:
-    keys = f"{server.prefix}c:{call}", f"{server.prefix}j:{call}"
-    ids = [id for id in server.commands([("HGET", key, "entry") for key in keys]) if id]
-    return sorted(ids, key=_number)
+    (known,) = server.run("calls", (), ([call],))
+    adjusted = server.command("HGET", f"{server.prefix}j:{call}", "entry")
+    return sorted((id for id in (*known[:1], adjusted) if id), key=_number)
 
 
 def _entries(accounts: Accounts, id: str, record: dict[str, str], newest_first: bool) -> list[Entry]:

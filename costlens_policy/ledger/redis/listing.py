@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from costlens_policy.ledger.account import Account, AccountBalance
-from costlens_policy.ledger.amounts import join_limbs
 from costlens_policy.ledger.grants import grants_at
 from costlens_policy.ledger.history import AccountQuery, Page, Reservation, ReservationQuery, ReservedLine
 from costlens_policy.ledger.instants import SECOND, instant_of
 from costlens_policy.ledger.json_text import facts_value
 from costlens_policy.ledger.redis.accounts import Accounts
 from costlens_policy.ledger.redis.server import Server
-from costlens_policy.ledger.redis.wire import grants_of
+from costlens_policy.ledger.redis.wire import amounts_in, grants_of
 
 __all__ = ["read_accounts", "read_balances", "read_reservations"]
 
@@ -24,8 +23,9 @@ def read_balances(server: Server, accounts: Sequence[Account], now: int) -> tupl
     if not accounts:
         return ()
     names = [text for account in accounts for text in (account.name, account.scope)]
-    rows = server.run("balances", (), now, *names)
-    return tuple(_balance(account, row, now) for account, row in zip(accounts, rows, strict=True))
+    answer = server.run("balances", (), (now, names))
+    rows = zip(accounts, answer[::2], answer[1::2], strict=True)
+    return tuple(_balance(account, numbers, grants, now) for account, numbers, grants in rows)
 
 
 def read_accounts(server: Server, accounts: Accounts, query: AccountQuery, now: int) -> Page[AccountBalance]:
@@ -73,7 +73,7 @@ def _reservations(server: Server, accounts: Accounts, query: ReservationQuery, s
         ids: list[str] = server.command("ZRANGEBYSCORE", f"{server.prefix}open", first, last, "WITHSCORES", *limit)
         pairs = _pairs(ids)
         wanted = [id for id, score in pairs if (int(score), id) > place]
-        rows = server.run("calls", (), *wanted) if wanted else []
+        rows = server.run("calls", (), (wanted,))
         for id, row in zip(wanted, rows, strict=True):
             if row:
                 yield _reservation(accounts, query, id, row)
@@ -90,14 +90,14 @@ def _pairs(answer: list[Any]) -> list[tuple[str, float]]:
 
 
 def _reservation(accounts: Accounts, query: ReservationQuery, id: str, row: list[Any]) -> Reservation:
-    reserved_at, end, facts, lines = row
-    named = accounts.named([line[0] for line in lines])
-    held = tuple(ReservedLine(named[line[0]], join_limbs(line[1], line[2])) for line in lines)
+    _, reserved_at, end, facts, lines = row
+    named = accounts.named(lines[::2])
+    pairs = zip(lines[::2], lines[1::2], strict=True)
+    held = tuple(ReservedLine(named[name], amounts_in(numbers)[0]) for name, numbers in pairs)
     ends_at = instant_of(int(end) * SECOND)
     return Reservation(id, query.state, held, instant_of(int(reserved_at)), ends_at, facts_value(facts))
 
 
-def _balance(account: Account, row: list[Any], now: int) -> AccountBalance:
-    used_high, used_low, held_high, held_low, grants = row
-    in_force = grants_at(grants_of(grants), account.period.id, now)
-    return AccountBalance(account, join_limbs(used_high, used_low), join_limbs(held_high, held_low), in_force)
+def _balance(account: Account, numbers: str, grants: str, now: int) -> AccountBalance:
+    used, held = amounts_in(numbers)
+    return AccountBalance(account, used, held, grants_at(grants_of(grants), account.period.id, now))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from redis.commands.core import Script
 from redis.retry import Retry
 
 from costlens_policy.ledger.errors import LedgerUnavailableError
+from costlens_policy.ledger.json_text import json_text
 from costlens_policy.ledger.redis.faults import faults_of
 
 __all__ = ["Server"]
@@ -23,7 +25,7 @@ VERSION: Final = 1
 _SCRIPTS: Final = files("costlens_policy.ledger.redis") / "scripts"
 _STARTED: Final = (
     "adjust", "balances", "calls", "claim_alert", "extend", "finish_alert", "release", "reserve", "settle",
-    "take_alerts",
+    "spans", "take_alerts",
 )  # fmt: skip
 
 
@@ -32,6 +34,7 @@ class Server:
 
     def __init__(self, url: str, ledger: str, timeout: float) -> None:
         self.prefix = f"{{{ledger}}}:"
+        self._meta = f"{self.prefix}meta"
         self._where = urlsplit(url).hostname or "localhost"
         retry = Retry(ExponentialBackoff(cap=0.2, base=0.02), 2)
         with faults_of(self._where):
@@ -44,16 +47,17 @@ class Server:
         self._scripts = _load(self.client)
         self._id = self._open()
 
-    def run(self, script: str, keys: tuple[str, ...], *arguments: Any) -> Any:
+    def run(self, script: str, keys: tuple[str, ...], arguments: Sequence[Any], *texts: str) -> Any:
         """Run a script;
 
         ``keys`` are without the prefix. One round trip, and another where the server has not seen it yet.
 
         Every script may run twice: where an answer is lost, the client asks again.
         """
-        names = [f"{self.prefix}meta", *(f"{self.prefix}{key}" for key in keys)]
+        names = [self._meta, *[self.prefix + key for key in keys]]
+        about = json_text((self._id, self.prefix, *arguments))
         with faults_of(self._where):
-            return self._scripts[script](keys=names, args=[self._id, self.prefix, *arguments])
+            return self._scripts[script](keys=names, args=(about, *texts))
 
     def command(self, *parts: Any) -> Any:
         with faults_of(self._where):
@@ -82,7 +86,7 @@ class Server:
                     " set `noeviction`"
                 )
             script = self.client.register_script(_text("open"))
-            version, ledger = script(keys=[f"{self.prefix}meta"], args=[VERSION, secrets.token_hex(8)])
+            version, ledger = script(keys=[self._meta], args=[VERSION, secrets.token_hex(8)])
         if int(version) != VERSION:
             raise LedgerUnavailableError(
                 f"the ledger in the Redis at {self._where} was made by another version of costlens-policy"

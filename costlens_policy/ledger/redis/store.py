@@ -10,9 +10,9 @@ from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
 from costlens_policy.ledger.answers import charged_without_hold, held_again, unknown_call
-from costlens_policy.ledger.charges import Settled, Settlement
+from costlens_policy.ledger.charges import ChargedLine, Settled, Settlement
 from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
-from costlens_policy.ledger.holds import CallState, Extended, Held, Hold, Refused, Released
+from costlens_policy.ledger.holds import CallState, Extended, Held, Hold, LineState, Refused, Released
 from costlens_policy.ledger.instants import SECOND, instant_of, micros
 from costlens_policy.ledger.json_text import facts_text
 from costlens_policy.ledger.leases import lease_end
@@ -21,7 +21,7 @@ from costlens_policy.ledger.redis import adjusting, listing, outbox
 from costlens_policy.ledger.redis.accounts import Accounts
 from costlens_policy.ledger.redis.history import read_entries
 from costlens_policy.ledger.redis.server import Server
-from costlens_policy.ledger.redis.wire import charge_arguments, charged_line, line_arguments, line_state
+from costlens_policy.ledger.redis.wire import amounts_in, charge_arguments, line_arguments
 
 __all__ = ["RedisStore"]
 
@@ -47,29 +47,35 @@ class RedisStore:
     def reserve(self, hold: Hold) -> Held | Refused:
         now = micros(hold.now)
         end = lease_end(now, hold.lease)
-        arguments = [argument for line in hold.lines for argument in line_arguments(line)]
-        about = hold.call, now, end, facts_text(hold.facts), self._remember, len(hold.lines)
-        what, *rest = self._server.run("reserve", (f"c:{hold.call}", "open"), *about, *arguments)
-        if what == "known":
-            return self._held_again(hold, now, *rest)
-        lines = tuple([line_state(line.account, row) for line, row in zip(hold.lines, rest[0], strict=True)])
-        return Held(hold.call, lines, end) if what == "held" else Refused(hold.call, lines)
+        about = hold.call, now, end, self._remember, [line_arguments(line) for line in hold.lines]
+        answer = self._server.run("reserve", (f"c:{hold.call}", "open"), about, facts_text(hold.facts))
+        if not isinstance(answer, str):
+            return self._held_again(hold, now, *answer)
+        numbers = amounts_in(f"0 {answer}")
+        lines = tuple(
+            LineState(
+                line.account, line.amount, None if line.limit is None else numbers[at], numbers[at + 1], numbers[at + 2]
+            )
+            for at, line in zip(range(1, len(numbers), 3), hold.lines, strict=True)
+        )
+        return Held(hold.call, lines, end) if numbers[0] else Refused(hold.call, lines)
 
     def settle(self, settlement: Settlement) -> Settled:
-        return self._settle(settlement, "")
+        return self._settle(settlement, unknown=False)
 
     def charge(self, settlement: Settlement) -> Settled:
-        return self._settle(settlement, "1")
+        return self._settle(settlement, unknown=True)
 
     def release(self, call: str, now: datetime) -> Released:
-        return Released(call, self._server.run("release", (f"c:{call}", "open"), call, micros(now)))
+        about = call, micros(now), self._remember
+        return Released(call, self._server.run("release", (f"c:{call}", "open"), about))
 
     def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
-        end = lease_end(micros(now), lease)
-        state, ends_at = self._server.run("extend", (f"c:{call}", "open"), call, micros(now), end, self._remember)
-        if state == "unknown":
+        about = call, micros(now), lease_end(micros(now), lease), self._remember
+        state, *end = self._server.run("extend", (f"c:{call}", "open"), about)
+        if not end:
             raise unknown_call(call)
-        return Extended(call, state, instant_of(int(ends_at) * SECOND))
+        return Extended(call, state, instant_of(int(end[0]) * SECOND))
 
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
         return listing.read_balances(self._server, accounts, micros(now))
@@ -93,7 +99,7 @@ class RedisStore:
         return outbox.take(self._server, micros(now), micros(now + lease), limit)
 
     def alert_delivered(self, claim: AlertClaim, now: datetime) -> None:
-        outbox.finish(self._server, claim, "", "")
+        outbox.finish(self._server, claim, 0, "")
 
     def alert_failed(self, claim: AlertClaim, retry_at: datetime, problem: str) -> None:
         outbox.finish(self._server, claim, micros(retry_at), problem)
@@ -101,25 +107,35 @@ class RedisStore:
     def close(self) -> None:
         self._server.close()
 
-    def _held_again(self, hold: Hold, now: int, end: str, released: str, settled_at: str, rows: list[Any]) -> Held:
+    def _held_again(self, hold: Hold, now: int, state: CallState, end: int | str, rows: list[Any]) -> Held:
         if not end:
             raise charged_without_hold(hold.call)
-        accounts = self._accounts.named([row[0] for row in rows], [line.account for line in hold.lines])
-        lines = tuple(line_state(accounts[row[0]], row) for row in rows)
-        state: CallState = "settled" if settled_at else "released" if released else "held"
+        accounts = self._accounts.named([name for name, _ in rows], [line.account for line in hold.lines])
+        lines = []
+        for name, numbers in rows:
+            amount, limit, used, held = amounts_in(numbers)
+            lines.append(LineState(accounts[name], amount, None if limit < 0 else limit, used, held))
         if state == "held" and now >= int(end) * SECOND:
             state = "expired"
-        return held_again(hold, lines, int(end), state)
+        return held_again(hold, tuple(lines), int(end), state)
 
-    def _settle(self, settlement: Settlement, unknown: str) -> Settled:
+    def _settle(self, settlement: Settlement, unknown: bool) -> Settled:
         charges = settlement.charges
-        arguments = [argument for charge in charges for argument in charge_arguments(charge)]
-        about = settlement.call, micros(settlement.now), facts_text(settlement.facts)
-        limits = self._remember, self._history, unknown, len(charges)
-        what, *rest = self._server.run("settle", (f"c:{settlement.call}", "open"), *about, *limits, *arguments)
-        if what == "unknown":
+        about = settlement.call, micros(settlement.now), self._remember, self._history, unknown
+        answer = self._server.run(
+            "settle",
+            (f"c:{settlement.call}", "open"),
+            (*about, [charge_arguments(charge) for charge in charges]),
+            facts_text(settlement.facts),
+        )
+        if answer is None:
             raise unknown_call(settlement.call)
-        late, settled_at, rows = rest
-        accounts = self._accounts.named([row[0] for row in rows], [charge.account for charge in charges])
-        lines = tuple([charged_line(accounts[row[0]], row) for row in rows])
-        return Settled(settlement.call, lines, instant_of(int(settled_at)), bool(late), what == "known")
+        known, late, settled_at, *rows = answer
+        accounts = self._accounts.named(rows[::2], [charge.account for charge in charges])
+        lines = tuple(
+            [
+                ChargedLine(accounts[name], *amounts_in(numbers))
+                for name, numbers in zip(rows[::2], rows[1::2], strict=True)
+            ]
+        )
+        return Settled(settlement.call, lines, instant_of(int(settled_at)), bool(late), bool(known))

@@ -10,50 +10,43 @@ from typing import Any
 from costlens_policy.ledger.account import SEPARATOR, Account
 from costlens_policy.ledger.amounts import join_limbs, split_limbs
 from costlens_policy.ledger.buckets import bucket_width
-from costlens_policy.ledger.charges import Charge, ChargedLine
+from costlens_policy.ledger.charges import Charge
 from costlens_policy.ledger.grants import Grant
-from costlens_policy.ledger.holds import HoldLine, LineState
+from costlens_policy.ledger.holds import HoldLine
 from costlens_policy.ledger.instants import MICROSECOND, micros_or_none
 from costlens_policy.ledger.json_text import json_text
 from costlens_policy.ledger.stored import period_of
 
 __all__ = [
-    "account_named", "charge_arguments", "charged_line", "grants_of", "grants_text", "line_arguments", "line_state",
-    "span_arguments",
+    "account_named", "amounts_in", "charge_arguments", "grants_of", "grants_text", "line_arguments", "span_arguments",
 ]  # fmt: skip
 
 
-def line_arguments(line: HoldLine) -> Iterable[Any]:
+def line_arguments(line: HoldLine) -> tuple[Any, ...]:
     account = line.account
-    limit = ("", "") if line.limit is None else split_limbs(line.limit)
-    yield from (account.name, *split_limbs(line.amount), *limit, account.scope, account.period.id)
-    yield from span_arguments(account)
+    about = account.name, account.scope, account.period.id, span_arguments(account), *split_limbs(line.amount)
+    return about if line.limit is None else (*about, *split_limbs(line.limit))
 
 
-def charge_arguments(charge: Charge) -> Iterable[Any]:
+def charge_arguments(charge: Charge) -> tuple[Any, ...]:
     account = charge.account
-    yield from (account.scope, account.name, *split_limbs(charge.amount))
-    yield from span_arguments(account)
+    return (account.scope, account.name, span_arguments(account), *split_limbs(charge.amount))
 
 
 @lru_cache(maxsize=4096)
-def span_arguments(account: Account) -> tuple[Any, ...]:
-    """Return start, reset and length of the account's period in microseconds, and the width of its buckets."""
+def span_arguments(account: Account) -> tuple[int | bool, ...]:
+    """Return the width of the account's buckets, and start, reset and length of its period in microseconds or false."""
     period = account.period
-    length, width = ("", 0) if period.rolling is None else (period.rolling // MICROSECOND, bucket_width(period.rolling))
-    span = [micros_or_none(at) for at in (period.starts_at, period.resets_at)]
-    return (*("" if at is None else at for at in span), length, width)
+    start, reset = (at or False for at in map(micros_or_none, (period.starts_at, period.resets_at)))
+    if period.rolling is None:
+        return (0, start, reset, False)
+    return (bucket_width(period.rolling), start, reset, period.rolling // MICROSECOND)
 
 
-def line_state(account: Account, row: list[Any]) -> LineState:
-    """Return a line of ``reserve``: name, and limbs of amount, limit, used and held."""
-    amount, limit, used, held = _amounts(row[1:9])
-    return LineState(account, amount, None if row[3] < 0 else limit, used, held)
-
-
-def charged_line(account: Account, row: list[Any]) -> ChargedLine:
-    """Return a line of ``settle``: name, and limbs of amount, what had been held, used and held."""
-    return ChargedLine(account, *_amounts(row[1:9]))
+def amounts_in(numbers: str) -> list[int]:
+    """Return the amounts of a text of limbs, high and low in turn."""
+    limbs = [int(number) for number in numbers.split()]
+    return [join_limbs(high, low) for high, low in zip(limbs[::2], limbs[1::2], strict=True)]
 
 
 def account_named(name: str, starts_at: str, resets_at: str, length: str) -> Account:
@@ -71,7 +64,3 @@ def grants_text(grants: Iterable[Grant]) -> str:
 def grants_of(text: str) -> tuple[Grant, ...]:
     rows = json.loads(text) if text else []
     return tuple(Grant(kind, join_limbs(high, low), until, period) for kind, high, low, until, period in rows)
-
-
-def _amounts(limbs: list[int]) -> list[int]:
-    return [join_limbs(limbs[index], limbs[index + 1]) for index in range(0, len(limbs), 2)]

@@ -1,25 +1,25 @@
--- Read accounts, changing nothing. KEYS: meta. ARGV from 3 on: now, then for each account its name and its scope.
--- Returns for each: limbs of used and of held, and the grants of its scope.
-local now = tonumber(ARGV[3])
+-- Read accounts, changing nothing. KEYS: meta. Arguments from 3 on: now, and a list of names and scopes in turn.
+-- Answers for each account: a text with the limbs of used and of held, and the grants of its scope.
+local _, _, now, wanted = unpack(ARGUMENTS)
 local second = math.floor(now / SECOND)
-local found = {}
-for index = 4, #ARGV, 2 do
-  local account = load(ARGV[index], 0)
-  local used_high, used_low = account.used_high, account.used_low
-  local held_high, held_low = account.held_high, account.held_low
-  if account.width > 0 and bucket_at(account, now) ~= account.bucket then
-    used_high, used_low = used_in_window(account, bucket_at(account, now))
+local answer = {}
+for index = 1, #wanted, 2 do
+  local account = load(wanted[index])
+  local row = account.row
+  local bucket = row[WIDTH] > 0 and math.floor(now / row[WIDTH])
+  if bucket and bucket ~= row[BUCKET] then
+    row[USED_HIGH], row[USED_LOW] = used_in_window(account, bucket)
   end
-  if second >= account.next_end then
-    for field, value in pairs_of(account) do
-      local ends_at = tonumber(string.match(field, '^e(%d+)$') or '')
-      if ends_at and ends_at <= second then
-        local _, high, low = end_parts(value)
-        held_high, held_low = minus(held_high, held_low, high, low)
+  if second >= row[NEXT_END] then
+    local ends = redis.call('HGETALL', PREFIX .. 'x:' .. account.name)
+    for field = 1, #ends, 2 do
+      if tonumber(ends[field]) <= second then
+        local _, high, low = end_parts(ends[field + 1])
+        row[HELD_HIGH], row[HELD_LOW] = minus(row[HELD_HIGH], row[HELD_LOW], high, low)
       end
     end
   end
-  local grants = redis.call('GET', PREFIX .. 'g:' .. ARGV[index + 1]) or ''
-  found[#found + 1] = { used_high, used_low, held_high, held_low, grants }
+  answer[#answer + 1] = string.format('%.0f %.0f %.0f %.0f', unpack(row, 1, 4))
+  answer[#answer + 1] = redis.call('GET', PREFIX .. 'g:' .. wanted[index + 1]) or ''
 end
-return found
+return answer

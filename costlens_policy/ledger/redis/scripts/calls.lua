@@ -1,7 +1,13 @@
--- Read calls. KEYS: meta. ARGV from 3 on: their ids. Returns for each: when reserved, its end, facts, lines; nothing for one that is gone.
-local found = {}
-for index = 3, #ARGV do
-  local row = redis.call('HMGET', PREFIX .. 'c:' .. ARGV[index], 'at', 'end', 'facts', 'lines')
-  found[#found + 1] = row[4] and { row[1], row[2], row[3], cmsgpack.unpack(row[4]) } or {}
+-- Read calls. KEYS: meta. Arguments from 3 on: a list of their ids.
+-- Answers for each, nothing for one that is gone: id of its entry, when reserved, its end, facts, and a list of names and of texts with
+-- the limbs of what is held, in turn.
+local answer = {}
+for index, id in ipairs(ARGUMENTS[3]) do
+  local call, lines = load_call(PREFIX .. 'c:' .. id), {}
+  for _, line in ipairs(call and call[LINES] or {}) do
+    lines[#lines + 1] = line[1]
+    lines[#lines + 1] = string.format('%.0f %.0f', line[2], line[3])
+  end
+  answer[index] = call and { call[ENTRY] or '', text(call[AT]), text(call[ENDS_AT] or 0), call[FACTS], lines } or {}
 end
-return found
+return answer

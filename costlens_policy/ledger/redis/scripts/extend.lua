@@ -1,37 +1,34 @@
 -- Make a lease last longer. KEYS: meta, the call, the open calls.
--- ARGV from 3 on: call, now, the new end, milliseconds to remember the call. Returns what the call is, and the end.
-local call, now, second = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local known = redis.call('HMGET', KEYS[2], 'settled_at', 'released', 'end', 'lines')
-if not known[3] then
-  return { 'unknown', '' }
+-- Arguments from 3 on: call, now, the new end, milliseconds to remember the call. Answers what the call is, and the end.
+local _, _, id, now, second, remember = unpack(ARGUMENTS)
+local call = load_call(KEYS[2])
+if not call or not call[ENDS_AT] then
+  return { 'unknown' }
 end
-local first = tonumber(known[3])
-if known[1] or known[2] then
-  return { known[1] and 'settled' or 'released', known[3] }
+local first = call[ENDS_AT]
+if call[SETTLED_AT] or call[RELEASED] then
+  return { call[SETTLED_AT] and 'settled' or 'released', text(first) }
 elseif now >= first * SECOND then
-  return { 'expired', known[3] }
+  return { 'expired', text(first) }
 end
 
-local lines, stands = cmsgpack.unpack(known[4]), true
-for _, line in ipairs(lines) do
-  local account = move(load(line[1], first), now)
-  stands = stands and counts(account, line[10])
-  save(account)
+local accounts, stands = {}, true
+for index, line in ipairs(call[LINES]) do
+  accounts[index] = move(load(line[1]), now)
+  stands = stands and counts(accounts[index], first, line[10])
 end
-if not stands then
-  return { 'expired', known[3] }
-elseif second <= first then
-  return { 'held', known[3] }
+local longer = stands and second > first
+for index, line in ipairs(call[LINES]) do
+  if longer then
+    unhold(accounts[index], first, line[10], line[2], line[3])
+    line[10] = hold(accounts[index], second, line[2], line[3])
+  end
+  save(accounts[index])
 end
-for _, line in ipairs(lines) do
-  local account = load(line[1], first)
-  unhold(account, line[10], line[2], line[3])
-  save(account)
-  account = load(line[1], second)
-  line[10] = hold(account, second, line[2], line[3])
-  save(account)
+if not longer then
+  return { stands and 'held' or 'expired', text(first) }
 end
-redis.call('HSET', KEYS[2], 'end', text(second), 'lines', cmsgpack.pack(lines))
-redis.call('PEXPIREAT', KEYS[2], text(second * 1000 + tonumber(ARGV[6])))
-redis.call('ZADD', KEYS[3], text(second), call)
+call[ENDS_AT] = second
+save_call(KEYS[2], call, second * 1000 - math.floor(now / 1000) + remember)
+redis.call('ZADD', KEYS[3], second, id)
 return { 'held', text(second) }

@@ -1,12 +1,13 @@
 -- Report on a delivery. KEYS: meta, the alert, the pending alerts.
--- ARGV from 3 on: its id, when to try again ('' where it was delivered), what went wrong.
-if not redis.call('ZSCORE', KEYS[3], ARGV[3]) then
+-- Arguments from 3 on: its id, when to try again (0 where it was delivered), what went wrong.
+local _, _, id, retry_at, problem = unpack(ARGUMENTS)
+if not redis.call('ZSCORE', KEYS[3], id) then
   return 0
 end
-if ARGV[4] == '' then
-  redis.call('ZREM', KEYS[3], ARGV[3])
+if retry_at == 0 then
+  redis.call('ZREM', KEYS[3], id)
 else
-  redis.call('HSET', KEYS[2], 'problem', ARGV[5])
-  redis.call('ZADD', KEYS[3], ARGV[4], ARGV[3])
+  redis.call('HSET', KEYS[2], 'problem', problem)
+  redis.call('ZADD', KEYS[3], text(retry_at), id)
 end
 return 1

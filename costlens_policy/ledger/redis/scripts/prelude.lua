@@ -1,15 +1,21 @@
 -- What every script begins with. Numbers in Lua are doubles: an amount is two limbs of base 1e15, each below 2^53.
 --
 -- KEYS[1] is the ledger's `meta`; all its keys share one hash tag, so those of accounts can be made from their names.
--- ARGV[1] is the id that the ledger had when the client opened it, ARGV[2] the prefix of all keys.
+-- ARGV[1] is JSON: first the id that the ledger had when the client opened it, then the prefix of all keys, then what the script
+-- is about. It is one argument, and an answer is mostly one text, because clients spend more time on many than the server does.
 
-local PREFIX = ARGV[2]
+local ARGUMENTS = cjson.decode(ARGV[1])
+local PREFIX = ARGUMENTS[2]
 local LIMB = 1e15
 local SECOND = 1e6
 local BUCKETS = 120
 local KEPT_BUCKETS = 360
+local NEVER = 1e18
+local PAIR = '%.0f:%.0f'
+local END = '%.0f:%.0f:%.0f'
 
-if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then
+local meta = redis.call('HMGET', KEYS[1], 'id', 'ms', 'seq')
+if meta[1] ~= ARGUMENTS[1] then
   return redis.error_reply('LEDGERGONE the ledger was emptied')
 end
 
@@ -39,23 +45,32 @@ local function at_most(high, low, limit_high, limit_low)
   return high < limit_high or (high == limit_high and low <= limit_low)
 end
 
-local function bucket_at(account, now)
-  return math.floor(now / account.width)
+-- An account is kept as a list: limbs of used, limbs of held, generation of its holds, the earliest end of a lease, the present
+-- bucket, the width of buckets (0 where its window does not roll); start, reset and length of its period, false where there is none.
+local USED_HIGH, USED_LOW, HELD_HIGH, HELD_LOW, GENERATION, NEXT_END, BUCKET, WIDTH = 1, 2, 3, 4, 5, 6, 7, 8
+
+-- Read an account. One that is new gets `span`: width of buckets, start, reset, length.
+local function load(name, span)
+  local kept = redis.call('GET', PREFIX .. 'a:' .. name)
+  local account = { name = name, exists = kept and true or false, changed = false }
+  if kept then
+    account.row = cmsgpack.unpack(kept)
+  else
+    account.row = { 0, 0, 0, 0, 0, NEVER, -1, span and span[1] or 0, span and span[2], span and span[3], span and span[4] }
+  end
+  return account
 end
 
--- Read an account, with what it holds until `second`. `width` is that of its buckets, 0 where its window does not roll.
-local function load(name, second)
-  local key = PREFIX .. 'a:' .. name
-  local end_field = 'e' .. text(second)
-  local row = redis.call('HMGET', key, 'uh', 'ul', 'hh', 'hl', 'g', 'n', 'c', 'w', end_field)
-  return {
-    name = name, key = key, exists = row[1] and true or false,
-    used_high = tonumber(row[1] or 0), used_low = tonumber(row[2] or 0),
-    held_high = tonumber(row[3] or 0), held_low = tonumber(row[4] or 0),
-    generation = tonumber(row[5] or 0), next_end = tonumber(row[6] or '') or math.huge,
-    bucket = tonumber(row[7] or '') or -1, width = tonumber(row[8] or 0),
-    end_field = end_field, end_value = row[9], changes = {}, changed = false,
-  }
+-- Write an account back, if it has changed.
+local function save(account)
+  if not account.changed then
+    return
+  end
+  if not account.exists then
+    redis.call('ZADD', PREFIX .. 'accounts', 0, account.name)
+  end
+  redis.call('SET', PREFIX .. 'a:' .. account.name, cmsgpack.pack(account.row))
+  account.exists, account.changed = true, false
 end
 
 -- The generation and the limbs of what is held until one second.
@@ -69,44 +84,33 @@ local function bucket_parts(value)
   return tonumber(high), tonumber(low)
 end
 
-local function pairs_of(account)
-  local row = redis.call('HGETALL', account.key)
-  local index = -1
-  return function()
-    index = index + 2
-    return row[index], row[index + 1]
-  end
-end
-
 local function free(account, second)
-  account.next_end = math.huge
-  for field, value in pairs_of(account) do
-    local ends_at = tonumber(string.match(field, '^e(%d+)$') or '')
-    if ends_at and ends_at <= second then
-      local _, high, low = end_parts(value)
-      account.held_high, account.held_low = minus(account.held_high, account.held_low, high, low)
-      redis.call('HDEL', account.key, field)
-      if field == account.end_field then
-        account.end_value = false
-      end
-    elseif ends_at and ends_at < account.next_end then
-      account.next_end = ends_at
+  local row, key = account.row, PREFIX .. 'x:' .. account.name
+  local ends = redis.call('HGETALL', key)
+  row[NEXT_END] = NEVER
+  for index = 1, #ends, 2 do
+    local ends_at = tonumber(ends[index])
+    if ends_at <= second then
+      local _, high, low = end_parts(ends[index + 1])
+      row[HELD_HIGH], row[HELD_LOW] = minus(row[HELD_HIGH], row[HELD_LOW], high, low)
+      redis.call('HDEL', key, ends[index])
+    elseif ends_at < row[NEXT_END] then
+      row[NEXT_END] = ends_at
     end
   end
-  account.generation = account.generation + 1
+  row[GENERATION] = row[GENERATION] + 1
   account.changed = true
 end
 
 -- What counts in a rolling window while `bucket` is the present one, and which buckets there are.
 local function used_in_window(account, bucket)
   local high, low, buckets = 0, 0, {}
-  for field, value in pairs_of(account) do
-    local index = tonumber(string.match(field, '^b(%d+)$') or '')
-    if index then
-      buckets[#buckets + 1] = index
-      if index >= bucket - BUCKETS then
-        high, low = plus(high, low, bucket_parts(value))
-      end
+  local kept = redis.call('HGETALL', PREFIX .. 'b:' .. account.name)
+  for index = 1, #kept, 2 do
+    local number = tonumber(kept[index])
+    buckets[#buckets + 1] = number
+    if number >= bucket - BUCKETS then
+      high, low = plus(high, low, bucket_parts(kept[index + 1]))
     end
   end
   return high, low, buckets
@@ -117,98 +121,80 @@ local function roll(account, bucket)
   if #buckets > KEPT_BUCKETS then
     table.sort(buckets)
     for index = 1, #buckets - KEPT_BUCKETS do
-      redis.call('HDEL', account.key, 'b' .. text(buckets[index]))
+      redis.call('HDEL', PREFIX .. 'b:' .. account.name, text(buckets[index]))
     end
   end
-  account.used_high, account.used_low, account.bucket = high, low, bucket
+  local row = account.row
+  row[USED_HIGH], row[USED_LOW], row[BUCKET] = high, low, bucket
   account.changed = account.exists
 end
 
 -- Free what has expired, and move a rolling window to `now`, in microseconds.
 local function move(account, now)
-  local second = math.floor(now / SECOND)
-  if second >= account.next_end then
-    free(account, second)
+  local row = account.row
+  if now >= row[NEXT_END] * SECOND then
+    free(account, math.floor(now / SECOND))
   end
-  if account.width > 0 and bucket_at(account, now) ~= account.bucket then
-    roll(account, bucket_at(account, now))
+  if row[WIDTH] > 0 and math.floor(now / row[WIDTH]) ~= row[BUCKET] then
+    roll(account, math.floor(now / row[WIDTH]))
   end
   return account
 end
 
-local function set_field(account, field, value)
-  local changes = account.changes
-  changes[#changes + 1] = field
-  changes[#changes + 1] = value
-  account.changed = true
-end
-
--- Hold until the second for which the account was loaded. Returns the generation by which the hold is known.
+-- Hold until a second. Returns the generation by which the hold is known.
 local function hold(account, second, high, low)
-  local generation, held_high, held_low = account.generation, 0, 0
-  if account.end_value then
-    generation, held_high, held_low = end_parts(account.end_value)
+  local row, key, field = account.row, PREFIX .. 'x:' .. account.name, text(second)
+  local generation, end_high, end_low = row[GENERATION], high, low
+  local kept = redis.call('HGET', key, field)
+  if kept then
+    generation, end_high, end_low = end_parts(kept)
+    end_high, end_low = plus(end_high, end_low, high, low)
   end
-  held_high, held_low = plus(held_high, held_low, high, low)
-  account.end_value = text(generation) .. ':' .. text(held_high) .. ':' .. text(held_low)
-  set_field(account, account.end_field, account.end_value)
-  account.held_high, account.held_low = plus(account.held_high, account.held_low, high, low)
-  account.next_end = math.min(account.next_end, second)
+  redis.call('HSET', key, field, string.format(END, generation, end_high, end_low))
+  row[HELD_HIGH], row[HELD_LOW] = plus(row[HELD_HIGH], row[HELD_LOW], high, low)
+  if second < row[NEXT_END] then
+    row[NEXT_END] = second
+  end
+  account.changed = true
   return generation
 end
 
--- Whether what was held until the second for which the account was loaded has not been freed.
-local function counts(account, generation)
-  return account.end_value and end_parts(account.end_value) == generation
+-- Whether what was held until a second has not been freed.
+local function counts(account, second, generation)
+  local kept = redis.call('HGET', PREFIX .. 'x:' .. account.name, text(second))
+  return kept and end_parts(kept) == generation
 end
 
-local function unhold(account, generation, high, low)
-  if not counts(account, generation) then
+-- Give back what is held; false where it has been freed already.
+local function unhold(account, second, generation, high, low)
+  local row, key, field = account.row, PREFIX .. 'x:' .. account.name, text(second)
+  local kept = redis.call('HGET', key, field)
+  if not kept then
     return false
   end
-  local _, held_high, held_low = end_parts(account.end_value)
-  held_high, held_low = minus(held_high, held_low, high, low)
-  account.end_value = text(generation) .. ':' .. text(held_high) .. ':' .. text(held_low)
-  set_field(account, account.end_field, account.end_value)
-  account.held_high, account.held_low = minus(account.held_high, account.held_low, high, low)
+  local of, end_high, end_low = end_parts(kept)
+  if of ~= generation then
+    return false
+  end
+  end_high, end_low = minus(end_high, end_low, high, low)
+  redis.call('HSET', key, field, string.format(END, of, end_high, end_low))
+  row[HELD_HIGH], row[HELD_LOW] = minus(row[HELD_HIGH], row[HELD_LOW], high, low)
+  account.changed = true
   return true
 end
 
 local function charge(account, high, low, at)
-  account.used_high, account.used_low = plus(account.used_high, account.used_low, high, low)
+  local row = account.row
+  row[USED_HIGH], row[USED_LOW] = plus(row[USED_HIGH], row[USED_LOW], high, low)
   account.changed = true
-  if account.width > 0 then
-    local field = 'b' .. text(bucket_at(account, at))
-    local value = redis.call('HGET', account.key, field)
-    if value then
-      high, low = plus(high, low, bucket_parts(value))
+  if row[WIDTH] > 0 then
+    local key, field = PREFIX .. 'b:' .. account.name, text(math.floor(at / row[WIDTH]))
+    local kept = redis.call('HGET', key, field)
+    if kept then
+      high, low = plus(high, low, bucket_parts(kept))
     end
-    set_field(account, field, text(high) .. ':' .. text(low))
+    redis.call('HSET', key, field, string.format(PAIR, high, low))
   end
-end
-
--- Write back what has changed. `span` is start, reset and length of the period, for an account that is new.
-local function save(account, span)
-  if not account.changed then
-    return
-  end
-  if not account.exists then
-    for _, pair in ipairs(span) do
-      set_field(account, pair[1], pair[2])
-    end
-    redis.call('ZADD', PREFIX .. 'accounts', 0, account.name)
-    account.exists = true
-  end
-  local next_end = account.next_end == math.huge and '' or text(account.next_end)
-  redis.call('HSET', account.key, 'uh', text(account.used_high), 'ul', text(account.used_low),
-    'hh', text(account.held_high), 'hl', text(account.held_low), 'g', text(account.generation),
-    'n', next_end, 'c', text(account.bucket), unpack(account.changes))
-  account.changes, account.changed = {}, false
-end
-
--- The parts of an account that never change, from four arguments of the script beginning at `index`.
-local function span_at(index)
-  return { { 's', ARGV[index] }, { 'r', ARGV[index + 1] }, { 'l', ARGV[index + 2] }, { 'w', ARGV[index + 3] } }
 end
 
 -- The limit in force, with what was granted on top of it or instead.
@@ -231,20 +217,33 @@ local function limit_in_force(scope, period, now, high, low)
   return plus(high, low, top_high, top_low)
 end
 
+-- A call is kept as a list: when reserved, end of its lease (false where it was never held), facts, lines (name, limbs of amount,
+-- limit, used and held before, generation), whether released, when settled, whether late, lines charged, id of its entry.
+local AT, ENDS_AT, FACTS, LINES, RELEASED, SETTLED_AT, LATE, CHARGED, ENTRY = 1, 2, 3, 4, 5, 6, 7, 8, 9
+
+local function load_call(key)
+  local kept = redis.call('GET', key)
+  return kept and cmsgpack.unpack(kept)
+end
+
+-- Write a call, to be remembered for so many milliseconds.
+local function save_call(key, call, remember)
+  redis.call('SET', key, cmsgpack.pack(call), 'PX', text(remember))
+end
+
 -- Write one entry for each line: name, limbs of the amount, limbs of what had been held. Ids follow a clock that never goes back.
 local function add_entries(at, kind, source, late, facts, more_facts, lines, longest)
-  local last = redis.call('HMGET', KEYS[1], 'ms', 'seq')
-  local ms, last_ms, sequence = math.floor(at / 1000), tonumber(last[1] or 0), 0
-  if ms <= last_ms then
-    ms, sequence = last_ms, tonumber(last[2]) + 1
+  local ms, last, sequence = math.floor(at / 1000), tonumber(meta[2] or 0), 0
+  if ms <= last then
+    ms, sequence = last, tonumber(meta[3]) + 1
   end
-  redis.call('HSET', KEYS[1], 'ms', text(ms), 'seq', text(sequence))
-  local id, flat = text(ms) .. '-' .. text(sequence), {}
+  redis.call('HSET', KEYS[1], 'ms', text(ms), 'seq', sequence)
+  local id, flat = string.format('%.0f-%.0f', ms, sequence), {}
   for index, line in ipairs(lines) do
-    flat[index] = table.concat(line, '\0')
-    redis.call('XADD', PREFIX .. 'e:' .. line[1], 'MAXLEN', '~', longest, id, 'n', index - 1)
+    flat[index] = string.format('%s\0%.0f\0%.0f\0%.0f\0%.0f', line[1], line[2], line[3], line[4], line[5])
+    redis.call('XADD', PREFIX .. 'e:' .. line[1], 'MAXLEN', '~', longest, id, '', '')
   end
   redis.call('XADD', PREFIX .. 'e', 'MAXLEN', '~', longest, id, 'at', text(at), 'kind', kind, 'source', source,
-    'late', late, 'facts', facts, 'more', more_facts, 'lines', table.concat(flat, '\0'))
+    'late', late and '1' or '', 'facts', facts, 'more', more_facts, 'lines', table.concat(flat, '\0'))
   return id
 end

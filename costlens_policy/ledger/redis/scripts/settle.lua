@@ -1,69 +1,63 @@
--- Replace what is held by what was charged, once. KEYS: meta, the call, the open calls.
--- ARGV from 3 on: call, now, facts, milliseconds to remember the call, entries to keep, '1' to accept an unknown call, number of
--- charges; then for each charge: scope, name, limbs of the amount, start, reset, length, width of its buckets.
--- Returns what happened ('settled', 'known', 'unknown'), whether late, when, and the lines: name, limbs of the amount, of what had
--- been held, of what is used and held after it.
+-- Replace what is held by what was charged, once. KEYS: meta, the call, the open calls. ARGV[2]: facts.
+-- Arguments from 3 on: call, now, milliseconds to remember the call, entries to keep, whether to accept an unknown call, charges.
+-- A charge is a list: scope, name, span, limbs of the amount.
+-- Answers nothing for an unknown call; else a list: whether known, whether late, when, and for each line in a row its name and a text
+-- of limbs: of the amount, what had been held, used and held after it.
 
-local CHARGE = 8
-local call, now = ARGV[3], tonumber(ARGV[4])
+local _, _, id, now, remember, longest, or_unknown, asked = unpack(ARGUMENTS)
 
-local known = redis.call('HMGET', KEYS[2], 'settled_at', 'late', 'charged', 'at', 'end', 'lines', 'released', 'facts')
-if known[1] then
-  return { 'known', known[2], known[1], cmsgpack.unpack(known[3]) }
-end
-if not known[4] and ARGV[8] ~= '1' then
-  return { 'unknown' }
-end
-
-local charges, order = {}, {}
-for number = 1, tonumber(ARGV[9]) do
-  local at = 10 + (number - 1) * CHARGE
-  order[number] = ARGV[at]
-  charges[ARGV[at]] = { name = ARGV[at + 1], high = tonumber(ARGV[at + 2]), low = tonumber(ARGV[at + 3]), span = at + 4 }
+local call = load_call(KEYS[2])
+if call and call[SETTLED_AT] then
+  return { 1, call[LATE] and 1 or 0, text(call[SETTLED_AT]), unpack(call[CHARGED]) }
+elseif not call then
+  if not or_unknown then
+    return false
+  end
+  call = { now, false, '{}', {}, false }
 end
 
-local held = known[6] and cmsgpack.unpack(known[6]) or {}
-local second = tonumber(known[5] or 0)
-local at = math.max(now, tonumber(known[4] or 0))
-local late = known[4] and (known[7] or now >= second * SECOND) or false
-local lines, entries = {}, {}
+local charges = {}
+for _, charged in ipairs(asked) do
+  charges[charged[1]] = charged
+end
+local at = math.max(now, call[AT])
+local second = call[ENDS_AT]
+local late = second and (call[RELEASED] or now >= second * SECOND) or false
+local answer, entries = {}, {}
 
-local function add(account, charged, held_high, held_low, span)
-  charge(account, charged and charged.high or 0, charged and charged.low or 0, at)
-  save(account, span)
-  lines[#lines + 1] = { account.name, charged and charged.high or 0, charged and charged.low or 0, held_high, held_low,
-    account.used_high, account.used_low, account.held_high, account.held_low }
+local function add(account, charged, held_high, held_low)
+  local high, low = charged and charged[4] or 0, charged and charged[5] or 0
+  local row = account.row
+  charge(account, high, low, at)
+  save(account)
+  answer[#answer + 1] = account.name
+  answer[#answer + 1] = string.format('%.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f', high, low, held_high, held_low, unpack(row, 1, 4))
   if charged then
-    entries[#entries + 1] = { account.name, text(charged.high), text(charged.low), text(held_high), text(held_low) }
+    entries[#entries + 1] = { account.name, high, low, held_high, held_low }
   end
 end
 
-for _, line in ipairs(held) do
-  local budget, _, unit, key = string.match(line[1], '^([^\31]*)\31([^\31]*)\31([^\31]*)\31(.*)$')
+for _, line in ipairs(call[LINES]) do
+  local budget, unit, key = string.match(line[1], '^([^\31]*)\31[^\31]*\31([^\31]*)\31(.*)$')
   local scope = budget .. '\31' .. unit .. '\31' .. key
-  local account = move(load(line[1], second), now)
-  if not known[7] and not unhold(account, line[10], line[2], line[3]) then
+  local account = move(load(line[1]), now)
+  if not call[RELEASED] and not unhold(account, second, line[10], line[2], line[3]) then
     late = true
   end
   add(account, charges[scope], line[2], line[3])
   charges[scope] = nil
 end
-for _, scope in ipairs(order) do
-  local charged = charges[scope]
-  if charged then
-    local account = load(charged.name, 0)
-    account.width = tonumber(ARGV[charged.span + 3])
-    add(move(account, now), charged, 0, 0, span_at(charged.span))
+for _, charged in ipairs(asked) do
+  if charges[charged[1]] then
+    add(move(load(charged[2], charged[3]), now), charged, 0, 0)
   end
 end
 
-local fields = { 'settled_at', text(now), 'late', late and '1' or '', 'charged', cmsgpack.pack(lines) }
-if #entries > 0 then
-  fields[#fields + 1] = 'entry'
-  fields[#fields + 1] = add_entries(
-    now, 'charge', call, late and '1' or '', known[8] or '{}', ARGV[5], entries, ARGV[7])
+call[SETTLED_AT], call[LATE], call[CHARGED] = now, late, answer
+call[ENTRY] = #entries > 0 and add_entries(now, 'charge', id, late, call[FACTS], ARGV[2], entries, longest)
+call[FACTS] = ''
+save_call(KEYS[2], call, remember)
+if second then
+  redis.call('ZREM', KEYS[3], id)
 end
-redis.call('HSET', KEYS[2], unpack(fields))
-redis.call('PEXPIREAT', KEYS[2], text(math.floor(now / 1000) + tonumber(ARGV[6])))
-redis.call('ZREM', KEYS[3], call)
-return { 'settled', late and '1' or '', text(now), lines }
+return { 0, late and 1 or 0, text(now), unpack(answer) }
