@@ -101,9 +101,9 @@ class Rates:
     _dearest: dict[tuple[str, ...], str] = field(init=False, repr=False, compare=False)
     is_coarse: bool = field(init=False, repr=False, compare=False)
     """Whether every cost is whole in femto-dollars, so that there is nothing to round."""
-    plain_is_dearest: bool = field(init=False, repr=False, compare=False)
-    """Whether a token of text never costs more than ``input`` or ``output`` say, whether it is written to a cache, read
-    from one, or thought."""
+    is_plain: bool = field(init=False, repr=False, compare=False)
+    """Whether a call in text costs at most what ``input`` and ``output`` say, to the femto-dollar: no token costs more
+    for being written to a cache, read from one, or thought."""
     _unit: Decimal = field(init=False, repr=False, compare=False)
     _units_per_usd: int = field(init=False, repr=False, compare=False)
 
@@ -122,7 +122,7 @@ class Rates:
         ):
             object.__setattr__(self, name, value)
         plain = self.dearest(TEXT_INPUT) == "input" and self.dearest(TEXT_OUTPUT) == "output"
-        object.__setattr__(self, "plain_is_dearest", plain)
+        object.__setattr__(self, "is_plain", plain and self.is_coarse)
 
     def cost(self, usage: Usage) -> Decimal:
         """Return the exact cost of one call in US dollars."""

@@ -13,7 +13,7 @@ from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
 from costlens_policy.expressions.runtime import admitter
 from costlens_policy.money import usd
 
-__all__ = ["RequestAttribute", "request_attribute", "request_attributes"]
+__all__ = ["Admit", "RequestAttribute", "request_attribute", "request_attributes"]
 
 Admit: TypeAlias = Callable[[Any], Value]
 

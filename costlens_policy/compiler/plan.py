@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
-from costlens_policy.compiler.attributes import RequestAttribute
+from costlens_policy.compiler.attributes import Admit, RequestAttribute
 from costlens_policy.compiler.first_route import FirstRoute
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.snapshot import Snapshots
@@ -258,7 +258,14 @@ class Plan:
     catalogue_digest: str
     reads: frozenset[str]
     """Those of ``ROOTS`` that any expression reads; the others need not be there."""
+    admit: Mapping[str, Admit] = field(init=False, repr=False, compare=False)
+    """What admits a value, by the name of its attribute."""
+    reads_now: bool = field(init=False, repr=False, compare=False)
+    reads_budgets: bool = field(init=False, repr=False, compare=False)
     stages: Stages = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "admit", {name: item.admit for name, item in self.attributes.items()})
+        object.__setattr__(self, "reads_now", "now" in self.reads)
+        object.__setattr__(self, "reads_budgets", "budgets" in self.reads)
         object.__setattr__(self, "stages", Stages.of(self.layers))

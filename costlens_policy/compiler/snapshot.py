@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -21,13 +22,21 @@ _DAYS_KEPT: Final = 64
 class ModelOnDay:
     """A model on a day.
 
-    ``view`` is the record ``model`` of expressions; ``refusal`` says why it may not serve, or is empty.
+    ``view`` is the record ``model`` of expressions; ``refusal`` says why it may not serve, or is empty. ``most_output``
+    and ``window`` are the model's limits in tokens, beyond every number where they are not known.
     """
 
     model: Model
     period: Period | None
     view: Mapping[str, Value]
     refusal: str
+    most_output: float = field(init=False)
+    window: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        most, window = self.model.max_output_tokens, self.model.context_window
+        object.__setattr__(self, "most_output", math.inf if most is None else most)
+        object.__setattr__(self, "window", math.inf if window is None else window)
 
 
 class Snapshots:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.ladder import Climb, Ladder
@@ -12,59 +14,50 @@ __all__ = ["try_candidates"]
 
 
 def try_candidates(
-    context: Context, names: list[str], prepare: Preparations, excluded: list[Exclusion]
+    context: Context, names: Sequence[str], prepare: Preparations, excluded: list[Exclusion]
 ) -> list[Candidate]:
     """Return the winner and its fallbacks, at most ``max_fallbacks`` of them. Who falls out is added to ``excluded``.
 
     An active downgrade rung puts its models at the end of the queue. Each name is tried once, so there is no loop.
     """
-    tried = _Tries(context, prepare, excluded)
+    models, request, needs = context.models, context.request, prepare.needs
+    ladder = Ladder(context) if context.plan.stages.budgets else None
     wanted = 1 + context.plan.defaults.max_fallbacks
     kept: list[Candidate] = []
     queue = list(names)
-    for name in queue:  # grows while it is walked
-        candidate = tried.one(name, queue)
-        if candidate is not None:
-            kept.append(candidate)
-            if len(kept) == wanted:
-                break
+    for name in queue:  # rungs may add to it while it is walked
+        offer = models.get(name) or context.offer(name)
+        if offer.refusal:
+            excluded.append(Exclusion(name, offer.refusal))
+            continue
+        candidate = prepare.of(offer)
+        exclusion = None
+        if reason := obstacle(request, needs, candidate):
+            exclusion = Exclusion(name, reason)
+        elif ladder is not None:
+            candidate, exclusion = _up(ladder, candidate, prepare, queue)
+        if exclusion is not None:
+            excluded.append(exclusion)
+            continue
+        kept.append(candidate)
+        if len(kept) == wanted:
+            break
     return kept
 
 
-class _Tries:
-    def __init__(self, context: Context, prepare: Preparations, excluded: list[Exclusion]) -> None:
-        self._context = context
-        self._prepare = prepare
-        self._excluded = excluded
-        self._ladder = Ladder(context) if context.plan.stages.budgets else None
-
-    def one(self, name: str, queue: list[str]) -> Candidate | None:
-        """Return the model as a candidate, or None where it falls out. What rungs add is put into the queue."""
-        context = self._context
-        offer = context.offer(name)
-        if offer.refusal:
-            self._excluded.append(Exclusion(name, offer.refusal))
-            return None
-        candidate = self._prepare.of(offer)
-        if reason := obstacle(context.request, self._prepare.needs, candidate):
-            self._excluded.append(Exclusion(name, reason))
-            return None
-        return candidate if self._ladder is None else self._up(self._ladder, candidate, queue)
-
-    def _up(self, ladder: Ladder, candidate: Candidate, queue: list[str]) -> Candidate | None:
-        """Let a candidate climb; where rungs rewrite its call, what is held is the call as they leave it."""
-        climb = ladder.climb(candidate.offer, candidate)
-        reason = ""
-        if climb.rungs:
-            added = [model for active in climb.rungs for model in active.rung.models]
-            queue.extend(model for model in dict.fromkeys(added) if model not in queue)
-            if climb.barred is None and climb.rewrites:
-                candidate = self._prepare.under(candidate, climb.rungs)
-                reason = obstacle(self._context.request, self._prepare.needs, candidate)
-                again = ladder.climb(candidate.offer, candidate)
-                climb = Climb(again.lines, climb.rungs, climb.alerts, again.barred, again.full)
-        if reason or climb.exclusion is not None:
-            self._excluded.append(climb.exclusion or Exclusion(candidate.name, reason))
-            return None
-        candidate.climb = climb
-        return candidate
+def _up(
+    ladder: Ladder, candidate: Candidate, prepare: Preparations, queue: list[str]
+) -> tuple[Candidate, Exclusion | None]:
+    """Let a candidate climb, and say why it falls out, if it does. What rungs add is put into the queue."""
+    climb = ladder.climb(candidate.offer, candidate)
+    reason = ""
+    if climb.rungs:
+        added = [model for active in climb.rungs for model in active.rung.models]
+        queue.extend(model for model in dict.fromkeys(added) if model not in queue)
+        if climb.barred is None and climb.rewrites:  # what is held is the call as the rungs leave it
+            candidate = prepare.under(candidate, climb.rungs)
+            reason = obstacle(prepare.request, prepare.needs, candidate)
+            again = ladder.climb(candidate.offer, candidate)
+            climb = Climb(again.lines, climb.rungs, climb.alerts, again.barred, again.full)
+    candidate.climb = climb
+    return candidate, climb.exclusion or (Exclusion(candidate.name, reason) if reason else None)

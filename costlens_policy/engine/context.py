@@ -51,13 +51,13 @@ class Context:
         self.balances = balances
         self.now = now
         self.models: Mapping[str, ModelOnDay] = plan.snapshots.on(now.date())
-        self.instant = from_python(now) if "now" in plan.reads else None
+        self.instant = from_python(now) if plan.reads_now else None
         self.variables: tuple[Mapping[str, Value], ...] = (
             tuple(_Variables(self, layer) if layer.variables else _NOTHING for layer in plan.layers)
             if plan.stages.has_variables
             else plan.stages.no_variables
         )
-        self.budgets = _BudgetStates(self) if "budgets" in plan.reads else _NOTHING
+        self.budgets = _BudgetStates(self) if plan.reads_budgets else _NOTHING
         self.failures: list[Failure] = []
         self.read: dict[tuple[str, str], Balance] = {}
 

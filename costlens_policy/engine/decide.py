@@ -34,7 +34,8 @@ def decide(plan: Plan, request: Mapping[str, Any], balances: Balances | None, no
         now = now.astimezone(UTC)
     context = Context(plan, admit_request(plan, request), _NO_BALANCES if balances is None else balances, now)
     decision = _decide(context)
-    context.close()
+    if plan.stages.has_variables or plan.reads_budgets:
+        context.close()
     return decision
 
 

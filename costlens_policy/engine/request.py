@@ -27,18 +27,18 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
         raise RequestError((f"a request is an object with attributes, not {type(request).__name__}",))
     admitted: dict[str, Value] = {}
     problems: list[str] = []
-    attributes = plan.attributes
+    admit = plan.admit
     for name, value in request.items():
         if value is None:
             continue
         try:
-            admitted[name] = attributes[name].admit(value)
+            admitted[name] = admit[name](value)
         except KeyError:
             problems.append(_unknown(plan, name))
         except ValueError as problem:
             problems.append(f"`{name}` {problem}")
     if "params" in admitted:
-        problems.extend(_examine_params(attributes, admitted))
+        problems.extend(_examine_params(plan.attributes, admitted))
     for name, default in plan.filled_in:
         if name not in admitted:
             admitted[name] = default

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 
 from costlens_policy.compiler.snapshot import ModelOnDay
-from costlens_policy.engine.preparation import Candidate
+from costlens_policy.engine.preparation import Candidate, Prepared
 from costlens_policy.expressions import Value
 from costlens_policy.money import format_usd
 
@@ -14,31 +15,29 @@ __all__ = ["obstacle"]
 
 
 def obstacle(request: Mapping[str, Value], needs: frozenset[str], candidate: Candidate) -> str:
-    """Return why the model, which may serve on this day, cannot serve this request, or an empty text.
-
-    One function that compares, and others that explain: nearly always there is nothing to explain.
-    """
-    offer, model, output = candidate.offer, candidate.offer.model, candidate.prepared.output_tokens
-    reason = _lacks(offer, needs) if needs else ""
-    if reason:
-        return reason
-    if model.max_output_tokens is not None and output > model.max_output_tokens:
-        return f"{output} output tokens are asked for, the model writes at most {model.max_output_tokens}"
-    prompt = candidate.prepared.prompt_tokens
-    if model.context_window is not None and prompt + output > model.context_window:
-        asked = f"{prompt} prompt and {output} output tokens"
-        return f"{asked} do not fit the context window of {model.context_window}"
-    budget, latency_budget = request.get("cost_budget"), request.get("latency_budget_ms")
-    if budget is not None and not _surely_below(candidate.cost, budget):
-        reason = _too_dear(budget, candidate.cost)
-    if not reason and latency_budget is not None:
-        reason = _too_slow(latency_budget, offer)
-    return reason
+    """Return why the model, which may serve on this day, cannot serve this request, or an empty text."""
+    offer, output = candidate.offer, candidate.prepared.output_tokens
+    budget = request.get("cost_budget")
+    if (
+        output <= offer.most_output
+        and candidate.prepared.prompt_tokens + output <= offer.window
+        and (budget is None or (candidate.cost is not None and candidate.cost <= _exact(budget)))
+        and not needs
+        and "latency_budget_ms" not in request
+    ):
+        return ""  # as nearly always; the rest is to say what is wrong
+    return (
+        _lacks(offer, needs)
+        or _too_long(offer, candidate.prepared)
+        or _too_dear(budget, candidate.cost)
+        or _too_slow(request.get("latency_budget_ms"), offer)
+    )
 
 
-def _surely_below(cost: Decimal | None, budget: float) -> bool:
-    """Compare as doubles: exact enough but for amounts that are nearly equal, and three times as quick."""
-    return cost is not None and float(cost) < budget * 0.999999
+@lru_cache(1024)
+def _exact(budget: float) -> Decimal:
+    """Return a cost budget as the amount that was written. Callers ask with the same few again and again."""
+    return Decimal(repr(budget))
 
 
 def _lacks(offer: ModelOnDay, needs: frozenset[str]) -> str:
@@ -51,14 +50,28 @@ def _lacks(offer: ModelOnDay, needs: frozenset[str]) -> str:
     return ""
 
 
-def _too_dear(budget: float, cost: Decimal | None) -> str:
+def _too_long(offer: ModelOnDay, prepared: Prepared) -> str:
+    prompt, output = prepared.prompt_tokens, prepared.output_tokens
+    if output > offer.most_output:
+        return f"{output} output tokens are asked for, the model writes at most {offer.most_output}"
+    if prompt + output > offer.window:
+        asked = f"{prompt} prompt and {output} output tokens"
+        return f"{asked} do not fit the context window of {offer.window}"
+    return ""
+
+
+def _too_dear(budget: float | None, cost: Decimal | None) -> str:
+    if budget is None:
+        return ""
     if cost is None:
         return "it has no price, so the request's cost budget cannot be kept"
-    limit = Decimal(repr(budget))
+    limit = _exact(budget)
     return f"it may cost {format_usd(cost)}, the request's cost budget is {format_usd(limit)}" if cost > limit else ""
 
 
-def _too_slow(budget: float, offer: ModelOnDay) -> str:
+def _too_slow(budget: float | None, offer: ModelOnDay) -> str:
+    if budget is None:
+        return ""
     latency = offer.model.latency_p50_ms
     if latency is None:
         return "its latency is not known, so the request's latency budget cannot be kept"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import ByChoice, ByExpression, ByName, BySplit, RouteStep
@@ -16,11 +17,13 @@ from costlens_policy.expressions.runtime import CelError
 __all__ = ["candidates_of", "split_position"]
 
 
-def candidates_of(context: Context, route: RouteStep, prepare: Preparations, excluded: list[Exclusion]) -> list[str]:
+def candidates_of(
+    context: Context, route: RouteStep, prepare: Preparations, excluded: list[Exclusion]
+) -> Sequence[str]:
     """Return the models to try, in order and each once. What a choice rules out is added to ``excluded``."""
     target = route.target
     if isinstance(target, ByName):
-        return list(target.models)
+        return target.models
     if isinstance(target, BySplit):
         key = _text(context, route, target.key)
         return _once([target.models[split_position(key, target.salt, target.bounds)], *target.fallbacks])
