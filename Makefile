@@ -49,8 +49,10 @@ docs: $(STAMP) ## write docs/cli.md and docs/exit-codes.md from the program
 bench: $(STAMP) ## how long decisions take
 	@$(BIN)/python -m benchmarks.run
 
-soak: $(STAMP) ## hours of decisions under load
+soak: $(STAMP) ## hours of decisions under load, and an hour of hostile expressions
 	@$(BIN)/python -m benchmarks.soak
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@mkdir -p build/fuzz && $(BIN)/python -m tests.fuzz.fuzz_expressions -max_total_time=3600 -max_len=400 build/fuzz tests/fuzz/corpus/expressions
 
 constraints: $(STAMP) ## write constraints.txt from what is installed
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new

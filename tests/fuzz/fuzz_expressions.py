@@ -9,7 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    sys.exit("error: fuzzing needs atheris: pip install -e '.[fuzz]'")
 
 with atheris.instrument_imports(include=["costlens_policy.expressions"]):
     from tests.fuzz.examination import examine, words

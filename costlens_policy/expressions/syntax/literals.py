@@ -130,4 +130,5 @@ def _complaint(escape: str, as_bytes: bool) -> tuple[str, str]:
         digits = {"x": "two hexadecimal digits", "u": "four hexadecimal digits", "U": "eight hexadecimal digits"}
         needs = digits.get(escape[1] if escape[1] != "X" else "x", "three octal digits up to `\\377`")
         return f"`{escape}` must be followed by {needs}" if escape[1] in "xXuU" else f"`{escape}` begins {needs}", ""
-    return f"`{escape}` is no escape", 'write `\\\\` for a backslash, or put `r` before the quotes: r"\\d+"'
+    shown = f"`{escape}`" if escape.isprintable() else "a backslash before a line end"
+    return f"{shown} is no escape", 'write `\\\\` for a backslash, or put `r` before the quotes: r"\\d+"'

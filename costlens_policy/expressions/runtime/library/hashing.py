@@ -17,7 +17,7 @@ __all__ = ["BUCKETS", "bucket"]
 
 BUCKETS: Final = 10_000
 
-_GLOB: Final = re.compile(r"(\*+)|(\?)|\[(!?)(\]?[^\]\\]*)\]|(.)", re.DOTALL)
+_GLOB: Final = re.compile(r"(\*+)|(\?)|\[(!?)(\][^\]\\]*|[^\]\\]+)\]|(.)", re.DOTALL)
 
 
 @implements("hash_string", "hash_string_string")
