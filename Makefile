@@ -49,8 +49,8 @@ docs: $(STAMP) ## write docs/cli.md and docs/exit-codes.md from the program
 bench: $(STAMP) ## how long decisions take
 	@$(BIN)/python -m benchmarks.run
 
-soak: $(STAMP) ## hours of decisions under load, and an hour of hostile expressions
-	@$(BIN)/python -m benchmarks.soak
+soak: $(STAMP) ## the tests with more and new examples and more kills, then an hour of hostile expressions
+	@HYPOTHESIS_PROFILE=soak COSTLENS_SOAK=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	@mkdir -p build/fuzz && $(BIN)/python -m tests.fuzz.fuzz_expressions -max_total_time=3600 -max_len=400 build/fuzz tests/fuzz/corpus/expressions
 
