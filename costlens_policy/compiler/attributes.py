@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from costlens_policy.checker.attributes import DeclaredAttribute
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
 from costlens_policy.expressions.runtime import admitter
 from costlens_policy.money import usd
+
+if TYPE_CHECKING:
+    from costlens_policy.checker.attributes import DeclaredAttribute
 
 __all__ = ["Admit", "RequestAttribute", "request_attribute", "request_attributes"]
 

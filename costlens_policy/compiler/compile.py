@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker import CheckedBundle, LinkedDocument
-from costlens_policy.compiler.attributes import RequestAttribute, request_attribute
+from costlens_policy.compiler.attributes import request_attributes
 from costlens_policy.compiler.digest import digest_documents
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.layers import compile_layer
@@ -29,7 +29,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         compile_layer(index, policy.document, _formulas(bundle, policy), linked.catalogue, tokenizer)
         for index, policy in enumerate(linked.policies)
     )
-    attributes = _attributes(bundle)
+    attributes = request_attributes(linked.attributes)
     own = _formulas(bundle, linked.policy_set)
     return Plan(
         name=policy_set.metadata.name,
@@ -67,20 +67,6 @@ def _default_route(policy_set: PolicySetDocument, formulas: Formulas, catalogue:
 def _formulas(bundle: CheckedBundle, document: LinkedDocument[Document]) -> Formulas:
     iterations = bundle.linked.policy_set.document.limits.iterations
     return Formulas(document.located, document.document, bundle.typed_of(document), iterations)
-
-
-def _attributes(bundle: CheckedBundle) -> Mapping[str, RequestAttribute]:
-    return {
-        name: request_attribute(
-            name,
-            attribute.type,
-            required=attribute.required,
-            default=attribute.default,
-            values=attribute.values,
-            max_size=attribute.max_size,
-        )
-        for name, attribute in bundle.linked.attributes.items()
-    }
 
 
 def _budgets(layers: Sequence[Layer]) -> Mapping[str, tuple[int, BudgetStep]]:
