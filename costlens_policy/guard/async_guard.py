@@ -62,7 +62,7 @@ class AsyncGuard:
         return await asyncio.to_thread(self._service.delivery.flush, timeout)
 
     async def close(self) -> None:
-        """Deliver the alerts under way, write charges that wait, and close the ledger."""
+        """Deliver the alerts under way, write charges that wait, and close the ledger if it was given as a URL."""
         await asyncio.to_thread(self._worker.close)
         await asyncio.to_thread(self._service.close)
 

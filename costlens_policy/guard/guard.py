@@ -75,7 +75,7 @@ class Guard:
         return self._service.delivery.flush(timeout)
 
     def close(self) -> None:
-        """Deliver the alerts under way, write charges that wait, and close the ledger."""
+        """Deliver the alerts under way, write charges that wait, and close the ledger if it was given as a URL."""
         self._service.close()
 
     def __enter__(self) -> Guard:

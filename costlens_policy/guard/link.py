@@ -88,10 +88,10 @@ class Link:
             except LedgerUnavailableError:
                 return
 
-    def close(self) -> int:
-        """Write what waits, close the store, and return how many settlements were lost with this process."""
+    def close(self, *, store_too: bool) -> int:
+        """Write what waits, and return how many settlements could not be written and are lost."""
         self.catch_up()
-        if self._store is not None:
+        if self._store is not None and store_too:
             self._store.close()
         return len(self._journal)
 

@@ -29,7 +29,7 @@ from costlens_policy.guard.link import Link
 from costlens_policy.guard.repeating import hold_names, reserve_again
 from costlens_policy.guard.reserving import Asked, Reserved, Reserver
 from costlens_policy.guard.sinks import LoggingSink
-from costlens_policy.ledger import LedgerUnavailableError, MemoryStore, Store, open_ledger
+from costlens_policy.ledger import CallConflictError, LedgerUnavailableError, MemoryStore, Store, open_ledger
 from costlens_policy.ledger.leases import MAX_LEASE
 from costlens_policy.money import format_usd
 
@@ -89,6 +89,8 @@ class Service:
         )
         self._named: WeakValueDictionary[str, HeldCall] = WeakValueDictionary()
         self._lock = Lock()
+        self._opens_ledger = isinstance(ledger, str)
+        self._closed = False
         self._open_now()
 
     def now(self) -> datetime:
@@ -97,14 +99,18 @@ class Service:
     def open(self, request: Mapping[str, Any], id: str | None, lease: timedelta | None) -> HeldCall:
         """Decide a request and hold its worst case. The same id gives the same call while it is held.
 
-        Raises ``RequestError``, ``DeniedError``, ``CallConflictError``.
+        Raises ``RequestError``, ``DeniedError``, ``CallConflictError``, and ``GuardError`` once it is closed.
         """
+        if self._closed:
+            raise GuardError("the guard is closed")
         asked = Asked(request, id or str(uuid.uuid4()), id is not None, lease or self.options.lease, self.now())
         if id is None:
             return HeldCall(self, asked, self._reserved(asked))
         with self._lock:
             known = self._named.get(id)
         if known is not None and known.is_open:
+            if known.asked.request != request:
+                raise CallConflictError(f"the id `{id}` is that of another call, which is under way")
             return known
         call = HeldCall(self, asked, self._reserved(asked))
         with self._lock:
@@ -112,9 +118,10 @@ class Service:
         return call
 
     def close(self) -> None:
-        """Deliver what is under way, write what waits, and close the ledger."""
+        """Deliver what is under way, write what waits, and close a ledger that was opened here."""
+        self._closed = True
         self.delivery.close(_CLOSING)
-        lost = self.link.close()
+        lost = self.link.close(store_too=self._opens_ledger)
         if lost:
             _LOG.error("%d charges are lost: the ledger could not be reached until the end", lost)
 

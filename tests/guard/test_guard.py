@@ -291,6 +291,15 @@ class TestRoundTrips:
         assert store.asked == ["reserve", "charge"]
 
 
+def test_closed(company, clock):
+    store = MemoryStore()
+    with Guard(company(TEAM), store, clock=clock) as guard:
+        guard.call(REQUEST).settle(USAGE)
+    with pytest.raises(GuardError, match="the guard is closed"):
+        guard.call(REQUEST)
+    assert Guard(company(TEAM), store, clock=clock).spend()[0].used == Decimal("0.0011")
+
+
 @pytest.mark.parametrize(
     "options",
     [{"lease": timedelta(0)}, {"on_exception": "ignore"}, {"dialect": "latin"}],

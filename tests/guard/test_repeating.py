@@ -28,6 +28,15 @@ def test_the_same_hold_in_one_process(guard_of):
     assert again.charged is first.charged
 
 
+def test_the_id_of_a_call_under_way_for_another_request(guard_of):
+    guard = guard_of(TEAM)
+    guard.call(REQUEST, id="job-1").release()
+    call = guard.call(REQUEST, id="job-1")
+    with pytest.raises(CallConflictError, match="`job-1` is that of another call, which is under way"):
+        guard.call({**REQUEST, "prompt": "other"}, id="job-1")
+    assert call.decision.allowed
+
+
 @pytest.fixture
 def two(guard_of):
     """Return two guards on one ledger, as two processes have them; the budget has room for one call."""
