@@ -215,7 +215,8 @@ def test_forecast():
     assert (row.rate, row.projected_ratio, row.lasts) == (2, 1, timedelta(days=7))
     assert row_of(spend(used=Decimal(0)), NOW).lasts is None
     assert row_of(spend(limit=None, left=None), NOW).projected_ratio is None
-    assert row_of(spend(resets_at=None), NOW).projected_ratio is None
+    rolling = row_of(spend(resets_at=None), NOW)
+    assert (rolling.rate, rolling.projected_ratio, rolling.lasts) == (2, None, None)
     assert row_of(spend(starts_at=None), NOW).rate is None
     assert row_of(spend(starts_at=NOW), NOW).rate is None
 

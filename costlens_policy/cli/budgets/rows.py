@@ -22,7 +22,8 @@ class Row:
     """``rate`` is what is used on average in a day of the period so far, in the budget's unit.
 
     ``projected_ratio`` is how much of the limit will be used at the period's end if that goes on, ``lasts`` how long
-    the rest then lasts. Each is None where it cannot be told: before anything is used, without a limit or a beginning.
+    the rest then lasts. Each is None where it cannot be told: before anything is used, without a limit or a beginning. In a rolling window
+    spending that goes on never comes to an end.
     """
 
     spend: Spend
@@ -69,8 +70,8 @@ def _projected(spend: Spend, elapsed: timedelta) -> Decimal | None:
 
 
 def _lasts(spend: Spend, rate: Decimal) -> timedelta | None:
-    if spend.left is None or not rate:
-        return None
+    if spend.left is None or not rate or spend.resets_at is None:
+        return None  # in a rolling window as much is forgotten as is spent, if it goes on like that
     days = _ROUGHLY.divide(spend.left, rate)
     return _LONGEST if days >= _LONGEST.days else timedelta(days=float(days))
 
