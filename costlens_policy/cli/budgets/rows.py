@@ -22,8 +22,8 @@ class Row:
     """``rate`` is what is used on average in a day of the period so far, in the budget's unit.
 
     ``projected_ratio`` is how much of the limit will be used at the period's end if that goes on, ``lasts`` how long
-    the rest then lasts. Each is None where it cannot be told: before anything is used, without a limit or a beginning. In a rolling window
-    spending that goes on never comes to an end.
+    the rest then lasts. Each is None where it cannot be told: before anything is used, without a limit or a
+    beginning. In a rolling window spending that goes on never comes to an end.
     """
 
     spend: Spend
