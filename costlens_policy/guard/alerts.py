@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -14,7 +14,7 @@ from costlens_policy.compiler.plan import BudgetStep, Plan, RungStep
 from costlens_policy.guard.delivery import LEASE, Delivery
 from costlens_policy.guard.events import Event, EventKind
 from costlens_policy.guard.link import Link
-from costlens_policy.ledger import Account, AccountBalance, LedgerUnavailableError, decimal_of
+from costlens_policy.ledger import Account, AccountBalance, LedgerError, decimal_of
 from costlens_policy.money import plain, total
 
 __all__ = ["Alerts", "Standing"]
@@ -84,7 +84,7 @@ class Alerts:
             self._raised.clear()
         self._raised[name] = None
         event = Event(
-            id="",
+            id=sha256("\x1f".join((account.budget, period, rung, account.key)).encode()).hexdigest()[:32],
             kind=kind,
             time=now,
             text=text,
@@ -97,14 +97,14 @@ class Alerts:
             resets_at=account.period.resets_at,
             **amounts,
         )
-        self._claim(replace(event, id=sha256(event.claim().id.encode()).hexdigest()[:32]))
+        self._claim(event)
 
     def _claim(self, event: Event) -> None:
-        claim = event.claim()
         try:
+            claim = event.claim()
             if self._link.ask(lambda store: store.claim_alert(claim, event.time, LEASE)):
                 self._delivery.submit(event, claim)
-        except LedgerUnavailableError:
+        except LedgerError:  # it cannot be reached, or cannot keep so long a name
             self._delivery.submit(event, None)  # better told by each process than by none
 
 

@@ -180,6 +180,15 @@ def test_a_sink_that_cannot_be_asked_does_not_hold_up_calls(guard_of):
     blocked.set()
 
 
+def test_a_key_that_is_too_long_to_claim_with(guard_of):
+    """The ledger keeps names of 1,000 characters; an alert has a longer one than its account."""
+    guard = guard_of(LADDER)
+    for _ in range(8):
+        guard.call({**REQUEST, "team": "x" * 968}).settle(FULL)
+    assert guard.flush()
+    assert [event.rung for event in guard.events] == ["0.5", "0.009 usd"]
+
+
 def test_two_rungs_at_one_ratio(guard_of):
     policy = LADDER.replace("at_ratio: 0.9", "at_ratio: 0.5")
     guard = guard_of(policy)
