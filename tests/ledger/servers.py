@@ -153,10 +153,13 @@ def _accepts(port: int) -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that is free, and low enough for the second one that a cluster's node opens 10,000 above it."""
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port: int = listener.getsockname()[1]
+        if port < 55_536:
+            return port
 
 
 def _unprivileged_user() -> str | None:
