@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -33,14 +35,21 @@ def open_ledger(url: str) -> Store:
         case "sqlite":
             return _sqlite(url)
         case "redis" | "rediss":
-            from costlens_policy.ledger.redis import RedisStore  # an extra, needed for this kind of URL only
-
-            return RedisStore(url)
+            return _extra("redis", "RedisStore")(url)
         case "postgresql" | "postgres":
-            from costlens_policy.ledger.postgresql import PostgreSQLStore  # an extra, needed for this kind of URL only
-
-            return PostgreSQLStore(url)
+            return _extra("postgresql", "PostgreSQLStore")(url)
     raise LedgerError(f"no ledger has URLs that begin with `{scheme}:`; write {_FORMS}")
+
+
+def _extra(kind: str, store: str) -> Callable[[str], Store]:
+    """Return the class of a store whose driver is an extra, needed for its kind of URL only."""
+    try:
+        found: Callable[[str], Store] = getattr(import_module(f"costlens_policy.ledger.{kind}"), store)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("costlens_policy"):
+            raise
+        raise LedgerError(f"`{error.name}` is not installed: pip install 'costlens-policy[{kind}]'") from None
+    return found
 
 
 def _sqlite(url: str) -> SQLiteStore:

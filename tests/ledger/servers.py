@@ -53,8 +53,8 @@ def redis_server(*options: str) -> Iterator[Server]:
 
 
 @contextmanager
-def postgresql_server() -> Iterator[Server]:
-    """Run a PostgreSQL server. It does not wait for the disk: the tests kill its clients, never the machine."""
+def postgresql_server(durable: bool = False) -> Iterator[Server]:
+    """Run a PostgreSQL server. Unless ``durable`` it does not wait for its disk: tests kill clients only."""
     initdb = _program("initdb")
     with _folder() as folder:
         user = _unprivileged_user()
@@ -63,7 +63,12 @@ def postgresql_server() -> Iterator[Server]:
         data = folder / "data"
         _run([initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"], user)
         port = _free_port()
-        settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
+        settings = {
+            "port": port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": folder,
+            "fsync": "on" if durable else "off",
+        }
         settings |= {"max_connections": 120, "log_min_messages": "fatal"}
         command = [str(Path(initdb).with_name("postgres")), "-D", str(data)]
         for name, value in settings.items():

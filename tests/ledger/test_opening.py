@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,15 @@ def test_a_server_that_is_not_there_is_an_error_without_the_password(url: str) -
     with pytest.raises(LedgerUnavailableError, match=r"127\.0\.0\.1 cannot be reached|URL of the ledger") as caught:
         open_ledger(url)
     assert "secret@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "driver"), [("redis", "redis"), ("postgresql", "psycopg")])
+def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, kind: str, driver: str) -> None:
+    for name in [name for name in sys.modules if name.startswith(f"costlens_policy.ledger.{kind}")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(LedgerError, match=rf"`{driver}` is not installed: pip install 'costlens-policy\[{kind}\]'"):
+        open_ledger(f"{kind}://127.0.0.1/")
 
 
 def test_a_closed_ledger_says_so(tmp_path: Path) -> None:

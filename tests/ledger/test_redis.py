@@ -114,7 +114,7 @@ def test_a_wrong_password_is_an_error(own_server: Server) -> None:
 
 def test_keys_of_another_version_are_refused(redis: Server) -> None:
     store = RedisStore(redis.url("newer"))
-    store._server.command("HSET", "{newer}:meta", "version", "99")
+    store._server.command("SET", "{newer}:version", "99")
     with pytest.raises(LedgerUnavailableError, match=r"another version .* \(keys 99, this one knows 1\)"):
         RedisStore(redis.url("newer"))
 

@@ -6,13 +6,13 @@ again and again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
-from costlens_policy.ledger.answers import charged_without_hold, held_again
-from costlens_policy.ledger.charges import ChargedLine, Settled
+from costlens_policy.ledger.answers import charged_without_hold, held_again, match_charges
+from costlens_policy.ledger.charges import Charge, ChargedLine, Settled
 from costlens_policy.ledger.history import Entry, Reservation, ReservedLine
 from costlens_policy.ledger.holds import CallState, Facts, Held, Hold, LineState
 from costlens_policy.ledger.instants import SECOND, instant_of
@@ -55,6 +55,24 @@ class OpenCall:
             for line, end in zip(self.lines, self.ends, strict=True):
                 end.tally.moved(now)
                 end.unhold(line.amount)
+
+    def charge(
+        self, charges: Sequence[Charge], now: int, at: int, lines: list[ChargedLine], flat: list[Any]
+    ) -> tuple[bool, Sequence[Charge]]:
+        """Charge what was held, adding to ``lines`` and ``flat``; return whether late, and the other charges."""
+        late = self.released or now >= self.end * SECOND
+        amounts, others = match_charges(self.lines, charges)
+        for line, lease, charged in zip(self.lines, self.ends, amounts, strict=True):
+            account, amount, limit, used, held = line
+            tally = lease.tally.moved(now)
+            if not lease.counts:
+                late = True
+            elif not self.released:
+                lease.unhold(amount)
+            tally.charge(charged or 0, at)
+            lines.append(ChargedLine(account, charged or 0, amount, tally.used, tally.held))
+            flat += (account, amount, limit, used, held, charged, tally.used, tally.held)
+        return late, others
 
     def held_again(self, hold: Hold, now: int) -> Held:
         return held_again(hold, self.lines, self.end, self.state(now))

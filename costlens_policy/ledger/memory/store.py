@@ -10,7 +10,7 @@ from typing import Any
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.answers import match_charges, unknown_call
+from costlens_policy.ledger.answers import unknown_call
 from costlens_policy.ledger.charges import Charge, ChargedLine, Settled, Settlement
 from costlens_policy.ledger.grants import Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
@@ -173,24 +173,11 @@ class MemoryStore:
         flat: list[Any] = []
         lines: list[ChargedLine] = []
         late, at, end, facts = False, now, None, settlement.facts
-        if record is None:
-            others: Sequence[Charge] = settlement.charges
-        else:
-            late = record.released or now >= record.end * SECOND
+        others: Sequence[Charge] = settlement.charges
+        if record is not None:
             at, end = max(now, record.reserved_at), record.end
             facts = {**record.hold.facts, **facts} if facts else record.hold.facts
-            amounts, others = match_charges(record.lines, settlement.charges)
-            for (account, amount, limit, used, held), lease, charged in zip(
-                record.lines, record.ends, amounts, strict=True
-            ):
-                tally = lease.tally.moved(now)
-                if not lease.counts:
-                    late = True
-                elif not record.released:
-                    lease.unhold(amount)
-                tally.charge(charged or 0, at)
-                lines.append(ChargedLine(account, charged or 0, amount, tally.used, tally.held))
-                flat += (account, amount, limit, used, held, charged, tally.used, tally.held)
+            late, others = record.charge(others, now, at, lines, flat)
         for charge in others:
             tally = self._at(charge.account, now)
             if tally.is_new:

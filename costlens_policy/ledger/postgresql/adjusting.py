@@ -36,22 +36,29 @@ def _adjust(connection: Connection, database: Database, adjustment: Adjustment) 
         return Adjusted(adjustment.id, AccountBalance(account, used, held, Grants(override, topup)), repeated=True)
     given = Jsonb(account_array(account), dumps=json_text)
     id, used = one("SELECT id, used::text FROM @ledger.touched(%s, %s)", given, now)
-    one("INSERT INTO @ledger.grants VALUES (%s, '[]') ON CONFLICT DO NOTHING RETURNING scope", account.scope)
-    (rows,) = one("SELECT grants FROM @ledger.grants WHERE scope = %s FOR UPDATE", account.scope)
-    grants = tuple(Grant(*row) for row in rows)
-    amount = adjustment.amount
+    grants, amount = _grants(one, adjustment), adjustment.amount
     if adjustment.kind == "set":
         amount -= int(used)
         one("SELECT @ledger.set_used(%s, %s, %s)", id, now, adjustment.amount)
-    else:
-        grants = adjusted_grants(grants, adjustment)
-        kept = Jsonb([grant.to_json() for grant in grants], dumps=json_text)
-        one("UPDATE @ledger.grants SET grants = %s WHERE scope = %s RETURNING scope", kept, account.scope)
     in_force = grants_at(grants, account.period.id, now)
     used, held = one("SELECT used::text, held::text FROM @ledger.accounts WHERE id = %s", id)
     balance = AccountBalance(account, int(used), int(held), in_force)
     _record(one, adjustment, id, amount, balance)
     return Adjusted(adjustment.id, balance)
+
+
+def _grants(one: Any, adjustment: Adjustment) -> tuple[Grant, ...]:
+    """Return the grants of the scope, after the adjustment has changed them."""
+    scope = adjustment.account.scope
+    one("INSERT INTO @ledger.grants VALUES (%s, '[]') ON CONFLICT DO NOTHING RETURNING scope", scope)
+    (rows,) = one("SELECT grants FROM @ledger.grants WHERE scope = %s FOR UPDATE", scope)
+    grants = tuple(Grant(*row) for row in rows)
+    if adjustment.kind == "set":
+        return grants
+    grants = adjusted_grants(grants, adjustment)
+    kept = Jsonb([grant.to_json() for grant in grants], dumps=json_text)
+    one("UPDATE @ledger.grants SET grants = %s WHERE scope = %s RETURNING scope", kept, scope)
+    return grants
 
 
 def _record(one: Any, adjustment: Adjustment, account: int, amount: int, balance: AccountBalance) -> None:

@@ -16,6 +16,7 @@ __all__ = ["MIGRATIONS", "migrate", "statements"]
 
 MIGRATIONS: Final = ("001_accounts_and_calls", "002_adjustments", "003_alerts")
 
+_FUNCTIONS: Final = ("functions_1_accounts", "functions_2_reserve", "functions_3_settle", "functions_4_leases")
 _SCRIPTS: Final = files("costlens_policy.ledger.postgresql") / "scripts"
 
 
@@ -35,7 +36,7 @@ def migrate(connection: psycopg.Connection[Any], schema: str) -> None:
             connection.execute(_sql("CREATE SCHEMA IF NOT EXISTS @ledger", schema))
             connection.execute(_sql("CREATE TABLE @ledger.version (version integer NOT NULL)", schema))
             connection.execute(_sql("INSERT INTO @ledger.version VALUES (0)", schema))
-        for name in (*MIGRATIONS[version:], "functions"):
+        for name in (*MIGRATIONS[version:], *_FUNCTIONS):
             connection.execute(statements(name, schema))
         connection.execute(_sql(f"UPDATE @ledger.version SET version = {len(MIGRATIONS)}", schema))
 

@@ -38,9 +38,8 @@ class Accounts:
         return found
 
     def _read(self, names: list[str]) -> dict[str, Account]:
-        answer = self._server.run("spans", (), (names,))
-        spans = zip(answer[::3], answer[1::3], answer[2::3], strict=True)
-        read = {name: account_named(name, *span) for name, span in zip(names, spans, strict=True)}
+        answer = self._server.run("spans", (), names, ())
+        read = {name: account_named(name, span) for name, span in zip(names, answer, strict=True)}
         if len(self._known) + len(read) > _MOST:
             self._known = {}  # a new one, since other threads may be reading the old one
         self._known.update(read)

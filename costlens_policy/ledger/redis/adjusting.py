@@ -12,7 +12,7 @@ from costlens_policy.ledger.grants import adjusted_grants, grants_at
 from costlens_policy.ledger.instants import micros
 from costlens_policy.ledger.json_text import facts_text
 from costlens_policy.ledger.redis.server import Server
-from costlens_policy.ledger.redis.wire import amounts_in, grants_of, grants_text, span_arguments
+from costlens_policy.ledger.redis.wire import amounts_of, grants_of, grants_text, span_numbers
 
 __all__ = ["adjust"]
 
@@ -26,7 +26,7 @@ def adjust(server: Server, adjustment: Adjustment, remember: int, history: int) 
         answer = _put(server, adjustment, remember, history)
         if answer is not None:
             known, numbers, grants = answer
-            used, held = amounts_in(numbers)
+            used, held = amounts_of(numbers.split("\0")[:4])
             in_force = grants_at(grants_of(grants), account.period.id, now)
             return Adjusted(adjustment.id, AccountBalance(account, used, held, in_force), bool(known))
     raise LedgerUnavailableError(f"too many others adjust `{account.budget}` at the same time; try again")
@@ -39,8 +39,6 @@ def _put(server: Server, adjustment: Adjustment, remember: int, history: int) ->
     seen = new = seen or ""
     if adjustment.kind != "set" and not known:
         new = grants_text(adjusted_grants(grants_of(seen), adjustment))
-    about = adjustment.id, micros(adjustment.now), adjustment.kind, *split_limbs(adjustment.amount), remember, history
-    facts = facts_text(adjustment.facts())
-    return server.run(
-        "adjust", (own_key, grants_key), (*about, account.name, span_arguments(account)), facts, seen, new
-    )
+    texts = adjustment.id, adjustment.kind, account.name
+    numbers = micros(adjustment.now), *split_limbs(adjustment.amount), remember, history, *span_numbers(account)
+    return server.run("adjust", (own_key, grants_key), texts, numbers, facts_text(adjustment.facts()), seen, new)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import redis
 
 from costlens_policy.ledger.errors import LedgerUnavailableError
 
-__all__ = ["faults_of"]
+__all__ = ["unavailable"]
 
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (
@@ -35,13 +33,9 @@ _WORDS: Final = (
 )
 
 
-@contextmanager
-def faults_of(where: str) -> Iterator[None]:
-    """Turn Redis's errors into ``LedgerUnavailableError`` about the server."""
-    try:
-        yield
-    except (redis.exceptions.RedisError, OSError) as error:
-        raise LedgerUnavailableError(f"the Redis at {where} {_meaning(error)}") from error
+def unavailable(where: str, error: Exception) -> LedgerUnavailableError:
+    """Return what to raise instead of an error of the client."""
+    return LedgerUnavailableError(f"the Redis at {where} {_meaning(error)}")
 
 
 def _meaning(error: Exception) -> str:

@@ -6,19 +6,18 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from costlens_policy.ledger.amounts import join_limbs
 from costlens_policy.ledger.errors import AmountError
-from costlens_policy.ledger.history import Entry, EntryQuery, Page
+from costlens_policy.ledger.history import Entry, EntryKind, EntryQuery, Page
 from costlens_policy.ledger.instants import instant_of, micros
 from costlens_policy.ledger.json_text import facts_value
 from costlens_policy.ledger.redis.accounts import Accounts
 from costlens_policy.ledger.redis.server import Server
+from costlens_policy.ledger.redis.wire import CHARGED, amounts_of, rows_of
 
 __all__ = ["read_entries"]
 
 _AT_ONCE: Final = 500
 _PLACE: Final = re.compile(r"([0-9]+-[0-9]+)\.([0-9]+)", re.ASCII)
-_FIELDS: Final = 5
 
 
 def read_entries(server: Server, accounts: Accounts, query: EntryQuery) -> Page[Entry]:
@@ -40,7 +39,7 @@ def read_entries(server: Server, accounts: Accounts, query: EntryQuery) -> Page[
     return Page(tuple(found))
 
 
-def _records(server: Server, query: EntryQuery, start: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _records(server: Server, query: EntryQuery, start: str) -> Iterator[tuple[str, str]]:
     """Read records of the stream in order, beginning with the one at ``start``."""
     whole = f"{server.prefix}e"
     if query.call is not None:
@@ -55,52 +54,49 @@ def _records(server: Server, query: EntryQuery, start: str) -> Iterator[tuple[st
             yield from _at(server, whole, [id for id, _ in batch])
 
 
-def _batches(server: Server, stream: str, query: EntryQuery, start: str) -> Iterator[list[tuple[str, dict[str, str]]]]:
+def _batches(server: Server, stream: str, query: EntryQuery, start: str) -> Iterator[list[tuple[str, str]]]:
     command = "XREVRANGE" if query.newest_first else "XRANGE"
     # Ids follow a clock that never goes back, so whatever is as late as `since` has no id before it.
     oldest = "-" if query.since is None else f"{micros(query.since) // 1000}-0"
     ends = [start or "+", oldest] if query.newest_first else [_later(start, oldest), "+"]
     while True:
         answer = server.command(command, stream, *ends, "COUNT", _AT_ONCE)
-        yield [(id, _fields(fields)) for id, fields in answer]
+        yield [(id, _content(fields)) for id, fields in answer]
         if len(answer) < _AT_ONCE:
             return
         ends[0] = f"({answer[-1][0]}"
 
 
-def _at(server: Server, stream: str, ids: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def _at(server: Server, stream: str, ids: list[str]) -> Iterator[tuple[str, str]]:
     answers = server.commands([("XRANGE", stream, id, id) for id in ids])
     for answer in answers:
         for id, fields in answer:  # none, where the history was cut meanwhile
-            yield id, _fields(fields)
+            yield id, _content(fields)
 
 
 def _ids_of_call(server: Server, call: str) -> list[str]:
-    (known,) = server.run("calls", (), ([call],))
+    (known,) = server.run("calls", (), (call,), ())
     adjusted = server.command("HGET", f"{server.prefix}j:{call}", "entry")
     return sorted((id for id in (*known[:1], adjusted) if id), key=_number)
 
 
-def _entries(accounts: Accounts, id: str, record: dict[str, str], newest_first: bool) -> list[Entry]:
-    parts = record["lines"].split("\0")
-    lines = [parts[index : index + _FIELDS] for index in range(0, len(parts), _FIELDS)]
-    named = accounts.named([line[0] for line in lines])
-    facts = {**facts_value(record["facts"]), **facts_value(record["more"])}
-    entries = [
-        Entry(
-            id=f"{id}.{index}",
-            at=instant_of(int(record["at"])),
-            kind=record["kind"],  # type: ignore[arg-type]  # stored as one of the kinds
-            call=record["source"],
-            account=named[name],
-            amount=join_limbs(int(high), int(low)),
-            was_held=join_limbs(int(held_high), int(held_low)),
-            late=bool(record["late"]),
-            facts=facts,
-        )
-        for index, (name, high, low, held_high, held_low) in enumerate(lines)
-    ]
+def _entries(accounts: Accounts, id: str, record: str, newest_first: bool) -> list[Entry]:
+    """Return an entry of each line of a record that was charged."""
+    at, kind, source, late, facts, more, text = record.split("\0", 6)
+    lines = [(index, row) for index, row in enumerate(rows_of(text, CHARGED)) if row[-1] == "1"]
+    named = accounts.named([row[0] for _, row in lines])
+    together = {**facts_value(facts), **facts_value(more)}
+    entries = []
+    for index, row in lines:
+        amount, was_held = amounts_of(row[1:5])
+        where = f"{id}.{index}"
+        account, when, is_late = named[row[0]], instant_of(int(at)), bool(late)
+        entries.append(Entry(where, when, _kind(kind), source, account, amount, was_held, is_late, together))
     return entries[::-1] if newest_first else entries
+
+
+def _kind(text: str) -> EntryKind:
+    return text  # type: ignore[return-value]  # stored as one of the kinds
 
 
 def _place(after: str) -> tuple[str, int]:
@@ -131,6 +127,7 @@ def _number(id: str) -> tuple[int, int]:
     return int(ms), int(sequence)
 
 
-def _fields(answer: Any) -> dict[str, str]:
-    """Return the fields of a record, which come as a map or in a row."""
-    return dict(answer) if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+def _content(fields: Any) -> str:
+    """Return the only value of a record, which comes in a map or in a row."""
+    values = list(fields.values()) if isinstance(fields, dict) else fields[1::2]
+    return str(values[0])

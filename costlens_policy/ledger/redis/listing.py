@@ -12,7 +12,7 @@ from costlens_policy.ledger.instants import SECOND, instant_of
 from costlens_policy.ledger.json_text import facts_value
 from costlens_policy.ledger.redis.accounts import Accounts
 from costlens_policy.ledger.redis.server import Server
-from costlens_policy.ledger.redis.wire import amounts_in, grants_of
+from costlens_policy.ledger.redis.wire import HELD, amounts_of, grants_of, rows_of
 
 __all__ = ["read_accounts", "read_balances", "read_reservations"]
 
@@ -23,7 +23,7 @@ def read_balances(server: Server, accounts: Sequence[Account], now: int) -> tupl
     if not accounts:
         return ()
     names = [text for account in accounts for text in (account.name, account.scope)]
-    answer = server.run("balances", (), (now, names))
+    answer = server.run("balances", (), names, (now,))
     rows = zip(accounts, answer[::2], answer[1::2], strict=True)
     return tuple(_balance(account, numbers, grants, now) for account, numbers, grants in rows)
 
@@ -73,7 +73,7 @@ def _reservations(server: Server, accounts: Accounts, query: ReservationQuery, s
         ids: list[str] = server.command("ZRANGEBYSCORE", f"{server.prefix}open", first, last, "WITHSCORES", *limit)
         pairs = _pairs(ids)
         wanted = [id for id, score in pairs if (int(score), id) > place]
-        rows = server.run("calls", (), (wanted,))
+        rows = server.run("calls", (), wanted, ())
         for id, row in zip(wanted, rows, strict=True):
             if row:
                 yield _reservation(accounts, query, id, row)
@@ -91,13 +91,13 @@ def _pairs(answer: list[Any]) -> list[tuple[str, float]]:
 
 def _reservation(accounts: Accounts, query: ReservationQuery, id: str, row: list[Any]) -> Reservation:
     _, reserved_at, end, facts, lines = row
-    named = accounts.named(lines[::2])
-    pairs = zip(lines[::2], lines[1::2], strict=True)
-    held = tuple(ReservedLine(named[name], amounts_in(numbers)[0]) for name, numbers in pairs)
+    rows = rows_of(lines, HELD)
+    named = accounts.named([line[0] for line in rows])
+    held = tuple(ReservedLine(named[line[0]], amounts_of(line[1:3])[0]) for line in rows)
     ends_at = instant_of(int(end) * SECOND)
     return Reservation(id, query.state, held, instant_of(int(reserved_at)), ends_at, facts_value(facts))
 
 
 def _balance(account: Account, numbers: str, grants: str, now: int) -> AccountBalance:
-    used, held = amounts_in(numbers)
+    used, held = amounts_of(numbers.split("\0")[:4])
     return AccountBalance(account, used, held, grants_at(grants_of(grants), account.period.id, now))

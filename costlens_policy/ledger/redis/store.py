@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
@@ -21,7 +21,16 @@ from costlens_policy.ledger.redis import adjusting, listing, outbox
 from costlens_policy.ledger.redis.accounts import Accounts
 from costlens_policy.ledger.redis.history import read_entries
 from costlens_policy.ledger.redis.server import Server
-from costlens_policy.ledger.redis.wire import amounts_in, charge_arguments, line_arguments
+from costlens_policy.ledger.redis.wire import (
+    CHARGED,
+    HELD,
+    amounts_of,
+    charge_numbers,
+    charge_texts,
+    line_numbers,
+    line_texts,
+    rows_of,
+)
 
 __all__ = ["RedisStore"]
 
@@ -47,18 +56,16 @@ class RedisStore:
     def reserve(self, hold: Hold) -> Held | Refused:
         now = micros(hold.now)
         end = lease_end(now, hold.lease)
-        about = hold.call, now, end, self._remember, [line_arguments(line) for line in hold.lines]
-        answer = self._server.run("reserve", (f"c:{hold.call}", "open"), about, facts_text(hold.facts))
-        if not isinstance(answer, str):
-            return self._held_again(hold, now, *answer)
-        numbers = amounts_in(f"0 {answer}")
-        lines = tuple(
-            LineState(
-                line.account, line.amount, None if line.limit is None else numbers[at], numbers[at + 1], numbers[at + 2]
-            )
-            for at, line in zip(range(1, len(numbers), 3), hold.lines, strict=True)
-        )
-        return Held(hold.call, lines, end) if numbers[0] else Refused(hold.call, lines)
+        texts, numbers = [hold.call], [now, end, self._remember]
+        for line in hold.lines:
+            texts += line_texts(line)
+            numbers += line_numbers(line)
+        answer = self._server.run("reserve", (f"c:{hold.call}", "open"), texts, numbers, facts_text(hold.facts))
+        what, _, rest = answer.partition("\0")
+        if what not in "01":
+            return self._held_again(hold, now, what, rest)
+        lines = tuple([_state(row, line.account) for row, line in zip(rows_of(rest, HELD), hold.lines, strict=True)])
+        return Held(hold.call, lines, end) if what == "1" else Refused(hold.call, lines)
 
     def settle(self, settlement: Settlement) -> Settled:
         return self._settle(settlement, unknown=False)
@@ -67,12 +74,12 @@ class RedisStore:
         return self._settle(settlement, unknown=True)
 
     def release(self, call: str, now: datetime) -> Released:
-        about = call, micros(now), self._remember
-        return Released(call, self._server.run("release", (f"c:{call}", "open"), about))
+        state = self._server.run("release", (f"c:{call}", "open"), (call,), (micros(now), self._remember))
+        return Released(call, state)
 
     def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
-        about = call, micros(now), lease_end(micros(now), lease), self._remember
-        state, *end = self._server.run("extend", (f"c:{call}", "open"), about)
+        numbers = micros(now), lease_end(micros(now), lease), self._remember
+        state, *end = self._server.run("extend", (f"c:{call}", "open"), (call,), numbers)
         if not end:
             raise unknown_call(call)
         return Extended(call, state, instant_of(int(end[0]) * SECOND))
@@ -107,35 +114,32 @@ class RedisStore:
     def close(self) -> None:
         self._server.close()
 
-    def _held_again(self, hold: Hold, now: int, state: CallState, end: int | str, rows: list[Any]) -> Held:
+    def _held_again(self, hold: Hold, now: int, state: CallState, rest: str) -> Held:
+        end, _, held = rest.partition("\0")
         if not end:
             raise charged_without_hold(hold.call)
-        accounts = self._accounts.named([name for name, _ in rows], [line.account for line in hold.lines])
-        lines = []
-        for name, numbers in rows:
-            amount, limit, used, held = amounts_in(numbers)
-            lines.append(LineState(accounts[name], amount, None if limit < 0 else limit, used, held))
+        rows = rows_of(held, HELD)
+        accounts = self._accounts.named([row[0] for row in rows], [line.account for line in hold.lines])
         if state == "held" and now >= int(end) * SECOND:
             state = "expired"
-        return held_again(hold, tuple(lines), int(end), state)
+        return held_again(hold, tuple(_state(row, accounts[row[0]]) for row in rows), int(end), state)
 
     def _settle(self, settlement: Settlement, unknown: bool) -> Settled:
-        charges = settlement.charges
-        about = settlement.call, micros(settlement.now), self._remember, self._history, unknown
-        answer = self._server.run(
-            "settle",
-            (f"c:{settlement.call}", "open"),
-            (*about, [charge_arguments(charge) for charge in charges]),
-            facts_text(settlement.facts),
-        )
+        texts, numbers = [settlement.call], [micros(settlement.now), self._remember, self._history, int(unknown)]
+        for charge in settlement.charges:
+            texts += charge_texts(charge)
+            numbers += charge_numbers(charge)
+        facts = facts_text(settlement.facts)
+        answer = self._server.run("settle", (f"c:{settlement.call}", "open"), texts, numbers, facts)
         if answer is None:
             raise unknown_call(settlement.call)
-        known, late, settled_at, *rows = answer
-        accounts = self._accounts.named(rows[::2], [charge.account for charge in charges])
-        lines = tuple(
-            [
-                ChargedLine(accounts[name], *amounts_in(numbers))
-                for name, numbers in zip(rows[::2], rows[1::2], strict=True)
-            ]
-        )
-        return Settled(settlement.call, lines, instant_of(int(settled_at)), bool(late), bool(known))
+        known, late, settled_at, charged = answer.split("\0", 3)
+        rows = rows_of(charged, CHARGED)
+        accounts = self._accounts.named([row[0] for row in rows], [charge.account for charge in settlement.charges])
+        lines = tuple([ChargedLine(accounts[row[0]], *amounts_of(row[1:9])) for row in rows])
+        return Settled(settlement.call, lines, instant_of(int(settled_at)), bool(late), known == "1")
+
+
+def _state(row: list[str], account: Account) -> LineState:
+    amount, limit, used, held = amounts_of(row[1:9])
+    return LineState(account, amount, None if limit < 0 else limit, used, held)

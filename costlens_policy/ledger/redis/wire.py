@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Final
 
 from costlens_policy.ledger.account import SEPARATOR, Account
 from costlens_policy.ledger.amounts import join_limbs, split_limbs
@@ -18,42 +18,62 @@ from costlens_policy.ledger.json_text import json_text
 from costlens_policy.ledger.stored import period_of
 
 __all__ = [
-    "account_named", "amounts_in", "charge_arguments", "grants_of", "grants_text", "line_arguments", "span_arguments",
+    "CHARGED", "HELD", "account_named", "amounts_of", "charge_numbers", "charge_texts", "grants_of", "grants_text",
+    "line_numbers", "line_texts", "rows_of", "span_numbers",
 ]  # fmt: skip
 
+HELD: Final = 10
+"""Values of a line held: name, limbs of amount, limit, used and held before, generation."""
+CHARGED: Final = 10
+"""Values of a line charged: name, limbs of amount, of what had been held, of used and held after, whether charged."""
 
-def line_arguments(line: HoldLine) -> tuple[Any, ...]:
+
+def line_texts(line: HoldLine) -> tuple[str, ...]:
     account = line.account
-    about = account.name, account.scope, account.period.id, span_arguments(account), *split_limbs(line.amount)
-    return about if line.limit is None else (*about, *split_limbs(line.limit))
+    return account.name, account.scope, account.period.id
 
 
-def charge_arguments(charge: Charge) -> tuple[Any, ...]:
-    account = charge.account
-    return (account.scope, account.name, span_arguments(account), *split_limbs(charge.amount))
+def line_numbers(line: HoldLine) -> tuple[int, ...]:
+    limit = (-1, 0) if line.limit is None else split_limbs(line.limit)
+    return (*split_limbs(line.amount), *limit, *span_numbers(line.account))
+
+
+def charge_texts(charge: Charge) -> tuple[str, ...]:
+    return charge.account.scope, charge.account.name
+
+
+def charge_numbers(charge: Charge) -> tuple[int, ...]:
+    return (*split_limbs(charge.amount), *span_numbers(charge.account))
 
 
 @lru_cache(maxsize=4096)
-def span_arguments(account: Account) -> tuple[int | bool, ...]:
-    """Return the width of the account's buckets, and start, reset and length of its period in microseconds or false."""
+def span_numbers(account: Account) -> tuple[int, ...]:
+    """Return the width of the account's buckets, and start, reset and length of its period in microseconds, -1 for
+    none.
+    """
     period = account.period
-    start, reset = (at or False for at in map(micros_or_none, (period.starts_at, period.resets_at)))
+    span = [-1 if at is None else at for at in map(micros_or_none, (period.starts_at, period.resets_at))]
     if period.rolling is None:
-        return (0, start, reset, False)
-    return (bucket_width(period.rolling), start, reset, period.rolling // MICROSECOND)
+        return (0, *span, -1)
+    return (bucket_width(period.rolling), *span, period.rolling // MICROSECOND)
 
 
-def amounts_in(numbers: str) -> list[int]:
-    """Return the amounts of a text of limbs, high and low in turn."""
-    limbs = [int(number) for number in numbers.split()]
-    return [join_limbs(high, low) for high, low in zip(limbs[::2], limbs[1::2], strict=True)]
+def rows_of(text: str, width: int) -> list[list[str]]:
+    """Return the values of a text in which each ends with a zero byte, in rows."""
+    values = text.split("\0")
+    return [values[at : at + width] for at in range(0, len(values) - 1, width)]
 
 
-def account_named(name: str, starts_at: str, resets_at: str, length: str) -> Account:
-    """Return the account of a name, whose times and length are in microseconds or empty."""
+def amounts_of(limbs: Sequence[str]) -> list[int]:
+    """Return the amounts of limbs, high and low in turn."""
+    return [join_limbs(int(limbs[at]), int(limbs[at + 1])) for at in range(0, len(limbs), 2)]
+
+
+def account_named(name: str, span: str) -> Account:
+    """Return the account of a name, and of start, reset and length of its period."""
     budget, period, unit, key = name.split(SEPARATOR, 3)
-    span = [int(text) if text else None for text in (starts_at, resets_at, length)]
-    return Account(budget, key, unit, period_of(period, *span))  # type: ignore[arg-type]  # stored as one of the units
+    parts = [None if part == "-1" else int(part) for (part,) in rows_of(span, 1)]
+    return Account(budget, key, unit, period_of(period, *parts))  # type: ignore[arg-type]  # stored as one of the units
 
 
 def grants_text(grants: Iterable[Grant]) -> str:

@@ -127,19 +127,35 @@ def _charge(db: sqlite3.Connection, call: _Call, settlement: Settlement, now: in
         account.charge(amount or 0, at)
         lines.append(ChargedLine(account.account, amount or 0, was, account.used, account.held))
     _save(accounts)
+    settled = Settled(settlement.call, tuple(lines), settlement.now, late)
+    entered = [account for account, amount in zip(accounts, charged, strict=True) if amount is not None]
+    _record(db, call, settlement, settled, accounts, entered)
+    return settled
+
+
+def _record(
+    db: sqlite3.Connection,
+    call: _Call,
+    settlement: Settlement,
+    settled: Settled,
+    accounts: Sequence[AccountRow],
+    entered: Sequence[AccountRow],
+) -> None:
+    """Write the answer, and an entry of each account that was charged."""
+    now = micros(settlement.now)
+    lines = list(zip(accounts, settled.lines, strict=True))
     made = [
-        add_entry(db, now, "charge", call.number, account, amount, was)
-        for account, amount, was in zip(accounts, charged, was_held, strict=True)
-        if amount is not None
+        add_entry(db, now, "charge", call.number, account, line.amount, line.was_held)
+        for account, line in lines
+        if account in entered
     ]
-    kept = [[account.id, *line[1:]] for account, line in zip(accounts, lines, strict=True)]
+    kept = [[account.id, *line[1:]] for account, line in lines]
     facts = facts_text({**facts_value(call.facts), **settlement.facts}) if settlement.facts else call.facts
     db.execute(
         "UPDATE calls SET settled_at = ?, late = ?, charged = ?, facts = ?, first_entry = ?, last_entry = ?"
         " WHERE number = ?",
-        (now, late, json_text(kept), facts, min(made, default=None), max(made, default=None), call.number),
+        (now, settled.late, json_text(kept), facts, min(made, default=None), max(made, default=None), call.number),
     )
-    return Settled(settlement.call, tuple(lines), settlement.now, late)
 
 
 def _unhold(db: sqlite3.Connection, call: _Call, now: int) -> None:

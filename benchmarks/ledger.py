@@ -1,0 +1,152 @@
+"""How long reserving and settling take in each store, against the bare round trip of that store in the same run.
+
+``python -m benchmarks.ledger [--quick]``. SQLite and PostgreSQL write to a disk and wait for it; Redis keeps nothing on
+disk. The bare round trips are the insertion of a row, a script that increments a number, and ``UPDATE … RETURNING``.
+"""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+import redis
+
+from costlens_policy.ledger import Account, Charge, Hold, HoldLine, Period, Settlement, open_ledger
+from tests.ledger.servers import postgresql_server, redis_server
+
+__all__ = ["Figures", "main", "measure"]
+
+_NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+_LEASE = timedelta(minutes=5)
+_ROUNDS = 20
+_HEAD = (
+    f"{'store':<12}{'budgets':>8}{'pairs/s':>10}{'reserve p50':>13}{'p99':>8}"
+    f"{'settle p50':>12}{'p99':>8}{'bare':>8}{'ratio':>7}"
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Times in microseconds. A pair is a reservation and its settlement; ``ratio`` is half of it to ``bare``."""
+
+    store: str
+    budgets: int
+    pairs_per_second: float
+    reserve_p50: float
+    reserve_p99: float
+    settle_p50: float
+    settle_p99: float
+    bare: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.bare is None else (self.reserve_p50 + self.settle_p50) / 2 / self.bare
+
+
+def measure(name: str, url: str, bare: Callable[[], object] | None, budgets: int, calls: int) -> Figures:
+    """Reserve and settle in turn with bare round trips, so that whatever else runs slows all of them."""
+    store = open_ledger(url)
+    accounts = [Account(f"bench/budget-{number}", "team", "usd", Period("lifetime")) for number in range(budgets)]
+    reserve, settle, bares = [], [], []
+    for round_number in range(_ROUNDS):
+        ids = [f"{name}/{budgets}/{round_number}/{number}" for number in range(calls // _ROUNDS)]
+        reserve += _times(store.reserve, [_hold(id, accounts) for id in ids])
+        settle += _times(store.settle, [_settlement(id, accounts) for id in ids])
+        if bare is not None:
+            bares += _times(lambda _: bare(), ids)
+    store.close()
+    pairs = 1e6 / (statistics.mean(reserve) + statistics.mean(settle))
+    middle = statistics.median(bares) if bares else None
+    return Figures(name, budgets, pairs, *_quantiles(reserve), *_quantiles(settle), middle)
+
+
+def _hold(id: str, accounts: list[Account]) -> Hold:
+    return Hold(id, tuple([HoldLine(account, 10, 10**20) for account in accounts]), _NOW, _LEASE)
+
+
+def _settlement(id: str, accounts: list[Account]) -> Settlement:
+    return Settlement(id, tuple([Charge(account, 7) for account in accounts]), _NOW)
+
+
+def _times(operation: Callable[[Any], object], arguments: list[Any]) -> list[float]:
+    """Return how long each call took, in microseconds."""
+    clock, found = time.perf_counter, []
+    gc.collect()
+    for argument in arguments:
+        start = clock()
+        operation(argument)
+        found.append((clock() - start) * 1e6)
+    return found
+
+
+def _quantiles(times: list[float]) -> tuple[float, float]:
+    ordered = sorted(times)
+    return ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
+
+
+@contextmanager
+def _sqlite() -> Iterator[tuple[str, Callable[[], object]]]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder)
+        db = sqlite3.connect(path / "bare.db", isolation_level=None)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, text TEXT)")
+        yield f"sqlite:///{path}/ledger.db", lambda: db.execute("INSERT INTO bare (text) VALUES (?)", ("x" * 100,))
+        db.close()
+
+
+@contextmanager
+def _redis() -> Iterator[tuple[str, Callable[[], object]]]:
+    with redis_server() as server:
+        client = redis.Redis(port=server.port, decode_responses=True)
+        script = client.register_script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+        yield server.url("bench"), lambda: script(keys=["bare"], args=[1])
+        client.close()
+
+
+@contextmanager
+def _postgresql() -> Iterator[tuple[str, Callable[[], object]]]:
+    with postgresql_server(durable=True) as server, psycopg.connect(server.address, autocommit=True) as connection:
+        connection.execute("CREATE TABLE bare (id integer PRIMARY KEY, used numeric)")
+        connection.execute("INSERT INTO bare VALUES (1, 0)")
+        statement = "UPDATE bare SET used = used + %s WHERE id = 1 RETURNING used"
+        yield server.url("bench"), lambda: connection.execute(statement, (7,)).fetchone()
+
+
+_SERVED = {"sqlite": (_sqlite, 400), "redis": (_redis, 4_000), "postgresql": (_postgresql, 1_000)}
+
+
+def main(arguments: list[str]) -> None:
+    part = 4 if "--quick" in arguments else 1
+    print(_HEAD)  # noqa: T201 (a report)
+    for budgets in (1, 4):
+        _show(measure("memory", "memory:", None, budgets, 40_000 // part))
+    for name, (serve, calls) in _SERVED.items():
+        with serve() as (url, bare):
+            for budgets in (1, 4):
+                _show(measure(name, url, bare, budgets, calls // part))
+
+
+def _show(it: Figures) -> None:
+    against = "" if it.bare is None else f"{it.bare:>8,.0f}{it.ratio:>7.2f}"
+    reserve, settle = (
+        f"{it.reserve_p50:>13,.1f}{it.reserve_p99:>8,.0f}",
+        f"{it.settle_p50:>12,.1f}{it.settle_p99:>8,.0f}",
+    )
+    print(f"{it.store:<12}{it.budgets:>8}{it.pairs_per_second:>10,.0f}{reserve}{settle}{against}")  # noqa: T201 (a report)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,107 @@
+-- Reserving.
+
+CREATE OR REPLACE FUNCTION @ledger.limit_in_force(of_scope text, of_period text, now bigint, policy_limit numeric) RETURNS numeric
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found jsonb;
+    granted jsonb;
+    replaced numeric := policy_limit;
+    added numeric := 0;
+BEGIN
+    SELECT grants INTO found FROM @ledger.grants WHERE scope = of_scope;
+    FOR granted IN SELECT value FROM jsonb_array_elements(found) LOOP
+        CONTINUE WHEN (granted->>2)::bigint <= now;
+        IF granted->>0 = 'override' THEN
+            replaced := (granted->>1)::numeric;
+        ELSIF granted->>3 = of_period THEN
+            added := added + (granted->>1)::numeric;
+        END IF;
+    END LOOP;
+    RETURN replaced + added;
+END $$;
+
+-- Whether a line has no room at first sight, and nothing that has expired is waiting to be freed. What is granted, and what has left
+-- a rolling window, is not looked at, so there may be room.
+CREATE OR REPLACE FUNCTION @ledger.looks_full(asked jsonb, now bigint) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(bool_or(a.used + a.held + (line.value->>2)::numeric > (line.value->>3)::numeric), false)
+        AND NOT coalesce(bool_or(a.next_end <= now / 1000000), false)
+    FROM jsonb_array_elements(asked) AS line JOIN @ledger.accounts AS a ON a.name = line.value->0->>0
+$$;
+
+-- The lines as `reserve` returns them, without a lock, and whether all have room.
+CREATE OR REPLACE FUNCTION @ledger.look(asked jsonb, now bigint, OUT lines jsonb, OUT room boolean)
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_agg(jsonb_build_array(line->0, line->1, amount, in_force, used, held, NULL, line->4)),
+        coalesce(bool_and(used + held + amount <= in_force), true)
+    FROM (SELECT line.value AS line, (line.value->>2)::numeric AS amount,
+            CASE WHEN line.value->>3 IS NOT NULL THEN @ledger.limit_in_force(
+                line.value->>1, line.value->0->>4, now, (line.value->>3)::numeric) END AS in_force,
+            coalesce(balance.used, 0) AS used, coalesce(balance.held, 0) AS held
+        FROM jsonb_array_elements(asked) AS line LEFT JOIN @ledger.balance(line.value->0->>0, now) AS balance ON true) AS seen
+$$;
+
+-- Hold every line, or none. A line is an array: account, scope, amount, limit, place; they are in the order of the names.
+-- Returns what happened ('held', 'refused', 'known') and the lines: account, scope, amount, limit, used, held, generation, place.
+-- A call that has no room is refused without a lock, so that a budget that is spent costs others nothing.
+CREATE OR REPLACE FUNCTION @ledger.reserve(call text, now bigint, until_second bigint, call_facts text, asked jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    known @ledger.calls;
+    line jsonb;
+    t record;
+    a @ledger.accounts;
+    touched @ledger.accounts[] := '{}';
+    changed boolean[] := '{}';
+    created bigint[] := '{}';
+    in_force numeric;
+    room boolean := true;
+    lines jsonb := '[]';
+    place integer := 0;
+BEGIN
+    SELECT * INTO known FROM @ledger.calls WHERE id = call;
+    IF FOUND THEN
+        RETURN jsonb_build_array('known', known.lines, known.ends_at, known.released, known.settled_at);
+    END IF;
+    IF @ledger.looks_full(asked, now) THEN
+        SELECT * INTO t FROM @ledger.look(asked, now);
+        IF NOT t.room THEN
+            RETURN jsonb_build_array('refused', t.lines);
+        END IF;
+    END IF;
+    FOR line IN SELECT value FROM jsonb_array_elements(asked) LOOP
+        SELECT * INTO t FROM @ledger.touch(line->0, now);
+        a := t.a;
+        touched := touched || a;
+        changed := changed || t.changed;
+        IF t.created THEN
+            created := created || a.id;
+        END IF;
+        in_force := NULL;
+        IF line->>3 IS NOT NULL THEN
+            in_force := @ledger.limit_in_force(line->>1, line->0->>4, now, (line->>3)::numeric);
+            room := room AND a.used + a.held + (line->>2)::numeric <= in_force;
+        END IF;
+        lines := lines || jsonb_build_array(jsonb_build_array(
+            line->0, line->1, line->2, in_force, a.used, a.held, NULL, line->4));
+    END LOOP;
+    FOREACH a IN ARRAY touched LOOP
+        IF room THEN
+            line := lines->place;
+            lines := jsonb_set(lines, ARRAY[place::text, '6'],
+                to_jsonb(@ledger.hold(a.id, until_second, a.generation, (line->>2)::numeric)));
+            a.held := a.held + (line->>2)::numeric;
+            a.next_end := least(a.next_end, until_second);
+        END IF;
+        place := place + 1;
+        IF room OR changed[place] THEN
+            PERFORM @ledger.save(a);
+        END IF;
+    END LOOP;
+    IF NOT room THEN
+        DELETE FROM @ledger.accounts WHERE id = ANY (created);
+        RETURN jsonb_build_array('refused', lines);
+    END IF;
+    INSERT INTO @ledger.calls (id, reserved_at, ends_at, lines, facts) VALUES (call, now, until_second, lines, call_facts);
+    RETURN jsonb_build_array('held', lines);
+END $$;

@@ -1,0 +1,32 @@
+-- Record an adjustment, once. KEYS: clock, the adjustment, the grants of its scope. ARGV[3]: facts; ARGV[4]: the grants that the client
+-- saw; ARGV[5]: those to put there instead.
+-- Texts: id, kind, name. Numbers: now, limbs of the amount, milliseconds to remember it, entries to keep, width, start, reset, length.
+-- Answers a list: what happened (1 known, 0 adjusted, nothing where others were there first), limbs of used and held, and the grants.
+local id, kind, name = next_text(), next_text(), next_text()
+local now, high, low = NUMBERS[1], NUMBERS[2], NUMBERS[3]
+local known = call('HMGET', KEYS[2], 'balance', 'grants')
+if known[1] then
+  return { 1, known[1], known[2] }
+elseif (call('GET', KEYS[3]) or '') ~= ARGV[4] then
+  return false
+end
+
+local account = move(load(name, 6), now)
+account.changed = true
+if kind == 'set' then
+  local used_high, used_low = account[USED_HIGH], account[USED_LOW]
+  account[USED_HIGH], account[USED_LOW] = 0, 0
+  call('DEL', PREFIX .. 'b:' .. name)
+  charge(account, high, low, now)
+  high, low = minus(high, low, used_high, used_low)
+elseif ARGV[5] ~= ARGV[4] then
+  call('SET', KEYS[3], ARGV[5])
+end
+save(account)
+
+local balance = format('%d\0%d\0%d\0%d\0', unpack(account, 1, 4))
+local line = format('%s\0%d\0%d\0000\0000\0000\0000\0000\0000\0001\0', name, high, low)
+local entry = add_entry(now, kind, id, '', ARGV[3], '{}', line, { name }, NUMBERS[5])
+call('HSET', KEYS[2], 'balance', balance, 'grants', ARGV[5], 'entry', entry)
+call('PEXPIRE', KEYS[2], format('%d', NUMBERS[4]))
+return { 0, balance, ARGV[5] }

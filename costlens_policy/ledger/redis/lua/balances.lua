@@ -1,0 +1,24 @@
+-- Read accounts, changing nothing. KEYS: clock. Texts: for each account name and scope. Numbers: now.
+-- Answers for each account: a text with the limbs of used and of held, and the grants of its scope.
+local now = NUMBERS[1]
+local second = floor(now / SECOND)
+local answer = {}
+for name in next_text do
+  local account = load(name)
+  local bucket = account[WIDTH] > 0 and floor(now / account[WIDTH])
+  if bucket and bucket ~= account[BUCKET] then
+    account[USED_HIGH], account[USED_LOW] = used_in_window(account, bucket)
+  end
+  if second >= account[NEXT_END] then
+    local ends = call('HGETALL', PREFIX .. 'x:' .. name)
+    for index = 1, #ends, 2 do
+      if tonumber(ends[index]) <= second then
+        local _, high, low = struct.unpack('>ddd', ends[index + 1])
+        account[HELD_HIGH], account[HELD_LOW] = minus(account[HELD_HIGH], account[HELD_LOW], high, low)
+      end
+    end
+  end
+  answer[#answer + 1] = format('%d\0%d\0%d\0%d\0', unpack(account, 1, 4))
+  answer[#answer + 1] = call('GET', PREFIX .. 'g:' .. next_text()) or ''
+end
+return answer

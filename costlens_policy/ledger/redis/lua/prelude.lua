@@ -1,0 +1,216 @@
+-- What every script begins with. Numbers in Lua are doubles: an amount is two limbs of base 1e15, each below 2^53.
+--
+-- KEYS[1] is the clock: a text of the ledger's id, and of milliseconds, number within them, and number of all entries that were made.
+-- All keys of a ledger share one hash tag, so those of accounts can be made from their names. ARGV[1] is the id that the ledger had
+-- when the client opened it, and texts; each ends with a zero byte. ARGV[2] is numbers, as doubles. Answers are one text where
+-- possible: clients spend more time on many small values than the server does, and formatting them costs more than reading keys.
+
+local call, format, floor = redis.call, string.format, math.floor
+local ID = 16
+local clock = call('GET', KEYS[1])
+if not clock or string.sub(clock, 1, ID) ~= string.sub(ARGV[1], 1, ID) then
+  return redis.error_reply('LEDGERGONE the ledger was emptied')
+end
+
+local PREFIX = string.sub(KEYS[1], 1, -6)
+local LIMB = 1e15
+local SECOND = 1e6
+local BUCKETS = 120
+local KEPT_BUCKETS = 360
+local NEVER = 1e18
+local NUMBERS = { struct.unpack('>' .. string.rep('d', #ARGV[2] / 8), ARGV[2]) }
+
+-- Texts of ARGV[1], one after the other.
+local next_text = string.gmatch(string.sub(ARGV[1], ID + 2), '([^%z]*)%z')
+
+local function plus(high, low, more_high, more_low)
+  low = low + more_low
+  high = high + more_high
+  if low >= LIMB then
+    return high + 1, low - LIMB
+  end
+  return high, low
+end
+
+local function minus(high, low, less_high, less_low)
+  low = low - less_low
+  high = high - less_high
+  if low < 0 then
+    return high - 1, low + LIMB
+  end
+  return high, low
+end
+
+-- An account is kept as doubles: limbs of used, limbs of held, generation of its holds, the earliest end of a lease, the present bucket,
+-- the width of buckets (0 where its window does not roll); start, reset and length of its period, -1 where there is none.
+local ACCOUNT = '>ddddddddddd'
+local USED_HIGH, USED_LOW, HELD_HIGH, HELD_LOW, GENERATION, NEXT_END, BUCKET, WIDTH, START = 1, 2, 3, 4, 5, 6, 7, 8, 9
+
+-- Read an account. For one that is new, its width, start, reset and length are NUMBERS from `span` on.
+local function load(name, span)
+  local kept = call('GET', PREFIX .. 'a:' .. name)
+  if kept then
+    local account = { struct.unpack(ACCOUNT, kept) }
+    account.name, account.exists = name, true
+    return account
+  elseif span then
+    return { 0, 0, 0, 0, 0, NEVER, -1, NUMBERS[span], NUMBERS[span + 1], NUMBERS[span + 2], NUMBERS[span + 3], name = name }
+  end
+  return { 0, 0, 0, 0, 0, NEVER, -1, 0, -1, -1, -1, name = name }
+end
+
+-- Write an account back, if it has changed.
+local function save(account)
+  if account.changed then
+    if not account.exists then
+      call('ZADD', PREFIX .. 'accounts', 0, account.name)
+      account.exists = true
+    end
+    call('SET', PREFIX .. 'a:' .. account.name, struct.pack(ACCOUNT, unpack(account, 1, 11)))
+    account.changed = false
+  end
+end
+
+local function free(account, second)
+  local key = PREFIX .. 'x:' .. account.name
+  local ends = call('HGETALL', key)
+  account[NEXT_END] = NEVER
+  for index = 1, #ends, 2 do
+    local ends_at = tonumber(ends[index])
+    if ends_at <= second then
+      local _, high, low = struct.unpack('>ddd', ends[index + 1])
+      account[HELD_HIGH], account[HELD_LOW] = minus(account[HELD_HIGH], account[HELD_LOW], high, low)
+      call('HDEL', key, ends[index])
+    elseif ends_at < account[NEXT_END] then
+      account[NEXT_END] = ends_at
+    end
+  end
+  account[GENERATION] = account[GENERATION] + 1
+  account.changed = true
+end
+
+-- What counts in a rolling window while `bucket` is the present one, and which buckets there are.
+local function used_in_window(account, bucket)
+  local high, low, buckets = 0, 0, {}
+  local kept = call('HGETALL', PREFIX .. 'b:' .. account.name)
+  for index = 1, #kept, 2 do
+    local number = tonumber(kept[index])
+    buckets[#buckets + 1] = number
+    if number >= bucket - BUCKETS then
+      local more_high, more_low = struct.unpack('>dd', kept[index + 1])
+      high, low = plus(high, low, more_high, more_low)
+    end
+  end
+  return high, low, buckets
+end
+
+local function roll(account, bucket)
+  local high, low, buckets = used_in_window(account, bucket)
+  if #buckets > KEPT_BUCKETS then
+    table.sort(buckets)
+    for index = 1, #buckets - KEPT_BUCKETS do
+      call('HDEL', PREFIX .. 'b:' .. account.name, format('%d', buckets[index]))
+    end
+  end
+  account[USED_HIGH], account[USED_LOW], account[BUCKET] = high, low, bucket
+  account.changed = account.exists
+end
+
+-- Free what has expired, and move a rolling window to `now`, in microseconds.
+local function move(account, now)
+  if now >= account[NEXT_END] * SECOND then
+    free(account, floor(now / SECOND))
+  end
+  if account[WIDTH] > 0 and floor(now / account[WIDTH]) ~= account[BUCKET] then
+    roll(account, floor(now / account[WIDTH]))
+  end
+  return account
+end
+
+-- What an account holds until one second is kept as doubles: generation, and limbs.
+
+-- Hold until a second. Returns the generation by which the hold is known.
+local function hold(account, second, high, low)
+  local key, field = PREFIX .. 'x:' .. account.name, format('%d', second)
+  local kept = call('HGET', key, field)
+  local generation, end_high, end_low = account[GENERATION], high, low
+  if kept then
+    generation, end_high, end_low = struct.unpack('>ddd', kept)
+    end_high, end_low = plus(end_high, end_low, high, low)
+  end
+  call('HSET', key, field, struct.pack('>ddd', generation, end_high, end_low))
+  account[HELD_HIGH], account[HELD_LOW] = plus(account[HELD_HIGH], account[HELD_LOW], high, low)
+  if second < account[NEXT_END] then
+    account[NEXT_END] = second
+  end
+  account.changed = true
+  return generation
+end
+
+-- Give back what is held; false where it has been freed already.
+local function unhold(account, second, generation, high, low)
+  local key, field = PREFIX .. 'x:' .. account.name, format('%d', second)
+  local kept = call('HGET', key, field)
+  if not kept then
+    return false
+  end
+  local of, end_high, end_low = struct.unpack('>ddd', kept)
+  if of ~= generation then
+    return false
+  end
+  end_high, end_low = minus(end_high, end_low, high, low)
+  call('HSET', key, field, struct.pack('>ddd', of, end_high, end_low))
+  account[HELD_HIGH], account[HELD_LOW] = minus(account[HELD_HIGH], account[HELD_LOW], high, low)
+  account.changed = true
+  return true
+end
+
+local function charge(account, high, low, at)
+  account[USED_HIGH], account[USED_LOW] = plus(account[USED_HIGH], account[USED_LOW], high, low)
+  account.changed = true
+  if account[WIDTH] > 0 then
+    local key, field = PREFIX .. 'b:' .. account.name, format('%d', floor(at / account[WIDTH]))
+    local kept = call('HGET', key, field)
+    if kept then
+      local kept_high, kept_low = struct.unpack('>dd', kept)
+      high, low = plus(high, low, kept_high, kept_low)
+    end
+    call('HSET', key, field, struct.pack('>dd', high, low))
+  end
+end
+
+-- A call is kept as a text, each part of which ends with a zero byte: when reserved, end of its lease ('' where it was never held),
+-- whether released, when settled, whether late, id of its entry, facts, length of what follows; then the lines held, each as name, limbs
+-- of amount, limit (-1 for none), used and held before, generation; and the lines charged, each as name, limbs of amount, of what had
+-- been held, of used and held after, whether charged.
+local CALL = '^(%d+)%z(%d*)%z(%d*)%z(%d*)%z(%d*)%z([%d-]*)%z([^%z]*)%z(%d+)%z(.*)$'
+local HELD_LINE = '([^%z]*)%z(%d+)%z(%d+)%z%-?%d+%z%d+%z%d+%z%d+%z%d+%z%d+%z(%d+)%z'
+
+local function save_call(key, remember, at, ends_at, released, settled_at, late, entry, facts, held, charged)
+  local kept = format('%d\0%s\0%s\0%s\0%s\0%s\0%s\0%d\0', at, ends_at, released, settled_at, late, entry, facts, #held)
+  call('SET', key, kept .. held .. charged, 'PX', format('%d', remember))
+end
+
+-- Write the entry of a call or an adjustment. Ids follow a clock that never goes back. The history is cut to `longest` now and then.
+local function add_entry(at, kind, source, late, facts, more_facts, lines, names, longest)
+  local id, last, number, made = string.match(clock, '^(%x+):(%d+):(%d+):(%d+)$')
+  local ms = floor(at / 1000)
+  number, made = tonumber(number) + 1, tonumber(made) + 1
+  if ms > tonumber(last) then
+    last, number = format('%d', ms), 0
+  end
+  call('SET', KEYS[1], format('%s:%s:%d:%d', id, last, number, made))
+  local entry = format('%s-%d', last, number)
+  local content = format('%d\0%s\0%s\0%s\0%s\0%s\0', at, kind, source, late, facts, more_facts) .. lines
+  call('XADD', PREFIX .. 'e', entry, 'd', content)
+  for _, name in ipairs(names) do
+    call('XADD', PREFIX .. 'e:' .. name, entry, '', '')
+  end
+  if made % 64 == 0 then
+    call('XTRIM', PREFIX .. 'e', 'MAXLEN', '~', longest)
+    for _, name in ipairs(names) do
+      call('XTRIM', PREFIX .. 'e:' .. name, 'MAXLEN', '~', longest)
+    end
+  end
+  return entry
+end

@@ -1,0 +1,21 @@
+-- Give back what is held. KEYS: clock, the call, the open calls. Texts: call. Numbers: now, milliseconds to remember the call.
+-- Answers what the call is now.
+local id, now = next_text(), NUMBERS[1]
+local known = call('GET', KEYS[2])
+if not known then
+  return 'unknown'
+end
+local reserved_at, ends_at, released, settled_at, _, _, facts, _, lines = string.match(known, CALL)
+if settled_at ~= '' then
+  return 'settled'
+elseif released == '' then
+  for name, high, low, generation in string.gmatch(lines, HELD_LINE) do
+    local account = move(load(name), now)
+    unhold(account, tonumber(ends_at), tonumber(generation), tonumber(high), tonumber(low))
+    save(account)
+  end
+  local remember = ends_at * 1000 - floor(reserved_at / 1000) + NUMBERS[2]
+  save_call(KEYS[2], remember, reserved_at, ends_at, '1', '', '', '', facts, lines, '')
+  call('ZREM', KEYS[3], id)
+end
+return 'released'

@@ -1,0 +1,70 @@
+-- Replace what is held by what was charged, once. KEYS: clock, the call, the open calls. ARGV[3]: facts.
+-- Texts: call; for each charge scope and name. Numbers: now, milliseconds to remember the call, entries to keep, 1 to accept an unknown
+-- call; for each charge limbs of the amount, width of buckets, start, reset, length.
+-- Answers nothing for an unknown call; else whether known, whether late, when, and the lines charged.
+
+local id, now = next_text(), NUMBERS[1]
+
+local known = call('GET', KEYS[2])
+local reserved_at, ends_at, released, settled_at, was_late, entry, facts, length, lines
+if known then
+  reserved_at, ends_at, released, settled_at, was_late, entry, facts, length, lines = string.match(known, CALL)
+  if settled_at ~= '' then
+    return '1\0' .. was_late .. '\0' .. settled_at .. '\0' .. string.sub(lines, tonumber(length) + 1)
+  end
+elseif NUMBERS[4] ~= 1 then
+  return false
+else
+  reserved_at, ends_at, released, facts, lines = now, '', '', '{}', ''
+end
+
+local charges, order = {}, {}
+for at = 5, #NUMBERS - 1, 6 do
+  local scope = next_text()
+  charges[scope] = { next_text(), at }
+  order[#order + 1] = scope
+end
+local at = math.max(now, reserved_at)
+local second = tonumber(ends_at)
+local late = second and (released ~= '' or now >= second * SECOND)
+local charged, names = {}, {}
+
+local function add(account, of, held_high, held_low)
+  local high, low = 0, 0
+  if of then
+    high, low = NUMBERS[of], NUMBERS[of + 1]
+    names[#names + 1] = account.name
+  end
+  charge(account, high, low, at)
+  save(account)
+  charged[#charged + 1] = format('%s\0%d\0%d\0%d\0%d\0%d\0%d\0%d\0%d\0%d\0', account.name, high, low, held_high, held_low,
+    account[USED_HIGH], account[USED_LOW], account[HELD_HIGH], account[HELD_LOW], of and 1 or 0)
+end
+
+for name, high, low, generation in string.gmatch(lines, HELD_LINE) do
+  local account = move(load(name), now)
+  high, low = tonumber(high), tonumber(low)
+  if released == '' and not unhold(account, second, tonumber(generation), high, low) then
+    late = true
+  end
+  local scope = string.gsub(name, '\31[^\31]*', '', 1)
+  local of = charges[scope]
+  charges[scope] = nil
+  add(account, of and of[2], high, low)
+end
+for _, scope in ipairs(order) do
+  local of = charges[scope]
+  if of then
+    add(move(load(of[1], of[2] + 2), now), of[2], 0, 0)
+  end
+end
+
+late = late and '1' or ''
+local result = table.concat(charged)
+entry = #names > 0 and add_entry(now, 'charge', id, late, facts, ARGV[3], result, names, NUMBERS[3]) or ''
+local settled = format('%d', now)
+save_call(KEYS[2], NUMBERS[2], reserved_at, ends_at, released, settled, late, entry, '', lines, result)
+if second then
+  call('ZREM', KEYS[3], id)
+end
+return '0\0' .. late .. '\0' .. settled .. '\0' .. result
