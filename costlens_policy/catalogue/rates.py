@@ -138,6 +138,17 @@ class Rates:
         units = self._per_request + per_token[prompt] * prompt_tokens + per_token[output] * output_tokens
         return multiply(units, self._unit)
 
+    @property
+    def units_per_usd(self) -> int:
+        """How many of the units in which costs are computed make a dollar."""
+        return self._units_per_usd
+
+    def in_units(self, units_per_usd: int) -> tuple[int, int, int]:
+        """Return what a token of ``input``, one of ``output`` and the request itself cost, in units no larger."""
+        factor = units_per_usd // self._units_per_usd
+        per_token = self._per_token
+        return per_token["input"] * factor, per_token["output"] * factor, self._per_request * factor
+
     def dearest(self, kinds: tuple[str, ...]) -> str:
         """Return the kind of tokens that costs most, the first of equal ones. Found once for the same kinds."""
         found = self._dearest.get(kinds)

@@ -12,9 +12,11 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import Admit, RequestAttribute
 from costlens_policy.compiler.first_route import FirstRoute
 from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.shortlist import Shortlists
 from costlens_policy.compiler.snapshot import Snapshots
 from costlens_policy.documents.budgets import CallWindow, FixedWindow, Window
 from costlens_policy.expressions import Value
+from costlens_policy.expressions.tree import Select
 from costlens_policy.money import multiply
 from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
@@ -76,7 +78,10 @@ class ChoiceLimits:
 
 @dataclass(frozen=True, slots=True)
 class ByChoice:
-    """The best of ``models`` by ``score``. A filter that reads only ``model`` is already applied to ``models``."""
+    """The best of ``models`` by ``score``.
+
+    What depends on the catalogue alone is in ``shortlists``: the filter too, where ``asks_each_time`` is false.
+    """
 
     models: tuple[str, ...]
     among: Formula | None
@@ -84,6 +89,27 @@ class ByChoice:
     descending: bool
     limits: ChoiceLimits
     fallbacks: tuple[str, ...]
+    asks_each_time: bool = field(init=False, repr=False, compare=False)
+    by_cost: bool = field(init=False, repr=False, compare=False)
+    """Whether the score is the cost and nothing else, and no limit depends on the request but that on the cost."""
+    shortlists: Shortlists = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        limits, among = self.limits, self.among
+        asks = among is not None and any(path[0] != "model" for path in among.typed.references)
+        # The cost is examined before the latency: a model that fails both falls out for its cost.
+        latency = limits.max_latency_ms if limits.max_cost_usd is None else None
+        by_cost = _is_cost(self.score) and limits.min_quality is None and latency == limits.max_latency_ms
+        among = None if asks else among
+        shortlists = Shortlists(self.models, among, limits.requires, latency, limits.max_cost_usd)
+        object.__setattr__(self, "asks_each_time", asks)
+        object.__setattr__(self, "by_cost", by_cost and not asks)
+        object.__setattr__(self, "shortlists", shortlists)
+
+
+def _is_cost(score: Formula) -> bool:
+    root = score.typed.root
+    return isinstance(root, Select) and not root.optional and score.typed.references == {("estimate", "cost_usd")}
 
 
 TargetStep: TypeAlias = ByName | ByExpression | BySplit | ByChoice
@@ -151,17 +177,15 @@ class BudgetStep:
     rungs: tuple[RungStep, ...]
     shadow: bool
     reason: str
+    per_call: bool = field(init=False)
+    """Whether nothing adds up: the limit is on each call by itself."""
     when_reads_model: bool = field(init=False)
     scope_reads_model: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "per_call", isinstance(self.window, CallWindow))
         object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
         object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
-
-    @property
-    def per_call(self) -> bool:
-        """Whether nothing adds up: the limit is on each call by itself."""
-        return isinstance(self.window, CallWindow)
 
     def in_force(self, now: datetime) -> bool:
         """Whether the budget has an effect at a time: one of a fixed span has none outside of it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
-from costlens_policy.engine.ladder import Climb, Ladder
+from costlens_policy.engine.ladder import Ladder
 from costlens_policy.engine.preparation import Candidate, Preparations
 from costlens_policy.engine.serving import obstacle
 
@@ -57,7 +57,6 @@ def _up(
         if climb.barred is None and climb.rewrites:  # what is held is the call as the rungs leave it
             candidate = prepare.under(candidate, climb.rungs)
             reason = obstacle(prepare.request, prepare.needs, candidate)
-            again = ladder.climb(candidate.offer, candidate)
-            climb = Climb(again.lines, climb.rungs, climb.alerts, again.barred, again.full)
+            climb = climb.after(ladder.climb(candidate.offer, candidate))
     candidate.climb = climb
     return candidate, climb.exclusion or (Exclusion(candidate.name, reason) if reason else None)

@@ -6,6 +6,7 @@ import math
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import ByChoice, RouteStep
+from costlens_policy.compiler.shortlist import Listed, PriceTable, Shortlist
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
@@ -21,49 +22,114 @@ def rank(
     context: Context, route: RouteStep, target: ByChoice, prepare: Preparations, excluded: list[Exclusion]
 ) -> list[str]:
     """Return the names of the models that qualify, best first; equal scores keep the order of the names."""
-    scored: list[tuple[float, str]] = []
-    for name in target.models:
-        try:
-            score = _judge(context, route, target, context.offer(name), prepare)
-        except _Unfit as unfit:
-            excluded.append(Exclusion(name, str(unfit), route.id))
-        else:
-            if score is not None:
-                scored.append((-score if target.descending else score, name))
-    scored.sort()
-    return [name for _, name in scored]
+    shortlist = target.shortlists.on(context.now.date(), context.offer)
+    choice = _Choice(context, route, target, prepare, excluded)
+    if target.by_cost and shortlist.prices is not None and prepare.one_for_all:
+        return choice.by_cost(shortlist, shortlist.prices)
+    return choice.one_by_one(shortlist)
 
 
 class _Unfit(Exception):  # noqa: N818 - control flow inside one choice
     """The model is not eligible; the text says why."""
 
 
-def _judge(
-    context: Context, route: RouteStep, target: ByChoice, offer: ModelOnDay, prepare: Preparations
-) -> float | None:
-    """Return the score of a model, None where the filter leaves it out. Raises ``_Unfit``."""
-    if target.among is not None and not _value(context, route, target.among, offer):
-        return None
-    if offer.refusal:
-        raise _Unfit(offer.refusal)
-    candidate = prepare.of(offer)
-    reason = _beyond(context, target, candidate)
-    if reason:
-        raise _Unfit(reason)
-    return float(_value(context, route, target.score, offer, candidate))
+class _Choice:
+    def __init__(
+        self, context: Context, route: RouteStep, target: ByChoice, prepare: Preparations, excluded: list[Exclusion]
+    ) -> None:
+        self._context = context
+        self._route = route
+        self._target = target
+        self._prepare = prepare
+        self._excluded = excluded
 
+    def by_cost(self, shortlist: Shortlist, prices: PriceTable) -> list[str]:
+        """Rank by cost alone, on rows of numbers: a tenth of the time that judging one by one takes."""
+        units = self._units(shortlist, prices) if shortlist.names else []
+        dear: dict[str, int] = {}
+        if prices.most_units is not None and max(units, default=0) > prices.most_units:
+            found = zip(shortlist.names, units, strict=True)
+            dear = {name: cost for name, cost in found if cost > prices.most_units}
+        if dear or len(shortlist.listed) > len(units):
+            self._exclude(shortlist, prices, dear)
+        scores = [cost / prices.units_per_usd for cost in units]  # as doubles, which is what expressions compare
+        order = sorted(range(len(scores)), key=scores.__getitem__, reverse=self._target.descending)
+        names = shortlist.names
+        return [names[place] for place in order if names[place] not in dear] if dear else [names[i] for i in order]
 
-def _value(
-    context: Context, route: RouteStep, formula: Formula, offer: ModelOnDay, candidate: Candidate | None = None
-) -> Value:
-    try:
-        value = context.evaluate(formula, route.layer, offer.view, None if candidate is None else _view(candidate))
-        if isinstance(value, float) and math.isnan(value):
-            raise CelError("CL932", "the score is not a number")
-    except CelError as error:
-        context.note(formula, route.id, "routes", error)
-        raise _Unfit(f"the choice cannot judge it: {error}") from None
-    return value
+    def _units(self, shortlist: Shortlist, prices: PriceTable) -> list[int]:
+        """Return what the call costs on each model that qualifies, in units of the price table."""
+        prepared = self._prepare.shared(shortlist.qualified[0])
+        tokens, output, completions = prepared.prompt_tokens, prepared.output_tokens, prepared.completions
+        rows = prices.rows(tokens)
+        if output > prices.least_output and self._prepare.limit_is_default(prepared):
+            return [
+                prompt * tokens + said * (output if output <= most else int(most)) * completions + request
+                for prompt, said, request, most in rows
+            ]
+        output *= completions
+        return [prompt * tokens + said * output + request for prompt, said, request, _ in rows]
+
+    def _exclude(self, shortlist: Shortlist, prices: PriceTable, dear: dict[str, int]) -> None:
+        for item in shortlist.listed:
+            name = item.offer.model.name
+            try:
+                self._examine(item)
+            except _Unfit as unfit:
+                self._excluded.append(Exclusion(name, str(unfit), self._route.id))
+            else:
+                if name in dear:
+                    reason = _too_dear(format_usd(prices.cost(dear[name])), self._target)
+                    self._excluded.append(Exclusion(name, reason, self._route.id))
+
+    def one_by_one(self, shortlist: Shortlist) -> list[str]:
+        """Judge each model by itself."""
+        scored: list[tuple[float, str]] = []
+        for item in shortlist.listed:
+            name = item.offer.model.name
+            try:
+                score = self._judge(item)
+            except _Unfit as unfit:
+                self._excluded.append(Exclusion(name, str(unfit), self._route.id))
+            else:
+                if score is not None:
+                    scored.append((-score if self._target.descending else score, name))
+        scored.sort()
+        return [name for _, name in scored]
+
+    def _judge(self, item: Listed) -> float | None:
+        """Return the score of a model, None where the filter leaves it out. Raises ``_Unfit``."""
+        target = self._target
+        if target.asks_each_time and target.among is not None and not self._value(target.among, item.offer):
+            return None
+        self._examine(item)
+        candidate = self._prepare.of(item.offer)
+        reason = _beyond(self._context, target, candidate)
+        if reason:
+            raise _Unfit(reason)
+        return float(self._value(target.score, item.offer, candidate))
+
+    def _examine(self, item: Listed) -> None:
+        """Raise ``_Unfit`` for a model that does not qualify, whatever the request is."""
+        if item.error is not None:
+            assert self._target.among is not None
+            raise self._failed(self._target.among, item.error)
+        if item.reason:
+            raise _Unfit(item.reason)
+
+    def _value(self, formula: Formula, offer: ModelOnDay, candidate: Candidate | None = None) -> Value:
+        estimate = None if candidate is None else _view(candidate)
+        try:
+            value = self._context.evaluate(formula, self._route.layer, offer.view, estimate)
+            if isinstance(value, float) and math.isnan(value):
+                raise CelError("CL932", "the score is not a number")
+        except CelError as error:
+            raise self._failed(formula, error) from None
+        return value
+
+    def _failed(self, formula: Formula, error: CelError) -> _Unfit:
+        self._context.note(formula, self._route.id, "routes", error)
+        return _Unfit(f"the choice cannot judge it: {error}")
 
 
 def _view(candidate: Candidate) -> dict[str, Value]:
@@ -78,14 +144,10 @@ def _view(candidate: Candidate) -> dict[str, Value]:
 
 
 def _beyond(context: Context, target: ByChoice, candidate: Candidate) -> str:
-    """Return which limit of the choice the model does not keep to; what is not known keeps to nothing."""
+    """Return which limit that depends on the request the model does not keep to; the unknown keeps to nothing."""
     limits, model, cost = target.limits, candidate.offer.model, candidate.cost
-    missing = sorted(limits.requires - (model.capabilities or frozenset()))
-    if missing:
-        return f"the choice requires `{missing[0]}`"
     if limits.max_cost_usd is not None and (cost is None or cost > limits.max_cost_usd):
-        amount = "an unknown amount" if cost is None else format_usd(cost)
-        return f"it may cost {amount}, the choice allows {format_usd(limits.max_cost_usd)}"
+        return _too_dear("an unknown amount" if cost is None else format_usd(cost), target)
     latency = model.latency_p50_ms
     if limits.max_latency_ms is not None and (latency is None or latency > limits.max_latency_ms):
         known = "not known" if latency is None else f"{latency:g} ms"
@@ -95,3 +157,8 @@ def _beyond(context: Context, target: ByChoice, candidate: Candidate) -> str:
         known = "not known" if quality is None else f"{quality:g}"
         return f"its quality for the task is {known}, the choice asks for {limits.min_quality:g}"
     return ""
+
+
+def _too_dear(amount: str, target: ByChoice) -> str:
+    assert target.limits.max_cost_usd is not None
+    return f"it may cost {amount}, the choice allows {format_usd(target.limits.max_cost_usd)}"

@@ -114,8 +114,8 @@ class Context:
         """Return the state of a budget and scope key, and remember that the decision saw it."""
         if step.per_call:
             return _ZERO
-        balance = self.balances.get((step.id, key), _ZERO)
-        self.read[step.id, key] = balance
+        place = (step.id, key)
+        balance = self.read[place] = self.balances.get(place, _ZERO)
         return balance
 
     def limit(self, step: BudgetStep, layer: int) -> Decimal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -17,6 +17,9 @@ from costlens_policy.money import add
 
 __all__ = ["FREE", "ActiveRung", "Climb", "Gauge", "Ladder"]
 
+_ONE: Final = Decimal(1)
+_NEVER: Final = Decimal("Infinity")
+
 
 @dataclass(frozen=True, slots=True)
 class ActiveRung:
@@ -25,21 +28,23 @@ class ActiveRung:
     rung: RungStep
 
 
-@dataclass(slots=True)
 class Gauge:
-    """A budget as the request finds it: whose share it is (``key``), the limit in force, what is ``taken`` of it.
+    """A budget as the request finds it: whose share it is (``key``), the limit in force, and what is ``taken`` of it.
 
-    Not frozen, which would take 1 µs for each, and never changed.
+    ``starts`` are where its rungs begin, in their order; ``lowest`` is the first of them.
     """
 
-    layer: int
-    step: BudgetStep
-    key: str
-    limit: Decimal
-    balance: Balance
-    taken: Decimal
-    starts: tuple[Decimal, ...]
-    """Where each of the budget's rungs begins, in order."""
+    __slots__ = ("balance", "key", "layer", "limit", "lowest", "starts", "step", "taken")
+
+    def __init__(self, layer: int, step: BudgetStep, key: str, limit: Decimal, balance: Balance) -> None:
+        self.layer = layer
+        self.step = step
+        self.key = key
+        self.limit = limit
+        self.balance = balance
+        self.taken = add(balance.used, balance.held)
+        self.starts = tuple([rung.starts_at(limit) for rung in step.rungs]) if step.rungs else ()
+        self.lowest = min(self.starts) if self.starts else _NEVER
 
     def seen(self, call: Decimal) -> BalanceSeen:
         """Return what a decision tells of the budget for a call that may add so much."""
@@ -47,7 +52,6 @@ class Gauge:
         return BalanceSeen(step.id, self.key, step.unit, self.limit, balance.used, balance.held, call, step.shadow)
 
 
-@dataclass(slots=True)
 class Climb:
     """What the budgets say to one candidate.
 
@@ -55,11 +59,14 @@ class Climb:
     why the candidate may not serve however cheap the call gets, ``full`` the first budget that has no room.
     """
 
-    lines: list[tuple[Gauge, Decimal]] = field(default_factory=list)
-    rungs: list[ActiveRung] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-    barred: Exclusion | None = None
-    full: Exclusion | None = None
+    __slots__ = ("alerts", "barred", "full", "lines", "rungs")
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[Gauge, Decimal]] = []
+        self.rungs: list[ActiveRung] = []
+        self.alerts: list[Alert] = []
+        self.barred: Exclusion | None = None
+        self.full: Exclusion | None = None
 
     @property
     def seen(self) -> tuple[BalanceSeen, ...]:
@@ -76,6 +83,14 @@ class Climb:
 
     def bar(self, model: str, reason: str, by: str, key: str | None = None) -> None:
         self.barred = self.barred or Exclusion(model, reason, by, key)
+
+    def fill(self, model: str, gauge: Gauge, call: Decimal) -> None:
+        self.full = self.full or Exclusion(model, _no_room(gauge.seen(call)), gauge.step.id, gauge.key)
+
+    def after(self, again: Climb) -> Climb:
+        """Return what the budgets say once this climb's rungs have rewritten the call, which then climbed again."""
+        again.rungs, again.alerts = self.rungs, self.alerts
+        return again
 
 
 FREE: Final = Climb()
@@ -98,46 +113,40 @@ class Costs(Protocol):
 class Ladder:
     """The budgets of one decision. What does not depend on the model is found once for all candidates."""
 
-    __slots__ = ("_applying", "_context", "_gauges")
+    __slots__ = ("_context", "_known")
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._applying: dict[str, bool] = {}
-        self._gauges: dict[str, Gauge] = {}
+        self._known: dict[str, Gauge | None] = {}
+        """By budget: None where it does not match the request, whatever the model."""
 
     def climb(self, offer: ModelOnDay, costs: Costs) -> Climb:
         """Ask every budget that matches the call on this model. The strictest wins."""
-        result = Climb()
+        result, known = Climb(), self._known
         for layer, step in self._context.plan.stages.budgets:
-            applies = self._applying.get(step.id)
-            if applies or (applies is None and self._applies(layer, step, offer)):
-                self._ask(layer, step, offer, costs, result)
+            gauge = known.get(step.id)
+            if gauge is None and (step.id in known or not self._applies(layer, step, offer)):
+                continue
+            call = costs.worst_cost if step.unit == "usd" else _amount(step, costs)
+            if call is None:
+                _bar_unpriced(step, offer, costs, result)
+                continue
+            gauge = gauge or self._read(layer, step, offer, result)
+            if gauge is not None:
+                result.lines.append((gauge, call))
+                reached = add(gauge.taken, call)
+                if reached >= gauge.lowest:
+                    self._take_rungs(gauge, reached, offer, result)
+                if reached > gauge.limit and not step.shadow:
+                    result.fill(offer.model.name, gauge, call)
         return result
 
     def _applies(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> bool:
         context = self._context
         applies = step.in_force(context.now) and context.holds(step.when, layer, step.id, "budgets", offer.view)
-        if not step.when_reads_model:
-            self._applying[step.id] = applies
+        if not applies and not step.when_reads_model:
+            self._known[step.id] = None
         return applies
-
-    def _ask(self, layer: int, step: BudgetStep, offer: ModelOnDay, costs: Costs, result: Climb) -> None:
-        call = _amount(step, costs)
-        if call is None:
-            if not step.shadow:
-                lacks = "price" if costs.cost is None else "price for this service tier"
-                result.bar(offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept", step.id)
-            return
-        gauge = self._gauges.get(step.id) or self._read(layer, step, offer, result)
-        if gauge is None:
-            return
-        result.lines.append((gauge, call))
-        reached = add(gauge.taken, call)
-        if gauge.starts and reached >= min(gauge.starts):
-            self._take_rungs(gauge, reached, offer, result)
-        if reached > gauge.limit and not step.shadow:
-            reason = _no_room(gauge.seen(call))
-            result.full = result.full or Exclusion(offer.model.name, reason, step.id, gauge.key)
 
     def _read(self, layer: int, step: BudgetStep, offer: ModelOnDay, result: Climb) -> Gauge | None:
         """Read the budget's scope key, limit and balance. Where that fails it cannot be kept: the model falls out."""
@@ -153,11 +162,9 @@ class Ladder:
                 result.bar(offer.model.name, f"budget `{step.id}` cannot be read: {error}", step.id)
             return None
         balance = context.balance(step, key)
-        limit = balance.limit_in_force(limit)
-        starts = tuple(rung.starts_at(limit) for rung in step.rungs)
-        gauge = Gauge(layer, step, key, limit, balance, add(balance.used, balance.held), starts)
-        if not step.scope_reads_model:
-            self._gauges[step.id] = gauge
+        gauge = Gauge(layer, step, key, balance.limit_in_force(limit), balance)
+        if not step.scope_reads_model and not step.when_reads_model:
+            self._known[step.id] = gauge
         return gauge
 
     def _take_rungs(self, gauge: Gauge, reached: Decimal, offer: ModelOnDay, result: Climb) -> None:
@@ -186,10 +193,16 @@ class Ladder:
             return True  # what cannot be shown to be allowed under the rung is not
 
 
+def _bar_unpriced(step: BudgetStep, offer: ModelOnDay, costs: Costs, result: Climb) -> None:
+    if not step.shadow:
+        lacks = "price" if costs.cost is None else "price for this service tier"
+        result.bar(offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept", step.id)
+
+
 def _amount(step: BudgetStep, costs: Costs) -> Decimal | None:
     if step.unit == "usd":
         return costs.worst_cost
-    return Decimal(1) if step.unit == "requests" else Decimal(costs.prompt_tokens + costs.output_tokens)
+    return _ONE if step.unit == "requests" else Decimal(costs.prompt_tokens + costs.output_tokens)
 
 
 def _no_room(seen: BalanceSeen) -> str:

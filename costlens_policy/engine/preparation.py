@@ -117,12 +117,22 @@ class Preparations:
 
     def of(self, offer: ModelOnDay) -> Candidate:
         """Return a model with the request rewritten for it, and what that may cost. Raises ``Refusal``."""
-        prepared = self._shared
-        if prepared is None:
-            prepared = self._rewritten_for(offer) if self._stages.rewrites else self._unchanged()
-            if self._stages.one_request_for_all:
-                self._shared = prepared
-        return self._priced(offer, prepared)
+        return self._priced(offer, self._shared or self._prepared_for(offer))
+
+    @property
+    def one_for_all(self) -> bool:
+        """Whether every model gets the same request, up to its output limit: ``shared`` of any of them."""
+        return self._stages.one_request_for_all
+
+    def shared(self, offer: ModelOnDay) -> Prepared:
+        """Return the request before its output limit is fitted to the model. Raises ``Refusal``."""
+        return self._shared or self._prepared_for(offer)
+
+    def _prepared_for(self, offer: ModelOnDay) -> Prepared:
+        prepared = self._rewritten_for(offer) if self._stages.rewrites else self._unchanged()
+        if self._stages.one_request_for_all:
+            self._shared = prepared
+        return prepared
 
     def _rewritten_for(self, offer: ModelOnDay) -> Prepared:
         """Return the request with the rewrites that apply to a model, which others may share."""
@@ -234,7 +244,7 @@ class Preparations:
 
     def _priced(self, offer: ModelOnDay, prepared: Prepared) -> Candidate:
         """Say what the call costs on a model. The prompt is charged once, the output for each completion."""
-        if prepared.output_tokens > offer.most_output and self._limit_is_default(prepared):
+        if prepared.output_tokens > offer.most_output and self.limit_is_default(prepared):
             prepared = _fitted(prepared, int(offer.most_output))
         prompt, output, period = prepared.prompt_tokens, prepared.output_tokens * prepared.completions, offer.period
         if period is None:
@@ -248,7 +258,8 @@ class Preparations:
             worst = self._kinds.worst_cost(offer.model, rates, params, prompt, output)
         return Candidate(offer, prepared, cost, worst, output, FREE)
 
-    def _limit_is_default(self, prepared: Prepared) -> bool:
+    def limit_is_default(self, prepared: Prepared) -> bool:
+        """Say whether nobody asked for the output limit, so that it is fitted to each model."""
         return prepared.output_tokens == self._default_output != self.request.get(OUTPUT_LIMIT)
 
 
