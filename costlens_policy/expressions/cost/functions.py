@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from costlens_policy.expressions.cost.sizes import CHARACTERS, LARGEST, Sizes, capped, joined
 from costlens_policy.expressions.shapes import SCALAR, Shape
+from costlens_policy.expressions.types import Type
 
 __all__ = ["RULES", "Measure", "Use"]
 
@@ -22,15 +23,18 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A call: the shapes of its arguments, and the shape that its type alone gives the result.
-
-    ``plain`` says that elements of its lists are told apart by Python's sets, one look at each.
-    """
+    """A call: the shapes and types of its arguments, and the shape that its type alone gives the result."""
 
     arguments: Sequence[Shape]
+    types: Sequence[Type]
     result: Shape
     sizes: Sizes
-    plain: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether Python's sets tell the elements of all its lists apart as CEL does, with one look at each."""
+        inner = {declared.parameters for declared in self.types}
+        return len(inner) == 1 and all(len(one) == 1 and one[0].name in _PLAIN for one in inner)
 
     @property
     def text(self) -> int:
@@ -42,6 +46,8 @@ class Use:
         """Elements of all arguments together."""
         return sum(argument.elements for argument in self.arguments)
 
+
+_PLAIN: Final = ("string", "int", "uint", "bytes", "bool")
 
 Rule: TypeAlias = Callable[[Use], Measure]
 

@@ -34,6 +34,8 @@ class Sizes:
 
     def of(self, declared: Type, size: int | None = None) -> Shape:
         """Return the shape of any value of a type; ``size`` is its declared greatest size, if it has one."""
+        if declared.name in _SCALARS:
+            return SCALAR
         match declared.name:
             case "string" | "bytes":
                 return Shape(text=self._limits.assumed_text if size is None else size)
@@ -46,8 +48,6 @@ class Sizes:
                 return Shape(elements=entries, inner=self.of(value), key=self.of(key))
             case "optional_type" if declared.parameters:
                 return self.of(declared.parameters[0], size)
-            case name if name in _SCALARS:
-                return SCALAR
         return self.any if size is None else Shape(size, size)
 
     def inner(self, shape: Shape) -> Shape:

@@ -145,17 +145,9 @@ def _call(walk: _Walk, node: Call) -> Measure:
     rule = RULES.get(invocation.function)
     if rule is None or not shapes:
         return Measure(steps + 1, walk.by_type(node))
-    own = rule(Use(shapes, walk.by_type(node), walk.sizes, _is_plain(walk, invocation.arguments)))
+    types = [walk.typed.types[argument] for argument in invocation.arguments]
+    own = rule(Use(shapes, types, walk.by_type(node), walk.sizes))
     return Measure(steps + own.steps, own.shape)
-
-
-def _is_plain(walk: _Walk, arguments: tuple[Node, ...]) -> bool:
-    """Say whether all elements of the lists are of one type whose values Python's sets tell apart as CEL does."""
-    inner = {walk.typed.types[argument].parameters for argument in arguments}
-    return len(inner) == 1 and all(len(one) == 1 and one[0].name in _PLAIN for one in inner)
-
-
-_PLAIN: Final = ("string", "int", "uint", "bytes", "bool")
 
 
 def _logic(walk: _Walk, node: Logic) -> Measure:
