@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,11 @@ from costlens_policy.cli.app import app
 from costlens_policy.cli.starter import write_starter
 
 PROGRAM = [sys.executable, "-m", "costlens_policy"]
+
+
+def hear_ctrl_c() -> None:
+    """Make a child take SIGINT, which it ignores by inheritance where a shell runs the tests in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from costlens_policy.cli import app as app_module
 from costlens_policy.cli import main
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.reference import commands
-from tests.cli.conftest import PROGRAM
+from tests.cli.conftest import PROGRAM, hear_ctrl_c
 
 EVERY = dict(commands())
 
@@ -212,7 +212,9 @@ def test_ctrl_c_ends_with_130():
         "from costlens_policy.cli import main\n"
         "sys.exit(main(['explain']))\n"
     )
-    running = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    running = subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=hear_ctrl_c
+    )
     assert running.stderr is not None
     assert running.stderr.readline() == b"ready\n"
     running.send_signal(signal.SIGINT)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.cli.conftest import PROGRAM
+from tests.cli.conftest import PROGRAM, hear_ctrl_c
 
 
 @pytest.fixture
@@ -129,7 +129,11 @@ def test_coverage_table_in_another_format(run, starter: Path):
 def test_watch_runs_again_after_a_change_and_ends_with_ctrl_c(starter: Path):
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
     running = subprocess.Popen(
-        [*PROGRAM, "test", str(starter), "--watch"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
+        [*PROGRAM, "test", str(starter), "--watch"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=env,
+        preexec_fn=hear_ctrl_c,
     )
     assert running.stderr is not None
     try:
