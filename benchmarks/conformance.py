@@ -49,7 +49,7 @@ class Case:
 
 
 def read_cases(path: Path) -> list[Case]:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").split("\n")  # other line ends may stand unescaped inside a JSON string
     return [Case(line["id"], line["file"], line) for line in map(json.loads, filter(None, lines))]
 
 
