@@ -41,6 +41,8 @@ def check_literal_arguments(walk: Walk, overload: str, arguments: Sequence[Node]
         _check_pattern(walk, arguments[_PATTERN_AT[overload]])
     elif overload in _CONVERSIONS:
         _check_conversion(walk, overload, arguments[0])
+    elif overload == "glob_string":
+        _check_glob(walk, arguments[1])
     elif overload.endswith("_tz"):
         _check_zone(walk, arguments[1])
 
@@ -61,6 +63,13 @@ def _check_pattern(walk: Walk, node: Node) -> None:
         walk.report("CL311", "the pattern is not valid", node.extent, reason, advice)
 
 
+def _check_glob(walk: Walk, node: Node) -> None:
+    pattern = _text(node)
+    if pattern is not None and _fails("glob_string", "", pattern):
+        advice = "close every `[`, write the ends of a range in order, and `[[]` for a `[` itself"
+        walk.report("CL311", "the shell pattern is not valid", node.extent, "this always fails", advice)
+
+
 def _check_conversion(walk: Walk, overload: str, node: Node) -> None:
     if isinstance(node, Literal) and _fails(overload, node.value):
         kind, advice = _CONVERSIONS[overload]
@@ -68,13 +77,13 @@ def _check_conversion(walk: Walk, overload: str, node: Node) -> None:
         walk.report("CL312", f"`{shown}` is not {kind}", node.extent, "this always fails", advice)
 
 
-def _fails(overload: str, argument: Value) -> bool:
+def _fails(overload: str, *arguments: Value) -> bool:
     # The run time brings RE2 and the address libraries along: it is loaded only where a literal is to be tried.
     from costlens_policy.expressions.runtime.errors import CelError
     from costlens_policy.expressions.runtime.functions import implementation
 
     try:
-        implementation(overload)(argument)
+        implementation(overload)(*arguments)
     except CelError:
         return True
     return False

@@ -75,7 +75,7 @@ def int_of_timestamp(value: Timestamp) -> int:
 
 @implements("duration_to_int64")
 def int_of_duration(value: Duration) -> int:
-    return value.nanoseconds
+    return _in_range(value.nanoseconds, INT_MIN, INT_MAX)
 
 
 @implements("int64_to_uint64")

@@ -17,7 +17,7 @@ SIZE: Final = 10_000_000
 """Code points, bytes or elements of a value that an expression makes."""
 
 _CHARACTERS: Final = 4_096
-_ELEMENTS: Final = 32
+_ELEMENTS: Final = 8
 """How much of a text, and of a list, is read in the time that a comprehension takes to visit one element."""
 
 _SizedT = TypeVar("_SizedT", bound=Sized)

@@ -53,6 +53,8 @@ def problems(text: str, expected: Type | None = None) -> list[Problem]:
         ("CL310", "1u + 1", "+", "write `1u`"),
         ("CL311", "request.model.matches('(a')", "'(a'", "RE2"),
         ("CL311", "regex.replace(request.model, 'a(?=b)', '')", "'a(?=b)'", "RE2"),
+        ("CL311", "request.model.glob('gpt-[4-5')", "'gpt-[4-5'", "close every `[`"),
+        ("CL311", "request.model.glob('[z-a]')", "'[z-a]'", "a range in order"),
         ("CL312", "duration('5')", "'5'", "units"),
         ("CL312", "timestamp('2026-02-30T00:00:00Z')", "'2026-02-30T00:00:00Z'", "RFC 3339"),
         ("CL312", "int('x')", "'x'", ""),

@@ -43,6 +43,7 @@ def test_division_is_cut_towards_zero(left: int, right: int) -> None:
         ("int(18446744073709551615u)", "CL904"),
         ("int(9223372036854775807.0)", "CL904"),
         ("int(double('NaN'))", "CL904"),
+        ("int(duration('9223372037s'))", "CL904"),
         ("int('x' + 'y')", "CL906"),
         ("int('9' + '223372036854775808')", "CL904"),
         ("uint('-' + '0')", "CL906"),

@@ -70,7 +70,7 @@ def test_values(text: str, expected: Any) -> None:
         ("regex.extract(s, '(a)(b)')", "CL908"),
         (r"regex.replace(s, 'a', r'\1')", "CL908"),
         (r"regex.replace(s, 'a', r'\x')", "CL908"),
-        ("s.glob('[a')", "CL908"),
+        ("s.glob('[a' + s)", "CL908"),
         ("base64.decode('a' + 'GVs bG8=')", "CL906"),
         ("base64.decode('a' + 'Q=')", "CL906"),
         (r"string(dyn(b'\xff'))", "CL906"),
