@@ -9,14 +9,15 @@ decision.model, decision.prompt, decision.estimate.cost
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from costlens_policy.diagnostics.model import PolicyError
-from costlens_policy.errors import CostlensPolicyError, InputError, RequestError
+from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
     from costlens_policy.api import Engine, OptimalModel, Router, load
+    from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
+    from costlens_policy.errors import CostlensPolicyError, InputError, RequestError
     from costlens_policy.guard import AsyncGuard, Guard
 
 __all__ = [
@@ -26,25 +27,21 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_LAZY: Final = {
-    "AsyncGuard": "costlens_policy.guard",
-    "Balance": "costlens_policy.engine.decision",
-    "Decision": "costlens_policy.engine.decision",
-    "DeniedError": "costlens_policy.engine.decision",
-    "Engine": "costlens_policy.api",
-    "Guard": "costlens_policy.guard",
-    "OptimalModel": "costlens_policy.api",
-    "Router": "costlens_policy.api",
-    "load": "costlens_policy.api",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that ``import costlens_policy`` stays quick."""
-    if name not in _LAZY:
-        raise AttributeError(f"module `costlens_policy` has no attribute `{name}`")
-    from importlib import import_module
-
-    value = getattr(import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = on_demand(
+    __name__,
+    {
+        "AsyncGuard": "costlens_policy.guard",
+        "Balance": "costlens_policy.engine.decision",
+        "CostlensPolicyError": "costlens_policy.errors",
+        "Decision": "costlens_policy.engine.decision",
+        "DeniedError": "costlens_policy.engine.decision",
+        "Engine": "costlens_policy.api",
+        "Guard": "costlens_policy.guard",
+        "InputError": "costlens_policy.errors",
+        "OptimalModel": "costlens_policy.api",
+        "PolicyError": "costlens_policy.diagnostics.model",
+        "RequestError": "costlens_policy.errors",
+        "Router": "costlens_policy.api",
+        "load": "costlens_policy.api",
+    },
+)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from costlens_policy.advise.strategies import Contest, Setting
-from costlens_policy.catalogue import Catalogue, resolve
+from costlens_policy.catalogue import Catalogue
+from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.checker.link import Library, repository_of
 from costlens_policy.checker.link.references import Reference, resolve_reference
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity

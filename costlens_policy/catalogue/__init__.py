@@ -1,10 +1,9 @@
-"""The catalogue: models, prices and abilities."""
+"""The catalogue: models, prices and abilities. ``catalogue.resolve`` reads them from documents."""
 
 from __future__ import annotations
 
 from costlens_policy.catalogue.catalogue import Catalogue
 from costlens_policy.catalogue.model import LONG_AGO, Model
 from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Usage
-from costlens_policy.catalogue.resolve import Resolved, resolve
 
-__all__ = ["BUCKETS", "LONG_AGO", "Catalogue", "Model", "Period", "Rates", "Resolved", "Usage", "resolve"]
+__all__ = ["BUCKETS", "LONG_AGO", "Catalogue", "Model", "Period", "Rates", "Usage"]

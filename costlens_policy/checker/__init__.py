@@ -10,12 +10,16 @@ from datetime import date
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument
+from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument
     from costlens_policy.checker.whole import Checked
 
 __all__ = ["CheckedBundle", "LinkedBundle", "LinkedDocument", "check", "check_all"]
+
+_BUNDLE = "costlens_policy.checker.bundle"
+__getattr__ = on_demand(__name__, {"CheckedBundle": _BUNDLE, "LinkedBundle": _BUNDLE, "LinkedDocument": _BUNDLE})
 
 
 def check(paths: str | PathLike[str] | Iterable[str | PathLike[str]], *, on: date | None = None) -> CheckedBundle:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 from costlens_policy.catalogue import Catalogue, Model, Period
 from costlens_policy.checker.attributes import MODEL_FACTS
-from costlens_policy.documents.policy_set import Admission
 from costlens_policy.expressions import Value
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.policy_set import Admission
 
 __all__ = ["model_values", "unknown_facts"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import Admit, RequestAttribute
@@ -14,12 +14,14 @@ from costlens_policy.compiler.first_route import FirstRoute
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.shortlist import Shortlists
 from costlens_policy.compiler.snapshot import Snapshots
-from costlens_policy.documents.budgets import CallWindow, FixedWindow, Window
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.tree import Select
 from costlens_policy.money import multiply
 from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.windows import Window
 
 __all__ = [
     "AccessStep", "BudgetStep", "ByChoice", "ByExpression", "ByName", "BySplit", "ChoiceLimits", "Layer", "Plan",
@@ -181,16 +183,22 @@ class BudgetStep:
     """Whether nothing adds up: the limit is on each call by itself."""
     when_reads_model: bool = field(init=False)
     scope_reads_model: bool = field(init=False)
+    span: tuple[datetime, datetime] | None = field(init=False)
+    """First moment of a fixed span of time, and first moment after it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "per_call", isinstance(self.window, CallWindow))
+        from costlens_policy.documents.windows import CallWindow, FixedWindow  # pydantic, which only budgets need
+
+        window = self.window
+        object.__setattr__(self, "per_call", isinstance(window, CallWindow))
+        span = (window.starts_at, window.ends_at) if isinstance(window, FixedWindow) else None
+        object.__setattr__(self, "span", span)
         object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
         object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
 
     def in_force(self, now: datetime) -> bool:
         """Whether the budget has an effect at a time: one of a fixed span has none outside of it."""
-        window = self.window
-        return not isinstance(window, FixedWindow) or window.starts_at <= now < window.ends_at
+        return self.span is None or self.span[0] <= now < self.span[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from costlens_policy.catalogue import Catalogue, Model, Period
 from costlens_policy.checker.records import model_values
-from costlens_policy.documents.policy_set import Admission
 from costlens_policy.expressions import Value
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.policy_set import Admission
 
 __all__ = ["ModelOnDay", "Snapshots"]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from costlens_policy.documents.rewrites import Operation
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import Operation
 
 __all__ = ["OUTPUT_LIMIT", "OUTPUT_LIMIT_NAMES", "canonical_parameter", "targets"]
 
@@ -33,7 +34,7 @@ def canonical_parameter(name: str) -> str:
 
 def targets(operation: Operation) -> tuple[str, ...]:
     """Return what an operation sets, such as ``prefix`` or ``params.temperature``; each name once, in order."""
-    key = next(key for key in Operation.exactly_one if getattr(operation, key) is not None)
+    key = next(key for key in operation.exactly_one if getattr(operation, key) is not None)
     known = _TARGETS.get(key)
     if known is not None:
         return known

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from costlens_policy.documents.placeholders import parse_template
-from costlens_policy.documents.rewrites import Redact
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.errors import NOT_FINISHED, RewriteError
 from costlens_policy.rewrites.personal_data import DETECTORS, any_of
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 from costlens_policy.rewrites.texts import TextMapping
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import Redact
 
 __all__ = ["RedactStep", "compile_redact"]
 

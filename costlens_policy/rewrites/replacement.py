@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import re2
 
-from costlens_policy.documents.rewrites import Replace
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 from costlens_policy.rewrites.texts import TextMapping
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import Replace
 
 __all__ = ["ReplaceStep", "compile_replace", "group_references"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costlens_policy.catalogue import Resolved, resolve
+from costlens_policy.catalogue.resolve import Resolved, resolve
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents.catalogue import CatalogueDocument
 from costlens_policy.source.compose import compose

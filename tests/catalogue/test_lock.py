@@ -9,8 +9,9 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.catalogue import BUCKETS, Catalogue, Model, Period, Rates, resolve
+from costlens_policy.catalogue import BUCKETS, Catalogue, Model, Period, Rates
 from costlens_policy.catalogue.lock import lock
+from costlens_policy.catalogue.resolve import resolve
 from tests.catalogue.reading import pointed, read, resolved
 
 PRICES = st.decimals(min_value=0, max_value=9999, allow_nan=False, allow_infinity=False, places=6)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from costlens_policy.catalogue import resolve
+from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.diagnostics.codes import CODES
 from tests.catalogue.reading import read
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from costlens_policy.catalogue import LONG_AGO, Model, Resolved, Usage
+from costlens_policy.catalogue import LONG_AGO, Model, Usage
+from costlens_policy.catalogue.resolve import Resolved
 from tests.catalogue.reading import resolved
 
 PRICES = "prices: [{usd_per_million_tokens: {input: 1, output: 2}}]"
