@@ -8,9 +8,10 @@ from pathlib import Path
 
 from costlens_policy.checker.bundle import LinkedDocument
 from costlens_policy.checker.expressions import analyse_alone
-from costlens_policy.checker.link import File, Library, Reading, owners_of, yaml_files
+from costlens_policy.checker.link import File, Library, Reading, owners_of
 from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.documents import PolicyDocument
+from costlens_policy.source.folders import yaml_files
 
 __all__ = ["check_loose"]
 

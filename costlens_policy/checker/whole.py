@@ -26,12 +26,12 @@ from costlens_policy.checker.link import (
     link_set,
     no_policy_set,
     owners_of,
-    repository_of,
     several_policy_sets,
 )
 from costlens_policy.checker.loose import check_loose
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
+from costlens_policy.source.folders import repository_of
 from costlens_policy.source.located import SourceText
 
 __all__ = ["Checked", "check", "check_all"]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from costlens_policy.checker.link.folders import yaml_files
 from costlens_policy.checker.link.library import File, Library
 from costlens_policy.cli.console import note, prints_color, standard_input, write_out
 from costlens_policy.cli.exit_codes import ExitCode
@@ -19,6 +18,7 @@ from costlens_policy.cli.files import write_file
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.report import render_report
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError
+from costlens_policy.source.folders import yaml_files
 from costlens_policy.source.format import format_source
 from costlens_policy.source.located import SourceText
 from costlens_policy.source.read import read_stdin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -15,7 +15,7 @@ from costlens_policy.money import usd
 if TYPE_CHECKING:
     from costlens_policy.checker.attributes import DeclaredAttribute
 
-__all__ = ["Admit", "RequestAttribute", "request_attribute", "request_attributes"]
+__all__ = ["Admit", "RequestAttribute", "request_attributes"]
 
 Admit: TypeAlias = Callable[[Any], Value]
 
@@ -28,53 +28,45 @@ _NOT_NEGATIVE: Final = frozenset({"prompt_tokens", "max_output_tokens", "cost_bu
 
 @dataclass(frozen=True, slots=True)
 class RequestAttribute:
-    """A declared attribute.
+    """A declared attribute, whose values are checked for type, range and, where declared, membership and size.
 
-    ``admit`` turns a caller's value into a CEL value or raises ``ValueError`` with what is wrong.
+    ``admit`` turns a caller's value into a CEL value or raises ``ValueError`` with what is wrong; ``default`` may be
+    given as either.
     """
 
     name: str
     type: Type
-    required: bool
-    default: Value | None
-    admit: Admit
+    required: bool = False
+    default: Value | None = None
+    values: tuple[str, ...] = ()
+    max_size: int | None = None
+    admit: Admit = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        admit = _admission(self)
+        object.__setattr__(self, "admit", admit)
+        object.__setattr__(self, "default", None if self.default is None else admit(self.default))
 
 
 def request_attributes(declared: Mapping[str, DeclaredAttribute]) -> dict[str, RequestAttribute]:
     """Return all attributes of a policy set by their names."""
     return {
-        name: request_attribute(
-            name,
-            attribute.type,
-            required=attribute.required,
-            default=attribute.default,
-            values=attribute.values,
-            max_size=attribute.max_size,
+        name: RequestAttribute(
+            name, attribute.type, attribute.required, attribute.default, attribute.values, attribute.max_size
         )
         for name, attribute in declared.items()
     }
 
 
-def request_attribute(
-    name: str,
-    type: Type,
-    *,
-    required: bool = False,
-    default: Any = None,
-    values: tuple[str, ...] = (),
-    max_size: int | None = None,
-) -> RequestAttribute:
-    """Return an attribute whose values are checked for type, range and, where declared, membership and size."""
-    check = _SCALARS.get(type) or admitter(type)
-    if max_size is not None:
-        check = _no_larger(check, max_size)
-    if values:
-        check = _one_of(check, frozenset(values))
-    if name in _NOT_NEGATIVE:
+def _admission(attribute: RequestAttribute) -> Admit:
+    check = _SCALARS.get(attribute.type) or admitter(attribute.type)
+    if attribute.max_size is not None:
+        check = _no_larger(check, attribute.max_size)
+    if attribute.values:
+        check = _one_of(check, frozenset(attribute.values))
+    if attribute.name in _NOT_NEGATIVE:
         check = _not_negative(check)
-    if name == "cost_budget":
-        check = _money(check)
-    return RequestAttribute(name, type, required, None if default is None else check(default), check)
+    return _money(check) if attribute.name == "cost_budget" else check
 
 
 def _string(value: Any) -> str:

@@ -51,6 +51,10 @@ class Snapshots:
         self._admission = admission
         self._days: dict[date, Mapping[str, ModelOnDay]] = {}
 
+    def __getnewargs__(self) -> tuple[Catalogue, Admission]:
+        """Return what makes it again when a plan is saved and loaded."""
+        return self._catalogue, self._admission
+
     def on(self, day: date) -> Mapping[str, ModelOnDay]:
         """Return all models on a day (UTC)."""
         known = self._days.get(day)

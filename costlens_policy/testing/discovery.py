@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from costlens_policy.checker.link.folders import yaml_files
-from costlens_policy.checker.link.references import repository_of
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
 from costlens_policy.documents.suite import SuiteDocument
 from costlens_policy.schema import read_document
 from costlens_policy.source.compose import compose
+from costlens_policy.source.folders import repository_of, yaml_files
 from costlens_policy.source.located import LocatedDocument, SourceText
 from costlens_policy.source.read import read_source
 

@@ -9,9 +9,10 @@ from typing import Final
 
 from costlens_policy.api import Engine
 from costlens_policy.checker import CheckedBundle, check
-from costlens_policy.checker.link.references import Reference, repository_of, resolve_reference
+from costlens_policy.checker.link.references import Reference, resolve_reference
 from costlens_policy.compiler import compile_plan
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Span
+from costlens_policy.source.folders import repository_of
 from costlens_policy.testing.discovery import FoundSuite
 from costlens_policy.testing.problems import SuiteProblems
 from costlens_policy.testing.time_reads import TimeRead, first_time_read

@@ -30,6 +30,10 @@ class BpeOpenai:
             ) from None
         self._encoding = package.get_encoding("o200k_base")
 
+    def __getnewargs__(self) -> tuple[()]:
+        """Return what makes it again when a plan is saved and loaded: nothing."""
+        return ()
+
     def count(self, text: str) -> int:
         """Return the number of tokens. Text that looks like a special token counts as text."""
         if len(text) <= _PIECE:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from costlens_policy.checker.link.library import File, Library, Reading
-from costlens_policy.checker.link.references import repository_of
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import KINDS
+from costlens_policy.source.folders import SUFFIXES, yaml_files
 
-__all__ = ["Found", "find_sets", "no_policy_set", "sets_directly_in", "several_policy_sets", "yaml_files"]
+__all__ = ["Found", "find_sets", "no_policy_set", "sets_directly_in", "several_policy_sets"]
 
 _SET: Final = "PolicySet"
 _SET_LINE: Final = re.compile(r"""^["']?kind["']?\s*:\s*["']?PolicySet\b""", re.MULTILINE)
-_SUFFIXES: Final = (".yaml", ".yml")
-_SKIPPED: Final = frozenset({"node_modules", "__pycache__"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +30,6 @@ class Found:
     @property
     def span(self) -> Span:
         return self.reading.located.root.span_of(("kind",))
-
-
-def yaml_files(folder: str | os.PathLike[str], *, links_out: bool = False) -> Iterator[str]:
-    """Yield the YAML files below a folder in order, leaving out hidden folders.
-
-    Links to folders are not followed, nor are links to files outside of the repository; ``links_out`` names these,
-    too, for a caller that reports them.
-    """
-    inside = Path(os.path.realpath(folder))
-    repository = repository_of(inside / _SET, [inside])
-    for here, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED)
-        for name in sorted(files):
-            path = os.path.join(here, name)
-            listed = name.endswith(_SUFFIXES) and not name.startswith(".")
-            if listed and (links_out or _stays_inside(path, repository)):
-                yield os.path.normpath(path)
-
-
-def _stays_inside(path: str, repository: Path) -> bool:
-    return not os.path.islink(path) or Path(os.path.realpath(path)).is_relative_to(repository)
 
 
 def find_sets(library: Library, paths: Sequence[Path]) -> tuple[tuple[Found, ...], tuple[Diagnostic, ...]]:
@@ -72,7 +49,7 @@ def find_sets(library: Library, paths: Sequence[Path]) -> tuple[tuple[Found, ...
 
 def sets_directly_in(library: Library, folder: Path) -> tuple[Found, ...]:
     """Return the policy sets in the files of a folder, leaving alone what is below."""
-    names = sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(_SUFFIXES))
+    names = sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(SUFFIXES))
     files = (library.open(os.path.normpath(name)) for name in names if os.path.isfile(name))
     return tuple(found for file in files if _may_hold_a_set(file) for found in _in_file(file))
 

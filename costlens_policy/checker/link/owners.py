@@ -8,8 +8,8 @@ from pathlib import Path
 
 from costlens_policy.checker.link.folders import Found, sets_directly_in
 from costlens_policy.checker.link.library import File, Library
-from costlens_policy.checker.link.references import repository_of
 from costlens_policy.documents import PolicySetDocument
+from costlens_policy.source.folders import repository_of
 
 __all__ = ["owners_of"]
 

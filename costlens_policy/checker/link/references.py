@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from costlens_policy.diagnostics.model import Diagnostic, Severity, Span
 from costlens_policy.diagnostics.suggestion import nearest
 
-__all__ = ["Reference", "repository_of", "resolve_reference"]
+__all__ = ["Reference", "resolve_reference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +19,6 @@ class Reference:
     text: str
     span: Span
     origin: str
-
-
-def repository_of(origin: Path, paths: Sequence[Path]) -> Path:
-    """Return the folder that references may not leave.
-
-    That is the nearest folder above ``origin`` with a ``.git``, else the smallest that holds ``paths`` and ``origin``.
-    """
-    for folder in origin.parents:
-        if (folder / ".git").exists():
-            return folder
-    given = [Path(os.path.realpath(path)) for path in paths]
-    folders = [path if os.path.isdir(path) else path.parent for path in given]
-    try:
-        return Path(os.path.commonpath([origin.parent, *folders]))
-    except ValueError:  # different drives
-        return origin.parent
 
 
 def resolve_reference(reference: Reference, repository: Path) -> str | Diagnostic:
