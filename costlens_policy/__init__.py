@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlens_policy.on_demand import on_demand
+from costlens_policy.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from costlens_policy.api import Engine, OptimalModel, Router, load
+    from costlens_policy.api import Engine, OptimalModel, Router, load, load_plan
     from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
     from costlens_policy.errors import CostlensPolicyError, InputError, RequestError
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncGuard", "Balance", "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "InputError",
-    "OptimalModel", "PolicyError", "RequestError", "Router", "load",
+    "OptimalModel", "PolicyError", "RequestError", "Router", "load", "load_plan",
 ]  # fmt: skip
-
-__version__ = "0.1.0"
 
 __getattr__ = on_demand(
     __name__,
@@ -43,5 +42,6 @@ __getattr__ = on_demand(
         "RequestError": "costlens_policy.errors",
         "Router": "costlens_policy.api",
         "load": "costlens_policy.api",
+        "load_plan": "costlens_policy.api",
     },
 )

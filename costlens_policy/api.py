@@ -1,4 +1,8 @@
-"""What services embed: load policies once, ask for decisions."""
+"""What services embed: load policies once, ask for decisions.
+
+Reading policies takes libraries that deciding does not. They are imported when policies are read, so that a service
+that is handed a plan, or finds its plan in the cache, never pays for them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.plan import Plan
@@ -16,7 +20,10 @@ from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
 
-__all__ = ["Engine", "OptimalModel", "Router", "load"]
+if TYPE_CHECKING:
+    from costlens_policy.saving.cache import KeptPlan
+
+__all__ = ["Engine", "OptimalModel", "Router", "load", "load_plan"]
 
 
 class Engine:
@@ -40,6 +47,12 @@ class Engine:
             self._expect_budget(budget)
         return decide(self.plan, request, balances, system_now() if now is None else now)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan to a file, for ``load_plan`` of the same version. Raises ``InputError`` where that fails."""
+        from costlens_policy.saving.files import write_plan
+
+        write_plan(self.plan, Path(path))
+
     def _expect_budget(self, budget: str) -> None:
         known = self.plan.budgets.get(budget)
         if known is None or known[1].id != budget:
@@ -47,16 +60,41 @@ class Engine:
             raise ValueError(f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; "))
 
 
-def load(*paths: str | os.PathLike[str]) -> Engine:
+def load(*paths: str | os.PathLike[str], cache: bool = True) -> Engine:
     """Read, check and compile the policy set in files or folders.
 
-    Raises ``PolicyError``, which carries every diagnostic, when anything is wrong with them.
+    The plan is kept in the user's cache folder, and used as long as nothing that it was made from has changed; with
+    ``cache`` false, or ``COSTLENS_POLICY_CACHE=off`` in the environment, neither. Raises ``PolicyError``, which carries
+    every diagnostic, when anything is wrong with the policies.
     """
-    # Reading policies takes libraries that deciding does not: a service that is handed a plan never pays for them.
+    from costlens_policy.saving.cache import KeptPlan
+
+    given = tuple(Path(path) for path in paths)
+    kept = KeptPlan.of(given) if cache else None
+    plan = kept.find() if kept is not None else None
+    return Engine(_compiled(given, kept) if plan is None else plan)
+
+
+def _compiled(paths: tuple[Path, ...], kept: KeptPlan | None) -> Plan:
     from costlens_policy.checker import check
     from costlens_policy.compiler import compile_plan
 
-    return Engine(compile_plan(check(tuple(Path(path) for path in paths))))
+    bundle = check(paths)
+    plan = compile_plan(bundle)
+    if kept is not None:
+        kept.keep(bundle.linked, plan)
+    return plan
+
+
+def load_plan(path: str | os.PathLike[str]) -> Engine:
+    """Return the engine whose plan ``Engine.save`` wrote. Nothing is parsed or checked, and no code is in the file.
+
+    Raises ``PolicyError`` when the file cannot be read (CL001), is no saved plan or damaged (CL024), or was written by
+    another version (CL025).
+    """
+    from costlens_policy.saving.files import read_plan
+
+    return Engine(read_plan(Path(path)))
 
 
 @dataclass(frozen=True, slots=True)

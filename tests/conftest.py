@@ -16,6 +16,9 @@ settings.register_profile(
 settings.register_profile("soak", settings.get_profile("suite"), derandomize=False, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
+# Tests find what they load, not what another run has left behind. Those of the cache bring a folder of their own.
+os.environ["COSTLENS_POLICY_CACHE"] = "off"
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

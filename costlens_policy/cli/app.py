@@ -35,6 +35,7 @@ _COMMANDS: Final = (
     "budget",
     "advise",
     "explain",
+    "cache",
     "completion",
 )
 

@@ -38,11 +38,12 @@ class Question:
     balances_path: str | None
     explain: bool
     as_json: bool
+    cache: bool
 
 
 def evaluate(question: Question) -> bool:
     """Decide and print; say whether any request was denied. Raises ``RejectedError`` for what is no request."""
-    engine = load(*question.paths)
+    engine = load(*question.paths, cache=question.cache)
     balances = {} if question.balances_path is None else read_balances(question.balances_path, engine.plan)
     if is_json_lines(question.request_path):
         return _many(engine, question, balances)

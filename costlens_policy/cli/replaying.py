@@ -69,7 +69,7 @@ def replay_traffic(policy: Path, options: TrafficOptions, output: str) -> ExitCo
 def diff_traffic(old: str, new: str, options: TrafficOptions, output: str, gates: Gates) -> ExitCode:
     """Compare and print. Returns ``GATE`` where a gate does not hold."""
     with policies_at(old) as old_path, policies_at(new) as new_path:
-        before, after = load(old_path).plan, load(new_path).plan
+        before, after = load(old_path, cache=False).plan, load(new_path, cache=False).plan
     asked = understand(options)
     traffic = asked.read(after)
     with progress("deciding", len(traffic.rows)) as tick:

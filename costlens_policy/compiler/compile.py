@@ -11,7 +11,7 @@ from costlens_policy.compiler.digest import digest_documents
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.layers import compile_layer
 from costlens_policy.compiler.plan import BudgetStep, Layer, Plan, PlanDefaults, RouteStep
-from costlens_policy.compiler.snapshot import Snapshots
+from costlens_policy.compiler.snapshot import Admitted, Snapshots
 from costlens_policy.compiler.targets import compile_target
 from costlens_policy.documents import Document, PolicySetDocument
 from costlens_policy.expressions import TypedExpr
@@ -46,13 +46,18 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         required=frozenset(name for name, attribute in attributes.items() if attribute.required),
         filled_in=tuple((name, item.default) for name, item in attributes.items() if item.default is not None),
         catalogue=linked.catalogue,
-        snapshots=Snapshots(linked.catalogue, policy_set.admit),
+        snapshots=Snapshots(linked.catalogue, _admitted(policy_set)),
         tokenizer=tokenizer,
         budgets=_budgets(layers),
         policy_digest=digest_documents(policy_set, (policy.document for policy in linked.policies)),
         catalogue_digest=linked.catalogue.digest,
         reads=frozenset(path[0] for typed in _expressions(bundle) for path in typed.references),
     )
+
+
+def _admitted(policy_set: PolicySetDocument) -> Admitted:
+    admit = policy_set.admit
+    return Admitted(admit.unknown_models, admit.unpriced_models, admit.deprecated_models)
 
 
 def _expressions(bundle: CheckedBundle) -> Iterator[TypedExpr]:

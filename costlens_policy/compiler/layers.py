@@ -109,7 +109,7 @@ class _LayerCompiler:
             scope=self._formulas.optional((*at, "scope")),
             unit=budget.unit,
             limit=limit,
-            window=budget.window,
+            terms=budget.window.model_dump(),
             rungs=(*_soft(budget), *sorted(rungs, key=lambda rung: rung.starts_at(Decimal(1)))),
             shadow=budget.shadow,
             reason=budget.reason,

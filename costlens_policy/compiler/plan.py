@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import Admit, RequestAttribute
@@ -175,7 +175,8 @@ class BudgetStep:
     scope: Formula | None
     unit: Literal["usd", "tokens", "requests"]
     limit: Decimal | Formula
-    window: Window
+    terms: Mapping[str, Any]
+    """The time in which the limit holds, as the document gives it; ``window`` is its typed form."""
     rungs: tuple[RungStep, ...]
     shadow: bool
     reason: str
@@ -187,14 +188,18 @@ class BudgetStep:
     """First moment of a fixed span of time, and first moment after it."""
 
     def __post_init__(self) -> None:
-        from costlens_policy.documents.windows import CallWindow, FixedWindow  # pydantic, which only budgets need
-
-        window = self.window
-        object.__setattr__(self, "per_call", isinstance(window, CallWindow))
-        span = (window.starts_at, window.ends_at) if isinstance(window, FixedWindow) else None
-        object.__setattr__(self, "span", span)
+        terms = self.terms
+        object.__setattr__(self, "per_call", "per_call" in terms)
+        object.__setattr__(self, "span", (terms["starts_at"], terms["ends_at"]) if "starts_at" in terms else None)
         object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
         object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
+
+    @property
+    def window(self) -> Window:
+        """The time in which the limit holds. Made when it is asked for: deciding needs no types of documents."""
+        from costlens_policy.documents.windows import window_of
+
+        return window_of(self.terms)
 
     def in_force(self, now: datetime) -> bool:
         """Whether the budget has an effect at a time: one of a fixed span has none outside of it."""

@@ -6,18 +6,24 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from costlens_policy.catalogue import Catalogue, Model, Period
 from costlens_policy.checker.records import model_values
 from costlens_policy.expressions import Value
 
-if TYPE_CHECKING:
-    from costlens_policy.documents.policy_set import Admission
-
-__all__ = ["ModelOnDay", "Snapshots"]
+__all__ = ["Admitted", "ModelOnDay", "Snapshots"]
 
 _DAYS_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Which models may serve although the catalogue says too little about them."""
+
+    unknown_models: bool
+    unpriced_models: bool
+    deprecated_models: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,12 @@ class Snapshots:
 
     __slots__ = ("_admission", "_catalogue", "_days")
 
-    def __init__(self, catalogue: Catalogue, admission: Admission) -> None:
+    def __init__(self, catalogue: Catalogue, admission: Admitted) -> None:
         self._catalogue = catalogue
         self._admission = admission
         self._days: dict[date, Mapping[str, ModelOnDay]] = {}
 
-    def __getnewargs__(self) -> tuple[Catalogue, Admission]:
+    def __getnewargs__(self) -> tuple[Catalogue, Admitted]:
         """Return what makes it again when a plan is saved and loaded."""
         return self._catalogue, self._admission
 

@@ -41,6 +41,8 @@ _SOURCE: Final = (
     Code("CL021", "too-many-values", "file holds too many values"),
     Code("CL022", "unsafe-layout", "file cannot be laid out safely"),
     Code("CL023", "comment-in-quotes", "comment cuts a text off"),
+    Code("CL024", "unusable-plan", "file is not a plan that was saved"),
+    Code("CL025", "foreign-plan", "plan was saved by another version"),
 )
 _SCHEMA: Final = (
     Code("CL101", "unknown-api-version", "unknown apiVersion"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from costlens_policy.documents.document import Section
 from costlens_policy.documents.scalars import DurationText, Instant
 
-__all__ = ["CalendarWindow", "CallWindow", "FixedWindow", "LifetimeWindow", "RollingWindow", "Window"]
+__all__ = ["CalendarWindow", "CallWindow", "FixedWindow", "LifetimeWindow", "RollingWindow", "Window", "window_of"]
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -60,3 +61,10 @@ class CallWindow(Section):
 
 
 Window = CalendarWindow | RollingWindow | FixedWindow | LifetimeWindow | CallWindow
+
+_ANY: Final[TypeAdapter[Window]] = TypeAdapter(Window)
+
+
+def window_of(terms: Mapping[str, Any]) -> Window:
+    """Return the window of some terms, which are those of a document that was read."""
+    return _ANY.validate_python(terms)

@@ -14,7 +14,7 @@ from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Position,
 from costlens_policy.source.located import SourceText
 from costlens_policy.source.places import line_starts, position_at
 
-__all__ = ["MAX_BYTES", "read_source", "read_stdin", "source_of"]
+__all__ = ["MAX_BYTES", "read_bytes", "read_source", "read_stdin", "source_of"]
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -29,6 +29,16 @@ def read_source(path: str | PathLike[str], *, limit: int = MAX_BYTES) -> SourceT
                 raise PolicyError([_too_large(name, limit)])
             return _read_stream(stream, name, limit)
     except (OSError, ValueError) as error:  # ValueError: the path contains a NUL character
+        raise PolicyError([_unreadable(name, error)]) from error
+
+
+def read_bytes(path: str | PathLike[str]) -> bytes:
+    """Read one file of any size as it is; ``PolicyError`` (CL001) where that fails."""
+    name = fspath(path)
+    try:
+        with open(name, "rb") as stream:
+            return stream.read()
+    except (OSError, ValueError) as error:
         raise PolicyError([_unreadable(name, error)]) from error
 
 

@@ -51,6 +51,7 @@ __all__ = ["command"]
 )
 @click.option("--explain", is_flag=True, help="Show each rule in order, its condition with the values of its parts.")
 @format_option("text", "json")
+@click.option("--no-cache", is_flag=True, help="Read the policies, whether or not their plan is in the cache.")
 @click.option("--exit-code", is_flag=True, help="Exit with 10 when the decision is to deny.")
 def command(
     paths: tuple[Path, ...],
@@ -59,6 +60,7 @@ def command(
     balances_path: str | None,
     explain: bool,
     output: str,
+    no_cache: bool,
     exit_code: bool,
 ) -> ExitCode:
     """Decide the request in FILE by the policy set in PATH, a folder or a policy set file, and say why.
@@ -71,6 +73,7 @@ def command(
         raise click.UsageError(message, click.get_current_context())
     from costlens_policy.cli.evaluate import Question, evaluate
 
-    question = Question(paths, request_path, now, balances_path, explain=explain, as_json=output == "json")
+    as_json = output == "json"
+    question = Question(paths, request_path, now, balances_path, explain, as_json, cache=not no_cache)
     denied = evaluate(question)
     return ExitCode.DENIED if denied and exit_code else ExitCode.OK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import product
@@ -23,7 +23,7 @@ from costlens_policy.expressions.runtime.kinds import KINDS, kind_of
 from costlens_policy.expressions.types import Type
 from costlens_policy.expressions.values import Value
 
-__all__ = ["FUNCTIONS", "dispatcher", "implementation", "kind_of_type"]
+__all__ = ["dispatcher", "implementation", "implementations", "kind_of_type"]
 
 _MODULES: Final = (
     "arithmetic",
@@ -45,8 +45,6 @@ _MODULES: Final = (
     "library.strings",
     "library.traffic",
 )
-for _module in _MODULES:
-    import_module(f"costlens_policy.expressions.runtime.{_module}")
 
 _ANY_VALUES: Final[dict[str, Implementation]] = {
     "_==_": equals,
@@ -69,7 +67,15 @@ def kind_of_type(declared: Type) -> str | None:
 @cache
 def implementation(overload: str) -> Implementation:
     """Return what does the work of one overload, given arguments of the right kinds."""
-    return IMPLEMENTATIONS[overload]
+    return implementations()[overload]
+
+
+@cache
+def implementations() -> dict[str, Implementation]:
+    """Return what does the work of every overload, by its id. Few expressions ask: most are plain Python."""
+    for module in _MODULES:
+        import_module(f"costlens_policy.expressions.runtime.{module}")
+    return IMPLEMENTATIONS
 
 
 @cache
@@ -109,10 +115,3 @@ def _call_text(function: str, arguments: Sequence[Value]) -> str:
     if function == "@in" or (function.startswith("_") and function.endswith("_") and len(kinds) == 2):
         return f"{kinds[0]} {function.strip('_@')} {kinds[-1]}"
     return f"{function.strip('_')}({', '.join(kinds)})"
-
-
-FUNCTIONS: Final[Mapping[str, Implementation]] = {
-    name: dispatcher(name, tuple(overload.id for overload in function.overloads))
-    for name, function in functions().items()
-}
-"""Every function of the language, right for arguments of any kinds."""

@@ -13,7 +13,7 @@ Implementation = Callable[..., Value]
 _F = TypeVar("_F", bound=Implementation)
 
 IMPLEMENTATIONS: Final[dict[str, Implementation]] = {}
-"""Filled as the modules of the run time are imported; ``runtime.functions`` imports them all.
+"""Filled as the modules of the run time are imported; ``runtime.functions`` imports them all when it is asked.
 
 A function may count on the kinds of its arguments (string, list …), not on the types of a list's elements.
 """

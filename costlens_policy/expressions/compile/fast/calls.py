@@ -9,8 +9,7 @@ from costlens_policy.expressions.compile.fast.methods import METHODS
 from costlens_policy.expressions.compile.fast.operators import OPERATORS
 from costlens_policy.expressions.compile.fast.optionals import OPTIONALS
 from costlens_policy.expressions.declarations import functions
-from costlens_policy.expressions.runtime.functions import dispatcher, implementation, kind_of_type
-from costlens_policy.expressions.runtime.implementations import IMPLEMENTATIONS
+from costlens_policy.expressions.runtime.functions import dispatcher, implementation, implementations, kind_of_type
 from costlens_policy.expressions.tree import Call
 from costlens_policy.expressions.typed import Invocation
 from costlens_policy.expressions.types import Overload
@@ -48,7 +47,7 @@ def _settled(emitter: Emitter, invocation: Invocation) -> Overload | None:
     if declared is None or len(invocation.overloads) != 1:
         return None
     overload = next((one for one in declared.overloads if one.id in invocation.overloads), None)
-    if overload is None or overload.id not in IMPLEMENTATIONS:
+    if overload is None or overload.id not in implementations():
         return None
     wanted = map(kind_of_type, overload.parameters)
     agrees = all(

@@ -1,0 +1,45 @@
+"""``cache``: the plans that are kept between runs."""
+
+from __future__ import annotations
+
+import click
+
+from costlens_policy.cli.command import Command
+from costlens_policy.cli.exit_codes import ExitCode
+
+__all__ = ["command"]
+
+
+@click.command(
+    "cache",
+    cls=Command,
+    short_help="Show or empty the cache of plans.",
+    examples=[
+        ("see where plans are kept, and how many", "cache"),
+        ("delete them", "cache --clear"),
+    ],
+)
+@click.option("--clear", is_flag=True, help="Delete every plan.")
+def command(clear: bool) -> ExitCode:
+    """Show where the plans of policy sets are kept so that the next run need not read them, and how many there are.
+
+    Nothing has to be cleared when policies change: a plan is used only as long as all that it was made from is the
+    same. COSTLENS_POLICY_CACHE names another folder, or is `off`.
+    """
+    from costlens_policy.cli.console import write_out
+    from costlens_policy.saving.folder import chosen_folder
+
+    folder = chosen_folder()
+    if folder is None:
+        write_out("the cache is off")
+    elif clear:
+        write_out(f"deleted {_plans(folder.clear())} from `{folder.path}`")
+    else:
+        files = folder.files()
+        size = sum(path.stat().st_size for path in files) / 1000
+        write_out(f"`{folder.path}` holds {_plans(len(files))}, {size:,.0f} kB")
+    return ExitCode.OK
+
+
+def _plans(count: int) -> str:
+    return f"{count} plan{'' if count == 1 else 's'}"

@@ -1,0 +1,85 @@
+"""The classes that a saved plan is made of: how each is named, and which fields make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from importlib import import_module
+from typing import Any, Final
+
+from costlens_policy.saving.errors import NotSavable, UnusablePlan
+
+__all__ = ["class_named", "constructor", "fields_of", "name_of", "parts_of"]
+
+_PACKAGE: Final = "costlens_policy."
+_PHASES: Final = frozenset(
+    (
+        "catalogue", "checker", "clock", "compiler", "diagnostics", "documents", "expressions", "money", "periods",
+        "rewrites", "source", "tokens",
+    )
+)  # fmt: skip
+"""Where these classes are defined: nothing in these phases opens a file or a connection when it is made."""
+
+
+def name_of(kind: type) -> str:
+    """Return the name of a class, such as ``compiler.plan:Layer``. Raises ``NotSavable`` for one that has no place."""
+    module = kind.__module__.removeprefix(_PACKAGE)
+    if module == kind.__module__ or not _is_savable(module, kind):
+        raise NotSavable(f"a plan that holds a {kind.__module__}.{kind.__qualname__} cannot be saved")
+    return f"{module}:{kind.__qualname__}"
+
+
+def class_named(name: str) -> type:
+    """Return the class of a name. Raises ``UnusablePlan`` for any that a plan is not made of."""
+    module, _, qualified = name.partition(":")
+    try:
+        if module.partition(".")[0] in _PHASES:
+            kind = getattr(import_module(_PACKAGE + module), qualified)
+            if isinstance(kind, type) and kind.__module__ == _PACKAGE + module and _is_savable(module, kind):
+                return kind
+    except (ImportError, AttributeError):
+        pass
+    raise UnusablePlan(f"it holds a `{name[:80]}`, which this version does not know")
+
+
+def fields_of(kind: type) -> tuple[str, ...] | None:
+    """Return the fields that make an object of a class; None where the object itself says what makes it."""
+    if is_dataclass(kind):
+        return tuple(item.name for item in fields(kind) if item.init)
+    return None
+
+
+def parts_of(value: Any) -> tuple[Any, ...]:
+    """Return what the constructor of a value's class needs to make it again, in order."""
+    kind = type(value)
+    if isinstance(value, Enum):
+        return (value.value,)
+    if _is_section(kind):
+        return ({name: getattr(value, name) for name in kind.model_fields if name in value.model_fields_set},)
+    names = fields_of(kind)
+    return tuple(value.__getnewargs__()) if names is None else tuple(getattr(value, name) for name in names)
+
+
+def constructor(kind: type) -> Callable[..., Any]:
+    """Return what makes an object of a class from its parts."""
+    if _is_section(kind):
+        return lambda given: kind(**given)
+    return kind
+
+
+def _is_savable(module: str, kind: type) -> bool:
+    if module.partition(".")[0] not in _PHASES:
+        return False
+    if is_dataclass(kind):
+        return kind.__dataclass_params__.frozen and all(_by_position(item) for item in fields(kind))  # type: ignore[attr-defined]
+    return issubclass(kind, Enum) or _is_section(kind) or "__getnewargs__" in vars(kind) or issubclass(kind, int)
+
+
+def _by_position(item: Any) -> bool:
+    return not item.init or item.kw_only is MISSING or not item.kw_only
+
+
+def _is_section(kind: type) -> bool:
+    """Say whether a class is a section of a document. The class that they all share is not imported to find out."""
+    return hasattr(kind, "model_fields")
