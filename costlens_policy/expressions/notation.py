@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from costlens_policy.expressions.types import Function, Overload, Type
+from costlens_policy.expressions.types import DYN, Function, Overload, Type
 
 __all__ = ["function", "parse_signature", "parse_type"]
 
@@ -13,7 +13,10 @@ _DEEPEST = 32
 
 
 def parse_type(text: str) -> Type:
-    """Read a type as the specification writes it; a type parameter is ``<T>``. Raises ValueError."""
+    """Read a type as the specification writes it. Raises ValueError.
+
+    A type parameter is ``<T>``, ``any`` is ``dyn``.
+    """
     reader = _Reader(text)
     result = reader.type()
     reader.expect("")
@@ -53,7 +56,7 @@ class _Reader:
         if not name or name in "().,->":
             raise self._error()
         self._advance()
-        return Type(name, self.types() if self.next == "(" else ())
+        return DYN if name == "any" else Type(name, self.types() if self.next == "(" else ())
 
     def types(self) -> tuple[Type, ...]:
         self._depth += 1

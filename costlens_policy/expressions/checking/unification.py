@@ -11,6 +11,10 @@ __all__ = ["Substitution", "is_parameter"]
 _NEVER_NULL = frozenset({BOOL, BYTES, DOUBLE, INT, STRING, UINT})
 
 
+_WRAPPER = "wrapper"
+"""A scalar or null; where one meets its scalar, either may stand for the other."""
+
+
 def is_parameter(candidate: Type) -> bool:
     name = candidate.name
     return name[0] == "<" and name != UNKNOWN.name
@@ -80,7 +84,7 @@ class Substitution:
             other = given if wanted == NULL else wanted
             return other not in _NEVER_NULL and other.name not in ("list", "map", "type")
         if wanted.name != given.name:
-            return False
+            return _WRAPPER in (wanted.name, given.name) and self._assignable(_unwrapped(wanted), _unwrapped(given))
         if wanted.name == "type":
             return True
         return len(wanted.parameters) == len(given.parameters) and all(
@@ -120,6 +124,12 @@ def _at_most_as_specific(first: Type, second: Type) -> bool:
         return True
     if second == DYN or is_parameter(second):
         return False
+    if second == NULL or first.name == _WRAPPER != second.name:
+        return True
     if first.name != second.name or len(first.parameters) != len(second.parameters):
         return False
     return all(_at_most_as_specific(*pair) for pair in zip(first.parameters, second.parameters, strict=True))
+
+
+def _unwrapped(item: Type) -> Type:
+    return item.parameters[0] if item.name == _WRAPPER else item

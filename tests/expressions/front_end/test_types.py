@@ -43,6 +43,10 @@ def typed(text: str, environment: Environment = ENVIRONMENT) -> TypedExpr:
         ("[]", "list(dyn)"),
         ("[[], [1]]", "list(list(int))"),
         ("[1] + []", "list(int)"),
+        ("[now, null]", "list(timestamp)"),
+        ("[null, now]", "list(timestamp)"),
+        ("[optional.of(1), null]", "list(optional_type(int))"),
+        ("[1, null]", "list(dyn)"),
         ("{'a': 1}", "map(string, int)"),
         ("{'a': 1, 2: 'b'}", "map(dyn, dyn)"),
         ("{}", "map(dyn, dyn)"),
@@ -99,6 +103,23 @@ def typed(text: str, environment: Environment = ENVIRONMENT) -> TypedExpr:
 )
 def test_types_are_deduced(text: str, expected: str) -> None:
     assert str(typed(text).type) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("w + 1", "int"),
+        ("w == null || w > 1", "bool"),
+        ("[1, w]", "list(wrapper(int))"),
+        ("[w, 1]", "list(wrapper(int))"),
+        ("true ? w : null", "wrapper(int)"),
+        ("[w, 'a']", "list(dyn)"),
+        ("a.foo[0] + 1", "int"),
+    ],
+)
+def test_a_wrapper_is_its_scalar_or_null_and_any_is_dyn(text: str, expected: str) -> None:
+    environment = Environment({"w": parse_type("wrapper(int)"), "a": parse_type("any")})
+    assert str(typed(text, environment).type) == expected
 
 
 @pytest.mark.parametrize(
