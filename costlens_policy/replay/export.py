@@ -17,7 +17,7 @@ def export_result(result: Result) -> dict[str, Any]:
     return {
         "files": list(result.files),
         "rows": result.rows,
-        "rejected": len(result.rejects),
+        "rejected": result.rejected,
         "allowed": sum(result.allowed.values()),
         "denied": sum(result.denied.values()),
         "allowed_by_rule": dict(result.allowed.most_common()),

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from costlens_policy.catalogue import Rates, Usage
-from costlens_policy.money import ZERO, multiply, plain, total
+from costlens_policy.catalogue import Usage
+from costlens_policy.money import ZERO, add, multiply, per_million, plain, total
 from costlens_policy.replay.outcome import Outcome
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject, Row
@@ -63,6 +63,7 @@ class Result:
     """``compared`` rows have a price on both sides; ``recorded_cost`` and ``compared_cost`` are about them alone.
 
     ``saved_by_denying`` is the recorded cost of compared rows that are denied now: no saving for who wants the answer.
+    ``written`` is what the answers alone cost. ``rejects`` holds the first of the ``rejected`` rows.
     """
 
     settings: Settings
@@ -73,7 +74,7 @@ class Result:
     denied: Counter[tuple[str, str]] = field(default_factory=Counter)
     models: dict[str, ModelTally] = field(default_factory=dict)
     cost: Decimal = ZERO
-    output_tokens: dict[int, tuple[Rates, int]] = field(default_factory=dict)
+    written: Decimal = ZERO
     unpriced: int = 0
     longer: int = 0
     compared: int = 0
@@ -88,8 +89,14 @@ class Result:
     rewrites: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)
+    rejected: int = 0
     quality: dict[str, Quality] = field(default_factory=dict)
     shared: int = 0
+
+    def reject(self, reject: Reject) -> None:
+        """Count a row that is left out."""
+        self.rejected += 1
+        self.rejects.append(reject)
 
     def add(self, row: Row, outcome: Outcome, recorded: Decimal | None) -> None:
         """Count one row."""
@@ -119,8 +126,8 @@ class Result:
             self.unpriced += 1
             return
         self.cost = total((self.cost, outcome.cost))
-        before = self.output_tokens.get(id(outcome.rates), (outcome.rates, 0))[1]
-        self.output_tokens[id(outcome.rates)] = (outcome.rates, before + outcome.usage.output)
+        price = outcome.rates.usd_per_million_tokens["output"]
+        self.written = add(self.written, per_million(price, outcome.usage.output))
 
     def _compare(self, row: Row, outcome: Outcome, recorded: Decimal | None) -> None:
         if row.logged_cost is not None:
@@ -156,11 +163,7 @@ class Result:
 
     def cost_range(self) -> tuple[Decimal, Decimal]:
         """Return the cost if all answers were shorter, and longer, by ``output_range``."""
-        written = total(
-            multiply(multiply(rates.usd_per_million_tokens["output"], tokens), Decimal("1e-6"))
-            for rates, tokens in self.output_tokens.values()
-        )
-        swing = multiply(written, self.settings.output_range)
+        swing = multiply(self.written, self.settings.output_range)
         return total((self.cost, -swing)), total((self.cost, swing))
 
     def to_dict(self) -> dict[str, Any]:

@@ -22,13 +22,14 @@ def replay(
     tick: Callable[[], None] | None = None,
 ) -> Result:
     """Re-run every decision in the order of time. ``block_tokens`` is the size of a block of the rows' ``prefix``."""
-    result = Result(settings, traffic.files, list(traffic.notes), rejects=list(traffic.rejects))
+    rejects = list(traffic.rejects)
+    result = Result(settings, traffic.files, list(traffic.notes), rejects=rejects, rejected=len(rejects))
     simulation, baseline = Simulation(plan, settings, block_tokens), Baseline(plan, settings, block_tokens)
     for row in traffic.rows:
         try:
             outcome = simulation.step(row)
         except RequestError as error:
-            result.rejects.append(rejected(row, error))
+            result.reject(rejected(row, error))
         else:
             result.add(row, outcome, baseline.step(row))
         if tick is not None:

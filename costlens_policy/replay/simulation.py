@@ -16,7 +16,7 @@ from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Row
 from costlens_policy.replay.verdicts import Verdicts
 
-__all__ = ["Baseline", "Simulation", "price"]
+__all__ = ["Baseline", "Simulation", "errors_of", "price", "refusal_of"]
 
 _NONE: Final = Usage()
 
@@ -46,7 +46,7 @@ class Simulation:
     def settle(self, row: Row, decision: Decision) -> Outcome:
         """Price and charge the request that was decided last."""
         if decision.model is None:
-            return _refused(decision)
+            return refusal_of(decision)
         model = decision.model
         prompt, output = _prompt(decision, row), _output(row, model)
         usage = self._caches.usage(row, model, self._canonical(row.model), prompt, output)
@@ -56,7 +56,7 @@ class Simulation:
             self._book.charge(decision, usage, cost)
         assert decision.estimate is not None
         return Outcome(
-            model, decision.rule, "", "", usage, cost, rates, alerts, decision.rewrites, _errors(decision),
+            model, decision.rule, "", "", usage, cost, rates, alerts, decision.rewrites, errors_of(decision),
             output > decision.estimate.output_tokens,
             {name: price(self._plan, name, Usage(input=prompt, output=_output(row, name)), row)[0]
              for name in row.outcomes},
@@ -108,7 +108,8 @@ def price(plan: Plan, name: str, usage: Usage, row: Row) -> tuple[Decimal | None
     return rates.cost(usage), rates
 
 
-def _refused(decision: Decision) -> Outcome:
+def refusal_of(decision: Decision) -> Outcome:
+    """Return what becomes of a request that was denied, and why."""
     kind: Refused = "access"
     rule = decision.rule
     by = next((item.by for item in decision.excluded if item.by and item.by != decision.rule), "")
@@ -119,10 +120,11 @@ def _refused(decision: Decision) -> Outcome:
     elif decision.errors:
         kind = "error"
     reason = decision.excluded[0].reason if decision.excluded else decision.reasons[-1] if decision.reasons else ""
-    return Outcome(None, rule or "default", kind, reason, _NONE, ZERO, errors=_errors(decision))
+    return Outcome(None, rule or "default", kind, reason, _NONE, ZERO, errors=errors_of(decision))
 
 
-def _errors(decision: Decision) -> tuple[str, ...]:
+def errors_of(decision: Decision) -> tuple[str, ...]:
+    """Return the rules whose expressions failed, each with its message."""
     return tuple(f"{item.rule}: {item.message}" for item in decision.errors)
 
 

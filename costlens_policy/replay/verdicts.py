@@ -14,7 +14,7 @@ from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision
 
-__all__ = ["Verdicts"]
+__all__ = ["Verdicts", "parts"]
 
 _LABELS: Final = frozenset({
     "user", "team", "organization", "project", "feature", "environment", "region", "session", "model",
@@ -29,7 +29,7 @@ class Verdicts:
     __slots__ = ("_banded", "_bounds", "_known", "_labels", "_plan", "_pure", "shared")
 
     def __init__(self, plan: Plan) -> None:
-        formulas = list(_parts(plan.layers, Formula)) + list(_parts(plan.defaults, Formula))
+        formulas = list(parts(plan.layers, Formula)) + list(parts(plan.defaults, Formula))
         paths = {path for formula in formulas for path in formula.typed.references}
         everything = ("request",) in paths
         read = {path[1] for path in paths if path[0] == "request" and len(path) > 1}
@@ -38,7 +38,7 @@ class Verdicts:
         self._pure = not remembers and not everything and not any(path[0] == "now" for path in paths)
         self._pure = self._pure and not any(layer.rewrites for layer in plan.layers)
         self._labels = frozenset(name for name in _LABELS - read if name in plan.attributes)
-        chooses = any(_parts((plan.layers, plan.defaults), ByChoice))
+        chooses = any(parts((plan.layers, plan.defaults), ByChoice))
         limited = any(name in ("cost_budget", "max_output_tokens", "params") for name, _ in plan.filled_in)
         self._banded = not plan.budgets and not chooses and not limited and "prompt_tokens" not in read
         self._bounds: dict[tuple[date, int], list[int]] = {}
@@ -108,16 +108,16 @@ def _bounded_by_cost(request: Mapping[str, Any]) -> bool:
     return "cost_budget" in request or "params" in request
 
 
-def _parts(value: Any, wanted: type) -> Iterator[Any]:
-    """Yield everything of a type inside the plan's steps."""
+def parts(value: Any, wanted: type) -> Iterator[Any]:
+    """Yield everything of a type inside steps of a plan."""
     if isinstance(value, wanted):
         yield value
     elif is_dataclass(value) and not isinstance(value, type):
         for item in fields(value):
-            yield from _parts(getattr(value, item.name), wanted)
+            yield from parts(getattr(value, item.name), wanted)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _parts(item, wanted)
+            yield from parts(item, wanted)
     elif isinstance(value, tuple | list):
         for item in value:
-            yield from _parts(item, wanted)
+            yield from parts(item, wanted)

@@ -24,7 +24,7 @@ def result_verdict(result: Result) -> str:
     swing = f"{result.settings.output_range:.0%}"
     lines = [
         f"{result.rows} requests: {sum(result.allowed.values())} allowed, {sum(result.denied.values())} denied, "
-        f"{len(result.rejects)} rows left out",
+        f"{result.rejected} rows left out",
         f"cost {dollars(result.cost)} ({dollars(low)} to {dollars(high)} with answers {swing} shorter or longer)",
     ]
     if result.unpriced:

@@ -28,7 +28,7 @@ from costlens_policy.replay.traffic.sources import STDIN, RawRow, read_file
 from costlens_policy.replay.traffic.spans import spans_of
 from costlens_policy.usage import UsageError, read_usage
 
-__all__ = ["read_traffic"]
+__all__ = ["RowReader", "raw_rows", "read_traffic"]
 
 
 def read_traffic(
@@ -43,22 +43,13 @@ def read_traffic(
     ``plan`` says which attributes there are and counts the tokens of texts; ``start`` is what relative times count
     from, and the time of rows without one; ``tick`` is called for each row. Raises ``TrafficError``.
     """
-    reader = _Reader(mapping, plan, start)
+    reader = RowReader(mapping, plan, start)
     names = tuple(files)
     for name in names:
-        seen = False
-        cut = _cut(name)
-        if cut:
-            reader.notes.append(cut)
-        for raw in _raw(name, mapping):
-            if not seen and not raw.problem:
-                reader.examine(raw)
-                seen = True
+        for raw in raw_rows(name, reader):
             reader.take(raw)
             if tick is not None:
                 tick()
-        if not seen:
-            reader.notes.append(f"`{name}` holds no row")
     return reader.traffic(names)
 
 
@@ -75,15 +66,31 @@ def _cut(name: str) -> str:
         return ""  # reading it says what is wrong
 
 
-def _raw(name: str, mapping: ColumnMapping) -> Iterator[RawRow]:
-    rows = read_file(name)
-    if not mapping.spans:
-        return rows
-    return (span for row in rows for span in ([row] if row.problem else spans_of(row)))
+def raw_rows(name: str, reader: RowReader) -> Iterator[RawRow]:
+    """Yield the rows of a file, once the reader has found that it has what the mapping needs.
+
+    What is strange about the file as a whole is noted. Raises ``TrafficError``.
+    """
+    cut, seen = _cut(name), False
+    if cut:
+        reader.notes.append(cut)
+    for row in read_file(name):
+        for raw in [row] if row.problem or not reader.mapping.spans else spans_of(row):
+            if not seen and not raw.problem:
+                reader.examine(raw)
+                seen = True
+            yield raw
+    if not seen:
+        reader.notes.append(f"`{name}` holds no row")
 
 
 @dataclass(slots=True)
-class _Reader:
+class RowReader:
+    """Reads rows one after the other into ``rows`` or, with the reason, into ``rejects``.
+
+    ``ids`` are those seen so far, with their places; with None, repeated ids are not looked for.
+    """
+
     mapping: ColumnMapping
     plan: Plan
     start: datetime
@@ -94,7 +101,7 @@ class _Reader:
     timeless: int = 0
     silent: int = 0
     dropped: int = 0
-    ids: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] | None = field(default_factory=dict)
     attributes: list[tuple[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +142,7 @@ class _Reader:
         return f"no attribute `{name}` of a request in this policy set; {hint}"
 
     def take(self, raw: RawRow) -> None:
+        """Read a row."""
         problem = raw.problem
         if not problem:
             if any(cell(raw.fields, column) in values for column, values in self.mapping.drop.items()):
@@ -145,8 +153,10 @@ class _Reader:
             except (ValueError, UsageError) as error:
                 problem = str(error)
             else:
-                self.rows.append(row)
-                return
+                problem = self._repeats(row)
+                if not problem:
+                    self.rows.append(row)
+                    return
         text = raw.text or json.dumps(dict(raw.fields), default=str)
         self.rejects.append(Reject(raw.file, raw.number, problem, text))
 
@@ -172,11 +182,12 @@ class _Reader:
         model = self._value(fields, "model")
         session = self._value(fields, "session")
         cost = self._value(fields, "cost")
+        id = self._value(fields, "id")
         return Row(
             raw.file,
             raw.number,
             time,
-            self._id(raw),
+            None if id is None else text_of(id),
             None if model is None else text_of(model),
             None if session is None else text_of(session),
             prompt,
@@ -241,34 +252,38 @@ class _Reader:
         self.zoneless += zoneless
         return instant
 
-    def _id(self, raw: RawRow) -> str | None:
-        value = self._value(raw.fields, "id")
-        if value is None:
-            return None
-        name = text_of(value)
-        first = self.ids.setdefault(name, f"{raw.file}:{raw.number}")
-        if first != f"{raw.file}:{raw.number}":
-            raise ValueError(f"the id `{name}` was there before, at {first}")
-        return name
+    def _repeats(self, row: Row) -> str:
+        """Say so where a row with the same id was read before."""
+        if row.id is None or self.ids is None:
+            return ""
+        first = self.ids.setdefault(row.id, row.place)
+        return "" if first == row.place else f"the id `{row.id}` was there before, at {first}"
 
     def traffic(self, files: tuple[str, ...]) -> Traffic:
+        """Return all rows in the order of time."""
         rows = self.rows
         late = sum(later.time < earlier.time for earlier, later in pairwise(rows))
         if late:
             rows.sort(key=lambda row: row.time)
-            self.notes.append(f"rows were not in the order of time ({late} steps back); they were sorted")
+        return Traffic(tuple(rows), tuple(self.rejects), files, tuple(self.all_notes(late)))
+
+    def all_notes(self, late: int) -> list[str]:
+        """Return what had to be taken for granted or was put right. ``late`` rows came before the one before them."""
+        notes = list(self.notes)
+        if late:
+            notes.append(f"rows were not in the order of time ({late} steps back); they were sorted")
         if self.zoneless:
-            self.notes.append(f"{self.zoneless} times have no zone and were taken as UTC")
+            notes.append(f"{self.zoneless} times have no zone and were taken as UTC")
         if self.timeless:
-            self.notes.append(f"{self.timeless} rows have no time and were put at {self.start.isoformat()}")
+            notes.append(f"{self.timeless} rows have no time and were put at {self.start.isoformat()}")
         if self.mapping.relative:
-            self.notes.append(f"times are relative and count from {self.start.isoformat()} in every session")
+            notes.append(f"times are relative and count from {self.start.isoformat()} in every session")
         if self.dropped:
             left_out = ", ".join(f"{column} = {', '.join(values)}" for column, values in self.mapping.drop.items())
-            self.notes.append(f"{self.dropped} rows were left out as the mapping says ({left_out})")
+            notes.append(f"{self.dropped} rows were left out as the mapping says ({left_out})")
         if self.silent:
-            self.notes.append(f"{self.silent} rows have 0 output tokens; they were kept")
-        return Traffic(tuple(rows), tuple(self.rejects), files, tuple(self.notes))
+            notes.append(f"{self.silent} rows have 0 output tokens; they were kept")
+        return notes
 
 
 def _written(usage: Usage) -> int:

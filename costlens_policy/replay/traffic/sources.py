@@ -21,6 +21,7 @@ __all__ = ["STDIN", "RawRow", "find_files", "read_file"]
 STDIN: Final = "-"
 _KINDS: Final = {".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
 _PACKED: Final = (".gz", ".zst")
+_BATCH: Final = 10_000
 _LONGEST_FIELD: Final = 64 * 1024 * 1024
 
 
@@ -164,13 +165,14 @@ def _json(name: str, stream: TextIO) -> Iterator[RawRow]:
 
 def _parquet(name: str) -> Iterator[RawRow]:
     polars = _polars("Parquet")
+    number = 0
     try:
-        frame = polars.read_parquet(name)
-    except Exception as error:
+        for frame in polars.scan_parquet(name, glob=False).collect_batches(chunk_size=_BATCH, maintain_order=True):
+            rows: Iterable[dict[str, Any]] = frame.iter_rows(named=True)
+            for number, fields in enumerate(rows, number + 1):
+                yield RawRow(name, number, fields)
+    except polars.exceptions.PolarsError as error:
         raise TrafficError(f"`{name}` cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from error
-    rows: Iterable[dict[str, Any]] = frame.iter_rows(named=True)
-    for number, fields in enumerate(rows, 1):
-        yield RawRow(name, number, fields)
 
 
 def _polars(what: str) -> Any:

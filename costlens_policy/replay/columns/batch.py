@@ -1,0 +1,75 @@
+"""A batch: recorded requests as columns, in the order of time.
+
+| column | type | what |
+|---|---|---|
+| `time` | int64 | microseconds since 1970 in UTC |
+| `file`, `number` | int32, int64 | the place of the row: index of its file, and its line |
+| `prompt`, `output` | int64 | tokens; the prompt includes the cached part |
+| `model`, `session` | string, may be null | as recorded |
+| `cost` | string or double, may be null | US dollars that the log itself states |
+| `request.NAME` | string, int64, double or bool, may be null | an attribute of the request; null where it is absent |
+| `recorded.BUCKET` | int64 | the provider's buckets: all of them null where they were not recorded |
+
+`session` has to be there as `request.session`, too. All columns but `time`, `prompt` and `output` may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import polars as pl
+
+from costlens_policy.catalogue.rates import BUCKETS
+from costlens_policy.compiler.plan import Plan
+
+__all__ = ["ATTRIBUTE", "DAY", "EPOCH", "MOST_TOKENS", "RECORDED", "complete_batch", "instant", "micros", "recorded_in"]
+
+ATTRIBUTE: Final = "request."
+RECORDED: Final = "recorded."
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DAY: Final = 86_400_000_000
+"""Microseconds."""
+MOST_TOKENS: Final = 2**31
+"""More than any call has. Sums over a batch stay within 64 bits."""
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def micros(moment: datetime) -> int:
+    """Return microseconds since 1970."""
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def instant(at: int) -> datetime:
+    """Return a moment by its microseconds since 1970, in UTC."""
+    return EPOCH + timedelta(microseconds=at)
+
+
+def recorded_in(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the buckets that were recorded, in the order of ``BUCKETS``."""
+    return tuple(bucket for bucket in BUCKETS if f"{RECORDED}{bucket}" in columns)
+
+
+def complete_batch(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """Add what a batch may leave out, and the recorded model by the name that rules know it by."""
+    defaults: Mapping[str, pl.Expr] = {
+        "file": pl.lit(0, pl.Int32),
+        "number": pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
+        "model": pl.lit(None, pl.String),
+        "session": pl.lit(None, pl.String),
+    }
+    frame = frame.with_columns(**{name: value for name, value in defaults.items() if name not in frame.columns})
+    names = list(_names(frame["model"]))
+    known = {name: model.name for name in names if (model := plan.catalogue.find(name)) is not None}
+    canonical = pl.col("model").replace(known) if known else pl.col("model")
+    frame = frame.with_columns(canonical.alias("_model"))
+    if "model" in plan.attributes and names:
+        given = f"{ATTRIBUTE}model"
+        column = pl.coalesce(given, "_model") if given in frame.columns else pl.col("_model")
+        frame = frame.with_columns(column.alias(given))
+    return frame
+
+
+def _names(models: pl.Series) -> Iterator[Any]:
+    return (name for name in models.unique().to_list() if name is not None)

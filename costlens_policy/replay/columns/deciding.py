@@ -1,0 +1,234 @@
+"""Deciding a batch: requests that differ in nothing that decides share one decision."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+import polars as pl
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.decide import decide
+from costlens_policy.engine.decision import Estimate
+from costlens_policy.errors import RequestError
+from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY, MOST_TOKENS, instant
+from costlens_policy.replay.columns.facts import REFUSED, Facts, FactsTable, facts_of, in_between, probe, with_costs
+from costlens_policy.replay.columns.reads import PROMPT, Reads, reads_of_rules
+from costlens_policy.replay.columns.units import Prices
+
+__all__ = ["ALONE", "Deciding", "all_that_serve", "keys_of", "region", "requests_in"]
+
+ALONE: Final = -1
+"""The code of a request that has to be decided by itself."""
+_KEPT: Final = 200_000
+_MOST_CUTS: Final = 2_000
+_WORTH_SHARING: Final = 4
+"""From as many like requests on they are decided together, which takes two decisions or more."""
+_SIDES: Final[tuple[Literal["left"], Literal["right"]]] = ("left", "right")
+
+
+def all_that_serve(plan: Plan) -> Plan:
+    """Return a plan that decides as if every budget had room, and lists all models that can serve."""
+    layers = tuple(replace(layer, budgets=()) for layer in plan.layers)
+    defaults = replace(plan.defaults, max_fallbacks=len(plan.catalogue) + len(plan.layers) + 1000)
+    return replace(plan, layers=layers, defaults=defaults, budgets={})
+
+
+class Deciding:
+    """Decides batches without their budgets. ``facts`` are by code; ``made`` counts the decisions made."""
+
+    __slots__ = (
+        "_cuts",
+        "_known",
+        "_outputs",
+        "_plan",
+        "_prices",
+        "_probed",
+        "_reads",
+        "_seen",
+        "attributes",
+        "facts",
+        "made",
+    )
+
+    def __init__(self, plan: Plan, attributes: Sequence[str], facts: FactsTable, prices: Prices) -> None:
+        """``attributes`` are those that batches have columns for."""
+        self._plan = plan
+        self._probed = all_that_serve(plan)
+        self.attributes = tuple(attributes)
+        self._reads: Reads = reads_of_rules(plan, attributes)
+        budgets = [step for layer in plan.layers for step in layer.budgets]
+        self._prices = prices if budgets else None
+        if any(step.unit == "usd" for step in budgets) and not prices.is_coarse:
+            self._reads = replace(self._reads, shared=False)
+        self._outputs: set[int] = set()
+        self._cuts: list[int] = []
+        self._known: dict[tuple[Any, ...], int] = {}
+        self._seen: dict[tuple[Any, ...], int] = {}
+        self.facts = facts
+        self.made = 0
+        self._widen([plan.defaults.max_output_tokens, *(v for n, v in plan.filled_in if n == "max_output_tokens")])
+
+    @property
+    def shares(self) -> bool:
+        """Whether requests can share decisions at all."""
+        return self._reads.shared
+
+    def codes(self, frame: pl.DataFrame) -> pl.Series:
+        """Return for each row the code of its facts, or ``ALONE``."""
+        if not self._reads.shared:
+            return pl.repeat(ALONE, frame.height, dtype=pl.Int32, eager=True)
+        asked = f"{ATTRIBUTE}max_output_tokens"
+        if asked in frame.columns:
+            self._widen([value for value in frame[asked].unique().to_list() if value is not None and value >= 0])
+        while True:
+            cuts = len(self._cuts)
+            codes = self._codes(frame)
+            if len(self._cuts) == cuts:
+                return codes
+
+    def _codes(self, frame: pl.DataFrame) -> pl.Series:
+        cuts = {**self._reads.cuts, **({PROMPT: tuple(self._cuts)} if PROMPT in self._reads.cuts else {})}
+        keys = keys_of(frame, replace(self._reads, cuts=cuts))
+        names = keys.columns
+        groups = keys.with_row_index("_row").group_by(names, maintain_order=True).agg(pl.col("_row").first(), pl.len())
+        requests = requests_in(frame[groups["_row"]], self.attributes)
+        sizes = groups["len"].to_list()
+        groups = groups.drop("_row", "len")
+        found = [
+            self._code(key, rows, *request)
+            for key, rows, request in zip(groups.iter_rows(), sizes, requests, strict=True)
+        ]
+        coded = groups.with_columns(pl.Series("_code", found, pl.Int32))
+        return keys.join(coded, on=names, how="left", nulls_equal=True, maintain_order="left")["_code"]
+
+    def alone(self, request: Mapping[str, Any], at: int, prompt: int) -> int:
+        """Decide one request by itself; return the code of its facts."""
+        self.made += 1
+        try:
+            decision = decide(self._plan, {**request, PROMPT: prompt}, {}, instant(at))
+        except RequestError:
+            return self.facts.code(REFUSED)
+        return self.facts.code(_first_only(facts_of(decision, prompt)))
+
+    def _widen(self, outputs: Sequence[int]) -> None:
+        """Cut prompt lengths where, with these output limits, some model can no longer serve, or costs otherwise."""
+        fresh = set(outputs) - self._outputs
+        if not fresh:
+            return
+        self._outputs |= fresh
+        cuts = {int(cut) for cut in self._reads.cuts.get(PROMPT, ())} | {
+            above for model in self._plan.catalogue for period in model.periods for above, _ in period.long_context
+        }
+        for model in self._plan.catalogue:
+            if model.context_window is not None:
+                most = model.max_output_tokens
+                fitted = {out if most is None else min(out, most) for out in self._outputs} | self._outputs
+                cuts |= {model.context_window - out for out in fitted}
+        self._cuts = sorted(cut for cut in cuts if 0 < cut < MOST_TOKENS)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._seen.clear()
+
+    def _code(self, key: tuple[Any, ...], rows: int, request: Mapping[str, Any], at: int, prompt: int) -> int:
+        code = self._known.get(key)
+        if code is None:
+            seen = rows + self._seen.get(key, 0)
+            if seen < _WORTH_SHARING:
+                if len(self._seen) >= _KEPT:
+                    self._seen.clear()
+                self._seen[key] = seen
+                return ALONE
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            code = self._known[key] = self._probe(request, at, prompt)
+        return code
+
+    def _probe(self, request: Mapping[str, Any], at: int, prompt: int) -> int:
+        cuts = PROMPT in self._reads.cuts
+        ends = region(self._cuts, prompt) if cuts else (prompt, prompt)
+        low, high = (self._at(request, at, end) for end in ends)
+        facts = in_between(low, high)
+        if facts is None:
+            if low[0] != high[0] and len(self._cuts) < _MOST_CUTS:
+                self._cut(request, at, prompt, ends)
+            return ALONE
+        if facts.errors:  # more models were tried than a decision would try
+            return ALONE
+        if self._prices is None:
+            return self.facts.code(_first_only(facts))
+        return self.facts.code(with_costs(facts, ends, low[1], high[1], self._prices))
+
+    def _at(self, request: Mapping[str, Any], at: int, prompt: int) -> tuple[Facts, list[Estimate]]:
+        self.made += 1
+        return probe(self._probed, request, instant(at), prompt)
+
+    def _cut(self, request: Mapping[str, Any], at: int, prompt: int, ends: tuple[int, int]) -> None:
+        """Find a length near the prompt's where the decision changes, and cut there."""
+        facts = self._at(request, at, prompt)[0]
+        low, high = ends
+        same, other = (prompt, low) if self._at(request, at, low)[0] != facts else (prompt, high)
+        while abs(same - other) > 1:
+            middle = (same + other) // 2
+            if self._at(request, at, middle)[0] == facts:
+                same = middle
+            else:
+                other = middle
+        self._cuts = sorted({*self._cuts, other})
+        self._forget()
+
+
+def _first_only(facts: Facts) -> Facts:
+    return replace(facts, choices=facts.choices[:1]) if len(facts.choices) > 1 else facts
+
+
+def region(cuts: Sequence[int], value: int) -> tuple[int, int]:
+    """Return the ends of the stretch between two cuts that a prompt length lies in; a cut is a stretch of its own."""
+    low, high = bisect_left(cuts, value), bisect_right(cuts, value)
+    if low != high:
+        return value, value
+    return (cuts[low - 1] + 1 if low else 1), (cuts[low] - 1 if low < len(cuts) else MOST_TOKENS)
+
+
+def keys_of(frame: pl.DataFrame, reads: Reads) -> pl.DataFrame:
+    """Return what decides for each row: the day, attributes by value or presence, and numbers by their stretch."""
+    columns = [(frame["time"] // DAY).alias("day")]
+    for name in reads.exact:
+        column = _column(frame, name)
+        if column is not None:
+            columns.append(column)
+    for name in reads.present:
+        column = _column(frame, name)
+        if column is not None:
+            columns.append(column.is_not_null().alias(f"has {name}"))
+    for name, cuts in reads.cuts.items():
+        column = _column(frame, name)
+        if column is not None:
+            columns.append(_stretches(column, cuts).alias(f"cut {name}"))
+    return pl.DataFrame(columns)
+
+
+def _stretches(column: pl.Series, cuts: Sequence[int | float]) -> pl.Series:
+    """Return which stretch between cuts each number lies in; a cut is a stretch of its own."""
+    edges = pl.Series(cuts, dtype=column.dtype)
+    sides = (edges.search_sorted(column, side).cast(pl.Int32) for side in _SIDES)
+    return pl.select(pl.when(column.is_not_null()).then(next(sides) + next(sides))).to_series()
+
+
+def _column(frame: pl.DataFrame, name: str) -> pl.Series | None:
+    if name == PROMPT:
+        return frame["prompt"].alias(PROMPT)
+    column = f"{ATTRIBUTE}{name}"
+    return frame[column] if column in frame.columns else None
+
+
+def requests_in(frame: pl.DataFrame, attributes: Sequence[str]) -> Iterator[tuple[dict[str, Any], int, int]]:
+    """Yield for each row its request without the prompt's length, its time, and the prompt's length."""
+    names = [name for name in attributes if f"{ATTRIBUTE}{name}" in frame.columns]
+    columns = frame.select("time", "prompt", *(f"{ATTRIBUTE}{name}" for name in names))
+    for at, prompt, *values in columns.iter_rows():
+        yield {name: value for name, value in zip(names, values, strict=True) if value is not None}, at, prompt

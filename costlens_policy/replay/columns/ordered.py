@@ -1,0 +1,194 @@
+"""Budgets: rows in the order of time, each with what those before it left. All amounts are whole numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Final
+
+import polars as pl
+
+from costlens_policy.replay.columns.accounts import Account
+from costlens_policy.replay.columns.batch import DAY, RECORDED, recorded_in
+from costlens_policy.replay.columns.deciding import ALONE
+from costlens_policy.replay.columns.exactly import Exactly
+from costlens_policy.replay.columns.facts import Choice, Facts, FactsTable
+from costlens_policy.replay.columns.lines import UNKNOWN, Line, Lines
+from costlens_policy.replay.columns.sessions import lifetime_of
+from costlens_policy.replay.columns.tally import Tally
+from costlens_policy.replay.columns.units import Prices
+from costlens_policy.replay.settings import Settings
+
+__all__ = ["Ordered"]
+
+_SETTLED: Final = {"_code": pl.Int32, "_sent": pl.Int64, "_read": pl.Int64}
+_Charged = tuple[tuple[Account, str], ...]
+
+
+@dataclass(slots=True)
+class _Row:
+    """What a call is charged for."""
+
+    at: int
+    prompt: int
+    output: int
+    session: str | None
+    model: str | None
+    recorded: tuple[int | None, ...]
+
+
+class Ordered:
+    """Decides with budgets. Its state are the accounts, and ``held``: by session and model what its cache holds."""
+
+    __slots__ = (
+        "_caches", "_denials", "_exactly", "_facts", "_least", "_lifetime", "_lines", "_prices", "_swept", "_variants",
+        "_write", "held",
+    )  # fmt: skip
+
+    def __init__(self, settings: Settings, facts: FactsTable, prices: Prices, lines: Lines, exactly: Exactly) -> None:
+        self._facts = facts
+        self._prices = prices
+        self._lines = lines
+        self._exactly = exactly
+        self._caches = settings.cache
+        self._least = settings.cache_min_tokens
+        self._lifetime = lifetime_of(settings)
+        self._write = "cache_write_1h" if settings.long_lived else "cache_write"
+        self._variants: dict[tuple[int, int], int] = {}
+        self._denials: dict[tuple[int, str], int] = {}
+        self._swept = 1000
+        self.held: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def settle(self, frame: pl.DataFrame, codes: pl.Series, tally: Tally) -> pl.DataFrame:
+        """Return ``_code``, ``_sent`` and ``_read`` of each row as ``Pricing`` takes them; alerts go to the tally.
+
+        ``codes`` are of the facts without budgets.
+        """
+        rows = self._facts.rows
+        lines = self._lines.codes(frame, self._served(codes)).to_list()
+        buckets = recorded_in(frame.columns)
+        recorded = frame.select(f"{RECORDED}{name}" for name in buckets).iter_rows() if buckets else [()] * frame.height
+        columns = (frame[name].to_list() for name in ("time", "prompt", "output", "session", "_model"))
+        requests = self._exactly.requests(frame)
+        chosen, sent, read = [], [], []
+        charged: _Charged
+        for place, (code, line, *values) in enumerate(zip(codes.to_list(), lines, *columns, recorded, strict=True)):
+            row = _Row(*values)
+            if code != ALONE and not rows[code].choices:
+                charged = ()
+            else:
+                found = None if code == ALONE or line == UNKNOWN else self._climb(code, line, row, tally)
+                if found is None:
+                    code, charged = self._exactly.decide(requests(place), row.at, row.prompt, tally)
+                else:
+                    code, charged = found, self._lines.charged[line]
+            choice = rows[code].winner
+            length = row.prompt if choice is None else row.prompt + choice.shift
+            hit = 0 if choice is None else self._take(row, choice.model, length, charged, buckets)
+            chosen.append(code)
+            sent.append(length)
+            read.append(hit)
+        self._sweep(frame["time"][-1])
+        return pl.DataFrame({"_code": chosen, "_sent": sent, "_read": read}, schema=_SETTLED)
+
+    def _served(self, codes: pl.Series) -> pl.Series:
+        served = pl.Series([*(bool(item.choices) for item in self._facts.rows), False], dtype=pl.Boolean)
+        return served.gather(codes.replace(ALONE, len(self._facts.rows)))
+
+    def _climb(self, code: int, line: int, row: _Row, tally: Tally) -> int | None:
+        """Return the code of the facts once every budget was asked; None where a rung does more than alert."""
+        facts, lines = self._facts.rows[code], self._lines.rows[line]
+        at, prompt = row.at, row.prompt
+        first = ""
+        for place, choice in enumerate(facts.choices):
+            if choice.per_token is None:
+                return None
+            worst = choice.fixed + choice.per_token * prompt
+            full, due = "", False
+            for item in lines:
+                unit = item.unit
+                call = worst if unit == "usd" else 1 if unit == "requests" else prompt + choice.shift + choice.limit
+                taken = item.account.at(at)
+                reached = taken + call
+                if item.acts_from is not inf and taken + _most(facts, unit, prompt) >= item.acts_from:
+                    return None
+                if reached > item.limit:
+                    full = full or item.budget
+                due = due or reached >= item.alerts_from
+            if not full:
+                if due:
+                    self._alert(lines, worst, choice, row, tally)
+                return code if not place else self._variant(code, place)
+            first = first or full
+        return self._denied(code, first)
+
+    def _alert(self, lines: Sequence[Line], worst: int, choice: Choice, row: _Row, tally: Tally) -> None:
+        tokens = row.prompt + choice.shift + choice.limit
+        for item in lines:
+            reached = item.account.at(row.at) + {"usd": worst, "requests": 1, "tokens": tokens}[item.unit]
+            for start, amount, text in item.alerts:
+                if reached >= start:
+                    tally.alert_once(item.account, item.budget, item.key, amount, text, row.at)
+
+    def _take(self, row: _Row, model: str, length: int, charged: _Charged, buckets: Sequence[str]) -> int:
+        """Charge a call to its budgets; return what it reads from a cache."""
+        by_session = self._caches and row.session is not None and length >= self._least
+        hit = self._hit(row, model, length) if by_session else 0
+        if not charged:
+            return hit
+        price = self._prices.of(model, row.at // DAY, length)
+        units = 0
+        if price is not None:
+            rates = price.per_token
+            as_recorded = self._caches and row.session is None and model == row.model and length == row.prompt
+            if by_session:
+                units = rates["cache_read"] * hit + rates[self._write] * (length - hit) + rates["output"] * row.output
+            elif as_recorded and row.recorded and row.recorded[0] is not None:
+                units = sum(rates[name] * (tokens or 0) for name, tokens in zip(buckets, row.recorded, strict=True))
+            else:
+                units = rates["input"] * length + rates["output"] * row.output
+            units += price.per_request
+        for account, unit in charged:
+            account.charge(row.at, units if unit == "usd" else 1 if unit == "requests" else length + row.output)
+        return hit
+
+    def _hit(self, row: _Row, model: str, length: int) -> int:
+        assert row.session is not None
+        key = row.session, model
+        held, ends = self.held.get(key, (0, row.at))
+        self.held[key] = length, row.at + self._lifetime
+        return held if held <= length and row.at < ends else 0
+
+    def _sweep(self, now: int) -> None:
+        """Forget caches that have ended, whenever there are twice as many as were alive the last time."""
+        if len(self.held) > self._swept:
+            self.held = {key: state for key, state in self.held.items() if state[1] > now}
+            self._swept = max(1000, 2 * len(self.held))
+
+    def _variant(self, code: int, place: int) -> int:
+        """Return the code of the same facts where the first models have no room."""
+        known = self._variants.get((code, place))
+        if known is None:
+            facts = self._facts.rows[code]
+            known = self._facts.code(replace(facts, choices=facts.choices[place:]))
+            self._variants[code, place] = known
+        return known
+
+    def _denied(self, code: int, budget: str) -> int:
+        """Return the code of the same facts where no model has room."""
+        known = self._denials.get((code, budget))
+        if known is None:
+            facts = Facts(budget, "budget", (), self._facts.rows[code].errors)
+            known = self._denials[code, budget] = self._facts.code(facts)
+        return known
+
+
+def _most(facts: Facts, unit: str, prompt: int) -> float:
+    """Return the most that a call may add, whichever model serves it; infinite where that is not known."""
+    if unit == "requests":
+        return 1
+    if unit == "tokens":
+        return max(prompt + choice.shift + choice.limit for choice in facts.choices)
+    costs = [None if item.per_token is None else item.fixed + item.per_token * prompt for item in facts.choices]
+    return inf if None in costs else max(cost for cost in costs if cost is not None)

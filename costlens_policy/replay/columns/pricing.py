@@ -1,0 +1,201 @@
+"""What a decided batch costs, group by group: rows with the same model, day and price segment are summed first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from costlens_policy.catalogue.rates import BUCKETS
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.money import add, total, usd
+from costlens_policy.replay.columns.batch import DAY, RECORDED, recorded_in
+from costlens_policy.replay.columns.facts import Facts, FactsTable
+from costlens_policy.replay.columns.sessions import SessionCaches, cached
+from costlens_policy.replay.columns.tally import Tally
+from costlens_policy.replay.columns.units import Price, Prices
+from costlens_policy.replay.settings import Settings
+
+__all__ = ["Pricing"]
+
+_PROMPT: Final = (
+    "input",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "input_audio",
+    "cache_read_audio",
+    "input_image",
+)
+_CACHED: Final = ("cache_read", "cache_read_audio")
+_ANSWER: Final = ("output", "reasoning", "output_audio", "output_image")
+
+
+class Pricing:
+    """Prices batches and counts them. ``recorded`` are the caches of the recorded models."""
+
+    __slots__ = ("_facts", "_plan", "_prices", "_settings", "_write", "recorded")
+
+    def __init__(
+        self, plan: Plan, settings: Settings, facts: FactsTable, prices: Prices, recorded: SessionCaches
+    ) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._facts = facts
+        self._prices = prices
+        self._write = "cache_write_1h" if settings.long_lived else "cache_write"
+        self.recorded = recorded
+
+    def settle(self, frame: pl.DataFrame, tally: Tally) -> None:
+        """Count a batch.
+
+        Beside the batch's own columns it has ``_code`` of its facts, and ``_chosen``, ``_sent`` and ``_read``: the
+        model, the tokens of the prompt as sent, and those of them that are read from a cache.
+        """
+        frame = self._with_baseline(frame)
+        buckets = recorded_in(frame.columns)
+        served = self._buckets(buckets, "_chosen", "_sent", "_read")
+        before = self._buckets(buckets, "_base", "prompt", "_base_read")
+        limits = pl.Series([facts.winner.limit if facts.winner else 0 for facts in self._facts.rows], dtype=pl.Int64)
+        starts = pl.Series(self._prices.starts, dtype=pl.Int64)
+        keyed = frame.with_columns(
+            (pl.col("time") // DAY).alias("_day"),
+            starts.search_sorted(frame["_sent"], "left").alias("_segment"),
+            starts.search_sorted(frame["prompt"], "left").alias("_base_segment"),
+            (pl.col("output") > limits.gather(frame["_code"])).alias("_longer"),
+        )
+        groups = keyed.group_by(
+            "_code", "_day", "_segment", "model", "_base", "_base_segment", maintain_order=True
+        ).agg(
+            pl.len().alias("rows"),
+            pl.col("_longer").sum().alias("longer"),
+            pl.col("_sent").first().alias("length"),
+            pl.col("prompt").first().alias("base length"),
+            *(value.sum().alias(f"served {name}") for name, value in served.items()),
+            *(value.sum().alias(f"before {name}") for name, value in before.items()),
+        )
+        for group in groups.iter_rows(named=True):
+            self._count(group, tuple(served), tally)
+        if "cost" in frame.columns:
+            _count_logged(frame["cost"], tally)
+
+    def _with_baseline(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add the recorded model where it can have served, and what it read from its cache."""
+        known = self._plan.catalogue
+        names = [name for name in frame["_model"].unique().to_list() if name is not None and name in known.models]
+        windows = {name: known.models[name].context_window for name in names}
+        most = pl.col("_model").replace_strict(
+            {name: 2**62 if window is None else window for name, window in windows.items()}, default=-1,
+            return_dtype=pl.Int64,
+        ) if names else pl.lit(-1, pl.Int64)  # fmt: skip
+        fits = (pl.col("prompt") + pl.col("output") <= most).fill_null(False)
+        frame = frame.with_columns(pl.when(fits).then(pl.col("_model")).alias("_base"))
+        return frame.with_columns(self.reads(frame, self.recorded, "_base", "prompt").alias("_base_read"))
+
+    def reads(self, frame: pl.DataFrame, caches: SessionCaches, model: str, prompt: str) -> pl.Series:
+        """Return what each call reads from the cache of its session; 0 where it goes by none."""
+        if not self._settings.cache or frame["session"].null_count() == frame.height:
+            return pl.repeat(0, frame.height, dtype=pl.Int64, eager=True)
+        chosen = cached(self._settings, pl.col("session"), pl.col(prompt)) & pl.col(model).is_not_null()
+        calls = frame.with_row_index("_row").filter(chosen)
+        read = caches.read(
+            calls.select("session", pl.col(model).alias("model"), pl.col(prompt).alias("prompt"), "time"),
+            frame["time"][-1],
+        )
+        rows = pl.DataFrame({"_row": calls["_row"], "_read": read})
+        every = pl.DataFrame({"_row": pl.int_range(frame.height, dtype=pl.UInt32, eager=True)})
+        joined = every.join(rows, on="_row", how="left", maintain_order="left")
+        return joined["_read"].fill_null(0)
+
+    def _buckets(self, recorded: Sequence[str], model: str, prompt: str, read: str) -> Mapping[str, pl.Expr]:
+        """Return the tokens of a call by bucket."""
+        by_session = cached(self._settings, pl.col("session"), pl.col(prompt))
+        length, hit = pl.col(prompt), pl.col(read)
+        zero = pl.lit(0, pl.Int64)
+        plain = {
+            "input": pl.when(by_session).then(zero).otherwise(length),
+            "cache_read": pl.when(by_session).then(hit).otherwise(zero),
+            self._write: pl.when(by_session).then(length - hit).otherwise(zero),
+            "output": pl.col("output"),
+        }
+        if not recorded or not self._settings.cache:
+            return plain
+        as_recorded = (
+            pl.col("session").is_null()
+            & pl.col(f"{RECORDED}{recorded[0]}").is_not_null()
+            & (pl.col(model) == pl.col("_model"))
+            & (length == pl.col("prompt"))
+        )
+        names = [bucket for bucket in BUCKETS if bucket in plain or bucket in recorded]
+        return {
+            name: pl.when(as_recorded)
+            .then(pl.col(f"{RECORDED}{name}") if name in recorded else zero)
+            .otherwise(plain.get(name, zero))
+            for name in names
+        }
+
+    def _count(self, group: Mapping[str, Any], buckets: Sequence[str], tally: Tally) -> None:
+        facts, rows = self._facts[group["_code"]], group["rows"]
+        tally.rows += rows
+        _update(tally.errors, facts.errors, rows)
+        cost = 0 if facts.winner is None else self._serve(group, facts, buckets, tally)
+        base, recorded = group["_base"], None
+        if base is not None:
+            price = self._prices.of(base, group["_day"], group["base length"])
+            recorded = None if price is None else _cost(price, group, "before", buckets)
+        if recorded is None:
+            if group["model"] is not None:
+                tally.unknown_models[group["model"]] += rows
+        elif cost is not None:
+            tally.compared += rows
+            tally.recorded_cost += recorded
+            tally.compared_cost += cost
+            if facts.winner is None:
+                tally.saved_by_denying += recorded
+        if facts.winner is None:
+            tally.denied[facts.rule, facts.refused] += rows
+
+    def _serve(self, group: Mapping[str, Any], facts: Facts, buckets: Sequence[str], tally: Tally) -> int | None:
+        choice, rows = facts.choices[0], group["rows"]
+        tally.allowed[facts.rule] += rows
+        _update(tally.rewrites, choice.rewrites, rows)
+        tally.longer += group["longer"]
+        sums = tally.model(choice.model)
+        sums.requests += rows
+        sums.prompt_tokens += _sum(group, _PROMPT, buckets)
+        sums.cached_tokens += _sum(group, _CACHED, buckets)
+        sums.output_tokens += _sum(group, _ANSWER, buckets)
+        price = self._prices.of(choice.model, group["_day"], group["length"])
+        if price is None:
+            sums.unpriced += rows
+            tally.unpriced += rows
+            return None
+        cost = _cost(price, group, "served", buckets)
+        sums.cost += cost
+        tally.cost += cost
+        tally.written += price.per_token["output"] * group["served output"]
+        return cost
+
+
+def _update(counter: Any, names: Sequence[str], rows: int) -> None:
+    for name in names:
+        counter[name] += rows
+
+
+def _sum(group: Mapping[str, Any], wanted: Sequence[str], buckets: Sequence[str]) -> int:
+    return sum(group[f"served {name}"] for name in wanted if name in buckets)
+
+
+def _cost(price: Price, group: Mapping[str, Any], side: str, buckets: Sequence[str]) -> int:
+    units: int = price.per_request * group["rows"]
+    for name in buckets:
+        units += price.per_token[name] * group[f"{side} {name}"]
+    return units
+
+
+def _count_logged(costs: pl.Series, tally: Tally) -> None:
+    stated = costs.drop_nulls().to_list()
+    amounts = map(usd, stated)
+    tally.logged += len(stated)
+    tally.logged_cost = add(tally.logged_cost, total(amounts))

@@ -1,0 +1,153 @@
+"""What a decision depends on: the attributes that its rules read, and where numbers are only compared."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Final
+
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.plan import ByChoice, Plan
+from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING
+from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, Presence, Select
+from costlens_policy.replay.verdicts import parts
+
+__all__ = ["PROMPT", "SCALARS", "Reads", "reads_of_budgets", "reads_of_rules"]
+
+PROMPT: Final = "prompt_tokens"
+SCALARS: Final = frozenset({STRING, INT, DOUBLE, BOOL})
+_COMPARED: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"})
+_WEIGHED: Final = frozenset({
+    "prompt", "messages", "tools", "modalities", "response_format", "params", "max_output_tokens", "cost_budget",
+    "latency_budget_ms",
+})  # fmt: skip
+"""What the engine itself looks at, whether rules do or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What tells decisions apart.
+
+    ``shared`` is false where nothing less than the whole request does. ``exact`` are attributes by value, ``present``
+    those of which only the presence counts, ``cuts`` the values that numbers are compared with; ``prompt_tokens`` is
+    among ``exact`` or ``cuts``.
+    """
+
+    shared: bool
+    exact: tuple[str, ...]
+    present: tuple[str, ...]
+    cuts: dict[str, tuple[int | float, ...]]
+
+
+def reads_of_rules(plan: Plan, given: Iterable[str]) -> Reads:
+    """Return what decides beside the budgets. ``given`` are the attributes that requests may have."""
+    layers = [(layer.variables, layer.access, layer.routes, layer.rewrites) for layer in plan.layers]
+    seen = _Seen()
+    for formula in parts((layers, plan.defaults), Formula):
+        seen.add(formula)
+    if any(_weighs_more_than_cost(choice) for choice in parts((layers, plan.defaults), ByChoice)):
+        seen.free.add(PROMPT)
+    unread = {name for name in set(given) - seen.attributes - _WEIGHED if _takes_any_text(plan, name)}
+    return _reads(plan, seen, given, unread)
+
+
+def reads_of_budgets(plan: Plan, given: Iterable[str]) -> Reads:
+    """Return what decides which budgets a request counts against, under which key, and up to which limit."""
+    seen = _Seen()
+    steps = [step for layer in plan.layers for step in layer.budgets]
+    for formula in parts([(step.when, step.scope, step.limit) for step in steps], Formula):
+        seen.add(formula)
+    if "variables" in seen.roots:
+        for formula in parts([layer.variables for layer in plan.layers], Formula):
+            seen.add(formula)
+    known = [name for name in given if name in plan.attributes]
+    reads = _reads(plan, seen, known, {name for name in known if name not in seen.attributes})
+    return Reads(reads.shared and "model" not in seen.roots, reads.exact, reads.present, reads.cuts)
+
+
+def _reads(plan: Plan, seen: _Seen, given: Iterable[str], unread: set[str]) -> Reads:
+    exact, present, cuts = [], [], {}
+    for name in dict.fromkeys((*given, PROMPT)):
+        if name in unread and name != PROMPT:
+            if name in plan.required:
+                present.append(name)
+        elif name in seen.free or name in _WEIGHED or not seen.only_compared(name, plan):
+            exact.append(name)
+        else:
+            cuts[name] = tuple(sorted(seen.compared[name]))
+    shared = not seen.whole and not seen.roots & {"now", "budgets"}
+    return Reads(shared, tuple(exact), tuple(present), cuts)
+
+
+def _weighs_more_than_cost(choice: ByChoice) -> bool:
+    """Say whether a choice makes anything of the estimate but to rank by the cost alone."""
+    score = choice.score.typed
+    by_cost = isinstance(score.root, Select) and score.references == {("estimate", "cost_usd")}
+    formulas = [formula for formula in (None if by_cost else choice.score, choice.among) if formula is not None]
+    return any(formula.reads("estimate") for formula in formulas)
+
+
+def _takes_any_text(plan: Plan, name: str) -> bool:
+    attribute = plan.attributes[name]
+    return attribute.type == STRING and not attribute.values and attribute.max_size is None
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the expressions read. ``free`` are attributes that are used otherwise than in a comparison."""
+
+    whole: bool = False
+    roots: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+    free: set[str] = field(default_factory=set)
+    compared: dict[str, set[int | float]] = field(default_factory=lambda: defaultdict(set))
+
+    def add(self, formula: Formula) -> None:
+        for path in formula.typed.references:
+            self.roots.add(path[0])
+            if path[0] == "request":
+                self.whole = self.whole or len(path) == 1
+                self.attributes.update(path[1:2])
+        self._walk(formula.typed.root)
+
+    def only_compared(self, name: str, plan: Plan) -> bool:
+        """Say whether nothing more than comparisons with numbers of its own type tells values apart."""
+        if name == PROMPT and name not in self.attributes:
+            return True
+        kind = {INT: (int,), DOUBLE: (float, int)}.get(plan.attributes[name].type, ())
+        found = self.compared.get(name)
+        return bool(found) and all(type(item) in kind for item in found or ())
+
+    def _walk(self, node: Any) -> None:
+        if isinstance(node, Call) and node.function in _COMPARED and node.target is None:
+            for one, other in (node.arguments, node.arguments[::-1]):
+                name, values = _attribute(one), _numbers(other)
+                if name is not None and values is not None:
+                    self.compared[name].update(values)
+                    return
+        if isinstance(node, Presence) and isinstance(node.operand, Name):
+            return
+        name = _attribute(node)
+        if name is not None:
+            self.free.add(name)
+        for child in _children(node):
+            self._walk(child)
+
+
+def _attribute(node: Any) -> str | None:
+    plain = isinstance(node, Select) and isinstance(node.operand, Name) and node.operand.name == "request"
+    return node.field if plain else None
+
+
+def _numbers(node: Any) -> tuple[int | float, ...] | None:
+    items = node.elements if isinstance(node, ListLiteral) else (node,)
+    values = [item.value for item in items if isinstance(item, Literal) and type(item.value) in (int, float)]
+    return tuple(values) if len(values) == len(items) else None
+
+
+def _children(node: Any) -> Iterator[Any]:
+    if isinstance(node, tuple):
+        yield from node
+    elif is_dataclass(node):
+        yield from (getattr(node, item.name) for item in fields(node))
