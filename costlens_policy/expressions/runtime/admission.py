@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from costlens_policy.expressions.runtime.arithmetic import UINT_MAX
 from costlens_policy.expressions.runtime.collections import add_entry
 from costlens_policy.expressions.runtime.durations import parse_duration
 from costlens_policy.expressions.runtime.errors import CelError
@@ -114,8 +115,12 @@ def _int(value: Any) -> int:
 
 
 def _uint(value: Any) -> Uint:
-    if _int(value) < 0:
+    if not isinstance(value, int) or value is True or value is False:
+        raise _must_be("an integer", value)
+    if value < 0:
         raise AdmissionError("must not be negative")
+    if value > UINT_MAX:
+        raise AdmissionError("is an integer that does not fit in 64 bits")
     return Uint(value)
 
 
