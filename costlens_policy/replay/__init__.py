@@ -5,6 +5,7 @@ from __future__ import annotations
 from costlens_policy.replay.result import Result
 from costlens_policy.replay.run import replay
 from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.stream.files import replay_files
 from costlens_policy.replay.traffic.errors import TrafficError
 from costlens_policy.replay.traffic.mapping import READY, Mapping
 from costlens_policy.replay.traffic.reading import read_traffic
@@ -22,4 +23,5 @@ __all__ = [
     "find_files",
     "read_traffic",
     "replay",
+    "replay_files",
 ]

@@ -16,7 +16,7 @@ from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Row
 from costlens_policy.replay.verdicts import Verdicts
 
-__all__ = ["Baseline", "Simulation", "errors_of", "price", "refusal_of"]
+__all__ = ["Baseline", "Simulation", "canonical", "errors_of", "price", "refusal_of", "request_of"]
 
 _NONE: Final = Usage()
 
@@ -24,14 +24,13 @@ _NONE: Final = Usage()
 class Simulation:
     """The state of a replay: balances, caches, and decisions that can be shared."""
 
-    __slots__ = ("_book", "_budgets", "_caches", "_plan", "_takes_model", "verdicts")
+    __slots__ = ("_book", "_budgets", "_caches", "_plan", "verdicts")
 
     def __init__(self, plan: Plan, settings: Settings, block_tokens: int = 0) -> None:
         self._plan = plan
         self._budgets = bool(plan.budgets)
         self._book = BalanceBook(plan)
         self._caches = PromptCaches(settings, block_tokens)
-        self._takes_model = "model" in plan.attributes
         self.verdicts = Verdicts(plan)
 
     def step(self, row: Row) -> Outcome:
@@ -41,7 +40,7 @@ class Simulation:
     def decide(self, row: Row) -> Decision:
         """Decide the next request; nothing is charged yet. Raises ``RequestError``."""
         self._book.now = row.time
-        return self.verdicts.decide(self._request(row), self._book, row.time)
+        return self.verdicts.decide(request_of(row, self._plan), self._book, row.time)
 
     def settle(self, row: Row, decision: Decision) -> Outcome:
         """Price and charge the request that was decided last."""
@@ -49,7 +48,7 @@ class Simulation:
             return refusal_of(decision)
         model = decision.model
         prompt, output = _prompt(decision, row), _output(row, model)
-        usage = self._caches.usage(row, model, self._canonical(row.model), prompt, output)
+        usage = self._caches.usage(row, model, canonical(row.model, self._plan), prompt, output)
         cost, rates = price(self._plan, model, usage, row)
         alerts = tuple(self._book.first_alerts(decision)) if decision.alerts else ()
         if self._budgets:
@@ -61,18 +60,6 @@ class Simulation:
             {name: price(self._plan, name, Usage(input=prompt, output=_output(row, name)), row)[0]
              for name in row.outcomes},
         )  # fmt: skip
-
-    def _request(self, row: Row) -> dict[str, Any]:
-        request = dict(row.attributes)
-        if row.prompt_tokens is not None:
-            request.setdefault("prompt_tokens", row.prompt_tokens)
-        if row.model is not None and self._takes_model:
-            request.setdefault("model", self._canonical(row.model))
-        return request
-
-    def _canonical(self, name: str | None) -> str | None:
-        known = None if name is None else self._plan.catalogue.find(name)
-        return name if known is None else known.name
 
 
 class Baseline:
@@ -97,6 +84,22 @@ class Baseline:
             return None
         usage = self._caches.usage(row, known.name, known.name, row.prompt_tokens, output)
         return price(self._plan, known.name, usage, row)[0]
+
+
+def request_of(row: Row, plan: Plan) -> dict[str, Any]:
+    """Return the request of a row as the engine is given it."""
+    request = dict(row.attributes)
+    if row.prompt_tokens is not None:
+        request.setdefault("prompt_tokens", row.prompt_tokens)
+    if row.model is not None and "model" in plan.attributes:
+        request.setdefault("model", canonical(row.model, plan))
+    return request
+
+
+def canonical(name: str | None, plan: Plan) -> str | None:
+    """Return the catalogue's own name of a model, or the same where the catalogue does not list it."""
+    known = None if name is None else plan.catalogue.find(name)
+    return name if known is None else known.name
 
 
 def price(plan: Plan, name: str, usage: Usage, row: Row) -> tuple[Decimal | None, Rates | None]:

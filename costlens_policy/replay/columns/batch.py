@@ -31,7 +31,7 @@ RECORDED: Final = "recorded."
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DAY: Final = 86_400_000_000
 """Microseconds."""
-MOST_TOKENS: Final = 2**31
+MOST_TOKENS: Final = 2**40
 """More than any call has. Sums over a batch stay within 64 bits."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 

@@ -118,8 +118,8 @@ class Tally:
             models=models, unpriced=self.unpriced, longer=self.longer, compared=self.compared, logged=self.logged,
             logged_cost=self.logged_cost, unknown_models=self.unknown_models, alerts=self.alerts,
             alert_count=self.alert_count, rewrites=self.rewrites, errors=self.errors, rejects=self.rejects,
-            rejected=self.rejected, shared=max(self.rows - self.made, 0), cost=usd(self.cost), written=usd(self.written),
-            recorded_cost=usd(self.recorded_cost), compared_cost=usd(self.compared_cost),
+            rejected=self.rejected, shared=max(self.rows - self.made, 0), cost=usd(self.cost),
+            written=usd(self.written), recorded_cost=usd(self.recorded_cost), compared_cost=usd(self.compared_cost),
             saved_by_denying=usd(self.saved_by_denying),
         )  # fmt: skip
 

@@ -169,7 +169,8 @@ def _parquet(name: str) -> Iterator[RawRow]:
     try:
         for frame in polars.scan_parquet(name, glob=False).collect_batches(chunk_size=_BATCH, maintain_order=True):
             rows: Iterable[dict[str, Any]] = frame.iter_rows(named=True)
-            for number, fields in enumerate(rows, number + 1):
+            for fields in rows:
+                number += 1
                 yield RawRow(name, number, fields)
     except polars.exceptions.PolarsError as error:
         raise TrafficError(f"`{name}` cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from error

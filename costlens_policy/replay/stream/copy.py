@@ -1,0 +1,87 @@
+"""A copy of traffic in columns, on disk, that can be walked in the order of time in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from costlens_policy.replay.stream.repeats import Repeats, repeated_hashes
+from costlens_policy.replay.stream.table import BATCH
+from costlens_policy.replay.traffic.row import Reject
+
+__all__ = ["TimedCopy"]
+
+_NEVER: Final = -(2**63)
+
+
+class TimedCopy:
+    """Batches are added in the order of the files. After ``close``, ``late`` rows came before the one before them."""
+
+    __slots__ = ("_dropped", "_files", "_folder", "_parts", "late", "rows")
+
+    def __init__(self, folder: Path, files: Sequence[str]) -> None:
+        self._folder = folder
+        self._files = files
+        self._parts: list[Path] = []
+        self._dropped: pl.DataFrame | None = None
+        self.rows = 0
+        self.late = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add a batch."""
+        if frame.height:
+            part = self._folder / f"{len(self._parts):06}.parquet"
+            frame.with_columns(pl.col("cost").cast(pl.String)).write_parquet(part, compression="lz4")
+            self._parts.append(part)
+
+    def close(self) -> list[Reject]:
+        """Find repeated ids and see whether rows are in order. Return the rows that are left out for their ids."""
+        rejects: list[Reject] = []
+        ids = [
+            pl.scan_parquet(part).select(pl.col("id").hash()).filter(pl.col("id").is_not_null()) for part in self._parts
+        ]
+        repeats = Repeats(repeated_hashes(ids), self._files)
+        last = _NEVER
+        for part in self._parts:
+            frame = pl.read_parquet(part, columns=["time", "file", "number", "id"])
+            frame = repeats.leave_out(frame, rejects)
+            if not frame.height:
+                continue
+            self.late += int((frame["time"].diff() < 0).sum()) + (frame["time"][0] < last)
+            last = frame["time"][-1]
+            self.rows += frame.height
+        if rejects:
+            places = [(self._files.index(item.file), item.number) for item in rejects]
+            self._dropped = pl.DataFrame(places, schema={"file": pl.Int32, "number": pl.Int64}, orient="row")
+        return rejects
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Yield all rows in the order of time; of equal times, in the order of the files."""
+        yield from self._sorted() if self.late else self._as_added()
+
+    def _as_added(self) -> Iterator[pl.DataFrame]:
+        for part in self._parts:
+            frame = self._kept(pl.read_parquet(part))
+            if frame.height:
+                yield frame
+
+    def _sorted(self) -> Iterator[pl.DataFrame]:
+        """Walk over stretches of time of about a batch each. A part that has no row in one is not read for it."""
+        scan = pl.scan_parquet(self._parts)
+        times = scan.select("time").collect(engine="streaming")["time"].sort()
+        starts = times.gather_every(BATCH).unique().sort().to_list()
+        for start, end in zip(starts, [*starts[1:], None], strict=True):
+            within = pl.col("time") >= start
+            if end is not None:
+                within &= pl.col("time") < end
+            frame = self._kept(scan.filter(within).collect()).sort("time", maintain_order=True)
+            if frame.height:
+                yield frame
+
+    def _kept(self, frame: pl.DataFrame) -> pl.DataFrame:
+        if self._dropped is None:
+            return frame
+        return frame.join(self._dropped, on=["file", "number"], how="anti", maintain_order="left")

@@ -1,0 +1,91 @@
+"""Replay traffic files by the best way there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.replay.result import Result
+from costlens_policy.replay.run import replay
+from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.stream.progress import Progress, Silent
+from costlens_policy.replay.traffic.errors import TrafficError
+from costlens_policy.replay.traffic.mapping import Mapping
+from costlens_policy.replay.traffic.reading import read_traffic
+from costlens_policy.replay.traffic.sources import STDIN
+
+__all__ = ["replay_files"]
+
+_WHOLE_ROWS: Final = ("prefix", "request.prompt", "request.messages", "request.prompt_tokens")
+"""Fields that no batch holds."""
+_NOT_RESUMABLE: Final = (
+    "this traffic is replayed row by row and cannot be resumed; that needs Polars, files instead of `-`, and counted "
+    "tokens instead of texts, outcomes or prefixes"
+)
+
+
+def replay_files(
+    plan: Plan,
+    files: Sequence[str],
+    mapping: Mapping,
+    settings: Settings,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> Result:
+    """Replay files in the order of time.
+
+    With Polars, traffic of counted tokens is replayed in columns and in bounded memory; ``checkpoint`` is then a file
+    that is written while the replay is under way, from which the same call goes on after an interruption. Other traffic
+    is read into memory and replayed row by row. Both give the same result. Raises ``TrafficError``.
+    """
+    shown = Silent() if progress is None else progress
+    if _in_columns(plan, mapping, files):
+        result = _streamed(plan, files, mapping, settings, shown, checkpoint)
+        if result is not None:
+            return result
+    if checkpoint is not None:
+        raise TrafficError(_NOT_RESUMABLE)
+    return _row_by_row(plan, files, mapping, settings, shown)
+
+
+def _in_columns(plan: Plan, mapping: Mapping, files: Sequence[str]) -> bool:
+    """Say whether batches can hold what the mapping reads. Standard input is read once, so it is not tried on it."""
+    if find_spec("polars") is None or STDIN in files or mapping.outcomes or mapping.answers:
+        return False
+    names = {*mapping.columns, *mapping.constants}
+    return not names.intersection(_WHOLE_ROWS) and _scalars(plan, _attributes(mapping))
+
+
+def _attributes(mapping: Mapping) -> tuple[str, ...]:
+    fields = dict.fromkeys((*mapping.columns, *mapping.constants))
+    return tuple(name.removeprefix("request.") for name in fields if name.startswith("request."))
+
+
+def _scalars(plan: Plan, names: Sequence[str]) -> bool:
+    from costlens_policy.replay.columns.rows import scalar_attributes  # needs Polars, which not everybody has
+
+    return "session" in plan.attributes and scalar_attributes(plan, names)
+
+
+def _streamed(
+    plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, progress: Progress, path: Path | None
+) -> Result | None:
+    from costlens_policy.replay.stream.checkpoint import Checkpoint, identity_of  # as above
+    from costlens_policy.replay.stream.fitting import UnfitError
+    from costlens_policy.replay.stream.run import StreamedReplay
+
+    checkpoint = None if path is None else Checkpoint(path, identity_of(plan, mapping, settings, files))
+    try:
+        return StreamedReplay(plan, files, mapping, settings, _attributes(mapping), progress, checkpoint).run()
+    except UnfitError:
+        return None
+
+
+def _row_by_row(plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, progress: Progress) -> Result:
+    progress.start("reading", None, "rows")
+    traffic = read_traffic(files, mapping, plan, settings.start, lambda: progress.advance(1))
+    progress.start("deciding", len(traffic.rows), "rows")
+    return replay(plan, traffic, settings, mapping.block_tokens, lambda: progress.advance(1))

@@ -1,0 +1,143 @@
+"""Files as chunks in the order of time: Parquet as it is where that is in order, anything else by way of a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.stream.chunk import Chunk
+from costlens_policy.replay.stream.copy import TimedCopy
+from costlens_policy.replay.stream.fitting import Fitting
+from costlens_policy.replay.stream.progress import Progress
+from costlens_policy.replay.stream.repeats import Repeats, repeated_hashes
+from costlens_policy.replay.stream.table import Table
+from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.traffic.reading import RowReader, raw_rows
+from costlens_policy.replay.traffic.row import Reject
+from costlens_policy.replay.traffic.sources import STDIN
+
+__all__ = ["Files", "UnsortedError"]
+
+_ROWS: Final = 50_000
+_COUNTERS: Final = ("notes", "zoneless", "timeless", "silent", "dropped")
+
+
+class UnsortedError(Exception):
+    """Rows read as they are turned out not to be in the order of time."""
+
+
+@dataclass(slots=True)
+class Files:
+    """The files of a replay, and the reader of their rows."""
+
+    names: tuple[str, ...]
+    mapping: ColumnMapping
+    plan: Plan
+    settings: Settings
+    attributes: tuple[str, ...]
+    fitting: Fitting = field(init=False)
+    tables: list[Table | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tables = [
+            Table.of(name, place, self.mapping, self.settings.start, self.plan, self.attributes)
+            if name.lower().endswith(".parquet") and name != STDIN
+            else None
+            for place, name in enumerate(self.names)
+        ]
+        self.restart(None)
+
+    @property
+    def in_columns(self) -> bool:
+        """Whether all files can be read in columns as they are."""
+        return all(self.tables)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the files have, where they can be read in columns."""
+        return sum(table.rows for table in self.tables if table is not None)
+
+    def restart(self, reader: Mapping[str, Any] | None) -> None:
+        """Start reading, or go on with what the reader remembered."""
+        rows = RowReader(self.mapping, self.plan, self.settings.start, ids=None)
+        for name in _COUNTERS if reader is not None else ():
+            setattr(rows, name, reader[name] if reader is not None else None)
+        self.fitting = Fitting(rows, self.plan, self.attributes, self.names)
+
+    def as_they_are(self, place: tuple[int, int], reader: Mapping[str, Any] | None, read: int) -> Iterator[Chunk]:
+        """Yield the rows of files that can be read in columns, from a place on.
+
+        Raises ``TrafficError``, ``UnfitError``, and ``UnsortedError`` once a row comes before the one before it.
+        """
+        self.restart(reader)
+        hashes = repeated_hashes(
+            [ids for table in self.tables if table is not None and (ids := table.ids()) is not None]
+        )
+        repeats = Repeats(hashes, self.names, dict(reader["seen"]) if reader is not None else None)
+        last = -(2**63) if reader is None else int(reader["last"])
+        for file in range(place[0], len(self.tables)):
+            table, start = self.tables[file], place[1] if file == place[0] else 0
+            assert table is not None
+            for batch in table.batches(start, self.fitting):
+                start, read = start + batch.rows, read + batch.rows
+                rejects = self.fitting.rejects()
+                frame = repeats.leave_out(batch.frame, rejects)
+                if frame.height:
+                    if not frame["time"].is_sorted() or frame["time"][0] < last:
+                        raise UnsortedError
+                    last = frame["time"][-1]
+                memory = {**self._memory(), "seen": repeats.seen, "last": last}
+                yield Chunk(frame, (file, start), read, tuple(rejects), memory)
+
+    def copied(self, folder: Path, progress: Progress) -> tuple[TimedCopy, list[Reject]]:
+        """Read all rows into a copy that can be walked in the order of time; return it and the rows left out.
+
+        Raises ``TrafficError`` and ``UnfitError``.
+        """
+        self.restart(None)
+        copy, rejects = TimedCopy(folder, self.names), []
+        for table, name in zip(self.tables, self.names, strict=True):
+            if table is not None:
+                progress.start("reading", table.rows, "rows")
+                for batch in table.batches(0, self.fitting):
+                    copy.add(batch.frame)
+                    progress.advance(batch.rows)
+            else:
+                for frame in self._row_by_row(name, progress):
+                    copy.add(frame)
+            rejects += self.fitting.rejects()
+        rejects += copy.close()
+        return copy, rejects
+
+    def notes(self, late: int) -> list[str]:
+        """Return what is to be said about the traffic."""
+        return self.fitting.reader.all_notes(late)
+
+    def _row_by_row(self, name: str, progress: Progress) -> Iterator[pl.DataFrame]:
+        progress.start("reading", _size(name), "bytes")
+        reader = self.fitting.reader
+        waiting = 0
+        for raw in raw_rows(name, reader):
+            reader.take(raw)
+            waiting += len(raw.text) + 1
+            if len(reader.rows) >= _ROWS:
+                yield self.fitting.drain()
+                progress.advance(waiting)
+                waiting = 0
+        yield self.fitting.drain()
+
+    def _memory(self) -> dict[str, Any]:
+        reader = self.fitting.reader
+        return {name: list(value) if isinstance(value := getattr(reader, name), list) else value for name in _COUNTERS}
+
+
+def _size(name: str) -> int | None:
+    """Return the bytes of a file that is read as it stands, None where they do not tell how much there is to read."""
+    packed = name == STDIN or name.lower().endswith((".gz", ".zst", ".parquet"))
+    return None if packed else Path(name).stat().st_size

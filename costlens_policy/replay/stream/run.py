@@ -1,0 +1,120 @@
+"""Replay files: in columns, in bounded memory, to be resumed; row by row where columns cannot hold the traffic."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, TypeVar
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.replay.columns.job import Job
+from costlens_policy.replay.columns.state import State
+from costlens_policy.replay.columns.step import step
+from costlens_policy.replay.result import Result
+from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.stream.checkpoint import Checkpoint
+from costlens_policy.replay.stream.copy import TimedCopy
+from costlens_policy.replay.stream.progress import Progress
+from costlens_policy.replay.stream.reading import Files, UnsortedError
+from costlens_policy.replay.traffic.mapping import Mapping
+from costlens_policy.replay.traffic.row import Reject
+
+__all__ = ["StreamedReplay"]
+
+_BETWEEN_CHECKPOINTS: Final = 5.0
+"""Seconds."""
+_T = TypeVar("_T")
+
+
+class StreamedReplay:
+    """One replay of files in columns."""
+
+    def __init__(
+        self, plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, attributes: tuple[str, ...],
+        progress: Progress, checkpoint: Checkpoint | None,
+    ) -> None:  # fmt: skip
+        self._job = Job(plan, settings, attributes, tuple(files))
+        self._files = Files(tuple(files), mapping, plan, settings, self._job.attributes)
+        self._progress = progress
+        self._checkpoint = checkpoint
+
+    def run(self) -> Result:
+        """Return the result. Raises ``TrafficError``, and ``UnfitError`` where a row fits no batch."""
+        saved = None if self._checkpoint is None else self._checkpoint.read()
+        if self._files.in_columns and (saved is None or saved["way"] == "as they are"):
+            try:
+                return self._as_they_are(saved)
+            except UnsortedError:
+                saved = None
+        with TemporaryDirectory(prefix="costlens-replay-") as folder:
+            copy, rejects = self._files.copied(Path(folder), self._progress)
+            return self._copied(copy, rejects, saved)
+
+    def _as_they_are(self, saved: dict[str, Any] | None) -> Result:
+        state, place, reader, read = State(self._job), (0, 0), None, 0
+        if saved is not None:
+            state = State.from_dict(self._job, saved["state"])
+            place, reader, read = (saved["place"][0], saved["place"][1]), saved["reader"], saved["read"]
+        self._progress.start("deciding", self._files.rows, "rows", read)
+        chunks = self._files.as_they_are(place, reader, read)
+        saver = _Saver(self._checkpoint, "as they are")
+        for chunk in _ahead(chunks):
+            for reject in chunk.rejects:
+                state.tally.reject(reject)
+            state = step(self._job, state, chunk.frame)
+            self._progress.advance(chunk.read - read)
+            read = chunk.read
+            saver.save({"place": chunk.place, "read": chunk.read, "reader": chunk.reader}, state)
+        return self._ended(state, 0)
+
+    def _copied(self, copy: TimedCopy, rejects: Sequence[Reject], saved: dict[str, Any] | None) -> Result:
+        state, done = State(self._job), 0
+        if saved is None:
+            for reject in rejects:
+                state.tally.reject(reject)
+        else:
+            state, done = State.from_dict(self._job, saved["state"]), saved["place"][0]
+        self._progress.start("deciding", copy.rows, "rows", state.tally.rows)
+        saver = _Saver(self._checkpoint, "copied")
+        for number, frame in enumerate(_ahead(copy.batches()), 1):
+            if number <= done:
+                continue
+            state = step(self._job, state, frame)
+            self._progress.advance(frame.height)
+            saver.save({"place": [number, 0]}, state)
+        return self._ended(state, copy.late)
+
+    def _ended(self, state: State, late: int) -> Result:
+        if self._checkpoint is not None:
+            self._checkpoint.remove()
+        job = self._job
+        return state.tally.result(job.settings, job.prices, job.files, self._files.notes(late))
+
+
+class _Saver:
+    """Writes how far a replay is, every few seconds."""
+
+    def __init__(self, checkpoint: Checkpoint | None, way: str) -> None:
+        self._checkpoint = checkpoint
+        self._way = way
+        self._last = time.monotonic()
+
+    def save(self, where: dict[str, Any], state: State) -> None:
+        """Write a state and where reading goes on, if it is time for that."""
+        if self._checkpoint is None or time.monotonic() - self._last < _BETWEEN_CHECKPOINTS:
+            return
+        self._checkpoint.write({"way": self._way, **where, "state": state.to_dict()})
+        self._last = time.monotonic()
+
+
+def _ahead(items: Iterator[_T]) -> Iterator[_T]:
+    """Yield items while the next one is being made on another core: reading lets go of the interpreter."""
+    end = object()
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = other.submit(next, items, end)
+            yield item  # type: ignore[misc]  # what is not the end is an item
