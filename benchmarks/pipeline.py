@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.policies import write_pipeline
-from benchmarks.timing import Effort, microseconds
+from benchmarks.routing import measure_contestant
+from benchmarks.section import Section
+from benchmarks.timing import FULL, QUICK, Effort, microseconds
 from costlens_policy import Balance, Engine, load
 
-__all__ = ["BALANCES", "REQUEST", "load_pipeline", "measure_pipeline"]
+__all__ = ["BALANCES", "REQUEST", "load_pipeline", "measure_pipeline", "section"]
 
 REQUEST: dict[str, Any] = {
     "team": "team-7",
@@ -40,3 +43,14 @@ def measure_pipeline(effort: Effort) -> float:
     engine = load_pipeline()
     assert engine.decide(REQUEST, balances=BALANCES).allowed
     return microseconds(lambda request: engine.decide(request, balances=BALANCES), [REQUEST], effort)
+
+
+def section(*, quick: bool) -> Section:
+    """Compare it with the bare answer of the fastest peer, which knows neither prices nor budgets, on 200 rules."""
+    ours = measure_pipeline(QUICK if quick else FULL)
+    peer = measure_contestant("zen", quick=quick)
+    rows: list[tuple[str | float | None, ...]] = [("access, a choice among 50 models, 4 budgets, 3 rewrites", ours, 1.0)]
+    if 200 in peer.times:
+        time = mean(peer.times[200].values())
+        rows.append((f"{peer.title}: a bare answer on 200 rules", time, time / ours))
+    return Section("pipeline", "microseconds of CPU for a decision with every stage", ("", "µs", "ratio"), tuple(rows))

@@ -18,7 +18,7 @@ from benchmarks.peers import CONTESTANTS, Contestant
 from benchmarks.rules import HITS, Decide, Rule, make_rules, requests_for
 from benchmarks.timing import FULL, QUICK, Effort, microseconds
 
-__all__ = ["SIZES", "Standing", "measure_routing"]
+__all__ = ["SIZES", "Standing", "measure_contestant", "measure_routing"]
 
 SIZES: Final = (10, 200, 10_000)
 _LONGEST: Final = 900
@@ -45,10 +45,18 @@ class Standing:
 def measure_routing(*, quick: bool) -> Iterator[Standing]:
     """Yield the standing of each contestant in turn."""
     for contestant in CONTESTANTS:
-        if contestant.installed is None:
-            yield Standing(contestant.key, contestant.title, contestant.is_peer, None, {}, {}, "not installed")
-        else:
-            yield _in_own_process(contestant, quick)
+        yield measure_contestant(contestant.key, quick=quick)
+
+
+def measure_contestant(key: str, *, quick: bool) -> Standing:
+    contestant = _contestant(key)
+    if contestant.installed is None:
+        return Standing(key, contestant.title, contestant.is_peer, None, {}, {}, "not installed")
+    return _in_own_process(contestant, quick)
+
+
+def _contestant(key: str) -> Contestant:
+    return next(item for item in CONTESTANTS if item.key == key)
 
 
 def _in_own_process(contestant: Contestant, quick: bool) -> Standing:
@@ -96,7 +104,7 @@ def _examine(decide: Decide, rules: Sequence[Rule], hits: str) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Measure one contestant and print one JSON object for each number of rules."""
     quick = "--quick" in arguments
-    contestant = next(item for item in CONTESTANTS if item.key == arguments[0])
+    contestant = _contestant(arguments[0])
     sizes = [size for size in SIZES if not quick or size <= contestant.quick]
     for line in _measure(contestant, QUICK if quick else FULL, sizes):
         sys.stdout.write(json.dumps(line) + "\n")

@@ -1,56 +1,46 @@
-"""``make bench``: every contestant on the same rules in one run, and a decision with all its steps.
+"""``make bench``: us and every installed peer in one run, with the ratios.
 
-Microseconds of CPU for one decision, dict in and model out, and the ratio to our full ``Decision``. ``--quick`` takes
-fewer rounds and leaves the slowest out.
+``python -m benchmarks.run [--quick] [--json] [NAME …]``: names pick sections, ``--quick`` takes fewer rounds and leaves
+the slowest out, ``--json`` prints one JSON object for each section instead of tables.
 """
 
 from __future__ import annotations
 
+import importlib
+import json
 import sys
-from statistics import mean
+from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.pipeline import measure_pipeline
-from benchmarks.routing import SIZES, Standing, measure_routing
-from benchmarks.timing import FULL, QUICK
+from benchmarks.section import Section, table_of
 
-OURS = "decide"
+SECTIONS: Final = ("decisions", "pipeline")
+"""Each is a module of this package whose ``section(quick)`` measures it."""
 
 
-def main(arguments: list[str]) -> None:
-    quick = "--quick" in arguments
+def main(arguments: list[str]) -> int:
+    names = [item for item in arguments if not item.startswith("-")]
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown or not set(arguments) - set(names) <= {"--quick", "--json"}:
+        print(f"usage: python -m benchmarks.run [--quick] [--json] [{' | '.join(SECTIONS)} …]", file=sys.stderr)  # noqa: T201 (a command)
+        return 2
     console = Console(width=None if Console().is_terminal else 120)
-    standings = []
-    for standing in measure_routing(quick=quick):
-        console.print(f"measured {standing.title}", style="dim")
-        standings.append(standing)
-    console.print(_table(standings))
-    for standing in standings:
-        if standing.failure:
-            console.print(f"{standing.title}: {standing.failure}")
-    pipeline = measure_pipeline(QUICK if quick else FULL)
-    console.print(f"a decision with access, a choice, budgets and rewrites: {pipeline:.1f} µs")
+    for name in names or SECTIONS:
+        section = importlib.import_module(f"benchmarks.{name}").section(quick="--quick" in arguments)
+        if "--json" in arguments:
+            print(json.dumps(section.to_dict()), flush=True)  # noqa: T201 (a command)
+        else:
+            _show(console, section)
+    return 0
 
 
-def _table(standings: list[Standing]) -> Table:
-    table = Table(title="microseconds of CPU for one decision (and times as long as our full Decision)")
-    table.add_column("first-match rules")
-    for size in SIZES:
-        table.add_column(f"{size:,}", justify="right")
-    ours = next(standing for standing in standings if standing.key == OURS)
-    for standing in standings:
-        table.add_row(f"{standing.title} {standing.version or ''}", *(_cell(standing, ours, size) for size in SIZES))
-    return table
-
-
-def _cell(standing: Standing, ours: Standing, size: int) -> str:
-    if size not in standing.times:
-        return "-"
-    time = mean(standing.times[size].values())
-    return f"{time:.2f} ({time / mean(ours.times[size].values()):.2f})"
+def _show(console: Console, section: Section) -> None:
+    console.print(table_of(section))
+    for note in section.notes:
+        console.print(note)
+    console.print()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
