@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.expressions import (
     ANY_LIST,
@@ -20,7 +20,9 @@ from costlens_policy.expressions import (
     list_of,
     map_of,
 )
-from costlens_policy.expressions.cost import Sizes
+
+if TYPE_CHECKING:
+    from costlens_policy.expressions.cost import Sizes
 
 __all__ = [
     "BUDGET", "ESTIMATE", "MODEL_FACTS", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute", "model_record",

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any, Final
 
 from costlens_policy.compiler.plan import Plan
@@ -97,6 +96,8 @@ def parse(content: bytes) -> PlanFile:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file that is there as a whole or not at all, whoever else writes it meanwhile. Raises ``OSError``."""
+    from tempfile import mkstemp  # it imports more than all else here, and reading a plan needs none of it
+
     handle, name = mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -62,6 +62,7 @@ def test_errors_and_a_loader_load_no_reader(tmp_path: Path) -> None:
     assert not _run(code, tmp_path)[1] & _READERS
 
 
+_READER: Final = "costlens_policy.checker.whole"
 _EVAL: Final = """
 import sys
 from costlens_policy.cli import main
@@ -70,19 +71,21 @@ print(f"exit {code}")
 """
 
 
-@pytest.mark.parametrize("options", [(), ("--explain",), ("--format", "json")], ids=str)
-@pytest.mark.parametrize("policies", ["policies", None])
+@pytest.mark.parametrize(
+    ("policies", "options"),
+    [("policies", ()), ("policies", ("--explain",)), (None, ("--format", "json"))],
+    ids=["text", "explained", "json"],
+)
 def test_eval_by_a_kept_plan_loads_no_reader(tmp_path: Path, policies: str | None, options: tuple[str, ...]) -> None:
     place = policies or str(write_set(tmp_path / "small"))
     request = tmp_path / "request.json"
     request.write_text('{"task": "summarization", "prompt": "Say it in a word: a@b.example"}', encoding="utf-8")
-    fresh, modules = _run(_EVAL, tmp_path, place, str(request), *options)
-    assert {"jsonschema", "pydantic", "lark"} & modules, "the first run reads the policies"
-    kept, modules = _run(_EVAL, tmp_path, place, str(request), *options)
-    assert kept == fresh
-    assert "exit 0" in kept
-    assert not modules & _READERS
-    assert not {"costlens_policy.checker.whole", "costlens_policy.documents.policy"} & modules
-    again, modules = _run(_EVAL, tmp_path, place, str(request), *options, "--no-cache")
-    assert again == fresh
-    assert "costlens_policy.checker.whole" in modules
+    fresh, modules = _run(_EVAL, tmp_path, place, str(request), *options, "--no-cache")
+    assert _READER in modules
+    assert "exit 0" in fresh
+    for _ in range(4):  # the first keeps the plan; and where somebody edits this checkout meanwhile, another one does
+        kept, modules = _run(_EVAL, tmp_path, place, str(request), *options)
+        assert kept == fresh
+        if _READER not in modules:
+            break
+    assert not modules & {*_READERS, _READER, "costlens_policy.documents.document"}
