@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from costlens_policy.api import load
 from costlens_policy.cli.console import note, write_out
 from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.revisions import policies_at
 from costlens_policy.cli.traffic import (
     percentage,
     print_report,
-    progress,
     too_many_rejects,
     understand,
     write_rejects,
 )
 from costlens_policy.cli.traffic_options import TrafficOptions
-from costlens_policy.replay import replay
+from costlens_policy.cli.traffic_progress import progress
+from costlens_policy.replay import find_files, replay_files
 from costlens_policy.replay.difference import Difference, diff
 from costlens_policy.replay.report import difference_tables, difference_verdict, result_tables, result_verdict
 from costlens_policy.replay.settings import assumptions
@@ -50,20 +52,22 @@ class Gates:
         return found
 
 
-def replay_traffic(policy: Path, options: TrafficOptions, output: str) -> ExitCode:
+def replay_traffic(policy: Path, options: TrafficOptions, output: str, resume: Path | None) -> ExitCode:
     """Replay and print. Returns ``GATE`` where too many rows were left out."""
     plan = load(policy).plan
     asked = understand(options)
-    traffic = asked.read(plan)
-    with progress("deciding", len(traffic.rows)) as tick:
-        result = replay(plan, traffic, asked.settings, asked.mapping.block_tokens, tick)
+    files = find_files(asked.files)
+    with progress() as shown:
+        result = replay_files(plan, files, asked.mapping, asked.settings, shown, resume)
+    if not result.rows and not result.rejected:
+        raise NothingError(f"no request in {', '.join(f'`{name}`' for name in files)}")
     if output == "json":
         write_out(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
         assumed = assumptions(asked.settings)
         print_report(output, "Replay", result_verdict(result), result_tables(result), result.notes, assumed)
-    write_rejects(result.rejects, options.rejects)
-    return _ended([], len(result.rejects), result.rows, options)
+    write_rejects(result.rejects, options.rejects, result.rejected)
+    return _ended([], result.rejected, result.rows, options)
 
 
 def diff_traffic(old: str, new: str, options: TrafficOptions, output: str, gates: Gates) -> ExitCode:
@@ -72,7 +76,9 @@ def diff_traffic(old: str, new: str, options: TrafficOptions, output: str, gates
         before, after = load(old_path, cache=False).plan, load(new_path, cache=False).plan
     asked = understand(options)
     traffic = asked.read(after)
-    with progress("deciding", len(traffic.rows)) as tick:
+    with progress() as shown:
+        shown.start("deciding", len(traffic.rows), "rows")
+        tick = partial(shown.advance, 1)
         difference = diff(before, after, traffic, asked.settings, asked.mapping.block_tokens, tick)
     failures = gates.failures(difference)
     if output == "json":
@@ -82,7 +88,7 @@ def diff_traffic(old: str, new: str, options: TrafficOptions, output: str, gates
         assumed = assumptions(asked.settings)
         tables = difference_tables(difference)
         print_report(output, "What this policy change does", verdict, tables, difference.notes, assumed)
-    write_rejects(difference.rejects, options.rejects)
+    write_rejects(difference.rejects, options.rejects, len(difference.rejects))
     return _ended(failures, len(difference.rejects), difference.rows, options)
 
 

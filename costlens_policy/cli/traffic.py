@@ -1,12 +1,10 @@
-"""What ``replay`` and ``diff`` share: understanding options, reading with a progress bar, and the report."""
+"""What ``replay`` and ``diff`` share: understanding options, reading, and the report."""
 
 from __future__ import annotations
 
 import csv
 import io
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -19,6 +17,7 @@ from costlens_policy.cli.files import write_file
 from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.traffic_options import TrafficOptions
+from costlens_policy.cli.traffic_progress import progress
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay import READY, Mapping, Settings, Traffic, find_files, read_traffic
 from costlens_policy.replay.report import Table, markdown
@@ -30,7 +29,6 @@ __all__ = [
     "Asked",
     "percentage",
     "print_report",
-    "progress",
     "too_many_rejects",
     "understand",
     "write_rejects",
@@ -47,8 +45,10 @@ class Asked:
 
     def read(self, plan: Plan) -> Traffic:
         """Read all files. Raises ``TrafficError``, and ``NothingError`` where they hold no row at all."""
-        with progress("reading", None) as tick:
-            traffic = read_traffic(find_files(self.files), self.mapping, plan, self.settings.start, tick)
+        files = find_files(self.files)
+        with progress() as shown:
+            shown.start("reading", None, "rows")
+            traffic = read_traffic(files, self.mapping, plan, self.settings.start, lambda: shown.advance(1))
         if not traffic.rows and not traffic.rejects:
             raise NothingError(f"no request in {', '.join(f'`{name}`' for name in traffic.files)}")
         return traffic
@@ -88,47 +88,20 @@ def percentage(text: str, option: str) -> Decimal:
     return value
 
 
-@contextmanager
-def progress(what: str, rows: int | None) -> Iterator[Callable[[], None] | None]:
-    """Show a bar with the rate and the time left on a terminal; give a function to call for each row, or None."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task, waiting = bar.add_task(what, total=rows, rate=""), 0
-
-        def tick() -> None:
-            nonlocal waiting
-            waiting += 1
-            if waiting == 500:
-                bar.advance(task, waiting)
-                speed = bar.tasks[0].speed
-                bar.update(task, rate="" if speed is None else f"{speed:,.0f} rows/s")
-                waiting = 0
-
-        yield tick
-
-
-def write_rejects(rejects: Sequence[Reject], target: Path | None) -> None:
-    """Write rows that were left out into a file, or say how to see them."""
+def write_rejects(rejects: Sequence[Reject], target: Path | None, number: int) -> None:
+    """Write rows that were left out into a file, or say how to see them. ``number`` counts also those not kept."""
     if target is not None:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(("file", "row", "problem", "text"))
         writer.writerows((item.file, item.number, item.problem, item.text) for item in rejects)
         write_file(target, text.getvalue().encode("utf-8", "replace"))
-        note(f"wrote `{target}` with {len(rejects)} rows that were left out")
+        which = f"{number}" if number == len(rejects) else f"the first {len(rejects)} of {number}"
+        note(f"wrote `{target}` with {which} rows that were left out")
     for item in rejects[:3]:
         note(f"left out: {item.file}:{item.number}: {item.problem}")
-    if len(rejects) > 3 and target is None:
-        note(f"and {len(rejects) - 3} more; --rejects FILE writes all of them")
+    if number > 3 and target is None:
+        note(f"and {number - 3} more; --rejects FILE writes all of them")
 
 
 def too_many_rejects(rejects: int, rows: int, allowed: str) -> bool:

@@ -36,7 +36,7 @@ class Repeats:
         """Return the rows that stay; the others are added to ``rejects``."""
         if not self._hashes.len() or "id" not in frame.columns:
             return frame
-        rows = (frame["id"].is_not_null() & frame["id"].hash().is_in(self._hashes)).arg_true()
+        rows = (frame["id"].is_not_null() & frame["id"].hash().is_in(self._hashes.implode())).arg_true()
         out = [place for place in rows if self._is_repeat(frame, place, rejects)]
         if not out:
             return frame
