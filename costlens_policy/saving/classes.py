@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ _PHASES: Final = frozenset(
 """Where these classes are defined: nothing in these phases opens a file or a connection when it is made."""
 
 
+@cache
 def name_of(kind: type) -> str:
     """Return the name of a class, such as ``compiler.plan:Layer``. Raises ``NotSavable`` for one that has no place."""
     module = kind.__module__.removeprefix(_PACKAGE)
@@ -43,6 +45,7 @@ def class_named(name: str) -> type:
     raise UnusablePlan(f"it holds a `{name[:80]}`, which this version does not know")
 
 
+@cache
 def fields_of(kind: type) -> tuple[str, ...] | None:
     """Return the fields that make an object of a class; None where the object itself says what makes it."""
     if is_dataclass(kind):
@@ -52,13 +55,15 @@ def fields_of(kind: type) -> tuple[str, ...] | None:
 
 def parts_of(value: Any) -> tuple[Any, ...]:
     """Return what the constructor of a value's class needs to make it again, in order."""
-    kind = type(value)
+    kind: type = type(value)
+    names = fields_of(kind)
+    if names is not None:
+        return tuple([getattr(value, name) for name in names])
     if isinstance(value, Enum):
         return (value.value,)
     if _is_section(kind):
-        return ({name: getattr(value, name) for name in kind.model_fields if name in value.model_fields_set},)
-    names = fields_of(kind)
-    return tuple(value.__getnewargs__()) if names is None else tuple(getattr(value, name) for name in names)
+        return ({name: getattr(value, name) for name in sorted(value.model_fields_set)},)
+    return tuple(value.__getnewargs__())
 
 
 def constructor(kind: type) -> Callable[..., Any]:

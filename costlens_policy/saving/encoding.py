@@ -7,8 +7,9 @@ first, rows are counted on from there. The last row is the whole. ``kinds`` are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -28,11 +29,24 @@ _WORDS: Final[Mapping[type, str]] = {
 def encode(value: Any) -> Encoded:
     """Return ``kinds``, ``leaves`` and ``rows`` of a plan. Raises ``NotSavable``."""
     encoder = _Encoder()
-    try:
-        encoder.row(value)
-    except RecursionError:
-        raise NotSavable("the plan is nested too deeply to be saved") from None
+    encoder.add(value)
     return encoder.encoded()
+
+
+class _Open:
+    """An object whose parts have to be written before itself, and which of them are ``waiting``.
+
+    ``shared`` says that nothing tells equal objects of this kind apart, so that one row will do.
+    """
+
+    __slots__ = ("kind", "parts", "shared", "value", "waiting")
+
+    def __init__(self, value: Any, kind: Any, parts: Sequence[Any], *, shared: bool) -> None:
+        self.value = value
+        self.kind = kind
+        self.parts = parts
+        self.shared = shared
+        self.waiting = iter(parts)
 
 
 class _Encoder:
@@ -48,55 +62,64 @@ class _Encoder:
 
     def encoded(self) -> Encoded:
         first = len(self._leaves)
-        rows = [[row[0], *(part + first if part >= 0 else ~part for part in row[1:])] for row in self._rows]
-        return {"kinds": list(self._kinds), "leaves": [value for _, value in self._values()], "rows": rows}
+        rows = [[row[0], *[part + first if part >= 0 else ~part for part in row[1:]]] for row in self._rows]
+        leaves = [float(value) if kind is float else value for kind, value in self._leaves]
+        return {"kinds": list(self._kinds), "leaves": leaves, "rows": rows}
 
-    def row(self, value: Any) -> int:
-        """Return the reference of a value, which is written when it is first met."""
-        kind = type(value)
-        if kind in JSON:
-            return self._leaf(kind, value)
-        known = self._places.get(id(value))
-        if known is None:
-            known = self._places[id(value)] = self._written(kind, value)
-            self._alive.append(value)  # so that no other object gets its id
-        return known
+    def add(self, value: Any) -> None:
+        """Write a value and everything in it. Expressions nest deeper than Python's stack, so no call nests here."""
+        stack = [_opened(value)]
+        begun = {id(value)}
+        while stack:
+            item = stack[-1]
+            for part in item.waiting:
+                if type(part) not in JSON and id(part) not in self._places:
+                    break
+            else:
+                self._close(stack.pop())
+                continue
+            if id(part) in begun:
+                raise NotSavable("the plan holds an object that holds itself")
+            begun.add(id(part))
+            stack.append(_opened(part))
 
-    def _leaf(self, kind: type, value: Any) -> int:
-        key = (kind, repr(value) if kind is float else value)  # 0.0 and -0.0 are equal, and two leaves
-        return ~self._leaves.setdefault(key, len(self._leaves))
-
-    def _values(self) -> Iterable[tuple[type, Any]]:
-        return ((kind, float(value) if kind is float else value) for kind, value in self._leaves)
-
-    def _written(self, kind: type, value: Any) -> int:
-        if (leaf := writer(kind)) is not None:
-            word, write = leaf
-            return self._add(word, [self.row(write(value))], equal=True)
-        word_ = _WORDS.get(kind)
-        if word_ is None:
-            name = name_of(kind)
-            return self._add((name, fields_of(kind)), map(self.row, parts_of(value)), equal=_has_no_identity(kind))
-        parts = value if kind in (tuple, list) else _flat(value)
-        return self._add(word_, map(self.row, parts), equal=kind in (tuple, frozenset))
-
-    def _add(self, kind: Any, parts: Iterable[int], *, equal: bool) -> int:
-        """Add a row, unless there is an equal one and nothing tells equal objects of this kind apart."""
-        row = (self._kinds.setdefault(kind, len(self._kinds)), *parts)
-        place = self._equal.get(row) if equal else None
+    def _close(self, item: _Open) -> None:
+        row = (self._kinds.setdefault(item.kind, len(self._kinds)), *[self._reference(part) for part in item.parts])
+        place = self._equal.get(row) if item.shared else None
         if place is None:
             place = len(self._rows)
             self._rows.append(row)
-            if equal:
+            if item.shared:
                 self._equal[row] = place
-        return place
+        self._places[id(item.value)] = place
+        self._alive += (item.value, item.parts)  # so that no other object gets the id of one of these
+
+    def _reference(self, part: Any) -> int:
+        kind = type(part)
+        if kind not in JSON:
+            return self._places[id(part)]
+        key = (kind, repr(part) if kind is float else part)  # 0.0 and -0.0 are equal, and two leaves
+        return ~self._leaves.setdefault(key, len(self._leaves))
 
 
-def _flat(value: Any) -> Iterable[Any]:
+def _opened(value: Any) -> _Open:
+    kind = type(value)
+    if (leaf := writer(kind)) is not None:
+        word, write = leaf
+        return _Open(value, word, (write(value),), shared=True)
+    word_ = _WORDS.get(kind)
+    if word_ is None:
+        return _Open(value, (name_of(kind), fields_of(kind)), parts_of(value), shared=_is_compared(kind))
+    parts = value if kind in (tuple, list) else _flat(value)
+    return _Open(value, word_, parts, shared=kind in (tuple, frozenset))
+
+
+def _flat(value: Any) -> Sequence[Any]:
     if isinstance(value, frozenset):
         return sorted(value, key=lambda item: (type(item).__name__, str(item)))
-    return (part for entry in value.items() for part in entry)
+    return [part for entry in value.items() for part in entry]
 
 
-def _has_no_identity(kind: type) -> bool:
-    return is_dataclass(kind) and bool(kind.__dataclass_params__.eq)  # type: ignore[attr-defined]  # dataclasses have it
+@cache
+def _is_compared(kind: Any) -> bool:
+    return is_dataclass(kind) and bool(kind.__dataclass_params__.eq)

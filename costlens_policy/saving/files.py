@@ -20,7 +20,7 @@ from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
 from costlens_policy.errors import InputError
 from costlens_policy.saving.decoding import decode
 from costlens_policy.saving.encoding import encode
-from costlens_policy.saving.errors import ForeignPlan, UnusablePlan
+from costlens_policy.saving.errors import ForeignPlan, NotSavable, UnusablePlan
 from costlens_policy.source.read import read_bytes
 from costlens_policy.version import __version__
 
@@ -59,6 +59,8 @@ def write_plan(plan: Plan, path: Path) -> None:
         replace_file(path, content_of(plan, {}))
     except OSError as error:
         raise InputError(f"`{path}` cannot be written: {(error.strerror or str(error)).lower()}") from error
+    except NotSavable as error:
+        raise InputError(f"`{path}` cannot be written: {error}") from error
 
 
 def read_plan(path: Path) -> Plan:

@@ -180,11 +180,32 @@ def test_what_has_no_saved_form(tmp_path: Path) -> None:
     for value in (object(), lambda: None, {1, 2}, tmp_path, Engine):
         with pytest.raises(NotSavable):
             encode((1, value))
+    endless: list[Any] = []
+    endless.append((endless,))
+    with pytest.raises(NotSavable, match="holds itself"):
+        encode(endless)
+
+
+def test_no_depth_is_too_deep() -> None:
     deep: Any = ()
-    for _ in range(100_000):
-        deep = (deep,)
-    with pytest.raises(NotSavable, match="nested too deeply"):
-        encode(deep)
+    for _ in range(50_000):
+        deep = (deep, "x")
+    encoded = encode(deep)
+    again, depth = decode(json.loads(json.dumps(encoded))), 0
+    while again:
+        again, depth = again[0], depth + 1
+    assert depth == 50_000
+
+
+def test_a_plan_that_has_no_saved_form_is_an_error_of_ours(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> Any:
+        raise NotSavable("a plan that holds a spoon cannot be saved")
+
+    monkeypatch.setattr(files, "encode", refuse)
+    with pytest.raises(InputError, match="a plan that holds a spoon cannot be saved"):
+        engine.save(tmp_path / "x")
 
 
 @given(
