@@ -10,8 +10,8 @@ from decimal import Decimal
 from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decision import Alert, Balance, Decision
-from costlens_policy.ledger.windows import Period, schedule_of
 from costlens_policy.money import ZERO, total
+from costlens_policy.periods import Period, schedule_of
 
 __all__ = ["BalanceBook"]
 
@@ -27,7 +27,7 @@ class BalanceBook(Mapping[_Key, Balance]):
     def __init__(self, plan: Plan) -> None:
         steps = {step.id: step for _, step in plan.budgets.values()}
         self.now = datetime(1970, 1, 1, tzinfo=UTC)
-        self._schedules = {name: schedule_of(step.window) for name, step in steps.items()}
+        self._schedules = {name: step.schedule for name, step in steps.items()}
         self._accounts: dict[tuple[str, str, str], Decimal] = {}
         self._rolling: dict[tuple[str, str, str], deque[tuple[datetime, Decimal]]] = {}
         self._alerted: set[tuple[str, str, str, Decimal]] = set()

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from costlens_policy.compiler.plan import BudgetStep, Plan
 from costlens_policy.engine.decision import Balance
-from costlens_policy.ledger.windows import Schedule, schedule_of
 from costlens_policy.money import from_units, plain
+from costlens_policy.periods import Schedule, schedule_of
 from costlens_policy.replay.columns.batch import instant, micros
 
 __all__ = ["Account", "Accounts"]

@@ -157,11 +157,16 @@ class Deciding:
             if low[0] != high[0] and len(self._cuts) < _MOST_CUTS:
                 self._cut(request, at, prompt, ends)
             return ALONE
-        if facts.errors:  # more models were tried than a decision would try
+        if facts.errors and any(self._fails_otherwise(facts, request, at, end) for end in ends):
             return ALONE
         if self._prices is None:
             return self.facts.code(_first_only(facts))
         return self.facts.code(with_costs(facts, ends, low[1], high[1], self._prices))
+
+    def _fails_otherwise(self, facts: Facts, request: Mapping[str, Any], at: int, prompt: int) -> bool:
+        """Say whether a decision fails in other places than one that tries all models."""
+        self.made += 1
+        return probe(self._plan, request, instant(at), prompt)[0].errors != facts.errors
 
     def _at(self, request: Mapping[str, Any], at: int, prompt: int) -> tuple[Facts, list[Estimate]]:
         self.made += 1

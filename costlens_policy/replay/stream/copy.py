@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -20,10 +20,12 @@ _NEVER: Final = -(2**63)
 class TimedCopy:
     """Batches are added in the order of the files. After ``close``, ``late`` rows came before the one before them."""
 
-    __slots__ = ("_dropped", "_files", "_folder", "_parts", "late", "rows")
+    __slots__ = ("_dropped", "_files", "_folder", "_parts", "_schema", "late", "rows")
 
-    def __init__(self, folder: Path, files: Sequence[str]) -> None:
+    def __init__(self, folder: Path, files: Sequence[str], schema: Mapping[str, Any]) -> None:
+        """``schema`` are the columns to keep; those that a batch lacks are empty."""
         self._folder = folder
+        self._schema = schema
         self._files = files
         self._parts: list[Path] = []
         self._dropped: pl.DataFrame | None = None
@@ -34,7 +36,11 @@ class TimedCopy:
         """Add a batch."""
         if frame.height:
             part = self._folder / f"{len(self._parts):06}.parquet"
-            frame.with_columns(pl.col("cost").cast(pl.String)).write_parquet(part, compression="lz4")
+            columns = (
+                pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, kind).alias(name)
+                for name, kind in self._schema.items()
+            )
+            frame.select(columns).write_parquet(part, compression="lz4")
             self._parts.append(part)
 
     def close(self) -> list[Reject]:
@@ -46,7 +52,7 @@ class TimedCopy:
         repeats = Repeats(repeated_hashes(ids), self._files)
         last = _NEVER
         for part in self._parts:
-            frame = pl.read_parquet(part, columns=["time", "file", "number", "id"])
+            frame = pl.read_parquet(part, columns=None if repeats.possible else ["time"])
             frame = repeats.leave_out(frame, rejects)
             if not frame.height:
                 continue

@@ -9,7 +9,10 @@ from typing import Any, Final
 
 import polars as pl
 
+from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.replay.columns.batch import RECORDED
+from costlens_policy.replay.columns.rows import schema_of
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.stream.chunk import Chunk
 from costlens_policy.replay.stream.copy import TimedCopy
@@ -25,6 +28,8 @@ from costlens_policy.replay.traffic.sources import STDIN
 __all__ = ["Files", "UnsortedError"]
 
 _ROWS: Final = 50_000
+_COUNTED: Final = ("input", "cache_read", "output")
+"""The buckets that follow from counts of the prompt, of its cached part, and of the answer."""
 _COUNTERS: Final = ("notes", "zoneless", "timeless", "silent", "dropped")
 
 
@@ -101,7 +106,7 @@ class Files:
         Raises ``TrafficError`` and ``UnfitError``.
         """
         self.restart(None)
-        copy, rejects = TimedCopy(folder, self.names), []
+        copy, rejects = TimedCopy(folder, self.names, self._schema), []
         for table, name in zip(self.tables, self.names, strict=True):
             if table is not None:
                 progress.start("reading", table.rows, "rows")
@@ -131,6 +136,15 @@ class Files:
                 progress.advance(waiting)
                 waiting = 0
         yield self.fitting.drain()
+
+    @property
+    def _schema(self) -> dict[str, Any]:
+        """Return the columns that batches of these files can have."""
+        columns = self.mapping.columns
+        buckets = BUCKETS if "usage" in columns else _COUNTED if "cached_tokens" in columns else ()
+        every = schema_of(self.plan, self.attributes)
+        kept = {f"{RECORDED}{name}" for name in buckets}
+        return {name: kind for name, kind in every.items() if not name.startswith(RECORDED) or name in kept}
 
     def _memory(self) -> dict[str, Any]:
         reader = self.fitting.reader

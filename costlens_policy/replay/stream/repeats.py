@@ -32,9 +32,14 @@ class Repeats:
         self._files = files
         self.seen = {} if seen is None else seen
 
+    @property
+    def possible(self) -> bool:
+        """Whether any id may be repeated."""
+        return bool(self._hashes.len())
+
     def leave_out(self, frame: pl.DataFrame, rejects: list[Reject]) -> pl.DataFrame:
         """Return the rows that stay; the others are added to ``rejects``."""
-        if not self._hashes.len() or "id" not in frame.columns:
+        if not self.possible or "id" not in frame.columns:
             return frame
         rows = (frame["id"].is_not_null() & frame["id"].hash().is_in(self._hashes.implode())).arg_true()
         out = [place for place in rows if self._is_repeat(frame, place, rejects)]
@@ -48,5 +53,7 @@ class Repeats:
         first = self.seen.setdefault(id, here)
         if first == here:
             return False
-        rejects.append(Reject(file, number, f"the id `{id}` was there before, at {first}", f"id={id}"))
+        row = frame.row(place, named=True)
+        text = ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
+        rejects.append(Reject(file, number, f"the id `{id}` was there before, at {first}", text))
         return True

@@ -1,0 +1,170 @@
+"""A replay in columns finds what a replay row by row finds, whatever the policies are."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from costlens_policy import load
+from costlens_policy.replay import Settings, replay
+from tests.replay.columns.traffic import facts, in_columns, random_traffic
+
+ROOT = Path(__file__).resolve().parents[3]
+ROWS = 4_000 if os.environ.get("COSTLENS_SOAK") else 600
+ATTRIBUTES = {
+    "team": ["a", "b", "nobody"], "user": ["u1", "u2", ""], "task": ["coding", "chat", "extraction", "summarization"],
+    "max_output_tokens": [10, 1000, 8000, 9000],
+}  # fmt: skip
+MODELS = ("large", "small", "free-of-price")
+SETTINGS = {
+    "five minutes": Settings(), "no caches": Settings(cache=False),
+    "an hour": Settings(cache_lifetime=timedelta(hours=1), cache_min_tokens=0),
+}  # fmt: skip
+TEAM_A = 'has(request.team) && request.team == "a"'
+DAY = "window: {calendar: day}"
+POLICIES = {
+    "labels": f"routes:\n  - {{id: r, when: '{TEAM_A}', model: small, fallbacks: [large]}}\n",
+    "failing": "routes:\n  - {id: r, when: 'request.team == \"a\"', model: small}\n",
+    "comparisons": """
+routes:
+  - {id: long, when: 'request.prompt_tokens > 1024', model: large, fallbacks: [free-of-price]}
+  - {id: listed, when: 'request.prompt_tokens in [5, 900]', model: small}
+""",
+    "arithmetic": "routes:\n  - {id: r, when: 'request.prompt_tokens * 2 < 40000', model: small}\n",
+    "output": "routes:\n  - {id: r, when: 'request.?max_output_tokens.orValue(0) >= 8000', model: small}\n",
+    "cheapest": """
+routes:
+  - id: r
+    when: request.prompt_tokens > 100
+    choose: {among: 'true', minimize: estimate.cost_usd, limits: {max_cost_usd: 0.3}}
+    fallbacks: [free-of-price]
+""",
+    "by score": """
+routes:
+  - {id: r, choose: {among: 'model.name != "free-of-price"', minimize: estimate.cost_usd * 2.0}}
+""",
+    "split": """
+routes:
+  - id: r
+    when: has(request.user)
+    split: {key: request.user, salt: s, targets: [{model: small, weight: 1}, {model: large, weight: 1}]}
+""",
+    "access": 'access:\n  - {id: no, effect: deny, when: \'request.?user.orValue("") == "u1"\', reason: no}\n',
+    "system text": f"rewrites:\n  - {{id: sys, when: '{TEAM_A}', apply: [{{system: {{text: be short and kind}}}}]}}\n",
+    "clamped": "rewrites:\n  - {id: c, apply: [{clamp_params: {max_output_tokens: {max: 500}}}]}\n",
+    "time": "routes:\n  - {id: r, when: 'now.getHours() > 12', model: small}\n",
+    "balances": "routes:\n  - {id: r, when: 'budgets[\"team\"].used_ratio > 0.3', model: small}\n"
+    f"budgets:\n  - {{id: team, hard_limit_usd: 30, {DAY}}}\n",
+    "budgets": f"""
+budgets:
+  - id: team
+    scope: 'request.?team.orValue("none")'
+    hard_limit_usd: 9
+    soft_limit_usd: 2
+    {DAY}
+    rungs: [{{at_ratio: 0.5, alert: half}}]
+  - {{id: day, hard_limit_usd: 12, window: {{rolling: 3h}}, rungs: [{{at_ratio: 0.9, alert: nine tenths}}]}}
+  - {{id: call, hard_limit_usd: 0.5, window: {{per_call: true}}}}
+  - id: tokens
+    when: has(request.user)
+    scope: request.user
+    hard_limit_tokens: 5000000
+    window: {{calendar: month, zone: Europe/Berlin}}
+  - id: seen
+    hard_limit_requests: 300
+    shadow: true
+    rungs: [{{at_ratio: 0.2, alert: many}}]
+    window: {{calendar: week}}
+""",
+    "a span": """
+budgets:
+  - id: night
+    hard_limit_usd: 3
+    window: {starts_at: '2026-06-30T22:00:00Z', ends_at: '2026-07-01T06:00:00Z'}
+    rungs: [{at_ratio: 0.1, alert: it begins}]
+  - {id: ever, hard_limit_requests: 700, window: {lifetime: true}}
+""",
+    "rungs": f"""
+routes:
+  - {{id: r, when: '{TEAM_A}', model: large, fallbacks: [small]}}
+budgets:
+  - id: team
+    scope: 'request.?team.orValue("none")'
+    hard_limit_usd: 20
+    {DAY}
+    rungs:
+      - {{at_ratio: 0.5, alert: half, downgrade: {{models: [small]}}}}
+      - {{at_ratio: 0.8, rewrite: [{{clamp_params: {{max_output_tokens: {{max: 500}}}}}}]}}
+""",
+    "failing rungs": f"""
+budgets:
+  - id: team
+    hard_limit_usd: 20
+    {DAY}
+    rungs: [{{at_ratio: 0.5, downgrade: {{exclude: 'model.quality["chat"] > 0.5', models: [small]}}}}]
+""",
+    "limits of their own": """
+budgets:
+  - id: long
+    when: request.prompt_tokens > 5000
+    hard_limit_usd: 'has(request.team) ? 3.0 : 1.5'
+    window: {calendar: day}
+""",
+    "budgets of models": f"""
+budgets:
+  - {{id: m, when: model.name == "large", scope: model.name, hard_limit_usd: 5, {DAY}}}
+""",
+}
+
+ALONE = ("arithmetic", "by score", "time", "balances", "rungs", "failing rungs", "budgets of models")
+"""What these decide by differs from request to request, or a rung does more than to alert."""
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_one_finds_the_other_finds(plan_of, policy, settings):
+    plan = plan_of(POLICIES[policy])
+    traffic = random_traffic(7, ROWS, MODELS, ATTRIBUTES)
+    expected = replay(plan, traffic, SETTINGS[settings])
+    assert expected.rows
+    got = in_columns(plan, traffic, tuple(ATTRIBUTES), SETTINGS[settings], size=190)
+    assert facts(got) == facts(expected)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_requests_that_are_alike_share_decisions_to_the_same_effect(plan_of, policy):
+    plan = plan_of(POLICIES[policy])
+    few = {"team": ["a", "b"], "max_output_tokens": [1000, 9000]}
+    traffic = random_traffic(9, 2 * ROWS, MODELS[:2], few)
+    expected = replay(plan, traffic, Settings())
+    got = in_columns(plan, traffic, tuple(few), Settings(), size=800, written=False)
+    assert facts(got) == facts(expected)
+    if policy not in ALONE:
+        assert got.shared > got.rows / 2
+
+
+@pytest.mark.parametrize("policy", ["labels", "budgets", "rungs"])
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_the_size_of_batches_does_not_matter(plan_of, policy, size):
+    plan = plan_of(POLICIES[policy])
+    traffic = random_traffic(8, 300, MODELS, ATTRIBUTES)
+    got = in_columns(plan, traffic, tuple(ATTRIBUTES), Settings(), size, written=False)
+    assert facts(got) == facts(replay(plan, traffic, Settings()))
+
+
+@pytest.mark.parametrize("folder", ["policies", "examples/replay/before", "examples/replay/after"])
+def test_policies_that_are_shipped(folder):
+    plan = load(ROOT / folder).plan
+    attributes = {
+        **ATTRIBUTES, "tier": ["free", "standard", "premium", "of old"], "region": ["us", "eu"],
+        "data_class": ["public", "restricted", "internal"], "expected_output_tokens": [10, 199, 200, 5000],
+    }  # fmt: skip
+    known = {name: values for name, values in attributes.items() if name in plan.attributes}
+    for seed, prompts in ((1, 300_000), (2, 2_000)):
+        traffic = random_traffic(seed, ROWS, list(plan.catalogue.models)[:6], known, prompts)
+        expected = replay(plan, traffic, Settings())
+        assert expected.rows
+        assert facts(in_columns(plan, traffic, tuple(known), Settings())) == facts(expected)
