@@ -84,6 +84,11 @@ class Folder:
             path.unlink(missing_ok=True)
         return len(files)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether there is something in this place that others may have written to."""
+        return os.path.lexists(self.path) and not self._is_ours()
+
     def files(self) -> list[Path]:
         """Return the saved plans, also those that were not written to the end."""
         if not self._is_ours():

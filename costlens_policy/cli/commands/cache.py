@@ -32,6 +32,8 @@ def command(clear: bool) -> ExitCode:
     folder = chosen_folder()
     if folder is None:
         write_out("the cache is off")
+    elif folder.is_refused:
+        write_out(f"`{folder.path}` is not used: others may write to it")
     elif clear:
         write_out(f"deleted {_plans(folder.clear())} from `{folder.path}`")
     else:
