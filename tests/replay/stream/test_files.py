@@ -1,0 +1,141 @@
+"""Files replayed in columns give what they give row by row: figures, notes, and rows that are left out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+import pytest
+
+from costlens_policy.replay import READY, Settings, TrafficError, read_traffic, replay, replay_files
+from costlens_policy.replay.stream import copy, reading, table
+from tests.replay.columns.traffic import facts
+from tests.replay.stream.conftest import MAPPING, POLICY, some_rows
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch):
+    """Let files of a few hundred rows be many batches."""
+    for module, name in ((table, "BATCH"), (copy, "BATCH"), (reading, "_ROWS")):
+        monkeypatch.setattr(module, name, 70)
+
+
+@pytest.fixture
+def same(plan_of):
+    """Return a function that replays files in both ways, and gives the result."""
+    plan = plan_of(POLICY)
+
+    def compare(files, mapping=MAPPING):
+        got = replay_files(plan, files, mapping, Settings())
+        expected = replay(plan, read_traffic(files, mapping, plan, Settings().start), Settings())
+        assert facts(got) == facts(expected)
+        assert got.rows
+        return got
+
+    return compare
+
+
+@pytest.mark.parametrize("unsorted", [False, True])
+@pytest.mark.parametrize("bad", [False, True])
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_every_kind_of_file_and_of_row(same, written, kind, bad, unsorted):
+    rows = some_rows(900, bad=bad, unsorted=unsorted)
+    result = same([written(rows, f"t.{kind}")])
+    assert bool(result.rejected) == bad
+    assert any("order of time" in note for note in result.notes) == unsorted
+
+
+def test_what_is_wrong_with_rows_is_told_word_for_word(same, written):
+    good = some_rows(1)[0] | {"id": "one", "cached_tokens": None}
+    wrong = [
+        {"prompt_tokens": 0}, {"prompt_tokens": -1}, {"output_tokens": None}, {"time": None}, {"cached_tokens": 10**6},
+        {"cost": -1.0}, {"id": "one"},
+    ]  # fmt: skip
+    rows = [good, *({**good, "id": f"w{place}", **item} for place, item in enumerate(wrong))]
+    result = same([written(rows, "t.parquet")])
+    assert [(item.number, item.problem.partition(";")[0]) for item in result.rejects][:3] == [
+        (2, "0 prompt tokens"),
+        (3, "prompt_tokens: `-1` tokens are less than none"),
+        (4, "no output tokens"),
+    ]
+    assert result.rows == 1
+    assert any("`one` was there before, at " in item.problem for item in result.rejects)
+
+
+def test_files_of_several_kinds_in_one_replay(same, written):
+    kinds = ("parquet", "jsonl", "csv")
+    files = [written(some_rows(200, seed), f"{seed}.{kind}") for seed, kind in enumerate(kinds)]
+    assert same(files).rows == 600
+
+
+def test_an_id_that_is_in_two_files_is_left_out_once(same, written):
+    rows = [row | {"id": f"i{place}"} for place, row in enumerate(some_rows(300))]
+    result = same([written(rows, "a.parquet"), written(rows[-1:], "b.parquet")])
+    assert (result.rows, result.rejected) == (300, 1)
+
+
+@pytest.mark.parametrize("kind", [pl.Datetime("ns"), pl.Datetime("ms", "Europe/Berlin"), pl.String, pl.Int64])
+def test_times_of_other_types(same, written, kind):
+    rows = some_rows(200)
+    mapping = MAPPING
+    if kind == pl.String:
+        rows = [row | {"time": row["time"].isoformat().replace("+00:00", "Z")} for row in rows]
+        rows[7]["time"], rows[8]["time"] = "2026-06-30 20:00:00", "yesterday"
+    elif kind == pl.Int64:
+        rows = [row | {"time": int(row["time"].timestamp())} for row in rows]
+        mapping = replace(MAPPING, time_unit="s")
+    elif kind == pl.Datetime("ns"):
+        rows = [row | {"time": row["time"].replace(tzinfo=None)} for row in rows]
+    result = same([written(rows, "t.parquet", time=kind)], mapping)
+    assert result.rejected == (kind == pl.String)
+    assert any("have no zone" in note for note in result.notes) == (kind in (pl.Datetime("ns"), pl.String))
+
+
+def test_columns_of_other_types_are_read_row_by_row(same, written):
+    rows = [row | {"prompt_tokens": float(row["prompt_tokens"])} for row in some_rows(100)]
+    assert same([written(rows, "t.parquet", prompt_tokens=pl.Float64)]).rows == 100
+
+
+def test_relative_times_and_alternatives(same, written):
+    rows = [
+        row | {"time": 40 * place, "team": None if place % 2 else row["team"]}
+        for place, row in enumerate(some_rows(99))
+    ]
+    mapping = replace(MAPPING, time_unit="ms", relative=True).with_columns({"request.team": "team|model"}, {})
+    assert same([written(rows, "t.parquet", time=pl.Int64)], mapping).rows == 99
+
+
+def test_tokens_beyond_every_call_are_replayed_row_by_row(same, written):
+    rows = some_rows(50)
+    rows[3]["output_tokens"] = 10**15
+    assert same([written(rows, "t.parquet")]).rows == 50
+
+
+def test_a_usage_object_keeps_its_buckets(same, tmp_path):
+    path = tmp_path / "t.jsonl"
+    usage = {
+        "input_tokens": 9, "cache_read_input_tokens": 2000, "cache_creation_input_tokens": 50, "output_tokens": 3,
+    }  # fmt: skip
+    rows = [
+        {"id": str(place), "created_at": f"2026-06-01T10:00:{place:02}Z", "model": "large", "usage": usage}
+        for place in range(60)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = same([str(path)], READY["anthropic"])
+    assert result.models["large"].cached_tokens == 60 * 2000
+
+
+def test_missing_columns_and_broken_files_are_named(plan_of, written, tmp_path):
+    plan = plan_of(POLICY)
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"time": [datetime(2026, 6, 1)], "promt_tokens": [1], "output_tokens": [1]}).write_parquet(path)
+    with pytest.raises(TrafficError, match=r"no column `prompt_tokens` .*did you mean `promt_tokens`\?"):
+        replay_files(plan, [str(path)], READY["plain"], Settings())
+    path.write_bytes(b"PAR1 no")
+    with pytest.raises(TrafficError, match="cannot be read as Parquet"):
+        replay_files(plan, [str(path)], READY["plain"], Settings())
+    empty = replay_files(plan, [written([], "empty.parquet")], MAPPING, Settings())
+    assert (empty.rows, empty.rejected) == (0, 0)
+    assert "holds no row" in empty.notes[0]
