@@ -10,6 +10,7 @@ from costlens_policy.expressions import (
     ANY_LIST,
     BOOL,
     DOUBLE,
+    DURATION,
     DYN,
     INT,
     STRING,
@@ -149,6 +150,9 @@ BUDGET: Final = Record(
         "limit": Field(DOUBLE),
         "left": Field(DOUBLE),
         "used_ratio": Field(DOUBLE, description="used and held, as a ratio of the limit"),
+        "used_per_day": Field(DOUBLE, optional=True, description="spent on average in a day of the window so far"),
+        "projected_ratio": Field(DOUBLE, optional=True, description="used when the window ends, at that rate"),
+        "exhausted_in": Field(DURATION, optional=True, description="how long what is left lasts at that rate"),
     },
 )
 """State of one budget, for the scope key of the request."""

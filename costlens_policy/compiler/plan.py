@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import Admit, RequestAttribute
@@ -22,11 +22,15 @@ from costlens_policy.tokens import Tokenizer
 
 if TYPE_CHECKING:
     from costlens_policy.documents.windows import Window
+    from costlens_policy.periods import Schedule
 
 __all__ = [
     "AccessStep", "BudgetStep", "ByChoice", "ByExpression", "ByName", "BySplit", "ChoiceLimits", "Layer", "Plan",
     "PlanDefaults", "RewriteRule", "RouteStep", "RungStep", "Stages", "TargetStep",
 ]  # fmt: skip
+
+_ONE: Final = Decimal(1)
+_NEVER: Final = Decimal("Infinity")
 
 OnError: TypeAlias = Literal["deny", "skip"]
 Merge: TypeAlias = Literal["append", "min", "max", "set_once"]
@@ -166,6 +170,12 @@ class RungStep:
         return multiply(self.at_ratio, limit)
 
 
+def _lowest(rungs: tuple[RungStep, ...]) -> tuple[RungStep, ...]:
+    amounts = [rung for rung in rungs if rung.at_amount is not None]
+    ratios = [rung for rung in rungs if rung.at_amount is None]
+    return tuple(min(group, key=lambda rung: rung.starts_at(_ONE)) for group in (amounts, ratios) if group)
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetStep:
     """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``."""
@@ -186,13 +196,28 @@ class BudgetStep:
     scope_reads_model: bool = field(init=False)
     span: tuple[datetime, datetime] | None = field(init=False)
     """First moment of a fixed span of time, and first moment after it."""
+    lowest: tuple[RungStep, ...] = field(init=False, repr=False, compare=False)
+    """Of the rungs at amounts, and of those at ratios, the one that is reached first."""
+    first: Decimal | None = field(init=False, repr=False, compare=False)
+    """``first_under`` the limit, for one that is constant."""
+    _schedule: list[Schedule] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         terms = self.terms
+        object.__setattr__(self, "_schedule", [])
         object.__setattr__(self, "per_call", "per_call" in terms)
         object.__setattr__(self, "span", (terms["starts_at"], terms["ends_at"]) if "starts_at" in terms else None)
         object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
         object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
+        object.__setattr__(self, "lowest", _lowest(self.rungs))
+        object.__setattr__(self, "first", None if isinstance(self.limit, Formula) else self.first_under(self.limit))
+
+    def first_under(self, limit: Decimal) -> Decimal:
+        """Return what is reached first under a limit: a rung or, unless the budget is in shadow, the limit itself."""
+        first = _NEVER if self.shadow else limit
+        for rung in self.lowest:
+            first = min(first, rung.starts_at(limit))
+        return first
 
     @property
     def window(self) -> Window:
@@ -200,6 +225,15 @@ class BudgetStep:
         from costlens_policy.documents.windows import window_of
 
         return window_of(self.terms)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The periods of the window, made when they are first asked for."""
+        if not self._schedule:
+            from costlens_policy.periods import schedule_of
+
+            self._schedule.append(schedule_of(self.window))
+        return self._schedule[0]
 
     def in_force(self, now: datetime) -> bool:
         """Whether the budget has an effect at a time: one of a fixed span has none outside of it."""
@@ -235,6 +269,8 @@ class Stages:
     routes: tuple[tuple[int, FirstRoute], ...]
     rewrites: tuple[tuple[int, RewriteRule], ...]
     budgets: tuple[tuple[int, BudgetStep], ...]
+    budgets_read_model: bool
+    """Whether a budget may be another one, or none, for another model."""
     one_request_for_all: bool
     """Whether no rewrite reads ``model``, so that every candidate gets the same request."""
     has_variables: bool
@@ -248,6 +284,9 @@ class Stages:
             routes=tuple((index, layer.first_route) for index, layer in enumerate(layers) if layer.routes),
             rewrites=tuple((index, rule) for index, layer in enumerate(layers) for rule in layer.rewrites),
             budgets=tuple((index, step) for index, layer in enumerate(layers) for step in layer.budgets),
+            budgets_read_model=any(
+                step.when_reads_model or step.scope_reads_model for layer in layers for step in layer.budgets
+            ),
             one_request_for_all=not any(
                 rule.reads_model or rule.values_read_model for layer in layers for rule in layer.rewrites
             ),

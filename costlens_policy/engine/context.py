@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import Collection, ItemsView, Iterator, Mapping
 from datetime import datetime
 from decimal import Context as DecimalContext
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from costlens_policy.catalogue import Model
@@ -15,7 +16,7 @@ from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.facts import Balance, Failure
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, from_python
-from costlens_policy.money import total
+from costlens_policy.money import ZERO, total
 
 __all__ = ["Balances", "Context", "Refusal"]
 
@@ -125,11 +126,16 @@ class Context:
         """
         if isinstance(step.limit, Decimal):
             return step.limit
-        value = self.evaluate(step.limit, layer)
-        amount = Decimal(repr(float(value))) if isinstance(value, float) else Decimal(int(value))
-        if not amount.is_finite() or amount < 0:
-            raise CelError("CL931", "the limit is not a number from zero on")
-        return amount
+        return _amount(self.evaluate(step.limit, layer))
+
+
+@lru_cache(1024, typed=True)
+def _amount(value: Value) -> Decimal:
+    """Return a limit that an expression gave. Most give one of a few."""
+    amount = Decimal(repr(float(value))) if isinstance(value, float) else Decimal(int(value))
+    if not amount.is_finite() or amount < 0:
+        raise CelError("CL931", "the limit is not a number from zero on")
+    return amount
 
 
 class _WhenRead(dict[str, Value]):
@@ -137,7 +143,7 @@ class _WhenRead(dict[str, Value]):
 
     __slots__ = ("_names",)
 
-    _names: Mapping[str, object]
+    _names: Collection[str]
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -188,13 +194,53 @@ class _BudgetStates(_WhenRead):
         key = "" if step.scope is None else context.evaluate(step.scope, layer)
         balance = context.balance(step, key)
         limit = balance.limit_in_force(context.limit(step, layer))
-        taken = total((balance.used, balance.held))
-        state = {
-            "used": float(balance.used),
-            "held": float(balance.held),
-            "limit": float(limit),
-            "left": float(_FOR_DOUBLES.subtract(limit, taken)) if taken < limit else 0.0,
-            "used_ratio": float(_FOR_DOUBLES.divide(taken, limit)) if limit else 1.0,
-        }
-        self[name] = state
+        state = self[name] = _BudgetState(step, balance, limit, context.now)
         return state
+
+
+class _BudgetState(_WhenRead):
+    """An entry of it: the amounts at once, and what is to be expected of them when somebody asks for that."""
+
+    __slots__ = ("_amounts", "_now", "_step")
+
+    def __init__(self, step: BudgetStep, balance: Balance, limit: Decimal, now: datetime) -> None:
+        taken = total((balance.used, balance.held))
+        left = _FOR_DOUBLES.subtract(limit, taken) if taken < limit else ZERO
+        super().__init__(
+            used=float(balance.used),
+            held=float(balance.held),
+            limit=float(limit),
+            left=float(left),
+            used_ratio=float(_FOR_DOUBLES.divide(taken, limit)) if limit else 1.0,
+        )
+        self._amounts: tuple[Decimal, Decimal, Decimal] | None = (balance.used, left, limit)
+        self._now = now
+        self._step = step
+
+    @property
+    def _names(self) -> Collection[str]:  # type: ignore[override]  # found out when first asked for
+        if self._amounts is not None:
+            amounts, self._amounts = self._amounts, None
+            self.update(_expected(self._step, *amounts, self._now))
+        return self.keys()
+
+    def __missing__(self, name: str) -> Value:
+        if name in self._names:
+            return self[name]
+        raise KeyError(name)
+
+
+def _expected(step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, now: datetime) -> dict[str, Value]:
+    """Return what is to be expected of a budget, without what cannot be told."""
+    from costlens_policy.periods import forecast  # most plans do not ask, and need no calendar
+
+    period = step.schedule.at(now)
+    if period is None:
+        return {}
+    ahead = forecast(used, left, limit, period.since(now), period.resets_at, now)
+    found = {
+        "used_per_day": None if ahead.used_per_day is None else float(ahead.used_per_day),
+        "projected_ratio": None if ahead.projected_ratio is None else float(ahead.projected_ratio),
+        "exhausted_in": None if ahead.exhausted_in is None else from_python(ahead.exhausted_in),
+    }
+    return {name: value for name, value in found.items() if value is not None}

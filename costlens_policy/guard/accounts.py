@@ -9,7 +9,7 @@ from typing import Final
 from costlens_policy.compiler.plan import BudgetStep, Plan
 from costlens_policy.ledger.account import Account
 from costlens_policy.ledger.amounts import limit_of
-from costlens_policy.ledger.windows import Period, Schedule, schedule_of
+from costlens_policy.periods import Period, Schedule
 
 __all__ = ["Accounts"]
 
@@ -28,7 +28,7 @@ class Accounts:
             id: limit_of(step.limit, step.unit) for id, step in self.steps.items() if isinstance(step.limit, Decimal)
         }
         """The limits that are constants, in the ledger's units."""
-        self._schedules: Final[dict[str, Schedule]] = {id: schedule_of(step.window) for id, step in self.steps.items()}
+        self._schedules: Final[dict[str, Schedule]] = {id: step.schedule for id, step in self.steps.items()}
         self._made: dict[tuple[str, str], Account] = {}
 
     def period(self, budget: str, now: datetime) -> Period | None:

@@ -14,7 +14,7 @@ from costlens_policy.guard.accounts import Accounts
 from costlens_policy.guard.amounts import shown_amount
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.link import Link
-from costlens_policy.ledger import Account, AccountBalance, AccountQuery, Period
+from costlens_policy.ledger import AccountBalance, AccountQuery, Period
 from costlens_policy.money import add
 
 __all__ = ["Spend", "spend_of"]
@@ -114,7 +114,7 @@ def _spend(step: BudgetStep, balance: AccountBalance, now: datetime) -> Spend:
         held=held,
         limit=limit,
         left=left,
-        starts_at=_start(account, now),
+        starts_at=account.period.since(now),
         resets_at=account.period.resets_at,
         shadow=step.shadow,
         changed_by_hand=grants.override is not None or grants.topup > 0,
@@ -126,8 +126,3 @@ def _limit(step: BudgetStep, balance: AccountBalance) -> Decimal | None:
     if grants.override is not None:
         return shown_amount(grants.override + grants.topup, step.unit)
     return None if isinstance(step.limit, Formula) else add(step.limit, shown_amount(grants.topup, step.unit))
-
-
-def _start(account: Account, now: datetime) -> datetime | None:
-    period = account.period
-    return now - period.rolling if period.rolling is not None else period.starts_at

@@ -33,13 +33,13 @@ from costlens_policy.ledger.holds import CallState, Extended, Facts, Held, Hold,
 from costlens_policy.ledger.memory import MemoryStore
 from costlens_policy.ledger.opening import open_ledger
 from costlens_policy.ledger.protocol import Store
-from costlens_policy.ledger.windows import Period, Schedule, schedule_of
+from costlens_policy.periods import Period
 
 __all__ = [
     "MAX_AMOUNT", "MAX_LIMIT", "Account", "AccountBalance", "AccountQuery", "Adjusted", "Adjustment", "AdjustmentError",
     "AdjustmentKind", "AlertClaim", "AmountError", "CallConflictError", "CallState", "Charge", "ChargedLine", "Entry",
     "EntryQuery", "Extended", "Facts", "Grants", "Held", "Hold", "HoldLine", "LedgerError", "LedgerUnavailableError",
     "LineState", "MemoryStore", "Page", "PendingAlert", "Period", "Refused", "Released", "Reservation",
-    "ReservationQuery", "ReservedLine", "Schedule", "Settled", "Settlement", "Store", "Unit", "UnknownCallError",
-    "amount_of", "decimal_of", "limit_of", "open_ledger", "schedule_of",
+    "ReservationQuery", "ReservedLine", "Settled", "Settlement", "Store", "Unit", "UnknownCallError",
+    "amount_of", "decimal_of", "limit_of", "open_ledger",
 ]  # fmt: skip

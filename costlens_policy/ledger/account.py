@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.ledger.amounts import Unit
 from costlens_policy.ledger.errors import AmountError
-from costlens_policy.ledger.windows import Period
+from costlens_policy.periods import Period
 
 __all__ = ["AFTER_SEPARATOR", "LAST_NAME", "SEPARATOR", "Account", "AccountBalance", "Grants", "checked_text"]
 

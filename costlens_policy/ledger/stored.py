@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from costlens_policy.ledger.instants import instant_of
-from costlens_policy.ledger.windows import Period
+from costlens_policy.periods import Period
 
 __all__ = ["period_of"]
 

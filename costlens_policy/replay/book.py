@@ -11,7 +11,7 @@ from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decision import Alert, Balance, Decision
 from costlens_policy.money import ZERO, total
-from costlens_policy.periods import Period, schedule_of
+from costlens_policy.periods import Period
 
 __all__ = ["BalanceBook"]
 

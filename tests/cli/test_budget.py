@@ -12,6 +12,7 @@ from costlens_policy import Guard
 from costlens_policy.cli.budgets.rows import row_of
 from costlens_policy.cli.budgets.table import shown, shown_length
 from costlens_policy.guard import Spend
+from costlens_policy.periods import Forecast
 from tests.guard.company import REQUEST, write_company
 
 POLICY = """
@@ -212,13 +213,13 @@ def spend(**fields):
 
 def test_forecast():
     row = row_of(spend(), NOW)
-    assert (row.rate, row.projected_ratio, row.lasts) == (2, 1, timedelta(days=7))
-    assert row_of(spend(used=Decimal(0)), NOW).lasts is None
-    assert row_of(spend(limit=None, left=None), NOW).projected_ratio is None
+    assert row.forecast == Forecast(Decimal(2), Decimal(1), timedelta(days=7))
+    assert row_of(spend(used=Decimal(0)), NOW).forecast.exhausted_in is None
+    assert row_of(spend(limit=None, left=None), NOW).forecast.projected_ratio is None
     rolling = row_of(spend(resets_at=None), NOW)
-    assert (rolling.rate, rolling.projected_ratio, rolling.lasts) == (2, None, None)
-    assert row_of(spend(starts_at=None), NOW).rate is None
-    assert row_of(spend(starts_at=NOW), NOW).rate is None
+    assert rolling.forecast == Forecast(Decimal(2))
+    assert row_of(spend(starts_at=None), NOW).forecast == Forecast()
+    assert row_of(spend(starts_at=NOW), NOW).forecast == Forecast()
 
 
 @pytest.mark.parametrize(

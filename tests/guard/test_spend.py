@@ -10,7 +10,7 @@ import pytest
 from costlens_policy.guard import GuardError
 from costlens_policy.ledger import Adjustment, open_ledger
 from costlens_policy.ledger.account import Account
-from costlens_policy.ledger.windows import schedule_of
+from costlens_policy.periods import schedule_of
 from tests.guard.company import REQUEST, TEAM
 
 POLICY = (

@@ -42,7 +42,7 @@ def table_of(rows: Iterable[Row], now: datetime) -> Table:
             shown(spend.held, spend.unit) if spend.held else "",
             "" if spend.left is None else shown(spend.left, spend.unit),
             _limit(spend),
-            "" if not row.rate else shown(row.rate, spend.unit),
+            "" if not row.forecast.used_per_day else shown(row.forecast.used_per_day, spend.unit),
             _lasts(row, now),
             _resets(spend, now),
         )
@@ -112,12 +112,13 @@ def _limit(spend: Spend) -> str:
 
 def _lasts(row: Row, now: datetime) -> Text:
     """Return how long the rest lasts, marked where that ends before the period does."""
-    if row.lasts is None:
+    lasts = row.forecast.exhausted_in
+    if lasts is None:
         return Text("")
     resets_at = row.spend.resets_at
-    if resets_at is not None and now + row.lasts >= resets_at:
+    if resets_at is not None and now + lasts >= resets_at:
         return Text("to its end", "dim")
-    return Text(shown_length(row.lasts), "yellow" if row.lasts else "red")
+    return Text(shown_length(lasts), "yellow" if lasts else "red")
 
 
 def _resets(spend: Spend, now: datetime) -> str:

@@ -21,9 +21,8 @@ from costlens_policy.documents.budgets import (
     RollingWindow,
     Window,
 )
-from costlens_policy.ledger.errors import LedgerError
-from costlens_policy.ledger.instants import MICROSECOND
-from costlens_policy.ledger.local_days import day_at, start_of_day, zone_of
+from costlens_policy.periods.errors import PeriodError
+from costlens_policy.periods.local_days import day_at, start_of_day, zone_of
 
 __all__ = ["Period", "Schedule", "schedule_of"]
 
@@ -42,6 +41,10 @@ class Period:
     resets_at: datetime | None = None
     rolling: timedelta | None = None
 
+    def since(self, now: datetime) -> datetime | None:
+        """Return when that began which counts at ``now``: for a rolling window it moves along."""
+        return self.starts_at if self.rolling is None else now - self.rolling
+
     def alert_id(self, now: datetime) -> str:
         """Return under which id an alert is raised once: the period's own, or for a rolling window one for each of
         its lengths.
@@ -59,7 +62,7 @@ class Schedule(Protocol):
 
 
 def schedule_of(window: Window) -> Schedule:
-    """Return the periods of a window. Raises ``LedgerError`` for a zone or a span that does not exist."""
+    """Return the periods of a window. Raises ``PeriodError`` for a zone or a span that does not exist."""
     match window:
         case CalendarWindow():
             return _Calendar(window)
@@ -93,7 +96,7 @@ class _Fixed:
     def __init__(self, starts_at: datetime, ends_at: datetime) -> None:
         start, end = starts_at.astimezone(UTC), ends_at.astimezone(UTC)
         if end <= start:
-            raise LedgerError(f"a window from {_text(start)} to {_text(end)} contains no moment")
+            raise PeriodError(f"a window from {_text(start)} to {_text(end)} contains no moment")
         self._span = start, end
         self._period = Period(f"fixed:{_text(start)}:{_text(end)}", start, end)
 
@@ -120,7 +123,7 @@ class _Calendar:
         try:
             found = self._find(now)
         except OverflowError:
-            raise LedgerError(f"the calendar ends before the period of {now:%Y-%m-%d} does") from None
+            raise PeriodError(f"the calendar ends before the period of {now:%Y-%m-%d} does") from None
         self._last = found
         return found[2]
 
@@ -174,8 +177,8 @@ def _day_of(month: int, day: int) -> date:
 def _rolling(text: str) -> Period:
     length = duration_of(text)
     if length < timedelta(milliseconds=1):
-        raise LedgerError(f"a rolling window of `{text}` is too short to hold anything")
-    seconds, rest = divmod(length // MICROSECOND, 1_000_000)
+        raise PeriodError(f"a rolling window of `{text}` is too short to hold anything")
+    seconds, rest = divmod(length // timedelta(microseconds=1), 1_000_000)
     fraction = f".{rest:06}".rstrip("0") if rest else ""
     return Period(f"rolling:{seconds}{fraction}s", rolling=length)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from costlens_policy.ledger.errors import LedgerError
+from costlens_policy.periods.errors import PeriodError
 
 __all__ = ["day_at", "start_of_day", "zone_of"]
 
@@ -18,11 +18,11 @@ _SECOND = timedelta(seconds=1)
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Return the IANA zone. Raises ``LedgerError`` where there is none of that name."""
+    """Return the IANA zone. Raises ``PeriodError`` where there is none of that name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise LedgerError(f"unknown time zone `{name}`; use an IANA name such as `Europe/Berlin`") from None
+        raise PeriodError(f"unknown time zone `{name}`; use an IANA name such as `Europe/Berlin`") from None
 
 
 def start_of_day(day: date, zone: ZoneInfo) -> datetime:

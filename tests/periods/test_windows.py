@@ -17,8 +17,8 @@ from costlens_policy.documents.budgets import (
     LifetimeWindow,
     RollingWindow,
 )
-from costlens_policy.ledger import LedgerError, Period, schedule_of
-from costlens_policy.ledger.local_days import start_of_day
+from costlens_policy.periods import Period, PeriodError, schedule_of
+from costlens_policy.periods.local_days import start_of_day
 
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -200,10 +200,10 @@ def test_alerts_of_a_rolling_window_are_raised_once_for_each_of_its_lengths() ->
     ],
 )
 def test_windows_that_do_not_exist_are_refused(window: Any, words: str) -> None:
-    with pytest.raises(LedgerError, match=words):
+    with pytest.raises(PeriodError, match=words):
         schedule_of(window)
 
 
 def test_the_end_of_the_calendar_is_an_error_and_no_traceback() -> None:
-    with pytest.raises(LedgerError, match="the calendar ends"):
+    with pytest.raises(PeriodError, match="the calendar ends"):
         schedule_of(calendar("year")).at(at("9999-06-01T00:00:00Z"))
