@@ -21,8 +21,8 @@ _HEAVY: Final = frozenset(
         "psycopg",
     )
 )  # fmt: skip
-_READERS: Final = _HEAVY - {"yaml", "click", "re2"}
-"""What nothing but policies needs. Requests are YAML, too; the command is click's; expressions may hold patterns."""
+_READERS: Final = _HEAVY - {"click", "re2"}
+"""What nothing but reading needs. The command is click's, and expressions may hold patterns."""
 
 
 def _run(code: str, folder: Path, *arguments: str) -> tuple[str, set[str]]:
