@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from costlens_policy.catalogue.model import Model
-from costlens_policy.catalogue.rates import Period, Rates
+from costlens_policy.catalogue.rates import Period, Rates, Tariff
 from costlens_policy.money import plain
 
 __all__ = ["digest_of"]
@@ -48,10 +48,16 @@ def _facts(model: Model) -> dict[str, Any]:
 
 
 def _period(period: Period) -> dict[str, Any]:
+    facts = {"effective": _day(period.effective), **_tariff(period.tariff())}
+    if period.service_tiers:
+        facts["service_tiers"] = {name: _tariff(tariff) for name, tariff in period.service_tiers.items()}
+    return facts
+
+
+def _tariff(tariff: Tariff) -> dict[str, Any]:
     return {
-        "effective": _day(period.effective),
-        "rates": _rates(period.rates),
-        "long_context": [[above, _rates(rates)] for above, rates in period.long_context],
+        "rates": _rates(tariff.rates),
+        "long_context": [[above, _rates(rates)] for above, rates in tariff.long_context],
     }
 
 

@@ -9,9 +9,10 @@ from typing import Final
 
 from costlens_policy.catalogue import problems
 from costlens_policy.catalogue.drafts import Place
-from costlens_policy.catalogue.rates import Period, Rates
+from costlens_policy.catalogue.rates import Period, Rates, Tariff
+from costlens_policy.catalogue.service_tiers import AUTO, tier_named, tier_tariff
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.documents.catalogue import PricePeriod
+from costlens_policy.documents.catalogue import LongContext, PricePeriod, ServiceTierPrices
 from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, plain
 
 __all__ = ["examine_prices", "periods_from"]
@@ -34,12 +35,27 @@ def periods_from(prices: Sequence[PricePeriod]) -> tuple[Period, ...]:
 def _period(price: PricePeriod) -> Period:
     per_request = price.usd_per_request or ZERO
     given = _by_bucket(price.usd_per_million_tokens.items())
-    rates = Rates(given, per_request)
+    rates, steps = Rates(given, per_request), _given_steps(price.long_context)
+    longer = given
     tiers = []
-    for step in price.long_context:
-        given = given | _by_bucket(step.usd_per_million_tokens.items())
-        tiers.append((step.above_input_tokens, Rates(given, per_request)))
-    return Period(price.effective, rates, tuple(tiers))
+    for above, prices in steps.items():
+        longer = longer | prices
+        tiers.append((above, Rates(longer, per_request)))
+    usual = Tariff(rates, tuple(tiers))
+    return Period(price.effective, rates, usual.long_context, _service_tiers(price, given, usual))
+
+
+def _service_tiers(price: PricePeriod, given: dict[str, Decimal], usual: Tariff) -> dict[str, Tariff]:
+    tiers = {}
+    for name, tier in price.service_tiers.items():
+        per_request = usual.rates.usd_per_request if tier.usd_per_request is None else tier.usd_per_request
+        steps = {0: _by_bucket(tier.usd_per_million_tokens.items()), **_given_steps(tier.long_context)}
+        tiers[name] = tier_tariff(given, usual, steps, per_request)
+    return tiers
+
+
+def _given_steps(steps: Sequence[LongContext]) -> dict[int, dict[str, Decimal]]:
+    return {step.above_input_tokens: _by_bucket(step.usd_per_million_tokens.items()) for step in steps}
 
 
 def _by_bucket(prices: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
@@ -57,15 +73,24 @@ def examine_prices(prices: Sequence[PricePeriod], place: Place) -> Iterator[Diag
         before = price.effective or before
         if missing := [bucket for bucket in ("input", "output") if bucket not in price.usd_per_million_tokens]:
             yield problems.incomplete_price(missing, here.at("usd_per_million_tokens").key_span)
-        if price.usd_per_request is not None:
-            yield from _amount(price.usd_per_request, _LIKELY_PER_REQUEST, here.at("usd_per_request"))
-        yield from _tokens(price.usd_per_million_tokens.items(), here.at("usd_per_million_tokens"))
-        yield from _steps(price, here.at("long_context"))
+        yield from _amounts(price, here)
+        for name, tier in price.service_tiers.items():
+            there = here.at("service_tiers", name)
+            if tier_named(name) != name or name == AUTO:
+                yield problems.tier_of_other_name(name, tier_named(name), there.key_span)
+            yield from _amounts(tier, there)
 
 
-def _steps(price: PricePeriod, place: Place) -> Iterator[Diagnostic]:
+def _amounts(price: PricePeriod | ServiceTierPrices, place: Place) -> Iterator[Diagnostic]:
+    if price.usd_per_request is not None:
+        yield from _amount(price.usd_per_request, _LIKELY_PER_REQUEST, place.at("usd_per_request"))
+    yield from _tokens(price.usd_per_million_tokens.items(), place.at("usd_per_million_tokens"))
+    yield from _steps(price.long_context, place.at("long_context"))
+
+
+def _steps(steps: Sequence[LongContext], place: Place) -> Iterator[Diagnostic]:
     before = 0
-    for index, step in enumerate(price.long_context):
+    for index, step in enumerate(steps):
         here = place.at(index)
         if step.above_input_tokens <= before:
             span = here.at("above_input_tokens").span

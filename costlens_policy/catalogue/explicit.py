@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from costlens_policy.catalogue.model import Model
-from costlens_policy.catalogue.rates import BUCKETS, Period, complete
+from costlens_policy.catalogue.rates import BUCKETS, Period, Tariff, complete
 from costlens_policy.catalogue.yaml_text import Value
+from costlens_policy.money import ZERO
 
 __all__ = ["explicit_entry"]
 
@@ -59,17 +60,26 @@ def _decimal(value: float) -> Decimal:
 
 
 def _period(period: Period) -> Value:
-    entry: dict[str, Value] = {}
-    if period.effective is not None:
-        entry["effective"] = period.effective
     given: dict[str, Decimal] = {}
-    entry["usd_per_million_tokens"] = _step(given, period.rates.usd_per_million_tokens)
-    if period.rates.usd_per_request:
-        entry["usd_per_request"] = period.rates.usd_per_request
-    if period.long_context:
+    entry = _tariff(period.tariff(), given, ZERO)
+    if period.service_tiers:
+        entry["service_tiers"] = {
+            name: _tariff(tariff, dict(given), period.rates.usd_per_request)
+            for name, tariff in sorted(period.service_tiers.items())
+        }
+    return {"effective": period.effective, **entry} if period.effective is not None else entry
+
+
+def _tariff(tariff: Tariff, given: dict[str, Decimal], per_request: Decimal) -> dict[str, Value]:
+    """Return what is to be said of prices where these are ``given``; those of short prompts are added to them."""
+    entry: dict[str, Value] = {"usd_per_million_tokens": _step(given, tariff.rates.usd_per_million_tokens)}
+    if tariff.rates.usd_per_request != per_request:
+        entry["usd_per_request"] = tariff.rates.usd_per_request
+    if tariff.long_context:
+        so_far = dict(given)
         entry["long_context"] = [
-            {"above_input_tokens": above, "usd_per_million_tokens": _step(given, rates.usd_per_million_tokens)}
-            for above, rates in period.long_context
+            {"above_input_tokens": above, "usd_per_million_tokens": _step(so_far, rates.usd_per_million_tokens)}
+            for above, rates in tariff.long_context
         ]
     return entry
 

@@ -62,7 +62,7 @@ def _from(model: Model, on: date) -> Model:
 def import_litellm(source: SourceText, patterns: Sequence[str] = ("*",)) -> str:
     """Return a catalogue of the models in LiteLLM's ``model_prices_and_context_window.json`` that match.
 
-    Prices that a catalogue cannot hold, such as those of service tiers, and models that are not priced by tokens are
+    Prices that a catalogue cannot hold, such as those of searches, and models that are not priced by tokens are
     named in comments. Raises ``InputError`` where the file, or a cost key of such a model, cannot be read.
     """
     entries = _entries(source)

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias
 
 from costlens_policy.catalogue.litellm_keys import is_cost_key, read_key
 from costlens_policy.catalogue.model import Model
-from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, complete
+from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Tariff, complete
+from costlens_policy.catalogue.service_tiers import USUAL, tier_named, tier_tariff
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, multiply
 
@@ -22,9 +23,12 @@ __all__ = ["litellm_model"]
 
 _Steps: TypeAlias = dict[int, dict[str, Decimal]]
 """Prices by the prompt length above which they apply."""
+_Tiers: TypeAlias = dict[str, _Steps]
+"""Prices by service tier."""
 
 _AS_FLOAT: Final = Context(prec=15)
 _MAX_PRICE: Final = 10**9
+_REQUEST: Final = "request"
 _CAPABILITIES: Final = {
     "supports_audio_input": "audio_input",
     "supports_audio_output": "audio_output",
@@ -45,16 +49,16 @@ def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> Model:
     ``price_source`` lists the prices that a catalogue cannot hold. Raises ``ValueError``, with the key, where a cost
     key or its value cannot be read.
     """
-    steps, unheld = _prices(entry)
+    tiers, unheld = _prices(entry)
     if "tiered_pricing" in entry:
-        tiers = _tiers(entry["tiered_pricing"], steps.get(0, {}))
-        steps, unheld = (tiers, unheld) if tiers else (steps, [*unheld, "tiered_pricing"])
+        table = _table(entry["tiered_pricing"], tiers.get(USUAL, {}).get(0, {}))
+        tiers, unheld = ({**tiers, USUAL: table}, unheld) if table else (tiers, [*unheld, "tiered_pricing"])
     if entry.get("litellm_provider") == "xai":
-        steps = {above - 1 if above else 0: prices for above, prices in steps.items()}
+        tiers = {name: _from_threshold_on(steps) for name, steps in tiers.items()}
     return Model(
         name=name,
         provider=_text(entry.get("litellm_provider")),
-        periods=_periods(steps),
+        periods=_periods(tiers),
         context_window=_count(entry.get("max_input_tokens")),
         max_output_tokens=_count(entry.get("max_output_tokens")),
         capabilities=_capabilities(entry),
@@ -63,9 +67,9 @@ def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> Model:
     )
 
 
-def _prices(entry: Mapping[str, Any]) -> tuple[_Steps, list[str]]:
-    """Return the usual prices per million tokens, and the keys of those that a catalogue cannot hold."""
-    steps: _Steps = {}
+def _prices(entry: Mapping[str, Any]) -> tuple[_Tiers, list[str]]:
+    """Return the prices per million tokens, and the keys of those that a catalogue cannot hold."""
+    tiers: _Tiers = {}
     unheld: list[str] = []
     for name in sorted(entry):
         value = entry[name]
@@ -75,12 +79,17 @@ def _prices(entry: Mapping[str, Any]) -> tuple[_Steps, list[str]]:
             key = read_key(name)
         except ValueError as error:
             raise ValueError(f"`{name}`: {error}") from None
-        if not key.bucket or key.service_tier or (key.bucket == "request" and key.above):
+        if not key.bucket or (key.bucket == _REQUEST and key.above):
             unheld.append(name)
         else:
+            prices = tiers.setdefault(tier_named(key.service_tier), {}).setdefault(key.above, {})
             # Sorted by name, `cache_read_input_token_cost` comes before the older `input_cost_per_token_cache_hit`.
-            steps.setdefault(key.above, {}).setdefault(key.bucket, _price(name, value, key.bucket))
-    return steps, unheld
+            prices.setdefault(key.bucket, _price(name, value, key.bucket))
+    return tiers, unheld
+
+
+def _from_threshold_on(steps: _Steps) -> _Steps:
+    return {above - 1 if above else 0: prices for above, prices in steps.items()}
 
 
 def _price(name: str, value: Any, bucket: str) -> Decimal:
@@ -89,13 +98,13 @@ def _price(name: str, value: Any, bucket: str) -> Decimal:
     rounded = _AS_FLOAT.create_decimal(value)
     if not 0 <= rounded < _MAX_PRICE:
         raise ValueError(f"`{name}`: its value `{rounded}` is no price")
-    price = rounded if bucket == "request" else multiply(rounded, 1_000_000)
+    price = rounded if bucket == _REQUEST else multiply(rounded, 1_000_000)
     if price >= _MAX_PRICE or fraction_digits(price) > MAX_FRACTION_DIGITS - 6:
         raise ValueError(f"`{name}`: its value `{rounded}` is no price")
     return price
 
 
-def _tiers(table: Any, usual: Mapping[str, Decimal]) -> _Steps:
+def _table(table: Any, usual: Mapping[str, Decimal]) -> _Steps:
     """Read ``tiered_pricing``; what a tier leaves out costs as its input, and output as the model's own.
 
     A table that prices no tokens gives nothing.
@@ -105,13 +114,13 @@ def _tiers(table: Any, usual: Mapping[str, Decimal]) -> _Steps:
     tiers = [(tier, *_prices(tier)) for tier in table]
     if not any(prices for _, prices, _ in tiers):
         return {}
-    own = {bucket: usual[bucket] for bucket in ("output", "request") if bucket in usual}
+    own = {bucket: usual[bucket] for bucket in ("output", _REQUEST) if bucket in usual}
     steps: _Steps = {}
     for tier, prices, unheld in tiers:
         start = _start(tier)
-        if unheld or set(prices) != {0} or start in steps:
+        if unheld or set(prices) != {USUAL} or set(prices[USUAL]) != {0} or start in steps:
             raise ValueError(f"`tiered_pricing`: the tier above {start} tokens cannot be read")
-        steps[start] = _complete(own | prices[0])
+        steps[start] = _complete(own | prices[USUAL][0])
     if 0 not in steps:
         raise ValueError("`tiered_pricing`: no tier starts at 0 tokens")
     return steps
@@ -119,7 +128,7 @@ def _tiers(table: Any, usual: Mapping[str, Decimal]) -> _Steps:
 
 def _complete(prices: dict[str, Decimal]) -> dict[str, Decimal]:
     """Fill a tier in, so that it takes nothing from the tier below."""
-    tokens = {bucket: price for bucket, price in prices.items() if bucket != "request"}
+    tokens = {bucket: price for bucket, price in prices.items() if bucket != _REQUEST}
     return prices | complete(tokens) if {"input", "output"} <= tokens.keys() else prices
 
 
@@ -131,16 +140,30 @@ def _start(tier: Mapping[str, Any]) -> int:
     return int(start)
 
 
-def _periods(steps: _Steps) -> tuple[Period, ...]:
+def _periods(tiers: _Tiers) -> tuple[Period, ...]:
+    steps = tiers.get(USUAL, {})
     given: dict[str, Decimal] = {}
     rates: list[tuple[int, Rates]] = []
     for above in sorted(steps):
         given = given | steps[above]
         if not {"input", "output"} <= given.keys():
             return ()
-        tokens = {bucket: given[bucket] for bucket in BUCKETS if bucket in given}
-        rates.append((above, Rates(tokens, given.get("request", ZERO))))
-    return (Period(None, rates[0][1], tuple(rates[1:])),) if rates and rates[0][0] == 0 else ()
+        rates.append((above, Rates(_tokens(given), given.get(_REQUEST, ZERO))))
+    if not rates or rates[0][0] != 0:
+        return ()
+    usual = Tariff(rates[0][1], tuple(rates[1:]))
+    named = {name: _tier(steps[0], usual, own) for name, own in sorted(tiers.items()) if name != USUAL}
+    return (Period(None, usual.rates, usual.long_context, named),)
+
+
+def _tier(given: Mapping[str, Decimal], usual: Tariff, own: _Steps) -> Tariff:
+    per_request = own.get(0, {}).get(_REQUEST, usual.rates.usd_per_request)
+    prices = {above: _tokens(prices) for above, prices in own.items()}
+    return tier_tariff(_tokens(given), usual, prices, per_request)
+
+
+def _tokens(prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    return {bucket: prices[bucket] for bucket in BUCKETS if bucket in prices}
 
 
 def _capabilities(entry: Mapping[str, Any]) -> frozenset[str] | None:

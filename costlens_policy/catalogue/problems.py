@@ -13,7 +13,8 @@ from costlens_policy.money import MAX_FRACTION_DIGITS, plain
 __all__ = [
     "ambiguous_name", "cycle", "empty_quality", "incomplete_price", "latency_order", "lock_changed",
     "long_context_order", "name_taken", "output_above_context", "period_order", "price_out_of_range",
-    "retired_before_deprecated", "two_price_sources", "unknown_import", "unknown_model", "unlikely_price", "unpriced",
+    "retired_before_deprecated", "tier_of_other_name", "two_price_sources", "unknown_import", "unknown_model",
+    "unlikely_price", "unpriced",
 ]  # fmt: skip
 
 
@@ -184,6 +185,14 @@ def empty_quality(span: Span) -> Diagnostic:
         "no task",
         "give measured quality by task, such as `summarization: 0.86`, or remove the key",
     )
+
+
+def tier_of_other_name(name: str, own: str, span: Span) -> Diagnostic:
+    if own and own != name:
+        message, advice = f"`{name}` is another name of the service tier `{own}`", f"write `{own}`"
+    else:
+        message, advice = f"`{name}` is no service tier with prices of its own", "the usual prices stand beside them"
+    return Diagnostic("CL518", Severity.ERROR, message, span, "these prices would never be used", advice)
 
 
 def lock_changed(expected: str, actual: str, span: Span) -> Diagnostic:

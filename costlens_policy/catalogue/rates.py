@@ -10,7 +10,7 @@ from typing import Final
 
 from costlens_policy.money import ZERO, fraction_digits, from_units, multiply, to_units
 
-__all__ = ["BUCKETS", "TEXT_INPUT", "TEXT_OUTPUT", "Period", "Rates", "Usage", "complete"]
+__all__ = ["BUCKETS", "TEXT_INPUT", "TEXT_OUTPUT", "Period", "Rates", "Tariff", "Usage", "complete"]
 
 BUCKETS: Final[tuple[str, ...]] = (
     "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning", "input_audio", "cache_read_audio",
@@ -166,21 +166,41 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
-    """Prices from a day on.
+class Tariff:
+    """Rates by the length of the prompt.
 
     ``long_context`` holds (above input tokens, rates), ascending; they re-price the whole call.
     """
 
-    effective: date | None
     rates: Rates
     long_context: tuple[tuple[int, Rates], ...] = ()
 
     def rates_for(self, input_tokens: int) -> Rates:
         """Return the rates of a call by the length of its whole prompt, cached part included."""
-        chosen = self.rates
-        for above, rates in self.long_context:
-            if input_tokens <= above:
-                break
-            chosen = rates
-        return chosen
+        return _rates_for(self.rates, self.long_context, input_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Prices from a day on: the usual ones, in the form of a ``Tariff``, and those of service tiers by their names."""
+
+    effective: date | None
+    rates: Rates
+    long_context: tuple[tuple[int, Rates], ...] = ()
+    service_tiers: Mapping[str, Tariff] = field(default_factory=dict)
+
+    def rates_for(self, input_tokens: int) -> Rates:
+        """Return the usual rates of a call by the length of its whole prompt, cached part included."""
+        return _rates_for(self.rates, self.long_context, input_tokens)
+
+    def tariff(self, service_tier: str = "") -> Tariff:
+        """Return the prices of a service tier, the usual ones where it has none of its own."""
+        return self.service_tiers.get(service_tier) or Tariff(self.rates, self.long_context)
+
+
+def _rates_for(rates: Rates, long_context: tuple[tuple[int, Rates], ...], input_tokens: int) -> Rates:
+    for above, longer in long_context:
+        if input_tokens <= above:
+            break
+        rates = longer
+    return rates

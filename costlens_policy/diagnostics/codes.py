@@ -141,6 +141,7 @@ _MONEY: Final = (
     Code("CL515", "latency-order", "latencies are out of order"),
     Code("CL516", "empty-quality", "quality is empty"),
     Code("CL517", "lock-changed", "locked catalogue was changed"),
+    Code("CL518", "tier-of-other-name", "service tier is not called so"),
 )
 _TESTS: Final = (
     Code("CL601", "unknown-fixture", "unknown fixture"),

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from costlens_policy.documents.document import Document, Section
 from costlens_policy.documents.routes import Capability
-from costlens_policy.documents.scalars import Date, Milliseconds, ModelName, Ratio, Usd
+from costlens_policy.documents.scalars import Date, Milliseconds, ModelName, Ratio, ServiceTier, Usd
 
 __all__ = [
     "CatalogueDocument",
@@ -19,6 +19,7 @@ __all__ = [
     "LongContext",
     "ModelFacts",
     "PricePeriod",
+    "ServiceTierPrices",
 ]
 
 Bucket = Literal[
@@ -39,6 +40,20 @@ class LongContext(Section):
     """US dollars for a million tokens of each kind."""
 
 
+class ServiceTierPrices(Section):
+    """Prices of calls at one service tier. Kinds of tokens that are left out cost as usual."""
+
+    usd_per_million_tokens: Annotated[
+        dict[Bucket, Usd], Field(min_length=1, examples=[{"input": 0.025, "cache_read": 0.0025, "output": 0.2}])
+    ]
+    """US dollars for a million tokens of each kind."""
+    usd_per_request: Usd | None = None
+    """US dollars for each call, beside its tokens; absent means as usual."""
+    long_context: tuple[LongContext, ...] = ()
+    """Prices of calls with long prompts at this tier. Where only the usual prices have such a step, the dearer of the
+    two counts beyond it."""
+
+
 class PricePeriod(Section):
     """Prices from a day on."""
 
@@ -54,6 +69,8 @@ class PricePeriod(Section):
     """US dollars for each call, beside its tokens."""
     long_context: tuple[LongContext, ...] = ()
     """Prices of calls with long prompts, if they differ."""
+    service_tiers: dict[ServiceTier, ServiceTierPrices] = Field(default_factory=dict)
+    """Prices of service tiers that differ from the usual ones, by the tier's name."""
 
 
 class Latency(Section):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 __all__ = [
     "AttributeName", "Count", "Date", "DocumentName", "DurationText", "Expression", "Identifier", "Instant",
-    "IsExpression", "Milliseconds", "ModelName", "Number", "Pattern", "Ratio", "Usd", "Version",
+    "IsExpression", "Milliseconds", "ModelName", "Number", "Pattern", "Ratio", "ServiceTier", "Usd", "Version",
 ]  # fmt: skip
 
 
@@ -61,6 +61,9 @@ Identifier = Annotated[str, _name(r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", 100, _IN
 DocumentName = Annotated[str, _name(r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", 100, _INNER, "task-routing")]
 AttributeName = Annotated[
     str, _name(r"^[a-z][a-z0-9_]*$", 60, "lower-case letters, digits and `_`, with a letter first", "customer_tier")
+]
+ServiceTier = Annotated[
+    str, _name(r"^[a-z][a-z0-9_]*$", 40, "lower-case letters, digits and `_`, with a letter first", "flex")
 ]
 ModelName = Annotated[
     str,

@@ -24,7 +24,7 @@ def rank(
     """Return the names of the models that qualify, best first; equal scores keep the order of the names."""
     shortlist = target.shortlists.on(context.now.date(), context.offer)
     choice = _Choice(context, route, target, prepare, excluded)
-    if target.by_cost and shortlist.prices is not None and prepare.one_for_all:
+    if target.by_cost and shortlist.prices is not None and prepare.usual_for_all(shortlist.qualified):
         return choice.by_cost(shortlist, shortlist.prices)
     return choice.one_by_one(shortlist)
 

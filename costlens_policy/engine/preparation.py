@@ -6,12 +6,13 @@ once, and candidates to which the same rules apply share one rewritten request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from costlens_policy.catalogue.service_tiers import expected_rates, possible_rates, tier_asked
 from costlens_policy.compiler.plan import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
@@ -119,10 +120,11 @@ class Preparations:
         """Return a model with the request rewritten for it, and what that may cost. Raises ``Refusal``."""
         return self._priced(offer, self._shared or self._prepared_for(offer))
 
-    @property
-    def one_for_all(self) -> bool:
-        """Whether every model gets the same request, up to its output limit: ``shared`` of any of them."""
-        return self._stages.one_request_for_all
+    def usual_for_all(self, offers: Sequence[ModelOnDay]) -> bool:
+        """Whether models get one request, up to its output limit, at the usual prices: ``shared`` of any of them."""
+        if not self._stages.one_request_for_all:
+            return False
+        return not offers or tier_asked(self.shared(offers[0]).content.params) is None
 
     def shared(self, offer: ModelOnDay) -> Prepared:
         """Return the request before its output limit is fitted to the model. Raises ``Refusal``."""
@@ -249,13 +251,17 @@ class Preparations:
         prompt, output, period = prepared.prompt_tokens, prepared.output_tokens * prepared.completions, offer.period
         if period is None:
             return Candidate(offer, prepared, None, None, output, FREE)
-        rates = period.rates_for(prompt) if period.long_context else period.rates
+        tier = tier_asked(prepared.content.params)
+        if tier is not None:
+            rates = expected_rates(period, prompt, tier)
+        else:
+            rates = period.rates_for(prompt) if period.long_context else period.rates
         cost = rates.cost_as("input", prompt, "output", output)
-        worst: Decimal | None = cost
-        params = prepared.content.params
-        if self.needs or not rates.is_plain or "service_tier" in params:
-            self._kinds = self._kinds or TokenKinds(self.request, self.needs)
-            worst = self._kinds.worst_cost(offer.model, rates, params, prompt, output)
+        if tier is None and rates.is_plain and not self.needs:
+            return Candidate(offer, prepared, cost, cost, output, FREE)
+        possible = (rates,) if tier is None else possible_rates(period, prompt, tier)
+        self._kinds = self._kinds or TokenKinds(self.request, self.needs)
+        worst = self._kinds.worst_cost(offer.model, possible, prepared.content.params, prompt, output)
         return Candidate(offer, prepared, cost, worst, output, FREE)
 
     def limit_is_default(self, prepared: Prepared) -> bool:

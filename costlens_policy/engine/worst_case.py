@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,8 +15,6 @@ __all__ = ["TokenKinds"]
 
 _MARKS: Final = ("cache_control", "cachePoint", "cache_point")
 """Keys by which a request asks for a cache write: Anthropic's, which others took over, and Bedrock's."""
-_USUAL_TIERS: Final = frozenset({"auto", "default", "standard", "standard_only", "flex", "batch", "scale", "reserved"})
-"""Service tiers that cost what the price list says, or less."""
 _INPUTS: Final = ("input", "cache_read")
 _WRITES: Final = ("cache_write", "cache_write_1h")
 _WITH_WRITES: Final = ("input", *_WRITES)
@@ -35,11 +33,18 @@ class TokenKinds:
         self._marks: frozenset[str] | None = None
 
     def worst_cost(
-        self, model: Model, rates: Rates, params: Mapping[str, Any], prompt_tokens: int, output_tokens: int
+        self, model: Model, possible: Iterable[Rates], params: Mapping[str, Any], prompt_tokens: int, output_tokens: int
     ) -> Decimal | None:
-        """Return the US dollars that the ledger holds for the call; None where its service tier has no known price."""
-        if params.get("service_tier") is not None and params["service_tier"] not in _USUAL_TIERS:
-            return None
+        """Return the US dollars that the ledger holds for a call which may have any of these rates.
+
+        It is None where there are none: nobody knows what its service tier costs.
+        """
+        costs = [self._at_rates(model, rates, params, prompt_tokens, output_tokens) for rates in possible]
+        return max(costs, default=None)
+
+    def _at_rates(
+        self, model: Model, rates: Rates, params: Mapping[str, Any], prompt_tokens: int, output_tokens: int
+    ) -> Decimal:
         read = rates.dearest(self._input)
         if rates.dearest(_WITH_WRITES) != "input":
             read = rates.dearest((read, *self._writes(model, params)))

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from costlens_policy.catalogue import Usage
+from costlens_policy.catalogue.service_tiers import tier_asked
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.lines import budgets_of
 from costlens_policy.ledger.holds import Facts
 from costlens_policy.money import ZERO, add, plain, total
-from costlens_policy.usage import Reported, UsageError, read_usage
+from costlens_policy.usage import Priced, Reported, UsageError, price_usage, read_usage
 
-__all__ = ["Basis", "Bill", "Portion", "bill_assumed", "bill_estimated", "bill_reported", "read_reported"]
+__all__ = [
+    "Basis",
+    "Bill",
+    "Portion",
+    "bill_assumed",
+    "bill_estimated",
+    "bill_reported",
+    "portions_of",
+    "read_reported",
+]
 
 Basis: TypeAlias = Literal["reported", "estimated", "assumed"]
 """``reported`` by the provider; ``estimated`` from the text that arrived; ``assumed`` to be all that was held."""
@@ -22,10 +32,14 @@ Basis: TypeAlias = Literal["reported", "estimated", "assumed"]
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Usage on one model, which may be another than the one that was asked."""
+    """Usage on one model, which may be another than the one that was asked.
+
+    ``service_tier`` is the provider's word for the tier that served it, None where it told none.
+    """
 
     model: str
     usage: Usage
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,12 @@ class Bill:
     notes: tuple[str, ...] = ()
 
 
+def portions_of(model: str, reported: Reported) -> Iterator[Portion]:
+    """Yield what a provider reports for the model that was asked, then for those that it asked on its own."""
+    for name, usage in ((model, reported.usage), *reported.other_models):
+        yield Portion(name, usage, reported.service_tier)
+
+
 def read_reported(value: Any, shape: str | None) -> tuple[Reported | None, str]:
     """Return the usage in a provider's answer, or None and what is wrong with it."""
     if value is None:
@@ -56,8 +76,7 @@ def read_reported(value: Any, shape: str | None) -> tuple[Reported | None, str]:
 
 def bill_reported(decision: Decision, model: str, reported: Reported, others: Iterable[Portion] = ()) -> Bill:
     """Bill what the provider reported, on the models that it names."""
-    portions = [Portion(model, reported.usage), *(Portion(*item) for item in reported.other_models), *others]
-    bill = _bill(decision, portions, "reported")
+    bill = _bill(decision, [*portions_of(model, reported), *others], "reported")
     facts = {**bill.facts, "shape": reported.shape}
     if reported.service_tier is not None:
         facts["service_tier"] = reported.service_tier
@@ -98,10 +117,11 @@ def _bill(decision: Decision, portions: list[Portion], basis: Basis) -> Bill:
     costs: list[Decimal] = []
     notes: list[str] = []
     for number, portion in enumerate(portions):
-        cost = _cost(decision, portion)
-        if cost is None:
-            notes.append(f"`{portion.model}` has no price on the day of the decision")
-        else:
+        priced = _priced(decision, portion)
+        if priced.note:
+            notes.append(f"`{portion.model}`: {priced.note}")
+        cost = priced.cost
+        if cost is not None:
             costs.append(cost)
         for line in budgets_of(decision, portion.model):
             amount = _amount(decision, line, portion, cost, first=number == 0)
@@ -122,11 +142,20 @@ def _bill(decision: Decision, portions: list[Portion], basis: Basis) -> Bill:
     return Bill(first.model, basis, first.usage, cost, amounts, facts, tuple(notes))
 
 
-def _cost(decision: Decision, portion: Portion) -> Decimal | None:
-    """Return the exact cost of a portion at the prices of the decision's day; None where there are none."""
-    known = decision.plan.catalogue.find(portion.model)
-    period = None if known is None else known.period_on(decision.now.date())
-    return None if period is None else period.rates_for(portion.usage.prompt_tokens).cost(portion.usage)
+def _priced(decision: Decision, portion: Portion) -> Priced:
+    """Price a portion on the day of the decision, at the service tier that served it or was asked for."""
+    return price_usage(
+        decision.plan.catalogue.find(portion.model),
+        portion.usage,
+        decision.now.date(),
+        reported_tier=portion.service_tier,
+        asked_tier=tier_asked(_params(decision, portion.model)),
+    )
+
+
+def _params(decision: Decision, model: str) -> Mapping[str, Any]:
+    """Return the parameters of the request as the model got it; of the decided one for a model that nobody listed."""
+    return next((call.params for call in decision.fallback_calls if call.model == model), decision.params)
 
 
 def _amount(decision: Decision, line: BalanceSeen, portion: Portion, cost: Decimal | None, *, first: bool) -> Decimal:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from costlens_policy.catalogue.service_tiers import BATCH, SERVICE_TIER, tier_asked, tier_named
 from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.guard.errors import GuardError
 
@@ -56,6 +57,8 @@ def speak(
     if messages is None:
         talk.append({"role": "user", "content": prompt or ""})
     rest = {name: value for name, value in params.items() if name not in OUTPUT_LIMIT_NAMES}
+    if (tier := tier_asked(rest)) is not None and tier_named(tier) == BATCH:
+        del rest[SERVICE_TIER]  # who calls hands the batch in; no provider takes it as a parameter
     return _SPEAKERS[dialect](_Parts(talk, system or "", rest, params[OUTPUT_LIMIT]), params)
 
 
@@ -105,6 +108,9 @@ def _bedrock(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
     spoken: dict[str, Any] = {"inferenceConfig": inference}
     if texts:
         spoken["system"] = [{"text": text} for text in texts]
+    if (tier := tier_asked(params)) is not None:
+        del params[SERVICE_TIER]
+        spoken["serviceTier"] = {"type": tier}
     if params:
         spoken["additionalModelRequestFields"] = params
     turns = [{"role": message.get("role", "user"), "content": _parts_of(message)} for message in talk]

@@ -9,7 +9,15 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.catalogue import Usage
-from costlens_policy.guard.charging import Bill, Portion, bill_assumed, bill_estimated, bill_reported, read_reported
+from costlens_policy.guard.charging import (
+    Bill,
+    Portion,
+    bill_assumed,
+    bill_estimated,
+    bill_reported,
+    portions_of,
+    read_reported,
+)
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.recording import Recorder
@@ -57,8 +65,7 @@ class HeldCall:
         reported, problem = read_reported(usage, shape)
         if reported is None:
             raise GuardError(problem or "there is no usage to add")
-        self._failed_attempts.append(Portion(self.sending.answered_by(model, usage), reported.usage))
-        self._failed_attempts.extend(Portion(*item) for item in reported.other_models)
+        self._failed_attempts.extend(portions_of(self.sending.answered_by(model, usage), reported))
 
     def settle(
         self, response: Any, model: str | None, output_text: str | Iterable[str] | None, shape: str | None

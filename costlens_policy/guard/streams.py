@@ -16,15 +16,20 @@ _LAST: Final = ("message_delta", "response.completed", "response.incomplete", "r
 class StreamMeter:
     """Sees each chunk of one response.
 
-    ``usage`` is what the chunks told so far, later ones over earlier ones. ``is_complete`` says that it covers the
-    whole response: Anthropic tells a part at the start.
+    ``is_complete`` says that ``usage`` covers the whole response: Anthropic tells a part at the start.
     """
 
     def __init__(self) -> None:
-        self.usage: dict[str, Any] = {}
+        self._told: dict[str, Any] = {}
+        self._tier: Any = None
         self.is_complete = False
         self.started = False
         self._texts: list[str] = []
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """What the chunks told so far, later ones over earlier ones, with the service tier that some of them name."""
+        return self._told if self._tier is None else {"service_tier": self._tier, **self._told}
 
     @property
     def text(self) -> str:
@@ -34,9 +39,11 @@ class StreamMeter:
     def see(self, chunk: Any) -> None:
         self.started = True
         kind = _get(chunk, "type")
+        if (tier := _tier_of(chunk)) is not None:
+            self._tier = tier
         usage = _usage_of(chunk)
         if usage is not None:
-            self.usage.update((name, value) for name, value in usage_fields(usage).items() if value is not None)
+            self._told.update((name, value) for name, value in usage_fields(usage).items() if value is not None)
             self.is_complete = kind is None or kind in _LAST
         self._texts.extend(text for text in _texts_of(chunk) if isinstance(text, str))
 
@@ -48,6 +55,11 @@ def _usage_of(chunk: Any) -> Any:
             if usage is not None:
                 return usage
     return None
+
+
+def _tier_of(chunk: Any) -> Any:
+    """Return the service tier that a chunk of OpenAI's names, beside its usage or around it."""
+    return _get(chunk, "service_tier") or _get(_get(chunk, "response"), "service_tier")
 
 
 def _texts_of(chunk: Any) -> Iterator[Any]:

@@ -16,11 +16,9 @@ __all__ = ["read_anthropic"]
 def read_anthropic(fields: Fields) -> Reported:
     """Read a message's usage. Iterations on other models, such as an advisor's, are kept apart under their names."""
     tools = part(fields, "server_tool_use")
-    tier = fields.get("service_tier")
     return Reported(
         _usage(fields),
         "anthropic",
-        service_tier=tier if isinstance(tier, str) else None,
         web_searches=tokens(tools, "web_search_requests"),
         web_fetches=tokens(tools, "web_fetch_requests"),
         other_models=tuple(_other_models(fields)),

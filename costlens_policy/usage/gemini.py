@@ -25,7 +25,6 @@ def read_gemini(fields: Fields) -> Reported:
     images = max(sum(prompt[kind] for kind in _IMAGES) - sum(cache[kind] for kind in _IMAGES), 0)
     total = tokens(fields, "promptTokenCount") + tokens(fields, "toolUsePromptTokenCount")
     written = tokens(fields, "candidatesTokenCount")
-    tier = fields.get("serviceTier")
     usage = Usage(
         input=remainder(total, "promptTokenCount", cached, audio, images),
         cache_read=cached - cached_audio,
@@ -37,7 +36,7 @@ def read_gemini(fields: Fields) -> Reported:
         output_image=answer["IMAGE"],
         reasoning=tokens(fields, "thoughtsTokenCount"),
     )
-    return Reported(usage, "gemini", service_tier=tier if isinstance(tier, str) else None)
+    return Reported(usage, "gemini")
 
 
 def _modalities(fields: Fields, name: str) -> Counter[str]:

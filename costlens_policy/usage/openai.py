@@ -86,5 +86,4 @@ def _reported(
         output_audio=audio_out,
         output_image=image_out,
     )
-    tier = fields.get("service_tier")
-    return Reported(usage, shape, service_tier=tier if isinstance(tier, str) else None)
+    return Reported(usage, shape)

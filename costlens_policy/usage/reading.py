@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from costlens_policy.usage.anthropic import read_anthropic
@@ -26,6 +27,7 @@ SHAPES: Final[dict[str, Callable[[Fields], Reported]]] = {
 """Readers by the name of the shape."""
 
 _AROUND: Final = ("usage", "usageMetadata", "usage_metadata", "meta")
+_TIER_NAMES: Final = ("service_tier", "serviceTier")
 _GEMINI_NAMES: Final = {
     "prompt_token_count": "promptTokenCount",
     "candidates_token_count": "candidatesTokenCount",
@@ -45,12 +47,40 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
     ``value`` is a mapping, or an object of an SDK. ``shape`` is one of ``SHAPES``; without it the shape is told by
     the names. Raises ``UsageError`` for what has no known shape, or contradicts itself.
     """
-    fields = _inner(usage_fields(value))
-    if shape is not None:
-        if shape not in SHAPES:
-            raise UsageError(f"unknown shape `{shape}`; known are {', '.join(SHAPES)}")
-        return SHAPES[shape](fields)
-    return SHAPES[_shape(fields)](fields)
+    holder, inner = _usage_in(value)
+    fields = usage_fields(inner)
+    if "prompt_token_count" in fields:
+        fields = _respelled(fields)
+    name = _shape(fields) if shape is None else shape
+    if name not in SHAPES:
+        raise UsageError(f"unknown shape `{shape}`; known are {', '.join(SHAPES)}")
+    reported, tier = SHAPES[name](fields), _tier(fields) or _tier(holder)
+    return reported if tier is None else replace(reported, service_tier=tier)
+
+
+def _usage_in(value: Any) -> tuple[Any, Any]:
+    """Return a response and the usage inside it, which is the value itself where nothing is inside."""
+    for name in _AROUND:
+        inner = _get(value, name)
+        if inner is not None:
+            return value, inner
+    return value, value
+
+
+def _tier(holder: Any) -> str | None:
+    """Return the provider's word for the service tier that served the call; None where it is not told."""
+    for name in _TIER_NAMES:
+        tier = _get(holder, name)
+        if isinstance(tier, Mapping):  # as Bedrock writes it
+            tier = tier.get("type")
+        tier = getattr(tier, "value", tier)  # an enumeration in Gemini's SDK
+        if isinstance(tier, str):
+            return tier
+    return None
+
+
+def _get(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
 
 
 def _shape(fields: Fields) -> str:
@@ -68,15 +98,6 @@ def _shape(fields: Fields) -> str:
         of_responses = "input_tokens_details" in fields or "total_tokens" in fields
         return "openai-responses" if of_responses else "anthropic"
     raise UsageError("this is no usage object of a known shape; name one with `shape`")
-
-
-def _inner(fields: Fields) -> Fields:
-    """Return the usage inside a response, with Gemini's names in one spelling."""
-    for name in _AROUND:
-        if fields.get(name) is not None:
-            fields = usage_fields(fields[name])
-            break
-    return _respelled(fields) if "prompt_token_count" in fields else fields
 
 
 def _respelled(value: Any) -> Any:

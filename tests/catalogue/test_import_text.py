@@ -124,13 +124,42 @@ def test_noise_of_binary_floats_is_dropped() -> None:
     assert cost(litellm(PLAIN | {"input_cost_per_token": 1.0000000000000001e-07}), Usage(input=1)) == Decimal("1e-7")
 
 
+TIERS = {
+    "input_cost_per_token_flex": 5e-07,
+    "input_cost_per_token_batches": 5e-07,
+    "output_cost_per_token_batches": 1e-06,
+    "input_cost_per_token_priority": 2e-06,
+    "output_cost_per_token_priority": 4e-06,
+    "input_cost_per_token_above_200k_tokens": 3e-06,
+    "input_cost_per_token_priority_above_200k_tokens": 6e-06,
+}
+
+
+@pytest.mark.parametrize(
+    ("tier", "usage", "dollars"),
+    [
+        ("", Usage(input=1000, output=1000), "0.003"),
+        ("flex", Usage(input=1000, output=1000), "0.0025"),  # output costs as usual
+        ("batch", Usage(input=1000, output=1000), "0.0015"),
+        ("priority", Usage(input=1000, reasoning=1000), "0.006"),
+        ("priority", Usage(input=200_001, output=1000), "1.204006"),
+        ("flex", Usage(input=200_001, output=1000), "0.602003"),  # the list only says what it usually costs
+        ("unheard-of", Usage(input=1000, output=1000), "0.003"),
+    ],
+)
+def test_service_tiers_have_prices_of_their_own(tier: str, usage: Usage, dollars: str) -> None:
+    text = litellm(PLAIN | TIERS)
+    (model,) = catalogue(text)
+    (period,) = model.periods
+    assert sorted(period.service_tiers) == ["batch", "flex", "priority"]
+    assert period.tariff(tier).rates_for(usage.prompt_tokens).cost(usage) == Decimal(dollars)
+
+
 def test_what_cannot_be_held_is_named() -> None:
     text = litellm(
         PLAIN
         | {
-            "input_cost_per_token_flex": 1e-07,
-            "input_cost_per_token_above_200k_tokens_priority": 1e-07,
-            "input_cost_per_token_priority_above_272k_tokens": 1e-07,
+            "cache_creation_input_token_cost_above_12hr_flex": 1e-07,
             "cache_creation_input_token_cost_above_12hr": 1e-07,
             "search_context_cost_per_query": {"search_context_size_low": 0.01},
             "regional_processing_uplift_multiplier_eu": 1.1,
@@ -139,7 +168,7 @@ def test_what_cannot_be_held_is_named() -> None:
         }
     )
     (line,) = [line for line in text.splitlines() if "not held" in line]
-    for name in ("flex", "k_tokens_priority", "priority_above", "12hr", "search", "uplift", "1080p", "tiered_pricing"):
+    for name in ("12hr_flex", "12hr,", "search", "uplift", "1080p", "tiered_pricing"):
         assert name in line
 
 

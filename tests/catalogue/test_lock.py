@@ -9,7 +9,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.catalogue import BUCKETS, Catalogue, Model, Period, Rates
+from costlens_policy.catalogue import BUCKETS, Catalogue, Model, Period, Rates, Tariff
 from costlens_policy.catalogue.lock import lock
 from costlens_policy.catalogue.resolve import resolve
 from tests.catalogue.reading import pointed, read, resolved
@@ -37,9 +37,16 @@ def periods(draw: st.DrawFn) -> tuple[Period, ...]:
     found = []
     for day in days:
         steps = sorted(draw(st.sets(st.integers(1, 10**6), max_size=2)))
-        rates = [replace(draw(RATES), usd_per_request=per_request) for _ in range(len(steps) + 1)]
-        found.append(Period(day, rates[0], tuple(zip(steps, rates[1:], strict=True))))
+        usual, *tiers = [draw(tariffs(steps, per_request)) for _ in range(draw(st.integers(1, 3)))]
+        names = ("priority", "flex")[: len(tiers)]
+        found.append(Period(day, usual.rates, usual.long_context, dict(zip(names, tiers, strict=True))))
     return tuple(found)
+
+
+@st.composite
+def tariffs(draw: st.DrawFn, steps: list[int], per_request: Decimal) -> Tariff:
+    rates = [replace(draw(RATES), usd_per_request=per_request) for _ in range(len(steps) + 1)]
+    return Tariff(rates[0], tuple(zip(steps, rates[1:], strict=True)))
 
 
 MODELS = st.builds(

@@ -8,7 +8,8 @@ from costlens_policy.catalogue import problems
 from costlens_policy.diagnostics.codes import CODES
 from tests.catalogue.reading import pointed, resolved
 
-OK = "prices: [{usd_per_million_tokens: {input: 1, output: 2}}]"
+RATES = "usd_per_million_tokens: {input: 1, output: 2}"
+OK = f"prices: [{{{RATES}}}]"
 IMPORT = "imports: [{source: genai-prices, models: [openai/gpt-4o, github-copilot/gpt-4o]}]\n"
 
 CASES = [
@@ -113,6 +114,10 @@ CASES = [
                 "give measured quality by task, such as `summarization: 0.86`, or remove the key",
             )
         ],
+    ),
+    (
+        f"models: {{a: {{prices: [{{{RATES}, service_tiers: {{batches: {{{RATES}}}}}}}]}}}}",
+        [("CL518", "batches", "write `batch`")],
     ),
 ]
 

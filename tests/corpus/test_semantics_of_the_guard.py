@@ -229,3 +229,20 @@ def test_s_grd_14_asked_for_again(world: World) -> None:
     there.call(REQUEST, id="a").settle(USAGE)
     with pytest.raises(CallConflictError):
         here.call(REQUEST, id="a")
+
+
+def test_s_grd_15_the_service_tier_that_served_the_call(world: World) -> None:
+    guard = world.guard(models="mini")
+
+    def cost(asked: str | None, reported: str | None) -> tuple[Decimal | None, bool]:
+        params = {} if asked is None else {"service_tier": asked}
+        charged = guard.call({**REQUEST, "params": params}).settle({"service_tier": reported, "usage": USAGE})
+        return charged.cost, bool(charged.notes)
+
+    assert cost(None, "priority") == (Decimal("0.0048"), False)
+    world.clock.move(days=1)
+    assert cost("priority", "default") == (Decimal("0.0024"), False)
+    assert cost("flex", None) == (Decimal("0.0012"), False)
+    world.clock.move(days=1)
+    assert cost("auto", None) == (Decimal("0.0048"), True)
+    assert cost(None, "ultrafast") == (Decimal("0.0024"), True)

@@ -32,7 +32,9 @@ models:
     capabilities: [tools, vision]
     latency_ms: {p50: 900}
     quality: {chat: 0.8}
-    prices: [{usd_per_million_tokens: {input: 2, output: 8}}]
+    prices:
+      - usd_per_million_tokens: {input: 2, output: 8}
+        service_tiers: {flex: {usd_per_million_tokens: {input: 0.5, output: 1}}}
   large:
     provider: acme
     family: big

@@ -22,7 +22,7 @@ def _rates(**prices: int) -> Rates:
 
 def _worst(model: Model, rates: Rates, request: dict, params: dict | None = None) -> Decimal | None:
     kinds = TokenKinds(request, needs_of(request))
-    return kinds.worst_cost(model, rates, params or {}, 1_000_000, 1_000_000)
+    return kinds.worst_cost(model, [rates], params or {}, 1_000_000, 1_000_000)
 
 
 MARKED = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "e"}}]}]}
@@ -54,15 +54,24 @@ def test_reasoning_and_sounds():
     assert _worst(OTHER, _rates(input_audio=30, output_audio=40), {"modalities": ["text"]}) == 12
 
 
-@pytest.mark.parametrize(("tier", "known"), [("flex", True), ("default", True), (None, True), ("priority", False)])
-def test_a_service_tier_without_a_price(tier, known):
-    assert (_worst(OTHER, _rates(), {"prompt": "x"}, {"service_tier": tier}) is not None) is known
+def test_the_dearest_of_the_rates_that_a_call_may_have():
+    kinds = TokenKinds({}, frozenset())
+    assert kinds.worst_cost(OTHER, [_rates(), _rates(output=30)], {}, 1_000_000, 1_000_000) == 32
+    assert kinds.worst_cost(OTHER, [], {}, 1_000_000, 1_000_000) is None
+
+
+@pytest.mark.parametrize(
+    ("params", "model"), [({}, "nano"), ({"service_tier": "flex"}, "mini"), ({"service_tier": "auto"}, "nano")]
+)
+def test_a_choice_compares_the_prices_of_the_tier(company, params, model):
+    engine = company("routes: [{id: r, choose: {models: [nano, mini], minimize: estimate.cost_usd}}]")
+    assert engine.decide({"prompt": "x", "prompt_tokens": 1000, "params": params}, now=NOW).model == model
 
 
 def test_amounts_are_rounded_up_to_femto_dollars():
     rates = Rates({"input": Decimal("0.00000000015"), "output": Decimal(0)})
     kinds = TokenKinds({}, frozenset())
-    assert kinds.worst_cost(OTHER, rates, {}, 1, 0) == Decimal("1e-15")
+    assert kinds.worst_cost(OTHER, [rates], {}, 1, 0) == Decimal("1e-15")
 
 
 BUDGET = """

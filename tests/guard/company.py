@@ -15,7 +15,15 @@ kind: Catalogue
 metadata: {name: catalogue, version: "1"}
 models:
   nano: {provider: acme, prices: [{usd_per_million_tokens: {input: 1, output: 2}}]}
-  mini: {provider: acme, aliases: [mini-latest], prices: [{usd_per_million_tokens: {input: 2, output: 8}}]}
+  mini:
+    provider: acme
+    aliases: [mini-latest]
+    prices:
+      - usd_per_million_tokens: {input: 2, output: 8}
+        service_tiers:
+          flex: {usd_per_million_tokens: {input: 1, output: 4}}
+          batch: {usd_per_million_tokens: {input: 1, output: 4}}
+          priority: {usd_per_million_tokens: {input: 4, output: 16}}
   large:
     provider: acme
     prices: [{usd_per_million_tokens: {input: 5, cache_read: 0.5, cache_write: 6, output: 15, reasoning: 20}}]

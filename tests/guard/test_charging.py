@@ -122,7 +122,7 @@ def test_a_further_model_of_the_provider(settled):
     assert used == [charged.cost, 1120, 1]
     usage["iterations"][0]["model"] = "unheard-of"
     charged, used = settled(usage)
-    assert charged.notes == ("`unheard-of` has no price on the day of the decision",)
+    assert charged.notes == ("`unheard-of`: it has no price on this day",)
     assert used[0] == Decimal("0.00065")
 
 
@@ -130,14 +130,14 @@ def test_facts_are_kept(company, clock):
     store = MemoryStore()
     guard = Guard(company(POLICY, models="large"), store, alert_sinks=[], clock=clock)
     with guard.call({**REQUEST, "feature": "chat"}) as call:
-        call.settle({**OPENAI, "service_tier": "priority"})
+        call.settle({**OPENAI, "service_tier": "flex"})
     entry = store.entries(EntryQuery()).items[0]
     assert entry.call == call.id
     facts = dict(entry.facts)
     assert facts.pop("policy")
     assert facts == {
         "model": "large", "rule": "default", "team": "red", "feature": "chat", "basis": "reported",
-        "cost_usd": "0.0049", "shape": "openai-chat", "service_tier": "priority",
+        "cost_usd": "0.0049", "shape": "openai-chat", "service_tier": "flex",
         "usage": {"input": 600, "cache_read": 400, "output": 60, "reasoning": 40},
     }  # fmt: skip
 

@@ -93,6 +93,15 @@ def test_nothing_of_the_request_is_changed():
     assert PARAMS["stop"] == "END"
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_service_tiers(dialect):
+    flex = speak(dialect, "P", None, None, {"max_output_tokens": 50, "service_tier": "flex"}).params
+    assert "flex" in repr(flex)
+    assert flex.get("serviceTier") == ({"type": "flex"} if dialect == "bedrock" else None)
+    batch = speak(dialect, "P", None, None, {"max_output_tokens": 50, "service_tier": "batch"})
+    assert "batch" not in repr(batch)
+
+
 def test_an_unknown_dialect():
     with pytest.raises(GuardError, match="no dialect `latin`"):
         speak("latin", "P", None, None, PARAMS)

@@ -86,8 +86,10 @@ def test_the_policies_of_the_page_on_budgets_are_right(tmp_path):
     """The parts are put together to one policy, and checked with the reference catalogue."""
     page = (ROOT / "docs" / "budgets.md").read_text(encoding="utf-8")
     parts = [block.text for block in blocks(page) if block.language == "yaml"]
-    budgets = "budgets:\n" + "".join(part.removeprefix("budgets:\n") for part in parts if part.startswith("budgets:"))
-    routes = "".join(part for part in parts if part.startswith("routes:"))
+    budgets, routes = (
+        key + "".join(part.removeprefix(key) for part in parts if part.startswith(key))
+        for key in ("budgets:\n", "routes:\n")
+    )
     head = 'apiVersion: costlens-policy/v1\nkind: Policy\nmetadata: {name: shown, version: "1"}\n'
     (tmp_path / "shown.yaml").write_text(head + budgets + routes, encoding="utf-8")
     (tmp_path / "catalogue.yaml").write_text((ROOT / "policies" / "catalogue.yaml").read_text(encoding="utf-8"))

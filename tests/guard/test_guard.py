@@ -203,7 +203,7 @@ budgets:
         guard = guard_of(self.POLICY)
         with guard.call(REQUEST) as call:
             charged = call.settle(USAGE, model="free")
-        assert charged.notes == ("`free` has no price on the day of the decision",)
+        assert charged.notes == ("`free`: it has no price on this day",)
         assert guard.spend("all")[0].used == Decimal("0.0012")
 
     def test_a_failed_attempt_is_added(self, guard_of):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
 
@@ -48,6 +49,18 @@ def test_the_usage_that_came_with_it_is_charged(guard_of, shape):
     with guard.call(REQUEST) as call:
         assert list(call.stream(ALL[shape])) == ALL[shape]
     assert (call.charged.basis, call.charged.cost) == ("reported", Decimal("0.0011"))
+
+
+@pytest.mark.parametrize("shape", ["chat", "responses", "anthropic"])
+def test_the_service_tier_that_came_with_it(guard_of, shape):
+    holders = {"chat": lambda chunk: chunk, "responses": lambda chunk: chunk.get("response", {})}
+    holders["anthropic"] = lambda chunk: chunk.get("message", {}).get("usage", {})
+    chunks = deepcopy(ALL[shape])
+    for chunk in chunks:
+        holders[shape](chunk)["service_tier"] = "priority"
+    with guard_of(TEAM, models="mini").call(REQUEST) as call:
+        list(call.stream(chunks))
+    assert call.charged.cost == Decimal("0.0048")
 
 
 @pytest.mark.parametrize("shape", ["chat", "responses", "anthropic", "bedrock"])

@@ -17,7 +17,7 @@ from genai_prices.data import providers
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.price_list import listed_model
-from costlens_policy.usage import read_usage
+from costlens_policy.usage import price_usage, read_usage
 
 DAY: Final = date(2026, 11, 24)
 PROVIDERS: Final = {provider.id: provider for provider in providers}
@@ -64,9 +64,9 @@ class Case:
     expected: Decimal
 
     def ours(self) -> tuple[Usage, Decimal | None]:
-        usage = read_usage(self.body).usage
-        period = listed_model(f"{self.provider}/{self.model}").period_on(DAY)
-        return usage, None if period is None else period.rates_for(usage.prompt_tokens).cost(usage)
+        reported = read_usage(self.body)
+        model = listed_model(f"{self.provider}/{self.model}")
+        return reported.usage, price_usage(model, reported.usage, DAY, reported_tier=reported.service_tier).cost
 
 
 def _cases(path: Path) -> Iterator[Case]:

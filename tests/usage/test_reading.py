@@ -108,6 +108,20 @@ class TestShapes:
         assert read_usage(dumping).usage == usage
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"service_tier": "flex", "usage": {"prompt_tokens": 1}},
+        {"usage": {"prompt_tokens": 1, "service_tier": "flex"}, "service_tier": "default"},
+        {"serviceTier": {"type": "flex"}, "usage": {"inputTokens": 1}},
+        SimpleNamespace(usage=SimpleNamespace(prompt_tokens=1), service_tier="flex"),
+        {"usage_metadata": {"prompt_token_count": 1, "service_tier": SimpleNamespace(value="flex")}},
+    ],
+)
+def test_the_service_tier_is_read_from_the_usage_or_beside_it(response: Any) -> None:
+    assert read_usage(response).service_tier == "flex"
+
+
 def test_every_shape_has_a_case() -> None:
     assert {case[0] for case in CASES} == set(SHAPES)
 
