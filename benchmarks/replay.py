@@ -1,118 +1,173 @@
-"""How many recorded requests a second are decided anew, beside a row-by-row ``decide`` and a query of Polars.
+"""Replay at scale: decisions a second over a columnar file, beside ourselves row by row and a query of Polars.
 
-    python -m benchmarks.replay [ROWS]
+    python -m benchmarks.replay [--quick] [--json]
 
-The traffic is made up and written as Parquet. Reading it is measured apart from deciding. Rates are by CPU time, so
-that other work on the machine does not count; Polars uses all cores.
+The traffic is made up and written as Parquet; each contestant reads it from there and ends with its sums, all in one
+run. Rates are by the clock and by CPU time: Polars uses all cores, and other work on the machine counts in the former
+only. The memory is that of a process of its own which replays 10 million rows (1 million with ``--quick``) with caches
+and two budgets.
 """
 
 from __future__ import annotations
 
-import random
+import json
+import resource
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from rich.console import Console
+from rich.table import Table
 
-from costlens_policy import load
+from benchmarks.replay_traffic import BUDGETS, MAPPING, ROUTES, TIGHT, by_hand, write_policies, write_traffic
+from costlens_policy import Engine, load
 from costlens_policy.engine.decide import decide
-from costlens_policy.replay import READY, Settings, Traffic, read_traffic, replay
+from costlens_policy.replay import Settings, read_traffic, replay, replay_files
 
-DEFAULT_ROWS: Final = 200_000
-MAPPING: Final = READY["plain"].with_columns({"request.team": "team", "request.task": "task"}, {})
-ROUTES: Final = """
-routes:
-  - {id: coding, when: 'has(request.task) && request.task == "coding"', model: large}
-  - {id: search, when: 'has(request.team) && request.team == "search"', model: middle, fallbacks: [small]}
-"""
-BUDGETS: Final = """
-budgets:
-  - {id: team, scope: 'request.?team.orValue("none")', hard_limit_usd: 1000000, window: {calendar: month}}
-  - {id: day, hard_limit_usd: 100000, window: {rolling: 24h}}
-"""
-FILES: Final = {
-    "policy-set.yaml": "kind: PolicySet\npolicies: [policy.yaml]\ncatalogues: [catalogue.yaml]\n"
-    "defaults: {access: allow, route: {model: small}, max_output_tokens: 1000}\n",
-    "catalogue.yaml": "kind: Catalogue\nmodels:\n"
-    + "".join(
-        f"  {name}: {{provider: p, context_window: 200000, prices: [{{usd_per_million_tokens: "
-        f"{{input: {price}, cache_read: {price / 10}, cache_write: {price * 1.25}, output: {price * 5}}}}}]}}\n"
-        for name, price in (("large", 5), ("middle", 3), ("small", 1))
-    ),
-}
+__all__ = ["Figures", "Rate", "measure_replay"]
+
+OURS: Final = "routes"
+_ROWS: Final = {False: 3_000_000, True: 300_000}
+_ROWS_ONE_BY_ONE: Final = {False: 100_000, True: 20_000}
+_ROWS_IN_MEMORY: Final = {False: 10_000_000, True: 1_000_000}
 
 
-def main(rows: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Decisions a second of one contestant; ``ratio`` is to our routes over a columnar file, by the clock."""
+
+    key: str
+    title: str
+    rows: int
+    by_clock: float
+    by_cpu: float
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """``peak_mib`` is the most memory that a process took which replayed ``peak_rows`` rows in ``peak_seconds``."""
+
+    rates: tuple[Rate, ...]
+    peak_rows: int
+    peak_seconds: float
+    peak_mib: float
+
+
+def measure_replay(*, quick: bool) -> Figures:
+    """Run every contestant once over the same traffic."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        traffic_file = _traffic(folder, rows)
-        routes, budgets = _policies(folder / "routes", ROUTES), _policies(folder / "budgets", ROUTES + BUDGETS)
-        traffic = _timed("read Parquet into rows", rows, lambda: _read(traffic_file, routes))
-        assert isinstance(traffic, Traffic)
-        off, on = Settings(cache=False), Settings()
-        _timed("routes, caches ignored", rows, lambda: replay(routes.plan, traffic, off))
-        _timed("routes, caches", rows, lambda: replay(routes.plan, traffic, on))
-        _timed("routes, caches, two budgets", rows, lambda: replay(budgets.plan, traffic, on))
-        _timed("decide alone, row by row", rows, lambda: _decide_each(routes, traffic))
-        _timed("a Polars query by hand, file to sum", rows, lambda: _by_hand(traffic_file))
+        rows, few = _ROWS[quick], _ROWS_ONE_BY_ONE[quick]
+        sets = {key: load(write_policies(folder / key, text)) for key, text in _SETS.items()}
+        many, some = (folder / "many.parquet", rows), (folder / "few.parquet", few)
+        for file, length in (many, some):
+            write_traffic(file, length)
+        measured = [
+            _measure(key, title, some if one_by_one else many, partial(run, sets=sets), some[0])
+            for key, title, one_by_one, run in _CONTESTANTS
+        ]
+        ours = next(rate.by_clock for rate in measured if rate.key == OURS)
+        rates = tuple(Rate(**{**asdict(rate), "ratio": rate.by_clock / ours}) for rate in measured)
+        return Figures(rates, *_peak(folder, _ROWS_IN_MEMORY[quick]))
 
 
-def _timed(what: str, rows: int, run: Callable[[], Any]) -> Any:
-    start = time.process_time()
-    result = run()
-    took = time.process_time() - start
-    print(f"{what:40} {rows / took:12,.0f} rows/s {took:8.2f} s")  # noqa: T201 - a benchmark prints
-    return result
+_Sets = dict[str, Engine]
+_SETS: Final = {"routes": ROUTES, "budgets": ROUTES + BUDGETS, "tight": ROUTES + TIGHT}
 
 
-def _traffic(folder: Path, rows: int) -> Path:
-    chance = random.Random(1)
-    start = datetime(2026, 6, 1, tzinfo=UTC)
-    frame = pl.DataFrame(
-        {
-            "time": [start + timedelta(seconds=number / 10) for number in range(rows)],
-            "session": [f"s{chance.randrange(5_000)}" for _ in range(rows)],
-            "team": [chance.choice(["search", "billing", "support"]) for _ in range(rows)],
-            "task": [chance.choice(["coding", "chat", "summary"]) for _ in range(rows)],
-            "prompt_tokens": [chance.randrange(500, 60_000) for _ in range(rows)],
-            "output_tokens": [chance.randrange(1, 900) for _ in range(rows)],
-        }
+def _measure(key: str, title: str, traffic: tuple[Path, int], run: Callable[[Path], Any], warm_up: Path) -> Rate:
+    run(warm_up)  # whatever is made when first needed is made now
+    file, rows = traffic
+    clock, cpu = time.perf_counter(), time.process_time()
+    run(file)
+    clock, cpu = time.perf_counter() - clock, time.process_time() - cpu
+    return Rate(key, title, rows, rows / clock, rows / cpu, 0.0)
+
+
+def _columns(policy: str, cache: bool) -> Callable[[Path, _Sets], Any]:
+    settings = Settings(cache=cache)
+    return lambda file, sets: replay_files(sets[policy].plan, [str(file)], MAPPING, settings)
+
+
+def _row_by_row(policy: str) -> Callable[[Path, _Sets], Any]:
+    def run(file: Path, sets: _Sets) -> Any:
+        plan, settings = sets[policy].plan, Settings()
+        return replay(plan, read_traffic([str(file)], MAPPING, plan, settings.start), settings)
+
+    return run
+
+
+def _decide_alone(file: Path, sets: _Sets) -> None:
+    plan = sets["routes"].plan
+    names = ("team", "task", "session", "prompt_tokens")
+    for row in pl.read_parquet(file).iter_rows(named=True):
+        decide(plan, {name: row[name] for name in names}, None, row["time"])
+
+
+_CONTESTANTS: Final = (
+    (OURS, "ours in columns: routes", False, _columns("routes", cache=False)),
+    ("routes-caches", "ours in columns: routes, caches", False, _columns("routes", cache=True)),
+    ("budgets", "ours in columns: routes, caches, two budgets", False, _columns("budgets", cache=True)),
+    ("tight", "ours in columns: the same, and the budgets run out", False, _columns("tight", cache=True)),
+    ("decide", "ours row by row: `decide` alone", True, _decide_alone),
+    ("row-by-row", "ours row by row: routes, caches", True, _row_by_row("routes")),
+    ("row-by-row-budgets", "ours row by row: routes, caches, two budgets", True, _row_by_row("budgets")),
+    ("polars", "Polars by hand: routes and sums in doubles", False, lambda file, sets: by_hand(file)),
+)  # fmt: skip
+
+_REPLAYS: Final = "import sys; from benchmarks.replay import replay_once; replay_once(sys.argv[1], sys.argv[2])"
+_WRITES: Final = (
+    "import sys; from pathlib import Path; from benchmarks.replay_traffic import write_traffic; "
+    "write_traffic(Path(sys.argv[1]), int(sys.argv[2]))"
+)
+
+
+def _peak(folder: Path, rows: int) -> tuple[int, float, float]:
+    """Replay in a process of its own. The traffic is written by another one."""
+    file = str(folder / "peak.parquet")
+    subprocess.run([sys.executable, "-c", _WRITES, file, str(rows)], check=True)
+    policies = str(write_policies(folder / "peak", ROUTES + BUDGETS))
+    said = subprocess.run([sys.executable, "-c", _REPLAYS, policies, file], check=True, capture_output=True).stdout
+    told = json.loads(said)
+    assert told["rows"] == rows
+    return rows, told["seconds"], told["mib"]
+
+
+def replay_once(policies: str, file: str) -> None:
+    """Replay a file; print the rows, the seconds, and the most memory that this process took, as JSON."""
+    start = time.perf_counter()
+    result = replay_files(load(policies).plan, [file], MAPPING, Settings())
+    seconds = time.perf_counter() - start
+    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps({"rows": result.rows, "seconds": seconds, "mib": mib}))
+
+
+def main(arguments: list[str]) -> None:
+    figures = measure_replay(quick="--quick" in arguments)
+    if "--json" in arguments:
+        sys.stdout.write(json.dumps(asdict(figures), indent=2) + "\n")
+        return
+    table = Table(title="replay: decisions a second, from a Parquet file to the sums")
+    for name in ("", "rows", "by the clock", "by CPU time", "to ours"):
+        table.add_column(name, justify="right" if name else "left")
+    for rate in figures.rates:
+        numbers = (f"{rate.rows:,}", f"{rate.by_clock:,.0f}", f"{rate.by_cpu:,.0f}", f"{rate.ratio:.3g}")
+        table.add_row(rate.title, *numbers)
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(table)
+    console.print(
+        f"{figures.peak_rows:,} rows with caches and two budgets took {figures.peak_mib:,.0f} MiB at most and "
+        f"{figures.peak_seconds:.0f} s"
     )
-    path = folder / "traffic.parquet"
-    frame.write_parquet(path)
-    return path
-
-
-def _policies(folder: Path, sections: str) -> Any:
-    folder.mkdir()
-    files = {**FILES, "policy.yaml": f"kind: Policy\non_error: skip\n{sections}"}
-    for name, text in files.items():
-        head = 'apiVersion: costlens-policy/v1\nmetadata: {name: bench, version: "1.0.0"}\n'
-        (folder / name).write_text(head + text)
-    return load(folder)
-
-
-def _read(path: Path, engine: Any) -> Traffic:
-    return read_traffic([str(path)], MAPPING, engine.plan, Settings().start)
-
-
-def _decide_each(engine: Any, traffic: Traffic) -> None:
-    for row in traffic.rows:
-        decide(engine.plan, {**row.attributes, "prompt_tokens": row.prompt_tokens}, None, row.time)
-
-
-def _by_hand(path: Path) -> float:
-    """Do what the routes do, in columns and in floats: no caches, no windows, no exact money."""
-    price = pl.when(pl.col("task") == "coding").then(5.0).when(pl.col("team") == "search").then(3.0).otherwise(1.0)
-    cost = (pl.col("prompt_tokens") + pl.col("output_tokens") * 5) * price / 1e6
-    total: float = pl.scan_parquet(path).select(cost.sum()).collect().item()
-    return total
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_ROWS)
+    main(sys.argv[1:])
