@@ -10,7 +10,10 @@ __all__ = ["on_demand"]
 
 
 def on_demand(package: str, origins: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package. ``origins`` says by each name which module has it."""
+    """Return the ``__getattr__`` of a package. ``origins`` says by each name which module has it.
+
+    No name may be that of a module of the package: once imported, the module would stand in its place.
+    """
 
     def find(name: str) -> Any:
         if name not in origins:

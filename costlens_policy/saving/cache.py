@@ -14,8 +14,9 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.saving.errors import NotSavable, UnusablePlan
 from costlens_policy.saving.files import content_of, parse
 from costlens_policy.saving.folder import Folder, chosen_folder
-from costlens_policy.saving.inputs import inputs_of, repository_in, still_hold
+from costlens_policy.saving.inputs import inputs_of, still_hold
 from costlens_policy.saving.installation import installation
+from costlens_policy.source.folders import repository_of
 
 if TYPE_CHECKING:
     from costlens_policy.checker import LinkedBundle
@@ -40,7 +41,7 @@ class KeptPlan:
         The day is part of it, since checks look at dates: a model that retires tomorrow makes an error tomorrow.
         """
         folder = chosen_folder()
-        if folder is None:
+        if folder is None or _could_be_brought_along(folder, paths):
             return None
         try:
             seen = [installation(), str(system_now().date()), os.getcwd(), *map(str, paths)]
@@ -55,17 +56,14 @@ class KeptPlan:
             return None
         try:
             file = parse(content)
-            inputs = file.remarks
-            if self._is_within(repository_in(inputs)) or not still_hold(inputs, self._paths):
-                return None
-            return file.plan()
-        except (UnusablePlan, KeyError, TypeError):
+            return file.plan() if still_hold(file.remarks, self._paths) else None
+        except UnusablePlan:
             return None
 
     def keep(self, bundle: LinkedBundle, plan: Plan) -> None:
         """Save the plan of a set that was just read."""
         inputs = inputs_of(self._paths, bundle)
-        if inputs is None or self._is_within(repository_in(inputs)):
+        if inputs is None:
             return
         try:
             content = content_of(plan, inputs)
@@ -73,6 +71,12 @@ class KeptPlan:
             return
         self._folder.write(self._name, content)
 
-    def _is_within(self, repository: Path) -> bool:
-        """Say whether the folder lies where the policies come from: then they could bring their own plan along."""
-        return Path(os.path.realpath(self._folder.path)).is_relative_to(repository)
+
+def _could_be_brought_along(folder: Folder, paths: Sequence[Path]) -> bool:
+    """Say whether the cache lies where the policies come from, which could then bring their own plan along."""
+    place = Path(os.path.realpath(folder.path))
+    return any(place.is_relative_to(_repository(Path(os.path.realpath(path)), paths)) for path in paths)
+
+
+def _repository(path: Path, paths: Sequence[Path]) -> Path:
+    return repository_of(path / "PolicySet" if path.is_dir() else path, paths)

@@ -103,7 +103,7 @@ class _Encoder:
 
 
 def _opened(value: Any) -> _Open:
-    kind = type(value)
+    kind: type = type(value)
     if (leaf := writer(kind)) is not None:
         word, write = leaf
         return _Open(value, word, (write(value),), shared=True)
@@ -121,5 +121,5 @@ def _flat(value: Any) -> Sequence[Any]:
 
 
 @cache
-def _is_compared(kind: Any) -> bool:
-    return is_dataclass(kind) and bool(kind.__dataclass_params__.eq)
+def _is_compared(kind: type) -> bool:
+    return is_dataclass(kind) and bool(kind.__dataclass_params__.eq)  # type: ignore[attr-defined]  # each has them

@@ -14,7 +14,7 @@ from costlens_policy.source.folders import repository_of, yaml_files
 if TYPE_CHECKING:
     from costlens_policy.checker import LinkedBundle
 
-__all__ = ["inputs_of", "repository_in", "still_hold"]
+__all__ = ["inputs_of", "still_hold"]
 
 
 def inputs_of(paths: Sequence[Path], bundle: LinkedBundle) -> Mapping[str, Any] | None:
@@ -49,11 +49,6 @@ def still_hold(inputs: Mapping[str, Any], paths: Sequence[Path]) -> bool:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-
-
-def repository_in(inputs: Mapping[str, Any]) -> Path:
-    """Return the folder that the policies come from."""
-    return Path(inputs["repository"])
 
 
 def _references(bundle: LinkedBundle, origin: str) -> Iterator[str]:

@@ -290,14 +290,22 @@ class TestTrust:
         assert [place.was_read(), place.was_read()] == [True, True]
         assert [(path.name, path.read_bytes()) for path in (forged / "plans").iterdir()] == [before], "nor gets one"
 
-    def test_a_repository_cannot_claim_to_be_another(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-        place.load()
-        forged = place.folder / ".cache"
-        monkeypatch.setenv(SETTING, str(forged))
-        shutil.copytree(place.plans, forged / "plans")
-        (copy,) = (forged / "plans").iterdir()
-        copy.write_bytes(copy.read_bytes().replace(b'"repository": "', b'"repository": "/elsewhere', 1))
-        assert place.was_read()
+    @pytest.mark.parametrize("named", ["folder", "file", "link", "above"])
+    def test_whatever_it_claims(self, place: Place, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+        """A plan that says it was made of nothing, elsewhere, would hold wherever it is found."""
+        (place.folder / ".git").mkdir()
+        link = place.folder.parent / "link"
+        link.symlink_to(place.folder)
+        path = {"file": place.folder / "policy-set.yaml", "link": link, "above": place.folder.parent}.get(
+            named, place.folder
+        )
+        monkeypatch.setenv(SETTING, str(place.folder / "sub" / ".." / ".cache"))
+        claimed = {"files": {}, "folders": {}, "links": {}, "origin": "/x/y.yaml", "repository": "/x"}
+        monkeypatch.setattr(cache, "inputs_of", lambda *_: claimed)
+        monkeypatch.setattr(cache, "still_hold", lambda *_: True)
+        assert [place.was_read(path), place.was_read(path)] == [True, True]
+        monkeypatch.setattr(cache, "_could_be_brought_along", lambda *_: False)
+        assert [place.was_read(path), place.was_read(path)] == [True, False], "or this test would show nothing"
 
 
 class TestWhere:
