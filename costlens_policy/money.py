@@ -12,7 +12,7 @@ from typing import Final
 
 __all__ = [
     "MAX_AMOUNT", "MAX_FRACTION_DIGITS", "ZERO", "add", "format_usd", "fraction_digits", "from_units", "multiply",
-    "per_million", "plain", "round_up", "to_units", "total", "usd",
+    "per_million", "plain", "round_up", "subtract", "to_units", "total", "usd",
 ]  # fmt: skip
 
 ZERO: Final = Decimal(0)
@@ -29,6 +29,8 @@ _FEMTO: Final = Decimal(1).scaleb(_FEMTO_EXPONENT)
 
 add: Final[Callable[[Decimal, Decimal], Decimal]] = _EXACT.add
 """Add exactly."""
+subtract: Final[Callable[[Decimal, Decimal], Decimal]] = _EXACT.subtract
+"""Subtract exactly."""
 multiply: Final[Callable[[Decimal | int, Decimal | int], Decimal]] = _EXACT.multiply
 """Multiply exactly. It is the context's own method: pricing a call has no time for one more call of Python's."""
 

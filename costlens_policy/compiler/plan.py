@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import Admit, RequestAttribute
+from costlens_policy.compiler.combinations import Combinations
 from costlens_policy.compiler.first_route import FirstRoute
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.shortlist import Shortlists
@@ -268,6 +269,7 @@ class Stages:
     access: tuple[tuple[int, AccessStep], ...]
     routes: tuple[tuple[int, FirstRoute], ...]
     rewrites: tuple[tuple[int, RewriteRule], ...]
+    combinations: Combinations
     budgets: tuple[tuple[int, BudgetStep], ...]
     budgets_read_model: bool
     """Whether a budget may be another one, or none, for another model."""
@@ -283,6 +285,7 @@ class Stages:
             access=tuple((index, step) for index, layer in enumerate(layers) for step in layer.access),
             routes=tuple((index, layer.first_route) for index, layer in enumerate(layers) if layer.routes),
             rewrites=tuple((index, rule) for index, layer in enumerate(layers) for rule in layer.rewrites),
+            combinations=Combinations(),
             budgets=tuple((index, step) for index, layer in enumerate(layers) for step in layer.budgets),
             budgets_read_model=any(
                 step.when_reads_model or step.scope_reads_model for layer in layers for step in layer.budgets

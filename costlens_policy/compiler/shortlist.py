@@ -15,7 +15,7 @@ from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import multiply
 
-__all__ = ["Listed", "PriceTable", "Shortlist", "Shortlists"]
+__all__ = ["Bands", "Listed", "PriceTable", "Shortlist", "Shortlists"]
 
 _DAYS_KEPT: Final = 8
 
@@ -34,6 +34,21 @@ class Listed:
     reason: str
     error: CelError | None
 
+    @property
+    def qualifies(self) -> bool:
+        return not self.reason and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Models in bands of those that cost the same, for prompts between two lengths: ``rows`` and ``names`` by band.
+
+    A catalogue lists one price under many names (versions, regions), so there are fewer bands than models.
+    """
+
+    rows: tuple[Row, ...]
+    names: tuple[tuple[str, ...], ...]
+
 
 class PriceTable:
     """The prices of models in whole units, so many to the dollar for all of them."""
@@ -46,23 +61,29 @@ class PriceTable:
         every = [rates for period in periods for rates in (period.rates, *(rates for _, rates in period.long_context))]
         self._models = models
         self._starts = sorted({above for period in periods for above, _ in period.long_context})
-        self._by_segment: dict[int, list[Row]] = {}
+        self._by_segment: dict[int, Bands] = {}
         self.units_per_usd = max((rates.units_per_usd for rates in every), default=1)
         self._unit = 1 / Decimal(self.units_per_usd)
         self.least_output = min((model.most_output for model in models), default=math.inf)
         self.most_units = None if max_cost_usd is None else _units_within(max_cost_usd, self.units_per_usd)
 
-    def rows(self, prompt_tokens: int) -> list[Row]:
-        """Return a row for each model, for prompts of a length. Made once between two lengths where prices change."""
+    def bands(self, prompt_tokens: int) -> Bands:
+        """Return the prices for prompts of a length. Made once between two lengths where prices change."""
         segment = bisect_left(self._starts, prompt_tokens) if self._starts else 0
-        rows = self._by_segment.get(segment)
-        if rows is None:
-            rows = self._by_segment[segment] = [self._row(model, prompt_tokens) for model in self._models]
-        return rows
+        bands = self._by_segment.get(segment)
+        if bands is None:
+            bands = self._by_segment[segment] = self._made(prompt_tokens)
+        return bands
 
     def cost(self, units: int) -> Decimal:
         """Return the US dollars of so many units."""
         return multiply(units, self._unit)
+
+    def _made(self, prompt_tokens: int) -> Bands:
+        names: dict[Row, list[str]] = {}
+        for model in self._models:
+            names.setdefault(self._row(model, prompt_tokens), []).append(model.model.name)
+        return Bands(tuple(names), tuple(map(tuple, names.values())))
 
     def _row(self, model: ModelOnDay, prompt_tokens: int) -> Row:
         assert model.period is not None
@@ -78,9 +99,9 @@ class Shortlist:
     """
 
     listed: tuple[Listed, ...]
+    ahead: int
+    """How many of ``listed`` stand before the first that qualifies: those are told before the request is rewritten."""
     qualified: tuple[ModelOnDay, ...]
-    names: tuple[str, ...]
-    """Those of ``qualified``."""
     prices: PriceTable | None
 
 
@@ -118,11 +139,11 @@ class Shortlists:
 
     def _make(self, offers: Sequence[ModelOnDay]) -> Shortlist:
         listed = tuple(item for item in map(self._examine, offers) if item is not None)
-        qualified = tuple(item.offer for item in listed if not item.reason and item.error is None)
+        qualified = tuple(item.offer for item in listed if item.qualifies)
+        ahead = next((place for place, item in enumerate(listed) if item.qualifies), len(listed))
         priced = all(offer.period is not None for offer in qualified)
-        names = tuple(offer.model.name for offer in qualified)
         prices = PriceTable(qualified, self._max_cost_usd) if priced else None
-        return Shortlist(listed, qualified, names, prices)
+        return Shortlist(listed, ahead, qualified, prices)
 
     def _examine(self, offer: ModelOnDay) -> Listed | None:
         if self._among is not None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Final
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import ByChoice, RouteStep
-from costlens_policy.compiler.shortlist import Listed, PriceTable, Shortlist
+from costlens_policy.compiler.shortlist import Bands, Listed, PriceTable, Shortlist
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
-from costlens_policy.engine.preparation import Candidate, Preparations
+from costlens_policy.engine.preparation import Candidate, Preparations, Prepared
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import format_usd
 
 __all__ = ["rank"]
+
+_NONE: Final[Mapping[str, int]] = {}
 
 
 def rank(
@@ -24,9 +30,12 @@ def rank(
     """Return the names of the models that qualify, best first; equal scores keep the order of the names."""
     shortlist = target.shortlists.on(context.now.date(), context.offer)
     choice = _Choice(context, route, target, prepare, excluded)
-    if target.by_cost and shortlist.prices is not None and prepare.usual_for_all(shortlist.qualified):
-        return choice.by_cost(shortlist, shortlist.prices)
-    return choice.one_by_one(shortlist)
+    if not target.by_cost or shortlist.prices is None:
+        return choice.one_by_one(shortlist.listed)
+    choice.rule_out(shortlist.listed[: shortlist.ahead])
+    if not prepare.usual_for_all(shortlist.qualified):
+        return choice.one_by_one(shortlist.listed[shortlist.ahead :])
+    return choice.by_cost(shortlist, shortlist.prices) if shortlist.qualified else []
 
 
 class _Unfit(Exception):  # noqa: N818 - control flow inside one choice
@@ -45,47 +54,47 @@ class _Choice:
 
     def by_cost(self, shortlist: Shortlist, prices: PriceTable) -> list[str]:
         """Rank by cost alone, on rows of numbers: a tenth of the time that judging one by one takes."""
-        units = self._units(shortlist, prices) if shortlist.names else []
-        dear: dict[str, int] = {}
-        if prices.most_units is not None and max(units, default=0) > prices.most_units:
-            found = zip(shortlist.names, units, strict=True)
-            dear = {name: cost for name, cost in found if cost > prices.most_units}
-        if dear or len(shortlist.listed) > len(units):
-            self._exclude(shortlist, prices, dear)
-        scores = [cost / prices.units_per_usd for cost in units]  # as doubles, which is what expressions compare
-        order = sorted(range(len(scores)), key=scores.__getitem__, reverse=self._target.descending)
-        names = shortlist.names
-        return [names[place] for place in order if names[place] not in dear] if dear else [names[i] for i in order]
-
-    def _units(self, shortlist: Shortlist, prices: PriceTable) -> list[int]:
-        """Return what the call costs on each model that qualifies, in units of the price table."""
         prepared = self._prepare.shared(shortlist.qualified[0])
+        bands = prices.bands(prepared.prompt_tokens)
+        units = self._units(prepared, bands, prices)
+        dear: dict[str, int] = {}
+        if prices.most_units is not None and max(units) > prices.most_units:
+            found = zip(bands.names, units, strict=True)
+            dear = {name: cost for names, cost in found if cost > prices.most_units for name in names}
+        if dear or len(shortlist.listed) > len(shortlist.qualified):
+            self.rule_out(shortlist.listed[shortlist.ahead :], prices, dear)
+        scores = [cost / prices.units_per_usd for cost in units]  # as doubles, which is what expressions compare
+        names = _ranked(bands, scores, self._target.descending)
+        return [name for name in names if name not in dear] if dear else names
+
+    def _units(self, prepared: Prepared, bands: Bands, prices: PriceTable) -> list[int]:
+        """Return what the call costs in each band, in units of the price table."""
         tokens, output, completions = prepared.prompt_tokens, prepared.output_tokens, prepared.completions
-        rows = prices.rows(tokens)
         if output > prices.least_output and self._prepare.limit_is_default(prepared):
             return [
                 prompt * tokens + said * (output if output <= most else int(most)) * completions + request
-                for prompt, said, request, most in rows
+                for prompt, said, request, most in bands.rows
             ]
         output *= completions
-        return [prompt * tokens + said * output + request for prompt, said, request, _ in rows]
+        return [prompt * tokens + said * output + request for prompt, said, request, _ in bands.rows]
 
-    def _exclude(self, shortlist: Shortlist, prices: PriceTable, dear: dict[str, int]) -> None:
-        for item in shortlist.listed:
+    def rule_out(
+        self, items: Sequence[Listed], prices: PriceTable | None = None, dear: Mapping[str, int] = _NONE
+    ) -> None:
+        """Tell which models do not qualify, and which of the others are too dear."""
+        for item in items:
             name = item.offer.model.name
             try:
                 self._examine(item)
+                if prices is not None and name in dear:
+                    raise _Unfit(_too_dear(format_usd(prices.cost(dear[name])), self._target))
             except _Unfit as unfit:
                 self._excluded.append(Exclusion(name, str(unfit), self._route.id))
-            else:
-                if name in dear:
-                    reason = _too_dear(format_usd(prices.cost(dear[name])), self._target)
-                    self._excluded.append(Exclusion(name, reason, self._route.id))
 
-    def one_by_one(self, shortlist: Shortlist) -> list[str]:
+    def one_by_one(self, items: Sequence[Listed]) -> list[str]:
         """Judge each model by itself."""
         scored: list[tuple[float, str]] = []
-        for item in shortlist.listed:
+        for item in items:
             name = item.offer.model.name
             try:
                 score = self._judge(item)
@@ -130,6 +139,17 @@ class _Choice:
     def _failed(self, formula: Formula, error: CelError) -> _Unfit:
         self._context.note(formula, self._route.id, "routes", error)
         return _Unfit(f"the choice cannot judge it: {error}")
+
+
+def _ranked(bands: Bands, scores: Sequence[float], descending: bool) -> list[str]:
+    """Return the names of all models by the scores of their bands; equal scores keep the order of the names."""
+    if len(set(scores)) == len(scores):
+        order = sorted(range(len(scores)), key=scores.__getitem__, reverse=descending)
+        return list(chain.from_iterable([bands.names[band] for band in order]))
+    each = [(score, name) for score, names in zip(scores, bands.names, strict=True) for name in names]
+    each.sort(key=itemgetter(1))
+    each.sort(key=itemgetter(0), reverse=descending)
+    return [name for _, name in each]
 
 
 def _view(candidate: Candidate) -> dict[str, Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import BudgetStep, RungStep
@@ -13,12 +13,13 @@ from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion
 from costlens_policy.engine.show import show_amount
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.money import add
+from costlens_policy.money import add, subtract
 
 __all__ = ["FREE", "ActiveRung", "Climb", "Gauge", "Ladder"]
 
 _ONE: Final = Decimal(1)
 _NEVER: Final = Decimal("Infinity")
+_NO_ROOM: Final = Decimal("-Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,10 @@ class ActiveRung:
 class Gauge:
     """A budget as the request finds it: whose share it is (``key``), the limit in force, and what is ``taken`` of it.
 
-    ``starts`` are where its rungs begin, in their order; ``lowest`` is the first of them.
+    A call below ``room`` reaches nothing: neither a rung nor the limit.
     """
 
-    __slots__ = ("balance", "key", "layer", "limit", "lowest", "starts", "step", "taken")
+    __slots__ = ("balance", "key", "layer", "limit", "room", "step", "taken")
 
     def __init__(self, layer: int, step: BudgetStep, key: str, limit: Decimal, balance: Balance) -> None:
         self.layer = layer
@@ -43,8 +44,8 @@ class Gauge:
         self.limit = limit
         self.balance = balance
         self.taken = add(balance.used, balance.held)
-        self.starts = tuple([rung.starts_at(limit) for rung in step.rungs]) if step.rungs else ()
-        self.lowest = min(self.starts) if self.starts else _NEVER
+        first = step.first if limit is step.limit else None
+        self.room = subtract(step.first_under(limit) if first is None else first, self.taken)
 
     def seen(self, call: Decimal) -> BalanceSeen:
         """Return what a decision tells of the budget for a call that may add so much."""
@@ -55,22 +56,32 @@ class Gauge:
 class Climb:
     """What the budgets say to one candidate.
 
-    ``lines`` are the budgets that the call counts against, each with what it may add. ``barred`` is the first reason
-    why the candidate may not serve however cheap the call gets, ``full`` the first budget that has no room.
+    ``gauges`` are the budgets that the call counts against, ``usd`` and ``tokens`` what it may add to them. ``barred``
+    is the first reason why the candidate may not serve however cheap the call gets, ``full`` the first budget that has
+    no room.
     """
 
-    __slots__ = ("alerts", "barred", "full", "lines", "rungs")
+    __slots__ = ("alerts", "barred", "full", "gauges", "rungs", "tokens", "usd")
 
-    def __init__(self) -> None:
-        self.lines: list[tuple[Gauge, Decimal]] = []
+    def __init__(self, gauges: list[Gauge], usd: Decimal | None, tokens: int) -> None:
+        self.gauges = gauges
+        self.usd = usd
+        self.tokens = tokens
         self.rungs: list[ActiveRung] = []
         self.alerts: list[Alert] = []
         self.barred: Exclusion | None = None
         self.full: Exclusion | None = None
 
+    def call(self, step: BudgetStep) -> Decimal | None:
+        """Return what the call adds to a budget at most, in its unit; None where its worst cost is not known."""
+        if step.unit == "usd":
+            return self.usd
+        return _ONE if step.unit == "requests" else Decimal(self.tokens)
+
     @property
     def seen(self) -> tuple[BalanceSeen, ...]:
-        return tuple(gauge.seen(call) for gauge, call in self.lines)
+        calls = ((gauge, self.call(gauge.step)) for gauge in self.gauges)
+        return tuple(gauge.seen(call) for gauge, call in calls if call is not None)
 
     @property
     def exclusion(self) -> Exclusion | None:
@@ -93,7 +104,7 @@ class Climb:
         return again
 
 
-FREE: Final = Climb()
+FREE: Final = Climb([], None, 0)
 """What the budgets say where there are none."""
 
 
@@ -110,46 +121,106 @@ class Costs(Protocol):
     def output_tokens(self) -> int: ...
 
 
+class _Shared(NamedTuple):
+    """The budgets of all candidates, and below what a call in US dollars and tokens reaches nothing in any of them."""
+
+    gauges: list[Gauge]
+    usd: Decimal
+    tokens: Decimal
+
+
+_NOTHING_SHARED: Final = _Shared([], _NO_ROOM, _NO_ROOM)
+"""Every candidate asks the budgets one by one."""
+
+
+class _Unreadable(Exception):  # noqa: N818 - control flow inside one ladder
+    """A budget cannot be kept; the text says why."""
+
+
 class Ladder:
     """The budgets of one decision. What does not depend on the model is found once for all candidates."""
 
-    __slots__ = ("_context", "_known")
+    __slots__ = ("_context", "_known", "_shared")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known: dict[str, Gauge | None] = {}
         """By budget: None where it does not match the request, whatever the model."""
+        self._shared: _Shared | None = None
 
     def climb(self, offer: ModelOnDay, costs: Costs) -> Climb:
         """Ask every budget that matches the call on this model. The strictest wins."""
-        result, known = Climb(), self._known
+        usd, tokens = costs.worst_cost, costs.prompt_tokens + costs.output_tokens
+        if usd is not None:
+            shared = self._shared
+            if shared is None:
+                shared = self._shared = self._found(offer)
+            if usd < shared.usd and tokens < shared.tokens:
+                return Climb(shared.gauges, usd, tokens)  # as nearly always: nothing is reached
+        return self._step_by_step(offer, costs, Climb([], usd, tokens))
+
+    def _found(self, offer: ModelOnDay) -> _Shared:
+        """Read the budgets once for all candidates, where they are the same for all of them."""
+        stages = self._context.plan.stages
+        if stages.budgets_read_model:
+            return _NOTHING_SHARED
+        gauges: list[Gauge] = []
+        usd = tokens = requests = _NEVER
+        for layer, step in stages.budgets:
+            if not self._applies(layer, step, offer):
+                continue
+            try:
+                gauge = self._read(layer, step, offer)
+            except _Unreadable:  # told when the budgets are asked one by one
+                return _NOTHING_SHARED
+            gauges.append(gauge)
+            if step.unit == "usd":
+                usd = min(usd, gauge.room)
+            elif step.unit == "tokens":
+                tokens = min(tokens, gauge.room)
+            else:
+                requests = min(requests, gauge.room)
+        return _Shared(gauges, usd if requests > _ONE else _NO_ROOM, tokens)
+
+    def _step_by_step(self, offer: ModelOnDay, costs: Costs, result: Climb) -> Climb:
+        known = self._known
         for layer, step in self._context.plan.stages.budgets:
             gauge = known.get(step.id)
             if gauge is None and (step.id in known or not self._applies(layer, step, offer)):
                 continue
-            call = costs.worst_cost if step.unit == "usd" else _amount(step, costs)
+            call = result.call(step)
             if call is None:
                 _bar_unpriced(step, offer, costs, result)
                 continue
-            gauge = gauge or self._read(layer, step, offer, result)
-            if gauge is not None:
-                result.lines.append((gauge, call))
-                reached = add(gauge.taken, call)
-                if reached >= gauge.lowest:
-                    self._take_rungs(gauge, reached, offer, result)
-                if reached > gauge.limit and not step.shadow:
-                    result.fill(offer.model.name, gauge, call)
+            try:
+                gauge = gauge or self._read(layer, step, offer)
+            except _Unreadable as unreadable:
+                if not step.shadow:
+                    result.bar(offer.model.name, str(unreadable), step.id)
+                continue
+            result.gauges.append(gauge)
+            if call >= gauge.room:
+                self._reach(gauge, call, offer, result)
         return result
+
+    def _reach(self, gauge: Gauge, call: Decimal, offer: ModelOnDay, result: Climb) -> None:
+        """Take what a call reaches in a budget: rungs, or its limit."""
+        reached = add(gauge.taken, call)
+        self._take_rungs(gauge, reached, offer, result)
+        if reached > gauge.limit and not gauge.step.shadow:
+            result.fill(offer.model.name, gauge, call)
 
     def _applies(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> bool:
         context = self._context
-        applies = step.in_force(context.now) and context.holds(step.when, layer, step.id, "budgets", offer.view)
+        applies = step.span is None or step.in_force(context.now)
+        if applies and step.when is not None:
+            applies = context.holds(step.when, layer, step.id, "budgets", offer.view)
         if not applies and not step.when_reads_model:
             self._known[step.id] = None
         return applies
 
-    def _read(self, layer: int, step: BudgetStep, offer: ModelOnDay, result: Climb) -> Gauge | None:
-        """Read the budget's scope key, limit and balance. Where that fails it cannot be kept: the model falls out."""
+    def _read(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> Gauge:
+        """Read the budget's scope key, limit and balance. Raises ``_Unreadable``: then it cannot be kept."""
         context, formula = self._context, step.scope
         try:
             key = "" if step.scope is None else str(context.evaluate(step.scope, layer, offer.view))
@@ -158,9 +229,7 @@ class Ladder:
         except CelError as error:
             assert formula is not None
             context.note(formula, step.id, "budgets", error)
-            if not step.shadow:
-                result.bar(offer.model.name, f"budget `{step.id}` cannot be read: {error}", step.id)
-            return None
+            raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
         balance = context.balance(step, key)
         gauge = Gauge(layer, step, key, balance.limit_in_force(limit), balance)
         if not step.scope_reads_model and not step.when_reads_model:
@@ -169,7 +238,8 @@ class Ladder:
 
     def _take_rungs(self, gauge: Gauge, reached: Decimal, offer: ModelOnDay, result: Climb) -> None:
         step = gauge.step
-        for rung, start in zip(step.rungs, gauge.starts, strict=True):
+        for rung in step.rungs:
+            start = rung.starts_at(gauge.limit)
             if reached < start:
                 continue
             if rung.alert is not None:
@@ -197,12 +267,6 @@ def _bar_unpriced(step: BudgetStep, offer: ModelOnDay, costs: Costs, result: Cli
     if not step.shadow:
         lacks = "price" if costs.cost is None else "price for this service tier"
         result.bar(offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept", step.id)
-
-
-def _amount(step: BudgetStep, costs: Costs) -> Decimal | None:
-    if step.unit == "usd":
-        return costs.worst_cost
-    return _ONE if step.unit == "requests" else Decimal(costs.prompt_tokens + costs.output_tokens)
 
 
 def _no_room(seen: BalanceSeen) -> str:

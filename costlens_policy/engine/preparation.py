@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from costlens_policy.catalogue.service_tiers import expected_rates, possible_rates, tier_asked
 from costlens_policy.compiler.plan import RewriteRule
@@ -23,10 +22,11 @@ from costlens_policy.engine.measure import GIVEN, content_of, count_request, sam
 from costlens_policy.engine.needs import needs_of
 from costlens_policy.engine.worst_case import TokenKinds
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.rewrites import Change, Content, Outcome, RewriteError, apply_steps, combine
-from costlens_policy.tokens import TokenCount
+from costlens_policy.rewrites import Change, Content, Outcome, RewriteError, apply_steps
 
 __all__ = ["Candidate", "Preparations", "Prepared"]
+
+_FURTHER_LIMITS: Final = tuple(name for name in OUTPUT_LIMIT_NAMES if name != OUTPUT_LIMIT)
 
 
 @dataclass(slots=True)
@@ -105,7 +105,8 @@ class Preparations:
 
     _kinds: TokenKinds | None = None
     _shared: Prepared | None = None
-    _tokens: TokenCount | None = None
+    _tokens: tuple[int, str] | None = None
+    _given: Content | None = None
 
     def __init__(self, context: Context) -> None:
         self.request = request = context.request
@@ -131,14 +132,18 @@ class Preparations:
         return self._shared or self._prepared_for(offer)
 
     def _prepared_for(self, offer: ModelOnDay) -> Prepared:
-        prepared = self._rewritten_for(offer) if self._stages.rewrites else self._unchanged()
-        if self._stages.one_request_for_all:
-            self._shared = prepared
+        stages = self._stages
+        if not stages.rewrites:
+            self._shared = prepared = self._unchanged()
+            return prepared
+        rules = [(layer, rule) for layer, rule in stages.rewrites if self._applies(layer, rule, offer)]
+        if not stages.one_request_for_all:
+            return self._rewritten_for(offer, rules)
+        self._shared = prepared = self._prepare(rules, offer)
         return prepared
 
-    def _rewritten_for(self, offer: ModelOnDay) -> Prepared:
+    def _rewritten_for(self, offer: ModelOnDay, rules: list[tuple[int, RewriteRule]]) -> Prepared:
         """Return the request with the rewrites that apply to a model, which others may share."""
-        rules = [(layer, rule) for layer, rule in self._stages.rewrites if self._applies(layer, rule, offer)]
         key = tuple([rule.id for _, rule in rules])
         if any(rule.values_read_model for _, rule in rules):
             key = (offer.model.name, *key)
@@ -171,9 +176,11 @@ class Preparations:
         content = Content(request.get("prompt"), None, {OUTPUT_LIMIT: output})
         return Prepared(content, (), (), tokens, GIVEN, output, 1)
 
-    @cached_property
+    @property
     def _original(self) -> Content:
-        return content_of(self.request, self._default_output)
+        if self._given is None:
+            self._given = content_of(self.request, self._default_output)
+        return self._given
 
     def _applies(self, index: int, rule: RewriteRule, offer: ModelOnDay) -> bool:
         if rule.reads_model:
@@ -192,12 +199,12 @@ class Preparations:
             layer, rule = rules[at]
             self._fail(rule.id, layer, error)
             return self._prepare([*rules[:at], *rules[at + 1 :]], offer)
-        return self._measured(content, changes, tuple(rule.id for _, rule in rules))
+        return self._measured(content, changes, tuple([rule.id for _, rule in rules]))
 
     def _together(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Outcome:
         if not rules:
             return self._original, ()
-        steps = combine((rule.merge, rule.steps) for _, rule in rules)
+        steps = self._stages.combinations.of([rule for _, rule in rules])
         return apply_steps(self._original, steps, self._context.roots(offer.view))
 
     def _failing(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> tuple[int, RewriteError | CelError]:
@@ -218,10 +225,9 @@ class Preparations:
         if content.params.get(OUTPUT_LIMIT) is None:  # a call without a limit would cost more than any estimate
             content = _limited(content, self._default_output)
         params, completions = content.params, 1
-        if len(params) == 1:
-            output = _whole(params, OUTPUT_LIMIT)
-        else:
-            output = max([_whole(params, name) for name in OUTPUT_LIMIT_NAMES if name in params])
+        output = _whole(params, OUTPUT_LIMIT)
+        if len(params) > 1:
+            output = max([output, *[_whole(params, name) for name in _FURTHER_LIMITS if name in params]])
             completions = 1 if params.get("n") is None else _whole(params, "n")
         tokens, basis = self._count(content)
         return Prepared(content, changes, rules, tokens, basis, output, completions)
@@ -230,18 +236,20 @@ class Preparations:
         """Count a rewritten request. A count that the caller gave is moved by as much as the rewrites moved ours."""
         given, original = self.request.get("prompt_tokens"), self._original
         untouched = content is original or same_texts(content, original)
-        if untouched and given is not None:
-            return given, GIVEN
-        if self._tokens is None and (untouched or given is not None):
-            self._tokens = self._count_fresh(original)
-        now = self._tokens if untouched else self._count_fresh(content)
-        assert now is not None
         if given is None:
-            return now.tokens, now.basis
-        assert self._tokens is not None
-        return max(given + now.tokens - self._tokens.tokens, 0), GIVEN
+            return self._count_original() if untouched else self._count_fresh(content)
+        if untouched:
+            return given, GIVEN
+        before, _ = self._count_original()
+        after, _ = self._count_fresh(content)
+        return max(given + after - before, 0), GIVEN
 
-    def _count_fresh(self, content: Content) -> TokenCount:
+    def _count_original(self) -> tuple[int, str]:
+        if self._tokens is None:
+            self._tokens = self._count_fresh(self._original)
+        return self._tokens
+
+    def _count_fresh(self, content: Content) -> tuple[int, str]:
         return count_request(content, self.request, self._context.plan.tokenizer)
 
     def _priced(self, offer: ModelOnDay, prepared: Prepared) -> Candidate:

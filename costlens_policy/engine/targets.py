@@ -32,7 +32,8 @@ def candidates_of(
         known = context.plan.catalogue.find(name)
         return _once([name if known is None else known.name, *target.fallbacks])
     assert isinstance(target, ByChoice)
-    return _once([*rank(context, route, target, prepare, excluded), *target.fallbacks])
+    ranked = rank(context, route, target, prepare, excluded)
+    return _once([*ranked, *target.fallbacks]) if target.fallbacks else ranked
 
 
 def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:

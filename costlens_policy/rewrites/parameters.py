@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
@@ -62,8 +63,8 @@ class ClampStep:
         return f"params.{self.name}"
 
     def apply(self, content: Content, activation: Activation) -> Outcome:
-        params = dict(content.params)
-        changes: list[Change] = []
+        params = content.params
+        changes: tuple[Change, ...] = ()
         for name in _present(self.name, params):
             value = params[name]
             if value is None:
@@ -72,10 +73,9 @@ class ClampStep:
                 raise RewriteError(NOT_A_NUMBER, f"parameter `{name}` is not a number")
             bounded = self._bounded(value)
             if bounded != value:
-                params[name] = bounded
-                verb = "lowered" if bounded < value else "raised"
-                changes.append(Change("clamp_params", f"params.{name}", f"{verb} to {bounded}"))
-        return (_with_params(content, params), tuple(changes)) if changes else (content, ())
+                params = {**params, name: bounded}
+                changes += (_bounding(name, bounded, bounded < value),)
+        return (_with_params(content, params), changes) if changes else (content, ())
 
     def merged(self, later: Step, merge: Merge) -> Step | None:
         if merge not in ("min", "max"):
@@ -116,10 +116,17 @@ class RemoveStep:
         return None
 
 
+@lru_cache(1024, typed=True)
+def _bounding(name: str, bound: _Number, lowered: bool) -> Change:
+    """Return what is told of a number that was out of bounds: one of two things for each bound of a policy."""
+    return Change("clamp_params", f"params.{name}", f"{'lowered' if lowered else 'raised'} to {bound}")
+
+
 def _present(name: str, params: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names under which a request has a parameter."""
-    names = OUTPUT_LIMIT_NAMES if name == OUTPUT_LIMIT else (name,)
-    return tuple(item for item in names if item in params)
+    if name != OUTPUT_LIMIT:
+        return (name,) if name in params else ()
+    return tuple([item for item in OUTPUT_LIMIT_NAMES if item in params])
 
 
 def _is_number(value: Any) -> bool:

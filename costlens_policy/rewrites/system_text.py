@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
@@ -27,6 +27,10 @@ class SystemStep:
     target: ClassVar = "system"
     text: str
     place: Literal["replace", "before", "after"]
+    _on_system: tuple[Change, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_on_system", (self._change("system"),))
 
     def apply(self, content: Content, activation: Activation) -> Outcome:
         messages, params = content.messages, content.params
@@ -36,7 +40,7 @@ class SystemStep:
             return self._in_params(content, leading)
         if messages is None:
             system = self._joined(content.system)
-            return Content(content.prompt, None, params, system), (self._change("system"),)
+            return Content(content.prompt, None, params, system), self._on_system
         if leading:
             return self._in_messages(content, leading)
         if is_anthropic(messages, params):
