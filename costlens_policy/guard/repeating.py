@@ -19,7 +19,6 @@ from costlens_policy.ledger import CallConflictError, CallState, Reservation, Re
 __all__ = ["hold_names", "reserve_again"]
 
 _MOST_TRIES: Final = 100
-_PAGE: Final = 1000
 
 
 def hold_names(id: str) -> Iterator[str]:
@@ -74,17 +73,8 @@ def _resumed(plan: Plan, accounts: Accounts, link: Link, name: str, asked: Asked
 
 
 def _find(link: Link, name: str, asked: Asked) -> Reservation | None:
-    after = ""
-    while True:
-        query = ReservationQuery(after=after, limit=_PAGE)
-        page = link.ask(lambda store, query=query: store.reservations(query, asked.now))  # type: ignore[misc]
-        for reservation in page.items:
-            if reservation.call == name:
-                found: Reservation = reservation
-                return found
-        after = page.next
-        if not after:
-            return None
+    page = link.ask(lambda store: store.reservations(ReservationQuery(call=name), asked.now))
+    return page.items[0] if page.items else None
 
 
 def _holds(found: Reservation, decision: Decision, accounts: Accounts) -> bool:

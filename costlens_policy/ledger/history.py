@@ -113,10 +113,14 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class ReservationQuery:
-    """Which reservations, by the end of their lease. ``expired`` asks for those whose client never came back."""
+    """Which reservations, by the end of their lease. ``expired`` asks for those whose client never came back.
+
+    With ``call`` that one alone is read.
+    """
 
     budget: str | None = None
     key: str | None = None
+    call: str | None = None
     expired: bool = False
     after: str = ""
     limit: int = 100

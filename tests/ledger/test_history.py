@@ -141,6 +141,20 @@ def test_reservations_by_the_end_of_their_lease(store: Store) -> None:
     assert [item.call for item in store.reservations(ReservationQuery(budget="none"), later).items] == []
 
 
+def test_one_reservation(store: Store) -> None:
+    for number, team in enumerate(TEAMS):
+        store.reserve(hold(f"call {number}", team, number, None, lease=(number + 1) * MINUTE))
+    store.settle(settlement("call 1", TEAMS[1], 1))
+    asked = [ReservationQuery(call=call) for call in ("call 0", "call 1", "call 2", "call", "nobody's")]
+    assert [[item.call for item in store.reservations(query, NOW).items] for query in asked] == [
+        ["call 0"], [], ["call 2"], [], []
+    ]  # fmt: skip
+    (gone,) = store.reservations(ReservationQuery(call="call 0", expired=True), NOW + MINUTE).items
+    assert (gone.call, gone.state) == ("call 0", "expired")
+    assert store.reservations(ReservationQuery(call="call 0"), NOW + MINUTE).items == ()
+    assert store.reservations(ReservationQuery(call="call 2", budget="none"), NOW).items == ()
+
+
 @pytest.mark.parametrize("after", ["x", "-1", "1.5", "٣", "1:2"])
 def test_a_text_that_no_page_has_given_is_refused(store: Store, after: str) -> None:
     with pytest.raises(AmountError, match="is not where a page of the ledger begins"):

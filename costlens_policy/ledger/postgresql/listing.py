@@ -42,15 +42,17 @@ def read_accounts(database: Database, query: AccountQuery, now: int) -> Page[Acc
 
 
 def read_reservations(database: Database, query: ReservationQuery, now: int) -> Page[Reservation]:
+    one = () if query.call is None else (query.call,)
     rows = database.rows(
         "SELECT c.id, c.lines, c.reserved_at, c.ends_at, c.facts FROM @ledger.calls AS c"
         " WHERE c.settled_at IS NULL AND NOT c.released"
         f" AND c.ends_at {'<=' if query.expired else '>'} %s AND (c.ends_at, c.id) > (%s, %s)"
+        f"{' AND c.id = %s' if one else ''}"
         " AND (%s::text IS NULL AND %s::text IS NULL OR EXISTS (SELECT 1 FROM jsonb_array_elements(c.lines) AS line"
         " WHERE line.value->0->>1 = coalesce(%s, line.value->0->>1)"
         " AND line.value->0->>2 = coalesce(%s, line.value->0->>2)))"
         " ORDER BY c.ends_at, c.id LIMIT %s",
-        now // SECOND, *query.place(), query.budget, query.key, query.budget, query.key, query.limit + 1,
+        now // SECOND, *query.place(), *one, query.budget, query.key, query.budget, query.key, query.limit + 1,
     )  # fmt: skip
     items = tuple(_reservation(query, *row) for row in rows[: query.limit])
     return Page(items, query.following(items[-1]) if len(rows) > len(items) else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any, Final
 
 from costlens_policy.ledger.account import Account, AccountBalance
@@ -66,20 +67,28 @@ def _names(server: Server, query: AccountQuery) -> Iterator[str]:
 def _reservations(server: Server, accounts: Accounts, query: ReservationQuery, second: int) -> Iterator[Reservation]:
     """Go through the open calls by the end of their lease, leaving out those before the page."""
     place = query.place()
-    first, last = (max(place[0], 0), second) if query.expired else (max(place[0], second + 1), "+inf")
-    offset = 0
-    while True:
-        limit = "LIMIT", offset, _AT_ONCE
-        ids: list[str] = server.command("ZRANGEBYSCORE", f"{server.prefix}open", first, last, "WITHSCORES", *limit)
-        pairs = _pairs(ids)
+    for pairs in _open_calls(server, query, second):
         wanted = [id for id, score in pairs if (int(score), id) > place]
-        rows = server.run("calls", (), wanted, ())
-        for id, row in zip(wanted, rows, strict=True):
+        for id, row in zip(wanted, server.run("calls", (), wanted, ()), strict=True):
             if row:
                 yield _reservation(accounts, query, id, row)
+
+
+def _open_calls(server: Server, query: ReservationQuery, second: int) -> Iterator[list[tuple[str, float]]]:
+    """Yield ids and the ends of their leases, many at once."""
+    key, place = f"{server.prefix}open", query.place()
+    if query.call is not None:
+        end = server.command("ZSCORE", key, query.call)
+        if end is not None and (float(end) <= second) is query.expired:
+            yield [(query.call, float(end))]
+        return
+    first, last = (max(place[0], 0), second) if query.expired else (max(place[0], second + 1), "+inf")
+    for offset in count(0, _AT_ONCE):
+        limit = "LIMIT", offset, _AT_ONCE
+        pairs = _pairs(server.command("ZRANGEBYSCORE", key, first, last, "WITHSCORES", *limit))
+        yield pairs
         if len(pairs) < _AT_ONCE:
             return
-        offset += _AT_ONCE
 
 
 def _pairs(answer: list[Any]) -> list[tuple[str, float]]:

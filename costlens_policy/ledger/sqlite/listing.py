@@ -40,11 +40,12 @@ def read_reservations(db: sqlite3.Connection, query: ReservationQuery, now: int)
 
     Where a budget or key is asked for, that can be all of them.
     """
-    second = now // SECOND
+    one = () if query.call is None else (query.call,)
     rows = db.execute(
         "SELECT end, id, reserved_at, lines, facts FROM calls WHERE settled_at IS NULL AND released = 0"
-        f" AND end {'<=' if query.expired else '>'} ? AND (end, id) > (?, ?) ORDER BY end, id",
-        (second, *query.place()),
+        f" AND end {'<=' if query.expired else '>'} ? AND (end, id) > (?, ?){' AND id = ?' if one else ''}"
+        " ORDER BY end, id",
+        (now // SECOND, *query.place(), *one),
     )
     found: list[Reservation] = []
     for end, id, reserved_at, lines, facts in rows:
