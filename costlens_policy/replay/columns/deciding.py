@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import polars as pl
 
@@ -13,12 +13,13 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Estimate
 from costlens_policy.errors import RequestError
-from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY, MOST_TOKENS, instant
+from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, instant
 from costlens_policy.replay.columns.facts import REFUSED, Facts, FactsTable, facts_of, in_between, probe, with_costs
+from costlens_policy.replay.columns.keys import keys_of, price_changes
 from costlens_policy.replay.columns.reads import PROMPT, Reads, reads_of_rules
 from costlens_policy.replay.columns.units import Prices
 
-__all__ = ["ALONE", "Deciding", "all_that_serve", "keys_of", "region", "requests_in"]
+__all__ = ["ALONE", "Deciding", "all_that_serve", "region", "requests_in"]
 
 ALONE: Final = -1
 """The code of a request that has to be decided by itself."""
@@ -26,7 +27,6 @@ _KEPT: Final = 200_000
 _MOST_CUTS: Final = 2_000
 _WORTH_SHARING: Final = 4
 """From as many like requests on they are decided together, which takes two decisions or more."""
-_SIDES: Final[tuple[Literal["left"], Literal["right"]]] = ("left", "right")
 
 
 def all_that_serve(plan: Plan) -> Plan:
@@ -40,6 +40,7 @@ class Deciding:
     """Decides batches without their budgets. ``facts`` are by code; ``made`` counts the decisions made."""
 
     __slots__ = (
+        "_changes",
         "_cuts",
         "_known",
         "_outputs",
@@ -63,6 +64,7 @@ class Deciding:
         self._prices = prices if budgets else None
         if any(step.unit == "usd" for step in budgets) and not prices.is_coarse:
             self._reads = replace(self._reads, shared=False)
+        self._changes = price_changes(plan)
         self._outputs: set[int] = set()
         self._cuts: list[int] = []
         self._known: dict[tuple[Any, ...], int] = {}
@@ -91,7 +93,7 @@ class Deciding:
 
     def _codes(self, frame: pl.DataFrame) -> pl.Series:
         cuts = {**self._reads.cuts, **({PROMPT: tuple(self._cuts)} if PROMPT in self._reads.cuts else {})}
-        keys = keys_of(frame, replace(self._reads, cuts=cuts))
+        keys = keys_of(frame, replace(self._reads, cuts=cuts), self._changes)
         names = keys.columns
         groups = keys.with_row_index("_row").group_by(names, maintain_order=True).agg(pl.col("_row").first(), pl.len())
         requests = requests_in(frame[groups["_row"]], self.attributes)
@@ -197,38 +199,6 @@ def region(cuts: Sequence[int], value: int) -> tuple[int, int]:
     if low != high:
         return value, value
     return (cuts[low - 1] + 1 if low else 1), (cuts[low] - 1 if low < len(cuts) else MOST_TOKENS)
-
-
-def keys_of(frame: pl.DataFrame, reads: Reads) -> pl.DataFrame:
-    """Return what decides for each row: the day, attributes by value or presence, and numbers by their stretch."""
-    columns = [(frame["time"] // DAY).alias("day")]
-    for name in reads.exact:
-        column = _column(frame, name)
-        if column is not None:
-            columns.append(column)
-    for name in reads.present:
-        column = _column(frame, name)
-        if column is not None:
-            columns.append(column.is_not_null().alias(f"has {name}"))
-    for name, cuts in reads.cuts.items():
-        column = _column(frame, name)
-        if column is not None:
-            columns.append(_stretches(column, cuts).alias(f"cut {name}"))
-    return pl.DataFrame(columns)
-
-
-def _stretches(column: pl.Series, cuts: Sequence[int | float]) -> pl.Series:
-    """Return which stretch between cuts each number lies in; a cut is a stretch of its own."""
-    edges = pl.Series(cuts, dtype=column.dtype)
-    sides = (edges.search_sorted(column, side).cast(pl.Int32) for side in _SIDES)
-    return pl.select(pl.when(column.is_not_null()).then(next(sides) + next(sides))).to_series()
-
-
-def _column(frame: pl.DataFrame, name: str) -> pl.Series | None:
-    if name == PROMPT:
-        return frame["prompt"].alias(PROMPT)
-    column = f"{ATTRIBUTE}{name}"
-    return frame[column] if column in frame.columns else None
 
 
 def requests_in(frame: pl.DataFrame, attributes: Sequence[str]) -> Iterator[tuple[dict[str, Any], int, int]]:

@@ -17,7 +17,8 @@ from costlens_policy.engine.decision import BalanceSeen
 from costlens_policy.errors import RequestError
 from costlens_policy.replay.columns.accounts import Account, Accounts
 from costlens_policy.replay.columns.batch import instant, micros
-from costlens_policy.replay.columns.deciding import keys_of, requests_in
+from costlens_policy.replay.columns.deciding import requests_in
+from costlens_policy.replay.columns.keys import keys_of, price_changes
 from costlens_policy.replay.columns.reads import PROMPT, reads_of_budgets
 
 __all__ = ["UNKNOWN", "Line", "Lines"]
@@ -49,12 +50,13 @@ class Line:
 class Lines:
     """The lines of batches; ``rows`` are by code, and ``charged`` the accounts of each with their units."""
 
-    __slots__ = ("_accounts", "_attributes", "_fixed", "_known", "_plan", "_reads", "charged", "rows")
+    __slots__ = ("_accounts", "_attributes", "_changes", "_fixed", "_known", "_plan", "_reads", "charged", "rows")
 
     def __init__(self, plan: Plan, attributes: Sequence[str], accounts: Accounts) -> None:
         self._plan = plan
         self._attributes = tuple(attributes)
         self._accounts = accounts
+        self._changes = price_changes(plan)
         self._reads = reads_of_budgets(plan, attributes)
         windows = [step.window for layer in plan.layers for step in layer.budgets]
         self._fixed = [window for window in windows if isinstance(window, FixedWindow)]
@@ -74,7 +76,7 @@ class Lines:
             self.rows.clear()
             self.charged.clear()
         spans = [(micros(window.starts_at), micros(window.ends_at)) for window in self._fixed]
-        keys = keys_of(frame, self._reads).with_columns(
+        keys = keys_of(frame, self._reads, self._changes).with_columns(
             served.alias("served"),
             *(frame["time"].is_between(*span, closed="left").alias(f"span {at}") for at, span in enumerate(spans)),
         )

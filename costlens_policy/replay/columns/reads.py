@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, Final, TypeAlias
 
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import ByChoice, Plan
+from costlens_policy.compiler.plan import ByChoice, BySplit, Plan
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, Presence, Select
 from costlens_policy.replay.verdicts import parts
 
-__all__ = ["PROMPT", "SCALARS", "Reads", "reads_of_budgets", "reads_of_rules"]
+__all__ = ["PROMPT", "SCALARS", "Reads", "Shares", "reads_of_budgets", "reads_of_rules"]
 
 PROMPT: Final = "prompt_tokens"
 SCALARS: Final = frozenset({STRING, INT, DOUBLE, BOOL})
-_COMPARED: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"})
+_EQUATED: Final = frozenset({"_==_", "_!=_", "@in"})
+_COMPARED: Final = _EQUATED | {"_<_", "_<=_", "_>_", "_>=_"}
+Shares: TypeAlias = tuple[str, tuple[int, ...]]
+"""The salt of a split, and the bounds of its shares."""
 _WEIGHED: Final = frozenset({
     "prompt", "messages", "tools", "modalities", "response_format", "params", "max_output_tokens", "cost_budget",
     "latency_budget_ms",
@@ -30,22 +33,26 @@ class Reads:
     """What tells decisions apart.
 
     ``shared`` is false where nothing less than the whole request does. ``exact`` are attributes by value, ``present``
-    those of which only the presence counts, ``cuts`` the values that numbers are compared with; ``prompt_tokens`` is
-    among ``exact`` or ``cuts``.
+    those of which only the presence counts. ``cuts`` are the values that numbers are compared with, ``texts`` those
+    that texts are, and ``splits`` the salts and bounds of the shares that a text decides. ``prompt_tokens`` is among
+    ``exact`` or ``cuts``.
     """
 
     shared: bool
-    exact: tuple[str, ...]
-    present: tuple[str, ...]
+    exact: list[str]
+    present: list[str]
     cuts: dict[str, tuple[int | float, ...]]
+    texts: dict[str, tuple[str, ...]]
+    splits: dict[str, tuple[Shares, ...]]
 
 
 def reads_of_rules(plan: Plan, given: Iterable[str]) -> Reads:
     """Return what decides beside the budgets. ``given`` are the attributes that requests may have."""
     layers = [(layer.variables, layer.access, layer.routes, layer.rewrites) for layer in plan.layers]
     seen = _Seen()
+    splits = {id(split.key): split for split in parts((layers, plan.defaults), BySplit)}
     for formula in parts((layers, plan.defaults), Formula):
-        seen.add(formula)
+        seen.add(formula, splits.get(id(formula)))
     if any(_weighs_more_than_cost(choice) for choice in parts((layers, plan.defaults), ByChoice)):
         seen.free.add(PROMPT)
     unread = {name for name in set(given) - seen.attributes - _WEIGHED if _takes_any_text(plan, name)}
@@ -63,21 +70,25 @@ def reads_of_budgets(plan: Plan, given: Iterable[str]) -> Reads:
             seen.add(formula)
     known = [name for name in given if name in plan.attributes]
     reads = _reads(plan, seen, known, {name for name in known if name not in seen.attributes})
-    return Reads(reads.shared and "model" not in seen.roots, reads.exact, reads.present, reads.cuts)
+    return replace(reads, shared=reads.shared and "model" not in seen.roots)
 
 
 def _reads(plan: Plan, seen: _Seen, given: Iterable[str], unread: set[str]) -> Reads:
-    exact, present, cuts = [], [], {}
+    reads = Reads(not seen.whole and not seen.roots & {"now", "budgets"}, [], [], {}, {}, {})
     for name in dict.fromkeys((*given, PROMPT)):
         if name in unread and name != PROMPT:
             if name in plan.required:
-                present.append(name)
-        elif name in seen.free or name in _WEIGHED or not seen.only_compared(name, plan):
-            exact.append(name)
+                reads.present.append(name)
+        elif name in seen.free or name in _WEIGHED:
+            reads.exact.append(name)
+        elif seen.only_compared(name, plan):
+            reads.cuts[name] = tuple(sorted(seen.compared[name]))
+        elif name in {*seen.texts, *seen.splits, *seen.present} and _takes_any_text(plan, name):
+            reads.texts[name] = tuple(sorted(seen.texts[name]))
+            reads.splits[name] = tuple(sorted(seen.splits[name]))
         else:
-            cuts[name] = tuple(sorted(seen.compared[name]))
-    shared = not seen.whole and not seen.roots & {"now", "budgets"}
-    return Reads(shared, tuple(exact), tuple(present), cuts)
+            reads.exact.append(name)
+    return reads
 
 
 def _weighs_more_than_cost(choice: ByChoice) -> bool:
@@ -101,15 +112,23 @@ class _Seen:
     roots: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
     free: set[str] = field(default_factory=set)
+    present: set[str] = field(default_factory=set)
     compared: dict[str, set[int | float]] = field(default_factory=lambda: defaultdict(set))
+    texts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    splits: dict[str, set[Shares]] = field(default_factory=lambda: defaultdict(set))
 
-    def add(self, formula: Formula) -> None:
+    def add(self, formula: Formula, split: BySplit | None = None) -> None:
+        """Add an expression; with ``split``, one that is an attribute and nothing else, and decides a share."""
         for path in formula.typed.references:
             self.roots.add(path[0])
             if path[0] == "request":
                 self.whole = self.whole or len(path) == 1
                 self.attributes.update(path[1:2])
-        self._walk(formula.typed.root)
+        name = _attribute(formula.typed.root)
+        if split is not None and name is not None:
+            self.splits[name].add((split.salt, split.bounds))
+        else:
+            self._walk(formula.typed.root)
 
     def only_compared(self, name: str, plan: Plan) -> bool:
         """Say whether nothing more than comparisons with numbers of its own type tells values apart."""
@@ -119,14 +138,24 @@ class _Seen:
         found = self.compared.get(name)
         return bool(found) and all(type(item) in kind for item in found or ())
 
+    def _compares(self, function: str, name: str | None, other: Any) -> bool:
+        """Note what an attribute is compared with. Say whether that tells all that the comparison depends on."""
+        if name is None:
+            return False
+        numbers, texts = _constants(other, (int, float)), _constants(other, (str,))
+        if numbers is not None:
+            self.compared[name].update(numbers)
+        elif texts is not None and function in _EQUATED:
+            self.texts[name].update(texts)
+        return numbers is not None or (texts is not None and function in _EQUATED)
+
     def _walk(self, node: Any) -> None:
         if isinstance(node, Call) and node.function in _COMPARED and node.target is None:
             for one, other in (node.arguments, node.arguments[::-1]):
-                name, values = _attribute(one), _numbers(other)
-                if name is not None and values is not None:
-                    self.compared[name].update(values)
+                if self._compares(node.function, _attribute(one), other):
                     return
         if isinstance(node, Presence) and isinstance(node.operand, Name):
+            self.present.add(node.field)
             return
         name = _attribute(node)
         if name is not None:
@@ -136,13 +165,22 @@ class _Seen:
 
 
 def _attribute(node: Any) -> str | None:
+    """Return the name of an attribute that is read as it is, or with a constant where it is absent."""
+    if (
+        isinstance(node, Call)
+        and node.function == "orValue"
+        and all(isinstance(item, Literal) for item in node.arguments)
+    ):
+        node = node.target
     plain = isinstance(node, Select) and isinstance(node.operand, Name) and node.operand.name == "request"
     return node.field if plain else None
 
 
-def _numbers(node: Any) -> tuple[int | float, ...] | None:
-    items = node.elements if isinstance(node, ListLiteral) else (node,)
-    values = [item.value for item in items if isinstance(item, Literal) and type(item.value) in (int, float)]
+def _constants(node: Any, types: tuple[type, ...] | None) -> tuple[Any, ...] | None:
+    """Return the values of constants of some types, or of any; None where something else is among them."""
+    items = node.elements if isinstance(node, ListLiteral) else node if isinstance(node, tuple) else (node,)
+    literals = (item.value for item in items if isinstance(item, Literal))
+    values = [value for value in literals if types is None or type(value) in types]
     return tuple(values) if len(values) == len(items) else None
 
 
