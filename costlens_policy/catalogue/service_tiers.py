@@ -45,6 +45,8 @@ def tier_named(word: str) -> str:
 def tier_asked(params: Mapping[str, Any]) -> str | None:
     """Return the word for the tier that the parameters of a request ask for; None where they leave it open."""
     asked = params.get(SERVICE_TIER)
+    if asked is None:
+        return None
     if isinstance(asked, Mapping):  # as Bedrock writes it
         asked = asked.get("type")
     return asked if asked is None or isinstance(asked, str) else repr(asked)

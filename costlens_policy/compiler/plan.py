@@ -193,6 +193,8 @@ class BudgetStep:
     reason: str
     per_call: bool = field(init=False)
     """Whether nothing adds up: the limit is on each call by itself."""
+    has_terms: bool = field(init=False)
+    """Whether there are times or requests for which the budget has no effect."""
     when_reads_model: bool = field(init=False)
     scope_reads_model: bool = field(init=False)
     span: tuple[datetime, datetime] | None = field(init=False)
@@ -208,6 +210,7 @@ class BudgetStep:
         object.__setattr__(self, "_schedule", [])
         object.__setattr__(self, "per_call", "per_call" in terms)
         object.__setattr__(self, "span", (terms["starts_at"], terms["ends_at"]) if "starts_at" in terms else None)
+        object.__setattr__(self, "has_terms", self.when is not None or self.span is not None)
         object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
         object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
         object.__setattr__(self, "lowest", _lowest(self.rungs))

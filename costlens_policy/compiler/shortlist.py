@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from typing import Final, TypeAlias
 
 from costlens_policy.compiler.formula import Formula
@@ -18,6 +19,7 @@ from costlens_policy.money import multiply
 __all__ = ["Bands", "Listed", "PriceTable", "Shortlist", "Shortlists"]
 
 _DAYS_KEPT: Final = 8
+_ORDERS_KEPT: Final = 64
 
 Row: TypeAlias = tuple[int, int, int, float]
 """Units for a token of the prompt, one of the output and the request itself, and the most output tokens there are."""
@@ -48,6 +50,16 @@ class Bands:
 
     rows: tuple[Row, ...]
     names: tuple[tuple[str, ...], ...]
+    _orders: dict[tuple[int, ...], tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def in_order(self, order: tuple[int, ...]) -> tuple[str, ...]:
+        """Return the names of all models, band after band. Kept for a while: few orders ever come up."""
+        names = self._orders.get(order)
+        if names is None:
+            if len(self._orders) >= _ORDERS_KEPT:
+                self._orders.clear()
+            names = self._orders[order] = tuple(chain.from_iterable([self.names[band] for band in order]))
+        return names
 
 
 class PriceTable:

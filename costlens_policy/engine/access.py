@@ -45,7 +45,7 @@ def decide_access(context: Context) -> Access:
     denies: list[tuple[str, str]] = []
     for layer, step in plan.stages.access:
         try:
-            if context.holds(step.when, layer, step.id, "access"):
+            if step.when is None or context.holds(step.when, layer, step.id, "access"):
                 (denies if step.denies else allows).append((step.id, step.reason))
         except Refusal as refusal:
             denies.append((step.id, refusal.reason.removeprefix("access: ")))

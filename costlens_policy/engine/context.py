@@ -91,7 +91,7 @@ class Context:
         if formula is None:
             return True
         try:
-            return bool(self.evaluate(formula, layer, model))
+            return bool(formula.evaluate(self.request, self.variables[layer], self.budgets, model, None, self.instant))
         except CelError as error:
             self.fail(formula, layer, rule, stage, error)
             return False

@@ -167,19 +167,20 @@ class Ladder:
         gauges: list[Gauge] = []
         usd = tokens = requests = _NEVER
         for layer, step in stages.budgets:
-            if not self._applies(layer, step, offer):
+            if step.has_terms and not self._applies(layer, step, offer):
                 continue
             try:
                 gauge = self._read(layer, step, offer)
             except _Unreadable:  # told when the budgets are asked one by one
                 return _NOTHING_SHARED
             gauges.append(gauge)
-            if step.unit == "usd":
-                usd = min(usd, gauge.room)
-            elif step.unit == "tokens":
-                tokens = min(tokens, gauge.room)
+            unit, room = step.unit, gauge.room
+            if unit == "usd":
+                usd = room if room < usd else usd
+            elif unit == "tokens":
+                tokens = room if room < tokens else tokens
             else:
-                requests = min(requests, gauge.room)
+                requests = min(requests, room)
         return _Shared(gauges, usd if requests > _ONE else _NO_ROOM, tokens)
 
     def _step_by_step(self, offer: ModelOnDay, costs: Costs, result: Climb) -> Climb:
@@ -221,20 +222,26 @@ class Ladder:
 
     def _read(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> Gauge:
         """Read the budget's scope key, limit and balance. Raises ``_Unreadable``: then it cannot be kept."""
-        context, formula = self._context, step.scope
-        try:
-            key = "" if step.scope is None else str(context.evaluate(step.scope, layer, offer.view))
-            formula = step.limit if isinstance(step.limit, Formula) else None
-            limit = context.limit(step, layer)
-        except CelError as error:
-            assert formula is not None
-            context.note(formula, step.id, "budgets", error)
-            raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
+        context, key, limit = self._context, "", step.limit
+        if step.scope is not None or isinstance(limit, Formula):
+            key, limit = self._evaluated(layer, step, offer)
         balance = context.balance(step, key)
         gauge = Gauge(layer, step, key, balance.limit_in_force(limit), balance)
         if not step.scope_reads_model and not step.when_reads_model:
             self._known[step.id] = gauge
         return gauge
+
+    def _evaluated(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> tuple[str, Decimal]:
+        """Return the scope key and the limit where one of them is an expression. Raises ``_Unreadable``."""
+        context, formula = self._context, step.scope
+        try:
+            key = "" if step.scope is None else str(context.evaluate(step.scope, layer, offer.view))
+            formula = step.limit if isinstance(step.limit, Formula) else None
+            return key, context.limit(step, layer)
+        except CelError as error:
+            assert formula is not None
+            context.note(formula, step.id, "budgets", error)
+            raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
 
     def _take_rungs(self, gauge: Gauge, reached: Decimal, offer: ModelOnDay, result: Climb) -> None:
         step = gauge.step

@@ -34,7 +34,7 @@ class Prepared:
     """A rewritten request. Not frozen, which would take 0.8 µs of each decision, and never changed.
 
     ``rules`` are the rewrites applied, in order. ``prompt_tokens`` and ``basis`` are as in ``Estimate``;
-    ``output_tokens`` is the limit of one completion.
+    ``output_tokens`` is the limit of one completion, ``tier`` the word for the service tier that is asked for, if any.
     """
 
     content: Content
@@ -44,6 +44,7 @@ class Prepared:
     basis: str
     output_tokens: int
     completions: int
+    tier: str | None
 
 
 @dataclass(slots=True)
@@ -125,7 +126,7 @@ class Preparations:
         """Whether models get one request, up to its output limit, at the usual prices: ``shared`` of any of them."""
         if not self._stages.one_request_for_all:
             return False
-        return not offers or tier_asked(self.shared(offers[0]).content.params) is None
+        return not offers or self.shared(offers[0]).tier is None
 
     def shared(self, offer: ModelOnDay) -> Prepared:
         """Return the request before its output limit is fitted to the model. Raises ``Refusal``."""
@@ -174,7 +175,7 @@ class Preparations:
         if tokens is None or output < 1 or "params" in request or "messages" in request:
             return self._measured(self._original, (), ())
         content = Content(request.get("prompt"), None, {OUTPUT_LIMIT: output})
-        return Prepared(content, (), (), tokens, GIVEN, output, 1)
+        return Prepared(content, (), (), tokens, GIVEN, output, 1, None)
 
     @property
     def _original(self) -> Content:
@@ -230,7 +231,7 @@ class Preparations:
             output = max([output, *[_whole(params, name) for name in _FURTHER_LIMITS if name in params]])
             completions = 1 if params.get("n") is None else _whole(params, "n")
         tokens, basis = self._count(content)
-        return Prepared(content, changes, rules, tokens, basis, output, completions)
+        return Prepared(content, changes, rules, tokens, basis, output, completions, tier_asked(params))
 
     def _count(self, content: Content) -> tuple[int, str]:
         """Count a rewritten request. A count that the caller gave is moved by as much as the rewrites moved ours."""
@@ -259,7 +260,7 @@ class Preparations:
         prompt, output, period = prepared.prompt_tokens, prepared.output_tokens * prepared.completions, offer.period
         if period is None:
             return Candidate(offer, prepared, None, None, output, FREE)
-        tier = tier_asked(prepared.content.params)
+        tier = prepared.tier
         if tier is not None:
             rates = expected_rates(period, prompt, tier)
         else:

@@ -61,7 +61,7 @@ def _list_admitter(element: _Admit) -> _Admit:
 
 def _map_admitter(key: _Admit, element: _Admit) -> _Admit:
     def admit_map(value: Any) -> Value:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             raise _must_be("an object", value)
         entries: dict[Value, Value] = {}
         for name, inner in value.items():

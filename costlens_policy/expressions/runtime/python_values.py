@@ -34,6 +34,8 @@ def from_python(value: Any, depth: int = 0) -> Value:
 
     ``Decimal`` becomes a double, an aware ``datetime`` a timestamp, a ``timedelta`` a duration.
     """
+    if type(value) is str:
+        return value
     if value is None or value is True or value is False or isinstance(value, _READY):
         return value
     if isinstance(value, str):
