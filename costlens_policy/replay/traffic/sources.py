@@ -9,15 +9,17 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TextIO, cast
+from typing import Any, BinaryIO, Final, TextIO, TypeAlias, cast
 
 from costlens_policy.replay.traffic.errors import TrafficError
 
 __all__ = ["STDIN", "RawRow", "find_files", "read_file"]
 
+Lines: TypeAlias = TextIO | Iterator[str]
 STDIN: Final = "-"
 _KINDS: Final = {".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
 _PACKED: Final = (".gz", ".zst")
@@ -89,7 +91,7 @@ def read_file(name: str) -> Iterator[RawRow]:
         raise TrafficError(f"`{name}` cannot be read: {reason.lower()}") from error
 
 
-def _text(name: str) -> TextIO:
+def _text(name: str) -> AbstractContextManager[Lines]:
     if name == STDIN:
         if sys.stdin is None:
             raise TrafficError("standard input is closed; name a file instead of `-`")
@@ -97,24 +99,28 @@ def _text(name: str) -> TextIO:
     elif name.lower().endswith(".gz"):
         stream = cast(BinaryIO, gzip.open(name, "rb"))  # noqa: SIM115 - as below
     elif name.lower().endswith(".zst"):
-        lines = _polars("zstd-compressed files").read_lines(name).to_series()
-        return io.StringIO("\n".join(lines.to_list()) + "\n")
+        return nullcontext(_unpacked(name))
     else:
         stream = open(name, "rb")  # noqa: SIM115 - the caller closes the text stream around it
     return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
 
 
-def _looks_like_json(stream: TextIO) -> bool:
+def _unpacked(name: str) -> Iterator[str]:
+    """Yield the lines of a file that is packed with zstd. Raises ``OSError`` where the archive is damaged."""
+    polars = _polars("zstd-compressed files")
+    for frame in polars.scan_lines(name, glob=False).collect_batches(chunk_size=_BATCH, maintain_order=True):
+        yield from (f"{line}\n" for line in frame.to_series())
+
+
+def _looks_like_json(stream: Lines) -> bool:
     if not isinstance(stream, io.TextIOWrapper):
-        start = stream.read(1)
-        stream.seek(0)
-        return start == "{"
+        return False
     buffer = stream.buffer
     peek = getattr(buffer, "peek", None)
     return bool(peek is not None and peek(16).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{")
 
 
-def _csv(name: str, stream: TextIO) -> Iterator[RawRow]:
+def _csv(name: str, stream: Lines) -> Iterator[RawRow]:
     """Yield rows by their header. A row of another length than the header has is a problem, never shifted."""
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(stream, strict=True)
@@ -146,7 +152,7 @@ def _header(name: str, cells: list[str]) -> list[str]:
     return names
 
 
-def _json(name: str, stream: TextIO) -> Iterator[RawRow]:
+def _json(name: str, stream: Lines) -> Iterator[RawRow]:
     for number, line in enumerate(stream, 1):
         text = line.strip()
         if not text:
