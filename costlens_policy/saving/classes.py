@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from functools import cache
 from importlib import import_module
+from operator import attrgetter
 from typing import Any, Final
 
 from costlens_policy.saving.errors import NotSavable, UnusablePlan
@@ -23,7 +23,6 @@ _PHASES: Final = frozenset(
 """Where these classes are defined: nothing in these phases opens a file or a connection when it is made."""
 
 
-@cache
 def name_of(kind: type) -> str:
     """Return the name of a class, such as ``compiler.plan:Layer``. Raises ``NotSavable`` for one that has no place."""
     module = kind.__module__.removeprefix(_PACKAGE)
@@ -45,7 +44,6 @@ def class_named(name: str) -> type:
     raise UnusablePlan(f"it holds a `{name[:80]}`, which this version does not know")
 
 
-@cache
 def fields_of(kind: type) -> tuple[str, ...] | None:
     """Return the fields that make an object of a class; None where the object itself says what makes it."""
     if is_dataclass(kind):
@@ -53,17 +51,16 @@ def fields_of(kind: type) -> tuple[str, ...] | None:
     return None
 
 
-def parts_of(value: Any) -> tuple[Any, ...]:
-    """Return what the constructor of a value's class needs to make it again, in order."""
-    kind: type = type(value)
+def parts_of(kind: type) -> Callable[[Any], Sequence[Any]]:
+    """Return what takes an object of a class apart into what its constructor needs, in order."""
     names = fields_of(kind)
     if names is not None:
-        return tuple([getattr(value, name) for name in names])
-    if isinstance(value, Enum):
-        return (value.value,)
+        return attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
+    if issubclass(kind, Enum):
+        return lambda value: (value.value,)
     if _is_section(kind):
-        return ({name: getattr(value, name) for name in sorted(value.model_fields_set)},)
-    return tuple(value.__getnewargs__())
+        return lambda value: ({name: getattr(value, name) for name in sorted(value.model_fields_set)},)
+    return lambda value: tuple(value.__getnewargs__())
 
 
 def constructor(kind: type) -> Callable[..., Any]:

@@ -7,8 +7,8 @@ first, rows are counted on from there. The last row is the whole. ``kinds`` are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -33,27 +33,36 @@ def encode(value: Any) -> Encoded:
     return encoder.encoded()
 
 
-class _Open:
-    """An object whose parts have to be written before itself, and which of them are ``waiting``.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Form:
+    """How the objects of one class are written: the ``kind`` that the file knows, and how to get at their parts.
 
-    ``shared`` says that nothing tells equal objects of this kind apart, so that one row will do.
+    ``shared`` says that nothing tells equal objects of this class apart, so that one row will do.
     """
 
-    __slots__ = ("kind", "parts", "shared", "value", "waiting")
+    kind: Any
+    parts_of: Callable[[Any], Sequence[Any]]
+    shared: bool
 
-    def __init__(self, value: Any, kind: Any, parts: Sequence[Any], *, shared: bool) -> None:
+
+class _Open:
+    """An object whose parts have to be written before itself, and which of them are ``waiting``."""
+
+    __slots__ = ("form", "parts", "value", "waiting")
+
+    def __init__(self, value: Any) -> None:
         self.value = value
-        self.kind = kind
-        self.parts = parts
-        self.shared = shared
-        self.waiting = iter(parts)
+        kind: type = type(value)
+        self.form = _form(kind)
+        self.parts = self.form.parts_of(value)
+        self.waiting = iter(self.parts)
 
 
 class _Encoder:
     """A leaf is referred to as ``~index`` until all are known."""
 
     def __init__(self) -> None:
-        self._kinds: dict[Any, int] = {}
+        self._kinds: dict[_Form, int] = {}
         self._leaves: dict[tuple[type, Any], int] = {}
         self._rows: list[tuple[int, ...]] = []
         self._places: dict[int, int] = {}
@@ -64,11 +73,11 @@ class _Encoder:
         first = len(self._leaves)
         rows = [[row[0], *[part + first if part >= 0 else ~part for part in row[1:]]] for row in self._rows]
         leaves = [float(value) if kind is float else value for kind, value in self._leaves]
-        return {"kinds": list(self._kinds), "leaves": leaves, "rows": rows}
+        return {"kinds": [form.kind for form in self._kinds], "leaves": leaves, "rows": rows}
 
     def add(self, value: Any) -> None:
         """Write a value and everything in it. Expressions nest deeper than Python's stack, so no call nests here."""
-        stack = [_opened(value)]
+        stack = [_Open(value)]
         begun = {id(value)}
         while stack:
             item = stack[-1]
@@ -81,15 +90,16 @@ class _Encoder:
             if id(part) in begun:
                 raise NotSavable("the plan holds an object that holds itself")
             begun.add(id(part))
-            stack.append(_opened(part))
+            stack.append(_Open(part))
 
     def _close(self, item: _Open) -> None:
-        row = (self._kinds.setdefault(item.kind, len(self._kinds)), *[self._reference(part) for part in item.parts])
-        place = self._equal.get(row) if item.shared else None
+        form = item.form
+        row = (self._kinds.setdefault(form, len(self._kinds)), *[self._reference(part) for part in item.parts])
+        place = self._equal.get(row) if form.shared else None
         if place is None:
             place = len(self._rows)
             self._rows.append(row)
-            if item.shared:
+            if form.shared:
                 self._equal[row] = place
         self._places[id(item.value)] = place
         self._alive += (item.value, item.parts)  # so that no other object gets the id of one of these
@@ -102,24 +112,20 @@ class _Encoder:
         return ~self._leaves.setdefault(key, len(self._leaves))
 
 
-def _opened(value: Any) -> _Open:
-    kind: type = type(value)
+@cache
+def _form(kind: type) -> _Form:
     if (leaf := writer(kind)) is not None:
         word, write = leaf
-        return _Open(value, word, (write(value),), shared=True)
-    word_ = _WORDS.get(kind)
-    if word_ is None:
-        return _Open(value, (name_of(kind), fields_of(kind)), parts_of(value), shared=_is_compared(kind))
-    parts = value if kind in (tuple, list) else _flat(value)
-    return _Open(value, word_, parts, shared=kind in (tuple, frozenset))
+        return _Form(word, lambda value: (write(value),), shared=True)
+    if kind in (tuple, list):
+        return _Form(_WORDS[kind], lambda value: value, shared=kind is tuple)
+    if kind in _WORDS:
+        return _Form(_WORDS[kind], _flat, shared=kind is frozenset)
+    shared = is_dataclass(kind) and bool(kind.__dataclass_params__.eq)  # type: ignore[attr-defined]  # each has them
+    return _Form((name_of(kind), fields_of(kind)), parts_of(kind), shared)
 
 
 def _flat(value: Any) -> Sequence[Any]:
     if isinstance(value, frozenset):
         return sorted(value, key=lambda item: (type(item).__name__, str(item)))
     return [part for entry in value.items() for part in entry]
-
-
-@cache
-def _is_compared(kind: type) -> bool:
-    return is_dataclass(kind) and bool(kind.__dataclass_params__.eq)  # type: ignore[attr-defined]  # each has them
