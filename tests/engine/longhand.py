@@ -1,0 +1,59 @@
+"""Decisions the long way: the same engine with each shortcut replaced by the plain reading of docs/semantics.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from costlens_policy.compiler.combinations import Combinations
+from costlens_policy.compiler.plan import BudgetStep, ByChoice, RewriteRule, RouteStep, Stages
+from costlens_policy.engine import decide, preparation
+from costlens_policy.engine.context import Context
+from costlens_policy.rewrites import Content, Step, combine, content_tokens
+from costlens_policy.tokens import Tally, Tokenizer
+
+__all__ = ["longhand"]
+
+
+@contextmanager
+def longhand() -> Iterator[None]:
+    """Decide without shortcuts: each model of a choice judged by itself, each budget read for each candidate, routes
+    asked one by one, rewrites combined and tokens counted anew for every model.
+    """
+    never, always = property(lambda _: False), property(lambda _: True)
+    with ExitStack() as patches:
+        for owner, name, value in (
+            (ByChoice, "by_cost", never),
+            (Stages, "one_request_for_all", never),
+            (Stages, "budgets_read_model", always),
+            (BudgetStep, "first", property(lambda _: None)),
+            (BudgetStep, "lowest", property(lambda step: step.rungs)),
+            (Combinations, "of", _combined),
+            (preparation, "count_request", _counted),
+            (decide, "decide_route", _first_route),
+        ):
+            patches.enter_context(patch.object(owner, name, value))
+        yield
+
+
+def _combined(_: Combinations, rules: Sequence[RewriteRule]) -> tuple[Step, ...]:
+    return combine((rule.merge, rule.steps) for rule in rules)
+
+
+def _counted(content: Content, request: Mapping[str, Any], tokenizer: Tokenizer) -> tuple[int, str]:
+    tally = Tally(tokenizer)
+    total = content_tokens(content, tally) + tally.value(request.get("tools"))
+    form = request.get("response_format")
+    if isinstance(form, Mapping) and "json_schema" in form:
+        total += tally.value(form["json_schema"])
+    return total, tally.basis
+
+
+def _first_route(context: Context) -> RouteStep:
+    for index, layer in enumerate(context.plan.layers):
+        for step in layer.routes:
+            if context.holds(step.when, index, step.id, "routes"):
+                return step
+    return context.plan.defaults.route

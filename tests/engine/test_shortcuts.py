@@ -1,0 +1,149 @@
+"""Shortcuts change nothing: what is decided the fast way is, to the byte, what the long way decides."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from costlens_policy import Balance, Engine, PolicyError, RequestError, load
+from tests.engine.conftest import HEAD, POLICY_SET
+from tests.engine.generated import balances, budget_texts, policy_texts, requests
+from tests.engine.longhand import longhand
+
+NOW: Final = datetime(2026, 5, 1, 9, tzinfo=UTC)
+_EXAMPLES: Final = 3000 if os.environ.get("COSTLENS_SOAK") else 150
+_SET: Final = POLICY_SET % {
+    "files": "p0.yaml", "attributes": "  tags: {type: list(string), default: []}", "access": "allow",
+    "route": "{models: [mini, nano]}", "fallbacks": 2,
+    "more": "admit: {unpriced_models: false, unknown_models: true, deprecated_models: false}",
+}  # fmt: skip
+
+_MODELS: Final[dict[str, dict[str, Any]]] = {
+    "bare": {},
+    "big": {"prices": (5, 15), "max_output_tokens": 8000, "context_window": 100000, "capabilities": ["tools"]},
+    "gone": {"prices": (0, 0), "retired": "2026-01-01"},
+    "large": {"prices": (5, 15), "max_output_tokens": 50, "latency_ms": {"p50": 2000}, "deprecated": "2026-06-01"},
+    "mini": {"prices": (2, 8), "max_output_tokens": 4000, "latency_ms": {"p50": 900}, "capabilities": ["tools"]},
+    "mini-b": {"prices": (2, 8), "max_output_tokens": 4000, "quality": {"chat": 0.8}},
+    "nano": {"prices": (1, 2), "max_output_tokens": 2000, "latency_ms": {"p50": 500}, "capabilities": ["tools"]},
+    "odd": {"prices": ("0.1000001", "0.3"), "max_output_tokens": 60, "capabilities": ["vision"]},
+    "old": {"prices": (0, 1), "deprecated": "2026-01-01"},
+    "twin": {"prices": (1, 2), "max_output_tokens": 2000, "capabilities": ["tools", "vision"]},
+}
+
+
+def _catalogue() -> str:
+    lines = [
+        "apiVersion: costlens-policy/v1",
+        "kind: Catalogue",
+        'metadata: {name: catalogue, version: "1"}',
+        "models:",
+    ]
+    for name, fields in _MODELS.items():
+        entry = {key: value for key, value in fields.items() if key != "prices"}
+        if "prices" in fields:
+            prompt, output = fields["prices"]
+            rates = {"input": prompt, "output": output}
+            longer = {"above_input_tokens": 5000, "usd_per_million_tokens": {"input": 3, "output": 9}}
+            entry["prices"] = [
+                {"usd_per_million_tokens": rates} | ({"long_context": [longer]} if name.startswith("mini") else {})
+            ]
+        lines.append(f"  {name}: {json.dumps(entry)}")
+    return "\n".join(lines).replace('"0.1000001"', "0.1000001").replace('"0.3"', "0.3")
+
+
+@lru_cache(maxsize=512)
+def _loaded(text: str) -> Engine | None:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        (folder / "catalogue.yaml").write_text(_catalogue(), encoding="utf-8")
+        (folder / "policy-set.yaml").write_text(_SET, encoding="utf-8")
+        (folder / "p0.yaml").write_text(HEAD % "p0" + text, encoding="utf-8")
+        return load(folder, cache=False)
+    except PolicyError:
+        return None
+    finally:
+        shutil.rmtree(folder)
+
+
+@st.composite
+def _choices(draw: st.DrawFn) -> dict[str, Any]:
+    """Return a route that chooses by cost, the way that has a shortcut, under limits and filters of all kinds."""
+    limits = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "max_cost_usd": st.sampled_from([0, 0.0001, 0.002, 0.005, 1]),
+                "max_latency_ms": st.sampled_from([500, 1000]),
+                "requires": st.just(["tools"]),
+            },
+        )
+    )
+    among = st.sampled_from(
+        ["model.max_output_tokens > 55", 'model.quality["chat"] > 0.75', 'model.name != "nano"', "has(request.team)"]
+    )
+    direction = draw(st.sampled_from(["minimize", "maximize"]))
+    choose = {direction: "estimate.cost_usd", "limits": limits}
+    choose |= draw(st.fixed_dictionaries({}, optional={"among": among}))
+    return {"id": "choice", "choose": choose} | draw(
+        st.fixed_dictionaries({}, optional={"fallbacks": st.just(["nano", "gone", "unheard-of"])})
+    )
+
+
+@given(policy_texts(), st.none() | _choices(), budget_texts(), requests(), balances())
+@settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_long_way_decides_the_same(
+    policy: dict[str, Any],
+    choice: dict[str, Any] | None,
+    budgets: list[Any],
+    request: dict[str, Any],
+    states: dict[tuple[str, str], Balance],
+) -> None:
+    routes = policy["routes"] if choice is None else [*policy["routes"][:1], choice]
+    engine = _loaded(_text({**policy, "routes": routes, "budgets": budgets}))
+    assume(engine is not None)
+    assert engine is not None
+    known = {key: state for key, state in states.items() if key[0] in engine.plan.budgets}
+    quick = _outcome(engine, request, known)
+    with longhand():
+        assert _outcome(engine, request, known) == quick
+
+
+@pytest.mark.parametrize("limits", ["{requires: [tools]}", "{}"])
+def test_what_never_qualified_is_told_before_a_rewrite_refuses(limits: str) -> None:
+    """Models before the first that qualifies have fallen out by then; those behind it were not looked at."""
+    engine = _loaded(
+        f"on_error: deny\nroutes: [{{id: r, choose: {{minimize: estimate.cost_usd, limits: {limits}}}}}]\n"
+        "rewrites: [{id: w, apply: [{set_params: {max_output_tokens: many}}]}]\n"
+    )
+    assert engine is not None
+    decision = engine.decide({"prompt": "x"}, now=NOW)
+    assert decision.reasons[-1] == "rewrites: parameter `max_output_tokens` is not a whole number from 1 on"
+    assert [item.model for item in decision.excluded] == ["bare"]
+    with longhand():
+        assert engine.decide({"prompt": "x"}, now=NOW).to_dict() == decision.to_dict()
+
+
+def _text(policy: Mapping[str, Any]) -> str:
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in policy.items())  # JSON is YAML, line by line
+
+
+def _outcome(engine: Engine, request: Mapping[str, Any], states: Mapping[tuple[str, str], Balance]) -> str:
+    """Return all that can be told of a decision: the answer, what would be held, and the record."""
+    try:
+        decision = engine.decide(request, balances=states, now=NOW)
+    except RequestError as error:
+        return str(error)
+    calls = (decision.holds, decision.fallback_calls, decision.record())
+    return json.dumps(decision.to_dict()) + repr(calls)
