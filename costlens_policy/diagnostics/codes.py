@@ -102,7 +102,7 @@ _MEANING: Final = (
     Code("CL403", "rung-order", "rungs that are not a ladder"),
     Code("CL404", "unknown-time-zone", "unknown time zone"),
     Code("CL405", "empty-window", "window in which nothing can happen"),
-    Code("CL406", "budget-by-model", "route that reads a budget of a model"),
+    Code("CL406", "budget-by-model", "condition that reads a budget of a model"),
     Code("CL407", "dearer-downgrade", "downgrade to a dearer model"),
     Code("CL408", "repeated-candidate", "candidate that is named twice"),
     Code("CL409", "unpriced-candidate", "candidate without a price"),

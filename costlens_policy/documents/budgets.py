@@ -39,7 +39,7 @@ class Downgrade(Section):
     exclude: (
         Annotated[
             Expression,
-            IsExpression("bool", "request", "variables", "model", "now"),
+            IsExpression("bool", "request", "variables", "budgets", "model", "now"),
             Field(examples=["model.?output_usd_per_million_tokens.orValue(0.0) > 2.0"]),
         ]
         | None

@@ -30,7 +30,7 @@ class AccessRule(Section):
     """Name of the rule, unique within the policy."""
     description: str = ""
     """What the rule is for."""
-    when: Annotated[Expression, IsExpression("bool", "request", "variables", "now"), _WHEN] | None = None
+    when: Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "now"), _WHEN] | None = None
     """Condition; absent means always."""
     effect: Literal["allow", "deny"]
     """``deny`` refuses the request whatever else holds; ``allow`` lets it through unless something denies it."""

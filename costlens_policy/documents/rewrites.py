@@ -169,7 +169,9 @@ class Rewrite(Section):
     """Name of the rewrite, unique within the policy."""
     description: str = ""
     """What the rewrite is for."""
-    when: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now"), _WHEN] | None = None
+    when: (
+        Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "model", "now"), _WHEN] | None
+    ) = None
     """Condition; absent means always. It may read ``model``, the candidate that is being prepared."""
     apply: Annotated[tuple[Operation, ...], Field(min_length=1)]
     """The changes, in order."""

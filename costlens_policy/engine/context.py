@@ -232,9 +232,12 @@ class _BudgetState(_WhenRead):
 
 def _expected(step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, now: datetime) -> dict[str, Value]:
     """Return what is to be expected of a budget, without what cannot be told."""
-    from costlens_policy.periods import forecast  # most plans do not ask, and need no calendar
+    from costlens_policy.periods import PeriodError, forecast  # most plans do not ask, and need no calendar
 
-    period = step.schedule.at(now)
+    try:
+        period = step.schedule.at(now)
+    except PeriodError:  # the calendar ends before the period does, or the machine has lost the time zone
+        return {}
     if period is None:
         return {}
     ahead = forecast(used, left, limit, period.since(now), period.resets_at, now)

@@ -270,6 +270,16 @@ class TestBudgets:
         assert decide(engine, balances=self.spent("0.9", "")).model == "mini"
         assert decide(engine, balances=self.spent("0.91", "")).model == "nano"
 
+    def test_at_the_end_of_the_calendar_nothing_is_forecast(self, company: Write) -> None:
+        engine = company(
+            ANY + "budgets: [{id: b, hard_limit_usd: 1, window: {calendar: day}}]\n"
+            "routes: [{id: a, when: 'has(budgets[\"b\"].projected_ratio)', model: nano}]",
+            route="{model: mini}",
+        )
+        last = datetime(9999, 12, 31, 12, tzinfo=UTC)
+        decision = engine.decide({"user": "u", "prompt": "hello"}, balances=self.spent("0.9", ""), now=last)
+        assert (decision.model, decision.errors) == ("mini", ())
+
 
 class TestRewrites:
     def test_each_candidate_has_its_own_request(self, company: Write) -> None:

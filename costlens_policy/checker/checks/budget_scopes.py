@@ -1,4 +1,4 @@
-"""CL406: a route that asks for the state of a budget which only a model can tell."""
+"""CL406: a condition that asks for the state of a budget which only a model can tell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOUND: Final = Finding("CL406")
 
 
 def check_budget_scopes(subject: Subject) -> Iterator[Diagnostic]:
-    """Report conditions of routes that read a budget whose scope reads ``model``."""
+    """Report conditions that read a budget whose scope reads ``model``."""
     scopes = dict(_scopes_by_model(subject))
     if not scopes:
         return
@@ -26,7 +26,7 @@ def check_budget_scopes(subject: Subject) -> Iterator[Diagnostic]:
             for name, extent in budget_reads(typed):
                 if (scope := scopes.get(name)) is not None:
                     yield _FOUND.error(
-                        f"the budget `{name}` has a state for each model, and routes come before models",
+                        f"the budget `{name}` has a state for each model, and `budgets` knows no model",
                         Place(policy, path).part(extent),
                         "which model's?",
                         "read a budget whose scope does not depend on `model`",

@@ -147,7 +147,7 @@ _KNOWN_LATER: Final = {
     "variables": "variables belong to one policy and are not known outside it",
     "model": "`model` is known once there are candidates: in `choose`, rewrites and budgets",
     "estimate": "`estimate` is known where candidates are compared: in `minimize` and `maximize`",
-    "budgets": "`budgets` is known in the conditions of routes",
+    "budgets": "`budgets` is known in the conditions of access rules, routes and rewrites, and in `exclude`",
     "now": "the time is known to every step",
 }
 
