@@ -1,6 +1,7 @@
-"""Whether reserving and settling stay as fast when the history grows: ``python -m benchmarks.ledger_growth [ENTRIES]``.
+"""Whether reserving and settling stay as fast when the history grows.
 
-The history is written past the ledger, as earlier calls would have left it, since ten million calls take a while.
+``python -m benchmarks.ledger_growth [STORE …] [ENTRIES …]`` The history is written past the ledger, as earlier calls
+would have left it, since ten million calls take a while; in Redis, which keeps all of it in memory, by the ledger.
 """
 
 from __future__ import annotations
@@ -95,9 +96,12 @@ def _first(url: str) -> None:
     store.close()
 
 
-def main(sizes: tuple[int, ...]) -> None:
-    for name, serve in (("sqlite", _sqlite), ("redis", _redis), ("postgresql", _postgresql)):
-        with serve() as (url, fill):
+_STORES = {"sqlite": _sqlite, "redis": _redis, "postgresql": _postgresql}
+
+
+def main(stores: tuple[str, ...], sizes: tuple[int, ...]) -> None:
+    for name in stores:
+        with _STORES[name]() as (url, fill):
             filled = 0
             for size in sizes:
                 fill(filled, size)
@@ -108,4 +112,5 @@ def main(sizes: tuple[int, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main(tuple(int(size) for size in sys.argv[1:]) or _SIZES)
+    chosen = tuple(name for name in _STORES if name in sys.argv)
+    main(chosen or tuple(_STORES), tuple(int(size) for size in sys.argv[1:] if size.isdigit()) or _SIZES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from costlens_policy.ledger.amounts import Unit
 from costlens_policy.ledger.errors import AmountError
@@ -59,9 +59,11 @@ class Grants:
         return (limit if self.override is None else self.override) + self.topup
 
 
-@dataclass(frozen=True, slots=True)
-class AccountBalance:
-    """What is spent, what is held for calls under way, and what was granted on top of the policy's limit."""
+class AccountBalance(NamedTuple):
+    """What is spent, what is held for calls under way, and what was granted on top of the policy's limit.
+
+    A named tuple, since several are made for every call.
+    """
 
     account: Account
     used: int = 0

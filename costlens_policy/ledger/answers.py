@@ -8,8 +8,18 @@ from costlens_policy.ledger.charges import Charge
 from costlens_policy.ledger.errors import CallConflictError, UnknownCallError
 from costlens_policy.ledger.history import ReservedLine
 from costlens_policy.ledger.holds import CallState, Held, Hold, LineState
+from costlens_policy.ledger.instants import SECOND
 
-__all__ = ["charged_without_hold", "held_again", "match_charges", "unknown_call"]
+__all__ = ["call_state", "charged_without_hold", "held_again", "match_charges", "unknown_call"]
+
+
+def call_state(end: int | None, released: bool, settled: bool, now: int) -> CallState:
+    """Return what became of a call; ``end`` is in seconds and None where it was never held, ``now`` in microseconds."""
+    if settled or end is None:
+        return "settled"
+    if released:
+        return "released"
+    return "expired" if now >= end * SECOND else "held"
 
 
 def held_again(hold: Hold, lines: tuple[LineState, ...], end: int, state: CallState) -> Held:

@@ -9,6 +9,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 from costlens_policy.ledger.account import AFTER_SEPARATOR, LAST_NAME, SEPARATOR, Account, AccountBalance
 from costlens_policy.ledger.adjustments import AdjustmentKind
 from costlens_policy.ledger.amounts import Unit
+from costlens_policy.ledger.charges import Settled
 from costlens_policy.ledger.errors import AmountError
 from costlens_policy.ledger.holds import CallState, Facts
 from costlens_policy.ledger.instants import SECOND, micros
@@ -101,7 +102,11 @@ class ReservedLine:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A call that was held and neither settled nor released."""
+    """A call, what was held for it, and what became of it.
+
+    ``lines`` and ``expires_at`` are those of the hold, also once it has ended. A call that was charged without a hold
+    has no lines, and was reserved and has expired when it was charged. ``settled`` is the answer to its settlement.
+    """
 
     call: str
     state: CallState
@@ -109,18 +114,15 @@ class Reservation:
     reserved_at: datetime
     expires_at: datetime
     facts: Facts
+    settled: Settled | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReservationQuery:
-    """Which reservations, by the end of their lease. ``expired`` asks for those whose client never came back.
-
-    With ``call`` that one alone is read.
-    """
+    """Which open reservations, by the end of their lease. ``expired`` asks for those whose client never came back."""
 
     budget: str | None = None
     key: str | None = None
-    call: str | None = None
     expired: bool = False
     after: str = ""
     limit: int = 100

@@ -52,6 +52,12 @@ class Store(Protocol):
     def adjust(self, adjustment: Adjustment) -> Adjusted:
         """Change an account or its limit by hand. Raises ``AdjustmentError`` where an override is in force already."""
 
+    def reservation(self, call: str, now: datetime) -> Reservation | None:
+        """Return what is known of a call, whatever became of it, in one round trip; None where nothing is.
+
+        Its state is the one at ``now``. Writes nothing.
+        """
+
     def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
         """Return calls that are held, or that were and nobody came back for."""
 

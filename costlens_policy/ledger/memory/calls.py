@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
-from costlens_policy.ledger.answers import charged_without_hold, held_again, match_charges
+from costlens_policy.ledger.answers import call_state, charged_without_hold, held_again, match_charges
 from costlens_policy.ledger.charges import Charge, ChargedLine, Settled
 from costlens_policy.ledger.history import Entry, Reservation, ReservedLine
 from costlens_policy.ledger.holds import CallState, Facts, Held, Hold, LineState
@@ -39,9 +39,7 @@ class OpenCall:
         self.released = False
 
     def state(self, now: int) -> CallState:
-        if self.released:
-            return "released"
-        return "expired" if now >= self.end * SECOND else "held"
+        return call_state(self.end, self.released, False, now)
 
     def counts(self, now: int) -> bool:
         """Whether no account has freed it, by this clock or by another one."""
@@ -90,13 +88,21 @@ class SettledCall:
     the hold; amount charged (None if it was not), used and held after the charge.
     """
 
-    __slots__ = ("call", "end", "facts", "first_entry", "flat", "late", "settled_at")
+    __slots__ = ("call", "end", "facts", "first_entry", "flat", "late", "reserved_at", "settled_at")
 
     def __init__(
-        self, call: str, flat: tuple[Any, ...], settled_at: datetime, late: bool, end: int | None, facts: Facts
+        self,
+        call: str,
+        flat: tuple[Any, ...],
+        reserved_at: datetime,
+        settled_at: datetime,
+        late: bool,
+        end: int | None,
+        facts: Facts,
     ) -> None:
         self.call = call
         self.flat = flat
+        self.reserved_at = reserved_at
         self.settled_at = settled_at
         self.late = late
         self.end = end
@@ -115,6 +121,11 @@ class SettledCall:
             for account, was_held, _, _, _, charged, used, held in self._lines()
         )
         return Settled(self.call, lines, self.settled_at, self.late, repeated=True)
+
+    def reservation(self, now: int) -> Reservation:
+        lines = tuple(ReservedLine(line[0], line[1]) for line in self._lines() if line[1] is not None)
+        ended = self.settled_at if self.end is None else instant_of(self.end * SECOND)
+        return Reservation(self.call, "settled", lines, self.reserved_at, ended, self.facts, self.settled_again())
 
     def entries(self) -> Iterator[Entry]:
         """Make an entry of each line that was charged."""

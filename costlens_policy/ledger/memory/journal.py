@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from costlens_policy.ledger.history import Entry, EntryQuery, Page, Reservation, ReservationQuery, place_number
 from costlens_policy.ledger.memory.calls import AdjustmentRecord, OpenCall, SettledCall
@@ -56,7 +56,7 @@ class Journal:
         return Page(tuple(found))
 
     def reservations(self, query: ReservationQuery, now: int) -> Page[Reservation]:
-        calls = [record for record in self._asked(query) if isinstance(record, OpenCall)]
+        calls = [record for record in self.calls.values() if isinstance(record, OpenCall)]
         found = sorted(
             [record for record in calls if record.state(now) == query.state],
             key=lambda record: (record.end, record.hold.call),
@@ -66,9 +66,6 @@ class Journal:
         rest = [item for item in rest if query.covers(item)]
         page = tuple(rest[: query.limit])
         return Page(page, query.following(page[-1]) if len(rest) > len(page) else "")
-
-    def _asked(self, query: ReservationQuery) -> Iterable[OpenCall | SettledCall | None]:
-        return self.calls.values() if query.call is None else [self.calls.get(query.call)]
 
     def _in_order(self, query: EntryQuery) -> Iterator[Entry]:
         after = place_number(query.after) if query.after else None

@@ -127,6 +127,11 @@ class MemoryStore:
             self._journal.add_adjustment(AdjustmentRecord(adjustment, adjusted, amount))
             return adjusted
 
+    def reservation(self, call: str, now: datetime) -> Reservation | None:
+        with self._lock:
+            record = self._journal.calls.get(call)
+            return None if record is None else record.reservation(micros(now))
+
     def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
         with self._lock:
             return self._journal.reservations(query, micros(now))
@@ -172,10 +177,10 @@ class MemoryStore:
     def _charge(self, record: OpenCall | None, settlement: Settlement, now: int) -> Settled:
         flat: list[Any] = []
         lines: list[ChargedLine] = []
-        late, at, end, facts = False, now, None, settlement.facts
+        late, at, end, facts, reserved_at = False, now, None, settlement.facts, settlement.now
         others: Sequence[Charge] = settlement.charges
         if record is not None:
-            at, end = max(now, record.reserved_at), record.end
+            at, end, reserved_at = max(now, record.reserved_at), record.end, record.hold.now
             facts = {**record.hold.facts, **facts} if facts else record.hold.facts
             late, others = record.charge(others, now, at, lines, flat)
         for charge in others:
@@ -185,7 +190,7 @@ class MemoryStore:
             tally.charge(charge.amount, at)
             lines.append(ChargedLine(charge.account, charge.amount, 0, tally.used, tally.held))
             flat += (charge.account, None, None, 0, 0, charge.amount, tally.used, tally.held)
-        settled = SettledCall(settlement.call, tuple(flat), settlement.now, late, end, facts)
+        settled = SettledCall(settlement.call, tuple(flat), reserved_at, settlement.now, late, end, facts)
         self._journal.add_settled(settled, len(settlement.charges))
         return Settled(settlement.call, tuple(lines), settlement.now, late)
 

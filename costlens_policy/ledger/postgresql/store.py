@@ -9,10 +9,10 @@ from typing import Any, Final
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.answers import charged_without_hold, held_again, unknown_call
+from costlens_policy.ledger.answers import call_state, charged_without_hold, held_again, unknown_call
 from costlens_policy.ledger.charges import Settled, Settlement
 from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
-from costlens_policy.ledger.holds import CallState, Extended, Held, Hold, Refused, Released
+from costlens_policy.ledger.holds import Extended, Held, Hold, Refused, Released
 from costlens_policy.ledger.instants import SECOND, instant_of, micros
 from costlens_policy.ledger.json_text import facts_text
 from costlens_policy.ledger.leases import lease_end
@@ -74,6 +74,9 @@ class PostgreSQLStore:
     def adjust(self, adjustment: Adjustment) -> Adjusted:
         return adjusting.adjust(self._database, adjustment)
 
+    def reservation(self, call: str, now: datetime) -> Reservation | None:
+        return listing.read_reservation(self._database, call, micros(now))
+
     def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
         return listing.read_reservations(self._database, query, micros(now))
 
@@ -112,7 +115,4 @@ def _held_again(
 ) -> Held:
     if end is None:
         raise charged_without_hold(hold.call)
-    state: CallState = "settled" if settled_at is not None else "released" if released else "held"
-    if state == "held" and now >= end * SECOND:
-        state = "expired"
-    return held_again(hold, lines, end, state)
+    return held_again(hold, lines, end, call_state(end, released, settled_at is not None, now))

@@ -7,15 +7,17 @@ from itertools import count
 from typing import Any, Final
 
 from costlens_policy.ledger.account import Account, AccountBalance
+from costlens_policy.ledger.answers import call_state
+from costlens_policy.ledger.charges import ChargedLine, Settled
 from costlens_policy.ledger.grants import grants_at
 from costlens_policy.ledger.history import AccountQuery, Page, Reservation, ReservationQuery, ReservedLine
 from costlens_policy.ledger.instants import SECOND, instant_of
 from costlens_policy.ledger.json_text import facts_value
 from costlens_policy.ledger.redis.accounts import Accounts
 from costlens_policy.ledger.redis.server import Server
-from costlens_policy.ledger.redis.wire import HELD, amounts_of, grants_of, rows_of
+from costlens_policy.ledger.redis.wire import CHARGED, HELD, account_named, amounts_of, grants_of, rows_of
 
-__all__ = ["read_accounts", "read_balances", "read_reservations"]
+__all__ = ["read_accounts", "read_balances", "read_reservation", "read_reservations"]
 
 _AT_ONCE: Final = 500
 
@@ -39,6 +41,24 @@ def read_accounts(server: Server, accounts: Accounts, query: AccountQuery, now: 
             return Page(read_balances(server, found, now), found[-1].name)
         found.append(account)
     return Page(read_balances(server, found, now))
+
+
+def read_reservation(server: Server, call: str, now: int) -> Reservation | None:
+    answer = server.run("reservation", (f"c:{call}",), (), ())
+    if answer is None:
+        return None
+    reserved_at, end, released, settled_at, late, facts, more_facts, held, charged, *spans = answer
+    rows, charged_rows = rows_of(held, HELD), rows_of(charged, CHARGED)
+    named = [account_named(row[0], span) for row, span in zip(rows + charged_rows, spans, strict=True)]
+    lines = tuple(ReservedLine(account, amounts_of(row[1:3])[0]) for account, row in zip(named, rows, strict=False))
+    settled = None
+    if settled_at:
+        pairs = zip(named[len(rows) :], charged_rows, strict=True)
+        made = tuple(ChargedLine(account, *amounts_of(row[1:9])) for account, row in pairs)
+        settled = Settled(call, made, instant_of(int(settled_at)), bool(late), repeated=True)
+    state = call_state(int(end) if end else None, bool(released), settled is not None, now)
+    times = instant_of(int(reserved_at)), instant_of(int(end) * SECOND if end else int(reserved_at))
+    return Reservation(call, state, lines, *times, {**facts_value(facts), **facts_value(more_facts)}, settled)
 
 
 def read_reservations(server: Server, accounts: Accounts, query: ReservationQuery, now: int) -> Page[Reservation]:
@@ -77,11 +97,6 @@ def _reservations(server: Server, accounts: Accounts, query: ReservationQuery, s
 def _open_calls(server: Server, query: ReservationQuery, second: int) -> Iterator[list[tuple[str, float]]]:
     """Yield ids and the ends of their leases, many at once."""
     key, place = f"{server.prefix}open", query.place()
-    if query.call is not None:
-        end = server.command("ZSCORE", key, query.call)
-        if end is not None and (float(end) <= second) is query.expired:
-            yield [(query.call, float(end))]
-        return
     first, last = (max(place[0], 0), second) if query.expired else (max(place[0], second + 1), "+inf")
     for offset in count(0, _AT_ONCE):
         limit = "LIMIT", offset, _AT_ONCE

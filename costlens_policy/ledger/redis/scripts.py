@@ -10,8 +10,8 @@ __all__ = ["OPEN", "SCRIPTS"]
 
 _FOLDER: Final = files("costlens_policy.ledger.redis") / "lua"
 _NAMES: Final = (
-    "adjust", "balances", "calls", "claim_alert", "extend", "finish_alert", "release", "reserve", "settle", "spans",
-    "take_alerts",
+    "adjust", "balances", "calls", "claim_alert", "extend", "finish_alert", "release", "reservation", "reserve",
+    "settle", "spans", "take_alerts",
 )  # fmt: skip
 
 

@@ -9,10 +9,10 @@ from typing import Final
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.answers import charged_without_hold, held_again, unknown_call
+from costlens_policy.ledger.answers import call_state, charged_without_hold, held_again, unknown_call
 from costlens_policy.ledger.charges import ChargedLine, Settled, Settlement
 from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
-from costlens_policy.ledger.holds import CallState, Extended, Held, Hold, LineState, Refused, Released
+from costlens_policy.ledger.holds import Extended, Held, Hold, LineState, Refused, Released
 from costlens_policy.ledger.instants import SECOND, instant_of, micros
 from costlens_policy.ledger.json_text import facts_text
 from costlens_policy.ledger.leases import lease_end
@@ -93,6 +93,9 @@ class RedisStore:
     def adjust(self, adjustment: Adjustment) -> Adjusted:
         return adjusting.adjust(self._server, adjustment, self._remember, self._history)
 
+    def reservation(self, call: str, now: datetime) -> Reservation | None:
+        return listing.read_reservation(self._server, call, micros(now))
+
     def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
         return listing.read_reservations(self._server, self._accounts, query, micros(now))
 
@@ -114,14 +117,13 @@ class RedisStore:
     def close(self) -> None:
         self._server.close()
 
-    def _held_again(self, hold: Hold, now: int, state: CallState, rest: str) -> Held:
+    def _held_again(self, hold: Hold, now: int, what: str, rest: str) -> Held:
         end, _, held = rest.partition("\0")
         if not end:
             raise charged_without_hold(hold.call)
         rows = rows_of(held, HELD)
         accounts = self._accounts.named([row[0] for row in rows], [line.account for line in hold.lines])
-        if state == "held" and now >= int(end) * SECOND:
-            state = "expired"
+        state = call_state(int(end), what == "released", what == "settled", now)
         return held_again(hold, tuple(_state(row, accounts[row[0]]) for row in rows), int(end), state)
 
     def _settle(self, settlement: Settlement, unknown: bool) -> Settled:

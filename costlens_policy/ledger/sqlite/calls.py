@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from costlens_policy.ledger.answers import charged_without_hold, held_again, match_charges, unknown_call
+from costlens_policy.ledger.answers import call_state, charged_without_hold, held_again, match_charges, unknown_call
 from costlens_policy.ledger.charges import ChargedLine, Settled, Settlement
-from costlens_policy.ledger.history import ReservedLine
+from costlens_policy.ledger.history import Reservation, ReservedLine
 from costlens_policy.ledger.holds import CallState, Extended, Held, Hold, HoldLine, LineState, Refused, Released
 from costlens_policy.ledger.instants import SECOND, instant_of, micros
 from costlens_policy.ledger.json_text import facts_text, facts_value, json_text
@@ -18,7 +18,7 @@ from costlens_policy.ledger.sqlite.accounts import AccountRow, load_account, loa
 from costlens_policy.ledger.sqlite.entries import add_entry
 from costlens_policy.ledger.sqlite.grants import limit_in_force
 
-__all__ = ["extend", "release", "reserve", "settle"]
+__all__ = ["extend", "read_reservation", "release", "reserve", "settle"]
 
 _COLUMNS = "number, id, reserved_at, end, lines, facts, released, settled_at, late, charged"
 
@@ -33,11 +33,7 @@ class _Call:
         self.charged: list[list[Any]] = json.loads(charged) if charged else []
 
     def state(self, now: int) -> CallState:
-        if self.settled_at is not None:
-            return "settled"
-        if self.released:
-            return "released"
-        return "expired" if now >= self.end * SECOND else "held"
+        return call_state(self.end, bool(self.released), self.settled_at is not None, now)
 
 
 def reserve(db: sqlite3.Connection, hold: Hold) -> Held | Refused:
@@ -99,6 +95,17 @@ def extend(db: sqlite3.Connection, id: str, end: int, now: int) -> Extended:
             _lengthen(db, call, accounts, end)
         _save(accounts)
     return Extended(id, state, instant_of(call.end * SECOND))
+
+
+def read_reservation(db: sqlite3.Connection, id: str, now: int) -> Reservation | None:
+    call = _find(db, id)
+    if call is None:
+        return None
+    lines = tuple(ReservedLine(load_account_by_id(db, line[0]).account, line[1]) for line in call.lines)
+    settled = None if call.settled_at is None else _settled_again(db, call)
+    ended = instant_of(call.reserved_at if call.end is None else call.end * SECOND)
+    at, facts = instant_of(call.reserved_at), facts_value(call.facts)
+    return Reservation(id, call.state(now), lines, at, ended, facts, settled)
 
 
 def _lengthen(db: sqlite3.Connection, call: _Call, accounts: Sequence[AccountRow], end: int) -> None:

@@ -40,12 +40,10 @@ def read_reservations(db: sqlite3.Connection, query: ReservationQuery, now: int)
 
     Where a budget or key is asked for, that can be all of them.
     """
-    one = () if query.call is None else (query.call,)
     rows = db.execute(
         "SELECT end, id, reserved_at, lines, facts FROM calls WHERE settled_at IS NULL AND released = 0"
-        f" AND end {'<=' if query.expired else '>'} ? AND (end, id) > (?, ?){' AND id = ?' if one else ''}"
-        " ORDER BY end, id",
-        (now // SECOND, *query.place(), *one),
+        f" AND end {'<=' if query.expired else '>'} ? AND (end, id) > (?, ?) ORDER BY end, id",
+        (now // SECOND, *query.place()),
     )
     found: list[Reservation] = []
     for end, id, reserved_at, lines, facts in rows:

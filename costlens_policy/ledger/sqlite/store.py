@@ -69,6 +69,10 @@ class SQLiteStore:
         with self._file.writing() as db:
             return adjust(db, adjustment)
 
+    def reservation(self, call: str, now: datetime) -> Reservation | None:
+        with self._file.reading() as db:
+            return calls.read_reservation(db, call, micros(now))
+
     def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
         with self._file.reading() as db:
             return read_reservations(db, query, micros(now))

@@ -63,7 +63,7 @@ late = late and '1' or ''
 local result = table.concat(charged)
 entry = #names > 0 and add_entry(now, 'charge', id, late, facts, ARGV[3], result, names, NUMBERS[3]) or ''
 local settled = format('%d', now)
-save_call(KEYS[2], NUMBERS[2], reserved_at, ends_at, released, settled, late, entry, '', lines, result)
+save_call(KEYS[2], NUMBERS[2], reserved_at, ends_at, released, settled, late, entry, entry == '' and facts or '', lines, result)
 if second then
   call('ZREM', KEYS[3], id)
 end
