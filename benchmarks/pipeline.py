@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.policies import write_pipeline
 from benchmarks.routing import measure_contestant
-from benchmarks.section import Section
+from benchmarks.section import Cell, Section
 from benchmarks.timing import FULL, QUICK, Effort, microseconds
 from costlens_policy import Balance, Engine, load
 
@@ -49,7 +49,9 @@ def section(*, quick: bool) -> Section:
     """Compare it with the bare answer of the fastest peer, which knows neither prices nor budgets, on 200 rules."""
     ours = measure_pipeline(QUICK if quick else FULL)
     peer = measure_contestant("zen", quick=quick)
-    rows: list[tuple[str | float | None, ...]] = [("access, a choice among 50 models, 4 budgets, 3 rewrites", ours, 1.0)]
+    rows: list[tuple[str | float | None, ...]] = [
+        ("access, a choice among 50 models, 4 budgets, 3 rewrites", ours, 1.0)
+    ]
     if 200 in peer.times:
         time = mean(peer.times[200].values())
         rows.append((f"{peer.title}: a bare answer on 200 rules", time, time / ours))
