@@ -14,7 +14,7 @@ from costlens_policy.guard.lines import holds_of
 from costlens_policy.guard.link import Link
 from costlens_policy.guard.replay import decide_again
 from costlens_policy.guard.reserving import Asked, Reserved, Reserver
-from costlens_policy.ledger import CallConflictError, CallState, Reservation, ReservationQuery, UnknownCallError
+from costlens_policy.ledger import CallConflictError, CallState, Reservation, UnknownCallError
 
 __all__ = ["hold_names", "reserve_again"]
 
@@ -73,8 +73,8 @@ def _resumed(plan: Plan, accounts: Accounts, link: Link, name: str, asked: Asked
 
 
 def _find(link: Link, name: str, asked: Asked) -> Reservation | None:
-    page = link.ask(lambda store: store.reservations(ReservationQuery(call=name), asked.now))
-    return page.items[0] if page.items else None
+    found = link.ask(lambda store: store.reservation(name, asked.now))
+    return found if found is not None and found.state == "held" else None
 
 
 def _holds(found: Reservation, decision: Decision, accounts: Accounts) -> bool:

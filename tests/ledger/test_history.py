@@ -141,18 +141,34 @@ def test_reservations_by_the_end_of_their_lease(store: Store) -> None:
     assert [item.call for item in store.reservations(ReservationQuery(budget="none"), later).items] == []
 
 
-def test_one_reservation(store: Store) -> None:
-    for number, team in enumerate(TEAMS):
-        store.reserve(hold(f"call {number}", team, number, None, lease=(number + 1) * MINUTE))
-    store.settle(settlement("call 1", TEAMS[1], 1))
-    asked = [ReservationQuery(call=call) for call in ("call 0", "call 1", "call 2", "call", "nobody's")]
-    assert [[item.call for item in store.reservations(query, NOW).items] for query in asked] == [
-        ["call 0"], [], ["call 2"], [], []
-    ]  # fmt: skip
-    (gone,) = store.reservations(ReservationQuery(call="call 0", expired=True), NOW + MINUTE).items
-    assert (gone.call, gone.state) == ("call 0", "expired")
-    assert store.reservations(ReservationQuery(call="call 0"), NOW + MINUTE).items == ()
-    assert store.reservations(ReservationQuery(call="call 2", budget="none"), NOW).items == ()
+def test_a_call_by_its_id_while_it_is_held_and_after(store: Store) -> None:
+    team, other, late = TEAMS[0], TEAMS[2], account(budget="all")
+    store.reserve(hold_lines("call", (team, 5, 10), (other, 6, None), lease=MINUTE, model="a"))
+    store.reserve(hold("another", team, 1, None))
+    held = store.reservation("call", NOW)
+    assert held is not None
+    assert [(line.account, line.amount) for line in held.lines] == [(team, 5), (other, 6)]
+    assert [line.account.period for line in held.lines] == [team.period, other.period]
+    assert (held.call, held.state, held.settled, held.facts) == ("call", "held", None, {"model": "a"})
+    assert (held.reserved_at, held.expires_at) == (NOW, NOW + MINUTE)
+    assert store.reservation("call", NOW + MINUTE) == replace(held, state="expired")
+    assert store.reservation("nobody's", NOW) is None
+    store.release("call", NOW)
+    assert store.reservation("call", NOW) == replace(held, state="released")
+    settled = store.settle(settlement_lines("call", (late, 7), (team, 4), now=NOW + MINUTE, tokens=9))
+    again = store.reservation("call", NOW)
+    expected = replace(
+        held, state="settled", facts={"model": "a", "tokens": 9}, settled=settled._replace(repeated=True)
+    )
+    assert again == expected
+
+
+def test_a_call_by_its_id_that_was_charged_without_a_hold(store: Store) -> None:
+    settled = store.charge(settlement("call", TEAMS[1], 7, NOW, model="a"))
+    found = store.reservation("call", NOW)
+    assert found is not None
+    assert (found.state, found.lines, found.facts) == ("settled", (), {"model": "a"})
+    assert (found.reserved_at, found.expires_at, found.settled) == (NOW, NOW, settled._replace(repeated=True))
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "1.5", "٣", "1:2"])
