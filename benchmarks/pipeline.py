@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.policies import write_pipeline
 from benchmarks.routing import measure_contestant
-from benchmarks.section import Cell, Section
+from benchmarks.section import Section
 from benchmarks.timing import FULL, QUICK, Effort, microseconds
 from costlens_policy import Balance, Engine, load
 
