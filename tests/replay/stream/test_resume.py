@@ -47,7 +47,7 @@ def _always(monkeypatch):
     """Write the state after every one of many small batches."""
     monkeypatch.setattr(run, "_BETWEEN_CHECKPOINTS", 0)
     for module, name in ((table, "BATCH"), (copy, "BATCH"), (reading, "_ROWS")):
-        monkeypatch.setattr(module, name, 80)
+        monkeypatch.setattr(module, name, 30)
 
 
 def _file(written, kind: str) -> str:
