@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from costlens_policy.clock import duration_of
-from costlens_policy.documents.budgets import (
+from costlens_policy.documents.windows import (
     CalendarWindow,
     CallWindow,
     FixedWindow,
