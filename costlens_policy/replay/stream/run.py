@@ -26,6 +26,8 @@ __all__ = ["StreamedReplay"]
 
 _BETWEEN_CHECKPOINTS: Final = 5.0
 """Seconds."""
+_PAUSE: Final = 20
+"""How many times as long as writing a checkpoint took is waited until the next one."""
 _T = TypeVar("_T")
 
 
@@ -95,19 +97,21 @@ class StreamedReplay:
 
 
 class _Saver:
-    """Writes how far a replay is, every few seconds."""
+    """Writes how far a replay is, every few seconds, and seldom enough to take a twentieth of the time at most."""
 
     def __init__(self, checkpoint: Checkpoint | None, way: str) -> None:
         self._checkpoint = checkpoint
         self._way = way
-        self._last = time.monotonic()
+        self._due = time.monotonic() + _BETWEEN_CHECKPOINTS
 
     def save(self, where: dict[str, Any], state: State) -> None:
         """Write a state and where reading goes on, if it is time for that."""
-        if self._checkpoint is None or time.monotonic() - self._last < _BETWEEN_CHECKPOINTS:
+        start = time.monotonic()
+        if self._checkpoint is None or start < self._due:
             return
         self._checkpoint.write({"way": self._way, **where, "state": state.to_dict()})
-        self._last = time.monotonic()
+        now = time.monotonic()
+        self._due = now + max(_BETWEEN_CHECKPOINTS, _PAUSE * (now - start))
 
 
 def _ahead(items: Iterator[_T]) -> Iterator[_T]:

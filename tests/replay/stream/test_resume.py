@@ -46,6 +46,7 @@ class _Impatient(Silent):
 def _always(monkeypatch):
     """Write the state after every one of many small batches."""
     monkeypatch.setattr(run, "_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(run, "_PAUSE", 0)
     for module, name in ((table, "BATCH"), (copy, "BATCH"), (reading, "_ROWS")):
         monkeypatch.setattr(module, name, 30)
 
@@ -104,7 +105,7 @@ PROGRAM = """
 import sys
 from costlens_policy.replay.stream import run, table
 from costlens_policy.cli import main
-run._BETWEEN_CHECKPOINTS, table.BATCH = 0, 2_000
+run._BETWEEN_CHECKPOINTS, run._PAUSE, table.BATCH = 0, 0, 1_000
 main(sys.argv[1:])
 """
 
@@ -112,7 +113,7 @@ main(sys.argv[1:])
 def test_a_replay_that_is_killed_goes_on(written, tmp_path):
     """The process gets no chance to tidy up; the one after it prints what an undisturbed one prints."""
     folder = folder_of(tmp_path / "set", POLICY)
-    traffic = written(some_rows(60_000), "t.parquet")
+    traffic = written(some_rows(20_000), "t.parquet")
     state = tmp_path / "state"
     call = [sys.executable, "-c", PROGRAM, "replay", str(folder), "--traffic", traffic, "--column", "request.team=team",
             "--format", "json"]  # fmt: skip
@@ -121,7 +122,7 @@ def test_a_replay_that_is_killed_goes_on(written, tmp_path):
     for _ in range(20):
         process = subprocess.Popen([*call, "--resume", str(state)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         before = state.stat().st_mtime_ns if state.exists() else 0
-        while process.poll() is None and kills < 3:
+        while process.poll() is None and kills < 2:
             if state.exists() and state.stat().st_mtime_ns != before:
                 process.send_signal(signal.SIGKILL)
                 kills += 1
