@@ -24,7 +24,7 @@ from costlens_policy.catalogue.wildcards import matches
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
 
-__all__ = ["listed_model", "matching", "nearest_pattern"]
+__all__ = ["listed_model", "matching", "meant_by", "nearest_pattern"]
 
 _PACKAGE: Final = "genai-prices"
 
@@ -42,6 +42,28 @@ def matching(pattern: str) -> tuple[str, ...]:
     if "*" not in pattern:
         return (pattern,) if pattern in _entries() else ()
     return tuple(sorted(name for name in _entries() if matches(pattern, name)))
+
+
+@cache
+def meant_by(name: str, provider: str | None = None) -> str | None:
+    """Return the ``provider/name`` that a provider's own name of a model means, by the patterns of the list.
+
+    None where the list knows no such model.
+    """
+    if name in _entries():
+        return name
+    from genai_prices.data import providers
+    from genai_prices.data_snapshot import DataSnapshot
+
+    before, slash, rest = name.partition("/")
+    snapshot = DataSnapshot(providers, False)
+    for reference, whose in ([(rest, before)] if slash else []) + [(name, provider), (name, None)]:
+        try:
+            found, entry = snapshot.find_provider_model(reference, None, whose or None, None)
+        except LookupError:
+            continue
+        return f"{found.id}/{entry.id}"
+    return None
 
 
 @cache

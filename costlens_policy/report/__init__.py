@@ -1,0 +1,21 @@
+"""Report: where the money went. Calls of logs and ledgers, summed up exactly by label and time, and shown.
+
+Data flow one way: ``sources`` give calls in columns, ``summarize`` makes a ``Report`` of them, and ``export``,
+``spreadsheet``, ``text`` and ``html`` show it.
+"""
+
+from __future__ import annotations
+
+from costlens_policy.report.errors import ReportError
+from costlens_policy.report.prices import Prices
+from costlens_policy.report.result import Report, Settings
+from costlens_policy.report.sources.labels import Extras
+from costlens_policy.report.sources.ledger import LedgerSource
+from costlens_policy.report.sources.read import DIMENSIONS, Asked, Read
+from costlens_policy.report.sources.traffic import TrafficSource
+from costlens_policy.report.summarize import summarize
+
+__all__ = [
+    "DIMENSIONS", "Asked", "Extras", "LedgerSource", "Prices", "Read", "Report", "ReportError", "Settings",
+    "TrafficSource", "summarize",
+]  # fmt: skip

@@ -1,0 +1,65 @@
+"""What calls cost where the record does not say, and what they would have cost at another model."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from importlib.metadata import version
+
+from costlens_policy.catalogue import Catalogue, Model, Usage
+from costlens_policy.catalogue.price_list import listed_model, meant_by
+from costlens_policy.usage import Priced, price_usage
+
+__all__ = ["Prices"]
+
+
+class Prices:
+    """Prices of a catalogue or, without one, of the installed price list, by any name of a model.
+
+    ``source`` names them.
+    """
+
+    __slots__ = ("_catalogue", "_known", "source")
+
+    def __init__(self, catalogue: Catalogue | None = None, name: str = "") -> None:
+        self._catalogue = catalogue
+        self._known: dict[tuple[str, str | None], Model | None] = {}
+        self.source = name or f"the price list genai-prices {version('genai-prices')}"
+
+    def model(self, name: str, provider: str | None = None) -> Model | None:
+        """Return a model by the name that a log has for it; None for one without any price."""
+        key = (name, provider)
+        if key not in self._known:
+            self._known[key] = self._find(name, provider)
+        return self._known[key]
+
+    def provider(self, name: str) -> str | None:
+        """Return who serves a model, as far as the prices or the name tell."""
+        model = self.model(name)
+        if model is not None and model.provider:
+            return model.provider
+        before, slash, _ = name.partition("/")
+        return before if slash else None
+
+    def cost(self, model: str | None, usage: Usage, day: date, provider: str | None = None) -> Priced:
+        """Price the usage at the prices of a day (UTC)."""
+        found = None if model is None else self.model(model, provider)
+        return price_usage(found, usage, day)
+
+    def fits(self, model: Model, usage: Usage, output: int) -> bool:
+        """Say whether a model could have served a call, as far as its context window is known."""
+        return model.context_window is None or usage.prompt_tokens + output <= model.context_window
+
+    def baseline(self, model: Model, usage: Usage, day: date) -> Decimal | None:
+        """Return what the same tokens would have cost at a model; None where it could not serve them, or has no price.
+
+        The cached part of the prompt counts as cached there, too.
+        """
+        output = usage.output + usage.reasoning + usage.output_audio + usage.output_image
+        return price_usage(model, usage, day).cost if self.fits(model, usage, output) else None
+
+    def _find(self, name: str, provider: str | None) -> Model | None:
+        if self._catalogue is not None:
+            return self._catalogue.find(name) or (self._catalogue.find(f"{provider}/{name}") if provider else None)
+        meant = meant_by(name, provider)
+        return None if meant is None else listed_model(meant)

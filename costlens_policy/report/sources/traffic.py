@@ -1,0 +1,187 @@
+"""Calls of traffic logs, by the readers and mappings of replay. Rows are not kept, so logs may be long."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from costlens_policy.catalogue import Model, Usage
+from costlens_policy.replay import Mapping as ColumnMapping
+from costlens_policy.replay import Row
+from costlens_policy.replay.traffic.cells import cell, cost_of, moment_of, text_of
+from costlens_policy.replay.traffic.reading import RowReader, raw_rows
+from costlens_policy.replay.traffic.row import Reject
+from costlens_policy.replay.traffic.sources import RawRow
+from costlens_policy.report.call import Call, Columns
+from costlens_policy.report.prices import Prices
+from costlens_policy.report.sources.labels import Extras
+from costlens_policy.report.sources.lending import PLAN
+from costlens_policy.report.sources.read import Asked, Read
+
+__all__ = ["Costs", "TrafficSource"]
+
+Costs = Literal["recorded", "computed", "either"]
+"""Which cost of a call counts: the one that the log states, the one that prices give, or the first that is known."""
+
+_OUTSIDE: Final = "outside of the time asked for"
+_UNREADABLE: Final = "rows that cannot be read"
+
+
+@dataclass(slots=True)
+class TrafficSource:
+    """Files of traffic. ``baseline`` is a model that all calls are priced at, too."""
+
+    files: Sequence[str]
+    mapping: ColumnMapping
+    extras: Extras
+    prices: Prices
+    start: datetime
+    costs: Costs = "either"
+    baseline: Model | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    priced_as: dict[str, str] = field(default_factory=dict)
+
+    def read(self, asked: Asked, tick: Callable[[], None] | None = None) -> Read:
+        """Read all files. Raises ``TrafficError`` for what cannot be used as a whole."""
+        reader = RowReader(self.mapping, PLAN, self.start)
+        columns = Columns(asked.dimensions)
+        for name in self.files:
+            for raw in raw_rows(name, reader):
+                for call in self._calls(raw, reader, asked):
+                    columns.add(call)
+                if tick is not None:
+                    tick()
+        self.extras.check_named()
+        if reader.rejects:
+            self.left_out[_UNREADABLE] = len(reader.rejects)
+        return self._read(columns, reader, asked)
+
+    def _calls(self, raw: RawRow, reader: RowReader, asked: Asked) -> Iterator[Call]:
+        """Yield the call of a row, or nothing where it is left out."""
+        try:
+            labels = self.extras.labels(raw.fields)
+            if not raw.problem and self.extras.denied(raw.fields):
+                call = self._denied(raw, reader, labels)
+                if self._within(call.time, asked):
+                    yield call
+                return
+            reader.take(raw)
+            row = reader.rows.pop() if reader.rows else None
+            if row is not None and self._within(row.time, asked):
+                yield self._call(row, raw.fields, labels)
+        except ValueError as error:
+            reader.rejects.append(Reject(raw.file, raw.number, str(error), raw.text))
+
+    def _within(self, instant: datetime, asked: Asked) -> bool:
+        within = asked.covers(instant)
+        self.left_out[_OUTSIDE] += not within
+        return within
+
+    def _denied(self, raw: RawRow, reader: RowReader, labels: dict[str, str]) -> Call:
+        mapping = self.mapping
+        value = cell(raw.fields, mapping.columns.get("time", "time"))
+        if value is None:
+            raise ValueError("no time")
+        instant, zoneless = moment_of(value, mapping.time_unit, self.start if mapping.relative else None)
+        reader.zoneless += zoneless
+        id = cell(raw.fields, mapping.columns["id"]) if "id" in mapping.columns else None
+        if id is not None and reader.ids is not None:
+            place = f"{raw.file}:{raw.number}"
+            first = reader.ids.setdefault(text_of(id), place)
+            if first != place:
+                raise ValueError(f"the id `{text_of(id)}` was there before, at {first}")
+        model = cell(raw.fields, mapping.columns["model"]) if "model" in mapping.columns else None
+        return Call(instant, self._labels(None if model is None else text_of(model), labels), denied=True)
+
+    def _labels(self, model: str | None, labels: dict[str, str]) -> dict[str, str]:
+        if model is not None:
+            labels["model"] = model
+            if "provider" not in labels and (provider := self.prices.provider(model)) is not None:
+                labels["provider"] = provider
+        return labels
+
+    def _call(self, row: Row, fields: Mapping[str, Any], labels: dict[str, str]) -> Call:
+        provider = labels.get("provider")
+        labels = self._labels(row.model, labels)
+        usage = row.recorded or self._counted(row)
+        latency, baseline = self.extras.latency(fields, row.time), self._baseline(row, fields, usage)
+        cost = self._cost(row, usage, provider)
+        return Call(row.time, labels, usage, row.recorded is not None, cost, baseline, latency)
+
+    def _counted(self, row: Row) -> Usage:
+        prompt, output = row.prompt_tokens, row.output_tokens
+        if prompt is None:
+            text = row.attributes.get("prompt") or row.attributes.get("messages")
+            prompt = PLAN.tokenizer.count(text_of(text))
+            self.counts["estimated"] += 1
+        if output is None:
+            output = row.answers.get(row.model or "")
+            if output is None:
+                raise ValueError("answers of several models, and no model that was called")
+        return Usage(input=prompt, output=output)
+
+    def _cost(self, row: Row, usage: Usage, provider: str | None) -> Decimal | None:
+        if row.logged_cost is not None and self.costs != "computed":
+            self.counts["recorded"] += 1
+            return row.logged_cost
+        if self.costs == "recorded":
+            return None
+        priced = self.prices.cost(row.model, usage, row.time.date(), provider)
+        if priced.cost is not None:
+            self.counts["computed"] += 1
+            self.counts["uncached"] += row.recorded is None
+            self._note_name(row.model or "", provider)
+        return priced.cost
+
+    def _note_name(self, name: str, provider: str | None) -> None:
+        if name not in self.priced_as:
+            model = self.prices.model(name, provider)
+            self.priced_as[name] = "" if model is None else model.name
+
+    def _baseline(self, row: Row, fields: Mapping[str, Any], usage: Usage) -> Decimal | None:
+        if self.baseline is not None:
+            return self.prices.baseline(self.baseline, usage, row.time.date())
+        stated = self.extras.value(fields, "baseline_cost")
+        return None if stated is None else cost_of(stated)
+
+    def _read(self, columns: Columns, reader: RowReader, asked: Asked) -> Read:
+        late = 0  # a report groups by time, so the order of rows makes no difference
+        notes = reader.all_notes(late)
+        if self.counts["estimated"]:
+            notes.append(f"{self.counts['estimated']:,} prompts have no token count and were counted by an estimate")
+        return Read(
+            source=", ".join("standard input" if name == "-" else name for name in self.files),
+            frame=columns.close(),
+            dimensions=asked.dimensions,
+            left_out={reason: count for reason, count in self.left_out.items() if count},
+            notes=tuple(notes),
+            assumptions=tuple(self._assumptions()),
+            rejects=tuple(reader.rejects),
+            baseline="" if self.baseline is None else self.baseline.name,
+        )
+
+    def _assumptions(self) -> Iterator[str]:
+        if self.counts["recorded"]:
+            yield f"the cost of {self.counts['recorded']:,} calls is the one that the log states"
+        if self.counts["computed"]:
+            yield (
+                f"the cost of {self.counts['computed']:,} calls is computed from their tokens at the prices of their "
+                f"day (UTC) in {self.prices.source}, at the usual service tier"
+            )
+            other = [
+                f"`{name}` as `{model}`"
+                for name, model in sorted(self.priced_as.items())
+                if model.rpartition("/")[2] != name.rpartition("/")[2]
+            ]
+            if other:
+                yield f"priced under another name: {', '.join(other[:8])}{', …' if len(other) > 8 else ''}"
+        if self.counts["uncached"]:
+            yield (
+                f"{self.counts['uncached']:,} computed costs take the whole prompt as uncached, since the log does not "
+                "tell its cached part; `replay` models prompt caches"
+            )

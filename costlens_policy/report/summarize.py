@@ -1,0 +1,134 @@
+"""From calls in columns to a report. Pure: the same calls and settings give the same report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from costlens_policy.money import add
+from costlens_policy.report.anomalies import RULE, Anomalies, Series, find_anomalies, series_from
+from costlens_policy.report.call import micros
+from costlens_policy.report.errors import ReportError
+from costlens_policy.report.forecast import Forecast, forecast_spend, window_at
+from costlens_policy.report.groups import Grouping, grouping_of, totals_of
+from costlens_policy.report.result import Report, Settings, Stack
+from costlens_policy.report.sources.read import Read
+from costlens_policy.report.timeline import (
+    Moment,
+    TimeUnit,
+    instant_of,
+    moments,
+    series_of,
+    timeline_of,
+    unit_for,
+)
+
+__all__ = ["summarize"]
+
+_LAYERS: Final = 5
+_BY_DAYS: Final = timedelta(days=10)
+"""Spend over a longer span is judged by days, over a shorter one by hours."""
+
+
+def summarize(read: Read, settings: Settings) -> Report:
+    """Make the report of what was read. Raises ``ReportError`` where that is no call."""
+    frame = read.frame
+    if not frame.height:
+        raise ReportError("no call is left to report on")
+    ends = frame.select(pl.col("time").min().alias("first"), pl.col("time").max().alias("last")).row(0)
+    first, last = map(instant_of, ends)
+    unit = settings.time or unit_for(first, last)
+    groupings = tuple(grouping_of(frame, name, settings.top) for name in settings.by)
+    totals = totals_of(frame)
+    return Report(
+        source=read.source,
+        settings=settings,
+        unit=unit,
+        first=first,
+        last=last,
+        totals=totals,
+        groupings=groupings,
+        timeline=timeline_of(frame, unit, settings.zone),
+        stack=_stack(frame, unit, settings, groupings),
+        forecast=_forecast(frame, settings, last),
+        anomalies=_anomalies(frame, settings, groupings, last - first),
+        left_out=read.left_out,
+        not_recorded=tuple(_not_recorded(read, groupings)),
+        notes=read.notes,
+        assumptions=(*read.assumptions, *_assumptions(read, totals.compared > 0)),
+        denials_known=read.denials_known,
+        baseline=read.baseline or ("the recorded column" if totals.compared else ""),
+    )
+
+
+def _stack(frame: pl.DataFrame, unit: TimeUnit, settings: Settings, groupings: Sequence[Grouping]) -> Stack | None:
+    """Layer the timeline by the first label that tells calls apart, model before the others."""
+    several = [item for item in groupings if len(item.groups) > 1 and item.recorded]
+    chosen = next((item for item in several if item.dimension == "model"), several[0] if several else None)
+    if chosen is None:
+        return None
+    series = dict(series_of(frame, unit, settings.zone, chosen.dimension))
+    names = list(chosen.values[:_LAYERS])
+    layers: list[tuple[str, Mapping[Moment, Decimal]]] = [(name, series.pop(name, {})) for name in names]
+    rest: dict[Moment, Decimal] = {}
+    for spend in series.values():
+        for moment, amount in spend.items():
+            rest[moment] = add(rest.get(moment, Decimal(0)), amount)
+    return Stack(chosen.dimension, (*layers, ("all others", rest)) if any(rest.values()) else tuple(layers))
+
+
+def _forecast(frame: pl.DataFrame, settings: Settings, last: Any) -> Forecast:
+    now = settings.now or last
+    window = window_at(now, settings.window, settings.zone)
+    unit: TimeUnit = "hour" if window.unit == "day" else "day"
+    past = frame.filter(pl.col("time") <= micros(now))
+    spent = totals_of(past.filter(pl.col("time") >= micros(window.starts_at))).cost
+    spend = series_of(past, unit, settings.zone, None).get(None, {})
+    return forecast_spend(spend, spent, window, now, settings.zone)
+
+
+def _anomalies(frame: pl.DataFrame, settings: Settings, groupings: Sequence[Grouping], span: timedelta) -> Anomalies:
+    unit: Any = "day" if span >= _BY_DAYS else "hour"
+    whole = series_of(frame, unit, settings.zone, None)[None]
+    steps = moments(min(whole), max(whole), unit)
+    series = [series_from("total", "", whole, steps), *_series(frame, settings, groupings, unit, steps)]
+    return find_anomalies(series, unit, settings.zone)
+
+
+def _series(
+    frame: pl.DataFrame, settings: Settings, groupings: Sequence[Grouping], unit: TimeUnit, steps: Sequence[Moment]
+) -> Iterator[Series]:
+    """Yield the series of all groups shown; a group that is everything is the total once more."""
+    for grouping in groupings:
+        if len(grouping.groups) < 2:
+            continue
+        found = series_of(frame, unit, settings.zone, grouping.dimension)
+        for value in grouping.values:
+            yield series_from(grouping.dimension, value, found[value], steps)
+
+
+def _not_recorded(read: Read, groupings: Sequence[Grouping]) -> Iterator[str]:
+    yield from (grouping.dimension for grouping in groupings if not grouping.recorded)
+    for column, name in (("latency", "latency"), ("cached", "cached tokens")):
+        if not read.frame[column].count():
+            yield name
+    if not read.denials_known:
+        yield "denials"
+
+
+def _assumptions(read: Read, compared: bool) -> Iterator[str]:
+    yield "cache hit rate: cached input tokens as a share of the input tokens of calls whose cached part is recorded"
+    yield "latency: p95 is the smallest latency that at least 95 % of the calls with a recorded one keep to, exactly"
+    if compared and read.baseline:
+        yield (
+            f"savings: each call's own tokens, cached part included, priced at `{read.baseline}` on the day of the "
+            "call, less what it cost; answers are taken to be as long there, and calls that do not fit its context "
+            "window or have no cost of their own are left out of the comparison"
+        )
+    elif compared:
+        yield "savings: the recorded cost of the baseline less what each call cost, over calls that have both"
+    yield f"anomalies: {RULE}"
