@@ -10,9 +10,9 @@ from pathlib import Path
 from costlens_policy.api import load
 from costlens_policy.cli.console import note, write_out
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.revisions import policies_at
 from costlens_policy.cli.traffic import (
+    no_request,
     percentage,
     print_report,
     too_many_rejects,
@@ -21,7 +21,7 @@ from costlens_policy.cli.traffic import (
 )
 from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.cli.traffic_progress import progress
-from costlens_policy.replay import find_files, replay_files
+from costlens_policy.replay import find_files, open_traffic, replay_files
 from costlens_policy.replay.difference import Difference, diff
 from costlens_policy.replay.report import difference_tables, difference_verdict, result_tables, result_verdict
 from costlens_policy.replay.settings import assumptions
@@ -60,7 +60,7 @@ def replay_traffic(policy: Path, options: TrafficOptions, output: str, resume: P
     with progress() as shown:
         result = replay_files(plan, files, asked.mapping, asked.settings, shown, resume)
     if not result.rows and not result.rejected:
-        raise NothingError(f"no request in {', '.join(f'`{name}`' for name in files)}")
+        raise no_request(files)
     if output == "json":
         write_out(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
@@ -75,8 +75,10 @@ def diff_traffic(old: str, new: str, options: TrafficOptions, output: str, gates
     with policies_at(old) as old_path, policies_at(new) as new_path:
         before, after = load(old_path, cache=False).plan, load(new_path, cache=False).plan
     asked = understand(options)
-    traffic = asked.read(after)
-    with progress() as shown:
+    files = find_files(asked.files)
+    with progress() as shown, open_traffic(after, files, asked.mapping, asked.settings, shown) as traffic:
+        if not traffic.rows and not traffic.rejects:
+            raise no_request(files)
         shown.start("deciding", len(traffic.rows), "rows")
         tick = partial(shown.advance, 1)
         difference = diff(before, after, traffic, asked.settings, asked.mapping.block_tokens, tick)

@@ -17,9 +17,7 @@ from costlens_policy.cli.files import write_file
 from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.traffic_options import TrafficOptions
-from costlens_policy.cli.traffic_progress import progress
-from costlens_policy.compiler.plan import Plan
-from costlens_policy.replay import READY, Mapping, Settings, Traffic, find_files, read_traffic
+from costlens_policy.replay import READY, Mapping, Settings
 from costlens_policy.replay.report import Table, markdown
 from costlens_policy.replay.settings import START
 from costlens_policy.replay.traffic.mapping import mapping_of
@@ -27,6 +25,7 @@ from costlens_policy.replay.traffic.row import Reject
 
 __all__ = [
     "Asked",
+    "no_request",
     "percentage",
     "print_report",
     "too_many_rejects",
@@ -43,15 +42,10 @@ class Asked:
     mapping: Mapping
     settings: Settings
 
-    def read(self, plan: Plan) -> Traffic:
-        """Read all files. Raises ``TrafficError``, and ``NothingError`` where they hold no row at all."""
-        files = find_files(self.files)
-        with progress() as shown:
-            shown.start("reading", None, "rows")
-            traffic = read_traffic(files, self.mapping, plan, self.settings.start, lambda: shown.advance(1))
-        if not traffic.rows and not traffic.rejects:
-            raise NothingError(f"no request in {', '.join(f'`{name}`' for name in traffic.files)}")
-        return traffic
+
+def no_request(files: Iterable[str]) -> NothingError:
+    """Say that files hold no row at all."""
+    return NothingError(f"no request in {', '.join(f'`{name}`' for name in files)}")
 
 
 def understand(options: TrafficOptions) -> Asked:

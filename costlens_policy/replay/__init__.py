@@ -5,7 +5,7 @@ from __future__ import annotations
 from costlens_policy.replay.result import Result
 from costlens_policy.replay.run import replay
 from costlens_policy.replay.settings import Settings
-from costlens_policy.replay.stream.files import replay_files
+from costlens_policy.replay.stream.files import open_traffic, replay_files
 from costlens_policy.replay.traffic.errors import TrafficError
 from costlens_policy.replay.traffic.mapping import READY, Mapping
 from costlens_policy.replay.traffic.reading import read_traffic
@@ -21,6 +21,7 @@ __all__ = [
     "Traffic",
     "TrafficError",
     "find_files",
+    "open_traffic",
     "read_traffic",
     "replay",
     "replay_files",

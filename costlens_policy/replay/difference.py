@@ -15,7 +15,7 @@ from costlens_policy.replay.outcome import Outcome
 from costlens_policy.replay.run import rejected
 from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.simulation import Simulation
-from costlens_policy.replay.traffic.row import Reject, Row, Traffic
+from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic, Traffic
 
 __all__ = ["Cause", "Difference", "Example", "Group", "Side", "diff"]
 
@@ -142,7 +142,7 @@ class Difference:
 def diff(
     old: Plan,
     new: Plan,
-    traffic: Traffic,
+    traffic: Traffic | StreamedTraffic,
     settings: Settings,
     block_tokens: int = 0,
     tick: Callable[[], None] | None = None,

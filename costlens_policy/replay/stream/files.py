@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -15,9 +16,10 @@ from costlens_policy.replay.stream.progress import Progress, Silent
 from costlens_policy.replay.traffic.errors import TrafficError
 from costlens_policy.replay.traffic.mapping import Mapping
 from costlens_policy.replay.traffic.reading import read_traffic
+from costlens_policy.replay.traffic.row import StreamedTraffic, Traffic
 from costlens_policy.replay.traffic.sources import STDIN
 
-__all__ = ["replay_files"]
+__all__ = ["open_traffic", "replay_files"]
 
 _WHOLE_ROWS: Final = ("prefix", "request.prompt", "request.messages", "request.prompt_tokens")
 """Fields that no batch holds."""
@@ -49,6 +51,32 @@ def replay_files(
     if checkpoint is not None:
         raise TrafficError(_NOT_RESUMABLE)
     return _row_by_row(plan, files, mapping, settings, shown)
+
+
+@contextmanager
+def open_traffic(
+    plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, progress: Progress | None = None
+) -> Iterator[Traffic | StreamedTraffic]:
+    """Read files, to walk their rows in the order of time until the end.
+
+    With Polars, rows of counted tokens are on disk and not in memory. Raises ``TrafficError``.
+    """
+    shown = Silent() if progress is None else progress
+    with ExitStack() as stack:
+        traffic: Traffic | StreamedTraffic | None = None
+        if _in_columns(plan, mapping, files):
+            from costlens_policy.replay.stream.fitting import UnfitError  # needs Polars, which not everybody has
+            from costlens_policy.replay.stream.traffic import copied_traffic
+
+            with suppress(UnfitError):
+                copied = copied_traffic(files, mapping, plan, settings, _attributes(mapping), shown)
+                traffic = stack.enter_context(copied)
+        yield traffic or _read(plan, files, mapping, settings, shown)
+
+
+def _read(plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, progress: Progress) -> Traffic:
+    progress.start("reading", None, "rows")
+    return read_traffic(files, mapping, plan, settings.start, lambda: progress.advance(1))
 
 
 def _in_columns(plan: Plan, mapping: Mapping, files: Sequence[str]) -> bool:
@@ -85,7 +113,6 @@ def _streamed(
 
 
 def _row_by_row(plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, progress: Progress) -> Result:
-    progress.start("reading", None, "rows")
-    traffic = read_traffic(files, mapping, plan, settings.start, lambda: progress.advance(1))
+    traffic = _read(plan, files, mapping, settings, progress)
     progress.start("deciding", len(traffic.rows), "rows")
     return replay(plan, traffic, settings, mapping.block_tokens, lambda: progress.advance(1))

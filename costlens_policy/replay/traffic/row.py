@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from costlens_policy.catalogue import Usage
 
-__all__ = ["Reject", "Row", "Traffic"]
+__all__ = ["Reject", "Row", "Rows", "StreamedTraffic", "Traffic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,23 @@ class Traffic:
     """All rows in the order of time. ``notes`` say what had to be taken for granted or was put right."""
 
     rows: tuple[Row, ...]
+    rejects: tuple[Reject, ...]
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Rows(Protocol):
+    """Rows that can be walked, again and again."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedTraffic:
+    """As ``Traffic``, but that rows are not held in memory."""
+
+    rows: Rows
     rejects: tuple[Reject, ...]
     files: tuple[str, ...]
     notes: tuple[str, ...]
