@@ -34,6 +34,7 @@ class Account:
     unit: Unit = field(compare=False)
     period: Period = field(compare=False)
     name: str = field(init=False, repr=False)
+    scope: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for text in (self.budget, self.period.id):
@@ -41,10 +42,7 @@ class Account:
                 raise AmountError(f"`{text!r}` contains a control character, so it names no account")
         name = SEPARATOR.join((self.budget, self.period.id, self.unit, self.key))
         object.__setattr__(self, "name", checked_text(name, "the name of an account"))
-
-    @property
-    def scope(self) -> str:
-        return SEPARATOR.join((self.budget, self.unit, self.key))
+        object.__setattr__(self, "scope", SEPARATOR.join((self.budget, self.unit, self.key)))
 
 
 @dataclass(frozen=True, slots=True)

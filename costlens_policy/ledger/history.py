@@ -67,6 +67,8 @@ class Entry:
 class EntryQuery:
     """Which entries, in the order in which they were made.
 
+    Whoever reads on from the last entry of a page, also later, passes over none that was made meanwhile.
+
     ``account`` is exact; ``budget`` and ``key`` hold for all periods.
     """
 

@@ -44,6 +44,31 @@ def test_no_overspend_and_no_needless_refusal(ledger_url: str, store: Store, tas
         assert sum(entry.amount for entry in entries) == sum(charged.values())
 
 
+def test_a_reader_who_follows_the_history_sees_each_entry_once(store: Store) -> None:
+    """Reads while others write: whatever is acknowledged comes, however commits overtake each other."""
+    teams = [account(key=f"{number}") for number in range(8)]
+
+    def charge(worker: int) -> list[str]:
+        calls = [f"{worker}/{number}" for number in range(25)]
+        for call in calls:
+            store.charge(settlement(call, teams[worker], 1))
+        return calls
+
+    seen: list[str] = []
+    after = ""
+    with ThreadPoolExecutor(len(teams)) as pool:
+        writers = [pool.submit(charge, worker) for worker in range(len(teams))]
+        while True:
+            over = all(writer.done() for writer in writers)
+            page = store.entries(EntryQuery(after=after, limit=3)).items
+            seen += [entry.call for entry in page]
+            after = page[-1].id if page else after
+            if over and not page:
+                break
+    made = [call for writer in writers for call in writer.result()]
+    assert sorted(seen) == sorted(made)
+
+
 CALLS = 56
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
-from costlens_policy.ledger import EntryQuery, Held, LedgerUnavailableError, Refused, open_ledger
+from costlens_policy.ledger import Charge, EntryQuery, Held, LedgerUnavailableError, Refused, open_ledger
 from costlens_policy.ledger.postgresql import PostgreSQLStore
 from costlens_policy.ledger.postgresql.migrations import MIGRATIONS, statements
+from costlens_policy.ledger.postgresql.wire import charged
 from tests.ledger.build import NOW, account, hold, settlement
 from tests.ledger.servers import Server
 
 TEAM = account()
 
 
-def admin(server: Server, **more: Any) -> psycopg.Connection[Any]:
-    return psycopg.connect(server.address, autocommit=True, **more)
+def admin(server: Server, autocommit: bool = True) -> psycopg.Connection[Any]:
+    return psycopg.connect(server.address, autocommit=autocommit)
 
 
 def test_connections_cut_at_any_moment_lose_nothing_and_charge_nothing_twice(postgresql: Server) -> None:
@@ -29,7 +31,7 @@ def test_connections_cut_at_any_moment_lose_nothing_and_charge_nothing_twice(pos
     cuts.start()
     try:
         with ThreadPoolExecutor(4) as pool:
-            charged = list(pool.map(lambda number: charge(store, number), range(150)))
+            made = list(pool.map(lambda number: charge(store, number), range(150)))
     finally:
         stop.set()
         cuts.join()
@@ -37,7 +39,7 @@ def test_connections_cut_at_any_moment_lose_nothing_and_charge_nothing_twice(pos
     entries = again.entries(EntryQuery(limit=1000)).items
     calls = [entry.call for entry in entries]
     assert len(calls) == len(set(calls))
-    assert {call for call in charged if call} <= set(calls)
+    assert {call for call in made if call} <= set(calls)
     assert again.balances([TEAM], NOW)[0].used == len(calls)
 
 
@@ -81,7 +83,7 @@ def test_a_schema_of_a_newer_version_is_refused(postgresql: Server) -> None:
     PostgreSQLStore(postgresql.url("newer")).close()
     with admin(postgresql) as connection:
         connection.execute("UPDATE newer.version SET version = 99")
-    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 3\)"):
+    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 4\)"):
         PostgreSQLStore(postgresql.url("newer"))
 
 
@@ -105,6 +107,31 @@ def test_a_lock_that_is_held_too_long_is_an_error_and_records_nothing(postgresql
     held = store.reserve(hold("b", TEAM, 1, 100))
     assert isinstance(held, Held)
     assert held.lines[0].held == 0
+
+
+def test_a_reader_who_pages_does_not_pass_over_an_entry_that_is_committed_late(postgresql: Server) -> None:
+    """The entry of `slow` has a lower number than that of `quick`, and is committed after it."""
+    store = open_ledger(postgresql.url("late_commits"))
+    store.charge(settlement("first", TEAM, 1))
+    with admin(postgresql, autocommit=False) as slow, ThreadPoolExecutor(1) as pool:
+        charges = charged([Charge(account(key="slow"), 2)])
+        slow.execute("SELECT late_commits.settle('slow', 0, '{}', %s, true)", (charges,))
+        store.charge(settlement("quick", TEAM, 3))
+        reading = pool.submit(lambda: store.entries(EntryQuery(limit=2)))
+        wait_for_reader(postgresql, reading)
+        assert [entry.call for entry in store.entries(EntryQuery(account=TEAM)).items] == ["first", "quick"]
+        slow.commit()
+        first = reading.result()
+    rest = store.entries(EntryQuery(after=first.items[-1].id))
+    assert [entry.call for entry in (*first.items, *rest.items)] == ["first", "slow", "quick"]
+
+
+def wait_for_reader(server: Server, reading: Future[Any]) -> None:
+    """Wait until the reader waits for a writer, or is done."""
+    asked = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%last_entry%' AND wait_event = 'PgSleep'"
+    with admin(server) as connection:
+        while not reading.done() and connection.execute(asked).fetchone() is None:
+            time.sleep(0.005)
 
 
 def test_a_schema_that_is_gone_is_an_error(postgresql: Server) -> None:

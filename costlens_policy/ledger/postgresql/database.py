@@ -75,6 +75,7 @@ class Database:
         milliseconds = int(self._timeout * 1000)
         settings = (
             f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
+            f" -c idle_in_transaction_session_timeout={milliseconds}"  # a client that hangs must not hold locks
             " -c default_transaction_isolation=read\\ committed"
         )
         return psycopg.connect(

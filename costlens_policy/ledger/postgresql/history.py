@@ -24,12 +24,23 @@ _SELECT: Final = """
 
 def read_entries(database: Database, query: EntryQuery) -> Page[Entry]:
     filters = list(_filters(query))
+    if _may_be_overtaken(query):
+        filters.append(("e.id <= %s", (database.call("last_entry"),)))
     where = " AND ".join(condition for condition, _ in filters) or "true"
     values = [value for _, values in filters for value in values]
     order = "DESC" if query.newest_first else "ASC"
     rows = database.rows(f"{_SELECT} WHERE {where} ORDER BY e.id {order} LIMIT %s", *values, query.limit + 1)
     items = tuple(_entry(row) for row in rows[: query.limit])
     return Page(items, items[-1].id if len(rows) > query.limit else "")
+
+
+def _may_be_overtaken(query: EntryQuery) -> bool:
+    """Whether an entry may appear later, before the last one of the page.
+
+    Those of a call are written at once, and those of an account while it is locked. Whoever reads backwards does not
+    come back for what is new.
+    """
+    return query.call is None and query.account is None and not query.newest_first
 
 
 def _filters(query: EntryQuery) -> Iterator[tuple[str, tuple[Any, ...]]]:

@@ -14,9 +14,11 @@ from costlens_policy.ledger.errors import LedgerUnavailableError
 
 __all__ = ["MIGRATIONS", "migrate", "statements"]
 
-MIGRATIONS: Final = ("001_accounts_and_calls", "002_adjustments", "003_alerts")
+MIGRATIONS: Final = ("001_accounts_and_calls", "002_adjustments", "003_alerts", "004_history")
 
-_FUNCTIONS: Final = ("functions_1_accounts", "functions_2_reserve", "functions_3_settle", "functions_4_leases")
+_FUNCTIONS: Final = (
+    "functions_1_accounts", "functions_2_reserve", "functions_3_settle", "functions_4_leases", "functions_5_history",
+)  # fmt: skip
 _SCRIPTS: Final = files("costlens_policy.ledger.postgresql") / "scripts"
 
 
