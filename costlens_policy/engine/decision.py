@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
@@ -14,6 +15,7 @@ if TYPE_CHECKING:  # a decision is told of its parts, which are made further up
     from costlens_policy.compiler.plan import Plan, RouteStep
     from costlens_policy.engine.access import Access
     from costlens_policy.engine.context import Context
+    from costlens_policy.engine.ladder import Gauge
     from costlens_policy.engine.preparation import Candidate
     from costlens_policy.engine.record import Record
 
@@ -142,14 +144,15 @@ class Decision:
 
         There is room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
         """
-        dearest: dict[tuple[str, str], BalanceSeen] = {}
+        dearest: dict[tuple[str, str], tuple[Gauge, Decimal]] = {}
         for candidate in self._kept:
-            for line in candidate.climb.seen:
-                known = dearest.get((line.budget, line.key))
-                if known is None or line.call > known.call:
-                    dearest[line.budget, line.key] = line
-        budgets = self.plan.budgets
-        return tuple(line for line in dearest.values() if not budgets[line.budget][1].per_call)
+            climb = candidate.climb
+            for gauge in climb.gauges:
+                call, place = climb.call(gauge.step), (gauge.step.id, gauge.key)
+                known = dearest.get(place)
+                if call is not None and not gauge.step.per_call and (known is None or call > known[1]):
+                    dearest[place] = (gauge, call)
+        return tuple([gauge.seen(call) for gauge, call in dearest.values()])
 
     @property
     def reasons(self) -> tuple[str, ...]:

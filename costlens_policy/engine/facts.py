@@ -27,6 +27,14 @@ class Balance:
     override: Decimal | None = None
     topup: Decimal = ZERO
 
+    @classmethod
+    def of_ledger(cls, used: Decimal, held: Decimal, override: Decimal | None, topup: Decimal) -> Balance:
+        """Return a balance of amounts that a ledger has examined: they need not be examined for each call again."""
+        balance = object.__new__(cls)
+        for name, amount in (("used", used), ("held", held), ("override", override), ("topup", topup)):
+            object.__setattr__(balance, name, amount)
+        return balance
+
     def limit_in_force(self, limit: Decimal) -> Decimal:
         """Return the limit that holds at present where the policy's is ``limit``."""
         if self.override is None and self.topup is ZERO:
@@ -101,8 +109,7 @@ class Alert:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceSeen:
+class BalanceSeen(NamedTuple):
     """A budget that a model counts against, as it stood before the call.
 
     ``limit`` is the one in force, and ``call`` what the call may add at most.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from costlens_policy.guard.delivery import LEASE, Delivery
 from costlens_policy.guard.events import Event, EventKind
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import Account, AccountBalance, LedgerError, decimal_of
+from costlens_policy.ledger.amounts import limit_of
 from costlens_policy.money import plain, total
 
 __all__ = ["Alerts", "Standing"]
@@ -48,7 +50,16 @@ class Alerts:
         self._rungs = {
             step.id: tuple(_with_alerts(step)) for layer in plan.layers for step in layer.budgets if not step.per_call
         }
+        self._first: dict[str, tuple[Decimal, float]] = {}
         self._raised: dict[tuple[str, str, str], None] = {}
+
+    def may_be_due(self, account: Account, taken: int, limit: Decimal) -> bool:
+        """Say whether what is used and held of an account, in the ledger's units, may reach one of its rungs."""
+        known = self._first.get(account.budget)
+        if known is None or known[0] is not limit:
+            starts = [limit_of(rung.starts_at(limit), account.unit) for _, rung in self._rungs[account.budget]]
+            known = self._first[account.budget] = (limit, min(starts, default=math.inf))
+        return taken >= known[1]
 
     def reached(self, standing: Standing) -> None:
         """Raise the alerts of the rungs that an account has reached."""

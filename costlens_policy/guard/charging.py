@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.service_tiers import tier_asked
@@ -26,12 +26,13 @@ __all__ = [
     "read_reported",
 ]
 
+_NOTHING_TOLD: Final[Facts] = {}
+
 Basis: TypeAlias = Literal["reported", "estimated", "assumed"]
 """``reported`` by the provider; ``estimated`` from the text that arrived; ``assumed`` to be all that was held."""
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(NamedTuple):
     """Usage on one model, which may be another than the one that was asked.
 
     ``service_tier`` is the provider's word for the tier that served it, None where it told none.
@@ -76,11 +77,10 @@ def read_reported(value: Any, shape: str | None) -> tuple[Reported | None, str]:
 
 def bill_reported(decision: Decision, model: str, reported: Reported, others: Iterable[Portion] = ()) -> Bill:
     """Bill what the provider reported, on the models that it names."""
-    bill = _bill(decision, [*portions_of(model, reported), *others], "reported")
-    facts = {**bill.facts, "shape": reported.shape}
+    facts: dict[str, Any] = {"shape": reported.shape}
     if reported.service_tier is not None:
         facts["service_tier"] = reported.service_tier
-    return replace(bill, facts=facts)
+    return _bill(decision, [*portions_of(model, reported), *others], "reported", facts)
 
 
 def bill_estimated(decision: Decision, portions: Iterable[Portion]) -> Bill:
@@ -112,7 +112,7 @@ def _worst(decision: Decision, model: str) -> Bill:
     return Bill(model, "assumed", None, estimate.worst_cost, amounts, facts)
 
 
-def _bill(decision: Decision, portions: list[Portion], basis: Basis) -> Bill:
+def _bill(decision: Decision, portions: list[Portion], basis: Basis, told: Facts = _NOTHING_TOLD) -> Bill:
     amounts: dict[tuple[str, str], Decimal] = {}
     costs: list[Decimal] = []
     notes: list[str] = []
@@ -126,7 +126,7 @@ def _bill(decision: Decision, portions: list[Portion], basis: Basis) -> Bill:
         for line in budgets_of(decision, portion.model):
             amount = _amount(decision, line, portion, cost, first=number == 0)
             at = (line.budget, line.key)
-            amounts[at] = total((amounts.get(at, ZERO), amount))
+            amounts[at] = amount if at not in amounts else add(amounts[at], amount)
     first = portions[0]
     cost = total(costs) if costs else None
     facts: dict[str, Any] = {
@@ -134,6 +134,7 @@ def _bill(decision: Decision, portions: list[Portion], basis: Basis) -> Bill:
         "basis": basis,
         "usage": dict(first.usage.counted),
         **_cost_fact(cost),
+        **told,
     }
     if len(portions) > 1:
         facts["other_models"] = {portion.model: dict(portion.usage.counted) for portion in portions[1:]}
@@ -155,6 +156,8 @@ def _priced(decision: Decision, portion: Portion) -> Priced:
 
 def _params(decision: Decision, model: str) -> Mapping[str, Any]:
     """Return the parameters of the request as the model got it; of the decided one for a model that nobody listed."""
+    if model == decision.model:
+        return decision.params
     return next((call.params for call in decision.fallback_calls if call.model == model), decision.params)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.engine.ladder import Ladder
 from costlens_policy.guard.accounts import Accounts
+from costlens_policy.guard.amounts import LedgerAmounts
 from costlens_policy.ledger.account import Account
-from costlens_policy.ledger.amounts import amount_of, limit_of
+from costlens_policy.ledger.amounts import limit_of
 from costlens_policy.ledger.holds import HoldLine
 from costlens_policy.money import ZERO
 
@@ -19,8 +20,7 @@ __all__ = ["HeldLine", "budgets_of", "holds_of"]
 _FREE = Estimate(ZERO, 0, 0, 1, "", ZERO)
 
 
-@dataclass(frozen=True, slots=True)
-class HeldLine:
+class HeldLine(NamedTuple):
     """A budget that a decision counts against, and what is asked of the ledger for it."""
 
     seen: BalanceSeen
@@ -51,11 +51,12 @@ def budgets_of(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
 
 
 def _held(decision: Decision, accounts: Accounts) -> Iterator[HeldLine]:
+    amounts = LedgerAmounts()
     for seen in decision.holds:
         account = accounts.account(seen.budget, seen.key, decision.now)
         if account is not None:
             limit = None if seen.shadow else _policy_limit(seen, decision, accounts)
-            yield HeldLine(seen, HoldLine(account, amount_of(seen.call, seen.unit), limit))
+            yield HeldLine(seen, HoldLine(account, amounts.of(seen.call, seen.unit), limit))
 
 
 def _policy_limit(seen: BalanceSeen, decision: Decision, accounts: Accounts) -> int:

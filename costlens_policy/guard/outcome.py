@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from costlens_policy.catalogue import Usage
+from costlens_policy.guard.amounts import shown_amount
 from costlens_policy.guard.charging import Basis
+from costlens_policy.ledger import ChargedLine
 
 __all__ = ["Charged", "ChargedBudget"]
 
 
-@dataclass(frozen=True, slots=True)
-class ChargedBudget:
+class ChargedBudget(NamedTuple):
     """What a call was charged on one budget and scope key, in its unit.
 
     ``held`` is what had been held for the call there.
@@ -44,8 +46,20 @@ class Charged:
     basis: Basis
     cost: Decimal | None
     usage: Usage | None
-    budgets: tuple[ChargedBudget, ...]
+    lines: tuple[ChargedLine, ...] = field(repr=False)
+    """What it was charged in the ledger's units."""
     late: bool = False
     repeated: bool = False
     recorded: bool = True
     notes: tuple[str, ...] = ()
+
+    @property
+    def budgets(self) -> tuple[ChargedBudget, ...]:
+        """What it was charged on each budget that it counts against."""
+        return tuple(_budget(line) for line in self.lines)
+
+
+def _budget(line: ChargedLine) -> ChargedBudget:
+    account, unit = line.account, line.account.unit
+    amount, held = shown_amount(line.amount, unit), shown_amount(line.was_held, unit)
+    return ChargedBudget(account.budget, account.key, unit, amount, held)

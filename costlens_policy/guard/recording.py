@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from costlens_policy.guard.alerts import Standing
-from costlens_policy.guard.amounts import shown_amount
+from costlens_policy.guard.amounts import LedgerAmounts, shown_amount
 from costlens_policy.guard.charging import Bill
-from costlens_policy.guard.outcome import Charged, ChargedBudget
+from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.reserving import Asked, Reserved
-from costlens_policy.ledger import Account, Charge, LedgerUnavailableError, Settled, Settlement, amount_of
+from costlens_policy.ledger import Charge, ChargedLine, LedgerUnavailableError, Settled, Settlement
 from costlens_policy.money import ZERO
 
 if TYPE_CHECKING:  # the service opens calls, and a call goes back to it
@@ -43,7 +43,8 @@ class Recorder:
             _LOG.warning("the charge of call `%s` waits for the ledger: %s", self._reserved.hold, fault)
             self._service.link.settle_later(settlement)
             self._count_alone(bill, charges)
-            return self._outcome(bill, [_budget(item.account, item.amount, 0) for item in charges], recorded=False)
+            lines = tuple(ChargedLine(item.account, item.amount, 0, 0, 0) for item in charges)
+            return self._outcome(bill, lines, recorded=False)
         return self._settled(bill, settled)
 
     def release(self) -> None:
@@ -63,21 +64,20 @@ class Recorder:
             allowance.give_back(self._asked.id)
         self._service.seen.put_charged(settled.lines, self._service.timer())
         self._tell_reached(settled)
-        budgets = [_budget(line.account, line.amount, line.was_held) for line in settled.lines]
-        return self._outcome(bill, budgets, late=settled.late, repeated=settled.repeated)
+        return self._outcome(bill, settled.lines, late=settled.late, repeated=settled.repeated)
 
     def _charges(self, bill: Bill) -> tuple[Charge, ...]:
         """Return the charges, in the order of what is held as far as that goes."""
-        left = dict(bill.amounts)
+        left, units = dict(bill.amounts), LedgerAmounts()
         charges = []
         for line in self._reserved.lines:
             at = (line.seen.budget, line.seen.key)
             if at in left:
-                charges.append(Charge(line.account, amount_of(left.pop(at), line.seen.unit)))
+                charges.append(Charge(line.account, units.of(left.pop(at), line.seen.unit)))
         for (budget, key), amount in left.items():
             account = self._service.accounts.account(budget, key, self._reserved.decision.now)
             if account is not None:
-                charges.append(Charge(account, amount_of(amount, account.unit)))
+                charges.append(Charge(account, units.of(amount, account.unit)))
         return tuple(charges)
 
     def _forget_hold(self) -> None:
@@ -85,8 +85,7 @@ class Recorder:
         allowance = self._service.allowance
         if self._reserved.local and allowance is not None:
             allowance.give_back(self._asked.id)
-        for line in self._reserved.lines:
-            self._service.seen.add(line.account, held=-line.ask.amount)
+        self._service.seen.hold([line.ask for line in self._reserved.lines], back=True)
 
     def _count_alone(self, bill: Bill, charges: Iterable[Charge]) -> None:
         self._forget_hold()
@@ -96,18 +95,19 @@ class Recorder:
             self._service.allowance.spend(self._asked.id, bill.cost or ZERO)
 
     def _tell_reached(self, settled: Settled) -> None:
+        alerts = self._service.alerts
         limits = {(line.seen.budget, line.seen.key): line.seen.limit for line in self._reserved.lines}
         for line in settled.lines:
             account = line.account
             limit = limits.get((account.budget, account.key))
-            if limit is not None:
+            if limit is not None and alerts.may_be_due(account, line.used + line.held, limit):
                 used, held = shown_amount(line.used, account.unit), shown_amount(line.held, account.unit)
-                self._service.alerts.reached(Standing(account, used, held, limit, ZERO))
+                alerts.reached(Standing(account, used, held, limit, ZERO))
 
     def _outcome(
         self,
         bill: Bill,
-        budgets: Iterable[ChargedBudget],
+        lines: tuple[ChargedLine, ...],
         *,
         late: bool = False,
         repeated: bool = False,
@@ -119,14 +119,9 @@ class Recorder:
             basis=bill.basis,
             cost=bill.cost,
             usage=bill.usage,
-            budgets=tuple(budgets),
+            lines=lines,
             late=late,
             repeated=repeated,
             recorded=recorded,
             notes=bill.notes,
         )
-
-
-def _budget(account: Account, amount: int, held: int) -> ChargedBudget:
-    unit = account.unit
-    return ChargedBudget(account.budget, account.key, unit, shown_amount(amount, unit), shown_amount(held, unit))

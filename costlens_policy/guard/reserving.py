@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
@@ -53,8 +53,7 @@ class Reserved:
     local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Tentative:
+class _Tentative(NamedTuple):
     """A decision, and what it asks the ledger to hold."""
 
     decision: Decision
@@ -145,8 +144,7 @@ class Reserver:
         return _Tentative(_overtaken(again.decision, answer), ()) if last and again.decision.allowed else again
 
     def _reserved(self, plan: _Tentative, held: Held) -> Reserved:
-        for line in plan.lines:
-            self._seen.add(line.account, held=line.ask.amount)
+        self._seen.put_held(held.lines, self._timer())
         return Reserved(plan.decision, held.call, plan.lines, held.expires_at)
 
     def _compare(self, answer: Held | Refused, lines: tuple[HeldLine, ...], snapshot: Snapshot) -> bool:
@@ -155,9 +153,10 @@ class Reserver:
         for state, line in zip(answer.lines, lines, strict=True):
             known = snapshot.known(line.account)
             balance = seen_line(state, line.ask, known)
-            changed = changed or balance != known
+            changed = changed or balance is not known
             told.append(balance)
-        snapshot.told(told, self._timer())
+        if changed or isinstance(answer, Refused):
+            snapshot.told(told, self._timer())
         return changed
 
     def _unread(self, plan: _Tentative, snapshot: Snapshot) -> Iterator[Account]:
@@ -168,7 +167,7 @@ class Reserver:
         if not any(item.by in self._accounts.steps for item in decision.excluded):
             verified = {(line.seen.budget, line.seen.key) for line in plan.lines}
         for name in decision.balances_read:
-            account = snapshot.account(*name)
+            account = snapshot.account(name)
             if account is None or account.name in snapshot.fresh:
                 continue
             age = snapshot.age_of(account, self._timer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,7 @@ class Service:
         """
         if self._closed:
             raise GuardError("the guard is closed")
-        asked = Asked(request, id or str(uuid.uuid4()), id is not None, lease or self.options.lease, self.now())
+        asked = Asked(request, id or os.urandom(16).hex(), id is not None, lease or self.options.lease, self.now())
         if id is None:
             return HeldCall(self, asked, self._reserved(asked))
         with self._lock:
@@ -173,14 +174,15 @@ class Service:
             full = f"ledger: the allowance has no room for {format_usd(worst)}: {taken}"
             raise DeniedError(decision.refused(reason, full)) from fault
         lines = holds_of(decision, self.accounts)
-        for line in lines:
-            self.seen.add(line.account, held=line.ask.amount)
+        self.seen.hold([line.ask for line in lines])
         alone = f"ledger: counted by this process alone, {taken}"
         hold = f"{asked.id}~{uuid.uuid4()}" if asked.named else asked.id  # the ledger may know the id already
         return Reserved(decision.noted(reason, alone), hold, lines, None, local=True)
 
     def _tell_reached(self, reserved: Reserved) -> None:
         decision = reserved.decision
+        if not decision.alerts:
+            return
         for line in decision.balances:
             account = self.accounts.account(line.budget, line.key, decision.now)
             if account is not None:
@@ -189,7 +191,7 @@ class Service:
     def _tell_denied(self, decision: Decision, snapshot: Snapshot) -> None:
         reasons = {(item.by, item.key): item.reason for item in decision.excluded if item.key is not None}
         for (budget, key), reason in reasons.items():
-            account = snapshot.account(budget, key)
+            account = snapshot.account((budget, key))
             if account is not None:
                 self.alerts.denied(snapshot.known(account), reason)
 

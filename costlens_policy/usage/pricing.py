@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 from costlens_policy.catalogue import Model, Usage
 from costlens_policy.catalogue.service_tiers import billed_rates
@@ -12,8 +12,7 @@ from costlens_policy.catalogue.service_tiers import billed_rates
 __all__ = ["Priced", "price_usage"]
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
+class Priced(NamedTuple):
     """The cost in US dollars, exact; None where the model has no price on the day.
 
     ``note`` says what is not known of the price, empty where all is.

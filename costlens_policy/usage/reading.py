@@ -47,40 +47,35 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
     ``value`` is a mapping, or an object of an SDK. ``shape`` is one of ``SHAPES``; without it the shape is told by
     the names. Raises ``UsageError`` for what has no known shape, or contradicts itself.
     """
-    holder, inner = _usage_in(value)
+    ask = _asking(value)
+    inner = next((found for name in _AROUND if (found := ask(name)) is not None), value)
     fields = usage_fields(inner)
     if "prompt_token_count" in fields:
         fields = _respelled(fields)
     name = _shape(fields) if shape is None else shape
     if name not in SHAPES:
         raise UsageError(f"unknown shape `{shape}`; known are {', '.join(SHAPES)}")
-    reported, tier = SHAPES[name](fields), _tier(fields) or _tier(holder)
+    reported, tier = SHAPES[name](fields), _tier(fields.get) or _tier(ask)
     return reported if tier is None else replace(reported, service_tier=tier)
 
 
-def _usage_in(value: Any) -> tuple[Any, Any]:
-    """Return a response and the usage inside it, which is the value itself where nothing is inside."""
-    for name in _AROUND:
-        inner = _get(value, name)
-        if inner is not None:
-            return value, inner
-    return value, value
+def _asking(value: Any) -> Callable[[str], Any]:
+    """Return what gives a field of a mapping or an SDK's object, None where it has none of that name."""
+    return value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
 
 
-def _tier(holder: Any) -> str | None:
+def _tier(ask: Callable[[str], Any]) -> str | None:
     """Return the provider's word for the service tier that served the call; None where it is not told."""
     for name in _TIER_NAMES:
-        tier = _get(holder, name)
+        tier = ask(name)
+        if tier is None:
+            continue
         if isinstance(tier, Mapping):  # as Bedrock writes it
             tier = tier.get("type")
         tier = getattr(tier, "value", tier)  # an enumeration in Gemini's SDK
         if isinstance(tier, str):
             return tier
     return None
-
-
-def _get(holder: Any, name: str) -> Any:
-    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
 
 
 def _shape(fields: Fields) -> str:

@@ -1,0 +1,132 @@
+"""What a guarded call adds to the provider's: deciding, holding, settling; with the parts of it beside it.
+
+``python -m benchmarks.guard [--quick] [--json]``. All in memory, CPU time of one call; the store alone is asked for
+what the guard asks it for.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from rich.console import Console
+
+from benchmarks.section import Cell, Section, table_of
+from benchmarks.timing import FULL, QUICK, microseconds
+from costlens_policy import Engine, Guard, load
+from costlens_policy.clock import system_now
+from costlens_policy.ledger import Account, Charge, Hold, HoldLine, MemoryStore, Period, Settlement
+
+__all__ = ["main", "section"]
+
+_BUDGETS: Final = (0, 1, 4)
+_REQUEST: Final = {"task": "chat", "team": "support", "prompt": "Where is my parcel?", "prompt_tokens": 1000}
+_USAGE: Final = {
+    "prompt_tokens": 1000,
+    "completion_tokens": 80,
+    "prompt_tokens_details": {"cached_tokens": 400},
+    "completion_tokens_details": {"reasoning_tokens": 0},
+}
+_HEAD: Final = 'apiVersion: costlens-policy/v1\nmetadata: {name: bench, version: "1"}\n'
+_CATALOGUE: Final = """kind: Catalogue
+models:
+  small: {provider: acme, prices: [{usd_per_million_tokens: {input: 0.25, cache_read: 0.025, output: 2}}]}
+  large: {provider: acme, prices: [{usd_per_million_tokens: {input: 1.25, cache_read: 0.125, output: 10}}]}
+"""
+_POLICY_SET: Final = """kind: PolicySet
+policies: [policy.yaml]
+catalogues: [catalogue.yaml]
+defaults: {access: allow, route: {models: [small, large]}, max_output_tokens: 200}
+"""
+_BUDGET: Final = """
+  - id: budget-%d
+    scope: request.team
+    hard_limit_usd: 1000000000
+    window: {calendar: day, zone: UTC}
+    rungs: [{at_ratio: 0.8, alert: most of it is gone}]
+"""
+_LEASE: Final = timedelta(minutes=10)
+
+
+def main(arguments: list[str]) -> int:
+    if not set(arguments) <= {"--quick", "--json"}:
+        print("usage: python -m benchmarks.guard [--quick] [--json]", file=sys.stderr)  # noqa: T201 (a command)
+        return 2
+    found = section(quick="--quick" in arguments)
+    if "--json" in arguments:
+        print(json.dumps(found.to_dict()))  # noqa: T201 (a command)
+    else:
+        Console().print(table_of(found))
+    return 0
+
+
+def section(*, quick: bool) -> Section:
+    """Measure a guarded call by the number of budgets that it counts against."""
+    effort = QUICK if quick else FULL
+    rows: list[tuple[Cell, ...]] = []
+    for budgets in _BUDGETS:
+        with TemporaryDirectory() as folder:
+            engine = _engine(Path(folder), budgets)
+        steps = (_decide(engine), _store(budgets), _guarded(engine), _given_back(engine))
+        rows.append((f"{budgets} budgets", *(microseconds(step, (None,), effort) for step in steps)))
+    columns = ("a call that counts against", "decide", "store", "call + settle", "call + release")
+    return Section("guard", "Guarded calls in memory, µs of CPU each", columns, tuple(rows))
+
+
+def _engine(folder: Path, budgets: int) -> Engine:
+    policy = "kind: Policy\n" + ("budgets:" + "".join(_BUDGET % number for number in range(budgets)) if budgets else "")
+    texts = {"policy-set": _POLICY_SET, "policy": policy, "catalogue": _CATALOGUE}
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(_HEAD + text, encoding="utf-8")
+    return load(folder)
+
+
+def _decide(engine: Engine) -> Callable[[None], Any]:
+    return lambda _: engine.decide(_REQUEST, now=system_now())
+
+
+def _store(budgets: int) -> Callable[[None], Any]:
+    """Reserve and settle as the guard does, without it."""
+    store, numbers, now = MemoryStore(), count(), system_now()
+    accounts = [Account(f"bench/budget-{number}", "support", "usd", Period("lifetime")) for number in range(budgets)]
+    lines = tuple(HoldLine(account, 10**12, 10**24) for account in accounts)
+    charges = tuple(Charge(account, 10**11) for account in accounts)
+
+    def pair(_: None) -> None:
+        if accounts:
+            name = str(next(numbers))
+            store.reserve(Hold(name, lines, now, _LEASE))
+            store.settle(Settlement(name, charges, now))
+
+    return pair
+
+
+def _guarded(engine: Engine) -> Callable[[None], Any]:
+    guard = Guard(engine, alert_sinks=[])
+
+    def call(_: None) -> None:
+        with guard.call(_REQUEST) as held:
+            assert held.model, held.params
+            held.settle(_USAGE)
+
+    return call
+
+
+def _given_back(engine: Engine) -> Callable[[None], Any]:
+    guard = Guard(engine, alert_sinks=[])
+
+    def call(_: None) -> None:
+        with guard.call(_REQUEST):
+            pass
+
+    return call
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
