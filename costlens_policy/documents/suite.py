@@ -19,6 +19,7 @@ __all__ = [
     "Matrix",
     "SuiteDefaults",
     "SuiteDocument",
+    "TemporaryAmount",
     "TextExpectation",
 ]
 
@@ -39,6 +40,18 @@ _Series = Annotated[
 ]
 
 
+_Moment = Instant | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])]
+
+
+class TemporaryAmount(Section):
+    """What somebody allowed for a while."""
+
+    amount: _Amount
+    """Number in the budget's unit."""
+    expires_at: Annotated[_Moment, Field(examples=["+3d"])]
+    """First moment at which it no longer holds; ``+3d`` counts from the suite's ``now``."""
+
+
 class BalanceInput(Section):
     """State of one budget and scope key, as if the ledger had reported it.
 
@@ -54,6 +67,10 @@ class BalanceInput(Section):
     """Spent so far: a number in the budget's unit, or a series."""
     held: _Amount | None = None
     """Held for calls that are under way."""
+    override: _Amount | TemporaryAmount | None = None
+    """Limit that was set by hand, in place of the policy's."""
+    topup: _Amount | TemporaryAmount | None = None
+    """Added to the limit by hand."""
     every: Annotated[DurationText, Field(examples=["1m"])] | None = None
     """Time between two values of a series, which starts at the suite's ``now``."""
 
@@ -171,7 +188,7 @@ class Case(Section):
     """Fixtures merged in order, before ``request``."""
     request: RequestFields = Field(default_factory=dict)
     """Merged over the suite's defaults and the fixtures; null takes an attribute out."""
-    now: Instant | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])] | None = None
+    now: _Moment | None = None
     """Time of the decision; ``+12m`` counts from the suite's ``now``."""
     balances: tuple[BalanceInput, ...] = ()
     """States of budgets, added to those of the defaults."""

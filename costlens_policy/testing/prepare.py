@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.clock import duration_of
 from costlens_policy.diagnostics.model import Related, Span
-from costlens_policy.documents.suite import BalanceInput, Case, Expectation, SuiteDocument
+from costlens_policy.documents.suite import Case, Expectation, SuiteDocument
 from costlens_policy.engine.decision import Balance
 from costlens_policy.source.located import Path
+from costlens_policy.testing.balances import BalancesOfCases, later
 from costlens_policy.testing.matrix import SingleCase
 from costlens_policy.testing.problems import SuiteProblems
 from costlens_policy.testing.requests import merged
-from costlens_policy.testing.series import SeriesError, series_values, value_at
 from costlens_policy.testing.time_reads import TimeRead
 from costlens_policy.testing.vocabulary import Vocabulary
 
@@ -46,9 +44,9 @@ class _Preparation:
         self, document: SuiteDocument, vocabulary: Vocabulary, problems: SuiteProblems, now: datetime | None
     ) -> None:
         self._document = document
-        self._known = vocabulary
         self._problems = problems
         self._start = document.now or now
+        self._balances = BalancesOfCases(document.defaults.balances, vocabulary, problems, self._start)
 
     def case(self, item: SingleCase) -> PreparedCase:
         case, defaults = item.case, self._document.defaults
@@ -59,7 +57,7 @@ class _Preparation:
             span=self._problems.place((*item.path, "name")),
             request=merged([defaults.request, *fixtures, case.request]),
             now=now or self._start or _TIMELESS,
-            balances=dict(self._balances(item, now or self._start)),
+            balances=self._balances.at(item, now or self._start),
             targets=tuple(dict.fromkeys((*defaults.targets, *case.targets))),
             expect=case.expect,
         )
@@ -74,48 +72,14 @@ class _Preparation:
             self._relative_to_nothing((*path, "now"))
             return None
         try:
-            return self._start + duration_of(case.now.removeprefix("+"))
-        except (ValueError, OverflowError):
-            message = f"`{case.now}` is not a length of time after the suite's `now`"
-            self._problems.report("CL610", message, (*path, "now"), help="write it as `+12m` or `+1h30m`")
+            return later(case.now, self._start)
+        except ValueError as error:
+            self._problems.report("CL610", str(error), (*path, "now"), help="write it as `+12m` or `+1h30m`")
             return None
 
     def _relative_to_nothing(self, path: Path) -> None:
         message = "the case counts time from the suite's `now`, which is not there"
         self._problems.report("CL610", message, path, help="add `now: 2026-11-01T12:00:00Z` to the suite")
-
-    def _balances(self, item: SingleCase, now: datetime | None) -> Iterator[tuple[tuple[str, str], Balance]]:
-        written: list[tuple[BalanceInput, Path]] = [
-            (entry, ("defaults", "balances", index)) for index, entry in enumerate(self._document.defaults.balances)
-        ]
-        written += [(entry, (*item.path, "balances", index)) for index, entry in enumerate(item.case.balances)]
-        for entry, path in written:
-            budget = self._known.budget(entry.budget)
-            if budget is None:  # which has been reported
-                continue
-            try:
-                balance = Balance(self._used(entry, now), entry.held or Decimal(0))
-            except SeriesError as error:
-                self._problems.report("CL611", str(error), (*path, "used"), help=_SERIES_HELP)
-            except ValueError as error:
-                self._problems.report("CL611", str(error), path)
-            else:
-                yield (budget, entry.key), balance
-
-    def _used(self, entry: BalanceInput, now: datetime | None) -> Decimal:
-        if isinstance(entry.used, Decimal):
-            return entry.used
-        values = series_values(entry.used)
-        if len(values) == 1:
-            return values[0]
-        if entry.every is None:
-            raise SeriesError("the series does not say how far its values lie apart")
-        if self._start is None or now is None:
-            raise SeriesError("the series starts at the suite's `now`, which is not there")
-        return value_at(entry.used, now - self._start, duration_of(entry.every))
-
-
-_SERIES_HELP: Final = "give `every: 1m`, and a `now` within the series"
 
 
 def prepare(
