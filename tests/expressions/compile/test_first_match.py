@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ _REQUEST: Final = Record(
         "tokens": Field(INT),
         "budget": Field(DOUBLE),
         "tags": Field(list_of(STRING)),
+        "limit": Field(INT, optional=True),
     },
 )
 _ENVIRONMENT: Final = Environment({"request": Type("request")}, {"request": _REQUEST})
@@ -44,10 +46,10 @@ _REQUESTS: Final = st.fixed_dictionaries(
         "task": st.sampled_from(("qa", "sum", "code")),
         "model": st.sampled_from(("gpt-5", "gpt-4o", "claude", "g")),
         "tokens": st.integers(0, 5),
-        "budget": st.sampled_from((0.0, 0.5, 1.0)),
+        "budget": st.sampled_from((0.0, 0.5, 1.0, math.nan)),
         "tags": st.lists(st.sampled_from(("a", "b")), max_size=2),
     },
-    optional={"tier": st.sampled_from(("gold", "free"))},
+    optional={"tier": st.sampled_from(("gold", "free")), "limit": st.integers(-1, 21)},
 )
 _OPERANDS: Final = (
     'request.team == "red"',
@@ -69,14 +71,32 @@ _OPERANDS: Final = (
     'has(request.tier) && request.tier in ["gold", "free"]',
     '!(request.team == "red")',
     'request.team == "red" || request.tokens == 1',
+    '(request.team == "red" && request.tokens == 1) || (request.tokens > 2 && request.team == "blue")',
+    '(request.team == "red" && 1 / request.tokens > 0) || (request.team == "green" && request.task in ["qa", "sum"])',
+    '(has(request.tier) && request.tier == "gold") || (request.tier == "free" && request.tokens == 1)',
 )
 _CONDITIONS: Final = st.lists(st.sampled_from(_OPERANDS), min_size=1, max_size=3, unique=True).map(" && ".join)
+
+
+def _bounds(field: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
+    operators = st.sampled_from(("<", "<=", ">", ">=", "=="))
+    comparison = st.builds(lambda value, operator: f"request.{field} {operator} {value!r}", values, operators)
+    mirrored = st.builds(lambda value, operator: f"{value!r} {operator} request.{field}", values, operators)
+    return st.lists(comparison | mirrored, min_size=1, max_size=2).map(" && ".join)
+
+
+_LIMITS: Final = _bounds("limit", st.integers(0, 20))
+_BOUNDED: Final = {
+    "tokens": _bounds("tokens", st.integers(0, 6)),
+    "budget": _bounds("budget", st.sampled_from((0.0, 0.25, 0.5, 1.0))),
+    "limit": _LIMITS | _LIMITS.map("has(request.limit) && {}".format),
+}
 
 
 def _typed(text: str) -> TypedExpr:
     typed = analyse(text, _ENVIRONMENT).typed
     if typed is None:  # an optional attribute without a guard is an error of the checker, and still has a meaning
-        relaxed = {**_REQUEST.fields, "tier": Field(STRING)}
+        relaxed = {**_REQUEST.fields, "tier": Field(STRING), "limit": Field(INT)}
         environment = Environment({"request": Type("request")}, {"request": Record("request", relaxed)})
         typed = analyse(text, environment).typed
     assert typed is not None, text
@@ -103,6 +123,24 @@ def _expected(conditions: list[TypedExpr | None], request: dict[str, Any], on_er
 def test_first_match(count: int, on_error: Any, data: st.DataObject) -> None:
     texts = data.draw(st.lists(_CONDITIONS | st.none(), min_size=count, max_size=count), label="conditions")
     conditions = [None if text is None else _typed(text) for text in texts]
+    first = compile_first_match(conditions, _PARAMETERS, on_error=on_error)
+    for request in data.draw(st.lists(_REQUESTS, min_size=1, max_size=5), label="requests"):
+        try:
+            found: Any = first(request)
+        except RuleError as error:
+            found = f"error in {error.index}"
+        assert found == _expected(conditions, request, on_error)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_ranges(on_error: Any, data: st.DataObject) -> None:
+    field = data.draw(st.sampled_from(sorted(_BOUNDED)), label="field")
+    further = st.sampled_from(("", "", ' && request.task == "qa"'))
+    bounds = st.builds(lambda bound, more: bound + more, _BOUNDED[field], further)
+    texts = data.draw(st.lists(bounds, min_size=20, max_size=40), label="ranges")
+    conditions = [_typed(text) for text in [*texts, *data.draw(st.lists(_CONDITIONS, max_size=4), label="others")]]
     first = compile_first_match(conditions, _PARAMETERS, on_error=on_error)
     for request in data.draw(st.lists(_REQUESTS, min_size=1, max_size=5), label="requests"):
         try:
@@ -149,6 +187,20 @@ def test_many_rules_are_not_all_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     first = compile_first_match(_rules(2_000), _PARAMETERS)
     assert first(_request(team="team1234")) == 1234
     assert first(_request(team="team9999")) is None
+    assert tried == [1234]
+
+
+@pytest.mark.parametrize("shape", ["request.tokens >= {0} && request.tokens < {1}", "request.tokens < {1}"])
+def test_of_many_ranges_one_is_tried(monkeypatch: pytest.MonkeyPatch, shape: str) -> None:
+    from costlens_policy.expressions.compile.first_match.condition import Condition
+
+    tried: list[int] = []
+    compiled = Condition._compiled
+    monkeypatch.setattr(Condition, "_compiled", lambda self: (tried.append(self.index), compiled(self))[1])
+    tiers = [_typed(shape.format(10 * index, 10 * index + 10)) for index in range(2_000)]
+    first = compile_first_match(tiers, _PARAMETERS)
+    assert first(_request(tokens=12_345)) == 1234
+    assert first(_request(tokens=20_000)) is None
     assert tried == [1234]
 
 

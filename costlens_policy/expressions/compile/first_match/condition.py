@@ -18,7 +18,7 @@ from costlens_policy.expressions.tree import Node
 from costlens_policy.expressions.typed import TypedExpr
 from costlens_policy.expressions.values import Value
 
-__all__ = ["Condition", "OnError", "RuleError", "Settled"]
+__all__ = ["Condition", "Entry", "OnError", "RuleError", "Settled"]
 
 OnError: TypeAlias = Literal["raise", "skip"]
 """What an error in a condition means: it is raised as ``RuleError``, or the condition does not hold."""
@@ -107,6 +107,9 @@ class Condition:
         attempt = try_([return_(body)], return_(call(globals_.value(self.settled), *map(name, names))))
         return globals_.define(function("holds", names, [*account(emitter), attempt]))
 
+
+Entry: TypeAlias = tuple[int, Condition | None]
+"""A condition's index, and what is left of it to try; None when nothing is."""
 
 _AND: Final = ast.And()
 

@@ -1,4 +1,4 @@
-"""What a condition demands of single attributes: equality with a literal, membership in a list of them, a prefix.
+"""What a condition demands of single attributes: equality with a literal, membership in a list, a prefix, a range.
 
 Such a demand is an operand of the condition's ``&&``. Where it is not met, that operand is false, and the whole is
 false whatever the other operands are, errors included: so a condition need not even be looked at for a request that
@@ -7,15 +7,16 @@ does not meet it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Logic, Name, Node, Presence, Select
 from costlens_policy.expressions.typed import ResolutionKind, TypedExpr
-from costlens_policy.expressions.types import INT, STRING
+from costlens_policy.expressions.types import DOUBLE, INT, STRING
 
-__all__ = ["Demands", "Key", "Operand", "Wanted", "demands_of"]
+__all__ = ["Demands", "Key", "Operand", "Range", "Wanted", "demands_of"]
 
 Wanted: TypeAlias = frozenset[str | int]
 
@@ -36,6 +37,22 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers between two bounds, each of which may be one of them itself."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    includes_low: bool = True
+    includes_high: bool = True
+
+    def narrowed(self, other: Range) -> Range:
+        """Return the numbers that are in both."""
+        low = max(self, other, key=lambda found: (found.low, not found.includes_low))
+        high = min(self, other, key=lambda found: (found.high, found.includes_high))
+        return Range(low.low, high.high, low.includes_low, high.includes_high)
+
+
+@dataclass(frozen=True, slots=True)
 class Operand:
     """An operand of a condition's ``&&``: a demand of ``key``, or a ``has()`` of the ``field``, or neither."""
 
@@ -46,10 +63,15 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """The ``wanted`` values by key, and the operands they come from."""
+    """The ``wanted`` values by key, the ``ranges`` of numbers by key, and the operands they come from.
+
+    ``is_range`` says whether the condition is nothing but one range.
+    """
 
     wanted: dict[Key, Wanted]
     operands: tuple[Operand, ...]
+    ranges: dict[Key, Range]
+    is_range: bool
 
     def left(self, keys: Collection[Key]) -> tuple[Node, ...]:
         """Return the operands that remain to be evaluated where the demands of some keys are met."""
@@ -64,16 +86,29 @@ class Demands:
 def demands_of(typed: TypedExpr, parameters: Collection[str]) -> Demands:
     """Split a condition into what an index of the parameters' fields can answer and what it cannot."""
     wanted: dict[Key, Wanted] = {}
+    ranges: dict[Key, Range] = {}
     operands: list[Operand] = []
+    bounded = 0
     for node in _operands(typed.root):
         demand = _demand(typed, node)
-        if demand is None or demand[0].variable not in parameters:
-            operands.append(Operand(node, None, _presence(typed, node)))
+        if demand is not None and demand[0].variable in parameters:
+            operands.append(Operand(node, demand[0], None))
+            _add(wanted, *demand)
             continue
-        key, values = demand
-        wanted[key] = wanted[key] & values if key in wanted else values
-        operands.append(Operand(node, key, None))
-    return Demands(wanted, tuple(operands))
+        operands.append(Operand(node, None, _presence(typed, node)))
+        for key, values in _implied(typed, node).items():
+            if key.variable in parameters:
+                _add(wanted, key, values)
+        bound = _bound(typed, node)
+        if bound is not None and bound[0].variable in parameters:
+            key, found = bound
+            ranges[key] = ranges[key].narrowed(found) if key in ranges else found
+            bounded += 1
+    return Demands(wanted, tuple(operands), ranges, bounded == len(operands) and len(ranges) == 1)
+
+
+def _add(wanted: dict[Key, Wanted], key: Key, values: Wanted) -> None:
+    wanted[key] = wanted[key] & values if key in wanted else values
 
 
 def _operands(root: Node) -> tuple[Node, ...]:
@@ -113,6 +148,49 @@ def _alternatives(typed: TypedExpr, node: Logic) -> tuple[Key, Wanted] | None:
         return None
     values = frozenset[str | int]().union(*(demand[1] for demand in demands if demand is not None))
     return (keys.pop(), values) if len(values) <= _LARGEST_SET else None
+
+
+def _implied(typed: TypedExpr, node: Node) -> Mapping[Key, Wanted]:
+    """Return what is demanded by every alternative of ``(a == 1 && …) || (a == 2 && …)``: without it, all are false.
+
+    The operand itself stays to be evaluated.
+    """
+    if not isinstance(node, Logic):
+        demand = _demand(typed, node)
+        return {} if demand is None else dict((demand,))
+    each = [_implied(typed, operand) for operand in node.operands]
+    if node.operator == "&&":
+        found: dict[Key, Wanted] = {}
+        for key, values in (item for implied in each for item in implied.items()):
+            _add(found, key, values)
+        return found
+    shared = frozenset[Key].intersection(*(frozenset(implied) for implied in each))
+    either = {key: frozenset[str | int]().union(*(implied[key] for implied in each)) for key in shared}
+    return {key: values for key, values in either.items() if len(values) <= _LARGEST_SET}
+
+
+_MIRRORED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
+
+
+def _bound(typed: TypedExpr, node: Node) -> tuple[Key, Range] | None:
+    """Read a comparison of a number with a literal, such as ``request.prompt_tokens < 1000``."""
+    invocation = typed.calls.get(node) if isinstance(node, Call) else None
+    if invocation is None or invocation.function not in _MIRRORED:
+        return None
+    left, right = invocation.arguments
+    function = invocation.function
+    if isinstance(left, Literal):
+        left, right, function = right, left, _MIRRORED[function]
+    kind = {INT: int, DOUBLE: float}.get(typed.types[left])
+    if not isinstance(left, Select) or not isinstance(right, Literal) or kind is None or type(right.value) is not kind:
+        return None
+    field, bound = _field(typed, left.operand, left.field), cast("float", right.value)
+    if field is None or not math.isfinite(bound):
+        return None
+    key = Key(*field, 0, _is_optional(typed, *field))
+    if function in ("_<_", "_<=_"):
+        return key, Range(high=bound, includes_high=function == "_<=_")
+    return key, Range(low=bound, includes_low=function == "_>=_")
 
 
 def _values(nodes: tuple[Node, ...]) -> Wanted | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, Final
@@ -20,8 +21,10 @@ from costlens_policy.expressions.compile.fast.python import (
     named,
     subscript,
 )
+from costlens_policy.expressions.compile.first_match.condition import Entry
 from costlens_policy.expressions.compile.first_match.keys import Key
-from costlens_policy.expressions.compile.first_match.tables import Entry, Sorted, Table
+from costlens_policy.expressions.compile.first_match.ranges import RangeTable
+from costlens_policy.expressions.compile.first_match.tables import Sorted, Table
 
 __all__ = ["lookup"]
 
@@ -53,7 +56,7 @@ def lookup(
     globals_ = Globals()
     names = [parameter(index) for index in range(len(parameters))]
     arguments = [name(identifier) for identifier in names]
-    keys = sorted({key for table in conditions.tables for key in table.keys})
+    keys = sorted({key for table in conditions.tables for key in table.keys} | _bounded(conditions))
     locals_ = {key: f"k{index}" for index, key in enumerate(keys)}
     reads = [assign(locals_[key], _read(key, parameters, globals_)) for key in keys]
     found = assign(_FOUND, _found(conditions, locals_, globals_))
@@ -87,17 +90,37 @@ def _prefix(value: Any, length: int) -> Any:
 
 def _found(conditions: Sorted, locals_: dict[Key, str], globals_: Globals) -> ast.expr:
     """Emit what gives the conditions to try, in order of their indices."""
-    tables, rest = conditions.tables, conditions.rest
-    if len(tables) == 1 and len(tables[0].rows) * len(rest) <= _LARGEST_MERGE:
+    tables, ranges, rest = conditions.tables, conditions.ranges, conditions.rest
+    if ranges is not None and not tables and len(ranges.rows) * len(rest) <= _LARGEST_MERGE:
+        segments = tuple(_merged(row, rest) for row in ranges.rows)
+        merged = RangeTable(ranges.key, ranges.starts, segments, _merged(ranges.without, rest))
+        return _segment(merged, locals_, globals_)
+    if ranges is None and len(tables) == 1 and len(tables[0].rows) * len(rest) <= _LARGEST_MERGE:
         table = tables[0]
         rows = {values: _merged(entries, rest) for values, entries in table.rows.items()}
         without = {key: _merged(entries, rest) for key, entries in table.without.items()}
         return _row(Table(table.keys, rows, without), _merged((), rest), locals_, globals_)
     rows_ = [_row(table, _NONE, locals_, globals_) for table in tables]
+    rows_ += [_segment(ranges, locals_, globals_)] if ranges is not None else []
     rows_ += [globals_.value(rest)] if rest else []
     all_rows = reduce(lambda left, right: binary(left, ast.Add(), right), rows_)
     several = compare(call(name("len"), named(_FOUND, all_rows)), ast.Gt(), const(1))
     return choice(several, call(name("sorted"), name(_FOUND)), name(_FOUND))
+
+
+def _bounded(conditions: Sorted) -> set[Key]:
+    return set() if conditions.ranges is None else {conditions.ranges.key}
+
+
+def _segment(ranges: RangeTable, locals_: dict[Key, str], globals_: Globals) -> ast.expr:
+    """Emit the search for the conditions of the segment in which a number lies."""
+    number = name(locals_[ranges.key])
+    found = call(globals_.value(bisect_right), globals_.value(ranges.starts), number)
+    row = subscript(globals_.value(ranges.rows), found)
+    if not ranges.key.optional:
+        return row
+    is_there = compare(number, ast.IsNot(), globals_.value(_MISSING))
+    return choice(is_there, row, globals_.value(ranges.without))
 
 
 def _merged(entries: tuple[Entry, ...], rest: tuple[Entry, ...]) -> tuple[Entry, ...]:

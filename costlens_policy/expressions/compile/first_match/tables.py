@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from costlens_policy.expressions.compile.first_match.condition import Condition
+from costlens_policy.expressions.compile.first_match.condition import Condition, Entry
 from costlens_policy.expressions.compile.first_match.keys import Demands, Key
+from costlens_policy.expressions.compile.first_match.ranges import RangeTable, sort_ranges
 
-__all__ = ["Entry", "Sorted", "Table", "sort_conditions"]
-
-Entry: TypeAlias = tuple[int, Condition | None]
-"""A condition's index, and what is left of it to try; None when nothing is."""
+__all__ = ["Sorted", "Table", "sort_conditions"]
 
 _MOST_ROWS: Final = 64
 """In how many rows of its table one condition may stand."""
@@ -41,9 +39,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """All conditions: those in ``tables``, and the ``rest``, which is tried for every request."""
+    """All conditions: those in ``tables``, those in ``ranges``, and the ``rest``, which is tried for every request."""
 
     tables: tuple[Table, ...]
+    ranges: RangeTable | None
     rest: tuple[Entry, ...]
 
 
@@ -53,9 +52,10 @@ def sort_conditions(conditions: Sequence[Condition], demands: Sequence[Demands])
     members: dict[tuple[Key, ...], list[int]] = defaultdict(list)
     for index, keys in enumerate(places):
         members[keys].append(index)
-    rest: tuple[Entry, ...] = tuple((index, conditions[index]) for index in members.pop((), ()))
+    ranges, others = sort_ranges(members.pop((), ()), conditions, demands)
+    rest: tuple[Entry, ...] = tuple((index, conditions[index]) for index in others)
     tables = (_table(keys, indices, conditions, demands) for keys, indices in members.items())
-    return Sorted(tuple(tables), rest)
+    return Sorted(tuple(tables), ranges, rest)
 
 
 def _keys(demand: Demands) -> tuple[Key, ...]:
