@@ -17,9 +17,10 @@ from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.stream.chunk import Chunk
 from costlens_policy.replay.stream.copy import TimedCopy
 from costlens_policy.replay.stream.fitting import Fitting
+from costlens_policy.replay.stream.layout import Layout
 from costlens_policy.replay.stream.progress import Progress
 from costlens_policy.replay.stream.repeats import Repeats, repeated_hashes
-from costlens_policy.replay.stream.table import Table
+from costlens_policy.replay.stream.table import Table, types_of
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
 from costlens_policy.replay.traffic.reading import RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
@@ -50,13 +51,15 @@ class Files:
     tables: list[Table | None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tables = [
-            Table.of(name, place, self.mapping, self.settings.start, self.plan, self.attributes)
-            if name.lower().endswith(".parquet") and name != STDIN
-            else None
-            for place, name in enumerate(self.names)
-        ]
+        self.tables = [self._table(name, place) for place, name in enumerate(self.names)]
         self.restart(None)
+
+    def _table(self, name: str, place: int) -> Table | None:
+        """Return a file as a table, or None where its rows have to be read one by one. Raises ``TrafficError``."""
+        if not name.lower().endswith(".parquet"):
+            return None
+        layout = Layout.of(types_of(name), self.mapping, self.settings.start, self.plan, self.attributes)
+        return None if layout is None else Table(name, place, layout)
 
     @property
     def in_columns(self) -> bool:

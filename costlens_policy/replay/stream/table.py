@@ -1,42 +1,21 @@
-"""A Parquet file read in columns. What is not plainly right is left to the reader of rows, which says what is wrong."""
+"""A Parquet file read in columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
 
-from costlens_policy.compiler.plan import Plan
-from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type
-from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDED, micros
-from costlens_policy.replay.columns.rows import schema_of
 from costlens_policy.replay.stream.fitting import Fitting
-from costlens_policy.replay.traffic.cells import attribute_of
+from costlens_policy.replay.stream.layout import Layout
 from costlens_policy.replay.traffic.errors import TrafficError
-from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["BATCH", "Read", "Table"]
+__all__ = ["BATCH", "Read", "Table", "types_of"]
 
 BATCH: Final = 200_000
-_TEXTS: Final = (pl.String, pl.Categorical, pl.Enum)
-_WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
-_NAMES: Final = (*_TEXTS, *_WHOLE)
-_ATTRIBUTES: Final[Mapping[Type, tuple[Any, ...]]] = {
-    STRING: _NAMES, INT: _WHOLE, DOUBLE: (pl.Float64,), BOOL: (pl.Boolean,),
-}  # fmt: skip
-_FIELDS: Final[Mapping[str, tuple[Any, ...]]] = {
-    "time": (pl.Datetime, *_TEXTS, *_WHOLE), "prompt_tokens": _WHOLE, "output_tokens": _WHOLE,
-    "cached_tokens": _WHOLE, "id": _NAMES, "model": _NAMES, "session": _NAMES, "cost": (pl.Float64, *_WHOLE),
-}  # fmt: skip
-_PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
-_ISO: Final = r"^[1-9]\d{3}-\d\d-\d\dT[0-2]\d:[0-5]\d:[0-5]\d(\.\d{1,6})?Z$"
-_LAST: Final = 253_402_300_800_000_000
-"""The end of the calendar, in microseconds."""
-_PLAIN_COST: Final = (1e-12, 1e14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,176 +26,62 @@ class Read:
     rows: int
 
 
+def types_of(name: str) -> dict[str, Any]:
+    """Return the types of a Parquet file's columns. Raises ``TrafficError``."""
+    try:
+        return dict(pl.read_parquet_schema(name))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: Exception) -> TrafficError:
+    return TrafficError(f"`{name}` cannot be read as Parquet: {' '.join(str(error).split())[:200]}")
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file whose columns have the types that the mapping asks for.
-
-    ``columns`` are those of the file by field, the first that has a value counts. ``start`` is what relative times
-    count from.
-    """
+    """A Parquet file, the place of its name among the files, and its layout."""
 
     name: str
     file: int
-    columns: Mapping[str, tuple[str, ...]]
-    types: Mapping[str, Any]
-    mapping: ColumnMapping
-    start: datetime
-    plan: Plan
-    attributes: tuple[str, ...]
-
-    @classmethod
-    def of(
-        cls, name: str, file: int, mapping: ColumnMapping, start: datetime, plan: Plan, attributes: tuple[str, ...]
-    ) -> Table | None:
-        """Return the table, or None where its rows have to be read one by one. Raises ``TrafficError``."""
-        try:
-            types = pl.read_parquet_schema(name)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            text = " ".join(str(error).split())[:200]
-            raise TrafficError(f"`{name}` cannot be read as Parquet: {text}") from error
-        if mapping.drop or mapping.spans or any(not field.startswith(ATTRIBUTE) for field in mapping.constants):
-            return None
-        columns = {}
-        for field, column in mapping.columns.items():
-            options = (column,) if column in types else tuple(column.split("|"))
-            if any("." in option and option not in types for option in options):
-                return None
-            columns[field] = tuple(option for option in options if option in types)
-            if not _suits(field, [types[option] for option in columns[field]], mapping, plan):
-                return None
-        if not all(columns.get(field) for field in ("time", "prompt_tokens", "output_tokens")):
-            return None
-        return cls(name, file, columns, types, mapping, start, plan, attributes)
+    layout: Layout
 
     @property
     def rows(self) -> int:
         """How many rows the file has."""
-        return int(pl.scan_parquet(self.name, glob=False).select(pl.len()).collect().item())
+        return int(self._scan().select(pl.len()).collect().item())
 
     def ids(self) -> pl.LazyFrame | None:
         """Return the hashes of the rows' ids, or None where rows have none."""
-        if not self.columns.get("id"):
+        ids = self.layout.text("id")
+        if ids is None:
             return None
-        return pl.scan_parquet(self.name, glob=False).select(self._text("id").drop_nulls().hash().alias("id"))
+        return self._scan().select(ids.drop_nulls().hash().alias("id"))
 
     def batches(self, start: int, fitting: Fitting) -> Iterator[Read]:
-        """Yield the rows from one on as batches with ``id``, in the order of the file. Raises ``TrafficError``."""
-        number = start
-        scan = pl.scan_parquet(self.name, glob=False).slice(start, None)
+        """Yield the rows from one on as batches, in the order of the file.
+
+        Raises ``TrafficError`` and ``UnfitError``.
+        """
+        before = start
         try:
-            for raw in scan.collect_batches(chunk_size=BATCH, maintain_order=True):
-                if raw.height:
-                    if not number:
-                        fitting.reader.examine(RawRow(self.name, 1, raw.row(0, named=True)))
-                    yield Read(self._read(raw, number, fitting), raw.height)
-                    number += raw.height
+            chunks = self._scan().slice(start, None).collect_batches(chunk_size=BATCH, maintain_order=True)
+            for raw in filter(len, chunks):
+                if not before:
+                    fitting.reader.examine(self._row(raw, 0, 0))
+                yield Read(self._read(raw, before, fitting), raw.height)
+                before += raw.height
         except pl.exceptions.PolarsError as error:
-            text = " ".join(str(error).split())[:200]
-            raise TrafficError(f"`{self.name}` cannot be read as Parquet: {text}") from error
-        if not number:
+            raise _unreadable(self.name, error) from error
+        if not before:
             fitting.reader.notes.append(f"`{self.name}` holds no row")
 
+    def _scan(self) -> pl.LazyFrame:
+        return pl.scan_parquet(self.name, glob=False)
+
     def _read(self, raw: pl.DataFrame, before: int, fitting: Fitting) -> pl.DataFrame:
-        schema = schema_of(self.plan, self.attributes)
-        numbers = pl.int_range(before + 1, before + pl.len() + 1, dtype=pl.Int64)
-        frame = raw.select(
-            numbers.alias("number"), pl.lit(self.file, pl.Int32).alias("file"), *self._fields(), *self._request()
-        ).with_columns(*self._recorded())
-        plain = frame.select(self._plain().alias("plain"))["plain"]
-        read = frame.filter(plain)
-        fitting.reader.silent += int((read["output"] == 0).sum())
-        fitting.reader.zoneless += read.height if self._zoneless else 0
-        names = [name for name in schema if name in frame.columns]
-        read = read.select(names)
-        if plain.all():
-            return read
-        odd = fitting.take(
-            RawRow(self.name, before + 1 + place, raw.row(place, named=True)) for place in (~plain).arg_true()
-        )
-        odd = odd.select(pl.col(name).cast(read.schema[name]) for name in names)
-        return pl.concat([read, odd]).sort("number")
+        numbers = pl.int_range(before + 1, before + raw.height + 1, dtype=pl.Int64, eager=True)
+        return self.layout.read(raw, self.file, numbers, lambda place: self._row(raw, place, before), fitting)
 
-    @property
-    def _zoneless(self) -> bool:
-        kind = self.types[self.columns["time"][0]]
-        return isinstance(kind, pl.Datetime) and kind.time_zone is None
-
-    def _fields(self) -> Iterator[pl.Expr]:
-        yield self._time().alias("time")
-        for field, name in (("prompt_tokens", "prompt"), ("output_tokens", "output"), ("cached_tokens", "_cached")):
-            yield self._value(field, pl.Int64).cast(pl.Int64, strict=False).alias(name)
-        for field in ("id", "model", "session"):
-            yield self._text(field).alias(field)
-        yield self._value("cost", pl.Float64).alias("cost")
-
-    def _request(self) -> Iterator[pl.Expr]:
-        for name in self.attributes:
-            field, kind = f"{ATTRIBUTE}{name}", self.plan.attributes[name].type
-            value = self._text(field) if kind == STRING else self._value(field, pl.Null)
-            constant = self.mapping.constants.get(field)
-            if constant is not None:
-                value = pl.coalesce(value, pl.lit(attribute_of(constant, kind)))
-            if name == "session":
-                value = pl.coalesce(value, self._text("session"))
-            yield value.cast(schema_of(self.plan, (name,))[field]).alias(field)
-
-    def _recorded(self) -> Iterator[pl.Expr]:
-        if not self.columns.get("cached_tokens"):
-            return
-        there = pl.col("_cached").is_not_null()
-        for bucket, tokens in (
-            ("input", pl.col("prompt") - pl.col("_cached")), ("cache_read", pl.col("_cached")),
-            ("output", pl.col("output")),
-        ):  # fmt: skip
-            yield pl.when(there).then(tokens).alias(f"{RECORDED}{bucket}")
-
-    def _plain(self) -> pl.Expr:
-        """Say which rows are right beyond doubt."""
-        cached = pl.col("_cached")
-        right = (
-            pl.col("time").is_between(0, _LAST, closed="left")
-            & pl.col("prompt").is_between(1, MOST_TOKENS)
-            & pl.col("output").is_between(0, MOST_TOKENS)
-            & (cached.is_null() | cached.is_between(0, pl.col("prompt")))
-        )
-        cost = pl.col("cost")
-        right = right & (cost.is_null() | (cost == 0) | cost.is_between(*_PLAIN_COST))
-        return right.fill_null(False)
-
-    def _time(self) -> pl.Expr:
-        column = self.columns["time"][0]
-        kind, value = self.types[column], pl.col(column)
-        if isinstance(kind, pl.Datetime):
-            return value.dt.epoch("us")
-        start = micros(self.start) if self.mapping.relative else 0
-        if kind in _TEXTS:
-            text = value.cast(pl.String)
-            plain = pl.when(text.str.contains(_ISO)).then(text)
-            return plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", strict=False).dt.epoch("us")
-        unit = self.mapping.time_unit
-        whole = value.cast(pl.Int64, strict=False)
-        if unit == "ns":
-            return start + pl.when(whole >= 0).then(whole // 1000)
-        return start + pl.when(whole.is_between(0, _LAST // _PER_UNIT[unit])).then(whole * _PER_UNIT[unit])
-
-    def _text(self, field: str) -> pl.Expr:
-        texts = [pl.col(name).cast(pl.String) for name in self.columns.get(field, ())]
-        return pl.coalesce(*(pl.when(text != "").then(text) for text in texts)) if texts else pl.lit(None, pl.String)
-
-    def _value(self, field: str, kind: Any) -> pl.Expr:
-        names = self.columns.get(field, ())
-        return pl.coalesce(*names) if names else pl.lit(None, kind)
-
-
-def _suits(field: str, types: Sequence[Any], mapping: ColumnMapping, plan: Plan) -> bool:
-    """Say whether all columns of a field have one type, and one that is read in columns."""
-    if not types:
-        return True
-    wanted = _FIELDS.get(field, ())
-    if field.startswith(ATTRIBUTE):
-        wanted = _ATTRIBUTES.get(plan.attributes[field.removeprefix(ATTRIBUTE)].type, ())
-    if field == "time" and (len(types) > 1 or (types[0] in _WHOLE and mapping.time_unit == "iso")):
-        return False
-    if field == "time" and types[0] in _TEXTS and mapping.relative:
-        return False
-    return all(kind == types[0] for kind in types) and any(types[0] == kind for kind in wanted)
+    def _row(self, raw: pl.DataFrame, place: int, before: int) -> RawRow:
+        return RawRow(self.name, before + 1 + place, raw.row(place, named=True))
