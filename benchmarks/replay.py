@@ -2,7 +2,7 @@
 
     python -m benchmarks.replay [--quick] [--json]
 
-The traffic is made up and written as Parquet; each contestant reads it from there and ends with its sums, all in one
+The traffic is made up and written as Parquet, where nothing else is said; each contestant reads it from there and ends with its sums, all in one
 run. Rates are by the clock and by CPU time: Polars uses all cores, and other work on the machine counts in the former
 only. The memory is that of a process of its own which replays 10 million rows (1 million with ``--quick``) with caches
 and two budgets.
@@ -70,6 +70,9 @@ def measure_replay(*, quick: bool) -> Figures:
         many, some = (folder / "many.parquet", rows), (folder / "few.parquet", few)
         for file, length in (many, some):
             write_traffic(file, length)
+        frame = pl.read_parquet(some[0])
+        frame.write_csv(some[0].with_suffix(".csv"))
+        frame.write_ndjson(some[0].with_suffix(".jsonl"))
         measured = [
             _measure(key, title, some if one_by_one else many, partial(run, sets=sets), some[0])
             for key, title, one_by_one, run in _CONTESTANTS
@@ -92,9 +95,9 @@ def _measure(key: str, title: str, traffic: tuple[Path, int], run: Callable[[Pat
     return Rate(key, title, rows, rows / clock, rows / cpu, 0.0)
 
 
-def _columns(policy: str, cache: bool) -> Callable[[Path, _Sets], Any]:
+def _columns(policy: str, cache: bool, suffix: str = ".parquet") -> Callable[[Path, _Sets], Any]:
     settings = Settings(cache=cache)
-    return lambda file, sets: replay_files(sets[policy].plan, [str(file)], MAPPING, settings)
+    return lambda file, sets: replay_files(sets[policy].plan, [str(file.with_suffix(suffix))], MAPPING, settings)
 
 
 def _row_by_row(policy: str) -> Callable[[Path, _Sets], Any]:
@@ -117,6 +120,8 @@ _CONTESTANTS: Final = (
     ("routes-caches", "ours in columns: routes, caches", False, _columns("routes", cache=True)),
     ("budgets", "ours in columns: routes, caches, two budgets", False, _columns("budgets", cache=True)),
     ("tight", "ours in columns: the same, and the budgets run out", False, _columns("tight", cache=True)),
+    ("csv", "ours from CSV: routes, caches", True, _columns("routes", cache=True, suffix=".csv")),
+    ("json", "ours from JSON lines: routes, caches", True, _columns("routes", cache=True, suffix=".jsonl")),
     ("decide", "ours row by row: `decide` alone", True, _decide_alone),
     ("row-by-row", "ours row by row: routes, caches", True, _row_by_row("routes")),
     ("row-by-row-budgets", "ours row by row: routes, caches, two budgets", True, _row_by_row("budgets")),
@@ -155,7 +160,7 @@ def main(arguments: list[str]) -> None:
     if "--json" in arguments:
         sys.stdout.write(json.dumps(asdict(figures), indent=2) + "\n")
         return
-    table = Table(title="replay: decisions a second, from a Parquet file to the sums")
+    table = Table(title="replay: decisions a second, from a file to the sums")
     for name in ("", "rows", "by the clock", "by CPU time", "to ours"):
         table.add_column(name, justify="right" if name else "left")
     for rate in figures.rates:

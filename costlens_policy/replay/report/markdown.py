@@ -15,8 +15,8 @@ def markdown(title: str, verdict: str, tables: Iterable[Table], notes: Iterable[
     parts.extend(_table(table) for table in tables if table.rows)
     if noted := [f"- {_safe(note)}" for note in notes]:
         parts.append("**Notes on the traffic**\n\n" + "\n".join(noted))
-    listed = "\n".join(f"- {_safe(line)}" for line in assumed)
-    parts.append(f"<details><summary>Assumptions</summary>\n\n{listed}\n\n</details>")
+    if listed := "\n".join(f"- {_safe(line)}" for line in assumed):
+        parts.append(f"<details><summary>Assumptions</summary>\n\n{listed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from costlens_policy.replay.stream.layout import Layout
 from costlens_policy.replay.stream.progress import Progress
 from costlens_policy.replay.stream.repeats import Repeats, repeated_hashes
 from costlens_policy.replay.stream.table import Table, types_of
+from costlens_policy.replay.stream.texts import TextRows
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
 from costlens_policy.replay.traffic.reading import RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
@@ -129,16 +131,14 @@ class Files:
 
     def _row_by_row(self, name: str, progress: Progress) -> Iterator[pl.DataFrame]:
         progress.start("reading", _size(name), "bytes")
-        reader = self.fitting.reader
-        waiting = 0
-        for raw in raw_rows(name, reader):
-            reader.take(raw)
-            waiting += len(raw.text) + 1
-            if len(reader.rows) >= _ROWS:
-                yield self.fitting.drain()
-                progress.advance(waiting)
-                waiting = 0
-        yield self.fitting.drain()
+        rows = raw_rows(name, self.fitting.reader)
+        texts = None
+        if not name.lower().endswith(".parquet"):
+            place = self.names.index(name)
+            texts = TextRows.of(name, place, self.mapping, self.settings.start, self.plan, self.attributes)
+        while chunk := list(islice(rows, _ROWS)):
+            yield self.fitting.take(chunk) if texts is None else texts.read(chunk, self.fitting)
+            progress.advance(sum(len(row.text) + 1 for row in chunk))
 
     @property
     def _schema(self) -> dict[str, Any]:

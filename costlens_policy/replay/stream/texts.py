@@ -1,0 +1,124 @@
+"""CSV and JSON lines in columns: values of the type that a field asks for are taken, rows with others read singly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import polars as pl
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.expressions import BOOL, DOUBLE, INT
+from costlens_policy.replay.columns.batch import ATTRIBUTE
+from costlens_policy.replay.stream.fitting import Fitting
+from costlens_policy.replay.stream.layout import Layout
+from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.traffic.sources import RawRow
+
+__all__ = ["TextRows"]
+
+_Take = Callable[[Any], Any]
+_ODD: Final = object()
+_DIGITS: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class TextRows:
+    """The rows of a file as columns of the types that the mapping asks for."""
+
+    file: int
+    layout: Layout
+    takes: Mapping[str, tuple[_Take, Any]]
+    """By column, what gives a value its type, or ``_ODD`` where that is not plainly right, and the type."""
+
+    @classmethod
+    def of(
+        cls, name: str, file: int, mapping: ColumnMapping, start: datetime, plan: Plan, attributes: tuple[str, ...]
+    ) -> TextRows | None:
+        """Return the file's rows, or None where a mapping asks for more than columns with plain values."""
+        csv = ".csv" in name.lower()
+        takes: dict[str, tuple[_Take, Any]] = {}
+        for field, column in mapping.columns.items():
+            for option in column.split("|"):
+                if "." in option or option in takes:
+                    return None
+                takes[option] = _take(field, mapping, plan, csv)
+        layout = Layout.of({option: kind for option, (_, kind) in takes.items()}, mapping, start, plan, attributes)
+        return None if layout is None else cls(file, layout, takes)
+
+    def read(self, chunk: Sequence[RawRow], fitting: Fitting) -> pl.DataFrame:
+        """Return rows as a batch. Raises ``UnfitError``."""
+        odd: set[int] = {place for place, row in enumerate(chunk) if row.problem}
+        columns = {}
+        for name, (take, kind) in self.takes.items():
+            values = [take(row.fields.get(name)) for row in chunk]
+            if _ODD in values:
+                strange = [place for place, value in enumerate(values) if value is _ODD]
+                odd.update(strange)
+                for place in strange:
+                    values[place] = None
+            columns[name] = pl.Series(name, values, dtype=kind)
+        numbers = [None if place in odd else row.number for place, row in enumerate(chunk)]
+        series = pl.Series(numbers, dtype=pl.Int64)
+        return self.layout.read(pl.DataFrame(columns), self.file, series, chunk.__getitem__, fitting)
+
+
+def _take(field: str, mapping: ColumnMapping, plan: Plan, csv: bool) -> tuple[_Take, Any]:
+    kind = plan.attributes[field.removeprefix(ATTRIBUTE)].type if field.startswith(ATTRIBUTE) else None
+    if (field.endswith("_tokens") and kind is None) or kind == INT or (field == "time" and mapping.time_unit != "iso"):
+        return (_int_of_text if csv else _int), pl.Int64
+    if field == "cost":
+        return (_float_of_text if csv else _float), pl.Float64
+    if kind == DOUBLE:
+        return (_none if csv else _float), pl.Float64
+    if kind == BOOL:
+        return (_none if csv else _bool), pl.Boolean
+    return _text, pl.String
+
+
+def _text(value: Any) -> Any:
+    return value if value.__class__ is str or value is None else _ODD
+
+
+def _int(value: Any) -> Any:
+    if value.__class__ is int:
+        return value if -(2**62) < value < 2**62 else _ODD
+    return None if value is None or value == "" else _ODD
+
+
+def _float(value: Any) -> Any:
+    if value.__class__ is int and -(2**53) < value < 2**53:
+        return float(value)
+    return value if value.__class__ is float else None if value is None or value == "" else _ODD
+
+
+def _bool(value: Any) -> Any:
+    return value if value.__class__ is bool else None if value is None or value == "" else _ODD
+
+
+def _none(value: Any) -> Any:
+    """Take nothing but what is absent."""
+    return None if value is None or value == "" else _ODD
+
+
+def _int_of_text(value: Any) -> Any:
+    """Take a number that is written as Python and JSON write it."""
+    if not value:
+        return None
+    if value.isdecimal() and value.isascii() and len(value) <= _DIGITS and (value[0] != "0" or value == "0"):
+        return int(value)
+    return _ODD
+
+
+def _float_of_text(value: Any) -> Any:
+    """Take a number that says no more than the double it becomes."""
+    if not value:
+        return None
+    try:
+        number = float(value)
+        return number if repr(number) == value or Decimal(repr(number)) == Decimal(value) else _ODD
+    except (ValueError, ArithmeticError):
+        return _ODD
