@@ -1,0 +1,107 @@
+"""Policies that nobody wrote: whatever conditions, targets and budgets there are, columns and rows agree."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costlens_policy import load
+from costlens_policy.replay import Settings, replay
+from tests.replay.columns.traffic import facts, in_columns, random_traffic
+from tests.replay.conftest import folder_of
+
+ATTRIBUTES = {
+    "team": ["a", "b", "vip"], "user": ["u1", "u2", "u3", "u4", ""], "task": ["coding", "chat"],
+    "max_output_tokens": [10, 1000, 8000],
+}  # fmt: skip
+TEXTS = st.sampled_from(["team", "user", "task"])
+WORDS = st.sampled_from(["a", "b", "vip", "u1", "coding", ""])
+NUMBERS = st.sampled_from([0, 5, 900, 1024, 19_000, 50_000])
+_CONSTANT = st.one_of(
+    st.builds("has(request.{})".format, TEXTS),
+    st.builds('request.{} == "{}"'.format, TEXTS, WORDS),
+    st.builds('"{}" != request.{}'.format, WORDS, TEXTS),
+    st.builds('request.{} in ["{}", "{}"]'.format, TEXTS, WORDS, WORDS),
+    st.builds('request.?{}.orValue("none") == "{}"'.format, TEXTS, WORDS),
+    st.builds('request.?{}.orValue("") < "{}"'.format, TEXTS, WORDS),
+    st.builds('request.?{}.orValue("").startsWith("{}")'.format, TEXTS, WORDS),
+    st.builds("request.prompt_tokens {} {}".format, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), NUMBERS),
+    st.builds("{} < request.prompt_tokens".format, NUMBERS),
+    st.builds("request.prompt_tokens in [{}, {}]".format, NUMBERS, NUMBERS),
+    st.builds("request.prompt_tokens % 2 == {}".format, st.sampled_from([0, 1])),
+    st.builds("request.?max_output_tokens.orValue(7) > {}".format, NUMBERS),
+    st.just("request.?team.orValue(request.?user.orValue('')) == 'vip'"),
+)
+CONDITIONS = st.recursive(
+    _CONSTANT,
+    lambda inner: st.one_of(
+        st.builds("({} && {})".format, inner, inner),
+        st.builds("({} || {})".format, inner, inner),
+        st.builds("!({})".format, inner),
+        st.builds("({} ? {} : {})".format, inner, inner, inner),
+    ),
+    max_leaves=4,
+)
+MODELS = st.sampled_from(["large", "small", "free-of-price"])
+TARGETS = st.one_of(
+    st.builds(lambda model, other: {"model": model, "fallbacks": [other]}, MODELS, MODELS),
+    st.just({"choose": {"among": "model.name != 'free-of-price'", "minimize": "estimate.cost_usd"}}),
+    st.just({"choose": {"among": "request.?team.orValue('') != model.name", "minimize": "estimate.cost_usd"}}),
+    st.builds(
+        lambda key, salt: {
+            "split": {"key": key, "salt": salt,
+                      "targets": [{"model": "small", "weight": 1}, {"model": "large", "weight": 2}]},
+        },
+        st.sampled_from(["request.?user.orValue('nobody')", "request.?team.orValue('') + request.?task.orValue('')"]),
+        st.sampled_from(["one", "two"]),
+    ),
+)  # fmt: skip
+RUNGS = st.lists(
+    st.sampled_from([
+        {"at_ratio": 0.3, "alert": "some"},
+        {"at_ratio": 0.6, "alert": "more", "downgrade": {"models": ["small"]}},
+        {"at_ratio": 0.8, "rewrite": [{"clamp_params": {"max_output_tokens": {"max": 100}}}]},
+    ]),
+    max_size=2, unique_by=lambda rung: rung["at_ratio"],
+)  # fmt: skip
+BUDGETS = st.fixed_dictionaries(
+    {
+        "hard_limit_usd": st.sampled_from([0.2, 2, 10]),
+        "window": st.sampled_from([{"calendar": "day"}, {"rolling": "2h"}, {"lifetime": True}, {"per_call": True}]),
+    },
+    optional={
+        "when": CONDITIONS,
+        "scope": st.sampled_from(["request.?team.orValue('none')", "request.user", "request.?user.orValue('-')"]),
+        "rungs": RUNGS,
+        "shadow": st.booleans(),
+    },
+)
+POLICIES = st.fixed_dictionaries({
+    "routes": st.lists(st.tuples(CONDITIONS, TARGETS), min_size=1, max_size=3),
+    "access": st.lists(CONDITIONS, max_size=1),
+    "budgets": st.lists(BUDGETS, max_size=2),
+})  # fmt: skip
+
+
+def _sections(policy) -> str:
+    routes = [{"id": f"r{place}", "when": when, **target} for place, (when, target) in enumerate(policy["routes"])]
+    access = [{"id": "no", "effect": "deny", "when": when, "reason": "no"} for when in policy["access"]]
+    budgets = [{"id": f"b{place}", **budget} for place, budget in enumerate(policy["budgets"])]
+    sections = {"routes": routes, "access": access, "budgets": budgets}
+    return "\n".join(f"{name}: {json.dumps(rules)}" for name, rules in sections.items() if rules)
+
+
+@settings(max_examples=1_000 if os.environ.get("COSTLENS_SOAK") else 40)
+@given(POLICIES, st.integers(0, 1_000), st.booleans())
+def test_columns_and_rows_agree(policy, seed, cache):
+    with TemporaryDirectory() as folder:
+        plan = load(folder_of(Path(folder), _sections(policy))).plan
+    traffic = random_traffic(seed, 250, ["large", "small"], ATTRIBUTES, 60_000)
+    assumed = Settings(cache=cache)
+    got = in_columns(plan, traffic, tuple(ATTRIBUTES), assumed, size=120, written=False)
+    assert facts(got) == facts(replay(plan, traffic, assumed))
