@@ -44,7 +44,8 @@ class Engine:
         ``ValueError`` for a balance of a budget that there is none of: taken for zero, it would open the budget.
         """
         for budget, _ in balances or ():
-            self._expect_budget(budget)
+            if budget not in self.plan.budget_ids:
+                raise ValueError(self._unheard_of(budget))
         return decide(self.plan, request, balances, system_now() if now is None else now)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -53,11 +54,9 @@ class Engine:
 
         write_plan(self.plan, Path(path))
 
-    def _expect_budget(self, budget: str) -> None:
-        known = self.plan.budgets.get(budget)
-        if known is None or known[1].id != budget:
-            meant = did_you_mean(budget, [step.id for _, step in self.plan.budgets.values()])
-            raise ValueError(f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; "))
+    def _unheard_of(self, budget: str) -> str:
+        meant = did_you_mean(budget, sorted(self.plan.budget_ids))
+        return f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; ")
 
 
 def load(*paths: str | os.PathLike[str], cache: bool = True) -> Engine:

@@ -137,7 +137,7 @@ class Preparations:
         if not stages.rewrites:
             self._shared = prepared = self._unchanged()
             return prepared
-        rules = [(layer, rule) for layer, rule in stages.rewrites if self._applies(layer, rule, offer)]
+        rules = [item for item in stages.rewrites if item[1].when is None or self._applies(*item, offer)]
         if not stages.one_request_for_all:
             return self._rewritten_for(offer, rules)
         self._shared = prepared = self._prepare(rules, offer)

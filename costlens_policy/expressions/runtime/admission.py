@@ -61,7 +61,15 @@ def _list_admitter(element: _Admit) -> _Admit:
 
 def _map_admitter(key: _Admit, element: _Admit) -> _Admit:
     def admit_map(value: Any) -> Value:
-        if type(value) is not dict and not isinstance(value, Mapping):
+        if type(value) is not dict or key is not _string:
+            return one_by_one(value)
+        try:
+            return {name if type(name) is str else _string(name): element(inner) for name, inner in value.items()}
+        except AdmissionError:
+            return one_by_one(value)  # which says at what place
+
+    def one_by_one(value: Any) -> Value:
+        if not isinstance(value, Mapping):
             raise _must_be("an object", value)
         entries: dict[Value, Value] = {}
         for name, inner in value.items():
