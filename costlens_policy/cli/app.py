@@ -29,6 +29,7 @@ _COMMANDS: Final = (
     "eval",
     "replay",
     "diff",
+    "report",
     "cel",
     "schema",
     "catalogue",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from costlens_policy.report.errors import ReportError
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.result import Report, Settings
+from costlens_policy.report.run import report_on
 from costlens_policy.report.sources.labels import Extras
 from costlens_policy.report.sources.ledger import LedgerSource
 from costlens_policy.report.sources.read import DIMENSIONS, Asked, Read
@@ -17,5 +18,5 @@ from costlens_policy.report.summarize import summarize
 
 __all__ = [
     "DIMENSIONS", "Asked", "Extras", "LedgerSource", "Prices", "Read", "Report", "ReportError", "Settings",
-    "TrafficSource", "summarize",
+    "TrafficSource", "report_on", "summarize",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from decimal import Decimal
 from importlib.metadata import version
 
 from costlens_policy.catalogue import Catalogue, Model, Usage
-from costlens_policy.catalogue.price_list import listed_model, meant_by
+from costlens_policy.catalogue.price_list import listed_model, meant_by, nearest_pattern
 from costlens_policy.usage import Priced, price_usage
 
 __all__ = ["Prices"]
@@ -32,6 +32,10 @@ class Prices:
         if key not in self._known:
             self._known[key] = self._find(name, provider)
         return self._known[key]
+
+    def suggest(self, name: str) -> str | None:
+        """Return the name that an unknown one probably means."""
+        return nearest_pattern(name) if self._catalogue is None else self._catalogue.suggest(name)
 
     def provider(self, name: str) -> str | None:
         """Return who serves a model, as far as the prices or the name tell."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from costlens_policy.report.anomalies import Anomalies
@@ -15,7 +16,10 @@ from costlens_policy.report.groups import Grouping
 from costlens_policy.report.sources.read import DIMENSIONS
 from costlens_policy.report.timeline import Bucket, Moment, TimeUnit
 
-__all__ = ["Report", "Settings", "Stack"]
+__all__ = ["ALL_OTHERS", "Report", "Settings", "Stack"]
+
+ALL_OTHERS: Final = "all others"
+"""What remains of a label beyond its largest values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Report:
     groupings: tuple[Grouping, ...]
     timeline: tuple[Bucket, ...]
     stack: Stack | None
+    daily: Mapping[Moment, Decimal]
+    """Spend by day, whatever the unit of the timeline is."""
     forecast: Forecast
     anomalies: Anomalies
     left_out: Mapping[str, int]

@@ -15,7 +15,7 @@ from costlens_policy.report.call import micros
 from costlens_policy.report.errors import ReportError
 from costlens_policy.report.forecast import Forecast, forecast_spend, window_at
 from costlens_policy.report.groups import Grouping, grouping_of, totals_of
-from costlens_policy.report.result import Report, Settings, Stack
+from costlens_policy.report.result import ALL_OTHERS, Report, Settings, Stack
 from costlens_policy.report.sources.read import Read
 from costlens_policy.report.timeline import (
     Moment,
@@ -54,6 +54,7 @@ def summarize(read: Read, settings: Settings) -> Report:
         groupings=groupings,
         timeline=timeline_of(frame, unit, settings.zone),
         stack=_stack(frame, unit, settings, groupings),
+        daily=series_of(frame, "day", settings.zone, None).get(None, {}),
         forecast=_forecast(frame, settings, last),
         anomalies=_anomalies(frame, settings, groupings, last - first),
         left_out=read.left_out,
@@ -78,7 +79,7 @@ def _stack(frame: pl.DataFrame, unit: TimeUnit, settings: Settings, groupings: S
     for spend in series.values():
         for moment, amount in spend.items():
             rest[moment] = add(rest.get(moment, Decimal(0)), amount)
-    return Stack(chosen.dimension, (*layers, ("all others", rest)) if any(rest.values()) else tuple(layers))
+    return Stack(chosen.dimension, (*layers, (ALL_OTHERS, rest)) if any(rest.values()) else tuple(layers))
 
 
 def _forecast(frame: pl.DataFrame, settings: Settings, last: Any) -> Forecast:

@@ -1,0 +1,121 @@
+"""A report as JSON: money as exact decimal texts, rates and latencies as numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from costlens_policy.money import plain
+from costlens_policy.report.anomalies import Anomalies
+from costlens_policy.report.figures import Figures
+from costlens_policy.report.forecast import Forecast
+from costlens_policy.report.groups import Grouping
+from costlens_policy.report.result import Report
+from costlens_policy.report.timeline import shown_moment
+
+__all__ = ["export_figures", "export_report"]
+
+
+def export_report(report: Report) -> dict[str, Any]:
+    """Return the report as JSON data."""
+    unit, zone = report.unit, report.zone
+    return {
+        "source": report.source,
+        "first_call": _instant(report.first),
+        "last_call": _instant(report.last),
+        "zone": zone.key,
+        "totals": export_figures(report.totals),
+        "by": {grouping.dimension: _grouping(grouping) for grouping in report.groupings},
+        "time_unit": unit,
+        "timeline": [
+            {"start": shown_moment(bucket.moment, unit, zone), **export_figures(bucket.figures)}
+            for bucket in report.timeline
+        ],
+        "baseline": report.baseline or None,
+        "forecast": _forecast(report.forecast),
+        "anomalies": _anomalies(report.anomalies, report),
+        "left_out": dict(report.left_out),
+        "not_recorded": list(report.not_recorded),
+        "notes": list(report.notes),
+        "assumptions": list(report.assumptions),
+    }
+
+
+def export_figures(figures: Figures) -> dict[str, Any]:
+    """Return figures as JSON data; what is not known is null."""
+    latency = figures.latency
+    return {
+        "requests": figures.requests,
+        "denied": figures.denied,
+        "unpriced": figures.unpriced,
+        "cost_usd": plain(figures.cost) if figures.priced else None,
+        "input_tokens": figures.input_tokens,
+        "cached_tokens": figures.cached_tokens if figures.cache_known_tokens else None,
+        "output_tokens": figures.output_tokens,
+        "cache_hit_rate": _rate(figures.cache_hit_rate),
+        "latency_ms": None
+        if latency is None
+        else {"calls": latency.calls, **{name: float(getattr(latency, name)) for name in ("p50", "p95", "p99")}},
+        "compared": figures.compared,
+        "compared_cost_usd": plain(figures.compared_cost) if figures.compared else None,
+        "baseline_cost_usd": plain(figures.baseline_cost) if figures.compared else None,
+        "savings_usd": None if figures.savings is None else plain(figures.savings),
+        "savings_share": _rate(figures.savings_share),
+    }
+
+
+def _grouping(grouping: Grouping) -> dict[str, Any]:
+    others = grouping.others
+    return {
+        "groups": [{"value": group.value, **export_figures(group.figures)} for group in grouping.groups],
+        "others": None if others is None else {"groups": grouping.left, **export_figures(others)},
+    }
+
+
+def _forecast(forecast: Forecast) -> dict[str, Any]:
+    window = forecast.window
+    return {
+        "window": window.unit,
+        "starts_at": _instant(window.starts_at),
+        "ends_at": _instant(window.ends_at),
+        "now": _instant(forecast.now),
+        "spent_usd": plain(forecast.spent),
+        "expected_usd": _amount(forecast.expected),
+        "low_usd": _amount(forecast.low),
+        "high_usd": _amount(forecast.high),
+        "steps": forecast.steps,
+        "method": forecast.method,
+    }
+
+
+def _anomalies(anomalies: Anomalies, report: Report) -> dict[str, Any]:
+    return {
+        "unit": anomalies.unit,
+        "series_judged": anomalies.judged,
+        "series_too_short": anomalies.skipped,
+        "found": [
+            {
+                "by": item.dimension,
+                "value": item.value,
+                "start": shown_moment(item.moment, anomalies.unit, report.zone),
+                "cost_usd": plain(item.spend),
+                "usual_usd": plain(item.usual),
+                "deviations": _rate(item.deviations),
+                "compared": item.compared,
+            }
+            for item in anomalies.found
+        ],
+    }
+
+
+def _instant(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def _rate(value: Decimal | None) -> float | None:
+    return None if value is None else round(float(value), 6)
+
+
+def _amount(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)

@@ -1,0 +1,258 @@
+"""The charts of the page as Vega-Lite specifications, for a width in pixels.
+
+Time is an ordered list of labels here, so that no time zone of the machine that draws can move a bar. Floats are for
+drawing only; all numbers that are written stand in ``says``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+from costlens_policy.report.figures import Figures
+from costlens_policy.report.groups import Grouping
+from costlens_policy.report.html.drawing import COLOURS
+from costlens_policy.report.result import ALL_OTHERS, Report, Stack
+from costlens_policy.report.timeline import Moment, shown_moment
+from costlens_policy.report.words import NOT_RECORDED, shown_count, shown_ms, shown_percent, shown_usd
+
+__all__ = [
+    "Spec",
+    "cache_over_time",
+    "colour_of",
+    "group_bars",
+    "latency_over_time",
+    "series_names",
+    "spend_over_time",
+    "tokens_over_time",
+]
+
+Spec: TypeAlias = dict[str, Any]
+
+_HEIGHT: Final = 220
+_LOW: Final = 150
+_BAR: Final = 26
+_BARS_UP_TO: Final = 100
+"""So many steps of time are drawn as bars, more as areas."""
+_LABEL_WIDTH: Final = 92
+
+
+def spend_over_time(report: Report, width: int) -> Spec:
+    """Spend by time, layered by a label; where no cost is known, tokens."""
+    rows = list(_stacked(report, report.stack) if report.priced and report.stack else _single(report))
+    names = list(dict.fromkeys(row["series"] for row in rows))
+    spec = _stack_of(report, rows, names, width, _HEIGHT, "$~s" if report.priced else "~s")
+    marked = list(_marked(report)) if report.priced else []
+    if not marked:
+        return spec
+    points = {
+        "data": {"values": marked},
+        "mark": {"type": "point", "shape": "triangle-down", "filled": True, "size": 70, "yOffset": -9},
+        "encoding": {
+            "x": spec["encoding"]["x"],
+            "y": {"field": "amount", "type": "quantitative"},
+            "color": {"value": "var(--alert)"},
+            "description": {"field": "says"},
+        },
+    }
+    bars = {"mark": spec.pop("mark"), "encoding": spec.pop("encoding"), "data": spec.pop("data")}
+    return {**spec, "layer": [bars, points]}
+
+
+def tokens_over_time(report: Report, width: int) -> Spec:
+    """Tokens by time: input that was read from a cache, other input, output."""
+    rows = []
+    cached_known = report.totals.cache_known_tokens > 0
+    for label, moment, figures in _steps(report):
+        parts = [
+            ("input", figures.input_tokens - figures.cached_tokens),
+            *([("cached input", figures.cached_tokens)] if cached_known else []),
+            ("output", figures.output_tokens),
+        ]
+        rows += [_row(label, name, count, f"{moment}: {shown_count(count)} {name} tokens") for name, count in parts]
+    return _stack_of(report, rows, list(dict.fromkeys(row["series"] for row in rows)), width, _LOW, "~s")
+
+
+def cache_over_time(report: Report, width: int) -> Spec:
+    """The cached share of input by time."""
+    rows = [
+        _row(label, "cache hit rate", rate, f"{moment}: {shown_percent(rate)} of input from caches")
+        for label, moment, figures in _steps(report)
+        if (rate := figures.cache_hit_rate) is not None
+    ]
+    return _lines_of(report, rows, ["cache hit rate"], width, {"format": ".0%"})
+
+
+def latency_over_time(report: Report, width: int) -> Spec:
+    """The median and the 95th percentile of latency by time, in seconds."""
+    rows = []
+    for label, moment, figures in _steps(report):
+        if figures.latency is not None:
+            for name, value in (("p50", figures.latency.p50), ("p95", figures.latency.p95)):
+                rows.append(_row(label, name, value / 1000, f"{moment}: {name} {shown_ms(value)}"))
+    return _lines_of(report, rows, ["p50", "p95"], width, {"format": "~s", "title": "seconds"})
+
+
+def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
+    """One bar for each group of a label, the dearest first; what nothing is known of has none."""
+    rows: list[dict[str, Any]] = []
+    for group in grouping.groups:
+        amount = group.figures.cost if report.priced else Decimal(group.figures.tokens)
+        if amount or group.value is not None:
+            name = NOT_RECORDED if group.value is None else group.value
+            shown = shown_usd(group.figures.cost) if report.priced else shown_count(group.figures.tokens)
+            says = f"{name}: {shown}"
+            rows.append({"place": len(rows), "name": name, "amount": float(amount), "shown": shown, "says": says})
+    left = 150 if width > 400 else 112
+    label = f"{_lookup({str(row['place']): row['name'] for row in rows})}[datum.value]"
+    y = {
+        "field": "place", "type": "ordinal", "title": None,
+        "axis": {
+            "labelExpr": label, "labelLimit": left - 8, "minExtent": left, "labelColor": "var(--ink)",
+            "labelFontSize": 12,
+        },
+    }  # fmt: skip
+    most = max((row["amount"] for row in rows), default=0) or 1
+    x = {"field": "amount", "type": "quantitative", "axis": None, "scale": {"domain": [0, most]}}
+    bar = {"type": "bar", "cornerRadiusEnd": 3, "height": {"band": 0.66}}
+    return {
+        "width": width - left - _LABEL_WIDTH, "height": {"step": _BAR}, "data": {"values": rows},
+        "layer": [
+            {
+                "mark": bar,
+                "encoding": {"y": y, "x": x, "color": {"value": COLOURS[0]}, "description": {"field": "says"}},
+            },
+            {
+                "mark": {"align": "left", "dx": 6, "type": "text"},
+                "encoding": {"y": y, "x": x, "text": {"field": "shown"}},
+            },
+        ],
+    }  # fmt: skip
+
+
+def _lookup(names: dict[str, str]) -> str:
+    """Return an expression of Vega that is a table; names are of users, so whatever is no plain letter is escaped."""
+    return "{" + ", ".join(f"'{place}': {_literal(name)}" for place, name in names.items()) + "}"
+
+
+def _literal(text: str) -> str:
+    escaped = "".join(
+        character if character.isascii() and (character.isalnum() or character in " -_.:/") else _escape(character)
+        for character in text
+    )
+    return f"'{escaped}'"
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be", "replace")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+def _steps(report: Report) -> Iterable[tuple[str, str, Figures]]:
+    """Yield the short label of each bucket, its full one, and its figures."""
+    for bucket in report.timeline:
+        yield _label(report, bucket.moment), shown_moment(bucket.moment, report.unit, report.zone), bucket.figures
+
+
+def _label(report: Report, moment: Moment) -> str:
+    full = shown_moment(moment, report.unit, report.zone)
+    years = {report.timeline[0].moment.year, report.timeline[-1].moment.year}
+    if report.unit == "month" or len(years) > 1:
+        return full
+    return full[5:]
+
+
+def _single(report: Report) -> Iterable[dict[str, Any]]:
+    for label, moment, figures in _steps(report):
+        amount = figures.cost if report.priced else Decimal(figures.tokens)
+        shown = shown_usd(figures.cost) if report.priced else f"{shown_count(figures.tokens)} tokens"
+        yield _row(label, "spend" if report.priced else "tokens", amount, f"{moment}: {shown}")
+
+
+def _stacked(report: Report, stack: Stack) -> Iterable[dict[str, Any]]:
+    for bucket in report.timeline:
+        moment = shown_moment(bucket.moment, report.unit, report.zone)
+        for name, spend in stack.layers:
+            amount = spend.get(bucket.moment, Decimal(0))
+            if amount or bucket in (report.timeline[0], report.timeline[-1]):
+                yield _row(_label(report, bucket.moment), name, amount, f"{moment}, {name}: {shown_usd(amount)}")
+
+
+def _marked(report: Report) -> Iterable[dict[str, Any]]:
+    """Yield a mark for each odd step of the total, where the chart has the same steps."""
+    if report.anomalies.unit != report.unit:
+        return
+    for item in report.anomalies.found:
+        if item.dimension == "total":
+            moment = shown_moment(item.moment, report.unit, report.zone)
+            says = f"anomaly, {moment}: {shown_usd(item.spend)}, usually {shown_usd(item.usual)}"
+            yield _row(_label(report, item.moment), "anomaly", item.spend, says)
+
+
+def _row(label: str, series: str, amount: Decimal | int, says: str) -> dict[str, Any]:
+    return {"at": label, "series": series, "amount": float(amount), "says": says}
+
+
+def _time_axis(report: Report, width: int, scale: str = "band") -> dict[str, Any]:
+    labels = [label for label, _, _ in _steps(report)]
+    longest = max(map(len, labels), default=1) * 7 + 18
+    every = -(-len(labels) // max(1, (width - 50) // longest))
+    return {
+        "field": "at", "type": "ordinal", "sort": None, "title": None, "scale": {"domain": labels, "type": scale},
+        "axis": {"values": labels[::every], "labelAngle": 0, "grid": False, "labelOverlap": True},
+    }  # fmt: skip
+
+
+def _amount_axis(axis: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "field": "amount", "type": "quantitative", "title": axis.get("title"),
+        "axis": {"tickCount": 4, "format": axis["format"], "minExtent": 34},
+    }  # fmt: skip
+
+
+def _stack_of(
+    report: Report, rows: Sequence[dict[str, Any]], names: list[str], width: int, height: int, format: str
+) -> Spec:
+    bars = len(report.timeline) <= _BARS_UP_TO
+    mark = {"type": "bar", "cornerRadiusEnd": 2} if bars else {"type": "area", "interpolate": "step"}
+    encoding = {
+        "x": _time_axis(report, width),
+        "y": {**_amount_axis({"format": format}), "stack": "zero"},
+        "color": _colours(names),
+        "order": {"field": "order", "type": "quantitative"},
+        **({"description": {"field": "says"}} if bars else {}),
+    }
+    ordered = [{**row, "order": names.index(row["series"])} for row in rows]
+    return {"width": width - 50, "height": height, "data": {"values": ordered}, "mark": mark, "encoding": encoding}
+
+
+def _lines_of(
+    report: Report, rows: Sequence[dict[str, Any]], names: list[str], width: int, axis: dict[str, Any]
+) -> Spec:
+    points = len(report.timeline) <= _BARS_UP_TO
+    mark = {"type": "line", "strokeWidth": 2, "point": {"size": 26, "filled": True} if points else False}
+    encoding = {
+        "x": _time_axis(report, width, "point"),
+        "y": _amount_axis(axis),
+        "color": _colours(names),
+        "description": {"field": "says"},
+    }
+    return {"width": width - 50, "height": _LOW, "data": {"values": list(rows)}, "mark": mark, "encoding": encoding}
+
+
+def colour_of(name: str, names: Sequence[str]) -> str:
+    """Return the colour of a series, as the style sheet names it."""
+    return COLOURS[-1] if name == ALL_OTHERS else COLOURS[names.index(name) % 5]
+
+
+def series_names(spec: Spec) -> list[str]:
+    """Return the series that a chart tells apart by colour, none where it has one only."""
+    layer = spec["layer"][0] if "layer" in spec else spec
+    names = layer["encoding"]["color"].get("scale", {}).get("domain", [])
+    return list(names) if len(names) > 1 else []
+
+
+def _colours(names: list[str]) -> dict[str, Any]:
+    scale = {"domain": names, "range": [colour_of(name, names) for name in names]}
+    return {"field": "series", "type": "nominal", "scale": scale, "legend": None}
