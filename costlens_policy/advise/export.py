@@ -30,7 +30,7 @@ def export_advice(advice: Advice) -> dict[str, Any]:
             name: {"low": plain(item.low), "base": plain(item.base), "high": plain(item.high), "origin": item.origin}
             for name, item in numbers.inputs.items()
         },
-        "recommendation": None if advice.recommendation is None else _recommendation(advice.recommendation),
+        "recommendation": _recommendation(advice.recommendation),
         "assumptions": list(assumptions(advice)),
     }
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any, Final
 
 from costlens_policy.api import load
@@ -14,7 +17,7 @@ from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.record import Outcome
 from costlens_policy.errors import RequestError
 
-__all__ = ["Consideration", "Recommendation", "recommend"]
+__all__ = ["Consideration", "Recommendation", "own_policy_set", "recommend"]
 
 _OUTPUT_LIMIT: Final = "max_output_tokens"
 
@@ -38,6 +41,11 @@ class Recommendation:
     marks: Mapping[str, Any]
     facts: Mapping[str, Any]
     decision: Decision
+
+
+def own_policy_set() -> AbstractContextManager[Path]:
+    """Return the folder of the policy set that comes with the package, the same as `policies/advice`."""
+    return as_file(files("costlens_policy.advise").joinpath("policy"))
 
 
 def recommend(policy_set: str | os.PathLike[str], facts: Mapping[str, Any], now: datetime) -> Recommendation:

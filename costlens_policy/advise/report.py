@@ -78,9 +78,6 @@ def _months(count: int) -> str:
 
 def _recommendation(advice: Advice) -> Sentences:
     found = advice.recommendation
-    if found is None:
-        nobody = "nothing is recommended: name a policy set with `policy_set` or `--policy-set`"
-        return Sentences("recommendation", (nobody,))
     title = f"recommendation: {found.strategy or 'none'}"
     besides = (f"besides, {item.rule}: {item.says}" for item in found.considerations)
     return Sentences(title, (f"{found.rule}: {found.says}", *besides))

@@ -269,7 +269,7 @@ class WorkloadDocument(Document):
     catalogue: FilePath
     """Catalogue file with the models, relative to this file."""
     policy_set: Annotated[FilePath, Field(examples=["advice/policy-set.yaml"])] | None = None
-    """Policy set that recommends, relative to this file; without one there are only numbers."""
+    """Policy set that recommends, relative to this file; the one that comes with the program when left out."""
     task: Annotated[str, Field(min_length=1, examples=["classification"])] | None = None
     """The task, as the quality in the catalogue calls it."""
     queries: Queries

@@ -59,18 +59,6 @@ def test_exported_facts_decide_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     assert decision.policy_digest == found["policy_digest"]
 
 
-def test_without_a_policy_set_there_are_numbers_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("catalogue.yaml", "ticket-triage.yaml"):
-        text = (ROOT / "examples" / "advise" / name).read_text()
-        (tmp_path / name).write_text("\n".join(line for line in text.splitlines() if "policy_set:" not in line))
-    monkeypatch.chdir(tmp_path)
-    alone = CliRunner().invoke(app, ["advise", "ticket-triage.yaml"])
-    assert alone.exit_code == 0, alone.output
-    assert "nothing is recommended: name a policy set" in alone.stdout
-    named = CliRunner().invoke(app, ["advise", "ticket-triage.yaml", "--policy-set", str(ROOT / "policies" / "advice")])
-    assert "recommendation: fine-tuned" in named.stdout
-
-
 def test_the_page_shows_what_the_program_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / "docs" / "advise.md").read_text(encoding="utf-8")
     for block in run(monkeypatch).stdout.split("\n\n"):
