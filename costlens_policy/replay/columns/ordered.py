@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
@@ -65,30 +65,23 @@ class Ordered:
 
         ``codes`` are of the facts without budgets.
         """
-        rows = self._facts.rows
+        facts, buckets = self._facts.rows, recorded_in(frame.columns)
         lines = self._lines.codes(frame, self._served(codes)).to_list()
-        buckets = recorded_in(frame.columns)
-        recorded = frame.select(f"{RECORDED}{name}" for name in buckets).iter_rows() if buckets else [()] * frame.height
-        columns = (frame[name].to_list() for name in ("time", "prompt", "output", "session", "_model"))
         requests = self._exactly.requests(frame)
         chosen, sent, read = [], [], []
-        charged: _Charged
-        for place, (code, line, *values) in enumerate(zip(codes.to_list(), lines, *columns, recorded, strict=True)):
-            row = _Row(*values)
-            if code != ALONE and not rows[code].choices:
-                charged = ()
-            else:
+        for place, (code, line, row) in enumerate(zip(codes.to_list(), lines, _rows(frame, buckets), strict=True)):
+            charged: _Charged = ()
+            if code == ALONE or facts[code].choices:
                 found = None if code == ALONE or line == UNKNOWN else self._climb(code, line, row, tally)
                 if found is None:
                     code, charged = self._exactly.decide(requests(place), row.at, row.prompt, tally)
                 else:
                     code, charged = found, self._lines.charged[line]
-            choice = rows[code].winner
+            choice = facts[code].winner
             length = row.prompt if choice is None else row.prompt + choice.shift
-            hit = 0 if choice is None else self._take(row, choice.model, length, charged, buckets)
             chosen.append(code)
             sent.append(length)
-            read.append(hit)
+            read.append(0 if choice is None else self._take(row, choice.model, length, charged, buckets))
         self._sweep(frame["time"][-1])
         return pl.DataFrame({"_code": chosen, "_sent": sent, "_read": read}, schema=_SETTLED)
 
@@ -182,6 +175,12 @@ class Ordered:
             facts = Facts(budget, "budget", (), self._facts.rows[code].errors)
             known = self._denials[code, budget] = self._facts.code(facts)
         return known
+
+
+def _rows(frame: pl.DataFrame, buckets: Sequence[str]) -> Iterator[_Row]:
+    recorded = frame.select(f"{RECORDED}{name}" for name in buckets).iter_rows() if buckets else [()] * frame.height
+    columns = (frame[name].to_list() for name in ("time", "prompt", "output", "session", "_model"))
+    return map(_Row, *columns, recorded)
 
 
 def _most(facts: Facts, unit: str, prompt: int) -> float:

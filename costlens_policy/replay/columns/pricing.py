@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
+from polars.dataframe.group_by import GroupBy
 
 from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
@@ -57,17 +58,7 @@ class Pricing:
         buckets = recorded_in(frame.columns)
         served = self._buckets(buckets, "_chosen", "_sent", "_read")
         before = self._buckets(buckets, "_base", "prompt", "_base_read")
-        limits = pl.Series([facts.winner.limit if facts.winner else 0 for facts in self._facts.rows], dtype=pl.Int64)
-        starts = pl.Series(self._prices.starts, dtype=pl.Int64)
-        keyed = frame.with_columns(
-            (pl.col("time") // DAY).alias("_day"),
-            starts.search_sorted(frame["_sent"], "left").alias("_segment"),
-            starts.search_sorted(frame["prompt"], "left").alias("_base_segment"),
-            (pl.col("output") > limits.gather(frame["_code"])).alias("_longer"),
-        )
-        groups = keyed.group_by(
-            "_code", "_day", "_segment", "model", "_base", "_base_segment", maintain_order=True
-        ).agg(
+        groups = self._priced_alike(frame).agg(
             pl.len().alias("rows"),
             pl.col("_longer").sum().alias("longer"),
             pl.col("_sent").first().alias("length"),
@@ -79,6 +70,19 @@ class Pricing:
             self._count(group, tuple(served), tally)
         if "cost" in frame.columns:
             _count_logged(frame["cost"], tally)
+
+    def _priced_alike(self, frame: pl.DataFrame) -> GroupBy:
+        """Group the rows that have the same facts and prices, on both sides."""
+        limits = pl.Series([facts.winner.limit if facts.winner else 0 for facts in self._facts.rows], dtype=pl.Int64)
+        starts = pl.Series(self._prices.starts, dtype=pl.Int64)
+        keyed = frame.with_columns(
+            (pl.col("time") // DAY).alias("_day"),
+            starts.search_sorted(frame["_sent"], "left").alias("_segment"),
+            starts.search_sorted(frame["prompt"], "left").alias("_base_segment"),
+            (pl.col("output") > limits.gather(frame["_code"])).alias("_longer"),
+        )
+        keys = ("_code", "_day", "_segment", "model", "_base", "_base_segment")
+        return keyed.group_by(*keys, maintain_order=True)
 
     def _with_baseline(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add the recorded model where it can have served, and what it read from its cache."""
