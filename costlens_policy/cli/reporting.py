@@ -34,19 +34,17 @@ def print_report(options: ReportOptions, output: str, html: Path | None) -> Exit
     too_many_rejects(0, 0, options.max_rejects)  # what is no number is said before anything runs
     settings = settings_of(options)
     read = read_calls(options, settings.by)
-    if not read.frame.height and not read.rejects:
-        raise NothingError(f"no call in {read.source}{_left_out(read)}")
     write_rejects(read.rejects, options.rejects, len(read.rejects))
     if read.frame.height:
         report = summarize(read, settings)
         _print(report, output)
         if html is not None:
             _write_page(report, html)
-    else:
-        note(f"no call of {read.source} can be read")
     if too_many_rejects(len(read.rejects), read.frame.height, options.max_rejects):
         note(f"failed: {len(read.rejects):,} rows were left out, more than {options.max_rejects}")
         return ExitCode.GATE
+    if not read.frame.height:
+        raise NothingError(f"no call in {read.source}{_left_out(read)}")
     return ExitCode.OK
 
 
@@ -57,7 +55,7 @@ def _need(module: str) -> None:
 
 def _left_out(read: Read) -> str:
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in read.left_out.items())
-    return f"; left out: {reasons}" if reasons else ""
+    return f"; there are {reasons}" if reasons else ""
 
 
 def _print(report: Report, output: str) -> None:

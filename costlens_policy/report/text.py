@@ -17,6 +17,8 @@ from costlens_policy.report.timeline import shown_moment
 from costlens_policy.report.words import (
     NOT_RECORDED,
     forecast_sentence,
+    no_anomalies,
+    shown_cost,
     shown_count,
     shown_ms,
     shown_percent,
@@ -133,7 +135,7 @@ def _headings(report: Report) -> Iterator[str]:
 def _cells(report: Report, figures: Figures) -> Iterator[str]:
     totals = report.totals
     if report.priced:
-        yield shown_usd(figures.cost)
+        yield shown_cost(figures)
         yield shown_percent(figures.cost / totals.cost if totals.cost else None)
     yield f"{figures.requests:,}"
     yield shown_count(figures.tokens)
@@ -161,8 +163,7 @@ def _anomalies(report: Report) -> Iterator[Table | str]:
     anomalies = report.anomalies
     unit = anomalies.unit
     if not anomalies.found:
-        judged = f"none in {anomalies.judged} series by {unit}"
-        yield f"anomalies: {judged if anomalies.judged else f'not judged, there are too few {unit}s'}"
+        yield f"anomalies: {no_anomalies(report)}"
         return
     table = Table(
         title=f"\n{len(anomalies.found)} anomalies in {anomalies.judged} series by {unit}",

@@ -8,14 +8,15 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from costlens_policy.report.figures import Figures
-from costlens_policy.report.forecast import Forecast
 from costlens_policy.report.result import Report
+from costlens_policy.report.sources.read import shown_calls
 
 __all__ = [
-    "NOT_RECORDED", "forecast_sentence", "shown_count", "shown_ms", "shown_percent", "shown_usd", "tiles", "title_of",
+    "NOT_KNOWN", "NOT_RECORDED", "forecast_sentence", "no_anomalies", "shown_cost", "shown_count", "shown_ms", "shown_percent", "shown_usd", "tiles", "title_of",
 ]  # fmt: skip
 
 NOT_RECORDED: Final = "not recorded"
+NOT_KNOWN: Final = "not known"
 _SIZES: Final = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
@@ -27,6 +28,11 @@ def shown_usd(amount: Decimal, *, sign: bool = False) -> str:
     rounded = amount.copy_abs().quantize(digits, ROUND_HALF_UP)
     before = "-" if amount < 0 else "+" if sign and amount else ""
     return f"{before}${rounded:,f}"
+
+
+def shown_cost(figures: Figures) -> str:
+    """Return what calls cost; that is not known where there are calls and none of them has a price."""
+    return NOT_KNOWN if figures.unpriced and not figures.priced else shown_usd(figures.cost)
 
 
 def shown_count(number: int) -> str:
@@ -62,8 +68,8 @@ def title_of(report: Report) -> str:
 def tiles(report: Report) -> Iterator[tuple[str, str, str]]:
     """Yield the headline figures: what, how much, and what has to be said of it."""
     totals = report.totals
-    unpriced = f"{totals.unpriced:,} calls without a known cost" if totals.unpriced else "every call priced"
-    yield "spend", shown_usd(totals.cost) if report.priced else "not known", unpriced
+    unpriced = f"{shown_calls(totals.unpriced)} without a known cost" if totals.unpriced else "every call priced"
+    yield "spend", shown_cost(totals), unpriced
     average = totals.cost / totals.priced if totals.priced else None
     each = "" if average is None else f"{shown_usd(average)} a call"
     yield "requests", f"{totals.requests:,}", each
@@ -77,7 +83,17 @@ def tiles(report: Report) -> Iterator[tuple[str, str, str]]:
     if totals.savings is not None:
         versus = f"{shown_percent(totals.savings_share)} against {report.baseline}"
         yield "savings", shown_usd(totals.savings), versus
-    yield _expected(report.forecast)
+    yield _expected(report)
+
+
+def no_anomalies(report: Report) -> str:
+    """Return why a report names no anomaly."""
+    anomalies = report.anomalies
+    if not report.priced:
+        return "not judged, no cost of any call is known"
+    if not anomalies.judged:
+        return f"not judged, there are too few {anomalies.unit}s"
+    return f"none in {anomalies.judged} series by {anomalies.unit}"
 
 
 def _cache(totals: Figures) -> tuple[str, str, str]:
@@ -94,16 +110,21 @@ def _latency(totals: Figures) -> tuple[str, str, str]:
     return "latency p95", shown_ms(latency.p95), f"p50 {shown_ms(latency.p50)}, p99 {shown_ms(latency.p99)}"
 
 
-def _expected(forecast: Forecast) -> tuple[str, str, str]:
+def _expected(report: Report) -> tuple[str, str, str]:
+    forecast = report.forecast
     name = f"forecast, end of the {forecast.window.unit}"
     if forecast.expected is None or forecast.low is None or forecast.high is None:
-        return name, "none", f"{forecast.steps} whole steps are too few"
+        unit = "hour" if forecast.window.unit == "day" else "day"
+        few = f"{forecast.steps} whole {unit}{'' if forecast.steps == 1 else 's'} are too few"
+        return name, "none", few if report.priced else "no cost is known"
     return name, shown_usd(forecast.expected), f"{shown_usd(forecast.low)} to {shown_usd(forecast.high)}"
 
 
 def forecast_sentence(report: Report) -> str:
     """Return what the forecast says, and how it was made."""
     forecast, window = report.forecast, report.forecast.window
+    if not report.priced:
+        return "no cost of any call is known, so none can be forecast"
     starts, ends = (instant.astimezone(report.zone) for instant in (window.starts_at, window.ends_at))
     spent = f"{shown_usd(forecast.spent)} spent in the {window.unit} from {starts:%Y-%m-%d}"
     if forecast.expected is None or forecast.low is None or forecast.high is None:

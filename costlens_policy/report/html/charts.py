@@ -15,7 +15,7 @@ from costlens_policy.report.groups import Grouping
 from costlens_policy.report.html.drawing import COLOURS
 from costlens_policy.report.result import ALL_OTHERS, Report, Stack
 from costlens_policy.report.timeline import Moment, shown_moment
-from costlens_policy.report.words import NOT_RECORDED, shown_count, shown_ms, shown_percent, shown_usd
+from costlens_policy.report.words import NOT_RECORDED, shown_cost, shown_count, shown_ms, shown_percent, shown_usd
 
 __all__ = [
     "Spec",
@@ -101,7 +101,7 @@ def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
         amount = group.figures.cost if report.priced else Decimal(group.figures.tokens)
         if amount or group.value is not None:
             name = NOT_RECORDED if group.value is None else group.value
-            shown = shown_usd(group.figures.cost) if report.priced else shown_count(group.figures.tokens)
+            shown = shown_cost(group.figures) if report.priced else shown_count(group.figures.tokens)
             says = f"{name}: {shown}"
             rows.append({"place": len(rows), "name": name, "amount": float(amount), "shown": shown, "says": says})
     left = 150 if width > 400 else 112

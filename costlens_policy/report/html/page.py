@@ -24,8 +24,10 @@ from costlens_policy.report.html.forecast_chart import forecast_chart
 from costlens_policy.report.html.tables import anomaly_table, group_table, time_table
 from costlens_policy.report.result import Report
 from costlens_policy.report.words import (
+    NOT_KNOWN,
     NOT_RECORDED,
     forecast_sentence,
+    no_anomalies,
     shown_count,
     shown_percent,
     shown_usd,
@@ -59,7 +61,7 @@ def as_html(report: Report) -> str:
 def _tiles(report: Report) -> str:
     found = []
     for name, value, more in tiles(report):
-        kind = "value absent" if value in (NOT_RECORDED, "not known", "none") else "value"
+        kind = "value absent" if value in (NOT_RECORDED, NOT_KNOWN, "none") else "value"
         found.append(
             f'<div class="tile"><dt>{escape(name)}</dt><dd class="{kind}">{escape(value)}</dd>'
             f'<dd class="more">{escape(more)}</dd></div>'
@@ -131,8 +133,7 @@ def _anomalies(report: Report) -> str:
     if anomalies.found:
         under = f"{len(anomalies.found)} in {anomalies.judged} series by {anomalies.unit}"
         return _card("Anomalies", under, anomaly_table(report), wide=True)
-    few = f"not judged, there are too few {anomalies.unit}s"
-    return _card("Anomalies", f"none in {anomalies.judged} series by {anomalies.unit}" if anomalies.judged else few, "")
+    return _card("Anomalies", no_anomalies(report), "")
 
 
 def _said(report: Report) -> str:

@@ -10,7 +10,7 @@ from costlens_policy.report.figures import Figures
 from costlens_policy.report.groups import Grouping
 from costlens_policy.report.result import Report
 from costlens_policy.report.timeline import shown_moment
-from costlens_policy.report.words import NOT_RECORDED, shown_count, shown_ms, shown_percent, shown_usd
+from costlens_policy.report.words import NOT_RECORDED, shown_cost, shown_count, shown_ms, shown_percent, shown_usd
 
 __all__ = ["anomaly_table", "group_table", "time_table"]
 
@@ -68,7 +68,7 @@ def _cells(report: Report, figures: Figures) -> Iterator[tuple[str, str]]:
     """Yield heading and content; what no call has recorded has no column."""
     totals, latency = report.totals, figures.latency
     if report.priced:
-        yield "spend", shown_usd(figures.cost)
+        yield "spend", shown_cost(figures)
         yield "share", shown_percent(figures.cost / totals.cost if totals.cost else None)
     yield "requests", f"{figures.requests:,}"
     yield "input", shown_count(figures.input_tokens)

@@ -80,6 +80,9 @@ class Extras:
         usual = {name: name for name in (*EXTRAS, *dimensions)}
         found = {**usual, **_USUAL.get(mapping.name, {}), **from_mapping, **given}
         own = {name.removeprefix("request."): value for name, value in constants.items()}
+        for name in (*given, *own):
+            if name not in EXTRAS and name not in dimensions:
+                raise TrafficError(_no_field(name, dimensions))
         return cls(mapping, found, {**fixed, **own}, dimensions, start, tuple(given))
 
     @property
@@ -136,3 +139,11 @@ class Extras:
             hint = f"did you mean `{close[0]}`? " if close else ""
             has = ", ".join(f"`{item}`" for item in self._first[:12])
             raise TrafficError(f"no row has a value in `{column}` for `{name}`; {hint}the first row has {has}")
+
+
+def _no_field(name: str, dimensions: tuple[str, ...]) -> str:
+    close = get_close_matches(name, (*FIELDS, *EXTRAS, *dimensions), n=1)
+    hint = (
+        f"did you mean `{close[0]}`?" if close else f"to group by it, name it in `--by`, beside {', '.join(dimensions)}"
+    )
+    return f"no field `{name}` of a row; {hint}"

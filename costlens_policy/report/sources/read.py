@@ -10,7 +10,7 @@ import polars as pl
 
 from costlens_policy.replay.traffic.row import Reject
 
-__all__ = ["DIMENSIONS", "Asked", "Read"]
+__all__ = ["DIMENSIONS", "Asked", "Read", "shown_calls"]
 
 DIMENSIONS: tuple[str, ...] = ("provider", "model", "team", "feature", "user", "rule")
 """The labels of a call by which a report groups, unless others are named."""
@@ -45,3 +45,8 @@ class Read:
     rejects: tuple[Reject, ...] = ()
     denials_known: bool = True
     baseline: str = ""
+
+
+def shown_calls(count: int) -> str:
+    """Return a number of calls in words."""
+    return f"{count:,} call{'' if count == 1 else 's'}"

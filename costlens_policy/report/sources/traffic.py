@@ -20,7 +20,7 @@ from costlens_policy.report.call import Call, Columns
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.sources.labels import Extras
 from costlens_policy.report.sources.lending import PLAN
-from costlens_policy.report.sources.read import Asked, Read
+from costlens_policy.report.sources.read import Asked, Read, shown_calls
 
 __all__ = ["Costs", "TrafficSource"]
 
@@ -28,6 +28,7 @@ Costs = Literal["recorded", "computed", "either"]
 """Which cost of a call counts: the one that the log states, the one that prices give, or the first that is known."""
 
 _OUTSIDE: Final = "outside of the time asked for"
+_MOST: Final = 8
 _UNREADABLE: Final = "rows that cannot be read"
 
 
@@ -45,6 +46,7 @@ class TrafficSource:
     left_out: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     priced_as: dict[str, str] = field(default_factory=dict)
+    unpriced: Counter[str | None] = field(default_factory=Counter)
 
     def read(self, asked: Asked, tick: Callable[[], None] | None = None) -> Read:
         """Read all files. Raises ``TrafficError`` for what cannot be used as a whole."""
@@ -130,12 +132,15 @@ class TrafficSource:
             self.counts["recorded"] += 1
             return row.logged_cost
         if self.costs == "recorded":
+            self.counts["unstated"] += 1
             return None
         priced = self.prices.cost(row.model, usage, row.time.date(), provider)
         if priced.cost is not None:
             self.counts["computed"] += 1
             self.counts["uncached"] += row.recorded is None
             self._note_name(row.model or "", provider)
+        else:
+            self.unpriced[row.model] += 1
         return priced.cost
 
     def _note_name(self, name: str, provider: str | None) -> None:
@@ -152,6 +157,7 @@ class TrafficSource:
     def _read(self, columns: Columns, reader: RowReader, asked: Asked) -> Read:
         late = 0  # a report groups by time, so the order of rows makes no difference
         notes = reader.all_notes(late)
+        notes += self._unpriced()
         if self.counts["estimated"]:
             notes.append(f"{self.counts['estimated']:,} prompts have no token count and were counted by an estimate")
         return Read(
@@ -165,12 +171,22 @@ class TrafficSource:
             baseline="" if self.baseline is None else self.baseline.name,
         )
 
+    def _unpriced(self) -> Iterator[str]:
+        if self.counts["unstated"]:
+            yield f"the log states no cost of {shown_calls(self.counts['unstated'])}"
+        if nameless := self.unpriced.pop(None, 0):
+            yield f"the log names no model for {shown_calls(nameless)}, so that they have no price"
+        if self.unpriced:
+            named = [f"`{name}` ({shown_calls(count)})" for name, count in self.unpriced.most_common(_MOST)]
+            more = f", and {len(self.unpriced) - _MOST:,} more models" if len(self.unpriced) > _MOST else ""
+            yield f"no price in {self.prices.source} on the day of the call: {', '.join(named)}{more}"
+
     def _assumptions(self) -> Iterator[str]:
         if self.counts["recorded"]:
-            yield f"the cost of {self.counts['recorded']:,} calls is the one that the log states"
+            yield f"the cost of {shown_calls(self.counts['recorded'])} is the one that the log states"
         if self.counts["computed"]:
             yield (
-                f"the cost of {self.counts['computed']:,} calls is computed from their tokens at the prices of their "
+                f"the cost of {shown_calls(self.counts['computed'])} is computed from their tokens at the prices of their "
                 f"day (UTC) in {self.prices.source}, at the usual service tier"
             )
             other = [
@@ -182,6 +198,6 @@ class TrafficSource:
                 yield f"priced under another name: {', '.join(other[:8])}{', …' if len(other) > 8 else ''}"
         if self.counts["uncached"]:
             yield (
-                f"{self.counts['uncached']:,} computed costs take the whole prompt as uncached, since the log does not "
-                "tell its cached part; `replay` models prompt caches"
+                f"the computed cost of {shown_calls(self.counts['uncached'])} takes the whole prompt as uncached, since "
+                "the log does not tell its cached part; `replay` models prompt caches"
             )
