@@ -25,15 +25,16 @@ class Account:
     """One budget and scope key. Amounts are units of ``digits`` fractional digits.
 
     ``used`` is right up to the moment ``ends``, from where ``at`` starts on the next period. Moments never go back.
+    ``_told`` says by the start of an alert up to which moment it is not told again.
     """
 
-    __slots__ = ("_alerted", "_charges", "_length", "_schedule", "counts", "digits", "ends", "used")
+    __slots__ = ("_charges", "_length", "_schedule", "_told", "counts", "digits", "ends", "used")
 
     def __init__(self, schedule: Schedule, digits: int) -> None:
         self._schedule = schedule
         self._charges: deque[tuple[int, int]] = deque()
         self._length = 0
-        self._alerted: set[tuple[str, str]] = set()
+        self._told: dict[Decimal, int] = {}
         self.counts = False
         self.digits = digits
         self.ends = _LONG_AGO
@@ -57,14 +58,15 @@ class Account:
                 self._charges.append((now, amount))
 
     def is_first(self, now: int, start: Decimal) -> bool:
-        """Say whether an alert that begins at an amount is due for the first time in the present period."""
-        period = self._schedule.at(instant(now))
-        if period is None:  # a budget on single calls alerts every time
+        """Say whether an alert that begins at an amount is due for the first time in the present period.
+
+        ``at`` was asked for the same moment before. A rolling window alerts once in each of its lengths.
+        """
+        if not self.counts:  # a budget on single calls alerts every time
             return True
-        mark = period.alert_id(instant(now)), plain(start)
-        if mark in self._alerted:
+        if now < self._told.get(start, _LONG_AGO):
             return False
-        self._alerted = {known for known in self._alerted if known[0] == mark[0]} | {mark}
+        self._told[start] = (now // self._length + 1) * self._length if self._length else self.ends
         return True
 
     def _turn(self, now: int) -> None:
@@ -81,13 +83,20 @@ class Account:
 
     def to_list(self) -> list[Any]:
         """Return the state as JSON-like data."""
-        return [self.used, self.counts, self.ends, self._length, list(self._charges), sorted(self._alerted)]
+        return [
+            self.used,
+            self.counts,
+            self.ends,
+            self._length,
+            list(self._charges),
+            [[plain(start), until] for start, until in self._told.items()],
+        ]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a state that ``to_list`` returned."""
-        self.used, self.counts, self.ends, self._length, charges, alerted = data
+        self.used, self.counts, self.ends, self._length, charges, told = data
         self._charges = deque((at, amount) for at, amount in charges)
-        self._alerted = {(period, start) for period, start in alerted}
+        self._told = {Decimal(start): until for start, until in told}
 
 
 class Accounts(Mapping[_Key, Balance]):
