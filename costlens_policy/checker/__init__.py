@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from costlens_policy.catalogue import Catalogue
     from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument
     from costlens_policy.checker.whole import Checked
 
@@ -22,14 +23,20 @@ _BUNDLE = "costlens_policy.checker.bundle"
 __getattr__ = on_demand(__name__, {"CheckedBundle": _BUNDLE, "LinkedBundle": _BUNDLE, "LinkedDocument": _BUNDLE})
 
 
-def check(paths: str | PathLike[str] | Iterable[str | PathLike[str]], *, on: date | None = None) -> CheckedBundle:
+def check(
+    paths: str | PathLike[str] | Iterable[str | PathLike[str]],
+    *,
+    on: date | None = None,
+    catalogue: Catalogue | None = None,
+) -> CheckedBundle:
     """Return the one policy set in files or folders, examined on a day (UTC; today when left out).
 
-    Raises ``PolicyError`` with every diagnostic, warnings included, where there is an error, no set, or several.
+    With ``catalogue`` it is examined, and decides, on those models in place of its own. Raises ``PolicyError`` with
+    every diagnostic, warnings included, where there is an error, no set, or several.
     """
     from costlens_policy.checker import whole
 
-    return whole.check(paths, on=on)
+    return whole.check(paths, on=on, catalogue=catalogue)
 
 
 def check_all(paths: str | PathLike[str] | Iterable[str | PathLike[str]], *, on: date | None = None) -> Checked:

@@ -9,6 +9,7 @@ from datetime import date
 from os import PathLike
 from pathlib import Path
 
+from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle
 from costlens_policy.checker.checks import Subject, run_checks
 from costlens_policy.checker.expressions import (
@@ -52,10 +53,11 @@ class Checked:
         return any(item.is_error for item in self.diagnostics)
 
 
-def check(paths: Paths, *, on: date | None = None) -> CheckedBundle:
+def check(paths: Paths, *, on: date | None = None, catalogue: Catalogue | None = None) -> CheckedBundle:
     """Return the one policy set in files or folders, examined on a day (UTC; today when left out).
 
-    Raises ``PolicyError`` with every diagnostic, warnings included, where there is an error, no set, or several.
+    ``catalogue`` takes the place of its own. Raises ``PolicyError`` with every diagnostic, warnings included, where
+    there is an error, no set, or several.
     """
     given = _as_paths(paths)
     library = Library()
@@ -64,7 +66,7 @@ def check(paths: Paths, *, on: date | None = None) -> CheckedBundle:
         raise PolicyError(broken)
     if len(sets) != 1:
         raise PolicyError([several_policy_sets(sets) if sets else no_policy_set(library, given)])
-    examined = _examine(library, sets[0], given, on or system_now().date())
+    examined = _examine(library, sets[0], given, on or system_now().date(), catalogue)
     if examined.bundle is None:
         raise PolicyError(examined.diagnostics)
     return examined.bundle
@@ -105,9 +107,11 @@ class _Examined:
     reached: frozenset[Reading]
 
 
-def _examine(library: Library, found: Found, given: Sequence[Path], day: date) -> _Examined:
+def _examine(
+    library: Library, found: Found, given: Sequence[Path], day: date, catalogue: Catalogue | None = None
+) -> _Examined:
     """Link a set, type its expressions and, where all is well so far, run the checks."""
-    linked = link_set(library, found, repository_of(found.file.resolved, given))
+    linked = link_set(library, found, repository_of(found.file.resolved, given), catalogue)
     diagnostics = list(linked.diagnostics)
     if linked.bundle is None:
         return _Examined(None, tuple(diagnostics), linked.reached)

@@ -16,7 +16,10 @@ from click.shell_completion import CompletionItem
 from costlens_policy.clock import duration_of
 from costlens_policy.money import usd
 
-__all__ = ["Amount", "Day", "Instant", "Suggesting", "Until", "format_option", "paths_argument", "write_option"]
+__all__ = [
+    "Amount", "Day", "Instant", "Suggesting", "Until", "format_option", "max_increase_option", "no_new_denials_option",
+    "paths_argument", "write_option",
+]  # fmt: skip
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -118,6 +121,18 @@ def write_option(function: _Function) -> _Function:
         type=click.Path(path_type=Path),
         help="Write into FILE instead of printing.",
     )(function)
+
+
+def max_increase_option(function: _Function) -> _Function:
+    """Add ``--max-increase``, as text."""
+    said = "Exit with 7 when the cost grows by more, such as 5%."
+    return click.option("--max-increase", metavar="PERCENT", help=said)(function)
+
+
+def no_new_denials_option(function: _Function) -> _Function:
+    """Add ``--no-new-denials``, a flag."""
+    said = "Exit with 7 when a request is denied that was not before."
+    return click.option("--no-new-denials", is_flag=True, help=said)(function)
 
 
 def format_option(*formats: str) -> Callable[[_Function], _Function]:

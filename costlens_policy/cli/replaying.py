@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from costlens_policy.api import load
 from costlens_policy.cli.console import note, write_out
@@ -21,12 +22,13 @@ from costlens_policy.cli.traffic import (
 )
 from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.cli.traffic_progress import progress
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay import find_files, open_traffic, replay_files
 from costlens_policy.replay.difference import Difference, diff
 from costlens_policy.replay.report import difference_tables, difference_verdict, result_tables, result_verdict
 from costlens_policy.replay.settings import assumptions
 
-__all__ = ["Gates", "diff_traffic", "replay_traffic"]
+__all__ = ["Compared", "Gates", "compare_plans", "diff_traffic", "ended", "replay_traffic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,33 @@ def diff_traffic(old: str, new: str, options: TrafficOptions, output: str, gates
     """Compare and print. Returns ``GATE`` where a gate does not hold."""
     with policies_at(old) as old_path, policies_at(new) as new_path:
         before, after = load(old_path, cache=False).plan, load(new_path, cache=False).plan
+    compared = compare_plans(before, after, options, gates)
+    difference = compared.difference
+    if output == "json":
+        write_out(json.dumps(compared.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        assumed, tables = assumptions(difference.settings), difference_tables(difference)
+        print_report(output, "What this policy change does", compared.verdict, tables, difference.notes, assumed)
+    return ended(compared, options)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What became of recorded traffic, and a sentence for each gate that does not hold."""
+
+    difference: Difference
+    failures: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        return "\n".join([difference_verdict(self.difference), *(f"failed: {text}" for text in self.failures)])
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.difference.to_dict(), "failed": list(self.failures)}
+
+
+def compare_plans(before: Plan, after: Plan, options: TrafficOptions, gates: Gates) -> Compared:
+    """Decide the traffic with both plans."""
     asked = understand(options)
     files = find_files(asked.files)
     with progress() as shown, open_traffic(after, files, asked.mapping, asked.settings, shown) as traffic:
@@ -82,16 +111,14 @@ def diff_traffic(old: str, new: str, options: TrafficOptions, output: str, gates
         shown.start("deciding", len(traffic.rows), "rows")
         tick = partial(shown.advance, 1)
         difference = diff(before, after, traffic, asked.settings, asked.mapping.block_tokens, tick)
-    failures = gates.failures(difference)
-    if output == "json":
-        write_out(json.dumps({**difference.to_dict(), "failed": failures}, indent=2, ensure_ascii=False))
-    else:
-        verdict = "\n".join([difference_verdict(difference), *(f"failed: {text}" for text in failures)])
-        assumed = assumptions(asked.settings)
-        tables = difference_tables(difference)
-        print_report(output, "What this policy change does", verdict, tables, difference.notes, assumed)
-    write_rejects(difference.rejects, options.rejects, len(difference.rejects))
-    return _ended(failures, len(difference.rejects), difference.rows, options)
+    return Compared(difference, tuple(gates.failures(difference)))
+
+
+def ended(compared: Compared, options: TrafficOptions) -> ExitCode:
+    """Write the rows that were left out, and return ``GATE`` where a gate does not hold."""
+    rejects = compared.difference.rejects
+    write_rejects(rejects, options.rejects, len(rejects))
+    return _ended(list(compared.failures), len(rejects), compared.difference.rows, options)
 
 
 def _ended(failures: list[str], rejects: int, rows: int, options: TrafficOptions) -> ExitCode:

@@ -121,9 +121,8 @@ def print_report(
             _print(table)
     for text in notes:
         write_out(f"note: {text}")
-    write_out("\nassumptions:")
-    for text in assumed:
-        write_out(f"  - {text}")
+    for number, text in enumerate(assumed):
+        write_out(f"  - {text}" if number else f"\nassumptions:\n  - {text}")
 
 
 def _print(table: Table) -> None:

@@ -12,7 +12,7 @@ import click
 
 from costlens_policy.cli.parameters import Instant
 
-__all__ = ["READY_NAMES", "TrafficOptions", "traffic_options"]
+__all__ = ["READY_NAMES", "TrafficOptions", "optional_traffic", "traffic_options"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -40,23 +40,34 @@ class TrafficOptions:
 
 def traffic_options(function: _Function) -> _Function:
     """Add the options about traffic, as one argument ``traffic``."""
+    return _add(function, _files(required=True))
 
+
+def optional_traffic(function: _Function) -> _Function:
+    """Add the same options to a command that also does without traffic; ``files`` may be empty."""
+    return _add(function, _files(required=False))
+
+
+def _files(*, required: bool) -> Callable[[Any], Any]:
+    return click.option(
+        "--traffic", "files", multiple=True, required=required, metavar="FILE",
+        help="CSV, JSON lines or Parquet, also .gz and .zst; a folder, a glob, or `-`. Repeat for more.",
+    )  # fmt: skip
+
+
+def _add(function: _Function, files: Callable[[Any], Any]) -> _Function:
     def call(**given: Any) -> Any:
         asked = {name: given.pop(name) for name in TrafficOptions.__slots__}
         return function(traffic=TrafficOptions(**asked), **given)
 
     call.__doc__, call.__name__ = function.__doc__, function.__name__
-    for option in reversed(_OPTIONS):
+    for option in reversed((files, *_OPTIONS)):
         call = option(call)
     call.__click_params__ = [*getattr(function, "__click_params__", []), *call.__click_params__]  # type: ignore[attr-defined]  # click keeps them there
     return call  # type: ignore[return-value]  # click calls it with keywords only
 
 
 _OPTIONS = (
-    click.option(
-        "--traffic", "files", multiple=True, required=True, metavar="FILE",
-        help="CSV, JSON lines or Parquet, also .gz and .zst; a folder, a glob, or `-`. Repeat for more.",
-    ),
     click.option(
         "--mapping", default="plain", show_default=True, metavar="NAME|FILE",
         help=f"Which column says what: {READY_NAMES}, or a YAML file.",

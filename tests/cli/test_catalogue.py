@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.replay.conftest import call, folder_of
+
 LITELLM = {
     "sample_spec": {"input_cost_per_token": 0},
     "small": {
@@ -159,3 +161,73 @@ def test_an_invalid_catalogue(run, starter: Path):
 
 def test_no_policies(run, tmp_path: Path):
     assert run("catalogue", "list", tmp_path).exit_code == 3
+
+
+CHOICE = """
+routes:
+  - {id: cheapest, choose: {models: [large, small], minimize: estimate.cost_usd}}
+"""
+
+
+@pytest.fixture
+def prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the present folder: a policy that takes the cheapest model, two catalogues, and three requests."""
+    monkeypatch.chdir(tmp_path)
+    folder = folder_of(tmp_path / "policies", CHOICE)
+    text = (folder / "catalogue.yaml").read_text()
+    (tmp_path / "dearer.yaml").write_text(text.replace("{input: 1, output: 5}", "{input: 2, output: 10}"))
+    (tmp_path / "dearest.yaml").write_text(text.replace("{input: 1, output: 5}", "{input: 20, output: 100}"))
+    rows = [call(f"10:00:0{second}") for second in range(3)]
+    (tmp_path / "traffic.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def test_diff_of_catalogues(run, prices: Path):
+    result = run("catalogue", "diff", "policies", "dearer.yaml")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("1 model changed, 0 models added, 0 models removed\n")
+    for text in ("small", "input", "output", "+100.0%"):
+        assert text in result.stdout
+    same = run("catalogue", "diff", "dearer.yaml", "dearer.yaml")
+    assert same.stdout == "0 models changed, 0 models added, 0 models removed\n"
+    (model,) = json.loads(run("catalogue", "diff", "policies", "dearer.yaml", "--format", "json").stdout)["models"]
+    assert (model["name"], model["what"], model["prices"][0]["old"], model["prices"][0]["new"]) == (
+        "small", "changed", "1", "2"
+    )  # fmt: skip
+
+
+def test_what_a_change_of_prices_moves(run, prices: Path):
+    traffic = ["--policy", "policies", "--traffic", "traffic.jsonl", "--cache", "off"]
+    result = run("catalogue", "diff", "policies", "dearer.yaml", *traffic, "--format", "json")
+    moved = json.loads(result.stdout)["traffic"]
+    assert (moved["old_cost"], moved["new_cost"], moved["changed"]) == ("0.0045", "0.009", 0)
+    assert list(moved["causes"]) == ["same model at another cost"]
+    result = run("catalogue", "diff", "policies", "dearest.yaml", *traffic, "--format", "json")
+    moved = json.loads(result.stdout)["traffic"]
+    assert (moved["old_cost"], moved["new_cost"], moved["changed"]) == ("0.0045", "0.0225", 3)
+    assert list(moved["causes"]) == ["another model"]
+    markdown = run("catalogue", "diff", "policies", "dearest.yaml", *traffic, "--format", "markdown").stdout
+    assert markdown.startswith("### What this change of the catalogue does\n\n- 1 model changed")
+
+
+def test_gates_of_a_change_of_prices(run, prices: Path):
+    asked = ["catalogue", "diff", "policies", "dearer.yaml"]
+    traffic = ["--policy", "policies", "--traffic", "traffic.jsonl", "--cache", "off"]
+    assert run(*asked, *traffic, "--max-increase", "100%").exit_code == 0
+    failed = run(*asked, *traffic, "--max-increase", "99%")
+    assert failed.exit_code == 7
+    assert "the cost grows by 100.00%, more than 99%" in failed.stderr
+    assert run(*asked, "--max-increase", "5%").exit_code == 2
+    assert run(*asked, "--policy", "policies").exit_code == 2
+    assert run(*asked, "--traffic", "traffic.jsonl").exit_code == 2
+    assert run("catalogue", "diff", "policies", "nowhere.yaml").exit_code == 6
+
+
+def test_a_catalogue_without_a_model_that_the_policy_names(run, prices: Path):
+    text = (prices / "policies" / "catalogue.yaml").read_text()
+    (prices / "renamed.yaml").write_text(text.replace("  large:", "  huge:"))
+    traffic = ["--policy", "policies", "--traffic", "traffic.jsonl"]
+    result = run("catalogue", "diff", "policies", "renamed.yaml", *traffic)
+    assert result.exit_code == 1, result.output
+    assert "`large`" in result.stderr
+    assert "unknown model" in result.stderr

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.checker.link.declared import declare_attributes
@@ -35,24 +36,33 @@ class Linked:
     has_all_policies: bool = False
 
 
-def link_set(library: Library, found: Found, repository: Path) -> Linked:
-    """Read and link everything that a policy set names. References stay inside ``repository``."""
+def link_set(library: Library, found: Found, repository: Path, catalogue: Catalogue | None = None) -> Linked:
+    """Read and link everything that a policy set names. References stay inside ``repository``.
+
+    ``catalogue`` takes the place of the set's own.
+    """
     document = found.reading.document
     if not isinstance(document, PolicySetDocument):
         return Linked(None, found.reading.diagnostics, frozenset({found.reading}))
-    linker = _Linker(library, found, LinkedDocument(found.reading.located, document), repository)
+    linker = _Linker(library, found, LinkedDocument(found.reading.located, document), repository, catalogue)
     bundle = linker.link()
     return Linked(bundle, tuple(linker.diagnostics), frozenset(linker.reached), linker.has_all_policies)
 
 
 class _Linker:
     def __init__(
-        self, library: Library, found: Found, policy_set: LinkedDocument[PolicySetDocument], repository: Path
+        self,
+        library: Library,
+        found: Found,
+        policy_set: LinkedDocument[PolicySetDocument],
+        repository: Path,
+        catalogue: Catalogue | None,
     ) -> None:
         self._library = library
         self._file = found.file
         self._set = policy_set
         self._repository = repository
+        self._catalogue = catalogue
         self.diagnostics: list[Diagnostic] = []
         self.reached: list[Reading] = [found.reading]
         self.has_all_policies = False
@@ -71,7 +81,7 @@ class _Linker:
             policy_set=self._set,
             policies=policies,
             catalogues=catalogues,
-            catalogue=resolved.catalogue,
+            catalogue=resolved.catalogue if self._catalogue is None else self._catalogue,
             attributes=attributes,
             sources=self._library.sources(),
         )

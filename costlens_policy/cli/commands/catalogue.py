@@ -1,4 +1,4 @@
-"""``catalogue``: look at models and prices, take them over from price lists, fix them in time."""
+"""``catalogue``: look at models and prices, compare them, take them over from price lists, fix them in time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import click
 from costlens_policy.cli.app import Group
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.parameters import Day, format_option, paths_argument, write_option
+from costlens_policy.cli.parameters import (
+    Day,
+    format_option,
+    max_increase_option,
+    no_new_denials_option,
+    paths_argument,
+    write_option,
+)
+from costlens_policy.cli.traffic_options import TrafficOptions, optional_traffic
 
 __all__ = ["command"]
 
@@ -90,6 +98,48 @@ def lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
 
     print_or_write(locked(paths), target)
     return ExitCode.OK
+
+
+@command.command(
+    "diff",
+    cls=Command,
+    short_help="Say what changes between two catalogues, and what that does to recorded traffic.",
+    examples=[
+        ("what an update of the price list changed since the lock", "catalogue diff catalogue.lock.yaml policies"),
+        ("between a branch and main", "catalogue diff main:policies/catalogue.yaml policies/catalogue.yaml"),
+        (
+            "which decisions and how much money it moves",
+            "catalogue diff old.yaml new.yaml --policy policies --traffic calls.csv --max-increase 5%",
+        ),
+    ],
+    exits=[*_EXITS, ExitCode.GATE],
+)
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--policy", type=click.Path(path_type=Path), metavar="PATH", help="Policy set to decide --traffic with.")
+@optional_traffic
+@format_option("text", "json", "markdown")
+@max_increase_option
+@no_new_denials_option
+def diff(
+    old: str,
+    new: str,
+    policy: Path | None,
+    traffic: TrafficOptions,
+    output: str,
+    max_increase: str | None,
+    no_new_denials: bool,
+) -> ExitCode:
+    """Compare the models, prices and limits of the catalogues OLD and NEW.
+
+    Each is a catalogue document, a lock, a policy set, or one of them in a git revision as REV:path. With --policy and
+    --traffic, recorded requests are decided on either: where the model stays the same, what changes is its price;
+    where it does not, the policy chose anew.
+    """
+    from costlens_policy.cli.catalogue_diff import diff_catalogues
+    from costlens_policy.cli.replaying import Gates
+
+    return diff_catalogues(old, new, policy, traffic, output, Gates(max_increase, no_new_denials))
 
 
 @command.group("import", cls=Group, short_help="Take models over from a price list.")

@@ -6,7 +6,7 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.parameters import format_option
+from costlens_policy.cli.parameters import format_option, max_increase_option, no_new_denials_option
 from costlens_policy.cli.traffic_options import TrafficOptions, traffic_options
 
 __all__ = ["command"]
@@ -27,8 +27,8 @@ __all__ = ["command"]
 @click.argument("new", metavar="NEW")
 @traffic_options
 @format_option("text", "json", "markdown")
-@click.option("--max-increase", metavar="PERCENT", help="Exit with 7 when the cost grows by more, such as 5%.")
-@click.option("--no-new-denials", is_flag=True, help="Exit with 7 when a request is denied that was not before.")
+@max_increase_option
+@no_new_denials_option
 def command(
     old: str, new: str, traffic: TrafficOptions, output: str, max_increase: str | None, no_new_denials: bool
 ) -> ExitCode:
