@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks.section import Section, table_of
 
-SECTIONS: Final = ("decisions", "pipeline", "start", "guard")
+SECTIONS: Final = ("decisions", "pipeline", "start", "guard", "ledger")
 """Each is a module of this package whose ``section(quick)`` measures it."""
 
 
