@@ -12,7 +12,8 @@ from costlens_policy.report.result import Report
 from costlens_policy.report.sources.read import shown_calls
 
 __all__ = [
-    "NOT_KNOWN", "NOT_RECORDED", "forecast_sentence", "no_anomalies", "shown_cost", "shown_count", "shown_ms", "shown_percent", "shown_usd", "tiles", "title_of",
+    "NOT_KNOWN", "NOT_RECORDED", "forecast_sentence", "no_anomalies", "shown_cost", "shown_count", "shown_ms",
+    "shown_percent", "shown_usd", "tiles", "title_of",
 ]  # fmt: skip
 
 NOT_RECORDED: Final = "not recorded"

@@ -143,7 +143,5 @@ class Extras:
 
 def _no_field(name: str, dimensions: tuple[str, ...]) -> str:
     close = get_close_matches(name, (*FIELDS, *EXTRAS, *dimensions), n=1)
-    hint = (
-        f"did you mean `{close[0]}`?" if close else f"to group by it, name it in `--by`, beside {', '.join(dimensions)}"
-    )
-    return f"no field `{name}` of a row; {hint}"
+    add = f"to group by it, name it in `--by`, beside {', '.join(dimensions)}"
+    return f"no field `{name}` of a row; {f'did you mean `{close[0]}`?' if close else add}"

@@ -186,8 +186,8 @@ class TrafficSource:
             yield f"the cost of {shown_calls(self.counts['recorded'])} is the one that the log states"
         if self.counts["computed"]:
             yield (
-                f"the cost of {shown_calls(self.counts['computed'])} is computed from their tokens at the prices of their "
-                f"day (UTC) in {self.prices.source}, at the usual service tier"
+                f"the cost of {shown_calls(self.counts['computed'])} is computed from their tokens at the prices of "
+                f"their day (UTC) in {self.prices.source}, at the usual service tier"
             )
             other = [
                 f"`{name}` as `{model}`"
@@ -198,6 +198,6 @@ class TrafficSource:
                 yield f"priced under another name: {', '.join(other[:8])}{', …' if len(other) > 8 else ''}"
         if self.counts["uncached"]:
             yield (
-                f"the computed cost of {shown_calls(self.counts['uncached'])} takes the whole prompt as uncached, since "
-                "the log does not tell its cached part; `replay` models prompt caches"
+                f"the computed cost of {shown_calls(self.counts['uncached'])} takes the whole prompt as uncached, "
+                "since the log does not tell its cached part; `replay` models prompt caches"
             )
