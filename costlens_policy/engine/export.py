@@ -89,7 +89,8 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
 
 
 def _exclusion(item: Exclusion) -> dict[str, Any]:
-    return {"model": item.model, "reason": item.reason, "by": item.by or None}
+    rung = None if item.rung is None else _number(item.rung)
+    return {"model": item.model, "reason": item.reason, "by": item.by or None, "rung": rung}
 
 
 def _alert(item: Alert) -> dict[str, Any]:

@@ -90,13 +90,14 @@ class Exclusion:
     """A candidate that fell out.
 
     ``by`` is the budget or route that took it out, or empty where it cannot serve at all. ``key`` is the scope key
-    where a limit or a rung of a budget did, else None.
+    where a limit or a rung of a budget did, else None. ``rung`` is the ratio at which that rung starts.
     """
 
     model: str
     reason: str
     by: str = ""
     key: str | None = None
+    rung: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,8 @@ class Climb:
         """Whether an active rung changes the call."""
         return any(active.rung.steps for active in self.rungs) if self.rungs else False
 
-    def bar(self, model: str, reason: str, by: str, key: str | None = None) -> None:
-        self.barred = self.barred or Exclusion(model, reason, by, key)
+    def bar(self, model: str, reason: str, by: str, key: str | None = None, rung: Decimal | None = None) -> None:
+        self.barred = self.barred or Exclusion(model, reason, by, key, rung)
 
     def fill(self, model: str, gauge: Gauge, call: Decimal) -> None:
         self.full = self.full or Exclusion(model, _no_room(gauge.seen(call)), gauge.step.id, gauge.key)
@@ -255,10 +255,7 @@ class Ladder:
                 continue
             result.rungs.append(ActiveRung(gauge.layer, step, rung))
             if rung.excludes and self._excluded_by(gauge, rung, offer):
-                reason = (
-                    f"budget `{step.id}` is past {show_amount(start, step.unit)}, from where the model is taken out"
-                )
-                result.bar(offer.model.name, reason, step.id, gauge.key)
+                result.bar(offer.model.name, _past(gauge, rung, start), step.id, gauge.key, rung.at_ratio)
 
     def _excluded_by(self, gauge: Gauge, rung: RungStep, offer: ModelOnDay) -> bool:
         if rung.exclude is None:
@@ -276,9 +273,18 @@ def _bar_unpriced(step: BudgetStep, offer: ModelOnDay, costs: Costs, result: Cli
         result.bar(offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept", step.id)
 
 
+def _past(gauge: Gauge, rung: RungStep, start: Decimal) -> str:
+    step = gauge.step
+    at = f"{rung.at_ratio:f} ({show_amount(start, step.unit)})"
+    return f"budget `{step.id}`{_whose(gauge.key)} is past its rung at {at}, from where the model is taken out"
+
+
+def _whose(key: str) -> str:
+    return f" of `{key}`" if key else ""
+
+
 def _no_room(seen: BalanceSeen) -> str:
-    whose = f" of `{seen.key}`" if seen.key else ""
     call, used, held, limit = (
         show_amount(amount, seen.unit) for amount in (seen.call, seen.used, seen.held, seen.limit)
     )
-    return f"budget `{seen.budget}`{whose} has no room for {call}: {used} used and {held} held of {limit}"
+    return f"budget `{seen.budget}`{_whose(seen.key)} has no room for {call}: {used} used and {held} held of {limit}"

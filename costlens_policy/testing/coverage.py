@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from costlens_policy.compiler.plan import BudgetStep, Layer, RungStep
+from costlens_policy.compiler.plan import BudgetStep, Layer
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.engine.record import Outcome
 from costlens_policy.testing.policy_sets import SetUnderTest
+from costlens_policy.testing.rungs import rung_id
 from costlens_policy.testing.tally import RuleTally, Tally
 from costlens_policy.testing.uncovered import why_not
 from costlens_policy.testing.vocabulary import RuleKind
@@ -125,20 +126,25 @@ def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, ta
 def _rungs(budget: BudgetStep, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCoverage]:
     reached = tally.rules.get(budget.id, RuleTally()).matched
     for index, rung in enumerate(budget.rungs):
-        active = tally.rungs[budget.id, index]
+        active, name = tally.rungs[budget.id, index], rung_id(budget.id, rung)
         yield RuleCoverage(
-            rule=f"{budget.id}@{_start(rung)}",
+            rule=name,
             kind="rung",
-            span=tested.places.get(f"{budget.id}@{index}", tested.places.get(budget.id)),
+            span=tested.places.get(name),
             conditional=True,
             matched=active,
             was_true=active,
             was_false=reached - active,
             failed=0,
             not_reached=tally.decisions - reached,
-            why="" if active else f"in no case does spend come to {_start(rung)} of `{budget.id}`",
+            why="" if active else _never_active(budget, name, reached, tally.decisions),
         )
 
 
-def _start(rung: RungStep) -> str:
-    return f"{rung.at_ratio:f}" if rung.at_ratio is not None else f"{rung.at_amount:f}"
+def _never_active(budget: BudgetStep, name: str, reached: int, decisions: int) -> str:
+    """Say why a rung was active in no case."""
+    if not decisions:
+        return "no case comes to a decision"
+    if not reached:
+        return f"no case counts against `{budget.id}`"
+    return f"in no case does spend come to {name.rpartition('@')[2]} of `{budget.id}`"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.record import Outcome, outcomes_of
+from costlens_policy.testing.rungs import active_rungs
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
 __all__ = ["Observation", "observe"]
@@ -39,14 +40,4 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
     if not decision.allowed:
         denies = {rule for rule in known.denies if outcomes.get(rule) is Outcome.MATCHED}
         refused_by = frozenset({decision.rule, *budgets, *denies})
-    return Observation(decision, outcomes, refused_by, frozenset(_active_rungs(decision, known)))
-
-
-def _active_rungs(decision: Decision, known: Vocabulary) -> set[tuple[str, int]]:
-    active = set()
-    for seen in decision.balances:
-        reached = seen.used + seen.held + seen.call
-        for index, rung in enumerate(known.plan.budgets[seen.budget][1].rungs):
-            if reached >= rung.starts_at(seen.limit):
-                active.add((seen.budget, index))
-    return active
+    return Observation(decision, outcomes, refused_by, active_rungs(decision))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,9 @@ from costlens_policy.checker import CheckedBundle, check
 from costlens_policy.checker.link.references import Reference, resolve_reference
 from costlens_policy.compiler import compile_plan
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Span
+from costlens_policy.documents.budgets import Budget
 from costlens_policy.source.folders import repository_of
+from costlens_policy.source.located import Path as LocatedPath
 from costlens_policy.testing.discovery import FoundSuite
 from costlens_policy.testing.problems import SuiteProblems
 from costlens_policy.testing.time_reads import TimeRead, first_time_read
@@ -83,3 +86,15 @@ def _places(bundle: CheckedBundle) -> Iterator[tuple[str, Span]]:
         for stage in _STAGES:
             for index, rule in enumerate(getattr(policy.document, stage)):
                 yield f"{policy.name}/{rule.id}", policy.located.root.span_of((stage, index, "id"))
+        for index, budget in enumerate(policy.document.budgets):
+            for name, place in _rungs(budget):
+                yield f"{policy.name}/{budget.id}@{name}", policy.located.root.span_of(("budgets", index, *place))
+
+
+def _rungs(budget: Budget) -> Iterator[tuple[str, LocatedPath]]:
+    """Yield where the rungs of a budget start, and where that is written. Of two with one start the first counts."""
+    soft = f"soft_limit_{budget.unit}"
+    if (amount := getattr(budget, soft)) is not None:
+        yield f"{Decimal(amount):f}", (soft,)
+    for index, rung in reversed(list(enumerate(budget.rungs))):
+        yield f"{rung.at_ratio:f}", ("rungs", index, "at_ratio")

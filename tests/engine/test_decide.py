@@ -223,6 +223,8 @@ class TestBudgets:
         assert ([alert.text for alert in half.alerts], half.model) == (["half"], "mini")
         down = decide(engine, user="u", balances=self.spent("0.9"))
         assert (down.model, down.excluded[0].by) == ("nano", "p0/b")
+        assert "`p0/b` of `u` is past its rung at" in down.excluded[0].reason
+        assert down.to_dict()["excluded"][0]["rung"] == str(down.excluded[0].rung)
         full = decide(engine, user="u", balances=self.spent("0.9999"))
         assert full.effect == "deny"
         assert "has no room" in full.excluded[-1].reason

@@ -1,0 +1,118 @@
+"""Rungs in coverage: each is active or not, wherever the decision came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from costlens_policy.testing import Run
+from costlens_policy.testing.coverage import RuleCoverage
+
+RunText = Callable[..., Run]
+
+SPEND = """\
+apiVersion: costlens-policy/v1
+kind: Policy
+metadata: {name: spend, version: "1"}
+budgets:
+"""
+
+
+def rungs_of(run: Run) -> dict[str, RuleCoverage]:
+    assert not run.diagnostics, run.diagnostics
+    assert run.exit_code == 0, [(item.case.name, item.differences) for item in run.results]
+    return {rule.rule: rule for coverage in run.coverage for rule in coverage.rules if rule.kind == "rung"}
+
+
+def counted(run: Run) -> dict[str, tuple[int, int, int]]:
+    """Return of each rung in how many cases it was active, was not, and was not asked."""
+    return {name: (rung.was_true, rung.was_false, rung.not_reached) for name, rung in rungs_of(run).items()}
+
+
+def one_case(used: str, expect: str, request: str = "team: core") -> str:
+    return f"""cases:
+  - name: a
+    request: {{{request}, prompt: hello, task: review, tier: premium, prompt_tokens: 1000}}
+    balances: [{{budget: team-monthly, key: core, used: {used}}}]
+    expect: {expect}
+"""
+
+
+@pytest.mark.parametrize(
+    ("used", "expect", "half", "most"),
+    [
+        ("1", "{model: large}", (0, 1, 0), (0, 1, 0)),
+        ("5", "{model: large, alerts: [spend/team-monthly]}", (1, 0, 0), (0, 1, 0)),
+        ("8", "{model: small, excluded: {large: its rung at 0.8}}", (1, 0, 0), (1, 0, 0)),
+        ("10", "{effect: deny}", (1, 0, 0), (1, 0, 0)),
+    ],
+)
+def test_each_rung_is_active_or_not(
+    used: str, expect: str, half: tuple[int, ...], most: tuple[int, ...], run_text: RunText
+) -> None:
+    assert counted(run_text(one_case(used, expect))) == {
+        "spend/team-monthly@0.5": half,
+        "spend/team-monthly@0.8": most,
+    }
+
+
+def test_a_rung_of_a_budget_that_does_not_count_is_not_asked(run_text: RunText) -> None:
+    run = run_text(one_case("9", "{model: large}", request="team: null"))
+    assert counted(run)["spend/team-monthly@0.8"] == (0, 0, 1)
+    assert rungs_of(run)["spend/team-monthly@0.8"].why == "no case counts against `spend/team-monthly`"
+
+
+def test_a_rung_counts_where_it_took_out_the_only_model_that_reached_it(company: Path, run_text: RunText) -> None:
+    (company / "spend.yaml").write_text(
+        SPEND
+        + """\
+  - id: team-monthly
+    when: model.name == "large"
+    scope: 'request.?team.orValue("")'
+    hard_limit_usd: 10
+    window: {calendar: month}
+    rungs: [{at_ratio: 0.5, downgrade: {models: [small]}}]
+"""
+    )
+    run = run_text(one_case("5", "{model: small, excluded: {large: is past its rung at 0.5}}"))
+    assert counted(run) == {"spend/team-monthly@0.5": (1, 0, 0)}
+
+
+def test_a_rung_counts_whose_rewrite_made_the_call_too_small_to_reach_it(company: Path, run_text: RunText) -> None:
+    (company / "spend.yaml").write_text(
+        SPEND
+        + """\
+  - id: team-monthly
+    scope: request.team
+    hard_limit_tokens: 1000000
+    window: {calendar: month}
+    rungs: [{at_ratio: 0.5, rewrite: [{clamp_params: {max_output_tokens: {max: 10}}}]}]
+"""
+    )
+    run = run_text(one_case("498900", "{params: {max_output_tokens: 10}, rewrites: [spend/team-monthly]}"))
+    assert counted(run) == {"spend/team-monthly@0.5": (1, 0, 0)}
+
+
+def test_rungs_in_shadow_and_soft_limits_count_too(company: Path, run_text: RunText) -> None:
+    (company / "spend.yaml").write_text(
+        SPEND
+        + """\
+  - id: team-monthly
+    scope: request.team
+    hard_limit_usd: 10
+    soft_limit_usd: 4
+    window: {calendar: month}
+    shadow: true
+    rungs: [{at_ratio: 0.3, alert: a third}, {at_ratio: 0.9, downgrade: {models: [small]}}]
+"""
+    )
+    rungs = rungs_of(run_text(one_case("9", "{model: large}")))
+    assert {name: rung.was_true for name, rung in rungs.items()} == {
+        "spend/team-monthly@4": 1,
+        "spend/team-monthly@0.3": 1,
+        "spend/team-monthly@0.9": 1,
+    }
+    lines = {name: rung.span and rung.span.start.line for name, rung in rungs.items()}
+    assert lines == {"spend/team-monthly@4": 8, "spend/team-monthly@0.3": 11, "spend/team-monthly@0.9": 11}
