@@ -56,6 +56,11 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
+def table_width() -> int:
+    """Return how many characters of a line ``print_table`` has."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+
+
 def print_table(table: Table) -> None:
     """Print a table on standard output, as wide as the terminal, or as it needs to be where there is none."""
     from rich.console import Console
@@ -67,7 +72,7 @@ def print_table(table: Table) -> None:
         no_color=not color,
         highlight=False,
         emoji=False,
-        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE,
+        width=table_width(),
     )
     console.print(table)
     assert isinstance(console.file, io.StringIO)

@@ -243,10 +243,15 @@ def _route_reason(route: RouteStep) -> str:
 
 
 class DeniedError(CostlensPolicyError):
-    """A call was refused. ``decision`` says why; ``budget`` names the budget that refused it, where one did."""
+    """A call was refused.
+
+    ``decision`` says why; ``budget`` names the budget that refused it, and ``key`` whose share of it, where one did.
+    """
 
     def __init__(self, decision: Decision) -> None:
         super().__init__("; ".join(decision.reasons) or "denied")
         self.decision = decision
         budgets = decision.plan.budgets
-        self.budget = next((item.by for item in decision.excluded if item.by in budgets), None)
+        refusal = next((item for item in decision.excluded if item.by in budgets), None)
+        self.budget = None if refusal is None else refusal.by
+        self.key = None if refusal is None else refusal.key

@@ -96,7 +96,9 @@ class Climb:
         self.barred = self.barred or Exclusion(model, reason, by, key, rung)
 
     def fill(self, model: str, gauge: Gauge, call: Decimal) -> None:
-        self.full = self.full or Exclusion(model, _no_room(gauge.seen(call)), gauge.step.id, gauge.key)
+        if self.full is None:
+            reason = f" ({gauge.step.reason})" if gauge.step.reason else ""
+            self.full = Exclusion(model, _no_room(gauge.seen(call)) + reason, gauge.step.id, gauge.key)
 
     def after(self, again: Climb) -> Climb:
         """Return what the budgets say once this climb's rungs have rewritten the call, which then climbed again."""

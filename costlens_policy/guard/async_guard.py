@@ -53,6 +53,7 @@ class AsyncGuard:
     async def spend(self, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
         """Return what budgets have used, hold and have left at present; see ``Guard.spend``."""
         service = self._service
+        service.check_open()
         ask = partial(spend_of, service.plan, service.accounts, service.link, service.now(), budget, key)
         spends: tuple[Spend, ...] = await self._worker.run(ask)
         return spends

@@ -23,6 +23,9 @@ class CallFacts:
     def __init__(self, held: HeldCall) -> None:
         self._held = held
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(id={self.id!r}, model={self.model!r}, {self._held.state})"
+
     @property
     def id(self) -> str:
         """The id of the call: asked for again with it, the guard gives the same hold."""

@@ -118,6 +118,8 @@ class Delivery:
         self._busy = False
         self._closed = False
         self._next_poll = time.monotonic() + random.uniform(0, self._poll / 10)
+        self._retries: list[float] = []
+        """When alerts that the ledger remembers are to be tried again."""
         self._reached: dict[str, set[int]] = {}
 
     def _run(self) -> None:
@@ -158,7 +160,10 @@ class Delivery:
     def _look(self) -> None:
         """Take over alerts that nobody has delivered, and let the link write what waits."""
         self._link.catch_up()
-        self._next_poll = time.monotonic() + (min(_BROKEN_POLL, self._poll) if self._link.is_broken else self._poll)
+        now = time.monotonic()
+        self._retries = [due for due in self._retries if due > now]
+        pause = min(_BROKEN_POLL, self._poll) if self._link.is_broken else self._poll
+        self._next_poll = min([now + pause, *self._retries])
         try:
             pending = self._link.ask(lambda store: store.pending_alerts(self._clock(), LEASE))
         except LedgerError as error:
@@ -198,7 +203,8 @@ class Delivery:
         if task.claim is not None:
             retry_at = self._clock() + timedelta(seconds=delay)
             self._report(lambda store, claim: store.alert_failed(claim, retry_at, problem[:500]), task.claim)
-            self._next_poll = min(self._next_poll, time.monotonic() + delay)
+            self._retries.append(time.monotonic() + delay)
+            self._next_poll = min(self._next_poll, self._retries[-1])
         elif task.attempts < _MOST_ATTEMPTS:
             with self._wake:
                 self._tasks.append(_Task(task.event, None, task.attempts + 1, time.monotonic() + delay))

@@ -68,6 +68,7 @@ class Guard:
         that there is not, ``LedgerUnavailableError``.
         """
         service = self._service
+        service.check_open()
         return spend_of(service.plan, service.accounts, service.link, service.now(), budget, key)
 
     def flush(self, timeout: float = 5.0) -> bool:

@@ -56,6 +56,11 @@ class HeldCall:
         return self.charged is None and not self._released
 
     @property
+    def state(self) -> str:
+        """What became of the call so far, in a word."""
+        return "settled" if self.charged is not None else "released" if self._released else "held"
+
+    @property
     def is_half_over(self) -> bool:
         """Whether more than half of the lease has passed."""
         return self.expires_at is not None and self.expires_at - self._service.now() <= self.asked.lease / 2

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
@@ -55,12 +55,35 @@ class Options:
     retry_delay: float
 
     def __post_init__(self) -> None:
-        if not timedelta(0) < self.lease <= MAX_LEASE:
-            raise GuardError(f"a lease is longer than nothing and at most {MAX_LEASE.days} days, not `{self.lease}`")
+        checked_lease(self.lease)
+        if not callable(self.clock):
+            raise GuardError(f"`clock` is a function that returns the present, not `{self.clock!r}`")
+        if self.max_age is not None and not self.max_age >= 0:
+            raise GuardError(f"`max_age` is a number of seconds from 0 on, not `{self.max_age}`")
+        if not self.retry_delay > 0:
+            raise GuardError(f"`retry_delay` is a number of seconds above 0, not `{self.retry_delay}`")
         if self.on_exception not in ("release", "charge_hold"):
             raise GuardError(f"`on_exception` is `release` or `charge_hold`, not `{self.on_exception}`")
         if self.dialect not in DIALECTS:
             raise GuardError(f"no dialect `{self.dialect}`; there are {', '.join(f'`{name}`' for name in DIALECTS)}")
+
+
+def checked_lease(lease: timedelta) -> timedelta:
+    """Return a lease that a ledger can keep. Raises ``GuardError``."""
+    if not isinstance(lease, timedelta):
+        raise GuardError(f"a lease is a `timedelta`, such as `timedelta(minutes=10)`, not `{lease!r}`")
+    if not timedelta(0) < lease <= MAX_LEASE:
+        raise GuardError(f"a lease is longer than nothing and at most {MAX_LEASE.days} days, not `{lease}`")
+    return lease
+
+
+def _checked_sinks(sinks: Any) -> tuple[Sink, ...]:
+    if callable(sinks) or not isinstance(sinks, Iterable):
+        raise GuardError("`alert_sinks` is a list of functions, also where there is only one")
+    for sink in sinks:
+        if not callable(sink):
+            raise GuardError(f"a sink is a function that takes an event, not `{sink!r}`")
+    return tuple(sinks)
 
 
 class Service:
@@ -74,7 +97,7 @@ class Service:
         self.timer: Final = time.monotonic
         self.in_memory: Final = isinstance(ledger, MemoryStore) or ledger == "memory:"
         self.link: Final = Link(_opener(ledger), self.timer, self._ledger_changed)
-        sinks = (LoggingSink(),) if sinks is None else sinks
+        sinks = (LoggingSink(),) if sinks is None else _checked_sinks(sinks)
         self.delivery: Final = Delivery(self.link, sinks, options.clock, first_delay=options.retry_delay)
         self.alerts: Final = Alerts(plan, self.link, self.delivery, options.clock)
         limit = plan.defaults.allowance_usd
@@ -102,9 +125,11 @@ class Service:
 
         Raises ``RequestError``, ``DeniedError``, ``CallConflictError``, and ``GuardError`` once it is closed.
         """
-        if self._closed:
-            raise GuardError("the guard is closed")
-        asked = Asked(request, id or os.urandom(16).hex(), id is not None, lease or self.options.lease, self.now())
+        self.check_open()
+        if id is not None and not (isinstance(id, str) and id):
+            raise GuardError(f"the id of a call is a text, and not empty, not `{id!r}`")
+        lease = self.options.lease if lease is None else checked_lease(lease)
+        asked = Asked(request, id or os.urandom(16).hex(), id is not None, lease, self.now())
         if id is None:
             return HeldCall(self, asked, self._reserved(asked))
         with self._lock:
@@ -117,6 +142,11 @@ class Service:
         with self._lock:
             self._named[id] = call
         return call
+
+    def check_open(self) -> None:
+        """Raise ``GuardError`` once the guard is closed."""
+        if self._closed:
+            raise GuardError("the guard is closed")
 
     def close(self) -> None:
         """Deliver what is under way, write what waits, and close a ledger that was opened here."""
@@ -189,7 +219,10 @@ class Service:
                 self.alerts.reached(Standing(account, line.used, line.held, line.limit, line.call))
 
     def _tell_denied(self, decision: Decision, snapshot: Snapshot) -> None:
-        reasons = {(item.by, item.key): item.reason for item in decision.excluded if item.key is not None}
+        reasons: dict[tuple[str, str], str] = {}
+        for item in decision.excluded:
+            if item.key is not None:
+                reasons.setdefault((item.by, item.key), item.reason)
         for (budget, key), reason in reasons.items():
             account = snapshot.account((budget, key))
             if account is not None:
@@ -204,4 +237,6 @@ class Service:
 
 
 def _opener(ledger: str | Store) -> Callable[[], Store]:
+    if not isinstance(ledger, str) and not hasattr(ledger, "reserve"):
+        raise GuardError(f"`ledger` is a URL such as `sqlite:///spend.db`, or an open store, not `{ledger!r}`")
     return (lambda: open_ledger(ledger)) if isinstance(ledger, str) else (lambda: ledger)

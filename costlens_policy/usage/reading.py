@@ -115,7 +115,7 @@ def usage_fields(value: Any) -> Fields:
                 return dumped
     if hasattr(value, "__dict__"):
         return {name: _plain(item) for name, item in vars(value).items() if not name.startswith("_")}
-    raise UsageError(f"a usage object is an object or a mapping, not {type(value).__name__}")
+    raise UsageError(f"a value of type `{type(value).__name__}` is no usage, and no response that has one")
 
 
 def _plain(value: Any) -> Any:

@@ -7,12 +7,14 @@ import threading
 import time
 from datetime import timedelta
 
+import pytest
+
 from costlens_policy import DeniedError, Guard
 from costlens_policy.clock import system_now
 from costlens_policy.guard import JsonLinesSink, LoggingSink
 from costlens_policy.guard.delivery import LEASE
 from costlens_policy.ledger import MemoryStore
-from tests.guard.company import REQUEST
+from tests.guard.company import REQUEST, TEAM
 
 LADDER = """
 budgets:
@@ -196,3 +198,30 @@ def test_two_rungs_at_one_ratio(guard_of):
         guard.call(REQUEST)
     assert guard.flush()
     assert sorted(event.text for event in guard.events) == ["half is spent", "nearly all is spent"]
+
+
+def test_a_look_at_the_ledger_does_not_put_off_a_retry(guard_of):
+    tries = []
+
+    def sink(event):
+        tries.append(event.id)
+        if len(tries) == 1:
+            raise ValueError("not yet")
+
+    guard = guard_of(LADDER, alert_sinks=[sink], retry_delay=0.05, clock=system_now)
+    guard._service.delivery._next_poll = (
+        0.0  # a look is due right after the first try; the next one half a minute later
+    )
+    spend_all(guard)
+    wait_for(lambda: tries.count(tries[0]) == 2)
+
+
+def test_of_several_reasons_for_a_denial_the_first_is_told(guard_of):
+    guard = guard_of(TEAM, models="nano, large")
+    with pytest.raises(DeniedError) as denied:
+        guard.call({**REQUEST, "prompt_tokens": 10**6})
+    assert (denied.value.budget, denied.value.key) == ("p/team", "red")
+    assert guard.flush()
+    (event,) = guard.events
+    assert event.kind == "denied"
+    assert "no room for $1.0002" in event.text

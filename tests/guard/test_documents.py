@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import hmac
 import sys
+from collections.abc import Iterable, Mapping
 from inspect import signature
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -83,24 +85,41 @@ def test_everything_runs(shown, capsys):
 
 
 def test_the_policies_of_the_page_on_budgets_are_right(tmp_path):
-    """The parts are put together to one policy, and checked with the reference catalogue."""
+    """The parts are put together to one policy, and checked with the reference catalogue; variants are one each."""
     page = (ROOT / "docs" / "budgets.md").read_text(encoding="utf-8")
     parts = [block.text for block in blocks(page) if block.language == "yaml"]
-    budgets, routes = (
-        key + "".join(part.removeprefix(key) for part in parts if part.startswith(key))
-        for key in ("budgets:\n", "routes:\n")
-    )
+    together: dict[str, str] = {}
+    variants = []
+    for part in parts:
+        if part.startswith("budgets:"):
+            name = part.split("id: ")[1].split()[0]
+            variants += [part] if name in together else []
+            together.setdefault(name, part)
+    routes = [part for part in parts if part.startswith("routes:")]
+    assert len(_budgets_of(tmp_path / "page", _joined(together.values()) + _joined(routes))) == 4
+    for number, part in enumerate(variants):
+        assert _budgets_of(tmp_path / str(number), part)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    """Return parts that begin with the same key as one."""
+    first, *others = parts
+    return first + "".join(part.partition("\n")[2] for part in others)
+
+
+def _budgets_of(folder: Path, policy: str) -> Mapping[str, Any]:
+    folder.mkdir()
     head = 'apiVersion: costlens-policy/v1\nkind: Policy\nmetadata: {name: shown, version: "1"}\n'
-    (tmp_path / "shown.yaml").write_text(head + budgets + routes, encoding="utf-8")
-    (tmp_path / "catalogue.yaml").write_text((ROOT / "policies" / "catalogue.yaml").read_text(encoding="utf-8"))
-    (tmp_path / "policy-set.yaml").write_text(
+    (folder / "shown.yaml").write_text(head + policy, encoding="utf-8")
+    (folder / "catalogue.yaml").write_text((ROOT / "policies" / "catalogue.yaml").read_text(encoding="utf-8"))
+    (folder / "policy-set.yaml").write_text(
         head.replace("Policy\n", "PolicySet\n")
         + "policies: [shown.yaml]\ncatalogues: [catalogue.yaml]\n"
         + "attributes: {tier: {type: string}}\n"
         + "defaults: {access: allow, route: {model: gpt-5-nano}, max_output_tokens: 100}\n",
         encoding="utf-8",
     )
-    assert len(load(tmp_path).plan.budgets) == 4
+    return load(folder).plan.budgets
 
 
 def test_every_option_is_told():

@@ -297,13 +297,58 @@ def test_closed(company, clock):
         guard.call(REQUEST).settle(USAGE)
     with pytest.raises(GuardError, match="the guard is closed"):
         guard.call(REQUEST)
+    with pytest.raises(GuardError, match="the guard is closed"):
+        guard.spend()
     assert Guard(company(TEAM), store, clock=clock).spend()[0].used == Decimal("0.0011")
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"lease": timedelta(0)}, {"on_exception": "ignore"}, {"dialect": "latin"}],
+    ("options", "problem"),
+    [
+        ({"lease": timedelta(0)}, "a lease is longer than nothing"),
+        ({"lease": 600}, "a lease is a `timedelta`"),
+        ({"on_exception": "ignore"}, "`on_exception` is"),
+        ({"dialect": "latin"}, "no dialect `latin`"),
+        ({"ledger": 3}, "`ledger` is a URL"),
+        ({"clock": 3}, "`clock` is a function"),
+        ({"max_age": -1.0}, "`max_age` is"),
+        ({"retry_delay": 0.0}, "`retry_delay` is"),
+        ({"alert_sinks": print}, "`alert_sinks` is a list"),
+        ({"alert_sinks": [3]}, "a sink is a function"),
+    ],
 )
-def test_wrong_options(company, options):
-    with pytest.raises(GuardError):
+def test_wrong_options(company, options, problem):
+    with pytest.raises(GuardError, match=problem):
         Guard(company(TEAM), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"id": 3}, "the id of a call is a text"),
+        ({"id": ""}, "the id of a call is a text"),
+        ({"lease": 600}, "a lease is a `timedelta`"),
+        ({"lease": timedelta(days=90)}, "at most 31 days"),
+    ],
+)
+def test_wrong_options_of_a_call(guard_of, options, problem):
+    guard = guard_of(TEAM)
+    with pytest.raises(GuardError, match=problem):
+        guard.call(REQUEST, **options)
+    assert guard.spend() == ()
+
+
+def test_a_call_tells_what_it_is(guard_of):
+    guard = guard_of(TEAM)
+    call = guard.call(REQUEST, id="one")
+    assert repr(call) == "Call(id='one', model='nano', held)"
+    call.release()
+    assert repr(call) == "Call(id='one', model='nano', released)"
+    call.settle(USAGE)
+    assert repr(call) == "Call(id='one', model='nano', settled)"
+
+
+def test_the_reason_of_a_budget_is_told(guard_of):
+    guard = guard_of(TEAM.rstrip() + "\n    reason: ask Ann for more\n")
+    with pytest.raises(DeniedError, match=r"has no room for .* \(ask Ann for more\)"):
+        guard.call({**REQUEST, "prompt_tokens": 10**6})

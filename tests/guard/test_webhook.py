@@ -77,12 +77,6 @@ def test_nobody_there(server):
         WebhookSink(f"http://127.0.0.1:{port}/", "secret", timeout=2)(EVENT)
 
 
-@pytest.mark.parametrize(("url", "secret"), [("file:///etc/passwd", "s"), ("ftp://x", "s"), ("http://x", "")])
-def test_wrong_settings(url, secret):
-    with pytest.raises(GuardError):
-        WebhookSink(url, secret)
-
-
 def test_retried_until_it_is_taken(guard_of, server):
     server.answers += [500, 302, 503]
     guard = guard_of(LADDER, alert_sinks=[WebhookSink(server.url, "secret")], retry_delay=0.01, clock=system_now)
@@ -93,3 +87,18 @@ def test_retried_until_it_is_taken(guard_of, server):
     assert guard.flush()
     guard._service.delivery._look()
     assert len(server.received) == 4
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "problem"),
+    [
+        ("file:///etc/passwd", "s", "is an `http` or `https` URL"),
+        ("http://", "s", "is an `http` or `https` URL"),
+        (3, "s", "is an `http` or `https` URL"),
+        ("https://example.com", "", "needs a secret"),
+        ("https://example.com", b"s", "needs a secret"),
+    ],
+)
+def test_wrong_settings(url, secret, problem):
+    with pytest.raises(GuardError, match=problem):
+        WebhookSink(url, secret)

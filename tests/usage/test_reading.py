@@ -162,8 +162,8 @@ def test_models_that_the_provider_asked_on_its_own_are_kept_apart() -> None:
         ({"prompt_tokens": 5, "prompt_tokens_details": 3}, "not an object"),
         ({"hello": 1}, "no usage object of a known shape"),
         ({}, "no usage object of a known shape"),
-        (3, "is an object or a mapping"),
-        (None, "is an object or a mapping"),
+        (3, "a value of type `int` is no usage"),
+        (None, "a value of type `NoneType` is no usage"),
     ],
 )
 def test_what_cannot_be_understood_is_refused(fields: Any, problem: str) -> None:

@@ -16,7 +16,7 @@ from rich.text import Text
 from costlens_policy.cli.budgets.opened import Opened, opened
 from costlens_policy.cli.budgets.rows import Row, row_of
 from costlens_policy.cli.budgets.table import table_of
-from costlens_policy.cli.console import note, print_table, prints_color, write_out
+from costlens_policy.cli.console import note, print_table, prints_color, table_width, write_out
 from costlens_policy.clock import system_now
 
 __all__ = ["Which", "print_status", "watch"]
@@ -36,7 +36,7 @@ def print_status(paths: Sequence[Path], ledger: str, which: Which, now: datetime
     if not rows:
         note("nothing was spent in the present periods")
         return
-    print_table(table_of(rows, at))
+    print_table(table_of(rows, at, table_width()))
     if any(row.spend.changed_by_hand for row in rows):
         note("* the limit was changed by hand; `budget history` says by whom and why")
 
@@ -56,7 +56,7 @@ def watch(
             return
         for number in count(1):
             now = system_now()
-            print_table(table_of(_rows(found, which, now), now))
+            print_table(table_of(_rows(found, which, now), now, table_width()))
             sys.stdout.flush()
             if number == times:
                 return
@@ -80,7 +80,7 @@ def _watch_live(
 
 
 def _picture(found: Opened, which: Which, now: datetime) -> RenderableType:
-    table = table_of(_rows(found, which, now), now)
+    table = table_of(_rows(found, which, now), now, table_width())
     return Group(table, Text(f"{now:%Y-%m-%d %H:%M:%S} UTC, Ctrl-C ends", "dim"))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
-from rich.markup import escape
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -19,35 +19,72 @@ __all__ = ["shown", "shown_length", "table_of"]
 
 _BAR: Final = 20
 _NEARLY: Final = Decimal("0.8")
+_NAME: Final = 24
+"""Longer names go on in the next line where there is no room for them."""
+_SHORTEST_NAME: Final = 10
+_GAP: Final = 2
+_ALWAYS: Final = 100
 
 
-def table_of(rows: Iterable[Row], now: datetime) -> Table:
-    """Return one line for each budget and scope key."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("budget", "key"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("", no_wrap=True)
-    for heading in ("", "used", "held", "left", "limit", "a day", "lasts", "resets in"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    before = ""
-    for row in rows:
-        spend = row.spend
-        name = spend.budget + (" (shadow)" if spend.shadow else "")
-        table.add_row(
-            escape(printable(name)) if name != before else "",
-            escape(printable(spend.key)),
-            _bar(spend),
-            _percent(spend),
-            shown(spend.used, spend.unit),
-            shown(spend.held, spend.unit) if spend.held else "",
-            "" if spend.left is None else shown(spend.left, spend.unit),
-            _limit(spend),
-            "" if not row.forecast.used_per_day else shown(row.forecast.used_per_day, spend.unit),
-            _lasts(row, now),
-            _resets(spend, now),
-        )
-        before = name
+class _Column(NamedTuple):
+    """One column. Where a terminal is too narrow for all, those with the lowest ``weight`` are left out first."""
+
+    heading: str
+    cells: list[Text]
+    weight: int = _ALWAYS
+    is_name: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many characters it needs: names may go over several lines, numbers must not."""
+        longest = max([cell_len(self.heading), *(cell.cell_len for cell in self.cells)])
+        return min(longest, _NAME) if self.is_name else longest
+
+
+def table_of(rows: Iterable[Row], now: datetime, width: int) -> Table:
+    """Return one line for each budget and scope key, in as many columns as have room in ``width`` characters."""
+    columns = _fitting(_columns(list(rows), now), width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    for column in columns:
+        if column.is_name:
+            table.add_column(column.heading, overflow="fold", min_width=min(column.width, _SHORTEST_NAME))
+        else:
+            table.add_column(column.heading, justify="right", no_wrap=True)
+    for line in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*line)
     return table
+
+
+def _columns(rows: list[Row], now: datetime) -> list[_Column]:
+    spends = [row.spend for row in rows]
+    names = [spend.budget + (" (shadow)" if spend.shadow else "") for spend in spends]
+    once = ["" if name == before else name for name, before in zip(names, ["", *names], strict=False)]
+    return [
+        _Column("budget", [Text(printable(name)) for name in once], is_name=True),
+        _Column("key", [Text(printable(spend.key)) for spend in spends], is_name=True),
+        _Column("", [_bar(spend) for spend in spends], 2),
+        _Column("", [_percent(spend) for spend in spends], 7),
+        _Column("used", [Text(shown(spend.used, spend.unit)) for spend in spends]),
+        _Column("held", [_amount(spend.held or None, spend.unit) for spend in spends], 5),
+        _Column("left", [_amount(spend.left, spend.unit) for spend in spends]),
+        _Column("limit", [Text(_limit(spend)) for spend in spends], 4),
+        _Column("a day", [_amount(row.forecast.used_per_day or None, row.spend.unit) for row in rows], 1),
+        _Column("lasts", [_lasts(row, now) for row in rows], 3),
+        _Column("resets in", [Text(_resets(spend, now)) for spend in spends], 6),
+    ]
+
+
+def _fitting(columns: list[_Column], width: int) -> list[_Column]:
+    while sum(column.width + _GAP for column in columns) - _GAP > width:
+        lightest = min(columns, key=lambda column: column.weight)
+        if lightest.weight == _ALWAYS:
+            break
+        columns = [column for column in columns if column is not lightest]
+    return columns
+
+
+def _amount(amount: Decimal | None, unit: str) -> Text:
+    return Text("" if amount is None else shown(amount, unit))
 
 
 def shown(amount: Decimal, unit: str) -> str:

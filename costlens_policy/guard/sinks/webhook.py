@@ -49,10 +49,10 @@ class WebhookSink:
         timeout: float = 10.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if urlsplit(url).scheme not in ("http", "https"):
+        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise GuardError(f"a webhook is an `http` or `https` URL, not `{url}`")
-        if not secret:
-            raise GuardError("a webhook needs a secret to sign with")
+        if not isinstance(secret, str) or not secret:
+            raise GuardError("a webhook needs a secret, a text, to sign with")
         self._url: Final = url
         self._secret: Final = secret
         self._headers: Final = dict(headers or {})
