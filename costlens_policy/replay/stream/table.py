@@ -15,7 +15,7 @@ from costlens_policy.replay.traffic.sources import RawRow
 
 __all__ = ["BATCH", "Read", "Table", "types_of"]
 
-BATCH: Final = 200_000
+BATCH: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
