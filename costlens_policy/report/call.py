@@ -64,7 +64,7 @@ class Columns:
             tokens = usage.prompt_tokens, cached, output
         cost = _NOTHING if call.cost is None else limbs(call.cost)
         baseline = _NOTHING if call.baseline is None else limbs(call.baseline)
-        labels = (call.labels.get(name) for name in self.dimensions)
+        labels = (_storable(call.labels.get(name)) for name in self.dimensions)
         self._rows.append((micros(call.time), call.denied, *tokens, call.latency, *cost, *baseline, *labels))
         if len(self._rows) >= _CHUNK:
             self._flush()
@@ -83,6 +83,11 @@ class Columns:
             pl.DataFrame([pl.Series(name, values, kind) for values, (name, kind) in zip(columns, kinds, strict=True)])
         )
         self._rows.clear()
+
+
+def _storable(text: str | None) -> str | None:
+    """Return a text that a column can hold: halves of characters, which JSON can have, become question marks."""
+    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _schema(dimensions: tuple[str, ...]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ import pytest
 from costlens_policy.replay import READY
 from costlens_policy.replay.settings import START
 from costlens_policy.report import DIMENSIONS, Asked, Extras, Prices, Read, TrafficSource
+from tests.cli.conftest import process, run
+
+__all__ = ["call", "process", "read_log", "run", "write_log"]
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
+from costlens_policy.diagnostics.render.characters import printable
 from costlens_policy.report.figures import Figures
 from costlens_policy.report.groups import Grouping
 from costlens_policy.report.html.drawing import COLOURS
@@ -100,7 +101,7 @@ def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
     for group in grouping.groups:
         amount = group.figures.cost if report.priced else Decimal(group.figures.tokens)
         if amount or group.value is not None:
-            name = NOT_RECORDED if group.value is None else group.value
+            name = NOT_RECORDED if group.value is None else printable(group.value)
             shown = shown_cost(group.figures) if report.priced else shown_count(group.figures.tokens)
             says = f"{name}: {shown}"
             rows.append({"place": len(rows), "name": name, "amount": float(amount), "shown": shown, "says": says})

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import vl_convert
 
+from costlens_policy.diagnostics.render.characters import printable
+
 __all__ = ["COLOURS", "draw"]
 
 _VERSION: Final = "5.20"
@@ -43,7 +45,7 @@ def draw(spec: dict[str, Any], name: str, title: str) -> str:
 
     Marks carry what they stand for as a ``title``, which browsers show on hovering and screen readers say.
     """
-    svg = vl_convert.vegalite_to_svg({**spec, "config": _CONFIG}, vl_version=_VERSION)
+    svg = vl_convert.vegalite_to_svg({**_drawable(spec), "config": _CONFIG}, vl_version=_VERSION)
     size = _SIZE.match(svg)
     assert size is not None, "a drawing says how large it is"
     inner = svg[size.end() : svg.rindex("</svg>")]
@@ -53,3 +55,12 @@ def draw(spec: dict[str, Any], name: str, title: str) -> str:
     inner = re.sub(r"<[^>]*>", lambda tag: _LONG.sub(r"\1", tag[0]), _UNSEEN.sub("", inner))
     box = f'viewBox="0 0 {size["width"]} {size["height"]}"'
     return f'<svg {box} style="max-width:{size["width"]}px" role="img" aria-label="{title}">{inner}</svg>'
+
+
+def _drawable(value: Any) -> Any:
+    """Return a specification whose texts can be drawn: on a control character the drawing library ends the process."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {name: _drawable(item) for name, item in value.items()}
+    return [_drawable(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,87 @@
+"""``costlens-policy report``: options, exit codes, and what people are told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.report.conftest import call
+
+
+@pytest.fixture
+def log(write_log):
+    return write_log([call(number) for number in range(20)])
+
+
+def test_json_and_a_page(run, log, tmp_path):
+    result = run(
+        "report", "--traffic", log, "--baseline", "gpt-5-mini", "--format", "json", "--html", tmp_path / "r.html"
+    )
+    assert result.exit_code == 0
+    data = json.loads(result.stdout)
+    assert data["totals"]["cost_usd"] == "0.0405"
+    assert data["baseline"] == "openai/gpt-5-mini"
+    assert "r.html" in result.stderr
+    assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_text(run, log):
+    result = run("report", "--traffic", log, "--by", "team", "--time", "hour", "--zone", "Europe/Berlin")
+    assert result.exit_code == 0
+    assert "by team" in result.stdout
+    assert "assumptions:" in result.stdout
+    assert "2026-11-02 01:00" in result.stdout
+
+
+def test_bad_rows_decide_the_exit_code(run, write_log, tmp_path):
+    log = write_log([call(1), call(2, output_tokens=-1)])
+    rejects = tmp_path / "rejects.csv"
+    strict = run("report", "--traffic", log, "--rejects", rejects)
+    assert strict.exit_code == 7
+    assert "left out: 1 rows that cannot be read" in strict.stdout
+    assert "less than none" in rejects.read_text(encoding="utf-8")
+    assert run("report", "--traffic", log, "--max-rejects", "50%").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ((), 2, "either a ledger with `--ledger` or logs"),
+        (("--ledger", "sqlite:///none.db"), 6, "there is no ledger"),
+        (("--ledger", "memory:"), 2, "its own process only"),
+        (("--traffic", "none.csv"), 6, "no traffic in `none.csv`"),
+        (("--traffic", "LOG", "--baseline", "gpt-55"), 2, "no price for the baseline `gpt-55`"),
+        (("--traffic", "LOG", "--zone", "Mars"), 2, "unknown time zone `Mars`"),
+        (("--traffic", "LOG", "--by", " , "), 2, "names no label"),
+        (("--traffic", "LOG", "--key", "x"), 2, "a log has none"),
+        (("--traffic", "LOG", "--column", "team"), 2, "no pair"),
+        (("--traffic", "LOG", "--max-rejects", "few"), 2, "no number of rows"),
+        (("--traffic", "LOG", "--since", "2027-01-01T00:00:00Z"), 3, "20 outside of the time asked for"),
+        (
+            ("--traffic", "LOG", "--since", "2027-01-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"), 2,
+            "no call lies between them",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_said(run, log, monkeypatch, tmp_path, arguments, code, says):
+    monkeypatch.chdir(tmp_path)
+    result = run("report", *(log if word == "LOG" else word for word in arguments))
+    assert result.exit_code == code
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_library_is_named_with_its_extra(run, log, monkeypatch, tmp_path):
+    monkeypatch.setattr("costlens_policy.cli.reporting.find_spec", lambda name: None if name == "vl_convert" else name)
+    result = run("report", "--traffic", log, "--html", tmp_path / "r.html")
+    assert result.exit_code == 6
+    assert "costlens-policy[report]" in result.stderr
+    assert run("report", "--traffic", log).exit_code == 0
+
+
+def test_standard_input(run, log):
+    with open(log, encoding="utf-8") as stream:
+        result = run("report", "--traffic", "-", "--format", "csv", input=stream.read())
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].startswith("total,,20,0,0,0.0405,")
