@@ -75,6 +75,11 @@ def _alerts(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference
     yield from _in_order("alerts", expected, _alerting(seen.decision), seen.exact)
 
 
+def _rungs(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    actual = [name for rung, name in seen.known.rungs.items() if rung in seen.observation.rungs]
+    yield from _in_order("rungs", expected, actual, seen.exact)
+
+
 def _in_order(path: str, expected: Sequence[str], actual: Sequence[str], exact: bool) -> Iterator[Difference]:
     """Yield a difference unless the expected items are there in this order.
 
@@ -192,4 +197,5 @@ _COMPARISONS: Final[Mapping[str, _CompareOne]] = {
     "params": _params,
     "estimate": _estimate,
     "alerts": _alerts,
+    "rungs": _rungs,
 }

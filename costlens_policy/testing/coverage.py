@@ -9,7 +9,6 @@ from costlens_policy.compiler.plan import BudgetStep, Layer
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.engine.record import Outcome
 from costlens_policy.testing.policy_sets import SetUnderTest
-from costlens_policy.testing.rungs import rung_id
 from costlens_policy.testing.tally import RuleTally, Tally
 from costlens_policy.testing.uncovered import why_not
 from costlens_policy.testing.vocabulary import RuleKind
@@ -125,8 +124,8 @@ def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, ta
 
 def _rungs(budget: BudgetStep, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCoverage]:
     reached = tally.rules.get(budget.id, RuleTally()).matched
-    for index, rung in enumerate(budget.rungs):
-        active, name = tally.rungs[budget.id, index], rung_id(budget.id, rung)
+    for index in range(len(budget.rungs)):
+        active, name = tally.rungs[budget.id, index], tested.known.rungs[budget.id, index]
         yield RuleCoverage(
             rule=name,
             kind="rung",

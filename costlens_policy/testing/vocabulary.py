@@ -8,6 +8,7 @@ from typing import Final
 
 from costlens_policy.compiler.plan import ByExpression, ByName, Plan, TargetStep
 from costlens_policy.diagnostics.suggestion import did_you_mean, nearest
+from costlens_policy.testing.rungs import rung_id
 
 __all__ = ["DEFAULT", "RuleKind", "Vocabulary"]
 
@@ -23,7 +24,10 @@ class RuleKind(StrEnum):
 
 
 class Vocabulary:
-    """The names of one plan. ``rules`` holds every rule as ``policy/rule``, policy by policy, stage by stage."""
+    """The names of one plan. ``rules`` holds every rule as ``policy/rule``, policy by policy, stage by stage.
+
+    ``rungs`` are names as ``policy/budget@0.8`` by the budget and the place of the rung in it.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -32,6 +36,12 @@ class Vocabulary:
         self.denies: frozenset[str] = frozenset(
             step.id for layer in plan.layers for step in layer.access if step.denies
         )
+        self.rungs: Mapping[tuple[str, int], str] = {
+            (step.id, index): rung_id(step.id, rung)
+            for layer in plan.layers
+            for step in layer.budgets
+            for index, rung in enumerate(step.rungs)
+        }
         self._named: frozenset[str] = frozenset(_named_models(plan))
 
     def is_rule(self, name: str, *kinds: RuleKind) -> bool:

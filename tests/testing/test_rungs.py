@@ -116,3 +116,35 @@ def test_rungs_in_shadow_and_soft_limits_count_too(company: Path, run_text: RunT
     }
     lines = {name: rung.span and rung.span.start.line for name, rung in rungs.items()}
     assert lines == {"spend/team-monthly@4": 8, "spend/team-monthly@0.3": 11, "spend/team-monthly@0.9": 11}
+
+
+@pytest.mark.parametrize(
+    ("rungs", "holds"),
+    [
+        ("[spend/team-monthly@0.5, spend/team-monthly@0.8]", True),
+        ("[spend/team-monthly@0.8]", True),
+        ("[spend/team-monthly@0.8, spend/team-monthly@0.5]", False),
+        ("[]", False),
+    ],
+)
+def test_the_active_rungs_can_be_expected(rungs: str, holds: bool, run_text: RunText) -> None:
+    (result,) = run_text(one_case("8", f"{{rungs: {rungs}}}")).results
+    assert [item.path for item in result.differences] == ([] if holds else ["rungs"])
+
+
+def test_no_rung_can_be_expected(run_text: RunText) -> None:
+    assert run_text(one_case("1", "{rungs: []}")).exit_code == 0
+    (result,) = run_text(one_case("1", "{rungs: [spend/team-monthly@0.5]}")).results
+    assert [(item.path, item.actual) for item in result.differences] == [("rungs", [])]
+
+
+def test_exact_names_every_rung_of_the_list(run_text: RunText) -> None:
+    expect = "{model: small, excluded: {large: past}, alerts: [spend/team-monthly], rungs: [%s], exact: true}"
+    (result,) = run_text(one_case("8", expect % "spend/team-monthly@0.8")).results
+    assert [item.path for item in result.differences] == ["rungs"]
+
+
+def test_a_rung_that_does_not_exist_is_an_error(run_text: RunText) -> None:
+    (diagnostic,) = run_text(one_case("8", "{rungs: [spend/team-monthly@0.85]}")).diagnostics
+    assert (diagnostic.code, diagnostic.message) == ("CL602", "unknown rung `spend/team-monthly@0.85`")
+    assert diagnostic.help == "did you mean `spend/team-monthly@0.8`?"
