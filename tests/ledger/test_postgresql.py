@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -132,6 +134,35 @@ def wait_for_reader(server: Server, reading: Future[Any]) -> None:
     with admin(server) as connection:
         while not reading.done() and connection.execute(asked).fetchone() is None:
             time.sleep(0.005)
+
+
+def test_a_server_that_hangs_is_an_error(postgresql: Server) -> None:
+    store = open_ledger(postgresql.url("hanging") + "&timeout=0.2")
+    store.balances([TEAM], NOW)
+    with admin(postgresql) as connection:
+        asked = "SELECT pid FROM pg_stat_activity WHERE application_name = 'costlens-policy' AND query LIKE '%hanging%'"
+        workers = [pid for (pid,) in connection.execute(asked)]
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(LedgerUnavailableError, match="did not answer in time"):
+            store.charge(settlement("a", TEAM, 7))
+        assert store.balances([TEAM], NOW)[0].used == 0, "another connection serves"
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    store.charge(settlement("a", TEAM, 7))
+    assert store.balances([TEAM], NOW)[0].used == 7
+
+
+def test_facts_as_long_as_they_may_be(postgresql: Server) -> None:
+    store = open_ledger(postgresql.url("long_facts"))
+    facts = {"text": "ü" * 32_000}
+    store.reserve(hold("a", TEAM, 1, 1, **facts))
+    found = store.reservation("a", NOW)
+    assert found is not None
+    assert found.facts == facts
 
 
 def test_a_schema_that_is_gone_is_an_error(postgresql: Server) -> None:

@@ -11,7 +11,8 @@ from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.grants import Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.instants import micros
 from costlens_policy.ledger.json_text import facts_text, json_text
-from costlens_policy.ledger.postgresql.database import Connection, Database
+from costlens_policy.ledger.postgresql.database import Database
+from costlens_policy.ledger.postgresql.session import Connection
 from costlens_policy.ledger.postgresql.wire import account_array
 
 __all__ = ["adjust"]

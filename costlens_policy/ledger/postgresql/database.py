@@ -12,10 +12,10 @@ from costlens_policy.ledger.errors import LedgerUnavailableError
 from costlens_policy.ledger.pool import Pool
 from costlens_policy.ledger.postgresql.faults import may_be_repeated, unavailable
 from costlens_policy.ledger.postgresql.migrations import migrate
+from costlens_policy.ledger.postgresql.session import Connection, Session
 
-__all__ = ["Connection", "Database"]
+__all__ = ["Database"]
 
-Connection = psycopg.Connection[Any]
 _Result = TypeVar("_Result")
 
 _ATTEMPTS: Final = 4
@@ -38,22 +38,22 @@ class Database:
 
     def run(self, operation: Callable[[Connection], _Result]) -> _Result:
         """Do something on a connection, and again on another one where that can help."""
+        return self._run(lambda session: operation(session.connection))
+
+    def _run(self, operation: Callable[[Session], _Result]) -> _Result:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._pool.connection() as connection:
-                    return operation(connection)
+                with self._pool.connection() as session:
+                    return operation(session)
             except psycopg.Error as error:
                 if attempt == _ATTEMPTS or not may_be_repeated(error):
                     raise unavailable(self._where, error) from error
                 self._pool.clear()
         raise AssertionError("the last attempt returns or raises")
 
-    def call(self, function: str, *arguments: Any) -> Any:
+    def call(self, function: str, *arguments: str | int | bool) -> Any:
         """Run a function of the ledger in one round trip."""
-        marks = ", ".join(["%s"] * len(arguments))
-        row = self.run(lambda db: db.execute(f'SELECT "{self.schema}".{function}({marks})', arguments).fetchone())
-        assert row is not None
-        return row[0]
+        return self._run(lambda session: session.call(self.schema, function, arguments))
 
     def rows(self, statement: str, *arguments: Any) -> list[Any]:
         """Run a statement, in which ``@ledger`` stands for the schema."""
@@ -71,17 +71,19 @@ class Database:
     def close(self) -> None:
         self._pool.close()
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> Session:
         milliseconds = int(self._timeout * 1000)
         settings = (
             f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}"
             f" -c idle_in_transaction_session_timeout={milliseconds}"  # a client that hangs must not hold locks
             " -c default_transaction_isolation=read\\ committed"
         )
-        return psycopg.connect(
+        connection = psycopg.connect(
             self._url,
             autocommit=True,
+            client_encoding="UTF8",
             connect_timeout=max(2, int(self._timeout)),
             options=settings,
             application_name="costlens-policy",
         )
+        return Session(connection, milliseconds)

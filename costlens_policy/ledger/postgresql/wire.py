@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
 from costlens_policy.ledger.account import Account
 from costlens_policy.ledger.buckets import bucket_width
 from costlens_policy.ledger.charges import Charge, ChargedLine
@@ -19,19 +17,19 @@ from costlens_policy.ledger.stored import period_of
 __all__ = ["account_array", "account_of", "asked", "charged", "charged_lines", "line_states"]
 
 
-def asked(lines: Iterable[HoldLine]) -> Jsonb:
-    """Return lines for ``reserve``, in the order in which accounts are locked."""
+def asked(lines: Iterable[HoldLine]) -> str:
+    """Return lines for ``reserve`` as JSON, in the order in which accounts are locked."""
     rows = [
         (account_array(line.account), line.account.scope, line.amount, line.limit, place)
         for place, line in enumerate(lines)
     ]
-    return Jsonb(sorted(rows, key=lambda row: row[0][0]), dumps=json_text)
+    return json_text(sorted(rows, key=lambda row: row[0][0]))
 
 
-def charged(charges: Iterable[Charge]) -> Jsonb:
-    """Return charges for ``settle``."""
+def charged(charges: Iterable[Charge]) -> str:
+    """Return charges for ``settle`` as JSON."""
     rows = [(account_array(charge.account), charge.account.scope, charge.amount) for charge in charges]
-    return Jsonb(rows, dumps=json_text)
+    return json_text(rows)
 
 
 def line_states(rows: list[Any], known: Iterable[Account]) -> tuple[LineState, ...]:
