@@ -62,6 +62,29 @@ routes:
     "time": "routes:\n  - {id: r, when: 'now.getHours() > 12', model: small}\n",
     "balances": "routes:\n  - {id: r, when: 'budgets[\"team\"].used_ratio > 0.3', model: small}\n"
     f"budgets:\n  - {{id: team, hard_limit_usd: 30, {DAY}}}\n",
+    "balances at every step": f"""
+access:
+  - {{id: no, effect: deny, when: 'budgets["team"].left < 10.0 && request.?user.orValue("") == "u1"', reason: no}}
+rewrites:
+  - id: short
+    when: 'budgets["team"].used_ratio > 0.2'
+    apply: [{{clamp_params: {{max_output_tokens: {{max: 500}}}}}}]
+budgets:
+  - {{id: team, hard_limit_usd: 30, {DAY}}}
+""",
+    "forecasts": f"""
+routes:
+  - {{id: r, when: 'budgets["team"].?exhausted_in.orValue(duration("24h")) < duration("4h")', model: small}}
+budgets:
+  - id: team
+    hard_limit_usd: 30
+    {DAY}
+    rungs:
+      - at_ratio: 0.1
+        downgrade:
+          exclude: 'model.name == "large" && budgets["team"].?projected_ratio.orValue(0.0) > 1.5'
+          models: [small]
+""",
     "budgets": f"""
 budgets:
   - id: team
@@ -123,7 +146,10 @@ budgets:
 """,
 }
 
-ALONE = ("arithmetic", "by score", "time", "balances", "rungs", "failing rungs", "budgets of models")
+ALONE = (
+    "arithmetic", "by score", "time", "balances", "balances at every step", "forecasts", "rungs", "failing rungs",
+    "budgets of models",
+)  # fmt: skip
 """What these decide by differs from request to request, or a rung does more than to alert."""
 
 
