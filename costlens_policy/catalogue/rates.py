@@ -76,7 +76,7 @@ class Usage:
     """The buckets that hold tokens, found once for all the models that are priced with them."""
 
     def __post_init__(self) -> None:
-        counted = tuple((bucket, tokens) for bucket in BUCKETS if (tokens := getattr(self, bucket)))
+        counted = tuple([(bucket, tokens) for bucket in BUCKETS if (tokens := getattr(self, bucket))])
         object.__setattr__(self, "counted", counted)
 
     @property

@@ -79,6 +79,8 @@ def billed_rates(period: Period, usage: Usage, reported: str | None, asked: str 
     was to choose, and does not say what it chose, the dearest of its tiers counts.
     """
     prompt = usage.prompt_tokens
+    if reported is None and asked is None:
+        return period.rates_for(prompt), ""
     tier = None if reported is None or tier_named(reported) == AUTO else tier_named(reported)
     name = tier if tier is not None else tier_named(asked or USUAL)
     if name == AUTO:

@@ -43,6 +43,9 @@ class Job:
     output: int
     used: float
     end: str
+    tier: str | None = None
+    """The service tier that is asked for; the provider serves the call at it, or at the usual one."""
+    served: str | None = None
 
 
 JOBS = st.builds(
@@ -52,18 +55,23 @@ JOBS = st.builds(
     output=st.integers(1, 1000),
     used=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     end=st.sampled_from(["settle", "settle", "settle", "release", "raise", "assume"]),
+    tier=st.sampled_from([None, None, "flex", "priority", "auto"]),
+    served=st.sampled_from([None, "default", "asked"]),
 )
 WORK = st.lists(st.lists(JOBS, min_size=1, max_size=8), min_size=2, max_size=5)
 SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def request_of(job: Job) -> dict[str, Any]:
-    return {"prompt": "x", "prompt_tokens": job.prompt, "max_output_tokens": job.output, "team": job.team}
+    request = {"prompt": "x", "prompt_tokens": job.prompt, "max_output_tokens": job.output, "team": job.team}
+    return request if job.tier is None else {**request, "params": {"service_tier": job.tier}}
 
 
-def usage_of(job: Job, decision: Decision) -> dict[str, int]:
+def usage_of(job: Job, decision: Decision) -> dict[str, Any]:
     limit = min(job.output, decision.params["max_output_tokens"])
-    return {"prompt_tokens": job.prompt, "completion_tokens": int(limit * job.used)}
+    usage = {"prompt_tokens": job.prompt, "completion_tokens": int(limit * job.used)}
+    served = {"asked": "priority" if job.tier == "auto" else job.tier}.get(job.served or "", job.served)
+    return {"usage": usage, "service_tier": served}
 
 
 class Failed(Exception):  # noqa: N818 - stands for any error of a provider
