@@ -22,6 +22,8 @@ class Effort:
     """Larger rule sets are left out."""
     longest_call: float
     """A call that takes longer, in seconds, is measured once instead of in every round."""
+    warming: float = 2.0
+    """Seconds of CPU after which warming up ends, whatever has not had its turn."""
 
 
 QUICK = Effort(rounds=3, seconds=0.02, most_rules=10_000, longest_call=0.1)
@@ -31,13 +33,17 @@ FULL = Effort(rounds=7, seconds=0.2, most_rules=10_000, longest_call=1.0)
 def microseconds(call: Callable[[Any], Any], arguments: Sequence[Any], effort: Effort) -> float:
     """Return the median over rounds of the CPU time of one call, all threads of the process together.
 
-    Every round walks over the arguments from the start, as often as its time allows.
+    Every round walks over the arguments from the start, as often as its time allows. Before the first, each argument
+    has its turn, so that whatever is compiled when first needed is compiled.
     """
     once = _per_call(call, arguments[:1], 1)
     if once > effort.longest_call:
         return once * 1e6
-    if once * len(arguments) < effort.seconds:
-        _per_call(call, arguments, 1)  # whatever is compiled when first needed is compiled now
+    end = time.process_time() + effort.warming
+    for argument in arguments:
+        call(argument)
+        if time.process_time() > end:
+            break
     calls = max(1, int(effort.seconds / max(_per_call(call, arguments[:8], 1), 1e-9)))
     rounds = [_round(call, arguments, calls) for _ in range(effort.rounds)]
     return statistics.median(rounds) * 1e6

@@ -16,6 +16,7 @@ _PARTS: Final = {
 }  # fmt: skip
 """Types of message parts in the shapes of OpenAI and Anthropic, and what a model that reads them can do."""
 
+_ASKING: Final = frozenset({"messages", "tools", "modalities", "response_format"})
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -24,7 +25,7 @@ def needs_of(request: Mapping[str, Value]) -> frozenset[str]:
 
     What is not known is a need that no model meets, never one that is passed over.
     """
-    if not ("messages" in request or "tools" in request or "modalities" in request or "response_format" in request):
+    if _ASKING.isdisjoint(request):
         return _NONE  # a bare prompt, as most requests are
     needs = {_MODALITIES.get(item, item) for item in request.get("modalities", ()) if item != "text"}
     needs.update(_PARTS[part] for part in _parts(request.get("messages", ())) if part in _PARTS)

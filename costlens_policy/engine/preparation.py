@@ -104,10 +104,10 @@ class Preparations:
     ``needs`` are the capabilities that the ``request`` asks for.
     """
 
-    _kinds: TokenKinds | None = None
-    _shared: Prepared | None = None
-    _tokens: tuple[int, str] | None = None
-    _given: Content | None = None
+    __slots__ = (
+        "_context", "_default_output", "_given", "_holds", "_kinds", "_rewritten", "_shared", "_stages", "_tokens",
+        "needs", "request",
+    )  # fmt: skip
 
     def __init__(self, context: Context) -> None:
         self.request = request = context.request
@@ -117,6 +117,10 @@ class Preparations:
         self._default_output = context.plan.defaults.max_output_tokens
         self._holds: dict[str, bool] = {}
         self._rewritten: dict[tuple[str, ...], Prepared] = {}
+        self._shared: Prepared | None = None
+        self._kinds: TokenKinds | None = None
+        self._tokens: tuple[int, str] | None = None
+        self._given: Content | None = None
 
     def of(self, offer: ModelOnDay) -> Candidate:
         """Return a model with the request rewritten for it, and what that may cost. Raises ``Refusal``."""
