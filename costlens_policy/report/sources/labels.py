@@ -92,6 +92,11 @@ class Extras:
         constants = {n: c for n, c in self.mapping.constants.items() if not n.startswith("request.") or n in _TEXTS}
         return replace(self.mapping, columns=kept, constants=constants)
 
+    @property
+    def denials_seen(self) -> bool:
+        """Whether any row said if it was denied."""
+        return "denied" in self._seen or "denied" in self.constants
+
     def value(self, fields: Mapping[str, Any], name: str) -> Any:
         """Return the value of a field, None where the row has none."""
         column = self.columns.get(name)

@@ -168,6 +168,7 @@ class TrafficSource:
             notes=tuple(notes),
             assumptions=tuple(self._assumptions()),
             rejects=tuple(reader.rejects),
+            denials_known=self.extras.denials_seen,
             baseline="" if self.baseline is None else self.baseline.name,
         )
 
