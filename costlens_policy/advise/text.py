@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from costlens_policy.advise.advice import Advice
 from costlens_policy.advise.report import Part, Picture, Sentences, Table, headline, parts_of
 
-__all__ = ["as_markdown", "as_text"]
+__all__ = ["as_markdown", "as_text", "markdown_of", "text_of"]
 
 
 def as_text(advice: Advice) -> str:
     """Return the advice for a terminal."""
-    parts = [
-        "\n".join([part.title, *(f"  {line}".rstrip() for line in _text_lines(part))]) for part in parts_of(advice)
-    ]
-    return "\n\n".join([headline(advice), *parts]) + "\n"
+    return text_of(headline(advice), parts_of(advice))
 
 
 def as_markdown(advice: Advice) -> str:
     """Return the advice as Markdown; pictures stand in code blocks."""
-    parts = ["\n".join([f"## {_capital(part.title)}", "", *_markdown_lines(part)]) for part in parts_of(advice)]
-    return "\n\n".join([f"# {headline(advice)}", *parts]) + "\n"
+    return markdown_of(headline(advice), parts_of(advice))
 
 
-def _text_part(part: Part) -> str:
-    return "\n".join([part.title, *(f"  {line}".rstrip() for line in _text_lines(part))])
+def text_of(heading: str, parts: Iterable[Part]) -> str:
+    """Return parts under a heading for a terminal."""
+    shown = ("\n".join([part.title, *(f"  {line}".rstrip() for line in _text_lines(part))]) for part in parts)
+    return "\n\n".join([heading, *shown]) + "\n"
+
+
+def markdown_of(heading: str, parts: Iterable[Part]) -> str:
+    """Return parts under a heading as Markdown."""
+    shown = ("\n".join([f"## {_capital(part.title)}", "", *_markdown_lines(part)]) for part in parts)
+    return "\n\n".join([f"# {heading}", *shown]) + "\n"
 
 
 def _text_lines(part: Part) -> Iterator[str]:

@@ -12,6 +12,7 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.parameters import Day, format_option
+from costlens_policy.cli.traffic_options import TrafficOptions, optional_traffic
 
 __all__ = ["command"]
 
@@ -44,10 +45,34 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
             "at the prices of a day, by rules of your own",
             "advise ticket-triage.yaml --on 2026-11-02 --policy-set advice",
         ),
+        ("which tasks of recorded calls are candidates", "advise --traffic calls.jsonl --prices policies"),
+        (
+            "by feature, with a model to be trained, and files to go on from",
+            "advise --traffic 'logs/*.jsonl.gz' --by feature --fine-tuned gpt-4.1-mini --write workloads",
+        ),
     ],
-    exits=[ExitCode.INVALID, ExitCode.NOTHING],
+    exits=[ExitCode.INVALID, ExitCode.NOTHING, ExitCode.GATE],
 )
-@click.argument("path", metavar="WORKLOAD", type=click.Path(path_type=Path))
+@click.argument("path", metavar="[WORKLOAD]", required=False, type=click.Path(path_type=Path))
+@optional_traffic
+@click.option("--by", metavar="LABEL", default="task", show_default=True, help="Of traffic: what makes calls one task.")
+@click.option(
+    "--prices",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Of traffic: a policy set, or catalogues, with models and prices; the installed price list when left out.",
+)
+@click.option("--small", metavar="MODEL", help="Of traffic: the smaller model; else the cheapest known to be as good.")
+@click.option(
+    "--fine-tuned",
+    "trained",
+    metavar="MODEL",
+    help="Of traffic: the model to be trained; else the catalogue's for the task, or the cheapest as its base.",
+)
+@click.option(
+    "--write", metavar="DIR", type=click.Path(path_type=Path), help="Of traffic: write a workload per candidate."
+)
 @click.option(
     "--horizon",
     "months",
@@ -65,12 +90,33 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
     help="Policy set that recommends, in place of the one that the workload names.",
 )
 @format_option("text", "json", "markdown")
-def command(path: Path, months: int, day: date | None, policy_set: Path | None, output: str) -> None:
+def command(
+    path: Path | None,
+    traffic: TrafficOptions,
+    by: str,
+    prices: tuple[Path, ...],
+    small: str | None,
+    trained: str | None,
+    write: Path | None,
+    months: int,
+    day: date | None,
+    policy_set: Path | None,
+    output: str,
+) -> ExitCode:
     """Reckon what the workload in WORKLOAD costs by prompting, with caching, with a smaller, a trained or both models.
 
     Totals, break-even and ranges are exact sums of the inputs. What to do is decided by a policy set that can be read
-    and changed; the answer names its rules.
+    and changed; the answer names its rules. With --traffic, a workload is derived from the recorded calls of each task,
+    and the tasks are ranked by what they would save.
     """
+    if (path is None) == (not traffic.files):
+        raise click.UsageError("name either a workload or recorded calls with `--traffic`", click.get_current_context())
+    if path is None:
+        from costlens_policy.cli.advising_traffic import Wanted, advise_on_traffic
+
+        wanted = Wanted(by.removeprefix("request."), prices, small, trained, write)
+        return advise_on_traffic(traffic, wanted, months, day, policy_set, output)
     from costlens_policy.cli.advising import print_advice
 
     print_advice(path, months, day, policy_set, output)
+    return ExitCode.OK

@@ -1,0 +1,140 @@
+"""A ranking as parts that any format can print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from costlens_policy.advise.assumptions import readable
+from costlens_policy.advise.report import Part, Sentences, Table, usd
+from costlens_policy.advise.rules_of_thumb import Range, rules_of_thumb
+from costlens_policy.advise.traffic.rank import Ranked, Ranking
+from costlens_policy.advise.traffic.seen import EPOCH, MICROSECOND, Task
+
+__all__ = ["headline_of", "name_of", "parts_of_ranking"]
+
+
+def headline_of(ranking: Ranking) -> str:
+    """Return what was read, the horizon, and the day of the prices."""
+    seen, asked = ranking.seen, ranking.asked
+    months = f"{asked.months} month{'' if asked.months == 1 else 's'}"
+    return (
+        f"{seen.calls:,} calls{_when(ranking)}, by {asked.by}: {months} at the prices of {asked.now.date()} "
+        f"in {ranking.source}"
+    )
+
+
+def name_of(task: Task) -> str:
+    """Return what a task is called: that of calls without a label stands in brackets."""
+    return task.name or "(no label)"
+
+
+def parts_of_ranking(ranking: Ranking) -> Iterator[Part]:
+    """Yield the parts in the order in which they are read."""
+    candidates, others = tuple(ranking.candidates), tuple(ranking.others)
+    if candidates:
+        yield _table("candidates, by what they save", candidates)
+        yield Sentences("why", tuple(map(_why, candidates)))
+    else:
+        yield Sentences(
+            "candidates, by what they save", ("none: a prompt on the present model is best for every task",)
+        )
+    if others:
+        yield _table("better prompted", others)
+        yield Sentences("why not", tuple(map(_why, others)))
+    if ranking.left_out:
+        lines = tuple(f"{name_of(task)} ({task.calls:,} calls): {why}" for task, why in ranking.left_out)
+        yield Sentences("not reckoned", lines)
+    if ranking.ranked:
+        yield _told(ranking.ranked)
+        yield Sentences("not known from the traffic", tuple(_unknown(ranking.ranked)))
+        yield Sentences("taken for granted", tuple(_assumed(ranking.ranked)))
+
+
+def _when(ranking: Ranking) -> str:
+    period = ranking.seen.period
+    if period is None or period.first == period.last:
+        return ""
+    first, last = _instant(period.first), _instant(period.last)
+    return f" from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+
+
+def _instant(micros: int) -> datetime:
+    return EPOCH + micros * MICROSECOND
+
+
+def _table(title: str, ranked: Iterable[Ranked]) -> Table:
+    headings = ("task", "costs a month", "instead", "saving", "at worst", "at best", "pays after")
+    return Table(title, headings, tuple(map(_row, ranked)))
+
+
+def _row(item: Ranked) -> tuple[str, ...]:
+    strategy, savings = item.strategy, item.advice.numbers.savings_range
+    if strategy is None:
+        return name_of(item.task), usd(item.monthly_usd), "-", "-", "-", "-", "-"
+    bounds = usd(savings.lowest[strategy]), usd(savings.highest[strategy])
+    return name_of(item.task), usd(item.monthly_usd), strategy, usd(item.saving), *bounds, _pays(item)
+
+
+def _told(ranked: Iterable[Ranked]) -> Table:
+    headings = ("task", "calls", "a month", "growth", "prompt", "shared", "output", "in cache", "now with")
+    return Table("what the calls tell", headings, tuple(map(_facts, ranked)))
+
+
+def _facts(item: Ranked) -> tuple[str, ...]:
+    task, numbers, unknown = item.task, item.advice.numbers, item.derived.unknown
+    growth, shared = numbers.inputs["queries.growth_per_month"].base, item.derived.shared
+    return (
+        name_of(task),
+        f"{task.calls:,}",
+        "?" if "volume" in unknown else readable(numbers.inputs["queries.per_month"].base),
+        "?" if {"volume", "growth"} & set(unknown) else f"{float(growth):+.1%}",
+        f"{item.advice.setting.workload.prompt.tokens:,}",
+        "?" if shared is None else f"{shared:,}",
+        readable(numbers.inputs["output_tokens"].base),
+        f"{task.cached_tokens / task.told:.0%}" if task.told else "?",
+        item.derived.contenders.current.model.name,
+    )
+
+
+def _pays(item: Ranked) -> str:
+    found = item.advice.numbers.break_evens.get(item.strategy or "")
+    if found is None:
+        return "-"
+    return f"{float(found.months):.1f} months" if found.months else "at once"
+
+
+def _why(item: Ranked) -> str:
+    found = item.advice.recommendation
+    told = found.considerations if item.is_candidate else ()
+    besides = "".join(f"; besides, {extra.says}" for extra in told)
+    return f"{name_of(item.task)}: {found.says} ({found.rule}){besides}"
+
+
+def _unknown(ranked: Iterable[Ranked]) -> Iterator[str]:
+    by_fact: dict[str, list[str]] = {}
+    for item in ranked:
+        for fact in item.derived.unknown:
+            by_fact.setdefault(fact, []).append(name_of(item.task))
+    for fact, names in by_fact.items():
+        yield f"{fact}: {', '.join(names)}"
+    yield (
+        "for every task: how much accuracy and speed it needs beyond what it has, how often its instructions change, "
+        "whether its data may be used for training; say so in a workload (--write DIR)"
+    )
+
+
+def _assumed(ranked: Iterable[Ranked]) -> Iterator[str]:
+    items = tuple(ranked)
+    yield from dict.fromkeys(text for item in items for text in item.derived.assumed)
+    for item in items:
+        if len(item.task.models) > 1:
+            name = item.task.model or ""
+            share = item.task.models[name] / item.task.calls
+            yield f"{name_of(item.task)}: all calls are reckoned with `{name}`, which served {share:.0%} of them"
+    rules, used = rules_of_thumb(), dict[str, Range]()
+    for item in items:
+        used |= {name: given for name, given in item.advice.numbers.inputs.items() if given.origin == rules.source}
+    for name, given in used.items():
+        yield f"`{name}` is {' .. '.join(map(readable, (given.low, given.base, given.high)))} ({given.origin})"
+    yield "the rest is reckoned as for a workload: `costlens-policy advise WORKLOAD` prints it"

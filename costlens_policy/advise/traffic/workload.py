@@ -1,0 +1,218 @@
+"""From the calls of a task to a workload: what they tell, what was taken for granted, what they do not tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from math import ceil, floor
+from typing import Any, Final
+
+from costlens_policy.advise.rules_of_thumb import Range
+from costlens_policy.advise.strategies import Contest, Setting
+from costlens_policy.advise.traffic.contenders import Contenders, Market, contenders, quality
+from costlens_policy.advise.traffic.seen import Seen, Task
+from costlens_policy.advise.traffic.volume import volume_of
+from costlens_policy.catalogue import Model
+from costlens_policy.documents import WorkloadDocument
+
+__all__ = ["CATALOGUE", "POLICY_SET", "Asked", "Derived", "UnpricedError", "derive", "document_name"]
+
+CATALOGUE: Final = "catalogue.yaml"
+POLICY_SET: Final = "advice/policy-set.yaml"
+_NO_LETTERS: Final = re.compile(r"[^a-z0-9]+")
+_TEN_THOUSANDTH: Final = Decimal("0.0001")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How to reckon. ``by`` is the label that calls are grouped by; ``swing`` how far answers may be longer or shorter.
+
+    ``lifetime`` and ``shortest_tokens`` are those of prompt caches; with ``cache`` false, none is looked at.
+    """
+
+    by: str
+    months: int
+    now: datetime
+    cache: bool = True
+    lifetime: timedelta = timedelta(minutes=5)
+    shortest_tokens: int = 1024
+    swing: Decimal = Decimal("0.2")
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """``plain`` is the document as it can be written; ``unknown`` says what calls do not tell, ``assumed`` what for it.
+
+    ``shared`` is the start that prompts share, in tokens; None where it is not known.
+    """
+
+    setting: Setting
+    plain: Mapping[str, Any]
+    contenders: Contenders
+    shared: int | None
+    unknown: tuple[str, ...]
+    assumed: tuple[str, ...]
+
+
+class UnpricedError(Exception):
+    """The calls of a task cannot be reckoned with; the message says why."""
+
+
+@dataclass(slots=True)
+class _Notes:
+    unknown: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
+
+
+def derive(task: Task, seen: Seen, market: Market, asked: Asked) -> Derived:
+    """Return the workload of a task. Raises ``UnpricedError`` where no current model with a price is known."""
+    current = _current(task, market)
+    try:
+        found = contenders(task, current, market, asked.now.date())
+    except ValueError as error:
+        raise UnpricedError(str(error)) from None
+    notes, shared = _Notes(), task.shared(seen.block_tokens)
+    tokens = max(1, round(task.prompt_tokens / task.calls))
+    plain: dict[str, Any] = {
+        "apiVersion": "costlens-policy/v1",
+        "kind": "Workload",
+        "metadata": {"name": document_name(task.name), "version": "1", "description": _described(task, asked)},
+        "catalogue": CATALOGUE,
+        "policy_set": POLICY_SET,
+        "queries": _queries(task, seen, notes),
+        "prompt": {"tokens": tokens, **_absorbed(shared, notes)},
+        "output_tokens": _output(task, asked.swing),
+        "current": _contender(task, found.current),
+    }
+    if task.name is not None:
+        plain["task"] = task.name
+    if asked.cache and (caching := _caching(task, shared, tokens, asked, notes)) is not None:
+        plain["caching"] = caching
+    plain |= _others(task, found, notes)
+    plain["needs"] = _needs(task, found, notes)
+    document = WorkloadDocument.model_validate(plain)
+    setting = Setting(document, asked.months, found.current, found.small, found.trained)
+    return Derived(setting, plain, found, shared, tuple(notes.unknown), tuple(notes.assumed))
+
+
+def document_name(task: str | None) -> str:
+    """Return a name for the workload of a task, fit for a document and a file."""
+    name = _NO_LETTERS.sub("-", (task or "all-calls").lower()).strip("-")[:60].strip("-")
+    return name if name[:1].isalpha() else f"task-{name}".rstrip("-")
+
+
+def _described(task: Task, asked: Asked) -> str:
+    what = "all calls" if task.name is None else f"{asked.by} `{task.name}`"
+    return f"Derived from {task.calls:,} recorded calls of {what}; correct what you know better."
+
+
+def _current(task: Task, market: Market) -> Model:
+    name = task.model
+    if name is None:
+        raise UnpricedError("no call tells its model; name it with --set model=NAME")
+    found = market.find(name)
+    if found is None:
+        raise UnpricedError(f"`{name}` has no price in {market.source}")
+    return found
+
+
+def _spread(item: Range) -> Any:
+    return {"low": item.low, "base": item.base, "high": item.high} if item.is_uncertain else item.base
+
+
+def _queries(task: Task, seen: Seen, notes: _Notes) -> dict[str, Any]:
+    period = seen.period
+    volume = None if period is None else volume_of(task.times, period)
+    if volume is None:
+        notes.unknown.append("volume")
+        notes.assumed.append("the recorded calls are those of one month, since no times tell")
+        return {"per_month": Decimal(task.calls)}
+    if volume.growth is None:
+        if period is not None and not period.weeks:
+            notes.assumed.append(f"all days go on as the recorded {period.length / 3_600_000_000:.1f} hours")
+        notes.unknown.append("growth")
+        notes.assumed.append("no growth: calls of four weeks or more would tell, from first half to second")
+        return {"per_month": _spread(volume.per_month)}
+    return {"per_month": _spread(volume.per_month), "growth_per_month": _spread(volume.growth)}
+
+
+def _absorbed(shared: int | None, notes: _Notes) -> dict[str, Any]:
+    """Return what training would absorb: the shared start, at worst nothing of it."""
+    if shared is None:
+        notes.unknown.append("shared start of the prompts")
+        notes.assumed.append("training absorbs nothing of the prompt, since too few prompts are recorded to compare")
+        return {}
+    if not shared:
+        return {}
+    notes.assumed.append("training absorbs the start that nine of ten prompts share, at worst none of it")
+    return {"instructions": _spread(Range(Decimal(0), Decimal(shared), Decimal(shared)))}
+
+
+def _output(task: Task, swing: Decimal) -> Any:
+    mean = Decimal(round(task.output_tokens / task.calls))
+    return _spread(Range(Decimal(floor(mean * (1 - swing))), mean, Decimal(ceil(mean * (1 + swing)))))
+
+
+def _contender(task: Task, contest: Contest) -> dict[str, Any]:
+    accuracy = quality(task, contest.model)
+    return {"model": contest.model.name} | ({} if accuracy is None else {"accuracy": accuracy})
+
+
+def _caching(task: Task, shared: int | None, tokens: int, asked: Asked, notes: _Notes) -> dict[str, Any] | None:
+    """Return how far a cache helps: as recorded, else as far as the shared start stays warm between calls."""
+    if task.cached_tokens:
+        return _recorded_caching(task, shared, tokens)
+    if not task.told:
+        notes.unknown.append("cached share")
+    warm = task.warm(asked.lifetime)
+    if not shared or warm is None or shared < asked.shortest_tokens:
+        notes.assumed.append("no prompt cache, since neither cached tokens nor a long enough shared start are recorded")
+        return None
+    seconds = int(asked.lifetime.total_seconds())
+    notes.assumed.append(f"the shared start is cached, and found there by calls within {seconds} s of the one before")
+    return {"share": _ratio(shared, tokens), "hit_ratio": warm, "shortest_tokens": asked.shortest_tokens}
+
+
+def _recorded_caching(task: Task, shared: int | None, tokens: int) -> dict[str, Any]:
+    """Return a share and a hit ratio whose product is the recorded share of cached tokens.
+
+    Where the record tells no writes, the share is the longer of what is shared and what was read.
+    """
+    read = max(_ratio(task.cached_tokens, task.told), _TEN_THOUSANDTH)
+    if task.written_tokens:
+        share = _ratio(task.cached_tokens + task.written_tokens, task.told)
+        return {"share": share, "hit_ratio": _ratio(task.cached_tokens, task.cached_tokens + task.written_tokens)}
+    share = max(read, _ratio(shared or 0, tokens))
+    return {"share": share, "hit_ratio": (read / share).quantize(_TEN_THOUSANDTH)}
+
+
+def _ratio(part: int, whole: int) -> Decimal:
+    return min(Decimal(1), (Decimal(part) / Decimal(whole)).quantize(_TEN_THOUSANDTH))
+
+
+def _others(task: Task, found: Contenders, notes: _Notes) -> Iterator[tuple[str, Any]]:
+    if found.small is None:
+        notes.assumed.append("no smaller model, since none is known to be as good; name one with --small")
+    else:
+        yield "small", _contender(task, found.small)
+    if found.trained is None:
+        notes.assumed.append("no model to train, since none is known that costs less; name one with --fine-tuned")
+        return
+    if found.base is not None:
+        notes.assumed.append(f"a trained model costs as much a token as `{found.base}`, which it would be trained from")
+    notes.assumed.append("the recorded answers are the labels, and checking them costs nothing beside the training")
+    labelling = {"at_hand": task.calls, "usd_each": Decimal(0)}
+    yield "fine_tuned", {**_contender(task, found.trained), "labelling": labelling}
+
+
+def _needs(task: Task, found: Contenders, notes: _Notes) -> dict[str, Any]:
+    wanted = quality(task, found.current.model)
+    if wanted is None:
+        notes.unknown.append("accuracy")
+    else:
+        notes.assumed.append("no more accuracy is needed than that of the model that serves at present")
+    scope = "multi-domain" if task.name is None else "narrow"
+    return {"scope": scope} | ({} if wanted is None else {"accuracy": wanted})

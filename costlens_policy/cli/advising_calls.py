@@ -1,0 +1,145 @@
+"""From traffic files to the calls that advice reads: rows by the readers of replay, grouped by a label."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from costlens_policy.advise.recommend import own_policy_set
+from costlens_policy.advise.traffic import Call, Seen
+from costlens_policy.api import load
+from costlens_policy.cli.traffic import Asked
+from costlens_policy.compiler.attributes import RequestAttribute
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.expressions import ANY_LIST, STRING
+from costlens_policy.replay import Mapping as ColumnMapping
+from costlens_policy.replay import Row, TrafficError
+from costlens_policy.replay.traffic.cells import cell, text_of
+from costlens_policy.replay.traffic.reading import RowReader, raw_rows
+from costlens_policy.replay.traffic.row import Reject
+
+__all__ = ["CallReader", "ReadCalls", "read_calls"]
+
+_TEXTS: Final = ("request.prompt", "request.messages")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCalls:
+    """``notes`` say what had to be taken for granted or was put right."""
+
+    seen: Seen
+    rejects: Sequence[Reject]
+    notes: Sequence[str]
+
+
+def read_calls(files: Sequence[str], asked: Asked, by: str, tick: Callable[[], None]) -> ReadCalls:
+    """Read all files, row by row; of prompts only a sample is kept. Raises ``TrafficError``."""
+    kept = {name: column for name, column in asked.mapping.columns.items() if _is_read(name)}
+    constants = {name: value for name, value in asked.mapping.constants.items() if _is_read(name)}
+    mapping = replace(asked.mapping, columns=kept, constants=constants)
+    reader = CallReader(asked.mapping, by, RowReader(mapping, _plan(), asked.settings.start))
+    for name in files:
+        for raw in raw_rows(name, reader.rows):
+            reader.rows.take(raw)
+            if reader.rows.rows:
+                reader.take(reader.rows.rows.pop(), raw.fields)
+            tick()
+    return ReadCalls(reader.seen, reader.rows.rejects, tuple(reader.notes()))
+
+
+def _is_read(name: str) -> bool:
+    return not name.startswith("request.") or name in _TEXTS
+
+
+def _plan() -> Plan:
+    """Return a plan for the reader of rows, which asks it for attributes and for a tokenizer; it decides nothing."""
+    texts = (RequestAttribute("prompt", STRING), RequestAttribute("messages", ANY_LIST))
+    with own_policy_set() as folder:
+        return replace(load(folder).plan, attributes={attribute.name: attribute for attribute in texts})
+
+
+@dataclass(slots=True)
+class CallReader:
+    """Makes calls of rows. ``mapping`` says where the label stands; a column of its own name is looked at, too."""
+
+    mapping: ColumnMapping
+    by: str
+    rows: RowReader
+    seen: Seen = field(default_factory=Seen)
+    _estimated: int = 0
+    _unlabelled: int = 0
+
+    def __post_init__(self) -> None:
+        self.seen.block_tokens = self.mapping.block_tokens
+
+    def take(self, row: Row, fields: Mapping[str, Any]) -> None:
+        """Add the call of a row."""
+        label, prompt = self._value(fields, self.by), self._prompt(row, fields)
+        self._unlabelled += label is None
+        tokens = row.prompt_tokens
+        if tokens is None:
+            tokens = self.rows.plan.tokenizer.count(prompt if isinstance(prompt, str) else "")
+            self._estimated += 1
+        output, usage = row.output_tokens, row.recorded
+        if output is None:
+            output = row.answers.get(row.model or "") or max(row.answers.values())
+        timeless = "time" not in self.mapping.columns or (self.mapping.relative and row.session is not None)
+        self.seen.add(
+            Call(
+                None if label is None else text_of(label),
+                None if timeless else row.time,
+                row.model,
+                max(tokens, 1),
+                output,
+                None if usage is None else usage.cache_read + usage.cache_read_audio,
+                None if usage is None else usage.cache_write + usage.cache_write_1h,
+                prompt,
+                row.outcomes,
+            )
+        )
+
+    def notes(self) -> list[str]:
+        """Return what had to be taken for granted. Raises ``TrafficError`` where a mapped label is nowhere."""
+        notes = self.rows.all_notes(0)
+        if self._estimated:
+            notes.append(f"{self._estimated:,} prompts have no token count and were counted by an estimate")
+        named = f"request.{self.by}" in (*self.mapping.columns, *self.mapping.constants)
+        if self._unlabelled and self._unlabelled == self.seen.calls:
+            if named:
+                raise TrafficError(
+                    f"no row has a value in `{self.mapping.columns[f'request.{self.by}']}` for `{self.by}`"
+                )
+            notes.append(
+                f"no row has a `{self.by}`, so all calls are one task; --column request.{self.by}=COLUMN names it"
+            )
+        elif self._unlabelled:
+            notes.append(f"{self._unlabelled:,} calls have no `{self.by}` and are one task of their own")
+        return notes
+
+    def _value(self, fields: Mapping[str, Any], name: str) -> Any:
+        full = f"request.{name}"
+        found = cell(fields, self.mapping.columns.get(full, name))
+        return self.mapping.constants.get(full) if found is None else found
+
+    def _prompt(self, row: Row, fields: Mapping[str, Any]) -> str | Sequence[str]:
+        if row.prefix:
+            return tuple(map(str, row.prefix))
+        found = self._value(fields, "prompt") or self._value(fields, "messages")
+        return "" if found is None else _as_text(found)
+
+
+def _as_text(prompt: Any) -> str:
+    """Return a prompt as one text; of messages, one after the other."""
+    if isinstance(prompt, str) and prompt[:1] == "[":
+        with suppress(ValueError):
+            prompt = json.loads(prompt)
+    if isinstance(prompt, list) and all(isinstance(item, Mapping) for item in prompt):
+        return "\n".join(f"{item.get('role', '')}: {_content(item.get('content'))}" for item in prompt)
+    return _content(prompt)
+
+
+def _content(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
