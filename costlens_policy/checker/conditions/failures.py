@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
-from costlens_policy.checker.expressions.nodes import nodes_of, variable_reads
+from costlens_policy.checker.expressions.nodes import budget_reads, nodes_of, variable_reads
 from costlens_policy.expressions import Extent, Node, TypedExpr
 from costlens_policy.expressions.presence import unguarded_reads
 from costlens_policy.expressions.tree import Call, Index, Literal, Presence, Select
@@ -17,9 +18,15 @@ _PARSERS: Final = ("int", "uint", "double", "bool", "timestamp", "duration")
 _POSITIONS: Final = ("charAt", "substring", "indexOf", "lastIndexOf")
 
 
-def first_failure(typed: TypedExpr, variables: Mapping[str, TypedExpr]) -> tuple[Extent, str] | None:
-    """Return the first part that can fail, and why; None where nothing can. Variables are followed."""
-    found = sorted(_failures(typed), key=lambda item: item[0].start)
+def first_failure(
+    typed: TypedExpr, variables: Mapping[str, TypedExpr], uncertain: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Extent, str] | None:
+    """Return the first part that can fail, and why; None where nothing can. Variables are followed.
+
+    ``uncertain`` are the names of budgets whose scope or limit can fail, each with the attribute that has to be there
+    for it not to, such as ``request.team``, or an empty text.
+    """
+    found = sorted(_failures(typed, uncertain), key=lambda item: item[0].start)
     if found:
         return found[0]
     for name, extent in variable_reads(typed):
@@ -28,16 +35,20 @@ def first_failure(typed: TypedExpr, variables: Mapping[str, TypedExpr]) -> tuple
     return None
 
 
-def _failures(typed: TypedExpr) -> Iterator[tuple[Extent, str]]:
+def _failures(typed: TypedExpr, uncertain: Mapping[str, str]) -> Iterator[tuple[Extent, str]]:
     for problem in unguarded_reads(typed):
         yield problem.extent, "fails where this is missing"
     guarded = {_text(typed, node.operand) + "." + node.field for node in _presences(typed)}
+    budgets = dict(budget_reads(typed))
+    for name, extent in budgets.items():
+        if name in uncertain and uncertain[name] not in guarded:
+            yield extent, "fails where the scope or the limit of this budget does"
     for node in nodes_of(typed.root):
         if isinstance(node, Select) and not node.optional:
             operand = typed.types.get(node.operand)
             if operand is not None and operand.name in ("map", "dyn") and _text(typed, node) not in guarded:
                 yield node.field_extent, "fails where this is missing"
-        elif isinstance(node, Index) and not node.optional:
+        elif isinstance(node, Index) and not node.optional and node.key.extent not in budgets.values():
             yield node.extent, "fails where there is no such element"
         elif isinstance(node, Call) and (why := _call(typed, node)):
             yield node.extent, why
