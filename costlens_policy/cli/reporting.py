@@ -37,9 +37,9 @@ def print_report(options: ReportOptions, output: str, html: Path | None) -> Exit
     write_rejects(read.rejects, options.rejects, len(read.rejects))
     if read.frame.height:
         report = summarize(read, settings)
-        _print(report, output)
-        if html is not None:
+        if html is not None:  # before anything is printed, since a reader of that may go away early
             _write_page(report, html)
+        _print(report, output)
     if too_many_rejects(len(read.rejects), read.frame.height, options.max_rejects):
         note(f"failed: {len(read.rejects):,} rows were left out, more than {options.max_rejects}")
         return ExitCode.GATE

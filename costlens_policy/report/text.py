@@ -188,7 +188,7 @@ def _anomalies(report: Report) -> Iterator[Table | str]:
 
 def _said(report: Report) -> Iterator[str]:
     if report.anomalies.skipped and report.anomalies.judged:
-        yield f"{report.anomalies.skipped} series are too short to be judged"
+        yield f"series too short to be judged: {report.anomalies.skipped}"
     if report.not_recorded:
         yield f"\nnot recorded: {', '.join(map(printable, report.not_recorded))}"
     for reason, count in report.left_out.items():

@@ -22,6 +22,7 @@ __all__ = [
     "Spec",
     "cache_over_time",
     "colour_of",
+    "dollars",
     "group_bars",
     "latency_over_time",
     "series_names",
@@ -43,7 +44,7 @@ def spend_over_time(report: Report, width: int) -> Spec:
     """Spend by time, layered by a label; where no cost is known, tokens."""
     rows = list(_stacked(report, report.stack) if report.priced and report.stack else _single(report))
     names = list(dict.fromkeys(row["series"] for row in rows))
-    spec = _stack_of(report, rows, names, width, _HEIGHT, "$~s" if report.priced else "~s")
+    spec = _stack_of(report, rows, names, width, _HEIGHT, dollars(rows) if report.priced else "~s")
     marked = list(_marked(report)) if report.priced else []
     if not marked:
         return spec
@@ -252,6 +253,14 @@ def series_names(spec: Spec) -> list[str]:
     layer = spec["layer"][0] if "layer" in spec else spec
     names = layer["encoding"]["color"].get("scale", {}).get("domain", [])
     return list(names) if len(names) > 1 else []
+
+
+def dollars(rows: Iterable[dict[str, Any]]) -> str:
+    """Return how an axis writes amounts: in thousands where they are that large, never in thousandths."""
+    sums: dict[str, float] = {}
+    for row in rows:
+        sums[row["at"]] = sums.get(row["at"], 0) + row["amount"]
+    return "$~s" if max(sums.values(), default=0) >= 1000 else "$,.3~r"
 
 
 def _colours(names: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.money import add
-from costlens_policy.report.html.charts import Spec
+from costlens_policy.report.html.charts import Spec, dollars
 from costlens_policy.report.html.drawing import COLOURS
 from costlens_policy.report.result import Report
 from costlens_policy.report.timeline import Moment, moments
@@ -45,7 +45,7 @@ def forecast_chart(report: Report, width: int) -> Spec | None:
         "field": "at", "type": "ordinal", "title": None, "scale": {"domain": domain, "type": "point"},
         "axis": {"values": domain[::every], "labelAngle": 0, "grid": False},
     }  # fmt: skip
-    axis = {"tickCount": 4, "format": "$~s", "minExtent": 34}
+    axis = {"tickCount": 4, "format": dollars(coming), "minExtent": 34}
     y = {"field": "amount", "type": "quantitative", "title": None, "axis": axis}
     line = {"type": "line", "strokeWidth": 2}
     color = {"value": COLOURS[0]}

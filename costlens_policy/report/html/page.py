@@ -40,7 +40,7 @@ __all__ = ["as_html"]
 _WIDE: Final = 1040
 _HALF: Final = 490
 _NARROW: Final = 330
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def as_html(report: Report) -> str:
@@ -133,7 +133,7 @@ def _anomalies(report: Report) -> str:
     if anomalies.found:
         under = f"{len(anomalies.found)} in {anomalies.judged} series by {anomalies.unit}"
         return _card("Anomalies", under, anomaly_table(report), wide=True)
-    return _card("Anomalies", no_anomalies(report), "")
+    return _card("Anomalies", no_anomalies(report), "", wide=True)
 
 
 def _said(report: Report) -> str:
@@ -141,7 +141,7 @@ def _said(report: Report) -> str:
     if report.not_recorded:
         lines.append(f"not recorded: {', '.join(report.not_recorded)}")
     if report.anomalies.skipped and report.anomalies.judged:
-        lines.append(f"{report.anomalies.skipped} series are too short to be judged for anomalies")
+        lines.append(f"series too short to be judged for anomalies: {report.anomalies.skipped}")
     items = "".join(f"<li>{escape(line)}</li>" for line in (*lines, *report.notes, *report.assumptions))
     return _card("What this rests on", "", f'<ul class="said">{items}</ul>', wide=True)
 
