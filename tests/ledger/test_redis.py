@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from costlens_policy.ledger import (
     Held,
     LedgerUnavailableError,
     ReservationQuery,
+    Settled,
     open_ledger,
 )
 from costlens_policy.ledger.redis import RedisStore
@@ -59,6 +61,51 @@ def test_a_server_that_may_drop_keys_is_refused(own_server: Server, policy: str)
     store._server.command("CONFIG", "SET", "maxmemory-policy", policy)
     with pytest.raises(LedgerUnavailableError, match=f"its `maxmemory-policy` is `{policy}`; set `noeviction`"):
         RedisStore(own_server.url("dropped"))
+
+
+def test_an_account_that_the_server_dropped_is_an_error_and_not_a_balance_of_zero(own_server: Server) -> None:
+    """As eviction does it, under a `maxmemory-policy` that was set after the ledger was opened."""
+    store = RedisStore(own_server.url("evicted"))
+    other = account(key="other")
+    store.reserve(hold("a", TEAM, 5, 10))
+    store.charge(settlement("b", other, 5))
+    store._server.command("DEL", f"{{evicted}}:a:{TEAM.name}")
+    for attempt in (
+        lambda: store.reserve(hold("c", TEAM, 5, 10)),
+        lambda: store.reserve(hold_lines("c", (other, 1, None), (TEAM, 5, 10))),
+        lambda: store.settle(settlement("a", TEAM, 5)),
+        lambda: store.balances([TEAM], NOW),
+    ):
+        with pytest.raises(LedgerUnavailableError, match="has dropped accounts of the ledger"):
+            attempt()
+    (balance,) = store.balances([other], NOW)
+    assert (balance.used, balance.held) == (5, 0), "others go on"
+
+
+def test_a_restart_with_the_data_goes_unnoticed() -> None:
+    with redis_server("--appendonly", "yes", "--appendfsync", "always") as server:
+        store = RedisStore(server.url("restarted"))
+        store.reserve(hold("a", TEAM, 5, 10))
+        with pytest.raises(LedgerUnavailableError, match="cannot be reached"):
+            store._server.command("SHUTDOWN")
+        server.process.wait()
+        with subprocess.Popen(server.process.args, stdout=subprocess.DEVNULL) as again:
+            try:
+                settled = until_reachable(lambda: store.settle(settlement("a", TEAM, 4)))
+                assert (settled.lines[0].used, settled.lines[0].held) == (4, 0)
+                assert store.settle(settlement("a", TEAM, 4)).repeated
+            finally:
+                again.terminate()
+
+
+def until_reachable(operation: Callable[[], Settled]) -> Settled:
+    end = time.monotonic() + 30
+    while True:
+        try:
+            return operation()
+        except LedgerUnavailableError:
+            assert time.monotonic() < end, "the server did not come back"
+            time.sleep(0.02)
 
 
 def test_a_server_out_of_memory_is_an_error_and_records_nothing(own_server: Server) -> None:

@@ -64,6 +64,17 @@ def test_a_line_without_a_limit_is_counted_and_never_refused(store: Store) -> No
     assert balance.held == 10**9
 
 
+def test_two_versions_of_the_policies_share_what_is_spent_and_keep_to_their_own_limits(store: Store) -> None:
+    team = account()
+    assert isinstance(store.reserve(hold("old", team, 8, 10)), Held)
+    assert isinstance(store.reserve(hold("new", team, 10, 20)), Held)
+    assert isinstance(store.reserve(hold("old again", team, 1, 10)), Refused)
+    store.settle(settlement("new", team, 0))
+    refused = store.reserve(hold("old again", team, 3, 10))
+    assert [(line.used, line.held, line.limit) for line in refused.lines] == [(0, 8, 10)]
+    assert isinstance(store.reserve(hold("old again", team, 2, 10)), Held), "what the other version gave back is free"
+
+
 def test_repeating_a_call_gives_the_first_answer(store: Store) -> None:
     ask = hold_lines("a", (TEAM, 60, 100), (OTHER, 60, None), model="gpt-5")
     first = store.reserve(ask)

@@ -29,6 +29,11 @@ _WORDS: Final = (
         "was emptied since it was opened, by a restart without persistence or by a flush; what was spent is not known"
         " any more: restore it, or open the ledger again to begin a new one",
     ),
+    (
+        "LEDGERLOST",
+        "has dropped accounts of the ledger, by eviction or by hand, so what was spent is not known any more; set its"
+        " `maxmemory-policy` to `noeviction`, and restore it",
+    ),
     ("MISCONF", "cannot write to its disk; look into its log"),
 )
 
@@ -44,7 +49,7 @@ def _meaning(error: Exception) -> str:
             return meaning
     text = str(error)
     for word, meaning in _WORDS:
-        if text.startswith(word):
+        if word in text:
             return meaning
     if isinstance(error, redis.exceptions.ConnectionError | OSError):
         return f"cannot be reached ({text.rstrip('.')})"

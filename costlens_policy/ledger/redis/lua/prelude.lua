@@ -53,6 +53,8 @@ local function load(name, span)
     local account = { struct.unpack(ACCOUNT, kept) }
     account.name, account.exists = name, true
     return account
+  elseif call('ZSCORE', PREFIX .. 'accounts', name) then
+    error('LEDGERLOST an account was dropped')
   elseif span then
     return { 0, 0, 0, 0, 0, NEVER, -1, NUMBERS[span], NUMBERS[span + 1], NUMBERS[span + 2], NUMBERS[span + 3], name = name }
   end
