@@ -213,7 +213,7 @@ def test_a_look_at_the_ledger_does_not_put_off_a_retry(guard_of):
         0.0  # a look is due right after the first try; the next one half a minute later
     )
     spend_all(guard)
-    wait_for(lambda: tries.count(tries[0]) == 2)
+    wait_for(lambda: tries and tries.count(tries[0]) == 2)
 
 
 def test_of_several_reasons_for_a_denial_the_first_is_told(guard_of):
