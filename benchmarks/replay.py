@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +41,7 @@ _ROWS_IN_MEMORY: Final = {False: 10_000_000, True: 1_000_000}
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Decisions a second of one contestant; ``ratio`` is to our routes over a columnar file, by the clock."""
+    """Decisions a second of one contestant; ``ratio`` is to our routes over a columnar file, by CPU time."""
 
     key: str
     title: str
@@ -77,8 +77,8 @@ def measure_replay(*, quick: bool) -> Figures:
             _measure(key, title, some if one_by_one else many, partial(run, sets=sets), some[0])
             for key, title, one_by_one, run in _CONTESTANTS
         ]
-        ours = next(rate.by_clock for rate in measured if rate.key == OURS)
-        rates = tuple(Rate(**{**asdict(rate), "ratio": rate.by_clock / ours}) for rate in measured)
+        ours = next(rate.by_cpu for rate in measured if rate.key == OURS)
+        rates = tuple(replace(rate, ratio=rate.by_cpu / ours) for rate in measured)
         return Figures(rates, *_peak(folder, _ROWS_IN_MEMORY[quick]))
 
 
