@@ -18,6 +18,11 @@ from costlens_policy.ledger import (
     ReservationQuery,
     Store,
 )
+from costlens_policy.ledger.instants import micros
+from costlens_policy.ledger.postgresql import PostgreSQLStore
+from costlens_policy.ledger.sqlite import SQLiteStore
+from tests.conftest import ROOT
+from tests.docs.walkthrough import blocks
 from tests.ledger.build import LIFETIME, NOW, account, hold, hold_lines, settlement, settlement_lines
 
 NOVEMBER = Period("month:2026-11-01:UTC", NOW.replace(day=1, hour=0), NOW.replace(month=12, day=1, hour=0))
@@ -169,6 +174,24 @@ def test_a_call_by_its_id_that_was_charged_without_a_hold(store: Store) -> None:
     assert found is not None
     assert (found.state, found.lines, found.facts) == ("settled", (), {"model": "a"})
     assert (found.reserved_at, found.expires_at, found.settled) == (NOW, NOW, settled._replace(repeated=True))
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite", "postgresql"], indirect=True)
+def test_old_history_may_be_deleted_as_the_documentation_says(ledger_url: str, spent: Store) -> None:
+    (text,) = [block.text for block in blocks((ROOT / "docs" / "ledger.md").read_text()) if "DELETE FROM" in block.text]
+    store, before = spent, micros(NOW + 3 * MINUTE)
+    ledger = ledger_url.partition("ledger=")[2]
+    for statement in text.replace("1735689600000000", str(before)).strip().splitlines():
+        if isinstance(store, SQLiteStore):
+            with store._file.writing() as db:
+                db.execute(statement.replace("costlens.", ""))
+        else:
+            assert isinstance(store, PostgreSQLStore)
+            store._database.execute(statement.replace("costlens.", f"{ledger}."))
+    assert amounts(store) == [3, 4, 5, 6, 7]
+    assert [balance.used for balance in store.balances(TEAMS, NOW)] == [4, 6, 8, 10]
+    store.charge(settlement("next", TEAMS[0], 9))
+    assert amounts(store, after=store.entries(EntryQuery(limit=5)).items[-1].id) == [9]
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "1.5", "٣", "1:2"])

@@ -7,15 +7,18 @@ import signal
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from costlens_policy.ledger import Charge, EntryQuery, Held, LedgerUnavailableError, Refused, open_ledger
+from costlens_policy.ledger import Adjustment, Charge, EntryQuery, Held, LedgerUnavailableError, Refused, open_ledger
 from costlens_policy.ledger.postgresql import PostgreSQLStore
 from costlens_policy.ledger.postgresql.migrations import MIGRATIONS, statements
 from costlens_policy.ledger.postgresql.wire import charged
+from tests.conftest import ROOT
+from tests.docs.walkthrough import blocks
 from tests.ledger.build import NOW, account, hold, settlement
 from tests.ledger.servers import Server
 
@@ -190,6 +193,25 @@ def test_a_user_without_rights_is_an_error_that_says_which(postgresql: Server) -
         connection.execute("CREATE ROLE nobody_here LOGIN")
     with pytest.raises(LedgerUnavailableError, match="grant what is missing: permission denied for database"):
         open_ledger(postgresql.url("forbidden").replace("postgres@", "nobody_here@"))
+
+
+def test_the_rights_that_the_documentation_names_are_enough(postgresql: Server) -> None:
+    granted = [block.text for block in blocks((ROOT / "docs" / "ledger.md").read_text()) if "GRANT" in block.text]
+    assert len(granted) == 1
+    PostgreSQLStore(postgresql.url("costlens")).close()
+    with admin(postgresql) as connection:
+        connection.execute("CREATE ROLE service LOGIN")
+        connection.execute("CREATE ROLE reports LOGIN")
+        connection.execute(granted[0].encode())
+    store = PostgreSQLStore(postgresql.url("costlens").replace("postgres@", "service@"))
+    store.reserve(hold("a", TEAM, 5, 10))
+    store.extend("a", timedelta(minutes=5), NOW)
+    store.settle(settlement("a", TEAM, 4))
+    store.charge(settlement("b", TEAM, 1))
+    store.adjust(Adjustment("c", "topup", TEAM, 1, "ann", "why", NOW))
+    reports = PostgreSQLStore(postgresql.url("costlens").replace("postgres@", "reports@"))
+    assert reports.balances([TEAM], NOW)[0].used == 5
+    assert [entry.kind for entry in reports.entries(EntryQuery()).items] == ["charge", "charge", "topup"]
 
 
 def test_a_database_that_is_not_there_is_an_error(postgresql: Server) -> None:
