@@ -28,8 +28,8 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """A ``Store`` for any number of threads of one process.
 
-    It remembers the last ``history`` calls and entries, on which balances do not depend, and accounts until 35 days
-    after their period.
+    It remembers the last ``history`` calls and entries, on which balances do not depend. Of more accounts than that,
+    those whose period is over are forgotten.
     """
 
     def __init__(self, history: int = 100_000) -> None:
