@@ -66,7 +66,10 @@ def moments(first: Moment, last: Moment, unit: TimeUnit) -> tuple[Moment, ...]:
     """Return all buckets from the first to the last. Raises ``ReportError`` where they are too many to show."""
     found = tuple(_walk(first, last, unit))
     if len(found) > _MOST:
-        raise ReportError(f"the calls span more than {_MOST:,} {unit}s; take a longer unit with `--time`")
+        raise ReportError(
+            f"the calls span more than {_MOST:,} {unit}s; take a longer `--time`, or leave odd times out with "
+            "`--since` and `--until`"
+        )
     return found
 
 

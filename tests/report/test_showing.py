@@ -20,6 +20,7 @@ from rich.console import Console
 from costlens_policy.report import Settings, summarize
 from costlens_policy.report.export import export_report
 from costlens_policy.report.html import as_html
+from costlens_policy.report.html.bars import shortened
 from costlens_policy.report.spreadsheet import as_csv
 from costlens_policy.report.text import sparkline, text_parts
 from costlens_policy.report.words import shown_count, shown_ms, shown_usd
@@ -180,3 +181,35 @@ def test_sparklines():
     assert sparkline([Decimal(value) for value in range(8)]) == "▁▂▃▄▅▆▇█"
     assert len(sparkline([Decimal(1)] * 1000)) == 100
     assert sparkline([Decimal(0)] * 3) == "   "
+
+
+def test_names_that_mean_something_to_other_languages_are_drawn(read_log):
+    names = [
+        "constructor",
+        "__proto__",
+        "toString",
+        "",
+        "\ufffe\x1b",
+        "all others",
+        "𝔸" * 60,
+        "👩‍👩‍👧" * 20,
+        "%s{}",
+        "</svg>",
+    ]
+    calls = [
+        {
+            "time": f"2026-11-{1 + number // 2:02}T00:00:00Z", "prompt_tokens": 5, "output_tokens": 1, "cost": 1 + number,
+            "model": name, "team": name,
+        }
+        for number, name in enumerate(names)
+    ]  # fmt: skip
+    page = as_html(summarize(read_log(calls), Settings(by=("model", "team"))))
+    assert page.count("<svg") == page.count("</svg>") >= 6
+    for name in ("constructor", "__proto__", "toString", "%s{}", "&lt;/svg&gt;"):
+        assert f">{name}</text>" in page
+    assert "\x1b" not in re.sub(r"<table.*?</table>", "", page, flags=re.DOTALL)
+
+
+def test_long_names_are_shortened_by_whole_characters():
+    assert shortened("short", 10) == "short"
+    assert shortened("𝔸" * 30, 10) == "𝔸" * 9 + "…"

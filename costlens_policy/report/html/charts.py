@@ -10,20 +10,17 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-from costlens_policy.diagnostics.render.characters import printable
 from costlens_policy.report.figures import Figures
-from costlens_policy.report.groups import Grouping
 from costlens_policy.report.html.drawing import COLOURS
 from costlens_policy.report.result import ALL_OTHERS, Report, Stack
 from costlens_policy.report.timeline import Moment, shown_moment
-from costlens_policy.report.words import NOT_RECORDED, shown_cost, shown_count, shown_ms, shown_percent, shown_usd
+from costlens_policy.report.words import shown_count, shown_ms, shown_percent, shown_usd
 
 __all__ = [
     "Spec",
     "cache_over_time",
     "colour_of",
     "dollars",
-    "group_bars",
     "latency_over_time",
     "series_names",
     "spend_over_time",
@@ -34,10 +31,8 @@ Spec: TypeAlias = dict[str, Any]
 
 _HEIGHT: Final = 220
 _LOW: Final = 150
-_BAR: Final = 26
 _BARS_UP_TO: Final = 100
 """So many steps of time are drawn as bars, more as areas."""
-_LABEL_WIDTH: Final = 92
 
 
 def spend_over_time(report: Report, width: int) -> Spec:
@@ -94,61 +89,6 @@ def latency_over_time(report: Report, width: int) -> Spec:
             for name, value in (("p50", figures.latency.p50), ("p95", figures.latency.p95)):
                 rows.append(_row(label, name, value / 1000, f"{moment}: {name} {shown_ms(value)}"))
     return _lines_of(report, rows, ["p50", "p95"], width, {"format": "~s", "title": "seconds"})
-
-
-def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
-    """One bar for each group of a label, the dearest first; what nothing is known of has none."""
-    rows: list[dict[str, Any]] = []
-    for group in grouping.groups:
-        amount = group.figures.cost if report.priced else Decimal(group.figures.tokens)
-        if amount or group.value is not None:
-            name = NOT_RECORDED if group.value is None else printable(group.value)
-            shown = shown_cost(group.figures) if report.priced else shown_count(group.figures.tokens)
-            says = f"{name}: {shown}"
-            rows.append({"place": len(rows), "name": name, "amount": float(amount), "shown": shown, "says": says})
-    left = 150 if width > 400 else 112
-    label = f"{_lookup({str(row['place']): row['name'] for row in rows})}[datum.value]"
-    y = {
-        "field": "place", "type": "ordinal", "title": None,
-        "axis": {
-            "labelExpr": label, "labelLimit": left - 8, "minExtent": left, "labelColor": "var(--ink)",
-            "labelFontSize": 12,
-        },
-    }  # fmt: skip
-    most = max((row["amount"] for row in rows), default=0) or 1
-    x = {"field": "amount", "type": "quantitative", "axis": None, "scale": {"domain": [0, most]}}
-    bar = {"type": "bar", "cornerRadiusEnd": 3, "height": {"band": 0.66}}
-    return {
-        "width": width - left - _LABEL_WIDTH, "height": {"step": _BAR}, "data": {"values": rows},
-        "layer": [
-            {
-                "mark": bar,
-                "encoding": {"y": y, "x": x, "color": {"value": COLOURS[0]}, "description": {"field": "says"}},
-            },
-            {
-                "mark": {"align": "left", "dx": 6, "type": "text"},
-                "encoding": {"y": y, "x": x, "text": {"field": "shown"}},
-            },
-        ],
-    }  # fmt: skip
-
-
-def _lookup(names: dict[str, str]) -> str:
-    """Return an expression of Vega that is a table; names are of users, so whatever is no plain letter is escaped."""
-    return "{" + ", ".join(f"'{place}': {_literal(name)}" for place, name in names.items()) + "}"
-
-
-def _literal(text: str) -> str:
-    escaped = "".join(
-        character if character.isascii() and (character.isalnum() or character in " -_.:/") else _escape(character)
-        for character in text
-    )
-    return f"'{escaped}'"
-
-
-def _escape(character: str) -> str:
-    units = character.encode("utf-16-be", "replace")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def _steps(report: Report) -> Iterable[tuple[str, str, Figures]]:
@@ -225,8 +165,10 @@ def _stack_of(
         "order": {"field": "order", "type": "quantitative"},
         **({"description": {"field": "says"}} if bars else {}),
     }
-    ordered = [{**row, "order": names.index(row["series"])} for row in rows]
-    return {"width": width - 50, "height": height, "data": {"values": ordered}, "mark": mark, "encoding": encoding}
+    return {
+        "width": width - 50, "height": height, "usermeta": {"series": names}, "data": {"values": _keyed(rows, names)},
+        "mark": mark, "encoding": encoding,
+    }  # fmt: skip
 
 
 def _lines_of(
@@ -240,7 +182,10 @@ def _lines_of(
         "color": _colours(names),
         "description": {"field": "says"},
     }
-    return {"width": width - 50, "height": _LOW, "data": {"values": list(rows)}, "mark": mark, "encoding": encoding}
+    return {
+        "width": width - 50, "height": _LOW, "usermeta": {"series": names}, "data": {"values": _keyed(rows, names)},
+        "mark": mark, "encoding": encoding,
+    }  # fmt: skip
 
 
 def colour_of(name: str, names: Sequence[str]) -> str:
@@ -250,9 +195,8 @@ def colour_of(name: str, names: Sequence[str]) -> str:
 
 def series_names(spec: Spec) -> list[str]:
     """Return the series that a chart tells apart by colour, none where it has one only."""
-    layer = spec["layer"][0] if "layer" in spec else spec
-    names = layer["encoding"]["color"].get("scale", {}).get("domain", [])
-    return list(names) if len(names) > 1 else []
+    names: list[str] = spec.get("usermeta", {}).get("series", [])
+    return names if len(names) > 1 else []
 
 
 def dollars(rows: Iterable[dict[str, Any]]) -> str:
@@ -263,6 +207,14 @@ def dollars(rows: Iterable[dict[str, Any]]) -> str:
     return "$~s" if max(sums.values(), default=0) >= 1000 else "$,.3~r"
 
 
+def _keyed(rows: Iterable[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
+    """Name series by their places: a name of users, such as `constructor`, may mean something to JavaScript."""
+    return [{**row, "series": str(names.index(row["series"])), "order": names.index(row["series"])} for row in rows]
+
+
 def _colours(names: list[str]) -> dict[str, Any]:
-    scale = {"domain": names, "range": [colour_of(name, names) for name in names]}
+    scale = {
+        "domain": [str(place) for place in range(len(names))],
+        "range": [colour_of(name, names) for name in names],
+    }
     return {"field": "series", "type": "nominal", "scale": scale, "legend": None}

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from html import escape
 from importlib.resources import files
 from typing import Final
 
 from costlens_policy.report.groups import Grouping
+from costlens_policy.report.html.bars import group_bars
 from costlens_policy.report.html.charts import (
     Spec,
     cache_over_time,
     colour_of,
-    group_bars,
     latency_over_time,
     series_names,
     spend_over_time,
@@ -21,7 +20,7 @@ from costlens_policy.report.html.charts import (
 )
 from costlens_policy.report.html.drawing import draw
 from costlens_policy.report.html.forecast_chart import forecast_chart
-from costlens_policy.report.html.tables import anomaly_table, group_table, time_table
+from costlens_policy.report.html.tables import anomaly_table, group_table, time_table, written
 from costlens_policy.report.result import Report
 from costlens_policy.report.words import (
     NOT_KNOWN,
@@ -51,8 +50,8 @@ def as_html(report: Report) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>LLM spend, {escape(title_of(report))}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        f"<header><h1>Where the money went</h1><p>{escape(report.source)}, {escape(title_of(report))}</p></header>\n"
+        f"<title>LLM spend, {written(title_of(report))}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        f"<header><h1>Where the money went</h1><p>{written(report.source)}, {written(title_of(report))}</p></header>\n"
         f"{_tiles(report)}\n"
         f'<div class="cards">\n{cards}\n</div>\n</main>\n</body>\n</html>\n'
     )
@@ -63,8 +62,8 @@ def _tiles(report: Report) -> str:
     for name, value, more in tiles(report):
         kind = "value absent" if value in (NOT_RECORDED, NOT_KNOWN, "none") else "value"
         found.append(
-            f'<div class="tile"><dt>{escape(name)}</dt><dd class="{kind}">{escape(value)}</dd>'
-            f'<dd class="more">{escape(more)}</dd></div>'
+            f'<div class="tile"><dt>{written(name)}</dt><dd class="{kind}">{written(value)}</dd>'
+            f'<dd class="more">{written(more)}</dd></div>'
         )
     return f'<dl class="tiles">{"".join(found)}</dl>'
 
@@ -142,20 +141,20 @@ def _said(report: Report) -> str:
         lines.append(f"not recorded: {', '.join(report.not_recorded)}")
     if report.anomalies.skipped and report.anomalies.judged:
         lines.append(f"series too short to be judged for anomalies: {report.anomalies.skipped}")
-    items = "".join(f"<li>{escape(line)}</li>" for line in (*lines, *report.notes, *report.assumptions))
+    items = "".join(f"<li>{written(line)}</li>" for line in (*lines, *report.notes, *report.assumptions))
     return _card("What this rests on", "", f'<ul class="said">{items}</ul>', wide=True)
 
 
 def _card(title: str, under: str, content: str, *, wide: bool = False) -> str:
-    below = f'<p class="under">{escape(under)}</p>' if under else ""
-    return f'<section class="card{" wide" if wide else ""}"><h2>{escape(title)}</h2>{below}{content}</section>'
+    below = f'<p class="under">{written(under)}</p>' if under else ""
+    return f'<section class="card{" wide" if wide else ""}"><h2>{written(title)}</h2>{below}{content}</section>'
 
 
 def _chart(title: str, name: str, spec: Callable[[int], Spec], width: int) -> str:
     """Return a chart twice: for broad screens, and with the same size of text for narrow ones."""
-    label, broad = escape(title), spec(width)
+    label, broad = written(title), spec(width)
     names = series_names(broad)
-    keys = "".join(f'<li style="--key:{colour_of(item, names)}">{escape(item)}</li>' for item in names)
+    keys = "".join(f'<li style="--key:{colour_of(item, names)}">{written(item)}</li>' for item in names)
     legend = f'<ul class="legend">{keys}</ul>' if keys else ""
     return (
         f"{legend}"

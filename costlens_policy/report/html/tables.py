@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
+from costlens_policy.diagnostics.render.characters import printable
 from costlens_policy.report.figures import Figures
 from costlens_policy.report.groups import Grouping
 from costlens_policy.report.result import Report
 from costlens_policy.report.timeline import shown_moment
 from costlens_policy.report.words import NOT_RECORDED, shown_cost, shown_count, shown_ms, shown_percent, shown_usd
 
-__all__ = ["anomaly_table", "group_table", "time_table"]
+__all__ = ["anomaly_table", "group_table", "time_table", "written"]
 
 _MOST_STEPS: Final = 200
 _MOST_ANOMALIES: Final = 25
@@ -21,7 +22,7 @@ _MOST_ANOMALIES: Final = 25
 def group_table(report: Report, grouping: Grouping) -> str:
     """Return a row for each group, and one for all others."""
     rows = [
-        (escape(group.value) if group.value is not None else _absent(NOT_RECORDED), group.figures)
+        (written(group.value) if group.value is not None else _absent(NOT_RECORDED), group.figures)
         for group in grouping.groups
     ]
     if grouping.others is not None:
@@ -45,7 +46,7 @@ def anomaly_table(report: Report) -> str:
     rows = (
         (
             shown_moment(item.moment, anomalies.unit, report.zone),
-            escape(f"{item.dimension} {item.value}".strip()),
+            written(f"{item.dimension} {item.value}".strip()),
             f'<span class="up">{shown_usd(item.spend)}</span>',
             shown_usd(item.usual),
             f"{item.deviations:+.1f}",
@@ -55,12 +56,17 @@ def anomaly_table(report: Report) -> str:
     return _table((anomalies.unit, "series", "spend", "usual", "deviations"), rows, "words")
 
 
+def written(text: str) -> str:
+    """Return a text of users as text of HTML: no markup, and nothing that is invisible or turns what follows."""
+    return escape(printable(text))
+
+
 def _absent(text: str) -> str:
     return f'<span class="absent">{escape(text)}</span>'
 
 
 def _figures(report: Report, heading: str, rows: Iterable[tuple[str, Figures]]) -> str:
-    headings = (escape(heading), *(name for name, _ in _cells(report, report.totals)))
+    headings = (written(heading), *(name for name, _ in _cells(report, report.totals)))
     return _table(headings, ((name, *(cell for _, cell in _cells(report, figures))) for name, figures in rows))
 
 
