@@ -24,7 +24,8 @@ class PriceChange:
     """A price of a model, in US dollars per million tokens, or for each request where ``kind`` is ``request``.
 
     ``since`` is the day from which it differs, None where it always does; ``service_tier`` is empty for the usual
-    price; ``above_input_tokens`` is 0 for short prompts. ``old`` or ``new`` is None where there is no price.
+    price; ``above_input_tokens`` is 0 for short prompts. ``old`` or ``new`` is None where there is no price. They are
+    equal where an earlier change ends.
     """
 
     kind: str
@@ -92,14 +93,22 @@ def _flat(entry: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
 
 
 def _prices(old: Model | None, new: Model | None) -> Iterator[PriceChange]:
-    """Compare the prices on each day on which either side has new ones; what goes on as before is not told again."""
+    """Compare the prices on each day on which either side has new ones.
+
+    What goes on as before is not told again; from when on a difference is gone, is.
+    """
     told: dict[Place, tuple[Decimal | None, Decimal | None]] = {}
+    differing: set[Place] = set()
     for day in sorted({period.effective or LONG_AGO for model in (old, new) if model for period in model.periods}):
         before = old.period_on(day) if old else None
         after = new.period_on(day) if new else None
-        for place in _places(before, after):
+        for place in dict.fromkeys((*_places(before, after), *told)):
             pair = _price(before, place), _price(after, place)
-            if pair[0] != pair[1] and told.get(place) != pair and not _follows(before, after, place):
+            differs = pair[0] != pair[1]
+            if (differs and told.get(place) != pair and not _follows(before, after, place)) or (
+                not differs and place in differing
+            ):
+                (differing.add if differs else differing.remove)(place)
                 yield PriceChange(place[0], None if day == LONG_AGO else day, place[1], place[2], *pair)
             told[place] = pair
 

@@ -47,6 +47,26 @@ def test_from_a_day_on() -> None:
     )
 
 
+def test_a_change_that_ends() -> None:
+    old = catalogue(Period(None, rates("1")))
+    new = catalogue(Period(None, rates("1")), Period(MAY, rates("0.5")), Period(JUNE, rates("1")))
+    assert changed(old, new).prices == (
+        PriceChange("input", MAY, "", 0, Decimal(1), Decimal("0.5")),
+        PriceChange("input", JUNE, "", 0, Decimal(1), Decimal(1)),
+    )
+
+
+def test_a_price_of_long_prompts_that_comes_and_goes() -> None:
+    old = catalogue(Period(None, rates("1")))
+    long = ((1000, rates("2")),)
+    new = catalogue(Period(None, rates("1"), long), Period(MAY, rates("1")), Period(JUNE, rates("1"), long))
+    assert [(price.since, price.above_input_tokens, price.new) for price in changed(old, new).prices] == [
+        (None, 1000, Decimal(2)),
+        (MAY, 1000, Decimal(1)),
+        (JUNE, 1000, Decimal(2)),
+    ]
+
+
 def test_tiers_and_long_prompts() -> None:
     old = catalogue(Period(None, rates("1")))
     long = Period(None, rates("1"), ((1000, rates("2")),), {"flex": Tariff(rates("0.5", "5"), ((1000, rates("2")),))})
