@@ -184,32 +184,21 @@ def test_sparklines():
 
 
 def test_names_that_mean_something_to_other_languages_are_drawn(read_log):
-    names = [
-        "constructor",
-        "__proto__",
-        "toString",
-        "",
-        "\ufffe\x1b",
-        "all others",
-        "𝔸" * 60,
-        "👩‍👩‍👧" * 20,
-        "%s{}",
-        "</svg>",
-    ]
+    hostile = ["constructor", "__proto__", "toString", "", "\ufffe\x1b", "all others", "\U0001d11e" * 60, "</svg>"]
     calls = [
         {
-            "time": f"2026-11-{1 + number // 2:02}T00:00:00Z", "prompt_tokens": 5, "output_tokens": 1, "cost": 1 + number,
-            "model": name, "team": name,
+            "time": f"2026-11-{1 + number // 2:02}T00:00:00Z", "prompt_tokens": 5, "output_tokens": 1,
+            "cost": 1 + number, "model": name, "team": name,
         }
-        for number, name in enumerate(names)
+        for number, name in enumerate(hostile)
     ]  # fmt: skip
     page = as_html(summarize(read_log(calls), Settings(by=("model", "team"))))
     assert page.count("<svg") == page.count("</svg>") >= 6
-    for name in ("constructor", "__proto__", "toString", "%s{}", "&lt;/svg&gt;"):
+    for name in ("constructor", "__proto__", "toString", "&lt;/svg&gt;"):
         assert f">{name}</text>" in page
-    assert "\x1b" not in re.sub(r"<table.*?</table>", "", page, flags=re.DOTALL)
+    assert "\x1b" not in page
 
 
 def test_long_names_are_shortened_by_whole_characters():
     assert shortened("short", 10) == "short"
-    assert shortened("𝔸" * 30, 10) == "𝔸" * 9 + "…"
+    assert shortened("\U0001d11e" * 30, 10) == "\U0001d11e" * 9 + "…"
