@@ -6,7 +6,6 @@ what the guard asks it for.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,15 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from rich.console import Console
-
-from benchmarks.section import Cell, Section, table_of
+from benchmarks.section import Section, run_section
 from benchmarks.timing import FULL, QUICK, microseconds
 from costlens_policy import Engine, Guard, load
 from costlens_policy.clock import system_now
 from costlens_policy.ledger import Account, Charge, Hold, HoldLine, MemoryStore, Period, Settlement
 
-__all__ = ["main", "section"]
+__all__ = ["section"]
 
 _BUDGETS: Final = (0, 1, 4)
 _REQUEST: Final = {"task": "chat", "team": "support", "prompt": "Where is my parcel?", "prompt_tokens": 1000}
@@ -52,18 +49,6 @@ _BUDGET: Final = """
     rungs: [{at_ratio: 0.8, alert: most of it is gone}]
 """
 _LEASE: Final = timedelta(minutes=10)
-
-
-def main(arguments: list[str]) -> int:
-    if not set(arguments) <= {"--quick", "--json"}:
-        print("usage: python -m benchmarks.guard [--quick] [--json]", file=sys.stderr)  # noqa: T201 (a command)
-        return 2
-    found = section(quick="--quick" in arguments)
-    if "--json" in arguments:
-        print(json.dumps(found.to_dict()))  # noqa: T201 (a command)
-    else:
-        Console().print(table_of(found))
-    return 0
 
 
 def section(*, quick: bool) -> Section:
@@ -129,4 +114,4 @@ def _given_back(engine: Engine) -> Callable[[None], Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_section("guard", section, sys.argv[1:]))

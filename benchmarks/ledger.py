@@ -8,7 +8,6 @@ insertion of a row, a script that increments a number, and ``UPDATE … RETURNIN
 from __future__ import annotations
 
 import gc
-import json
 import sqlite3
 import statistics
 import sys
@@ -23,13 +22,12 @@ from typing import Any
 
 import psycopg
 import redis
-from rich.console import Console
 
-from benchmarks.section import Cell, Section, table_of
+from benchmarks.section import Section, run_section
 from costlens_policy.ledger import Account, Charge, Hold, HoldLine, Period, Settlement, open_ledger
 from tests.ledger.servers import postgresql_server, redis_server
 
-__all__ = ["Figures", "main", "measure", "section"]
+__all__ = ["Figures", "measure", "section"]
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 _LEASE = timedelta(minutes=5)
@@ -151,19 +149,5 @@ def section(*, quick: bool) -> Section:
     return Section("ledger", title, _COLUMNS, tuple(figures.row() for figures in found), notes)
 
 
-def main(arguments: list[str]) -> int:
-    if not set(arguments) <= {"--quick", "--json"}:
-        print("usage: python -m benchmarks.ledger [--quick] [--json]", file=sys.stderr)  # noqa: T201 (a command)
-        return 2
-    found = section(quick="--quick" in arguments)
-    if "--json" in arguments:
-        print(json.dumps(found.to_dict()))  # noqa: T201 (a command)
-        return 0
-    console = Console(width=None if Console().is_terminal else 120)
-    console.print(table_of(found))
-    console.print(*found.notes)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_section("ledger", section, sys.argv[1:]))

@@ -17,21 +17,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.replay_traffic import BUDGETS, MAPPING, ROUTES, TIGHT, by_hand, write_policies, write_traffic
+from benchmarks.section import Section, run_section
 from costlens_policy import Engine, load
 from costlens_policy.engine.decide import decide
 from costlens_policy.replay import Settings, read_traffic, replay, replay_files
 
-__all__ = ["Figures", "Rate", "measure_replay"]
+__all__ = ["Figures", "Rate", "measure_replay", "section"]
 
 OURS: Final = "routes"
 _ROWS: Final = {False: 3_000_000, True: 300_000}
@@ -155,24 +154,16 @@ def replay_once(policies: str, file: str) -> None:
     sys.stdout.write(json.dumps({"rows": result.rows, "seconds": seconds, "mib": mib}))
 
 
-def main(arguments: list[str]) -> None:
-    figures = measure_replay(quick="--quick" in arguments)
-    if "--json" in arguments:
-        sys.stdout.write(json.dumps(asdict(figures), indent=2) + "\n")
-        return
-    table = Table(title="replay: decisions a second, from a file to the sums")
-    for name in ("", "rows", "by the clock", "by CPU time", "to ours"):
-        table.add_column(name, justify="right" if name else "left")
-    for rate in figures.rates:
-        numbers = (f"{rate.rows:,}", f"{rate.by_clock:,.0f}", f"{rate.by_cpu:,.0f}", f"{rate.ratio:.3g}")
-        table.add_row(rate.title, *numbers)
-    console = Console(width=None if Console().is_terminal else 120)
-    console.print(table)
-    console.print(
+def section(*, quick: bool) -> Section:
+    figures = measure_replay(quick=quick)
+    rows = tuple((it.title, it.rows, round(it.by_clock), round(it.by_cpu), f"{it.ratio:.3g}") for it in figures.rates)
+    peak = (
         f"{figures.peak_rows:,} rows with caches and two budgets took {figures.peak_mib:,.0f} MiB at most and "
         f"{figures.peak_seconds:.0f} s"
     )
+    title = "replay: decisions a second, from a file to the sums"
+    return Section("replay", title, ("", "rows", "by the clock", "by CPU time", "to ours"), rows, (peak,))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_section("replay", section, sys.argv[1:]))

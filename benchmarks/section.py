@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Cell", "Section", "table_of"]
+__all__ = ["Cell", "Section", "run_section", "show", "table_of"]
 
 Cell = str | int | float | None
 """``None`` where nothing was measured."""
@@ -31,6 +34,27 @@ class Section:
         """Return the section as JSON-like data, each row by the names of the columns."""
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
         return {"name": self.name, "title": self.title, "rows": rows, "notes": list(self.notes)}
+
+
+def run_section(name: str, measure: Callable[..., Section], arguments: Sequence[str]) -> int:
+    """Do as ``python -m benchmarks.NAME [--quick] [--json]`` asks; return the exit code."""
+    if not set(arguments) <= {"--quick", "--json"}:
+        print(f"usage: python -m benchmarks.{name} [--quick] [--json]", file=sys.stderr)  # noqa: T201 (a command)
+        return 2
+    show(measure(quick="--quick" in arguments), as_json="--json" in arguments)
+    return 0
+
+
+def show(section: Section, *, as_json: bool) -> None:
+    """Print a section, as a line of JSON or as a table with its notes."""
+    if as_json:
+        print(json.dumps(section.to_dict()), flush=True)  # noqa: T201 (a command)
+        return
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(table_of(section))
+    for note in section.notes:
+        console.print(note)
+    console.print()
 
 
 def table_of(section: Section) -> Table:

@@ -17,11 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from rich.console import Console
-
 from benchmarks.policies import write_route_rules
 from benchmarks.rules import cel_condition, make_rules, requests_for
-from benchmarks.section import Section, table_of
+from benchmarks.section import Section, run_section
 from benchmarks.timing import cpu_seconds
 from costlens_policy import Engine, load
 from costlens_policy.checker import check
@@ -183,17 +181,5 @@ def _milliseconds(arguments: Sequence[str], cache: str) -> float:
     return 1000 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
 
-def main(arguments: Sequence[str]) -> int:
-    if not set(arguments) <= {"--quick", "--json"}:
-        print("usage: python -m benchmarks.start [--quick] [--json]", file=sys.stderr)  # noqa: T201 (a command)
-        return 2
-    found = section(quick="--quick" in arguments)
-    if "--json" in arguments:
-        print(json.dumps(found.to_dict()))  # noqa: T201 (a command)
-    else:
-        Console(width=None if Console().is_terminal else 120).print(table_of(found))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_section("start", section, sys.argv[1:]))
