@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from benchmarks.section import Section, run_section
+from benchmarks.section import Cell, Section, run_section
 from benchmarks.timing import FULL, QUICK, microseconds
 from costlens_policy import Engine, Guard, load
 from costlens_policy.clock import system_now

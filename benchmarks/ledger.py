@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 import redis
 
-from benchmarks.section import Section, run_section
+from benchmarks.section import Cell, Section, run_section
 from costlens_policy.ledger import Account, Charge, Hold, HoldLine, Period, Settlement, open_ledger
 from tests.ledger.servers import postgresql_server, redis_server
 
