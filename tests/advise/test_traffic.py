@@ -149,6 +149,40 @@ def test_named_models(folder: Path) -> None:
     assert "no price for `tinny`; did you mean `tiny`?" in wrong.stderr
 
 
+def test_a_named_model_that_cannot_hold_the_calls_is_left_out(folder: Path) -> None:
+    (folder / "catalogue.yaml").write_text(CATALOGUE.replace("  middle:\n", "  middle:\n    context_window: 1000\n"))
+    tasks = {item["task"]: item for item in ranked("--small", "middle")["tasks"]}
+    assert "small-model" not in tasks["triage"]["advice"]["strategies"], "2,040 tokens"
+    assert "not `middle` where its context window does not hold an average call" in tasks["triage"]["assumed"]
+    assert "small-model" in tasks["drafting"]["advice"]["strategies"], "900 tokens"
+
+
+def test_recorded_outcomes_are_the_accuracy(folder: Path) -> None:
+    rows = [{"prompt_tokens": 100, "output_tokens": 5, "strong": "true", "weak": i % 4 > 0} for i in range(100)]
+    (folder / "outcomes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "map.yaml").write_text(
+        "columns: {prompt_tokens: prompt_tokens, output_tokens: output_tokens}\nconstants: {model: large}\n"
+        "outcomes: {large: strong, tiny: weak}\n"
+    )
+    arguments = ("--traffic", "outcomes.jsonl", "--mapping", "map.yaml", "--prices", "catalogue.yaml")
+    (task,) = json.loads(advise(*arguments, "--small", "tiny", "--format", "json").stdout)["tasks"]
+    facts = task["advice"]["recommendation"]["facts"]
+    assert (facts["current_accuracy"], facts["accuracy_needed"], facts["small_accuracy"]) == (1.0, 1.0, 0.75)
+    assert not task["candidate"], "the smaller model is not as good"
+
+
+def test_caches_can_be_left_aside(folder: Path) -> None:
+    (folder / "calls.jsonl").write_text(
+        "".join(json.dumps({**row, "cached_tokens": None}) + "\n" for row in calls() if row["task"] == "triage")
+    )
+    (warm,) = ranked()["tasks"]
+    assert Decimal(warm["advice"]["inputs"]["caching.hit_ratio"]["base"]) > Decimal("0.99"), "a call each second"
+    (none,) = ranked("--cache", "off")["tasks"]
+    assert "prompt-with-caching" not in none["advice"]["strategies"]
+    (short,) = ranked("--cache-min-tokens", "2001")["tasks"]
+    assert "prompt-with-caching" not in short["advice"]["strategies"]
+
+
 def test_without_labels_all_calls_are_one_task(folder: Path) -> None:
     answer = ranked("--by", "feature")
     (task,) = answer["tasks"]

@@ -39,6 +39,8 @@ class Contenders:
     small: Contest | None
     trained: Contest | None
     base: str | None
+    too_small: tuple[str, ...] = ()
+    """Named models whose context window does not hold an average call."""
 
 
 def contenders(task: Task, current: Model, market: Market, day: date) -> Contenders:
@@ -46,25 +48,32 @@ def contenders(task: Task, current: Model, market: Market, day: date) -> Contend
     serving = _contest(current, day)
     if serving is None:
         raise ValueError(f"`{current.name}` has no price on {day}")
-    size = task.prompt_tokens + task.output_tokens
-    fitting = [
-        found
-        for model in market.offered
-        if (found := _contest(model, day)) is not None
-        and model.base is None
-        and (model.context_window is None or size <= model.context_window * task.calls)
-    ]
-    query = Query(Decimal(round(task.prompt_tokens / task.calls)), Decimal(round(task.output_tokens / task.calls)))
-    cheaper = sorted(
-        (found for found in fitting if query_cost(found.period, query) < query_cost(serving.period, query)),
-        key=lambda found: (query_cost(found.period, query), found.model.name),
-    )
-    small = _named(market.small, day) or next((found for found in cheaper if _no_worse(task, found, serving)), None)
+    cheaper = _cheaper(task, serving, market, day)
+    small = _named(market.small, task, day) or next((item for item in cheaper if _no_worse(task, item, serving)), None)
     ready = next((model for model in market.offered if task.name in model.trained_for), None)
-    trained = _named(market.trained or ready, day) or next(iter(cheaper), None)
+    trained = _named(market.trained or ready, task, day) or next(iter(cheaper), None)
+    named = [model for model in (market.small, market.trained) if model is not None]
+    too_small = tuple(dict.fromkeys(model.name for model in named if not _fits(model, task)))
     if trained is None or trained.model.base is not None:
-        return Contenders(serving, small, trained, None)
-    return Contenders(serving, small, _trained_from(trained), trained.model.name)
+        return Contenders(serving, small, trained, None, too_small)
+    return Contenders(serving, small, _trained_from(trained), trained.model.name, too_small)
+
+
+def _cheaper(task: Task, serving: Contest, market: Market, day: date) -> list[Contest]:
+    """Return the models on offer that serve an average call for less, the cheapest first."""
+    query = Query(Decimal(round(task.prompt_tokens / task.calls)), Decimal(round(task.output_tokens / task.calls)))
+    costs = {}
+    for model in market.offered:
+        found = _contest(model, day)
+        if found is not None and model.base is None and _fits(model, task):
+            costs[model.name] = (query_cost(found.period, query), model.name, found)
+    most = query_cost(serving.period, query)
+    return [found for cost, _, found in sorted(costs.values(), key=lambda item: item[:2]) if cost < most]
+
+
+def _fits(model: Model, task: Task) -> bool:
+    size = task.prompt_tokens + task.output_tokens
+    return model.context_window is None or size <= model.context_window * task.calls
 
 
 def _trained_from(base: Contest) -> Contest:
@@ -73,8 +82,8 @@ def _trained_from(base: Contest) -> Contest:
     return Contest(replace(base.model, name=name, aliases=(), quality={}, labels={}), base.period)
 
 
-def _named(model: Model | None, day: date) -> Contest | None:
-    return None if model is None else _contest(model, day)
+def _named(model: Model | None, task: Task, day: date) -> Contest | None:
+    return None if model is None or not _fits(model, task) else _contest(model, day)
 
 
 def _contest(model: Model, day: date) -> Contest | None:

@@ -34,14 +34,14 @@ def parts_of_ranking(ranking: Ranking) -> Iterator[Part]:
     candidates, others = tuple(ranking.candidates), tuple(ranking.others)
     if candidates:
         yield _table("candidates, by what they save", candidates)
-        yield Sentences("why", tuple(map(_why, candidates)))
+        yield Sentences("why", _why(candidates))
     else:
         yield Sentences(
             "candidates, by what they save", ("none: a prompt on the present model is best for every task",)
         )
     if others:
         yield _table("better prompted", others)
-        yield Sentences("why not", tuple(map(_why, others)))
+        yield Sentences("why not", _why(others))
     if ranking.left_out:
         lines = tuple(f"{name_of(task)} ({task.calls:,} calls): {why}" for task, why in ranking.left_out)
         yield Sentences("not reckoned", lines)
@@ -104,20 +104,25 @@ def _pays(item: Ranked) -> str:
     return f"{float(found.months):.1f} months" if found.months else "at once"
 
 
-def _why(item: Ranked) -> str:
-    found = item.advice.recommendation
-    told = found.considerations if item.is_candidate else ()
-    besides = "".join(f"; besides, {extra.says}" for extra in told)
-    return f"{name_of(item.task)}: {found.says} ({found.rule}){besides}"
+def _why(ranked: Iterable[Ranked]) -> tuple[str, ...]:
+    """Return what the policies say, once for all tasks of which they say the same."""
+    tasks: dict[str, list[str]] = {}
+    for item in ranked:
+        found = item.advice.recommendation
+        told = found.considerations if item.is_candidate else ()
+        besides = "".join(f"; besides, {extra.says}" for extra in told)
+        tasks.setdefault(f"{found.says} ({found.rule}){besides}", []).append(name_of(item.task))
+    return tuple(f"{', '.join(names)}: {text}" for text, names in tasks.items())
 
 
 def _unknown(ranked: Iterable[Ranked]) -> Iterator[str]:
     by_fact: dict[str, list[str]] = {}
-    for item in ranked:
+    items = tuple(ranked)
+    for item in items:
         for fact in item.derived.unknown:
             by_fact.setdefault(fact, []).append(name_of(item.task))
     for fact, names in by_fact.items():
-        yield f"{fact}: {', '.join(names)}"
+        yield f"{fact}: {'every task' if len(names) == len(items) > 1 else ', '.join(names)}"
     yield (
         "for every task: how much accuracy and speed it needs beyond what it has, how often its instructions change, "
         "whether its data may be used for training; say so in a workload (--write DIR)"

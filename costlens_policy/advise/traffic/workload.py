@@ -194,6 +194,8 @@ def _ratio(part: int, whole: int) -> Decimal:
 
 
 def _others(task: Task, found: Contenders, notes: _Notes) -> Iterator[tuple[str, Any]]:
+    for name in found.too_small:
+        notes.assumed.append(f"not `{name}` where its context window does not hold an average call")
     if found.small is None:
         notes.assumed.append("no smaller model, since none is known to be as good; name one with --small")
     else:
