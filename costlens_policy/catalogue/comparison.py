@@ -98,18 +98,20 @@ def _prices(old: Model | None, new: Model | None) -> Iterator[PriceChange]:
     What goes on as before is not told again; from when on a difference is gone, is.
     """
     told: dict[Place, tuple[Decimal | None, Decimal | None]] = {}
-    differing: set[Place] = set()
+    differing: dict[Place, None] = {}
     for day in sorted({period.effective or LONG_AGO for model in (old, new) if model for period in model.periods}):
         before = old.period_on(day) if old else None
         after = new.period_on(day) if new else None
-        for place in dict.fromkeys((*_places(before, after), *told)):
+        for place in dict.fromkeys((*_places(before, after), *differing)):
             pair = _price(before, place), _price(after, place)
             differs = pair[0] != pair[1]
             if (differs and told.get(place) != pair and not _follows(before, after, place)) or (
                 not differs and place in differing
             ):
-                (differing.add if differs else differing.remove)(place)
                 yield PriceChange(place[0], None if day == LONG_AGO else day, place[1], place[2], *pair)
+                differing[place] = None
+            if not differs:
+                differing.pop(place, None)
             told[place] = pair
 
 

@@ -91,7 +91,7 @@ def _tables(changes: Sequence[ModelChange]) -> Iterator[Table]:
 
 
 def _price_row(model: str, price: PriceChange) -> tuple[str, ...]:
-    ratio = "" if price.ratio is None else f"{price.ratio:+.1%}"
+    ratio = "" if price.ratio is None else f"{price.ratio:+.1%}" if price.ratio else "the same"
     return model, _place(price), _amount(price.old), _amount(price.new), ratio
 
 
