@@ -27,6 +27,8 @@ def active_rungs(decision: Decision) -> frozenset[tuple[str, int]]:
     budgets once more: a decision keeps neither what excluded models met nor what a rung reached before its rewrite.
     """
     plan = decision.plan
+    if not plan.budgets:
+        return frozenset()
     models = [item.model for item in decision.excluded if item.by in plan.budgets]
     if decision.model is not None:
         models.append(decision.model)
