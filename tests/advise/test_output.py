@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
 WORKLOAD = "examples/advise/ticket-triage.yaml"
+CALLS = ("--traffic", "examples/advise/calls.jsonl", "--prices", "examples/advise/catalogue.yaml", "--on", "2026-11-02")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
@@ -62,4 +63,23 @@ def test_exported_facts_decide_the_same(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_page_shows_what_the_program_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / "docs" / "advise.md").read_text(encoding="utf-8")
     for block in run(monkeypatch).stdout.split("\n\n"):
+        assert block.strip() in page, block
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("calls.txt", ()), ("calls.md", ("--format", "markdown"))])
+def test_recorded_calls(
+    name: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, golden: Callable[[Path, str], None]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(app, ["advise", *CALLS, *arguments])
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    golden(GOLDEN / name, result.stdout)
+
+
+def test_the_page_shows_what_recorded_calls_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "advise.md").read_text(encoding="utf-8")
+    assert " ".join(["costlens-policy", "advise", *CALLS]) in page
+    for block in CliRunner().invoke(app, ["advise", *CALLS]).stdout.split("\n\n"):
         assert block.strip() in page, block

@@ -270,11 +270,11 @@ def test_samples_are_small_and_even() -> None:
     sample = Sample()
     for item in range(20_000):
         sample.offer(item)
-    assert len(sample.kept) == len(set(sample.kept)) == 1000
+    assert len(sample.kept) == len(set(sample.kept)) == 200
     in_quarters = [sum(item // 5000 == quarter for item in sample.kept) for quarter in range(4)]
-    assert all(200 < count < 300 for count in in_quarters), in_quarters
+    assert all(30 < count < 70 for count in in_quarters), in_quarters
     in_turns = sum(item % 20 == 0 for item in sample.kept)
-    assert 25 < in_turns < 75, "every twentieth is a twentieth of the sample"
+    assert 2 < in_turns < 20, "every twentieth is a twentieth of the sample"
 
 
 def test_volume_and_growth() -> None:

@@ -14,12 +14,12 @@ SHARE: Final = 0.9
 """A start counts where this share of the prompts has it."""
 ENOUGH: Final = 10
 """Fewer prompts tell nothing of what they share."""
-_KEPT: Final = 1000
+_KEPT: Final = 200
 
 
 @dataclass(slots=True)
 class Sample:
-    """At most a thousand prompts, drawn evenly from all that were offered; the same ones each time.
+    """At most two hundred prompts, drawn evenly from all that were offered; the same ones each time.
 
     They are drawn and not counted off: prompts that take turns would meet the same step again and again.
     """

@@ -91,7 +91,8 @@ def derive(task: Task, seen: Seen, market: Market, asked: Asked) -> Derived:
         plain["task"] = task.name
     if asked.cache and (caching := _caching(task, shared, tokens, asked, notes)) is not None:
         plain["caching"] = caching
-    plain |= _others(task, found, notes)
+    volume = plain["queries"]["per_month"]
+    plain |= _others(task, found, int(volume["base"] if isinstance(volume, dict) else volume), notes)
     plain["needs"] = _needs(task, found, notes)
     document = WorkloadDocument.model_validate(plain)
     setting = Setting(document, asked.months, found.current, found.small, found.trained)
@@ -193,7 +194,7 @@ def _ratio(part: int, whole: int) -> Decimal:
     return min(Decimal(1), (Decimal(part) / Decimal(whole)).quantize(_TEN_THOUSANDTH))
 
 
-def _others(task: Task, found: Contenders, notes: _Notes) -> Iterator[tuple[str, Any]]:
+def _others(task: Task, found: Contenders, per_month: int, notes: _Notes) -> Iterator[tuple[str, Any]]:
     for name in found.too_small:
         notes.assumed.append(f"not `{name}` where its context window does not hold an average call")
     if found.small is None:
@@ -205,8 +206,10 @@ def _others(task: Task, found: Contenders, notes: _Notes) -> Iterator[tuple[str,
         return
     if found.base is not None:
         notes.assumed.append(f"a trained model costs as much a token as `{found.base}`, which it would be trained from")
-    notes.assumed.append("the recorded answers are the labels, and checking them costs nothing beside the training")
-    labelling = {"at_hand": task.calls, "usd_each": Decimal(0)}
+    notes.assumed.append(
+        "a month of recorded answers are the labels, and checking them costs nothing beside the training"
+    )
+    labelling = {"at_hand": max(task.calls, per_month), "usd_each": Decimal(0)}
     yield "fine_tuned", {**_contender(task, found.trained), "labelling": labelling}
 
 
