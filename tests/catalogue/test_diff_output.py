@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -134,3 +135,14 @@ def test_a_lock_against_its_source(folder: Path) -> None:
     changed = diff("lock.yaml", "new.yaml")
     assert changed.exit_code == 1
     assert "CL517" in changed.stderr
+
+
+def test_a_revision_against_the_working_copy(folder: Path) -> None:
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "made up")):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments], cwd=folder, check=True)
+    expected = diff("old.yaml", "new.yaml").stdout
+    (folder / "old.yaml").write_text(HEAD + NEW)
+    assert diff("HEAD:old.yaml", "old.yaml").stdout == expected
+    missing = diff("HEAD:older.yaml", "old.yaml")
+    assert missing.exit_code == 6
+    assert "has no `older.yaml`" in missing.stderr
