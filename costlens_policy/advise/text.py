@@ -51,11 +51,16 @@ def _markdown_lines(part: Part) -> Iterator[str]:
         case Table():
             yield f"| {' | '.join(part.headings)} |"
             yield f"|---|{'---:|' * (len(part.headings) - 1)}"
-            yield from (f"| {' | '.join(row)} |" for row in part.rows)
+            yield from (f"| {' | '.join(map(_escaped, row))} |" for row in part.rows)
         case Sentences():
-            yield from (f"- {line}" for line in part.lines)
+            yield from (f"- {_escaped(line)}" for line in part.lines)
         case Picture():
             yield from ("```text", *part.lines, "```")
+
+
+def _escaped(text: str) -> str:
+    """Return a text that can end no cell and begin no tag; the names of tasks are whatever a log says."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _capital(title: str) -> str:

@@ -183,6 +183,28 @@ def test_caches_can_be_left_aside(folder: Path) -> None:
     assert "prompt-with-caching" not in short["advice"]["strategies"]
 
 
+def test_labels_that_mean_something_to_a_terminal_or_a_page(folder: Path) -> None:
+    label = "a | b\n<img src=x>\x1b[31m" + "long " * 20
+    row = {"time": "2026-06-01T00:00:00Z", "model": "large", "task": label, "prompt_tokens": 9, "output_tokens": 9}
+    (folder / "odd.jsonl").write_text(json.dumps(row) + "\n")
+    arguments = ("--traffic", "odd.jsonl", "--prices", "catalogue.yaml")
+    page, text = advise(*arguments, "--format", "markdown").stdout, advise(*arguments).stdout
+    assert "a \\| b &lt;img" in page
+    assert "<img" not in page
+    assert "\x1b" not in page + text
+    assert "a | b <img" in text
+    (task,) = json.loads(advise(*arguments, "--format", "json").stdout)["tasks"]
+    assert task["task"] == label
+
+
+def test_calls_out_of_all_bounds_are_not_reckoned(folder: Path) -> None:
+    row = {"time": "2026-06-01T00:00:00Z", "model": "large", "prompt_tokens": 10**9, "output_tokens": 9}
+    (folder / "odd.jsonl").write_text(json.dumps(row) + "\n")
+    result = advise("--traffic", "odd.jsonl", "--prices", "catalogue.yaml")
+    assert result.exit_code == 0, result.output
+    assert "prompt.tokens: input should be less than or equal to 100000000" in result.stdout
+
+
 def test_without_labels_all_calls_are_one_task(folder: Path) -> None:
     answer = ranked("--by", "feature")
     (task,) = answer["tasks"]

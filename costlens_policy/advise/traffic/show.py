@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Final
 
 from costlens_policy.advise.assumptions import readable
 from costlens_policy.advise.report import Part, Sentences, Table, usd
 from costlens_policy.advise.rules_of_thumb import Range, rules_of_thumb
 from costlens_policy.advise.traffic.rank import Ranked, Ranking
 from costlens_policy.advise.traffic.seen import EPOCH, MICROSECOND, Task
+from costlens_policy.diagnostics.render.characters import printable
 
 __all__ = ["headline_of", "name_of", "parts_of_ranking"]
+
+
+_LONGEST: Final = 40
+"""More of a label is not shown."""
 
 
 def headline_of(ranking: Ranking) -> str:
@@ -25,8 +31,9 @@ def headline_of(ranking: Ranking) -> str:
 
 
 def name_of(task: Task) -> str:
-    """Return what a task is called: that of calls without a label stands in brackets."""
-    return task.name or "(no label)"
+    """Return what a task is called, on one line: that of calls without a label stands in brackets."""
+    name = printable(" ".join((task.name or "(no label)").split()))
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def parts_of_ranking(ranking: Ranking) -> Iterator[Part]:

@@ -10,6 +10,8 @@ from decimal import Decimal
 from math import ceil, floor
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from costlens_policy.advise.rules_of_thumb import Range
 from costlens_policy.advise.strategies import Contest, Setting
 from costlens_policy.advise.traffic.contenders import Contenders, Market, contenders, quality
@@ -68,35 +70,47 @@ class _Notes:
 
 
 def derive(task: Task, seen: Seen, market: Market, asked: Asked) -> Derived:
-    """Return the workload of a task. Raises ``UnpricedError`` where no current model with a price is known."""
-    current = _current(task, market)
+    """Return the workload of a task.
+
+    Raises ``UnpricedError`` where no current model with a price is known, or the calls are out of all bounds.
+    """
+    current, notes = _current(task, market), _Notes()
+    shared = task.shared(seen.block_tokens)
     try:
         found = contenders(task, current, market, asked.now.date())
+        plain = dict(_sections(task, seen, found, shared, asked, notes))
+        document = WorkloadDocument.model_validate(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UnpricedError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
     except ValueError as error:
         raise UnpricedError(str(error)) from None
-    notes, shared = _Notes(), task.shared(seen.block_tokens)
-    tokens = max(1, round(task.prompt_tokens / task.calls))
-    plain: dict[str, Any] = {
-        "apiVersion": "costlens-policy/v1",
-        "kind": "Workload",
-        "metadata": {"name": document_name(task.name), "version": "1", "description": _described(task, asked)},
-        "catalogue": CATALOGUE,
-        "policy_set": POLICY_SET,
-        "queries": _queries(task, seen, notes),
-        "prompt": {"tokens": tokens, **_absorbed(shared, notes)},
-        "output_tokens": _output(task, asked.swing),
-        "current": _contender(task, found.current),
-    }
-    if task.name is not None:
-        plain["task"] = task.name
-    if asked.cache and (caching := _caching(task, shared, tokens, asked, notes)) is not None:
-        plain["caching"] = caching
-    volume = plain["queries"]["per_month"]
-    plain |= _others(task, found, int(volume["base"] if isinstance(volume, dict) else volume), notes)
-    plain["needs"] = _needs(task, found, notes)
-    document = WorkloadDocument.model_validate(plain)
     setting = Setting(document, asked.months, found.current, found.small, found.trained)
     return Derived(setting, plain, found, shared, tuple(notes.unknown), tuple(notes.assumed))
+
+
+def _sections(
+    task: Task, seen: Seen, found: Contenders, shared: int | None, asked: Asked, notes: _Notes
+) -> Iterator[tuple[str, Any]]:
+    """Yield the document section by section."""
+    tokens = max(1, round(task.prompt_tokens / task.calls))
+    queries = _queries(task, seen, notes)
+    yield "apiVersion", "costlens-policy/v1"
+    yield "kind", "Workload"
+    yield "metadata", {"name": document_name(task.name), "version": "1", "description": _described(task, asked)}
+    yield "catalogue", CATALOGUE
+    yield "policy_set", POLICY_SET
+    if task.name is not None:
+        yield "task", task.name
+    yield "queries", queries
+    yield "prompt", {"tokens": tokens, **_absorbed(shared, notes)}
+    yield "output_tokens", _output(task, asked.swing)
+    yield "current", _contender(task, found.current)
+    if asked.cache and (caching := _caching(task, shared, tokens, asked, notes)) is not None:
+        yield "caching", caching
+    volume = queries["per_month"]
+    yield from _others(task, found, int(volume["base"] if isinstance(volume, dict) else volume), notes)
+    yield "needs", _needs(task, found, notes)
 
 
 def document_name(task: str | None) -> str:
