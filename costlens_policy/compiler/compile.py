@@ -15,6 +15,7 @@ from costlens_policy.compiler.snapshot import Admitted, Snapshots
 from costlens_policy.compiler.targets import compile_target
 from costlens_policy.documents import Document, PolicySetDocument
 from costlens_policy.expressions import TypedExpr
+from costlens_policy.expressions.runtime.limits import RunLimits
 from costlens_policy.tokens import tokenizer_named
 
 __all__ = ["compile_plan"]
@@ -70,8 +71,9 @@ def _default_route(policy_set: PolicySetDocument, formulas: Formulas, catalogue:
 
 
 def _formulas(bundle: CheckedBundle, document: LinkedDocument[Document]) -> Formulas:
-    iterations = bundle.linked.policy_set.document.limits.iterations
-    return Formulas(document.located, document.document, bundle.typed_of(document), iterations)
+    given = bundle.linked.policy_set.document.limits
+    limits = RunLimits(given.iterations, given.value_size)
+    return Formulas(document.located, document.document, bundle.typed_of(document), limits)
 
 
 def _budgets(layers: Sequence[Layer]) -> Mapping[str, tuple[int, BudgetStep]]:

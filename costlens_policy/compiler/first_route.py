@@ -34,4 +34,4 @@ class FirstRoute:
             first = 0 if self._conditions else None
             return lambda *_: first
         typed = [None if formula is None else formula.typed for formula in self._conditions]
-        return compile_first_match(typed, ROOTS, iterations=given[0].iterations)
+        return compile_first_match(typed, ROOTS, limits=given[0].limits)

@@ -10,6 +10,7 @@ from costlens_policy.diagnostics.model import Span
 from costlens_policy.expressions import DYN, TypedExpr, Uint, Value
 from costlens_policy.expressions.compile import Trace, compile_expression, compile_traced
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.expressions.runtime.limits import RunLimits
 
 __all__ = ["ROOTS", "Formula"]
 
@@ -29,14 +30,14 @@ class Formula:
     """``evaluate`` takes the values of ``ROOTS`` in order and returns a CEL value or raises ``CelError``.
 
     ``result`` is the type that the place of the expression asks for: ``bool``, ``number``, ``string`` or ``any``.
-    ``iterations`` is how many elements the comprehensions of one evaluation may visit.
+    ``limits`` are those of one evaluation.
     """
 
     source: str
     span: Span | None
     typed: TypedExpr
     result: str
-    iterations: int
+    limits: RunLimits
     evaluate: Callable[..., Value] = field(init=False, repr=False, compare=False)
     """Compiled by its first call. Many expressions of a plan are never asked for, least of all by a command."""
 
@@ -49,7 +50,7 @@ class Formula:
 
     def trace(self, *values: Value) -> Trace:
         """Evaluate once more, keeping the value of each part. Compiled when first asked for."""
-        trace = compile_traced(self.typed, ROOTS, iterations=self.iterations)(*values)
+        trace = compile_traced(self.typed, ROOTS, limits=self.limits)(*values)
         try:
             return replace(trace, value=_held_to(self.result, trace.value))
         except CelError as error:
@@ -62,7 +63,7 @@ class Formula:
 
     def _compiled(self) -> Callable[..., Value]:
         """Return the compiled expression. What types left open is held to ``result`` each time."""
-        evaluate = compile_expression(self.typed, ROOTS, iterations=self.iterations)
+        evaluate = compile_expression(self.typed, ROOTS, limits=self.limits)
         if self.typed.type != DYN or self.result not in _RESULTS:
             return evaluate
         return lambda *values: _held_to(self.result, evaluate(*values))

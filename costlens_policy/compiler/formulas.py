@@ -8,6 +8,7 @@ from costlens_policy.checker.expressions.fields import expressions_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.documents import Document
 from costlens_policy.expressions import TypedExpr
+from costlens_policy.expressions.runtime.limits import RunLimits
 from costlens_policy.source.located import LocatedDocument, Path
 
 __all__ = ["Formulas"]
@@ -16,13 +17,13 @@ __all__ = ["Formulas"]
 class Formulas:
     """Made on demand; two steps that share a place share the formula."""
 
-    __slots__ = ("_iterations", "_located", "_made", "_results", "_typed")
+    __slots__ = ("_limits", "_located", "_made", "_results", "_typed")
 
     def __init__(
-        self, located: LocatedDocument, document: Document, typed: Mapping[Path, TypedExpr], iterations: int
+        self, located: LocatedDocument, document: Document, typed: Mapping[Path, TypedExpr], limits: RunLimits
     ) -> None:
         self._located = located
-        self._iterations = iterations
+        self._limits = limits
         self._typed = typed
         self._results = {field.path: field.rule.result for field in expressions_of(document)}
         self._made: dict[Path, Formula] = {}
@@ -34,7 +35,7 @@ class Formulas:
             return None
         if at not in self._made:
             span = self._located.root.span_of(at)
-            self._made[at] = Formula(typed.source, span, typed, self._results[at], self._iterations)
+            self._made[at] = Formula(typed.source, span, typed, self._results[at], self._limits)
         return self._made[at]
 
     def needed(self, at: Path) -> Formula:

@@ -63,6 +63,8 @@ class ExpressionLimits(Section):
     """Steps that one evaluation may take at worst; found when the policies are checked."""
     iterations: Annotated[int, Field(ge=0, le=10**9)] = 100_000
     """Elements that the comprehensions of one evaluation may visit together; held when it runs."""
+    value_size: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000_000
+    """Characters, bytes or elements of a value that an expression makes; held when it runs."""
     assumed_list: Annotated[int, Field(ge=0, le=10_000_000)] = 200
     """Elements that an undeclared list counts as in ``cost``."""
     assumed_map: Annotated[int, Field(ge=0, le=10_000_000)] = 200

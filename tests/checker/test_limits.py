@@ -15,7 +15,7 @@ from costlens_policy.documents.policy_set import ExpressionLimits
 from costlens_policy.engine.decide import decide
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions import DEFAULT_LIMITS
-from costlens_policy.expressions.runtime.limits import ITERATIONS
+from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS, RunLimits
 from tests.checker.repository import bundle, codes, diagnostics, found, write
 from tests.conftest import ROOT
 
@@ -29,9 +29,9 @@ def route(when: str) -> str:
 def test_the_defaults_are_those_of_the_expressions() -> None:
     stated = ExpressionLimits()
     assert limits_of(stated) == DEFAULT_LIMITS
-    assert stated.iterations == ITERATIONS
+    assert RunLimits(stated.iterations, stated.value_size) == DEFAULT_RUN_LIMITS
     settings = len(ExpressionLimits.model_fields)
-    assert settings == len(asdict(DEFAULT_LIMITS)) + 1, "every limit has a setting"
+    assert settings == len(asdict(DEFAULT_LIMITS)) + len(asdict(DEFAULT_RUN_LIMITS)), "every limit has a setting"
 
 
 def test_every_setting_is_described() -> None:

@@ -30,6 +30,8 @@ NOT_BY_CHECK: Final = {
     "CL002": "a file that large does not belong into a repository",
     "CL021": "a file that large does not belong into a repository",
     "CL022": "only formatting finds that a file cannot be laid out",
+    "CL024": "only a saved plan can be damaged, and `load_plan` alone reads one",
+    "CL025": "only a saved plan has a version of this program, and `load_plan` alone reads one",
     "CL201": "paths without a policy set are checked document by document; only loading needs one",
     "CL202": "several policy sets are all checked; only loading needs a single one",
 }

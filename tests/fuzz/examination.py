@@ -27,12 +27,13 @@ from costlens_policy.expressions import (
 from costlens_policy.expressions.compile import compile_expression, compile_traced
 from costlens_policy.expressions.declarations import functions
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.expressions.runtime.limits import RunLimits
 from costlens_policy.expressions.syntax.macros import MACRO_NAMES
 
 __all__ = ["examine", "words"]
 
 LIMITS: Final = Limits(source=2_000, nesting=40, cost=20_000, assumed_list=6, assumed_map=6, assumed_text=40)
-ITERATIONS: Final = 2_000
+RUN_LIMITS: Final = RunLimits(iterations=2_000)
 _OUT_OF_WORK: Final = ("CL914", "CL915")
 
 _VALUES: Final[dict[str, tuple[str, Any]]] = {
@@ -91,9 +92,9 @@ def _evaluate_unchecked(text: str) -> None:
 
 def _evaluate(typed: TypedExpr) -> None:
     """Evaluate the two forms of an expression, which must agree."""
-    exact = compile_traced(typed, _PARAMETERS, iterations=ITERATIONS)(*_ARGUMENTS).value
+    exact = compile_traced(typed, _PARAMETERS, limits=RUN_LIMITS)(*_ARGUMENTS).value
     try:
-        fast = compile_expression(typed, _PARAMETERS, iterations=ITERATIONS)(*_ARGUMENTS)
+        fast = compile_expression(typed, _PARAMETERS, limits=RUN_LIMITS)(*_ARGUMENTS)
     except CelError as error:
         fast = error
     codes = [item.code if isinstance(item, CelError) else None for item in (fast, exact)]

@@ -9,7 +9,10 @@ __all__ = ["limits_of"]
 
 
 def limits_of(stated: ExpressionLimits) -> Limits:
-    """Return what the front end holds expressions to. ``iterations`` is not among it: it counts at run time."""
+    """Return what the front end holds expressions to.
+
+    ``iterations`` and ``value_size`` are not among it: they count when an expression runs.
+    """
     return Limits(
         source=stated.expression_length,
         nesting=stated.expression_depth,

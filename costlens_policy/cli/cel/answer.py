@@ -46,7 +46,7 @@ def ask(text: str, surroundings: Surroundings, name: str, *, evaluate: bool) -> 
     if not evaluate:
         return Answer(source, diagnostics, analysed.typed, analysed.worst)
     values = surroundings.values
-    evaluate_traced = compile_traced(analysed.typed, tuple(values), iterations=surroundings.iterations)
+    evaluate_traced = compile_traced(analysed.typed, tuple(values), limits=surroundings.run_limits)
     trace = evaluate_traced(*values.values())
     if isinstance(trace.value, CelError):
         # A warning that something may be missing says no more than the error that it is.

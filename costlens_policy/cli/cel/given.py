@@ -23,6 +23,7 @@ from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.expressions import Environment, Type, Value
 from costlens_policy.expressions.cost import Sizes
 from costlens_policy.expressions.runtime import AdmissionError, admit, from_python
+from costlens_policy.expressions.runtime.limits import RunLimits
 
 __all__ = ["surroundings"]
 
@@ -88,7 +89,7 @@ def _declared(bundle: CheckedBundle, given: Input | None) -> Surroundings:
     if "variables" in values:
         types = {**environment.variables, "variables": type_by_shape(values["variables"])}
         environment = Environment(types, environment.records)
-    return Surroundings(environment, values, limits, document.limits.iterations)
+    return Surroundings(environment, values, limits, RunLimits(document.limits.iterations, document.limits.value_size))
 
 
 class _Admission:

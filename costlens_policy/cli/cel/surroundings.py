@@ -19,7 +19,7 @@ from costlens_policy.expressions import (
 )
 from costlens_policy.expressions.runtime.collections import value_of_key
 from costlens_policy.expressions.runtime.kinds import kind_of
-from costlens_policy.expressions.runtime.limits import ITERATIONS
+from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS, RunLimits
 from costlens_policy.expressions.values import OptionalValue
 
 __all__ = ["Surroundings", "of_values", "type_by_shape"]
@@ -27,12 +27,12 @@ __all__ = ["Surroundings", "of_values", "type_by_shape"]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """``values`` has what is known of the environment's variables; ``iterations`` is the limit of one evaluation."""
+    """``values`` has what is known of the environment's variables; ``run_limits`` are those of one evaluation."""
 
     environment: Environment
     values: Mapping[str, Value]
     limits: Limits = DEFAULT_LIMITS
-    iterations: int = ITERATIONS
+    run_limits: RunLimits = DEFAULT_RUN_LIMITS
 
 
 def of_values(values: Mapping[str, Value]) -> Surroundings:

@@ -8,7 +8,7 @@ from typing import Final
 
 from costlens_policy.expressions.compile.exact.builder import Builder
 from costlens_policy.expressions.runtime.errors import CelError
-from costlens_policy.expressions.runtime.limits import ITERATIONS, Work, too_deep
+from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS, RunLimits, Work, too_deep
 from costlens_policy.expressions.tree import Extent
 from costlens_policy.expressions.typed import TypedExpr
 from costlens_policy.expressions.values import Value
@@ -45,10 +45,10 @@ class Trace:
 
 
 def compile_traced(
-    typed: TypedExpr, parameters: tuple[str, ...], *, iterations: int = ITERATIONS
+    typed: TypedExpr, parameters: tuple[str, ...], *, limits: RunLimits = DEFAULT_RUN_LIMITS
 ) -> Callable[..., Trace]:
     """Return a function of the parameters' values that evaluates an expression and never raises CelError."""
-    builder = Builder(typed, parameters, traced=True)
+    builder = Builder(typed, parameters, limits.size, traced=True)
     evaluate = builder.build(typed.root)
     extents = [node.extent for node in builder.nodes]
     order = sorted(range(len(extents)), key=lambda place: (extents[place].start, -extents[place].end))
@@ -58,7 +58,7 @@ def compile_traced(
         parts: list[Value] = [NOT_EVALUATED] * len(extents)
         result: Value | CelError
         try:
-            result = evaluate([Work(iterations), parts, *values, *room])
+            result = evaluate([Work(limits.iterations), parts, *values, *room])
         except CelError as error:
             result = error
         except RecursionError:

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sized
+from collections.abc import Callable, Collection, Sized
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from costlens_policy.expressions.runtime.errors import TOO_DEEP, TOO_LARGE, TOO_MANY_ITERATIONS, LimitError
 from costlens_policy.expressions.values import Value
 
-__all__ = ["ITERATIONS", "SIZE", "Work", "check_size", "too_deep", "too_large", "within"]
+__all__ = [
+    "DEFAULT_RUN_LIMITS", "ITERATIONS", "SIZE", "RunLimits", "Work", "check_size", "held_to", "too_deep", "too_large",
+    "within",
+]  # fmt: skip
 
 ITERATIONS: Final = 100_000
 """Elements that all comprehensions of one evaluation may visit together, unless set otherwise."""
 
 SIZE: Final = 10_000_000
-"""Code points, bytes or elements of a value that an expression makes."""
+"""Code points, bytes or elements of a value that an expression makes, unless set lower."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """What one evaluation may do, whatever its values are.
+
+    ``iterations``: elements that all its comprehensions visit together. ``size``: code points, bytes or elements of
+    a value that a call makes, at most ``SIZE``.
+    """
+
+    iterations: int = ITERATIONS
+    size: int = SIZE
+
+
+DEFAULT_RUN_LIMITS: Final = RunLimits()
 
 _CHARACTERS: Final = 4_096
 _ELEMENTS: Final = 8
@@ -74,8 +93,22 @@ def check_size(size: int) -> None:
         raise too_large()
 
 
-def too_large() -> LimitError:
-    return LimitError(TOO_LARGE, f"the result would be larger than {SIZE:,} characters, bytes or elements")
+def held_to(size: int, function: Callable[..., Value]) -> Callable[..., Value]:
+    """Return the function, with results that are not larger. None makes one beyond ``SIZE``."""
+    if size >= SIZE:
+        return function
+
+    def held(*arguments: Value) -> Value:
+        result = function(*arguments)
+        if isinstance(result, str | bytes | list | tuple | dict) and len(result) > size:
+            raise too_large(size)
+        return result
+
+    return held
+
+
+def too_large(size: int = SIZE) -> LimitError:
+    return LimitError(TOO_LARGE, f"the result would be larger than {size:,} characters, bytes or elements")
 
 
 def too_deep() -> LimitError:

@@ -12,6 +12,7 @@ from benchmarks import conformance
 from costlens_policy.expressions import TypedExpr, Value
 from costlens_policy.expressions.compile.exact.evaluation import Exact
 from costlens_policy.expressions.compile.fast.emitter import Emitter
+from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS
 
 _IMPOSSIBLE: Final = {
     # It expects a backslash that is not in the expression; the twin for strings does not, and passes.
@@ -35,7 +36,7 @@ def test_fast_form_without_folded_constants(shared_data: Path, monkeypatch: pyte
 
 def test_exact_form(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def compile_exactly(typed: TypedExpr, parameters: tuple[str, ...]) -> Callable[..., Value]:
-        return Exact(typed, parameters, 100_000)
+        return Exact(typed, parameters, DEFAULT_RUN_LIMITS)
 
     monkeypatch.setattr(conformance, "compile_expression", compile_exactly)
     assert _failures(shared_data) == set()

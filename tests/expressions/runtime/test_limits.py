@@ -7,19 +7,19 @@ import pytest
 from costlens_policy.expressions import DYN, INT, STRING, Environment, list_of, parse, unchecked
 from costlens_policy.expressions.compile import compile_expression, compile_traced
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.expressions.runtime.limits import SIZE
+from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS, SIZE, RunLimits
 
 _ENVIRONMENT = Environment({"l": list_of(INT), "s": STRING, "x": DYN})
 _PARAMETERS = ("l", "s", "x")
 
 
-def _failure(text: str, length: int, iterations: int = 100_000) -> str:
+def _failure(text: str, length: int, limits: RunLimits = DEFAULT_RUN_LIMITS) -> str:
     """Return the code in which both forms of an expression end, given a list and a text of that length."""
     typed = unchecked(text, parse(text), _ENVIRONMENT)
     values = (list(range(length)), "ab" * length, ["ab"] * length)
-    traced = compile_traced(typed, _PARAMETERS, iterations=iterations)(*values).value
+    traced = compile_traced(typed, _PARAMETERS, limits=limits)(*values).value
     with pytest.raises(CelError) as raised:
-        compile_expression(typed, _PARAMETERS, iterations=iterations)(*values)
+        compile_expression(typed, _PARAMETERS, limits=limits)(*values)
     assert isinstance(traced, CelError)
     assert raised.value.code == traced.code
     return traced.code
@@ -68,7 +68,7 @@ def test_short_reads_are_free() -> None:
 
 def test_one_long_list() -> None:
     assert _failure("l.all(a, a >= 0)", 100_001) == "CL914"
-    assert _failure("l.all(a, a >= 0)", 11, iterations=10) == "CL914"
+    assert _failure("l.all(a, a >= 0)", 11, RunLimits(iterations=10)) == "CL914"
 
 
 def test_nothing_absorbs_a_limit() -> None:
@@ -99,3 +99,27 @@ def test_large_results(text: str, length: int) -> None:
 
 def test_the_limit_is_beyond_what_policies_make() -> None:
     assert SIZE >= 1_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s + s",
+        "[s].join('-') + '!'",
+        "s.replace('a', 'aa')",
+        "l + l",
+        "dyn(l) + dyn(l)",
+        "'%s'.format([s])",
+        "l.slice(0, 11)",
+    ],
+)
+def test_a_set_may_ask_for_smaller_values(text: str) -> None:
+    assert _failure(f"size({text}) > 0", 11, RunLimits(size=10)) == "CL915"
+    typed = unchecked(text, parse(text), _ENVIRONMENT)
+    assert compile_expression(typed, _PARAMETERS, limits=RunLimits(size=100))(list(range(11)), "ab" * 11, None)
+
+
+def test_what_a_request_brings_may_be_larger() -> None:
+    text = "s.startsWith('ab') && l.all(a, a >= 0) && size(l) == 11"
+    typed = unchecked(text, parse(text), _ENVIRONMENT)
+    assert compile_expression(typed, _PARAMETERS, limits=RunLimits(size=1))(list(range(11)), "ab" * 11, None) is True

@@ -10,6 +10,7 @@ from costlens_policy.expressions.compile.charges import variables_within
 from costlens_policy.expressions.compile.exact import access, logic, macros
 from costlens_policy.expressions.compile.exact.frame import FIRST, PARTS, Evaluate, Frame, placed
 from costlens_policy.expressions.runtime.errors import CelError
+from costlens_policy.expressions.runtime.limits import SIZE
 from costlens_policy.expressions.tree import (
     Bind,
     Call,
@@ -35,12 +36,15 @@ __all__ = ["Builder"]
 class Builder:
     """Builds evaluators of one expression. With ``traced``, each keeps its last value in the frame.
 
+    ``size`` bounds the values that calls make.
+
     ``nodes`` are the traced ones in the order of their slots in the frame's parts; ``slots`` is the frame's length.
     ``loop_variables`` are those of the comprehensions around what is being built, None outside of any.
     """
 
-    def __init__(self, typed: TypedExpr, parameters: Sequence[str], *, traced: bool = False) -> None:
+    def __init__(self, typed: TypedExpr, parameters: Sequence[str], size: int = SIZE, *, traced: bool = False) -> None:
         self.typed = typed
+        self.size = size
         self.nodes: list[Node] = []
         self.slots = FIRST + len(parameters)
         self._parameters = {name: FIRST + index for index, name in enumerate(parameters)}

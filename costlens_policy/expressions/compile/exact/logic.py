@@ -11,6 +11,7 @@ from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError, Li
 from costlens_policy.expressions.runtime.functions import dispatcher
 from costlens_policy.expressions.runtime.implementations import Implementation
 from costlens_policy.expressions.runtime.kinds import kind_of
+from costlens_policy.expressions.runtime.limits import held_to
 from costlens_policy.expressions.tree import Call, Conditional, Extent, Logic
 from costlens_policy.expressions.typed import Invocation
 from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Value
@@ -64,7 +65,7 @@ def conditional(builder: Builder, node: Conditional) -> Evaluate:
 def call(builder: Builder, node: Call) -> Evaluate:
     invocation = builder.typed.calls[node]
     arguments = _arguments(builder, invocation)
-    function = dispatcher(invocation.function, invocation.overloads)
+    function = held_to(builder.size, dispatcher(invocation.function, invocation.overloads))
     if invocation.function in ("or", "orValue") and len(arguments) == 2:
         either = _lazy(arguments[0], arguments[1], function, unwrap=invocation.function == "orValue")
         return _any(node.extent, either, (lambda frame: frame,))

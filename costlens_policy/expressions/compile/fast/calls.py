@@ -10,6 +10,7 @@ from costlens_policy.expressions.compile.fast.operators import OPERATORS
 from costlens_policy.expressions.compile.fast.optionals import OPTIONALS
 from costlens_policy.expressions.declarations import functions
 from costlens_policy.expressions.runtime.functions import dispatcher, implementation, implementations, kind_of_type
+from costlens_policy.expressions.runtime.limits import held_to
 from costlens_policy.expressions.tree import Call
 from costlens_policy.expressions.typed import Invocation
 from costlens_policy.expressions.types import Overload
@@ -37,8 +38,9 @@ def _run_time_call(emitter: Emitter, invocation: Invocation) -> ast.expr:
     arguments = [emitter.emit(argument) for argument in invocation.arguments]
     overload = _settled(emitter, invocation)
     if overload is not None:
-        return emitter.call(implementation(overload.id), *arguments)
-    return emitter.call(dispatcher(invocation.function, invocation.overloads), *arguments)
+        return emitter.call(held_to(emitter.limits.size, implementation(overload.id)), *arguments)
+    function = dispatcher(invocation.function, invocation.overloads)
+    return emitter.call(held_to(emitter.limits.size, function), *arguments)
 
 
 def _settled(emitter: Emitter, invocation: Invocation) -> Overload | None:

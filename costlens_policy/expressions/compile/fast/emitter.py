@@ -19,7 +19,7 @@ from costlens_policy.expressions.compile.fast.python import attribute, call, cho
 from costlens_policy.expressions.compile.free_names import FreeNames
 from costlens_policy.expressions.runtime.arithmetic import INT_MAX, INT_MIN, checked_int, overflow
 from costlens_policy.expressions.runtime.errors import CelError
-from costlens_policy.expressions.runtime.limits import Work
+from costlens_policy.expressions.runtime.limits import RunLimits, Work
 from costlens_policy.expressions.tree import (
     Bind,
     Call,
@@ -61,12 +61,12 @@ class Emitter:
         typed: TypedExpr,
         parameters: Sequence[str],
         globals_: Globals,
-        iterations: int,
+        limits: RunLimits,
         shared: Mapping[tuple[str, str], str] = MappingProxyType({}),
     ) -> None:
         self.typed = typed
         self.globals = globals_
-        self.iterations = iterations
+        self.limits = limits
         self.shared = shared
         self.free = FreeNames(typed)
         self.comprehensions = self.free.comprehensions

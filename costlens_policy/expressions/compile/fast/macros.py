@@ -68,7 +68,7 @@ def _range(emitter: Emitter, node: Comprehension) -> ast.expr:
         return call(attribute(name(WORK), "visit"), elements)
     if isinstance(node.range, ListLiteral):
         return elements
-    return emitter.call(within, elements, const(emitter.iterations))
+    return emitter.call(within, elements, const(emitter.limits.iterations))
 
 
 def _iterable(emitter: Emitter, node: Comprehension, elements: ast.expr) -> ast.expr:

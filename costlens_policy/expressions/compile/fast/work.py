@@ -19,4 +19,4 @@ def account(emitter: Emitter) -> list[ast.stmt]:
     """Return the statement that opens the account, where an expression counts its work."""
     if not emitter.uses_work:
         return []
-    return [assign(WORK, emitter.call(Work, const(emitter.iterations)))]
+    return [assign(WORK, emitter.call(Work, const(emitter.limits.iterations)))]

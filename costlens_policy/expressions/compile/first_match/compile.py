@@ -10,7 +10,7 @@ from costlens_policy.expressions.compile.first_match.keys import demands_of
 from costlens_policy.expressions.compile.first_match.linear import linear, one_by_one
 from costlens_policy.expressions.compile.first_match.lookup import lookup
 from costlens_policy.expressions.compile.first_match.tables import sort_conditions
-from costlens_policy.expressions.runtime.limits import ITERATIONS
+from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS, RunLimits
 from costlens_policy.expressions.typed import TypedExpr
 
 __all__ = ["RuleError", "compile_first_match"]
@@ -26,7 +26,7 @@ def compile_first_match(
     parameters: tuple[str, ...],
     *,
     on_error: OnError | Sequence[OnError] = "raise",
-    iterations: int = ITERATIONS,
+    limits: RunLimits = DEFAULT_RUN_LIMITS,
 ) -> Callable[..., int | None]:
     """Return a function of the parameters' values that gives the index of the first condition that holds, or None.
 
@@ -39,7 +39,7 @@ def compile_first_match(
     for typed, policy in zip(conditions, policies, strict=True):
         if typed is None:
             break
-        line.append(Condition(len(line), typed, (typed.root,), parameters, policy, iterations))
+        line.append(Condition(len(line), typed, (typed.root,), parameters, policy, limits))
     otherwise = len(line) if len(line) < len(conditions) else None
     if len(line) < _INDEXED_FROM:
         return linear(line, otherwise, parameters)

@@ -14,6 +14,7 @@ from costlens_policy.expressions.compile.fast.names import Globals, NoFastForm, 
 from costlens_policy.expressions.compile.fast.python import boolean, call, function, name, return_, try_
 from costlens_policy.expressions.compile.fast.work import account
 from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError
+from costlens_policy.expressions.runtime.limits import RunLimits
 from costlens_policy.expressions.tree import Node
 from costlens_policy.expressions.typed import TypedExpr
 from costlens_policy.expressions.values import Value
@@ -62,7 +63,7 @@ class Condition:
     ``holds`` is the compiled function itself.
     """
 
-    __slots__ = ("holds", "index", "iterations", "parameters", "parts", "settled", "typed")
+    __slots__ = ("holds", "index", "limits", "parameters", "parts", "settled", "typed")
 
     def __init__(
         self,
@@ -71,15 +72,15 @@ class Condition:
         parts: Sequence[Node],
         parameters: tuple[str, ...],
         on_error: OnError,
-        iterations: int,
+        limits: RunLimits,
     ) -> None:
         self.index = index
-        self.settled = Settled(index, Exact(typed, parameters, iterations), on_error)
+        self.settled = Settled(index, Exact(typed, parameters, limits), on_error)
         self.holds: Callable[..., bool] = self._first_call
         self.typed = typed
         self.parts = tuple(parts)
         self.parameters = parameters
-        self.iterations = iterations
+        self.limits = limits
 
     def reduced(self, parts: Sequence[Node]) -> Condition:
         """Return the condition with only some operands left to try; its exact form, and its errors, stay the same."""
@@ -101,7 +102,7 @@ class Condition:
 
     def _fast_form(self) -> Callable[..., bool]:
         globals_ = Globals()
-        emitter = Emitter(self.typed, self.parameters, globals_, self.iterations)
+        emitter = Emitter(self.typed, self.parameters, globals_, self.limits)
         body = conjunction(emitter, self.parts)
         names = [parameter(index) for index in range(len(self.parameters))]
         attempt = try_([return_(body)], return_(call(globals_.value(self.settled), *map(name, names))))

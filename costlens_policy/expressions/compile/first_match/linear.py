@@ -77,7 +77,7 @@ def _statements(
     condition: Condition, globals_: Globals, shared: Mapping[tuple[str, str], str], settled: ast.stmt
 ) -> list[ast.stmt]:
     """Return ``try: if CONDITION: return INDEX``, with the exact form where it raises, or that alone."""
-    emitter = Emitter(condition.typed, condition.parameters, globals_, condition.iterations, shared)
+    emitter = Emitter(condition.typed, condition.parameters, globals_, condition.limits, shared)
     try:
         holds = conjunction(emitter, condition.parts)
     except (NoFastForm, RecursionError):
