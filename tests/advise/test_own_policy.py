@@ -21,11 +21,10 @@ EXAMPLE = ROOT / "examples" / "advise"
 SUITES = ("advice_test.yaml",)
 
 
-def without_policy_set(folder: Path) -> None:
-    """Write the example into a folder, without the policy set that it names."""
+def copy_example(folder: Path) -> None:
+    """Copy the example into a folder; it names no policy set."""
     for name in ("catalogue.yaml", "ticket-triage.yaml"):
-        lines = (EXAMPLE / name).read_text(encoding="utf-8").splitlines()
-        (folder / name).write_text("\n".join(line for line in lines if "policy_set:" not in line), encoding="utf-8")
+        shutil.copy(EXAMPLE / name, folder)
 
 
 def test_it_is_the_one_in_policies() -> None:
@@ -36,7 +35,7 @@ def test_it_is_the_one_in_policies() -> None:
 
 
 def test_it_recommends_where_no_other_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    without_policy_set(tmp_path)
+    copy_example(tmp_path)
     monkeypatch.chdir(tmp_path)
     alone = CliRunner().invoke(app, ["advise", "ticket-triage.yaml", "--on", "2026-11-02"])
     assert alone.exit_code == 0, alone.output
@@ -59,7 +58,7 @@ def test_a_wheel_has_it(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
-    without_policy_set(tmp_path)
+    copy_example(tmp_path)
     command = [sys.executable, "-P", "-m", "costlens_policy", "advise", "ticket-triage.yaml", "--on", "2026-11-02"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
