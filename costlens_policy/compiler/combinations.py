@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from costlens_policy.rewrites import Step, combine
 
 if TYPE_CHECKING:
-    from costlens_policy.compiler.plan import RewriteRule
+    from costlens_policy.compiler.rules import RewriteRule
 
 __all__ = ["Combinations"]
 

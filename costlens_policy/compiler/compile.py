@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker import CheckedBundle, LinkedDocument
 from costlens_policy.compiler.attributes import request_attributes
+from costlens_policy.compiler.budgets import BudgetStep
 from costlens_policy.compiler.digest import digest_documents
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.layers import compile_layer
-from costlens_policy.compiler.plan import BudgetStep, Layer, Plan, PlanDefaults, RouteStep
+from costlens_policy.compiler.plan import Layer, Plan, PlanDefaults
+from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.compiler.snapshot import Admitted, Snapshots
 from costlens_policy.compiler.targets import compile_target
 from costlens_policy.documents import Document, PolicySetDocument

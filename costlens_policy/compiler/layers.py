@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import cast
 
 from costlens_policy.catalogue import Catalogue
+from costlens_policy.compiler.budgets import BudgetStep, RungStep
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.formulas import Formulas
-from costlens_policy.compiler.plan import AccessStep, BudgetStep, Layer, RewriteRule, RouteStep, RungStep
+from costlens_policy.compiler.plan import Layer
+from costlens_policy.compiler.rules import AccessStep, RewriteRule, RouteStep
 from costlens_policy.compiler.targets import canonical, compile_target
 from costlens_policy.documents.budgets import Budget, Downgrade, Rung
 from costlens_policy.documents.policy import PolicyDocument

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.formulas import Formulas
-from costlens_policy.compiler.plan import ByChoice, ByExpression, ByName, BySplit, ChoiceLimits, TargetStep
+from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, BySplit, ChoiceLimits, TargetStep
 from costlens_policy.documents.routes import Choice, Split, Target
 from costlens_policy.source.located import Path
 

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Final
 
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import ByChoice, RouteStep
+from costlens_policy.compiler.rules import ByChoice, RouteStep
 from costlens_policy.compiler.shortlist import Bands, Listed, PriceTable, Shortlist
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context

@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import Final
 
 from costlens_policy.catalogue import Model
+from costlens_policy.compiler.budgets import BudgetStep
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import BudgetStep, Layer, Plan
+from costlens_policy.compiler.plan import Layer, Plan
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.facts import Balance, Failure
 from costlens_policy.expressions import Value

@@ -12,7 +12,8 @@ from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.rewrites import Change
 
 if TYPE_CHECKING:  # a decision is told of its parts, which are made further up
-    from costlens_policy.compiler.plan import Plan, RouteStep
+    from costlens_policy.compiler.plan import Plan
+    from costlens_policy.compiler.rules import RouteStep
     from costlens_policy.engine.access import Access
     from costlens_policy.engine.context import Context
     from costlens_policy.engine.ladder import Gauge

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
 
+from costlens_policy.compiler.budgets import BudgetStep, RungStep
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import BudgetStep, RungStep
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion

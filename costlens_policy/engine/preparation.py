@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.catalogue.service_tiers import expected_rates, possible_rates, tier_asked
-from costlens_policy.compiler.plan import RewriteRule
+from costlens_policy.compiler.rules import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.engine.context import Context, Refusal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costlens_policy.compiler.plan import RouteStep
+from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.engine.context import Context
 from costlens_policy.expressions.compile.first_match import RuleError
 

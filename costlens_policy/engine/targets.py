@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import ByChoice, ByExpression, ByName, BySplit, RouteStep
+from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, BySplit, RouteStep
 from costlens_policy.engine.choice import rank
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.facts import Exclusion

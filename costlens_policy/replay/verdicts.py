@@ -9,7 +9,8 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import ByChoice, Plan
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import ByChoice
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from costlens_policy.compiler.plan import BudgetStep, Layer
+from costlens_policy.compiler.budgets import BudgetStep
+from costlens_policy.compiler.plan import Layer
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.engine.record import Outcome
 from costlens_policy.testing.policy_sets import SetUnderTest

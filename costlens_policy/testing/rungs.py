@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from costlens_policy.compiler.plan import RungStep
+from costlens_policy.compiler.budgets import RungStep
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.ladder import Climb, Ladder

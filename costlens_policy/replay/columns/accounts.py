@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.compiler.plan import BudgetStep, Plan
+from costlens_policy.compiler.budgets import BudgetStep
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decision import Balance
 from costlens_policy.money import from_units, plain
 from costlens_policy.periods import Schedule, schedule_of

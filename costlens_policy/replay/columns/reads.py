@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import ByChoice, BySplit, Plan
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import ByChoice, BySplit
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, Presence, Select
 from costlens_policy.replay.verdicts import parts

@@ -6,7 +6,8 @@ from typing import Final
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import RequestAttribute
-from costlens_policy.compiler.plan import ByName, Plan, PlanDefaults, RouteStep
+from costlens_policy.compiler.plan import Plan, PlanDefaults
+from costlens_policy.compiler.rules import ByName, RouteStep
 from costlens_policy.compiler.snapshot import Admitted, Snapshots
 from costlens_policy.expressions import ANY_LIST, STRING
 from costlens_policy.tokens import ESTIMATE

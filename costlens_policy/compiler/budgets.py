@@ -1,0 +1,118 @@
+"""A budget and the rungs of its ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.money import multiply
+from costlens_policy.rewrites import RewriteStep
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.windows import Window
+    from costlens_policy.periods import Schedule
+
+__all__ = ["BudgetStep", "RungStep"]
+
+_ONE: Final = Decimal(1)
+_NEVER: Final = Decimal("Infinity")
+
+
+@dataclass(frozen=True, slots=True)
+class RungStep:
+    """A step of a budget's ladder, at a ratio of the hard limit or, for a soft limit, at an amount.
+
+    ``exclude`` absent with ``excludes`` true: all models that are not in ``models`` fall out.
+    """
+
+    at_ratio: Decimal | None
+    at_amount: Decimal | None
+    alert: str | None
+    steps: tuple[RewriteStep, ...]
+    excludes: bool
+    exclude: Formula | None
+    models: tuple[str, ...]
+
+    def starts_at(self, limit: Decimal) -> Decimal:
+        """Return the amount from which the rung is active."""
+        if self.at_amount is not None:
+            return self.at_amount
+        assert self.at_ratio is not None
+        return multiply(self.at_ratio, limit)
+
+
+def _lowest(rungs: tuple[RungStep, ...]) -> tuple[RungStep, ...]:
+    amounts = [rung for rung in rungs if rung.at_amount is not None]
+    ratios = [rung for rung in rungs if rung.at_amount is None]
+    return tuple(min(group, key=lambda rung: rung.starts_at(_ONE)) for group in (amounts, ratios) if group)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStep:
+    """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``."""
+
+    id: str
+    when: Formula | None
+    scope: Formula | None
+    unit: Literal["usd", "tokens", "requests"]
+    limit: Decimal | Formula
+    terms: Mapping[str, Any]
+    """The time in which the limit holds, as the document gives it; ``window`` is its typed form."""
+    rungs: tuple[RungStep, ...]
+    shadow: bool
+    reason: str
+    per_call: bool = field(init=False)
+    """Whether nothing adds up: the limit is on each call by itself."""
+    has_terms: bool = field(init=False)
+    """Whether there are times or requests for which the budget has no effect."""
+    when_reads_model: bool = field(init=False)
+    scope_reads_model: bool = field(init=False)
+    span: tuple[datetime, datetime] | None = field(init=False)
+    """First moment of a fixed span of time, and first moment after it."""
+    lowest: tuple[RungStep, ...] = field(init=False, repr=False, compare=False)
+    """Of the rungs at amounts, and of those at ratios, the one that is reached first."""
+    first: Decimal | None = field(init=False, repr=False, compare=False)
+    """``first_under`` the limit, for one that is constant."""
+    _schedule: list[Schedule] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        terms = self.terms
+        object.__setattr__(self, "_schedule", [])
+        object.__setattr__(self, "per_call", "per_call" in terms)
+        object.__setattr__(self, "span", (terms["starts_at"], terms["ends_at"]) if "starts_at" in terms else None)
+        object.__setattr__(self, "has_terms", self.when is not None or self.span is not None)
+        object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
+        object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
+        object.__setattr__(self, "lowest", _lowest(self.rungs))
+        object.__setattr__(self, "first", None if isinstance(self.limit, Formula) else self.first_under(self.limit))
+
+    def first_under(self, limit: Decimal) -> Decimal:
+        """Return what is reached first under a limit: a rung or, unless the budget is in shadow, the limit itself."""
+        first = _NEVER if self.shadow else limit
+        for rung in self.lowest:
+            first = min(first, rung.starts_at(limit))
+        return first
+
+    @property
+    def window(self) -> Window:
+        """The time in which the limit holds. Made when it is asked for: deciding needs no types of documents."""
+        from costlens_policy.documents.windows import window_of
+
+        return window_of(self.terms)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The periods of the window, made when they are first asked for."""
+        if not self._schedule:
+            from costlens_policy.periods import schedule_of
+
+            self._schedule.append(schedule_of(self.window))
+        return self._schedule[0]
+
+    def in_force(self, now: datetime) -> bool:
+        """Whether the budget has an effect at a time: one of a fixed span has none outside of it."""
+        return self.span is None or self.span[0] <= now < self.span[1]
