@@ -46,7 +46,7 @@ schemas: $(STAMP) ## write schemas/ from the document types
 docs: $(STAMP) ## write docs/cli.md and docs/exit-codes.md from the program
 	@$(BIN)/python -m costlens_policy.cli.reference docs
 
-bench: $(STAMP) ## how long decisions take
+bench: $(STAMP) ## decisions, starts, guarded calls, ledgers and replay, beside the peers
 	@$(BIN)/python -m benchmarks.run
 
 soak: $(STAMP) ## the tests with more and new examples and more kills, then an hour of hostile expressions
