@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
@@ -17,8 +17,8 @@ from costlens_policy.clock import duration_of
 from costlens_policy.money import usd
 
 __all__ = [
-    "Amount", "Day", "Instant", "Suggesting", "Until", "format_option", "max_increase_option", "no_new_denials_option",
-    "paths_argument", "write_option",
+    "Amount", "Day", "Instant", "Suggesting", "Until", "format_option", "gathered", "max_increase_option",
+    "no_new_denials_option", "paths_argument", "write_option",
 ]  # fmt: skip
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -121,6 +121,23 @@ def write_option(function: _Function) -> _Function:
         type=click.Path(path_type=Path),
         help="Write into FILE instead of printing.",
     )(function)
+
+
+def gathered(argument: str, kind: type, options: Iterable[Callable[[Any], Any]]) -> Callable[[_Function], _Function]:
+    """Add options whose values reach the command as one argument, an object of a slotted dataclass."""
+
+    def decorate(function: _Function) -> _Function:
+        def call(**given: Any) -> Any:
+            asked = kind(**{name: given.pop(name) for name in kind.__slots__})  # type: ignore[attr-defined]  # it has them
+            return function(**{argument: asked}, **given)
+
+        call.__doc__, call.__name__ = function.__doc__, function.__name__
+        for option in reversed(tuple(options)):
+            call = option(call)
+        call.__click_params__ = [*getattr(function, "__click_params__", []), *call.__click_params__]  # type: ignore[attr-defined]  # click keeps them there
+        return call  # type: ignore[return-value]  # click calls it with keywords only
+
+    return decorate
 
 
 def max_increase_option(function: _Function) -> _Function:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from costlens_policy.cli.parameters import Instant
-from costlens_policy.cli.traffic_options import READY_NAMES
+from costlens_policy.cli.parameters import Instant, gathered
+from costlens_policy.cli.traffic_options import files_option, mapping_option, max_rejects_option, start_option
 
 __all__ = ["ReportOptions", "report_options"]
 
@@ -47,30 +47,15 @@ class ReportOptions:
 
 def report_options(function: _Function) -> _Function:
     """Add the options, as one argument ``options``."""
-
-    def call(**given: Any) -> Any:
-        asked = {name: given.pop(name) for name in ReportOptions.__slots__}
-        return function(options=ReportOptions(**asked), **given)
-
-    call.__doc__, call.__name__ = function.__doc__, function.__name__
-    for option in reversed((*_SOURCES, *_SUMMARY)):
-        call = option(call)
-    call.__click_params__ = [*getattr(function, "__click_params__", []), *call.__click_params__]  # type: ignore[attr-defined]  # click keeps them there
-    return call  # type: ignore[return-value]  # click calls it with keywords only
+    return gathered("options", ReportOptions, (*_SOURCES, *_SUMMARY))(function)
 
 
 _SOURCES = (
     click.option("--ledger", metavar="URL", help="A ledger, such as sqlite:///spend.db."),
     click.option("--budget", metavar="POLICY/BUDGET", help="Of a ledger: what was charged to one budget."),
     click.option("--key", metavar="KEY", help="Of a ledger: what was charged to one scope key, such as a team."),
-    click.option(
-        "--traffic", "files", multiple=True, metavar="FILE",
-        help="CSV, JSON lines or Parquet, also .gz and .zst; a folder, a glob, or `-`. Repeat for more.",
-    ),
-    click.option(
-        "--mapping", default="plain", show_default=True, metavar="NAME|FILE",
-        help=f"Which column says what: {READY_NAMES}, or a YAML file.",
-    ),
+    files_option(required=False),
+    mapping_option,
     click.option(
         "--column", "columns", multiple=True, metavar="FIELD=COLUMN",
         help="Where a field stands: one of `replay`, a label, latency_ms, latency_s, end_time, denied, baseline_cost.",
@@ -79,10 +64,7 @@ _SOURCES = (
         "--set", "constants", multiple=True, metavar="FIELD=VALUE",
         help="A field that has no column, such as model=gpt-5.",
     ),
-    click.option(
-        "--start", type=Instant(), metavar="TIME",
-        help="What relative times count from; 2026-01-01T00:00:00Z when left out.",
-    ),
+    start_option,
     click.option(
         "--prices", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
         help="A policy set, or catalogues, with prices; the installed price list when left out.",
@@ -95,10 +77,7 @@ _SOURCES = (
     click.option("--since", type=Instant(), metavar="TIME", help="From this time on."),
     click.option("--until", type=Instant(), metavar="TIME", help="Before this time."),
     click.option("--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Write rows left out, as CSV."),
-    click.option(
-        "--max-rejects", default="0", show_default=True, metavar="N|PERCENT",
-        help="As many rows may be left out before the exit code says so.",
-    ),
+    max_rejects_option,
 )  # fmt: skip
 
 _SUMMARY = (

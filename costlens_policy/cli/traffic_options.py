@@ -10,9 +10,12 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from costlens_policy.cli.parameters import Instant
+from costlens_policy.cli.parameters import Instant, gathered
 
-__all__ = ["READY_NAMES", "TrafficOptions", "optional_traffic", "traffic_options"]
+__all__ = [
+    "READY_NAMES", "TrafficOptions", "files_option", "mapping_option", "max_rejects_option", "optional_traffic",
+    "start_option", "traffic_options",
+]  # fmt: skip
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -40,38 +43,36 @@ class TrafficOptions:
 
 def traffic_options(function: _Function) -> _Function:
     """Add the options about traffic, as one argument ``traffic``."""
-    return _add(function, _files(required=True))
+    return gathered("traffic", TrafficOptions, (files_option(required=True), *_OPTIONS))(function)
 
 
 def optional_traffic(function: _Function) -> _Function:
     """Add the same options to a command that also does without traffic; ``files`` may be empty."""
-    return _add(function, _files(required=False))
+    return gathered("traffic", TrafficOptions, (files_option(required=False), *_OPTIONS))(function)
 
 
-def _files(*, required: bool) -> Callable[[Any], Any]:
+def files_option(*, required: bool) -> Callable[[Any], Any]:
     return click.option(
         "--traffic", "files", multiple=True, required=required, metavar="FILE",
         help="CSV, JSON lines or Parquet, also .gz and .zst; a folder, a glob, or `-`. Repeat for more.",
     )  # fmt: skip
 
 
-def _add(function: _Function, files: Callable[[Any], Any]) -> _Function:
-    def call(**given: Any) -> Any:
-        asked = {name: given.pop(name) for name in TrafficOptions.__slots__}
-        return function(traffic=TrafficOptions(**asked), **given)
-
-    call.__doc__, call.__name__ = function.__doc__, function.__name__
-    for option in reversed((files, *_OPTIONS)):
-        call = option(call)
-    call.__click_params__ = [*getattr(function, "__click_params__", []), *call.__click_params__]  # type: ignore[attr-defined]  # click keeps them there
-    return call  # type: ignore[return-value]  # click calls it with keywords only
-
+mapping_option = click.option(
+    "--mapping", default="plain", show_default=True, metavar="NAME|FILE",
+    help=f"Which column says what: {READY_NAMES}, or a YAML file.",
+)  # fmt: skip
+start_option = click.option(
+    "--start", type=Instant(), metavar="TIME",
+    help="What relative times count from; 2026-01-01T00:00:00Z when left out.",
+)  # fmt: skip
+max_rejects_option = click.option(
+    "--max-rejects", default="0", show_default=True, metavar="N|PERCENT",
+    help="As many rows may be left out before the exit code says so.",
+)  # fmt: skip
 
 _OPTIONS = (
-    click.option(
-        "--mapping", default="plain", show_default=True, metavar="NAME|FILE",
-        help=f"Which column says what: {READY_NAMES}, or a YAML file.",
-    ),
+    mapping_option,
     click.option(
         "--column", "columns", multiple=True, metavar="FIELD=COLUMN",
         help="Where a field stands, such as time=ts or request.task=kind.",
@@ -96,16 +97,10 @@ _OPTIONS = (
         "--output-range", "swing", default="20%", show_default=True, metavar="PERCENT",
         help="By how much answers may be shorter or longer with another model.",
     ),
-    click.option(
-        "--start", type=Instant(), metavar="TIME",
-        help="What relative times count from; 2026-01-01T00:00:00Z when left out.",
-    ),
+    start_option,
     click.option(
         "--rejects", type=click.Path(path_type=Path), metavar="FILE",
         help="Write the rows that were left out, and why, as CSV.",
     ),
-    click.option(
-        "--max-rejects", default="0", show_default=True, metavar="N|PERCENT",
-        help="As many rows may be left out before the exit code says so.",
-    ),
+    max_rejects_option,
 )  # fmt: skip
