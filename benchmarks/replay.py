@@ -11,7 +11,6 @@ replays 10 million rows (1 million with ``--quick``) with caches and two budgets
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from benchmarks.memory import peak_kib
 from benchmarks.replay_traffic import BUDGETS, MAPPING, ROUTES, TIGHT, by_hand, write_policies, write_traffic
 from benchmarks.section import Section, run_section
 from costlens_policy import Engine, load
@@ -150,7 +150,7 @@ def replay_once(policies: str, file: str) -> None:
     start = time.perf_counter()
     result = replay_files(load(policies).plan, [file], MAPPING, Settings())
     seconds = time.perf_counter() - start
-    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    mib = peak_kib() / 1024
     sys.stdout.write(json.dumps({"rows": result.rows, "seconds": seconds, "mib": mib}))
 
 

@@ -6,11 +6,10 @@ Run as a program this evaluates all of them, within the memory that its caller a
 from __future__ import annotations
 
 import json
-import resource
-import sys
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from benchmarks.memory import peak_kib
 from costlens_policy.expressions import Environment, Limits, analyse, parse_type
 from costlens_policy.expressions.compile import compile_expression, compile_traced
 from costlens_policy.expressions.runtime import CelError
@@ -177,8 +176,7 @@ def main() -> None:
     """Evaluate every case; print one line of JSON for each, and the peak of the memory at the end."""
     for name, case in CASES.items():
         print(json.dumps([name, outcome(case)]), flush=True)  # noqa: T201 - this is what the caller reads
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps(["peak", peak // 1024 if sys.platform == "darwin" else peak]))  # noqa: T201 - as above
+    print(json.dumps(["peak", peak_kib()]))  # noqa: T201 - as above
 
 
 if __name__ == "__main__":

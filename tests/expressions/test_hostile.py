@@ -42,4 +42,4 @@ def test_a_hostile_case(outcomes: dict[str, Any], name: str) -> None:
 
 
 def test_memory_stays_bounded(outcomes: dict[str, Any]) -> None:
-    assert outcomes["peak"] < 700 * 1024, "kilobytes"
+    assert outcomes["peak"] < 700 * 1024, "KiB"
