@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
-from costlens_policy.expressions.runtime import admitter
+from costlens_policy.expressions.runtime import admitter, of_library
 from costlens_policy.money import usd
 
 if TYPE_CHECKING:
@@ -70,27 +70,32 @@ def _admission(attribute: RequestAttribute) -> Admit:
 
 
 def _string(value: Any) -> str:
-    if type(value) is str or isinstance(value, str):
+    if type(value) is str:
         return value
-    raise ValueError(f"must be a string, not {_kind(value)}")
+    if isinstance(value, str):
+        return str.__str__(value)  # a subclass could compare or hash as no text does
+    return _otherwise(_string, "a string", value)  # type: ignore[no-any-return]  # what it returns itself
 
 
 def _int(value: Any) -> int:
     if type(value) is int and -_INT_MAX - 1 <= value <= _INT_MAX:
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool):
+        return _otherwise(_int, "an integer", value)  # type: ignore[no-any-return]  # what it returns itself
+    number = int.__index__(value)
+    if type(value) is int or not -_INT_MAX - 1 <= number <= _INT_MAX:
         raise ValueError("is outside the range of 64-bit integers")
-    raise ValueError(f"must be an integer, not {_kind(value)}")
+    return number
 
 
 def _double(value: Any) -> float:
     if type(value) is float and -math.inf < value < math.inf:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError(f"must be a number, not {_kind(value)}")
+        return _otherwise(_double, "a number", value)  # type: ignore[no-any-return]  # what it returns itself
     try:
-        number = float(value)
-    except OverflowError:
+        number = float.__float__(value) if isinstance(value, float) else float(value)
+    except (OverflowError, ValueError):  # a signaling NaN
         number = math.inf
     if not math.isfinite(number):
         raise ValueError("must be a finite number")
@@ -100,7 +105,15 @@ def _double(value: Any) -> float:
 def _bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise ValueError(f"must be true or false, not {_kind(value)}")
+    return _otherwise(_bool, "true or false", value)  # type: ignore[no-any-return]  # what it returns itself
+
+
+def _otherwise(admit: Admit, expected: str, value: Any) -> Value:
+    """Admit what a value of another library, such as numpy, stands for."""
+    plain = of_library(value)
+    if plain is value:
+        raise ValueError(f"must be {expected}, not {_kind(value)}")
+    return admit(plain)
 
 
 def _one_of(check: Admit, values: frozenset[str]) -> Admit:

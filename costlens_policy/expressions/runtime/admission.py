@@ -20,6 +20,8 @@ from costlens_policy.expressions.runtime.python_values import (
     from_datetime,
     from_python,
     from_timedelta,
+    of_library,
+    placed,
 )
 from costlens_policy.expressions.runtime.timestamps import parse_timestamp
 from costlens_policy.expressions.types import Record, Type
@@ -53,7 +55,7 @@ def admitter(declared: Type, records: Mapping[str, Record] = _NO_RECORDS) -> _Ad
 def _list_admitter(element: _Admit) -> _Admit:
     def admit_list(value: Any) -> Value:
         if not isinstance(value, list | tuple):
-            raise _must_be("a list", value)
+            return _otherwise(admit_list, "a list", value)
         return [_within(f"[{index}]", element, inner) for index, inner in enumerate(value)]
 
     return admit_list
@@ -70,7 +72,7 @@ def _map_admitter(key: _Admit, element: _Admit) -> _Admit:
 
     def one_by_one(value: Any) -> Value:
         if not isinstance(value, Mapping):
-            raise _must_be("an object", value)
+            return _otherwise(one_by_one, "an object", value)
         entries: dict[Value, Value] = {}
         for name, inner in value.items():
             try:
@@ -88,7 +90,7 @@ def _record_admitter(record: Record, records: Mapping[str, Record]) -> _Admit:
 
     def admit_record(value: Any) -> Value:
         if not isinstance(value, Mapping):
-            raise _must_be("an object", value)
+            return _otherwise(admit_record, "an object", value)
         for name in value:
             if name not in fields:
                 raise AdmissionError(f"has no field `{name}`")
@@ -105,26 +107,24 @@ def _within(place: str, admit_inner: _Admit, value: Any) -> Value:
     try:
         return admit_inner(value)
     except AdmissionError as problem:
-        text = str(problem)
-        separator = "" if text.startswith(("[", ".", " ")) else " "
-        raise AdmissionError(f"{place}{separator}{text}") from None
+        raise placed(place, problem) from None
 
 
 def _bool(value: Any) -> bool:
     if value is True or value is False:
         return bool(value)
-    raise _must_be("true or false", value)
+    return _otherwise(_bool, "true or false", value)  # type: ignore[no-any-return]  # what it returns itself
 
 
 def _int(value: Any) -> int:
     if isinstance(value, int) and value is not True and value is not False:
-        return from_python(int(value))  # type: ignore[no-any-return]  # an int stays one
-    raise _must_be("an integer", value)
+        return from_python(value)  # type: ignore[no-any-return]  # an int stays one
+    return _otherwise(_int, "an integer", value)  # type: ignore[no-any-return]  # what it returns itself
 
 
 def _uint(value: Any) -> Uint:
     if not isinstance(value, int) or value is True or value is False:
-        raise _must_be("an integer", value)
+        return _otherwise(_uint, "an integer", value)  # type: ignore[no-any-return]  # what it returns itself
     if value < 0:
         raise AdmissionError("must not be negative")
     if value > UINT_MAX:
@@ -135,10 +135,10 @@ def _uint(value: Any) -> Uint:
 def _double(value: Any) -> float:
     if isinstance(value, float | int | Decimal) and value is not True and value is not False:
         try:
-            return from_python(float(value))  # type: ignore[no-any-return]  # a float stays one
+            return from_python(float(value) if isinstance(value, int) else value)  # type: ignore[no-any-return]
         except OverflowError:
             raise AdmissionError("is too large for a double") from None
-    raise _must_be("a number", value)
+    return _otherwise(_double, "a number", value)  # type: ignore[no-any-return]  # what it returns itself
 
 
 def _string(value: Any) -> str:
@@ -210,6 +210,14 @@ _WORDS: Final = {
     "list": "a list",
     "map": "an object",
 }
+
+
+def _otherwise(admit_it: _Admit, expected: str, value: Any) -> Value:
+    """Admit what a value of another library stands for. Raises AdmissionError for any other."""
+    plain = of_library(value)
+    if plain is value:
+        raise _must_be(expected, value)
+    return admit_it(plain)
 
 
 def _must_be(expected: str, value: Any) -> AdmissionError:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from costlens_policy.expressions import Duration, Field, Record, Timestamp, Type, Uint, parse_type
 from costlens_policy.expressions.runtime import AdmissionError, admit, from_python, to_python
@@ -27,6 +29,39 @@ class _Tier(StrEnum):
     GOLD = "gold"
 
 
+class _Level(IntEnum):
+    HIGH = 7
+
+
+class _Loud(str):
+    """Equal to nothing, as a careless subclass may be."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __str__(self) -> str:
+        return "loud"
+
+
+class _Share(float):
+    def __float__(self) -> float:
+        return 9.0
+
+
+class _Pair(NamedTuple):
+    one: Any
+    other: Any
+
+
+class _Message(BaseModel):
+    role: str
+    content: str | None = None
+    name: str | None = None
+
+
 @pytest.mark.parametrize(
     ("declared", "value", "expected"),
     [
@@ -37,6 +72,18 @@ class _Tier(StrEnum):
         ("double", Decimal("0.01"), 0.01),
         ("string", "a", "a"),
         ("string", _Tier.GOLD, "gold"),
+        ("string", _Loud("quiet"), "quiet"),
+        ("dyn", _Loud("quiet"), "quiet"),
+        ("int", _Level.HIGH, 7),
+        ("dyn", _Level.HIGH, 7),
+        ("double", _Level.HIGH, 7.0),
+        ("double", _Share(0.5), 0.5),
+        ("dyn", _Share(0.5), 0.5),
+        ("list(string)", _Pair(_Tier.GOLD, _Loud("quiet")), ["gold", "quiet"]),
+        ("dyn", MappingProxyType({_Tier.GOLD: _Pair(_Level.HIGH, None)}), {"gold": [7, None]}),
+        ("map(string, dyn)", {_Loud("quiet"): _Tier.GOLD}, {"quiet": "gold"}),
+        ("dyn", [_Message(role="user", content=_Tier.GOLD)], [{"role": "user", "content": "gold"}]),
+        ("map(string, dyn)", _Message(role="user"), {"role": "user"}),
         ("bytes", bytearray(b"a"), b"a"),
         ("null_type", None, None),
         ("timestamp", datetime(1970, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))), Timestamp(0)),
@@ -81,6 +128,11 @@ def test_admitted(declared: str, value: Any, expected: Any) -> None:
         ("dyn", {1.5: 1}, "holds a map in which a map key is"),
         ("dyn", object(), "is a Python object"),
         ("dyn", {1, 2}, "is a Python set"),
+        ("dyn", {"a": [1, {"b": {1, 2}}]}, ".a[1].b is a Python set"),
+        ("dyn", [object()], "[0] is a Python object"),
+        ("dyn", Decimal("sNaN"), "is not a finite number"),
+        ("double", Decimal("sNaN"), "is not a finite number"),
+        ("dyn", (element for element in "ab"), "is a Python generator"),
     ],
 )
 def test_refused(declared: str, value: Any, problem: str) -> None:
@@ -98,6 +150,29 @@ def test_depth_is_bounded() -> None:
     for value in (deep, cyclic):
         with pytest.raises(AdmissionError, match="nests deeper than 64 levels"):
             from_python(value)
+
+
+def test_what_multiplies_without_end_is_bounded() -> None:
+    twice: list[Any] = []
+    twice.extend((twice, twice))
+    shared: list[Any] = [1]
+    for _ in range(60):
+        shared = [shared, shared]
+    for value in (twice, shared):
+        with pytest.raises(AdmissionError, match=r"holds more than 1,000,000 values|nests deeper"):
+            from_python(value)
+
+
+def test_numpy_values_are_plain() -> None:
+    numpy = pytest.importorskip("numpy")
+    row = {"n": numpy.int64(3), "share": numpy.float32(0.5), "text": numpy.str_("a"), "is": numpy.bool_(True)}
+    for value in (row, {**row, "list": numpy.array([1, 2])}):
+        for name, admitted in from_python(value).items():
+            assert type(admitted) in (int, float, str, bool, list), name
+    assert admit(numpy.int64(3), parse_type("int")) == 3
+    assert admit(numpy.bool_(True), parse_type("bool")) is True
+    with pytest.raises(AdmissionError, match="must be an integer, not a number"):
+        admit(numpy.float64(3), parse_type("int"))
 
 
 _PLAIN = st.recursive(
