@@ -94,8 +94,8 @@ class CallReader:
                 row.model,
                 max(tokens, 1),
                 output,
-                None if usage is None else usage.cache_read + usage.cache_read_audio,
-                None if usage is None else usage.cache_write + usage.cache_write_1h,
+                usage.cache_read + usage.cache_read_audio if usage is not None and row.cache_known else None,
+                usage.cache_write + usage.cache_write_1h if usage is not None and row.cache_known else None,
                 prompt,
                 row.outcomes,
             )

@@ -9,22 +9,28 @@
 | `cost` | string or double, may be null | US dollars that the log itself states |
 | `request.NAME` | string, int64, double or bool, may be null | an attribute of the request; null where it is absent |
 | `recorded.BUCKET` | int64 | the provider's buckets: all of them null where they were not recorded |
+| `tier` | string, may be null | the service tier that served the call, in the provider's word |
+| `others` | string, may be null | what the call used on further models, as `others_text` writes it |
 
 `session` has to be there as `request.session`, too. All columns but `time`, `prompt` and `output` may be missing.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
 
-from costlens_policy.catalogue.rates import BUCKETS
+from costlens_policy.catalogue.rates import BUCKETS, Usage
 from costlens_policy.compiler.plan import Plan
 
-__all__ = ["ATTRIBUTE", "DAY", "EPOCH", "MOST_TOKENS", "RECORDED", "complete_batch", "instant", "micros", "recorded_in"]
+__all__ = [
+    "ATTRIBUTE", "DAY", "EPOCH", "MOST_TOKENS", "RECORDED", "complete_batch", "instant", "micros", "others_in",
+    "others_text", "recorded_in",
+]  # fmt: skip
 
 ATTRIBUTE: Final = "request."
 RECORDED: Final = "recorded."
@@ -49,6 +55,19 @@ def instant(at: int) -> datetime:
 def recorded_in(columns: Sequence[str]) -> tuple[str, ...]:
     """Return the buckets that were recorded, in the order of ``BUCKETS``."""
     return tuple(bucket for bucket in BUCKETS if f"{RECORDED}{bucket}" in columns)
+
+
+def others_text(others: Sequence[tuple[str, Usage]]) -> str | None:
+    """Return usage of further models as JSON, such as `[["advisor", {"input": 5}]]`; None where there is none."""
+    if not others:
+        return None
+    told = ((name, {bucket: getattr(usage, bucket) for bucket in BUCKETS}) for name, usage in others)
+    return json.dumps([[name, {bucket: n for bucket, n in tokens.items() if n}] for name, tokens in told])
+
+
+def others_in(text: str | None) -> tuple[tuple[str, Usage], ...]:
+    """Return what ``others_text`` was given."""
+    return () if text is None else tuple((name, Usage(**tokens)) for name, tokens in json.loads(text))
 
 
 def complete_batch(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:

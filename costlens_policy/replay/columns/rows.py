@@ -11,7 +11,7 @@ from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type
 from costlens_policy.money import plain
-from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDED, micros
+from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDED, micros, others_text
 from costlens_policy.replay.columns.reads import SCALARS
 from costlens_policy.replay.traffic.row import Row
 
@@ -32,6 +32,7 @@ def schema_of(plan: Plan, attributes: Sequence[str]) -> dict[str, Any]:
     return {
         "time": pl.Int64, "file": pl.Int32, "number": pl.Int64, "prompt": pl.Int64, "output": pl.Int64,
         "model": pl.String, "session": pl.String, "id": pl.String, "cost": pl.String,
+        "tier": pl.String, "others": pl.String,
         **{f"{ATTRIBUTE}{name}": _TYPES[plan.attributes[name].type] for name in attributes},
         **{f"{RECORDED}{name}": pl.Int64 for name in BUCKETS},
     }  # fmt: skip
@@ -59,7 +60,8 @@ def batch_of(rows: Sequence[Row], plan: Plan, attributes: Sequence[str], files: 
         cost = None if row.logged_cost is None else plain(row.logged_cost)
         values = (
             micros(row.time), files(row.file), row.number, row.prompt_tokens, row.output_tokens, row.model, row.session,
-            row.id, cost, *(row.attributes.get(name) for name in attributes),
+            row.id, cost, row.service_tier, others_text(row.other_models),
+            *(row.attributes.get(name) for name in attributes),
             *(None if recorded is None else getattr(recorded, name) for name in BUCKETS),
         )  # fmt: skip
         for column, value in zip(columns.values(), values, strict=True):

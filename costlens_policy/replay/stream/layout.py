@@ -15,6 +15,7 @@ from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDE
 from costlens_policy.replay.columns.rows import schema_of
 from costlens_policy.replay.stream.fitting import Fitting
 from costlens_policy.replay.traffic.cells import attribute_of
+from costlens_policy.replay.traffic.counts import COUNTS, PARTS
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
 from costlens_policy.replay.traffic.sources import RawRow
 
@@ -27,9 +28,10 @@ _ATTRIBUTES: Final[Mapping[Type, tuple[Any, ...]]] = {
     STRING: _NAMES, INT: _WHOLE, DOUBLE: (pl.Float64,), BOOL: (pl.Boolean,),
 }  # fmt: skip
 _FIELDS: Final[Mapping[str, tuple[Any, ...]]] = {
-    "time": (pl.Datetime, *_TEXTS, *_WHOLE), "prompt_tokens": _WHOLE, "output_tokens": _WHOLE,
-    "cached_tokens": _WHOLE, "id": _NAMES, "model": _NAMES, "session": _NAMES, "cost": (pl.Float64, *_WHOLE),
+    "time": (pl.Datetime, *_TEXTS, *_WHOLE), **dict.fromkeys(COUNTS, _WHOLE), "id": _NAMES, "model": _NAMES,
+    "session": _NAMES, "service_tier": _NAMES, "cost": (pl.Float64, *_WHOLE),
 }  # fmt: skip
+_CACHES: Final = PARTS[1:4]
 _PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _ISO: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|\+00:?00)?$"
 _ZONE: Final = r"(Z|\+00:?00)$"
@@ -68,7 +70,8 @@ class Layout:
             columns[field] = tuple(option for option in options if option in types)
             if not _suits(field, [types[option] for option in columns[field]], mapping, plan):
                 return None
-        if not all(columns.get(field) for field in ("time", "prompt_tokens", "output_tokens")):
+        counts = columns.get("prompt_tokens") or columns.get("uncached_tokens")
+        if not (counts and columns.get("time") and columns.get("output_tokens")):
             return None
         return cls(columns, types, mapping, start, plan, attributes)
 
@@ -107,10 +110,16 @@ class Layout:
 
     def _fields(self) -> Iterator[pl.Expr]:
         yield self._time().alias("time")
-        for field, name in (("prompt_tokens", "prompt"), ("output_tokens", "output"), ("cached_tokens", "_cached")):
-            yield self._value(field, pl.Int64).cast(pl.Int64, strict=False).alias(name)
+        counts = {name: self._value(name, pl.Int64).cast(pl.Int64, strict=False) for name in COUNTS}
+        whole = counts["uncached_tokens"] + sum((counts[name].fill_null(0) for name in _CACHES), pl.lit(0))
+        yield pl.coalesce(counts["prompt_tokens"], whole).alias("prompt")
+        yield counts["output_tokens"].alias("output")
+        yield whole.alias("_whole")
+        yield from (counts[name].alias(f"_{name}") for name in (*_CACHES, "reasoning_tokens", "total_tokens"))
         for field in ("id", "model", "session"):
             yield self._text(field).alias(field)
+        if self.columns.get("service_tier"):
+            yield self._text("service_tier").alias("tier")
         yield self._value("cost", pl.Float64).alias("cost")
 
     def _request(self) -> Iterator[pl.Expr]:
@@ -125,24 +134,33 @@ class Layout:
             yield value.cast(schema_of(self.plan, (name,))[field]).alias(field)
 
     def _recorded(self) -> Iterator[pl.Expr]:
-        if not self.columns.get("cached_tokens"):
+        """Yield the buckets as ``counted`` finds them in rows that are plain."""
+        if not any(self.columns.get(name) for name in PARTS):
             return
-        there = pl.col("_cached").is_not_null()
+        parts = [pl.col(f"_{name}") for name in _CACHES]
+        read, short, long = (part.fill_null(0) for part in parts)
+        reasoning = pl.col("_reasoning_tokens").fill_null(0)
+        told = [part.is_not_null() for part in (*parts, pl.col("_reasoning_tokens"), pl.col("_whole"))]
         for bucket, tokens in (
-            ("input", pl.col("prompt") - pl.col("_cached")), ("cache_read", pl.col("_cached")),
-            ("output", pl.col("output")),
+            ("input", pl.col("prompt") - read - short - long), ("cache_read", read), ("cache_write", short),
+            ("cache_write_1h", long), ("output", pl.col("output") - reasoning), ("reasoning", reasoning),
         ):  # fmt: skip
-            yield pl.when(there).then(tokens).alias(f"{RECORDED}{bucket}")
+            yield pl.when(pl.any_horizontal(told)).then(tokens).alias(f"{RECORDED}{bucket}")
 
     def _plain(self) -> pl.Expr:
         """Say which rows are right beyond doubt."""
-        cached = pl.col("_cached")
+        prompt, output, total = pl.col("prompt"), pl.col("output"), pl.col("_total_tokens")
+        caches = [pl.col(f"_{name}") for name in _CACHES]
         right = (
             pl.col("number").is_not_null()
             & pl.col("time").is_between(0, _LAST, closed="left")
-            & pl.col("prompt").is_between(1, MOST_TOKENS)
-            & pl.col("output").is_between(0, MOST_TOKENS)
-            & (cached.is_null() | cached.is_between(0, pl.col("prompt")))
+            & prompt.is_between(1, MOST_TOKENS)
+            & output.is_between(0, MOST_TOKENS)
+            & pl.all_horizontal(part.is_null() | part.is_between(0, prompt) for part in caches)
+            & (sum((part.fill_null(0) for part in caches), pl.lit(0)) <= prompt)
+            & (pl.col("_whole").is_null() | (pl.col("_whole") == prompt))
+            & (pl.col("_reasoning_tokens").is_null() | pl.col("_reasoning_tokens").is_between(0, output))
+            & (total.is_null() | (total == prompt + output))
         )
         cost = pl.col("cost")
         right = right & (cost.is_null() | (cost == 0) | cost.is_between(*_PLAIN_COST))

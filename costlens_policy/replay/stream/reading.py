@@ -23,6 +23,7 @@ from costlens_policy.replay.stream.progress import Progress
 from costlens_policy.replay.stream.repeats import Repeats, repeated_hashes
 from costlens_policy.replay.stream.table import Table, types_of
 from costlens_policy.replay.stream.texts import TextRows
+from costlens_policy.replay.traffic.counts import PARTS
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
 from costlens_policy.replay.traffic.reading import RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
@@ -31,9 +32,9 @@ from costlens_policy.replay.traffic.sources import STDIN
 __all__ = ["Files", "UnsortedError"]
 
 _ROWS: Final = 50_000
-_COUNTED: Final = ("input", "cache_read", "output")
-"""The buckets that follow from counts of the prompt, of its cached part, and of the answer."""
-_COUNTERS: Final = ("notes", "zoneless", "timeless", "silent", "dropped")
+_COUNTED: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
+"""The buckets that follow from counts in columns."""
+_COUNTERS: Final = ("notes", "zoneless", "timeless", "silent", "dropped", "beyond", "contradicted")
 
 
 class UnsortedError(Exception):
@@ -144,7 +145,7 @@ class Files:
     def _schema(self) -> dict[str, Any]:
         """Return the columns that batches of these files can have."""
         columns = self.mapping.columns
-        buckets = BUCKETS if "usage" in columns else _COUNTED if "cached_tokens" in columns else ()
+        buckets = BUCKETS if "usage" in columns else _COUNTED if not columns.keys().isdisjoint(PARTS) else ()
         every = schema_of(self.plan, self.attributes)
         kept = {f"{RECORDED}{name}" for name in buckets}
         return {name: kind for name, kind in every.items() if not name.startswith(RECORDED) or name in kept}

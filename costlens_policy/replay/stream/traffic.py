@@ -13,7 +13,7 @@ import polars as pl
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.replay.columns.batch import ATTRIBUTE, RECORDED, instant, recorded_in
+from costlens_policy.replay.columns.batch import ATTRIBUTE, RECORDED, instant, others_in, recorded_in
 from costlens_policy.replay.columns.job import Job
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.stream.copy import TimedCopy
@@ -66,6 +66,7 @@ def _rows(frame: pl.DataFrame, files: Sequence[str]) -> Iterator[Row]:
             files[row["file"]], row["number"], instant(row["time"]), row["id"], row["model"], row["session"],
             row["prompt"], row["output"], _recorded(row, buckets), None if cost is None else Decimal(cost), (),
             {name.removeprefix(ATTRIBUTE): row[name] for name in attributes if row[name] is not None}, {}, {},
+            row["tier"], others_in(row["others"]),
         )  # fmt: skip
 
 

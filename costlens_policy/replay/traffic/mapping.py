@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
+from costlens_policy.replay.traffic.counts import COUNTS
 from costlens_policy.replay.traffic.errors import TrafficError
 
 __all__ = ["FIELDS", "READY", "Mapping", "TimeUnit", "mapping_of"]
 
 TimeUnit = Literal["iso", "s", "ms", "us", "ns"]
 
-FIELDS: Final = (
-    "time", "id", "model", "session", "prompt_tokens", "output_tokens", "cached_tokens", "cost", "prefix", "usage",
-)  # fmt: skip
-"""What replay itself needs of a row. ``prompt_tokens`` includes the cached part; ``usage`` is a provider's object and
-stands in for the three token counts. ``request.NAME`` besides is an attribute of the request.
+FIELDS: Final = ("time", "id", "model", "session", *COUNTS, "service_tier", "cost", "prefix", "usage")
+"""What replay itself needs of a row. ``prompt_tokens`` includes what was read from and written to caches,
+``output_tokens`` the reasoning; ``usage`` is a provider's object and stands in for the counts. ``request.NAME``
+besides is an attribute of the request.
 """
 
 

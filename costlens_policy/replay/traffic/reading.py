@@ -21,6 +21,7 @@ from costlens_policy.replay.traffic.cells import (
     text_of,
     tokens_of,
 )
+from costlens_policy.replay.traffic.counts import COUNTS, Counted, counted
 from costlens_policy.replay.traffic.errors import TrafficError
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic
@@ -102,11 +103,15 @@ class RowReader:
     silent: int = 0
     dropped: int = 0
     ids: dict[str, str] | None = field(default_factory=dict)
+    beyond: int = 0
+    contradicted: int = 0
     attributes: list[tuple[str, str]] = field(init=False)
+    counts: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         names = dict.fromkeys((*self.mapping.columns, *self.mapping.constants))
         self.attributes = [(name, name.removeprefix("request.")) for name in names if name.startswith("request.")]
+        self.counts = tuple(name for name in COUNTS if name in names)
 
     def examine(self, raw: RawRow) -> None:
         """Refuse a file that lacks what the mapping needs, with the column that was probably meant."""
@@ -163,9 +168,8 @@ class RowReader:
     def _row(self, raw: RawRow) -> Row:
         mapping, fields = self.mapping, raw.fields
         time = self._time(fields)
-        recorded = self._recorded(fields)
-        prompt = recorded.prompt_tokens if recorded else self._tokens(fields, "prompt_tokens")
-        output = _written(recorded) if recorded else self._tokens(fields, "output_tokens")
+        told = self._told(fields)
+        prompt, output = told.counted.prompt, told.counted.output
         attributes = self._attributes(fields)
         answers = {
             model: self.plan.tokenizer.count(text_of(value))
@@ -192,7 +196,7 @@ class RowReader:
             None if session is None else text_of(session),
             prompt,
             output,
-            recorded,
+            told.counted.recorded,
             None if cost is None else cost_of(cost),
             _blocks(self._value(fields, "prefix")),
             attributes,
@@ -202,6 +206,9 @@ class RowReader:
                 if (value := cell(fields, column)) is not None
             },
             answers,
+            told.service_tier,
+            told.other_models,
+            told.counted.cache_known,
         )
 
     def _value(self, fields: Mapping[str, Any], name: str) -> Any:
@@ -218,18 +225,20 @@ class RowReader:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
-    def _recorded(self, fields: Mapping[str, Any]) -> Usage | None:
-        """Return the buckets that were recorded, where the traffic tells the cached part of a prompt."""
+    def _told(self, fields: Mapping[str, Any]) -> _Told:
+        """Return what a row tells of its tokens: by a provider's object, or else by counts in columns."""
+        tier = self._value(fields, "service_tier")
+        named = None if tier is None else text_of(tier)
         report = self._value(fields, "usage")
         if report is not None:
-            return read_usage(report).usage
-        cached = self._tokens(fields, "cached_tokens")
-        prompt, output = self._tokens(fields, "prompt_tokens"), self._tokens(fields, "output_tokens")
-        if cached is None or prompt is None or output is None:
-            return None
-        if cached > prompt:
-            raise ValueError(f"{cached} cached tokens of a prompt of {prompt}")
-        return Usage(input=prompt - cached, cache_read=cached, output=output)
+            reported = read_usage(report)
+            usage = reported.usage
+            counts = Counted(usage.prompt_tokens, _written(usage), usage, _tells_cache(report))
+            return _Told(counts, named or reported.service_tier, reported.other_models)
+        counts = counted({name: self._tokens(fields, name) for name in self.counts})
+        self.beyond += counts.beyond > 0
+        self.contradicted += counts.contradicted
+        return _Told(counts, named)
 
     def _attributes(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -283,7 +292,26 @@ class RowReader:
             notes.append(f"{self.dropped} rows were left out as the mapping says ({left_out})")
         if self.silent:
             notes.append(f"{self.silent} rows have 0 output tokens; they were kept")
+        if self.beyond:
+            notes.append(f"{self.beyond} rows have a total of more than their tokens; the rest was counted as output")
+        if self.contradicted:
+            notes.append(f"{self.contradicted} rows have a total of less than their tokens, which were counted")
         return notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    counted: Counted
+    service_tier: str | None
+    other_models: tuple[tuple[str, Usage], ...] = ()
+
+
+def _tells_cache(report: Any) -> bool:
+    """Say whether a usage object has a count of cached tokens, be it 0."""
+    return isinstance(report, Mapping) and any(
+        "cach" in str(name).lower() if isinstance(value, int | float) else _tells_cache(value)
+        for name, value in report.items()
+    )
 
 
 def _written(usage: Usage) -> int:

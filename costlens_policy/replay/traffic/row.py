@@ -20,7 +20,9 @@ class Row:
     ``attributes`` are those of the request. ``prompt_tokens`` includes the cached part and is None where only texts
     were recorded; ``output_tokens`` is None where answers differ by model (``answers``, tokens by model).
     ``recorded`` holds the provider's buckets where the traffic has them, ``logged_cost`` the cost that it states.
-    ``outcomes`` says by model how good its answer was, from 0 to 1.
+    ``outcomes`` says by model how good its answer was, from 0 to 1. ``service_tier`` is the provider's word for the
+    tier that served the call, ``other_models`` what the call used on further models, by name. ``cache_known`` is true
+    where the log tells the cached part of the prompt.
     """
 
     file: str
@@ -37,6 +39,9 @@ class Row:
     attributes: Mapping[str, Any]
     outcomes: Mapping[str, float]
     answers: Mapping[str, int]
+    service_tier: str | None = None
+    other_models: tuple[tuple[str, Usage], ...] = ()
+    cache_known: bool = False
 
     @property
     def place(self) -> str:

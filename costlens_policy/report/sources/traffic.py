@@ -113,7 +113,7 @@ class TrafficSource:
         usage = row.recorded or self._counted(row)
         latency, baseline = self.extras.latency(fields, row.time), self._baseline(row, fields, usage)
         cost = self._cost(row, usage, provider)
-        return Call(row.time, labels, usage, row.recorded is not None, cost, baseline, latency)
+        return Call(row.time, labels, usage, row.cache_known, cost, baseline, latency)
 
     def _counted(self, row: Row) -> Usage:
         prompt, output = row.prompt_tokens, row.output_tokens
@@ -137,7 +137,7 @@ class TrafficSource:
         priced = self.prices.cost(row.model, usage, row.time.date(), provider)
         if priced.cost is not None:
             self.counts["computed"] += 1
-            self.counts["uncached"] += row.recorded is None
+            self.counts["uncached"] += not row.cache_known
             self._note_name(row.model or "", provider)
         else:
             self.unpriced[row.model] += 1

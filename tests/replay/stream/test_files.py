@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
 import pytest
 
-from costlens_policy.replay import READY, Settings, TrafficError, read_traffic, replay, replay_files
+from costlens_policy.replay import READY, Settings, TrafficError, open_traffic, read_traffic, replay, replay_files
 from costlens_policy.replay.stream import copy, reading, table
 from tests.replay.columns.traffic import facts
 from tests.replay.stream.conftest import MAPPING, POLICY, some_rows
@@ -45,6 +46,44 @@ def test_every_kind_of_file_and_of_row(same, written, kind, bad, unsorted):
     result = same([written(rows, f"t.{kind}")])
     assert bool(result.rejected) == bad
     assert any("order of time" in note for note in result.notes) == unsorted
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_every_count_in_a_column(same, written, kind):
+    """Parts, totals that show more or less, counts that contradict each other, and tiers."""
+    chance = random.Random(4)
+    rows = [
+        {
+            **row,
+            "prompt_tokens": chance.choice([None, row["prompt_tokens"], 2100]),
+            "uncached_tokens": chance.choice([None, None, 2000]),
+            "cached_tokens": chance.choice([None, 0, 100]),
+            "cache_write_tokens": chance.choice([None, None, 0, 40]),
+            "cache_write_1h_tokens": chance.choice([None, None, 60]),
+            "reasoning_tokens": chance.choice([None, 0, 10, 700]),
+            "total_tokens": chance.choice([None, None, None, 2510, 10, 40_000]),
+            "service_tier": chance.choice([None, "batch", "flex"]),
+        }
+        for row in some_rows(400)
+    ]
+    counts = [name for name in rows[0] if name.endswith("_tokens")]
+    result = same([written(rows, f"t.{kind}", **dict.fromkeys(counts, pl.Int64), service_tier=pl.String)])
+    assert result.rows > 100
+    assert any("of more than their tokens" in note for note in result.notes)
+    assert any("of less than their tokens" in note for note in result.notes)
+
+
+def test_a_walked_copy_keeps_tiers_and_further_models(plan_of, tmp_path):
+    path, plan = tmp_path / "t.jsonl", plan_of(POLICY)
+    asked = {"model": "advisor", "input_tokens": 5, "output_tokens": 7}
+    usage = {"input_tokens": 9, "output_tokens": 3, "service_tier": "batch", "iterations": [asked]}
+    row = {"id": "a", "created_at": "2026-06-01T10:00:00Z", "model": "large", "usage": usage}
+    path.write_text(json.dumps(row) + "\n")
+    with open_traffic(plan, [str(path)], READY["anthropic"], Settings()) as traffic:
+        (copied,) = traffic.rows
+    (read,) = read_traffic([str(path)], READY["anthropic"], plan, Settings().start).rows
+    assert (read.service_tier, [name for name, _ in read.other_models]) == ("batch", ["advisor"])
+    assert (copied.service_tier, copied.other_models) == (read.service_tier, read.other_models)
 
 
 def test_what_is_wrong_with_rows_is_told_word_for_word(same, written):
