@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from costlens_policy.catalogue.digest import digest_of
 from costlens_policy.catalogue.model import Model
+from costlens_policy.catalogue.versions import Versions
 from costlens_policy.diagnostics.suggestion import nearest
 
 __all__ = ["Catalogue"]
@@ -22,6 +23,10 @@ class Catalogue:
     digest: str
     """SHA-256, in hexadecimal, of everything here that can change a decision."""
     _by_name: Mapping[str, Model] = field(repr=False, compare=False)
+    _versions: Versions[Model] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_versions", Versions(self.models.values()))
 
     @classmethod
     def of(cls, models: Iterable[Model]) -> Catalogue:
@@ -36,8 +41,16 @@ class Catalogue:
         return cls(own_names, digest_of(ordered), MappingProxyType(by_name))
 
     def find(self, name: str) -> Model | None:
-        """Return the model by its name, an alias, or ``provider/name``."""
-        return self._by_name.get(name)
+        """Return the model that a name means, None where it means none, or could mean two.
+
+        The one way from a name to a model, for policies, requests, answers and logs alike: its own name, an alias,
+        ``provider/name``, and else what ``catalogue.versions`` makes of a dated, prefixed or regional name.
+        """
+        return self._by_name.get(name) or self._versions.find(name)
+
+    def calls_it(self, name: str) -> bool:
+        """Say whether a model has this very name, so that nothing has to be made of it."""
+        return name in self._by_name
 
     def suggest(self, name: str) -> str | None:
         """Return the name that an unknown one probably means: the same model of a provider, or the nearest spelling."""

@@ -26,7 +26,8 @@ def digest_of(models: Iterable[Model]) -> str:
 
 
 def _facts(model: Model) -> dict[str, Any]:
-    return {
+    others = {"other_versions": sorted(model.other_versions)} if model.other_versions else {}
+    return others | {
         "name": model.name,
         "aliases": sorted(model.aliases),
         "provider": model.provider,

@@ -87,6 +87,8 @@ class Draft:
         self.place = place
         self.learn(entry, place)
         self.aliases.update({alias: place.at("aliases", index) for index, alias in enumerate(entry.aliases)})
+        if entry.other_versions is not None:
+            self.facts["other_versions"] = entry.other_versions
         if entry.fine_tuned is not None:
             self.base = Reference(entry.fine_tuned.base, place.at("fine_tuned", "base"))
             self.trained_for = entry.fine_tuned.tasks
@@ -94,6 +96,14 @@ class Draft:
     def inherit(self, base: Draft) -> None:
         """Take over each fact that is not given here; prices never."""
         self.facts = base.facts | self.facts
+
+    @property
+    def provider(self) -> str | None:
+        return self.facts.get("provider")
+
+    @property
+    def other_versions(self) -> tuple[str, ...]:
+        return tuple(self.facts.get("other_versions", ()))
 
     @property
     def latency(self) -> Latency | None:

@@ -19,6 +19,7 @@ def explicit_entry(model: Model) -> dict[str, Value]:
         "provider": model.provider,
         "family": model.family,
         "aliases": model.aliases or None,
+        "other_versions": model.other_versions or None,
         "fine_tuned": _fine_tuned(model),
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,

@@ -72,5 +72,6 @@ def finish(draft: Draft, aliases: Sequence[str], names: Names) -> Model:
         deprecated=facts.get("deprecated"),
         retired=facts.get("retired"),
         labels=facts.get("labels", {}),
+        other_versions=tuple(facts.get("other_versions", ())),
         price_source=draft.price_source,
     )

@@ -57,6 +57,7 @@ def _draft(full: str, place: Place) -> Draft:
         "provider": model.provider,
         "context_window": model.context_window,
         "deprecated": model.deprecated,
+        "other_versions": model.other_versions or None,
     }
     return Draft(
         name=full,

@@ -8,6 +8,7 @@ from costlens_policy.catalogue import problems
 from costlens_policy.catalogue.chains import in_dependency_order
 from costlens_policy.catalogue.drafts import Draft, Reference
 from costlens_policy.catalogue.names import Names
+from costlens_policy.catalogue.versions import Versions
 from costlens_policy.diagnostics.model import Diagnostic
 
 __all__ = ["inherit_facts", "take_prices"]
@@ -19,7 +20,10 @@ def inherit_facts(drafts: Mapping[str, Draft], names: Names) -> Iterator[Diagnos
     yield from found
     ordered, circles = in_dependency_order(links)
     for name in ordered:
-        drafts[name].inherit(drafts[links[name]])
+        draft, base = drafts[name], drafts[name].base
+        assert base is not None, "only models with a base are linked"
+        draft.base = Reference(links[name], base.place)
+        draft.inherit(drafts[links[name]])
     for circle in circles:
         base = drafts[circle[0]].base
         assert base is not None, "only models with a base are linked"
@@ -50,12 +54,15 @@ def _links(
 ) -> tuple[dict[str, str], list[Diagnostic]]:
     """Return which model refers to which, and the references that lead nowhere."""
     links: dict[str, str] = {}
+    versions = Versions(drafts.values())
     found: list[Diagnostic] = []
     for name, draft in drafts.items():
         reference = reference_of(draft)
         if reference is None:
             continue
         target = names.find(reference.name)
+        if target is None and (meant := versions.find(reference.name)) is not None:
+            target = meant.name
         if target is None:
             found.append(names.problem_with(reference.name, reference.place.span))
         else:

@@ -41,6 +41,8 @@ class Model:
     deprecated: date | None = None
     retired: date | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    other_versions: tuple[str, ...] = ()
+    """Dated names that look like versions of this model, and are models with prices of their own."""
     price_source: str = ""
     """Where the prices come from, such as ``genai-prices 0.2.3`` or a file's name."""
 

@@ -11,22 +11,25 @@ The package is imported when the first name is looked up, and read once per proc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.catalogue.list_prices import periods_of
 from costlens_policy.catalogue.model import LONG_AGO, Model
+from costlens_policy.catalogue.versions import LATEST, spelling
 from costlens_policy.catalogue.wildcards import matches
 
 if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo
 
 __all__ = ["listed_model", "matching", "meant_by", "nearest_pattern"]
 
 _PACKAGE: Final = "genai-prices"
+_MOST_KEPT: Final = 4_096
 
 
 @cache
@@ -38,50 +41,130 @@ def _entries() -> Mapping[str, tuple[str, ModelInfo]]:
 
 
 def matching(pattern: str) -> tuple[str, ...]:
-    """Return every ``provider/name`` that fits the pattern, in order."""
+    """Return every ``provider/name`` that fits the pattern, in order.
+
+    Without ``*``, a dated name is one of its own: it costs what the model that it is a version of does.
+    """
     if "*" not in pattern:
-        return (pattern,) if pattern in _entries() else ()
+        return (pattern,) if _version(pattern) is not None else ()
     return tuple(sorted(name for name in _entries() if matches(pattern, name)))
 
 
-@cache
+@lru_cache(_MOST_KEPT)
 def meant_by(name: str, provider: str | None = None) -> str | None:
     """Return the ``provider/name`` that a provider's own name of a model means, by the patterns of the list.
 
-    None where the list knows no such model.
+    Names that only ``catalogue.versions`` can read, such as those of Bedrock without their provider, come last. None
+    where the list knows no such model.
     """
     if name in _entries():
         return name
+    before, slash, rest = name.partition("/")
+    read = spelling(name)
+    asked: list[tuple[str, str | None]] = [(rest, before)] if slash else []
+    asked += [(name, provider or None), (name, None)]
+    if read.provider:
+        asked.append((name.rpartition("/")[2], read.provider))
+    for reference, whose in asked:
+        if (found := _found(reference, whose)) is not None:
+            return f"{found[0]}/{found[1].id}"
+    own = f"{read.provider}/{read.stem}"
+    return own if own in _entries() else None
+
+
+def _found(reference: str, provider: str | None) -> tuple[str, ModelInfo] | None:
+    try:
+        found, entry = _snapshot().find_provider_model(reference, None, provider, None)
+    except LookupError:
+        return None
+    return found.id, entry
+
+
+@cache
+def _snapshot() -> DataSnapshot:
     from genai_prices.data import providers
     from genai_prices.data_snapshot import DataSnapshot
 
-    before, slash, rest = name.partition("/")
-    snapshot = DataSnapshot(providers, False)
-    for reference, whose in ([(rest, before)] if slash else []) + [(name, provider), (name, None)]:
-        try:
-            found, entry = snapshot.find_provider_model(reference, None, whose or None, None)
-        except LookupError:
-            continue
-        return f"{found.id}/{entry.id}"
-    return None
+    return DataSnapshot(providers, False)
+
+
+@lru_cache(_MOST_KEPT)
+def _version(full: str) -> tuple[str, ModelInfo] | None:
+    """Return (provider, entry) of ``provider/name``, also where the name is a version of one that the list has.
+
+    The patterns of the list are wider than that: a name that is neither written there nor differs by a date is none.
+    """
+    if full in _entries():
+        return _entries()[full]
+    provider, slash, reference = full.partition("/")
+    found = _found(reference, provider) if slash else None
+    if found is None:
+        return None
+    owner, entry = found
+    read = spelling(f"{owner}/{reference}")
+    known = (spelling(f"{owner}/{name}") for name in (entry.id, *_written(entry.match)))
+    same = any(name.stem in (read.stem, read.stem.removesuffix("-preview")) and
+               name.version in ("", LATEST, read.version) for name in known)  # fmt: skip
+    return found if same else None
+
+
+def _written(match: Any) -> Iterator[str]:
+    """Yield the names that a pattern of the list gives in full."""
+    if hasattr(match, "equals"):
+        yield match.equals
+    for part in getattr(match, "or_", ()):
+        yield from _written(part)
 
 
 @cache
 def listed_model(full_name: str) -> Model:
-    """Return the model that the list calls ``provider/name``; ``KeyError`` where it has none.
+    """Return the model that the list calls ``provider/name``, or knows a version of; ``KeyError`` where it has none.
 
     A model that the list marks as deprecated, without a day, is deprecated from ``LONG_AGO`` on.
     """
-    provider, entry = _entries()[full_name]
+    found = _version(full_name)
+    if found is None:
+        raise KeyError(full_name)
+    provider, entry = found
     periods, remarks = periods_of(entry.prices)
+    if full_name not in _entries():
+        remarks = (f"as {_owners()[id(entry)]}", *remarks)
     return Model(
         name=full_name,
         provider=provider,
         periods=periods,
         context_window=entry.context_window,
         deprecated=LONG_AGO if entry.deprecated else None,
+        other_versions=_others(full_name),
         price_source=_source(remarks),
     )
+
+
+@cache
+def _owners() -> Mapping[int, str]:
+    """Return ``provider/name`` by the identity of the entry: some providers serve the entries of others."""
+    return {id(entry): full for full, (_, entry) in _entries().items()}
+
+
+def _others(full: str) -> tuple[str, ...]:
+    """Return the names that differ from a model's by a date, and are priced apart from it."""
+    read = spelling(full)
+    if read.version not in ("", LATEST) or full not in _entries():
+        return ()
+    return tuple(sorted(name for name, owner in _versions().get((read.provider, read.stem), ()) if owner != full))
+
+
+@cache
+def _versions() -> Mapping[tuple[str, str], list[tuple[str, str]]]:
+    """Return (name, ``provider/name`` of its entry) by provider and name without a date."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for full, (provider, entry) in _entries().items():
+        for name in dict.fromkeys((entry.id, *_written(entry.match))):
+            read = spelling(f"{provider}/{name}")
+            if not name.endswith("-"):  # some ids are only the beginning of names
+                written = f"{provider}/{name}" if "/" in name else name
+                found.setdefault((read.provider, read.stem), []).append((written, full))
+    return found
 
 
 def nearest_pattern(pattern: str) -> str | None:

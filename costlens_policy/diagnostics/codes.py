@@ -74,6 +74,7 @@ _LINKING: Final = (
     Code("CL214", "variable-order", "variable read before it is there"),
     Code("CL215", "out-of-reach", "variable not known at this step"),
     Code("CL216", "unlisted-policy", "policy that no policy set lists"),
+    Code("CL217", "version-of-model", "version of a model under the name of that model"),
 )
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression that cannot be read"),

@@ -125,6 +125,8 @@ class CatalogueModel(ModelFacts):
 
     aliases: tuple[ModelName, ...] = ()
     """Further names of the model."""
+    other_versions: Annotated[tuple[ModelName, ...], Field(examples=[["gpt-4o-2024-05-13"]])] | None = None
+    """Dated names that are no versions of this model, but models of their own. Other dated names mean this model."""
     fine_tuned: FineTuning | None = None
     """Says that the model was trained from another one."""
     price_as: ModelName | None = None

@@ -43,14 +43,31 @@ def _twice(code: str, message: str, span: Span, first: Span, advice: str) -> Dia
 
 
 def check_models(document: LinkedDocument[Document], catalogue: Catalogue, admit: Admission) -> Iterator[Diagnostic]:
-    """Report models that the catalogue does not know; where the set admits those, only likely slips of the pen."""
+    """Report models that the catalogue does not know; where the set admits those, only likely slips of the pen.
+
+    A version of a model that it knows is one, but would be asked for under the catalogue's name.
+    """
     for named in named_models(document.document):
-        if catalogue.find(named.name) is None:
+        known = catalogue.find(named.name)
+        if known is not None and not catalogue.calls_it(named.name):
+            yield _version(document, named, known.name)
+        if known is None:
             meant = catalogue.suggest(named.name)
             # A choice compares what the catalogue knows, so that nothing unknown can take part in it.
             admitted = admit.unknown_models and "choose" not in named.path
             if meant is not None or not admitted:
                 yield _unknown(document, named, meant, Severity.WARNING if admitted else Severity.ERROR)
+
+
+def _version(document: LinkedDocument[Document], named: NamedModel, own: str) -> Diagnostic:
+    return Diagnostic(
+        "CL217",
+        Severity.WARNING,
+        f"`{named.name}` is served as `{own}`, the model of the catalogue that it is a version of",
+        document.located.root.span_of(named.path),
+        "not a name in the catalogue",
+        f"write `{own}`, or import or declare `{named.name}` to send this name",
+    )
 
 
 def _unknown(
