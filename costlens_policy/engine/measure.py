@@ -44,7 +44,7 @@ def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tok
         written = 0 if system is None else _written(tokenizer.count, system)
         return tokenizer.count(prompt) + written, tokenizer.name
     tally = Tally(tokenizer)
-    total = content_tokens(content, tally) + tally.value(request.get("tools"))
+    total = content_tokens(content, tally) + tally.tools(request.get("tools"))
     form: Any = request.get("response_format")
     if isinstance(form, Mapping) and "json_schema" in form:
         total += tally.value(form["json_schema"])

@@ -47,7 +47,7 @@ class RedactStep:
             detail = ", ".join(f"{count} {kind}" for kind, count in counts)
             changes.append(Change("redact", where, f"{detail} replaced", counts))
 
-        return TextMapping(redaction.redacted, note, numbers=True).apply(content), tuple(changes)
+        return TextMapping(redaction.redacted, note, numbers=True, everywhere=True).apply(content), tuple(changes)
 
     def merged(self, later: Step, merge: Merge) -> Step | None:
         return None

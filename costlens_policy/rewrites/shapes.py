@@ -9,11 +9,13 @@ from costlens_policy.rewrites.content import Message
 
 __all__ = [
     "SYSTEM_ROLES", "TOOL_ROLES", "after_results", "call_ids", "is_anthropic", "is_list", "is_user_turn", "kind_of",
-    "last_user_turn", "leading_system", "parts_of", "result_ids", "role_of", "text_of", "with_content", "with_text",
+    "last_user_turn", "leading_system", "parts_of", "result_ids", "role_of", "speaker_of", "text_of", "with_content",
+    "with_text",
 ]  # fmt: skip
 
 SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 TOOL_ROLES: Final = frozenset({"tool", "function"})
+_SPEAKERS: Final = {"model": "assistant", "chatbot": "assistant", "ai": "assistant", "human": "user"}
 _ANTHROPIC_PARTS: Final = frozenset(
     {"tool_use", "tool_result", "image", "document", "thinking", "redacted_thinking", "search_result"}
 )
@@ -28,6 +30,21 @@ def role_of(message: Message) -> str:
     """Return the role of a message; the empty text where there is none."""
     role = message.get("role") if isinstance(message, Mapping) else None
     return role if isinstance(role, str) else ""
+
+
+def speaker_of(message: Mapping[str, Any]) -> str:
+    """Return whose texts a message or an item holds: ``system``, ``user``, ``assistant`` or ``tool``, else its role.
+
+    Items of OpenAI's Responses API have no role: results of tools are a tool's, all else the assistant wrote. Gemini
+    calls it ``model``, Cohere once wrote roles in capitals.
+    """
+    role = role_of(message).lower()
+    if not role:
+        kind = kind_of(message)
+        return "" if not kind else "tool" if kind.endswith(("_output", "_result", "_response")) else "assistant"
+    if role in SYSTEM_ROLES:
+        return "system"
+    return "tool" if role in TOOL_ROLES else _SPEAKERS.get(role, role)
 
 
 def kind_of(part: Any) -> str:

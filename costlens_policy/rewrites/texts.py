@@ -9,32 +9,44 @@ from typing import Any, Final
 
 from costlens_policy.rewrites.content import Content, Message
 from costlens_policy.rewrites.errors import BAD_SHAPE, RewriteError
-from costlens_policy.rewrites.shapes import SYSTEM_ROLES, TOOL_ROLES, is_list, kind_of, role_of
-from costlens_policy.rewrites.values import Transform, map_call, map_value
-from costlens_policy.tokens import MEDIA
+from costlens_policy.rewrites.shapes import is_list, kind_of, speaker_of
+from costlens_policy.rewrites.values import Transform, free_key, map_json, map_value
+from costlens_policy.tokens import (
+    PAYLOADS,
+    PLACES,
+    Place,
+    is_data,
+    media_kind,
+    media_of_key,
+    text_in_data,
+    with_text_in_data,
+)
 
 __all__ = ["TextMapping"]
 
-_MESSAGE_TEXTS: Final = ("refusal", "reasoning", "reasoning_content")
-_CALLS: Final = ("tool_calls", "function_call")
-_STEERING: Final = frozenset({"type", "id", "tool_use_id", "name", "cache_control", "signature", "encrypted_content"})
-"""Keys of parts that speak to the provider; they hold no words of a person."""
+_RESULTS: Final = frozenset({"functionResponse", "function_response", "toolResult"})
+_SIGNED: Final = frozenset({"thinking", "redacted_thinking"})
+_DROPPED: Final[Any] = object()
 
 
 @dataclass(frozen=True, slots=True)
 class TextMapping:
-    """Applies a function to the prompt, the system text, and in messages to contents, tool calls and tool results.
+    """Applies a function to the prompt, the system text, and in messages to every text of every shape.
 
     ``roles`` are those whose texts are meant, of ``system``, ``user``, ``assistant`` and ``tool``; empty means all
     texts, those of other roles too. A prompt is a user's text, a tool result a tool's, whatever message carries it.
-    ``numbers`` says whether whole numbers in tool calls count as texts. Images, audio and files are left alone.
+    ``numbers`` says whether whole numbers in tool calls, and where nobody knows what stands there, count as texts.
     ``note`` is told each place where something changed, right after it did.
+
+    ``everywhere`` is for what must not leave: then names, addresses, parameters and text files in base64 are texts,
+    too. Where a text speaks to the provider, as an id does, it cannot be changed, and the mapping fails if it would.
     """
 
     transform: Transform
     note: Callable[[str], None]
     roles: frozenset[str] = frozenset()
     numbers: bool = False
+    everywhere: bool = False
 
     def apply(self, content: Content) -> Content:
         """Return the content afterwards; the same object where no text changed.
@@ -53,6 +65,8 @@ class TextMapping:
         if (given := params.get("system")) is not None:
             text = self._noted(given, self._texts(given, "system", "params.system"), "params.system")
             params = params if text is given else {**params, "system": text}
+        if self.everywhere and len(params) > 1:
+            params = self._params(params)
         if prompt is not None and self._means("user"):
             prompt = self._noted(prompt, self.transform(prompt), "prompt")
         if messages is not None:
@@ -71,76 +85,132 @@ class TextMapping:
         self.note(where)
         return new
 
+    def _params(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Change the texts of parameters: who is asking, documents to cite, and what else there is."""
+        changed = {}
+        for name, value in params.items():
+            if name == "system" or value is None or isinstance(value, bool | int | float):
+                continue
+            where = f"params.{name}"
+            new = self._noted(value, map_value(value, self.transform, False), where)
+            if new is not value:
+                changed[name] = new
+        return {**params, **changed} if changed else params
+
     def _message(self, message: Message, index: int) -> Message:
         where = f"messages[{index}]"
         if not isinstance(message, Mapping):
             raise RewriteError(BAD_SHAPE, f"`{where}` is not an object")
-        role = _speaker(message)
-        updates: dict[str, Any] = {}
-        if (content := message.get("content")) is not None:
-            updates["content"] = self._texts(content, role, f"{where}.content")
-        if self._means(role):
-            for key in _MESSAGE_TEXTS:
-                if message.get(key) is not None:
-                    updates[key] = map_value(message[key], self.transform, self.numbers)
-            for key in _CALLS:
-                if message.get(key) is not None:
-                    updates[key] = map_call(message[key], self.transform, self.numbers)
-        return self._noted(message, {**message, **updates}, where) if updates else message
+        new = self._entry(message, speaker_of(message), where)
+        return self._noted(message, new, where)
 
     def _texts(self, content: Any, role: str, where: str) -> Any:
-        """Return a text or a list of parts with the texts changed; the same object where nothing changed."""
+        """Return a text, a part or a list of parts with the texts changed; the same object where nothing changed."""
         if isinstance(content, str):
             return self.transform(content) if self._means(role) else content
+        if isinstance(content, Mapping):
+            part = self._part(content, role, where)
+            return [] if part is _DROPPED else part
         if not is_list(content):
             raise RewriteError(BAD_SHAPE, f"`{where}` is neither a text nor a list of parts")
         parts = [self._part(part, role, where) for part in content]
         if all(new is old for new, old in zip(parts, content, strict=True)):
             return content
-        return [part for part in parts if part is not None]
+        return [part for part in parts if part is not _DROPPED]
 
     def _part(self, part: Any, role: str, where: str) -> Any:
-        """Return a part with its texts changed; None for one that can only be dropped."""
-        kind = kind_of(part)
-        if kind in MEDIA or kind == "redacted_thinking" or part is None:
-            return part
-        if kind == "tool_result":
-            return self._result(part, where)
-        if not self._means(role):
-            return part
-        if not isinstance(part, (str, Mapping)):
-            raise RewriteError(BAD_SHAPE, f"`{where}` holds a part that is neither a text nor an object")
-        if kind == "thinking":
-            # Its signature covers the text: a changed one is refused, a missing one is not.
-            return part if map_value(part, self.transform, False) is part else None
+        """Return a part with its texts changed; ``_DROPPED`` for one that can only be left out."""
+        if part is None:
+            return None
         if isinstance(part, str):
-            return map_value(part, self.transform, False)
-        return self._entries(part, kind)
+            return self._mapped(part, role)
+        if not isinstance(part, Mapping):
+            raise RewriteError(BAD_SHAPE, f"`{where}` holds a part that is neither a text nor an object")
+        kind = kind_of(part)
+        new = self._entry(part, "tool" if kind.endswith("tool_result") else role, where)
+        if new is not part and (kind in _SIGNED or "reasoningContent" in part):
+            return _DROPPED  # its signature covers the text: a changed one is refused, a missing one is not
+        return new
 
-    def _result(self, part: Mapping[str, Any], where: str) -> Any:
-        content = part.get("content")
-        texts = None if content is None else self._texts(content, "tool", where)
-        return part if texts == content else {**part, "content": texts}
+    def _entry(self, item: Any, role: str, where: str) -> Any:
+        """Change every text of a message, item or part, by what stands under its keys."""
+        if not isinstance(item, Mapping):
+            return self._mapped(item, role)
+        if media_kind(item) is not None:
+            return self._media(item, True, where) if self.everywhere else item
+        changed: dict[Any, Any] | None = None
+        for key, value in item.items():
+            place = PLACES.get(key) if type(key) is str else None
+            new = value if value is None else self._at(place, key, value, role, where)
+            if new is not value and new != value:
+                changed = {**item} if changed is None else changed
+                changed[key] = new
+            if place is None and self.everywhere and isinstance(key, str) and (name := self.transform(key)) != key:
+                changed = {**item} if changed is None else changed
+                moved = changed.pop(key)
+                changed[free_key(changed, name)] = moved
+        return item if changed is None else changed
 
-    def _entries(self, part: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-        """Change every text in a part, except what steers the provider and what is not text."""
-        numbers = self.numbers and kind == "tool_use"
-        updates = {}
-        for key, value in part.items():
-            if key in _STEERING or (key == "source" and not _is_text_source(value)):
-                continue
-            if (new := map_value(value, self.transform, numbers)) is not value:
-                updates[key] = new
-        return {**part, **updates} if updates else part
+    def _at(self, place: Place | None, key: str, value: Any, role: str, where: str) -> Any:
+        """Return the value under a key with its texts changed."""
+        match place:
+            case Place.PARTS:
+                return self._texts(value, role, f"{where}.{key}")
+            case Place.MARK:
+                return self._unchangeable(value, f"{where}.{key}")
+            case Place.SEALED:
+                return self._media(value, True, f"{where}.{key}") if self.everywhere else value
+            case Place.CALLS | Place.ENTRY:
+                whose = "tool" if key in _RESULTS else role
+                return _each(value, lambda call: self._entry(call, whose, f"{where}.{key}"))
+            case Place.MEDIA:
+                return _each(value, lambda item: self._under(key, item, role, f"{where}.{key}"))
+            case Place.JSON if isinstance(value, str):
+                return map_json(value, self.transform, self.numbers) if self._means(role) else value
+            case Place.TEXT if key == "name" and not self.everywhere:
+                return value
+        return self._mapped(value, role, numbers=self.numbers)
+
+    def _mapped(self, value: Any, role: str, numbers: bool = False) -> Any:
+        return map_value(value, self.transform, numbers) if self._means(role) else value
+
+    def _under(self, key: str, value: Any, role: str, where: str) -> Any:
+        """Return what stands under the key of an image, a clip or a file: a document may be written out."""
+        if media_of_key(key, value) is None:
+            return self._entry(value, role, where)
+        return self._media(value, True, where) if self.everywhere else value
+
+    def _unchangeable(self, value: Any, where: str) -> Any:
+        if self.everywhere and map_value(value, self.transform, False) is not value:
+            raise RewriteError(
+                BAD_SHAPE, f"`{where}` holds a text that would have to change, and speaks to the provider"
+            )
+        return value
+
+    def _media(self, value: Any, payload: bool, where: str) -> Any:
+        """Change the texts around bytes, such as names and addresses, and those of files that are text."""
+        if isinstance(value, str):
+            if payload and (inner := text_in_data(value)) is not None and (new := self.transform(inner)) != inner:
+                return with_text_in_data(value, new)
+            return value if is_data(value, in_media=payload) else self._mapped(value, "")
+        if isinstance(value, Mapping):
+            entries: dict[Any, Any] = {}
+            for key, item in value.items():
+                if isinstance(key, str) and PLACES.get(key) is Place.MARK:
+                    entries[key] = self._unchangeable(item, f"{where}.{key}")
+                    continue
+                name = self.transform(key) if isinstance(key, str) and key not in PLACES else key
+                entries[free_key(entries, name)] = self._media(item, key in PAYLOADS, where)
+            same = entries.keys() == value.keys() and all(entries[key] is item for key, item in value.items())
+            return value if same else entries
+        if is_list(value):
+            return _each(value, lambda item: self._media(item, payload, where))
+        return map_value(value, self.transform, False)
 
 
-def _is_text_source(source: Any) -> bool:
-    return kind_of(source) in ("text", "content") or not isinstance(source, Mapping)
-
-
-def _speaker(message: Mapping[str, Any]) -> str:
-    """Return whose texts a message holds, in the words of ``roles``."""
-    role = role_of(message)
-    if role in SYSTEM_ROLES:
-        return "system"
-    return "tool" if role in TOOL_ROLES else role
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Change one thing or each of a list; the same object where nothing changed."""
+    if not is_list(value):
+        return change(value)
+    items = [change(item) for item in value]
+    return value if all(map(operator.is_, items, value)) else items

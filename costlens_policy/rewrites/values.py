@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from costlens_policy.rewrites.shapes import is_list
 
-__all__ = ["Transform", "map_call", "map_json", "map_value"]
+__all__ = ["Transform", "free_key", "map_json", "map_value"]
 
 Transform: TypeAlias = Callable[[str], str]
 
@@ -27,11 +27,23 @@ def map_value(value: Any, transform: Transform, numbers: bool) -> Any:
     if is_list(value):
         items = [map_value(item, transform, numbers) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    if isinstance(value, bytes | bytearray):
+        return _map_bytes(value, transform)
     if numbers and isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 128:
         digits = str(value)
         text = transform(digits)
         return value if text == digits else text
     return value
+
+
+def _map_bytes(value: bytes | bytearray, transform: Transform) -> bytes | bytearray:
+    """Change bytes that are text; others are a file."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value
+    new = transform(text)
+    return value if new == text else new.encode("utf-8", "surrogatepass")
 
 
 def _map_entries(value: Mapping[Any, Any], transform: Transform, numbers: bool) -> Mapping[Any, Any]:
@@ -41,11 +53,11 @@ def _map_entries(value: Mapping[Any, Any], transform: Transform, numbers: bool) 
         new_key = transform(key) if isinstance(key, str) else key
         new_item = map_value(item, transform, numbers)
         changed = changed or new_key != key or new_item is not item
-        entries[_free(entries, new_key)] = new_item
+        entries[free_key(entries, new_key)] = new_item
     return entries if changed else value
 
 
-def _free(entries: Mapping[Any, Any], key: Any) -> Any:
+def free_key(entries: Mapping[Any, Any], key: Any) -> Any:
     """Return the key, or a numbered one where two keys have become the same: no entry gets lost."""
     if key not in entries:
         return key
@@ -56,32 +68,17 @@ def _free(entries: Mapping[Any, Any], key: Any) -> Any:
 
 
 def map_json(text: str, transform: Transform, numbers: bool) -> str:
-    """Change the texts inside a JSON text; one that is not JSON is changed as a whole."""
+    """Change the texts inside a JSON text; one that is not JSON, or hides an entry behind another, as a whole."""
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json.loads(text, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError):
         return transform(text)
     changed = map_value(value, transform, numbers)
     return text if changed is value else json.dumps(changed, ensure_ascii=False)
 
 
-def map_call(call: Any, transform: Transform, numbers: bool) -> Any:
-    """Change the arguments of a tool call; its id, type and the name of the tool stay."""
-    if is_list(call):
-        calls = [map_call(item, transform, numbers) for item in call]
-        return call if all(new is old for new, old in zip(calls, call, strict=True)) else calls
-    if not isinstance(call, Mapping):
-        return map_value(call, transform, numbers)
-    updates = {}
-    for key in ("function", "custom", "arguments", "input"):
-        if (old := call.get(key)) is None:
-            continue
-        if key in ("function", "custom"):
-            new = map_call(old, transform, numbers)
-        elif isinstance(old, str):
-            new = map_json(old, transform, numbers)
-        else:
-            new = map_value(old, transform, numbers)
-        if new != old:
-            updates[key] = new
-    return {**call, **updates} if updates else call
+def _without_repeats(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(entries)
+    if len(found) < len(entries):
+        raise ValueError("two entries of one name: the first would be sent unseen")
+    return found

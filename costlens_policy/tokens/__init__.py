@@ -8,18 +8,14 @@ from costlens_policy.errors import InputError
 from costlens_policy.tokens.bpe import BpeOpenai
 from costlens_policy.tokens.counting import TokenCount, Tokenizer, count
 from costlens_policy.tokens.estimate import BuiltinEstimate
-from costlens_policy.tokens.messages import (
-    IMAGE_TOKENS,
-    MEDIA,
-    MESSAGE_TOKENS,
-    REPLY_TOKENS,
-    Tally,
-    count_messages,
-)
+from costlens_policy.tokens.media import IMAGE_TOKENS, is_data, text_in_data, with_text_in_data
+from costlens_policy.tokens.messages import MESSAGE_TOKENS, REPLY_TOKENS, TOOLS_TOKENS, Tally, count_messages
+from costlens_policy.tokens.places import PAYLOADS, PLACES, Place, media_kind, media_of_key
 
 __all__ = [
-    "ESTIMATE", "IMAGE_TOKENS", "MEDIA", "MESSAGE_TOKENS", "REPLY_TOKENS", "BpeOpenai", "BuiltinEstimate", "Tally",
-    "TokenCount", "Tokenizer", "count", "count_messages", "tokenizer_named",
+    "ESTIMATE", "IMAGE_TOKENS", "MESSAGE_TOKENS", "PAYLOADS", "PLACES", "REPLY_TOKENS", "TOOLS_TOKENS", "BpeOpenai",
+    "BuiltinEstimate", "Place", "Tally", "TokenCount", "Tokenizer", "count", "count_messages", "is_data", "media_kind",
+    "media_of_key", "text_in_data", "tokenizer_named", "with_text_in_data",
 ]  # fmt: skip
 
 ESTIMATE: Final = BuiltinEstimate()

@@ -1,4 +1,4 @@
-"""Tokens of chat messages in the shapes of OpenAI and of Anthropic."""
+"""Tokens of chat messages, in the shapes of all providers. What is not known is counted as its JSON text."""
 
 from __future__ import annotations
 
@@ -8,43 +8,24 @@ from typing import Any, Final
 
 from costlens_policy.errors import RequestError
 from costlens_policy.tokens.counting import ESTIMATED, TokenCount, Tokenizer
+from costlens_policy.tokens.media import REFERENCES, bytes_tokens, data_tokens, is_data
+from costlens_policy.tokens.places import PAYLOADS, PLACES, Place, media_kind, media_of_key
 
-__all__ = [
-    "AUDIO_TOKENS",
-    "FILE_TOKENS",
-    "IMAGE_TOKENS",
-    "MEDIA",
-    "MESSAGE_TOKENS",
-    "REPLY_TOKENS",
-    "Tally",
-    "count_messages",
-]
+__all__ = ["MESSAGE_TOKENS", "REPLY_TOKENS", "TOOLS_TOKENS", "Tally", "count_messages"]
 
 MESSAGE_TOKENS: Final = 4
 """What a message takes beside its content: its role and the marks around it."""
 REPLY_TOKENS: Final = 3
 """What a conversation takes beside its messages: the marks that open the reply."""
-IMAGE_TOKENS: Final = 765
-"""What an image counts as, whatever its size: a square of 1024 pixels in high detail. An estimate."""
-AUDIO_TOKENS: Final = 600
-"""What an audio clip counts as: one minute. An estimate."""
-FILE_TOKENS: Final = 1500
-"""What an attached file that is not text counts as: two pages. An estimate."""
-
-MEDIA: Final[Mapping[str, int]] = {
-    "image": IMAGE_TOKENS,
-    "image_url": IMAGE_TOKENS,
-    "input_image": IMAGE_TOKENS,
-    "audio": AUDIO_TOKENS,
-    "input_audio": AUDIO_TOKENS,
-    "file": FILE_TOKENS,
-    "input_file": FILE_TOKENS,
-    "video_url": FILE_TOKENS,
-}
-"""Types of parts that are not text, and what each counts as."""
-
-_TEXTS: Final = ("name", "refusal", "reasoning", "reasoning_content", "function_call")
-"""Further keys of a message that the model reads."""
+TOOLS_TOKENS: Final = 804
+"""The system prompt that a provider adds once tools are given: Anthropic documents 159 to about 800, by model."""
+_PROVIDERS_TOOL: Final = 735
+"""A tool that the provider defines, whose description is not in the request: Anthropic's ``computer``, the largest."""
+_USUAL: Final = frozenset({"role", "content"})
+_SHORT_MARK: Final = 128
+_FEW_MARKS: Final = 4
+_DEFINITIONS: Final = ("input_schema", "parameters", "function", "inputSchema", "toolSpec", "parameter_definitions",
+                       "functionDeclarations", "function_declarations", "custom")  # fmt: skip
 
 
 def count_messages(messages: Iterable[Any], tokenizer: Tokenizer) -> TokenCount:
@@ -71,23 +52,18 @@ class Tally:
         return self._count(text)
 
     def message(self, message: Any) -> int:
-        """Return the tokens of one message with the marks around it."""
+        """Return the tokens of one message, or item of OpenAI's Responses API, with the marks around it."""
+        if type(message) is dict and message.keys() == _USUAL and type(text := message["content"]) is str:
+            return MESSAGE_TOKENS + self._mark(message["role"]) + self._count(text)
         if not isinstance(message, Mapping):
             return MESSAGE_TOKENS + self.value(message)
-        total = MESSAGE_TOKENS + self.content(message.get("content"))
-        calls = message.get("tool_calls")
-        if isinstance(calls, Sequence) and not isinstance(calls, str):
-            total += sum(self._call(call) for call in calls)
-        for key in _TEXTS:
-            if key in message:
-                total += self.value(message[key])
-        return total
+        return MESSAGE_TOKENS + self._guarded(self._entry, message)
 
     def content(self, content: Any) -> int:
         """Return the tokens of a text or of a list of parts."""
-        if isinstance(content, Sequence) and not isinstance(content, str):
-            return sum(self._part(part) for part in content)
-        return self.value(content)
+        if isinstance(content, str):
+            return self._count(content)
+        return self._guarded(self._parts, content)
 
     def value(self, value: Any) -> int:
         """Return the tokens of any JSON value: a text as it is, nothing for none, all else as JSON."""
@@ -95,45 +71,135 @@ class Tally:
             return self._count(value)
         if value is None:
             return 0
+        return self._guarded(self._json, value)
+
+    def tools(self, tools: Any) -> int:
+        """Return the tokens of tools: their JSON, and what providers add to a request that has any."""
+        if not tools:
+            return 0
+        listed = tools if isinstance(tools, Sequence) and not isinstance(tools, str) else (tools,)
+        hidden = sum(isinstance(tool, Mapping) and not any(key in tool for key in _DEFINITIONS) for tool in listed)
+        return self.value(tools) + TOOLS_TOKENS + hidden * _PROVIDERS_TOOL
+
+    def _guarded(self, count: Any, value: Any) -> int:
         try:
-            return self._count(json.dumps(value, ensure_ascii=False, default=str))
+            tokens: int = count(value)
         except (TypeError, ValueError, RecursionError):
             raise RequestError(
                 ("an object in the request is nested without end or has keys that are not text",)
             ) from None
+        return tokens
+
+    def _json(self, value: Any) -> int:
+        """Count a value as its JSON, in one piece unless that would change what its texts count as."""
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        return self._leaves(value) if "\\" in text else self._count(text)
+
+    def _leaves(self, value: Any) -> int:
+        """Count each text of a value by itself, and the signs of the JSON around them."""
+        if isinstance(value, str):
+            return self._count(value) + 1
+        if isinstance(value, Mapping):
+            return 2 + sum(2 + self._count(str(key)) + self._leaves(item) for key, item in value.items())
+        if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+            return 2 + sum(1 + self._leaves(item) for item in value)
+        if isinstance(value, bytes | bytearray):
+            return self._sized(bytes_tokens(bytes(value), "file", self._count))
+        return self._count(json.dumps(value, default=str))
+
+    def _parts(self, content: Any) -> int:
+        if isinstance(content, str):
+            return self._count(content)
+        if isinstance(content, Mapping):
+            return self._part(content)
+        if isinstance(content, Sequence) and not isinstance(content, bytes | bytearray):
+            return sum(self._part(part) for part in content)
+        return self.value(content)
 
     def _part(self, part: Any) -> int:
         if not isinstance(part, Mapping):
             return self.value(part)
-        kind = part.get("type")
-        if isinstance(kind, str) and kind in MEDIA:
-            return self._media(MEDIA[kind])
-        if isinstance(text := part.get("text"), str):
-            return self._count(text)
-        if kind == "tool_use":
-            return MESSAGE_TOKENS + self.value(part.get("name")) + self.value(part.get("input"))
-        if kind == "tool_result":
-            return MESSAGE_TOKENS + self.content(part.get("content"))
-        if kind == "document":
-            return self._document(part)
-        if kind == "thinking":
-            return self.value(part.get("thinking"))
-        return self.value(part)
+        calls = part.get("type") in ("tool_use", "tool_result")
+        return self._entry(part) + (MESSAGE_TOKENS if calls else 0)
 
-    def _document(self, part: Mapping[str, Any]) -> int:
-        source = part.get("source")
-        if not isinstance(source, Mapping):
-            return self.value(part)
-        if source.get("type") not in ("text", "content"):
-            return self._media(FILE_TOKENS)
-        return self.content(source.get("data", source.get("content"))) + self.value(part.get("title"))
+    def _entry(self, item: Any) -> int:
+        """Count the values of a message, item or part by their keys; what no row names, as JSON."""
+        if not isinstance(item, Mapping):
+            return self.value(item)
+        if (kind := media_kind(item)) is not None:
+            return self._media(item, kind)
+        total = 0
+        unknown: dict[Any, Any] = {}
+        for key, value in item.items():
+            place = PLACES.get(key) if type(key) is str else None
+            if place is None:
+                unknown[key] = value
+            elif value is not None:
+                total += self._at(place, key, value)
+        return total + (self._json(unknown) if unknown else 0)
 
-    def _call(self, call: Any) -> int:
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping):
-            return MESSAGE_TOKENS + self.value(call)
-        return MESSAGE_TOKENS + self.value(function.get("name")) + self.value(function.get("arguments"))
+    def _at(self, place: Place, key: str, value: Any) -> int:
+        match place:
+            case Place.PARTS:
+                return self._parts(value)
+            case Place.MARK:
+                return self._mark(value)
+            case Place.CALLS:
+                calls = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+                return sum(MESSAGE_TOKENS + self._entry(call) for call in calls)
+            case Place.ENTRY:
+                return self._entry(value)
+            case Place.MEDIA:
+                items = value if isinstance(value, list | tuple) else (value,)
+                return sum(self._under(key, item) for item in items)
+        return self.value(value)
 
-    def _media(self, tokens: int) -> int:
+    def _under(self, key: str, value: Any) -> int:
+        kind = media_of_key(key, value)
+        return self._entry(value) if kind is None else self._media(value, kind)
+
+    def _mark(self, value: Any) -> int:
+        """Return nothing for a short word or number that speaks to the provider."""
+        if isinstance(value, str):
+            return 0 if len(value) <= _SHORT_MARK else self._count(value)
+        if isinstance(value, Mapping):
+            few = len(value) <= _FEW_MARKS and not any(
+                isinstance(item, Mapping | list | tuple) for item in value.values()
+            )
+            return sum(self._mark(item) for pair in value.items() for item in pair) if few else self._json(value)
+        return 0 if value is None or isinstance(value, bool | int | float) else self._json(value)
+
+    def _media(self, value: Any, kind: str) -> int:
+        """Count images, clips and files by their bytes, else as one that is referred to; beside them, their texts."""
+        sizes: list[int] = []
+        texts = self._around(value, kind, True, sizes)
+        return texts + self._sized(sum(sizes) or REFERENCES[kind])
+
+    def _around(self, value: Any, kind: str, payload: bool, sizes: list[int]) -> int:
+        """Count the texts around bytes, and put the sizes of the bytes into ``sizes``."""
+        if isinstance(value, str):
+            if is_data(value, in_media=payload):
+                sizes.append(data_tokens(value, kind, self._count))
+                return 0
+            return self._count(value)
+        if isinstance(value, bytes | bytearray):
+            sizes.append(bytes_tokens(bytes(value), kind, self._count))
+            return 0
+        if isinstance(value, Mapping):
+            total = 0
+            for key, item in value.items():
+                place = PLACES.get(key) if type(key) is str else None
+                if place is Place.MARK:
+                    total += self._mark(item)
+                else:
+                    known = place is not None or key in PAYLOADS
+                    total += 0 if known else self._count(str(key))
+                    total += self._around(item, kind, key in PAYLOADS, sizes)
+            return total
+        if isinstance(value, Sequence):
+            return sum(self._around(item, kind, payload, sizes) for item in value)
+        return self.value(value)
+
+    def _sized(self, tokens: int) -> int:
         self.basis = ESTIMATED
         return tokens

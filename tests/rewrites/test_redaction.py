@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from costlens_policy.documents.rewrites import Redact
 from costlens_policy.rewrites import RewriteError
 from costlens_policy.rewrites.personal_data import DETECTORS
+from tests.rewrites.dialects import PNG, holding
 from tests.rewrites.making import assistant, changes, chat, prompt, rewritten, step, system, text, user
 
 ALL = {"kinds": list(DETECTORS)}
@@ -71,7 +73,7 @@ def test_every_place_of_a_conversation() -> None:
     messages = rewritten(content, redact=MAIL).messages or ()
     assert messages[0]["content"] == "ask [email]"
     assert messages[1]["content"][0] == text("I am [email]")
-    assert messages[1]["content"][1] is content.messages[1]["content"][1]  # type: ignore[index]
+    assert messages[1]["content"][1]["image_url"] == {"url": "https://x/[email]"}
     assert json.loads(messages[2]["tool_calls"][0]["function"]["arguments"]) == {"to": "[email]", "n": 1}
     assert messages[3] == {"role": "tool", "tool_call_id": "c1", "content": "sent to [email]"}
     assert messages[4]["refusal"] == "no [email]"
@@ -82,7 +84,7 @@ def test_anthropic_blocks() -> None:
     result = {"type": "tool_result", "tool_use_id": "t1", "content": [text("from a@b.org")]}
     use = {"type": "tool_use", "id": "t1", "name": "find", "input": {"a@b.org": ["c@d.org", 4111111111111111]}}
     document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "by a@b.org"}}
-    picture = {"type": "image", "source": {"type": "base64", "data": "a@b.org"}}
+    picture = {"type": "image", "source": {"type": "base64", "data": PNG}}
     content = chat(assistant([use]), user([result, document, picture]), system=[text("for a@b.org")])
     changed = rewritten(content, redact=ALL)
     assert changed.params["system"] == [text("for [email]")]
@@ -92,6 +94,73 @@ def test_anthropic_blocks() -> None:
     assert second["content"][0] == {**result, "content": [text("from [email]")]}
     assert second["content"][1]["source"]["data"] == "by [email]"
     assert second["content"][2] is picture
+
+
+@pytest.mark.parametrize("shape", holding(""))
+def test_an_address_is_taken_out_wherever_it_stands(shape: str) -> None:
+    content = chat(user("hi"), holding("bob@example.com")[shape])
+    before = repr(content)
+    after = rewritten(content, redact=ALL)
+    assert holds(before)
+    assert not holds(repr(after))
+    assert repr(content) == before
+    assert rewritten(after, redact=ALL) is after
+
+
+def holds(shown: str) -> bool:
+    encoded = "Ym9iQGV4YW1wbGUuY29t"
+    return "bob@" in shown or encoded in shown
+
+
+@pytest.mark.parametrize("key", ["id", "tool_call_id", "role", "type", "status", "cache_control"])
+def test_an_id_cannot_be_redacted(key: str) -> None:
+    for message in ({**user("x"), key: "bob@example.com"}, user([{"type": "image", "file_id": "f", key: "b@x.org"}])):
+        with pytest.raises(RewriteError, match=rf"messages\[0\].*{key}.* speaks to the provider") as caught:
+            rewritten(chat(message), redact=MAIL)
+        assert caught.value.code == "CL952"
+        assert "@" not in str(caught.value)
+
+
+def test_parameters_are_texts_too() -> None:
+    content = chat(user("x"), user="bob@example.com", metadata={"who": ["bob@example.com"]}, top_p=0.5, stop=["b"])
+    after = rewritten(content, redact=MAIL).params
+    assert after == {"user": "[email]", "metadata": {"who": ["[email]"]}, "top_p": 0.5, "stop": ["b"]}
+    assert [change.target for change in changes(content, redact=MAIL)] == ["params.user", "params.metadata"]
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"a": "bob@example.com", "a": "x"}', '{"a": "bob\\u0040example.com"}', '{"a": {"b@c.org": 1}}']
+)
+def test_json_hides_nothing(arguments: str) -> None:
+    (message,) = (
+        rewritten(chat({"type": "function_call", "name": "f", "arguments": arguments}), redact=MAIL).messages or ()
+    )
+    assert not re.search(r"@|u0040", message["arguments"])
+
+
+def test_replacing_keeps_to_words() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://x/a"}}
+    content = chat({"role": "user", "name": "a", "content": [image, text("a")]}, user="a")
+    after = rewritten(content, replace={"pattern": "a", "text": "b"})
+    assert after.messages == ({"role": "user", "name": "a", "content": [image, text("b")]},)
+    assert after.params == {"user": "a"}
+
+
+@pytest.mark.parametrize(
+    ("role", "message"),
+    [
+        ("tool", {"type": "function_call_output", "call_id": "c", "output": "a"}),
+        ("assistant", {"type": "reasoning", "summary": [{"type": "summary_text", "text": "a"}]}),
+        ("assistant", {"role": "model", "parts": [{"text": "a"}]}),
+        ("tool", {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"x": "a"}}}]}),
+        ("tool", {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [{"text": "a"}]}}]}),
+        ("user", {"role": "USER", "message": "a"}),
+    ],
+)
+def test_whose_texts_they_are(role: str, message: dict[str, Any]) -> None:
+    for meant in ("system", "user", "assistant", "tool"):
+        after = rewritten(chat(message), replace={"pattern": "^a$", "text": "b", "roles": [meant]})
+        assert (after.messages != (message,)) == (meant == role)
 
 
 def test_two_keys_that_become_the_same_are_both_kept() -> None:
@@ -115,7 +184,7 @@ def test_arguments_that_are_not_json_are_redacted_as_text() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["a@b.org", 1, {"role": "user", "content": {"text": "a@b.org"}}, {"role": "user", "content": 5}, user([7])],
+    ["a@b.org", 1, {"role": "user", "content": 5}, user([7]), {"type": "function_call_output", "output": 7}],
 )
 def test_a_shape_in_which_texts_cannot_be_found_is_an_error(message: Any) -> None:
     with pytest.raises(RewriteError, match=r"messages\[0\]") as caught:

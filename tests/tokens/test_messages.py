@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.errors import RequestError
-from costlens_policy.tokens import ESTIMATE, IMAGE_TOKENS, MESSAGE_TOKENS, REPLY_TOKENS, count_messages
+from costlens_policy.tokens import (
+    ESTIMATE,
+    IMAGE_TOKENS,
+    MESSAGE_TOKENS,
+    PLACES,
+    REPLY_TOKENS,
+    TOOLS_TOKENS,
+    Place,
+    Tally,
+    count_messages,
+)
+from tests.rewrites.dialects import PDF, PNG, holding
 
+LONG = "quick brown foxes " * 500
 WORDS = "one two three"
 
 
@@ -56,8 +71,12 @@ def test_documents_that_are_text() -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9999}},
-        {"type": "image", "source": {"type": "base64", "data": "A" * 9999}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + PNG}},
+        {"type": "image", "source": {"type": "base64", "data": PNG}},
+        {"type": "input_image", "image_url": "data:image/png;base64," + PNG, "detail": "auto"},
+        {"inlineData": {"mimeType": "image/png", "data": PNG}},
+        {"image": {"format": "png", "source": {"bytes": base64.b64decode(PNG)}}},
+        {"type": "image", "source": {"type": "file", "file_id": "file_1"}},
     ],
 )
 def test_an_image_is_a_constant_and_makes_the_count_an_estimate(part: dict[str, Any]) -> None:
@@ -69,7 +88,7 @@ def test_an_image_is_a_constant_and_makes_the_count_an_estimate(part: dict[str, 
 def test_odd_shapes_are_counted_as_json() -> None:
     assert tokens(None) == 0
     assert tokens(5, [1, 2], {"role": "user", "content": {"a": 1}}) == 1 + 2 + 2
-    assert tokens({"role": "user", "content": [{"type": []}, 7, {"type": "new", "x": "y"}]}) == 2 + 1 + 4
+    assert tokens({"role": "user", "content": [{"type": []}, 7, {"type": "new", "x": "y"}]}) == 1 + 1 + 2
 
 
 def test_nesting_without_end_is_an_error() -> None:
@@ -83,3 +102,100 @@ def test_nesting_without_end_is_an_error() -> None:
 def test_every_message_adds(messages: list[dict[str, str]]) -> None:
     total = count_messages(messages, ESTIMATE).tokens
     assert total >= REPLY_TOKENS + len(messages) * MESSAGE_TOKENS
+
+
+@pytest.mark.parametrize("shape", holding(""))
+def test_a_long_text_is_counted_wherever_it_stands(shape: str) -> None:
+    counted = count_messages([holding(LONG)[shape]], ESTIMATE).tokens
+    assert counted >= ESTIMATE.count(LONG)
+
+
+@pytest.mark.parametrize("place", ["role", "type", "id", "call_id", "tool_call_id", "cache_control", "status"])
+def test_what_speaks_to_the_provider_is_free_while_it_is_short(place: str) -> None:
+    usual = tokens({"role": "user", "content": WORDS})
+    assert tokens({"role": "user", "content": WORDS, place: "call_0123456789"}) == usual
+    for long in (LONG, {"x": LONG}, {"x": {"y": LONG}}, [LONG]):
+        assert tokens({"role": "user", "content": WORDS, place: long}) >= 1500
+
+
+def size(part: dict[str, Any]) -> int:
+    return count_messages([{"role": "user", "content": [part]}], ESTIMATE).tokens - REPLY_TOKENS - MESSAGE_TOKENS
+
+
+def test_a_file_counts_by_its_size() -> None:
+    def attached(mime: str, data: bytes) -> dict[str, Any]:
+        url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
+        return {"type": "file", "file": {"file_data": url}}
+
+    assert size(attached("text/plain", LONG.encode())) == ESTIMATE.count(LONG)
+    assert size(attached("", LONG.encode())) == ESTIMATE.count(LONG)
+    assert size(attached("application/pdf", base64.b64decode(PDF))) == 3 * 3000
+    assert size(attached("application/pdf", b"%PDF-1.7" + bytes(range(256)) * 400)) >= 30 * 3000
+    assert size(attached("application/zip", bytes(range(256)) * 100)) > 10_000
+    assert size(attached("audio/mpeg", bytes(range(256)) * 1000)) == 2560
+    assert size({"type": "file", "file": {"file_id": "file_1"}}) == 1500
+    assert size({"type": "input_audio", "input_audio": {"data": "A" * 100, "format": "mp3"}}) == 600
+    assert size({"type": "image", "source": {"type": "base64", "data": base64.b64encode(LONG.encode()).decode()}}) == (
+        ESTIMATE.count(LONG)
+    )
+
+
+def test_each_image_of_a_list_counts() -> None:
+    assert count_messages([{"role": "user", "content": "", "images": [PNG, PNG]}], ESTIMATE).tokens >= 2 * IMAGE_TOKENS
+
+
+def test_tools_have_a_system_prompt() -> None:
+    tally = Tally(ESTIMATE)
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    assert tally.tools(None) == tally.tools([]) == 0
+    assert tally.tools([tool]) == TOOLS_TOKENS + ESTIMATE.count(json.dumps([tool]))
+    assert tally.tools([{"type": "bash_20250124", "name": "bash"}]) > TOOLS_TOKENS + 700
+
+
+texts = st.text(max_size=30) | st.sampled_from(["a\n    b\n\tc", "x" * 200, "\\n\\n", "naïve — ok", "{}", '"'])
+keys = texts | st.sampled_from([
+    "role", "content", "type", "parts", "output", "tool_calls", "function", "arguments", "input", "source", "data",
+    "id", "image_url", "url", "image", "file", "inlineData", "text", "cache_control", "document", "signature", "name",
+])  # fmt: skip
+values = st.recursive(
+    texts | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+kinds = st.sampled_from(["text", "image", "file", "tool_use", "tool_result", "document", "function_call_output", "new"])
+parts = st.builds(lambda kind, more: {**more, "type": kind}, kinds, st.dictionaries(keys, values, max_size=4)) | values
+
+
+def written(value: Any) -> Iterator[str]:
+    """Yield every text and number in a value, in the plainest way."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from written(key)
+            yield from written(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from written(item)
+    elif isinstance(value, str):
+        yield value
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+@given(st.lists(st.builds(lambda part: {"role": "user", "content": [part]}, parts) | values, max_size=4))
+def test_no_fewer_tokens_than_a_plain_walk_over_all_texts_finds(messages: list[Any]) -> None:
+    """Beside the short words of the table, an entry of which is free, nothing may count as nothing."""
+    found = [text for text in written(messages) if len(text) > 128]
+    assert count_messages(messages, ESTIMATE).tokens >= sum(map(ESTIMATE.count, found))
+    words = list(written([strip(message) for message in messages]))
+    assert count_messages(messages, ESTIMATE).tokens >= 0.9 * sum(map(ESTIMATE.count, words))
+
+
+def strip(value: Any) -> Any:
+    """Return a value without what stands under the keys that speak to the provider, and without known keys."""
+    if isinstance(value, dict):
+        return [strip(item) if key in PLACES else [key, strip(item)] for key, item in value.items() if not is_mark(key)]
+    return [strip(item) for item in value] if isinstance(value, list) else value
+
+
+def is_mark(key: str) -> bool:
+    return PLACES.get(key) in (Place.MARK, Place.SEALED)
