@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.catalogue.catalogue import Catalogue
 from costlens_policy.catalogue.explicit import explicit_entry
 from costlens_policy.catalogue.model import LONG_AGO, Model
-from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, complete
+from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Tariff, complete
 
 __all__ = ["FactChange", "ModelChange", "PriceChange", "compare"]
 
 Place: TypeAlias = tuple[str, str, int]
-"""A kind of token or ``request``, a service tier, and above how many tokens of the prompt."""
+"""A kind of token or ``request``, a service tier or a time of day, and above how many tokens of the prompt."""
+_AT: Final = "from "
+"""Stands before a time of day (UTC) in the place of a service tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,8 @@ class PriceChange:
     """A price of a model, in US dollars per million tokens, or for each request where ``kind`` is ``request``.
 
     ``since`` is the day from which it differs, None where it always does; ``service_tier`` is empty for the usual
-    price; ``above_input_tokens`` is 0 for short prompts. ``old`` or ``new`` is None where there is no price. They are
-    equal where an earlier change ends.
+    price, and ``from 16:30`` for the price from a time of day (UTC) on; ``above_input_tokens`` is 0 for short prompts.
+    ``old`` or ``new`` is None where there is no price. They are equal where an earlier change ends.
     """
 
     kind: str
@@ -115,17 +117,33 @@ def _prices(old: Model | None, new: Model | None) -> Iterator[PriceChange]:
             told[place] = pair
 
 
+def _tariff(period: Period, tier: str) -> Tariff:
+    """Return the prices of a service tier, or those that hold from a time of day on."""
+    if tier.startswith(_AT):
+        minute = int(tier.removeprefix(_AT)[:2]) * 60 + int(tier[-2:])
+        hours = period.hours or ((0, period),)
+        return next(prices for start, prices in reversed(hours) if start <= minute).tariff()
+    return period.tariff(tier)
+
+
+def _tiers(periods: Iterable[Period]) -> Iterator[str]:
+    yield ""
+    yield from sorted({tier for period in periods for tier in period.service_tiers})
+    for minute in sorted({minute for period in periods for minute, _ in period.hours}):
+        yield f"{_AT}{minute // 60:02}:{minute % 60:02}"
+
+
 def _places(before: Period | None, after: Period | None) -> Iterator[Place]:
     periods = [period for period in (before, after) if period is not None]
-    for tier in ("", *sorted({tier for period in periods for tier in period.service_tiers})):
-        steps = {above for period in periods for above, _ in period.tariff(tier).long_context}
+    for tier in _tiers(periods):
+        steps = {above for period in periods for above, _ in _tariff(period, tier).long_context}
         for above in (0, *sorted(steps)):
             yield from ((kind, tier, above) for kind in (*BUCKETS, "request"))
 
 
 def _rates(period: Period, place: Place) -> Rates:
     _, tier, above = place
-    return period.tariff(tier).rates_for(above + 1)
+    return _tariff(period, tier).rates_for(above + 1)
 
 
 def _price(period: Period | None, place: Place) -> Decimal | None:

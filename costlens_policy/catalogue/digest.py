@@ -52,6 +52,8 @@ def _period(period: Period) -> dict[str, Any]:
     facts = {"effective": _day(period.effective), **_tariff(period.tariff())}
     if period.service_tiers:
         facts["service_tiers"] = {name: _tariff(tariff) for name, tariff in period.service_tiers.items()}
+    if period.hours:
+        facts["hours"] = [[minute, _tariff(prices.tariff())] for minute, prices in period.hours]
     return facts
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
 
 from costlens_policy.catalogue import problems
 from costlens_policy.catalogue.drafts import Place
-from costlens_policy.catalogue.rates import Period, Rates, Tariff
+from costlens_policy.catalogue.rates import MINUTES_OF_A_DAY, Period, Rates, Tariff, dearest_of
 from costlens_policy.catalogue.service_tiers import AUTO, tier_named, tier_tariff
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.documents.catalogue import LongContext, PricePeriod, ServiceTierPrices
+from costlens_policy.documents.catalogue import HourPrices, LongContext, PricePeriod, ServiceTierPrices
 from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, plain
 
 __all__ = ["examine_prices", "periods_from"]
@@ -35,23 +36,46 @@ def periods_from(prices: Sequence[PricePeriod]) -> tuple[Period, ...]:
 def _period(price: PricePeriod) -> Period:
     per_request = price.usd_per_request or ZERO
     given = _by_bucket(price.usd_per_million_tokens.items())
-    rates, steps = Rates(given, per_request), _given_steps(price.long_context)
     longer = given
     tiers = []
-    for above, prices in steps.items():
+    for above, prices in _given_steps(price.long_context).items():
         longer = longer | prices
         tiers.append((above, Rates(longer, per_request)))
-    usual = Tariff(rates, tuple(tiers))
-    return Period(price.effective, rates, usual.long_context, _service_tiers(price, given, usual))
+    usual = Tariff(Rates(given, per_request), tuple(tiers))
+    by_hour = list(_by_hour(usual, [(item, _varied(item, given, usual)) for item in price.hours]))
+    dearest = dearest_of([tariff for _, tariff in by_hour])
+    named = {name: _varied(tier, given, usual) for name, tier in price.service_tiers.items()}
+    whole = Period(price.effective, dearest.rates, dearest.long_context, named)
+    if len(by_hour) == 1:
+        return whole
+    hours = ((minute, replace(whole, rates=own.rates, long_context=own.long_context)) for minute, own in by_hour)
+    return replace(whole, hours=tuple(hours))
 
 
-def _service_tiers(price: PricePeriod, given: dict[str, Decimal], usual: Tariff) -> dict[str, Tariff]:
-    tiers = {}
-    for name, tier in price.service_tiers.items():
-        per_request = usual.rates.usd_per_request if tier.usd_per_request is None else tier.usd_per_request
-        steps = {0: _by_bucket(tier.usd_per_million_tokens.items()), **_given_steps(tier.long_context)}
-        tiers[name] = tier_tariff(given, usual, steps, per_request)
-    return tiers
+def _varied(prices: ServiceTierPrices, given: dict[str, Decimal], usual: Tariff) -> Tariff:
+    """Return prices that are told by what differs from the usual ones."""
+    per_request = usual.rates.usd_per_request if prices.usd_per_request is None else prices.usd_per_request
+    steps = {0: _by_bucket(prices.usd_per_million_tokens.items()), **_given_steps(prices.long_context)}
+    return tier_tariff(given, usual, steps, per_request)
+
+
+def _by_hour(usual: Tariff, hours: Sequence[tuple[HourPrices, Tariff]]) -> Iterator[tuple[int, Tariff]]:
+    """Yield (from this minute of the day on, prices), the first at 0."""
+    limits = [(_minute(item.start), _minute(item.end), tariff) for item, tariff in hours]
+    before = None
+    for minute in sorted({0, *(limit for start, end, _ in limits for limit in (start, end))}):
+        tariff = next((tariff for start, end, tariff in reversed(limits) if _holds(minute, start, end)), usual)
+        if tariff != before:
+            yield minute, tariff
+        before = tariff
+
+
+def _holds(minute: int, start: int, end: int) -> bool:
+    return (minute - start) % MINUTES_OF_A_DAY < ((end - start) % MINUTES_OF_A_DAY or MINUTES_OF_A_DAY)
+
+
+def _minute(text: str) -> int:
+    return int(text[:2]) * 60 + int(text[3:])
 
 
 def _given_steps(steps: Sequence[LongContext]) -> dict[int, dict[str, Decimal]]:
@@ -79,6 +103,8 @@ def examine_prices(prices: Sequence[PricePeriod], place: Place) -> Iterator[Diag
             if tier_named(name) != name or name == AUTO:
                 yield problems.tier_of_other_name(name, tier_named(name), there.key_span)
             yield from _amounts(tier, there)
+        for number, hour in enumerate(price.hours):
+            yield from _amounts(hour, here.at("hours", number))
 
 
 def _amounts(price: PricePeriod | ServiceTierPrices, place: Place) -> Iterator[Diagnostic]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from costlens_policy.catalogue.model import Model
-from costlens_policy.catalogue.rates import BUCKETS, Period, Tariff, complete
+from costlens_policy.catalogue.rates import BUCKETS, MINUTES_OF_A_DAY, Period, Tariff, complete
 from costlens_policy.catalogue.yaml_text import Value
 from costlens_policy.money import ZERO
 
@@ -68,7 +68,22 @@ def _period(period: Period) -> Value:
             name: _tariff(tariff, dict(given), period.rates.usd_per_request)
             for name, tariff in sorted(period.service_tiers.items())
         }
+    if period.hours:
+        entry["hours"] = list(_hours(period, given))
     return {"effective": period.effective, **entry} if period.effective is not None else entry
+
+
+def _hours(period: Period, given: Mapping[str, Decimal]) -> Iterator[Value]:
+    """Yield the prices by the time of day; what is not said there costs as the dearest of the day."""
+    ends = [start for start, _ in period.hours[1:]] + [MINUTES_OF_A_DAY]
+    for (start, prices), end in zip(period.hours, ends, strict=True):
+        if prices.tariff() != period.tariff():
+            varied = _tariff(prices.tariff(), dict(given), period.rates.usd_per_request)
+            yield {"start": _time(start), "end": _time(end % MINUTES_OF_A_DAY), **varied}
+
+
+def _time(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def _tariff(tariff: Tariff, given: dict[str, Decimal], per_request: Decimal) -> dict[str, Value]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from costlens_policy.catalogue.rates import Period, Rates, complete
+from costlens_policy.catalogue.rates import MINUTES_OF_A_DAY, Period, Rates, Tariff, dearest_of
+from costlens_policy.catalogue.service_tiers import USUAL, tier_named
 from costlens_policy.money import ZERO, multiply
 
 if TYPE_CHECKING:
-    from genai_prices.types import ConditionalPrice, ModelPrice
+    from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TimeOfDateConstraint
 
 __all__ = ["periods_of"]
 
-_Tariff: TypeAlias = dict[str, dict[int, Decimal]]
+_Raw: TypeAlias = dict[str, dict[int, Decimal]]
 """Price of each kind of token by the prompt length that it starts above; 0 is always there."""
 
 _BUCKET_OF: Final = {
@@ -31,48 +33,93 @@ _BUCKET_OF: Final = {
     "input_image_mtok": "input_image",
     "output_image_mtok": "output_image",
 }
+_BUCKETS: Final = frozenset(_BUCKET_OF.values())
 _REQUESTS: Final = "requests_kcount"
+_ANY_DAY: Final = date(1970, 1, 2)
 _THOUSANDTH: Final = Decimal("0.001")
 
 
-def periods_of(prices: ModelPrice | list[ConditionalPrice]) -> tuple[tuple[Period, ...], tuple[str, ...]]:
+def periods_of(entry: ModelInfo) -> tuple[tuple[Period, ...], tuple[str, ...]]:
     """Return the periods, none where the model is not priced by tokens, and remarks for its ``price_source``."""
-    conditions = list(_conditions(prices))
-    starts = sorted({start for _, start, _ in conditions if start is not None})
-    remarks = _remarks([tariff for _, _, tariff in conditions])
+    prices = entry.prices if isinstance(entry.prices, list) else [_Always(prices=entry.prices)]
+    conditions = [(condition.constraint, _raw(condition.prices)) for condition in prices] or [(None, {})]
+    variants = list(_variants(entry.price_variants or ()))
+    constraints = [constraint for constraint, _ in conditions] + [item.constraint for item in variants]
+    starts = sorted({constraint.start_date for constraint in constraints if hasattr(constraint, "start_date")})
     days: list[date | None] = [None, *starts]
-    in_force = [_possible(conditions, day or date.min) for day in days]
-    if not all({"input", "output"} <= tariff.keys() for tariffs in in_force for tariff in tariffs):
+    in_force = {day: _day(conditions, day or date.min) for day in days}
+    remarks = _remarks([raw for _, raw in conditions], entry.price_variants or ())
+    if not all({"input", "output"} <= raw.keys() for hours in in_force.values() for _, raw in hours):
         return (), ("no price for both input and output tokens", *remarks)
-    if any(len(tariffs) > 1 for tariffs in in_force):
-        remarks = ("the highest of its prices by the time of day", *remarks)
-    return _merged([_period(day, tariffs) for day, tariffs in zip(days, in_force, strict=True)]), remarks
+    if any(len(hours) > 1 for hours in in_force.values()):
+        remarks = ("by the time of day; estimates take the highest", *remarks)
+    return _merged([_period(day, hours, variants) for day, hours in in_force.items()]), remarks
 
 
-def _conditions(prices: ModelPrice | list[ConditionalPrice]) -> Iterable[tuple[bool, date | None, _Tariff]]:
-    """Return (holds the whole day, from which day on, prices) in the order of the list."""
-    if not isinstance(prices, list):
-        yield True, None, _tariff(prices)
-        return
-    for condition in prices:
-        start = getattr(condition.constraint, "start_date", None)
-        whole_day = condition.constraint is None or start is not None
-        yield whole_day, start, _tariff(condition.prices)
+def _day(conditions: Sequence[tuple[Any, _Raw]], day: date) -> list[tuple[int, _Raw]]:
+    """Return (from this minute of a day on, prices): the last active condition wins, else the first."""
+    limits = [_minutes(constraint) for constraint, _ in conditions if hasattr(constraint, "start_time")]
+    found: list[tuple[int, _Raw]] = []
+    for minute in sorted({0, *(limit % MINUTES_OF_A_DAY for pair in limits for limit in pair)}):
+        active = (raw for constraint, raw in reversed(conditions) if _is_active(constraint, day, minute))
+        raw = next(active, conditions[0][1])
+        if not found or found[-1][1] != raw:
+            found.append((minute, raw))
+    return found
 
 
-def _possible(conditions: Sequence[tuple[bool, date | None, _Tariff]], day: date) -> list[_Tariff]:
-    """Return the prices that may hold at some time of a day: the last active condition wins, else the first."""
-    found: list[_Tariff] = []
-    for whole_day, start, tariff in reversed(conditions):
-        if not whole_day:
-            found.append(tariff)
-        elif start is None or start <= day:
-            return [*found, tariff]
-    return [*found, conditions[0][2]] if conditions else [{}]
+def _is_active(constraint: Any, day: date, minute: int) -> bool:
+    if hasattr(constraint, "start_time"):
+        start, end = _minutes(constraint)
+        return start <= minute < end if start <= end else minute >= start or minute < end
+    return constraint is None or constraint.start_date <= day
 
 
-def _tariff(prices: ModelPrice) -> _Tariff:
-    found: _Tariff = {}
+def _minutes(constraint: TimeOfDateConstraint) -> tuple[int, int]:
+    """Return an interval of the day in minutes of UTC; a time without a zone is in UTC."""
+    start, end = (
+        datetime.combine(_ANY_DAY, limit, limit.tzinfo or UTC).astimezone(UTC)
+        for limit in (constraint.start_time, constraint.end_time)
+    )
+    return _minute(start), _minute(end)
+
+
+def _minute(limit: datetime) -> int:
+    return limit.hour * 60 + limit.minute + bool(limit.second)  # 23:59:59 ends with the day
+
+
+@dataclass(frozen=True, slots=True)
+class _Always:
+    prices: ModelPrice
+    constraint: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """Prices of a service tier, which stand for those of the model where they are given."""
+
+    tier: str
+    raw: _Raw
+    constraint: Any
+
+
+def _variants(variants: Iterable[PriceVariant]) -> Iterator[_Variant]:
+    for variant in variants:
+        tier, raw = _tier(variant), _raw(variant.prices)
+        if tier and raw and not hasattr(variant.constraint, "start_time"):
+            yield _Variant(tier, raw, variant.constraint)
+
+
+def _tier(variant: PriceVariant) -> str:
+    """Return the service tier that a variant is for; empty where a catalogue cannot hold it, or it is the usual one."""
+    ((key, value), *more) = variant.when.items()
+    if more or key not in ("service_tier", "processing", "speed"):
+        return USUAL
+    return tier_named(value)
+
+
+def _raw(prices: ModelPrice) -> _Raw:
+    found: _Raw = {}
     for key, value in vars(prices).items():
         if value is not None:
             found[_BUCKET_OF.get(key, key)] = _steps(value)
@@ -85,22 +132,37 @@ def _steps(value: Any) -> dict[int, Decimal]:
     return {0: value.base} | {tier.start: tier.price for tier in value.tiers}
 
 
-def _period(day: date | None, tariffs: list[_Tariff]) -> Period:
-    starts = sorted({start for tariff in tariffs for steps in tariff.values() for start in steps} - {0})
-    tiers = tuple((start, _rates(tariffs, start)) for start in starts)
-    return Period(day, _rates(tariffs, 0), tiers)
+def _period(day: date | None, hours: list[tuple[int, _Raw]], variants: Sequence[_Variant]) -> Period:
+    active = [item for item in variants if _is_active(item.constraint, day or date.min, 0)]
+    tiers: dict[str, _Raw] = {}
+    for item in active:
+        tiers[item.tier] = {**item.raw, **tiers.get(item.tier, {})}  # the first that matches wins, key by key
+    starts = {start for _, raw in hours for start in _starts(raw)}
+    tariffs = [(minute, _tariff(raw, starts)) for minute, raw in hours]
+    usual = dearest_of([tariff for _, tariff in tariffs])
+    named = {
+        name: dearest_of([_tariff({**raw, **own}, starts) for _, raw in hours]) for name, own in sorted(tiers.items())
+    }
+    whole = Period(day, usual.rates, usual.long_context, named)
+    if len(hours) == 1:
+        return whole
+    by_hour = ((minute, replace(whole, rates=own.rates, long_context=own.long_context)) for minute, own in tariffs)
+    return replace(whole, hours=tuple(by_hour))
 
 
-def _rates(tariffs: list[_Tariff], prompt: int) -> Rates:
-    """Return the rates of a prompt just longer than this; of several possible prices, the highest of each kind."""
-    given = [
-        {bucket: _step(tariff[bucket], prompt) for bucket in tariff if bucket in _BUCKET_OF.values()}
-        for tariff in tariffs
-    ]
-    completed = [complete(prices) for prices in given]
-    highest = {bucket: max(prices[bucket] for prices in completed) for bucket in completed[0]}
-    per_thousand = max(_step(tariff.get(_REQUESTS, {0: ZERO}), prompt) for tariff in tariffs)
-    return Rates(highest, multiply(per_thousand, _THOUSANDTH))
+def _tariff(raw: _Raw, starts: Set[int]) -> Tariff:
+    """Return the prices by length, beside its own from all these ``starts`` on."""
+    return Tariff(_rates(raw, 0), tuple((start, _rates(raw, start)) for start in sorted(starts | _starts(raw))))
+
+
+def _starts(raw: _Raw) -> set[int]:
+    return {start for steps in raw.values() for start in steps} - {0}
+
+
+def _rates(raw: _Raw, prompt: int) -> Rates:
+    """Return the rates of a prompt just longer than this."""
+    given = {bucket: _step(raw[bucket], prompt) for bucket in raw if bucket in _BUCKETS}
+    return Rates(given, multiply(_step(raw.get(_REQUESTS, {0: ZERO}), prompt), _THOUSANDTH))
 
 
 def _step(steps: dict[int, Decimal], prompt: int) -> Decimal:
@@ -111,12 +173,17 @@ def _merged(periods: list[Period]) -> tuple[Period, ...]:
     """Leave out periods that change nothing."""
     kept = periods[:1]
     for period in periods[1:]:
-        if (period.rates, period.long_context) != (kept[-1].rates, kept[-1].long_context):
+        if replace(period, effective=None, hours=()) != replace(kept[-1], effective=None, hours=()) or [
+            (minute, replace(hour, effective=None)) for minute, hour in period.hours
+        ] != [(minute, replace(hour, effective=None)) for minute, hour in kept[-1].hours]:
             kept.append(period)
     return tuple(kept)
 
 
-def _remarks(tariffs: list[_Tariff]) -> tuple[str, ...]:
-    known = {*_BUCKET_OF.values(), _REQUESTS}
-    others = sorted({key for tariff in tariffs for key in tariff if key not in known})
-    return (f"not counted: {', '.join(others)}",) if others else ()
+def _remarks(raws: list[_Raw], variants: Iterable[PriceVariant]) -> tuple[str, ...]:
+    others = {key for raw in raws for key in raw if key not in _BUCKETS and key != _REQUESTS}
+    for variant in variants:
+        raw = _raw(variant.prices)
+        if raw and (not _tier(variant) or hasattr(variant.constraint, "start_time")):
+            others.add(" and ".join(f"{key}: {value}" for key, value in variant.when.items()))
+    return (f"not counted: {', '.join(sorted(others))}",) if others else ()

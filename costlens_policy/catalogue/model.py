@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 from costlens_policy.catalogue.rates import Period, Rates, Usage
@@ -47,13 +47,21 @@ class Model:
     """Where the prices come from, such as ``genai-prices 0.2.3`` or a file's name."""
 
     def period_on(self, day: date) -> Period | None:
-        """Return the prices in force on a day (UTC), or None where there are none."""
+        """Return the prices in force on a day (UTC), or None where there are none.
+
+        Where they change by the time of day, these are the dearest of the day; ``period_at`` tells the price at a time.
+        """
         chosen = None
         for period in self.periods:
             if period.effective is not None and period.effective > day:
                 break
             chosen = period
         return chosen
+
+    def period_at(self, moment: datetime) -> Period | None:
+        """Return the prices in force at a timestamp with a zone, by its time of day, too; None where there are none."""
+        period = self.period_on(moment.astimezone(UTC).date())
+        return None if period is None else period.at(moment)
 
     def deprecated_on(self, day: date) -> bool:
         """Return whether the provider no longer recommends the model on a day (UTC)."""

@@ -2,9 +2,9 @@
 
 Semantics taken over from the package, and held by a differential test: the last condition that is active wins; a tier
 applies to **all** tokens of a call whose whole prompt is longer than its start; a kind of token without a price costs
-as the kind that it belongs to. Three things cannot be said in a catalogue. Where prices change by the time of day, the
-highest counts. What is not billed by tokens or by request (searches, pages, hours of audio) is left out. A model that
-has no price for both input and output tokens is unpriced.
+as the kind that it belongs to. Prices of batches, ``flex``, ``priority`` and ``speed: fast`` are service tiers.
+What is not billed by tokens or by request (searches, pages, hours of audio), or depends on anything else, is left out,
+and named in ``price_source``. A model that has no price for both input and output tokens is unpriced.
 
 The package is imported when the first name is looked up, and read once per process.
 """
@@ -126,7 +126,7 @@ def listed_model(full_name: str) -> Model:
     if found is None:
         raise KeyError(full_name)
     provider, entry = found
-    periods, remarks = periods_of(entry.prices)
+    periods, remarks = periods_of(entry)
     if full_name not in _entries():
         remarks = (f"as {_owners()[id(entry)]}", *remarks)
     return Model(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
 
 from costlens_policy.money import ZERO, fraction_digits, from_units, multiply, to_units
 
-__all__ = ["BUCKETS", "TEXT_INPUT", "TEXT_OUTPUT", "Period", "Rates", "Tariff", "Usage", "complete"]
+__all__ = [
+    "BUCKETS", "MINUTES_OF_A_DAY", "TEXT_INPUT", "TEXT_OUTPUT", "Period", "Rates", "Tariff", "Usage", "complete",
+    "dearest_of",
+]  # fmt: skip
 
 BUCKETS: Final[tuple[str, ...]] = (
     "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning", "input_audio", "cache_read_audio",
@@ -33,6 +36,7 @@ _KIND_OF: Final[dict[str, tuple[str, ...]]] = {
     "input_image": ("input",),
     "output_image": ("output",),
 }
+MINUTES_OF_A_DAY: Final = 24 * 60
 _MILLION_DIGITS: Final = 6
 _FEMTO_DIGITS: Final = 15
 
@@ -188,6 +192,17 @@ class Period:
     rates: Rates
     long_context: tuple[tuple[int, Rates], ...] = ()
     service_tiers: Mapping[str, Tariff] = field(default_factory=dict)
+    hours: tuple[tuple[int, Period], ...] = ()
+    """Where prices change by the time of day: (minute of the day in UTC from which on, prices), the first at 0. All
+    other fields then hold the dearest of the day, which is what a call is estimated and held at."""
+
+    def at(self, moment: datetime) -> Period:
+        """Return the prices at the time of day of a timestamp with a zone; the same where they do not depend on it."""
+        if not self.hours:
+            return self
+        time = moment.astimezone(UTC)
+        minute = time.hour * 60 + time.minute
+        return next(period for start, period in reversed(self.hours) if start <= minute)
 
     def rates_for(self, input_tokens: int) -> Rates:
         """Return the usual rates of a call by the length of its whole prompt, cached part included."""
@@ -196,6 +211,20 @@ class Period:
     def tariff(self, service_tier: str = "") -> Tariff:
         """Return the prices of a service tier, the usual ones where it has none of its own."""
         return self.service_tiers.get(service_tier) or Tariff(self.rates, self.long_context)
+
+
+def dearest_of(tariffs: Sequence[Tariff]) -> Tariff:
+    """Return prices that none of the tariffs exceeds: of each kind of token, at each length, the highest."""
+    if len(tariffs) == 1:
+        return tariffs[0]
+    starts = sorted({above for tariff in tariffs for above, _ in tariff.long_context})
+    return Tariff(_dearest(tariffs, 0), tuple((above, _dearest(tariffs, above)) for above in starts))
+
+
+def _dearest(tariffs: Sequence[Tariff], above: int) -> Rates:
+    rates = [tariff.rates_for(above + 1) for tariff in tariffs]
+    prices = {bucket: max(item.usd_per_million_tokens[bucket] for item in rates) for bucket in BUCKETS}
+    return Rates(prices, max(item.usd_per_request for item in rates))
 
 
 def _rates_for(rates: Rates, long_context: tuple[tuple[int, Rates], ...], input_tokens: int) -> Rates:

@@ -8,12 +8,13 @@ from pydantic import Field
 
 from costlens_policy.documents.document import Document, Section
 from costlens_policy.documents.routes import Capability
-from costlens_policy.documents.scalars import Date, Milliseconds, ModelName, Ratio, ServiceTier, Usd
+from costlens_policy.documents.scalars import Date, Milliseconds, ModelName, Ratio, ServiceTier, TimeOfDay, Usd
 
 __all__ = [
     "CatalogueDocument",
     "CatalogueModel",
     "FineTuning",
+    "HourPrices",
     "ImportedModels",
     "Latency",
     "LongContext",
@@ -54,6 +55,15 @@ class ServiceTierPrices(Section):
     two counts beyond it."""
 
 
+class HourPrices(ServiceTierPrices):
+    """Prices at some time of the day, such as off-peak. Kinds of tokens that are left out cost as usual."""
+
+    start: TimeOfDay
+    """Time of day (UTC) from which on these prices hold."""
+    end: TimeOfDay
+    """Time of day (UTC) at which they end; one that is not after ``start`` is on the next day."""
+
+
 class PricePeriod(Section):
     """Prices from a day on."""
 
@@ -71,6 +81,9 @@ class PricePeriod(Section):
     """Prices of calls with long prompts, if they differ."""
     service_tiers: dict[ServiceTier, ServiceTierPrices] = Field(default_factory=dict)
     """Prices of service tiers that differ from the usual ones, by the tier's name."""
+    hours: tuple[HourPrices, ...] = ()
+    """Prices that differ by the time of day; of two that overlap, the later entry counts. Calls that were made cost
+    what held at their time; estimates and holds take the dearest of the day."""
 
 
 class Latency(Section):

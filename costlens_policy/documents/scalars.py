@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 __all__ = [
     "AttributeName", "Count", "Date", "DocumentName", "DurationText", "Expression", "Identifier", "Instant",
-    "IsExpression", "Milliseconds", "ModelName", "Number", "Pattern", "Ratio", "ServiceTier", "Usd", "Version",
+    "IsExpression", "Milliseconds", "ModelName", "Number", "Pattern", "Ratio", "ServiceTier", "TimeOfDay", "Usd",
+    "Version",
 ]  # fmt: skip
 
 
@@ -117,6 +118,9 @@ Ratio = Annotated[
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
 ]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+TimeOfDay = Annotated[
+    str, _name(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", 5, 'hours and minutes in quotes, such as `"16:30"`', "16:30")
+]
 Date = Annotated[date, WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-01"]})]
 Instant = Annotated[
     datetime,

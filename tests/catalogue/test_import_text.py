@@ -57,7 +57,7 @@ def test_the_price_list_becomes_a_catalogue() -> None:
             if ours and theirs:
                 assert (ours.rates, ours.long_context) == (theirs.rates, theirs.long_context)
     assert "# prices: genai-prices 0" in text
-    assert "the highest of its prices by the time of day" in text
+    assert "by the time of day; estimates take the highest" in text
 
 
 def test_prices_that_ended_are_left_out() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -98,16 +98,66 @@ def test_only_these_models_are_unpriced() -> None:
         assert bool(listed_model(f"{provider.id}/{entry.id}").periods) is whole, entry.id
 
 
-def test_by_time_of_day_the_highest_price_counts() -> None:
+def test_by_time_of_day_each_call_costs_what_held_then_and_estimates_take_the_highest() -> None:
     found = [(provider, entry) for provider, entry in ENTRIES if by_time_of_day(entry)]
     assert found, "the price list has no such prices any more; the remark and this test can go"
     usage = Usage(input=1000, cache_read=500, output=2000)
     for provider, entry in found:
         model = listed_model(f"{provider.id}/{entry.id}")
-        assert "highest of its prices by the time of day" in model.price_source
+        assert "estimates take the highest" in model.price_source
         for day in days_of(entry):
-            hours = [list_cost(provider, entry, usage, datetime.combine(day, time(hour), UTC)) for hour in range(24)]
-            assert our_cost(model, usage, day) >= max(hours), (model.name, day)
+            moments = [datetime.combine(day, time(half // 2, half % 2 * 30), UTC) for half in range(48)]
+            costs = [list_cost(provider, entry, usage, moment) for moment in moments]
+            for moment, cost in zip(moments, costs, strict=True):
+                period = model.period_at(moment.astimezone(timezone(timedelta(hours=8))))
+                assert period is not None
+                assert period.rates_for(usage.prompt_tokens).cost(usage) == cost, (model.name, moment)
+            assert our_cost(model, usage, day) >= max(costs), (model.name, day)
+
+
+WHEN = {
+    ("service_tier", "flex"): "flex",
+    ("service_tier", "priority"): "priority",
+    ("service_tier", "fast"): "fast",
+    ("processing", "batch"): "batch",
+    ("speed", "fast"): "fast",
+}
+
+
+def test_service_tiers_cost_what_the_list_says_of_them() -> None:
+    compared = 0
+    for provider, entry in ENTRIES:
+        model = listed_model(f"{provider.id}/{entry.id}")
+        for variant in entry.price_variants or ():
+            ((key, value),) = variant.when.items()
+            if not model.periods or by_time_of_day(entry) or (key, value) not in WHEN:
+                continue
+            start = getattr(variant.constraint, "start_date", date(2026, 11, 1))
+            for usage in USAGES:
+                period = model.period_on(start)
+                assert period is not None
+                ours = period.tariff(WHEN[key, value]).rates_for(usage.prompt_tokens).cost(usage)
+                with localcontext() as context:
+                    context.prec = 60
+                    reported = inclusive(usage)
+                    moment = datetime.combine(start, time(12), UTC)
+                    listed = entry.calc_price(
+                        reported, provider, genai_request_timestamp=moment, price_context={key: value}
+                    )
+                assert ours == listed.total_price, (model.name, key, value, usage)
+                compared += 1
+    assert compared > 500
+
+
+def test_every_condition_of_a_price_is_held_or_named() -> None:
+    for provider, entry in ENTRIES:
+        model = listed_model(f"{provider.id}/{entry.id}")
+        for variant in entry.price_variants or ():
+            ((key, value),) = variant.when.items()
+            priced = any(price is not None for price in vars(variant.prices).values())
+            tiers = {name for period in model.periods for name in period.service_tiers}
+            held = WHEN.get((key, value)) in tiers
+            assert not priced or not model.periods or held or f"{key}: {value}" in model.price_source, model
 
 
 def test_facts_come_along() -> None:
