@@ -15,7 +15,7 @@ from costlens_policy.money import usd
 if TYPE_CHECKING:
     from costlens_policy.checker.attributes import DeclaredAttribute
 
-__all__ = ["Admit", "RequestAttribute", "request_attributes"]
+__all__ = ["MOST_TOKENS", "Admit", "RequestAttribute", "request_attributes"]
 
 Admit: TypeAlias = Callable[[Any], Value]
 
@@ -23,6 +23,9 @@ _INT_MAX: Final = 2**63 - 1
 _SURELY_EXACT_FROM: Final = 1e-12
 _SURELY_EXACT_TO: Final = 1e14
 """Doubles between these, which have at most 17 digits, are amounts of money; others are examined digit by digit."""
+MOST_TOKENS: Final = 10**9
+"""Of a prompt or an output; with more, a cost could be beyond what any ledger holds."""
+_TOKENS: Final = frozenset({"prompt_tokens", "max_output_tokens"})
 _NOT_NEGATIVE: Final = frozenset({"prompt_tokens", "max_output_tokens", "cost_budget", "latency_budget_ms"})
 
 
@@ -64,7 +67,9 @@ def _admission(attribute: RequestAttribute) -> Admit:
         check = _no_larger(check, attribute.max_size)
     if attribute.values:
         check = _one_of(check, frozenset(attribute.values))
-    if attribute.name in _NOT_NEGATIVE:
+    if attribute.name in _TOKENS:
+        check = _tokens(check)
+    elif attribute.name in _NOT_NEGATIVE:
         check = _not_negative(check)
     return _money(check) if attribute.name == "cost_budget" else check
 
@@ -137,10 +142,22 @@ def _no_larger(check: Admit, size: int) -> Admit:
     return sized
 
 
+def _tokens(check: Admit) -> Admit:
+    def count(value: Any) -> Value:
+        if type(value) is int and 0 <= value <= MOST_TOKENS and check is _int:
+            return value
+        admitted = check(value)
+        if admitted < 0:
+            raise ValueError("must not be negative")
+        if admitted > MOST_TOKENS:
+            raise ValueError(f"must be at most {MOST_TOKENS:,}")
+        return admitted
+
+    return count
+
+
 def _not_negative(check: Admit) -> Admit:
     def bounded(value: Any) -> Value:
-        if type(value) is int and 0 <= value <= _INT_MAX and check is _int:
-            return value
         admitted = check(value)
         if admitted < 0:
             raise ValueError("must not be negative")

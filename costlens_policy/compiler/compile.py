@@ -54,6 +54,8 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         budgets=_budgets(layers),
         policy_digest=digest_documents(policy_set, (policy.document for policy in linked.policies)),
         catalogue_digest=linked.catalogue.digest,
+        admitted_params=frozenset(policy_set.admit.params),
+        verifies_prompt_tokens=policy_set.prompt_tokens == "verified",
         reads=frozenset(path[0] for typed in _expressions(bundle) for path in typed.references),
     )
 

@@ -117,6 +117,10 @@ class Plan:
     """Every budget with its layer, by ``policy/budget`` and, where no other policy has the same, by its id alone."""
     policy_digest: str
     catalogue_digest: str
+    admitted_params: frozenset[str]
+    """Parameters that requests may carry although they steer the call."""
+    verifies_prompt_tokens: bool
+    """Whether a caller's ``prompt_tokens`` count only where they are not below the count of the request's texts."""
     reads: frozenset[str]
     """Those of ``ROOTS`` that any expression reads; the others need not be there."""
     admit: Mapping[str, Admit] = field(init=False, repr=False, compare=False)

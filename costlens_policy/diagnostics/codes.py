@@ -123,6 +123,7 @@ _MEANING: Final = (
     Code("CL423", "constant-condition", "condition that never or always holds"),
     Code("CL424", "empty-policy", "policy without rules"),
     Code("CL425", "denied-by-default", "policy set that refuses everything"),
+    Code("CL426", "steering-parameter", "rewrite of a parameter that would steer the call"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

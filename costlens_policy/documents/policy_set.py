@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from costlens_policy.documents.document import Document, Section
+from costlens_policy.documents.parameters import PASSING, steering
 from costlens_policy.documents.routes import Target
-from costlens_policy.documents.scalars import AttributeName, Usd
+from costlens_policy.documents.scalars import AttributeName, ParameterName, Usd
 
 __all__ = ["Admission", "Attribute", "Defaults", "ExpressionLimits", "FilePath", "LedgerTerms", "PolicySetDocument"]
 
@@ -37,7 +38,7 @@ class Attribute(Section):
 
 
 class Admission(Section):
-    """Which models may serve although the catalogue says too little about them. Closed unless opened here."""
+    """What is let through although too little is known of it: models, and parameters. Closed unless opened here."""
 
     unknown_models: bool = False
     """Models that the catalogue does not list (they are unpriced, too)."""
@@ -45,6 +46,19 @@ class Admission(Section):
     """Models without a price; their cost is unknown, so budgets in US dollars cannot hold for them."""
     deprecated_models: bool = False
     """Models that their provider no longer recommends."""
+    params: tuple[Annotated[ParameterName, Field(examples=["extra_headers"])], ...] = ()
+    """Parameters that requests and rewrites may carry although they steer where, how or with what texts the model is
+    called, such as ``extra_headers`` or ``previous_response_id``."""
+
+    @model_validator(mode="after")
+    def _worth_admitting(self) -> Admission:
+        for name in self.params:
+            row = steering(name)
+            if name in PASSING:
+                raise ValueError(f"`params` names `{name}`, which passes without it")
+            if row is not None and not row.admissible:
+                raise ValueError(f"`params` cannot admit `{name}`: {row.instead}")
+        return self
 
 
 class ExpressionLimits(Section):
@@ -120,8 +134,11 @@ class PolicySetDocument(Document):
     tokenizer: Literal["estimate", "o200k"] = "estimate"
     """Who counts the tokens of a request that does not bring ``prompt_tokens``: the built-in estimate, or the tokenizer
     of OpenAI's newer models (needs the extra ``costlens-policy[tokenizer]``)."""
+    prompt_tokens: Literal["trusted", "verified"] = "trusted"
+    """Whether the ``prompt_tokens`` of a request are taken as they are, or only where the count of its texts is not
+    larger (``verified``)."""
     admit: Admission = Admission()
-    """Which models may serve although the catalogue says too little about them."""
+    """What is let through although too little is known of it: models, and parameters."""
     limits: ExpressionLimits = ExpressionLimits()
     """How large an expression may be, and how much it may take."""
     ledger: LedgerTerms = LedgerTerms()

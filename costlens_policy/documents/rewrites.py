@@ -7,22 +7,21 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from costlens_policy.documents.document import Section
-from costlens_policy.documents.scalars import Count, Expression, Identifier, IsExpression, Number, Pattern
+from costlens_policy.documents.scalars import (
+    Count,
+    Expression,
+    Identifier,
+    IsExpression,
+    Number,
+    ParameterName,
+    Pattern,
+)
 
 __all__ = [
     "Clamp", "DropExamples", "Operation", "Redact", "Replace", "Rewrite", "ShortenToolOutput", "SystemText", "Template",
     "TextPiece", "TrimHistory",
 ]  # fmt: skip
 
-ParameterName = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$",
-        max_length=100,
-        examples=["temperature"],
-        json_schema_extra={"patternErrorMessage": "letters, digits and `_ . -`, with a letter or `_` first"},
-    ),
-]
 PersonalData = Literal[
     "email", "phone", "credit_card", "iban", "us_ssn", "ipv4", "ipv6", "url_credentials", "api_key",
 ]  # fmt: skip

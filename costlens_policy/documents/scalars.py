@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 __all__ = [
     "AttributeName", "Count", "Date", "DocumentName", "DurationText", "Expression", "Identifier", "Instant",
-    "IsExpression", "Milliseconds", "ModelName", "Number", "Pattern", "Ratio", "ServiceTier", "TimeOfDay", "Usd",
-    "Version",
+    "IsExpression", "Milliseconds", "ModelName", "Number", "ParameterName", "Pattern", "Ratio", "ServiceTier",
+    "TimeOfDay", "Usd", "Version",
 ]  # fmt: skip
 
 
@@ -88,6 +88,11 @@ Version = Annotated[
         "2026.11.1",
     ),
 ]
+ParameterName = Annotated[
+    str,
+    _name(r"^[A-Za-z_][A-Za-z0-9_.-]*$", 100, "letters, digits and `_ . -`, with a letter or `_` first", "temperature"),
+]
+"""Name of a parameter of calls, in a provider's spelling."""
 Pattern = Annotated[str, Field(min_length=1, max_length=4000, json_schema_extra={"format": "re2"})]
 """A regular expression in RE2 syntax."""
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from costlens_policy.documents.parameters import canonical_parameter
+
 if TYPE_CHECKING:
     from costlens_policy.documents.rewrites import Operation
 
-__all__ = ["OUTPUT_LIMIT", "OUTPUT_LIMIT_NAMES", "canonical_parameter", "targets"]
-
-OUTPUT_LIMIT: Final = "max_output_tokens"
-OUTPUT_LIMIT_NAMES: Final = (OUTPUT_LIMIT, "max_tokens", "max_completion_tokens")
-"""One parameter under the names that providers give it."""
+__all__ = ["targets"]
 
 _TARGETS: Final = {
     "system": ("system",),
@@ -25,11 +23,6 @@ _TARGETS: Final = {
     "replace": (),
     "redact": (),
 }
-
-
-def canonical_parameter(name: str) -> str:
-    """Return the one name that rules mean by a parameter: the spellings of the output limit are the same parameter."""
-    return OUTPUT_LIMIT if name in OUTPUT_LIMIT_NAMES else name
 
 
 def targets(operation: Operation) -> tuple[str, ...]:

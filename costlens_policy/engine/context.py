@@ -42,16 +42,27 @@ class Refusal(Exception):  # noqa: N818 - control flow inside one decision, neve
 class Context:
     """What every step reads. ``models`` are those of the day of ``now``.
 
-    ``instant`` is ``now`` as expressions see it, None where none reads it.
+    ``instant`` is ``now`` as expressions see it, None where none reads it. ``counted`` is what ``verified`` counted.
     """
 
-    __slots__ = ("balances", "budgets", "failures", "instant", "models", "now", "plan", "read", "request", "variables")
+    __slots__ = (
+        "balances", "budgets", "counted", "failures", "instant", "models", "now", "plan", "read", "request",
+        "variables",
+    )  # fmt: skip
 
-    def __init__(self, plan: Plan, request: dict[str, Value], balances: Balances, now: datetime) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        request: dict[str, Value],
+        balances: Balances,
+        now: datetime,
+        counted: tuple[int, str] | None = None,
+    ) -> None:
         self.plan = plan
         self.request = request
         self.balances = balances
         self.now = now
+        self.counted = counted
         self.models: Mapping[str, ModelOnDay] = plan.snapshots.on(now.date())
         self.instant = from_python(now) if plan.reads_now else None
         self.variables: tuple[Mapping[str, Value], ...] = (

@@ -12,6 +12,7 @@ from costlens_policy.engine.candidates import try_candidates
 from costlens_policy.engine.context import Balances, Context, Refusal
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.facts import Exclusion
+from costlens_policy.engine.measure import verified
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.request import admit_request
 from costlens_policy.engine.routes import decide_route
@@ -32,7 +33,9 @@ def decide(plan: Plan, request: Mapping[str, Any], balances: Balances | None, no
         if now.tzinfo is None:
             raise ValueError("`now` needs a time zone")
         now = now.astimezone(UTC)
-    context = Context(plan, admit_request(plan, request), _NO_BALANCES if balances is None else balances, now)
+    admitted = admit_request(plan, request)
+    counted = verified(plan, admitted) if plan.verifies_prompt_tokens else None
+    context = Context(plan, admitted, _NO_BALANCES if balances is None else balances, now, counted)
     decision = _decide(context)
     if plan.stages.has_variables or plan.reads_budgets:
         context.close()

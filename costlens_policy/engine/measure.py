@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.documents.parameters import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, SYSTEM, texts_of
 from costlens_policy.expressions import Value
 from costlens_policy.rewrites import Content, content_tokens
 from costlens_policy.tokens import Tally, Tokenizer
 
-__all__ = ["GIVEN", "content_of", "count_request", "same_texts"]
+__all__ = ["GIVEN", "content_of", "count_request", "same_texts", "verified"]
 
 GIVEN: Final = "request"
 """Basis of a token count that the caller gave."""
@@ -40,7 +41,8 @@ def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tok
     That is the prompt or the messages, the system text, the tools, and the schema of the answer.
     """
     prompt, system = content.prompt, content.system
-    if prompt is not None and "system" not in content.params and _ASIDE.isdisjoint(request):
+    aside = texts_of(content.params) if len(content.params) > 1 else ()
+    if prompt is not None and not aside and SYSTEM not in content.params and _ASIDE.isdisjoint(request):
         written = 0 if system is None else _written(tokenizer.count, system)
         return tokenizer.count(prompt) + written, tokenizer.name
     tally = Tally(tokenizer)
@@ -48,7 +50,20 @@ def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tok
     form: Any = request.get("response_format")
     if isinstance(form, Mapping) and "json_schema" in form:
         total += tally.value(form["json_schema"])
+    total += sum(map(tally.value, aside))
     return total, tally.basis
+
+
+def verified(plan: Plan, request: dict[str, Value]) -> tuple[int, str] | None:
+    """Raise ``prompt_tokens`` of a request to what its texts have, where a caller says less; return that count.
+
+    The claim of the caller stays where it is larger, and where there is none, none is made: None is returned then.
+    """
+    if "prompt_tokens" not in request:
+        return None
+    counted = count_request(content_of(request, plan.defaults.max_output_tokens), request, plan.tokenizer)
+    request["prompt_tokens"] = max(request["prompt_tokens"], counted[0])
+    return counted
 
 
 @lru_cache(256)
@@ -63,5 +78,6 @@ def same_texts(one: Content, other: Content) -> bool:
         one.prompt is other.prompt
         and one.messages is other.messages
         and one.system is other.system
-        and one.params.get("system") is other.params.get("system")
+        and one.params.get(SYSTEM) is other.params.get(SYSTEM)
+        and (one.params is other.params or texts_of(one.params) == texts_of(other.params))
     )

@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.catalogue.service_tiers import expected_rates, possible_rates, tier_asked
+from costlens_policy.compiler.attributes import MOST_TOKENS
 from costlens_policy.compiler.rules import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
-from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
+from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.facts import Call, Estimate, Failure
 from costlens_policy.engine.ladder import FREE, ActiveRung, Climb
@@ -26,6 +27,7 @@ from costlens_policy.rewrites import Change, Content, Outcome, RewriteError, app
 
 __all__ = ["Candidate", "Preparations", "Prepared"]
 
+_MOST_COMPLETIONS: Final = 100_000
 _FURTHER_LIMITS: Final = tuple(name for name in OUTPUT_LIMIT_NAMES if name != OUTPUT_LIMIT)
 
 
@@ -119,7 +121,7 @@ class Preparations:
         self._rewritten: dict[tuple[str, ...], Prepared] = {}
         self._shared: Prepared | None = None
         self._kinds: TokenKinds | None = None
-        self._tokens: tuple[int, str] | None = None
+        self._tokens = context.counted
         self._given: Content | None = None
 
     def of(self, offer: ModelOnDay) -> Candidate:
@@ -176,7 +178,7 @@ class Preparations:
         """Return the request as it came. One that is counted and has no parameters is ready at once: 1 µs less."""
         request = self.request
         tokens, output = request.get("prompt_tokens"), request.get(OUTPUT_LIMIT, self._default_output)
-        if tokens is None or output < 1 or "params" in request or "messages" in request:
+        if tokens is None or output < 1 or self._tokens or "params" in request or "messages" in request:
             return self._measured(self._original, (), ())
         content = Content(request.get("prompt"), None, {OUTPUT_LIMIT: output})
         return Prepared(content, (), (), tokens, GIVEN, output, 1, None)
@@ -233,7 +235,7 @@ class Preparations:
         output = _whole(params, OUTPUT_LIMIT)
         if len(params) > 1:
             output = max([output, *[_whole(params, name) for name in _FURTHER_LIMITS if name in params]])
-            completions = 1 if params.get("n") is None else _whole(params, "n")
+            completions = 1 if params.get(COMPLETIONS) is None else _whole(params, COMPLETIONS)
         tokens, basis = self._count(content)
         return Prepared(content, changes, rules, tokens, basis, output, completions, tier_asked(params))
 
@@ -244,7 +246,8 @@ class Preparations:
         if given is None:
             return self._count_original() if untouched else self._count_fresh(content)
         if untouched:
-            return given, GIVEN
+            known = self._context.counted
+            return known if known is not None and known[0] == given else (given, GIVEN)
         before, _ = self._count_original()
         after, _ = self._count_fresh(content)
         return max(given + after - before, 0), GIVEN
@@ -296,8 +299,8 @@ def _limited(content: Content, limit: int) -> Content:
 def _whole(params: Mapping[str, Any], name: str) -> int:
     """Return a parameter that counts something. What is not a whole number from one on refuses the request."""
     value = params[name]
-    if type(value) is int and value > 0:
+    most = _MOST_COMPLETIONS if name == COMPLETIONS else MOST_TOKENS
+    if type(value) is int and 0 < value <= most:
         return value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise Refusal("", f"rewrites: parameter `{name}` is not a whole number from 1 on")
-    return value
+    rule = f"must be at most {most:,}" if type(value) is int and value > most else "is not a whole number from 1 on"
+    raise Refusal("", f"rewrites: parameter `{name}` {rule}")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.documents.targets import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
+from costlens_policy.documents.parameters import (
+    LONGEST_NAME,
+    OUTPUT_LIMIT,
+    OUTPUT_LIMIT_NAMES,
+    Steering,
+    steering,
+    steering_inside,
+)
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
 
 __all__ = ["admit_request"]
-
-_BESIDE: Final = ("model", "prompt", "messages", "tools", "modalities", "response_format")
-"""Attributes that rules and estimates look at. Hidden among the parameters they would be sent unseen."""
 
 
 def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
@@ -38,7 +42,8 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
         except ValueError as problem:
             problems.append(f"`{name}` {problem}")
     if "params" in admitted:
-        problems.extend(_examine_params(plan.attributes, admitted))
+        problems.extend(_steering_params(admitted, plan.admitted_params))
+        problems.extend(_read_limits(plan.attributes, admitted))
     for name, default in plan.filled_in:
         if name not in admitted:
             admitted[name] = default
@@ -51,12 +56,31 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
     return admitted
 
 
-def _examine_params(attributes: Mapping[str, RequestAttribute], admitted: dict[str, Value]) -> Iterator[str]:
+def _steering_params(admitted: Mapping[str, Value], open_to: frozenset[str]) -> Iterator[str]:
+    """Refuse parameters that would decide again what the policies decide: they would be sent unseen."""
+    params: Mapping[str, Value] = admitted["params"]
+    for name, value in params.items():
+        if len(name) > LONGEST_NAME:
+            yield f"`params` holds a name of more than {LONGEST_NAME} characters"
+            continue
+        row = steering(name)
+        if row is not None and name not in open_to:
+            yield _refused(name, row)
+        elif row is not None and row.uncounted and "prompt_tokens" not in admitted:
+            yield f"`params` .{name} adds text that nobody can count; give `prompt_tokens` with it"
+        if type(value) is dict or type(value) is list:
+            yield from (_refused(path, inner) for path, inner in steering_inside(name, value, open_to))
+
+
+def _refused(path: str, row: Steering) -> str:
+    name = path.partition(".")[0]
+    admit = f", or name it under `admit: {{params: [{name}]}}` of the policy set" if row.admissible else ""
+    return f"`params` must not hold `{path}`; {row.instead}{admit}"
+
+
+def _read_limits(attributes: Mapping[str, RequestAttribute], admitted: dict[str, Value]) -> Iterator[str]:
     """Bring the output limit, whatever its name, to the attribute that rules read, so that it passes none unseen."""
     params: Mapping[str, Value] = admitted["params"]
-    for name in _BESIDE:
-        if name in params:
-            yield f"`params` must not hold `{name}`; give it beside `params`"
     for name in OUTPUT_LIMIT_NAMES:
         if params.get(name) is None:
             continue

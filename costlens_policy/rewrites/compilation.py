@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from costlens_policy.documents.parameters import canonical_parameter
 from costlens_policy.documents.placeholders import ParsedTemplate, parse_template
 from costlens_policy.documents.rewrites import (
     DropExamples,
@@ -19,7 +20,6 @@ from costlens_policy.documents.rewrites import (
     TextPiece,
     TrimHistory,
 )
-from costlens_policy.documents.targets import canonical_parameter
 from costlens_policy.rewrites.affixes import PrefixStep, SuffixStep
 from costlens_policy.rewrites.examples import DropExamplesStep
 from costlens_policy.rewrites.history import TrimHistoryStep

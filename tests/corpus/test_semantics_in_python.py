@@ -9,6 +9,7 @@ import json
 import shutil
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,25 @@ def test_s_req_14_the_request_is_never_changed() -> None:
     assert decision.messages is not None
     assert decision.messages[0]["content"][0]["text"] == "Be brief. hello.!"
     assert json.dumps(request) == before
+
+
+class Level(IntEnum):
+    ONE = 1
+
+
+class Name(StrEnum):
+    ASKED = "mini"
+
+
+def test_s_req_16_what_extends_a_text_or_a_number_is_plain() -> None:
+    plain = decide("plain", model="mini", metadata={"n": 1, "of": ["mini"]}, params={"n": 1}, prompt_tokens=1)
+    same = decide(
+        "plain", model=Name.ASKED, metadata={"n": Level.ONE, "of": (Name.ASKED,)}, params={"n": Level.ONE},
+        prompt_tokens=Level.ONE,
+    )  # fmt: skip
+    assert same.to_dict() == plain.to_dict()
+    assert type(same.request["model"]) is type(same.request["metadata"]["of"][0]) is str
+    assert type(same.request["prompt_tokens"]) is type(same.params["n"]) is int
 
 
 def test_s_acc_8_access_rules_need_on_error(tmp_path: Path) -> None:

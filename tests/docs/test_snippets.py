@@ -31,6 +31,7 @@ _AROUND: Final = {
     "apply": _HEAD.format(kind="Policy") + "rewrites:\n- id: part\n",
     "attributes": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "ledger": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
+    "admit": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "cases": _HEAD.format(kind="Suite") + "policy_set: policy-set.yaml\n",
     "matrix": _HEAD.format(kind="Suite") + "policy_set: policy-set.yaml\n",
 }

@@ -72,6 +72,11 @@ Write = Callable[..., Engine]
 @pytest.fixture
 def company(tmp_path: Path) -> Write:
     """Return a function that loads policies given as texts, layer by layer: ``p0``, ``p1`` and so on."""
+    return writer(tmp_path)
+
+
+def writer(folder: Path) -> Write:
+    """Return what ``company`` does, for a folder."""
 
     def write(
         *policies: str,
@@ -83,8 +88,8 @@ def company(tmp_path: Path) -> Write:
     ) -> Engine:
         files = [f"p{index}.yaml" for index in range(len(policies))]
         for index, text in enumerate(policies):
-            (tmp_path / files[index]).write_text(HEAD % f"p{index}" + text, encoding="utf-8")
-        (tmp_path / "catalogue.yaml").write_text(CATALOGUE, encoding="utf-8")
+            (folder / files[index]).write_text(HEAD % f"p{index}" + text, encoding="utf-8")
+        (folder / "catalogue.yaml").write_text(CATALOGUE, encoding="utf-8")
         values = {
             "files": ", ".join(files),
             "attributes": attributes,
@@ -93,7 +98,7 @@ def company(tmp_path: Path) -> Write:
             "fallbacks": fallbacks,
             "more": more,
         }
-        (tmp_path / "policy-set.yaml").write_text(POLICY_SET % values, encoding="utf-8")
-        return load(tmp_path)
+        (folder / "policy-set.yaml").write_text(POLICY_SET % values, encoding="utf-8")
+        return load(folder)
 
     return write

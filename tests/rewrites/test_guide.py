@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from costlens_policy.documents.policy_set import Admission
 from costlens_policy.documents.rewrites import Operation, Rewrite
 from costlens_policy.rewrites import Merge, compile_operation
 from costlens_policy.rewrites.personal_data import DETECTORS
@@ -30,6 +31,9 @@ def exact(value: Any) -> Any:
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_snippets_are_accepted(snippet: str) -> None:
     content = exact(yaml.safe_load(snippet))
+    if "admit" in content:
+        assert Admission.model_validate(content["admit"]).params
+        return
     for rewrite in content.get("rewrites", [{"id": "shown", **content}]):
         for operation in Rewrite.model_validate(rewrite).apply:
             values = operation.template.values if operation.template else {}

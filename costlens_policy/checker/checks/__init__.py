@@ -23,6 +23,7 @@ from costlens_policy.checker.checks.shadowed_rules import check_shadowed_rules
 from costlens_policy.checker.checks.skipped_denies import check_skipped_denies
 from costlens_policy.checker.checks.soft_limits import check_soft_limits
 from costlens_policy.checker.checks.splits import check_splits
+from costlens_policy.checker.checks.steering_parameters import check_steering_parameters
 from costlens_policy.checker.checks.subject import Check, Subject
 from costlens_policy.checker.checks.time_zones import check_time_zones
 from costlens_policy.checker.checks.unmeetable_choices import check_unmeetable_choices
@@ -61,6 +62,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_constant_conditions,
     check_empty_policies,
     check_denied_by_default,
+    check_steering_parameters,
 )
 """CL401, CL402 and so on. None depends on another; the order is that of their codes."""
 

@@ -9,30 +9,20 @@ from costlens_policy.checker.checks.operations import operations_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.diagnostics.suggestion import nearest
+from costlens_policy.documents.parameters import NUMBERS, PASSING, steering
 from costlens_policy.documents.rewrites import Operation
 
 __all__ = ["check_parameters"]
 
 _FOUND: Final = Finding("CL421")
-_NUMBERS: Final = frozenset({
-    "temperature", "top_p", "top_k", "min_p", "max_output_tokens", "max_tokens", "max_completion_tokens", "n",
-    "presence_penalty", "frequency_penalty", "repetition_penalty", "top_logprobs", "seed", "best_of",
-    "thinking_budget", "budget_tokens", "max_tool_calls",
-})  # fmt: skip
-_OTHERS: Final = frozenset({
-    "stop", "stop_sequences", "logit_bias", "logprobs", "response_format", "tools", "tool_choice", "functions",
-    "function_call", "parallel_tool_calls", "stream", "stream_options", "user", "reasoning", "reasoning_effort",
-    "thinking", "service_tier", "store", "metadata", "verbosity", "modalities", "audio", "prediction", "truncation",
-    "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "web_search_options", "text", "include",
-    "previous_response_id", "conversation", "background", "system", "safety_settings", "cached_content",
-})  # fmt: skip
+_OTHERS: Final = PASSING - NUMBERS
 
 
 def check_parameters(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of unknown parameters near a known name, and of bounds for parameters that are no numbers."""
     for operation, place in operations_of(subject):
         for key, name, at in _named(operation, place):
-            near = None if name in _NUMBERS | _OTHERS else nearest(name, _NUMBERS | _OTHERS)
+            near = None if name in PASSING or steering(name) else nearest(name, PASSING)
             if near is not None:
                 message = f"no provider is known to take a parameter `{name}`"
                 yield _FOUND.warning(message, at, "unknown parameter", f"did you mean `{near}`?")

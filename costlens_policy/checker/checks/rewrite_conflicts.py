@@ -10,8 +10,9 @@ from costlens_policy.checker.checks.rules import Placed, rewrites
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.documents.parameters import canonical_parameter
 from costlens_policy.documents.rewrites import Operation, Rewrite
-from costlens_policy.documents.targets import canonical_parameter, targets
+from costlens_policy.documents.targets import targets
 
 __all__ = ["Setting", "check_rewrite_conflicts", "settings_of"]
 

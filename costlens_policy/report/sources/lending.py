@@ -31,5 +31,7 @@ PLAN: Final = Plan(
     budgets={},
     policy_digest="",
     catalogue_digest="",
+    admitted_params=frozenset(),
+    verifies_prompt_tokens=False,
     reads=frozenset(),
 )
