@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from costlens_policy.catalogue import Usage
+from costlens_policy.catalogue import Model, Usage
 from costlens_policy.catalogue.service_tiers import tier_asked
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.lines import budgets_of
 from costlens_policy.ledger.holds import Facts
 from costlens_policy.money import ZERO, add, plain, total
-from costlens_policy.usage import Priced, Reported, UsageError, price_usage, read_usage
+from costlens_policy.usage import (
+    USUAL_TERMS,
+    Portion,
+    Priced,
+    Reported,
+    UsageError,
+    added,
+    portions_of,
+    price_call,
+    price_each,
+    read_usage,
+)
 
 __all__ = [
     "Basis",
@@ -26,21 +39,18 @@ __all__ = [
     "read_reported",
 ]
 
+_LOG: Final = logging.getLogger("costlens_policy.guard")
 _NOTHING_TOLD: Final[Facts] = {}
+_LONGEST_PROBLEM: Final = 500
+_MOST_NAMED: Final = 20
+_MOST_WARNINGS: Final = 1_000
+_warned: Final[set[tuple[str, str]]] = set()
+_NUMBERS: Final = re.compile(r"[0-9][0-9,.]*")
+_DATED: Final = re.compile(r"([-@:](\d{8}|\d{4}-\d{2}-\d{2}|\d{4}|\d{2}-\d{2}|\d{3}|latest|v\d+|free|\d))+$")
+"""Dates and versions at the end of providers' names: `-2024-08-06`, `@20250514`, `-v1:0`, `-001`, `-latest`."""
 
 Basis: TypeAlias = Literal["reported", "estimated", "assumed"]
 """``reported`` by the provider; ``estimated`` from the text that arrived; ``assumed`` to be all that was held."""
-
-
-class Portion(NamedTuple):
-    """Usage on one model, which may be another than the one that was asked.
-
-    ``service_tier`` is the provider's word for the tier that served it, None where it told none.
-    """
-
-    model: str
-    usage: Usage
-    service_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +69,81 @@ class Bill:
     notes: tuple[str, ...] = ()
 
 
-def portions_of(model: str, reported: Reported) -> Iterator[Portion]:
-    """Yield what a provider reports for the model that was asked, then for those that it asked on its own."""
-    for name, usage in ((model, reported.usage), *reported.other_models):
-        yield Portion(name, usage, reported.service_tier)
-
-
 def read_reported(value: Any, shape: str | None) -> tuple[Reported | None, str]:
-    """Return the usage in a provider's answer, or None and what is wrong with it."""
+    """Return the usage in a provider's answer, or None and what is wrong with it. Never raises for what was sent."""
     if value is None:
         return None, ""
     try:
-        return read_usage(value, shape), ""
+        reported = read_usage(value, shape)
     except UsageError as error:
         return None, str(error)
+    except Exception as error:  # objects of SDKs may raise whatever they like when they are read
+        return None, f"the usage cannot be read: {type(error).__name__}"
+    return (None, "the usage tells of no tokens at all") if reported.is_nothing else (reported, "")
 
 
 def bill_reported(decision: Decision, model: str, reported: Reported, others: Iterable[Portion] = ()) -> Bill:
     """Bill what the provider reported, on the models that it names."""
     facts: dict[str, Any] = {"shape": reported.shape}
-    if reported.service_tier is not None:
-        facts["service_tier"] = reported.service_tier
-    return _bill(decision, [*portions_of(model, reported), *others], "reported", facts)
+    if reported.terms != USUAL_TERMS:
+        told = zip(("service_tier", "inference_geo", "speed"), reported.terms, strict=True)
+        facts |= {name: word for name, word in told if word is not None}
+    notes = reported.notes
+    if reported.answered is not None:
+        model, note = _who_answered(decision, model, reported)
+        notes = (*notes, note) if note else notes
+    for note in notes:
+        _warn_once(reported.shape, note)
+    portions = _merged(decision, portions_of(model, reported))
+    return _bill(decision, [*portions, *others], "reported", facts, notes)
+
+
+def _who_answered(decision: Decision, model: str, reported: Reported) -> tuple[str, str]:
+    """Return as which model to charge a call whose response names one, and what is to be said about that."""
+    said = reported.answered
+    assert said is not None, "asked only where a response names a model"
+    find = decision.plan.catalogue.find
+    asked, other = find(model), find(said)
+    if (other is not None and other is asked) or _is_same(said, asked, model):
+        return model, ""
+    if other is None:
+        return model, f"the response names `{said}`, which the catalogue does not list; charged as `{model}`"
+    costs = [
+        price_call(find, portions_of(name, reported), decision.now.date()).cost or ZERO for name in (model, other.name)
+    ]
+    dearer = other.name if costs[1] > costs[0] else model
+    return dearer, f"the response names `{other.name}`, but `{model}` was asked; charged as `{dearer}`, the dearer"
+
+
+def _is_same(said: str, asked: Model | None, model: str) -> bool:
+    """Say whether a name is a provider's own spelling of a model: with a date or a version, or without a prefix."""
+    names = (model,) if asked is None else (model, asked.name, *asked.aliases, *((asked.base,) if asked.base else ()))
+    return _bare(said) in {_bare(name) for name in names}
+
+
+def _bare(name: str) -> str:
+    bare = _DATED.sub("", name.lower().rpartition("/")[2].replace(".", "-"))
+    return bare.rpartition("anthropic-")[2] if "anthropic-" in bare else bare
+
+
+def _merged(decision: Decision, portions: Iterable[Portion]) -> Iterator[Portion]:
+    """Yield the portions; what a further one used on the very model that was asked is part of the first."""
+    first, *others = portions
+    find = decision.plan.catalogue.find
+    known = find(first.model)
+    for other in others:
+        if other.model == first.model or (known is not None and find(other.model) is known):
+            first = first._replace(usage=added(first.usage, other.usage))
+    yield first
+    yield from (item for item in others if not (item.model == first.model or (known and find(item.model) is known)))
+
+
+def _warn_once(shape: str, note: str) -> None:
+    """Log what was not understood, once for each shape of it: numbers differ from call to call."""
+    kind = (shape, _NUMBERS.sub("#", note))
+    if kind not in _warned and len(_warned) < _MOST_WARNINGS:
+        _warned.add(kind)
+        _LOG.warning("usage of shape `%s`: %s", shape, note)
 
 
 def bill_estimated(decision: Decision, portions: Iterable[Portion]) -> Bill:
@@ -112,46 +175,44 @@ def _worst(decision: Decision, model: str) -> Bill:
     return Bill(model, "assumed", None, estimate.worst_cost, amounts, facts)
 
 
-def _bill(decision: Decision, portions: list[Portion], basis: Basis, told: Facts = _NOTHING_TOLD) -> Bill:
+def _bill(
+    decision: Decision,
+    portions: list[Portion],
+    basis: Basis,
+    told: Facts = _NOTHING_TOLD,
+    notes: Iterable[str] = (),
+) -> Bill:
     amounts: dict[tuple[str, str], Decimal] = {}
     costs: list[Decimal] = []
-    notes: list[str] = []
-    for number, portion in enumerate(portions):
-        priced = _priced(decision, portion)
+    said, used = list(notes), list[Usage]()
+    priced_each = price_each(
+        decision.plan.catalogue.find, portions, decision.now.date(), lambda name: tier_asked(_params(decision, name))
+    )
+    for number, (portion, priced) in enumerate(priced_each):
+        used.append(priced.usage)
         if priced.note:
-            notes.append(f"`{portion.model}`: {priced.note}")
+            said.append(f"`{portion.model}`: {priced.note}")
         cost = priced.cost
         if cost is not None:
             costs.append(cost)
         for line in budgets_of(decision, portion.model):
-            amount = _amount(decision, line, portion, cost, first=number == 0)
+            amount = _amount(decision, line, priced, first=number == 0)
             at = (line.budget, line.key)
             amounts[at] = amount if at not in amounts else add(amounts[at], amount)
-    first = portions[0]
     cost = total(costs) if costs else None
     facts: dict[str, Any] = {
-        "model": first.model,
+        "model": portions[0].model,
         "basis": basis,
-        "usage": dict(first.usage.counted),
+        "usage": dict(used[0].counted),
         **_cost_fact(cost),
         **told,
     }
     if len(portions) > 1:
-        facts["other_models"] = {portion.model: dict(portion.usage.counted) for portion in portions[1:]}
-    if notes:
-        facts["problem"] = "; ".join(notes)
-    return Bill(first.model, basis, first.usage, cost, amounts, facts, tuple(notes))
-
-
-def _priced(decision: Decision, portion: Portion) -> Priced:
-    """Price a portion on the day of the decision, at the service tier that served it or was asked for."""
-    return price_usage(
-        decision.plan.catalogue.find(portion.model),
-        portion.usage,
-        decision.now.date(),
-        reported_tier=portion.service_tier,
-        asked_tier=tier_asked(_params(decision, portion.model)),
-    )
+        named = zip(portions[1:_MOST_NAMED], used[1:_MOST_NAMED], strict=True)
+        facts["other_models"] = {portion.model: dict(usage.counted) for portion, usage in named}
+    if said:
+        facts["problem"] = "; ".join(said)[:_LONGEST_PROBLEM]
+    return Bill(portions[0].model, basis, used[0], cost, amounts, facts, tuple(said))
 
 
 def _params(decision: Decision, model: str) -> Mapping[str, Any]:
@@ -161,13 +222,13 @@ def _params(decision: Decision, model: str) -> Mapping[str, Any]:
     return next((call.params for call in decision.fallback_calls if call.model == model), decision.params)
 
 
-def _amount(decision: Decision, line: BalanceSeen, portion: Portion, cost: Decimal | None, *, first: bool) -> Decimal:
+def _amount(decision: Decision, line: BalanceSeen, priced: Priced, *, first: bool) -> Decimal:
     if line.unit == "requests":
         return Decimal(1 if first else 0)
     if line.unit == "tokens":
-        return Decimal(sum(tokens for _, tokens in portion.usage.counted))
-    if cost is not None:
-        return cost
+        return Decimal(sum(tokens for _, tokens in priced.usage.counted))
+    if priced.cost is not None:
+        return priced.cost
     # Without a price, what was held is the nearest to the truth that is known; nothing was held for other models.
     return max((held.call for held in decision.holds if held.budget == line.budget), default=ZERO) if first else ZERO
 

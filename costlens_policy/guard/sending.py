@@ -57,7 +57,10 @@ class Sending:
         """Return who answered: the model that was named, a listed one that the response names, or the one in use."""
         if model is not None:
             return self._own_name(model)
-        said = response.get("model") if isinstance(response, Mapping) else getattr(response, "model", None)
+        try:
+            said = response.get("model") if isinstance(response, Mapping) else getattr(response, "model", None)
+        except Exception:  # what an object of an SDK does when it is read is not known; its usage is charged or assumed
+            said = None
         name = self._own_name(said) if isinstance(said, str) else ""
         return name if name in self.listed else self.model  # else a provider's own spelling of what was asked for
 

@@ -1,62 +1,111 @@
-"""Telling shapes of usage apart, and reading them from dicts or from the objects of SDKs."""
+"""Reading usage from whatever holds it: dicts, objects of SDKs, whole responses and their events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from costlens_policy.usage.anthropic import read_anthropic
-from costlens_policy.usage.gemini import read_gemini
-from costlens_policy.usage.openai import read_chat, read_litellm, read_responses
-from costlens_policy.usage.others import read_bedrock, read_cohere, read_otel
-from costlens_policy.usage.report import Fields, Reported, UsageError
+from costlens_policy.catalogue import BUCKETS, Usage
+from costlens_policy.usage.buckets import Read, counts_of, settled
+from costlens_policy.usage.names import BY_MODEL, TELEMETRY, TIERED, role_of
+from costlens_policy.usage.numbers import Fields, fields_of, has_fields, items_of, numbers, shown, snake
+from costlens_policy.usage.report import USUAL_TERMS, Reported, Terms, UsageError, added
 
-__all__ = ["SHAPES", "read_usage", "usage_fields"]
+__all__ = ["SHAPES", "Shape", "read_usage", "usage_fields"]
 
-SHAPES: Final[dict[str, Callable[[Fields], Reported]]] = {
-    "anthropic": read_anthropic,
-    "bedrock": read_bedrock,
-    "cohere": read_cohere,
-    "gemini": read_gemini,
-    "litellm": read_litellm,
-    "openai-chat": read_chat,
-    "openai-responses": read_responses,
-    "opentelemetry": read_otel,
-}
-"""Readers by the name of the shape."""
+_AROUND: Final = (
+    "usage", "usageMetadata", "usage_metadata", "meta", "token_usage", "tokenUsage", "usage_details",
+    "amazon-bedrock-invocationMetrics",
+)  # fmt: skip
+"""Names under which a response holds its usage."""
+_FURTHER: Final = (
+    "response", "message", "result", "body", "metadata", "response_metadata", "llm_output", "additional_kwargs", "raw",
+    "x_groq",
+)  # fmt: skip
+"""Names under which an event, a batch's line or a framework's message holds the response."""
+_FARTHEST: Final = 4
+_MODEL_NAMES: Final = ("model", "modelVersion", "model_version", "gen_ai.response.model")
+_TIER_NAMES: Final = (
+    "service_tier", "serviceTier", "trafficType", "traffic_type", "gen_ai.openai.response.service_tier",
+    "openai.response.service_tier",
+)  # fmt: skip
+_TRAFFIC: Final = {"on_demand": None, "on_demand_flex": "flex", "on_demand_priority": "priority"}
+"""Vertex AI's types of traffic, as tiers."""
+_LONGEST_WORD: Final = 60
+_UNREADABLE: Final = "unreadable"
+_PREFIXED: Final = ("opentelemetry", "cohere")
+_READ_ELSEWHERE: Final = ("iterations", *BY_MODEL)
+_OWN_ITERATION: Final = "message"
+"""The type of an iteration that top-level counts include, so that a model's name in it is the call's own."""
 
-_AROUND: Final = ("usage", "usageMetadata", "usage_metadata", "meta")
-_TIER_NAMES: Final = ("service_tier", "serviceTier")
-_GEMINI_NAMES: Final = {
-    "prompt_token_count": "promptTokenCount",
-    "candidates_token_count": "candidatesTokenCount",
-    "thoughts_token_count": "thoughtsTokenCount",
-    "tool_use_prompt_token_count": "toolUsePromptTokenCount",
-    "cached_content_token_count": "cachedContentTokenCount",
-    "prompt_tokens_details": "promptTokensDetails",
-    "cache_tokens_details": "cacheTokensDetails",
-    "candidates_tokens_details": "candidatesTokensDetails",
-    "token_count": "tokenCount",
-}
+
+class Shape(NamedTuple):
+    """``told_by`` are names of which one is enough, several where joined by ``+``.
+
+    ``inside`` says that caches are part of the prompt, whatever their names say.
+    """
+
+    told_by: tuple[str, ...]
+    inside: bool = False
+
+
+SHAPES: Final[dict[str, Shape]] = {
+    "opentelemetry": Shape(TELEMETRY, inside=True),
+    "litellm": Shape(("prompt_tokens+cache_creation_input_tokens", "prompt_tokens+cache_read_input_tokens"), True),
+    "perplexity": Shape(("citation_tokens", "num_search_queries"), inside=True),
+    "openai-chat": Shape(("prompt_tokens", "completion_tokens"), inside=True),
+    "gemini": Shape(("promptTokenCount", "prompt_token_count", "candidates_token_count", "total_input_tokens")),
+    "cohere": Shape(("billed_units", "tokens")),
+    "ollama": Shape(("prompt_eval_count", "eval_count")),
+    "langchain": Shape((
+        "input_token_details.cache_read", "input_token_details.cache_creation", "input_token_details.audio",
+        "output_token_details.reasoning", "output_token_details.audio",
+    )),
+    "openai-realtime": Shape(("input_token_details", "output_token_details")),
+    "claude-agent-sdk": Shape(("costUSD", "webSearchRequests", "cacheCreationInputTokens")),
+    "vercel-ai-sdk": Shape((
+        "cachedInputTokens", "reasoningTokens", "inputTokenDetails", "input_tokens.total", "promptTokens",
+    )),
+    "bedrock": Shape(("inputTokens", "outputTokens", "inputTokenCount", "inputTextTokenCount")),
+    "openai-responses": Shape(("input_tokens_details", "input_tokens+total_tokens")),
+    "anthropic": Shape(("input_tokens", "output_tokens")),
+    "other": Shape(("prompt", "answer", "total", "apart")),
+}  # fmt: skip
+"""Shapes by name, the narrower ones first. A usage is read by all its names; its shape is what it is called in notes
+and facts, and may be named where the names do not tell whose usage it is."""
+
+_ANSWER: Final = ("output", "reasoning", "output_audio", "output_image")
+_PROMPT: Final = tuple(bucket for bucket in BUCKETS if bucket not in _ANSWER)
+_ELSEWHERE: Final = frozenset((*_AROUND, *BY_MODEL, "usage_breakdown", "modelVersion", "model_version"))
+_WHOLES: Final = frozenset({"prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens", "prompt_token_count"})
+_SAID: Final = frozenset((*_TIER_NAMES, "inference_geo", "speed"))
+_MOST_KNOWN: Final = 1_024
+_KNOWN_SHAPES: Final[dict[tuple[str, ...], str]] = {}
 
 
 def read_usage(value: Any, shape: str | None = None) -> Reported:
-    """Return the usage in a provider's usage object, or in a response that has one.
+    """Return the usage in a provider's usage object, or in a response, an event or a framework's message with one.
 
     ``value`` is a mapping, or an object of an SDK. ``shape`` is one of ``SHAPES``; without it the shape is told by
-    the names. Raises ``UsageError`` for what has no known shape, or contradicts itself.
+    the names. Raises ``UsageError`` for what tells no tokens, or cannot be read.
     """
-    ask = _asking(value)
-    inner = next((found for name in _AROUND if (found := ask(name)) is not None), value)
-    fields = usage_fields(inner)
-    if "prompt_token_count" in fields:
-        fields = _respelled(fields)
-    name = _shape(fields) if shape is None else shape
-    if name not in SHAPES:
+    if shape is not None and shape not in SHAPES:
         raise UsageError(f"unknown shape `{shape}`; known are {', '.join(SHAPES)}")
-    reported, tier = SHAPES[name](fields), _tier(fields.get) or _tier(ask)
-    return reported if tier is None else replace(reported, service_tier=tier)
+    if type(value) is dict and _ELSEWHERE.isdisjoint(value) and not _WHOLES.isdisjoint(value):  # the usage itself
+        reported = _read(value, shape, USUAL_TERMS if _SAID.isdisjoint(value) else _terms(value.get))
+        return replace(reported, answered=_answered(value.get)) if "model" in value else reported
+    ask = _asking(value)
+    fields = fields_of(_held(value, ask))
+    by_model, terms = _by_model(ask, fields), _terms(fields.get, ask)
+    reported = _read(fields, shape, terms) if by_model is None else _read_models(by_model, fields, shape, terms)
+    answered = _answered(ask)
+    return reported if answered is None else replace(reported, answered=answered)
+
+
+def usage_fields(value: Any) -> Fields:
+    """Return the fields of a mapping or of an SDK's object. Raises ``UsageError`` for what has none."""
+    return fields_of(value)
 
 
 def _asking(value: Any) -> Callable[[str], Any]:
@@ -64,61 +113,222 @@ def _asking(value: Any) -> Callable[[str], Any]:
     return value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
 
 
-def _tier(ask: Callable[[str], Any]) -> str | None:
-    """Return the provider's word for the service tier that served the call; None where it is not told."""
-    for name in _TIER_NAMES:
-        tier = ask(name)
-        if tier is None:
-            continue
-        if isinstance(tier, Mapping):  # as Bedrock writes it
-            tier = tier.get("type")
-        tier = getattr(tier, "value", tier)  # an enumeration in Gemini's SDK
-        if isinstance(tier, str):
-            return tier
-    return None
+def _held(value: Any, ask: Callable[[str], Any], depth: int = 0) -> Any:
+    """Return the usage that a value holds, however far inside; the value where it holds none."""
+    for name in _AROUND:
+        if has_fields(found := ask(name)) and any(item is not None for item in fields_of(found).values()):
+            return found
+    if depth < _FARTHEST and not _tells(value):
+        for name in _FURTHER:
+            if has_fields(inner := ask(name)) and (found := _held(inner, _asking(inner), depth + 1)) is not inner:
+                return found
+            if _tells(inner):
+                return inner
+    return value
 
 
-def _shape(fields: Fields) -> str:
-    if "prompt_tokens" in fields or "completion_tokens" in fields:
-        return "litellm" if "cache_creation_input_tokens" in fields else "openai-chat"
-    if "promptTokenCount" in fields or "candidatesTokenCount" in fields:
-        return "gemini"
-    if "inputTokens" in fields or "outputTokens" in fields:
-        return "bedrock"
-    if "billed_units" in fields or "tokens" in fields:
-        return "cohere"
-    if any(str(name).startswith("gen_ai.usage.") for name in fields):
-        return "opentelemetry"
-    if "input_tokens" in fields or "output_tokens" in fields:
-        of_responses = "input_tokens_details" in fields or "total_tokens" in fields
-        return "openai-responses" if of_responses else "anthropic"
+def _tells(value: Any) -> bool:
+    """Say whether something tells tokens itself."""
+    if not has_fields(value):
+        return False
+    return any(role_of(snake(str(name))) in ("prompt", "answer", "total") for name in fields_of(value))
+
+
+def _read(fields: Fields, shape: str | None, terms: Terms) -> Reported:
+    """Read one usage, with the iterations that it may list."""
+    found, empty = numbers(fields, _READ_ELSEWHERE)
+    name = shape or _shape(fields, found)
+    if name in _PREFIXED:
+        found = _of_provider(found)
+    own, others = _iterations(fields) if "iterations" in fields else (None, ())
+    try:
+        read = settled(counts_of(found, inside=SHAPES[name].inside), empty)
+    except UsageError:
+        if own is None:
+            raise
+        read = Read(Usage(), 0, ())
+    if own is not None:
+        read = _larger(read, own)
+    if name == "langchain" and terms.tier is None:
+        terms = terms._replace(tier=next((tier for tier in TIERED if _names_tier(found, tier)), None))
+    searches, fetches = (_requests(found, what) for what in ("web_search_requests", "web_fetch_requests"))
+    notes = tuple(dict.fromkeys(read.notes))
+    return Reported(read.usage, name, terms, searches, fetches, others, read.unknown, notes=notes)
+
+
+def _of_provider(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers that are usage, where a prefix sets these apart from others."""
+    prefix = next((prefix for path in found for prefix in TELEMETRY if path.startswith(prefix)), None)
+    if prefix is not None:  # attributes of a span, most of which are none
+        stripped = ((path, whose) for path in found for whose in TELEMETRY if path.startswith(whose))
+        return {_attribute(path.removeprefix(whose)): found[path] for path, whose in stripped}
+    if any(path.startswith("billed_units.") for path in found):  # what Cohere bills; it counts more than that
+        return {path: item for path, item in found.items() if path.startswith("billed_units.")}
+    return {path.removeprefix("tokens."): item for path, item in found.items()}
+
+
+def _attribute(name: str) -> str:
+    """Return the name of an attribute as others write it: ``input_tokens.cached``, ``prompt_details.cache_read``."""
+    return name.removeprefix("details.")
+
+
+def _names_tier(found: Mapping[str, Any], tier: str) -> bool:
+    """Say whether LangChain names a tier in the details of OpenAI's usage: `input_token_details.flex_cache_read`."""
+    details = (path.rpartition(".")[2] for path, tokens in found.items() if "_details." in path and tokens)
+    return any(last == tier or last.startswith(f"{tier}_") for last in details)
+
+
+def _requests(found: Mapping[str, Any], what: str) -> int:
+    number = found.get(f"server_tool_use.{what}", found.get(what, 0))
+    return number if type(number) is int else 0
+
+
+def _shape(fields: Fields, found: Mapping[str, Any]) -> str:
+    """Return the name of the shape that the names tell. Raises ``UsageError`` where they tell none."""
+    names = (*map(str, fields), *found)
+    known = _KNOWN_SHAPES.get(names)
+    if known is None:
+        known = _shape_of(names, found)
+        if len(_KNOWN_SHAPES) < _MOST_KNOWN and len(names) < 60:
+            _KNOWN_SHAPES[names] = known
+    return known
+
+
+def _shape_of(names: tuple[str, ...], found: Mapping[str, Any]) -> str:
+    present = {*names, *(path.partition(".")[0] for path in found), *(role_of(path) for path in found)}
+    for name, shape in SHAPES.items():
+        if name == "opentelemetry":
+            if any(raw.startswith(TELEMETRY) for raw in names):
+                return name
+        elif any(present.issuperset(told.split("+")) for told in shape.told_by):
+            return name
     raise UsageError("this is no usage object of a known shape; name one with `shape`")
 
 
-def _respelled(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {_GEMINI_NAMES.get(name, name): _respelled(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_respelled(item) for item in value]
-    return getattr(value, "name", value)  # modalities are enumerations in the SDK
+def _iterations(fields: Fields) -> tuple[Read | None, tuple[tuple[str, Usage], ...]]:
+    """Return the sum of what Anthropic did on the call's own model, and what it asked of others.
+
+    What is billed is the sum of all iterations; top-level counts leave out some, such as those of a compaction.
+    """
+    own: list[Read] = []
+    others = []
+    for item in items_of(fields.get("iterations"), "iterations"):
+        read = _read_item(item)
+        model, kind = item.get("model"), item.get("type")
+        if isinstance(model, str) and kind != _OWN_ITERATION:
+            others.append((_word(model), _with_unknown(read)))
+        else:
+            own.append(read)
+    return (_sum(own) if own else None), tuple(others)
 
 
-def usage_fields(value: Any) -> Fields:
-    """Return the fields of a mapping or of an SDK's object, deeply as plain data where the object can give that."""
-    if isinstance(value, Mapping):
-        return value
-    for method in ("model_dump", "to_dict", "dict"):
-        dump = getattr(value, method, None)
-        if callable(dump):
-            dumped = dump()
-            if isinstance(dumped, Mapping):
-                return dumped
-    if hasattr(value, "__dict__"):
-        return {name: _plain(item) for name, item in vars(value).items() if not name.startswith("_")}
-    raise UsageError(f"a value of type `{type(value).__name__}` is no usage, and no response that has one")
+def _read_item(item: Fields) -> Read:
+    found, empty = numbers(item)
+    return settled(counts_of(found), empty) if any(found.values()) else Read(Usage(), 0, ())
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return usage_fields(value) if hasattr(value, "__dict__") and not isinstance(value, type) else value
+def _with_unknown(read: Read) -> Usage:
+    """Return a usage with what is not known of it as output, which is what costs most as a rule."""
+    if not read.unknown:
+        return read.usage
+    return added(read.usage, Usage(output=read.unknown))
+
+
+def _sum(reads: list[Read]) -> Read:
+    usage, unknown, notes = Usage(), 0, list[str]()
+    for read in reads:
+        usage, unknown = added(usage, read.usage), unknown + read.unknown
+        notes += read.notes
+    return Read(usage, unknown, tuple(notes))
+
+
+def _larger(whole: Read, parts: Read) -> Read:
+    """Return the sum of the parts; on each side where the whole counts as many tokens or more, the whole."""
+    chosen, notes = dict[str, int](), [*whole.notes, *parts.notes]
+    for side in (_PROMPT, _ANSWER):
+        counted, summed = (sum(getattr(read.usage, bucket) for bucket in side) for read in (whole, parts))
+        if counted > summed:
+            notes.append(f"its iterations are {summed:,} tokens where the whole is {counted:,}; the larger counts")
+        better = whole if counted >= summed else parts
+        chosen |= {bucket: getattr(better.usage, bucket) for bucket in side}
+    return Read(Usage(**chosen), max(whole.unknown, parts.unknown), tuple(notes))
+
+
+def _by_model(ask: Callable[[str], Any], fields: Fields) -> Fields | None:
+    """Return usages by the name of the model, where they are told so."""
+    for name in BY_MODEL:
+        for found in (ask(name), fields.get(name)):
+            if has_fields(found) and fields_of(found):
+                return fields_of(found)
+    breakdown = ask("usage_breakdown")  # Groq's compound systems
+    if has_fields(breakdown):
+        listed = items_of(fields_of(breakdown).get("models"), "usage_breakdown.models")
+        return {str(item.get("model")): item.get("usage") for item in listed} or None
+    if fields and all(has_fields(item) and _tells(item) for item in fields.values()) and not _tells(fields):
+        names = [snake(str(name)) for name in fields]
+        return None if any(name in ("tokens", "billed_units") for name in names) else fields
+    return None
+
+
+def _read_models(by_model: Fields, fields: Fields, shape: str | None, terms: Terms) -> Reported:
+    """Read usages by model. What a usage around them counts beyond their sum is the call's own."""
+    others, notes, searches = [], list[str](), 0
+    for name, inner in by_model.items():
+        read = _read(fields_of(inner), None, Terms())
+        others.append((_word(str(name)), _with_unknown(Read(read.usage, read.unknown, ()))))
+        others += read.other_models
+        notes += [f"`{shown(str(name))}`: {note}" for note in read.notes]
+        searches += read.web_searches
+    own = Usage()
+    if fields is not by_model and _tells(fields):
+        around = _read(fields, shape, terms)
+        own, notes = _remainder(around.usage, [usage for _, usage in others]), [*notes, *around.notes]
+        if own.counted:
+            notes.append("its usages by model are fewer tokens than the usage around them; the larger counts")
+    label = shape or "by-model"
+    return Reported(own, label, terms, searches, 0, tuple(others), notes=tuple(dict.fromkeys(notes)))
+
+
+def _remainder(whole: Usage, parts: list[Usage]) -> Usage:
+    return Usage(**{
+        bucket: max(getattr(whole, bucket) - sum(getattr(part, bucket) for part in parts), 0) for bucket in BUCKETS
+    })  # fmt: skip
+
+
+def _answered(ask: Callable[[str], Any]) -> str | None:
+    """Return the name of the model that a response, or the one inside an event, says it is from."""
+    for inner in (None, "response", "message"):
+        holder = ask if inner is None else _asking(ask(inner))
+        for name in _MODEL_NAMES:
+            if isinstance(said := holder(name), str) and said:
+                return _word(said)
+    return None
+
+
+def _terms(*asks: Callable[[str], Any]) -> Terms:
+    """Return on what terms a call was served, from the usage or beside it."""
+    tier = next(filter(None, (_tier(ask(name)) for ask in asks for name in _TIER_NAMES)), None)
+    geo, speed = (
+        next((_word(found) for ask in asks if isinstance(found := ask(name), str)), None)
+        for name in ("inference_geo", "speed")
+    )
+    return Terms(tier, geo, speed)
+
+
+def _tier(said: Any) -> str | None:
+    if said is None:
+        return None
+    if isinstance(said, Mapping):  # as Bedrock writes it
+        said = said.get("type")
+    said = getattr(said, "value", said)  # an enumeration in Gemini's SDK
+    if not isinstance(said, str):
+        return None
+    word = _word(said)
+    return _TRAFFIC.get(word.lower(), word)
+
+
+def _word(text: str) -> str:
+    """Return a provider's word as it can be written down: one that cannot be, or is no word, is unreadable."""
+    if len(text) <= _LONGEST_WORD * 2 and (text.isascii() or text.isprintable()):
+        return str(text)
+    return _UNREADABLE

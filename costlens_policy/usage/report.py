@@ -1,69 +1,66 @@
-"""What a provider says of one call, normalised, and how numbers are taken out of it."""
+"""What a provider says of one call, normalised."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Final, NamedTuple
 
-from costlens_policy.catalogue import Usage
+from costlens_policy.catalogue import BUCKETS, Usage
 from costlens_policy.errors import CostlensPolicyError
 
-__all__ = ["Fields", "Reported", "UsageError", "part", "remainder", "tokens"]
-
-Fields: TypeAlias = Mapping[str, Any]
+__all__ = ["USUAL_TERMS", "Reported", "Terms", "UsageError", "added"]
 
 
 class UsageError(CostlensPolicyError):
-    """A usage object cannot be understood, or contradicts itself. Nothing is guessed from it."""
+    """A usage object cannot be understood, or tells of no tokens. Nothing is guessed from it."""
+
+
+class Terms(NamedTuple):
+    """On what terms a call was served, in the provider's words; None where it told none.
+
+    ``tier`` is the service tier, ``geo`` where Anthropic ran the call (``us`` costs more), ``speed`` how fast.
+    """
+
+    tier: str | None = None
+    geo: str | None = None
+    speed: str | None = None
+
+
+USUAL_TERMS: Final = Terms()
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
     """Usage of one call. ``shape`` says how it was read.
 
+    ``unknown`` are tokens of a kind that nobody knows, which are not in ``usage`` and are charged at the dearest rate.
     ``other_models`` holds what the call used on further models (an advisor that the provider asked on its own), by
-    name. ``web_searches`` and the like are not tokens and not part of ``usage``; ``service_tier`` is the provider's
-    word.
+    name; ``answered`` is the name of the model that the response says it is from. ``web_searches`` and the like are
+    not tokens and not part of ``usage``. ``notes`` name what was not understood, what contradicts itself, and what has
+    no price by tokens.
     """
 
     usage: Usage
     shape: str
-    service_tier: str | None = None
+    terms: Terms = USUAL_TERMS
     web_searches: int = 0
     web_fetches: int = 0
     other_models: tuple[tuple[str, Usage], ...] = ()
+    unknown: int = 0
+    answered: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it tells of no token at all, which no call has: zeros are no report of what a call cost."""
+        return not (self.usage.counted or self.unknown or self.other_models)
+
+    @property
+    def service_tier(self) -> str | None:
+        """The provider's word for the service tier that served the call."""
+        return self.terms.tier
 
 
-def tokens(fields: Fields, *names: str) -> int:
-    """Return the first of the named counts that is there, 0 where none is.
-
-    Raises ``UsageError`` for what is no count.
-    """
-    for name in names:
-        value = fields.get(name)
-        if value is None:
-            continue
-        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        if isinstance(value, bool) or not whole or value < 0:
-            raise UsageError(f"`{name}` is not a number of tokens")
-        return int(value)
-    return 0
-
-
-def part(fields: Fields, name: str) -> Fields:
-    """Return an inner object; an empty one where it is absent or null."""
-    value = fields.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise UsageError(f"`{name}` is not an object")
-    return value
-
-
-def remainder(total: int, name: str, *parts: int) -> int:
-    """Return what is left of a total that includes the parts. Raises ``UsageError`` where they exceed it."""
-    left = total - sum(parts)
-    if left < 0:
-        raise UsageError(f"the parts of `{name}` are more than the {total} tokens that it counts")
-    return left
+def added(one: Usage, other: Usage) -> Usage:
+    """Return the tokens of two usages together."""
+    return Usage(**{bucket: getattr(one, bucket) + getattr(other, bucket) for bucket in BUCKETS})

@@ -93,13 +93,83 @@ def test_every_shape(settled, usage, tokens, cost):
 @pytest.mark.parametrize(
     "usage",
     [None, {}, {"prompt_tokens": -1}, {"prompt_tokens": "many"}, {"weird": 1}, 7, "text", float("nan"), object(),
-     {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": 5}}],
+     {"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": None, "completion_tokens": None},
+     {"prompt_tokens": 1, "completion_tokens": None}, {"completion_tokens": 7}, {"prompt_tokens": 10**20},
+     {"prompt_tokens": 10**40}, {"prompt_tokens": "1"}, {"prompt_tokens": True}, {"prompt_tokens": 1.5},
+     {"type": "duration", "seconds": 12.5}, {"billed_units": {"search_units": 1}}, Model(usage=Model())],
 )  # fmt: skip
 def test_what_cannot_be_read_is_charged_as_held(settled, usage):
     charged, used = settled(usage)
     assert (charged.basis, charged.usage) == ("assumed", None)
     assert charged.notes
     assert used == [Decimal("0.008"), 1100, 1]
+
+
+@pytest.mark.parametrize("tier", ["\ud800", "x" * 100_000, "a\nb", "\x00"])
+def test_a_tier_that_no_ledger_can_hold_is_noted(settled, tier):
+    charged, _ = settled({"usage": OPENAI, "service_tier": tier})
+    assert (charged.basis, charged.cost) == ("reported", OPENAI_COST)
+    assert "service tier" in charged.notes[0]
+
+
+def test_an_object_that_cannot_be_read_is_charged_as_held(settled):
+    class Hostile:
+        def __getattr__(self, name):
+            raise RuntimeError("not to be read")
+
+    cyclic: dict = {"prompt_tokens": 1}
+    cyclic["details"] = cyclic
+    for usage in (Hostile(), cyclic):
+        assert settled(usage)[0].basis == "assumed"
+
+
+def test_unknown_tokens_are_charged_at_the_dearest_rate(settled):
+    """On `large`, reasoning costs most."""
+    charged, used = settled({**OPENAI, "hologram_tokens": 50})
+    assert charged.cost == OPENAI_COST + Decimal("0.001")
+    assert used[1] == 1150
+    assert "`hologram_tokens` (50)" in charged.notes[0]
+    charged, _ = settled({**OPENAI, "hologram_tokens": 50, "total_tokens": 1100})
+    assert charged.cost == OPENAI_COST
+    assert "its total shows that it is part" in charged.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "model", "cost", "note"),
+    [
+        ("large", "large", OPENAI_COST, ""),
+        ("openai/large", "large", OPENAI_COST, ""),
+        ("large-2026-05-01", "large", OPENAI_COST, ""),
+        ("large@20260501", "large", OPENAI_COST, ""),
+        ("us.anthropic.large-20260501-v1:0", "large", OPENAI_COST, ""),
+        ("nano", "large", OPENAI_COST, "`nano`, but `large` was asked; charged as `large`, the dearer"),
+        ("free", "large", OPENAI_COST, "`free`, but `large` was asked"),
+        ("mini", "mini", None, ""),  # a fallback that the decision lists
+        ("unheard-of", "large", OPENAI_COST, "`unheard-of`, which the catalogue does not list"),
+    ],
+)
+def test_who_answered(company, said, model, cost, note):
+    guard = Guard(company(POLICY, models="large, mini"), "memory:", alert_sinks=[])
+    with guard.call(REQUEST) as call:
+        charged = call.settle({"model": said, "usage": OPENAI})
+    assert charged.model == model
+    assert cost is None or charged.cost == cost
+    assert note in "".join(charged.notes)
+    assert bool(note) == bool(charged.notes)
+
+
+def test_a_dearer_model_answered(company):
+    guard = Guard(company(POLICY, models="nano"), "memory:", alert_sinks=[])
+    with guard.call(REQUEST) as call:
+        charged = call.settle(SimpleNamespace(model="acme/large", usage=Model(**OPENAI)))
+    assert (charged.model, charged.cost) == ("large", OPENAI_COST)
+    assert charged.notes == ("the response names `large`, but `nano` was asked; charged as `large`, the dearer",)
+
+
+def test_what_is_not_understood_is_logged_once_for_a_shape(settled, caplog):
+    for tokens in (7, 8, 9):
+        settled({**OPENAI, "blah_tokens": tokens})
+    assert sum("blah_tokens" in record.message for record in caplog.records) == 1
 
 
 def test_estimated_from_text(settled):
@@ -122,8 +192,8 @@ def test_a_further_model_of_the_provider(settled):
     assert used == [charged.cost, 1120, 1]
     usage["iterations"][0]["model"] = "unheard-of"
     charged, used = settled(usage)
-    assert charged.notes == ("`unheard-of`: it has no price on this day",)
-    assert used[0] == Decimal("0.00065")
+    assert charged.notes == ("`unheard-of`: it has no price, so it is charged as `large`",)
+    assert used[0] == Decimal("0.00065") + Decimal("0.00515"), "what has no price is not free"
 
 
 def test_facts_are_kept(company, clock):

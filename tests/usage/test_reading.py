@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -90,7 +91,207 @@ CASES: list[tuple[str, dict[str, Any], Usage]] = [
         {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.cache_read.input_tokens": 4, "gen_ai.usage.output_tokens": 2},
         Usage(input=6, cache_read=4, output=2),
     ),
+    (
+        "langchain",
+        {
+            "input_tokens": 100,
+            "output_tokens": 20,
+            "total_tokens": 120,
+            "input_token_details": {"cache_read": 60, "ephemeral_1h_input_tokens": 30, "cache_creation": 0},
+            "output_token_details": {"reasoning": 5},
+        },
+        Usage(input=10, cache_read=60, cache_write_1h=30, output=15, reasoning=5),
+    ),
+    (
+        "openai-realtime",
+        {
+            "total_tokens": 253,
+            "input_tokens": 132,
+            "output_tokens": 121,
+            "input_token_details": {
+                "text_tokens": 119,
+                "audio_tokens": 13,
+                "cached_tokens": 70,
+                "cached_tokens_details": {"text_tokens": 64, "audio_tokens": 6},
+            },
+            "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
+        },
+        Usage(input=55, cache_read=64, cache_read_audio=6, input_audio=7, output=30, output_audio=91),
+    ),
+    (
+        "claude-agent-sdk",
+        {
+            "inputTokens": 10,
+            "outputTokens": 100,
+            "cacheReadInputTokens": 5000,
+            "cacheCreationInputTokens": 20000,
+            "webSearchRequests": 0,
+            "costUSD": 0.0781,
+            "contextWindow": 200000,
+        },
+        Usage(input=10, cache_read=5000, cache_write=20000, output=100),
+    ),
+    (
+        "vercel-ai-sdk",
+        {"inputTokens": 100, "cachedInputTokens": 40, "outputTokens": 30, "reasoningTokens": 10, "totalTokens": 130},
+        Usage(input=60, cache_read=40, output=20, reasoning=10),
+    ),
+    (
+        "perplexity",
+        {
+            "prompt_tokens": 33,
+            "completion_tokens": 716,
+            "total_tokens": 749,
+            "citation_tokens": 3000,
+            "reasoning_tokens": 500,
+            "search_context_size": "low",
+            "cost": {"total_cost": 0.5, "input_tokens_cost": 0.0},
+        },
+        Usage(input=3033, output=716, reasoning=500),
+    ),
+    (
+        "ollama",
+        {"prompt_eval_count": 26, "eval_count": 298, "total_duration": 5043500667, "eval_duration": 4709213000},
+        Usage(input=26, output=298),
+    ),
+    ("other", {"input": 5, "output": 8, "total": 13, "unit": "TOKENS"}, Usage(input=5, output=8)),
 ]
+
+NEIGHBORS: list[tuple[str, dict[str, Any], Usage]] = [
+    (
+        "xAI: reasoning on top of the completion, as the total shows, though it would fit into it",
+        {"prompt_tokens": 10, "completion_tokens": 50, "total_tokens": 80,
+         "completion_tokens_details": {"reasoning_tokens": 20}},
+        Usage(input=10, output=50, reasoning=20),
+    ),
+    (
+        "xAI: text of the prompt includes what is cached",
+        {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105,
+         "prompt_tokens_details": {"text_tokens": 100, "cached_tokens": 30, "image_tokens": 0}},
+        Usage(input=70, cache_read=30, output=5),
+    ),
+    (
+        "LiteLLM: writes for an hour",
+        {"prompt_tokens": 12, "completion_tokens": 1, "cache_creation_input_tokens": 11, "cache_read_input_tokens": 0,
+         "prompt_tokens_details": {"cache_creation_tokens": 11, "cache_creation_token_details":
+                                   {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 7}}},
+        Usage(input=1, cache_write=4, cache_write_1h=7, output=1),
+    ),
+    (
+        "Anthropic's names in a gateway that counts caches in: the total shows it",
+        {"input_tokens": 107, "output_tokens": 8, "total_tokens": 115, "prompt_tokens": 107,
+         "cache_read_input_tokens": 100},
+        Usage(input=7, cache_read=100, output=8),
+    ),
+    (
+        "Gemini Live",
+        {"promptTokenCount": 20, "responseTokenCount": 90, "toolUsePromptTokenCount": 5, "thoughtsTokenCount": 7,
+         "totalTokenCount": 122, "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 15}],
+         "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": 80}, {"modality": "TEXT", "tokenCount": 10}],
+         "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": 5}]},
+        Usage(input=10, input_audio=15, output=10, output_audio=80, reasoning=7),
+    ),
+    (
+        "Gemini's interactions",
+        {"total_input_tokens": 13, "total_cached_tokens": 3, "total_output_tokens": 8, "total_thought_tokens": 5,
+         "total_tool_use_tokens": 0, "total_tokens": 26,
+         "input_tokens_by_modality": [{"modality": "text", "tokens": 13}]},
+        Usage(input=10, cache_read=3, output=8, reasoning=5),
+    ),
+    (
+        "Bedrock: a total without caches",
+        {"inputTokens": 3, "outputTokens": 5, "totalTokens": 8, "cacheReadInputTokens": 100},
+        Usage(input=3, cache_read=100, output=5),
+    ),
+    (
+        "Bedrock's invocation metrics",
+        {"inputTokenCount": 3, "outputTokenCount": 5, "invocationLatency": 1200, "firstByteLatency": 300},
+        Usage(input=3, output=5),
+    ),
+    (
+        "DeepSeek",
+        {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12, "prompt_cache_hit_tokens": 6,
+         "prompt_cache_miss_tokens": 4},
+        Usage(input=4, cache_read=6, output=2),
+    ),
+    (
+        "Moonshot, Mistral",
+        {"prompt_tokens": 10, "completion_tokens": 2, "cached_tokens": 6, "num_cached_tokens": 6},
+        Usage(input=4, cache_read=6, output=2),
+    ),
+    (
+        "Groq: times are no money",
+        {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12, "queue_time": 0.3, "prompt_time": 0.1,
+         "completion_time": 1, "total_time": 2},
+        Usage(input=10, output=2),
+    ),
+    (
+        "OpenRouter: costs are no tokens",
+        {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12, "cost": 0.95, "is_byok": True,
+         "cost_details": {"upstream_inference_cost": 19, "upstream_inference_prompt_cost": 3}},
+        Usage(input=10, output=2),
+    ),
+    (
+        "images",
+        {"total_tokens": 100, "input_tokens": 50, "output_tokens": 50,
+         "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+         "output_tokens_details": {"image_tokens": 50}},
+        Usage(input=10, input_image=40, output_image=50),
+    ),
+    (
+        "transcription in tokens",
+        {"type": "tokens", "input_tokens": 14, "input_token_details": {"text_tokens": 0, "audio_tokens": 14},
+         "output_tokens": 45, "total_tokens": 59},
+        Usage(input_audio=14, output=45),
+    ),
+    ("embeddings", {"prompt_tokens": 8, "total_tokens": 8}, Usage(input=8)),
+    (
+        "Vercel, newer: details of both, and the provider's own once more",
+        {"inputTokens": 100, "inputTokenDetails": {"noCacheTokens": 30, "cacheReadTokens": 60, "cacheWriteTokens": 10},
+         "outputTokens": 9, "outputTokenDetails": {"textTokens": 4, "reasoningTokens": 5}, "totalTokens": 109,
+         "cachedInputTokens": 60, "reasoningTokens": 5, "raw": {"input_tokens": 30, "output_tokens": 9}},
+        Usage(input=30, cache_read=60, cache_write=10, output=4, reasoning=5),
+    ),
+    (
+        "Vercel's providers",
+        {"inputTokens": {"total": 100, "noCache": 30, "cacheRead": 60, "cacheWrite": 10},
+         "outputTokens": {"total": 9, "text": 4, "reasoning": 5}},
+        Usage(input=30, cache_read=60, cache_write=10, output=4, reasoning=5),
+    ),
+    (
+        "Codex",
+        {"input_tokens": 10, "cached_input_tokens": 2, "output_tokens": 5, "reasoning_output_tokens": 1,
+         "total_tokens": 15},
+        Usage(input=8, cache_read=2, output=4, reasoning=1),
+    ),
+    (
+        "OpenAI's agents",
+        {"requests": 2, "input_tokens": 10, "output_tokens": 5, "total_tokens": 15,
+         "input_tokens_details": {"cached_tokens": 4}, "output_tokens_details": {"reasoning_tokens": 0},
+         "request_usage_entries": [{"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}]},
+        Usage(input=6, cache_read=4, output=5),
+    ),
+    (
+        "OpenLLMetry",
+        {"gen_ai.usage.prompt_tokens": 30, "gen_ai.usage.completion_tokens": 1, "gen_ai.request.max_tokens": 4096,
+         "gen_ai.usage.cache_read_input_tokens": 20, "gen_ai.usage.cache_creation_input_tokens": 9,
+         "llm.usage.total_tokens": 31, "server.port": 443},
+        Usage(input=1, cache_read=20, cache_write=9, output=1),
+    ),
+    (
+        "pydantic-ai's spans",
+        {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5, "gen_ai.usage.details.cache_read_tokens": 9,
+         "gen_ai.usage.details.reasoning_tokens": 2},
+        Usage(input=1, cache_read=9, output=3, reasoning=2),
+    ),
+    (
+        "cached sound is sound",
+        {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110,
+         "prompt_tokens_details": {"cached_tokens": 90, "audio_tokens": 80}},
+        Usage(input_audio=80, cache_read=20, output=10),
+    ),
+]  # fmt: skip
+"""Other spellings and other providers, read without a note or with one that says what was chosen."""
 
 
 @pytest.mark.parametrize(("shape", "fields", "usage"), CASES, ids=[case[0] for case in CASES])
@@ -106,6 +307,142 @@ class TestShapes:
     def test_as_the_object_of_an_sdk(self, shape: str, fields: dict[str, Any], usage: Usage) -> None:
         dumping = SimpleNamespace(model_dump=lambda: fields)
         assert read_usage(dumping).usage == usage
+
+
+@pytest.mark.parametrize(("name", "fields", "usage"), NEIGHBORS, ids=[case[0] for case in NEIGHBORS])
+def test_spellings_of_providers(name: str, fields: dict[str, Any], usage: Usage) -> None:
+    reported = read_usage(fields)
+    assert (reported.usage, reported.unknown) == (usage, 0)
+    assert not reported.notes or "overlap" in reported.notes[0]
+
+
+FEW, FEW_READ = {"prompt_tokens": 5, "completion_tokens": 1}, Usage(input=5, output=1)
+MORE, MORE_READ = {"prompt_tokens": 35, "completion_tokens": 12}, Usage(input=35, output=12)
+
+
+@pytest.mark.parametrize(
+    ("fields", "usage", "unknown", "note"),
+    [
+        # parts that cannot be parts stand beside their whole
+        ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}}, Usage(input=5, cache_read=9), 0,
+         "on top"),
+        ({"prompt_tokens": 5, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 9}},
+         Usage(input=5, output=2, reasoning=9), 0, "on top"),
+        # tokens that only the total shows
+        ({**MORE, "total_tokens": 109}, MORE_READ, 62, "62 tokens"),
+        ({"total_tokens": 9}, Usage(), 9, "9 tokens"),
+        # a total below what the parts are
+        ({**MORE, "total_tokens": 12}, MORE_READ, 0, "is 12 tokens"),
+        ({"input_tokens": 107, "cache_read_input_tokens": 100, "output_tokens": 8, "total_tokens": 115},
+         Usage(input=107, cache_read=100, output=8), 0, "is 115 tokens"),
+        # two names for one number
+        ({"prompt_tokens": 35, "input_tokens": 40, "output_tokens": 1}, Usage(input=40, output=1), 0, "another name"),
+        # numbers that nobody knows
+        ({**FEW, "dream_tokens": 7}, FEW_READ, 7, "`dream_tokens`"),
+        ({**FEW, "total_tokens": 6, "dream_tokens": 4}, FEW_READ, 0,
+         "is part of what was read"),
+        ({**FEW, "total_tokens": 9, "dream_tokens": 4}, FEW_READ, 3,
+         "3 tokens count"),
+        ({**FEW, "deep": {"er": [{"dreams": 7}, {"dreams": "8"}]}},
+         FEW_READ, None, "dreams"),
+        ({"prompt_tokens": 5, "prompt_tokens_details": 3}, Usage(input=5), 3, "`prompt_tokens_details`"),
+        ({**FEW, "quality": 0.83}, FEW_READ, 0, "no number of tokens"),
+        # what has a price, but not by tokens
+        ({"input_tokens": 5, "output_tokens": 1, "server_tool_use": {"web_search_requests": 3}},
+         FEW_READ, 0, "`server_tool_use.web_search_requests` is 3"),
+        ({**FEW, "prompt_audio_seconds": 7}, FEW_READ, 0, "is 7"),
+    ],
+)  # fmt: skip
+def test_what_contradicts_itself_or_is_not_known_is_noted(
+    fields: dict[str, Any], usage: Usage, unknown: int | None, note: str
+) -> None:
+    if unknown is None:
+        with pytest.raises(UsageError, match=note):
+            read_usage(fields)
+        return
+    reported = read_usage(fields)
+    assert (reported.usage, reported.unknown) == (usage, unknown)
+    assert note in " ".join(reported.notes)
+
+
+def test_compaction_is_billed_beside_the_message() -> None:
+    def part(kind: str | None, read: int, written: int, **more: Any) -> dict[str, Any]:
+        return {"type": kind, "input_tokens": read, "output_tokens": written, **more}
+
+    fields = {
+        "input_tokens": 220,
+        "output_tokens": 8,
+        "iterations": [part("compaction", 55196, 125), part("message", 220, 8)],
+    }
+    assert read_usage(fields).usage == Usage(input=55416, output=133)
+    fields["iterations"].append(part("whatever comes next", 100, 10, cache_read_input_tokens=50))
+    reported = read_usage(fields)
+    assert (reported.usage, reported.notes) == (Usage(input=55516, cache_read=50, output=143), ())
+    fields["iterations"] = [part("message", 20, 8)]
+    reported = read_usage(fields)
+    assert (reported.usage, len(reported.notes)) == (Usage(input=220, output=8), 1)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda models: {"type": "result", "modelUsage": models, "usage": {"input_tokens": 5, "output_tokens": 1}},
+        lambda models: SimpleNamespace(model_usage=models, usage=None),
+        lambda models: models,
+    ],
+)
+def test_usage_by_model(around: Any) -> None:
+    """Claude's agents, LangChain's callback."""
+    models = {
+        "claude-opus-4-8": {"inputTokens": 5, "outputTokens": 3, "cacheReadInputTokens": 9},
+        "claude-haiku-4-5": {"inputTokens": 4, "outputTokens": 2},
+    }
+    reported = read_usage(around(models))
+    assert reported.usage == Usage()
+    assert reported.other_models == (
+        ("claude-opus-4-8", Usage(input=5, cache_read=9, output=3)),
+        ("claude-haiku-4-5", Usage(input=4, output=2)),
+    )
+
+
+FIELDS = {"prompt_tokens": 3, "completion_tokens": 1}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"type": "response.done", "response": {"object": "realtime.response", "usage": FIELDS}},
+        {"custom_id": "a", "response": {"status_code": 200, "body": {"usage": FIELDS}}},
+        {"result": {"type": "succeeded", "message": {"usage": FIELDS}}},
+        SimpleNamespace(usage_metadata=None, response_metadata={"token_usage": FIELDS}),
+        SimpleNamespace(message=None, raw=SimpleNamespace(usage=SimpleNamespace(**FIELDS))),
+        {"generations": [], "llm_output": {"token_usage": FIELDS}},
+        {"usage": {}, "additional_kwargs": FIELDS},
+        SimpleNamespace(usage=SimpleNamespace(to_dict=lambda: FIELDS)),
+    ],
+)
+def test_what_holds_a_usage(response: Any) -> None:
+    assert read_usage(response).usage == Usage(input=3, output=1)
+
+
+def test_numbers_of_other_types() -> None:
+    class Index:
+        def __index__(self) -> int:
+            return 3
+
+        def __int__(self) -> int:
+            return 3
+
+        def __eq__(self, other: object) -> bool:
+            return other == 3
+
+        def __float__(self) -> float:
+            return 3.0
+
+        __hash__ = None  # type: ignore[assignment]
+
+    assert read_usage({"prompt_tokens": Decimal(3), "completion_tokens": Index()}).usage == Usage(input=3, output=3)
+    assert read_usage({"prompt_tokens": 3.0, "completion_tokens": 1}).usage == Usage(input=3, output=1)
 
 
 @pytest.mark.parametrize(
@@ -154,16 +491,21 @@ def test_models_that_the_provider_asked_on_its_own_are_kept_apart() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}}, "more than the 5 tokens"),
         ({"prompt_tokens": -5}, "not a number of tokens"),
         ({"prompt_tokens": "5"}, "not a number of tokens"),
         ({"prompt_tokens": float("nan")}, "not a number of tokens"),
         ({"prompt_tokens": True}, "not a number of tokens"),
-        ({"prompt_tokens": 5, "prompt_tokens_details": 3}, "not an object"),
+        ({"prompt_tokens": 10**40}, "more tokens than any call has"),
+        ({"prompt_tokens": 5, "completion_tokens": 1, "x": 10**40}, "no number that can be read"),
+        ({"prompt_tokens": 5, "completion_tokens": 1, "x": float("inf")}, "no number that can be read"),
+        ({"prompt_tokens": None, "completion_tokens": 5}, "`prompt_tokens` is null"),
+        ({"completion_tokens": 5}, "no tokens of a prompt"),
+        ({"type": "duration", "seconds": 9.5}, "`seconds`, which has no price by tokens"),
+        ({"input_tokens": 5, "output_tokens": 1, "iterations": 3}, "is not a list of objects"),
         ({"hello": 1}, "no usage object of a known shape"),
         ({}, "no usage object of a known shape"),
-        (3, "a value of type `int` is no usage"),
-        (None, "a value of type `NoneType` is no usage"),
+        (3, "a value of type `int` is not a usage"),
+        (None, "a value of type `NoneType` is not a usage"),
     ],
 )
 def test_what_cannot_be_understood_is_refused(fields: Any, problem: str) -> None:
