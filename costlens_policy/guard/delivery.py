@@ -158,8 +158,7 @@ class Delivery:
         return max(0.0, min([*dues, self._next_poll]) - time.monotonic())
 
     def _look(self) -> None:
-        """Take over alerts that nobody has delivered, and let the link write what waits."""
-        self._link.catch_up()
+        """Take over alerts that nobody has delivered."""
         now = time.monotonic()
         self._retries = [due for due in self._retries if due > now]
         pause = min(_BROKEN_POLL, self._poll) if self._link.is_broken else self._poll

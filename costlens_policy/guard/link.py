@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+import time
+from collections import OrderedDict
 from collections.abc import Callable
-from threading import Lock
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event, Lock, Thread
+from typing import Final, TypeAlias, TypeVar
 
-from costlens_policy.ledger.charges import Settlement
-from costlens_policy.ledger.errors import LedgerError, LedgerUnavailableError
+from costlens_policy.ledger.charges import Settled, Settlement
+from costlens_policy.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
+from costlens_policy.ledger.holds import Held, Hold, Refused, Released
 from costlens_policy.ledger.protocol import Store
 
 __all__ = ["Link"]
@@ -18,17 +22,122 @@ _Answer = TypeVar("_Answer")
 
 _SHORTEST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 30.0
+_LONGEST_WAIT: Final = 5.0
+"""How long the thread that writes what waits leaves the store alone at most, in seconds."""
 _LOG: Final = logging.getLogger("costlens_policy.guard")
+
+
+class _PausedError(LedgerUnavailableError):
+    """The store was not asked, since it was lost a moment ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Release:
+    """A hold to give back. The request for it may still be on its way to the store."""
+
+    call: str
+    now: datetime
+
+
+_Waiting: TypeAlias = Settlement | _Release
+
+
+class _Journal:
+    """What waits for the store in memory, one entry for each call, the oldest first. Safe for threads.
+
+    What others have locked in the store is put off, so that nobody who asks for something else waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._writing = Lock()
+        self._due: OrderedDict[str, _Waiting] = OrderedDict()
+        self._put_off: OrderedDict[str, _Waiting] = OrderedDict()
+        self._written = 0
+
+    def __len__(self) -> int:
+        return len(self._due) + len(self._put_off)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something waits that is not put off, or is being written just now."""
+        return bool(self._due) or self._writing.locked()
+
+    @property
+    def charges(self) -> int:
+        with self._lock:
+            return sum(isinstance(entry, Settlement) for entry in (*self._due.values(), *self._put_off.values()))
+
+    def add(self, entry: _Waiting, *, put_off: bool) -> None:
+        """Keep an entry. A charge takes the place of a release, never the other way round."""
+        with self._lock:
+            known = self._due.pop(entry.call, None) or self._put_off.pop(entry.call, None)
+            kept = known if isinstance(known, Settlement) and isinstance(entry, _Release) else entry
+            (self._put_off if put_off else self._due)[entry.call] = kept
+
+    def drop_release(self, call: str) -> bool:
+        """Forget that a hold is to be given back; say whether it was."""
+        with self._lock:
+            for entries in (self._due, self._put_off):
+                if isinstance(entries.get(call), _Release):
+                    del entries[call]
+                    return True
+        return False
+
+    def write(self, store: Store) -> None:
+        """Write what is due. Whoever comes meanwhile waits until that is done."""
+        with self._writing:
+            while self._write_first(self._due, store):
+                pass
+
+    def write_put_off(self, store: Store) -> None:
+        """Try once more what was put off; what is still locked is put off again."""
+        for _ in range(len(self._put_off)):
+            self._write_first(self._put_off, store)
+
+    def take_written(self) -> int:
+        """Return how many charges were written since this was asked last."""
+        with self._lock:
+            written, self._written = self._written, 0
+            return written
+
+    def _write_first(self, entries: OrderedDict[str, _Waiting], store: Store) -> bool:
+        """Write the first of some entries; say whether there was one."""
+        with self._lock:
+            if not entries:
+                return False
+            _, entry = entries.popitem(last=False)
+        try:
+            written = _written(store, entry)
+        except LedgerBusyError:
+            self._put_back(entry, self._put_off)
+        except LedgerUnavailableError:
+            self._put_back(entry, entries, first=True)
+            raise
+        else:
+            with self._lock:
+                self._written += written
+        return True
+
+    def _put_back(self, entry: _Waiting, entries: OrderedDict[str, _Waiting], *, first: bool = False) -> None:
+        with self._lock:
+            if entry.call not in self._due and entry.call not in self._put_off:
+                entries[entry.call] = entry
+                if first:
+                    entries.move_to_end(entry.call, last=False)
 
 
 class Link:
     """Asks the store, opening it first.
 
-    After a fault the store is left alone for a while, from a quarter of a second up to half a minute.
+    After a fault the store is left alone for a while, from a quarter of a second up to half a minute: the pause is
+    doubled by each attempt after it that fails, not by each call that met the fault. Where only what one call asked
+    for is locked by others (``LedgerBusyError``), that call alone has failed.
 
-    Settlements that could not be written wait in a journal in memory, and go first once the store answers again.
-    ``on_change`` is told when the store is lost (with the reason), and when it is back (with an empty text and the
-    number of settlements that were written late). Safe for threads.
+    Charges that could not be written, and holds that nobody needs or whose answer never came, wait in a journal in
+    memory. They go first once the store answers again, and a thread looks after that. ``on_change`` is told when the
+    store is lost (with the reason), and when it is back (with an empty text and the number of charges that were
+    written late). Safe for threads.
     """
 
     def __init__(
@@ -43,8 +152,12 @@ class Link:
         self._timer = timer
         self._lock = Lock()
         self._opening = Lock()
-        self._journal: deque[Settlement] = deque()
+        self._journal = _Journal()
+        self._writer: Thread | None = None
+        self._closed = Event()
         self._fault: LedgerUnavailableError | None = None
+        self._epoch = 0
+        """How often the store was lost and came back. What was asked before the last change says nothing new."""
         self._pause = _SHORTEST_PAUSE
         self._next_try = 0.0
 
@@ -54,46 +167,80 @@ class Link:
 
     @property
     def waiting(self) -> int:
-        """How many settlements wait for the store."""
+        """How many charges and releases wait for the store."""
         return len(self._journal)
 
     def ask(self, operation: Callable[[Store], _Answer]) -> _Answer:
         """Return what an operation on the store returns. Raises ``LedgerUnavailableError``, at once during a pause."""
         if self._fault is not None:
             self._take_turn()
-        written = 0
+        epoch = self._epoch
         try:
             store = self._store or self._open()
-            if self._journal:
-                written = self._write_journal(store)
+            if self._journal.is_due:
+                self._journal.write(store)
             answer = operation(store)
-        except LedgerUnavailableError as fault:
-            self._lost(fault)
+        except LedgerError as error:
+            if isinstance(error, LedgerUnavailableError) and not isinstance(error, LedgerBusyError):
+                self._lost(error, epoch)
+            else:
+                self._back()  # it answered
             raise
-        except LedgerError:
-            self._back(written)  # it answered
+        except BaseException:
+            self._next_try = 0.0  # whoever comes next may try
             raise
-        self._back(written)
+        if self._fault is not None:
+            self._back()
         return answer
 
-    def settle_later(self, settlement: Settlement) -> None:
-        """Keep a settlement until the store answers again."""
-        self._journal.append(settlement)
+    def reserve(self, hold: Hold) -> Held | Refused:
+        """Ask for a hold. One whose answer does not come is given back once the store answers again."""
+        try:
+            return self.ask(lambda store: store.reserve(hold))
+        except LedgerUnavailableError as fault:
+            if not isinstance(fault, _PausedError | LedgerBusyError):
+                self._keep(_Release(hold.call, hold.now), fault)
+            raise
 
-    def catch_up(self) -> None:
-        """Write what waits, if the store answers."""
-        if self._journal:
-            try:
-                self.ask(lambda _: None)
-            except LedgerUnavailableError:
-                return
+    def settle(self, settlement: Settlement) -> Settled:
+        """Charge a call. What cannot be written now is kept, and raised is why."""
+        try:
+            return self.ask(lambda store: store.charge(settlement))
+        except LedgerUnavailableError as fault:
+            self._keep(settlement, fault)
+            raise
 
-    def close(self, *, store_too: bool) -> int:
-        """Write what waits, and return how many settlements could not be written and are lost."""
-        self.catch_up()
+    def release(self, call: str, now: datetime) -> Released:
+        """Give back a hold. What cannot be given back now is kept, and raised is why."""
+        try:
+            return self.ask(lambda store: store.release(call, now))
+        except LedgerUnavailableError as fault:
+            self._keep(_Release(call, now), fault)
+            raise
+
+    def release_later(self, call: str, now: datetime) -> None:
+        """Give back a hold of which nobody knows whether the store has it."""
+        self._journal.add(_Release(call, now), put_off=False)
+        self._start_writer()
+
+    def keep_hold(self, call: str) -> bool:
+        """Let a hold whose answer did not come stand after all; say whether the store may have it."""
+        return self._journal.drop_release(call)
+
+    def close(self, *, store_too: bool, patience: float = 5.0) -> int:
+        """Write what waits, whatever the pause: once, and again for ``patience`` seconds where charges are left.
+
+        Returns how many charges could not be written and are lost.
+        """
+        deadline = time.monotonic() + patience
+        self._closed.set()
+        if self._writer is not None:
+            self._writer.join(patience)
+        while self._journal and not self._write_late() and self._journal.charges and time.monotonic() < deadline:
+            time.sleep(_SHORTEST_PAUSE)
         if self._store is not None and store_too:
             self._store.close()
-        return len(self._journal)
+        return self._journal.charges
 
     def _open(self) -> Store:
         with self._opening:
@@ -102,44 +249,81 @@ class Link:
             return self._store
 
     def _take_turn(self) -> None:
-        """Let one caller try again after the pause; raise the fault to all others."""
+        """Let one caller try again after the pause; raise the fault to all others until that one knows."""
         with self._lock:
             fault = self._fault
             if fault is None:
                 return
             if self._timer() < self._next_try:
-                raise LedgerUnavailableError(str(fault))
-            self._next_try = self._timer() + self._pause
+                raise _PausedError(str(fault))
+            self._next_try = float("inf")
 
-    def _write_journal(self, store: Store) -> int:
-        written = 0
-        while True:
-            with self._lock:
-                if not self._journal:
-                    return written
-                settlement = self._journal.popleft()
-            try:
-                store.charge(settlement)
-            except LedgerUnavailableError:
-                self._journal.appendleft(settlement)
-                raise
-            except LedgerError as error:
-                _LOG.error("the charge of call `%s` cannot be written and is lost: %s", settlement.call, error)
-            written += 1
-
-    def _lost(self, fault: LedgerUnavailableError) -> None:
+    def _lost(self, fault: LedgerUnavailableError, epoch: int) -> None:
         with self._lock:
+            if epoch != self._epoch:
+                return  # one of many that met the same fault, or met it before the store came back
             first = self._fault is None
             self._fault = fault
+            self._epoch += first
             self._pause = _SHORTEST_PAUSE if first else min(2 * self._pause, _LONGEST_PAUSE)
             self._next_try = self._timer() + self._pause
         if first:
+            self._journal.take_written()
             self.on_change(str(fault), 0)
 
-    def _back(self, written: int) -> None:
-        if self._fault is None:
-            return
+    def _back(self) -> None:
         with self._lock:
             was_lost, self._fault = self._fault is not None, None
+            self._epoch += was_lost
         if was_lost:
-            self.on_change("", written)
+            self.on_change("", self._journal.take_written())
+
+    def _keep(self, entry: _Waiting, fault: LedgerUnavailableError) -> None:
+        self._journal.add(entry, put_off=isinstance(fault, LedgerBusyError))
+        self._start_writer()
+
+    def _start_writer(self) -> None:
+        """Start the thread that writes what waits, unless it runs: after a fork it does not."""
+        with self._lock:
+            if (self._writer is None or not self._writer.is_alive()) and not self._closed.is_set():
+                self._writer = Thread(target=self._write_what_waits, name="costlens-policy-journal", daemon=True)
+                self._writer.start()
+
+    def _write_what_waits(self) -> None:
+        pause = _SHORTEST_PAUSE
+        while not self._closed.wait(pause):
+            if self._fault is None or self._timer() >= self._next_try:
+                self._write_late()
+                pause = min(2 * pause, _LONGEST_WAIT)
+            with self._lock:
+                if not self._journal:
+                    self._writer = None
+                    return
+
+    def _write_late(self) -> bool:
+        """Write what waits, and what was put off; say whether nothing is left. Takes nobody's turn."""
+        epoch = self._epoch
+        try:
+            store = self._store or self._open()
+            self._journal.write(store)
+            self._back()
+            self._journal.write_put_off(store)
+        except LedgerUnavailableError as fault:
+            if self._fault is None:
+                self._lost(fault, epoch)
+        return not self._journal
+
+
+def _written(store: Store, entry: _Waiting) -> int:
+    """Write an entry, and return how many charges that were."""
+    try:
+        if isinstance(entry, _Release):
+            store.void(entry.call, entry.now)
+            return 0
+        store.charge(entry)
+    except LedgerUnavailableError:
+        raise
+    except LedgerError as error:
+        _LOG.error("what call `%s` came to cannot be written and is lost: %s", entry.call, error)
+        return 0
+    return 1

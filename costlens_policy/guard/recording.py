@@ -34,14 +34,13 @@ class Recorder:
         """Charge a bill on every budget that it names."""
         charges = self._charges(bill)
         settlement = Settlement(self._reserved.hold, charges, self._service.now(), bill.facts)
-        if not charges:
-            self._forget_hold()
+        if not charges:  # the model in use counts on no budget, but another that the hold was for may
+            self.release()
             return self._outcome(bill, ())
         try:
-            settled = self._service.link.ask(lambda store: store.charge(settlement))
+            settled = self._service.link.settle(settlement)
         except LedgerUnavailableError as fault:
             _LOG.warning("the charge of call `%s` waits for the ledger: %s", self._reserved.hold, fault)
-            self._service.link.settle_later(settlement)
             self._count_alone(bill, charges)
             lines = tuple(ChargedLine(item.account, item.amount, 0, 0, 0) for item in charges)
             return self._outcome(bill, lines, recorded=False)
@@ -50,13 +49,16 @@ class Recorder:
     def release(self) -> None:
         """Give back what is held."""
         self._forget_hold()
-        if self._reserved.local or not self._reserved.lines:
+        if not self._reserved.asked or not self._reserved.lines:
             return
-        now = self._service.now()
+        link, now = self._service.link, self._service.now()
+        if self._reserved.local:
+            link.release_later(self._reserved.hold, now)
+            return
         try:
-            self._service.link.ask(lambda store: store.release(self._reserved.hold, now))
+            link.release(self._reserved.hold, now)
         except LedgerUnavailableError as fault:
-            _LOG.warning("call `%s` stays held until its lease ends: %s", self._reserved.hold, fault)
+            _LOG.warning("call `%s` stays held until the ledger answers: %s", self._reserved.hold, fault)
 
     def _settled(self, bill: Bill, settled: Settled) -> Charged:
         allowance = self._service.allowance

@@ -43,7 +43,8 @@ class Reserved:
     """A call that may proceed.
 
     ``hold`` is the id under which the ledger holds it, ``expires_at`` the end of its lease, None where nothing had to
-    be held. ``local``: the ledger cannot be reached, and only this process counts the call.
+    be held. ``local``: the ledger cannot be reached, and only this process counts the call; ``asked``: the ledger may
+    hold it all the same, since it was asked to.
     """
 
     decision: Decision
@@ -51,6 +52,7 @@ class Reserved:
     lines: tuple[HeldLine, ...]
     expires_at: datetime | None
     local: bool = False
+    asked: bool = True
 
 
 class _Tentative(NamedTuple):
@@ -130,10 +132,10 @@ class Reserver:
     def _ask(self, asked: Asked, name: str, plan: _Tentative) -> Held | Refused:
         facts = facts_of(plan.decision, replayable=asked.named)
         hold = Hold(name, tuple(line.ask for line in plan.lines), asked.now, asked.lease, facts)
-        return self._link.ask(lambda store: store.reserve(hold))
+        return self._link.reserve(hold)
 
     def _release(self, name: str, asked: Asked) -> None:
-        self._link.ask(lambda store: store.release(name, asked.now))
+        self._link.release(name, asked.now)
 
     def _after_refusal(
         self, asked: Asked, snapshot: Snapshot, answer: Refused, plan: _Tentative, *, last: bool

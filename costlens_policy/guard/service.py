@@ -152,7 +152,7 @@ class Service:
         """Deliver what is under way, write what waits, and close a ledger that was opened here."""
         self._closed = True
         self.delivery.close(_CLOSING)
-        lost = self.link.close(store_too=self._opens_ledger)
+        lost = self.link.close(store_too=self._opens_ledger, patience=_CLOSING)
         if lost:
             _LOG.error("%d charges are lost: the ledger could not be reached until the end", lost)
 
@@ -207,7 +207,8 @@ class Service:
         self.seen.hold([line.ask for line in lines])
         alone = f"ledger: counted by this process alone, {taken}"
         hold = f"{asked.id}~{uuid.uuid4()}" if asked.named else asked.id  # the ledger may know the id already
-        return Reserved(decision.noted(reason, alone), hold, lines, None, local=True)
+        may_be_held = self.link.keep_hold(hold)
+        return Reserved(decision.noted(reason, alone), hold, lines, None, local=True, asked=may_be_held)
 
     def _tell_reached(self, reserved: Reserved) -> None:
         decision = reserved.decision

@@ -16,6 +16,7 @@ from costlens_policy.ledger.errors import (
     AdjustmentError,
     AmountError,
     CallConflictError,
+    LedgerBusyError,
     LedgerError,
     LedgerUnavailableError,
     UnknownCallError,
@@ -38,8 +39,8 @@ from costlens_policy.periods import Period
 __all__ = [
     "MAX_AMOUNT", "MAX_LIMIT", "Account", "AccountBalance", "AccountQuery", "Adjusted", "Adjustment", "AdjustmentError",
     "AdjustmentKind", "AlertClaim", "AmountError", "CallConflictError", "CallState", "Charge", "ChargedLine", "Entry",
-    "EntryQuery", "Extended", "Facts", "Grants", "Held", "Hold", "HoldLine", "LedgerError", "LedgerUnavailableError",
-    "LineState", "MemoryStore", "Page", "PendingAlert", "Period", "Refused", "Released", "Reservation",
-    "ReservationQuery", "ReservedLine", "Settled", "Settlement", "Store", "Unit", "UnknownCallError",
+    "EntryQuery", "Extended", "Facts", "Grants", "Held", "Hold", "HoldLine", "LedgerBusyError", "LedgerError",
+    "LedgerUnavailableError", "LineState", "MemoryStore", "Page", "PendingAlert", "Period", "Refused", "Released",
+    "Reservation", "ReservationQuery", "ReservedLine", "Settled", "Settlement", "Store", "Unit", "UnknownCallError",
     "amount_of", "decimal_of", "limit_of", "open_ledger",
 ]  # fmt: skip

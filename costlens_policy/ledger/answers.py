@@ -27,6 +27,8 @@ def held_again(hold: Hold, lines: tuple[LineState, ...], end: int, state: CallSt
 
     Raises ``CallConflictError`` where it asks for something else.
     """
+    if not lines and state == "released":
+        return Held(hold.call, (), end, state, repeated=True)  # it was voided before it came
     first = [(line.account.scope, line.amount) for line in lines]
     if first != [(line.account.scope, line.amount) for line in hold.lines]:
         raise CallConflictError(f"the id `{hold.call}` is that of another call, which held other amounts; use a new id")

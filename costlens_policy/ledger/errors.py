@@ -5,7 +5,8 @@ from __future__ import annotations
 from costlens_policy.errors import CostlensPolicyError
 
 __all__ = [
-    "AdjustmentError", "AmountError", "CallConflictError", "LedgerError", "LedgerUnavailableError", "UnknownCallError",
+    "AdjustmentError", "AmountError", "CallConflictError", "LedgerBusyError", "LedgerError", "LedgerUnavailableError",
+    "UnknownCallError",
 ]  # fmt: skip
 
 
@@ -18,6 +19,13 @@ class LedgerUnavailableError(LedgerError):
 
     Every write carries an id, so the same call may be repeated: what had been recorded before the fault is not
     recorded again.
+    """
+
+
+class LedgerBusyError(LedgerUnavailableError):
+    """Others kept what this operation needs for too long: a row, the file, every connection of the process.
+
+    This operation was not done. The store answers, so others need not wait.
     """
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Condition, Lock
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from costlens_policy.ledger.errors import LedgerError, LedgerUnavailableError
+from costlens_policy.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
 
 __all__ = ["Pool"]
 
@@ -19,24 +20,45 @@ class _Closable(Protocol):
 
 _Connection = TypeVar("_Connection", bound=_Closable)
 
+_LONGEST_IDLE: Final = 60.0
+"""Seconds after which an idle connection is made anew: firewalls and balancers forget such ones without a word."""
 _INHERITED: Final[list[Any]] = []
 """Connections that a forked child must neither use nor close, since they are its parent's."""
 
 
 class _Process(Generic[_Connection]):
-    """Idle connections of one process, and a lock that no thread of its parent can have left locked."""
+    """Connections of one process, and locks that no thread of its parent can have left locked.
+
+    ``idle`` has each connection with the time when it came back; ``made`` counts those and the ones that are lent.
+    """
 
     def __init__(self) -> None:
         self.id = os.getpid()
-        self.idle: list[_Connection] = []
+        self.idle: list[tuple[_Connection, float]] = []
         self.lock = Lock()
+        self.changed = Condition()
+        self.made = 0
+        self.waiting = 0
 
 
 class Pool(Generic[_Connection]):
-    """As many connections as there are operations at one time."""
+    """As many connections as there are operations at one time, but at most ``most``: then operations queue.
 
-    def __init__(self, connect: Callable[[], _Connection]) -> None:
+    Who has waited for ``patience`` seconds is refused with ``LedgerBusyError``. ``is_full`` tells of an error while
+    connecting that the server has no connection left: who has others waits for one of those.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], _Connection],
+        most: int,
+        patience: float,
+        is_full: Callable[[Exception], bool] = lambda _: False,
+    ) -> None:
         self._connect = connect
+        self._most = most
+        self._patience = patience
+        self._is_full = is_full
         self._process: _Process[_Connection] = _Process()
         self._closed = False
 
@@ -44,10 +66,7 @@ class Pool(Generic[_Connection]):
     def connection(self) -> Iterator[_Connection]:
         """Lend a connection. After a fault of the connection, that is any error but ``LedgerError``, it is closed."""
         process = self._own()
-        try:
-            connection = process.idle.pop()
-        except IndexError:
-            connection = self._connect()
+        connection = self._taken(process)
         sound = False
         try:
             yield connection
@@ -57,9 +76,12 @@ class Pool(Generic[_Connection]):
             raise
         finally:
             if sound and not self._closed:
-                process.idle.append(connection)
+                process.idle.append((connection, time.monotonic()))
             else:
-                connection.close()
+                self._discard(process, connection)
+            if process.waiting:
+                with process.changed:
+                    process.changed.notify()
 
     @property
     def lock(self) -> Lock:
@@ -68,16 +90,76 @@ class Pool(Generic[_Connection]):
 
     def clear(self) -> None:
         """Close the idle connections: one that was found broken is seldom the only one."""
-        idle = self._own().idle
-        while idle:
-            idle.pop().close()
+        self._close_idle(self._own())
 
     def close(self) -> None:
         """Close what is idle, and what is lent once it comes back."""
         self._closed = True
         if self._process.id == os.getpid():
-            while self._process.idle:
-                self._process.idle.pop().close()
+            self._close_idle(self._process)
+
+    def _taken(self, process: _Process[_Connection]) -> _Connection:
+        while True:
+            try:
+                connection, since = process.idle.pop()
+            except IndexError:
+                return self._made(process) or self._awaited(process)
+            if time.monotonic() - since < _LONGEST_IDLE:
+                return connection
+            self._discard(process, connection)
+
+    def _made(self, process: _Process[_Connection]) -> _Connection | None:
+        """Return a new connection, or None where no more may be made and others will come back."""
+        with process.changed:
+            if process.made >= self._most:
+                return None
+            process.made += 1
+        try:
+            return self._connect()
+        except BaseException as error:
+            with process.changed:
+                process.made -= 1
+                if process.made and isinstance(error, Exception) and self._is_full(error):
+                    return None
+                process.changed.notify()
+            raise
+
+    def _awaited(self, process: _Process[_Connection]) -> _Connection:
+        """Return a connection that another thread has put back, or that may be made in place of one it has closed."""
+        deadline = time.monotonic() + self._patience
+        while (left := deadline - time.monotonic()) > 0:
+            with process.changed:
+                process.waiting += 1  # before looking, so that whoever puts one back now sees that it is waited for
+                try:
+                    if not process.idle and process.made >= self._most:
+                        process.changed.wait(left)
+                    elif not process.idle:
+                        process.changed.wait(min(left, 0.05))  # the server was full, and may be no longer
+                finally:
+                    process.waiting -= 1
+            try:
+                return process.idle.pop()[0]
+            except IndexError:
+                connection = self._made(process)
+                if connection is not None:
+                    return connection
+        raise LedgerBusyError(
+            f"all {process.made} connections of this process to the ledger were in use for {self._patience:g} s;"
+            " look for what holds them, or raise `connections` or `timeout` in the URL"
+        )
+
+    def _discard(self, process: _Process[_Connection], connection: _Connection) -> None:
+        with process.changed:
+            process.made -= 1
+        connection.close()
+
+    def _close_idle(self, process: _Process[_Connection]) -> None:
+        while True:
+            try:
+                connection, _ = process.idle.pop()
+            except IndexError:
+                return
+            self._discard(process, connection)
 
     def _own(self) -> _Process[_Connection]:
         if self._closed:

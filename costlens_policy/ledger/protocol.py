@@ -40,6 +40,11 @@ class Store(Protocol):
     def release(self, call: str, now: datetime) -> Released:
         """Give back what is held. A settlement that arrives later counts nevertheless."""
 
+    def void(self, call: str, now: datetime) -> Released:
+        """Do as ``release`` does, and remember the call also where it is unknown: a request to hold it that is still on
+        its way then holds nothing, but is answered as one for a call that was released.
+        """
+
     def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
         """Make the lease last from ``now`` on, unless the hold has ended. Raises ``UnknownCallError``."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from decimal import Decimal
 
 import pytest
 
 from costlens_policy import DeniedError, Guard
-from costlens_policy.ledger import LedgerUnavailableError, open_ledger
+from costlens_policy.guard import service
+from costlens_policy.guard.link import Link
+from costlens_policy.ledger import Hold, LedgerBusyError, LedgerUnavailableError, MemoryStore, Settlement, open_ledger
 from tests.guard.company import REQUEST, TEAM, Breakable
 
 ALLOW = "ledger: {unreachable: allow, allowance_usd: 0.004}"
@@ -23,6 +26,12 @@ class Timer:
 
     def __call__(self):
         return self.seconds
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Do not try for seconds to write what waits when a guard is closed."""
+    monkeypatch.setattr(service, "_CLOSING", 0.3)
 
 
 @pytest.fixture
@@ -76,15 +85,13 @@ class TestDeny:
         store.broken = True
         assert guard.call(REQUEST).settle(USAGE).recorded
 
-    def test_what_is_held_when_it_breaks_ends_with_its_lease(self, fragile, clock):
+    def test_what_was_given_back_meanwhile_is_not_held_until_its_lease_ends(self, fragile):
         guard, store, timer = fragile(more="")
         call = guard.call(REQUEST)
         store.broken = True
         call.release()
         store.broken = False
         timer.seconds += 1
-        assert guard.spend()[0].held > 0
-        clock.move(minutes=11)
         assert guard.spend("team", "red")[0].held == 0
 
 
@@ -236,3 +243,211 @@ def test_what_is_lost_at_the_end_is_said(fragile, caplog):
     guard._service.link._store = None
     guard.close()
     assert "1 charges are lost" in caplog.text
+
+
+class TestOneFault:
+    """Many calls that meet one fault make one pause, and only attempts after it make it longer."""
+
+    def test_the_pause_does_not_grow_with_the_callers(self):
+        timer, together = Timer(), threading.Barrier(12)
+        link = Link(MemoryStore, timer)
+
+        def stall(_):
+            together.wait(10)
+            raise LedgerUnavailableError("no answer")
+
+        threads = [threading.Thread(target=raises_unavailable, args=(link, stall)) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        timer.seconds += 0.26
+        assert link.ask(lambda _: "served") == "served"
+
+    def test_a_call_that_began_before_the_ledger_was_back_says_nothing_new(self):
+        link = Link(MemoryStore, Timer())
+
+        def slow(_):
+            raises_unavailable(link, fail)
+            link._timer.seconds += 1
+            link.ask(lambda _: None)
+            raise LedgerUnavailableError("no answer, long ago")
+
+        raises_unavailable(link, slow)
+        assert link.ask(lambda _: "served") == "served"
+
+    def test_each_failed_attempt_doubles_it_up_to_half_a_minute(self):
+        link, pauses = Link(MemoryStore, Timer()), []
+        for _ in range(10):
+            link._timer.seconds = link._next_try
+            raises_unavailable(link, fail)
+            pauses.append(link._next_try - link._timer.seconds)
+        assert pauses == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+    def test_an_attempt_that_ends_in_another_way_lets_the_next_one_try(self):
+        link = Link(MemoryStore, Timer())
+        raises_unavailable(link, fail)
+        link._timer.seconds += 1
+        with pytest.raises(KeyboardInterrupt):
+            link.ask(interrupt)
+        assert link.ask(lambda _: "served") == "served"
+
+
+class TestBusy:
+    """What others have locked is refused to whoever asks for it, and to nobody else."""
+
+    def test_only_that_call_is_refused(self, fragile):
+        guard, store, _ = fragile(more="")
+        busy_for(store, "reserve", "red")
+        for _ in range(3):
+            with pytest.raises(DeniedError, match="others keep it"):
+                guard.call(REQUEST)
+            guard.call({**REQUEST, "team": "blue"}).settle(USAGE)
+        assert kinds(guard) == []
+
+    def test_a_charge_is_put_off_and_nobody_waits_for_it(self, fragile):
+        guard, store, _ = fragile(more="")
+        call = guard.call(REQUEST)
+        free = busy_for(store, "charge", "red")
+        assert not call.settle(USAGE).recorded
+        asked = len(store.asked)
+        guard.call({**REQUEST, "team": "blue"}).release()
+        assert "charge" not in store.asked[asked:]
+        free()
+        wait_until(lambda: guard.spend("team", "red")[0].used == Decimal("0.0011"))
+        assert guard.spend("team", "red")[0].held == 0
+
+    def test_closing_writes_what_was_put_off(self, fragile, ledger):
+        guard, store, _ = fragile(more="")
+        call = guard.call(REQUEST)
+        free = busy_for(store, "charge", "red")
+        call.settle(USAGE)
+        free()
+        assert guard._service.link.close(store_too=False) == 0
+        assert guard.spend("team", "red")[0].used == Decimal("0.0011")
+
+
+class TestHoldWithoutAnswer:
+    """A hold that may have been made though its call was refused is given back."""
+
+    @pytest.mark.parametrize("comes", ["at once", "later"])
+    def test_is_given_back_once_the_ledger_answers(self, fragile, comes):
+        guard, store, timer = fragile(more="")
+        late = deaf_for_once(store, at_once=comes == "at once")
+        with pytest.raises(DeniedError, match="the answer was lost"):
+            guard.call(REQUEST)
+        timer.seconds += 1
+        guard.spend()
+        for request in late:
+            request()  # reaches the store only now
+        assert all(line.held == 0 for line in guard.spend())
+
+    def test_is_given_back_without_anybody_asking(self, fragile, clock):
+        guard, store, timer = fragile(more="")
+        deaf_for_once(store, at_once=True)
+        with pytest.raises(DeniedError):
+            guard.call(REQUEST)
+        timer.seconds += 1
+        account = guard._service.accounts.account("p/team", "red", clock())
+        wait_until(lambda: store._store.balances([account], clock())[0].held == 0)
+
+    def test_the_same_id_can_be_asked_for_again(self, fragile):
+        guard, store, timer = fragile(more="")
+        deaf_for_once(store, at_once=True)
+        with pytest.raises(DeniedError):
+            guard.call(REQUEST, id="job-1")
+        timer.seconds += 1
+        guard.call(REQUEST, id="job-1").settle(USAGE)
+        (line,) = guard.spend()
+        assert (line.used, line.held) == (Decimal("0.0011"), 0)
+
+    def test_calls_that_were_not_asked_for_in_a_pause_leave_nothing_behind(self, fragile):
+        guard, store, _ = fragile(more="")
+        store.broken = True
+        for _ in range(50):
+            with pytest.raises(DeniedError):
+                guard.call(REQUEST)
+        assert guard._service.link.waiting <= 1
+
+    def test_one_that_the_allowance_let_through_is_given_back_when_it_is_released(self, fragile):
+        guard, store, timer = fragile()
+        deaf_for_once(store, at_once=True)
+        call = guard.call(REQUEST)
+        timer.seconds += 1
+        assert guard.spend()[0].held > 0, "it is under way"
+        call.release()
+        assert guard.spend()[0].held == 0
+
+
+def test_closing_writes_what_waits_whatever_the_pause(fragile):
+    guard, store, _ = fragile(more="")
+    calls = [guard.call(REQUEST) for _ in range(5)]
+    store.broken = True
+    for call in calls:
+        call.settle(USAGE)
+    raises_unavailable(guard._service.link, lambda _: None)
+    store.broken = False
+    assert guard._service.link.close(store_too=False) == 0
+    assert guard.spend()[0].used == Decimal("0.0055")
+
+
+def test_closing_waits_a_stated_time_for_the_ledger(fragile):
+    guard, store, _ = fragile(more="")
+    call = guard.call(REQUEST)
+    store.broken = True
+    call.settle(USAGE)
+    threading.Timer(0.1, lambda: setattr(store, "broken", False)).start()
+    assert guard._service.link.close(store_too=False, patience=10) == 0
+    assert guard.spend()[0].used == Decimal("0.0011")
+
+
+def raises_unavailable(link, operation):
+    with pytest.raises(LedgerUnavailableError):
+        link.ask(operation)
+
+
+def fail(_):
+    raise LedgerUnavailableError("the store is broken")
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
+def wait_until(condition):
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never came to be")
+
+
+def busy_for(store, operation, key):
+    """Let an operation on a scope key be refused as busy; return a function that ends it."""
+    method = getattr(store._store, operation)
+
+    def refuse(asked):
+        lines = asked.lines if isinstance(asked, Hold) else asked.charges
+        assert isinstance(asked, Hold | Settlement)
+        if any(line.account.key == key for line in lines):
+            raise LedgerBusyError("others keep it")
+        return method(asked)
+
+    setattr(store._store, operation, refuse)
+    return lambda: setattr(store._store, operation, method)
+
+
+def deaf_for_once(store, *, at_once):
+    """Let the next hold be made, at once or by who calls what is in the list, though its answer is lost."""
+    reserve, late = store._store.reserve, []
+
+    def deaf(hold):
+        store._store.reserve = reserve
+        if at_once:
+            reserve(hold)
+        else:
+            late.append(lambda: reserve(hold))
+        raise LedgerUnavailableError("the answer was lost")
+
+    store._store.reserve = deaf
+    return late

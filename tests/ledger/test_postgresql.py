@@ -13,7 +13,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from costlens_policy.ledger import Adjustment, Charge, EntryQuery, Held, LedgerUnavailableError, Refused, open_ledger
+from costlens_policy.ledger import (
+    Adjustment,
+    Charge,
+    EntryQuery,
+    Held,
+    LedgerBusyError,
+    LedgerUnavailableError,
+    Refused,
+    open_ledger,
+)
 from costlens_policy.ledger.postgresql import PostgreSQLStore
 from costlens_policy.ledger.postgresql.migrations import MIGRATIONS, statements
 from costlens_policy.ledger.postgresql.wire import charged
@@ -88,7 +97,7 @@ def test_a_schema_of_a_newer_version_is_refused(postgresql: Server) -> None:
     PostgreSQLStore(postgresql.url("newer")).close()
     with admin(postgresql) as connection:
         connection.execute("UPDATE newer.version SET version = 99")
-    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 4\)"):
+    with pytest.raises(LedgerUnavailableError, match=rf"tables 99, this one knows {len(MIGRATIONS)}"):
         PostgreSQLStore(postgresql.url("newer"))
 
 
@@ -105,8 +114,9 @@ def test_a_lock_that_is_held_too_long_is_an_error_and_records_nothing(postgresql
     store.charge(settlement("a", TEAM, 7))
     with admin(postgresql) as connection, connection.transaction():
         connection.execute("SELECT * FROM locked.accounts FOR UPDATE")
-        with pytest.raises(LedgerUnavailableError, match="did not answer in time"):
+        with pytest.raises(LedgerBusyError, match="did not answer in time; look for who keeps a row"):
             store.reserve(hold("b", TEAM, 1, 100))
+        assert isinstance(store.reserve(hold("d", account(key="other"), 1, 100)), Held), "its row is free"
         assert isinstance(store.reserve(hold("c", TEAM, 94, 100)), Refused), "a budget that is spent waits for nobody"
         assert store.balances([TEAM], NOW)[0].used == 7
     held = store.reserve(hold("b", TEAM, 1, 100))
@@ -157,6 +167,52 @@ def test_a_server_that_hangs_is_an_error(postgresql: Server) -> None:
             os.kill(pid, signal.SIGCONT)
     store.charge(settlement("a", TEAM, 7))
     assert store.balances([TEAM], NOW)[0].used == 7
+
+
+def test_a_server_that_hangs_is_an_error_for_readers_too(postgresql: Server) -> None:
+    store = open_ledger(postgresql.url("hanging_reads") + "&timeout=0.2&connections=1")
+    store.charge(settlement("a", TEAM, 7))
+    with admin(postgresql) as connection:
+        asked = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%hanging_reads%' AND pid <> pg_backend_pid()"
+        workers = [pid for (pid,) in connection.execute(asked)]
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(LedgerUnavailableError, match="did not answer in time") as caught:
+            store.balances([TEAM], NOW)
+        assert not isinstance(caught.value, LedgerBusyError)
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    assert store.balances([TEAM], NOW)[0].used == 7
+
+
+def test_a_crowd_shares_the_connections(postgresql: Server) -> None:
+    store = open_ledger(postgresql.url("crowd") + "&connections=4&timeout=30")
+    together = threading.Barrier(60)
+
+    def work(number: int) -> None:
+        together.wait(60)
+        store.charge(settlement(f"{number}", account(key=f"{number % 7}"), 1))
+
+    with ThreadPoolExecutor(60) as pool:
+        list(pool.map(work, range(60)))
+    assert len(store.entries(EntryQuery(limit=1000)).items) == 60
+    assert isinstance(store, PostgreSQLStore)
+    assert store._database._pool._process.made <= 4
+
+
+def test_a_server_with_no_connection_left_lets_threads_wait_for_their_own(postgresql: Server) -> None:
+    PostgreSQLStore(postgresql.url("full")).close()
+    with admin(postgresql) as connection:
+        connection.execute("CREATE ROLE few LOGIN CONNECTION LIMIT 2")
+        connection.execute('GRANT ALL ON SCHEMA "full" TO few')
+        connection.execute('GRANT ALL ON ALL TABLES IN SCHEMA "full" TO few')
+    store = open_ledger(postgresql.url("full").replace("postgres@", "few@") + "&timeout=30")
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda number: store.charge(settlement(f"{number}", TEAM, 1)), range(60)))
+    assert store.balances([TEAM], NOW)[0].used == 60
 
 
 def test_facts_as_long_as_they_may_be(postgresql: Server) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from redis import Redis
+from redis.exceptions import ResponseError
 
 from costlens_policy.ledger import (
     Adjustment,
     EntryQuery,
     Held,
+    LedgerBusyError,
     LedgerUnavailableError,
     ReservationQuery,
     Settled,
@@ -147,6 +152,106 @@ def test_a_connection_that_was_cut_is_made_again(own_server: Server) -> None:
         killer = RedisStore(own_server.url("other"))
         killer._server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     assert store.balances([TEAM], NOW)[0].used == 5
+
+
+def test_connections_are_cut_for_ever(own_server: Server) -> None:
+    store = open_ledger(own_server.url("for_ever") + "&connections=3")
+    killer = RedisStore(own_server.url("other"))
+    for number in range(150):
+        store.charge(settlement(f"{number}", TEAM, 1))
+        killer._server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert store.balances([TEAM], NOW)[0].used == 150
+
+
+def test_a_server_that_closes_idle_connections(own_server: Server) -> None:
+    store = RedisStore(own_server.url("idle"))
+    store._server.command("CONFIG", "SET", "timeout", "1")
+    store.charge(settlement("a", TEAM, 1))
+    time.sleep(2.2)
+    store.charge(settlement("b", TEAM, 1))
+    assert store.balances([TEAM], NOW)[0].used == 2
+
+
+def test_three_hundred_threads_share_the_connections(redis: Server) -> None:
+    store = open_ledger(redis.url("crowd") + "&connections=20")
+    together = threading.Barrier(300)
+
+    def work(number: int) -> None:
+        together.wait(60)
+        for turn in range(2):
+            store.charge(settlement(f"{number} {turn}", TEAM, 1))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(300)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.balances([TEAM], NOW)[0].used == 600
+    assert isinstance(store, RedisStore)
+    assert store._server._pool._process.made <= 20
+
+
+def test_a_server_with_no_connection_left_lets_threads_wait_for_their_own(own_server: Server) -> None:
+    store = RedisStore(own_server.url("full"))
+    store._server.command("CONFIG", "SET", "maxclients", "3")
+    together = threading.Barrier(20)
+
+    def work(number: int) -> None:
+        together.wait(60)
+        store.charge(settlement(f"{number}", TEAM, 1))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.balances([TEAM], NOW)[0].used == 20
+
+
+def test_a_stall_is_over_when_it_is_over(own_server: Server) -> None:
+    store = open_ledger(own_server.url("stalled") + "&timeout=0.3")
+    store.charge(settlement("a", TEAM, 1))
+    own_server.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(LedgerUnavailableError, match="did not answer in time"):
+        store.charge(settlement("b", TEAM, 1))
+    own_server.process.send_signal(signal.SIGCONT)
+    assert store.charge(settlement("b", TEAM, 1)).lines[0].used == 2
+
+
+def test_a_primary_that_became_a_replica_is_asked_for_anew(own_server: Server) -> None:
+    """As where a name in the URL leads to another server after a failover: each connection is made once more."""
+    store = RedisStore(own_server.url("failover"))
+    made = store._server._pool._connect
+    calls: list[int] = []
+
+    def connect() -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            with Redis.from_url(own_server.address) as client:
+                client.replicaof("NO", "ONE")
+        return made()
+
+    store._server.command("REPLICAOF", "127.0.0.1", "1")
+    store._server._pool._connect = connect  # type: ignore[assignment]  # counts
+    assert isinstance(store.reserve(hold("a", TEAM, 5, 10)), Held)
+
+
+def test_somebody_elses_script_is_no_lost_ledger(own_server: Server) -> None:
+    store = RedisStore(own_server.url("script"))
+    store._server.command("CONFIG", "SET", "busy-reply-threshold", "20")
+    endless = threading.Thread(target=run_for_ever, args=(own_server,), daemon=True)
+    endless.start()
+    time.sleep(0.3)
+    with pytest.raises(LedgerBusyError, match="runs a script of somebody's for too long"):
+        store.charge(settlement("a", TEAM, 1))
+    store._server.command("SCRIPT", "KILL")
+    endless.join(10)
+    assert store.charge(settlement("a", TEAM, 1)).lines[0].used == 1
+
+
+def run_for_ever(server: Server) -> None:
+    with Redis.from_url(server.address) as client, pytest.raises(ResponseError):
+        client.eval("while true do end", 0)
 
 
 def test_a_wrong_password_is_an_error(own_server: Server) -> None:

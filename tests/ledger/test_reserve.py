@@ -157,3 +157,32 @@ def test_a_call_needs_an_id_and_distinct_lines() -> None:
 def test_a_time_without_a_zone_is_refused(store: Store) -> None:
     with pytest.raises(AmountError, match="no time zone"):
         store.reserve(hold("a", TEAM, 1, 1, NOW.replace(tzinfo=None)))
+
+
+class TestVoid:
+    """A call that is voided is given back, and holds nothing that comes later."""
+
+    def test_gives_back_what_is_held(self, store: Store) -> None:
+        store.reserve(hold("a", TEAM, 60, 100))
+        for _ in range(2):
+            assert store.void("a", NOW).state == "released"
+        assert store.balances([TEAM], NOW)[0].held == 0
+
+    def test_a_hold_that_comes_later_holds_nothing(self, store: Store) -> None:
+        for _ in range(2):
+            assert store.void("a", NOW).state == "released"
+        late = store.reserve(hold("a", TEAM, 60, 100))
+        assert isinstance(late, Held)
+        assert (late.state, late.repeated, late.lines) == ("released", True, ())
+        assert store.balances([TEAM], NOW)[0].held == 0
+        assert store.extend("a", LEASE, NOW).state == "released"
+        found = store.reservation("a", NOW)
+        assert found is not None
+        assert (found.state, found.lines) == ("released", ())
+
+    def test_a_charge_counts_nevertheless(self, store: Store) -> None:
+        store.void("a", NOW)
+        settled = store.charge(settlement("a", TEAM, 7))
+        assert settled.lines[0].used == 7
+        assert store.void("a", NOW).state == "settled"
+        assert store.balances([TEAM], NOW)[0].used == 7

@@ -7,12 +7,13 @@ import resource
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copy, copytree, rmtree
 
 import pytest
 
-from costlens_policy.ledger import EntryQuery, Held, LedgerUnavailableError, open_ledger
+from costlens_policy.ledger import EntryQuery, Held, LedgerBusyError, LedgerUnavailableError, open_ledger
 from costlens_policy.ledger.sqlite import SQLiteStore
 from costlens_policy.ledger.sqlite.migrations import APPLICATION_ID, MIGRATIONS
 from tests.ledger.build import NOW, account, hold, settlement
@@ -59,7 +60,7 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None
     db.execute("PRAGMA user_version = 99")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 3\)"):
+    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 4\)"):
         SQLiteStore(str(path))
     assert path.read_bytes() == before
 
@@ -162,7 +163,7 @@ def test_waiting_for_a_writer_ends(path: Path) -> None:
     store = open_ledger(f"sqlite:///{path}?timeout=0.2")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(LedgerUnavailableError, match="was locked by others for too long"):
+    with pytest.raises(LedgerBusyError, match="was locked by others for too long"):
         store.reserve(hold("a", TEAM, 1, 1))
     other.execute("ROLLBACK")
     assert isinstance(store.reserve(hold("a", TEAM, 1, 1)), Held)
@@ -179,11 +180,10 @@ def test_a_reader_is_not_kept_waiting_by_a_writer(path: Path) -> None:
 def test_a_forked_process_uses_connections_of_its_own(path: Path) -> None:
     store = SQLiteStore(str(path))
     store.charge(settlement("a", TEAM, 1))
-    blocker = threading.Event()
-    in_other_thread = threading.Thread(target=lambda: hold_lock(store, blocker))
+    blocker, blocks = threading.Event(), threading.Event()
+    in_other_thread = threading.Thread(target=lambda: hold_lock(store, blocks, blocker))
     in_other_thread.start()
-    while not store._file._pool.lock.locked():
-        pass
+    assert blocks.wait(10)
 
     def body() -> None:
         parent_blocks = open_ledger(f"sqlite:///{path}?timeout=0.05")
@@ -199,8 +199,9 @@ def test_a_forked_process_uses_connections_of_its_own(path: Path) -> None:
     assert store.balances([TEAM], NOW)[0].used == 3
 
 
-def hold_lock(store: SQLiteStore, until: threading.Event) -> None:
+def hold_lock(store: SQLiteStore, holds: threading.Event, until: threading.Event) -> None:
     with store._file.writing():
+        holds.set()
         until.wait(10)
 
 
@@ -214,3 +215,117 @@ def test_what_is_committed_has_reached_the_disk(path: Path) -> None:
     with store._file.reading() as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def deleted(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other.db")
+    SQLiteStore(str(other)).close()
+    other.replace(path)
+
+
+def renamed_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+def copied_folder(path: Path) -> None:
+    other = path.parent.with_name("copied")
+    copytree(path.parent, other)
+    renamed_folder(path)
+    other.rename(path.parent)
+
+
+def without_log(path: Path) -> None:
+    path.with_name(f"{path.name}-wal").unlink()
+
+
+def with_another_log(path: Path) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    copy(log, path.with_name("log"))
+    path.with_name("log").replace(log)
+
+
+def without_index(path: Path) -> None:
+    path.with_name(f"{path.name}-shm").unlink()
+
+
+HAPPENINGS: list[Callable[[Path], None]] = [
+    deleted, replaced, renamed_folder, copied_folder, without_log, with_another_log, without_index,
+]  # fmt: skip
+
+
+@pytest.fixture
+def own_folder(quick_folder: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    folder = quick_folder / request.node.name / "ledger"
+    folder.mkdir(parents=True)
+    yield folder
+    rmtree(folder.parent)
+
+
+@pytest.mark.parametrize("happens", HAPPENINGS)
+def test_a_file_that_is_not_the_one_that_was_opened_is_an_error(
+    own_folder: Path, happens: Callable[[Path], None]
+) -> None:
+    path = own_folder / "spend.db"
+    store = SQLiteStore(str(path))
+    store.charge(settlement("a", TEAM, 7))
+    happens(path)
+    for attempt in (
+        lambda: store.reserve(hold("b", TEAM, 1, 10)),
+        lambda: store.charge(settlement("b", TEAM, 1)),
+        lambda: store.balances([TEAM], NOW),
+    ):
+        with pytest.raises(LedgerUnavailableError, match="was deleted, moved or replaced since it was opened"):
+            attempt()
+
+
+def test_a_new_connection_does_not_take_the_new_file_for_the_old_one(own_folder: Path) -> None:
+    path = own_folder / "spend.db"
+    store = SQLiteStore(str(path))
+    store.charge(settlement("a", TEAM, 7))
+    store._file._pool.clear()
+    replaced(path)
+    with pytest.raises(LedgerUnavailableError, match="was deleted, moved or replaced"):
+        store.charge(settlement("b", TEAM, 1))
+    again = SQLiteStore(str(path))
+    assert again.charge(settlement("b", TEAM, 1)).lines[0].used == 1
+
+
+def test_a_file_that_is_put_back_serves_again(own_folder: Path) -> None:
+    path = own_folder / "spend.db"
+    store = SQLiteStore(str(path))
+    store.charge(settlement("a", TEAM, 7))
+    away = own_folder.with_name("away")
+    own_folder.rename(away)
+    with pytest.raises(LedgerUnavailableError):
+        store.balances([TEAM], NOW)
+    away.rename(own_folder)
+    assert store.charge(settlement("b", TEAM, 1)).lines[0].used == 8
+
+
+def test_others_who_open_and_close_it_change_nothing(own_folder: Path) -> None:
+    path = own_folder / "spend.db"
+    store = SQLiteStore(str(path))
+    for number in range(3):
+        other = SQLiteStore(str(path))
+        other.charge(settlement(f"{number}", TEAM, 1))
+        other.close()
+        assert store.charge(settlement(f"{number} too", TEAM, 1)).lines[0].used == 2 * (number + 1)
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    assert store.balances([TEAM], NOW)[0].used == 6
+
+
+def test_a_process_that_goes_elsewhere_keeps_its_file(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own_folder)
+    store = open_ledger("sqlite:///spend.db")
+    store.charge(settlement("a", TEAM, 7))
+    monkeypatch.chdir(own_folder.parent)
+    assert isinstance(store, SQLiteStore)
+    store._file._pool.clear()
+    assert store.charge(settlement("b", TEAM, 1)).lines[0].used == 8

@@ -15,7 +15,7 @@ from costlens_policy.ledger.answers import call_state, charged_without_hold, hel
 from costlens_policy.ledger.charges import Charge, ChargedLine, Settled
 from costlens_policy.ledger.history import Entry, Reservation, ReservedLine
 from costlens_policy.ledger.holds import CallState, Facts, Held, Hold, LineState
-from costlens_policy.ledger.instants import SECOND, instant_of
+from costlens_policy.ledger.instants import MICROSECOND, SECOND, instant_of
 from costlens_policy.ledger.memory.tally import LeaseEnd
 
 __all__ = ["AdjustmentRecord", "OpenCall", "SettledCall"]
@@ -37,6 +37,11 @@ class OpenCall:
         self.end = end
         self.ends = ends
         self.released = False
+
+    @classmethod
+    def voided(cls, call: str, now: datetime, at: int) -> OpenCall:
+        """Return a call that is given back before it is held."""
+        return cls(Hold(call, (), now, MICROSECOND), (), at, at // SECOND, [])
 
     def state(self, now: int) -> CallState:
         return call_state(self.end, self.released, False, now)

@@ -76,6 +76,13 @@ class MemoryStore:
             record.released = True
             return Released(call, "released")
 
+    def void(self, call: str, now: datetime) -> Released:
+        at = micros(now)
+        with self._lock:
+            if call not in self._journal.calls:
+                self._journal.add_open(call, OpenCall.voided(call, now, at), at)
+        return self.release(call, now)
+
     def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
         at = micros(now)
         end = lease_end(at, lease)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from costlens_policy.ledger.account import Account
-from costlens_policy.ledger.buckets import bucket_width, forgotten_buckets, used_in_window
+from costlens_policy.ledger.buckets import bucket_width, clocks_after, forgotten_buckets, used_in_window
 from costlens_policy.ledger.instants import SECOND, micros
 
 __all__ = ["LeaseEnd", "Tally"]
@@ -38,7 +38,7 @@ class Tally:
     The store holds its lock around everything here.
     """
 
-    __slots__ = ("_buckets", "_ends", "_width", "account", "held", "is_new", "since", "until", "used")
+    __slots__ = ("_buckets", "_clocks", "_ends", "_width", "account", "held", "is_new", "since", "until", "used")
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -49,6 +49,7 @@ class Tally:
         rolling = account.period.rolling
         self._width = 0 if rolling is None else bucket_width(rolling)
         self._buckets: dict[int, int] = {}
+        self._clocks: list[int] = []
         self.since = -_NEVER
         self.until = -_NEVER if self._width else _NEVER
 
@@ -104,7 +105,8 @@ class Tally:
             self._roll(now // self._width)
 
     def _roll(self, bucket: int) -> None:
-        for forgotten in forgotten_buckets(self._buckets):
+        self._clocks = clocks_after(self._clocks, bucket)
+        for forgotten in forgotten_buckets(self._buckets, self._clocks):
             del self._buckets[forgotten]
         self.used = used_in_window(self._buckets, bucket)
         self.since = bucket * self._width

@@ -10,9 +10,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from costlens_policy.ledger.errors import LedgerUnavailableError
 from costlens_policy.ledger.pool import Pool
-from costlens_policy.ledger.postgresql.faults import may_be_repeated, unavailable
+from costlens_policy.ledger.postgresql.faults import TIMED_OUT, is_full, may_be_repeated, unavailable
 from costlens_policy.ledger.postgresql.migrations import migrate
-from costlens_policy.ledger.postgresql.session import Connection, Session
+from costlens_policy.ledger.postgresql.session import GRACE, Connection, PatientConnection, Session
 
 __all__ = ["Database"]
 
@@ -24,7 +24,7 @@ _ATTEMPTS: Final = 4
 class Database:
     """A schema of a database. Each statement is a transaction of its own; ``timeout`` is in seconds."""
 
-    def __init__(self, url: str, schema: str, timeout: float) -> None:
+    def __init__(self, url: str, schema: str, timeout: float, connections: int) -> None:
         self.schema = schema
         self._url = url
         self._timeout = timeout
@@ -33,7 +33,7 @@ class Database:
         except psycopg.Error as error:
             raise LedgerUnavailableError(f"the URL of the ledger cannot be used: {str(error).strip()}") from error
         self._where = str(known.get("host") or "localhost")
-        self._pool = Pool(self._connect)
+        self._pool = Pool(self._connect, connections, timeout, is_full)
         self.run(lambda connection: migrate(connection, schema))
 
     def run(self, operation: Callable[[Connection], _Result]) -> _Result:
@@ -44,7 +44,10 @@ class Database:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self._pool.connection() as session:
-                    return operation(session)
+                    try:
+                        return operation(session)
+                    except TIMED_OUT as error:  # the connection is as good as before
+                        raise unavailable(self._where, error) from error
             except psycopg.Error as error:
                 if attempt == _ATTEMPTS or not may_be_repeated(error):
                     raise unavailable(self._where, error) from error
@@ -78,7 +81,7 @@ class Database:
             f" -c idle_in_transaction_session_timeout={milliseconds}"  # a client that hangs must not hold locks
             " -c default_transaction_isolation=read\\ committed"
         )
-        connection = psycopg.connect(
+        connection = PatientConnection.connect(
             self._url,
             autocommit=True,
             client_encoding="UTF8",
@@ -86,4 +89,5 @@ class Database:
             options=settings,
             application_name="costlens-policy",
         )
-        return Session(connection, milliseconds)
+        connection.patience = self._timeout + GRACE
+        return Session(connection)

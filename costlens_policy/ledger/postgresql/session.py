@@ -9,30 +9,55 @@ from __future__ import annotations
 
 import json
 import select
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from typing import Any, Final
 
 import psycopg
 from psycopg import errors, pq
 
-__all__ = ["Connection", "Session"]
+from costlens_policy.ledger.postgresql.faults import NoAnswer
+
+__all__ = ["GRACE", "Connection", "PatientConnection", "Session"]
 
 Connection = psycopg.Connection[Any]
 
-_GRACE: Final = 1000
-"""Milliseconds that the server has to say that it could not answer in time."""
+GRACE: Final = 1.0
+"""Seconds that the server has to say that it could not answer in time."""
 _BIGINT, _TEXT, _JSONB = 20, 25, 3802
 _READ: Final[dict[int, Callable[[bytes], Any]]] = {_BIGINT: int, _TEXT: bytes.decode, _JSONB: json.loads}
 """How to read what a function returns, by the number of its type."""
 
 
-class Session:
-    """A connection and the calls that are prepared there. ``timeout`` is in milliseconds."""
+class PatientConnection(psycopg.Connection[Any]):
+    """A connection on which every answer is waited for at most ``patience`` seconds."""
 
-    def __init__(self, connection: Connection, timeout: int) -> None:
-        self.connection = connection
+    patience: float = 60.0
+
+    def wait(self, gen: Any, *arguments: Any, **keywords: Any) -> Any:
+        return super().wait(_bounded(gen, time.monotonic() + self.patience), *arguments, **keywords)
+
+
+def _bounded(steps: Generator[Any, Any, Any], deadline: float) -> Generator[Any, Any, Any]:
+    """Pass on what a generator of psycopg waits for; it is asked again, with nothing ready, several times a second."""
+    try:
+        awaited = next(steps)
+        while True:
+            ready = yield awaited
+            if not ready and time.monotonic() >= deadline:
+                raise NoAnswer("no answer")
+            awaited = steps.send(ready)
+    except StopIteration as end:
+        return end.value
+
+
+class Session:
+    """A connection and the calls that are prepared there."""
+
+    def __init__(self, connection: PatientConnection) -> None:
+        self.connection: Connection = connection
         self._libpq = connection.pgconn
-        self._patience = timeout + _GRACE
+        self._patience = int(connection.patience * 1000)
         self._prepared: set[bytes] = set()
 
     def call(self, schema: str, function: str, arguments: tuple[str | int | bool, ...]) -> Any:
@@ -75,6 +100,6 @@ class Session:
         poll.register(self._libpq.socket, events)
         ready = poll.poll(self._patience)
         if not ready:
-            raise errors.QueryCanceled("no answer")
+            raise NoAnswer("no answer")
         if ready[0][1] != select.POLLOUT:
             self._libpq.consume_input()

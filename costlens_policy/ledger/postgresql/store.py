@@ -16,7 +16,7 @@ from costlens_policy.ledger.holds import Extended, Held, Hold, Refused, Released
 from costlens_policy.ledger.instants import SECOND, instant_of, micros
 from costlens_policy.ledger.json_text import facts_text
 from costlens_policy.ledger.leases import lease_end
-from costlens_policy.ledger.options import ledger_name, seconds_of, take_options
+from costlens_policy.ledger.options import ledger_name, number_of, seconds_of, take_options
 from costlens_policy.ledger.postgresql import adjusting, listing, outbox
 from costlens_policy.ledger.postgresql.database import Database
 from costlens_policy.ledger.postgresql.history import read_entries
@@ -24,20 +24,21 @@ from costlens_policy.ledger.postgresql.wire import asked, charged, charged_lines
 
 __all__ = ["PostgreSQLStore"]
 
-_OPTIONS: Final = {"ledger": "costlens", "timeout": "5"}
+_OPTIONS: Final = {"ledger": "costlens", "timeout": "5", "connections": "32"}
 
 
 class PostgreSQLStore:
     """A ``Store`` for any number of machines, as durable as the database.
 
-    Options of the URL: ``ledger`` is the schema, ``timeout`` is in seconds; all others are PostgreSQL's. The first to
-    open a ledger needs the right to create the schema.
+    Options of the URL: ``ledger`` is the schema, ``timeout`` is in seconds, ``connections`` is how many each process
+    has at most; all others are PostgreSQL's. The first to open a ledger needs the right to create the schema.
     """
 
     def __init__(self, url: str) -> None:
         url, given = take_options(url, _OPTIONS)
         options = {**_OPTIONS, **given}
-        self._database = Database(url, ledger_name(options["ledger"]), seconds_of(options["timeout"]))
+        connections = number_of("connections", options["connections"])
+        self._database = Database(url, ledger_name(options["ledger"]), seconds_of(options["timeout"]), connections)
 
     def reserve(self, hold: Hold) -> Held | Refused:
         now = micros(hold.now)
@@ -58,6 +59,9 @@ class PostgreSQLStore:
 
     def release(self, call: str, now: datetime) -> Released:
         return Released(call, self._database.call("release", call, micros(now)))
+
+    def void(self, call: str, now: datetime) -> Released:
+        return Released(call, self._database.call("void", call, micros(now)))
 
     def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
         state, *end = self._database.call("extend", call, micros(now), lease_end(micros(now), lease))

@@ -6,9 +6,9 @@ from typing import Final
 
 import redis
 
-from costlens_policy.ledger.errors import LedgerUnavailableError
+from costlens_policy.ledger.errors import LedgerBusyError, LedgerUnavailableError
 
-__all__ = ["unavailable"]
+__all__ = ["is_full", "may_be_elsewhere", "unavailable"]
 
 _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (
@@ -35,11 +35,30 @@ _WORDS: Final = (
         " `maxmemory-policy` to `noeviction`, and restore it",
     ),
     ("MISCONF", "cannot write to its disk; look into its log"),
+    ("NOREPLICAS", "has too few replicas to write; look into its `min-replicas-to-write`"),
+    ("MASTERDOWN", "is a replica that has lost its primary; name the primary in the URL"),
+    ("max number of clients", "has no connection left; raise its `maxclients`, or lower `connections` in the URLs"),
 )
+_BUSY: Final = "BUSY"
+"""Begins the answer of a server on which somebody's script runs for too long. It answers, and nothing was done."""
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the server refuses a connection because it has too many."""
+    return "max number of clients" in str(error)
+
+
+def may_be_elsewhere(error: redis.exceptions.RedisError) -> bool:
+    """Whether another connection may do better: this one was cut, or leads to what was the primary once."""
+    if isinstance(error, redis.exceptions.AuthenticationError):
+        return False
+    return isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.ReadOnlyError)
 
 
 def unavailable(where: str, error: Exception) -> LedgerUnavailableError:
     """Return what to raise instead of an error of the client."""
+    if str(error).startswith(_BUSY):
+        return LedgerBusyError(f"the Redis at {where} runs a script of somebody's for too long; see `SCRIPT KILL`")
     return LedgerUnavailableError(f"the Redis at {where} {_meaning(error)}")
 
 

@@ -1,7 +1,8 @@
 """The server: connections to it, and the scripts that run there.
 
 Connections are redis-py's, but commands are packed and sent here: a script with its arguments then takes less of the
-client's time than a bare command does through its client class.
+client's time than a bare command does through its client class. They are counted by the pool of the ledger: redis-py's
+counts those that it makes for others, and never learns that they were closed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from redis.retry import Retry
 
 from costlens_policy.ledger.errors import LedgerUnavailableError
 from costlens_policy.ledger.pool import Pool
-from costlens_policy.ledger.redis.faults import unavailable
+from costlens_policy.ledger.redis.faults import is_full, may_be_elsewhere, unavailable
 from costlens_policy.ledger.redis.scripts import OPEN, SCRIPTS
 
 __all__ = ["Server"]
@@ -54,11 +55,11 @@ class Server:
     Everything may be sent twice: where a connection is cut before the answer has come, the client asks again.
     """
 
-    def __init__(self, url: str, ledger: str, timeout: float) -> None:
+    def __init__(self, url: str, ledger: str, timeout: float, connections: int) -> None:
         self.prefix = f"{{{ledger}}}:"
         self._clock = f"{self.prefix}clock"
         self._where = urlsplit(url).hostname or "localhost"
-        self._pool = Pool(_connections(url, timeout))
+        self._pool = Pool(_connections(url, timeout), connections, timeout, is_full)
         self._id = self._open()
 
     def run(self, script: str, keys: tuple[str, ...], texts: Iterable[str], numbers: Sequence[int], *more: str) -> Any:
@@ -90,15 +91,15 @@ class Server:
         self._pool.close()
 
     def _ask(self, packed: bytes, answers: int) -> list[Any]:
-        """Send and wait; where the connection was cut, again on another one."""
+        """Send and wait; where the connection was cut or leads to a replica by now, again on another one."""
         for pause in _PAUSES:
             try:
                 with self._pool.connection() as link:
                     return link.ask(packed, answers)
-            except redis.exceptions.ConnectionError as error:
-                if isinstance(error, redis.exceptions.AuthenticationError):
+            except redis.exceptions.RedisError as error:
+                if not may_be_elsewhere(error):
                     raise
-                self._pool.clear()  # a restart of the server has cut all of them
+                self._pool.clear()  # a restart of the server has cut all of them, a failover has made all of them wrong
                 time.sleep(pause)
         with self._pool.connection() as link:
             return link.ask(packed, answers)
@@ -134,11 +135,12 @@ def _connections(url: str, timeout: float) -> Callable[[], _Link]:
             protocol=2,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
+            socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
         raise LedgerUnavailableError(f"the URL of the ledger cannot be used: {error}") from error
-    return lambda: _Link(connections.make_connection())
+    return lambda: _Link(connections.connection_class(**connections.connection_kwargs))
 
 
 def _packed(*parts: str | bytes | int) -> bytes:

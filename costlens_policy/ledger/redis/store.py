@@ -34,15 +34,17 @@ from costlens_policy.ledger.redis.wire import (
 
 __all__ = ["RedisStore"]
 
-_OPTIONS: Final = {"ledger": "costlens", "timeout": "5", "history": "1000000", "remember": "604800"}
+_OPTIONS: Final = {
+    "ledger": "costlens", "timeout": "5", "connections": "64", "history": "1000000", "remember": "604800",
+}  # fmt: skip
 
 
 class RedisStore:
     """A ``Store`` for any number of machines, as durable as the server.
 
-    Options of the URL: ``ledger`` names one of several in a server, ``timeout`` is in seconds, ``history`` is how
-    many entries are kept (balances do not depend on them), ``remember`` for how many seconds a call is known after
-    its lease or charge.
+    Options of the URL: ``ledger`` names one of several in a server, ``timeout`` is in seconds, ``connections`` is how
+    many each process has at most, ``history`` is how many entries are kept (balances do not depend on them),
+    ``remember`` for how many seconds a call is known after its lease or charge.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,7 +52,8 @@ class RedisStore:
         options = {**_OPTIONS, **given}
         self._history = number_of("history", options["history"])
         self._remember = number_of("remember", options["remember"]) * 1000
-        self._server = Server(url, ledger_name(options["ledger"]), seconds_of(options["timeout"]))
+        connections = number_of("connections", options["connections"])
+        self._server = Server(url, ledger_name(options["ledger"]), seconds_of(options["timeout"]), connections)
         self._accounts = Accounts(self._server)
 
     def reserve(self, hold: Hold) -> Held | Refused:
@@ -74,8 +77,10 @@ class RedisStore:
         return self._settle(settlement, unknown=True)
 
     def release(self, call: str, now: datetime) -> Released:
-        state = self._server.run("release", (f"c:{call}", "open"), (call,), (micros(now), self._remember))
-        return Released(call, state)
+        return self._release(call, now, unknown=False)
+
+    def void(self, call: str, now: datetime) -> Released:
+        return self._release(call, now, unknown=True)
 
     def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
         numbers = micros(now), lease_end(micros(now), lease), self._remember
@@ -116,6 +121,10 @@ class RedisStore:
 
     def close(self) -> None:
         self._server.close()
+
+    def _release(self, call: str, now: datetime, unknown: bool) -> Released:
+        numbers = micros(now), self._remember, int(unknown)
+        return Released(call, self._server.run("release", (f"c:{call}", "open"), (call,), numbers))
 
     def _held_again(self, hold: Hold, now: int, what: str, rest: str) -> Held:
         end, _, held = rest.partition("\0")

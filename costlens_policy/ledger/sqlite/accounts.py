@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Any, Final
 
 from costlens_policy.ledger.account import Account
 from costlens_policy.ledger.amounts import LIMB, join_limbs, split_limbs
-from costlens_policy.ledger.buckets import KEPT_BUCKETS, bucket_width, used_in_window
+from costlens_policy.ledger.buckets import bucket_width, clocks_after, forgotten_buckets, used_in_window
 from costlens_policy.ledger.instants import MICROSECOND, SECOND, micros_or_none
 from costlens_policy.ledger.stored import period_of
 
 __all__ = ["ACCOUNT_COLUMNS", "AccountRow", "account_of", "load_account", "load_account_by_id"]
 
 ACCOUNT_COLUMNS: Final = "a.budget, a.key, a.unit, a.period, a.starts_at, a.resets_at, a.rolling"
-_COLUMNS: Final = "id, used_high, used_low, held_high, held_low, generation, next_end, bucket"
+_COLUMNS: Final = "id, used_high, used_low, held_high, held_low, generation, next_end, bucket, clocks"
 _ADD_END: Final = f"""
     INSERT INTO ends (account, second, generation, high, low) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (account, second, generation) DO UPDATE SET
@@ -31,7 +32,9 @@ _ADD_BUCKET: Final = f"""
 class AccountRow:
     """Counters of one account, right for the time given to ``move``. ``id`` is None until it is in the file."""
 
-    __slots__ = ("_bucket", "_changed", "_db", "_next_end", "_width", "account", "generation", "held", "id", "used")
+    __slots__ = (
+        "_bucket", "_changed", "_clocks", "_db", "_next_end", "_width", "account", "generation", "held", "id", "used",
+    )  # fmt: skip
 
     def __init__(self, db: sqlite3.Connection, account: Account, row: Any = None) -> None:
         self._db = db
@@ -42,8 +45,10 @@ class AccountRow:
         self.used = self.held = self.generation = 0
         self._next_end: int | None = None
         self._bucket: int | None = None
+        self._clocks = "[]"
         if row is not None:
-            self.id, used_high, used_low, held_high, held_low, self.generation, self._next_end, self._bucket = row
+            self.id, used_high, used_low, held_high, held_low, self.generation, self._next_end, *window = row
+            self._bucket, self._clocks = window
             self.used = join_limbs(used_high, used_low)
             self.held = join_limbs(held_high, held_low)
 
@@ -61,10 +66,10 @@ class AccountRow:
             rolling = None if period.rolling is None else period.rolling // MICROSECOND
             span = micros_or_none(period.starts_at), micros_or_none(period.resets_at)
             inserted = self._db.execute(
-                "INSERT INTO accounts (name, budget, key, unit, period, starts_at, resets_at, rolling, bucket,"
+                "INSERT INTO accounts (name, budget, key, unit, period, starts_at, resets_at, rolling, bucket, clocks,"
                 " used_high, used_low, held_high, held_low, generation)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0)",
-                (account.name, account.budget, account.key, account.unit, period.id, *span, rolling, self._bucket),
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0)",
+                (account.name, account.budget, account.key, account.unit, period.id, *span, rolling, *self._window),
             )
             self.id = inserted.lastrowid
         assert self.id is not None
@@ -113,8 +118,8 @@ class AccountRow:
             limbs = *split_limbs(self.used), *split_limbs(self.held)
             self._db.execute(
                 "UPDATE accounts SET used_high = ?, used_low = ?, held_high = ?, held_low = ?,"
-                " generation = ?, next_end = ?, bucket = ? WHERE id = ?",
-                (*limbs, self.generation, self._next_end, self._bucket, self.enter()),
+                " generation = ?, next_end = ?, bucket = ?, clocks = ? WHERE id = ?",
+                (*limbs, self.generation, self._next_end, *self._window, self.enter()),
             )
             self._changed = False
 
@@ -131,24 +136,33 @@ class AccountRow:
         self.generation += 1
         self._changed = True
 
+    @property
+    def _window(self) -> tuple[int | None, str]:
+        return self._bucket, self._clocks
+
     def _roll(self, bucket: int) -> None:
-        self._bucket = bucket
+        known: list[int] = json.loads(self._clocks)
+        if not known and self._bucket is not None:
+            known = [self._bucket]  # the file is older than its clocks
+        clocks = clocks_after(known, bucket)
+        self._bucket, self._clocks = bucket, json.dumps(clocks)
         self._changed = self.id is not None
         if self.id is not None:
-            self._db.execute(
-                "DELETE FROM buckets WHERE account = ?1 AND bucket <= (SELECT bucket FROM buckets WHERE account = ?1"
-                f" ORDER BY bucket DESC LIMIT 1 OFFSET {KEPT_BUCKETS})",
-                (self.id,),
-            )
-            self.used = self._used_at(bucket)
+            buckets = self._buckets()
+            gone = [(self.id, index) for index in forgotten_buckets(buckets, clocks)]
+            self._db.executemany("DELETE FROM buckets WHERE account = ? AND bucket = ?", gone)
+            self.used = used_in_window(buckets, bucket)
 
     def _passed(self, second: int) -> int:
         passed = self._db.execute("SELECT high, low FROM ends WHERE account = ? AND second <= ?", (self.id, second))
         return sum(join_limbs(high, low) for high, low in passed)
 
     def _used_at(self, bucket: int) -> int:
+        return used_in_window(self._buckets(), bucket)
+
+    def _buckets(self) -> dict[int, int]:
         rows = self._db.execute("SELECT bucket, high, low FROM buckets WHERE account = ?", (self.id,))
-        return used_in_window({index: join_limbs(high, low) for index, high, low in rows}, bucket)
+        return {index: join_limbs(high, low) for index, high, low in rows}
 
 
 def load_account(db: sqlite3.Connection, account: Account) -> AccountRow:

@@ -18,7 +18,7 @@ from costlens_policy.ledger.sqlite.accounts import AccountRow, load_account, loa
 from costlens_policy.ledger.sqlite.entries import add_entry
 from costlens_policy.ledger.sqlite.grants import limit_in_force
 
-__all__ = ["extend", "read_reservation", "release", "reserve", "settle"]
+__all__ = ["extend", "read_reservation", "release", "reserve", "settle", "void"]
 
 _COLUMNS = "number, id, reserved_at, end, lines, facts, released, settled_at, late, charged"
 
@@ -80,6 +80,15 @@ def release(db: sqlite3.Connection, id: str, now: int) -> Released:
         _unhold(db, call, now)
         db.execute("UPDATE calls SET released = 1 WHERE number = ?", (call.number,))
     return Released(id, "released")
+
+
+def void(db: sqlite3.Connection, id: str, now: int) -> Released:
+    db.execute(
+        "INSERT INTO calls (id, reserved_at, end, lines, facts, released) VALUES (?, ?, ?, '[]', '{}', 1)"
+        " ON CONFLICT (id) DO NOTHING",
+        (id, now, now // SECOND),
+    )
+    return release(db, id, now)
 
 
 def extend(db: sqlite3.Connection, id: str, end: int, now: int) -> Extended:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from costlens_policy.ledger.errors import LedgerUnavailableError
+from costlens_policy.ledger.errors import LedgerBusyError, LedgerUnavailableError
 
 __all__ = ["faults_of"]
 
@@ -25,6 +25,8 @@ _MEANINGS: Final = {
     sqlite3.SQLITE_TOOBIG: "cannot hold a value that large; send fewer facts",
     sqlite3.SQLITE_NOMEM: "cannot be used; the process is out of memory",
 }
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""Others are at work on the file, so it is there and sound."""
 
 
 @contextmanager
@@ -35,4 +37,5 @@ def faults_of(path: str) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # extended codes keep the general one in their low byte
         meaning = _MEANINGS.get(code, f"cannot be used ({error})")
-        raise LedgerUnavailableError(f"the ledger `{path}` {meaning}") from error
+        kind = LedgerBusyError if code in _BUSY else LedgerUnavailableError
+        raise kind(f"the ledger `{path}` {meaning}") from error

@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeAlias
+from urllib.parse import quote
 
-from costlens_policy.ledger.errors import LedgerUnavailableError
+from costlens_policy.ledger.errors import LedgerBusyError, LedgerUnavailableError
 from costlens_policy.ledger.pool import Pool
 from costlens_policy.ledger.sqlite.faults import faults_of
-from costlens_policy.ledger.sqlite.migrations import migrate
+from costlens_policy.ledger.sqlite.migrations import is_current, migrate
 
 __all__ = ["LedgerFile"]
 
 _OLDEST: Final = (3, 35, 0)
+_MOST_CONNECTIONS: Final = 64
+_BESIDE: Final = ("-wal", "-shm")
+"""What SQLite keeps beside the file while anybody has it open. Without them, two processes see two states of it."""
+
+_Identity: TypeAlias = tuple[tuple[int, int] | None, ...]
+
+
+class _Connection(sqlite3.Connection):
+    """A connection, and what the names of its files stood for when they were opened."""
+
+    identity: _Identity = ()
 
 
 class LedgerFile:
-    """A SQLite file in write-ahead mode; what is committed has reached the disk. ``timeout`` is in seconds."""
+    """A SQLite file in write-ahead mode; what is committed has reached the disk. ``timeout`` is in seconds.
 
-    def __init__(self, path: str, timeout: float) -> None:
+    Once open it is that file: one that is put in its place, or is made because it was deleted, is an error. With
+    ``read_only`` the file must be there, and need not be writable.
+    """
+
+    def __init__(self, path: str, timeout: float, *, read_only: bool = False) -> None:
         if sqlite3.sqlite_version_info < _OLDEST:
             raise LedgerUnavailableError(f"SQLite {sqlite3.sqlite_version} is too old for a ledger; 3.35 is needed")
         self._path = path
+        self._names = tuple(os.path.abspath(path) + ending for ending in ("", *_BESIDE))
+        self._identity: tuple[int, int] | None = None
         self._timeout = timeout
-        self._pool = Pool(self._connect)
+        self._read_only = read_only
+        self._pool = Pool(self._connect, _MOST_CONNECTIONS, timeout)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection that holds the write lock of the file, and commit; any error takes everything back."""
         lock = self._pool.lock  # threads of one process queue here, instead of asking the file again and again
         if not lock.acquire(timeout=self._timeout):
-            raise LedgerUnavailableError(f"the ledger `{self._path}` was busy for {self._timeout:g} s")
+            raise LedgerBusyError(f"the ledger `{self._path}` was busy for {self._timeout:g} s")
         try:
             with faults_of(self._path), self._pool.connection() as db:
                 db.execute("BEGIN IMMEDIATE")
                 with _transaction(db):
+                    self._check(db)
                     yield db
         finally:
             lock.release()
@@ -47,25 +68,78 @@ class LedgerFile:
         with faults_of(self._path), self._pool.connection() as db:
             db.execute("BEGIN")
             with _transaction(db):
+                self._check(db)
                 yield db
 
     def open(self) -> None:
         """Make sure that the file is a ledger that this version can use."""
         with faults_of(self._path), self._pool.connection() as db:
-            migrate(db, self._path)
+            if self._is_writable:
+                migrate(db, self._path)
+            elif not is_current(db, self._path):
+                raise LedgerUnavailableError(
+                    f"`{self._path}` was written by an older version of costlens-policy and cannot be written here;"
+                    " open it once where it can, which brings it up to date"
+                )
 
     def close(self) -> None:
         self._pool.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False)
+    @property
+    def _is_writable(self) -> bool:
+        name = self._names[0]
+        return not self._read_only or (os.access(name, os.W_OK) and os.access(os.path.dirname(name), os.W_OK))
+
+    def _connect(self) -> _Connection:
+        db = self._opened()
         try:
-            db.execute("PRAGMA journal_mode = WAL").fetchone()
-            db.execute("PRAGMA synchronous = FULL")
+            if self._is_writable:
+                db.execute("PRAGMA journal_mode = WAL").fetchone()
+                db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA schema_version").fetchone()  # opens what is beside the file
+            db.identity = self._now()
         except BaseException:
             db.close()
             raise
+        if self._identity is None:
+            self._identity = db.identity[0]
         return db
+
+    def _opened(self) -> _Connection:
+        name, options = self._names[0], ""
+        if self._read_only:
+            options = "mode=rw" if self._is_writable else "mode=ro"
+            if not self._is_writable and not os.path.exists(self._names[1]):
+                options += "&immutable=1"  # nobody has it open, and what belongs beside it could not be made
+        return sqlite3.connect(
+            f"file:{quote(name)}?{options}" if options else name,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+            uri=bool(options),
+        )
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        """Raise ``LedgerUnavailableError`` where the file is another one than was opened."""
+        assert isinstance(db, _Connection), "made here"
+        if db.identity != self._now() or db.identity[0] != self._identity:
+            raise LedgerUnavailableError(
+                f"the ledger `{self._path}` was deleted, moved or replaced since it was opened, so what was spent is"
+                " not known any more; put it back, or open the ledger again to go on with what is there now"
+            )
+
+    def _now(self) -> _Identity:
+        """Return what the names of the files stand for now."""
+        return tuple(map(_identity_of, self._names))
+
+
+def _identity_of(name: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(name)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.ledger.errors import LedgerUnavailableError
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "is_current", "migrate"]
 
 APPLICATION_ID: Final = 0x434C504C
 """Marks a file as a ledger of this package."""
@@ -53,8 +53,9 @@ _ALERTS: Final = (
         problem TEXT NOT NULL, delivered_at INTEGER)""",
     "CREATE INDEX pending_alerts ON alerts (visible_at) WHERE delivered_at IS NULL",
 )
+_CLOCKS: Final = ("ALTER TABLE accounts ADD COLUMN clocks TEXT NOT NULL DEFAULT '[]'",)
 
-MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS)
+MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS, _CLOCKS)
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:
@@ -62,7 +63,7 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
 
     Raises ``LedgerUnavailableError`` for other files.
     """
-    if _version(db, path) == len(MIGRATIONS):
+    if is_current(db, path):
         return
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -76,6 +77,11 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def is_current(db: sqlite3.Connection, path: str) -> bool:
+    """Whether the tables are of this version. Raises ``LedgerUnavailableError`` for other files."""
+    return _version(db, path) == len(MIGRATIONS)
 
 
 def _version(db: sqlite3.Connection, path: str) -> int:

@@ -29,11 +29,11 @@ class SQLiteStore:
 
     The file, and its folder if the file is new, must be writable and on a local disk. ``timeout`` is how many seconds
     to wait for other writers. A version that is not the one of this package is brought up to date if older, and
-    refused if newer.
+    refused if newer. With ``read_only`` the file must be there, and need not be writable.
     """
 
-    def __init__(self, path: str, timeout: float = 10.0) -> None:
-        self._file = LedgerFile(path, timeout)
+    def __init__(self, path: str, timeout: float = 10.0, *, read_only: bool = False) -> None:
+        self._file = LedgerFile(path, timeout, read_only=read_only)
         self._file.open()
 
     def reserve(self, hold: Hold) -> Held | Refused:
@@ -51,6 +51,10 @@ class SQLiteStore:
     def release(self, call: str, now: datetime) -> Released:
         with self._file.writing() as db:
             return calls.release(db, call, micros(now))
+
+    def void(self, call: str, now: datetime) -> Released:
+        with self._file.writing() as db:
+            return calls.void(db, call, micros(now))
 
     def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
         end = lease_end(micros(now), lease)

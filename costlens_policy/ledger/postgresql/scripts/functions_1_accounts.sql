@@ -8,6 +8,24 @@ LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(used), 0) FROM @ledger.buckets WHERE account = of_account AND bucket >= now_bucket - 120
 $$;
 
+-- The clocks, the latest asked last, once one of them has shown a bucket; see `buckets.py`.
+CREATE OR REPLACE FUNCTION @ledger.clocks_after(clocks bigint[], now_bucket bigint) RETURNS bigint[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    clocks := array_remove(clocks, (SELECT max(clock) FROM unnest(clocks) AS clock WHERE clock BETWEEN now_bucket - 60 AND now_bucket))
+        || now_bucket;
+    RETURN clocks[greatest(1, cardinality(clocks) - 15):];
+END $$;
+
+-- Delete the buckets that are too old for each clock that is not behind them.
+CREATE OR REPLACE FUNCTION @ledger.forget_buckets(of_account bigint, clocks bigint[]) RETURNS void
+LANGUAGE sql AS $$
+    DELETE FROM @ledger.buckets WHERE account = of_account
+        AND (SELECT count(*) FROM @ledger.buckets WHERE account = of_account) > 360
+        AND bucket <= (SELECT max(clock) FROM unnest(clocks) AS clock)
+        AND NOT EXISTS (SELECT 1 FROM unnest(clocks) AS clock WHERE bucket > clock - 360 AND bucket <= clock)
+$$;
+
 -- Lock an account, making it where it is not there yet, free what has expired, and move a rolling window to `now`.
 CREATE OR REPLACE FUNCTION @ledger.touch(
     given jsonb, now bigint, OUT a @ledger.accounts, OUT created boolean, OUT changed boolean)
@@ -39,8 +57,11 @@ BEGIN
     IF a.width > 0 THEN
         now_bucket := now / a.width;
         IF a.bucket IS DISTINCT FROM now_bucket THEN
-            DELETE FROM @ledger.buckets WHERE account = a.id AND bucket <=
-                (SELECT bucket FROM @ledger.buckets WHERE account = a.id ORDER BY bucket DESC OFFSET 360 LIMIT 1);
+            IF a.bucket IS NOT NULL AND cardinality(a.clocks) = 0 THEN
+                a.clocks := ARRAY[a.bucket];  -- the table is older than its clocks
+            END IF;
+            a.clocks := @ledger.clocks_after(a.clocks, now_bucket);
+            PERFORM @ledger.forget_buckets(a.id, a.clocks);
             a.bucket := now_bucket;
             a.used := @ledger.used_in_window(a.id, now_bucket);
             changed := true;
@@ -50,7 +71,8 @@ END $$;
 
 CREATE OR REPLACE FUNCTION @ledger.save(a @ledger.accounts) RETURNS void
 LANGUAGE sql AS $$
-    UPDATE @ledger.accounts SET used = a.used, held = a.held, generation = a.generation, next_end = a.next_end, bucket = a.bucket
+    UPDATE @ledger.accounts SET used = a.used, held = a.held, generation = a.generation, next_end = a.next_end, bucket = a.bucket,
+        clocks = a.clocks
     WHERE id = a.id
 $$;
 

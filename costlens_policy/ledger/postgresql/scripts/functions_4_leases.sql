@@ -28,6 +28,15 @@ BEGIN
     RETURN 'released';
 END $$;
 
+-- Give back, and remember the call also where it is unknown: a request to hold it may still be on its way.
+CREATE OR REPLACE FUNCTION @ledger.void(call text, now bigint) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO @ledger.calls (id, reserved_at, ends_at, lines, facts, released)
+    VALUES (call, now, now / 1000000, '[]', '{}', true) ON CONFLICT (id) DO NOTHING;
+    RETURN @ledger.release(call, now);
+END $$;
+
 -- Make a lease last longer. Returns what the call is, and the end of its lease.
 CREATE OR REPLACE FUNCTION @ledger.extend(call text, now bigint, until_second bigint) RETURNS jsonb
 LANGUAGE plpgsql AS $$

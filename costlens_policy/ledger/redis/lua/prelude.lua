@@ -17,6 +17,8 @@ local LIMB = 1e15
 local SECOND = 1e6
 local BUCKETS = 120
 local KEPT_BUCKETS = 360
+local CLOCKS = 16
+local STEP = 60
 local NEVER = 1e18
 local NUMBERS = { struct.unpack('>' .. string.rep('d', #ARGV[2] / 8), ARGV[2]) }
 
@@ -67,6 +69,9 @@ local function save(account)
     if not account.exists then
       call('ZADD', PREFIX .. 'accounts', 0, account.name)
       account.exists = true
+      if account.clocks then
+        call('SET', PREFIX .. 'w:' .. account.name, table.concat(account.clocks, ' '))
+      end
     end
     call('SET', PREFIX .. 'a:' .. account.name, struct.pack(ACCOUNT, unpack(account, 1, 11)))
     account.changed = false
@@ -106,12 +111,58 @@ local function used_in_window(account, bucket)
   return high, low, buckets
 end
 
+-- The clocks of an account, the latest asked last, once one of them has shown a bucket; see `buckets.py`.
+local function clocks_after(account, bucket)
+  local key = PREFIX .. 'w:' .. account.name
+  local kept, before, clocks = call('GET', key), nil, {}
+  for clock in string.gmatch(kept or (account[BUCKET] >= 0 and format('%d', account[BUCKET]) or ''), '%-?%d+') do
+    clock = tonumber(clock)
+    clocks[#clocks + 1] = clock
+    if bucket - STEP <= clock and clock <= bucket and (not before or clock > before) then
+      before = clock
+    end
+  end
+  local after, texts = {}, {}
+  for _, clock in ipairs(clocks) do
+    if clock ~= before then
+      after[#after + 1] = clock
+    end
+  end
+  after[#after + 1] = bucket
+  if #after > CLOCKS then
+    table.remove(after, 1)
+  end
+  for index, clock in ipairs(after) do
+    texts[index] = format('%d', clock)
+  end
+  if account.exists then
+    call('SET', key, table.concat(texts, ' '))
+  else
+    account.clocks = texts
+  end
+  return after
+end
+
+-- Whether a bucket is too old for each clock that is not behind it.
+local function may_go(bucket, clocks)
+  local latest = clocks[1]
+  for _, clock in ipairs(clocks) do
+    if clock - KEPT_BUCKETS < bucket and bucket <= clock then
+      return false
+    end
+    latest = math.max(latest, clock)
+  end
+  return bucket <= latest
+end
+
 local function roll(account, bucket)
   local high, low, buckets = used_in_window(account, bucket)
+  local clocks = clocks_after(account, bucket)
   if #buckets > KEPT_BUCKETS then
-    table.sort(buckets)
-    for index = 1, #buckets - KEPT_BUCKETS do
-      call('HDEL', PREFIX .. 'b:' .. account.name, format('%d', buckets[index]))
+    for _, number in ipairs(buckets) do
+      if may_go(number, clocks) then
+        call('HDEL', PREFIX .. 'b:' .. account.name, format('%d', number))
+      end
     end
   end
   account[USED_HIGH], account[USED_LOW], account[BUCKET] = high, low, bucket

@@ -1,8 +1,11 @@
--- Give back what is held. KEYS: clock, the call, the open calls. Texts: call. Numbers: now, milliseconds to remember the call.
--- Answers what the call is now.
+-- Give back what is held. KEYS: clock, the call, the open calls. Texts: call. Numbers: now, milliseconds to remember the call, 1 to
+-- remember also one that is unknown: a request to hold it may still be on its way. Answers what the call is now.
 local id, now = next_text(), NUMBERS[1]
 local known = call('GET', KEYS[2])
-if not known then
+if not known and NUMBERS[3] == 1 then
+  save_call(KEYS[2], NUMBERS[2], now, format('%d', floor(now / SECOND)), '1', '', '', '', '{}', '', '')
+  return 'released'
+elseif not known then
   return 'unknown'
 end
 local reserved_at, ends_at, released, settled_at, _, _, facts, _, lines = string.match(known, CALL)
