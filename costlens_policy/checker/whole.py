@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -19,34 +18,41 @@ from costlens_policy.checker.expressions import (
     check_variables,
 )
 from costlens_policy.checker.link import (
+    File,
     Found,
     Library,
     Linked,
+    Owners,
     Reading,
     find_sets,
     link_set,
     no_policy_set,
-    owners_of,
     several_policy_sets,
 )
-from costlens_policy.checker.loose import check_loose
+from costlens_policy.checker.loose import check_loose, files_of
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
 from costlens_policy.source.folders import repository_of
 from costlens_policy.source.located import SourceText
 
-__all__ = ["Checked", "check", "check_all"]
+__all__ = ["Checked", "check", "check_all", "check_set"]
 
 Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Everything found in some paths: the sets that are right, all diagnostics in order, every text by file name."""
+    """Everything found in some paths: the sets that are right, all diagnostics in order, every text by file name.
+
+    ``files`` are the names of those that hold documents of ours; ``broken`` the places of files with sets that are not
+    right.
+    """
 
     bundles: tuple[CheckedBundle, ...]
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, SourceText]
+    files: frozenset[str]
+    broken: frozenset[Path]
 
     @property
     def has_errors(self) -> bool:
@@ -59,37 +65,62 @@ def check(paths: Paths, *, on: date | None = None, catalogue: Catalogue | None =
     ``catalogue`` takes the place of its own. Raises ``PolicyError`` with every diagnostic, warnings included, where
     there is an error, no set, or several.
     """
-    given = _as_paths(paths)
+    return _only_set(_as_paths(paths), (), on, catalogue)
+
+
+def _only_set(
+    given: Sequence[Path], around: Sequence[Path], on: date | None = None, catalogue: Catalogue | None = None
+) -> CheckedBundle:
     library = Library()
     sets, unreadable = find_sets(library, given)
     if broken := _errors(unreadable):
         raise PolicyError(broken)
     if len(sets) != 1:
         raise PolicyError([several_policy_sets(sets) if sets else no_policy_set(library, given)])
-    examined = _examine(library, sets[0], given, on or system_now().date(), catalogue)
+    examined = _examine(library, sets[0], (*given, *around), on or system_now().date(), catalogue)
     if examined.bundle is None:
         raise PolicyError(examined.diagnostics)
     return examined.bundle
 
 
+def check_set(file: str | PathLike[str], around: Sequence[Path]) -> tuple[CheckedBundle | None, tuple[Diagnostic, ...]]:
+    """Return the one policy set of a file, and what is wrong with it.
+
+    Without a checkout, ``around`` are further paths that the repository holds.
+    """
+    try:
+        return _only_set((Path(file),), around), ()
+    except PolicyError as error:
+        return None, error.diagnostics
+
+
 def check_all(paths: Paths, *, on: date | None = None) -> Checked:
     """Check every document in files and folders: each policy set as a whole, the others by themselves.
 
-    A policy or catalogue that is named without its set is checked with the sets of its repository that list it.
+    A policy or catalogue is checked with every set of its repository that lists it, wherever that set stands.
     """
-    given = _as_paths(paths)
+    given, day = _as_paths(paths), on or system_now().date()
     library = Library()
-    sets, unreadable = find_sets(library, given)
-    examined = [_examine(library, found, given, on or system_now().date()) for found in sets]
-    reached = {reading for item in examined for reading in item.reached}
-    for found in _owners(library, given, reached):
-        examined.append(_examine(library, found, given, on or system_now().date()))
-        reached |= examined[-1].reached
-    diagnostics = [*unreadable, *(problem for item in examined for problem in item.diagnostics)]
-    # Beside a set that cannot be read as a whole, any policy may look as if no set listed it.
-    diagnostics += check_loose(library, given, reached, lists_are_whole=not _errors(diagnostics))
-    bundles = tuple(item.bundle for item in examined if item.bundle is not None)
-    return Checked(bundles, in_order(diagnostics), library.sources())
+    owners = Owners(library, given)
+    sets, unreadable = find_sets(library, given, nested=True)
+    owning = (found for file in _parts(library, given) for found in owners.of(file))
+    examined = {found: _examine(library, found, given, day) for found in dict.fromkeys((*sets, *owning))}
+    reached = {reading for item in examined.values() for reading in item.reached}
+    diagnostics = [*unreadable, *(problem for item in examined.values() for problem in item.diagnostics)]
+    # A file that looks unlisted may be the one that a set names by a wrong path.
+    lists_are_right = not any(item.code in ("CL203", "CL205") for item in diagnostics)
+    diagnostics += check_loose(library, given, reached, owners, lists_are_right=lists_are_right)
+    bundles = tuple(item.bundle for item in examined.values() if item.bundle is not None)
+    read = frozenset(reading.located.source.name for reading in reached)
+    broken = frozenset(found.file.resolved for found, item in examined.items() if item.bundle is None)
+    return Checked(bundles, in_order(diagnostics), library.sources(), read, broken)
+
+
+def _parts(library: Library, given: Sequence[Path]) -> Iterator[File]:
+    """Yield the files that were given and hold what a policy set may list."""
+    for file, _ in files_of(library, given):
+        if any(reading.is_ours and reading.kind in ("Policy", "Catalogue") for reading in file.readings):
+            yield file
 
 
 def _as_paths(paths: Paths) -> tuple[Path, ...]:
@@ -131,13 +162,3 @@ def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]
     if linked.has_all_policies:  # else the budgets of the others would look unknown
         diagnostics += check_budget_names(bundle, analysis)
     return analysis
-
-
-def _owners(library: Library, given: Sequence[Path], reached: set[Reading]) -> Iterator[Found]:
-    """Yield the policy sets of files that were named and that no other set has reached; ``reached`` grows meanwhile."""
-    for path in given:
-        if os.path.isfile(path):
-            file = library.open(path)
-            alone = [reading for reading in file.readings if reading not in reached]
-            if any(reading.kind in ("Policy", "Catalogue") for reading in alone):
-                yield from (found for found in owners_of(library, file, given) if found.reading not in reached)

@@ -2,40 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
-from costlens_policy.checker import check_all
+from costlens_policy.checker import CheckedBundle, check_all
 from costlens_policy.checker.whole import Checked
 from costlens_policy.cli.console import note, write_out
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.failures import exit_code_of
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.report import render_report
-from costlens_policy.diagnostics.model import Severity
+from costlens_policy.diagnostics.model import Diagnostic, Severity, in_order
 from costlens_policy.diagnostics.render import summary
 from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.testing import examine_suites
 
 __all__ = ["check_paths"]
 
-_OURS = "costlens-policy/"
+_START: Final = "`costlens-policy init` writes a starter"
 
 
 def check_paths(paths: Sequence[Path], output: str, *, strict: bool) -> ExitCode:
     """Print the diagnostics of everything in some paths; the summary goes to standard error."""
     checked = check_all(paths)
-    files = _examined(paths, checked)
-    if not files and not checked.diagnostics:
-        raise NothingError(f"no policy file in {listed(map(str, paths))}; `costlens-policy init` writes a starter")
-    write_out(render_report(checked.diagnostics, output, sources=tuple(checked.sources.values())))
-    note(summary(checked.diagnostics, len(files)))
-    if strict and any(item.severity is Severity.WARNING for item in checked.diagnostics):
-        return exit_code_of(checked.diagnostics) or ExitCode.INVALID
-    return exit_code_of(checked.diagnostics)
+    suites = examine_suites(paths, _by_file(checked))
+    diagnostics = _once((*checked.diagnostics, *suites.diagnostics))
+    sources = {source.name: source for source in (*suites.sources, *checked.sources.values())}
+    files = _examined(paths, checked, diagnostics) | {source.name for source in suites.sources}
+    if not files and not diagnostics:
+        return _nothing(paths, output)
+    write_out(render_report(diagnostics, output, sources=tuple(sources.values())))
+    note(summary(diagnostics, len({os.path.realpath(name) for name in files})))
+    if strict and any(item.severity is Severity.WARNING for item in diagnostics):
+        return exit_code_of(diagnostics) or ExitCode.INVALID
+    return exit_code_of(diagnostics)
 
 
-def _examined(paths: Sequence[Path], checked: Checked) -> set[str]:
+def _nothing(paths: Sequence[Path], output: str) -> ExitCode:
+    """Say that there is nothing to check: to a program on standard output, in the format that it asked for."""
+    message = f"no policy file in {listed(map(str, paths))}"
+    if output == "full":
+        raise NothingError(f"{message}; {_START}")
+    write_out(render_report([Diagnostic("CL201", Severity.ERROR, message, help=_START)], output))
+    return ExitCode.NOTHING
+
+
+def _by_file(checked: Checked) -> dict[Path, CheckedBundle | None]:
+    """Return the policy sets that stand alone in their files, so that suites need not check them again."""
+    files = [Path(bundle.linked.policy_set.located.source.name).resolve() for bundle in checked.bundles]
+    alone = {file: bundle for file, bundle in zip(files, checked.bundles, strict=True) if files.count(file) == 1}
+    return {**alone, **dict.fromkeys(checked.broken)}
+
+
+def _once(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Leave out what has been found twice in a file that goes by two names."""
+    kept: dict[Hashable, Diagnostic] = {}
+    for item in diagnostics:
+        place = None if item.span is None else (os.path.realpath(item.span.file), item.span.start, item.span.end)
+        kept.setdefault((item.code, place, item.message if place is None else item.label, item.severity), item)
+    return in_order(kept.values())
+
+
+def _examined(paths: Sequence[Path], checked: Checked, diagnostics: Iterable[Diagnostic]) -> frozenset[str]:
     """Return the files that were named, hold a document of this program, or have something wrong with them."""
-    ours = {name for name, source in checked.sources.items() if _OURS in source.text}
-    blamed = {item.span.file for item in checked.diagnostics if item.span is not None}
-    return ours | blamed | {str(path) for path in paths if not path.is_dir()}
+    blamed = {item.span.file for item in diagnostics if item.span is not None}
+    return checked.files | blamed | {str(path) for path in paths if not path.is_dir()}

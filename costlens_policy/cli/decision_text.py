@@ -69,13 +69,8 @@ def _why(decision: Decision) -> str:
             stage, text = "", reason
         lines.append(_fact(stage if stage != stage_before else "", text))
         stage_before = stage
-    lines.extend(_fact("error", _failure(item)) for item in decision.errors)
+    lines.extend(_fact("error", str(item)) for item in decision.errors)
     return "\n".join(lines) if len(lines) > 1 else ""
-
-
-def _failure(item: Any) -> str:
-    place = "" if item.span is None else f" ({item.span.file}:{item.span.start.line}:{item.span.start.column})"
-    return f"[{item.code}] `{item.rule}`: {item.message}{place}"
 
 
 def _changes(decision: Decision) -> str:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["exit_code_of", "report_failure"]
 
-_UNREADABLE: Final = "CL001"
-_NO_POLICY_SET: Final = "CL201"
 _LONGEST: Final = 300
 _QUOTED: Final = re.compile(r"'([^']*)'")
 
@@ -39,17 +37,10 @@ def report_failure(error: BaseException, *, debug: bool) -> ExitCode:
 
 
 def exit_code_of(diagnostics: Iterable[Diagnostic]) -> ExitCode:
-    """Return the code for what was found.
+    """Return the code for what was found."""
+    from costlens_policy.diagnostics import model
 
-    ``FAILURE`` where files could not be read at all, ``NOTHING`` where there is no policy set, ``INVALID`` for any
-    other error, else ``OK``.
-    """
-    codes = {item.code for item in diagnostics if item.is_error}
-    if not codes:
-        return ExitCode.OK
-    if codes == {_UNREADABLE}:
-        return ExitCode.FAILURE
-    return ExitCode.NOTHING if codes == {_NO_POLICY_SET} else ExitCode.INVALID
+    return ExitCode(model.exit_code_of(diagnostics))
 
 
 def _on_purpose(error: CostlensPolicyError) -> ExitCode:

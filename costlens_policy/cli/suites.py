@@ -10,7 +10,6 @@ import click
 
 from costlens_policy.cli.console import note, print_table, prints_color, write_out
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.failures import exit_code_of
 from costlens_policy.cli.files import write_file
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.testing import Run, render, run_suites
@@ -59,8 +58,7 @@ def _report(run: Run, wish: Wish) -> ExitCode:
         _list_rules(run)
     if wish.junit is not None:
         write_file(wish.junit, render(run, "junit").encode())
-    code = ExitCode(run.exit_code)
-    return exit_code_of(run.diagnostics) if code is ExitCode.INVALID else code
+    return ExitCode(run.exit_code)
 
 
 def _list_rules(run: Run) -> None:

@@ -75,6 +75,8 @@ _LINKING: Final = (
     Code("CL215", "out-of-reach", "variable not known at this step"),
     Code("CL216", "unlisted-policy", "policy that no policy set lists"),
     Code("CL217", "version-of-model", "version of a model under the name of that model"),
+    Code("CL218", "unlisted-catalogue", "catalogue that no policy set lists"),
+    Code("CL219", "unread-file", "document in a file that is not read"),
 )
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression that cannot be read"),

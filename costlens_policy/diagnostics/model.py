@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from costlens_policy.errors import CostlensPolicyError
 
-__all__ = ["Diagnostic", "PolicyError", "Position", "Related", "Severity", "Span", "in_order"]
+__all__ = ["Diagnostic", "PolicyError", "Position", "Related", "Severity", "Span", "exit_code_of", "in_order"]
 
 
 class Severity(StrEnum):
@@ -62,6 +62,15 @@ class Diagnostic:
     @property
     def is_error(self) -> bool:
         return self.severity is Severity.ERROR
+
+
+def exit_code_of(diagnostics: Iterable[Diagnostic]) -> int:
+    """Return how a program ends that found these.
+
+    6 where files could not be read at all, 3 where there is no policy set, 1 for any other error, else 0.
+    """
+    codes = {item.code for item in diagnostics if item.is_error}
+    return {frozenset(): 0, frozenset({"CL001"}): 6, frozenset({"CL201"}): 3}.get(frozenset(codes), 1)
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -16,6 +16,7 @@ __all__ = [
     "Case",
     "EstimateExpectation",
     "Expectation",
+    "FallbackExpectation",
     "Matrix",
     "SuiteDefaults",
     "SuiteDocument",
@@ -120,6 +121,25 @@ class EstimateExpectation(Section):
         return self
 
 
+class FallbackExpectation(Section):
+    """What is to be sent to one fallback; keys that are absent are not looked at."""
+
+    model: Annotated[str, Field(min_length=1, examples=["gpt-5-nano"])]
+    """Name of the fallback."""
+    rewrites: tuple[str, ...] | None = None
+    """Rewrites applied for it, in order, as ``policy/rewrite``; an empty list expects none."""
+    prompt: str | TextExpectation | None = None
+    """The prompt after its rewrites: the whole text, or what must hold of it."""
+    system: str | TextExpectation | None = None
+    """The system text after its rewrites."""
+    messages: tuple[dict[str, Any], ...] | None = None
+    """The messages after its rewrites: as many as these, each with at least these keys."""
+    params: Annotated[dict[str, Any], Field(min_length=1)] | None = None
+    """Parameters that must be there with these values; null means absent."""
+    estimate: EstimateExpectation | None = None
+    """Predicted cost and tokens of its call."""
+
+
 class Expectation(Section):
     """What the decision must be. Keys that are absent are not looked at, unless ``exact``."""
 
@@ -129,6 +149,8 @@ class Expectation(Section):
     """Name of the model that serves."""
     fallbacks: tuple[str, ...] | None = None
     """Further models, in order."""
+    fallback_calls: Annotated[tuple[FallbackExpectation, ...], Field(min_length=1)] | None = None
+    """What is to be sent to some of the fallbacks, in order: it may differ from what the model gets."""
     rule: str | None = None
     """Deciding rule, as ``policy/rule``: the route of an allowed request, the rule or budget that refused another.
     ``default`` is the policy set's default."""

@@ -135,3 +135,8 @@ class Failure:
     code: str
     message: str
     span: Span | None
+
+    def __str__(self) -> str:
+        """Return the failure as reports for people show it."""
+        place = "" if self.span is None else f" ({self.span.file}:{self.span.start.line}:{self.span.start.column})"
+        return f"[{self.code}] `{self.rule}`: {self.message}{place}"

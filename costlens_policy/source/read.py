@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import errno
+import os
+import stat
 import sys
 from difflib import get_close_matches
 from os import PathLike, fspath, fstat
@@ -24,6 +26,8 @@ def read_source(path: str | PathLike[str], *, limit: int = MAX_BYTES) -> SourceT
     """Read one file of at most ``limit`` bytes; ``PolicyError`` (CL001, CL002, CL003) where that fails."""
     name = fspath(path)
     try:
+        if what := _never_ends(name):
+            raise PolicyError([_not_a_file(name, what)])
         with open(name, "rb") as stream:
             if fstat(stream.fileno()).st_size > limit:
                 raise PolicyError([_too_large(name, limit)])
@@ -64,6 +68,29 @@ def _read_stream(stream: BinaryIO, name: str, limit: int) -> SourceText:
         return source_of(data.decode("utf-8"), name)
     except UnicodeDecodeError as error:
         raise PolicyError([_not_utf8(name, data, error.start)]) from error
+
+
+def _never_ends(name: str) -> str:
+    """Say what a name stands for that is no file and might never end, such as a pipe; empty for all else.
+
+    What a shell makes of ``<(command)`` lies in one of the system's own folders, and is read to its end.
+    """
+    mode = os.stat(name).st_mode
+    if f"{os.path.realpath(os.path.dirname(name))}/".startswith(("/dev/", "/proc/")):
+        return ""
+    return next((what for is_it, what in _SPECIAL if is_it(mode)), "")
+
+
+_SPECIAL: Final = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def _not_a_file(name: str, what: str) -> Diagnostic:
+    return Diagnostic("CL001", Severity.ERROR, f"`{name}` is {what}, not a file", help="put a file in its place")
 
 
 def _too_large(name: str, limit: int) -> Diagnostic:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from costlens_policy.documents.suite import EstimateExpectation, Expectation, TextExpectation
-from costlens_policy.engine.decision import Decision
+from costlens_policy.documents.suite import EstimateExpectation, Expectation, FallbackExpectation, TextExpectation
+from costlens_policy.engine.decision import Call, Decision, Estimate
 from costlens_policy.testing.difference import ABSENT, Difference, text_differences, value_differences
 from costlens_policy.testing.observation import Observation
 from costlens_policy.testing.vocabulary import Vocabulary
@@ -53,6 +53,31 @@ def _model(expected: str, seen: _Comparison) -> Iterator[Difference]:
 def _fallbacks(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
     if tuple(map(seen.known.canonical, expected)) != seen.decision.fallbacks:
         yield Difference("fallbacks", list(expected), list(seen.decision.fallbacks))
+
+
+def _fallback_calls(expected: tuple[FallbackExpectation, ...], seen: _Comparison) -> Iterator[Difference]:
+    calls = {call.model: call for call in seen.decision.fallback_calls}
+    names = [seen.known.canonical(item.model) for item in expected]
+    yield from _in_order("fallback_calls", names, list(calls), seen.exact)
+    for name, item in zip(names, expected, strict=True):
+        if name in calls:
+            for difference in _call(item, calls[name], seen.exact):
+                yield replace(difference, path=f"fallback_calls.{item.model}.{difference.path}")
+
+
+def _call(expected: FallbackExpectation, call: Call, exact: bool) -> Iterator[Difference]:
+    """Yield what does not hold of the call of one fallback."""
+    if expected.rewrites is not None:
+        yield from _in_order("rewrites", expected.rewrites, call.rewrites, exact)
+    for key in ("prompt", "system"):
+        if (text := getattr(expected, key)) is not None:
+            yield from text_differences(key, text, getattr(call, key))
+    for key in ("messages", "params"):
+        if (value := getattr(expected, key)) is not None:
+            actual = getattr(call, key)
+            yield from value_differences(key, value, ABSENT if actual is None else actual, closed=exact)
+    if expected.estimate is not None:
+        yield from _estimated(expected.estimate, call.estimate)
 
 
 def _rule(expected: str, seen: _Comparison) -> Iterator[Difference]:
@@ -127,7 +152,10 @@ def _errors(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference
 
 
 def _estimate(expected: EstimateExpectation, seen: _Comparison) -> Iterator[Difference]:
-    estimate = seen.decision.estimate
+    yield from _estimated(expected, seen.decision.estimate)
+
+
+def _estimated(expected: EstimateExpectation, estimate: Estimate | None) -> Iterator[Difference]:
     cost = None if estimate is None else estimate.cost
     for name in ("prompt_tokens", "output_tokens"):
         if (wanted := getattr(expected, name)) is not None:
@@ -187,6 +215,7 @@ _COMPARISONS: Final[Mapping[str, _CompareOne]] = {
     "model": _model,
     "rule": _rule,
     "fallbacks": _fallbacks,
+    "fallback_calls": _fallback_calls,
     "reasons": _reasons,
     "excluded": _excluded,
     "errors": _errors,

@@ -80,6 +80,12 @@ class _Examiner:
         self._models(expect, path, requested)
         for key in ("prompt", "system"):
             self._pattern(getattr(expect, key), (*path, key))
+        for index, call in enumerate(expect.fallback_calls or ()):
+            place = (*path, "fallback_calls", index)
+            self._model(call.model, (*place, "model"), requested)
+            self._rules(call.rewrites, (*place, "rewrites"), (RuleKind.REWRITE, RuleKind.BUDGET))
+            for key in ("prompt", "system"):
+                self._pattern(getattr(call, key), (*place, key))
         known = [code for code in CODES if code.startswith("CL9")]
         for index, code in enumerate(expect.errors or ()):
             if known and code not in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from costlens_policy.engine.decision import Decision
@@ -18,13 +18,15 @@ class Observation:
     """A decision seen from its rules.
 
     ``outcomes`` has every rule of the plan. ``refused_by`` are the rules and budgets that refused the request, none
-    where it was allowed. ``rungs`` are the rungs that were active, as ``policy/budget`` with their number.
+    where it was allowed. ``rungs`` are the rungs that were active, as ``policy/budget`` with their number, and
+    ``rungs_at_all`` those of fallbacks, too.
     """
 
     decision: Decision
     outcomes: Mapping[str, Outcome]
     refused_by: frozenset[str]
     rungs: frozenset[tuple[str, int]]
+    rungs_at_all: frozenset[tuple[str, int]]
 
     def evaluated(self, rule: str) -> bool:
         return self.outcomes.get(rule, Outcome.NOT_REACHED) is not Outcome.NOT_REACHED
@@ -36,8 +38,18 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
     budgets = {item.by for item in decision.excluded if known.is_rule(item.by, RuleKind.BUDGET)}
     # The record looks at budgets with the winner's eyes; one that took a candidate out was asked all the same.
     outcomes.update(dict.fromkeys(budgets, Outcome.MATCHED))
+    # So it does at rewrites; those that only a fallback gets were applied to its call.
+    outcomes.update(dict.fromkeys(_of_fallbacks(decision), Outcome.MATCHED))
     refused_by: frozenset[str] = frozenset()
     if not decision.allowed:
         denies = {rule for rule in known.denies if outcomes.get(rule) is Outcome.MATCHED}
         refused_by = frozenset({decision.rule, *budgets, *denies})
-    return Observation(decision, outcomes, refused_by, active_rungs(decision))
+    rungs = active_rungs(decision)
+    return Observation(decision, outcomes, refused_by, rungs, active_rungs(decision, decision.fallbacks) | rungs)
+
+
+def _of_fallbacks(decision: Decision) -> Iterator[str]:
+    """Yield the rewrites and budgets of the calls that stand by."""
+    for call in decision.fallback_calls:
+        yield from call.rewrites
+        yield from (seen.budget for seen in call.balances)

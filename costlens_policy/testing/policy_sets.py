@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from costlens_policy.api import Engine
-from costlens_policy.checker import CheckedBundle, check
+from costlens_policy.checker import CheckedBundle
+from costlens_policy.checker.link.folders import declares_a_set
 from costlens_policy.checker.link.references import Reference, resolve_reference
+from costlens_policy.checker.whole import check_set
 from costlens_policy.compiler import compile_plan
-from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Span
+from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.documents.budgets import Budget
-from costlens_policy.source.folders import repository_of
+from costlens_policy.source.folders import checkout_of, repository_of
 from costlens_policy.source.located import Path as LocatedPath
 from costlens_policy.testing.discovery import FoundSuite
 from costlens_policy.testing.problems import SuiteProblems
@@ -41,11 +44,13 @@ class SetUnderTest:
 class PolicySets:
     """Loads policy sets, each file once. ``diagnostics`` are the errors of sets that cannot be used.
 
-    ``paths`` are those under test: without a checkout around them they mark out the repository.
+    ``paths`` are those under test: without a checkout around them they mark out the repository. ``checked`` are sets
+    that have been checked already by the places of their files, None for those with errors.
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
+    def __init__(self, paths: Iterable[Path], checked: Mapping[Path, CheckedBundle | None]) -> None:
         self._paths = tuple(paths)
+        self._checked = checked
         self._loaded: dict[Path, SetUnderTest | None] = {}
         self.diagnostics: list[Diagnostic] = []
 
@@ -64,17 +69,31 @@ class PolicySets:
         return tuple(item for item in self._loaded.values() if item is not None)
 
     def _resolve(self, suite: FoundSuite) -> str | Diagnostic:
-        origin, here = Path(suite.file).resolve(), Path.cwd().resolve()
-        around = (here,) if origin.is_relative_to(here) else ()
-        repository = repository_of(origin, (*self._paths, *around))
         span = suite.located.root.span_of(("policy_set",))
-        return resolve_reference(Reference(suite.document.policy_set, span, suite.file), repository)
+        reference = Reference(suite.document.policy_set, span, suite.file)
+        return resolve_reference(reference, self._repository(Path(suite.file).resolve(), reference.text))
+
+    def _repository(self, origin: Path, wanted: str) -> Path:
+        """Return the folder that a suite's reference may not leave.
+
+        Outside of a checkout there is no repository to lead out of, but no file is read either that does not say that
+        it is a policy set.
+        """
+        here = Path.cwd().resolve()
+        around = [here] if origin.is_relative_to(here) else []
+        named = Path(os.path.realpath(origin.parent / wanted))
+        if checkout_of(origin) is None and declares_a_set(named):
+            around.append(named.parent)
+        return repository_of(origin, (*self._paths, *around))
 
     def _load(self, file: str) -> SetUnderTest | None:
-        try:
-            bundle = check((Path(file),))
-        except PolicyError as error:
-            self.diagnostics.extend(item for item in error.diagnostics if item.is_error)
+        real = Path(file).resolve()
+        if real in self._checked:
+            bundle = self._checked[real]
+        else:
+            bundle, problems = check_set(file, self._paths)
+            self.diagnostics.extend(item for item in problems if item.is_error)
+        if bundle is None:
             return None
         plan = compile_plan(bundle)
         places = dict(_places(bundle))

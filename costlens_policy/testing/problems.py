@@ -20,24 +20,29 @@ class SuiteProblems:
         self._located = located
         self.diagnostics: list[Diagnostic] = []
 
+    @property
+    def has_errors(self) -> bool:
+        return any(item.is_error for item in self.diagnostics)
+
     def report(
         self,
         code: str,
         message: str,
         path: Path,
         *,
+        severity: Severity = Severity.ERROR,
         label: str = "",
         help: str = "",
         at_key: bool = False,
         within: tuple[int, int] | None = None,
         related: Iterable[Related] = (),
     ) -> None:
-        """Note an error at the value of a path, at its key, or at the characters ``within`` a text (start and end)."""
+        """Note a problem at the value of a path, at its key, or at the characters ``within`` a text (start and end)."""
         span = (self._located.root.key_span(path) if at_key else None) or self.place(path)
         value = self._located.root.find(path)
         if within is not None and value is not None:
             span = part_span(self._located.source, value, *within)
-        self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, label, help, tuple(related)))
+        self.diagnostics.append(Diagnostic(code, severity, message, span, label, help, tuple(related)))
 
     def place(self, path: Path) -> Span:
         """Return where a scalar stands; of a map or list its key or first key, so that a caret stays on one line.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.diagnostics.model import Diagnostic, exit_code_of
 from costlens_policy.engine.decision import Decision
 from costlens_policy.source.located import SourceText
 from costlens_policy.testing.coverage import Coverage
@@ -40,6 +40,11 @@ class CaseResult:
     @property
     def passed(self) -> bool:
         return self.outcome is CaseOutcome.PASSED
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """The run-time errors of conditions on the way to the decision, as ``eval`` shows them."""
+        return () if self.decision is None else tuple(f"error {item}" for item in self.decision.errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,11 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """1: a suite or policy set is unusable; 3: nothing to run; 4: a case does not pass; 5: too little coverage."""
-        if any(item.is_error for item in self.diagnostics):
-            return 1
+        """1 or 6: a suite or policy set is unusable or unreadable; 3: nothing to run; 4: a case does not pass; 5: too
+        little coverage.
+        """
+        if code := exit_code_of(self.diagnostics):
+            return code
         if not any(True for _ in self.results):
             return 3
         if not all(result.passed for result in self.results):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from time import perf_counter
 
+from costlens_policy.checker import CheckedBundle
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
 from costlens_policy.source.located import SourceText
 from costlens_policy.source.read import read_source
@@ -25,7 +26,7 @@ from costlens_policy.testing.problems import SuiteProblems
 from costlens_policy.testing.results import Run, Shortfall, SuiteResult
 from costlens_policy.testing.tally import Tally
 
-__all__ = ["run_suites"]
+__all__ = ["Examined", "examine_suites", "run_suites"]
 
 
 def run_suites(
@@ -49,6 +50,27 @@ def run_suites(
 
 
 @dataclass(frozen=True, slots=True)
+class Examined:
+    """What is wrong with suites, without running them. ``sources`` are their texts."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    sources: tuple[SourceText, ...]
+
+
+def examine_suites(
+    paths: Iterable[str | os.PathLike[str]], checked: Mapping[Path, CheckedBundle | None] | None = None
+) -> Examined:
+    """Hold every suite in files and folders against its policy set, as a run does before it decides anything.
+
+    ``checked`` are policy sets that have been checked already by the places of their files, None for those with errors.
+    """
+    session = _Session(tuple(map(Path, paths)), checked=checked)
+    for suite in session.search.suites:
+        session.prepare(suite)
+    return Examined(session.diagnostics, session.search.sources)
+
+
+@dataclass(frozen=True, slots=True)
 class _Ran:
     """A suite that ran, the policy set it tested, and what its cases did to the rules."""
 
@@ -62,19 +84,35 @@ class _Session:
     """One run under way."""
 
     def __init__(
-        self, paths: tuple[Path, ...], filter: str | None, now: datetime | None, timer: Callable[[], float]
+        self,
+        paths: tuple[Path, ...],
+        filter: str | None = None,
+        now: datetime | None = None,
+        timer: Callable[[], float] = perf_counter,
+        checked: Mapping[Path, CheckedBundle | None] | None = None,
     ) -> None:
         self.search = find_suites(paths)
         self._paths = paths
-        self._sets = PolicySets(paths)
+        self._sets = PolicySets(paths, checked or {})
         self._filter = filter
         self._now = now
         self._timer = timer
         self._ran: list[_Ran] = []
         self._diagnostics: list[Diagnostic] = list(self.search.diagnostics)
 
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        return in_order([*self._diagnostics, *self._sets.diagnostics])
+
     def run(self, suite: FoundSuite) -> None:
         """Run one suite, unless something is wrong with it or its policy set, or the filter leaves nothing of it."""
+        tested, prepared = self.prepare(suite)
+        chosen = tuple(case for case in prepared if _chosen(self._filter, suite.file, case.name))
+        if tested is not None and chosen:
+            self._ran.append(self._decide(suite, tested, chosen))
+
+    def prepare(self, suite: FoundSuite) -> tuple[SetUnderTest | None, tuple[PreparedCase, ...]]:
+        """Return the policy set of a suite and its cases; none where something is wrong, which is then reported."""
         problems = SuiteProblems(suite.located)
         cases = single_cases(suite.document, problems)
         tested = self._sets.of(suite, problems)
@@ -83,9 +121,7 @@ class _Session:
             examine(suite.document, cases, tested.known, problems)
             prepared = prepare(suite.document, cases, tested.known, problems, self._now, tested.reads_time)
         self._diagnostics.extend(problems.diagnostics)
-        chosen = tuple(case for case in prepared if _chosen(self._filter, suite.file, case.name))
-        if tested is not None and chosen and not problems.diagnostics:
-            self._ran.append(self._decide(suite, tested, chosen))
+        return tested, () if problems.has_errors else prepared
 
     def _decide(self, suite: FoundSuite, tested: SetUnderTest, cases: tuple[PreparedCase, ...]) -> _Ran:
         tally = Tally()
@@ -100,7 +136,7 @@ class _Session:
         shortfalls = [] if self._filter else [fall for ran in self._ran if (fall := _own_shortfall(ran))]
         if min_coverage is not None and coverage and (reached := _total(coverage)) < min_coverage:
             shortfalls.append(Shortfall("", min_coverage, reached))
-        diagnostics = in_order([*self._diagnostics, *self._sets.diagnostics])
+        diagnostics = self.diagnostics
         return Run(
             suites=tuple(ran.result for ran in self._ran),
             coverage=coverage,

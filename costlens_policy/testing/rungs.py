@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from costlens_policy.compiler.budgets import RungStep
 from costlens_policy.engine.context import Context, Refusal
@@ -20,18 +20,19 @@ def rung_id(budget: str, rung: RungStep) -> str:
     return f"{budget}@{start:f}"
 
 
-def active_rungs(decision: Decision) -> frozenset[tuple[str, int]]:
-    """Return the rungs that were active for the model that serves, or for one that a budget took out.
+def active_rungs(decision: Decision, models: Sequence[str] | None = None) -> frozenset[tuple[str, int]]:
+    """Return the rungs that were active for some models: left out, the one that serves and those that a budget took
+    out.
 
     They are told as the budget (``policy/budget``) and their place in it. Deciding is pure, so these models climb their
     budgets once more: a decision keeps neither what excluded models met nor what a rung reached before its rewrite.
     """
     plan = decision.plan
-    if not plan.budgets:
+    if models is None:
+        models = [item.model for item in decision.excluded if item.by in plan.budgets]
+        models += [] if decision.model is None else [decision.model]
+    if not plan.budgets or not models:
         return frozenset()
-    models = [item.model for item in decision.excluded if item.by in plan.budgets]
-    if decision.model is not None:
-        models.append(decision.model)
     context = Context(plan, dict(decision.request), decision.balances_read, decision.now)
     prepare, ladder = Preparations(context), Ladder(context)
     active: set[tuple[str, int]] = set()

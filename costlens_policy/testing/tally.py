@@ -47,7 +47,7 @@ class Tally:
             tally.outcomes[outcome] += 1
             if outcome is Outcome.NOT_REACHED:
                 tally.instead[observation.decision.rule] += 1
-        self.rungs.update(observation.rungs)
+        self.rungs.update(observation.rungs_at_all)
 
     @classmethod
     def of(cls, tallies: Iterable[Tally]) -> Tally:

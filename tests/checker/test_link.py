@@ -32,10 +32,10 @@ def test_several_paths_are_one_question(tmp_path: Path) -> None:
     assert check(paths).linked.policy_set.name == "company"
 
 
-def test_a_set_at_the_top_hides_those_below(tmp_path: Path) -> None:
+def test_a_set_at_the_top_is_the_one_that_is_loaded_and_those_below_are_checked_too(tmp_path: Path) -> None:
     write(tmp_path)
     write(tmp_path / "examples" / "other")
-    assert len(check_all(tmp_path).bundles) == 1
+    assert len(check_all(tmp_path).bundles) == 2
     assert bundle(tmp_path).linked.policy_set.located.source.name == str(tmp_path / "policy-set.yaml")
 
 
@@ -142,7 +142,9 @@ def test_a_link_out_of_the_repository_is_not_read_when_found(tmp_path: Path) -> 
     (inside / ".git").mkdir()
     path = put(outside / "secret.yaml", "key: not for the eyes of a reviewer", "Policy", "secret")
     (inside / "harmless.yaml").symlink_to(path)
-    assert diagnostics(inside) == ()
+    (told,) = diagnostics(inside)
+    assert (told.code, told.is_error) == ("CL204", False)
+    assert "harmless.yaml" in told.message
     assert codes(inside / "harmless.yaml") == ["CL103"]
 
 

@@ -179,7 +179,7 @@ def test_nothing_to_run(company: Path, run_text: RunText) -> None:
 def test_a_path_that_does_not_exist_is_an_error(company: Path) -> None:
     run = run_suites(["nowhere_test.yaml"])
     assert [item.code for item in run.diagnostics] == ["CL001"]
-    assert run.exit_code == 1
+    assert run.exit_code == 6
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from costlens_policy.checker.link.library import File, Library, Reading
-from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Related, Severity, Span
 from costlens_policy.documents import KINDS
-from costlens_policy.source.folders import SUFFIXES, yaml_files
+from costlens_policy.source.folders import checkout_of, is_yaml, yaml_files
+from costlens_policy.source.read import read_source
 
-__all__ = ["Found", "find_sets", "no_policy_set", "sets_directly_in", "several_policy_sets"]
+__all__ = ["Found", "declares_a_set", "find_sets", "no_policy_set", "sets_in", "several_policy_sets"]
 
 _SET: Final = "PolicySet"
+_LISTING_LINE: Final = re.compile(r"""^["']?kind["']?\s*:\s*["']?(PolicySet|Workload)\b""", re.MULTILINE)
 _SET_LINE: Final = re.compile(r"""^["']?kind["']?\s*:\s*["']?PolicySet\b""", re.MULTILINE)
 
 
@@ -32,41 +34,60 @@ class Found:
         return self.reading.located.root.span_of(("kind",))
 
 
-def find_sets(library: Library, paths: Sequence[Path]) -> tuple[tuple[Found, ...], tuple[Diagnostic, ...]]:
+def find_sets(
+    library: Library, paths: Sequence[Path], *, nested: bool = False
+) -> tuple[tuple[Found, ...], tuple[Diagnostic, ...]]:
     """Return the policy sets in files and folders, and what is wrong with files that were named or may hold one.
 
-    Where a folder has a policy set at its top, those further down are left alone: they are examples or parts of others.
+    Where a folder has a policy set at its top, those further down are left alone unless ``nested``: they are examples
+    or parts of others.
     """
     sets: list[Found] = []
     diagnostics: list[Diagnostic] = []
     for path in paths:
-        files = _candidates(library, path) if os.path.isdir(path) else [library.open(path)]
+        files = _candidates(library, path, nested) if os.path.isdir(path) else [library.open(path)]
         for file in files:
             diagnostics += file.diagnostics
             sets += _in_file(file)
     return tuple({item.reading: item for item in sets}.values()), tuple(diagnostics)
 
 
-def sets_directly_in(library: Library, folder: Path) -> tuple[Found, ...]:
-    """Return the policy sets in the files of a folder, leaving alone what is below."""
-    names = sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(SUFFIXES))
-    files = (library.open(os.path.normpath(name)) for name in names if os.path.isfile(name))
-    return tuple(found for file in files if _may_hold_a_set(file) for found in _in_file(file))
+def sets_in(library: Library, names: Iterable[str]) -> Iterator[tuple[File, list[Found]]]:
+    """Yield those of some files that may hold policy sets, with the sets that can be told.
+
+    Files with a workload, which names a catalogue of its own, come without a set.
+    """
+    for name in names:
+        if _declares(name, _LISTING_LINE):
+            yield (file := library.open(name)), _in_file(file)
 
 
-def _candidates(library: Library, folder: Path) -> list[File]:
+def declares_a_set(name: str | os.PathLike[str]) -> bool:
+    """Say whether a file looks as if it held a policy set."""
+    return _declares(name, _SET_LINE)
+
+
+def _declares(name: str | os.PathLike[str], line: re.Pattern[str]) -> bool:
+    """Look at the text of a file, which is not kept: other tools' files may be many, and secret."""
+    try:
+        return os.path.isfile(name) and line.search(read_source(name).text) is not None
+    except PolicyError:
+        return False
+
+
+def _candidates(library: Library, folder: Path, nested: bool) -> list[File]:
     """Return the files of a folder that look as if they held a policy set: those at its top, else those below.
 
     A broken set at the top counts, or the one of an example below would be taken in its place.
     """
     files = [file for file in map(library.open, yaml_files(folder)) if _may_hold_a_set(file)]
     top = [file for file in files if Path(file.name).parent == Path(os.path.normpath(folder))]
-    return top or files
+    return files if nested else top or files
 
 
 def _may_hold_a_set(file: File) -> bool:
     """Look at the text only: composing every file of a large repository would take long."""
-    return re.search(_SET_LINE, file.text) is not None
+    return _SET_LINE.search(file.text) is not None
 
 
 def _in_file(file: File) -> list[Found]:
@@ -77,11 +98,27 @@ def no_policy_set(library: Library, paths: Sequence[Path]) -> Diagnostic:
     """Say that there is none, and what there is instead."""
     where = ", ".join(f"`{path}`" for path in paths) or "no path"
     kinds = {reading.kind for path in paths if os.path.isfile(path) for reading in library.open(path).readings}
-    if known := sorted(kinds & set(KINDS)):
+    if above := next((name for path in paths if (name := _set_above(path))), ""):
+        advice = f"the one in `{above}` is further up; name it, or `{os.path.dirname(above) or '.'}`"
+    elif known := sorted(kinds & set(KINDS)):
         advice = f"this is a {known[0]}; name the PolicySet that lists it, or the folder with both"
     else:
         advice = "`costlens-policy init` writes one to start from"
     return Diagnostic("CL201", Severity.ERROR, f"there is no policy set in {where}", help=advice)
+
+
+def _set_above(path: Path) -> str:
+    """Return the nearest file above a path with a policy set, as it would be named from here; empty for none."""
+    for folder in Path(os.path.realpath(path)).parents:
+        try:
+            names = sorted(filter(is_yaml, os.listdir(folder)))
+        except OSError:
+            return ""
+        if found := next((name for name in names if declares_a_set(folder / name)), None):
+            return os.path.relpath(folder / found)
+        if checkout_of(folder / "_") == folder:
+            break
+    return ""
 
 
 def several_policy_sets(found: Sequence[Found]) -> Diagnostic:

@@ -1,36 +1,107 @@
-"""The policy sets that a single policy or catalogue belongs to."""
+"""The policy sets that a policy or catalogue belongs to, wherever in the repository they stand."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
-from costlens_policy.checker.link.folders import Found, sets_directly_in
+from costlens_policy.checker.link.folders import Found, sets_in
 from costlens_policy.checker.link.library import File, Library
-from costlens_policy.documents import PolicySetDocument
-from costlens_policy.source.folders import repository_of
+from costlens_policy.documents import PolicySetDocument, WorkloadDocument
+from costlens_policy.source.folders import checkout_of, is_yaml, repository_of, yaml_files
 
-__all__ = ["owners_of"]
+__all__ = ["Owners"]
+
+_UP: Final = 3
+_DOWN: Final = 2
+_MOST: Final = 2_000
 
 
-def owners_of(library: Library, file: File, paths: Sequence[Path]) -> Iterator[Found]:
-    """Yield the sets that list a file, from its own folder up to the repository's; ``paths`` are those named."""
-    repository = repository_of(file.resolved, paths)
-    for folder in file.resolved.parents:
-        if not folder.is_relative_to(repository):
+class Owners:
+    """Finds the sets that list a file. ``paths`` are those named on the command line.
+
+    Looked at are the folders above a file, and everything in its checkout. Where there is no checkout, nothing says how
+    far a repository goes: what lies near the file is looked at, a few folders up and down.
+    """
+
+    def __init__(self, library: Library, paths: Sequence[Path]) -> None:
+        self._library = library
+        self._paths = paths
+        self._looked_at: set[tuple[Path, int | None]] = set()
+        self._listed: dict[Path, dict[Found, None]] = {}
+        self._priced: set[Path] = set()
+        self.unreadable: dict[File, None] = {}
+        """Files that look like policy sets, and cannot be read as such: nobody can tell what they list."""
+
+    def of(self, file: File) -> tuple[Found, ...]:
+        """Return the sets that list a file."""
+        depth = _DOWN if checkout_of(file.resolved) is None else 0
+        for folder in self._folders(file.resolved):
+            if self._is_new(folder, depth):
+                self._note(_within(folder, depth))
+        root = repository_of(file.resolved, self._paths)
+        if self._is_new(root, None):
+            self._note(yaml_files(_as_named(root)))
+        return tuple(self._listed.get(file.resolved, ()))
+
+    def _is_new(self, folder: Path, depth: int | None) -> bool:
+        """Say whether a folder has not been looked at so deeply, and remember it; None is all the way down."""
+        seen = (folder, depth) in self._looked_at
+        self._looked_at.add((folder, depth))
+        return not seen
+
+    def lists(self, file: Path) -> bool:
+        """Say whether a set or workload that has been looked at names a file."""
+        return file in self._listed or file in self._priced
+
+    def _folders(self, file: Path) -> Iterator[Path]:
+        """Yield the folders around a file: all up to its checkout, or some where there is none."""
+        checkout = checkout_of(file)
+        if checkout is not None:
+            yield from (folder for folder in file.parents if folder.is_relative_to(checkout))
             return
-        for found in sets_directly_in(library, _as_named(folder)):
-            if file.resolved in _listed(found):
-                yield found
+        shared = {Path(os.path.realpath(folder)) for folder in (Path.home(), tempfile.gettempdir(), os.sep)}
+        for folder in islice(file.parents, _UP):
+            if folder in shared:
+                return
+            yield folder
+
+    def _note(self, names: Iterable[str]) -> None:
+        """Remember what the sets among some files list."""
+        for file, sets in sets_in(self._library, names):
+            workloads = [item.document for item in file.readings if isinstance(item.document, WorkloadDocument)]
+            folder = os.path.dirname(file.name)
+            self._priced.update(Path(os.path.realpath(os.path.join(folder, item.catalogue))) for item in workloads)
+            if not (sets or workloads) or any(found.reading.document is None for found in sets):
+                self.unreadable[file] = None
+            for found in sets:
+                for listed in _listed(found):
+                    self._listed.setdefault(listed, {})[found] = None
 
 
 def _listed(found: Found) -> set[Path]:
+    """Return what a set lists, as far as that can be read."""
+    folder, root = os.path.dirname(found.file.name), found.reading.located.root
     document = found.reading.document
-    if not isinstance(document, PolicySetDocument):
-        return set()
-    folder = os.path.dirname(found.file.name)
-    return {Path(os.path.realpath(os.path.join(folder, name))) for name in (*document.policies, *document.catalogues)}
+    if isinstance(document, PolicySetDocument):
+        names: Iterable[object] = (*document.policies, *document.catalogues)
+    else:
+        lists = (value.to_plain() for key in ("policies", "catalogues") if (value := root.find((key,))) is not None)
+        names = [name for value in lists if isinstance(value, list) for name in value]
+    return {Path(os.path.realpath(os.path.join(folder, name))) for name in names if isinstance(name, str)}
+
+
+def _within(folder: Path, depth: int) -> Iterator[str]:
+    """Yield YAML files of a folder and of some folders below it."""
+    top = _as_named(folder)
+    for here, folders, files in islice(os.walk(top), _MOST):
+        deep = len(Path(here).relative_to(top).parts)
+        folders[:] = [name for name in folders if not name.startswith(".")] if deep < depth else []
+        yield from (os.path.normpath(os.path.join(here, name)) for name in sorted(files) if is_yaml(name))
 
 
 def _as_named(folder: Path) -> Path:

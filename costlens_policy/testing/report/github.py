@@ -23,7 +23,7 @@ def github(run: Run) -> str:
 def _cases(run: Run) -> Iterator[str]:
     for result in run.results:
         if not result.passed:
-            lines = [*map(difference_sentence, result.differences), *result.notes]
+            lines = [*map(difference_sentence, result.differences), *result.notes, *result.failures]
             title = ("title", f"{result.outcome}: {result.case.name}")
             yield workflow_command("error", [*_place(result.case.span), title], "\n".join(lines))
 
@@ -47,5 +47,5 @@ def _place(span: Span) -> list[tuple[str, str]]:
 def _end(run: Run) -> Iterator[str]:
     if run.suites:
         yield f"{summary_line(run)}\n"
-    elif not run.diagnostics:
+    elif not any(item.is_error for item in run.diagnostics):
         yield workflow_command("error", [("title", "policy tests")], nothing_to_run(run))

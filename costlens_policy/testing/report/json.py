@@ -63,6 +63,10 @@ def _case(result: CaseResult) -> dict[str, Any]:
             "model": decision.model,
             "rule": decision.rule,
             "reasons": list(decision.reasons),
+            "errors": [
+                {"rule": item.rule, "code": item.code, "message": item.message, **_place(item.span)}
+                for item in decision.errors
+            ],
         },
     }
 

@@ -12,7 +12,7 @@ from costlens_policy.diagnostics.model import Span
 from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.testing.report.differences import difference_sentence
-from costlens_policy.testing.report.summary import shortfall_sentence
+from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
 
 __all__ = ["junit"]
@@ -27,6 +27,8 @@ def junit(run: Run) -> str:
         _suite(root, suite)
     _problems(root, run)
     _coverage(root, run)
+    if not len(root):
+        _nothing(root, run)
     for count in ("tests", "failures", "errors"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     root.set("time", _seconds(sum(suite.seconds for suite in run.suites)))
@@ -55,14 +57,16 @@ def _case(parent: Element, suite: SuiteResult, result: CaseResult) -> None:
         reasons = () if result.decision is None else result.decision.reasons
         word = "error" if result.outcome is CaseOutcome.ERROR else "failure"
         problem = SubElement(node, word, type=str(result.outcome), message=_clean(lines[0]))
-        problem.text = _clean("\n".join([*lines, *reasons]))
+        problem.text = _clean("\n".join([*lines, *reasons, *result.failures]))
 
 
 def _problems(root: Element, run: Run) -> None:
     errors = [item for item in run.diagnostics if item.is_error]
-    if not errors:
+    if not run.diagnostics:
         return
     node = SubElement(root, "testsuite", name="documents")
+    if warnings := [item for item in run.diagnostics if not item.is_error]:
+        SubElement(node, "system-out").text = _clean(render_diagnostics(warnings, Format.FULL, run.lines_of))
     _count(node, len(errors), 0, len(errors))
     for item in errors:
         code = CODES.get(item.code)
@@ -70,6 +74,14 @@ def _problems(root: Element, run: Run) -> None:
         case = _testcase(node, title, "documents", item.span)
         problem = SubElement(case, "error", type=item.code, message=_clean(item.message))
         problem.text = _clean(render_diagnostics([item], Format.FULL, run.lines_of))
+
+
+def _nothing(root: Element, run: Run) -> None:
+    """An empty report would pass for a good one."""
+    node = SubElement(root, "testsuite", name="nothing to run")
+    _count(node, 1, 0, 1)
+    case = _testcase(node, "nothing to run", "nothing to run", None)
+    SubElement(case, "error", type="nothing", message=_clean(nothing_to_run(run)))
 
 
 def _coverage(root: Element, run: Run) -> None:

@@ -60,7 +60,7 @@ def _details(result: CaseResult, paint: Painter) -> Iterator[str]:
         decision = result.decision
         served = f", {decision.model}" if decision.model else ""
         yield f"decided: {decision.effect}{served}, by `{decision.rule}`"
-        yield from (f"  {printable(reason)}" for reason in decision.reasons)
+        yield from (f"  {printable(reason)}" for reason in (*decision.reasons, *result.failures))
 
 
 def _end(run: Run, paint: Painter) -> Iterator[str]:
@@ -71,5 +71,5 @@ def _end(run: Run, paint: Painter) -> Iterator[str]:
         good = all(result.passed for result in run.results)
         yield paint(summary_line(run), _GREEN if good else _RED)
         yield from (paint(shortfall_sentence(item), _RED) for item in run.shortfalls)
-    elif not run.diagnostics:
+    elif not any(item.is_error for item in run.diagnostics):
         yield paint(nothing_to_run(run), _RED)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.testing.report.differences import difference_sentence
 from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence
 from costlens_policy.testing.results import CaseResult, Run, SuiteResult
@@ -26,9 +27,15 @@ class _Point:
 def tap(run: Run) -> str:
     """Return the lines of the protocol."""
     points = [*_problems(run), *map(_suite, run.suites), *_coverage(run)]
+    warnings = [_remark(item) for item in run.diagnostics if not item.is_error]
     if not points:
-        return f"TAP version 14\n1..0 # SKIP {_escaped(nothing_to_run(run))}\n"
-    return "\n".join(["TAP version 14", *_numbered(points)]) + "\n"
+        return "\n".join(["TAP version 14", *warnings, f"1..0 # SKIP {_escaped(nothing_to_run(run))}\n"])
+    return "\n".join(["TAP version 14", *warnings, *_numbered(points)]) + "\n"
+
+
+def _remark(item: Diagnostic) -> str:
+    place = "" if item.span is None else f"{item.span.file}:{item.span.start.line}:{item.span.start.column}: "
+    return f"# {place}{item.severity}[{item.code}]: {_escaped(item.message)}"
 
 
 def _numbered(points: Sequence[_Point]) -> Iterator[str]:
@@ -51,12 +58,14 @@ def _case(result: CaseResult) -> _Point:
         return _Point(True, result.case.name)
     start = result.case.span.start
     problems = [*map(difference_sentence, result.differences), *result.notes]
-    block = {
+    block: dict[str, object] = {
         "outcome": str(result.outcome),
         "at": {"file": result.case.span.file, "line": start.line, "column": start.column},
         "problems": problems,
         "reasons": [] if result.decision is None else list(result.decision.reasons),
     }
+    if result.failures:
+        block["errors"] = list(result.failures)
     return _Point(False, result.case.name, after=tuple(_yaml(block)))
 
 
