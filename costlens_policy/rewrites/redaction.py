@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from costlens_policy.documents.placeholders import parse_template
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.errors import NOT_FINISHED, RewriteError
-from costlens_policy.rewrites.personal_data import DETECTORS, any_of
+from costlens_policy.rewrites.personal_data import DETECTORS, Detector, View, any_of, blanked, in_characters
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 from costlens_policy.rewrites.texts import TextMapping
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RedactStep", "compile_redact"]
 
-_ESCAPES: Final = re.compile(rb'\\[nrt"/\\]')
+_Place: TypeAlias = tuple[int, int, int]
+"""Where something stands, with the index of its label."""
+_Match: TypeAlias = tuple[int, int, str]
 _MOST_ROUNDS: Final = 16
 
 
@@ -32,7 +35,7 @@ class RedactStep:
     """
 
     target: ClassVar = None
-    labels: tuple[tuple[str, bytes], ...]
+    labels: tuple[tuple[str, str], ...]
     candidates: Any
     """A pattern that matches wherever there might be data of any kind."""
     labels_hold_data: bool
@@ -56,14 +59,15 @@ class RedactStep:
 def compile_redact(operation: Redact) -> RedactStep:
     """Return the step of a checked operation."""
     template = parse_template(operation.text)
-    labels = tuple(
-        (kind, template.render({"kind": kind}).encode("utf-8", "surrogatepass"))
-        for kind in DETECTORS
-        if kind in operation.kinds
-    )
+    labels = tuple((kind, template.render({"kind": kind})) for kind in DETECTORS if kind in operation.kinds)
     detectors = [detector for kind, _ in labels for detector in DETECTORS[kind]]
-    holds_data = any(next(detector.find(label), None) for _, label in labels for detector in detectors)
+    holds_data = any(_finds(detectors, label) for _, label in labels)
     return RedactStep(labels, any_of(detectors), holds_data)
+
+
+def _finds(detectors: list[Detector], label: str) -> bool:
+    forms = (View(label).data, label.encode("utf-8", "surrogatepass"))
+    return any(next(detector.find(form), None) for detector in detectors for form in forms if form is not None)
 
 
 class _Redaction:
@@ -82,43 +86,76 @@ class _Redaction:
 
     def redacted(self, text: str) -> str:
         """Return the text with labels. What a label uncovers, as a number that now stands alone, is found as well."""
-        original = data = text.encode("utf-8", "surrogatepass")
+        left = text
         counts: Counter[str] = Counter()
         for _ in range(_MOST_ROUNDS):
-            found = self._found(data, counts)
+            found = self._found(left, counts)
             if found:
-                data = _replaced(data, found)
+                left = _replaced(left, found)
             if not found or self._step.labels_hold_data:
                 break
         else:
             raise RewriteError(NOT_FINISHED, "a text shows new personal data however often it is redacted")
-        if data == original:
+        if left == text:
             return text
         self._counts.update(counts)
-        return data.decode("utf-8", "surrogatepass")
+        return left
 
-    def _found(self, data: bytes, counts: Counter[str]) -> list[tuple[int, int, bytes]]:
-        """Return what to replace, from left to right, and count it; where kinds overlap, the first has it."""
-        # Inside JSON, `\n` is a line end, and its letter does not belong to the word that follows.
-        plain = _ESCAPES.sub(b"  ", data) if b"\\" in data else data
-        if self._step.candidates.search(plain) is None:
+    def _found(self, text: str, counts: Counter[str]) -> list[_Match]:
+        """Return what to replace, from left to right, and count it: what the text shows as it is, and plainly spelled.
+
+        Both are read, since a sign that cannot be seen may part a number from what stands before it, or join them.
+        """
+        view = View(text)
+        found: list[_Place] = []
+        if view.data is not None and (matches := self._matches(view.data)):
+            places = view.places((start, end) for start, end, _ in matches)
+            found = _apart((*place, match[2]) for place, match in zip(places, matches, strict=True))
+        data = blanked(text).encode("utf-8", "surrogatepass")
+        if matches := self._matches(data):
+            places = in_characters(data, ((start, end) for start, end, _ in matches))
+            plain = [(*place, match[2]) for place, match in zip(places, matches, strict=True)]
+            found = sorted([*found, *_beside(found, plain)]) if found else plain
+        counts.update(self._step.labels[at][0] for _, _, at in found)
+        return [(start, end, self._step.labels[at][1]) for start, end, at in found]
+
+    def _matches(self, data: bytes) -> list[_Place]:
+        """Return extents of bytes with the index of the label; where kinds overlap, the first has it."""
+        if self._step.candidates.search(data) is None:
             return []
-        found: list[tuple[int, int, bytes]] = []
+        found: list[_Place] = []
         taken = bytearray()
-        for kind, label in self._step.labels:
-            for start, end in (extent for detector in DETECTORS[kind] for extent in detector.find(plain)):
-                taken = taken or bytearray(len(plain))
+        for at, (kind, _) in enumerate(self._step.labels):
+            for start, end in (extent for detector in DETECTORS[kind] for extent in detector.find(data)):
+                taken = taken or bytearray(len(data))
                 if taken.find(1, start, end) < 0:
                     taken[start:end] = b"\1" * (end - start)
-                    found.append((start, end, label))
-                    counts[kind] += 1
+                    found.append((start, end, at))
         return sorted(found)
 
 
-def _replaced(data: bytes, extents: list[tuple[int, int, bytes]]) -> bytes:
-    pieces: list[bytes] = []
+def _apart(matches: Iterable[_Place]) -> list[_Place]:
+    """Leave out what begins before the one before it ends: a character may stand for the end of one and the next."""
+    found: list[_Place] = []
+    for start, end, label in matches:
+        if not found or start >= found[-1][1]:
+            found.append((start, end, label))
+    return found
+
+
+def _beside(found: list[_Place], more: list[_Place]) -> Iterator[_Place]:
+    """Yield those of ``more`` that do not overlap what was found; both are from left to right."""
+    ends = [end for _, end, _ in found]
+    for start, end, label in more:
+        following = bisect_right(ends, start)
+        if following == len(found) or found[following][0] >= end:
+            yield start, end, label
+
+
+def _replaced(text: str, matches: list[_Match]) -> str:
+    pieces: list[str] = []
     at = 0
-    for start, end, label in extents:
-        pieces += (data[at:start], label)
+    for start, end, label in matches:
+        pieces += (text[at:start], label)
         at = end
-    return b"".join((*pieces, data[at:]))
+    return "".join((*pieces, text[at:]))

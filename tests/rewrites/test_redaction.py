@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.documents.rewrites import Redact
@@ -213,6 +214,62 @@ def test_redacting_twice_is_redacting_once(value: str) -> None:
     assert rewritten(once, redact=ALL) is once
 
 
+VALUES = {
+    "email": "bob@example.com",
+    "phone": "+49 30 1234567",
+    "credit_card": "4111 1111 1111 1111",
+    "iban": "DE89 3704 0044 0532 0130 00",
+    "us_ssn": "123-45-6789",
+    "ipv4": "192.168.0.1",
+    "ipv6": "2001:db8::8a2e:370:7334",
+    "url_credentials": "https://user:secret@host",
+    "api_key": "sk-abcdefghij0123456789",
+}
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\xad\u034f\u180e\u2063\u061c\ufe0f\u0301\x08\x7f\U000e0041"
+around = st.text("xyz .,\u00e9\u4e2d\uff21\u200b", max_size=8)
+
+
+def disguised(value: str) -> st.SearchStrategy[str]:
+    """Return a value with full-width forms and signs that cannot be seen, at random."""
+    each = st.tuples(st.booleans(), st.sampled_from(["", "", *INVISIBLE]))
+    return st.lists(each, min_size=len(value), max_size=len(value)).map(lambda how: _disguised(value, how))
+
+
+def _disguised(value: str, how: list[tuple[bool, str]]) -> str:
+    pieces = [
+        (chr(ord(character) + 0xFEE0) if wide and "!" <= character <= "~" else character) + sign
+        for character, (wide, sign) in zip(value, how, strict=True)
+    ]
+    return "".join(pieces).rstrip(INVISIBLE)
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@given(before=around, after=around, data=st.data())
+@settings(max_examples=25)
+def test_no_disguise_hides_a_value_and_nothing_else_changes(kind: str, before: str, after: str, data: Any) -> None:
+    value = data.draw(disguised(VALUES[kind]))
+    before, after = before + "\n", "\n" + after
+    expected = "https://[url_credentials]@host" if kind == "url_credentials" else f"[{kind}]"
+    left = rewritten(prompt(before + value + after), redact={"kinds": [kind]}).prompt or ""
+    assert left.startswith(before)
+    assert left.endswith(after)
+    seen = left[len(before) : len(left) - len(after)].translate(dict.fromkeys(map(ord, INVISIBLE)))
+    assert unicodedata.normalize("NFKC", seen) == expected
+
+
+@given(
+    st.lists(st.sampled_from([*PIECES, "\uff20", "%40", "\\u0040", "&#64;", "\u200b", "\ufdfa", "\xbd"]), max_size=12)
+)
+def test_what_is_outside_of_matches_stays_as_it_is(pieces: list[str]) -> None:
+    value = "".join(pieces)
+    left = rewritten(prompt(value), redact={"kinds": ["email"], "text": "\0"}).prompt or ""
+    at = 0
+    for piece in left.split("\0"):
+        at = value.find(piece, at)
+        assert at >= 0
+        at += len(piece)
+
+
 @given(texts, st.sampled_from(sorted(DETECTORS)))
 def test_nothing_that_is_personal_data_is_left(value: str, kind: str) -> None:
     left = rewritten(prompt(value), redact=ALL).prompt or ""
@@ -229,5 +286,8 @@ def test_with_other_labels_as_well(value: str) -> None:
 
 def test_long_hostile_texts_take_time_in_proportion() -> None:
     redact = step(redact=ALL)
-    for piece in ("0 ", "1234 ", "a@", "+1 ", "::", "4111 1111 1111 1112 ", "://a:", "(", "1.1.1.", "sk-"):
+    for piece in (
+        "0 ", "1234 ", "a@", "+1 ", "::", "4111 ", "4111 1111 1111 1112 ", "://a:", "(", "1.1.1.", "sk-", "030 ",
+        "0123 456 ", "DE89 ", "1.2.3.4 ", "version 1.2.3.4, ", "%40", "\\u0040", "&#64;", "\uff20", "a(at)b", "\u200b",
+    ):  # fmt: skip
         redact.apply(prompt(piece * (200_000 // len(piece))), ())

@@ -7,14 +7,15 @@ from typing import Final
 
 from costlens_policy.rewrites.personal_data.cards import CREDIT_CARD
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, any_of
-from costlens_policy.rewrites.personal_data.email import EMAIL
+from costlens_policy.rewrites.personal_data.email import EMAIL, EMAIL_SPELLED
 from costlens_policy.rewrites.personal_data.ibans import IBAN
 from costlens_policy.rewrites.personal_data.keys import API_KEYS
 from costlens_policy.rewrites.personal_data.networks import IPV4, IPV6, URL_CREDENTIALS
 from costlens_policy.rewrites.personal_data.phone import PHONES
 from costlens_policy.rewrites.personal_data.ssn import US_SSN
+from costlens_policy.rewrites.personal_data.view import View, blanked, in_characters
 
-__all__ = ["DETECTORS", "Detector", "Extent", "any_of"]
+__all__ = ["DETECTORS", "Detector", "Extent", "View", "any_of", "blanked", "in_characters"]
 
 DETECTORS: Final[Mapping[str, tuple[Detector, ...]]] = {
     "url_credentials": (URL_CREDENTIALS,),
@@ -22,7 +23,7 @@ DETECTORS: Final[Mapping[str, tuple[Detector, ...]]] = {
     "credit_card": (CREDIT_CARD,),
     "iban": (IBAN,),
     "us_ssn": (US_SSN,),
-    "email": (EMAIL,),
+    "email": (EMAIL, EMAIL_SPELLED),
     "ipv6": (IPV6,),
     "ipv4": (IPV4,),
     "phone": PHONES,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.rewrites.personal_data.detector import Detector, Extent, digit_at, pattern
+from costlens_policy.rewrites.personal_data.detector import Detector, Extent, alphanumeric_at, digit_at, pattern
 
 __all__ = ["CREDIT_CARD"]
 
@@ -17,40 +20,76 @@ _NETWORKS: Final = (
     (50, 50, (16, 19)), (56, 58, (16, 19)), (60, 69, (16, 17, 18, 19)),
 )  # fmt: skip
 """First and last prefix, and the lengths that its numbers have."""
+_FORMS: Final = re.compile(rb"(?s)(?=(\x04\x04\x04\x04\x03?|\x04\x06[\x04\x05]|[\x0d-\x13]))")
+"""The sizes of groups that people write; behind four of four, a security code may follow."""
+_RUN: Final = re.compile(rb"[0-9]+(?:[ -][0-9]+)*")
+_GROUP: Final = re.compile(rb"[0-9]+")
+_PLAIN: Final = bytes.maketrans(b"0123456789", bytes(range(10)))
+_DOUBLED: Final = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
 
 
-def _accept(data: bytes, start: int, end: int) -> Extent | None:
-    if (start and data[start - 1] in b".-" and digit_at(data, start - 2)) or _goes_on(data, end):
-        return None
-    if _is_card(data[start:end]):
-        return start, end
-    shorter = max(data.rfind(b" ", start, end), start)  # the security code may follow
-    return (start, shorter) if _is_card(data[start:shorter]) else None
+def _scan(data: bytes) -> Iterator[Extent]:
+    for match in _RUN.finditer(data):
+        if match.end() - match.start() >= 13:
+            yield from _in_run(data, *match.span())
 
 
-def _goes_on(data: bytes, end: int) -> bool:
-    return data[end : end + 1] in (b".", b"-") and digit_at(data, end + 1)
+def _in_run(data: bytes, start: int, end: int) -> Iterator[Extent]:
+    """Find the cards in groups of digits with one space or hyphen between them."""
+    groups = [group.span() for group in _GROUP.finditer(data, start, end)]
+    sizes = [last - first for first, last in groups]
+    offsets = list(itertools.accumulate(sizes, initial=0))
+    digits = _Digits(data[start:end])
+    after = 0
+    for form in _FORMS.finditer(bytes([min(size, 255) for size in sizes])):
+        index, until = form.span(1)
+        if index < after:
+            continue
+        for last in range(until, until - (2 if until - index == 5 else 1), -1):
+            if digits.are_card(offsets[index], offsets[last]):
+                found = groups[index][0], groups[last - 1][1]
+                if _stands_alone(data, *found):
+                    yield found
+                    after = last
+                    break
 
 
-def _is_card(text: bytes) -> bool:
-    digits = text.translate(None, b" -").decode("ascii")
-    known = any(
-        len(digits) in lengths and low <= int(digits[: len(str(low))]) <= high for low, high, lengths in _NETWORKS
-    )
-    return known and _luhn(digits)
+def _stands_alone(data: bytes, start: int, end: int) -> bool:
+    """Say whether no longer number goes on before or after, as an amount or an id would."""
+    if alphanumeric_at(data, start - 1) or alphanumeric_at(data, end):
+        return False
+    before = start and data[start - 1] in b".-" and digit_at(data, start - 2)
+    return not before and not (data[end : end + 1] in (b".", b"-") and digit_at(data, end + 1))
 
 
-def _luhn(digits: str) -> bool:
-    odd = sum(map(int, digits[-1::-2]))
-    even = sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
-    return (odd + even) % 10 == 0
+class _Digits:
+    """The digits of a run, with sums by which any stretch of them is checked at once."""
+
+    __slots__ = ("_digits", "_sums")
+
+    def __init__(self, run: bytes) -> None:
+        self._digits = run.translate(None, b" -")
+        plain, doubled = self._digits.translate(_PLAIN), self._digits.translate(_DOUBLED)
+        even, odd = bytearray(plain), bytearray(doubled)
+        even[1::2], odd[1::2] = doubled[1::2], plain[1::2]
+        self._sums = [list(itertools.accumulate(values, initial=0)) for values in (even, odd)]
+
+    def are_card(self, first: int, last: int) -> bool:
+        """Check a stretch: counted from its end, every second digit is doubled."""
+        sums = self._sums[(last - 1) % 2]
+        if (sums[last] - sums[first]) % 10:
+            return False
+        length, prefix = last - first, int(self._digits[first : first + 4])
+        return any(
+            length in lengths and low <= prefix // 10 ** (4 - len(str(low))) <= high for low, high, lengths in _NETWORKS
+        )
 
 
 CREDIT_CARD: Final = Detector(
     pattern(
         r"\b(?:[2-6][0-9]{12,18}"
-        r"|[2-6][0-9]{3}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}(?:[ -][0-9]{3})?"
+        r"|[2-6][0-9]{3}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}"
         r"|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5})\b"
     ),
-    _accept,
+    scan=_scan,
 )

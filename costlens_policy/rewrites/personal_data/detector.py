@@ -38,14 +38,20 @@ class Detector:
     """Finds one kind of data. ``accept`` returns the part of a match that is the data, or None where it is none.
 
     After a refused match the search goes on one byte later; with ``lengthy``, for matches without a bound, behind it.
+    With ``scan``, ``candidates`` only says whether a text is worth scanning.
     """
 
     candidates: Any
     accept: Callable[[bytes, int, int], Extent | None] = _whole
     lengthy: bool = False
+    scan: Callable[[bytes], Iterator[Extent]] | None = None
 
     def find(self, data: bytes) -> Iterator[Extent]:
-        """Yield every occurrence, from left to right; they do not overlap."""
+        """Yield every occurrence, from left to right; they do not overlap. Takes time in proportion to the text."""
+        if self.scan is not None:
+            if self.candidates.search(data) is not None:
+                yield from self.scan(data)
+            return
         at = 0
         while (match := self.candidates.search(data, at)) is not None:
             start, end = match.span()

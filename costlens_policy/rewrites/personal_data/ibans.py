@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import string
+from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, alphanumeric_at, pattern
@@ -9,7 +12,7 @@ from costlens_policy.rewrites.personal_data.detector import Detector, Extent, al
 __all__ = ["IBAN"]
 
 _LENGTHS: Final = {
-    country: length
+    country.encode(): length
     for length, countries in (
         (15, "NO"), (16, "BE"), (18, "DK FI FK FO GL NL SD"), (19, "MK SI"),
         (20, "AT BA EE KZ LT LU MN XK"), (21, "CH HR LI LV"), (22, "BG BH CR DE GB GE IE ME RS VA"),
@@ -21,24 +24,37 @@ _LENGTHS: Final = {
 }  # fmt: skip
 
 
-def _accept(data: bytes, start: int, end: int) -> Extent | None:
-    """Cut the candidate to the length of its country, and check it."""
-    length = _LENGTHS.get(data[start : start + 2].decode("ascii").upper())
-    if length is None:
+_START: Final = re.compile(rb"\b[A-Za-z]{2}[0-9]{2}(?= ?[A-Za-z0-9])")
+_WRITTEN: Final = re.compile(rb"[A-Za-z0-9](?: ?[A-Za-z0-9])*")
+_LONGEST: Final = 2 * 34
+_VALUES: Final = {ord(character): str(int(character, 36)) for character in string.ascii_letters}
+
+
+def _scan(data: bytes) -> Iterator[Extent]:
+    end = 0
+    for start in _START.finditer(data):
+        if start.start() >= end and (found := _at(data, start.start())) is not None:
+            yield found
+            end = found[1]
+
+
+def _at(data: bytes, start: int) -> Extent | None:
+    """Cut what begins here to the length of its country, and check it."""
+    length = _LENGTHS.get(data[start : start + 2].upper())
+    written = _WRITTEN.match(data, start, start + _LONGEST) if length else None
+    if length is None or written is None:
         return None
-    at = start
-    taken = bytearray()
-    while at < end and len(taken) < length:
-        if data[at] != 0x20:
-            taken.append(data[at])
-        at += 1
-    if len(taken) < length or alphanumeric_at(data, at):
+    end = start + length
+    while (missing := length - (end - start) + data.count(b" ", start, end)) and end <= written.end():
+        end += missing
+    number = data[start:end].replace(b" ", b"")
+    if end > written.end() or len(number) != length or alphanumeric_at(data, end):
         return None
-    return (start, at) if _remainder(taken.decode("ascii")) == 1 else None
+    return (start, end) if _remainder(number.decode("ascii")) == 1 else None
 
 
 def _remainder(number: str) -> int:
-    return int("".join(str(int(character, 36)) for character in number[4:] + number[:4])) % 97
+    return int((number[4:] + number[:4]).translate(_VALUES)) % 97
 
 
-IBAN: Final = Detector(pattern(r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,29}"), _accept)
+IBAN: Final = Detector(pattern(r"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11}"), scan=_scan)

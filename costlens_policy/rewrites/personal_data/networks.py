@@ -3,22 +3,67 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.rewrites.personal_data.detector import Detector, Extent, alphanumeric_at, digit_at, pattern
+from costlens_policy.rewrites.personal_data.detector import Detector, Extent, alphanumeric_at, pattern
 
 __all__ = ["IPV4", "IPV6", "URL_CREDENTIALS"]
 
 _LONGEST_IPV6: Final = 45
+_COLONS: Final = re.compile(rb"(?<![0-9A-Fa-f:])[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_ADDRESS: Final = re.compile(
+    rb"(?<![\w])(?<![0-9]\.)" + rb"\.".join([rb"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"] * 4) + rb"(?!\w|\.[0-9])"
+)
+_VERSION_AFTER: Final = re.compile(
+    rb"(?i)[-_.+~]?(?:rc|alpha|beta|dev|pre|preview|snapshot|build|final|ga|release|patch|post|sp|hotfix|nightly|canary)"
+    rb"(?:\b|[-._]?[0-9])|\.(?:tar|t?gz|zip|whl|jar|deb|rpm|exe|dll|msi|apk|dmg|pkg|so|egg|nupkg|gem)\b|[+][0-9a-z]"
+)
+_WORD_BEFORE: Final = re.compile(
+    rb"(?i)(?:=[=~!]|=?[<>]|\^)[\w\]]"
+    rb"|v?[ \t:=/#\"'(]{0,4}(?:\.(?=(?:s?rev?|ver|gif|v)\b))?(?:(?:on|rn|rebmun|si) )?"
+    rb"([\w\x80-\xff]{1,24})(?![\w\x80-\xff])"
+)
+_NUMBER_BEFORE: Final = re.compile(
+    rb"(?i)v?[ \t]*(?:,|;|/|-|&|>-|ot|dna|ro|litnu)[ \t]*[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?![0-9.])"
+)
+"""What stands before a version, and between several. Both are read backwards."""
+_VERSION_WORDS: Final = frozenset(
+    "v ver vers version versions versi\xf3n versione vers\xe3o \u7248\u672c \u30d0\u30fc\u30b8\u30e7\u30f3 build "
+    "builds release releases rev revision revisions firmware kernel driver sdk section sections chapter chapters "
+    "clause clauses paragraph paragraphs \xa7 article articles figure figures fig appendix annex oid chrome chromium "
+    "headlesschrome edg edga opr opera safari firefox brave vivaldi".encode().split()
+)
+_LOOK_BACK: Final = 40
+_MOST_VERSIONS: Final = 5
 
 
-def _accept_ipv4(data: bytes, start: int, end: int) -> Extent | None:
-    """Refuse what goes on with further numbers, such as a version or an object identifier."""
-    before = start and data[start - 1] == 0x2E and digit_at(data, start - 2)
-    after = data[end : end + 1] == b"." and digit_at(data, end + 1)
-    if before or after or any(int(number) > 255 for number in data[start:end].split(b".")):
-        return None
-    return start, end
+def _scan_ipv4(data: bytes) -> Iterator[Extent]:
+    """Find addresses, without versions, sections of texts and object identifiers, which look the same."""
+    for match in _ADDRESS.finditer(data):
+        start, end = match.span()
+        if not _VERSION_AFTER.match(data, end) and not _is_version(data, start):
+            yield start, end
+
+
+def _is_version(data: bytes, start: int) -> bool:
+    """Say whether what stands before four numbers makes them a version, also the last of several."""
+    for _ in range(_MOST_VERSIONS):
+        before = data[max(0, start - _LOOK_BACK) : start]
+        listed = _NUMBER_BEFORE.match(before[::-1])
+        if listed is None:
+            break
+        start -= listed.end()
+    found = _WORD_BEFORE.match(data[max(0, start - _LOOK_BACK) : start][::-1])
+    return found is not None and (found[1] is None or found[1][::-1].lower() in _VERSION_WORDS)
+
+
+def _scan_ipv6(data: bytes) -> Iterator[Extent]:
+    for match in _COLONS.finditer(data):
+        text = match[0]
+        if (b"::" in text or text.count(b":") >= 6) and (found := _accept_ipv6(data, *match.span())) is not None:
+            yield found
 
 
 def _accept_ipv6(data: bytes, start: int, end: int) -> Extent | None:
@@ -45,9 +90,9 @@ def _accept_credentials(data: bytes, start: int, end: int) -> Extent | None:
     return data.index(b"://", start, end) + 3, end - 1
 
 
-IPV4: Final = Detector(pattern(r"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b"), _accept_ipv4)
+IPV4: Final = Detector(pattern(r"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b"), scan=_scan_ipv4)
 IPV6: Final = Detector(
-    pattern(r"[0-9A-Fa-f:]*::[0-9A-Fa-f:.]*|:?(?:[0-9A-Fa-f]{1,4}:){6,7}[0-9A-Fa-f.]+:?"), _accept_ipv6, lengthy=True
+    pattern(r"[0-9A-Fa-f:]*::[0-9A-Fa-f:.]*|:?(?:[0-9A-Fa-f]{1,4}:){6,7}[0-9A-Fa-f.]+:?"), scan=_scan_ipv6
 )
 URL_CREDENTIALS: Final = Detector(
     pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\"'<>\[\]:@]*:[^\s/?#\"'<>\[\]]+@"), _accept_credentials, lengthy=True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, alphanumeric_at, digit_at, pattern
@@ -16,6 +17,11 @@ from costlens_policy.rewrites.personal_data.detector import Detector, Extent, al
 __all__ = ["PHONES"]
 
 _GAP: Final = r"[ \x{a0}\x{2009}\x{202f}./\-\x{2010}-\x{2013}()]{0,3}"
+_LOOSE: Final = re.compile(
+    rb"(?:\+(?=[1-9])|\((?=0[0-9])|(?<![0-9A-Za-z_])(?=0[0-9]))([0-9]+)"
+    rb"(?:(?:[ ./()-]|\xc2\xa0|\xe2\x80[\x89\xaf\x90-\x93]){0,3}[0-9]){0,16}"
+)
+_NO_DIGITS: Final = bytes(byte for byte in range(256) if not 0x30 <= byte <= 0x39)
 _DIGITS: Final = re.compile(rb"[0-9]+")
 _NAMED: Final = re.compile(rb"\+?[0-9]+")
 _OTHER_NUMBER: Final = re.compile(
@@ -36,17 +42,31 @@ def _accept_written(data: bytes, start: int, end: int) -> Extent | None:
     return (start, end) if _stops(data, end) else None
 
 
-def _accept_loose(data: bytes, start: int, end: int) -> Extent | None:
-    """Find the longest plausible number in digits and separators that begin with ``+``, ``(0`` or ``0``."""
-    if not _is_free(data, start):
-        return None
+def _scan_loose(data: bytes) -> Iterator[Extent]:
+    """Find the longest plausible numbers in digits and separators that begin with ``+``, ``(0`` or ``0``."""
+    at = 0
+    while (match := _LOOSE.search(data, at)) is not None:
+        start, end = match.span()
+        found = _number(data, start, end) if len(_distinct(data[start:end])) >= 3 else None
+        if found is not None:
+            yield found
+        at = max(found[1], start + 1) if found is not None else match.end(1)
+
+
+def _number(data: bytes, start: int, end: int) -> Extent | None:
     run = _Run(data, start, [match.span() for match in _DIGITS.finditer(data, start, end)])
     for count in range(run.before_date, 0, -1):
         if run.has_fitting_length(count) and run.may_end(count) and run.is_plausible(count):
+            if not _is_free(data, start):
+                return None
             last = run.groups[count - 1][1]
             bare = data[start] == 0x28 and b")" not in data[start:last]
             return (start + 1 if bare else start), last
     return None
+
+
+def _distinct(text: bytes) -> set[int]:
+    return set(text.translate(None, _NO_DIGITS))
 
 
 def _accept_named(data: bytes, start: int, end: int) -> Extent | None:
@@ -127,6 +147,8 @@ class _Run:
 
 def _before_date(data: bytes, groups: list[Extent]) -> int:
     """Return how many groups stand before the first calendar date; all of them where there is none."""
+    if not any(sign in data[groups[0][0] : groups[-1][1]] for sign in (b"-", b".", b"/")):
+        return len(groups)
     for index in range(len(groups) - 2):
         first, second, third = groups[index : index + 3]
         gap = data[first[1] : second[0]]
@@ -148,7 +170,7 @@ def _is_date(sizes: list[int], numbers: list[int]) -> bool:
 
 
 PHONES: Final = (
-    Detector(pattern(rf"(?:\+[1-9]|(?:\(|\b)0[0-9])(?:{_GAP}[0-9]){{7,24}}"), _accept_loose),
+    Detector(pattern(rf"(?:\+[1-9]|(?:\(|\b)0[0-9])(?:{_GAP}[0-9]){{7}}"), scan=_scan_loose),
     Detector(
         pattern(
             r"(?:\b1[ .-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}\b"  # North America

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, digit_at, pattern
@@ -11,6 +12,7 @@ __all__ = ["US_SSN"]
 
 
 _NAMED: Final = re.compile(rb"(?i)(?:ssn|social security)[^0-9]*\Z")
+_WRITTEN: Final = re.compile(rb"\b(?=(?:[0-9]{3}-[0-9]{2}-|[0-9]{3} [0-9]{2} )[0-9]{4}\b)")
 _LOOK_BACK: Final = 32
 
 
@@ -26,4 +28,15 @@ def _accept(data: bytes, start: int, end: int) -> Extent | None:
     return None if linked or goes_on else (start, end)
 
 
-US_SSN: Final = Detector(pattern(r"\b(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4})\b"), _accept)
+def _scan(data: bytes) -> Iterator[Extent]:
+    end = 0
+    for match in _WRITTEN.finditer(data):
+        if match.start() >= end and (found := _accept(data, match.start(), match.start() + 11)) is not None:
+            yield found
+            end = found[1]
+
+
+US_SSN: Final = Detector(
+    pattern(r"\b(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4})\b"),
+    scan=_scan,
+)
