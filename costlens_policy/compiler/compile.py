@@ -14,7 +14,7 @@ from costlens_policy.compiler.layers import compile_layer
 from costlens_policy.compiler.plan import Layer, Plan, PlanDefaults
 from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.compiler.snapshot import Admitted, Snapshots
-from costlens_policy.compiler.targets import compile_target
+from costlens_policy.compiler.targets import compile_route
 from costlens_policy.documents import Document, PolicySetDocument
 from costlens_policy.expressions import TypedExpr
 from costlens_policy.expressions.runtime.limits import RunLimits
@@ -70,8 +70,7 @@ def _expressions(bundle: CheckedBundle) -> Iterator[TypedExpr]:
 
 
 def _default_route(policy_set: PolicySetDocument, formulas: Formulas, catalogue: Catalogue) -> RouteStep:
-    target = compile_target(policy_set.defaults.route, "default", ("defaults", "route"), formulas, catalogue)
-    return RouteStep("default", None, target, "", 0)
+    return compile_route(policy_set.defaults.route, "default", ("defaults", "route"), formulas, catalogue, 0)
 
 
 def _formulas(bundle: CheckedBundle, document: LinkedDocument[Document]) -> Formulas:

@@ -13,7 +13,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.rules import AccessStep, RewriteRule, RouteStep
-from costlens_policy.compiler.targets import canonical, compile_target
+from costlens_policy.compiler.targets import canonical, compile_route
 from costlens_policy.documents.budgets import Budget, Downgrade, Rung
 from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.documents.rewrites import Operation
@@ -60,21 +60,17 @@ class _LayerCompiler:
             AccessStep(
                 self._id(rule.id),
                 self._formulas.optional(("access", index, "when")),
-                rule.effect == "deny",
+                rule.effect != "allow",
                 rule.reason,
+                self._formulas.optional(("access", index, "only")),
+                canonical(rule.only_models, self._catalogue),
             )
             for index, rule in enumerate(self._policy.access)
         )
 
     def routes(self) -> tuple[RouteStep, ...]:
         return tuple(
-            RouteStep(
-                self._id(route.id),
-                self._formulas.optional(("routes", index, "when")),
-                compile_target(route, self._id(route.id), ("routes", index), self._formulas, self._catalogue),
-                route.reason,
-                self._index,
-            )
+            compile_route(route, self._id(route.id), ("routes", index), self._formulas, self._catalogue, self._index)
             for index, route in enumerate(self._policy.routes)
         )
 

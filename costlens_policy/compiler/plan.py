@@ -49,6 +49,11 @@ class Stages:
     """
 
     access: tuple[tuple[int, AccessStep], ...]
+    """Those rules that are asked once for a request."""
+    access_by_model: tuple[tuple[int, AccessStep], ...]
+    """Those that are asked for every candidate."""
+    allows_by_model: bool
+    """Whether one of them allows."""
     routes: tuple[tuple[int, FirstRoute], ...]
     rewrites: tuple[tuple[int, RewriteRule], ...]
     combinations: Combinations
@@ -63,8 +68,12 @@ class Stages:
 
     @classmethod
     def of(cls, layers: tuple[Layer, ...]) -> Stages:
+        access = tuple((index, step) for index, layer in enumerate(layers) for step in layer.access)
+        by_model = tuple((index, step) for index, step in access if step.by_model)
         return cls(
-            access=tuple((index, step) for index, layer in enumerate(layers) for step in layer.access),
+            access=tuple((index, step) for index, step in access if not step.by_model),
+            access_by_model=by_model,
+            allows_by_model=not all(step.denies for _, step in by_model),
             routes=tuple((index, layer.first_route) for index, layer in enumerate(layers) if layer.routes),
             rewrites=tuple((index, rule) for index, layer in enumerate(layers) for rule in layer.rewrites),
             combinations=Combinations(),

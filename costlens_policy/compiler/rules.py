@@ -21,12 +21,23 @@ Merge: TypeAlias = Literal["append", "min", "max", "set_once"]
 
 @dataclass(frozen=True, slots=True)
 class AccessStep:
-    """A rule of the access stage. ``id`` is ``policy/rule``, as in every step; ``when`` absent means always."""
+    """A rule of the access stage. ``id`` is ``policy/rule``, as in every step; ``when`` absent means always.
+
+    ``only`` and ``only_models`` say which models may serve where the rule holds: such a rule denies all others.
+    ``by_model`` says whether it has to be asked for each candidate.
+    """
 
     id: str
     when: Formula | None
     denies: bool
     reason: str
+    only: Formula | None = None
+    only_models: tuple[str, ...] = ()
+    by_model: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        reads = self.when is not None and self.when.reads("model")
+        object.__setattr__(self, "by_model", reads or self.only is not None or bool(self.only_models))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +117,19 @@ TargetStep: TypeAlias = ByName | ByExpression | BySplit | ByChoice
 
 @dataclass(frozen=True, slots=True)
 class RouteStep:
-    """A rule of the routes stage; ``layer`` is the index of the layer whose variables its target reads."""
+    """A rule of the routes stage; ``layer`` is the index of the layer whose variables its target reads.
+
+    ``binds_fallbacks`` and ``binds_downgrades`` say whether its own fallbacks, and the models that budgets add, have to
+    meet its terms.
+    """
 
     id: str
     when: Formula | None
     target: TargetStep
     reason: str
     layer: int
+    binds_fallbacks: bool = True
+    binds_downgrades: bool = True
 
 
 @dataclass(frozen=True, slots=True)

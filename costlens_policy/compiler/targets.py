@@ -6,15 +6,37 @@ from itertools import accumulate
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.formulas import Formulas
-from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, BySplit, ChoiceLimits, TargetStep
-from costlens_policy.documents.routes import Choice, Split, Target
+from costlens_policy.compiler.rules import (
+    ByChoice,
+    ByExpression,
+    ByName,
+    BySplit,
+    ChoiceLimits,
+    RouteStep,
+    TargetStep,
+)
+from costlens_policy.documents.routes import Choice, Route, Split, Target
 from costlens_policy.source.located import Path
 
-__all__ = ["canonical", "compile_target"]
+__all__ = ["canonical", "compile_route"]
 
 
-def compile_target(target: Target, rule: str, at: Path, formulas: Formulas, catalogue: Catalogue) -> TargetStep:
-    """Return the target that stands at a path of the document."""
+def compile_route(
+    target: Target, rule: str, at: Path, formulas: Formulas, catalogue: Catalogue, layer: int
+) -> RouteStep:
+    """Return the route, or the default target, that stands at a path of the document of a layer."""
+    return RouteStep(
+        rule,
+        formulas.optional((*at, "when")),
+        _target(target, rule, at, formulas, catalogue),
+        target.reason if isinstance(target, Route) else "",
+        layer,
+        binds_fallbacks="fallbacks" not in target.waive_terms_for,
+        binds_downgrades="downgrades" not in target.waive_terms_for,
+    )
+
+
+def _target(target: Target, rule: str, at: Path, formulas: Formulas, catalogue: Catalogue) -> TargetStep:
     fallbacks = canonical(target.fallbacks, catalogue)
     if target.choose is not None:
         return _choice(target.choose, (*at, "choose"), formulas, catalogue, fallbacks)

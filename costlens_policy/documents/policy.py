@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,7 @@ from costlens_policy.documents.budgets import Budget
 from costlens_policy.documents.document import Document, Section
 from costlens_policy.documents.rewrites import Rewrite
 from costlens_policy.documents.routes import Route
-from costlens_policy.documents.scalars import AttributeName, Expression, Identifier, IsExpression
+from costlens_policy.documents.scalars import AttributeName, Expression, Identifier, IsExpression, ModelName
 
 __all__ = ["AccessRule", "PolicyDocument"]
 
@@ -23,17 +23,35 @@ _WHEN = Field(
 )
 
 
+_ONLY = Field(examples=["!model.external", 'model.name.startsWith("gpt-5") || "eu" in model.?regions.orValue([])'])
+
+
 class AccessRule(Section):
-    """A rule of the access stage. A deny that holds wins over every allow."""
+    """A rule of the access stage: who may call, and which models may serve. A deny that holds wins over every allow.
+
+    A rule whose condition reads ``model``, and one with ``only`` or ``only_models``, is asked for every candidate,
+    wherever that comes from.
+    """
+
+    exactly_one: ClassVar = ("effect", "only", "only_models")
 
     id: Identifier
     """Name of the rule, unique within the policy."""
     description: str = ""
     """What the rule is for."""
-    when: Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "now"), _WHEN] | None = None
-    """Condition; absent means always."""
-    effect: Literal["allow", "deny"]
-    """``deny`` refuses the request whatever else holds; ``allow`` lets it through unless something denies it."""
+    when: (
+        Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "model", "now"), _WHEN] | None
+    ) = None
+    """Condition; absent means always. One that reads ``model`` speaks of the candidates for which it holds."""
+    effect: Literal["allow", "deny"] | None = None
+    """``deny`` refuses the request, or the candidate, whatever else holds; ``allow`` lets it through unless something
+    denies it."""
+    only: (
+        Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "model", "now"), _ONLY] | None
+    ) = None
+    """Where the rule holds, only models for which this is true may serve."""
+    only_models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ()
+    """Where the rule holds, only these models may serve."""
     reason: Annotated[str, Field(min_length=1, examples=["interns may not use premium models"])]
     """Shown to whoever is refused or let through."""
 

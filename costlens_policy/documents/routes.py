@@ -17,7 +17,9 @@ from costlens_policy.documents.scalars import (
     Usd,
 )  # fmt: skip
 
-__all__ = ["Capability", "Choice", "Limits", "Route", "Split", "SplitTarget", "Target"]
+__all__ = ["Capability", "Choice", "Limits", "Route", "Split", "SplitTarget", "Target", "Waived"]
+
+Waived = Literal["fallbacks", "downgrades"]
 
 Capability = Literal[
     "tools", "parallel_tools", "vision", "audio_input", "audio_output", "file_input", "json_mode", "json_schema",
@@ -106,7 +108,11 @@ class Target(Section):
     split: Split | None = None
     """Shares of the traffic, sticky by a key."""
     fallbacks: tuple[ModelName, ...] = ()
-    """Models to try after those, in order."""
+    """Models to try after those, in order. Those of a choice keep to its ``among`` and ``limits``, too."""
+    waive_terms_for: tuple[Waived, ...] = ()
+    """Which models need not meet the terms of this route: its own ``fallbacks``, or those that ``downgrades`` of
+    budgets add. The terms are the models that the route names or, for a choice, its ``models``, ``among`` and ``limits``.
+    """
 
 
 class Route(Target):

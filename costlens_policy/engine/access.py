@@ -1,25 +1,35 @@
-"""Step 2, access: every rule is asked and a deny that holds wins; the policy set says what holds otherwise."""
+"""Step 2, access: every rule is asked and a deny that holds wins; the policy set says what holds otherwise.
+
+A rule that reads ``model`` is asked later, for every candidate, and refuses that candidate alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
+from costlens_policy.compiler.rules import AccessStep
+from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.engine.context import Context, Refusal
+from costlens_policy.engine.facts import Exclusion
+from costlens_policy.expressions.runtime import CelError
 
-__all__ = ["Access", "decide_access"]
+__all__ = ["Access", "decide_access", "refused_model"]
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """``rule`` is the first rule that denied or, where none did, the first that allowed, or ``default``.
 
-    ``grounds`` are the denies or the allow that decided, each with its reason.
+    ``grounds`` are the denies or the allow that decided, each with its reason. ``by_model`` says that no rule has
+    allowed the request yet, the default is to deny, and rules about models may allow it for some of them.
     """
 
     allowed: bool
     rule: str
     grounds: tuple[tuple[str, str], ...]
+    by_model: bool = False
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -27,6 +37,8 @@ class Access:
         if self.grounds:
             verb = "allowed" if self.allowed else "denied"
             return tuple(f"access: {verb} by `{rule}`: {reason}" for rule, reason in self.grounds)
+        if self.by_model:
+            return ("access: allowed for models that an access rule allows",)
         if self.allowed:
             return ("access: allowed by default",)
         return ("access: denied by default, no access rule allows the request",)
@@ -34,13 +46,12 @@ class Access:
 
 _ALLOWED: Final = Access(True, "default", ())
 _DENIED: Final = Access(False, "default", ())
+_BY_MODEL: Final = Access(True, "default", (), by_model=True)
 
 
 def decide_access(context: Context) -> Access:
-    """Ask every access rule of every layer; collect every deny."""
+    """Ask every access rule of every layer that does not speak of models; collect every deny."""
     plan = context.plan
-    if not plan.stages.access:
-        return _ALLOWED if plan.defaults.allows else _DENIED
     allows: list[tuple[str, str]] = []
     denies: list[tuple[str, str]] = []
     for layer, step in plan.stages.access:
@@ -53,4 +64,43 @@ def decide_access(context: Context) -> Access:
         return Access(False, denies[0][0], tuple(denies))
     if allows:
         return Access(True, allows[0][0], (allows[0],))
-    return _ALLOWED if plan.defaults.allows else _DENIED
+    if plan.defaults.allows:
+        return _ALLOWED
+    return _BY_MODEL if plan.stages.allows_by_model else _DENIED
+
+
+def refused_model(context: Context, access: Access, offer: ModelOnDay) -> Exclusion | None:
+    """Ask the access rules about a model, wherever it came from. The first that refuses it is the reason."""
+    name = offer.model.name
+    allowed = not access.by_model
+    for layer, step in context.plan.stages.access_by_model:
+        try:
+            holds = context.holds(step.when, layer, step.id, "access", offer.view)
+        except Refusal as refusal:
+            return Exclusion(name, refusal.reason, step.id)
+        if not holds:
+            continue
+        if not step.denies:
+            allowed = True
+        elif not _is_admitted(context, layer, step, offer):
+            return Exclusion(name, f"access: {_refusal(step)}", step.id)
+    return None if allowed else Exclusion(name, "access: denied by default, no access rule allows the model")
+
+
+def _is_admitted(context: Context, layer: int, step: AccessStep, offer: ModelOnDay) -> bool:
+    """Say whether a rule that holds is one that asks for something of models, and this one meets it."""
+    if step.only is None:
+        return offer.model.name in step.only_models
+    try:
+        return bool(context.evaluate(step.only, layer, offer.view))
+    except CelError as error:
+        context.note(step.only, step.id, "access", error)
+        return False  # what cannot be shown to be admitted is not
+
+
+def _refusal(step: AccessStep) -> str:
+    if step.only is not None:
+        return f"`{step.id}` admits only models with `{step.only.source}`: {step.reason}"
+    if step.only_models:
+        return f"`{step.id}` admits only {listed(step.only_models)}: {step.reason}"
+    return f"denied by `{step.id}`: {step.reason}"

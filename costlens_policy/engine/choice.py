@@ -18,7 +18,7 @@ from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import format_usd
 
-__all__ = ["rank"]
+__all__ = ["beyond_limits", "outside_filter", "rank"]
 
 _SURELY_DISTINCT: Final = 2**52
 """Costs are compared as doubles, as expressions see them. Whole units below this are in the same order."""
@@ -118,7 +118,7 @@ class _Choice:
             return None
         self._examine(item)
         candidate = self._prepare.of(item.offer)
-        reason = _beyond(self._context, target, candidate)
+        reason = beyond_limits(self._context, target, candidate)
         if reason:
             raise _Unfit(reason)
         return float(self._value(target.score, item.offer, candidate))
@@ -167,7 +167,20 @@ def _view(candidate: Candidate) -> dict[str, Value]:
     return view
 
 
-def _beyond(context: Context, target: ByChoice, candidate: Candidate) -> str:
+def outside_filter(context: Context, route: RouteStep, target: ByChoice, offer: ModelOnDay) -> str:
+    """Return what of a choice a model does not meet, whatever the call costs: its filter, what it requires."""
+    among, missing = target.among, sorted(target.limits.requires - (offer.model.capabilities or frozenset()))
+    if among is not None:
+        try:
+            if not context.evaluate(among, route.layer, offer.view):
+                return f"the choice is among models with `{among.source}`"
+        except CelError as error:
+            context.note(among, route.id, "routes", error)
+            return f"the choice cannot judge it: {error}"
+    return f"the choice requires `{missing[0]}`" if missing else ""
+
+
+def beyond_limits(context: Context, target: ByChoice, candidate: Candidate) -> str:
     """Return which limit that depends on the request the model does not keep to; the unknown keeps to nothing."""
     limits, model, cost = target.limits, candidate.offer.model, candidate.cost
     if limits.max_cost_usd is not None and (cost is None or cost > limits.max_cost_usd):

@@ -53,13 +53,13 @@ def _decide(context: Context) -> Decision:
     excluded: list[Exclusion] = []
     try:
         prepare = Preparations(context)
-        names = candidates_of(context, route, prepare, excluded)
-        kept = try_candidates(context, names, prepare, excluded)
+        picked = candidates_of(context, route, prepare, excluded)
+        kept = try_candidates(context, access, route, picked, prepare, excluded)
     except Refusal as refusal:
         return Decision(context, access, route, (), tuple(excluded), refusal.rule or route.id, refusal.reason)
     if not kept:
         return Decision(context, access, route, (), tuple(excluded), route.id, "candidates: none is left")
-    if excluded:  # a choice may have ruled out what its own fallbacks or a rung then let in at the end
+    if excluded:  # a choice may have ruled out what waived terms then let in at the end
         names = [candidate.name for candidate in kept]
         excluded = [item for item in excluded if item.model not in names]
     return Decision(context, access, route, tuple(kept), tuple(excluded), route.id)

@@ -140,6 +140,11 @@ class Decision:
         return self._kept[0].climb.seen if self._kept else ()
 
     @property
+    def shadowed(self) -> tuple[Exclusion, ...]:
+        """Why budgets in shadow would have excluded the winner."""
+        return tuple(self._kept[0].climb.shadowed) if self._kept else ()
+
+    @property
     def holds(self) -> tuple[BalanceSeen, ...]:
         """What is to be held for the call: on each budget the most that the model or a listed fallback may add.
 
@@ -163,7 +168,12 @@ class Decision:
             *(() if self._route is None else (_route_reason(self._route),)),
             *(f"candidates: `{item.model}` falls out: {item.reason}" for item in self.excluded),
             *(f"rewrites: applied `{rule}`" for rule in self.rewrites),
+            *(f"candidates: {_origin(candidate)}" for candidate in self._kept if candidate.added_by),
             *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in self.alerts),
+            *(
+                f"budgets: `{item.by}` is in shadow, and would exclude `{item.model}`: {item.reason}"
+                for item in self.shadowed
+            ),
             *((self._refusal,) if self._refusal else ()),
             *self.notes,
         )
@@ -235,6 +245,10 @@ class Decision:
         from costlens_policy.engine.export import export_decision  # a cycle otherwise: an export describes a decision
 
         return export_decision(self)
+
+
+def _origin(candidate: Candidate) -> str:
+    return f"`{candidate.name}` comes from a threshold of budget `{candidate.added_by}`"
 
 
 def _route_reason(route: RouteStep) -> str:

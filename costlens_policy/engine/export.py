@@ -35,6 +35,7 @@ def export_decision(decision: Decision) -> dict[str, Any]:
         "excluded": [_exclusion(item) for item in decision.excluded],
         "alerts": [_alert(item) for item in decision.alerts],
         "balances": [_balance(item) for item in decision.balances],
+        "shadowed": [_exclusion(item) for item in decision.shadowed],
         "errors": [_failure(item) for item in decision.errors],
         "now": _plain(decision.now),
         "request": _plain(to_python(dict(decision.request))),

@@ -58,10 +58,10 @@ class Climb:
 
     ``gauges`` are the budgets that the call counts against, ``usd`` and ``tokens`` what it may add to them. ``barred``
     is the first reason why the candidate may not serve however cheap the call gets, ``full`` the first budget that has
-    no room.
+    no room. ``shadowed`` are the reasons of budgets in shadow, which exclude nobody.
     """
 
-    __slots__ = ("alerts", "barred", "full", "gauges", "rungs", "tokens", "usd")
+    __slots__ = ("alerts", "barred", "full", "gauges", "rungs", "shadowed", "tokens", "usd")
 
     def __init__(self, gauges: list[Gauge], usd: Decimal | None, tokens: int) -> None:
         self.gauges = gauges
@@ -71,6 +71,7 @@ class Climb:
         self.alerts: list[Alert] = []
         self.barred: Exclusion | None = None
         self.full: Exclusion | None = None
+        self.shadowed: list[Exclusion] = []
 
     def call(self, step: BudgetStep) -> Decimal | None:
         """Return what the call adds to a budget at most, in its unit; None where its worst cost is not known."""
@@ -92,13 +93,24 @@ class Climb:
         """Whether an active rung changes the call."""
         return any(active.rung.steps for active in self.rungs) if self.rungs else False
 
-    def bar(self, model: str, reason: str, by: str, key: str | None = None, rung: Decimal | None = None) -> None:
-        self.barred = self.barred or Exclusion(model, reason, by, key, rung)
+    def bar(
+        self, step: BudgetStep, model: str, reason: str, key: str | None = None, rung: Decimal | None = None
+    ) -> None:
+        """Exclude the candidate however cheap the call gets; a budget in shadow only says that it would."""
+        exclusion = Exclusion(model, reason, step.id, key, rung)
+        if step.shadow:
+            self.shadowed.append(exclusion)
+        else:
+            self.barred = self.barred or exclusion
 
     def fill(self, model: str, gauge: Gauge, call: Decimal) -> None:
-        if self.full is None:
-            reason = f" ({gauge.step.reason})" if gauge.step.reason else ""
-            self.full = Exclusion(model, _no_room(gauge.seen(call)) + reason, gauge.step.id, gauge.key)
+        """Exclude the candidate because a budget has no room; a budget in shadow only says that it would."""
+        reason = f" ({gauge.step.reason})" if gauge.step.reason else ""
+        exclusion = Exclusion(model, _no_room(gauge.seen(call)) + reason, gauge.step.id, gauge.key)
+        if gauge.step.shadow:
+            self.shadowed.append(exclusion)
+        else:
+            self.full = self.full or exclusion
 
     def after(self, again: Climb) -> Climb:
         """Return what the budgets say once this climb's rungs have rewritten the call, which then climbed again."""
@@ -198,8 +210,7 @@ class Ladder:
             try:
                 gauge = gauge or self._read(layer, step, offer)
             except _Unreadable as unreadable:
-                if not step.shadow:
-                    result.bar(offer.model.name, str(unreadable), step.id)
+                result.bar(step, offer.model.name, str(unreadable))
                 continue
             result.gauges.append(gauge)
             if call >= gauge.room:
@@ -210,7 +221,7 @@ class Ladder:
         """Take what a call reaches in a budget: rungs, or its limit."""
         reached = add(gauge.taken, call)
         self._take_rungs(gauge, reached, offer, result)
-        if reached > gauge.limit and not gauge.step.shadow:
+        if reached > gauge.limit:
             result.fill(offer.model.name, gauge, call)
 
     def _applies(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> bool:
@@ -253,11 +264,10 @@ class Ladder:
                 continue
             if rung.alert is not None:
                 result.alerts.append(Alert(step.id, gauge.key, start, rung.alert))
-            if step.shadow:
-                continue
-            result.rungs.append(ActiveRung(gauge.layer, step, rung))
+            if not step.shadow:
+                result.rungs.append(ActiveRung(gauge.layer, step, rung))
             if rung.excludes and self._excluded_by(gauge, rung, offer):
-                result.bar(offer.model.name, _past(gauge, rung, start), step.id, gauge.key, rung.at_ratio)
+                result.bar(step, offer.model.name, _past(gauge, rung, start), gauge.key, rung.at_ratio)
 
     def _excluded_by(self, gauge: Gauge, rung: RungStep, offer: ModelOnDay) -> bool:
         if rung.exclude is None:
@@ -270,9 +280,8 @@ class Ladder:
 
 
 def _bar_unpriced(step: BudgetStep, offer: ModelOnDay, costs: Costs, result: Climb) -> None:
-    if not step.shadow:
-        lacks = "price" if costs.cost is None else "price for this service tier"
-        result.bar(offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept", step.id)
+    lacks = "price" if costs.cost is None else "price for this service tier"
+    result.bar(step, offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept")
 
 
 def _past(gauge: Gauge, rung: RungStep, start: Decimal) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from costlens_policy.compiler.formula import ROOTS, Formula
+from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.facts import BalanceSeen
@@ -86,12 +87,19 @@ class _Walk:
 
     def access(self) -> StageRecord:
         rules = tuple(
-            self._rule(step.id, step.when, index, step.reason)
+            self._about_models(step, index) if step.by_model else self._rule(step.id, step.when, index, step.reason)
             for index, layer in enumerate(self._context.plan.layers)
             for step in layer.access
         )
         notes = tuple(reason for reason in self._decision.reasons if reason.startswith("access: "))
         return StageRecord("access", rules, notes)
+
+    def _about_models(self, step: AccessStep, layer: int) -> RuleRecord:
+        """Record a rule about models as the winner meets it; one that has excluded a candidate has matched."""
+        record = self._for_model(step.id, step.when, layer, step.reason)
+        if any(item.by == step.id for item in self._decision.excluded) and record.outcome is not Outcome.FAILED:
+            return replace(record, outcome=Outcome.MATCHED, reason=step.reason)
+        return record
 
     def routes(self) -> StageRecord:
         def records() -> Iterator[RuleRecord]:
@@ -154,12 +162,14 @@ class _Walk:
 
 
 def _last_seen(decision: Decision) -> str | None:
-    """Return the model with whose eyes budgets and rewrites are recorded: the winner or, where there is none, the first
-    that got as far as the budgets.
+    """Return the model with whose eyes rules about models, budgets and rewrites are recorded: the winner or, where there
+    is none, the first that got as far as the budgets or was refused by a rule.
     """
     if decision.model is not None:
         return decision.model
-    return next((item.model for item in decision.excluded if item.by in decision.plan.budgets), None)
+    plan = decision.plan
+    asked = {*plan.budgets, *(step.id for _, step in plan.stages.access_by_model)}
+    return next((item.model for item in decision.excluded if item.by in asked), None)
 
 
 def _request(decision: Decision) -> StageRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, BySplit, RouteStep
@@ -14,26 +15,40 @@ from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.expressions.runtime import CelError
 
-__all__ = ["candidates_of", "split_position"]
+__all__ = ["Picked", "candidates_of", "split_position"]
 
 
-def candidates_of(
-    context: Context, route: RouteStep, prepare: Preparations, excluded: list[Exclusion]
-) -> Sequence[str]:
-    """Return the models to try, in order and each once. What a choice rules out is added to ``excluded``."""
+class Picked(NamedTuple):
+    """The models to try, in order and each once.
+
+    The first ``within`` of them meet the terms of the route because it picked them; the others are fallbacks of a choice.
+    """
+
+    names: Sequence[str]
+    within: int
+
+
+def candidates_of(context: Context, route: RouteStep, prepare: Preparations, excluded: list[Exclusion]) -> Picked:
+    """Return the models to try. What a choice rules out is added to ``excluded``."""
     target = route.target
     if isinstance(target, ByName):
-        return target.models
+        return Picked(target.models, len(target.models))
     if isinstance(target, BySplit):
         key = _text(context, route, target.key)
-        return _once([target.models[split_position(key, target.salt, target.bounds)], *target.fallbacks])
+        return _all_within([target.models[split_position(key, target.salt, target.bounds)], *target.fallbacks])
     if isinstance(target, ByExpression):
         name = _text(context, route, target.model)
         known = context.plan.catalogue.find(name)
-        return _once([name if known is None else known.name, *target.fallbacks])
+        return _all_within([name if known is None else known.name, *target.fallbacks])
     assert isinstance(target, ByChoice)
     ranked = rank(context, route, target, prepare, excluded)
-    return _once([*ranked, *target.fallbacks]) if target.fallbacks else ranked
+    if not target.fallbacks:
+        return Picked(ranked, len(ranked))
+    if not route.binds_fallbacks:
+        return _all_within([*ranked, *target.fallbacks])
+    told = {item.model for item in excluded}
+    fallbacks = [name for name in target.fallbacks if name not in told]
+    return Picked(_once([*ranked, *fallbacks]), len(ranked))
 
 
 def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:
@@ -49,6 +64,11 @@ def _text(context: Context, route: RouteStep, formula: Formula) -> str:
     except CelError as error:
         context.note(formula, route.id, "routes", error)
         raise Refusal(route.id, f"routes: the target of `{route.id}` failed: {error}") from None
+
+
+def _all_within(names: list[str]) -> Picked:
+    names = _once(names)
+    return Picked(names, len(names))
 
 
 def _once(names: list[str]) -> list[str]:
