@@ -111,8 +111,7 @@ class Target(Section):
     """Models to try after those, in order. Those of a choice keep to its ``among`` and ``limits``, too."""
     waive_terms_for: tuple[Waived, ...] = ()
     """Which models need not meet the terms of this route: its own ``fallbacks``, or those that ``downgrades`` of
-    budgets add. The terms are the models that the route names or, for a choice, its ``models``, ``among`` and ``limits``.
-    """
+    budgets add. Terms are the models that the route names or, of a choice, its ``models``, ``among`` and ``limits``."""
 
 
 class Route(Target):

@@ -170,10 +170,7 @@ class Decision:
             *(f"rewrites: applied `{rule}`" for rule in self.rewrites),
             *(f"candidates: {_origin(candidate)}" for candidate in self._kept if candidate.added_by),
             *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in self.alerts),
-            *(
-                f"budgets: `{item.by}` is in shadow, and would exclude `{item.model}`: {item.reason}"
-                for item in self.shadowed
-            ),
+            *(f"budgets: {_shadow(item)}" for item in self.shadowed),
             *((self._refusal,) if self._refusal else ()),
             *self.notes,
         )
@@ -249,6 +246,10 @@ class Decision:
 
 def _origin(candidate: Candidate) -> str:
     return f"`{candidate.name}` comes from a threshold of budget `{candidate.added_by}`"
+
+
+def _shadow(item: Exclusion) -> str:
+    return f"`{item.by}` is in shadow and would have excluded `{item.model}`: {item.reason}"
 
 
 def _route_reason(route: RouteStep) -> str:

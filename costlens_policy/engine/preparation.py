@@ -53,8 +53,8 @@ class Prepared:
 class Candidate:
     """A model with the request as it would get it, what that costs, and what the budgets say to it.
 
-    Not frozen, which would take 0.8 µs for each of them. ``climb`` and ``added_by`` are set once, the rest never changed.
-    ``cost`` and ``worst_cost`` are as in ``Estimate``, as is ``output_tokens``: for all completions together.
+    Not frozen, which would take 0.8 µs for each of them. ``climb`` and ``added_by`` are set once, the rest is never
+    changed. ``cost`` and ``worst_cost`` are as in ``Estimate``, as is ``output_tokens``: for all completions together.
     ``added_by`` names the budget whose downgrade added the model, empty where the route did.
     """
 

@@ -162,8 +162,9 @@ class _Walk:
 
 
 def _last_seen(decision: Decision) -> str | None:
-    """Return the model with whose eyes rules about models, budgets and rewrites are recorded: the winner or, where there
-    is none, the first that got as far as the budgets or was refused by a rule.
+    """Return the model with whose eyes rules about models, budgets and rewrites are recorded.
+
+    It is the winner or, where there is none, the first that got as far as the budgets or was refused by a rule.
     """
     if decision.model is not None:
         return decision.model

@@ -21,7 +21,7 @@ __all__ = ["Picked", "candidates_of", "split_position"]
 class Picked(NamedTuple):
     """The models to try, in order and each once.
 
-    The first ``within`` of them meet the terms of the route because it picked them; the others are fallbacks of a choice.
+    The first ``within`` of them meet the terms of the route, which picked them; the others are fallbacks of a choice.
     """
 
     names: Sequence[str]

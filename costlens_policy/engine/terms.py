@@ -17,7 +17,7 @@ __all__ = ["Terms"]
 
 
 class Terms:
-    """The terms of one route in one decision. ``picked`` are the candidates that its target gave, fallbacks included."""
+    """The terms of one route in one decision. ``picked`` are the candidates of its target, fallbacks included."""
 
     __slots__ = ("_context", "_picked", "_route")
 

@@ -83,8 +83,9 @@ def test_the_schema_describes_every_key() -> None:
 def test_the_command_line_gives_the_same_answer(question: Question, tmp_path: Path) -> None:
     (tmp_path / "request.json").write_text(_json(question.request), encoding="utf-8")
     balances = [
-        {"budget": budget, "key": key, "used": balance.used, "held": balance.held, "topup": balance.topup}
-        | ({} if balance.override is None else {"override": balance.override})
+        {"budget": budget, "key": key, "used": f"{balance.used:f}", "held": f"{balance.held:f}"}
+        | {"topup": f"{balance.topup:f}"}
+        | ({} if balance.override is None else {"override": f"{balance.override:f}"})
         for (budget, key), balance in question.balances.items()
     ]
     (tmp_path / "balances.json").write_text(_json(balances), encoding="utf-8")

@@ -112,9 +112,9 @@ def test_s_acc_8_access_rules_need_on_error(tmp_path: Path) -> None:
         load(changed(tmp_path, "plain", plain=text))
 
 
-@pytest.mark.parametrize("name", ["model.name == 'x'", "estimate.cost_usd > 1.0"])
-def test_s_acc_9_access_reads_no_model(name: str, tmp_path: Path) -> None:
-    text = HEAD + f'on_error: deny\naccess: [{{id: a, when: "{name}", effect: deny, reason: no}}]\n'
+@pytest.mark.parametrize("keys", ["when: estimate.cost_usd > 1.0, effect: deny", "only: estimate.cost_usd > 1.0"])
+def test_s_acc_9_access_reads_no_estimate(keys: str, tmp_path: Path) -> None:
+    text = HEAD + f"on_error: deny\naccess: [{{id: a, {keys}, reason: no}}]\n"
     with pytest.raises(PolicyError) as caught:
         load(changed(tmp_path, "plain", plain=text))
     assert [item.code for item in caught.value.diagnostics if item.is_error] == ["CL215"]

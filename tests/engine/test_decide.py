@@ -217,7 +217,7 @@ class TestBudgets:
         return {("p0/b", user): Balance(Decimal(amount))}
 
     def test_the_ladder_from_alert_to_denial(self, company: Write) -> None:
-        engine = company(ANY + self.RULE, route="{model: mini}")
+        engine = company(ANY + self.RULE, route="{model: mini, waive_terms_for: [downgrades]}")
         assert decide(engine, user="u").alerts == ()
         half = decide(engine, user="u", balances=self.spent("0.5"))
         assert ([alert.text for alert in half.alerts], half.model) == (["half"], "mini")

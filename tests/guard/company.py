@@ -36,7 +36,7 @@ kind: PolicySet
 metadata: {name: set, version: "1"}
 policies: [p.yaml]
 catalogues: [catalogue.yaml]
-defaults: {access: allow, route: {models: [%s]}, max_output_tokens: 100}
+defaults: {access: allow, route: {models: [%s], waive_terms_for: [downgrades]}, max_output_tokens: 100}
 admit: {unpriced_models: true}
 %s
 """

@@ -145,7 +145,7 @@ def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
 _KNOWN_LATER: Final = {
     "request": "the request is known to every step",
     "variables": "variables belong to one policy and are not known outside it",
-    "model": "`model` is known once there are candidates: in `choose`, rewrites and budgets",
+    "model": "`model` is known once there are candidates: in access rules, `choose`, rewrites and budgets",
     "estimate": "`estimate` is known where candidates are compared: in `minimize` and `maximize`",
     "budgets": "`budgets` is known in the conditions of access rules, routes and rewrites, and in `exclude`",
     "now": "the time is known to every step",
