@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["BudgetStep", "RungStep"]
 
 _ONE: Final = Decimal(1)
-_NEVER: Final = Decimal("Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +90,8 @@ class BudgetStep:
         object.__setattr__(self, "first", None if isinstance(self.limit, Formula) else self.first_under(self.limit))
 
     def first_under(self, limit: Decimal) -> Decimal:
-        """Return what is reached first under a limit: a rung or, unless the budget is in shadow, the limit itself."""
-        first = _NEVER if self.shadow else limit
+        """Return what is reached first under a limit: a rung, or the limit itself."""
+        first = limit
         for rung in self.lowest:
             first = min(first, rung.starts_at(limit))
         return first

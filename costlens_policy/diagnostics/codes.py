@@ -126,6 +126,8 @@ _MEANING: Final = (
     Code("CL424", "empty-policy", "policy without rules"),
     Code("CL425", "denied-by-default", "policy set that refuses everything"),
     Code("CL426", "steering-parameter", "rewrite of a parameter that would steer the call"),
+    Code("CL427", "excluded-candidate", "model that may never serve where it is named"),
+    Code("CL428", "spelled-model", "binding rule that goes by the caller's spelling"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

@@ -78,20 +78,30 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
     return draw(st.lists(st.sampled_from([day, mine, tokens]), max_size=3, unique_by=lambda item: str(item["id"])))
 
 
+def _outcome() -> st.SearchStrategy[dict[str, Any]]:
+    """Return what an access rule does."""
+    return st.sampled_from(
+        [
+            {"effect": "allow"}, {"effect": "deny"}, {"only_models": ["nano", "mini-latest"]},
+            *({"only": condition} for condition in _OF_MODELS[-3:]),
+        ]
+    )  # fmt: skip
+
+
+def _waived() -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(["fallbacks", "downgrades"]), unique=True)
+
+
 @st.composite
 def policy_texts(draw: st.DrawFn) -> dict[str, Any]:
     """Return the rules of a policy without budgets."""
     access = [
-        {
-            "id": f"a{index}",
-            "when": draw(_condition()),
-            "effect": draw(st.sampled_from(["allow", "deny"])),
-            "reason": "so",
-        }
-        for index in range(draw(st.integers(0, 2)))
+        {"id": f"a{index}", "when": draw(_condition(_OF_MODELS)), "reason": "so"} | draw(_outcome())
+        for index in range(draw(st.integers(0, 3)))
     ]
     routes = [
-        {"id": f"r{index}", "when": draw(_condition())} | draw(_target()) for index in range(draw(st.integers(0, 3)))
+        {"id": f"r{index}", "when": draw(_condition()), "waive_terms_for": draw(_waived())} | draw(_target())
+        for index in range(draw(st.integers(0, 3)))
     ]
     operations = (
         {"prefix": {"text": "Be brief. "}}, {"set_params": {"max_output_tokens": 7}}, {"redact": {"kinds": ["email"]}},

@@ -18,6 +18,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from costlens_policy import Balance, Decision, Engine, PolicyError, RequestError, load
+from costlens_policy.compiler.rules import AccessStep
+from costlens_policy.engine.context import Context
+from costlens_policy.expressions.runtime import CelError
 from costlens_policy.schema import schema_texts
 from tests.engine.conftest import CATALOGUE, HEAD, POLICY_SET
 from tests.engine.generated import balances, budget_texts, policy_texts, requests
@@ -119,6 +122,39 @@ def test_one_budget_less_never_denies_more(
         less = _decided(_engine({**policy, "budgets": budgets[:index] + budgets[index + 1 :]}), request, states)
         if full.allowed:
             assert less.allowed
+
+
+@given(policy_texts(), budget_texts(), requests(), balances())
+@_QUICK
+def test_rules_about_models_and_terms_of_routes_bind_every_candidate(
+    policy: dict[str, Any], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
+) -> None:
+    """Whatever puts a model among the candidates: what serves, or stands by, is refused by no rule, asked by itself."""
+    engine = _engine({**policy, "budgets": budgets})
+    decision = _decided(engine, request, states)
+    models = [] if decision.model is None else [decision.model, *decision.fallbacks]
+    context = Context(engine.plan, dict(decision.request), decision.balances_read, decision.now)
+    for layer, step in engine.plan.stages.access_by_model:
+        assert [name for name in models if _refuses(context, layer, step, name)] == []
+    route = next((item for item in policy["routes"] if f"p0/{item['id']}" == decision.rule), None)
+    named = ["mini", "nano"] if route is None else route.get("models")
+    if named is not None and "downgrades" not in (route or {}).get("waive_terms_for", ()):
+        assert set(models) <= {"mini" if name == "mini-latest" else name for name in named}
+
+
+def _refuses(context: Context, layer: int, step: AccessStep, name: str) -> bool:
+    view = context.offer(name).view
+    try:
+        holds = step.when is None or context.evaluate(step.when, layer, view)
+    except CelError:
+        return context.plan.layers[layer].on_error == "deny"
+    if not holds or not step.denies:
+        return False
+    try:
+        admitted = step.only is not None and context.evaluate(step.only, layer, view)
+    except CelError:
+        admitted = False
+    return not admitted and name not in step.only_models
 
 
 def _holds_what_it_promises(decision: Decision) -> None:

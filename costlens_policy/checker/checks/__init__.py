@@ -10,6 +10,7 @@ from costlens_policy.checker.checks.constant_conditions import check_constant_co
 from costlens_policy.checker.checks.denied_by_default import check_denied_by_default
 from costlens_policy.checker.checks.downgrades import check_downgrades
 from costlens_policy.checker.checks.empty_policies import check_empty_policies
+from costlens_policy.checker.checks.excluded_candidates import check_excluded_candidates
 from costlens_policy.checker.checks.mixed_scripts import check_mixed_scripts
 from costlens_policy.checker.checks.model_values import check_model_values
 from costlens_policy.checker.checks.outdated_candidates import check_outdated_candidates
@@ -22,6 +23,7 @@ from costlens_policy.checker.checks.rungs import check_rungs
 from costlens_policy.checker.checks.shadowed_rules import check_shadowed_rules
 from costlens_policy.checker.checks.skipped_denies import check_skipped_denies
 from costlens_policy.checker.checks.soft_limits import check_soft_limits
+from costlens_policy.checker.checks.spelled_models import check_spelled_models
 from costlens_policy.checker.checks.splits import check_splits
 from costlens_policy.checker.checks.steering_parameters import check_steering_parameters
 from costlens_policy.checker.checks.subject import Check, Subject
@@ -63,6 +65,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_empty_policies,
     check_denied_by_default,
     check_steering_parameters,
+    check_excluded_candidates,
+    check_spelled_models,
 )
 """CL401, CL402 and so on. None depends on another; the order is that of their codes."""
 

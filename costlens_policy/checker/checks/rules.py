@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from costlens_policy.catalogue import Model
+from costlens_policy.checker.attributes import ROOT_TYPES
 from costlens_policy.checker.bundle import LinkedDocument
 from costlens_policy.checker.checks.subject import Place, Subject
 from costlens_policy.checker.conditions import Condition
+from costlens_policy.checker.records import model_values
 from costlens_policy.checker.targets import named_models
 from costlens_policy.documents import PolicyDocument
 from costlens_policy.documents.policy import AccessRule
 from costlens_policy.documents.rewrites import Rewrite
 from costlens_policy.documents.routes import Route
+from costlens_policy.expressions import TypedExpr
+from costlens_policy.expressions.compile import compile_expression
+from costlens_policy.expressions.runtime import CelError
 
-__all__ = ["Placed", "access_rules", "catalogue_models", "rewrites", "routes"]
+__all__ = ["Placed", "access_rules", "catalogue_models", "holds_for", "rewrites", "routes"]
 
 R = TypeVar("R", AccessRule, Route, Rewrite)
 
@@ -57,6 +62,18 @@ def catalogue_models(subject: Subject) -> Iterator[tuple[Model, Place]]:
             model = subject.bundle.catalogue.find(named.name)
             if model is not None:
                 yield model, Place(document, named.path)
+
+
+def holds_for(subject: Subject, condition: TypedExpr, model: Model) -> bool | None:
+    """Return whether a condition holds for a model on the day, None where it reads anything else. It fails: false."""
+    if any(reference[0] != "model" for reference in condition.references):
+        return None
+    record = model_values(model, model.period_on(subject.day), subject.day)
+    try:
+        evaluate = compile_expression(condition, tuple(ROOT_TYPES))
+        return bool(evaluate(*(record if root == "model" else None for root in ROOT_TYPES)))
+    except CelError:
+        return False
 
 
 def _placed(

@@ -49,7 +49,7 @@ def _overruled_allows(subject: Subject) -> Iterator[Diagnostic]:
         if rule.rule.effect == "deny":
             denies.add(rule.condition, rule)
     for rule in rules:
-        if rule.rule.effect == "deny":
+        if rule.rule.effect != "allow":
             continue
         over = denies.first(rule.condition)
         if over is not None:

@@ -20,7 +20,7 @@ def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of deny rules whose condition can fail in a policy that says ``on_error: skip``."""
     uncertain = dict(_uncertain_budgets(subject))
     for rule in access_rules(subject):
-        if rule.rule.effect != "deny" or rule.policy.document.on_error != "skip":
+        if rule.rule.effect == "allow" or rule.policy.document.on_error != "skip":
             continue
         when = rule.place.at("when")
         typed = subject.typed(when)

@@ -7,16 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from costlens_policy.catalogue import Model
-from costlens_policy.checker.attributes import ROOT_TYPES
 from costlens_policy.checker.checks.choice_limits import limit_tests
+from costlens_policy.checker.checks.rules import holds_for
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
-from costlens_policy.checker.records import model_values
 from costlens_policy.checker.targets import targets_of
 from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.documents.routes import Choice
-from costlens_policy.expressions import TypedExpr
-from costlens_policy.expressions.compile import compile_expression
-from costlens_policy.expressions.runtime import CelError
 
 __all__ = ["check_unmeetable_choices"]
 
@@ -24,13 +20,14 @@ _FOUND: Final = Finding("CL415")
 
 
 def check_unmeetable_choices(subject: Subject) -> Iterator[Diagnostic]:
-    """Report choices whose filter or limits leave no model; a warning where fallbacks can still serve."""
+    """Report choices whose filter or limits leave no model; a warning where fallbacks need not keep to them."""
     for document in subject.documents():
         for path, target in targets_of(document.document):
             if target.choose is not None:
                 problem = _examine(subject, target.choose, Place(document, (*path, "choose")))
                 if problem is not None:
-                    yield replace(problem, severity=Severity.WARNING) if target.fallbacks else problem
+                    can_serve = target.fallbacks and "fallbacks" in target.waive_terms_for
+                    yield replace(problem, severity=Severity.WARNING) if can_serve else problem
 
 
 def _examine(subject: Subject, choice: Choice, place: Place) -> Diagnostic | None:
@@ -39,8 +36,8 @@ def _examine(subject: Subject, choice: Choice, place: Place) -> Diagnostic | Non
     if not models:
         return _FOUND.error("there is no model to choose from", place.key_span, "", "name models that are in use")
     among = subject.typed(place.at("among"))
-    if among is not None and all(reference[0] == "model" for reference in among.references):
-        models = _filtered(models, among, subject)
+    if among is not None:
+        models = [model for model in models if holds_for(subject, among, model) is not False]
         if not models:
             advice = "compare it with `costlens-policy catalogue list`; what is unknown of a model, it does not meet"
             return _FOUND.error("no model meets `among`", place.at("among").span, "holds for none", advice)
@@ -59,17 +56,3 @@ def _models(subject: Subject, choice: Choice) -> Iterator[Model]:
     catalogue = subject.bundle.catalogue
     named = (catalogue.find(name) for name in choice.models)
     yield from (model for model in named if model is not None) if choice.models else catalogue
-
-
-def _filtered(models: list[Model], among: TypedExpr, subject: Subject) -> list[Model]:
-    """Return the models for which a filter holds that reads nothing else."""
-    holds = compile_expression(among, tuple(ROOT_TYPES))
-    left = []
-    for model in models:
-        record = model_values(model, model.period_on(subject.day), subject.day)
-        try:
-            if holds(*(record if root == "model" else None for root in ROOT_TYPES)):
-                left.append(model)
-        except CelError:
-            continue
-    return left

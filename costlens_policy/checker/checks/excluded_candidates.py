@@ -1,0 +1,111 @@
+"""CL427: a model that is named where it may never serve: a rule about models or the terms of the route exclude it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from costlens_policy.catalogue import Model
+from costlens_policy.checker.checks.choice_limits import limit_tests
+from costlens_policy.checker.checks.rules import Placed, access_rules, catalogue_models, holds_for
+from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.targets import models_of_target, targets_of
+from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.documents.policy import AccessRule
+from costlens_policy.documents.routes import Choice
+
+__all__ = ["check_excluded_candidates"]
+
+_FOUND: Final = Finding("CL427")
+
+
+def check_excluded_candidates(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of models that access rules always refuse, or that the terms of routes always exclude."""
+    rules = [rule for rule in access_rules(subject) if not rule.condition.never]
+    refused: list[Model] = []
+    for model, place in catalogue_models(subject):
+        refusing = next((rule for rule in rules if _always_refuses(subject, rule, model)), None)
+        if refusing is not None:
+            refused.append(model)
+            yield _FOUND.warning(
+                f"`{model.name}` can never serve: `{refusing.name}` refuses it",
+                place.span,
+                "always excluded",
+                "take the model out, or narrow the access rule",
+                [Related(refusing.place.at("id").span, "refuses it for every request")],
+            )
+    yield from _fallbacks(subject, refused)
+    yield from _downgrades(subject, refused)
+
+
+def _always_refuses(subject: Subject, rule: Placed[AccessRule], model: Model) -> bool:
+    """Say whether a rule refuses a model whatever the request is."""
+    when = subject.typed(rule.place.at("when"))
+    if when is not None and not holds_for(subject, when, model):
+        return False
+    if rule.rule.only_models:
+        return model not in [subject.bundle.catalogue.find(name) for name in rule.rule.only_models]
+    only = subject.typed(rule.place.at("only"))
+    if only is not None:
+        return holds_for(subject, only, model) is False
+    return rule.rule.effect == "deny" and when is not None
+
+
+def _fallbacks(subject: Subject, refused: Collection[Model]) -> Iterator[Diagnostic]:
+    """Yield what there is to say of fallbacks of choices."""
+    for document in subject.documents():
+        for path, target in targets_of(document.document):
+            if target.choose is None or "fallbacks" in target.waive_terms_for:
+                continue
+            place = Place(document, path)
+            for at, name in enumerate(target.fallbacks):
+                model = subject.bundle.catalogue.find(name)
+                if model is None or model in refused:
+                    continue
+                if unmet := _unmet(subject, target.choose, place.at("choose"), model):
+                    yield _FOUND.warning(
+                        f"the fallback `{name}` never serves: it does not meet `{unmet}` of the choice",
+                        place.at("fallbacks", at).span,
+                        "always excluded",
+                        "name one that does, or write `waive_terms_for: [fallbacks]` at the route",
+                        [Related(place.at("choose", *unmet.split(".")).span, "not met")],
+                    )
+
+
+def _unmet(subject: Subject, choice: Choice, place: Place, model: Model) -> str:
+    """Return which term of a choice a model does not meet, whatever the request is."""
+    among = subject.typed(place.at("among"))
+    if among is not None and holds_for(subject, among, model) is False:
+        return "among"
+    return next((f"limits.{test.key}" for test in limit_tests(choice.limits) if not test.meets(model)), "")
+
+
+def _downgrades(subject: Subject, refused: Collection[Model]) -> Iterator[Diagnostic]:
+    """Yield what there is to say of models that downgrades add where no route has them."""
+    for policy in subject.bundle.policies:
+        for index, budget in enumerate(policy.document.budgets):
+            for step, rung in enumerate(budget.rungs):
+                for at, name in enumerate(rung.downgrade.models if rung.downgrade is not None else ()):
+                    model = subject.bundle.catalogue.find(name)
+                    if model is not None and model not in refused and not _has_place(subject, model):
+                        place = Place(policy, ("budgets", index, "rungs", step, "downgrade", "models", at))
+                        yield _FOUND.warning(
+                            f"the downgrade to `{name}` never takes place: the terms of no route admit it",
+                            place.span,
+                            "never tried",
+                            "name it among the fallbacks of a route, or write `waive_terms_for: [downgrades]` there",
+                        )
+
+
+def _has_place(subject: Subject, model: Model) -> bool:
+    """Say whether some route names a model, or might take it from a downgrade."""
+    find = subject.bundle.catalogue.find
+    for document in subject.documents():
+        for path, target in targets_of(document.document):
+            names = [find(named.name) for named in models_of_target(target, path)]
+            if "downgrades" in target.waive_terms_for or model in names:
+                return True
+            choice, place = target.choose, Place(document, (*path, "choose"))
+            if choice is not None and not choice.models and not _unmet(subject, choice, place, model):
+                return True
+    return False
