@@ -39,8 +39,15 @@ def read_calls(files: Sequence[str], asked: Asked, by: str, tick: Callable[[], N
     """Read all files, row by row; of prompts only a sample is kept. Raises ``TrafficError``."""
     kept = {name: column for name, column in asked.mapping.columns.items() if _is_read(name)}
     constants = {name: value for name, value in asked.mapping.constants.items() if _is_read(name)}
-    mapping = replace(asked.mapping, columns=kept, constants=constants)
-    reader = CallReader(asked.mapping, by, RowReader(mapping, _plan(), asked.settings.start))
+    named = tuple(name for name in asked.mapping.named if name in kept)
+    label = f"request.{by}"
+    for name in asked.mapping.named:
+        if name not in kept and name != label:
+            raise TrafficError(f"advice does not read `{name}`; leave it out, or group by it with --by")
+    mapping = replace(asked.mapping, columns=kept, constants=constants, named=named)
+    more = {by: asked.mapping.columns[label]} if label in asked.mapping.named else {}
+    rows = RowReader(mapping, _plan(), asked.settings.start, files=tuple(files), more=more)
+    reader = CallReader(asked.mapping, by, rows)
     for name in files:
         for raw in raw_rows(name, reader.rows):
             reader.rows.take(raw)

@@ -28,7 +28,6 @@ from costlens_policy.cli.traffic import no_request, too_many_rejects, understand
 from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.cli.traffic_progress import progress
 from costlens_policy.clock import system_now
-from costlens_policy.replay import find_files
 
 __all__ = ["Wanted", "advise_on_traffic"]
 
@@ -49,7 +48,7 @@ def advise_on_traffic(
 ) -> ExitCode:
     """Print the ranking and write the workloads. Returns ``GATE`` where too many rows were left out."""
     understood, market = understand(options), _market(wanted)
-    files = find_files(understood.files)
+    files = understood.files
     with progress() as shown:
         shown.start("reading", None, "rows")
         read = read_calls(files, understood, wanted.by, lambda: shown.advance(1))

@@ -23,7 +23,7 @@ from costlens_policy.cli.traffic import (
 from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.cli.traffic_progress import progress
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.replay import find_files, open_traffic, replay_files
+from costlens_policy.replay import open_traffic, replay_files
 from costlens_policy.replay.difference import Difference, diff
 from costlens_policy.replay.report import difference_tables, difference_verdict, result_tables, result_verdict
 from costlens_policy.replay.settings import assumptions
@@ -58,7 +58,7 @@ def replay_traffic(policy: Path, options: TrafficOptions, output: str, resume: P
     """Replay and print. Returns ``GATE`` where too many rows were left out."""
     plan = load(policy).plan
     asked = understand(options)
-    files = find_files(asked.files)
+    files = asked.files
     with progress() as shown:
         result = replay_files(plan, files, asked.mapping, asked.settings, shown, resume)
     if not result.rows and not result.rejected:
@@ -104,7 +104,7 @@ class Compared:
 def compare_plans(before: Plan, after: Plan, options: TrafficOptions, gates: Gates) -> Compared:
     """Decide the traffic with both plans."""
     asked = understand(options)
-    files = find_files(asked.files)
+    files = asked.files
     with progress() as shown, open_traffic(after, files, asked.mapping, asked.settings, shown) as traffic:
         if not traffic.rows and not traffic.rejects:
             raise no_request(files)

@@ -26,7 +26,7 @@ class ReportOptions:
     budget: str | None
     key: str | None
     files: tuple[str, ...]
-    mapping: str
+    mapping: str | None
     columns: tuple[str, ...]
     constants: tuple[str, ...]
     start: datetime | None

@@ -11,17 +11,15 @@ import click
 
 from costlens_policy.catalogue import Model
 from costlens_policy.cli.catalogues import load_models
-from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.reporting_options import ReportOptions
+from costlens_policy.cli.traffic import found_files, mapping_for
 from costlens_policy.cli.traffic_progress import progress
 from costlens_policy.clock import system_now
 from costlens_policy.errors import InputError
 from costlens_policy.ledger import LedgerError, LedgerUnavailableError, Store, open_ledger
 from costlens_policy.periods import PeriodError
 from costlens_policy.periods.local_days import zone_of
-from costlens_policy.replay import READY, find_files
 from costlens_policy.replay.settings import START
-from costlens_policy.replay.traffic.mapping import mapping_of
 from costlens_policy.report import Asked, Extras, LedgerSource, Prices, Read, Settings, TrafficSource
 from costlens_policy.report.sources.labels import split_columns
 
@@ -81,15 +79,13 @@ def _baseline(name: str, prices: Prices) -> Model:
 def _traffic(options: ReportOptions, by: tuple[str, ...], prices: Prices, baseline: Model | None) -> TrafficSource:
     if options.budget is not None or options.key is not None:
         raise _usage("`--budget` and `--key` choose among the charges of a ledger; a log has none")
-    name = options.mapping
-    mapping = READY.get(name) or mapping_of(read_input(name, "mapping").content, name)
+    files = found_files(options.files)
     columns, own, constants, fixed = split_columns(
         dict(map(_pair, options.columns)), dict(map(_pair, options.constants))
     )
-    mapping = mapping.with_columns(columns, constants)
+    mapping = mapping_for(options.mapping, files, columns, constants).with_columns(columns, constants)
     start = options.start or START
     extras = Extras.of(mapping, own, fixed, by, start)
-    files = find_files(options.files)
     costs: Any = options.costs  # click has checked the word
     return TrafficSource(files, extras.reader_mapping, extras, prices, start, costs, baseline)
 

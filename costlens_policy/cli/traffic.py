@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -20,11 +21,14 @@ from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.replay import READY, Mapping, Settings
 from costlens_policy.replay.report import Table, markdown
 from costlens_policy.replay.settings import START
-from costlens_policy.replay.traffic.mapping import mapping_of
+from costlens_policy.replay.traffic.places import look_for
+from costlens_policy.replay.traffic.ready import PLAIN, mapping_of, recognized
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = [
     "Asked",
+    "found_files",
+    "mapping_for",
     "no_request",
     "percentage",
     "print_report",
@@ -50,9 +54,9 @@ def no_request(files: Iterable[str]) -> NothingError:
 
 def understand(options: TrafficOptions) -> Asked:
     """Read the mapping and the settings. Raises ``TrafficError``, ``RejectedError`` or ``click.BadParameter``."""
-    name = options.mapping
-    mapping = READY.get(name) or mapping_of(read_input(name, "mapping").content, name)
-    mapping = mapping.with_columns(dict(map(_pair, options.columns)), dict(map(_pair, options.constants)))
+    files = found_files(options.files)
+    columns, constants = dict(map(_pair, options.columns)), dict(map(_pair, options.constants))
+    mapping = mapping_for(options.mapping, files, columns, constants).with_columns(columns, constants)
     too_many_rejects(0, 0, options.max_rejects)  # what is no number is said before anything runs
     settings = Settings(
         cache=options.cache == "on",
@@ -61,7 +65,35 @@ def understand(options: TrafficOptions) -> Asked:
         output_range=percentage(options.swing, "--output-range"),
         start=options.start or START,
     )
-    return Asked(options.files, mapping, settings)
+    return Asked(files, mapping, settings)
+
+
+def found_files(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return the files of traffic, and say what lies beside them and is not read. Raises ``TrafficError``."""
+    found = look_for(patterns)
+    if found.skipped:
+        shown = ", ".join(f"`{name}`" for name in found.skipped[:_MOST_SKIPPED])
+        more = f", and {len(found.skipped) - _MOST_SKIPPED} more" if len(found.skipped) > _MOST_SKIPPED else ""
+        note(f"not read: {shown}{more}")
+    return found.files
+
+
+def mapping_for(
+    name: str | None, files: Sequence[str], columns: MappingType[str, str], constants: MappingType[str, str]
+) -> Mapping:
+    """Return a ready mapping, one of a file, or, where none is named, the one that the files fit, and say so.
+
+    Raises ``TrafficError`` and ``RejectedError``.
+    """
+    if name is not None:
+        return READY.get(name) or mapping_of(read_input(name, "mapping").content, name)
+    mapping = recognized(files, columns, constants)
+    if mapping is not PLAIN:
+        note(f"read as `{mapping.name}`, whose columns it has; `--mapping {mapping.name}` says so, `plain` prevents it")
+    return mapping
+
+
+_MOST_SKIPPED = 8
 
 
 def _pair(text: str) -> tuple[str, str]:

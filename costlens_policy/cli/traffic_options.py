@@ -29,7 +29,7 @@ class TrafficOptions:
     """The traffic as it was asked for on the command line, word for word."""
 
     files: tuple[str, ...]
-    mapping: str
+    mapping: str | None
     columns: tuple[str, ...]
     constants: tuple[str, ...]
     cache: str
@@ -59,8 +59,8 @@ def files_option(*, required: bool) -> Callable[[Any], Any]:
 
 
 mapping_option = click.option(
-    "--mapping", default="plain", show_default=True, metavar="NAME|FILE",
-    help=f"Which column says what: {READY_NAMES}, or a YAML file.",
+    "--mapping", metavar="NAME|FILE",
+    help=f"Which column says what: {READY_NAMES}, or a YAML file; the one that fits when left out.",
 )  # fmt: skip
 start_option = click.option(
     "--start", type=Instant(), metavar="TIME",

@@ -7,10 +7,11 @@ from costlens_policy.replay.run import replay
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.stream.files import open_traffic, replay_files
 from costlens_policy.replay.traffic.errors import TrafficError
-from costlens_policy.replay.traffic.mapping import READY, Mapping
+from costlens_policy.replay.traffic.mapping import Mapping
+from costlens_policy.replay.traffic.places import find_files
 from costlens_policy.replay.traffic.reading import read_traffic
+from costlens_policy.replay.traffic.ready import READY
 from costlens_policy.replay.traffic.row import Row, Traffic
-from costlens_policy.replay.traffic.sources import find_files
 
 __all__ = [
     "READY",

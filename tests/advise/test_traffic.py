@@ -213,7 +213,7 @@ def test_without_labels_all_calls_are_one_task(folder: Path) -> None:
     assert any("no row has a `feature`" in text for text in answer["notes"])
     mapped = advise("--traffic", "calls.jsonl", "--by", "feature", "--column", "request.feature=kind")
     assert mapped.exit_code != 0
-    assert "no row has a value in `kind` for `feature`" in mapped.stderr
+    assert "has no column `kind` for `feature`" in mapped.stderr
 
 
 def test_calls_without_times_or_models(folder: Path) -> None:

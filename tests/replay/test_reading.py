@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from costlens_policy.replay import READY, Settings, TrafficError, find_files, read_traffic
-from costlens_policy.replay.traffic.mapping import mapping_of
+from costlens_policy.replay.traffic.ready import mapping_of
 from tests.replay.conftest import call
 
 START = Settings().start

@@ -15,9 +15,9 @@ from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.stream.progress import Progress, Silent
 from costlens_policy.replay.traffic.errors import TrafficError
 from costlens_policy.replay.traffic.mapping import Mapping
+from costlens_policy.replay.traffic.places import STDIN
 from costlens_policy.replay.traffic.reading import read_traffic
 from costlens_policy.replay.traffic.row import StreamedTraffic, Traffic
-from costlens_policy.replay.traffic.sources import STDIN
 
 __all__ = ["open_traffic", "replay_files"]
 

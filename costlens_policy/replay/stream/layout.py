@@ -60,7 +60,8 @@ class Layout:
         cls, types: Mapping[str, Any], mapping: ColumnMapping, start: datetime, plan: Plan, attributes: tuple[str, ...]
     ) -> Layout | None:
         """Return the layout of columns of these types, or None where rows have to be read one by one."""
-        if mapping.drop or mapping.spans or any(not field.startswith(ATTRIBUTE) for field in mapping.constants):
+        shaped = mapping.drop or mapping.spans or mapping.transcripts
+        if shaped or any(not field.startswith(ATTRIBUTE) for field in mapping.constants):
             return None
         columns = {}
         for field, column in mapping.columns.items():

@@ -25,16 +25,16 @@ from costlens_policy.replay.stream.table import Table, types_of
 from costlens_policy.replay.stream.texts import TextRows
 from costlens_policy.replay.traffic.counts import PARTS
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.traffic.places import STDIN, partition_of
 from costlens_policy.replay.traffic.reading import RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
-from costlens_policy.replay.traffic.sources import STDIN
 
 __all__ = ["Files", "UnsortedError"]
 
 _ROWS: Final = 50_000
 _COUNTED: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
 """The buckets that follow from counts in columns."""
-_COUNTERS: Final = ("notes", "zoneless", "timeless", "silent", "dropped", "beyond", "contradicted")
+_COUNTERS: Final = ("notes", "zoneless", "timeless", "silent", "dropped", "beyond", "contradicted", "unread")
 
 
 class UnsortedError(Exception):
@@ -61,8 +61,12 @@ class Files:
         """Return a file as a table, or None where its rows have to be read one by one. Raises ``TrafficError``."""
         if not name.lower().endswith(".parquet"):
             return None
-        layout = Layout.of(types_of(name), self.mapping, self.settings.start, self.plan, self.attributes)
-        return None if layout is None else Table(name, place, layout)
+        types, keys = types_of(name), partition_of(name)
+        if not types.keys().isdisjoint(keys):
+            return None  # which of two values counts is told row by row
+        every = {**types, **dict.fromkeys(keys, pl.String())}
+        layout = Layout.of(every, self.mapping, self.settings.start, self.plan, self.attributes)
+        return None if layout is None else Table(name, place, layout, keys)
 
     @property
     def in_columns(self) -> bool:
@@ -76,7 +80,7 @@ class Files:
 
     def restart(self, reader: Mapping[str, Any] | None) -> None:
         """Start reading, or go on with what the reader remembered."""
-        rows = RowReader(self.mapping, self.plan, self.settings.start, ids=None)
+        rows = RowReader(self.mapping, self.plan, self.settings.start, ids=None, files=self.names)
         for name in _COUNTERS if reader is not None else ():
             setattr(rows, name, reader[name] if reader is not None else None)
         self.fitting = Fitting(rows, self.plan, self.attributes, self.names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Table:
     name: str
     file: int
     layout: Layout
+    keys: Mapping[str, str | None]
+    """The columns that the path names and the file does not have."""
 
     @property
     def rows(self) -> int:
@@ -63,12 +65,15 @@ class Table:
 
         Raises ``TrafficError`` and ``UnfitError``.
         """
-        before = start
+        before, asked = start, fitting.reader.asked(self.name)
         try:
             chunks = self._scan().slice(start, None).collect_batches(chunk_size=BATCH, maintain_order=True)
             for raw in filter(len, chunks):
                 if not before:
-                    fitting.reader.examine(self._row(raw, 0, 0))
+                    asked.look(self._row(raw, 0, 0).fields)
+                    fitting.reader.examine()
+                    asked.check()
+                    fitting.reader.note_unread(asked)
                 yield Read(self._read(raw, before, fitting), raw.height)
                 before += raw.height
         except pl.exceptions.PolarsError as error:
@@ -77,7 +82,10 @@ class Table:
             fitting.reader.notes.append(f"`{self.name}` holds no row")
 
     def _scan(self) -> pl.LazyFrame:
-        return pl.scan_parquet(self.name, glob=False)
+        """Return the columns of the file, and beside them those that its path names."""
+        scan = pl.scan_parquet(self.name, glob=False, hive_partitioning=False)
+        keys = self.keys
+        return scan.with_columns(pl.lit(value, pl.String).alias(name) for name, value in keys.items()) if keys else scan
 
     def _read(self, raw: pl.DataFrame, before: int, fitting: Fitting) -> pl.DataFrame:
         numbers = pl.int_range(before + 1, before + raw.height + 1, dtype=pl.Int64, eager=True)

@@ -16,6 +16,7 @@ from costlens_policy.replay.columns.batch import ATTRIBUTE
 from costlens_policy.replay.stream.fitting import Fitting
 from costlens_policy.replay.stream.layout import Layout
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.traffic.places import kind_of
 from costlens_policy.replay.traffic.sources import RawRow
 
 __all__ = ["TextRows"]
@@ -39,7 +40,7 @@ class TextRows:
         cls, name: str, file: int, mapping: ColumnMapping, start: datetime, plan: Plan, attributes: tuple[str, ...]
     ) -> TextRows | None:
         """Return the file's rows, or None where a mapping asks for more than columns with plain values."""
-        csv = ".csv" in name.lower()
+        csv = kind_of(name) == "csv"
         takes: dict[str, tuple[_Take, Any]] = {}
         for field, column in mapping.columns.items():
             for option in column.split("|"):

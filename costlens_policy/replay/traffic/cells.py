@@ -14,7 +14,9 @@ from costlens_policy.expressions import STRING, Type
 from costlens_policy.money import usd
 from costlens_policy.replay.traffic.mapping import TimeUnit
 
-__all__ = ["attribute_of", "cell", "cost_of", "moment_of", "outcome_of", "text_of", "tokens_of"]
+__all__ = [
+    "attribute_of", "cell", "cost_of", "has_cell", "moment_of", "outcome_of", "plain_numbers", "text_of", "tokens_of",
+]  # fmt: skip
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECONDS: Final[dict[str, Decimal]] = {
@@ -40,6 +42,11 @@ def cell(fields: MappingType[str, Any], column: str) -> Any:
         if value is not _MISSING and value is not None and value != "":
             return value
     return None
+
+
+def has_cell(fields: MappingType[str, Any], column: str) -> bool:
+    """Say whether a row has a column, or one of its alternatives, be it empty."""
+    return column in fields or any(_walk(fields, name) is not _MISSING for name in column.split("|"))
 
 
 def _walk(value: Any, name: str) -> Any:
@@ -132,8 +139,28 @@ def _iso(value: str) -> tuple[datetime, bool]:
 
 
 def text_of(value: Any) -> str:
-    """Return a name or id as text, whatever type a file gave it."""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    """Return a name or id as text, whatever type a file gave it; numbers keep their digits."""
+    if isinstance(value, str | Decimal):
+        return str(value)
+    return json.dumps(value, default=str)
+
+
+def plain_numbers(value: Any) -> Any:
+    """Return a value whose decimals are ints where they are whole, else floats: what readers of JSON expect."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and value.adjusted() < 30 else float(value)
+    if isinstance(value, MappingType):
+        return {name: plain_numbers(item) for name, item in value.items()}
+    return [plain_numbers(item) for item in value] if isinstance(value, list) else value
+
+
+def _floats(value: Any) -> Any:
+    """Return a value with the doubles that expressions see."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, MappingType):
+        return {name: _floats(item) for name, item in value.items()}
+    return [_floats(item) for item in value] if isinstance(value, list) else value
 
 
 def attribute_of(value: Any, type: Type) -> Any:
@@ -141,7 +168,7 @@ def attribute_of(value: Any, type: Type) -> Any:
     if type == STRING:
         return text_of(value)
     if not isinstance(value, str):
-        return value
+        return _floats(value)
     try:
         return json.loads(value.strip().lower() if value.strip().lower() in _TRUTH else value)
     except ValueError:

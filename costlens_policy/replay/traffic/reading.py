@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.replay.traffic.asked import Asked
 from costlens_policy.replay.traffic.cells import (
     attribute_of,
     cell,
     cost_of,
     moment_of,
     outcome_of,
+    plain_numbers,
     text_of,
     tokens_of,
 )
 from costlens_policy.replay.traffic.counts import COUNTS, Counted, counted
 from costlens_policy.replay.traffic.errors import TrafficError
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.traffic.places import kind_of, rereadable
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic
-from costlens_policy.replay.traffic.sources import STDIN, RawRow, read_file
-from costlens_policy.replay.traffic.spans import spans_of
+from costlens_policy.replay.traffic.sources import RawRow, read_file
+from costlens_policy.replay.traffic.span_tokens import SpanTokens
+from costlens_policy.replay.traffic.spans import Spans
+from costlens_policy.replay.traffic.transcripts import Transcripts
 from costlens_policy.usage import UsageError, read_usage
 
 __all__ = ["RowReader", "raw_rows", "read_traffic"]
@@ -44,8 +49,8 @@ def read_traffic(
     ``plan`` says which attributes there are and counts the tokens of texts; ``start`` is what relative times count
     from, and the time of rows without one; ``tick`` is called for each row. Raises ``TrafficError``.
     """
-    reader = RowReader(mapping, plan, start)
     names = tuple(files)
+    reader = RowReader(mapping, plan, start, files=names)
     for name in names:
         for raw in raw_rows(name, reader):
             reader.take(raw)
@@ -56,32 +61,43 @@ def read_traffic(
 
 def _cut(name: str) -> str:
     """Say so where a file ends in the middle of a line: its last number may have lost digits."""
-    if name == STDIN or not name.lower().endswith((".csv", ".jsonl", ".ndjson")):
+    if not name.lower().endswith((".csv", ".tsv", ".jsonl", ".ndjson")) or not rereadable(name):
         return ""
     try:
         with open(name, "rb") as stream:
             size = stream.seek(0, 2)
-            stream.seek(max(size - 1, 0))
-            return "" if stream.read(1) in (b"", b"\n", b"\r") else f"`{name}` has no line end at its end; is it cut?"
+            stream.seek(max(size - 2, 0))
+            return "" if set(stream.read(2)) & set(b"\n\r") or not size else _NO_END.format(name)
     except OSError:
         return ""  # reading it says what is wrong
 
 
+_NO_END: Final = "`{}` has no line end at its end; is it cut?"
+
+
 def raw_rows(name: str, reader: RowReader) -> Iterator[RawRow]:
-    """Yield the rows of a file, once the reader has found that it has what the mapping needs.
+    """Yield the rows of a file that may be calls. Columns that were asked for have to be there.
 
     What is strange about the file as a whole is noted. Raises ``TrafficError``.
     """
-    cut, seen = _cut(name), False
-    if cut:
+    if cut := _cut(name):
         reader.notes.append(cut)
-    for row in read_file(name):
-        for raw in [row] if row.problem or not reader.mapping.spans else spans_of(row):
-            if not seen and not raw.problem:
-                reader.examine(raw)
-                seen = True
-            yield raw
-    if not seen:
+    asked, seen = reader.asked(name), False
+    whole = kind_of(name) in ("csv", "parquet")
+    """Whether the first row has every column."""
+    for raw in reader.shaped(name):
+        if not raw.problem:
+            asked.look(raw.fields)
+            if not seen:
+                reader.examine()
+                if whole:
+                    asked.check()
+            seen = True
+        yield raw
+    if seen:
+        asked.check()
+        reader.note_unread(asked)
+    else:
         reader.notes.append(f"`{name}` holds no row")
 
 
@@ -89,7 +105,9 @@ def raw_rows(name: str, reader: RowReader) -> Iterator[RawRow]:
 class RowReader:
     """Reads rows one after the other into ``rows`` or, with the reason, into ``rejects``.
 
-    ``ids`` are those seen so far, with their places; with None, repeated ids are not looked for.
+    ``ids`` are those seen so far, with their places; with None, repeated ids are not looked for. ``files`` are all
+    that will be read: which spans are sums, and which lines repeat a message, only all of them tell. ``more`` are
+    columns that are read besides, by field, and have to be there; ``known`` those that need not.
     """
 
     mapping: ColumnMapping
@@ -105,41 +123,57 @@ class RowReader:
     ids: dict[str, str] | None = field(default_factory=dict)
     beyond: int = 0
     contradicted: int = 0
+    unread: dict[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    more: Mapping[str, str] = field(default_factory=dict)
+    known: tuple[str, ...] = ()
     attributes: list[tuple[str, str]] = field(init=False)
     counts: tuple[str, ...] = field(init=False)
+    _shaper: Spans | Transcripts | None = None
+    _once: dict[str, list[RawRow]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = dict.fromkeys((*self.mapping.columns, *self.mapping.constants))
         self.attributes = [(name, name.removeprefix("request.")) for name in names if name.startswith("request.")]
         self.counts = tuple(name for name in COUNTS if name in names)
 
-    def examine(self, raw: RawRow) -> None:
-        """Refuse a file that lacks what the mapping needs, with the column that was probably meant."""
-        mapping = self.mapping
-        for name in mapping.columns:
+    def asked(self, file: str) -> Asked:
+        """Return what looks for the columns of a file."""
+        return Asked(file, self.mapping, self.more, self.known)
+
+    def shaped(self, name: str) -> Iterator[RawRow]:
+        """Yield the rows of a file that may be calls: all, or the spans and lines of transcripts that are."""
+        if not (self.mapping.spans or self.mapping.transcripts):
+            yield from read_file(name, self.notes.append)
+            return
+        if self._shaper is None:
+            self._survey(self.files or (name,))
+        assert self._shaper is not None
+        for raw in self._once.pop(name, None) or read_file(name, self.notes.append):
+            yield from self._shaper.rows(raw)
+
+    def _survey(self, files: Sequence[str]) -> None:
+        """Read everything once, and keep what cannot be read again."""
+        columns = (*self.mapping.columns.values(), *self.more.values(), *self.known)
+        of_parents = any(option.startswith("parent.") for column in columns for option in column.split("|"))
+        self._shaper = Spans(of_parents) if self.mapping.spans else Transcripts()
+        for name in files:
+            rows: Iterable[RawRow] = read_file(name)
+            if not rereadable(name):
+                rows = self._once[name] = list(rows)
+            for raw in rows:
+                self._shaper.survey(raw)
+
+    def examine(self) -> None:
+        """Refuse a mapping whose attributes the policy set does not have."""
+        for name in self.mapping.columns:
             if name.startswith("request.") and name.removeprefix("request.") not in self.plan.attributes:
                 raise TrafficError(self._no_attribute(name.removeprefix("request.")))
-        needed = [name for name in ("time", "prompt_tokens", "output_tokens", "usage") if name in mapping.columns]
-        if mapping.name not in ("plain", "anthropic", "openai", "litellm", "otel"):
-            needed = [name for name in mapping.columns if name not in mapping.constants]
-        for name in needed:
-            self._find(raw, name, mapping.columns[name])
-        for column in (*mapping.outcomes.values(), *mapping.answers.values()):
-            self._find(raw, "outcomes", column)
 
-    def _find(self, raw: RawRow, name: str, column: str) -> None:
-        flat = list(_names(raw.fields))
-        options = column.split("|")
-        if any(option in flat for option in options) or (name == "time" and self.mapping.name == "anthropic"):
-            return
-        spelled = {item.lower(): item for item in flat}
-        close = get_close_matches(options[0].lower(), spelled, n=1, cutoff=0.5)
-        hint = f"did you mean `{spelled[close[0]]}`? " if close else ""
-        has = ", ".join(f"`{item}`" for item in list(raw.fields)[:12])
-        what = "outcome" if name == "outcomes" else name
-        raise TrafficError(
-            f"`{raw.file}` has no column `{options[0]}` for `{what}`; {hint}it has {has}; name it with --column"
-        )
+    def note_unread(self, asked: Asked) -> None:
+        """Keep the columns of a file that look like tokens or money, and that nobody reads."""
+        for name in asked.unread:
+            self.unread.setdefault(name, asked.file)
 
     def _no_attribute(self, name: str) -> str:
         close = get_close_matches(name, self.plan.attributes, n=1)
@@ -231,6 +265,9 @@ class RowReader:
         named = None if tier is None else text_of(tier)
         report = self._value(fields, "usage")
         if report is not None:
+            if isinstance(report, SpanTokens):
+                return _Told(report.counted, named)
+            report = plain_numbers(report)
             reported = read_usage(report)
             usage = reported.usage
             counts = Counted(usage.prompt_tokens, _written(usage), usage, _tells_cache(report))
@@ -253,7 +290,7 @@ class RowReader:
     def _time(self, fields: Mapping[str, Any]) -> datetime:
         value = self._value(fields, "time")
         if value is None:
-            if "time" in self.mapping.columns and self.mapping.name != "anthropic":
+            if "time" in self.mapping.columns and not self.mapping.timeless:
                 raise ValueError("no time")
             self.timeless += 1
             return self.start
@@ -296,7 +333,16 @@ class RowReader:
             notes.append(f"{self.beyond} rows have a total of more than their tokens; the rest was counted as output")
         if self.contradicted:
             notes.append(f"{self.contradicted} rows have a total of less than their tokens, which were counted")
+        if self._shaper is not None:
+            notes += self._shaper.notes()
+        if self.unread:
+            named = [f"`{name}` of `{file}`" for name, file in list(self.unread.items())[:_MOST_NAMED]]
+            more = f", and {len(self.unread) - _MOST_NAMED} more" if len(self.unread) > _MOST_NAMED else ""
+            notes.append(f"not read, though they look like tokens or money: {', '.join(named)}{more}")
         return notes
+
+
+_MOST_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,10 +370,3 @@ def _blocks(value: Any) -> tuple[Any, ...]:
     if not isinstance(value, list):
         raise ValueError("the prefix is no list of blocks")
     return tuple(value)
-
-
-def _names(fields: Mapping[str, Any], before: str = "") -> Iterator[str]:
-    for name, value in fields.items():
-        yield f"{before}{name}"
-        if isinstance(value, Mapping):
-            yield from _names(value, f"{before}{name}.")

@@ -1,38 +1,50 @@
-"""Files of traffic as raw rows: CSV, JSON lines, Parquet, plain or compressed, from paths, folders, globs or stdin."""
+"""Files of traffic as raw rows: CSV, JSON and Parquet, plain or compressed, in whatever way they were written."""
 
 from __future__ import annotations
 
 import csv
-import glob
 import gzip
 import io
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
-from typing import Any, BinaryIO, Final, TextIO, TypeAlias, cast
+from itertools import chain
+from typing import Any, Final, TextIO, TypeAlias, cast
 
 from costlens_policy.replay.traffic.errors import TrafficError
+from costlens_policy.replay.traffic.json_text import json_objects
+from costlens_policy.replay.traffic.places import STDIN, kind_of, partition_of
 
-__all__ = ["STDIN", "RawRow", "find_files", "read_file"]
+__all__ = ["RawRow", "read_file"]
 
 Lines: TypeAlias = TextIO | Iterator[str]
-STDIN: Final = "-"
-_KINDS: Final = {".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
-_PACKED: Final = (".gz", ".zst")
 _BATCH: Final = 10_000
 _LONGEST_FIELD: Final = 64 * 1024 * 1024
+_PEEK: Final = 4096
+_PACKED: Final[Mapping[bytes, str]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_OTHERS: Final[Mapping[bytes, str]] = {
+    b"PK\x03\x04": "an Excel or ZIP file", b"\xd0\xcf\x11\xe0": "an Excel file", b"Obj\x01": "an Avro file",
+    b"ORC": "an ORC file", b"ARROW1": "an Arrow file", b"SQLite format 3": "an SQLite database",
+    b"BZh": "packed with bzip2", b"\xfd7zXZ": "packed with xz", b"%PDF": "a PDF file",
+}  # fmt: skip
+"""What files begin with that are not read here."""
+_MARKS: Final = (
+    (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"),
+)  # fmt: skip
+_SEPARATORS: Final = (",", ";", "\t")
+_UNREADABLE: Final = "\ufffd"
 
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
     """One row of a file.
 
-    ``number`` is its line, or its place from 1 on where there are no lines. ``fields`` is empty where there is a
-    ``problem``; ``text`` is the row as it stood there, empty where files hold no text.
+    ``number`` is its line, or its place from 1 on where there are no lines; no two rows of a file have the same.
+    ``fields`` is empty where there is a ``problem``; ``text`` is the row as it stood there, empty where files hold no
+    text.
     """
 
     file: str
@@ -42,67 +54,84 @@ class RawRow:
     problem: str = ""
 
 
-def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the files that paths, folders and globs name, each once, in order.
+def read_file(name: str, note: Callable[[str], None] = lambda text: None) -> Iterator[RawRow]:
+    """Yield the rows of one file; what its name does not tell, its first bytes do.
 
-    Raises ``TrafficError`` for what names nothing.
+    Folders of the path such as `team=search` give columns, of which those of the file itself go before. ``note`` is
+    told what has to be said of the file. Raises ``TrafficError`` where the file as a whole cannot be read.
     """
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        names = _named(pattern)
-        if not names:
-            raise TrafficError(f"no traffic in `{pattern}`; name files of {', '.join(_KINDS)} (or with .gz, .zst)")
-        found.update(dict.fromkeys(names))
-    return tuple(found)
-
-
-def _named(pattern: str) -> list[str]:
-    if pattern == STDIN:
-        return [STDIN]
-    path = Path(pattern)
-    if path.is_dir():
-        return sorted(str(item) for item in path.rglob("*") if item.is_file() and _kind(item.name))
-    if path.exists():
-        return [pattern]
-    return sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
-
-
-def _kind(name: str) -> str:
-    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
-        suffixes.pop()
-    return _KINDS.get(suffixes[-1], "") if suffixes else ""
-
-
-def read_file(name: str) -> Iterator[RawRow]:
-    """Yield the rows of one file; standard input is CSV or JSON lines, told by its first character.
-
-    Raises ``TrafficError`` where the file as a whole cannot be read.
-    """
-    if name != STDIN and _kind(name) == "parquet":
-        yield from _parquet(name)
-        return
+    keys = partition_of(name)
+    rows = _rows(name, note)
+    if keys:
+        rows = (row if row.problem else replace(row, fields=_beside(keys, row.fields)) for row in rows)
     try:
-        with _text(name) as stream:
-            kind = _kind(name) if name != STDIN else ""
-            yield from (_csv if kind == "csv" or (not kind and not _looks_like_json(stream)) else _json)(name, stream)
-    except (OSError, EOFError) as error:
+        yield from rows
+    except (OSError, EOFError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise TrafficError(f"`{name}` cannot be read: {reason.lower()}") from error
 
 
-def _text(name: str) -> AbstractContextManager[Lines]:
-    if name == STDIN:
-        if sys.stdin is None:
-            raise TrafficError("standard input is closed; name a file instead of `-`")
-        stream: BinaryIO = io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
-    elif name.lower().endswith(".gz"):
-        stream = cast(BinaryIO, gzip.open(name, "rb"))  # noqa: SIM115 - as below
-    elif name.lower().endswith(".zst"):
-        return nullcontext(_unpacked(name))
-    else:
-        stream = open(name, "rb")  # noqa: SIM115 - the caller closes the text stream around it
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
+def _beside(keys: Mapping[str, str | None], fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {**keys, **{name: value for name, value in fields.items() if name not in keys or value not in (None, "")}}
+
+
+def _rows(name: str, note: Callable[[str], None]) -> Iterator[RawRow]:
+    kind = kind_of(name) if name != STDIN else ""
+    stream = _opened(name)
+    with stream:
+        head = stream.peek(_PEEK)[:_PEEK]
+        if kind == "parquet" or head.startswith(b"PAR1"):
+            yield from _parquet(name)
+            return
+        with _text(name, stream, head) as (lines, start):
+            if not kind:
+                kind = "json" if start.lstrip("\ufeff \t\r\n\x1e")[:1] in ("{", "[") else "csv"
+            garbled = 0
+            for row in (_csv if kind == "csv" else _json)(name, lines, note):
+                garbled += _UNREADABLE in row.text
+                yield row
+        if garbled:
+            note(f"{garbled} rows of `{name}` have characters that are not UTF-8, and were read as `{_UNREADABLE}`")
+
+
+def _opened(name: str) -> io.BufferedReader:
+    if name != STDIN:
+        return open(name, "rb")
+    if sys.stdin is None:
+        raise TrafficError("standard input is closed; name a file instead of `-`")
+    return io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
+
+
+def _text(name: str, stream: io.BufferedReader, head: bytes) -> AbstractContextManager[tuple[Lines, str]]:
+    """Return the text of a file, unpacked, and how it begins."""
+    packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), "")
+    if packed == "zstd":
+        if name == STDIN:
+            raise TrafficError("standard input is packed with zstd; unpack it first, as with `zstd -dc`")
+        lines = _unpacked(name)
+        first = next(lines, "")
+        return nullcontext((chain((first,), lines), first))
+    if packed == "gzip":
+        stream = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)))
+        head = stream.peek(_PEEK)[:_PEEK]
+    elif name.lower().endswith((".gz", ".zst")) and head:
+        raise TrafficError(f"`{name}` cannot be read: it is not packed as its name says")
+    for mark, what in _OTHERS.items():
+        if head.startswith(mark):
+            raise TrafficError(f"`{name}` is {what}; convert it to CSV, JSON lines or Parquet")
+    encoding = _encoding(head)
+    text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+    return nullcontext((text, head.decode(encoding, "replace")))
+
+
+def _encoding(head: bytes) -> str:
+    """Return the encoding that the first bytes tell: by a mark, or by the zeros in characters of ASCII."""
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    if len(head) > 1 and (head[0] == 0) != (head[1] == 0):
+        return "utf-16-be" if head[0] == 0 else "utf-16-le"
+    return "utf-8"
 
 
 def _unpacked(name: str) -> Iterator[str]:
@@ -112,21 +141,20 @@ def _unpacked(name: str) -> Iterator[str]:
         yield from (f"{line}\n" for line in frame.to_series())
 
 
-def _looks_like_json(stream: Lines) -> bool:
-    if not isinstance(stream, io.TextIOWrapper):
-        return False
-    buffer = stream.buffer
-    peek = getattr(buffer, "peek", None)
-    return bool(peek is not None and peek(16).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{")
-
-
-def _csv(name: str, stream: Lines) -> Iterator[RawRow]:
+def _csv(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawRow]:
     """Yield rows by their header. A row of another length than the header has is a problem, never shifted."""
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(stream, strict=True)
+    lines = iter(stream)
+    first = next(lines, "").removeprefix("\ufeff")
+    before = 0
+    if first.lower().startswith("sep="):  # Excel's way to name the separator
+        separator, first, before = first[4:5], next(lines, ""), 1
+    else:
+        separator = _separator(first)
+    reader = csv.reader(chain((first,), lines), strict=True, delimiter=separator)
     header: list[str] | None = None
     while True:
-        number = reader.line_num + 1
+        number = before + reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
@@ -134,39 +162,36 @@ def _csv(name: str, stream: Lines) -> Iterator[RawRow]:
         except csv.Error as error:
             yield RawRow(name, number, {}, problem=f"not readable as CSV: {error}")
             continue
-        if not cells:
+        if not cells or not any(cells):
             continue
         if header is None:
             header = _header(name, cells)
         elif len(cells) != len(header):
-            yield RawRow(name, number, {}, ",".join(cells), f"{len(cells)} columns where the header has {len(header)}")
+            text, has = separator.join(cells), len(header)
+            yield RawRow(name, number, {}, text, f"{len(cells)} columns where the header has {has}")
         else:
-            yield RawRow(name, number, dict(zip(header, cells, strict=True)), ",".join(cells))
+            yield RawRow(name, number, dict(zip(header, cells, strict=True)), separator.join(cells))
+
+
+def _separator(header: str) -> str:
+    """Return what stands between the names of a header most often, outside of quotes."""
+    plain = "".join(header.split('"')[::2])
+    return max(_SEPARATORS, key=plain.count)
 
 
 def _header(name: str, cells: list[str]) -> list[str]:
-    names = [cell.strip() for cell in cells]
+    names = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, 1)]
     twice = sorted({cell for cell in names if names.count(cell) > 1})
     if twice:
         raise TrafficError(f"`{name}` has two columns `{twice[0]}`; rename one of them")
     return names
 
 
-def _json(name: str, stream: Lines) -> Iterator[RawRow]:
-    for number, line in enumerate(stream, 1):
-        text = line.strip()
-        if not text:
-            continue
-        try:
-            fields = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            cut = "" if line.endswith("\n") else "; the file ends in the middle of the line"
-            yield RawRow(name, number, {}, text, f"not readable as JSON: {str(error).lower()}{cut}")
-            continue
-        if isinstance(fields, dict):
-            yield RawRow(name, number, fields, text)
-        else:
-            yield RawRow(name, number, {}, text, "a row is an object, and this is none")
+def _json(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawRow]:
+    last = 0
+    for found in json_objects(name, stream, note):
+        last = max(last + 1, found.line or 0)
+        yield RawRow(name, last, found.fields, found.text, found.problem)
 
 
 def _parquet(name: str) -> Iterator[RawRow]:

@@ -58,7 +58,6 @@ class Extras:
     start: datetime
     named: tuple[str, ...] = ()
     _seen: set[str] = field(default_factory=set)
-    _first: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -75,22 +74,30 @@ class Extras:
             for name, column in mapping.columns.items()
             if name.startswith("request.")
         }
+        of_calls = {name: column for name, column in mapping.columns.items() if name in dimensions}
         fixed = {name.removeprefix("request."): value for name, value in mapping.constants.items()}
         given = {name.removeprefix("request."): column for name, column in columns.items()}
         usual = {name: name for name in (*EXTRAS, *dimensions)}
-        found = {**usual, **_USUAL.get(mapping.name, {}), **from_mapping, **given}
+        found = {**usual, **_USUAL.get(mapping.name, {}), **of_calls, **from_mapping, **given}
         own = {name.removeprefix("request."): value for name, value in constants.items()}
         for name in (*given, *own):
             if name not in EXTRAS and name not in dimensions:
                 raise TrafficError(_no_field(name, dimensions))
-        return cls(mapping, found, {**fixed, **own}, dimensions, start, tuple(given))
+        named = (*given, *(name.removeprefix("request.") for name in mapping.named if name.startswith("request.")))
+        return cls(mapping, found, {**fixed, **own}, dimensions, start, tuple(dict.fromkeys(named)))
 
     @property
     def reader_mapping(self) -> ColumnMapping:
         """Return the mapping without what is read here."""
         kept = {n: c for n, c in self.mapping.columns.items() if not n.startswith("request.") or n in _TEXTS}
         constants = {n: c for n, c in self.mapping.constants.items() if not n.startswith("request.") or n in _TEXTS}
-        return replace(self.mapping, columns=kept, constants=constants)
+        named = tuple(name for name in self.mapping.named if name in kept)
+        return replace(self.mapping, columns=kept, constants=constants, named=named)
+
+    @property
+    def must_be_there(self) -> dict[str, str]:
+        """Return the columns that somebody named, by field."""
+        return {name: self.columns[name] for name in self.named if name not in self.constants}
 
     @property
     def denials_seen(self) -> bool:
@@ -108,8 +115,6 @@ class Extras:
 
     def labels(self, fields: Mapping[str, Any]) -> dict[str, str]:
         """Return the labels that a row has."""
-        if not self._first:
-            self._first = tuple(fields)
         found = {}
         for name in self.dimensions:
             if name != "model" and (value := self.value(fields, name)) is not None:
@@ -133,17 +138,6 @@ class Extras:
         if ended < began:
             raise ValueError(f"it ends at `{value}`, before it begins")
         return int((ended - began).total_seconds() * 1_000_000)
-
-    def check_named(self) -> None:
-        """Raise ``TrafficError`` for a named column that no row has a value in."""
-        for name in self.named:
-            if name in self._seen or not self._first:
-                continue
-            column = self.columns[name].partition("|")[0]
-            close = get_close_matches(column, self._first, n=1, cutoff=0.5)
-            hint = f"did you mean `{close[0]}`? " if close else ""
-            has = ", ".join(f"`{item}`" for item in self._first[:12])
-            raise TrafficError(f"no row has a value in `{column}` for `{name}`; {hint}the first row has {has}")
 
 
 def _no_field(name: str, dimensions: tuple[str, ...]) -> str:

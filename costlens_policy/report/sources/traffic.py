@@ -47,10 +47,15 @@ class TrafficSource:
     counts: Counter[str] = field(default_factory=Counter)
     priced_as: dict[str, str] = field(default_factory=dict)
     unpriced: Counter[str | None] = field(default_factory=Counter)
+    odd_latency: str = ""
 
     def read(self, asked: Asked, tick: Callable[[], None] | None = None) -> Read:
         """Read all files. Raises ``TrafficError`` for what cannot be used as a whole."""
-        reader = RowReader(self.mapping, PLAN, self.start)
+        extras = self.extras
+        reader = RowReader(
+            self.mapping, PLAN, self.start, files=tuple(self.files), more=extras.must_be_there,
+            known=tuple(extras.columns.values()),
+        )  # fmt: skip
         columns = Columns(asked.dimensions)
         for name in self.files:
             for raw in raw_rows(name, reader):
@@ -58,7 +63,6 @@ class TrafficSource:
                     columns.add(call)
                 if tick is not None:
                     tick()
-        self.extras.check_named()
         if reader.rejects:
             self.left_out[_UNREADABLE] = len(reader.rejects)
         return self._read(columns, reader, asked)
@@ -111,9 +115,18 @@ class TrafficSource:
         provider = labels.get("provider")
         labels = self._labels(row.model, labels)
         usage = row.recorded or self._counted(row)
-        latency, baseline = self.extras.latency(fields, row.time), self._baseline(row, fields, usage)
+        latency, baseline = self._latency(fields, row.time), self._baseline(row, fields, usage)
         cost = self._cost(row, usage, provider)
         return Call(row.time, labels, usage, row.cache_known, cost, baseline, latency)
+
+    def _latency(self, fields: Mapping[str, Any], began: datetime) -> int | None:
+        """Return how long a call took. One that cannot be read takes nothing away of what the call cost."""
+        try:
+            return self.extras.latency(fields, began)
+        except ValueError as error:
+            self.counts["odd latencies"] += 1
+            self.odd_latency = self.odd_latency or str(error)
+            return None
 
     def _counted(self, row: Row) -> Usage:
         prompt, output = row.prompt_tokens, row.output_tokens
@@ -152,12 +165,20 @@ class TrafficSource:
         if self.baseline is not None:
             return self.prices.baseline(self.baseline, usage, row.time.date())
         stated = self.extras.value(fields, "baseline_cost")
-        return None if stated is None else cost_of(stated)
+        try:
+            return None if stated is None else cost_of(stated)
+        except ValueError:
+            self.counts["odd baselines"] += 1
+            return None
 
     def _read(self, columns: Columns, reader: RowReader, asked: Asked) -> Read:
         late = 0  # a report groups by time, so the order of rows makes no difference
         notes = reader.all_notes(late)
         notes += self._unpriced()
+        if odd := self.counts["odd latencies"]:
+            notes.append(f"the latency of {shown_calls(odd)} cannot be read, such as: {self.odd_latency}")
+        if odd := self.counts["odd baselines"]:
+            notes.append(f"the baseline cost of {shown_calls(odd)} cannot be read")
         if self.counts["estimated"]:
             notes.append(f"{self.counts['estimated']:,} prompts have no token count and were counted by an estimate")
         return Read(

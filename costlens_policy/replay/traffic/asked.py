@@ -1,0 +1,130 @@
+"""Whether a file has the columns that were asked for, and which of its columns nobody asked for that may be money."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any, Final
+
+from costlens_policy.replay.traffic.cells import has_cell
+from costlens_policy.replay.traffic.errors import TrafficError
+from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+
+__all__ = ["Asked"]
+
+_TEXTS: Final = ("request.prompt", "request.messages")
+_MOST_NAMES: Final = 200
+_DEEP: Final = 3
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SPLIT: Final = re.compile(r"[^a-z0-9]+")
+_MONEY: Final = frozenset({
+    "token", "tokens", "cost", "costs", "spend", "usd", "charge", "charges", "credits", "cached", "reasoning",
+    "thinking", "billed", "price", "amount",
+})  # fmt: skip
+_OF_CACHES: Final = frozenset({"creation", "read", "write", "written", "input", "tokens"})
+_NO_MONEY: Final = frozenset({
+    "max", "limit", "min", "per", "rate", "hit", "key", "id", "type", "ttl", "budget", "remaining", "window", "hash",
+    "version", "name", "enabled", "first", "time", "ms", "latency", "seconds", "auth", "access", 
+})  # fmt: skip
+
+
+class Asked:
+    """One file: ``look`` at each row until all that was asked for is seen, then ``check`` what never was.
+
+    ``more`` are columns that are read besides those of the mapping, by field, and have to be there.
+    """
+
+    __slots__ = ("_first", "_groups", "_known", "_mapping", "_names", "_shapes", "file", "unread")
+
+    def __init__(self, file: str, mapping: ColumnMapping, more: Mapping[str, str], known: tuple[str, ...]) -> None:
+        self.file = file
+        self._mapping = mapping
+        self._groups = [*_groups(mapping), *((name, (column,)) for name, column in more.items())]
+        columns = (*mapping.columns.values(), *mapping.drop, *more.values(), *known)
+        self._known = {option for column in columns for option in (column, *column.split("|"))}
+        self._names: dict[str, None] = {}
+        self._first: tuple[str, ...] = ()
+        self._shapes: set[tuple[str, ...]] = set()
+        self.unread: dict[str, None] = {}
+
+    def look(self, fields: Mapping[str, Any]) -> None:
+        """Look at a row."""
+        shape = tuple(fields)
+        if shape not in self._shapes and len(self._shapes) < _MOST_NAMES:
+            self._shapes.add(shape)
+            self._first = self._first or shape
+            self._names.update(dict.fromkeys(_names(fields)))
+            if not self._mapping.spans:
+                self._unread(fields)
+        if self._groups:
+            self._groups = [group for group in self._groups if not any(has_cell(fields, column) for column in group[1])]
+
+    def check(self) -> None:
+        """Refuse a file that lacks what was asked for, with the column that was probably meant."""
+        if not self._groups:
+            return
+        name, columns = self._groups[0]
+        option = columns[0].partition("|")[0]
+        spelled = {item.lower(): item for item in self._names}
+        close = get_close_matches(option.lower(), spelled, n=1, cutoff=0.5)
+        hint = f"did you mean `{spelled[close[0]]}`? " if close else ""
+        has = ", ".join(f"`{item}`" for item in self._first[:12])
+        raise TrafficError(
+            f"`{self.file}` has no column `{option}` for `{name}`; {hint}it has {has}; name it with --column"
+        )
+
+    def _unread(self, fields: Mapping[str, Any]) -> None:
+        for name, value in _leaves(fields, self._known, _DEEP):
+            if name not in self._known and _is_number(value) and _may_be_money(name):
+                self.unread[name] = None
+
+
+def _groups(mapping: ColumnMapping) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what has to be there: a field, and the columns of which one is enough."""
+    columns, fixed = mapping.columns, mapping.constants
+    must = dict.fromkeys(mapping.named if mapping.optional else (*columns, *mapping.named))
+    for name in must:
+        if name in columns and name not in fixed:
+            yield name, (columns[name],)
+    for models in (mapping.outcomes, mapping.answers):
+        yield from (("outcome", (column,)) for column in models.values())
+    if "time" in columns and "time" not in must and not mapping.timeless and "time" not in fixed:
+        yield "time", (columns["time"],)
+    for wanted, others in (
+        ("prompt_tokens", ("uncached_tokens", "usage", *_TEXTS)), ("output_tokens", ("usage",)),
+    ):  # fmt: skip
+        fields = [name for name in (wanted, *others) if name in columns and name not in must]
+        told = any(name in fixed or name in must for name in (wanted, *others))
+        if fields and not told and not (wanted == "output_tokens" and mapping.answers):
+            yield ("usage" if fields[0] == "usage" else wanted), tuple(columns[name] for name in fields)
+
+
+def _names(fields: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in fields.items():
+        yield f"{before}{name}"
+        if isinstance(value, Mapping):
+            yield from _names(value, f"{before}{name}.")
+
+
+def _leaves(fields: Mapping[str, Any], known: set[str], deep: int, before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in fields.items():
+        whole = f"{before}{name}"
+        if isinstance(value, Mapping):
+            if deep > 1 and whole not in known:
+                yield from _leaves(value, known, deep - 1, f"{whole}.")
+        else:
+            yield whole, value
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value or value.replace(".", "", 1).isdigit()
+    return value is None or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
+
+
+def _may_be_money(name: str) -> bool:
+    words = set(_SPLIT.split(_CAMEL.sub("_", name.rpartition(".")[2]).lower()))
+    cache = "cache" in words and words & _OF_CACHES
+    return bool(words & _MONEY or cache) and not words & _NO_MONEY

@@ -1,0 +1,316 @@
+"""JSON as objects one after the other, in bounded memory: lines, arrays, pretty-printed, wrapped in an object."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from itertools import chain
+from typing import Any, Final, NamedTuple, TextIO
+
+from costlens_policy.replay.traffic.errors import TrafficError
+
+__all__ = ["Found", "json_objects"]
+
+_AROUND: Final = (
+    "data", "logs", "rows", "records", "items", "results", "entries", "events", "spans", "traces", "observations",
+    "generations", "requests", "calls", "value", "resourceSpans", "resource_spans", "batches",
+)  # fmt: skip
+"""Keys of arrays that an export wraps its rows in."""
+_OF_SPANS: Final = ("resourceSpans", "resource_spans", "batches")
+_BUCKETS: Final = "results"
+"""Sums of an hour or a day come so, and what stands beside them says which one."""
+_OF_A_CALL: Final = re.compile("token|cost|spend|model|prompt|usage|latency|duration|attributes|message|response|role")
+"""An object with such a key is a row, whatever arrays it has."""
+_MORE: Final = ("has_more", "next_page", "nextPageToken", "next_page_token", "next_cursor")
+_UNREADABLE: Final = "not readable as JSON"
+_PIECE: Final = 1 << 20
+_LONGEST: Final = 1 << 28
+"""Characters of one object."""
+_BLANK: Final = " \t\r\n\x1e\ufeff"
+_BETWEEN: Final = re.compile(r"[\s,\x1e\ufeff]*+")
+_MARK: Final = re.compile(r'"(?:[^"\\]++|\\.)*+("?)|[{}\[\]]', re.DOTALL)
+_KEY: Final = re.compile(r'("(?:[^"\\]++|\\.)*+")\s*+:\s*+', re.DOTALL)
+_PLAIN: Final = re.compile(r"[^,\]\}\s]++")
+_OBJECTS: Final = re.compile(r'\[\s*+(?:\]|\{(?!\s*"object"\s*:\s*"embedding"))')
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key `{twice}` appears twice in one object")
+    return found
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=Decimal, object_pairs_hook=_unique)
+
+
+class Found(NamedTuple):
+    """One object, as it stood at a line, or what is wrong there. ``line`` is None where lines mean nothing."""
+
+    line: int | None
+    fields: Mapping[str, Any]
+    text: str
+    problem: str = ""
+
+
+def json_objects(name: str, lines: Iterator[str] | TextIO, note: Callable[[str], None]) -> Iterator[Found]:
+    """Yield the objects of a text. ``note`` is told what has to be said of all of it.
+
+    Numbers with a fraction are ``Decimal``. Raises ``TrafficError`` for an object of more than 256 million characters.
+    """
+    first = _first(lines)
+    if first.strip(_BLANK)[:1] == "[" or (len(first) >= _PIECE and not first.endswith("\n")):
+        yield from _Values(name, first, _pieces(lines), note).objects()
+        return
+    second = _first(lines) if first else ""
+    if _is_more_than_lines(first, second):
+        yield from _Values(name, first + second, _pieces(lines), note).objects()
+        return
+    rest = iter(lines)
+    if second and second[-1] not in "\r\n":
+        second += next(rest, "")
+    yield from _lines(first + second, rest)
+
+
+def _first(lines: Iterator[str] | TextIO) -> str:
+    """Return the next piece that is not blank, up to the end of its line, with the blank ones before it."""
+    readline = getattr(lines, "readline", None)
+    before, piece = "", "x"
+    while piece and not before.strip(_BLANK):
+        piece = next(iter(lines), "") if readline is None else readline(_PIECE)
+        before += piece
+    return before
+
+
+def _pieces(lines: Iterator[str] | TextIO) -> Iterator[str]:
+    read = getattr(lines, "read", None)
+    return iter(lines) if read is None else iter(lambda: read(_PIECE), "")
+
+
+def _is_more_than_lines(first: str, second: str) -> bool:
+    try:
+        value = _DECODER.decode(first.strip(_BLANK))
+    except (ValueError, RecursionError):
+        # A line that is damaged is followed by another object, one that is pretty-printed by a key.
+        begins, goes_on = first.strip(_BLANK), second.strip(_BLANK)[:1]
+        return begins[:1] == "{" and (begins[-1] in "{[:" or goes_on in ("", '"', "}", "["))
+    return isinstance(value, dict) and _wrapped(value, _AROUND) is not None
+
+
+def _lines(before: str, lines: Iterator[str]) -> Iterator[Found]:
+    for number, line in enumerate(chain(before.splitlines(keepends=True), lines), 1):
+        text = line.strip(_BLANK)
+        if text:
+            yield from _of_line(number, text, line[-1] in "\r\n")
+
+
+def _of_line(number: int, text: str, ended: bool) -> Iterator[Found]:
+    at = 0
+    while at < len(text):
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            cut = "" if ended else "; the file ends in the middle of the line"
+            yield Found(number, {}, text[at:], f"{_unreadable(error)}{cut}")
+            return
+        yield from _rows(number, value, text[at:end], _AROUND)
+        at = _after_blanks(text, end)
+
+
+def _after_blanks(text: str, at: int) -> int:
+    found = _BETWEEN.match(text, at)
+    assert found is not None, "it matches nothing, too"
+    return found.end()
+
+
+def _unreadable(error: Exception) -> str:
+    return f"{_UNREADABLE}: {str(error).lower()}"
+
+
+def _rows(line: int | None, value: Any, text: str, around: Sequence[str] = (_BUCKETS,)) -> Iterator[Found]:
+    """Yield what a value holds: itself, the elements of an array, or those of the array that it is there to hold."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _rows(line, item, text)
+    elif not isinstance(value, dict):
+        yield Found(line, {}, text, "each row must be a JSON object")
+    elif (key := _wrapped(value, around)) is not None:
+        beside = {name: item for name, item in value.items() if not isinstance(item, dict | list)}
+        for item in value[key]:
+            yield from _rows(line, {**beside, **item} if key == _BUCKETS else _kept(key, item), text)
+    else:
+        yield Found(line, value, text)
+
+
+def _kept(key: str, item: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceSpans": [item]} if key in _OF_SPANS else item
+
+
+def _wrapped(value: dict[str, Any], around: Sequence[str]) -> str | None:
+    """Return the key of the array that an object is there to hold; None where it is a row."""
+    for key in around:
+        items = value.get(key)
+        if isinstance(items, list) and all(isinstance(item, dict) for item in items):
+            inner = key in _OF_SPANS and len(items) == 1
+            of_a_call = any(_OF_A_CALL.search(name) for name in value if name != key)
+            embeddings = bool(items) and items[0].get("object") == "embedding"
+            return None if inner or of_a_call or embeddings else key
+    return None
+
+
+class _Values:
+    """A text that is walked once, object by object: what was walked is forgotten."""
+
+    def __init__(self, name: str, head: str, more: Iterator[str], note: Callable[[str], None]) -> None:
+        self._name = name
+        self._text = head
+        self._at = 0
+        self._more = more
+        self._note = note
+        self._beside: dict[str, Any] = {}
+
+    def objects(self) -> Iterator[Found]:
+        """Yield the objects of arrays, however deep, and those that stand for themselves."""
+        arrays = 0
+        while char := self._next():
+            if char in "[]}":
+                self._at += 1
+                arrays += {"[": 1, "]": -1}.get(char, 0)
+            elif char == "{":
+                yield from self._object()
+            else:
+                yield self._stranger()
+        if arrays > 0:
+            yield Found(None, {}, "", f"{_UNREADABLE}: the file ends in the middle of an array")
+        if any(self._beside.get(key) for key in _MORE):
+            self._note(f"`{self._name}` says that there are further pages, which are not in it")
+
+    def _object(self) -> Iterator[Found]:
+        """Yield the object that begins here, or the objects of the array that it is there to hold."""
+        start, wrapped, of_a_call = self._at, False, False
+        self._at += 1
+        while (key := self._key()) is not None:
+            of_a_call = of_a_call or _OF_A_CALL.search(key) is not None
+            if key in _AROUND and not of_a_call and self._opens_objects():
+                self._at, wrapped = self._at + 1, True
+                yield from self._elements(key)
+                continue
+            begin = self._at
+            if not self._skip():
+                yield self._cut("" if wrapped else self._text[start:])
+                return
+            if wrapped:
+                with suppress(ValueError):
+                    self._beside[key] = _DECODER.decode(self._text[begin : self._at])
+        if wrapped:
+            if self._next() != "}":
+                yield self._cut("")
+            self._at += 1
+            return
+        self._at = start
+        if self._skip():
+            yield from self._decoded(self._text[start : self._at], lambda value: value)
+        else:
+            yield self._cut(self._text[start:])
+
+    def _elements(self, key: str) -> Iterator[Found]:
+        while (char := self._next()) != "]":
+            if not char:
+                return  # whoever looks for the next key finds the end, too
+            start = self._at
+            if char != "{":
+                yield self._stranger()
+            elif self._skip():
+                yield from self._decoded(self._text[start : self._at], lambda value: _kept(key, value))
+            else:
+                yield self._cut(self._text[start:])
+        self._at += 1
+
+    def _decoded(self, text: str, seen: Callable[[Any], Any]) -> Iterator[Found]:
+        try:
+            value = seen(_DECODER.decode(text))
+        except (ValueError, RecursionError) as error:
+            yield Found(None, {}, text, _unreadable(error))
+        else:
+            yield from _rows(None, value, text)
+
+    def _cut(self, text: str) -> Found:
+        self._at = len(self._text)
+        return Found(None, {}, text[:_PIECE], f"{_UNREADABLE}: the file ends in the middle of an object")
+
+    def _stranger(self) -> Found:
+        start = self._at
+        if not self._skip():
+            self._at = len(self._text)
+        return Found(None, {}, self._text[start : self._at][:_PIECE], "each row must be a JSON object")
+
+    def _next(self) -> str:
+        """Go on to the next value or bracket and return its first character; forget what was before."""
+        if self._at > _PIECE:
+            self._text, self._at = self._text[self._at :], 0
+        while True:
+            self._at = _after_blanks(self._text, self._at)
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._fill():
+                return ""
+
+    def _key(self) -> str | None:
+        """Return the next key and go on to its value; None at the end of the object, or where no key can be read."""
+        while True:
+            self._at = _after_blanks(self._text, self._at)
+            found = _KEY.match(self._text, self._at)
+            if found is not None and found.end() < len(self._text):
+                self._at = found.end()
+                return str(json.loads(found.group(1), strict=False))
+            if self._text[self._at : self._at + 1] not in ('"', "") or not self._fill():
+                return None
+
+    def _opens_objects(self) -> bool:
+        while len(self._text) < self._at + 200 and self._fill():
+            pass
+        return _OBJECTS.match(self._text, self._at) is not None
+
+    def _skip(self) -> bool:
+        """Go on to the end of the value that begins here. False where the text ends before."""
+        if self._text[self._at] not in '"{[':
+            return self._skip_plain()
+        depth, at = 0, self._at
+        while True:
+            found = _MARK.search(self._text, at)
+            if found is None or (found.group(1) == ""):
+                at = len(self._text) if found is None else found.start()
+                if not self._fill(len(self._text) - at):
+                    return False
+                continue
+            mark, at = self._text[found.start()], found.end()
+            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(mark, 0)
+            if depth == 0:
+                self._at = at
+                return True
+
+    def _skip_plain(self) -> bool:
+        while True:
+            found = _PLAIN.match(self._text, self._at)
+            end = self._at + 1 if found is None else found.end()
+            if end < len(self._text) or not self._fill():
+                self._at = end
+                return True
+
+    def _fill(self, least: int = 0) -> bool:
+        """Read on. False at the end."""
+        pieces, size = [self._text], 0
+        for piece in self._more:
+            pieces.append(piece)
+            size += len(piece)
+            if size >= max(least, _PIECE):
+                break
+        self._text = "".join(pieces)
+        if len(self._text) - self._at > _LONGEST:
+            raise TrafficError(f"`{self._name}` holds one object of more than {_LONGEST:,} characters; split it")
+        return size > 0

@@ -1,0 +1,131 @@
+"""Where traffic lies: files by paths, folders and globs, what is not read of them, and the keys in their paths."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+from costlens_policy.replay.traffic.errors import TrafficError
+
+__all__ = ["STDIN", "Found", "find_files", "kind_of", "look_for", "partition_of", "rereadable"]
+
+STDIN: Final = "-"
+_KINDS: Final = {
+    ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json", ".parquet": "parquet",
+}  # fmt: skip
+_PACKED: Final = (".gz", ".zst")
+_NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
+_CURRENT: Final[Mapping[str, str]] = {
+    "Delta": '`DeltaTable("{0}").file_uris()` of the package `deltalake` lists them',
+    "Iceberg": "its metadata table `files` lists them",
+    "Hudi": "a snapshot query with `_hoodie_file_name` lists them",
+}
+"""Formats of tables that leave old files beside the current ones, and what names the current ones."""
+
+
+class Found(NamedTuple):
+    """``files`` are read, in order, each once; ``skipped`` lay beside them and are not."""
+
+    files: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Return the files that paths, folders and globs name, each once, in order.
+
+    Raises ``TrafficError`` for what names nothing, and for folders of tables whose old files lie beside the current.
+    """
+    return look_for(patterns).files
+
+
+def look_for(patterns: Sequence[str]) -> Found:
+    """Return what ``find_files`` does, and what else lies in the folders. Hidden and temporary files do not count."""
+    files: dict[str, str] = {}
+    skipped: dict[str, None] = {}
+    for pattern in patterns:
+        names, others = _named(pattern)
+        if not names:
+            raise TrafficError(
+                f"no traffic in `{pattern}`; name files of {', '.join(_KINDS)} (or with .gz, .zst)"
+                + (f", there is only `{others[0]}`" if others else "")
+            )
+        for name in names:
+            real = name if name == STDIN else os.path.realpath(name)
+            if files.setdefault(real, name) != name:
+                skipped[f"{name} (the same as {files[real]})"] = None
+        skipped.update(dict.fromkeys(others))
+    return Found(tuple(files.values()), tuple(skipped))
+
+
+def _named(pattern: str) -> tuple[list[str], list[str]]:
+    if pattern == STDIN:
+        return [STDIN], []
+    path = Path(pattern)
+    if path.is_dir():
+        _refuse_tables([path, *path.absolute().parents])
+        every = sorted(_inside(path))
+        return [name for name in every if kind_of(name)], [name for name in every if not kind_of(name)]
+    if path.exists():
+        return [pattern], []
+    names = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
+    _refuse_tables(dict.fromkeys(parent for name in names for parent in Path(name).absolute().parents))
+    return [name for name in names if not _hidden(Path(name).name)], []
+
+
+def _inside(folder: Path) -> Iterator[str]:
+    for at, folders, files in os.walk(folder):
+        _refuse_tables([Path(at)])
+        folders[:] = [name for name in folders if not _hidden(name)]
+        yield from (os.path.join(at, name) for name in files if not _hidden(name) and Path(at, name).is_file())
+
+
+def _hidden(name: str) -> bool:
+    """Say whether a name is one of those that engines write beside data: `_SUCCESS`, `.part-0.crc`, `_temporary`."""
+    return name.startswith((".", "_")) or name.endswith((".crc", ".tmp", "~"))
+
+
+def _refuse_tables(folders: Sequence[Path] | dict[Path, None]) -> None:
+    for folder in folders:
+        kind = _table(folder)
+        if kind:
+            raise TrafficError(
+                f"`{folder}` is a {kind} table, where files of old versions lie beside the current ones; name the "
+                f"current files one by one ({_CURRENT[kind].format(folder)}), or export the table to one Parquet file"
+            )
+
+
+def _table(folder: Path) -> str:
+    if (folder / "_delta_log").is_dir():
+        return "Delta"
+    if (folder / ".hoodie").is_dir():
+        return "Hudi"
+    metadata = folder / "metadata"
+    if metadata.is_dir() and any(name.endswith(".metadata.json") or name == "version-hint.text"
+                                 for name in os.listdir(metadata)):  # fmt: skip
+        return "Iceberg"
+    return ""
+
+
+def kind_of(name: str) -> str:
+    """Return what a file is by its name: ``csv``, ``json``, ``parquet``, or an empty text where that does not tell."""
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    return _KINDS.get(suffixes[-1], "") if suffixes else ""
+
+
+def rereadable(name: str) -> bool:
+    """Say whether a file can be read twice, as standard input and pipes cannot."""
+    return name != STDIN and Path(name).is_file()
+
+
+def partition_of(name: str) -> dict[str, str | None]:
+    """Return the columns that folders in a path name, as in `team=search/day=2026-09-01/part-0.parquet`."""
+    if name == STDIN:
+        return {}
+    pairs = (part.partition("=") for part in Path(name).parent.parts)
+    return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, sign, value in pairs if sign and key}

@@ -1,0 +1,153 @@
+"""The tokens of a span of OpenTelemetry, whatever names the instrumentation has for them.
+
+Sources: OpenTelemetry semantic conventions for generative AI (``gen_ai.usage.*``; input tokens include the cached
+ones); OpenInference (``llm.token_count.*``); OpenLLMetry (``gen_ai.usage.cache_read_input_tokens``,
+``llm.usage.total_tokens``); pydantic-ai (``gen_ai.usage.details.*``); Vercel AI SDK (``ai.usage.*``); Langfuse
+(``langfuse.observation.usage_details``, whose kinds exclude each other). Names are understood by their words, so that
+one that an instrumentation spells in its own way is understood, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from costlens_policy.replay.traffic.cells import tokens_of
+from costlens_policy.replay.traffic.counts import Counted, counted
+
+__all__ = ["SpanTokens", "has_tokens", "tokens_in", "without_tokens"]
+
+_FAMILIES: Final = (
+    "gen_ai.usage.", "llm.token_count.", "llm.usage.", "ai.usage.", "gen_ai.token_count.",
+    "langfuse.observation.usage_details.",
+)  # fmt: skip
+_DISJOINT: Final = "langfuse.observation.usage_details."
+"""Its kinds exclude each other, so that the input does not include the cached part."""
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SPLIT: Final = re.compile(r"[._\-\s]+")
+_MONEY: Final = frozenset({"cost", "costs", "price", "usd", "spend", "credits"})
+_RATES: Final = frozenset({"per", "rate", "ratio", "second", "seconds", "ms", "max", "limit", "hit", "hits"})
+_WRITES: Final = frozenset({"creation", "creations", "created", "write", "writes", "written"})
+_INPUT: Final = frozenset({"input", "prompt", "inputs", "prompts"})
+_OUTPUT: Final = frozenset({"output", "completion", "outputs", "completions", "candidates", "generated"})
+_REASONING: Final = frozenset({"reasoning", "thinking", "thought", "thoughts"})
+_PARTS: Final = frozenset({"details", "text", "accepted", "rejected", "prediction", "uncached", "miss", "misses"})
+_PIXELS: Final = frozenset({"image", "images"})
+_Told = dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanTokens:
+    """``unknown`` are names that look like tokens and are in no known kind; they are counted where they may be beyond.
+
+    ``on_top`` is true where the cached tokens cannot lie inside the input, and were counted on top of it.
+    """
+
+    counted: Counted
+    unknown: tuple[str, ...] = ()
+    on_top: bool = False
+
+
+def has_tokens(attributes: Mapping[str, Any]) -> bool:
+    """Say whether a span reports how many tokens it used, under any name."""
+    return any(_role(words) for _, words, _ in _reported(attributes))
+
+
+def without_tokens(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes that do not report tokens."""
+    reporting = {name for name, _, _ in _reported(attributes)}
+    return {name: value for name, value in attributes.items() if name not in reporting}
+
+
+def tokens_in(attributes: Mapping[str, Any]) -> SpanTokens:
+    """Read the tokens of a span. Raises ``ValueError`` for what is no count, and where nothing but a total is told.
+
+    Cached tokens lie inside the input as the conventions have it, unless there are more of them or the total shows that
+    they came on top.
+    """
+    told: _Told = {}
+    unknown: _Told = {}
+    for name, words, value in _reported(attributes):
+        role = _role(words)
+        if role == "inside":
+            continue
+        try:
+            number = tokens_of(value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        if role == "unknown":
+            unknown[name] = number
+        else:
+            told[role] = max(told.get(role, 0), number)
+    return _read(told, unknown, any(name.startswith(_DISJOINT) for name in attributes))
+
+
+def _reported(attributes: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[str], Any]]:
+    """Yield the attributes that report tokens: their names, the words after the family's prefix, and values."""
+    for name, value in attributes.items():
+        family = next((family for family in _FAMILIES if name.startswith(family)), None)
+        if family is None or value is None or isinstance(value, bool | dict | list):
+            continue
+        words = frozenset(_SPLIT.split(_CAMEL.sub("_", name[len(family) :]).lower()))
+        if not words & (_MONEY | _RATES):
+            yield name, words, value
+
+
+def _role(words: frozenset[str]) -> str:
+    cached = any(word.startswith("cach") for word in words)
+    into, out = bool(words & _INPUT), bool(words & _OUTPUT)
+    audio, pixels = "audio" in words, bool(words & _PIXELS)
+    if cached and not words & _PARTS - {"details"}:
+        if words & _WRITES:
+            return "write 1h" if "1h" in words else "write 5m" if "5m" in words else "write"
+        return "read audio" if audio else "read"
+    if words & _REASONING:
+        return "reasoning"
+    if (audio or pixels) and into != out:
+        return f"{'audio' if audio else 'image'} {'in' if into else 'out'}"
+    if "tool" in words or audio or pixels:
+        return "unknown"
+    if words & _PARTS:
+        return "inside"
+    if into != out:
+        return "input" if into else "output"
+    return "total" if "total" in words else "unknown"
+
+
+def _read(told: _Told, unknown: _Told, disjoint: bool) -> SpanTokens:
+    if "input" not in told and not (disjoint and {"read", "write"} & told.keys()):
+        raise ValueError("tokens are reported, but not those of the input")
+    given, output, total = told.get("input", 0), told.get("output", 0), told.get("total")
+    long = told.get("write 1h", 0)
+    short = max(told.get("write", 0) - long, told.get("write 5m", 0))
+    caches = told.get("read", 0) + short + long
+    on_top = caches > given or (total is not None and caches > 0 and total == given + caches + output)
+    if disjoint:
+        on_top = caches > 0
+        output += told.get("reasoning", 0)
+    if total is None:
+        output += sum(unknown.values())
+    found = counted({
+        "prompt_tokens": given + caches if on_top else given,
+        "cached_tokens": told.get("read"), "cache_write_tokens": short, "cache_write_1h_tokens": long,
+        "output_tokens": output, "reasoning_tokens": told.get("reasoning"), "total_tokens": total,
+    })  # fmt: skip
+    return SpanTokens(_with_media(found, told), tuple(unknown), on_top and not disjoint)
+
+
+def _with_media(found: Counted, told: _Told) -> Counted:
+    """Take audio and images out of the kinds of text, where they fit into them."""
+    usage = found.recorded
+    assert usage is not None, "writes are always told, be they 0"
+    audio_read = min(told.get("read audio", 0), usage.cache_read)
+    into = min(told.get("audio in", 0), usage.input)
+    seen = min(told.get("image in", 0), usage.input - into)
+    out = min(told.get("audio out", 0), usage.output)
+    drawn = min(told.get("image out", 0), usage.output - out)
+    return replace(found, recorded=replace(
+        usage, input=usage.input - into - seen, input_audio=into, input_image=seen,
+        cache_read=usage.cache_read - audio_read, cache_read_audio=audio_read,
+        output=usage.output - out - drawn, output_audio=out, output_image=drawn,
+    ))  # fmt: skip

@@ -1,0 +1,90 @@
+"""Transcripts of coding agents: a line for each block of a message repeats its usage, and only the last state is right.
+
+Lines of users, tools and the session itself are no calls. The final `result` of a session sums up its messages, and
+counts only where these are not there. The same message may stand in several files, where a session was continued.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from costlens_policy.replay.traffic.sources import RawRow
+
+__all__ = ["Transcripts"]
+
+_MARKS: Final = frozenset({"message", "sessionId", "session_id", "uuid", "leafUuid", "messageId", "snapshot"})
+_SAYS: Final = {
+    "repeats": "lines repeat a message in an earlier state, and were not counted again",
+    "sums": "lines sum up the messages of their session, and were not counted again",
+    "lines": "lines of transcripts are no answers of a model, and were passed over",
+}
+
+
+@dataclass(slots=True)
+class Transcripts:
+    """``survey`` is given all rows first; ``rows`` then gives the calls among them."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    _last: dict[str, tuple[int, str, int]] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+
+    def survey(self, raw: RawRow) -> None:
+        """Note the last state of each message, and which sessions have messages."""
+        message = _message(raw.fields)
+        if message is None:
+            return
+        self._told.add(_session(raw.fields))
+        if (id := message.get("id")) is not None:
+            state = (_size(message["usage"]), raw.file, raw.number)
+            if state[0] >= self._last.get(str(id), state)[0]:
+                self._last[str(id)] = state
+
+    def rows(self, raw: RawRow) -> Iterator[RawRow]:
+        """Yield the row where it is a call, in the last state of its message."""
+        fields = raw.fields
+        kind = fields.get("type")
+        if raw.problem or not isinstance(kind, str) or kind == "message" or _MARKS.isdisjoint(fields):
+            yield raw
+            return
+        message = _message(fields)
+        if message is not None:
+            last = self._last.get(str(message.get("id")))
+            if last is None or last[1:] == (raw.file, raw.number):
+                yield raw
+            else:
+                self.counts["repeats"] += 1
+        elif kind == "assistant" and isinstance(fields.get("message"), Mapping) and not _synthetic(fields["message"]):
+            yield raw  # an answer without usage has to be told, not passed over
+        elif kind == "result" and "usage" in fields and _session(fields) not in self._told:
+            yield raw
+        else:
+            self.counts["sums" if kind == "result" else "lines"] += 1
+
+    def notes(self) -> Iterator[str]:
+        """Say what was passed over."""
+        yield from (f"{count:,} {says}" for name, says in _SAYS.items() if (count := self.counts[name]))
+
+
+def _message(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the message of an answer that reports usage."""
+    message = fields.get("message")
+    if fields.get("type") != "assistant" or not isinstance(message, Mapping) or _synthetic(message):
+        return None
+    return message if isinstance(message.get("usage"), Mapping) else None
+
+
+def _synthetic(message: Mapping[str, Any]) -> bool:
+    """Say whether the agent wrote a message itself, such as one about an error; no model was asked."""
+    usage = message.get("usage")
+    return message.get("model") == "<synthetic>" and (not isinstance(usage, Mapping) or not _size(usage))
+
+
+def _session(fields: Mapping[str, Any]) -> str:
+    return str(fields.get("sessionId", fields.get("session_id")))
+
+
+def _size(usage: Mapping[str, Any]) -> int:
+    return sum(value for value in usage.values() if isinstance(value, int) and not isinstance(value, bool))

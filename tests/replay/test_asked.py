@@ -1,0 +1,136 @@
+"""Columns that were asked for are there, and those that may be money are told; ready mappings are recognized."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from costlens_policy.replay import READY, Settings, TrafficError, read_traffic, replay_files
+from costlens_policy.replay.traffic.ready import PLAIN, recognized
+from tests.replay.conftest import call
+
+CSV = "time,prompt_tokens,output_tokens,team\n2026-06-01T10:00:00Z,10,1,a\n"
+MAPPING = READY["plain"].with_columns({"request.team": "team"}, {})
+LINES = "".join(json.dumps(row) + "\n" for row in (call(), call(team=None), call(team="a")))
+NESTED = json.dumps([call(labels={"team": "a", "kind": "chat"})])
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes files and returns their names."""
+
+    def do(**files):
+        for name, text in files.items():
+            (tmp_path / name.replace("_", ".")).write_text(text)
+        return [str(tmp_path / name.replace("_", ".")) for name in files]
+
+    return do
+
+
+@pytest.mark.parametrize("read", [replay_files, lambda plan, files, m, s: read_traffic(files, m, plan, s.start)])
+@pytest.mark.parametrize(
+    ("files", "column", "hint"),
+    [
+        ({"a_csv": CSV}, "taem", "team"),
+        ({"a_jsonl": LINES}, "taem", "team"),
+        ({"a_json": NESTED}, "labels.taem", "labels.team"),
+        ({"a_csv": CSV, "b_csv": CSV.replace("team", "squad")}, "team", ""),
+        ({"a_jsonl": LINES, "b_jsonl": json.dumps(call()) + "\n"}, "team", ""),
+        ({"a_csv": CSV, "b_jsonl": json.dumps(call(time="2026-06-01T10:00:00Z")) + "\n"}, "team", ""),
+    ],
+)
+def test_a_named_column_has_to_be_in_every_file(plan_of, write, read, files, column, hint):
+    mapping = READY["plain"].with_columns({"request.team": column}, {})
+    with pytest.raises(TrafficError, match=f"no column `{column}` for `request.team`") as caught:
+        read(plan_of(), write(**files), mapping, Settings())
+    assert not hint or f"did you mean `{hint}`?" in str(caught.value)
+
+
+def test_a_column_may_be_empty_and_come_late(plan_of, write):
+    traffic = read_traffic(write(a_jsonl=LINES), MAPPING, plan_of(), Settings().start)
+    assert [row.attributes.get("team") for row in traffic.rows] == [None, None, "a"]
+
+
+def test_fields_without_effect_are_refused():
+    with pytest.raises(TrafficError, match="`usage` holds the counts"):
+        READY["openai"].with_columns({"cached_tokens": "x"}, {})
+    with pytest.raises(TrafficError, match="`block_tokens`"):
+        READY["plain"].with_columns({"prefix": "x"}, {})
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_unread_columns_that_look_like_money_are_named(plan_of, write, tmp_path, kind):
+    row = call(
+        cache_creation_input_tokens=50,
+        thinkingTokens=7,
+        spend=0.2,
+        cache_hit=1,
+        max_tokens=100,
+        tokens_per_second=3,
+        api_key_id=5,
+        cache_key="x",
+        prompt_price="a",
+        amount=1,
+    )
+    if kind == "jsonl":
+        files = write(a_jsonl=json.dumps(row) + "\n")
+    else:
+        pl = pytest.importorskip("polars", reason="this needs the extra `replay`")
+        files = [str(tmp_path / f"a.{kind}")]
+        getattr(pl.DataFrame([row]), f"write_{kind}")(files[0])
+    for notes in (
+        replay_files(plan_of(), files, READY["plain"], Settings()).notes,
+        read_traffic(files, READY["plain"], plan_of(), Settings().start).notes,
+    ):
+        (note,) = [note for note in notes if "look like tokens or money" in note]
+        for name in ("cache_creation_input_tokens", "thinkingTokens", "spend", "amount"):
+            assert f"`{name}`" in note
+        for name in ("cache_hit", "max_tokens", "tokens_per_second", "api_key_id", "cache_key", "prompt_price"):
+            assert f"`{name}`" not in note
+
+
+USAGE = {"input_tokens": 9, "output_tokens": 3}
+KNOWN = {
+    "plain": call(),
+    "litellm": {
+        "request_id": "1",
+        "startTime": "2026-06-01T10:00:00Z",
+        "model": "large",
+        "prompt_tokens": 9,
+        "completion_tokens": 3,
+        "spend": 0.001,
+    },
+    "azure-llm": {"TIMESTAMP": "2023-11-16 18:17:03.9799600", "ContextTokens": 4808, "GeneratedTokens": 10},
+    "openai": {
+        "id": "1",
+        "object": "response",
+        "created_at": 1780308000,
+        "model": "large",
+        "usage": {**USAGE, "total_tokens": 12},
+    },
+    "anthropic": {
+        "type": "assistant",
+        "uuid": "u",
+        "timestamp": "2026-06-01T10:00:00Z",
+        "sessionId": "s",
+        "message": {"id": "m", "role": "assistant", "model": "large", "usage": USAGE},
+    },
+    "otel": {"span_id": "1", "start_time_unix_nano": 1, "attributes": {"gen_ai.request.model": "large"}},
+    "mooncake": {"timestamp": 1, "input_length": 5, "output_length": 5, "hash_ids": [1]},
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_file_is_recognized_by_its_columns(write, name):
+    for text in (json.dumps(KNOWN[name]) + "\n", json.dumps([{"other": 1}, KNOWN[name]], indent=2)):
+        assert recognized(write(a_json=text), {}, {}).name == name
+
+
+def test_what_fits_none_or_was_named_is_plain(write):
+    files = write(a_json=json.dumps({"at": 1, "in": 2}))
+    assert recognized(files, {}, {}) is PLAIN
+    assert recognized(["-"], {}, {}) is PLAIN
+    named = {"time": "startTime", "output_tokens": "completion_tokens"}
+    assert recognized(write(b_json=json.dumps(KNOWN["litellm"])), named, {}) is PLAIN
+    assert recognized(write(b_json=json.dumps(KNOWN["litellm"])), {"request.task": "kind"}, {}).name == "litellm"

@@ -1,0 +1,82 @@
+"""Transcripts of coding agents: each message once, in its last state, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from costlens_policy.replay import READY, Settings, read_traffic, replay_files
+
+MAPPING = READY["anthropic"]
+
+
+def line(message, output, session="s", **more):
+    usage = {"input_tokens": 3, "cache_read_input_tokens": 100, "output_tokens": output}
+    fields = {"id": message, "type": "message", "role": "assistant", "model": "large", "usage": usage}
+    return {
+        "type": "assistant",
+        "uuid": f"{message}-{output}",
+        "sessionId": session,
+        "timestamp": f"2026-09-01T12:00:{output % 60:02}Z",
+        "message": fields,
+        **more,
+    }
+
+
+def others(session="s"):
+    """Return lines that are no answers of a model."""
+    user = {
+        "type": "user",
+        "sessionId": session,
+        "message": {"role": "user", "content": "go"},
+        "toolUseResult": {"totalTokens": 9},
+    }
+    error = line("e", 0, session)
+    error["message"] = {**error["message"], "model": "<synthetic>", "usage": {"input_tokens": 0, "output_tokens": 0}}
+    total = {
+        "type": "result",
+        "session_id": session,
+        "usage": {"input_tokens": 99, "output_tokens": 99},
+        "total_cost_usd": 1,
+    }
+    return [{"type": "summary", "summary": "x", "leafUuid": "y"}, user, error, total, {"type": "system", "uuid": "z"}]
+
+
+@pytest.fixture
+def read(plan_of, tmp_path):
+    def do(*files):
+        names = []
+        for place, rows in enumerate(files):
+            names.append(str(tmp_path / f"{place}.jsonl"))
+            (tmp_path / f"{place}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        plan = plan_of()
+        traffic = read_traffic(names, MAPPING, plan, Settings().start)
+        assert replay_files(plan, names, MAPPING, Settings()).rows == len(traffic.rows)
+        assert not traffic.rejects
+        return sorted((row.id or "", row.output_tokens) for row in traffic.rows), traffic.notes
+
+    return do
+
+
+def test_each_message_once_in_its_last_state(read):
+    lines = [line("a", 2), *others(), line("b", 1), line("a", 2), line("a", 41), line("b", 7)]
+    rows, notes = read(lines)
+    assert rows == [("a", 41), ("b", 7)]
+    assert "3 lines repeat a message in an earlier state, and were not counted again" in notes
+    assert "1 lines sum up the messages of their session, and were not counted again" in notes
+
+
+def test_a_session_that_was_continued_in_another_file(read):
+    assert read([line("a", 2), line("a", 9)], [line("a", 2), line("a", 9), line("b", 5)])[0] == [("a", 9), ("b", 5)]
+
+
+def test_a_sum_counts_where_its_messages_are_not_there(read):
+    assert len(read([line("a", 2)], others("t"))[0]) == 2
+
+
+def test_stored_messages_and_batches_are_as_before(read):
+    usage = {"input_tokens": 9, "output_tokens": 3}
+    message = {"id": "m", "type": "message", "model": "large", "usage": usage}
+    batch = {"custom_id": "c", "result": {"type": "succeeded", "message": {**message, "id": "n"}}}
+    assert read([message, batch])[0] == [("c", 3), ("m", 3)]
