@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from threading import Event
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ from costlens_policy.guard.calls import CallFacts
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.streams import StreamMeter
+from costlens_policy.guard.streams.meter import Ending
+from costlens_policy.guard.unwrapping import aclose_stream, aopened, check_not_over
 
 __all__ = ["AsyncCall", "Opening", "Worker"]
 
@@ -46,13 +49,15 @@ class Worker:
 class AsyncCall(CallFacts):
     """A call whose worst case is held. As an async context manager it gives back what is not settled at its end.
 
-    Settling begins when it is asked for: ``await`` it for the charge; the end of the block waits for it in any case.
+    Settling begins when it is asked for: ``await`` it for the charge; the end of the block waits for it in any case,
+    and whoever stops awaiting it stops nothing.
     """
 
     def __init__(self, held: HeldCall, worker: Worker) -> None:
         super().__init__(held)
         self._worker = worker
         self._settling: asyncio.Future[Charged] | None = None
+        self._asked_to_settle = Event()
 
     def settle(
         self,
@@ -64,8 +69,14 @@ class AsyncCall(CallFacts):
     ) -> asyncio.Future[Charged]:
         """Charge the call, once, as ``Call.settle`` does."""
         if self._settling is None:
-            self._settling = self._worker.run(self._held.settle, response, model, output_text, shape)
-        return self._settling
+            self._settling = self._worker.run(self._settle, response, model, output_text, shape)
+        return asyncio.shield(self._settling)  # a future that is awaited is cancelled with the task that awaits it
+
+    def _settle(self, *arguments: Any) -> Charged:
+        try:
+            return self._held.settle(*arguments)
+        finally:
+            self._asked_to_settle.set()
 
     async def release(self) -> None:
         """Give back what is held: the provider has not charged for the call. A settled call stays settled."""
@@ -75,40 +86,59 @@ class AsyncCall(CallFacts):
         """Let the lease begin anew, for a call that takes longer than it. Raises ``LedgerUnavailableError``."""
         await asyncio.shield(self._worker.run(self._held.extend, lease))
 
-    async def stream(self, chunks: AsyncIterable[_Chunk]) -> AsyncIterator[_Chunk]:
+    def stream(self, chunks: AsyncIterable[_Chunk]) -> AsyncIterator[_Chunk]:
         """Pass on the chunks of a streamed response, then settle the call with the usage that came with them.
 
-        The lease is extended on the way. A stream without usage, or one that is left before its end, is settled with
-        an estimate from its text; see ``docs/guard.md``.
+        All is as in ``Call.stream``.
         """
-        meter, failed = StreamMeter(), False
+        return self._passed_on(chunks, self._held.open_stream(chunks))
+
+    async def _passed_on(self, chunks: AsyncIterable[_Chunk], meter: StreamMeter) -> AsyncIterator[_Chunk]:
+        ending: Ending = "ended"
         try:
-            async for chunk in chunks:
-                meter.see(chunk)
-                if self._held.is_half_over:
-                    await asyncio.shield(self._worker.run(self._held.extend_in_time))
-                yield chunk
+            async with aopened(chunks) as source:
+                async for chunk in source:
+                    meter.see(chunk)
+                    if self._held.is_half_over:
+                        await asyncio.shield(self._worker.run(self._held.extend_in_time))
+                    yield chunk
+                    check_not_over(meter)
         except Exception:
-            failed = True
+            ending = "failed"
+            raise
+        except BaseException:  # the reader has left, or its task was cancelled
+            ending = "left"
             raise
         finally:
-            await asyncio.shield(self._worker.run(partial(self._held.settle_stream, meter, failed=failed)))
+            await asyncio.shield(self._worker.run(self._held.end_stream, meter, ending))
+
+    def enter(self) -> AsyncCall:
+        """Begin the block of the call."""
+        self._held.enter()
+        return self
 
     async def __aenter__(self) -> AsyncCall:
-        return self
+        return self.enter()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await asyncio.shield(self._worker.run(self._leave, error))
         if self._settling is not None:
             await asyncio.shield(self._settling)
-        await asyncio.shield(self._worker.run(self._held.leave, error))
+        for source in self._held.open_sources:
+            await aclose_stream(source)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if self._settling is not None:
+            self._asked_to_settle.wait()  # it was handed to the threads before this was
+        self._held.leave(error)
 
 
 class Opening:
     """A call that is being decided and reserved: ``async with`` it, or ``await`` it."""
 
-    def __init__(self, open_call: Any, worker: Worker) -> None:
+    def __init__(self, open_call: Callable[[], HeldCall], worker: Worker) -> None:
         self._open_call = open_call
         self._worker = worker
         self._call: AsyncCall | None = None
@@ -118,7 +148,7 @@ class Opening:
 
     async def __aenter__(self) -> AsyncCall:
         self._call = await self._open()
-        return self._call
+        return self._call.enter()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -127,12 +157,21 @@ class Opening:
         await self._call.__aexit__(kind, error, traceback)
 
     async def _open(self) -> AsyncCall:
-        opening: asyncio.Future[HeldCall] = self._worker.run(self._open_call)
+        given_up = Event()
+        opening: asyncio.Future[HeldCall] = self._worker.run(self._open_unless, given_up)
         try:
             return AsyncCall(await asyncio.shield(opening), self._worker)
         except asyncio.CancelledError:
+            given_up.set()
             opening.add_done_callback(self._undo)  # the thread goes on and may still reserve
             raise
+
+    def _open_unless(self, given_up: Event) -> HeldCall:
+        """Reserve in a thread, which gives the hold back itself where the event loop may be closed by then."""
+        held = self._open_call()
+        if given_up.is_set():
+            held.release()
+        return held
 
     def _undo(self, opening: asyncio.Future[HeldCall]) -> None:
         if not opening.cancelled() and opening.exception() is None:

@@ -11,6 +11,8 @@ from costlens_policy.engine.decision import Decision
 from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.streams import StreamMeter
+from costlens_policy.guard.streams.meter import Ending
+from costlens_policy.guard.unwrapping import check_not_over, close_stream, opened
 
 __all__ = ["Call", "CallFacts"]
 
@@ -136,27 +138,37 @@ class Call(CallFacts):
     def stream(self, chunks: Iterable[_Chunk]) -> Iterator[_Chunk]:
         """Pass on the chunks of a streamed response, then settle the call with the usage that came with them.
 
-        The lease is extended on the way. A stream without usage, or one that is left before its end, is settled with
-        an estimate from its text; see ``docs/guard.md``.
+        Read it within the block of the call; its end charges what had arrived, and closes the stream. The lease is
+        extended on the way. A stream that is not understood, or that ends without its usage, is charged at its worst;
+        one that is cut short by what arrived. See ``docs/guard.md``. Raises ``GuardError`` once the call is settled.
         """
-        meter = StreamMeter()
+        return self._passed_on(chunks, self._held.open_stream(chunks))
+
+    def _passed_on(self, chunks: Iterable[_Chunk], meter: StreamMeter) -> Iterator[_Chunk]:
+        ending: Ending = "ended"
         try:
-            for chunk in chunks:
-                meter.see(chunk)
-                self._held.extend_in_time()
-                yield chunk
+            with opened(chunks) as source:
+                for chunk in source:
+                    meter.see(chunk)
+                    self._held.extend_in_time()
+                    yield chunk
+                    check_not_over(meter)
         except Exception:
-            self._held.settle_stream(meter, failed=True)
+            ending = "failed"
             raise
         except BaseException:  # the reader has left
-            self._held.settle_stream(meter)
+            ending = "left"
             raise
-        self._held.settle_stream(meter)
+        finally:
+            self._held.end_stream(meter, ending)
 
     def __enter__(self) -> Call:
+        self._held.enter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._held.leave(error)
+        for source in self._held.open_sources:
+            close_stream(source)

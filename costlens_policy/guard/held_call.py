@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
@@ -19,11 +20,14 @@ from costlens_policy.guard.charging import (
     read_reported,
 )
 from costlens_policy.guard.errors import GuardError
+from costlens_policy.guard.metered import Verdict, at_least, judge
 from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.recording import Recorder
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.guard.sending import Sending
 from costlens_policy.guard.streams import StreamMeter
+from costlens_policy.guard.streams.meter import Ending
+from costlens_policy.guard.unwrapping import unwrapped
 from costlens_policy.ledger import LedgerError
 
 if TYPE_CHECKING:  # the service opens calls, and a call goes back to it
@@ -49,6 +53,8 @@ class HeldCall:
         self._lock = RLock()
         self._released = False
         self._failed_attempts: list[Portion] = []
+        self._streams: list[StreamMeter] = []
+        self._in_block = False
 
     @property
     def is_open(self) -> bool:
@@ -78,6 +84,7 @@ class HeldCall:
         """Charge the call once; asked again, the first charge is returned."""
         with self._lock:
             if self.charged is None:
+                self._count_broken_streams()
                 self.charged = self._recorder.charge(self._bill(response, model, output_text, shape))
             return self.charged
 
@@ -88,14 +95,36 @@ class HeldCall:
                 self.charged = self._recorder.charge(self._assumed(self.sending.model, problem))
             return self.charged
 
-    def settle_stream(self, meter: StreamMeter, *, failed: bool = False) -> None:
-        """Settle with what a stream has told; one that has not begun is left to the end of the block."""
-        if meter.is_complete:
-            self.settle(meter.usage, None, None, None)
-        elif meter.started and failed and self._service.options.on_exception == "charge_hold":
-            self.settle_with_hold("the stream broke off")
-        elif meter.started:
-            self.settle(None, None, meter.text, None)
+    def enter(self) -> None:
+        """Begin the block of the call."""
+        self._in_block = True
+
+    def open_stream(self, source: Any) -> StreamMeter:
+        """Return the meter of a stream that is handed over. Raises ``GuardError`` where it could not be charged."""
+        if self.charged is not None:
+            raise GuardError("the call is settled, so a further stream would be free; make a further call for it")
+        meter = StreamMeter(source, self.sending.model)
+        self._streams.append(meter)
+        return meter
+
+    def end_stream(self, meter: StreamMeter, ending: Ending) -> None:
+        """Settle with what a stream has told, unless the block of the call may still bring more.
+
+        One that was left or broke off within the block waits for its end: a helper may know the whole answer, or a
+        fallback follows. One that has not begun is left to the end of the block, too.
+        """
+        meter.end(ending)
+        with self._lock:
+            others = any(other.started and other.ending is None for other in self._streams)
+            is_last = not others and (meter.is_complete or ending == "ended")
+            if meter.started and (is_last or not self._in_block):
+                self._settle_streams(charge_hold=self._service.options.on_exception == "charge_hold")
+
+    def _settle_streams(self, *, charge_hold: bool) -> None:
+        """Charge all the streams of the call, once."""
+        with self._lock:
+            if self.charged is None:
+                self.charged = self._recorder.charge(self._bill_of_streams(charge_hold=charge_hold))
 
     def release(self) -> None:
         """Give back what is held, unless the call is settled."""
@@ -105,13 +134,36 @@ class HeldCall:
                 self._recorder.release()
 
     def leave(self, error: BaseException | None) -> None:
-        """End the block of the call: what is not settled is given back, unless a failure counts as charged."""
-        if not self.is_open:
-            return
-        if error is None or self._service.options.on_exception == "release" or _was_refused(error):
+        """End the block of the call: what is not settled is given back, unless it cost something, or may have.
+
+        A stream under way is charged by what it told so far, and gives nothing more.
+        """
+        self._in_block = False
+        try:
+            if self.is_open:
+                self._leave_open(error)
+        finally:
+            for meter in self._streams:
+                meter.over = True
+
+    def _leave_open(self, error: BaseException | None) -> None:
+        charge_hold = self._service.options.on_exception == "charge_hold"
+        for meter in self._streams:
+            if not meter.is_complete:
+                meter.look_back()
+        if any(meter.started for meter in self._streams):
+            self._settle_streams(charge_hold=charge_hold and error is not None)
+        elif error is None and any(meter.ending is None for meter in self._streams):
+            self.settle_with_hold("the stream was not read within the block of its call")
+        elif error is None or not charge_hold or _was_refused(error):
             self.release()
         else:
             self.settle_with_hold(f"the call failed: {type(error).__name__}")
+
+    @property
+    def open_sources(self) -> list[Any]:
+        """What gives the chunks of the streams that did not end, to be closed once the block is over."""
+        return [meter.source for meter in self._streams if meter.ending is None]
 
     def extend(self, lease: timedelta | None) -> None:
         """Let the lease begin anew. A hold that has ended stays ended; its charge counts all the same."""
@@ -133,6 +185,7 @@ class HeldCall:
     def _bill(
         self, response: Any, model: str | None, output_text: str | Iterable[str] | None, shape: str | None
     ) -> Bill:
+        response = unwrapped(response)
         name = self.sending.answered_by(model, response)
         if output_text is not None:
             return bill_estimated(self.decision, [self._estimated(name, output_text), *self._failed_attempts])
@@ -140,6 +193,41 @@ class HeldCall:
         if reported is not None:
             return bill_reported(self.decision, name, reported, self._failed_attempts)
         return self._assumed(name, problem or "no usage was reported")
+
+    def _bill_of_streams(self, *, charge_hold: bool) -> Bill:
+        """Bill every response of every stream; one that is assumed to cost the most goes before the last one."""
+        judged = list(self._judged(charge_hold=charge_hold))
+        assumed = [item for item in judged if item[1].basis == "assumed"]
+        name, main = (assumed or judged[::-1])[0]
+        others = [portion for _, item in judged if item is not main for portion in item.portions]
+        others += self._failed_attempts
+        if main.reported is not None:
+            bill = bill_reported(self.decision, name, main.reported, others)
+        else:
+            bill = bill_estimated(self.decision, [*main.portions, *others])
+        if main.basis == "assumed":
+            _LOG.warning("call `%s` is charged what was held for it: %s", self._hold, main.note)
+            bill = at_least(bill_assumed(self.decision, name, main.note, others), bill)
+        notes = (item.note for _, item in judged if item.note and item.note not in bill.notes)
+        return replace(bill, notes=(*bill.notes, *dict.fromkeys(notes)))
+
+    def _judged(self, *, charge_hold: bool) -> Iterator[tuple[str, Verdict]]:
+        count = self.decision.plan.tokenizer.count
+        for meter in self._streams:
+            cut = charge_hold and meter.ending in (None, "failed")
+            for answer in meter.answers if meter.started else ():
+                name = self.sending.answered_by(None, {"model": answer.model}, in_use=meter.model)
+                estimate = self.sending.estimate_of(meter.model)
+                yield name, judge(meter, answer, name, estimate, count, charge_hold=cut)
+
+    def _count_broken_streams(self) -> None:
+        """Count the streams that failed before another attempt answered, beside what the call is settled with."""
+        broken, self._streams = self._streams, [meter for meter in self._streams if meter.ending != "failed"]
+        if len(broken) > len(self._streams):
+            kept, self._streams = self._streams, [meter for meter in broken if meter.ending == "failed"]
+            for _, verdict in self._judged(charge_hold=self._service.options.on_exception == "charge_hold"):
+                self._failed_attempts.extend(verdict.portions)
+            self._streams = kept
 
     def _assumed(self, model: str, problem: str) -> Bill:
         _LOG.warning("call `%s` is charged what was held for it: %s", self._hold, problem)

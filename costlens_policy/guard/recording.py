@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from costlens_policy.guard.alerts import Standing
@@ -12,7 +13,7 @@ from costlens_policy.guard.charging import Bill
 from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.ledger import Charge, ChargedLine, LedgerUnavailableError, Settled, Settlement
-from costlens_policy.money import ZERO
+from costlens_policy.money import ZERO, plain
 
 if TYPE_CHECKING:  # the service opens calls, and a call goes back to it
     from costlens_policy.guard.service import Service
@@ -119,7 +120,7 @@ class Recorder:
             call=self._asked.id,
             model=bill.model,
             basis=bill.basis,
-            cost=bill.cost,
+            cost=None if bill.cost is None else Decimal(plain(bill.cost)),
             usage=bill.usage,
             lines=lines,
             late=late,

@@ -30,15 +30,22 @@ class Sending:
     @property
     def content(self) -> Decision | Call:
         """The request as it is to be sent to the model in use."""
-        if self.model == self._decision.model:
-            return self._decision
-        return next(call for call in self._decision.fallback_calls if call.model == self.model)
+        return self._content_for(self.model)
 
     @property
     def estimate(self) -> Estimate:
-        estimate = self.content.estimate
+        return self.estimate_of(self.model)
+
+    def estimate_of(self, model: str) -> Estimate:
+        """Return what was estimated for a listed model."""
+        estimate = self._content_for(model).estimate
         assert estimate is not None, "what is held was allowed"
         return estimate
+
+    def _content_for(self, model: str) -> Decision | Call:
+        if model == self._decision.model:
+            return self._decision
+        return next(call for call in self._decision.fallback_calls if call.model == model)
 
     def use(self, model: str) -> None:
         """Move to a listed model. Raises ``GuardError`` for another one."""
@@ -53,8 +60,11 @@ class Sending:
         content = self.content
         return speak(dialect or self._dialect, content.prompt, content.system, content.messages, content.params)
 
-    def answered_by(self, model: str | None, response: Any) -> str:
-        """Return who answered: the model that was named, a listed one that the response names, or the one in use."""
+    def answered_by(self, model: str | None, response: Any, *, in_use: str | None = None) -> str:
+        """Return who answered: the model that was named, a listed one that the response names, or the one in use.
+
+        ``in_use`` is the one that was in use then, where that may be another than now.
+        """
         if model is not None:
             return self._own_name(model)
         try:
@@ -62,7 +72,9 @@ class Sending:
         except Exception:  # what an object of an SDK does when it is read is not known; its usage is charged or assumed
             said = None
         name = self._own_name(said) if isinstance(said, str) else ""
-        return name if name in self.listed else self.model  # else a provider's own spelling of what was asked for
+        if name in self.listed:
+            return name
+        return in_use or self.model  # named in the provider's own spelling
 
     def _own_name(self, model: str) -> str:
         known = self._decision.plan.catalogue.find(model)

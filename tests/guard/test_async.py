@@ -12,8 +12,9 @@ import pytest
 from costlens_policy import AsyncGuard, DeniedError
 from costlens_policy.ledger import MemoryStore
 from tests.guard.company import REQUEST, TEAM
-from tests.guard.test_streams import CHAT
+from tests.guard.stream_shapes import STREAMS
 
+CHAT = STREAMS["openai chat"]
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
 
 
@@ -174,6 +175,7 @@ def test_streams(run):
         assert call.charged.cost == Decimal("0.0011")
         async with guard.call(REQUEST) as call:
             stream = call.stream(chunks())
+            await anext(stream)
             await anext(stream)
             await stream.aclose()
         assert call.charged.basis == "estimated"

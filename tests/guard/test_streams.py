@@ -1,4 +1,4 @@
-"""Streamed responses of every shape, whole and broken off."""
+"""Streamed responses of every shape: whole, cut short, and not understood."""
 
 from __future__ import annotations
 
@@ -8,90 +8,214 @@ from decimal import Decimal
 
 import pytest
 
+from costlens_policy import Guard
+from costlens_policy.guard import GuardError
+from costlens_policy.guard.streams import TEXT, THOUGHT, TOOL, StreamMeter
+from costlens_policy.tokens import BuiltinEstimate
 from tests.guard.company import REQUEST, TEAM
+from tests.guard.stream_shapes import SAID, STREAMS, as_objects
 
-CHAT = [
-    {"choices": [{"delta": {"content": "one "}}], "usage": None},
-    {"choices": [{"delta": {"content": "two"}}]},
-    {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 50}},
-]
-RESPONSES = [
-    {"type": "response.created", "response": {"usage": None}},
-    {"type": "response.output_text.delta", "delta": "one two"},
-    {
-        "type": "response.completed",
-        "response": {"usage": {"input_tokens": 1000, "output_tokens": 50, "total_tokens": 1050}},
-    },
-]
-ANTHROPIC = [
-    {"type": "message_start", "message": {"usage": {"input_tokens": 1000, "output_tokens": 1}}},
-    {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "one two"}},
-    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 50}},
-    {"type": "message_stop"},
-]
-GEMINI = [
-    {
-        "candidates": [{"content": {"parts": [{"text": "one two"}]}}],
-        "usage_metadata": {"prompt_token_count": 1000, "candidates_token_count": 20},
-    },
-    {"candidates": [], "usage_metadata": {"prompt_token_count": 1000, "candidates_token_count": 50}},
-]
-BEDROCK = [
-    {"contentBlockDelta": {"delta": {"text": "one two"}}},
-    {"metadata": {"usage": {"inputTokens": 1000, "outputTokens": 50}}},
-]
-ALL = {"chat": CHAT, "responses": RESPONSES, "anthropic": ANTHROPIC, "gemini": GEMINI, "bedrock": BEDROCK}
+CHAT, ANTHROPIC = STREAMS["openai chat"], STREAMS["anthropic"]
+REPORTED, WORST = Decimal("0.0011"), Decimal("0.0012")
+COUNT = BuiltinEstimate().count
+_NO_LIMIT = TEAM.replace("0.01", "1")
 
 
-@pytest.mark.parametrize("shape", ALL)
-def test_the_usage_that_came_with_it_is_charged(guard_of, shape):
-    guard = guard_of(TEAM)
-    with guard.call(REQUEST) as call:
-        assert list(call.stream(ALL[shape])) == ALL[shape]
-    assert (call.charged.basis, call.charged.cost) == ("reported", Decimal("0.0011"))
+@pytest.fixture
+def charged(company, clock):
+    """Return a function from chunks, and how many of them are read, to the charge."""
+    engines = {}
+
+    def read(chunks, most=None, models="nano"):
+        if models not in engines:
+            engines[models] = company(_NO_LIMIT, models=models)
+        guard = Guard(engines[models], "memory:", clock=clock, alert_sinks=[])
+        with guard.call(REQUEST) as call:
+            for number, _ in enumerate(call.stream(chunks), 1):
+                if number == most:
+                    break
+        assert guard.spend()[0].held == 0
+        return call.charged
+
+    return read
 
 
-@pytest.mark.parametrize("shape", ["chat", "responses", "anthropic"])
+@pytest.mark.parametrize("shape", STREAMS)
+def test_the_usage_that_came_with_it_is_charged(charged, shape):
+    charge = charged(STREAMS[shape])
+    assert (charge.basis, charge.cost, charge.notes) == ("reported", REPORTED, ())
+
+
+@pytest.mark.parametrize("shape", STREAMS)
+def test_objects_say_what_mappings_do(charged, shape):
+    charge = charged(as_objects(STREAMS[shape]))
+    assert (charge.basis, charge.cost) == ("reported", REPORTED)
+
+
+@pytest.mark.parametrize("shape", STREAMS)
+def test_cut_short_what_arrived_is_counted(charged, shape):
+    """Neither less than the text, nor twice: helpers, copies and wrappers say the same text more than once."""
+    chunks = STREAMS[shape]
+    for most in range(1, len(chunks) + 1):
+        charge = charged(chunks, most)
+        if charge.basis == "estimated":
+            assert charge.usage.prompt_tokens == 1000
+            assert charge.usage.output + charge.usage.reasoning <= 50
+            assert charge.notes == ("the stream was left before its end; what had arrived is counted",)
+        else:
+            assert charge.cost in (REPORTED, WORST)
+
+
+@pytest.mark.parametrize("shape", STREAMS)
+def test_without_its_usage_each_text_counts_once(shape):
+    """Helpers, copies and wrappers say the same text more than once."""
+    meter = StreamMeter()
+    for chunk in STREAMS[shape]:
+        meter.see(chunk)
+    meter.end("left")
+    (answer,) = meter.answers
+    counted = sum(answer.count(kind, COUNT) for kind in (TEXT, TOOL, THOUGHT))
+    assert counted - COUNT("".join(SAID)) in range(-1, 6), "signs of JSON aside"
+    assert not answer.unknown
+
+
+@pytest.mark.parametrize("shape", ["openai chat", "openai responses", "anthropic"])
 def test_the_service_tier_that_came_with_it(guard_of, shape):
-    holders = {"chat": lambda chunk: chunk, "responses": lambda chunk: chunk.get("response", {})}
-    holders["anthropic"] = lambda chunk: chunk.get("message", {}).get("usage", {})
-    chunks = deepcopy(ALL[shape])
+    holders = {
+        "openai chat": lambda chunk: chunk,
+        "openai responses": lambda chunk: chunk.get("response", {}),
+        "anthropic": lambda chunk: chunk.get("message", {}).get("usage", {}),
+    }
+    chunks = deepcopy(STREAMS[shape])
     for chunk in chunks:
         holders[shape](chunk)["service_tier"] = "priority"
+        chunk.pop("model", None)
+        chunk.get("message", {}).pop("model", None)
+        chunk.get("response", {}).pop("model", None)
     with guard_of(TEAM, models="mini").call(REQUEST) as call:
         list(call.stream(chunks))
     assert call.charged.cost == Decimal("0.0048")
 
 
-@pytest.mark.parametrize("shape", ["chat", "responses", "anthropic", "bedrock"])
-def test_without_usage_the_text_is_counted(guard_of, shape):
-    guard = guard_of(TEAM)
-    with guard.call(REQUEST) as call:
-        for _ in call.stream([chunk for chunk in ALL[shape] if "one" in str(chunk) or "two" in str(chunk)]):
-            pass
-    assert call.charged.basis == "estimated"
-    assert call.charged.usage.output == call.decision.plan.tokenizer.count("one two")
-    assert call.charged.usage.input == 1000
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [{"piece": "some words"}] * 5,
+        [{"type": "speech", "text": "some words"}] * 5,
+        [{"event_kind": "part_start", "part": {"content": "some words"}}],
+        [{"event": "on_chat_model_stream", "data": {"chunk": {"type": "AIMessageChunk", "content": "word"}}}],
+        [{"choices": [{"delta": {"content": "word", "hologram": "AAAA"}}]}],
+        [{"choices": [{"delta": {"audio": {"data": "AAAA"}}}]}],
+        [object(), 5, 1.5, True],
+        [b"\x00\x00\x01\x9f binary"],
+        ["data: not JSON", ""],
+        [{"usage": {"prompt_tokens": 0, "completion_tokens": None}}],
+        [{"choices": [{"delta": {"content": "word"}}]}, {"choices": [], "usage": {"prompt_tokens": 0}}],
+        [{"usage": {"prompt_tokens": 1000, "completion_tokens": 50}}, *CHAT[1:3]],
+        [*CHAT[1:3], {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}}],
+        [{"choices": [{"delta": {"content": "some words " * 500}}]}, CHAT[-1]],
+        [{"spent": {"total_tokens": 90_000}}, *CHAT],
+        [ANTHROPIC[0], *ANTHROPIC[3:5]],
+        ["plain ", "text"],
+        CHAT[:-1],
+    ],
+    ids=lambda chunks: str(chunks)[:40],
+)
+def test_what_is_not_understood_is_charged_at_its_worst(charged, chunks):
+    charge = charged(chunks)
+    assert (charge.basis, charge.cost) == ("assumed", WORST)
+    assert charge.notes
 
 
-def test_left_before_the_end(guard_of):
-    guard = guard_of(TEAM)
-    with guard.call(REQUEST) as call:
-        for _ in call.stream(CHAT):
-            break
-    assert call.charged.basis == "estimated"
+def test_a_final_usage_is_trusted_whatever_else_there_is(charged):
+    odd = [{"type": "brand-new", "words": "some"}, {"novel": 7}, object(), None, {}]
+    assert charged([*odd, *ANTHROPIC, *odd]).cost == REPORTED
+
+
+def test_a_final_usage_stays(charged):
+    """Whatever comes after it, even a usage of a part."""
+    again = {"type": "message_stop", "message": {"usage": {"input_tokens": 9, "output_tokens": 1}}}
+    assert charged([*ANTHROPIC, again, {"type": "ping"}]).cost == REPORTED
+
+
+def test_two_responses_in_one_stream_are_both_charged(charged):
+    second = [{**chunk, "id": "another"} for chunk in CHAT]
+    assert charged([*CHAT, *second]).cost == 2 * REPORTED
+    assert charged([*ANTHROPIC, *ANTHROPIC]).cost == 2 * REPORTED
+
+
+def test_the_prompt_is_known_from_the_start(charged):
+    """Of a stream that is cut short, too: with what was read from the cache at its price."""
+    start = {"input_tokens": 100, "cache_read_input_tokens": 900, "output_tokens": 1}
+    charge = charged([{"type": "message_start", "message": {"usage": start}}, ANTHROPIC[3]], most=2, models="large")
+    assert (charge.usage.input, charge.usage.cache_read) == (100, 900)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"type": "content_block_delta", "delta": {"type": "signature_delta", "signature": "c2VhbA=="}},
+        {"type": "content_block_start", "content_block": {"type": "redacted_thinking", "data": "AAAA"}},
+        {
+            "type": "content_block_start",
+            "content_block": {"type": "server_tool_use", "name": "web_search", "input": {}},
+        },
+        {"type": "response.output_item.added", "item": {"type": "reasoning", "summary": [], "encrypted_content": None}},
+        {"type": "response.audio.delta", "delta": "AAAA"},
+        {"choices": [{"delta": {"reasoning_details": [{"type": "reasoning.encrypted", "data": "AAAA"}]}}]},
+        {"candidates": [{"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]}}]},
+    ],
+    ids=str,
+)
+def test_cut_short_after_output_that_does_not_show(charged, hidden):
+    charge = charged([ANTHROPIC[0], hidden, ANTHROPIC[3], ANTHROPIC[4]], most=3)
+    assert (charge.basis, charge.cost) == ("assumed", WORST)
+
+
+def test_what_is_estimated_stays_within_the_limit_of_output(charged):
+    charge = charged([{"choices": [{"delta": {"content": "word " * 5000}}]}, *CHAT], most=1)
+    assert (charge.basis, charge.cost) == ("estimated", WORST)
+
+
+def test_more_prompt_than_was_held_is_charged(charged):
+    start = {"type": "message_start", "message": {"usage": {"input_tokens": 5000, "output_tokens": 1}}}
+    charge = charged([start, {"type": "content_block_delta", "delta": {"type": "odd", "hologram": "AAAA"}}])
+    assert charge.basis == "assumed"
+    assert charge.cost == Decimal("0.0052")
 
 
 @pytest.mark.parametrize(("on_exception", "basis"), [("release", "estimated"), ("charge_hold", "assumed")])
 def test_broken_off(guard_of, on_exception, basis):
     def broken():
-        yield CHAT[0]
+        yield from CHAT[:2]
         raise ConnectionResetError
 
     guard = guard_of(TEAM, on_exception=on_exception)
     with pytest.raises(ConnectionResetError), guard.call(REQUEST) as call:
         list(call.stream(broken()))
     assert call.charged.basis == basis
+
+
+def test_a_fallback_after_one_that_broke_off(guard_of):
+    """Both are charged, each at the prices of its model, whether the fallback streams or not."""
+
+    def broken():
+        yield from CHAT[:3]
+        raise ConnectionResetError
+
+    for stream in (True, False):
+        with guard_of(_NO_LIMIT, models="nano, mini").call(REQUEST) as call:
+            with pytest.raises(ConnectionResetError):
+                list(call.stream(broken()))
+            call.use("mini")
+            if stream:
+                list(call.stream([{**CHAT[-1], "model": "mini"}]))
+            else:
+                call.settle({"prompt_tokens": 1000, "completion_tokens": 50})
+        assert call.charged.model == "mini"
+        assert call.charged.cost == Decimal("0.0024") + Decimal("0.001") + 2 * Decimal("0.000001") * COUNT(
+            "".join(SAID)
+        )
 
 
 def test_one_that_never_began_is_given_back(guard_of):
@@ -102,11 +226,106 @@ def test_one_that_never_began_is_given_back(guard_of):
     assert guard.spend()[0].held == 0
 
 
+def test_one_that_nobody_read_is_charged_at_its_worst(guard_of):
+    guard = guard_of(TEAM)
+    with guard.call(REQUEST) as call:
+        stream = call.stream(iter(CHAT))
+    assert (call.charged.basis, call.charged.cost) == ("assumed", WORST)
+    assert "not read" in call.charged.notes[0]
+    with pytest.raises(GuardError):
+        list(stream)
+
+
+def test_one_that_is_kept_is_charged_at_the_end_of_the_block(guard_of):
+    guard, closed = guard_of(TEAM), []
+
+    def chunks():
+        try:
+            yield from CHAT
+        finally:
+            closed.append(True)
+
+    with guard.call(REQUEST) as call:
+        stream = call.stream(chunks())
+        next(stream), next(stream)
+    assert call.charged.basis == "estimated"
+    assert closed, "the provider is told to stop"
+    with pytest.raises(GuardError, match="within the block"):
+        next(stream)
+    assert guard.spend()[0].used == call.charged.cost
+
+
+def test_after_a_left_stream_the_whole_answer_may_be_told(guard_of):
+    with guard_of(TEAM).call(REQUEST) as call:
+        for _ in call.stream(CHAT):
+            break
+        call.settle({"prompt_tokens": 1000, "completion_tokens": 50})
+    assert (call.charged.basis, call.charged.cost) == ("reported", REPORTED)
+
+
+def test_read_past_the_meter(guard_of):
+    """As `get_final_message` does: the helper's stream keeps what came."""
+
+    class Helper:
+        current_message_snapshot = None
+
+        def __iter__(self):
+            yield ANTHROPIC[0]
+            Helper.current_message_snapshot = {
+                "type": "message",
+                "content": [{"type": "text", "text": "".join(SAID)}],
+                "usage": {"input_tokens": 1000, "output_tokens": 50},
+            }
+            yield ANTHROPIC[3]
+
+    with guard_of(TEAM).call(REQUEST) as call:
+        events = call.stream(Helper())
+        next(events), next(events)
+    assert (call.charged.basis, call.charged.cost) == ("reported", REPORTED)
+
+
+def test_without_a_block_a_left_stream_is_charged_at_once(guard_of):
+    call = guard_of(TEAM).call(REQUEST)
+    for number, _ in enumerate(call.stream(iter(CHAT))):
+        if number == 1:
+            break
+    assert call.charged.basis == "estimated"
+
+
+def test_a_settled_call_streams_no_more(guard_of):
+    with guard_of(TEAM).call(REQUEST) as call:
+        list(call.stream(CHAT))
+        with pytest.raises(GuardError, match="settled"):
+            call.stream(CHAT)
+
+
+def test_a_manager_is_entered_and_a_raw_response_parsed(guard_of):
+    class Manager:
+        left = False
+
+        def __enter__(self):
+            return iter(CHAT)
+
+        def __exit__(self, *_):
+            self.left = True
+
+    class Raw:
+        def parse(self):
+            return list(CHAT)
+
+    manager = Manager()
+    for chunks in (manager, Raw()):
+        with guard_of(TEAM).call(REQUEST) as call:
+            assert list(call.stream(chunks)) == CHAT
+        assert call.charged.cost == REPORTED
+    assert manager.left
+
+
 def test_the_lease_is_extended_on_the_way(guard_of, clock):
     def slow():
         for _ in range(10):
             clock.move(seconds=40)
-            yield CHAT[0]
+            yield CHAT[1]
         yield CHAT[-1]
 
     guard = guard_of(TEAM)

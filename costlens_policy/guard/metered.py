@@ -1,0 +1,120 @@
+"""What a stream is charged by: its usage, its texts where it was cut short, or the most that it may have cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from costlens_policy.catalogue import Usage
+from costlens_policy.engine.decision import Estimate
+from costlens_policy.guard.charging import Basis, Bill, Portion, portions_of, read_reported
+from costlens_policy.guard.streams import TEXT, THOUGHT, TOOL, Answer, StreamMeter
+from costlens_policy.usage import Reported
+
+__all__ = ["Verdict", "at_least", "judge"]
+
+_NO_USAGE: Final = (
+    "the stream ended without its usage, which OpenAI sends with `stream_options={'include_usage': True}`, and helpers "
+    "of SDKs in their events, not in their texts"
+)
+_LONGEST_TOKEN: Final = 20
+"""How many characters a token of ordinary text has at most, on average."""
+_FAR_OFF: Final = 4
+"""How many times as many tokens may be counted here as a provider reports: estimates are not that wrong."""
+
+Count = Callable[[str], int]
+
+
+class Verdict(NamedTuple):
+    """What one response of a stream is charged by.
+
+    ``portions`` is what it used, or at least used where the most is assumed. ``note`` says why it is not ``reported``.
+    """
+
+    basis: Basis
+    portions: tuple[Portion, ...]
+    reported: Reported | None = None
+    note: str = ""
+
+
+def judge(
+    meter: StreamMeter, answer: Answer, model: str, estimate: Estimate, count: Count, *, charge_hold: bool
+) -> Verdict:
+    """Say what a response is charged by. ``charge_hold``: a stream that broke off counts as all that it may have cost.
+
+    A stream is charged by its usage where that came as a whole; by an estimate where it was cut short and all of it was
+    understood; and else at its worst.
+    """
+    reported, problem = read_reported(answer.usage, None)
+    if reported is not None and meter.is_whole(answer):
+        problem = _doubt(answer, reported, count)
+        if not problem:
+            return Verdict("reported", tuple(portions_of(model, reported)), reported)
+    problem = problem or _gap(meter, answer, charge_hold=charge_hold)
+    base = Reported(Usage(input=estimate.prompt_tokens), "") if reported is None else reported
+    if not base.usage.prompt_tokens:
+        base = replace(base, usage=replace(base.usage, input=estimate.prompt_tokens))
+    usage = _at_worst(base.usage, estimate) if problem else _with_texts(base.usage, answer, estimate, count)
+    portions = tuple(portions_of(model, replace(base, usage=usage)))
+    if problem:
+        return Verdict("assumed", portions, note=problem)
+    how = "broke off" if meter.ending == "failed" else "was left before its end"
+    return Verdict("estimated", portions, note=f"the stream {how}; what had arrived is counted")
+
+
+def at_least(bill: Bill, floor: Bill) -> Bill:
+    """Return a bill that is nowhere below another one: a stream may tell more than was thought to be the most."""
+    amounts = {at: max(amount, floor.amounts.get(at, amount)) for at, amount in bill.amounts.items()}
+    costs = [cost for cost in (bill.cost, floor.cost) if cost is not None]
+    return replace(bill, amounts={**floor.amounts, **amounts}, cost=max(costs, default=None))
+
+
+def _gap(meter: StreamMeter, answer: Answer, *, charge_hold: bool) -> str:
+    """Return what keeps the response from being counted by its texts; an empty text where nothing does."""
+    if answer.unknown:
+        return f"the stream has parts that are not understood, such as `{answer.unknown}`"
+    if meter.ending == "ended":
+        return _NO_USAGE
+    if charge_hold:
+        return "the stream broke off"
+    if answer.hidden:
+        return f"the stream was cut short, and does not show all that it used: {answer.hidden}"
+    if answer.reasons:
+        return "the stream was cut short, and shows a summary of its reasoning at most"
+    if answer.usage is None and not answer.has_text:
+        return "the stream was cut short before it told anything"
+    return ""
+
+
+def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
+    """Return what is wrong with a usage in the light of the stream that it came with."""
+    usage = reported.usage
+    told = sum(tokens for _, tokens in usage.counted)
+    written = told - usage.prompt_tokens
+    if not usage.prompt_tokens:
+        return "the usage of the stream tells nothing of its prompt"
+    if answer.claimed > told + sum(tokens for _, other in reported.other_models for _, tokens in other.counted):
+        return f"the stream tells of {answer.claimed} tokens in `{answer.unknown}`, which are not in its usage"
+    if answer.characters() > _LONGEST_TOKEN * written and (tokens := _counted(answer, count)) > _FAR_OFF * written:
+        return f"the usage of the stream tells of {written} tokens of output, and about {tokens} arrived"
+    return ""
+
+
+def _counted(answer: Answer, count: Count) -> int:
+    return sum(answer.count(kind, count) for kind in (TEXT, TOOL, THOUGHT))
+
+
+def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) -> Usage:
+    """Return a usage with the texts that arrived, as far as they are more than it tells, within the limit of output."""
+    told = sum(tokens for _, tokens in usage.counted) - usage.prompt_tokens
+    thought = answer.count(THOUGHT, count)
+    written = answer.count(TEXT, count) + answer.count(TOOL, count) + thought
+    more = max(0, min(written, max(told, estimate.output_tokens)) - told)
+    thoughts = min(more, max(0, thought - usage.reasoning))
+    return replace(usage, reasoning=usage.reasoning + thoughts, output=usage.output + more - thoughts)
+
+
+def _at_worst(usage: Usage, estimate: Estimate) -> Usage:
+    told = sum(tokens for _, tokens in usage.counted) - usage.prompt_tokens
+    return replace(usage, output=usage.output + max(0, estimate.output_tokens - told))

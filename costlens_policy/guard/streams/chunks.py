@@ -1,0 +1,454 @@
+"""What the parts of a chunk mean, whoever's SDK made it: one row for each key, and one for each kind of event.
+
+Every key that is not listed here, and holds something, makes the chunk one that was not understood. Sources: the API
+references of OpenAI (chat completions, completions, responses), Anthropic (messages), Google
+(``GenerateContentResponse``), Amazon Bedrock (``ConverseStream``, ``InvokeModelWithResponseStream``), Cohere (chat v1
+and v2), Mistral, Ollama and OpenRouter; the streaming helpers of OpenAI's and Anthropic's SDKs; ``AIMessageChunk`` of
+LangChain and ``ModelResponseStream`` of LiteLLM.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from costlens_policy.guard.streams.answer import TEXT, THOUGHT, TOOL, Answer
+from costlens_policy.guard.streams.plain import fields_of
+
+__all__ = ["AnotherAnswer", "read_chunk"]
+
+_Fields: TypeAlias = Mapping[str, Any]
+_Place: TypeAlias = tuple[str, str]
+"""Kind of output, and channel."""
+_Role: TypeAlias = Callable[[Answer, Any, _Place], None]
+
+
+class AnotherAnswer(Exception):  # noqa: N818 - no error
+    """A chunk belongs to another response than the one that is finished. Nothing was noted of it."""
+
+
+_DELTA: Final = "delta"
+_WHOLE: Final = "whole"
+_DEEPEST: Final = 40
+
+
+class _Event(NamedTuple):
+    """A kind of event: the channel of its texts, None for one without any; whether its usage is that of the whole."""
+
+    channel: str | None = _DELTA
+    firm: bool = False
+
+
+_EVENTS: Final[dict[str, _Event]] = {
+    # Anthropic
+    "message_start": _Event(),
+    "content_block_start": _Event(),
+    "content_block_delta": _Event(),
+    "content_block_stop": _Event("block"),
+    "message_delta": _Event(firm=True),
+    "message_stop": _Event(_WHOLE, firm=True),
+    "message": _Event(_WHOLE, firm=True),
+    "ping": _Event(None),
+    "error": _Event(None),
+    # Anthropic's helper, which tells the raw events, too
+    **dict.fromkeys(("text", "thinking", "input_json", "compaction"), _Event("helper")),
+    **dict.fromkeys(("citation", "signature"), _Event(None)),
+    # OpenAI's helper for chat completions
+    "chunk": _Event(),
+    **dict.fromkeys(("content.delta", "refusal.delta"), _Event("helper")),
+    **dict.fromkeys(("content.done", "refusal.done", "tool_calls.function.arguments.done"), _Event("done")),
+    "tool_calls.function.arguments.delta": _Event("helper"),
+    **dict.fromkeys(
+        (f"logprobs.{what}.{when}" for what in ("content", "refusal") for when in ("delta", "done")), _Event(None)
+    ),
+    # Cohere
+    **dict.fromkeys(
+        ("message-start", "content-start", "content-delta", "content-end", "tool-plan-delta", "tool-call-start",
+         "tool-call-delta", "tool-call-end", "stream-start", "text-generation", "tool-calls-chunk"),
+        _Event(),
+    ),
+    **dict.fromkeys(("tool-calls-generation", "search-queries-generation"), _Event(_WHOLE)),
+    **dict.fromkeys(("citation-start", "citation-end", "citation-generation", "search-results", "debug"), _Event(None)),
+    "message-end": _Event(firm=True),
+    "stream-end": _Event(_WHOLE, firm=True),
+    # LangChain
+    **dict.fromkeys(("AIMessageChunk", "ai"), _Event()),
+}  # fmt: skip
+_RESPONSES: Final = "response."
+_LIFE: Final = ("created", "queued", "in_progress", "completed", "incomplete", "failed", "cancelled", "done")
+_OVER: Final = frozenset(_LIFE[3:])
+_STARTS: Final = ("message_start", "response.created", "message-start", "stream-start")
+
+
+def _begins_anew(fields: _Fields, finished: Answer) -> bool:
+    """Whether a chunk belongs to another response than the one that is finished."""
+    if fields.get("type") in _STARTS:
+        return True
+    name = _id_of(fields)
+    return bool(name and finished.id and name != finished.id and (fields.get("choices") or fields.get("candidates")))
+
+
+def read_chunk(answer: Answer, chunk: Any) -> None:
+    """Note what a chunk says. What is not understood is noted as that, or raises whatever it may raise.
+
+    Raises ``AnotherAnswer`` for a chunk of another response.
+    """
+    fields = fields_of(chunk)
+    if answer.is_final and _begins_anew(fields, answer):
+        raise AnotherAnswer
+    answer.begin_chunk()
+    named = fields.get("type") or fields.get("event_type") or fields.get("event_kind")
+    if named is None:
+        _untyped(answer, fields)
+    elif type(named) is str and named.startswith(_RESPONSES):
+        _response_event(answer, named, fields)
+    elif (event := _EVENTS.get(named) if isinstance(named, str) else None) is not None:
+        _typed(answer, str(named), event, fields)
+    else:
+        _strange(answer, str(named), fields)
+
+
+def _typed(answer: Answer, name: str, event: _Event, fields: _Fields) -> None:
+    if event.channel is not None:
+        answer.adds_up = answer.adds_up or name in ("AIMessageChunk", "ai")
+        answer.is_start = name == "message_start"
+        if name == "tool_calls.function.arguments.delta":  # `arguments` are those of all events so far
+            _tool(answer, fields.get("arguments_delta"), (TOOL, event.channel))
+        else:
+            _walk(answer, fields, (THOUGHT if name == "thinking" else TEXT, event.channel))
+    answer.end_chunk(firm=event.firm)
+
+
+def _untyped(answer: Answer, fields: _Fields) -> None:
+    event = fields.get("event")
+    if isinstance(event, str) and event.startswith("on_"):  # LangChain tells each step at several levels
+        _strange(answer, event, fields)
+        return
+    choices = fields.get("choices")
+    _walk(answer, fields, (TEXT, _DELTA))
+    if answer.usage_came:
+        answer.id = _id_of(fields) or answer.id
+    answer.end_chunk(firm=choices is not None and not choices)
+
+
+def _id_of(fields: _Fields) -> str:
+    name = fields.get("id") or fields.get("responseId") or fields.get("response_id")
+    return name if isinstance(name, str) else ""
+
+
+def _response_event(answer: Answer, name: str, fields: _Fields) -> None:
+    """Read an event of OpenAI's responses. Events without a row of their own have telling names."""
+    tail = name[len(_RESPONSES) :]
+    if tail in _LIFE:
+        response = fields_of(fields.get("response"))
+        for key in ("model", "service_tier", "usage"):
+            _ROLES[key](answer, response.get(key), (TEXT, _WHOLE))
+        answer.end_chunk(firm=tail in _OVER)
+        return
+    if tail in ("audio.delta", "output_audio.delta") or tail.startswith("shell_call_output"):
+        answer.hidden = answer.hidden or name
+        return
+    part, _, when = tail.rpartition(".")
+    kind = TEXT
+    if part.startswith("reasoning"):
+        kind = THOUGHT
+        answer.reasons = answer.reasons or part.startswith("reasoning_summary")
+    elif any(word in part for word in ("arguments", "input", "code", "command")):
+        kind = TOOL
+    _walk(answer, fields, (kind, _DELTA if when == "delta" else tail))
+    answer.end_chunk(firm=False)
+
+
+def _strange(answer: Answer, name: str, fields: _Fields) -> None:
+    """Note an event of an unknown kind. A usage in it may be that of a part, so it is no usage."""
+    answer.lacks(name)
+    _claim(answer, fields)
+    answer.text_came = True
+    answer.end_chunk(firm=False)
+
+
+def _walk(answer: Answer, fields: _Fields, place: _Place) -> None:
+    for key, value in fields.items():
+        role = _ROLES.get(key, _UNKNOWN)
+        if role is _IGNORED or not value:
+            continue
+        if role is _UNKNOWN:
+            _unknown(answer, key, value)
+        else:
+            role(answer, value, place)
+
+
+def _unknown(answer: Answer, key: Any, value: Any) -> None:
+    if str(key).startswith("_"):  # an SDK's own
+        return
+    answer.lacks(str(key))
+    _claim(answer, {key: value})
+
+
+def _claim(answer: Answer, value: Any, name: str = "", depth: int = 0) -> None:
+    """Note the largest number of tokens in what was not understood."""
+    if type(value) in (int, float):
+        if "token" in name.lower() and value > answer.claimed:
+            answer.claimed = int(value)
+    elif depth > _DEEPEST or isinstance(value, str | bytes | bool) or value is None:
+        return
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            _claim(answer, item, name, depth + 1)
+    else:
+        for key, item in fields_of(value).items():
+            _claim(answer, item, str(key), depth + 1)
+
+
+# What a key holds.
+
+
+def _struct(answer: Answer, value: Any, place: _Place) -> None:
+    """A part with keys of its own, or several of them; or plainly the text."""
+    if isinstance(value, str):
+        answer.say(*place, value)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _struct(answer, item, place)
+    elif isinstance(value, int | float):
+        answer.lacks(str(value))
+    else:
+        _walk(answer, fields_of(value), place)
+
+
+def _block(answer: Answer, value: Any, place: _Place) -> None:
+    """A block of content or an item of output, whose ``type`` says what it is; or several of them; or the text."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            _block(answer, item, place)
+        return
+    if isinstance(value, str | int | float):
+        _struct(answer, value, place)
+        return
+    fields = fields_of(value)
+    name = fields.get("type")
+    if not isinstance(name, str):
+        _walk(answer, fields, place)
+    elif name.endswith(("_tool_result", "_output", "_outputs")):
+        return  # what a tool answered is no output of the model
+    elif name in _HIDDEN_BLOCKS:
+        answer.hidden = answer.hidden or name
+        answer.text_came = True
+    else:
+        answer.reasons = answer.reasons or (name == "reasoning" and "summary" in fields)
+        _walk(answer, fields, (THOUGHT, place[1]) if name in _THOUGHTS else place)
+
+
+_HIDDEN_BLOCKS: Final = frozenset({
+    "redacted_thinking", "reasoning.encrypted", "compaction",
+    "server_tool_use", "mcp_tool_use", "mcp_tool_listing", "web_search_call", "file_search_call",
+    "code_interpreter_call", "mcp_call", "mcp_list_tools", "tool_search_call", "additional_tools", "program",
+    "fallback", "container_upload", "image_generation_call", "image", "image_url", "output_image", "audio",
+    "output_audio", "input_audio", "video", "file",
+})  # fmt: skip
+"""Encrypted thinking, tools that the provider runs, and media: their tokens do not show in the stream."""
+_THOUGHTS: Final = frozenset({"thinking", "reasoning", "reasoning_text", "summary_text"})
+
+
+def _tool(answer: Answer, value: Any, place: _Place) -> None:
+    """Arguments of a tool: JSON as text, whole or in pieces, or what it stands for; and the names of tools."""
+    if value:
+        answer.say(TOOL, place[1], value if isinstance(value, str) else _json(value))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=lambda item: dict(fields_of(item)))
+
+
+def _thought(suffix: str) -> _Role:
+    """Thinking that is shown; ``suffix`` sets copies of it apart, which some providers send beside it."""
+
+    def note(answer: Answer, value: Any, place: _Place) -> None:
+        _block(answer, value, (THOUGHT, place[1] + suffix))
+
+    return note
+
+
+def _copy(suffix: str) -> _Role:
+    """What another key of the same chunk may say, too."""
+
+    def note(answer: Answer, value: Any, place: _Place) -> None:
+        _block(answer, value, (place[0], place[1] + suffix))
+
+    return note
+
+
+def _part(answer: Answer, value: Any, place: _Place) -> None:
+    """A part of a message of Gemini's, which may be a thought."""
+    for item in value if isinstance(value, list | tuple) else (value,):
+        thought = not isinstance(item, str) and fields_of(item).get("thought") is True
+        _struct(answer, item, (THOUGHT, place[1]) if thought else place)
+
+
+def _signature(answer: Answer, value: Any, place: _Place) -> None:
+    """The seal of a thought: where none was shown, there is one all the same."""
+    if not answer.has_said(THOUGHT):
+        answer.hidden = answer.hidden or "a thought that is not shown"
+
+
+def _concealed(what: str) -> _Role:
+    def note(answer: Answer, value: Any, place: _Place) -> None:
+        answer.hidden = answer.hidden or what
+        answer.text_came = True
+
+    return note
+
+
+def _usage(answer: Answer, value: Any, place: _Place) -> None:
+    if isinstance(value, str | int | float | list | tuple):
+        answer.lacks("usage")
+    elif value is not None:
+        answer.tell(value)
+
+
+def _usage_of_meta(answer: Answer, value: Any, place: _Place) -> None:
+    """``meta`` of Cohere's first API, which is a usage when it says what is billed."""
+    fields = fields_of(value)
+    if "billed_units" in fields or "tokens" in fields:
+        answer.tell(fields)
+
+
+def _metadata(answer: Answer, value: Any, place: _Place) -> None:
+    """The last event of Bedrock's, with the usage."""
+    fields = fields_of(value)
+    if (usage := fields.get("usage")) is not None:
+        _usage(answer, usage, place)
+        answer.finished = True
+        fields = {name: item for name, item in fields.items() if name in ("serviceTier",)}
+        _walk(answer, fields, place)
+    else:
+        _unknown(answer, "metadata", value)
+
+
+def _count(name: str) -> _Role:
+    """A count that stands beside the text, as Ollama and Bedrock's models tell them, under OpenAI's name for it."""
+
+    def note(answer: Answer, value: Any, place: _Place) -> None:
+        answer.tell({name: value})
+
+    return note
+
+
+def _metrics(answer: Answer, value: Any, place: _Place) -> None:
+    """What Bedrock adds to the last chunk of any model."""
+    fields = fields_of(value)
+    names = {
+        "inputTokenCount": "inputTokens",
+        "outputTokenCount": "outputTokens",
+        "cacheReadInputTokenCount": "cacheReadInputTokens",
+        "cacheWriteInputTokenCount": "cacheWriteInputTokens",
+    }
+    own = {names[name]: count for name, count in fields.items() if name in names}
+    if own and answer.usage is None:
+        answer.tell(own)
+        answer.finished = True
+
+
+def _finish(answer: Answer, value: Any, place: _Place) -> None:
+    answer.finished = True
+
+
+def _model(answer: Answer, value: Any, place: _Place) -> None:
+    if value and isinstance(value, str):
+        answer.model = value
+
+
+def _tier(answer: Answer, value: Any, place: _Place) -> None:
+    if value is not None:
+        answer.tier = value
+
+
+def _data(answer: Answer, value: Any, place: _Place) -> None:
+    """What is wrapped whole: an event of the wire or of Mistral's SDK, a chunk in an event of OpenAI's helper."""
+    if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes | str):  # Bedrock, from a model of its own
+        value = value["bytes"]
+    if isinstance(value, bytes | str):
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if text.strip() == "[DONE]":
+            return
+        value = json.loads(text)
+    came, finished = answer.usage_came, answer.finished
+    read_chunk(answer, value)
+    answer.usage_came, answer.finished = answer.usage_came or came, answer.finished or finished
+
+
+_UNKNOWN: Final[Any] = object()
+_IGNORED: Final[Any] = None
+
+_ROWS: Final[tuple[tuple[Any, str], ...]] = (
+    # names, numbers, times and states
+    (
+        _IGNORED,
+        """
+        id object type event event_type role index status created created_at created_by createTime create_time
+        expires_at item_id output_index content_index summary_index command_index annotation_index partial_image_index
+        sequence_number contentBlockIndex chunk_position call_id tool_call_id tool_use_id toolUseId event_id response_id
+        responseId request_id generation_id approval_request_id system_fingerprint fingerprint obfuscation p provider
+        provider_metadata native_finish_reason incomplete_details stop_sequence stop_details stopReason messageStart
+        contentBlockStop caller namespace phase execution server_label example format thought container diagnostics
+        context_management input_transformations async_ context total_duration load_duration prompt_eval_duration
+        eval_duration prompt_token_ids token_ids
+        """,
+    ),
+    # what was judged, looked up or measured, and is not written by the model
+    (
+        _IGNORED,
+        """
+        logprobs logprobs_result logprobsResult avgLogprobs avg_logprobs annotations annotation citations citation
+        citationMetadata citation_metadata groundingMetadata grounding_metadata urlContextMetadata url_context_metadata
+        safetyRatings safety_ratings promptFeedback prompt_feedback prompt_filter_results content_filter_results
+        content_filter_result content_filter_offsets content_filters moderation search_results codeExecutionResult
+        code_execution_result functionResponse function_response outputs sdk_http_response
+        automatic_function_calling_history chat_history pending_safety_checks trace
+        """,
+    ),
+    # what a helper adds up, parses, or repeats
+    (_IGNORED, "snapshot parsed parsed_arguments response_metadata invalid_tool_calls"),
+    (
+        _struct,
+        """
+        choices candidates delta message response start x_groq contentBlockStart contentBlockDelta toolUse tool_calls
+        tool_call_delta function function_call functionCall custom custom_tool_call operation action actions
+        search_queries executable_code executableCode
+        """,
+    ),
+    (_block, "content content_block item part output"),
+    (_part, "parts"),
+    (_data, "data chunk"),
+    (_struct, "text refusal tool_plan transcript command commands queries query"),
+    (
+        _tool,
+        "arguments partial_json input args parameters code name path diff partial_args partialArgs",
+    ),
+    (_thought(""), "thinking reasoningContent reasoningText summary"),
+    *(
+        (_thought(f" {name}"), name)
+        for name in ("reasoning", "reasoning_content", "reasoning_details", "thinking_blocks")
+    ),
+    *((_copy(f" {name}"), name) for name in ("tool_call_chunks", "additional_kwargs", "provider_specific_fields")),
+    # what a stream does not show
+    (_signature, "signature thoughtSignature thought_signature"),
+    (_concealed("encrypted thinking"), "redactedContent encrypted_content encrypted"),
+    (
+        _concealed("media"),
+        "inlineData inline_data partial_image_b64 images image audio fileData file_data video",
+    ),
+    # usage, and who answered
+    (_usage, "usage usage_metadata usageMetadata token_usage"),
+    (_usage_of_meta, "meta"),
+    (_metadata, "metadata"),
+    (_count("prompt_tokens"), "prompt_eval_count"),
+    (_count("completion_tokens"), "eval_count"),
+    (_metrics, "amazon-bedrock-invocationMetrics"),
+    (_finish, "finish_reason finishReason stop_reason done done_reason is_finished messageStop"),
+    (_model, "model modelVersion model_version"),
+    (_tier, "service_tier serviceTier"),
+)
+_ROLES: Final[dict[Any, Any]] = {key: role for role, keys in _ROWS for key in keys.split()}
+"""What each key means, wherever it stands."""

@@ -1,0 +1,103 @@
+"""The meter of one stream: sees each chunk as it passes, and knows at any time what the stream is to be charged by."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Final, Literal, TypeAlias
+
+from costlens_policy.guard.streams.answer import TEXT, Answer
+from costlens_policy.guard.streams.chunks import AnotherAnswer, read_chunk
+from costlens_policy.guard.streams.wire import PlainText, Unreadable, Wire
+
+__all__ = ["Ending", "StreamMeter"]
+
+Ending: TypeAlias = Literal["ended", "left", "failed"]
+"""``ended`` by itself; ``left`` by its reader; ``failed`` with an exception."""
+
+_SNAPSHOTS: Final = ("current_message_snapshot", "current_completion_snapshot")
+"""Where the streams of Anthropic's and OpenAI's helpers keep what came so far."""
+
+
+class StreamMeter:
+    """Sees each chunk of one stream, which is one response, or several in a row.
+
+    ``source`` is what gives the chunks, ``model`` the one in use when the stream was handed over. ``ending`` is None
+    while it is under way; ``over`` says that the call is charged, so that no further chunk may pass.
+    """
+
+    __slots__ = ("_wire", "answers", "ending", "model", "over", "source", "started")
+
+    def __init__(self, source: Any = None, model: str = "") -> None:
+        self.source = source
+        self.model = model
+        self.answers = [Answer()]
+        self.ending: Ending | None = None
+        self.over = False
+        self.started = False
+        self._wire: Wire | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the usage of every response in the stream is known as a whole."""
+        return self.started and all(map(self.is_whole, self.answers))
+
+    def is_whole(self, answer: Answer) -> bool:
+        """Whether the usage of a response covers all of it."""
+        return answer.is_final or (self.ending == "ended" and answer.is_up_to_date)
+
+    def see(self, chunk: Any) -> None:
+        """Note what a chunk says. Never raises: what cannot be read is noted as that."""
+        self.started = True
+        kind = type(chunk)
+        if kind is str or kind is bytes or isinstance(chunk, str | bytes | bytearray | memoryview):
+            self._see_wire(chunk)
+        elif chunk is not None:
+            self._read(chunk)
+
+    def end(self, ending: Ending) -> None:
+        """Note how the stream ended. Never raises."""
+        if self.ending is None:
+            self.ending = ending
+            if self._wire is not None:
+                self._take(self._wire.end())
+
+    def look_back(self) -> None:
+        """See what a helper's stream keeps of what came, for one that was read past the meter."""
+        for name in _SNAPSHOTS:
+            with suppress(Exception):  # there is none, or nothing has come yet
+                if (snapshot := getattr(self.source, name, None)) is not None:
+                    self.started = True
+                    self._read(snapshot)
+
+    def _see_wire(self, chunk: Any) -> None:
+        if self._wire is None:
+            self._wire = Wire()
+        self._take(self._wire.take(chunk))
+
+    def _take(self, values: Any) -> None:
+        for value in values:
+            kind = type(value)
+            if kind is PlainText:
+                answer = self.answers[-1]
+                answer.begin_chunk()
+                if value:
+                    answer.say(TEXT, "delta", str(value))
+                answer.end_chunk(firm=False)
+            elif kind is Unreadable:
+                self.answers[-1].lacks(value)
+            elif isinstance(value, list):
+                self._take(value)
+            else:
+                self._read(value)
+
+    def _read(self, chunk: Any) -> None:
+        if type(chunk) is tuple and len(chunk) == 2 and isinstance(chunk[1], dict):  # LangGraph adds its metadata
+            chunk = chunk[0]
+        try:
+            try:
+                read_chunk(self.answers[-1], chunk)
+            except AnotherAnswer:
+                self.answers.append(Answer())
+                read_chunk(self.answers[-1], chunk)
+        except Exception as error:  # whatever an object of somebody else may do
+            self.answers[-1].lacks(f"{type(chunk).__name__}: {type(error).__name__}")

@@ -1,0 +1,76 @@
+"""What SDKs put around a response or a stream: raw responses, managers of streams, and how they are closed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+from costlens_policy.guard.errors import GuardError
+from costlens_policy.guard.streams import StreamMeter
+
+__all__ = ["aclose_stream", "aopened", "check_not_over", "close_stream", "opened", "unwrapped"]
+
+
+def unwrapped(response: Any) -> Any:
+    """Return the response in a raw one (``with_raw_response`` of OpenAI's and Anthropic's SDKs, httpx, requests).
+
+    Never raises: what cannot be taken out stays as it is.
+    """
+    if isinstance(response, dict) or not hasattr(response, "headers"):
+        return response
+    for method in ("parse", "json"):
+        unwrap = getattr(response, method, None)
+        if not callable(unwrap) or inspect.iscoroutinefunction(unwrap):
+            continue
+        with suppress(Exception):  # it may be of another kind than it looks, or no JSON
+            return unwrap()
+    return response
+
+
+@contextmanager
+def opened(chunks: Any) -> Iterator[Any]:
+    """Give what yields the chunks, entering a stream's manager, and taking a stream out of a raw response."""
+    if hasattr(type(chunks), "__iter__"):
+        yield chunks
+    elif hasattr(type(chunks), "__enter__"):
+        with chunks as stream:
+            yield stream
+    else:
+        yield chunks.parse() if hasattr(chunks, "parse") else chunks
+
+
+@asynccontextmanager
+async def aopened(chunks: Any) -> AsyncIterator[Any]:
+    """As ``opened``, and a stream that is still awaited is awaited here."""
+    if inspect.isawaitable(chunks) and not hasattr(type(chunks), "__aiter__"):
+        chunks = await chunks
+    if hasattr(type(chunks), "__aiter__"):
+        yield chunks
+    elif hasattr(type(chunks), "__aenter__"):
+        async with chunks as stream:
+            yield stream
+    else:
+        yield chunks.parse() if hasattr(chunks, "parse") else chunks
+
+
+def check_not_over(meter: StreamMeter) -> None:
+    """Raise ``GuardError`` where the call was charged already, so that what follows would be free."""
+    if meter.over:
+        raise GuardError("the block of the call is over, and the stream is charged; read a stream within the block")
+
+
+def close_stream(source: Any) -> None:
+    """Close a stream that nobody will read on, so that the provider stops. Never raises."""
+    with suppress(Exception):  # it is being read by another thread, or cannot be closed
+        source.close()
+
+
+async def aclose_stream(source: Any) -> None:
+    """Close a stream that nobody will read on, so that the provider stops. Never raises but when cancelled."""
+    with suppress(Exception):  # it is being read by another task, or cannot be closed
+        close = getattr(source, "aclose", None) or source.close
+        closing = close()
+        if inspect.isawaitable(closing):
+            await closing
