@@ -43,6 +43,11 @@ class CallFacts:
         return self._held.sending.model
 
     @property
+    def provider(self) -> str | None:
+        """The provider of the model in use, where the catalogue names it."""
+        return self._held.sending.provider
+
+    @property
     def fallbacks(self) -> tuple[str, ...]:
         """Models for the case that the call fails, in order."""
         return self._held.decision.fallbacks

@@ -42,6 +42,12 @@ class Sending:
         assert estimate is not None, "what is held was allowed"
         return estimate
 
+    @property
+    def provider(self) -> str | None:
+        """Who serves the model in use, where the catalogue names it."""
+        model = self._decision.plan.catalogue.find(self.model)
+        return None if model is None else model.provider
+
     def _content_for(self, model: str) -> Decision | Call:
         if model == self._decision.model:
             return self._decision

@@ -18,14 +18,13 @@ def unwrapped(response: Any) -> Any:
 
     Never raises: what cannot be taken out stays as it is.
     """
-    if isinstance(response, dict) or not hasattr(response, "headers"):
+    if isinstance(response, dict) or response is None:
         return response
     for method in ("parse", "json"):
-        unwrap = getattr(response, method, None)
-        if not callable(unwrap) or inspect.iscoroutinefunction(unwrap):
-            continue
-        with suppress(Exception):  # it may be of another kind than it looks, or no JSON
-            return unwrap()
+        with suppress(Exception):  # no such method, no JSON, or an object that raises whatever is asked of it
+            unwrap = getattr(response, method) if hasattr(response, "headers") else None
+            if callable(unwrap) and not inspect.iscoroutinefunction(unwrap):
+                return unwrap()
     return response
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from costlens_policy import DeniedError, Guard
 from costlens_policy.engine.decide import decide
+from costlens_policy.guard import GuardError
 from costlens_policy.ledger import CallConflictError, MemoryStore, Refused
 from tests.guard.company import REQUEST, Breakable, Clock, write_company
 
@@ -246,3 +247,49 @@ def test_s_grd_15_the_service_tier_that_served_the_call(world: World) -> None:
     world.clock.move(days=1)
     assert cost("auto", None) == (Decimal("0.0048"), True)
     assert cost(None, "ultrafast") == (Decimal("0.0024"), True)
+
+
+_TEXT = {"choices": [{"delta": {"content": "some words"}}]}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "basis", "cost"),
+    [
+        ([_TEXT, {"choices": [], "usage": USAGE}, {"odd": 1}], "reported", "0.0011"),
+        ([_TEXT, {"odd": 1}], "assumed", "0.0012"),
+        ([_TEXT], "assumed", "0.0012"),
+        ([_TEXT, {"choices": [], "usage": {**USAGE, "completion_tokens": 0}}], "assumed", "0.0012"),
+    ],
+)
+def test_s_grd_16_streams(world: World, chunks: list[Any], basis: str, cost: str) -> None:
+    with world.guard().call(REQUEST) as call:
+        assert list(call.stream(chunks)) == chunks
+    assert call.charged is not None
+    assert (call.charged.basis, call.charged.cost) == (basis, Decimal(cost))
+    assert bool(call.charged.notes) == (basis == "assumed")
+
+
+def test_s_grd_17_streams_that_are_cut_short(world: World) -> None:
+    start = {"type": "message_start", "message": {"usage": {"input_tokens": 900, "output_tokens": 1}}}
+    thought = {"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "word " * 20}}
+    with world.guard().call(REQUEST) as call:
+        for chunk in call.stream([start, thought, thought]):
+            if chunk is thought:
+                break
+    assert call.charged is not None
+    assert call.charged.basis == "estimated"
+    assert call.charged.usage is not None
+    assert call.charged.usage.input == 900
+    assert 20 <= call.charged.usage.reasoning <= 25
+
+
+def test_s_grd_18_streams_under_way_at_the_end_of_the_block(world: World) -> None:
+    guard = world.guard()
+    with guard.call(REQUEST) as begun:
+        stream = begun.stream(iter([_TEXT, _TEXT]))
+        next(stream)
+    with guard.call(REQUEST) as unread:
+        unread.stream(iter([_TEXT]))
+    assert [call.charged.basis for call in (begun, unread) if call.charged is not None] == ["estimated", "assumed"]
+    with pytest.raises(GuardError):
+        next(stream)

@@ -1,15 +1,13 @@
-"""What docs/guard.md shows runs, with stand-ins for the providers' clients."""
+"""What docs/guard.md shows runs, with the real SDKs of OpenAI and Anthropic, and a provider on this machine."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import hmac
-import sys
 from collections.abc import Iterable, Mapping
 from inspect import signature
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,59 +15,125 @@ import pytest
 from costlens_policy import AsyncGuard, Guard, load
 from tests.conftest import ROOT
 from tests.docs.walkthrough import blocks
+from tests.guard.company import CATALOGUE, REQUEST, TEAM
+from tests.guard.provider import provider
+
+CLAUDE = "  claude: {provider: anthropic, prices: [{usd_per_million_tokens: {input: 1, output: 2}}]}\n"
 
 PAGE = ROOT / "docs" / "guard.md"
-USAGE = {"prompt_tokens": 20, "completion_tokens": 5}
-
-
-class Client:
-    """Answers as OpenAI's and Anthropic's clients do, to what they accept."""
-
-    def __init__(self) -> None:
-        self.chat = SimpleNamespace(completions=SimpleNamespace(create=self._chat))
-        self.messages = SimpleNamespace(create=self._message)
-
-    def _chat(
-        self, *, model: str, messages: list[Any], max_completion_tokens: int, stream: bool = False, **_: Any
-    ) -> Any:
-        assert all((model, messages, max_completion_tokens))
-        if stream:
-            delta = SimpleNamespace(content="Soon.")
-            return [SimpleNamespace(choices=[SimpleNamespace(delta=delta)]), SimpleNamespace(choices=[], usage=USAGE)]
-        choice = SimpleNamespace(message=SimpleNamespace(content="Soon."))
-        return SimpleNamespace(usage=USAGE, model=model, choices=[choice])
-
-    def _message(self, *, model: str, messages: list[Any], max_tokens: int) -> Any:
-        assert all((model, messages, max_tokens))
-        return SimpleNamespace(usage={"input_tokens": 20, "output_tokens": 5}, model=model)
-
-
-class AsyncClient(Client):
-    def __init__(self) -> None:
-        super().__init__()
-        self.chat.completions.create = self._chat_later
-
-    async def _chat_later(self, **arguments: Any) -> Any:
-        return self._chat(**arguments)
+openai = pytest.importorskip("openai", reason="the page is run with OpenAI's SDK")
+anthropic = pytest.importorskip("anthropic", reason="the page is run with Anthropic's SDK")
 
 
 @pytest.fixture
-def shown(tmp_path, monkeypatch):
+def served(monkeypatch):
+    """Run a provider that the SDKs ask when they are told nothing else."""
+    with provider() as running:
+        for name, path in (("OPENAI", "/v1"), ("ANTHROPIC", "")):
+            monkeypatch.setenv(f"{name}_API_KEY", "none")
+            monkeypatch.setenv(f"{name}_BASE_URL", running.url + path)
+        yield running
+
+
+def snippets() -> list[str]:
+    return [block.text for block in blocks(PAGE.read_text(encoding="utf-8")) if block.language == "python"]
+
+
+def run(snippet: str, names: dict[str, Any]) -> None:
+    exec(compile(snippet, str(PAGE), "exec", dont_inherit=True), names)
+
+
+@pytest.fixture
+def shown(tmp_path, monkeypatch, served):
     """Run every Python block of the page in one namespace, in a folder with the reference policies; return it."""
-    for module, names in (
-        ("openai", {"OpenAI": Client, "AsyncOpenAI": AsyncClient}),
-        ("anthropic", {"Anthropic": Client}),
-    ):
-        fake = ModuleType(module)
-        vars(fake).update(names)
-        monkeypatch.setitem(sys.modules, module, fake)
     (tmp_path / "policies").symlink_to(ROOT / "policies")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    for block in blocks(PAGE.read_text(encoding="utf-8")):
-        if block.language == "python":
-            exec(compile(block.text, str(PAGE), "exec", dont_inherit=True), names)
+    for snippet in snippets():
+        run(snippet, names)
     return names
+
+
+def test_a_fallback_answers_after_the_time_out_of_the_sdk(company, served):
+    (snippet,) = (text for text in snippets() if "call.fallbacks" in text and "answer_of" not in text)
+    served.stalled = {"nano"}
+    client = openai.OpenAI(max_retries=0, timeout=0.2)
+    names = {"guard": Guard(company(TEAM, models="nano, mini"), alert_sinks=[]), "request": REQUEST, "client": client}
+    run(snippet, names)
+    assert served.asked == ["nano", "mini"]
+    assert (names["call"].charged.model, names["call"].charged.basis) == ("mini", "reported")
+
+
+def test_each_model_is_asked_at_its_own_provider(company, served):
+    (snippet,) = (text for text in snippets() if "answer_of" in text)
+    names = {"openai": openai, "OpenAI": openai.OpenAI, "Anthropic": anthropic.Anthropic, "request": REQUEST}
+    names["guard"] = Guard(company(TEAM, models="nano, claude", catalogue=CATALOGUE + CLAUDE), alert_sinks=[])
+    served.stalled = {"nano"}
+    run(snippet.replace("max_retries=0", "max_retries=0, timeout=0.2"), names)
+    assert served.asked == ["nano", "claude"]
+    assert (names["call"].charged.model, names["call"].charged.basis) == ("claude", "reported")
+
+
+def test_the_streams_of_the_sdks(company, served):
+    """Of every helper, as events of its own: the usage that came with it is charged."""
+    guard = Guard(company(TEAM.replace("0.01", "1")), alert_sinks=[])
+    with_usage = {"stream_options": {"include_usage": True}}
+    chat, claude = openai.OpenAI(), anthropic.Anthropic()
+    streams = {
+        "chat": lambda call: chat.chat.completions.create(stream=True, **with_usage, **call.arguments),
+        "chat helper": lambda call: chat.chat.completions.stream(**with_usage, **call.arguments),
+        "responses": lambda call: chat.responses.create(stream=True, **call.arguments_for("openai-responses")),
+        "responses helper": lambda call: chat.responses.stream(**call.arguments_for("openai-responses")),
+        "messages": lambda call: claude.messages.create(stream=True, **call.arguments_for("anthropic")),
+        "messages helper": lambda call: claude.messages.stream(**call.arguments_for("anthropic")),
+        "raw": lambda call: chat.chat.completions.with_raw_response.create(stream=True, **with_usage, **call.arguments),
+    }
+    for name, open_stream in streams.items():
+        with guard.call(REQUEST) as call:
+            assert list(call.stream(open_stream(call))), name
+        assert (call.charged.basis, call.charged.usage.output) == ("reported", 5), name
+
+
+def test_raw_responses_of_the_sdks(company, served):
+    guard = Guard(company(TEAM.replace("0.01", "1")), alert_sinks=[])
+    chat, claude = openai.OpenAI(), anthropic.Anthropic()
+    with guard.call(REQUEST) as call:
+        call.settle(chat.chat.completions.with_raw_response.create(**call.arguments))
+    assert (call.charged.basis, call.charged.usage.output) == ("reported", 5)
+    with guard.call(REQUEST) as call:
+        call.settle(claude.messages.with_raw_response.create(**call.arguments_for("anthropic")))
+    assert (call.charged.basis, call.charged.usage.output) == ("reported", 5)
+
+
+def test_async_streams_of_the_sdks(company, served):
+    async def main():
+        chat, claude = openai.AsyncOpenAI(), anthropic.AsyncAnthropic()
+        with_usage = {"stream_options": {"include_usage": True}}
+        streams = {
+            "chat": lambda call: chat.chat.completions.create(stream=True, **with_usage, **call.arguments),
+            "chat helper": lambda call: chat.chat.completions.stream(**with_usage, **call.arguments),
+            "responses helper": lambda call: chat.responses.stream(**call.arguments_for("openai-responses")),
+            "messages": lambda call: claude.messages.create(stream=True, **call.arguments_for("anthropic")),
+            "messages helper": lambda call: claude.messages.stream(**call.arguments_for("anthropic")),
+        }
+        async with AsyncGuard(company(TEAM.replace("0.01", "1")), alert_sinks=[]) as guard:
+            for name, open_stream in streams.items():
+                async with guard.call(REQUEST) as call:
+                    assert [chunk async for chunk in call.stream(open_stream(call))], name
+                assert (call.charged.basis, call.charged.usage.output) == ("reported", 5), name
+                async with guard.call(REQUEST) as call:
+                    count = 0
+                    async for _ in call.stream(open_stream(call)):
+                        count += 1
+                        if count == 4:
+                            break
+                assert call.charged is not None, name
+                assert not call.charged.late, name
+            assert sum(line.held for line in await guard.spend()) == 0
+        await chat.close()
+        await claude.close()
+
+    asyncio.run(main())
 
 
 def test_everything_runs(shown, capsys):

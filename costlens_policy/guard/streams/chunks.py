@@ -366,8 +366,8 @@ def _tier(answer: Answer, value: Any, place: _Place) -> None:
 
 def _data(answer: Answer, value: Any, place: _Place) -> None:
     """What is wrapped whole: an event of the wire or of Mistral's SDK, a chunk in an event of OpenAI's helper."""
-    if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes | str):  # Bedrock, from a model of its own
-        value = value["bytes"]
+    if not isinstance(value, bytes | str) and isinstance(inner := fields_of(value).get("bytes"), bytes | str):
+        value = inner  # Bedrock, from a model of its own
     if isinstance(value, bytes | str):
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         if text.strip() == "[DONE]":
