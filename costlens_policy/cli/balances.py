@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from costlens_policy.cli.inputs import Input, read_input
 from costlens_policy.cli.rejected import RejectedError, bad_balances
+from costlens_policy.compiler.budgets import key_problem
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
@@ -53,6 +54,8 @@ def _problems(given: Input, index: int, plan: Plan) -> Iterator[Diagnostic]:
         )
     if not isinstance(item.get("key", ""), str):
         yield bad_balances("`key` is a text", given.place((index, "key")), "put it in quotes")
+    elif problem := key_problem(item.get("key", "")):
+        yield bad_balances(f"`key` {problem}", given.place((index, "key")))
     for name in _AMOUNTS:
         if not _is_amount(item.get(name, 0)):
             yield bad_balances(f"`{name}` is a number from zero on", given.place((index, name)))

@@ -16,9 +16,25 @@ if TYPE_CHECKING:
     from costlens_policy.documents.windows import Window
     from costlens_policy.periods import Schedule
 
-__all__ = ["BudgetStep", "RungStep"]
+__all__ = ["LONGEST_KEY", "BudgetStep", "RungStep", "key_problem"]
+
+LONGEST_KEY: Final = 512
+"""Bytes of a scope key: with the name of the budget and its period, every store can keep it."""
 
 _ONE: Final = Decimal(1)
+
+
+def key_problem(key: str) -> str | None:
+    """Return why no ledger could keep a scope key, None where every one can: then all of them keep it alike."""
+    if key.isascii() and len(key) <= LONGEST_KEY and "\x00" not in key:
+        return None
+    if "\x00" in key:
+        return "must not contain the character NUL"
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "must not contain half of a surrogate pair"
+    return None if size <= LONGEST_KEY else f"must have at most {LONGEST_KEY} bytes, got {size:,}"
 
 
 @dataclass(frozen=True, slots=True)

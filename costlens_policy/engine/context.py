@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import Final
 
 from costlens_policy.catalogue import Model
-from costlens_policy.compiler.budgets import BudgetStep
+from costlens_policy.compiler.budgets import BudgetStep, key_problem
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Layer, Plan
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.facts import Balance, Failure
+from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, from_python
 from costlens_policy.money import ZERO, total
@@ -131,6 +132,19 @@ class Context:
         balance = self.read[place] = self.balances.get(place, _ZERO)
         return balance
 
+    def key(self, step: BudgetStep, layer: int, model: Mapping[str, Value] | None = None) -> str:
+        """Return whose share of a budget the request counts against.
+
+        Raises ``CelError``, and ``RequestError`` for a key that no ledger could keep.
+        """
+        if step.scope is None:
+            return ""
+        key = str(self.evaluate(step.scope, layer, model))
+        problem = key_problem(key)
+        if problem is not None:
+            raise RequestError((f"the scope key of budget `{step.id}` {problem}",))
+        return key
+
     def limit(self, step: BudgetStep, layer: int) -> Decimal:
         """Return the budget's limit in its unit.
 
@@ -203,7 +217,7 @@ class _BudgetStates(_WhenRead):
     def __missing__(self, name: str) -> Mapping[str, Value]:
         layer, step = self._context.plan.budgets[name]
         context = self._context
-        key = "" if step.scope is None else context.evaluate(step.scope, layer)
+        key = context.key(step, layer)
         balance = context.balance(step, key)
         limit = balance.limit_in_force(context.limit(step, layer))
         state = self[name] = _BudgetState(step, balance, limit, context.now)

@@ -248,7 +248,7 @@ class Ladder:
         """Return the scope key and the limit where one of them is an expression. Raises ``_Unreadable``."""
         context, formula = self._context, step.scope
         try:
-            key = "" if step.scope is None else str(context.evaluate(step.scope, layer, offer.view))
+            key = context.key(step, layer, offer.view)
             formula = step.limit if isinstance(step.limit, Formula) else None
             return key, context.limit(step, layer)
         except CelError as error:

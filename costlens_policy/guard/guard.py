@@ -65,7 +65,7 @@ class Guard:
         """Return what budgets have used, hold and have left at present; all of them, or one, or one scope key.
 
         ``budget`` is ``policy/budget``, or the budget's id where only one policy has it. Raises ``GuardError`` for one
-        that there is not, ``LedgerUnavailableError``.
+        that there is not, ``RequestError`` for a key that no ledger could keep, ``LedgerUnavailableError``.
         """
         service = self._service
         service.check_open()

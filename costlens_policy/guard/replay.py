@@ -34,7 +34,7 @@ def facts_of(decision: Decision, *, replayable: bool) -> Facts:
     for name in _TAGS:
         value = request.get(name)
         if isinstance(value, str) and value:
-            facts[name] = value[:_LONGEST]
+            facts[name] = value[:_LONGEST].encode(errors="replace").decode()
     if replayable:
         facts["decided"] = {
             "now": decision.now.isoformat(),

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
+from costlens_policy.compiler.budgets import key_problem
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
@@ -128,6 +129,8 @@ class Service:
         self.check_open()
         if id is not None and not (isinstance(id, str) and id):
             raise GuardError(f"the id of a call is a text, and not empty, not `{id!r}`")
+        if id is not None and (problem := key_problem(id)):
+            raise GuardError(f"the id of a call {problem}")
         lease = self.options.lease if lease is None else checked_lease(lease)
         asked = Asked(request, id or os.urandom(16).hex(), id is not None, lease, self.now())
         if id is None:

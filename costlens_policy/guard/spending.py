@@ -8,9 +8,10 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import Final, Literal
 
-from costlens_policy.compiler.budgets import BudgetStep
+from costlens_policy.compiler.budgets import BudgetStep, key_problem
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.errors import RequestError
 from costlens_policy.guard.accounts import Accounts
 from costlens_policy.guard.amounts import shown_amount
 from costlens_policy.guard.errors import GuardError
@@ -60,8 +61,12 @@ def spend_of(
     """Return the state of budgets, of all that were ever touched in this period or of one.
 
     A budget without scope is there from the beginning, others once a call has touched their key. Raises
-    ``GuardError`` for a budget that the plan does not have, ``LedgerUnavailableError``.
+    ``GuardError`` for a budget that the plan does not have, ``RequestError`` for a key that no ledger could keep,
+    ``LedgerUnavailableError``.
     """
+    problem = None if key is None else key_problem(key)
+    if problem is not None:
+        raise RequestError((f"`key` {problem}",))
     steps = _steps(plan, accounts, budget)
     return tuple(spend for step in steps for spend in _of_budget(step, accounts, link, now, key))
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from costlens_policy.clock import duration_of
+from costlens_policy.compiler.budgets import key_problem
 from costlens_policy.documents.suite import BalanceInput, TemporaryAmount
 from costlens_policy.engine.decision import Balance
 from costlens_policy.money import ZERO
@@ -72,6 +73,8 @@ class BalancesOfCases:
             except ValueError as error:
                 self._problems.report("CL611", str(error), path)
             else:
+                if problem := key_problem(entry.key):
+                    self._problems.report("CL611", f"a scope key {problem}", (*path, "key"))
                 yield (budget, entry.key), balance
 
     def _used(self, entry: BalanceInput, now: datetime | None) -> Decimal:

@@ -429,3 +429,12 @@ def test_s_bud_26_a_balance_of_an_unknown_budget_is_refused() -> None:
     for name in ("ladder/month", "month", "nothing/at-all"):
         with pytest.raises(ValueError, match=f"there is no budget `{name}`"):
             decide("plain", balances={(name, ""): Balance(Decimal(1))})
+
+
+def test_s_bud_30_a_scope_key_is_one_that_every_ledger_keeps() -> None:
+    for user in ("u" * 513, "ü" * 257, "a\0b", "\ud800"):
+        with pytest.raises(RequestError, match="the scope key of budget `budgets/per-user` must"):
+            decide("budgets", task="user", user=user)
+        assert decide("budgets", task="usd", user=user).allowed
+    for user in ("u" * 512, "ü" * 256, "a\x1fb"):
+        assert decide("budgets", task="user", user=user).balances[0].key == user

@@ -182,11 +182,11 @@ def test_a_sink_that_cannot_be_asked_does_not_hold_up_calls(guard_of):
     blocked.set()
 
 
-def test_a_key_that_is_too_long_to_claim_with(guard_of):
-    """The ledger keeps names of 1,000 characters; an alert has a longer one than its account."""
-    guard = guard_of(LADDER)
+def test_the_longest_names_have_room_in_a_claim(guard_of):
+    """The ledger keeps names of 1,000 bytes; an alert has a longer one than its account."""
+    guard = guard_of(LADDER.replace("id: team", f"id: {'t' * 100}"))
     for _ in range(8):
-        guard.call({**REQUEST, "team": "x" * 968}).settle(FULL)
+        guard.call({**REQUEST, "team": "ö" * 256}).settle(FULL)
     assert guard.flush()
     assert [event.rung for event in guard.events] == ["0.5", "0.009 usd"]
 

@@ -24,6 +24,10 @@ budgets:
     rungs: [{at_ratio: 0.5, alert: half}]
   - {id: all, hard_limit_tokens: 100000, window: {rolling: 1h}}
 """
+KEYS = (
+    "red", "RED", " ", "k" * 512, "ö" * 256, "a\x1fb", "a\x1f", "line\nend\r", "\x1b[31m", "\U0010ffff", "e\u0301", "é",
+    "{a}", "*", "%_\\",
+)  # fmt: skip
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
 _NUMBERS = count()
 
@@ -79,3 +83,21 @@ def test_one_id_one_hold(guards):
     assert first.settle(USAGE).repeated
     with pytest.raises(CallConflictError):
         guards[2].call(REQUEST, id="job")
+
+
+def test_every_key_of_a_scope_is_kept_apart(guards) -> None:
+    guard, other = guards[:2]
+    for key in KEYS:
+        with guard.call({**REQUEST, "team": key}) as call:
+            call.settle(USAGE)
+    for key in KEYS:
+        (spend,) = other.spend("p/team", key)
+        assert (spend.key, spend.used) == (key, Decimal("0.0012")), key
+    assert sorted(spend.key for spend in other.spend("p/team")) == sorted(KEYS)
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
+def test_texts_that_no_budget_goes_by_may_be_anything(guards, text: str) -> None:
+    with guards[0].call({**REQUEST, "user": text, "tags": [text], "metadata": {text: text}}) as call:
+        call.settle(USAGE)
+    assert any(spend.used for spend in guards[1].spend("p/team", "red"))

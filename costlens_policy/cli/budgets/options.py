@@ -32,6 +32,15 @@ TO: Final[Parameter] = click.option(
 )
 
 
+def _key(_context: click.Context, _option: click.Parameter, key: str | None) -> str | None:
+    from costlens_policy.compiler.budgets import key_problem
+
+    problem = None if key is None else key_problem(key)
+    if problem is not None:
+        raise click.BadParameter(f"a scope key {problem}")
+    return key
+
+
 def look_options(function: _Function) -> _Function:
     """Add what is looked at: ``paths``, ``ledger``, ``budget`` and ``key``."""
     return _with(
@@ -39,7 +48,7 @@ def look_options(function: _Function) -> _Function:
         paths_argument,
         LEDGER,
         click.option("--budget", metavar="BUDGET", help="One budget only, as `policy/budget` or by its id."),
-        click.option("--key", metavar="KEY", help="One scope key only, such as a team."),
+        click.option("--key", metavar="KEY", callback=_key, help="One scope key only, such as a team."),
     )
 
 
@@ -47,7 +56,7 @@ def change_options(function: _Function) -> _Function:
     """Add for whom a limit is changed, why, and by whom: ``key``, ``reason``, ``author`` and ``id``."""
     return _with(
         function,
-        click.option("--key", metavar="KEY", help="The scope key, for a budget that has a scope."),
+        click.option("--key", metavar="KEY", callback=_key, help="The scope key, for a budget that has a scope."),
         click.option("--reason", metavar="TEXT", required=True, help="Why; kept in the history."),
         click.option("--author", metavar="NAME", help="Who does this; your name in git, or that of the user."),
         click.option("--id", metavar="ID", help="Makes it harmless to do this twice: an id is done once."),

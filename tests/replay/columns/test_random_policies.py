@@ -16,7 +16,7 @@ from tests.replay.columns.traffic import facts, in_columns, random_traffic
 from tests.replay.conftest import folder_of
 
 ATTRIBUTES = {
-    "team": ["a", "b", "vip"], "user": ["u1", "u2", "u3", "u4", ""], "task": ["coding", "chat"],
+    "team": ["a", "b", "vip"], "user": ["u1", "u2", "u3", "u4", "", "u" * 600, "a\0b"], "task": ["coding", "chat"],
     "max_output_tokens": [10, 1000, 8000],
 }  # fmt: skip
 TEXTS = st.sampled_from(["team", "user", "task"])
