@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.diagnostics.suggestion import listed
@@ -52,6 +53,8 @@ _BY_MODEL: Final = Access(True, "default", (), by_model=True)
 def decide_access(context: Context) -> Access:
     """Ask every access rule of every layer that does not speak of models; collect every deny."""
     plan = context.plan
+    if not plan.stages.access:
+        return _by_default(plan)
     allows: list[tuple[str, str]] = []
     denies: list[tuple[str, str]] = []
     for layer, step in plan.stages.access:
@@ -64,6 +67,10 @@ def decide_access(context: Context) -> Access:
         return Access(False, denies[0][0], tuple(denies))
     if allows:
         return Access(True, allows[0][0], (allows[0],))
+    return _by_default(plan)
+
+
+def _by_default(plan: Plan) -> Access:
     if plan.defaults.allows:
         return _ALLOWED
     return _BY_MODEL if plan.stages.allows_by_model else _DENIED

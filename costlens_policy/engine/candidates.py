@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.engine.access import Access, refused_model
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
-from costlens_policy.engine.ladder import Ladder
+from costlens_policy.engine.ladder import ActiveRung, Ladder
 from costlens_policy.engine.preparation import Candidate, Preparations
 from costlens_policy.engine.serving import obstacle
 from costlens_policy.engine.targets import Picked
@@ -29,12 +31,13 @@ def try_candidates(
     """
     models, request, needs = context.models, context.request, prepare.needs
     stages = context.plan.stages
-    rules, within = stages.access_by_model, picked.within
+    rules = stages.access_by_model
     ladder = Ladder(context) if stages.budgets else None
     wanted = 1 + context.plan.defaults.max_fallbacks
     kept: list[Candidate] = []
-    queue = _Queue(context, route, picked, excluded)
-    for place, name in enumerate(queue.names):  # downgrades may add to it while it is walked
+    names, within = picked
+    queue, guests = list(names), None
+    for place, name in enumerate(queue):  # downgrades may add to it while it is walked
         offer = models.get(name) or context.offer(name)
         if offer.refusal:
             excluded.append(Exclusion(name, offer.refusal))
@@ -42,55 +45,55 @@ def try_candidates(
         if rules and (refused := refused_model(context, access, offer)):
             excluded.append(refused)
             continue
-        if place >= within and (outside := queue.terms.outside(offer, added=name in queue.added)):
-            excluded.append(queue.exclusion(name, outside))
-            continue
+        if place >= within:
+            guests = guests or _Guests(context, route, names)
+            if outside := guests.terms.outside(offer, added=name in guests.added):
+                excluded.append(guests.exclusion(name, outside))
+                continue
         candidate = prepare.of(offer)
         exclusion = None
         if reason := obstacle(request, needs, candidate):
             exclusion = Exclusion(name, reason)
-        elif place >= within and (beyond := queue.terms.beyond(candidate, added=name in queue.added)):
-            exclusion = queue.exclusion(name, beyond)
+        elif guests is not None and place >= within and (exclusion := guests.beyond(candidate)):
+            pass
         elif ladder is not None:
-            candidate, exclusion = _up(ladder, candidate, prepare, queue)
+            candidate, exclusion = _up(ladder, candidate, prepare)
+            if candidate.climb.rungs:
+                guests = guests or _Guests(context, route, names)
+                guests.join(queue, candidate.climb.rungs, excluded)
         if exclusion is not None:
             excluded.append(exclusion)
             continue
-        if place >= within:
-            candidate.added_by = queue.added.get(name, "")
         kept.append(candidate)
         if len(kept) == wanted:
             break
     return kept
 
 
-class _Queue:
-    """The names that are tried, in order. ``added`` are those that budgets put at its end, each with the budget."""
+class _Guests:
+    """Candidates that the route did not pick: what downgrades add, each with its budget, and fallbacks of a choice."""
 
-    __slots__ = ("_context", "_excluded", "_picked", "_route", "_terms", "added", "names")
+    __slots__ = ("_route", "added", "terms")
 
-    def __init__(self, context: Context, route: RouteStep, picked: Picked, excluded: list[Exclusion]) -> None:
-        self.names = list(picked.names)
+    def __init__(self, context: Context, route: RouteStep, picked: Sequence[str]) -> None:
         self.added: dict[str, str] = {}
-        self._context = context
+        self.terms = Terms(context, route, picked)
         self._route = route
-        self._picked = picked
-        self._excluded = excluded
-        self._terms: Terms | None = None
 
-    @property
-    def terms(self) -> Terms:
-        """The terms of the route, which few decisions ask for."""
-        if self._terms is None:
-            self._terms = Terms(self._context, self._route, self._picked.names)
-        return self._terms
+    def join(self, queue: list[str], active: Iterable[ActiveRung], excluded: Iterable[Exclusion]) -> None:
+        """Put the models of downgrades at the end, but those that are there or that the choice has ruled out."""
+        for item in active:
+            for name in item.rung.models:
+                if name not in queue and not self._ruled_out(name, excluded):
+                    queue.append(name)
+                    self.added[name] = item.budget.id
 
-    def add(self, name: str, budget: str) -> None:
-        """Put a model of a downgrade at the end, unless it is there, or the route's choice has ruled it out."""
-        ruled_out = self._route.binds_downgrades and any(item.model == name for item in self._excluded)
-        if name not in self.names and not ruled_out:
-            self.names.append(name)
-            self.added[name] = budget
+    def beyond(self, candidate: Candidate) -> Exclusion | None:
+        """Return why the call on a model does not meet the terms; note where the model came from if it does."""
+        budget = self.added.get(candidate.name)
+        reason = self.terms.beyond(candidate, added=budget is not None)
+        candidate.added_by = budget or ""
+        return self.exclusion(candidate.name, reason) if reason else None
 
     def exclusion(self, name: str, reason: str) -> Exclusion:
         """Return why a model does not meet the terms, and which budget added it, if one did."""
@@ -99,20 +102,19 @@ class _Queue:
             return Exclusion(name, reason, self._route.id)
         return Exclusion(name, f"a threshold of budget `{budget}` adds it, but {reason}", self._route.id)
 
+    def _ruled_out(self, name: str, excluded: Iterable[Exclusion]) -> bool:
+        return self._route.binds_downgrades and any(item.model == name for item in excluded)
 
-def _up(
-    ladder: Ladder, candidate: Candidate, prepare: Preparations, queue: _Queue
-) -> tuple[Candidate, Exclusion | None]:
-    """Ask the budgets about a candidate, and say why it is excluded, if it is. What downgrades add joins the queue."""
+
+def _up(ladder: Ladder, candidate: Candidate, prepare: Preparations) -> tuple[Candidate, Exclusion | None]:
+    """Ask the budgets about a candidate, and say why it is excluded, if it is."""
     climb = ladder.climb(candidate.offer, candidate)
     reason = ""
-    if climb.rungs:
-        for active in climb.rungs:
-            for model in active.rung.models:
-                queue.add(model, active.budget.id)
-        if climb.barred is None and climb.rewrites:  # what is held is the call as the rungs leave it
-            candidate = prepare.under(candidate, climb.rungs)
-            reason = obstacle(prepare.request, prepare.needs, candidate)
-            climb = climb.after(ladder.climb(candidate.offer, candidate))
+    if climb.rungs and climb.barred is None and climb.rewrites:
+        source = candidate.added_by
+        candidate = prepare.under(candidate, climb.rungs)  # what is held is the call as the rungs leave it
+        candidate.added_by = source
+        reason = obstacle(prepare.request, prepare.needs, candidate)
+        climb = climb.after(ladder.climb(candidate.offer, candidate))
     candidate.climb = climb
     return candidate, climb.exclusion or (Exclusion(candidate.name, reason) if reason else None)

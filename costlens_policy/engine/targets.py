@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TypeAlias
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, BySplit, RouteStep
@@ -18,21 +18,16 @@ from costlens_policy.expressions.runtime import CelError
 __all__ = ["Picked", "candidates_of", "split_position"]
 
 
-class Picked(NamedTuple):
-    """The models to try, in order and each once.
-
-    The first ``within`` of them meet the terms of the route, which picked them; the others are fallbacks of a choice.
-    """
-
-    names: Sequence[str]
-    within: int
+Picked: TypeAlias = tuple[Sequence[str], int]
+"""The models to try, in order and each once, and how many of them the route picked: the others are fallbacks of a
+choice, which have to meet its terms."""
 
 
 def candidates_of(context: Context, route: RouteStep, prepare: Preparations, excluded: list[Exclusion]) -> Picked:
     """Return the models to try. What a choice rules out is added to ``excluded``."""
     target = route.target
     if isinstance(target, ByName):
-        return Picked(target.models, len(target.models))
+        return target.models, len(target.models)
     if isinstance(target, BySplit):
         key = _text(context, route, target.key)
         return _all_within([target.models[split_position(key, target.salt, target.bounds)], *target.fallbacks])
@@ -43,12 +38,12 @@ def candidates_of(context: Context, route: RouteStep, prepare: Preparations, exc
     assert isinstance(target, ByChoice)
     ranked = rank(context, route, target, prepare, excluded)
     if not target.fallbacks:
-        return Picked(ranked, len(ranked))
+        return ranked, len(ranked)
     if not route.binds_fallbacks:
         return _all_within([*ranked, *target.fallbacks])
     told = {item.model for item in excluded}
     fallbacks = [name for name in target.fallbacks if name not in told]
-    return Picked(_once([*ranked, *fallbacks]), len(ranked))
+    return _once([*ranked, *fallbacks]), len(ranked)
 
 
 def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:
@@ -68,7 +63,7 @@ def _text(context: Context, route: RouteStep, formula: Formula) -> str:
 
 def _all_within(names: list[str]) -> Picked:
     names = _once(names)
-    return Picked(names, len(names))
+    return names, len(names)
 
 
 def _once(names: list[str]) -> list[str]:
