@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from costlens_policy.advise.advice import Advice
 from costlens_policy.advise.report import Part, Picture, Sentences, Table, headline, parts_of
+from costlens_policy.diagnostics.render.characters import printable
 
 __all__ = ["as_markdown", "as_text", "markdown_of", "text_of"]
 
@@ -60,7 +61,7 @@ def _markdown_lines(part: Part) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     """Return a text that can end no cell and begin no tag; the names of tasks are whatever a log says."""
-    return text.replace("|", "\\|").replace("<", "&lt;")
+    return printable(text).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _capital(title: str) -> str:

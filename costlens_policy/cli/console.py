@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import shutil
 import sys
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
 import click
 
+from costlens_policy.diagnostics.render.characters import escaped, safe
 from costlens_policy.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,14 +33,41 @@ def prints_color(stream: TextIO) -> bool:
 
 
 def write_out(text: str) -> None:
-    """Write to standard output as it is; a missing line end is added."""
+    """Write to standard output; a missing line end is added. Nothing that texts of users hold commands a terminal."""
     if text:
-        click.echo(text, nl=not text.endswith("\n"), color=True)
+        click.echo(_tamed(text, prints_color(sys.stdout)), nl=not text.endswith("\n"), color=True)
 
 
 def note(text: str) -> None:
     """Say something on standard error that is not part of the result."""
-    click.echo(text, err=True, color=prints_color(sys.stderr))
+    click.echo(_tamed(text, prints_color(sys.stderr)), err=True, color=prints_color(sys.stderr))
+
+
+def _tamed(text: str, color: bool) -> str:
+    """Return a text without controls but for colors; in JSON they become escapes, elsewhere they are shown by name."""
+    if not color:
+        text = click.unstyle(text)
+    if safe(text) == text:
+        return text
+    if text.lstrip()[:1] in ("{", "[", '"') and _is_json(text):
+        return escaped(text)
+    parts = _COLORS.split(text)
+    return "".join(part if place % 2 else safe(part) for place, part in enumerate(parts))
+
+
+def _is_json(text: str) -> bool:
+    """Say whether a text is JSON, or JSON on each of its lines."""
+    for parts in ((text,), text.split("\n")):
+        try:
+            for part in filter(None, parts):
+                json.loads(part)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+_COLORS: Final = re.compile("(\x1b\\[[0-9;]*m)")
 
 
 def print_error(message: str, help: str = "") -> None:

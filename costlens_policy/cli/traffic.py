@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
@@ -18,8 +16,10 @@ from costlens_policy.cli.files import write_file
 from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.traffic_options import TrafficOptions
+from costlens_policy.diagnostics.render.characters import printable
 from costlens_policy.replay import READY, Mapping, Settings
 from costlens_policy.replay.report import Table, markdown
+from costlens_policy.replay.report.csv_text import csv_text
 from costlens_policy.replay.settings import START
 from costlens_policy.replay.traffic.places import look_for
 from costlens_policy.replay.traffic.ready import PLAIN, mapping_of, recognized
@@ -117,15 +117,12 @@ def percentage(text: str, option: str) -> Decimal:
 def write_rejects(rejects: Sequence[Reject], target: Path | None, number: int) -> None:
     """Write rows that were left out into a file, or say how to see them. ``number`` counts also those not kept."""
     if target is not None:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(("file", "row", "problem", "text"))
-        writer.writerows((item.file, item.number, item.problem, item.text) for item in rejects)
-        write_file(target, text.getvalue().encode("utf-8", "replace"))
+        rows = ((item.file, item.number, item.problem, item.text) for item in rejects)
+        write_file(target, csv_text([("file", "row", "problem", "text"), *rows]).encode("utf-8", "replace"))
         which = f"{number}" if number == len(rejects) else f"the first {len(rejects)} of {number}"
         note(f"wrote `{target}` with {which} rows that were left out")
     for item in rejects[:3]:
-        note(f"left out: {item.file}:{item.number}: {item.problem}")
+        note(f"left out: {printable(f'{item.file}:{item.number}: {item.problem}')}")
     if number > 3 and target is None:
         note(f"and {number - 3} more; --rejects FILE writes all of them")
 
@@ -152,8 +149,9 @@ def print_report(
         if table.rows:
             _print(table)
     for text in notes:
-        write_out(f"note: {text}")
+        write_out(f"note: {printable(text)}")
     for number, text in enumerate(assumed):
+        text = printable(text)
         write_out(f"  - {text}" if number else f"\nassumptions:\n  - {text}")
 
 
@@ -165,5 +163,5 @@ def _print(table: Table) -> None:
     for index, heading in enumerate(table.headings):
         shown.add_column(heading, justify="right" if index in table.numbers else "left", overflow="fold")
     for row in table.rows:
-        shown.add_row(*map(escape, row))
+        shown.add_row(*(escape(printable(cell)) for cell in row))
     print_table(shown)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any, Final
 
+from costlens_policy.replay.report.csv_text import csv_text
 from costlens_policy.report.export import export_figures
 from costlens_policy.report.figures import Figures
 from costlens_policy.report.result import Report
@@ -26,12 +25,8 @@ def as_csv(report: Report) -> str:
 
     What is left of a label beyond its first groups has the ``by`` of the label with `` (others)``.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("by", "value", *_NAMES, "latency_calls", *(f"latency_{name}_ms" for name in _LATENCIES[1:])))
-    for by, value, figures in _lines(report):
-        writer.writerow((by, value, *_cells(figures)))
-    return text.getvalue()
+    head = ("by", "value", *_NAMES, "latency_calls", *(f"latency_{name}_ms" for name in _LATENCIES[1:]))
+    return csv_text([head, *((by, value, *_cells(figures)) for by, value, figures in _lines(report))])
 
 
 def _lines(report: Report) -> Iterator[tuple[str, str, Figures]]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import Final
 
-__all__ = ["piece", "printable", "width"]
+__all__ = ["escaped", "piece", "printable", "safe", "width"]
 
 _TAB = "    "
 _JOINERS = "\u200c\u200d"
+_UNSAFE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+"""Characters that command a terminal, turn the direction of a text, end a line, hide, or cannot be written."""
 
 
 def piece(character: str) -> str:
@@ -27,6 +34,21 @@ def piece(character: str) -> str:
 def printable(text: str) -> str:
     """Return a text that stays on one line and cannot command a terminal."""
     return text if text.isprintable() else "".join(map(piece, text))
+
+
+def safe(text: str) -> str:
+    """Return a text of lines that cannot command a terminal, nor seem to be another text."""
+    return _UNSAFE.sub(lambda found: piece(found[0]), text)
+
+
+def escaped(text: str) -> str:
+    """Return JSON whose texts are the same, with such characters as escapes."""
+    return _UNSAFE.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    data = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{data[at]:02x}{data[at + 1]:02x}" for at in range(0, len(data), 2))
 
 
 def width(shown: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from costlens_policy.diagnostics.render.characters import printable
 from costlens_policy.replay.report.table import Table
 
 __all__ = ["markdown"]
@@ -29,7 +30,7 @@ def _table(table: Table) -> str:
 
 def _safe(text: str) -> str:
     """Keep text of a file or policy from being read as Markdown or HTML, or from mentioning people."""
-    text = " ".join(text.split()).replace("\\", "\\\\")
+    text = printable(" ".join(text.split())).replace("\\", "\\\\")
     for sign in "`*_[]|#":
         text = text.replace(sign, f"\\{sign}")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "@\u200b")

@@ -11,6 +11,7 @@ from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
+from costlens_policy.diagnostics.render.characters import safe
 from costlens_policy.testing.report.differences import difference_sentence
 from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
@@ -114,5 +115,5 @@ def _seconds(seconds: float) -> str:
 
 
 def _clean(text: str) -> str:
-    """Replace characters that XML cannot carry, whatever a prompt contains."""
-    return _NO_XML.sub("\ufffd", text)
+    """Replace characters that XML cannot carry or that deceive its reader, whatever a prompt contains."""
+    return safe(_NO_XML.sub("\ufffd", text))
