@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import click
 
 from costlens_policy.catalogue import Model
+from costlens_policy.cli.budgets.opened import ledger_at
 from costlens_policy.cli.catalogues import load_models
 from costlens_policy.cli.reporting_options import ReportOptions
 from costlens_policy.cli.traffic import found_files, mapping_for
 from costlens_policy.cli.traffic_progress import progress
 from costlens_policy.clock import system_now
-from costlens_policy.errors import InputError
-from costlens_policy.ledger import LedgerError, LedgerUnavailableError, Store, open_ledger
 from costlens_policy.periods import PeriodError
 from costlens_policy.periods.local_days import zone_of
 from costlens_policy.replay.settings import START
@@ -56,7 +54,7 @@ def read_calls(options: ReportOptions, by: tuple[str, ...]) -> Read:
 
         if options.ledger is None:
             return _traffic(options, by, prices, baseline).read(asked, tick)
-        with closing(_opened(options.ledger)) as store:
+        with ledger_at(options.ledger, read_only=True) as store:
             source = LedgerSource(
                 store, _without_password(options.ledger), prices, options.budget, options.key, baseline
             )
@@ -95,19 +93,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign or not name or not value:
         raise click.BadParameter(f"`{text}` is no pair; write field=column, such as team=cost_center")
     return name.strip(), value.strip()
-
-
-def _opened(url: str) -> Store:
-    if url.startswith("memory:"):
-        raise _usage("a ledger in memory is known to its own process only; name a file or a server")
-    if url.startswith("sqlite:") and not Path(unquote(urlsplit(url).path.removeprefix("/"))).exists():
-        raise InputError(f"there is no ledger `{url}`; a guard makes it when it is first used")
-    try:
-        return open_ledger(url)
-    except LedgerUnavailableError:
-        raise
-    except LedgerError as error:
-        raise _usage(str(error)) from error
 
 
 def _without_password(url: str) -> str:

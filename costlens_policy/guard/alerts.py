@@ -58,13 +58,13 @@ class Alerts:
         """Say whether what is used and held of an account, in the ledger's units, may reach one of its rungs."""
         known = self._first.get(account.budget)
         if known is None or known[0] is not limit:
-            starts = [limit_of(rung.starts_at(limit), account.unit) for _, rung in self._rungs[account.budget]]
+            starts = [limit_of(rung.starts_at(limit), account.unit) for _, rung in self._rungs.get(account.budget, ())]
             known = self._first[account.budget] = (limit, min(starts, default=math.inf))
         return taken >= known[1]
 
     def reached(self, standing: Standing) -> None:
         """Raise the alerts of the rungs that an account has reached."""
-        for name, rung in self._rungs[standing.account.budget]:
+        for name, rung in self._rungs.get(standing.account.budget, ()):
             if standing.reached >= rung.starts_at(standing.limit):
                 assert rung.alert is not None
                 amounts = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -15,6 +15,7 @@ from costlens_policy.guard.async_calls import Opening, Worker
 from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.events import Sink
 from costlens_policy.guard.guard import DEFAULT_LEASE
+from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.service import OnException, Options, Service
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import Store
@@ -49,6 +50,20 @@ class AsyncGuard:
     def call(self, request: Mapping[str, Any], *, id: str | None = None, lease: timedelta | None = None) -> Opening:
         """Decide a request and reserve its worst case, once the result is entered or awaited; see ``Guard.call``."""
         return Opening(partial(self._service.open, request, id, lease), self._worker)
+
+    async def settle(
+        self,
+        id: str,
+        response: Any = None,
+        *,
+        model: str | None = None,
+        output_text: str | Iterable[str] | None = None,
+        shape: str | None = None,
+    ) -> Charged:
+        """Charge a held call by its id; see ``Guard.settle``. What has begun is done, also in a cancelled task."""
+        settling = self._worker.run(self._service.settle, id, response, model, output_text, shape)
+        charged: Charged = await asyncio.shield(settling)
+        return charged
 
     async def spend(self, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
         """Return what budgets have used, hold and have left at present; see ``Guard.spend``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final
@@ -12,6 +12,7 @@ from costlens_policy.clock import system_now
 from costlens_policy.guard.calls import Call
 from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.events import Sink
+from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.service import OnException, Options, Service
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import Store
@@ -60,6 +61,24 @@ class Guard:
         ``RequestError``, ``DeniedError`` and ``CallConflictError``.
         """
         return Call(self._service.open(request, id, lease))
+
+    def settle(
+        self,
+        id: str,
+        response: Any = None,
+        *,
+        model: str | None = None,
+        output_text: str | Iterable[str] | None = None,
+        shape: str | None = None,
+    ) -> Charged:
+        """Charge a held call by its id, as ``Call.settle`` does, and without deciding it again.
+
+        The call may have been made in another process, and policies and prices may have changed since: what counts is
+        what its hold remembers. Settled already, it is not charged again, and ``repeated`` says so. Raises
+        ``UnknownCallError`` for an id under which nothing was ever held, ``LedgerUnavailableError`` where the hold
+        cannot be read: ask again later.
+        """
+        return self._service.settle(id, response, model, output_text, shape)
 
     def spend(self, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
         """Return what budgets have used, hold and have left at present; all of them, or one, or one scope key.

@@ -10,6 +10,7 @@ from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.engine.ladder import Ladder
 from costlens_policy.guard.accounts import Accounts
 from costlens_policy.guard.amounts import LedgerAmounts
+from costlens_policy.guard.recalled import Recalled
 from costlens_policy.ledger.account import Account
 from costlens_policy.ledger.amounts import limit_of
 from costlens_policy.ledger.holds import HoldLine
@@ -41,6 +42,8 @@ def budgets_of(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
 
     For a listed model ``call`` is the most that it may add, for others zero.
     """
+    if isinstance(decision, Recalled):
+        return decision.budgets_of(model)
     if model == decision.model:
         lines = decision.balances
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain, count, islice
 from typing import Final
 
@@ -16,7 +17,7 @@ from costlens_policy.guard.replay import decide_again
 from costlens_policy.guard.reserving import Asked, Reserved, Reserver
 from costlens_policy.ledger import CallConflictError, CallState, Reservation, UnknownCallError
 
-__all__ = ["hold_names", "reserve_again"]
+__all__ = ["hold_names", "recall", "reserve_again"]
 
 _MOST_TRIES: Final = 100
 
@@ -54,6 +55,25 @@ def reserve_again(
     raise CallConflictError(f"the call `{asked.id}` was held {_MOST_TRIES} times and never settled; use a new id")
 
 
+def recall(link: Link, id: str, now: datetime) -> Reservation:
+    """Return the hold of a call as the ledger has it: the one that stands, else the settled one, else the last.
+
+    Raises ``UnknownCallError`` where nothing was ever held under the id, ``LedgerUnavailableError``.
+    """
+    last: Reservation | None = None
+    for name in islice(hold_names(id), _MOST_TRIES):
+        found = _known(link, name, now)
+        if found is None:
+            break
+        if found.lines or found.settled is not None:
+            last = found
+        if found.state in ("held", "settled"):
+            return found
+    if last is None:
+        raise UnknownCallError(f"no call `{id}` was held in this ledger, or it is forgotten by now")
+    return last
+
+
 def _state(link: Link, name: str, asked: Asked) -> CallState:
     """Return what the ledger knows of a call; the lease of one that is held begins anew."""
     try:
@@ -66,14 +86,21 @@ def _resumed(plan: Plan, accounts: Accounts, link: Link, name: str, asked: Asked
     found = _find(link, name, asked)
     decision = None if found is None else decide_again(plan, asked.request, found.facts)
     if found is None or decision is None or not _holds(found, decision, accounts):
-        raise CallConflictError(f"the id `{asked.id}` is that of another call, or of another version of the policies")
+        raise CallConflictError(
+            f"the id `{asked.id}` is that of another call, or of another version of the policies; to charge what it"
+            f" holds, settle it by its id: `guard.settle({asked.id!r}, usage)`"
+        )
     if not decision.allowed:
         raise DeniedError(decision)
     return Reserved(decision, name, holds_of(decision, accounts), found.expires_at)
 
 
+def _known(link: Link, name: str, now: datetime) -> Reservation | None:
+    return link.ask(lambda store: store.reservation(name, now))
+
+
 def _find(link: Link, name: str, asked: Asked) -> Reservation | None:
-    found = link.ask(lambda store: store.reservation(name, asked.now))
+    found = _known(link, name, asked.now)
     return found if found is not None and found.state == "held" else None
 
 

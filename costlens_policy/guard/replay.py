@@ -10,6 +10,7 @@ from typing import Any, Final
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, Decision
+from costlens_policy.guard.recalled import charging_facts
 from costlens_policy.ledger.holds import Facts
 from costlens_policy.money import plain
 
@@ -23,14 +24,17 @@ _DIGEST: Final = 16
 def facts_of(decision: Decision, *, replayable: bool) -> Facts:
     """Return the facts of a hold: model, rule, policy, and the tags of the request.
 
-    A ``replayable`` one carries the time and the balances, with which the same request is decided the same again.
+    A ``replayable`` one carries the time and the balances, with which the same request is decided the same again, and
+    what its charge needs.
     """
-    request = decision.request
+    request, estimate = decision.request, decision.estimate
     facts: dict[str, Any] = {
         "model": decision.model,
         "rule": decision.rule,
         "policy": decision.policy_digest[:_DIGEST],
     }
+    if estimate is not None:
+        facts["tokens"] = [estimate.prompt_tokens, estimate.output_tokens]
     for name in _TAGS:
         value = request.get(name)
         if isinstance(value, str) and value:
@@ -40,6 +44,7 @@ def facts_of(decision: Decision, *, replayable: bool) -> Facts:
             "now": decision.now.isoformat(),
             "balances": [[budget, key, *_texts(balance)] for (budget, key), balance in decision.balances_read.items()],
         }
+        facts |= charging_facts(decision)
     return facts
 
 

@@ -26,12 +26,14 @@ from costlens_policy.guard.dialects import DIALECTS
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Sink
 from costlens_policy.guard.held_call import HeldCall
-from costlens_policy.guard.lines import holds_of
+from costlens_policy.guard.lines import HeldLine, holds_of
 from costlens_policy.guard.link import Link
-from costlens_policy.guard.repeating import hold_names, reserve_again
+from costlens_policy.guard.outcome import Charged
+from costlens_policy.guard.recalled import Recalled
+from costlens_policy.guard.repeating import hold_names, recall, reserve_again
 from costlens_policy.guard.reserving import Asked, Reserved, Reserver
 from costlens_policy.guard.sinks import LoggingSink
-from costlens_policy.ledger import CallConflictError, LedgerUnavailableError, MemoryStore, Store, open_ledger
+from costlens_policy.ledger import CallConflictError, HoldLine, LedgerUnavailableError, MemoryStore, Store, open_ledger
 from costlens_policy.ledger.leases import MAX_LEASE
 from costlens_policy.money import format_usd
 
@@ -146,6 +148,21 @@ class Service:
             self._named[id] = call
         return call
 
+    def settle(
+        self, id: str, response: Any, model: str | None, output_text: str | Iterable[str] | None, shape: str | None
+    ) -> Charged:
+        """Charge a call by its id, as its hold remembers it, without deciding anything.
+
+        Raises ``UnknownCallError``, ``LedgerUnavailableError`` where the hold cannot be read, and ``GuardError``.
+        """
+        self.check_open()
+        if not (isinstance(id, str) and id):
+            raise GuardError(f"the id of a call must be a text that is not empty, got `{id!r}`")
+        with self._lock:
+            known = self._named.get(id)
+        call = known if known is not None and known.state != "released" else self._recalled(id)
+        return call.settle(response, model, output_text, shape)
+
     def check_open(self) -> None:
         """Raise ``GuardError`` once the guard is closed."""
         if self._closed:
@@ -158,6 +175,16 @@ class Service:
         lost = self.link.close(store_too=self._opens_ledger, patience=_CLOSING)
         if lost:
             _LOG.error("%d charges are lost: the ledger could not be reached until the end", lost)
+
+    def _recalled(self, id: str) -> HeldCall:
+        found = recall(self.link, id, self.now())
+        decision = Recalled(self.plan, found)
+        lines = tuple(
+            HeldLine(seen, HoldLine(line.account, line.amount, None))
+            for seen, line in zip(decision.holds, found.lines, strict=True)
+        )
+        asked = Asked({}, id, True, self.options.lease, found.reserved_at)
+        return HeldCall(self, asked, Reserved(decision, found.call, lines, found.expires_at))
 
     def _open_now(self) -> None:
         """Open the store before the first call, so that a wrong URL shows at once."""

@@ -13,9 +13,10 @@ from costlens_policy.ledger.holds import Facts
 
 __all__ = ["Adjusted", "Adjustment", "AdjustmentKind"]
 
-AdjustmentKind: TypeAlias = Literal["topup", "override", "withdraw", "set"]
+AdjustmentKind: TypeAlias = Literal["topup", "override", "withdraw", "set", "release"]
 """``topup`` adds to the limit of one period, ``override`` replaces the limit of the budget and key in every period,
-``withdraw`` ends all that are in force there, ``set`` makes the amount what is spent in the period (0 resets it)."""
+``withdraw`` ends all that are in force there, ``set`` makes the amount what is spent in the period (0 resets it).
+``release`` changes nothing here: it records that somebody has given back a hold of that amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Adjustment:
     reason: str
     now: datetime
     expires_at: datetime | None = None
+    call: str = ""
+    """The call that a release is about."""
 
     def __post_init__(self) -> None:
         checked_amount(self.amount)
@@ -41,15 +44,16 @@ class Adjustment:
                 raise AdjustmentError(f"an adjustment needs the {what}")
         if self.kind == "override" and self.expires_at is None:
             raise AdjustmentError("an override needs a time at which it expires")
-        if self.kind in ("withdraw", "set") and self.expires_at is not None:
+        if self.kind in ("withdraw", "set", "release") and self.expires_at is not None:
             raise AdjustmentError(f"`{self.kind}` does not expire")
         if self.expires_at is not None and self.expires_at <= self.now:
             raise AdjustmentError(f"the adjustment would have expired at {self.expires_at:%Y-%m-%d %H:%M %Z}")
 
     def facts(self) -> Facts:
-        """Return who did it, why, and until when, as its entry carries it."""
+        """Return who did it, why, and until when or to which call, as its entry carries it."""
         until = {} if self.expires_at is None else {"expires_at": self.expires_at.isoformat()}
-        return {"author": self.author, "reason": self.reason, **until}
+        call = {"call": self.call} if self.call else {}
+        return {"author": self.author, "reason": self.reason, **until, **call}
 
 
 @dataclass(frozen=True, slots=True)

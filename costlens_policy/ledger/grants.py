@@ -47,10 +47,12 @@ def grants_at(grants: Iterable[Grant], period: str, now: int) -> Grants:
 
 
 def adjusted_grants(grants: Iterable[Grant], adjustment: Adjustment) -> tuple[Grant, ...]:
-    """Return the grants after a top-up, an override or a withdrawal, without those that have expired.
+    """Return the grants after an adjustment of limits, without those that have expired.
 
     Raises ``AdjustmentError`` for an override while another is in force.
     """
+    if adjustment.kind == "release":
+        return tuple(grants)
     now, period = micros(adjustment.now), adjustment.account.period
     kept = tuple(grant for grant in grants if grant.in_force(now))
     if adjustment.kind == "withdraw":

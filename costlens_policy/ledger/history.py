@@ -39,7 +39,8 @@ class Entry:
     What is spent is the sum of the amounts of kinds ``charge`` and ``set``.
 
     ``id`` is where the entry stands in the history, and can be an ``after``. ``call`` is the id of the call or of the
-    adjustment. For ``set`` the amount is the difference it made, for ``topup`` and ``override`` what was granted.
+    adjustment. For ``set`` the amount is the difference it made, for ``topup`` and ``override`` what was granted, for
+    ``release`` what had been held.
     """
 
     id: str

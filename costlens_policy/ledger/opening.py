@@ -18,8 +18,11 @@ __all__ = ["open_ledger"]
 _FORMS: Final = "`memory:`, `sqlite:///spend.db`, `redis://host:6379/0` or `postgresql://user@host/database`"
 
 
-def open_ledger(url: str) -> Store:
-    """Open a ledger, making it where it is not there yet.
+def open_ledger(url: str, *, read_only: bool = False) -> Store:
+    """Open a ledger, making it where it is not there yet; with ``read_only`` it must be there.
+
+    What is only looked at need not be writable: a file or a disk without that right, a replica, a user that may only
+    read. Writes to it are then refused, one by one.
 
     ``memory:``, ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``redis://``, ``rediss://`` and
     ``postgresql://``. Options follow ``?``: ``timeout`` in seconds for all of them, ``ledger`` for several ledgers in
@@ -33,18 +36,18 @@ def open_ledger(url: str) -> Store:
         case "memory":
             return MemoryStore()
         case "sqlite":
-            return _sqlite(url)
+            return _sqlite(url, read_only)
         case "redis" | "rediss":
-            return _extra("redis", "RedisStore")(url)
+            return _extra("redis", "RedisStore")(url, read_only=read_only)
         case "postgresql" | "postgres":
-            return _extra("postgresql", "PostgreSQLStore")(url)
+            return _extra("postgresql", "PostgreSQLStore")(url, read_only=read_only)
     raise LedgerError(f"no ledger has URLs that begin with `{scheme}:`; write {_FORMS}")
 
 
-def _extra(kind: str, store: str) -> Callable[[str], Store]:
+def _extra(kind: str, store: str) -> Callable[..., Store]:
     """Return the class of a store whose driver is an extra, needed for its kind of URL only."""
     try:
-        found: Callable[[str], Store] = getattr(import_module(f"costlens_policy.ledger.{kind}"), store)
+        found: Callable[..., Store] = getattr(import_module(f"costlens_policy.ledger.{kind}"), store)
     except ModuleNotFoundError as error:
         if str(error.name).startswith("costlens_policy"):
             raise
@@ -52,7 +55,7 @@ def _extra(kind: str, store: str) -> Callable[[str], Store]:
     return found
 
 
-def _sqlite(url: str) -> SQLiteStore:
+def _sqlite(url: str, read_only: bool) -> SQLiteStore:
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not path:
@@ -63,4 +66,4 @@ def _sqlite(url: str) -> SQLiteStore:
     unknown = urlsplit(rest).query
     if unknown:
         raise LedgerError(f"a SQLite ledger has the option `timeout` only, not `{unknown}`")
-    return SQLiteStore(path, seconds_of(options.get("timeout", "10")))
+    return SQLiteStore(path, seconds_of(options.get("timeout", "10")), read_only=read_only)

@@ -169,6 +169,60 @@ class TestChanges:
         assert message in result.stderr
 
 
+class TestRelease:
+    def test_gives_back_what_a_call_holds_and_says_so(self, run, url, ask):
+        result = run("budget", "release", "under-way", "--ledger", url, "--reason", "abandoned")
+        assert result.stdout == (
+            "`under-way` holds $0.0012 on `p/team` of `blue` no more\n"
+            "`under-way` holds 1 requests on `p/all` no more\n"
+        )  # fmt: skip
+        assert {line["held"] for line in ask("status")} == {"0"}
+        entries = [line for line in ask("history") if line["kind"] == "release"]
+        assert [line["amount"] for line in entries] == ["1", "0.0012"]
+        assert entries[0]["facts"] == {"author": "Ann", "reason": "abandoned", "call": "under-way"}
+        assert ask("reservations") == []
+
+    def test_again_it_changes_nothing(self, run, url, ask):
+        for _ in range(2):
+            result = run("budget", "release", "under-way", ".", "--ledger", url, "--reason", "abandoned")
+            assert result.exit_code == 0
+        assert "was released already" in result.stdout
+        assert len([line for line in ask("history") if line["kind"] == "release"]) == 2
+
+    def test_as_json(self, ask):
+        released = ask("release", "under-way", "--reason", "abandoned")
+        assert (released["call"], released["state"]) == ("under-way", "released")
+        assert [line["held"] for line in released["lines"]] == ["0.0012", "1"]
+
+    def test_a_charge_that_comes_later_counts(self, run, url, folder, ask):
+        from costlens_policy import load
+
+        run("budget", "release", "under-way", "--ledger", url, "--reason", "abandoned")
+        with Guard(load(folder), url, alert_sinks=[]) as guard:
+            assert guard.settle("under-way", USAGE).late
+        blue = next(line for line in ask("status") if line["key"] == "blue")
+        assert (blue["used"], blue["held"]) == ("0.0011", "0")
+
+    def test_the_hold_that_stands_is_found_by_the_id_of_its_call(self, run, url, folder, ask):
+        from costlens_policy import load
+
+        with Guard(load(folder), url, alert_sinks=[]) as guard:
+            guard.call(REQUEST, id="job-1").release()
+            guard.call(REQUEST, id="job-1")
+        assert "job-1~2" in run("budget", "release", "job-1", "--ledger", url, "--reason", "why").stdout
+
+    def test_what_cannot_be_released(self, run, url, folder):
+        from costlens_policy import load
+
+        with Guard(load(folder), url, alert_sinks=[]) as guard:
+            guard.settle("under-way", USAGE)
+        for id, problem in (("under-way", "is settled, so it holds nothing"), ("nobody", "no call `nobody` was held")):
+            result = run("budget", "release", id, "--ledger", url, "--reason", "why")
+            assert result.exit_code == 2
+            assert problem in result.stderr
+        assert "--reason" in run("budget", "release", "under-way", "--ledger", url).stderr
+
+
 class TestListings:
     def test_history(self, run, folder, url, ask):
         ask("topup", "all", "5", "--reason", "approved", "--author", "Bea")

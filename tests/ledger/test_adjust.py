@@ -128,3 +128,13 @@ def test_the_history_says_who_and_why(store: Store) -> None:
 def test_adjustments_that_make_no_sense_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises((AdjustmentError, ValueError), match=words):
         replace(adjustment("t", "topup", 50), **change)
+
+
+def test_a_release_is_recorded_and_changes_nothing(store: Store) -> None:
+    store.adjust(adjustment("t", "topup", 50))
+    for _ in range(2):
+        store.adjust(adjustment("r", "release", 30, expires_at=None, call="job-7"))
+    (balance,) = store.balances([TEAM], NOW)
+    assert (balance.used, balance.held, balance.grants) == (0, 0, Grants(None, 50))
+    *_, entry = store.entries(EntryQuery()).items
+    assert (entry.kind, entry.amount, entry.counts, entry.facts["call"]) == ("release", 30, False, "job-7")

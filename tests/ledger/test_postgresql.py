@@ -239,7 +239,11 @@ def test_a_database_that_only_reads_is_an_error(postgresql: Server) -> None:
         connection.execute("ALTER ROLE reader SET default_transaction_read_only = on")
         connection.execute("GRANT USAGE ON SCHEMA reading TO reader")
         connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA reading TO reader")
-    store = open_ledger(postgresql.url("reading").replace("postgres@", "reader@"))
+    url = postgresql.url("reading").replace("postgres@", "reader@")
+    assert open_ledger(url, read_only=True).balances([TEAM], NOW)[0].used == 0
+    with pytest.raises(LedgerUnavailableError, match="there is no ledger `looked_for` in the database"):
+        open_ledger(url.replace("ledger=reading", "ledger=looked_for"), read_only=True)
+    store = open_ledger(url)
     with pytest.raises(LedgerUnavailableError, match="cannot be written, it is a standby or read-only"):
         store.charge(settlement("a", TEAM, 1))
 

@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from costlens_policy.ledger import (
+    AccountQuery,
     Adjustment,
     EntryQuery,
     Held,
@@ -131,6 +132,38 @@ def test_a_replica_is_an_error(own_server: Server) -> None:
         store.reserve(hold("a", TEAM, 5, 10))
     store._server.command("REPLICAOF", "NO", "ONE")
     assert isinstance(store.reserve(hold("a", TEAM, 5, 10)), Held)
+
+
+def test_a_replica_can_be_looked_at(own_server: Server) -> None:
+    store = RedisStore(own_server.url("looked_at"))
+    store.charge(settlement("a", TEAM, 5))
+    store.reserve(hold("b", TEAM, 1, 10))
+    store._server.command("REPLICAOF", "127.0.0.1", "1")
+    store._server.command("SCRIPT", "FLUSH")
+    look_at(own_server.url("looked_at"))
+    with pytest.raises(LedgerUnavailableError, match="there is no ledger `looked_for`"):
+        open_ledger(own_server.url("looked_for"), read_only=True)
+
+
+def test_a_user_who_may_only_read_can_look(own_server: Server) -> None:
+    store = RedisStore(own_server.url("looked_at"))
+    store.charge(settlement("a", TEAM, 5))
+    store.reserve(hold("b", TEAM, 1, 10))
+    store._server.command("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@read", "+eval", "+evalsha", "+info")
+    url = own_server.url("looked_at").replace("redis://", "redis://reader:secret@")
+    look_at(url)
+    with pytest.raises(LedgerUnavailableError, match="does not let this user"):
+        open_ledger(url).charge(settlement("c", TEAM, 1))
+
+
+def look_at(url: str) -> None:
+    store = open_ledger(url, read_only=True)
+    (balance,) = store.balances([TEAM], NOW)
+    assert (balance.used, balance.held) == (5, 1)
+    assert len(store.entries(EntryQuery()).items) == 1
+    assert [item.call for item in store.reservations(ReservationQuery(), NOW).items] == ["b"]
+    assert store.accounts(AccountQuery(), NOW).items == (balance,)
+    assert store.reservation("a", NOW) is not None
 
 
 def test_a_server_that_hangs_or_is_gone_is_an_error(own_server: Server) -> None:

@@ -329,3 +329,77 @@ def test_a_process_that_goes_elsewhere_keeps_its_file(own_folder: Path, monkeypa
     assert isinstance(store, SQLiteStore)
     store._file._pool.clear()
     assert store.charge(settlement("b", TEAM, 1)).lines[0].used == 8
+
+
+def without_rights(body: Callable[[], None]) -> None:
+    """Run a test's body as one for whom files without a right to write are just that."""
+
+    def as_nobody() -> None:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+        body()
+
+    in_child(as_nobody)
+
+
+@pytest.fixture
+def looked_at(own_folder: Path) -> Iterator[Path]:
+    """A ledger that nobody has open, with 7 used, and not a right to write on it."""
+    path = own_folder / "spend.db"
+    store = SQLiteStore(str(path))
+    store.charge(settlement("a", TEAM, 7))
+    store.close()
+    path.chmod(0o444)
+    own_folder.chmod(0o555)
+    own_folder.parent.chmod(0o755)
+    yield path
+    own_folder.chmod(0o755)
+
+
+def test_what_may_only_be_read_can_be_looked_at(looked_at: Path) -> None:
+    def body() -> None:
+        store = open_ledger(f"sqlite:///{looked_at}", read_only=True)
+        assert store.balances([TEAM], NOW)[0].used == 7
+        assert len(store.entries(EntryQuery()).items) == 1
+        with pytest.raises(LedgerUnavailableError, match="cannot be written; give this process the right"):
+            store.charge(settlement("b", TEAM, 1))
+
+    without_rights(body)
+    assert [file.name for file in looked_at.parent.iterdir()] == ["spend.db"], "nothing was left beside it"
+
+
+def test_what_others_write_meanwhile_is_seen_by_who_may_only_read(looked_at: Path) -> None:
+    looked_at.parent.chmod(0o755)
+    looked_at.chmod(0o644)
+    store = SQLiteStore(str(looked_at))
+    store.charge(settlement("b", TEAM, 1))
+    looked_at.parent.chmod(0o555)
+
+    def body() -> None:
+        assert open_ledger(f"sqlite:///{looked_at}", read_only=True).balances([TEAM], NOW)[0].used == 8
+
+    without_rights(body)
+    store.close()
+
+
+def test_who_looks_makes_no_ledger(own_folder: Path) -> None:
+    with pytest.raises(LedgerUnavailableError, match="cannot be opened"):
+        open_ledger(f"sqlite:///{own_folder / 'other.db'}", read_only=True)
+    assert list(own_folder.iterdir()) == []
+
+
+def test_an_older_file_is_upgraded_by_who_looks_or_refused_where_it_cannot_be(own_folder: Path) -> None:
+    path = own_folder / "spend.db"
+    old_file(path, len(MIGRATIONS) - 1)
+    path.chmod(0o444)
+    own_folder.parent.chmod(0o755)
+
+    def body() -> None:
+        with pytest.raises(LedgerUnavailableError, match="older version of costlens-policy and cannot be written here"):
+            open_ledger(f"sqlite:///{path}", read_only=True)
+
+    without_rights(body)
+    path.chmod(0o644)
+    assert open_ledger(f"sqlite:///{path}", read_only=True).balances([TEAM], NOW)[0].used == 7

@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +16,15 @@ from pathlib import Path
 
 import click
 
-from costlens_policy.cli.budgets.opened import opened
+from costlens_policy.cli.budgets.listing import reservation_data
+from costlens_policy.cli.budgets.opened import ledger_at, opened
 from costlens_policy.cli.budgets.rows import row_of
 from costlens_policy.cli.console import write_out
 from costlens_policy.clock import system_now
+from costlens_policy.diagnostics.render.characters import printable
 from costlens_policy.engine.show import show_amount
+from costlens_policy.guard.link import Link
+from costlens_policy.guard.repeating import recall
 from costlens_policy.guard.spending import Spend
 from costlens_policy.ledger import (
     Account,
@@ -27,11 +32,14 @@ from costlens_policy.ledger import (
     AdjustmentError,
     AdjustmentKind,
     AmountError,
+    Reservation,
+    Store,
+    UnknownCallError,
     amount_of,
     decimal_of,
 )
 
-__all__ = ["Change", "change"]
+__all__ = ["Change", "change", "release"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class Change:
 
 def change(paths: Sequence[Path], ledger: str, wish: Change, output: str) -> None:
     """Make a change, and print how the budget stands then."""
-    with opened(paths, ledger) as found:
+    with opened(paths, ledger, read_only=False) as found:
         now = system_now()
         account = found.account(wish.budget, wish.key, now)
         adjustment = _adjustment(wish, account, now)
@@ -63,6 +71,50 @@ def change(paths: Sequence[Path], ledger: str, wish: Change, output: str) -> Non
         write_out(json.dumps(row_of(spend, now).to_dict(), indent=2, ensure_ascii=False))
         return
     write_out(_sentence(spend, adjusted.repeated, now))
+
+
+def release(ledger: str, id: str, reason: str, author: str | None, output: str) -> None:
+    """Give back what a call holds, recording who did so and why, and print what that was.
+
+    It is recorded first, under ids of its own: done again, it is recorded once.
+    """
+    now, author = system_now(), author or _author()
+    with ledger_at(ledger, read_only=False) as store:
+        found = _hold(store, id, now)
+        if found.state in ("held", "expired"):
+            for number, line in enumerate(found.lines):
+                entry = f"release {found.call} {number}"
+                store.adjust(
+                    Adjustment(entry, "release", line.account, line.amount, author, reason, now, call=found.call)
+                )
+            state = store.release(found.call, now).state
+            if state == "settled":
+                raise click.UsageError(f"the call `{found.call}` was settled just now", click.get_current_context())
+    if output == "json":
+        write_out(json.dumps(reservation_data(found) | {"state": "released"}, indent=2, ensure_ascii=False))
+        return
+    if found.state == "released":
+        write_out(f"the call `{printable(found.call)}` was released already, and holds nothing")
+        return
+    for line in found.lines:
+        account = line.account
+        whose = f" of `{printable(account.key)}`" if account.key else ""
+        amount = show_amount(decimal_of(line.amount, account.unit), account.unit)
+        ended = ", whose lease had ended" if found.state == "expired" else ""
+        write_out(f"`{printable(found.call)}` holds {amount} on `{account.budget}`{whose} no more{ended}")
+
+
+def _hold(store: Store, id: str, now: datetime) -> Reservation:
+    """Return the hold of a call that may be released; raises ``UsageError``."""
+    try:
+        found = recall(Link(lambda: store, time.monotonic), id, now)
+    except (UnknownCallError, AmountError) as error:
+        message = f"{error}; `budget reservations` lists the calls that hold something"
+        raise click.UsageError(message, click.get_current_context()) from error
+    if found.state == "settled":
+        message = f"the call `{found.call}` is settled, so it holds nothing; `budget reset` corrects what is used"
+        raise click.UsageError(message, click.get_current_context())
+    return found
 
 
 def _adjustment(wish: Change, account: Account, now: datetime) -> Adjustment:

@@ -1,4 +1,6 @@
-"""``budget set``, ``topup``, ``withdraw`` and ``reset``: changes by hand, which differ in little but their words."""
+"""``budget set``, ``topup``, ``withdraw``, ``reset`` and ``release``: changes by hand, most of which differ in little
+but their words.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +56,35 @@ def _command(
         function = parameter(function)
     made = click.command(name, cls=Command, short_help=short_help, help=help, examples=examples, exits=EXITS)
     return made(function)
+
+
+@click.command(
+    "release",
+    cls=Command,
+    short_help="Give back what a call holds.",
+    examples=[
+        (
+            "a job that was abandoned",
+            "budget release job-7 --ledger sqlite:///spend.db --reason 'the job was cancelled'",
+        ),
+        ("calls that hold something, with their ids", "budget reservations . --ledger sqlite:///spend.db"),
+    ],
+)
+@click.argument("id", metavar="ID")
+@paths_argument
+@LEDGER
+@click.option("--reason", metavar="TEXT", required=True, help="Why; kept in the history.")
+@click.option("--author", metavar="NAME", help="Who does this; your name in git, or that of the user.")
+@format_option("text", "json")
+def _release(id: str, paths: tuple[Path, ...], ledger: str, reason: str, author: str | None, output: str) -> ExitCode:
+    """Give back what the call ID holds, on all its budgets. `budget reservations` lists such calls.
+
+    A charge that comes later counts nevertheless. Policies are not read: PATH is there as in the other commands.
+    """
+    from costlens_policy.cli.budgets.changes import release
+
+    release(ledger, id, reason, author, output)
+    return ExitCode.OK
 
 
 COMMANDS: Final = (
@@ -114,4 +145,5 @@ COMMANDS: Final = (
         TO,
         change_options,
     ),
+    _release,
 )

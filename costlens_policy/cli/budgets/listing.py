@@ -31,7 +31,7 @@ from costlens_policy.ledger import (
 )
 from costlens_policy.money import plain
 
-__all__ = ["Listing", "print_history", "print_reservations"]
+__all__ = ["Listing", "print_history", "print_reservations", "reservation_data"]
 
 _PAGE = 500
 _Item = TypeVar("_Item", Entry, Reservation)
@@ -51,7 +51,7 @@ class Listing:
 
 def print_history(paths: Sequence[Path], ledger: str, wish: Listing, output: str) -> None:
     """Print charges and changes by hand, the newest first."""
-    with opened(paths, ledger) as found:
+    with opened(paths, ledger, read_only=True) as found:
         budget = _budget(found, wish)
 
         def page(store: Store, after: str) -> Page[Entry]:
@@ -76,7 +76,7 @@ def print_history(paths: Sequence[Path], ledger: str, wish: Listing, output: str
             _signed(entry.amount, unit),
             shown(decimal_of(entry.was_held, unit), unit) if entry.was_held else "",
             _cell(str(entry.facts.get("author") or entry.facts.get("model") or "")),
-            _cell(str(entry.facts.get("reason") or entry.call)),
+            _cell(_about(entry)),
         )
     print_table(table)
 
@@ -84,7 +84,7 @@ def print_history(paths: Sequence[Path], ledger: str, wish: Listing, output: str
 def print_reservations(paths: Sequence[Path], ledger: str, wish: Listing, output: str) -> None:
     """Print the calls that are under way, or those whose clients never came back."""
     now = system_now()
-    with opened(paths, ledger) as found:
+    with opened(paths, ledger, read_only=True) as found:
         budget = _budget(found, wish)
 
         def page(store: Store, after: str) -> Page[Reservation]:
@@ -93,7 +93,7 @@ def print_reservations(paths: Sequence[Path], ledger: str, wish: Listing, output
 
         reservations = list(islice(_pages(found.store, page), wish.limit))
     if output == "json":
-        write_out(json.dumps([_reservation_data(item) for item in reservations], indent=2, ensure_ascii=False))
+        write_out(json.dumps([reservation_data(item) for item in reservations], indent=2, ensure_ascii=False))
         return
     if not reservations:
         note("every call came back" if wish.expired else "no call is under way")
@@ -137,6 +137,11 @@ def _table(*headings: str) -> Table:
     return table
 
 
+def _about(entry: Entry) -> str:
+    reason, call = entry.facts.get("reason"), entry.facts.get("call")
+    return f"{reason} ({call})" if reason and call else str(reason or entry.call)
+
+
 def _cell(text: str) -> str:
     return escape(printable(text))
 
@@ -163,7 +168,8 @@ def _entry_data(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _reservation_data(item: Reservation) -> dict[str, Any]:
+def reservation_data(item: Reservation) -> dict[str, Any]:
+    """Return a call and what it holds as JSON data."""
     return {
         "call": item.call,
         "state": item.state,
@@ -187,5 +193,5 @@ def _time(instant: datetime) -> str:
 
 
 def _facts(facts: Facts) -> dict[str, Any]:
-    """Return the facts without what only a guard needs, to give the same hold again."""
-    return {name: value for name, value in facts.items() if name != "decided"}
+    """Return the facts without what only a guard needs, to give the same hold again or to charge it."""
+    return {name: value for name, value in facts.items() if name not in ("decided", "calls")}

@@ -22,7 +22,7 @@ from costlens_policy.guard.link import Link
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import Account, LedgerError, LedgerUnavailableError, Store, open_ledger
 
-__all__ = ["Opened", "opened"]
+__all__ = ["Opened", "ledger_at", "opened"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +66,31 @@ class Opened:
 
 
 @contextmanager
-def opened(paths: Sequence[Path], ledger: str) -> Iterator[Opened]:
+def opened(paths: Sequence[Path], ledger: str, *, read_only: bool) -> Iterator[Opened]:
     """Open a ledger that exists. Raises ``PolicyError``, ``InputError`` and ``LedgerUnavailableError``."""
     plan = load(*paths).plan
-    store = _open(ledger)
-    try:
+    with ledger_at(ledger, read_only=read_only) as store:
         yield Opened(plan, Accounts(plan), store)
+
+
+@contextmanager
+def ledger_at(url: str, *, read_only: bool) -> Iterator[Store]:
+    """Open a ledger that exists, without its policies; one that is only looked at need not be writable."""
+    store = _opened(url, read_only)
+    try:
+        yield store
     finally:
         store.close()
 
 
-def _open(url: str) -> Store:
+def _opened(url: str, read_only: bool) -> Store:
     if url.startswith("memory:"):
         message = "a ledger in memory is known to its own process only; name a file or a server"
         raise click.UsageError(message, click.get_current_context())
     if url.startswith("sqlite:") and not Path(unquote(urlsplit(url).path.removeprefix("/"))).exists():
         raise InputError(f"there is no ledger `{url}`; a guard makes it when it is first used")
     try:
-        return open_ledger(url)
+        return open_ledger(url, read_only=read_only)
     except LedgerUnavailableError:
         raise
     except LedgerError as error:

@@ -27,7 +27,7 @@ Which = tuple[str | None, str | None]
 
 def print_status(paths: Sequence[Path], ledger: str, which: Which, now: datetime | None, output: str) -> None:
     """Print what budgets have used, hold and have left."""
-    with opened(paths, ledger) as found:
+    with opened(paths, ledger, read_only=True) as found:
         at = now or system_now()
         rows = _rows(found, which, at)
     if output == "json":
@@ -50,7 +50,7 @@ def watch(
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Show the budgets live, until Ctrl-C or ``times`` looks. Where nobody sees it, tables follow each other."""
-    with opened(paths, ledger) as found:
+    with opened(paths, ledger, read_only=True) as found:
         if sys.stdout.isatty():
             _watch_live(found, which, interval, times, sleep)
             return

@@ -24,7 +24,7 @@ _ATTEMPTS: Final = 4
 class Database:
     """A schema of a database. Each statement is a transaction of its own; ``timeout`` is in seconds."""
 
-    def __init__(self, url: str, schema: str, timeout: float, connections: int) -> None:
+    def __init__(self, url: str, schema: str, timeout: float, connections: int, *, read_only: bool) -> None:
         self.schema = schema
         self._url = url
         self._timeout = timeout
@@ -34,7 +34,7 @@ class Database:
             raise LedgerUnavailableError(f"the URL of the ledger cannot be used: {str(error).strip()}") from error
         self._where = str(known.get("host") or "localhost")
         self._pool = Pool(self._connect, connections, timeout, is_full)
-        self.run(lambda connection: migrate(connection, schema))
+        self.run(lambda connection: migrate(connection, schema, read_only=read_only))
 
     def run(self, operation: Callable[[Connection], _Result]) -> _Result:
         """Do something on a connection, and again on another one where that can help."""

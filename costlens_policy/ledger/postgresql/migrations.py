@@ -22,13 +22,18 @@ _FUNCTIONS: Final = (
 _SCRIPTS: Final = files("costlens_policy.ledger.postgresql") / "scripts"
 
 
-def migrate(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Make the ledger, or bring one of an older version up to date.
+def migrate(connection: psycopg.Connection[Any], schema: str, *, read_only: bool = False) -> None:
+    """Make the ledger, or bring one of an older version up to date; with ``read_only`` it must be there.
 
     Raises ``LedgerUnavailableError`` for a newer one.
     """
-    if _version(connection, schema) == len(MIGRATIONS):
+    version = _version(connection, schema)
+    if version == len(MIGRATIONS):
         return
+    if read_only and version == 0:
+        raise LedgerUnavailableError(
+            f"there is no ledger `{schema}` in the database; a guard makes it when it is first used"
+        )
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"costlens-policy {schema}",))
         version = _version(connection, schema)

@@ -32,13 +32,16 @@ class PostgreSQLStore:
 
     Options of the URL: ``ledger`` is the schema, ``timeout`` is in seconds, ``connections`` is how many each process
     has at most; all others are PostgreSQL's. The first to open a ledger needs the right to create the schema.
+    With ``read_only`` the ledger must be there.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
         url, given = take_options(url, _OPTIONS)
         options = {**_OPTIONS, **given}
         connections = number_of("connections", options["connections"])
-        self._database = Database(url, ledger_name(options["ledger"]), seconds_of(options["timeout"]), connections)
+        self._database = Database(
+            url, ledger_name(options["ledger"]), seconds_of(options["timeout"]), connections, read_only=read_only
+        )
 
     def reserve(self, hold: Hold) -> Held | Refused:
         now = micros(hold.now)

@@ -34,6 +34,7 @@ _WORDS: Final = (
         "has dropped accounts of the ledger, by eviction or by hand, so what was spent is not known any more; set its"
         " `maxmemory-policy` to `noeviction`, and restore it",
     ),
+    ("can't run this command", "does not let this user write the ledger"),
     ("MISCONF", "cannot write to its disk; look into its log"),
     ("NOREPLICAS", "has too few replicas to write; look into its `min-replicas-to-write`"),
     ("MASTERDOWN", "is a replica that has lost its primary; name the primary in the URL"),

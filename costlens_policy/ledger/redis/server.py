@@ -55,12 +55,12 @@ class Server:
     Everything may be sent twice: where a connection is cut before the answer has come, the client asks again.
     """
 
-    def __init__(self, url: str, ledger: str, timeout: float, connections: int) -> None:
+    def __init__(self, url: str, ledger: str, timeout: float, connections: int, *, read_only: bool) -> None:
         self.prefix = f"{{{ledger}}}:"
         self._clock = f"{self.prefix}clock"
         self._where = urlsplit(url).hostname or "localhost"
         self._pool = Pool(_connections(url, timeout), connections, timeout, is_full)
-        self._id = self._open()
+        self._id = self._open(read_only)
 
     def run(self, script: str, keys: tuple[str, ...], texts: Iterable[str], numbers: Sequence[int], *more: str) -> Any:
         """Run a script;
@@ -104,7 +104,7 @@ class Server:
         with self._pool.connection() as link:
             return link.ask(packed, answers)
 
-    def _open(self) -> str:
+    def _open(self, read_only: bool) -> str:
         """Make sure that the server keeps what it is given; return the id of the ledger."""
         memory = dict(line.split(":", 1) for line in self.command("INFO", "memory").splitlines() if ":" in line)
         policy = memory.get("maxmemory_policy", "noeviction")
@@ -114,6 +114,11 @@ class Server:
                 " set `noeviction`"
             )
         keys = self._clock, f"{self.prefix}version"
+        if read_only and not self.command("EXISTS", self._clock):
+            raise LedgerUnavailableError(
+                f"there is no ledger `{self.prefix[1:-2]}` in the Redis at {self._where}; a guard makes it when it is"
+                " first used"
+            )
         known = self.command("EVAL", OPEN, 2, *keys, VERSION, secrets.token_hex(8))
         if known is None:
             raise LedgerUnavailableError(f"the Redis at {self._where} is built for 32 bits, too few for exact amounts")

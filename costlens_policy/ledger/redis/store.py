@@ -44,16 +44,19 @@ class RedisStore:
 
     Options of the URL: ``ledger`` names one of several in a server, ``timeout`` is in seconds, ``connections`` is how
     many each process has at most, ``history`` is how many entries are kept (balances do not depend on them),
-    ``remember`` for how many seconds a call is known after its lease or charge.
+    ``remember`` for how many seconds a call is known after its lease or charge. With ``read_only`` the ledger must be
+    there.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
         url, given = take_options(url, _OPTIONS)
         options = {**_OPTIONS, **given}
         self._history = number_of("history", options["history"])
         self._remember = number_of("remember", options["remember"]) * 1000
         connections = number_of("connections", options["connections"])
-        self._server = Server(url, ledger_name(options["ledger"]), seconds_of(options["timeout"]), connections)
+        self._server = Server(
+            url, ledger_name(options["ledger"]), seconds_of(options["timeout"]), connections, read_only=read_only
+        )
         self._accounts = Accounts(self._server)
 
     def reserve(self, hold: Hold) -> Held | Refused:

@@ -1,0 +1,240 @@
+"""A held call as its hold remembers it: enough to charge it without deciding it again.
+
+A hold keeps its prices, the budgets of each model that the call may use, and the estimates. So a charge that comes
+days later, in another process, after policies or prices have changed, is what it would have been on the day of the
+decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+from costlens_policy.catalogue import Model
+from costlens_policy.catalogue.rates import Period, Rates, Tariff, complete
+from costlens_policy.catalogue.service_tiers import SERVICE_TIER, tier_asked
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.decision import Balance, BalanceSeen, Call, Decision, Estimate
+from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
+from costlens_policy.ledger.holds import Facts
+from costlens_policy.money import ZERO, plain
+
+__all__ = ["Recalled", "charging_facts"]
+
+_MOST_CALLS: Final = 16
+"""Of longer lists of fallbacks the rest is charged at the prices of the policies at hand."""
+_NO_LIMIT: Final = Decimal(10) ** 15
+_GIVEN: Final = ("input", "output")
+
+
+def charging_facts(decision: Decision) -> Facts:
+    """Return what the charge of a call needs, as JSON data: its models in order, each with prices and budgets."""
+    calls = [_told(decision, *_parts(decision)), *(_told(decision, *_parts(item)) for item in decision.fallback_calls)]
+    return {"calls": calls[:_MOST_CALLS]}
+
+
+def _parts(call: Decision | Call) -> tuple[str, Mapping[str, Any], Estimate, tuple[BalanceSeen, ...]]:
+    assert call.model is not None, "what is held was allowed"
+    assert call.estimate is not None, "what is held was allowed"
+    return call.model, call.params, call.estimate, call.balances
+
+
+def _told(
+    decision: Decision, model: str, params: Mapping[str, Any], estimate: Estimate, balances: tuple[BalanceSeen, ...]
+) -> Facts:
+    known = decision.plan.catalogue.find(model)
+    period = None if known is None else known.period_on(decision.now.date())
+    budgets = decision.plan.budgets
+    told: dict[str, Any] = {
+        "model": model,
+        "tokens": [estimate.prompt_tokens, estimate.output_tokens],
+        "worst": None if estimate.worst_cost is None else plain(estimate.worst_cost),
+        "budgets": [
+            [line.budget, line.key, line.unit, plain(line.limit), plain(line.call)]
+            for line in balances
+            if not budgets[line.budget][1].per_call
+        ],
+        "prices": None if period is None else _prices(period),
+    }
+    tier = tier_asked(params)
+    return told if tier is None else {**told, "tier": tier}
+
+
+def _prices(period: Period) -> Facts:
+    told: dict[str, Any] = _tariff(Tariff(period.rates, period.long_context))
+    if period.service_tiers:
+        told["tiers"] = {name: _tariff(tariff) for name, tariff in period.service_tiers.items()}
+    if period.hours:
+        told["hours"] = [[minute, _prices(part)] for minute, part in period.hours]
+    return told
+
+
+def _tariff(tariff: Tariff) -> dict[str, Any]:
+    told: dict[str, Any] = {"rates": _rates(tariff.rates)}
+    if tariff.long_context:
+        told["long"] = [[above, _rates(rates)] for above, rates in tariff.long_context]
+    return told
+
+
+def _rates(rates: Rates) -> dict[str, str]:
+    """Return the prices that do not follow from those of input and output."""
+    prices = rates.usd_per_million_tokens
+    usual = complete({"input": prices["input"], "output": prices["output"]})
+    told = {kind: plain(price) for kind, price in prices.items() if kind in _GIVEN or price != usual[kind]}
+    return {**told, "request": plain(rates.usd_per_request)} if rates.usd_per_request else told
+
+
+class Recalled(Decision):
+    """The decision of a call that is held, as far as charging needs it.
+
+    What the hold does not tell, since its caller gave it no id or it was made by an earlier version, is taken from the
+    policies at hand: then each model counts on every budget that is held, at the catalogue's prices of that day.
+    """
+
+    __slots__ = ("_calls", "_holds", "_now", "_plan")
+
+    def __init__(self, plan: Plan, found: Reservation) -> None:
+        super().__init__(cast(Any, None), cast(Any, None), None, (), (), str(found.facts.get("rule") or ""))
+        limits = {step.id: step.limit for _, step in plan.budgets.values() if isinstance(step.limit, Decimal)}
+        told = _calls_told(found.facts)
+        known = {(line[0], line[1]): Decimal(line[3]) for call in told for line in call["budgets"]}
+        self._now = found.reserved_at
+        self._holds = tuple(
+            _seen(line, known.get((line.account.budget, line.account.key), limits.get(line.account.budget, _NO_LIMIT)))
+            for line in found.lines
+        )
+        self._calls = tuple(map(_call_of, told)) or (self._assumed(found.facts),)
+        units = {line.budget: line.unit for line in self._holds}
+        budgets = {name: (0, SimpleNamespace(id=name, unit=unit, per_call=False)) for name, unit in units.items()}
+        self._plan = cast(
+            Plan,
+            SimpleNamespace(
+                catalogue=_PricesAsHeld(plan, told),
+                budgets=budgets,
+                tokenizer=plan.tokenizer,
+                policy_digest=plan.policy_digest,
+                catalogue_digest=plan.catalogue_digest,
+            ),
+        )
+
+    @property
+    def allowed(self) -> bool:
+        return True
+
+    @property
+    def model(self) -> str:
+        return self._calls[0].model
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        return tuple(call.model for call in self._calls[1:])
+
+    @property
+    def fallback_calls(self) -> tuple[Call, ...]:
+        return self._calls[1:]
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return self._calls[0].params
+
+    @property
+    def estimate(self) -> Estimate:
+        return self._calls[0].estimate
+
+    @property
+    def balances(self) -> tuple[BalanceSeen, ...]:
+        return self._calls[0].balances
+
+    @property
+    def holds(self) -> tuple[BalanceSeen, ...]:
+        return self._holds
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def balances_read(self) -> Mapping[tuple[str, str], Balance]:
+        return {}
+
+    @property
+    def plan(self) -> Plan:
+        return self._plan
+
+    def budgets_of(self, model: str) -> tuple[BalanceSeen, ...]:
+        """Return the budgets that a model counts on: all that are held for one that the hold does not tell of."""
+        return next((call.balances for call in self._calls if call.model == model), self._holds)
+
+    def _assumed(self, facts: Facts) -> Call:
+        prompt, output = facts.get("tokens") or (0, 0)
+        worst = max((line.call for line in self._holds if line.unit == "usd"), default=None)
+        estimate = Estimate(None, prompt, output, 1, "", worst)
+        return Call(str(facts.get("model") or ""), None, None, None, {}, (), estimate, self._holds)
+
+
+class _PricesAsHeld:
+    """The models of a plan, at the prices that a hold was made with where it tells them."""
+
+    def __init__(self, plan: Plan, told: list[Facts]) -> None:
+        self._found = plan.catalogue
+        self._prices = {call["model"]: _period(call["prices"]) for call in told if call["prices"] is not None}
+        self._made: dict[str, Model] = {}
+
+    def find(self, name: str) -> Model | None:
+        """Return a model by a name; the same object for the same model."""
+        found = self._found.find(name)
+        own = name if found is None else found.name
+        if own not in self._prices:
+            return found
+        if own not in self._made:
+            self._made[own] = replace(found or Model(own), periods=(self._prices[own],))
+        return self._made[own]
+
+
+def _calls_told(facts: Facts) -> list[Facts]:
+    calls = facts.get("calls")
+    return calls if isinstance(calls, list) else []
+
+
+def _call_of(told: Facts) -> Call:
+    prompt, output = told["tokens"]
+    worst = None if told["worst"] is None else Decimal(told["worst"])
+    params = {SERVICE_TIER: told["tier"]} if "tier" in told else {}
+    balances = tuple(
+        BalanceSeen(budget, key, unit, Decimal(limit), ZERO, ZERO, Decimal(call))
+        for budget, key, unit, limit, call in told["budgets"]
+    )
+    estimate = Estimate(None, prompt, output, 1, "", worst)
+    return Call(told["model"], None, None, None, params, (), estimate, balances)
+
+
+def _seen(line: ReservedLine, limit: Decimal) -> BalanceSeen:
+    account = line.account
+    return BalanceSeen(
+        account.budget, account.key, account.unit, limit, ZERO, ZERO, decimal_of(line.amount, account.unit)
+    )
+
+
+def _period(told: Facts) -> Period:
+    usual = _tariff_of(told)
+    tiers = {name: _tariff_of(tariff) for name, tariff in told.get("tiers", {}).items()}
+    hours = tuple((minute, _period(part)) for minute, part in told.get("hours", ()))
+    return Period(None, usual.rates, usual.long_context, tiers, hours)
+
+
+def _tariff_of(told: Facts) -> Tariff:
+    return Tariff(_rates_of(told["rates"]), tuple((above, _rates_of(rates)) for above, rates in told.get("long", ())))
+
+
+def _rates_of(told: Mapping[str, str]) -> Rates:
+    prices = {kind: Decimal(price) for kind, price in told.items()}
+    request = prices.pop("request", ZERO)
+    return Rates(prices, request)

@@ -1,0 +1,256 @@
+"""A held call is charged by its id: in any process, whatever the policies and prices have become since."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from costlens_policy import AsyncGuard, DeniedError, Guard
+from costlens_policy.guard import GuardError
+from costlens_policy.ledger import (
+    CallConflictError,
+    LedgerUnavailableError,
+    MemoryStore,
+    UnknownCallError,
+    open_ledger,
+)
+from tests.guard import company as companies
+from tests.guard.company import REQUEST, TEAM, Breakable, write_company
+
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
+COST = Decimal("0.0011")
+ALL = """
+budgets:
+  - {id: team, scope: request.team, hard_limit_usd: 1, window: {calendar: day}}
+  - {id: tokens, hard_limit_tokens: 1000000, window: {lifetime: true}}
+  - {id: calls, hard_limit_requests: 1000, window: {rolling: 1h}}
+  - {id: dear, when: model.name == "large", hard_limit_usd: 10, window: {lifetime: true}}
+  - {id: one, hard_limit_usd: 1, window: {per_call: true}}
+"""
+
+
+def balances(guard):
+    return {(line.budget, line.key): (line.used, line.held) for line in guard.spend()}
+
+
+@pytest.fixture
+def dearer(monkeypatch):
+    """Return a function after which all prices are ten times as high."""
+    return lambda: monkeypatch.setattr(
+        companies, "CATALOGUE", companies.CATALOGUE.replace("input: ", "input: 1").replace("output: ", "output: 1")
+    )
+
+
+class TestAnyProcess:
+    def test_the_process_that_holds_it(self, guard_of):
+        guard = guard_of(TEAM)
+        call = guard.call(REQUEST, id="job-1")
+        charged = guard.settle("job-1", USAGE)
+        assert (charged.cost, charged.basis, charged.late) == (COST, "reported", False)
+        assert call.charged is charged
+        assert call.settle(USAGE) is charged
+
+    def test_another_process(self, guard_of):
+        guard_of(TEAM).call(REQUEST, id="job-1")
+        there = guard_of(TEAM)
+        charged = there.settle("job-1", USAGE)
+        assert (charged.call, charged.model, charged.cost, charged.recorded) == ("job-1", "nano", COST, True)
+        assert charged.budgets[0].held == Decimal("0.0012")
+        assert balances(there) == {("p/team", "red"): (COST, 0)}
+
+    def test_an_id_that_the_guard_made(self, guard_of):
+        id = guard_of(TEAM).call(REQUEST).id
+        there = guard_of(TEAM)
+        assert there.settle(id, USAGE).cost == COST
+        assert balances(there) == {("p/team", "red"): (COST, 0)}
+
+    def test_again_it_is_not_charged_again(self, guard_of):
+        guard_of(TEAM).call(REQUEST, id="job-1")
+        there = guard_of(TEAM)
+        assert not there.settle("job-1", USAGE).repeated
+        for guard in (there, guard_of(TEAM)):
+            again = guard.settle("job-1", {"prompt_tokens": 9, "completion_tokens": 9})
+            assert again.repeated
+            assert again.budgets[0].amount == COST
+        assert balances(there) == {("p/team", "red"): (COST, 0)}
+
+    def test_with_asyncio(self, company, ledger, clock, guard_of):
+        guard_of(TEAM).call(REQUEST, id="job-1")
+
+        async def work():
+            async with AsyncGuard(company(TEAM), ledger, clock=clock, alert_sinks=[]) as guard:
+                charged = await guard.settle("job-1", USAGE)
+                return charged, await guard.spend()
+
+        charged, (line,) = asyncio.run(work())
+        assert (charged.cost, line.used, line.held) == (COST, COST, 0)
+
+
+class TestLater:
+    """What the hold remembers counts, not what the policies have become."""
+
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            TEAM + "    reason: a friendlier text\n",
+            TEAM.replace("0.01", "0.0001"),
+            TEAM + "  - {id: more, hard_limit_usd: 0, window: {lifetime: true}}\n",
+            TEAM.replace("id: team", "id: teams"),
+            "",
+            "on_error: deny\naccess: [{id: no, when: 'true', effect: deny, reason: no}]",
+        ],
+        ids=["a reason", "a lower limit", "a further budget", "another budget", "no budget", "all is denied"],
+    )
+    def test_other_policies(self, guard_of, policy):
+        held = guard_of(TEAM)
+        held.call(REQUEST, id="job-1")
+        assert guard_of(policy).settle("job-1", USAGE).cost == COST
+        assert balances(held) == {("p/team", "red"): (COST, 0)}
+
+    def test_asking_for_the_call_again_says_what_to_do(self, guard_of):
+        guard_of(TEAM).call(REQUEST, id="job-1")
+        with pytest.raises(CallConflictError, match=r"guard.settle\('job-1', usage\)"):
+            guard_of(TEAM + "    reason: a friendlier text\n").call(REQUEST, id="job-1")
+
+    def test_other_prices(self, guard_of, dearer):
+        guard = guard_of(TEAM)
+        guard.call(REQUEST, id="job-1")
+        unnamed = guard.call(REQUEST).id
+        dearer()
+        later = guard_of(TEAM)
+        assert later.settle("job-1", USAGE).cost == COST
+        assert later.settle(unnamed, USAGE).cost == Decimal("0.0116"), "docs/guard.md: at the prices at hand"
+
+    def test_a_model_that_is_gone(self, guard_of, monkeypatch):
+        guard_of(TEAM).call(REQUEST, id="job-1")
+        monkeypatch.setattr(companies, "CATALOGUE", companies.CATALOGUE.replace("nano:", "pico:"))
+        later = guard_of(TEAM, models="pico")
+        assert later.settle("job-1", USAGE).cost == COST
+
+    def test_a_period_that_is_over(self, guard_of, clock):
+        guard = guard_of(TEAM)
+        guard.call(REQUEST, id="job-1", lease=timedelta(days=3))
+        clock.move(days=2)
+        charged = guard_of(TEAM).settle("job-1", USAGE)
+        assert not charged.late
+        (line,) = charged.lines
+        assert line.account.period.id.startswith("day:2026-05-10")
+
+    def test_a_lease_that_has_ended_and_a_call_that_was_released(self, guard_of, clock):
+        guard = guard_of(TEAM)
+        guard.call(REQUEST, id="expired")
+        guard.call(REQUEST, id="released").release()
+        clock.move(hours=1)
+        for id in ("expired", "released"):
+            assert guard_of(TEAM).settle(id, USAGE).late
+        assert balances(guard) == {("p/team", "red"): (2 * COST, 0)}
+
+    def test_the_hold_that_stands_is_charged(self, guard_of):
+        guard = guard_of(TEAM)
+        for _ in range(3):
+            guard.call(REQUEST, id="job-1").release()
+        guard.call(REQUEST, id="job-1")
+        assert not guard_of(TEAM).settle("job-1", USAGE).late
+        assert balances(guard) == {("p/team", "red"): (COST, 0)}
+
+
+class TestWorst:
+    """What cannot be read or was not kept is never charged as nothing."""
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_no_usage(self, guard_of, named):
+        id = guard_of(TEAM).call(REQUEST, id="job-1" if named else None).id
+        charged = guard_of(TEAM).settle(id)
+        assert (charged.basis, charged.cost, charged.budgets[0].amount) == (
+            "assumed", Decimal("0.0012"), Decimal("0.0012"),
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_the_text_of_the_answer(self, guard_of, named):
+        id = guard_of(TEAM).call(REQUEST, id="job-1" if named else None).id
+        charged = guard_of(TEAM).settle(id, output_text="one two three")
+        assert charged.basis == "estimated"
+        assert Decimal("0.001") < charged.cost < Decimal("0.0012")
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_a_model_that_the_hold_does_not_name(self, guard_of, named):
+        guard = guard_of(ALL)
+        id = guard.call(REQUEST, id="job-1" if named else None).id
+        charged = guard_of(ALL).settle(id, USAGE, model="large")
+        assert charged.cost == Decimal("0.00575")
+        assert balances(guard)["p/team", "red"] == (Decimal("0.00575"), 0)
+
+    def test_a_model_without_a_price(self, guard_of):
+        guard = guard_of(TEAM)
+        guard.call(REQUEST, id="job-1")
+        guard_of(TEAM).settle("job-1", USAGE, model="free")
+        assert balances(guard) == {("p/team", "red"): (Decimal("0.0012"), 0)}
+
+
+class TestErrors:
+    def test_an_id_that_nobody_held(self, guard_of):
+        guard = guard_of(TEAM)
+        with pytest.raises(UnknownCallError, match="no call `job-1` was held in this ledger"):
+            guard.settle("job-1", USAGE)
+        with pytest.raises(DeniedError):
+            guard.call({**REQUEST, "prompt_tokens": 10**6}, id="job-2")
+        with pytest.raises(UnknownCallError):
+            guard.settle("job-2", USAGE)
+
+    @pytest.mark.parametrize("id", ["", 7, None])
+    def test_what_is_no_id(self, guard_of, id):
+        with pytest.raises(GuardError, match="the id of a call must be a text"):
+            guard_of(TEAM).settle(id, USAGE)
+
+    def test_a_closed_guard(self, guard_of):
+        guard = guard_of(TEAM)
+        guard.close()
+        with pytest.raises(GuardError, match="closed"):
+            guard.settle("job-1", USAGE)
+
+    def test_a_ledger_that_cannot_be_reached(self, guard_of, ledger):
+        guard_of(TEAM).call(REQUEST, id="job-1")
+        store = Breakable(open_ledger(ledger) if isinstance(ledger, str) else ledger)
+        guard = guard_of(TEAM, ledger=store)
+        store.broken = True
+        with pytest.raises(LedgerUnavailableError):
+            guard.settle("job-1", USAGE)
+        store.broken = False
+        guard._service.link._next_try = 0.0
+        assert guard.settle("job-1", USAGE).recorded
+
+
+USAGES = st.fixed_dictionaries(
+    {"prompt_tokens": st.integers(0, 5000), "completion_tokens": st.integers(1, 900)},
+    optional={
+        "prompt_tokens_details": st.fixed_dictionaries({"cached_tokens": st.integers(0, 100)}),
+        "service_tier": st.sampled_from(["flex", "priority", "batch", "default", "new"]),
+    },
+) | st.sampled_from([None, {}, "unreadable", {"usage": {"prompt_tokens": -1}}])
+
+
+@given(
+    usage=USAGES,
+    model=st.sampled_from([None, "nano", "mini", "mini-latest", "large"]),
+    tier=st.sampled_from([None, "flex", "batch", "auto"]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_it_is_charged_as_the_process_that_holds_it_would(tmp_path_factory, usage, model, tier):
+    engine = write_company(tmp_path_factory.getbasetemp() / "engine", ALL, models="mini, nano, large")
+    request = {**REQUEST, **({"params": {"service_tier": tier}} if tier else {})}
+    came = []
+    for by_id in (False, True):
+        guard = Guard(engine, MemoryStore(), alert_sinks=[])
+        call = guard.call(request, id="job-1")
+        if by_id:
+            del call
+            charged = guard.settle("job-1", usage, model=model)
+        else:
+            charged = call.settle(usage, model=model)
+        came.append((charged.cost, charged.basis, charged.model, charged.notes, balances(guard)))
+    assert came[0] == came[1]
