@@ -191,7 +191,7 @@ _RUN_TIME: Final = (
     Code("CL951", "parameter-not-a-number", "parameter to clamp is not a number"),
     Code("CL952", "unreadable-message", "message whose texts cannot be found"),
     Code("CL953", "value-not-a-text", "value of a template is not a text"),
-    Code("CL954", "redaction-not-finished", "redaction shows new data without end"),
+    Code("CL954", "rewrite-not-finished", "rewrite that does not end in time"),
 )
 
 CODES: Final[dict[str, Code]] = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-import re2
-
+from costlens_policy.patterns import Pattern, PatternError, compile_pattern
 from costlens_policy.rewrites.content import Change, Content, Outcome
+from costlens_policy.rewrites.errors import NOT_FINISHED, RewriteError
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 from costlens_policy.rewrites.texts import TextMapping
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["ReplaceStep", "compile_replace", "group_references"]
 
 _REFERENCE: Final = re.compile(r"\\([0-9\\])")
+_MOST_WORK: Final = 250_000_000
+"""Size of a pattern times bytes of a text: about half a second at worst."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -35,8 +37,8 @@ class ReplaceStep:
     """
 
     target: ClassVar = None
-    pattern: Any
-    pieces: tuple[str | int, ...]
+    pattern: Pattern
+    pieces: tuple[bytes | int, ...]
     roles: frozenset[str]
 
     def apply(self, content: Content, activation: Activation) -> Outcome:
@@ -51,40 +53,44 @@ class ReplaceStep:
         return None
 
     def _replaced(self, text: str) -> str:
-        # Lone surrogates have no UTF-8, which RE2 needs; a stand-in of the same length keeps the offsets.
-        subject = text if text.isascii() else _SURROGATE.sub("\ufffd", text)
-        parts: list[str] = []
-        end = 0
-        for match in self.pattern.finditer(subject):
-            parts.append(text[end : match.start()])
-            parts += (piece if isinstance(piece, str) else _group(match, piece, text) for piece in self.pieces)
-            end = match.end()
-        return "".join((*parts, text[end:])) if parts else text
+        # Lone surrogates have no UTF-8, which the engine needs; a stand-in of as many bytes keeps the places.
+        data = text.encode("utf-8", "surrogatepass")
+        if self.pattern.size * len(data) > _MOST_WORK:
+            raise RewriteError(
+                NOT_FINISHED, f"a text of {len(data):,} bytes is too long for the pattern of a `replace`"
+            )
+        subject = data if text.isascii() else _SURROGATE.sub("\ufffd", text).encode()
+        parts: list[bytes] = []
+        at = 0
+        for spans in self.pattern.matches(subject):
+            start, end = spans[0]
+            parts.append(data[at:start])
+            parts += (piece if isinstance(piece, bytes) else _group(spans[piece], data) for piece in self.pieces)
+            at = end
+        return b"".join((*parts, data[at:])).decode("utf-8", "surrogatepass") if parts else text
 
 
 def compile_replace(operation: Replace) -> ReplaceStep:
     """Return the step of a checked operation. Raises ``ValueError`` for a pattern or a group that does not exist."""
-    options = re2.Options()
-    options.log_errors = False
     try:
-        pattern = re2.compile(operation.pattern, options)
-    except re2.error:
-        raise ValueError(f"`{operation.pattern}` is not an RE2 pattern") from None
+        pattern = compile_pattern(operation.pattern)
+    except PatternError as error:
+        raise ValueError(f"`{operation.pattern}`: {error}") from None
     missing = [group for group, _, _ in group_references(operation.text) if group > pattern.groups]
     if missing:
         raise ValueError(f"the pattern has no group {missing[0]}")
     return ReplaceStep(pattern, tuple(_pieces(operation.text)), frozenset(operation.roles))
 
 
-def _pieces(text: str) -> Iterator[str | int]:
+def _pieces(text: str) -> Iterator[bytes | int]:
     end = 0
     for found in _REFERENCE.finditer(text):
-        yield text[end : found.start()]
-        yield "\\" if found[1] == "\\" else int(found[1])
+        yield text[end : found.start()].encode("utf-8", "surrogatepass")
+        yield b"\\" if found[1] == "\\" else int(found[1])
         end = found.end()
-    yield text[end:]
+    yield text[end:].encode("utf-8", "surrogatepass")
 
 
-def _group(match: Any, number: int, text: str) -> str:
-    start, end = match.span(number)
-    return text[start:end] if start >= 0 else ""
+def _group(span: tuple[int, int], data: bytes) -> bytes:
+    start, end = span
+    return data[start:end] if start >= 0 else b""

@@ -14,7 +14,7 @@ __all__ = ["JSON", "reader", "writer"]
 JSON: Final = (type(None), bool, int, float, str)
 """Types whose values JSON gives back exactly; Python's JSON knows infinities, too."""
 
-_RE2: Final = ("re2", "_Regexp")
+_PATTERN: Final = ("costlens_policy.patterns", "Pattern")
 
 _WRITERS: Final[dict[type, tuple[str, Callable[[Any], str]]]] = {
     Decimal: ("decimal", str),
@@ -29,7 +29,7 @@ _WRITERS: Final[dict[type, tuple[str, Callable[[Any], str]]]] = {
 
 def writer(kind: type) -> tuple[str, Callable[[Any], str]] | None:
     """Return the word for a type and what writes its values; None where it is not a leaf."""
-    if (kind.__module__, kind.__name__) == _RE2:
+    if (kind.__module__, kind.__name__) == _PATTERN:
         return "pattern", _pattern_text
     return _WRITERS.get(kind)
 
@@ -47,11 +47,10 @@ def _pattern_text(pattern: Any) -> str:
 
 
 def _pattern(text: str) -> Any:
-    import re2
+    from costlens_policy.patterns import LARGEST, compile_pattern
 
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(bytes.fromhex(text[1:]) if text[0] == "b" else text[1:], options)
+    own = text[0] == "b"
+    return compile_pattern(bytes.fromhex(text[1:]), None) if own else compile_pattern(text[1:], LARGEST)
 
 
 def _timedelta(text: str) -> timedelta:

@@ -100,4 +100,4 @@ def _demands(expected: TextExpectation, actual: str = "") -> Iterator[tuple[str,
     if expected.ends_with is not None:
         yield "ends with", expected.ends_with, actual.endswith(expected.ends_with)
     if expected.matches is not None:
-        yield "matches", expected.matches, matcher(expected.matches)(actual)
+        yield "matches", expected.matches, matcher(expected.matches)(actual, None)

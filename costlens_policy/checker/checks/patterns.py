@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
-
-import re2
+from typing import Final
 
 from costlens_policy.checker.checks.operations import operations_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.documents.rewrites import Replace
 from costlens_policy.expressions import Extent
+from costlens_policy.patterns import PatternError, compile_pattern
 from costlens_policy.rewrites.replacement import group_references
 
 __all__ = ["check_patterns"]
@@ -21,6 +20,7 @@ _FOREIGN: Final = {
     "(?=": "lookahead", "(?!": "lookahead", "(?<=": "lookbehind", "(?<!": "lookbehind", "(?>": "atomic groups",
     "(?P=": "references back", "\\1": "references back", "\\2": "references back",
 }  # fmt: skip
+_LESS: Final = "repeat less, such as `.*` for `.{0,1000}`, or `{10,}` for `{10,1000}`"
 
 
 def check_patterns(subject: Subject) -> Iterator[Diagnostic]:
@@ -32,11 +32,15 @@ def check_patterns(subject: Subject) -> Iterator[Diagnostic]:
 
 def _replace(replace: Replace, place: Place) -> Iterator[Diagnostic]:
     pattern = place.at("pattern")
-    compiled = _compile(replace.pattern)
-    if isinstance(compiled, str):
+    try:
+        compiled = compile_pattern(replace.pattern)
+    except PatternError as error:
         foreign = next((name for text, name in _FOREIGN.items() if text in replace.pattern), "")
         advice = f"RE2 has no {foreign}, so that every match takes linear time" if foreign else ""
-        yield _FOUND.error("the pattern is not a regular expression of RE2", pattern.span, compiled, advice)
+        if error.reason == str(error):
+            yield _FOUND.error("the pattern is too large", pattern.span, error.reason, _LESS)
+        else:
+            yield _FOUND.error("the pattern is not a regular expression of RE2", pattern.span, error.reason, advice)
         return
     for group, start, end in group_references(replace.text):
         if group > compiled.groups:
@@ -48,14 +52,3 @@ def _replace(replace: Replace, place: Place) -> Iterator[Diagnostic]:
                 "put round brackets around what the group should hold, or write `\\\\` for a backslash",
                 [Related(pattern.span, "this pattern")],
             )
-
-
-def _compile(pattern: str) -> Any:
-    """Return the compiled pattern, or what RE2 objects to."""
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0] if error.args else error
-        return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

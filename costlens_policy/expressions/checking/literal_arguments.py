@@ -51,16 +51,15 @@ def _check_pattern(walk: Walk, node: Node) -> None:
     pattern = _text(node)
     if pattern is None:
         return
-    import re2
+    from costlens_policy.patterns import PatternError, compile_pattern
 
-    options = re2.Options()
-    options.log_errors = False
     try:
-        re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error.args[0])
+        compile_pattern(pattern)
+    except PatternError as error:
         advice = "patterns are RE2: without look-around and back-references"
-        walk.report("CL311", "the pattern is not valid", node.extent, reason, advice)
+        if error.reason == str(error):
+            advice = "repeat less, such as `.*` for `.{0,1000}`, or `{10,}` for `{10,1000}`"
+        walk.report("CL311", "the pattern is not valid", node.extent, error.reason, advice)
 
 
 def _check_glob(walk: Walk, node: Node) -> None:

@@ -9,8 +9,15 @@ from typing import Final, TypeAlias
 from costlens_policy.expressions.cost.sizes import CHARACTERS, LARGEST, Sizes, capped, joined
 from costlens_policy.expressions.shapes import SCALAR, Shape
 from costlens_policy.expressions.types import Type
+from costlens_policy.patterns import LARGEST as LARGEST_PATTERN
+from costlens_policy.patterns import PatternError, compile_pattern
 
-__all__ = ["RULES", "Measure", "Use"]
+__all__ = ["RULES", "SEARCHES", "Measure", "Use", "compiled_shape"]
+
+SEARCHES: Final = ("matches", "regex.extract", "regex.extractAll", "regex.replace")
+"""Functions whose second argument is a pattern."""
+_SEARCHED: Final = 100
+"""How many characters a pattern of size 1 is taken through in a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +117,23 @@ def _sum(use: Use) -> Measure:
 
 
 def _match(use: Use) -> Measure:
-    """RE2 takes time in proportion to text and pattern."""
+    """A search takes time in proportion to the text and the size of the pattern."""
     text, pattern = use.arguments[:2]
     return Measure(_match_steps(text, pattern), use.result)
 
 
 def _match_steps(text: Shape, pattern: Shape) -> int:
-    return 10 + (text.text // 50) * (1 + pattern.text // 50) + pattern.text
+    """Return the steps of a search; ``pattern`` is as large as its compiled form, no larger than any that is taken."""
+    size = min(pattern.text, LARGEST_PATTERN)
+    return 10 + (text.text + 1) * (1 + size) // _SEARCHED + size
+
+
+def compiled_shape(pattern: str) -> Shape:
+    """Return the shape of a pattern that is written out, as large as its compiled form."""
+    try:
+        return Shape(text=compile_pattern(pattern).size)
+    except PatternError:
+        return Shape(text=len(pattern))
 
 
 def _matches(use: Use) -> Measure:

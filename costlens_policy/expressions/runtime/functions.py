@@ -23,7 +23,7 @@ from costlens_policy.expressions.runtime.kinds import KINDS, kind_of
 from costlens_policy.expressions.types import Type
 from costlens_policy.expressions.values import Value
 
-__all__ = ["dispatcher", "implementation", "implementations", "kind_of_type"]
+__all__ = ["SEARCHES", "dispatcher", "implementation", "implementations", "kind_of_type"]
 
 _MODULES: Final = (
     "arithmetic",
@@ -55,6 +55,9 @@ _ANY_VALUES: Final[dict[str, Implementation]] = {
     "_>=_": greater_equals,
 }
 """Operators that look at the kinds of their arguments themselves."""
+
+SEARCHES: Final = frozenset(("glob", "matches", "regex.extract", "regex.extractAll", "regex.replace"))
+"""Functions that are given the evaluation's account of work after their arguments, and pay from it."""
 
 _CONCRETE: Final = frozenset(KINDS.values())
 
@@ -91,7 +94,14 @@ def dispatcher(function: str, overloads: tuple[str, ...]) -> Implementation:
             raise CelError(NO_OVERLOAD, f"no matching overload: `{_call_text(function, arguments)}`")
         return found(*arguments)
 
-    return dispatch
+    def dispatch_search(*arguments: Value) -> Value:
+        *values, work = arguments
+        found = table.get(tuple([KINDS.get(type(value)) or kind_of(value) for value in values]))
+        if found is None:
+            raise CelError(NO_OVERLOAD, f"no matching overload: `{_call_text(function, values)}`")
+        return found(*values, work)
+
+    return dispatch_search if function in SEARCHES else dispatch
 
 
 def _table(function: str, overloads: tuple[str, ...]) -> dict[tuple[str, ...], Implementation]:

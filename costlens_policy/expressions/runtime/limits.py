@@ -39,6 +39,9 @@ _CHARACTERS: Final = 4_096
 _ELEMENTS: Final = 8
 """How much of a text, and of a list, is read in the time that a comprehension takes to visit one element."""
 
+_SEARCHED: Final = 400
+"""How many bytes a pattern of size 1 may take, at worst, in the time that a comprehension takes to visit an element."""
+
 _SizedT = TypeVar("_SizedT", bound=Sized)
 
 
@@ -64,6 +67,21 @@ class Work:
         if self._left < 0:
             raise _too_many(self._limit)
         return value
+
+    def search(self, size: int, length: int) -> None:
+        """Pay for a search by a pattern of some size through so many bytes. Raises LimitError."""
+        self._left -= size * length // _SEARCHED
+        if self._left < 0:
+            raise LimitError(
+                TOO_MANY_ITERATIONS,
+                f"searching {length:,} bytes by a pattern of {size:,} steps is more than one evaluation may do",
+            )
+
+    def found(self) -> None:
+        """Pay for one match. Raises LimitError."""
+        self._left -= 1
+        if self._left < 0:
+            raise LimitError(TOO_MANY_ITERATIONS, f"the patterns are found more than {self._limit:,} times")
 
 
 def _weight(value: Value) -> int:

@@ -1,53 +1,54 @@
-"""RE2 patterns: compiled once, matched in linear time, and by plain string search where that is the same."""
+"""Patterns: compiled once, matched in linear time, and by plain string search where that is the same."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final
-
-import re2
+from typing import Final
 
 from costlens_policy.expressions.runtime.errors import BAD_REGEX, CelError
 from costlens_policy.expressions.runtime.implementations import implements
+from costlens_policy.expressions.runtime.limits import Work
 from costlens_policy.expressions.runtime.text import utf8
+from costlens_policy.patterns import Pattern, PatternError
+from costlens_policy.patterns import compile_pattern as compiled_by_engine
 
 __all__ = ["compile_pattern", "matcher", "matches", "plain_pattern"]
 
 _LONGEST: Final = 10_000
 _PLAIN: Final = re.compile(r"(\^?)((?:[^\\.+*?()|\[\]{}^$]|\\[.+*?()|\[\]{}^$\\/-])*)(\$?)")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-_ANYWHERE: Final = re2._re2.RE2.Anchor.UNANCHORED
-_NOWHERE: Final = (-1, -1)
+
+
+def compile_pattern(pattern: str) -> Pattern:
+    """Return the compiled pattern. Raises CelError for one that is not RE2's syntax, or is too large."""
+    if len(pattern) > _LONGEST:
+        raise CelError(BAD_REGEX, f"the pattern has more than {_LONGEST:,} characters")
+    try:
+        return compiled_by_engine(pattern)
+    except PatternError as error:
+        raise CelError(BAD_REGEX, str(error)) from None
 
 
 @lru_cache(maxsize=512)
-def compile_pattern(pattern: str) -> Any:
-    """Return the compiled pattern of ``re2``. Raises CelError when the pattern is not RE2's syntax."""
-    options = re2.Options()
-    options.log_errors = False
-    if len(pattern) <= _LONGEST:
-        try:
-            return re2.compile(utf8(pattern), options)
-        except re2.error:
-            pass  # its message repeats the pattern, which may come from a request
-    raise CelError(BAD_REGEX, "the pattern is not a valid RE2 regular expression")
+def matcher(pattern: str) -> Callable[[str, Work | None], bool]:
+    """Return a function that says whether the pattern is found anywhere in a text. Raises CelError.
 
-
-@lru_cache(maxsize=512)
-def matcher(pattern: str) -> Callable[[str], bool]:
-    """Return a function that says whether the pattern is found anywhere in a text. Raises CelError."""
+    What it costs to look is paid from the evaluation's account, where there is one; the search itself raises
+    LimitError then.
+    """
     compiled = compile_pattern(pattern)
     plain = plain_pattern(pattern)
     if plain is not None:
-        return _plain_matcher(*plain)
-    # `compiled.search` builds a match object in Python, six times slower than asking the engine itself.
-    find = compiled._regexp.Match
+        find = _plain_matcher(*plain)
+        return lambda text, work: find(text)
 
-    def found(text: str) -> bool:
-        encoded = utf8(text)
-        return bool(find(_ANYWHERE, encoded, 0, len(encoded))[0] != _NOWHERE)
+    def found(text: str, work: Work | None) -> bool:
+        data = utf8(text)
+        if work is not None:
+            work.search(compiled.size, len(data))
+        return compiled.found(data)
 
     return found
 
@@ -72,5 +73,5 @@ def _plain_matcher(start: bool, literal: str, end: bool) -> Callable[[str], bool
 
 
 @implements("matches", "matches_string")
-def matches(text: str, pattern: str) -> bool:
-    return matcher(pattern)(text)
+def matches(text: str, pattern: str, work: Work | None = None) -> bool:
+    return matcher(pattern)(text, work)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import re2
+from costlens_policy.patterns import Pattern, compile_pattern
 
 __all__ = ["Detector", "Extent", "alphanumeric_at", "any_of", "digit_at", "pattern"]
 
@@ -14,18 +14,16 @@ Extent: TypeAlias = tuple[int, int]
 """Where something stands in UTF-8 text: offsets in bytes, the end excluded."""
 
 
-def pattern(text: str) -> Any:
+def pattern(text: str) -> Pattern:
     """Return a compiled RE2 pattern over UTF-8 bytes."""
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(text.encode(), options)
+    return compile_pattern(text.encode(), largest=None)
 
 
-def any_of(detectors: Iterable[Detector]) -> Any:
+def any_of(detectors: Iterable[Detector]) -> Pattern:
     """Return one pattern that matches wherever any of the detectors has a candidate: most texts have none."""
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(b"|".join(b"(?:" + detector.candidates.pattern + b")" for detector in detectors), options)
+    texts = (detector.candidates.pattern for detector in detectors)
+    whole = b"|".join(b"(?:" + (text if isinstance(text, bytes) else text.encode()) + b")" for text in texts)
+    return compile_pattern(whole, largest=None)
 
 
 def _whole(data: bytes, start: int, end: int) -> Extent | None:
@@ -41,7 +39,7 @@ class Detector:
     With ``scan``, ``candidates`` only says whether a text is worth scanning.
     """
 
-    candidates: Any
+    candidates: Pattern
     accept: Callable[[bytes, int, int], Extent | None] = _whole
     lengthy: bool = False
     scan: Callable[[bytes], Iterator[Extent]] | None = None

@@ -139,7 +139,7 @@ def test_plain_patterns_match_as_re2(start: str, literal: str, end: str, texts: 
     assert plain_pattern(pattern) == (bool(start), literal, bool(end))
     matches, compiled = matcher(pattern), compile_pattern(pattern)
     for text in (*texts, *(text + literal for text in texts), literal):
-        assert matches(text) is (compiled.search(text.encode()) is not None)
+        assert matches(text, None) is (compiled.search(text.encode()) is not None)
 
 
 @given(st.text("ab(|)*+?.^$[]{}\\w-", max_size=6), st.text("ab\n.", max_size=6))
@@ -148,4 +148,4 @@ def test_patterns_match_as_re2(pattern: str, text: str) -> None:
         compiled = compile_pattern(pattern)
     except Exception:
         return
-    assert matcher(pattern)(text) is (compiled.search(text.encode()) is not None)
+    assert matcher(pattern)(text, None) is (compiled.search(text.encode()) is not None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costlens_policy.expressions.compile.charges import charged_arguments
 from costlens_policy.expressions.compile.exact.frame import WORK, Evaluate, Frame, placed
 from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError, LimitError
-from costlens_policy.expressions.runtime.functions import dispatcher
+from costlens_policy.expressions.runtime.functions import SEARCHES, dispatcher
 from costlens_policy.expressions.runtime.implementations import Implementation
 from costlens_policy.expressions.runtime.kinds import kind_of
 from costlens_policy.expressions.runtime.limits import held_to
@@ -98,10 +98,15 @@ def _arguments(builder: Builder, invocation: Invocation) -> tuple[Evaluate, ...]
     """Build the arguments; within a comprehension, those that may be large are paid for."""
     variables = builder.loop_variables
     charged = [] if variables is None else charged_arguments(builder.typed, invocation, variables)
-    return tuple(
+    built = [
         _paid(builder.build(argument)) if argument in charged else builder.build(argument)
         for argument in invocation.arguments
-    )
+    ]
+    return (*built, _account) if invocation.function in SEARCHES else tuple(built)
+
+
+def _account(frame: Frame) -> Any:
+    return frame[WORK]
 
 
 def _paid(evaluate: Evaluate) -> Evaluate:

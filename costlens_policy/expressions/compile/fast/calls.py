@@ -9,7 +9,13 @@ from costlens_policy.expressions.compile.fast.methods import METHODS
 from costlens_policy.expressions.compile.fast.operators import OPERATORS
 from costlens_policy.expressions.compile.fast.optionals import OPTIONALS
 from costlens_policy.expressions.declarations import functions
-from costlens_policy.expressions.runtime.functions import dispatcher, implementation, implementations, kind_of_type
+from costlens_policy.expressions.runtime.functions import (
+    SEARCHES,
+    dispatcher,
+    implementation,
+    implementations,
+    kind_of_type,
+)
 from costlens_policy.expressions.runtime.limits import held_to
 from costlens_policy.expressions.tree import Call
 from costlens_policy.expressions.typed import Invocation
@@ -36,6 +42,8 @@ def call_(emitter: Emitter, node: Call) -> ast.expr:
 
 def _run_time_call(emitter: Emitter, invocation: Invocation) -> ast.expr:
     arguments = [emitter.emit(argument) for argument in invocation.arguments]
+    if invocation.function in SEARCHES:
+        arguments.append(emitter.account())
     overload = _settled(emitter, invocation)
     if overload is not None:
         return emitter.call(held_to(emitter.limits.size, implementation(overload.id)), *arguments)

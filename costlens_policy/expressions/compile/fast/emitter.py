@@ -73,6 +73,7 @@ class Emitter:
         self._parameters = {variable: parameter(index) for index, variable in enumerate(parameters)}
         self.loop_variables: frozenset[str] | None = None
         self._charged: set[Node] = set()
+        self._searches = False
         self._locals: dict[str, str] = {}
         self._bound = 0
         self.in_range = False
@@ -89,7 +90,12 @@ class Emitter:
     @property
     def uses_work(self) -> bool:
         """Say whether the expression counts its work: with one comprehension and nothing to read in it, it need not."""
-        return self.comprehensions > 1 or bool(self._charged)
+        return self.comprehensions > 1 or self._searches or bool(self._charged)
+
+    def account(self) -> ast.expr:
+        """Return the account that a search pays from."""
+        self._searches = True
+        return name(WORK)
 
     def charge(self, invocation: Invocation) -> None:
         """Have the arguments of a call paid for that may be large, when the call stands within a comprehension."""

@@ -49,7 +49,7 @@ def _matches(emitter: Emitter, _: str, text: Node, pattern: Node) -> ast.expr | 
         return None
     plain = plain_pattern(pattern.value)
     if plain is None:
-        return emitter.call(matches, emitter.emit(text))
+        return emitter.call(matches, emitter.emit(text), emitter.account())
     start, literal, end = plain
     if start and end:
         return compare(emitter.emit(text), ast.Eq(), const(literal))

@@ -10,6 +10,7 @@ from typing import Final
 
 from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, CelError
 from costlens_policy.expressions.runtime.implementations import implements
+from costlens_policy.expressions.runtime.limits import Work
 from costlens_policy.expressions.runtime.regexes import matcher
 from costlens_policy.expressions.runtime.text import utf8
 
@@ -28,14 +29,14 @@ def bucket(key: str, salt: str = "") -> int:
 
 
 @implements("glob_string")
-def glob(text: str, pattern: str) -> bool:
-    return _glob_matcher(pattern)(text)
+def glob(text: str, pattern: str, work: Work | None = None) -> bool:
+    return _glob_matcher(pattern)(text, work)
 
 
 @lru_cache(maxsize=512)
-def _glob_matcher(pattern: str) -> Callable[[str], bool]:
+def _glob_matcher(pattern: str) -> Callable[[str, Work | None], bool]:
     if "*" not in pattern and "?" not in pattern and "[" not in pattern:
-        return pattern.__eq__
+        return lambda text, work: text == pattern
     return matcher(f"^(?s:{''.join(map(_as_regex, _GLOB.finditer(pattern)))})$")
 
 

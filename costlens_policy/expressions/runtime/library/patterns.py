@@ -7,65 +7,90 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, TOO_MANY_ITERATIONS, CelError, LimitError
+from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, CelError
 from costlens_policy.expressions.runtime.implementations import implements
-from costlens_policy.expressions.runtime.limits import SIZE, too_large
+from costlens_policy.expressions.runtime.limits import SIZE, Work, too_large
 from costlens_policy.expressions.runtime.regexes import compile_pattern
 from costlens_policy.expressions.runtime.text import utf8
 from costlens_policy.expressions.values import NO_VALUE, OptionalValue
+from costlens_policy.patterns import Pattern, Spans
 
 __all__: list[str] = []
 
-_MOST_MATCHES: Final = 100_000
 _REPLACEMENT: Final = re.compile(r"\\(\d|\\)|\\.?|[^\\]+", re.DOTALL)
 
 
 @implements("regex_extract_string_string")
-def extract(text: str, pattern: str) -> OptionalValue:
-    """Return the first match, or its group. Raises CelError when the pattern has several groups."""
-    return next((OptionalValue(part) for part in _parts(text, pattern)), NO_VALUE)
+def extract(text: str, pattern: str, work: Work | None = None) -> OptionalValue:
+    """Return the first match, or its group; none where the group took no part. Raises CelError for several groups."""
+    compiled, data = _of_one_group(pattern), utf8(text)
+    _pay(work, compiled, data)
+    spans = compiled.first(data)
+    part = None if spans is None else _part(data, spans[compiled.groups])
+    return NO_VALUE if part is None else OptionalValue(part)
 
 
 @implements("regex_extractAll_string_string")
-def extract_all(text: str, pattern: str) -> list[str]:
-    """Return every match, or its group. Raises CelError when the pattern has several groups."""
-    return list(_parts(text, pattern))
+def extract_all(text: str, pattern: str, work: Work | None = None) -> list[str]:
+    """Return every match, or its group where that took part. Raises CelError for several groups."""
+    compiled, data = _of_one_group(pattern), utf8(text)
+    parts = (_part(data, spans[compiled.groups]) for spans in _matches(compiled, data, work))
+    return [part for part in parts if part is not None]
 
 
-def _parts(text: str, pattern: str) -> Iterator[str]:
-    compiled = compile_pattern(pattern)
-    if compiled.groups > 1:
-        raise CelError(BAD_ARGUMENT, "the pattern has more than one group")
-    utf8(text)
-    parts = (match.group(compiled.groups) for match in _counted(compiled.finditer(text)))
-    return (part for part in parts if part is not None)
+@implements("regex_replace_string_string_string")
+def replace_all(text: str, pattern: str, replacement: str, work: Work | None = None) -> str:
+    """Replace all matches; ``\\1`` stands for a group. Raises CelError."""
+    return replace(text, pattern, replacement, -1, work)
 
 
-@implements("regex_replace_string_string_string", "regex_replace_string_string_string_int")
-def replace(text: str, pattern: str, replacement: str, limit: int = -1) -> str:
-    """Replace matches from the left; ``\\1`` stands for a group; a negative limit means all. Raises CelError."""
-    compiled = compile_pattern(pattern)
-    pieces = _pieces(replacement, compiled.groups)
-    utf8(text)
-    matches = _counted(compiled.finditer(text))
-    parts: list[str] = []
-    size, position = len(text), 0
-    for match in matches if limit < 0 else islice(matches, limit):
-        new = "".join(piece if isinstance(piece, str) else match.group(piece) or "" for piece in pieces)
-        parts += (text[position : match.start()], new)
-        position = match.end()
+@implements("regex_replace_string_string_string_int")
+def replace(text: str, pattern: str, replacement: str, limit: int, work: Work | None = None) -> str:
+    """Replace matches from the left; a negative limit means all. Raises CelError."""
+    compiled, data = compile_pattern(pattern), utf8(text)
+    pieces = [piece.encode() if isinstance(piece, str) else piece for piece in _pieces(replacement, compiled.groups)]
+    matches = _matches(compiled, data, work)
+    parts: list[bytes] = []
+    size, position = len(data), 0
+    for spans in matches if limit < 0 else islice(matches, limit):
+        new = b"".join([piece if isinstance(piece, bytes) else data[slice(*_place(spans[piece]))] for piece in pieces])
+        start, position, before = *spans[0], position
+        parts += (data[before:start], new)
         size += len(new)
         if size > SIZE:
             raise too_large()
-    return "".join((*parts, text[position:]))
+    return b"".join((*parts, data[position:])).decode()
 
 
-def _counted(matches: Iterator[Any]) -> Iterator[Any]:
-    """Yield matches as they are found, and end the evaluation when there are too many. Raises LimitError."""
-    for count, match in enumerate(matches):
-        if count == _MOST_MATCHES:
-            raise LimitError(TOO_MANY_ITERATIONS, f"the pattern is found more than {_MOST_MATCHES:,} times")
-        yield match
+def _of_one_group(pattern: str) -> Pattern:
+    compiled = compile_pattern(pattern)
+    if compiled.groups > 1:
+        raise CelError(BAD_ARGUMENT, "the pattern has more than one group")
+    return compiled
+
+
+def _matches(compiled: Pattern, data: bytes, work: Work | None) -> Iterator[Spans]:
+    """Yield matches as they are found; each is paid for. Raises LimitError."""
+    work = work or Work()
+    _pay(work, compiled, data)
+    for spans in compiled.matches(data):
+        work.found()
+        yield spans
+
+
+def _pay(work: Work | None, compiled: Pattern, data: bytes) -> None:
+    if work is not None:
+        work.search(compiled.size, len(data))
+
+
+def _part(data: bytes, span: tuple[int, int]) -> str | None:
+    start, end = span
+    return None if start < 0 else data[start:end].decode()
+
+
+def _place(span: tuple[int, int]) -> tuple[int, int]:
+    """Return where a group stands; nowhere, where it took no part."""
+    return span if span[0] >= 0 else (0, 0)
 
 
 def _pieces(replacement: str, groups: int) -> list[str | int]:

@@ -1,0 +1,188 @@
+"""Regular expressions that are matched in time linear in the text: all that this program asks of its engine.
+
+The engine is RE2. Nothing else imports it, so that another linear engine can take its place; it is loaded when the
+first pattern is compiled. Texts are UTF-8, places in them are offsets in bytes.
+
+RE2 matches in one pass over the text, but where a pattern keeps many readings of it open at once, such as
+``x.{0,500}y``, each byte costs as much as there are readings. So a pattern has a ``size``: the steps of its compiled
+program, in which a run of plain characters, and a class of characters however large, count once. Size times length is
+what a search may cost at worst.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+__all__ = ["LARGEST", "Pattern", "PatternError", "Spans", "compile_pattern"]
+
+LARGEST: Final = 500
+"""The size from which on a pattern is refused, unless the caller sets another limit."""
+
+Spans: TypeAlias = Sequence[tuple[int, int]]
+"""Where a match stands and, after it, each of its groups; (-1, -1) for a group that took no part."""
+
+_NOWHERE: Final = (-1, -1)
+_CONTINUED: Final = 0b1000_0000
+"""The two high bits of a byte of UTF-8 that does not begin a character."""
+
+_PARTS: Final = re.compile(
+    r"\\Q.*?(?:\\E|$)"  # quoted
+    r"|\\[pP](?:\{[^}]*\}|.)|\\x(?:\{[^}]*\}|..)|\\."  # classes of Unicode, characters by number, escapes
+    r"|\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*(?:\]|$)"  # classes
+    r"|\(\?(?:P?<[^>]*>|[a-zA-Z-]*)"  # names and flags of groups
+    r"|\{[0-9]+(?:,[0-9]*)?\}"
+    r"|[^\\\[\](){}|.*+?^$]{2,}",  # plain characters
+    re.DOTALL,
+)
+_CLASSES: Final = tuple("dDpPsSwW")
+_MEMORY: Final = 2 << 20
+"""Bytes that compiling may take where classes of Unicode, of a thousand steps each, are repeated."""
+_BEYOND_LATIN: Final = re.compile("[^\x00-\xff]")
+
+
+class PatternError(ValueError):
+    """A pattern that is not one, or is too large. The message says which, and repeats none of the pattern.
+
+    ``reason`` is the engine's own word for it, which may repeat a part.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason: Final = reason or message
+
+
+class Pattern:
+    """A compiled pattern. Two with the same text are equal.
+
+    ``groups`` is how many groups it has; ``search(data, at)`` returns the first match from a place on, an object whose
+    ``span()`` tells its place, or None.
+    """
+
+    __slots__ = ("_match", "groups", "pattern", "search", "size")
+
+    def __init__(self, pattern: str | bytes, compiled: Any, size: int) -> None:
+        self.pattern: Final = pattern
+        self.groups: Final[int] = compiled.groups
+        self.search: Final = compiled.search
+        self.size: Final = size
+        self._match: Final = compiled._regexp.Match
+
+    def first(self, data: bytes) -> Spans | None:
+        """Return where the first match stands, None where there is none."""
+        spans: Spans = self._match(_anywhere(), data, 0, len(data))
+        return None if spans[0] == _NOWHERE else spans
+
+    def found(self, data: bytes) -> bool:
+        """Say whether the pattern matches anywhere. It is asked without looking for its groups."""
+        return bool(self._match(_anywhere(), data, 0, len(data))[0] != _NOWHERE)
+
+    def matches(self, data: bytes) -> Iterator[Spans]:
+        """Yield all matches from left to right, as Go's ``FindAll`` and RE2's ``GlobalReplace`` find them.
+
+        They do not overlap, and none is empty where the one before it ended.
+        """
+        match, anywhere, end = self._match, _anywhere(), len(data)
+        at, before = 0, -1
+        while at <= end:
+            spans: Spans = match(anywhere, data, at, end)
+            start, stop = spans[0]
+            if start < 0:
+                return
+            if start != stop or start != before:
+                yield spans
+            at = stop if stop > start else _after(data, stop)
+            before = stop
+
+    def __eq__(self, other: object) -> bool:
+        return self.pattern == other.pattern if isinstance(other, Pattern) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.pattern)
+
+    def __repr__(self) -> str:
+        return f"Pattern({self.pattern!r})"
+
+
+def _after(data: bytes, at: int) -> int:
+    """Return where the next character begins."""
+    at += 1
+    while at < len(data) and data[at] & 0b1100_0000 == _CONTINUED:
+        at += 1
+    return at
+
+
+@lru_cache(maxsize=512, typed=True)
+def compile_pattern(pattern: str | bytes, largest: int | None = LARGEST) -> Pattern:
+    """Return the compiled pattern, kept for the next time. Raises ``PatternError``.
+
+    It is UTF-8 where it is bytes. ``largest`` is the size that it may have; None is for patterns of the program's own.
+    """
+    try:
+        encoded = pattern.encode() if isinstance(pattern, str) else pattern
+    except UnicodeEncodeError:
+        raise PatternError("the pattern holds half of a surrogate pair") from None
+    if largest is None:
+        return Pattern(pattern, _compiled(encoded), 0)
+    size = _size(encoded.decode("utf-8", "replace"))
+    if size is not None and size > largest:  # before it is compiled as a whole, which takes its time and memory
+        raise _too_large(size, largest)
+    if b"\\p" in encoded or b"\\P" in encoded:
+        _compiled(encoded, memory=_MEMORY)
+    compiled = _compiled(encoded)
+    told: int = compiled.programsize if size is None else size
+    if told > largest:
+        raise _too_large(told, largest)
+    return Pattern(pattern, compiled, told)
+
+
+def _too_large(size: int, largest: int) -> PatternError:
+    return PatternError(f"the pattern has {size:,} steps when compiled, and the limit is {largest:,}")
+
+
+def _size(pattern: str) -> int | None:
+    """Return the size of a pattern; None where it cannot be told from its parts."""
+    reduced = _BEYOND_LATIN.sub("x", _PARTS.sub(_reduced, pattern))
+    try:
+        size: int = _compiled(reduced.encode("latin-1"), "LATIN1").programsize
+    except PatternError:
+        return None
+    return size
+
+
+def _reduced(found: re.Match[str]) -> str:
+    """Return what stands for a part of a pattern when its size is told."""
+    part = found[0]
+    if part[0] == "[" or (part[0] == "\\" and part[1:2] in _CLASSES):
+        return "[a-z]"
+    if part[:2] in ("\\Q", "\\x"):
+        return "x"
+    return part if part[0] in "\\({" else "x"
+
+
+def _compiled(pattern: bytes, encoding: str = "UTF8", memory: int = 0) -> Any:
+    re2 = _engine()
+    options = re2.Options()
+    options.log_errors = False
+    options.encoding = getattr(re2.Options.Encoding, encoding)
+    if memory:
+        options.max_mem = memory
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else str(error)
+        said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise PatternError("the pattern is not a valid RE2 regular expression", said) from None
+
+
+def _engine() -> Any:
+    import re2  # it takes ten milliseconds, and many policies have no pattern
+
+    return re2
+
+
+@lru_cache(maxsize=1)
+def _anywhere() -> Any:
+    return _engine()._re2.RE2.Anchor.UNANCHORED
