@@ -206,8 +206,8 @@ def test_facts_are_kept(company, clock):
     facts = dict(entry.facts)
     assert facts.pop("policy")
     assert facts == {
-        "model": "large", "rule": "default", "team": "red", "feature": "chat", "basis": "reported",
-        "cost_usd": "0.0049", "shape": "openai-chat", "service_tier": "flex",
+        "model": "large", "rule": "default", "tokens": [1000, 100], "team": "red", "feature": "chat",
+        "basis": "reported", "cost_usd": "0.0049", "shape": "openai-chat", "service_tier": "flex",
         "usage": {"input": 600, "cache_read": 400, "output": 60, "reasoning": 40},
     }  # fmt: skip
 
