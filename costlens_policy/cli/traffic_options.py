@@ -20,7 +20,8 @@ __all__ = [
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 READY_NAMES: Final = (
-    "plain, azure-llm, claude-code, mooncake, routellm-gsm8k, routellm-mmlu, litellm, otel, openai, anthropic"
+    "plain, azure-llm, claude-code, mooncake, routellm-gsm8k, routellm-mmlu, litellm, otel, openai, anthropic, "
+    "anthropic-console, anthropic-usage, openai-usage"
 )
 
 

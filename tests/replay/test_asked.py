@@ -117,6 +117,38 @@ KNOWN = {
         "message": {"id": "m", "role": "assistant", "model": "large", "usage": USAGE},
     },
     "otel": {"span_id": "1", "start_time_unix_nano": 1, "attributes": {"gen_ai.request.model": "large"}},
+    "anthropic-console": {
+        "usage_date_utc": "2026-06-01 10:00",
+        "model_version": "large",
+        "usage_output_tokens": 5,
+        "usage_input_tokens_no_cache": 5,
+    },
+    "anthropic-usage": {
+        "data": [
+            {
+                "starting_at": "2026-06-01T10:00:00Z",
+                "results": [
+                    {"model": "large", "uncached_input_tokens": 5, "cache_read_input_tokens": 5, "output_tokens": 5}
+                ],
+            }
+        ]
+    },
+    "openai-usage": {
+        "data": [
+            {
+                "start_time": 1780308000,
+                "results": [
+                    {
+                        "model": "large",
+                        "input_tokens": 5,
+                        "input_cached_tokens": 5,
+                        "output_tokens": 5,
+                        "num_model_requests": 2,
+                    }
+                ],
+            }
+        ]
+    },
     "mooncake": {"timestamp": 1, "input_length": 5, "output_length": 5, "hash_ids": [1]},
 }
 

@@ -142,6 +142,18 @@ def test_exports(read, name, row):
     assert only.time.isoformat() == "2026-06-01T10:00:00+00:00"
 
 
+def test_objects_that_stand_as_texts_in_columns(read):
+    usage = {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 4}}
+    row = {"id": "1", "created": 1780308000, "model": "large", "usage": json.dumps(usage)}
+    (only,) = read(json.dumps(row) + "\n", "t.jsonl", READY["openai"]).rows
+    assert only.recorded.cache_read == 4
+    more = {"additional_usage_values": {"cache_read_input_tokens": 5, "cache_creation_input_tokens": 1}}
+    row = {"startTime": "2026-06-01T10:00:00Z", "prompt_tokens": 9, "completion_tokens": 3}
+    for metadata in (more, json.dumps(more)):
+        (only,) = read(json.dumps({**row, "metadata": metadata}) + "\n", "t.jsonl", READY["litellm"]).rows
+        assert (only.recorded.input, only.recorded.cache_read, only.recorded.cache_write) == (3, 5, 1)
+
+
 def test_a_mapping_of_ones_own(read):
     content = {"columns": {"time": "at", "prompt_tokens": "in", "output_tokens": "out"}, "time_unit": "ms"}
     traffic = read("at,in,out\n1780308000000,5,1\n", mapping=mapping_of(content, "m.yaml"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from costlens_policy.replay.traffic.counts import COUNTS, PARTS
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["Layout"]
+__all__ = ["PLAIN_COST", "Layout"]
 
 _TEXTS: Final = (pl.String, pl.Categorical, pl.Enum)
 _WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
@@ -29,7 +30,7 @@ _ATTRIBUTES: Final[Mapping[Type, tuple[Any, ...]]] = {
 }  # fmt: skip
 _FIELDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "time": (pl.Datetime, *_TEXTS, *_WHOLE), **dict.fromkeys(COUNTS, _WHOLE), "id": _NAMES, "model": _NAMES,
-    "session": _NAMES, "service_tier": _NAMES, "cost": (pl.Float64, *_WHOLE),
+    "session": _NAMES, "service_tier": _NAMES, "cost": (pl.Float64, *_WHOLE, *_TEXTS),
 }  # fmt: skip
 _CACHES: Final = PARTS[1:4]
 _PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
@@ -38,6 +39,8 @@ _ZONE: Final = r"(Z|\+00:?00)$"
 _LAST: Final = 253_402_300_800_000_000
 """The end of the calendar, in microseconds."""
 _PLAIN_COST: Final = (1e-12, 1e14)
+PLAIN_COST: Final = re.compile(r"[0-9]{1,14}(\.[0-9]{1,30})?")
+"""An amount whose text is as it would be written here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ class Layout:
             yield self._text(field).alias(field)
         if self.columns.get("service_tier"):
             yield self._text("service_tier").alias("tier")
-        yield self._value("cost", pl.Float64).alias("cost")
+        yield (self._text("cost") if self._has_texts("cost") else self._value("cost", pl.Float64)).alias("cost")
 
     def _request(self) -> Iterator[pl.Expr]:
         for name in self.attributes:
@@ -164,8 +167,10 @@ class Layout:
             & (total.is_null() | (total == prompt + output))
         )
         cost = pl.col("cost")
-        right = right & (cost.is_null() | (cost == 0) | cost.is_between(*_PLAIN_COST))
-        return right.fill_null(False)
+        plain = (cost == 0) | cost.is_between(*_PLAIN_COST)
+        if self._has_texts("cost"):
+            plain = cost.str.contains(f"^{PLAIN_COST.pattern}$")
+        return (right & (cost.is_null() | plain)).fill_null(False)
 
     def _time(self) -> pl.Expr:
         column = self.columns["time"][0]
@@ -189,6 +194,9 @@ class Layout:
         """Return a field as text, null where it is empty; None where there is no column for it."""
         texts = [pl.col(name).cast(pl.String) for name in self.columns.get(field, ())]
         return pl.coalesce(*(pl.when(text != "").then(text) for text in texts)) if texts else None
+
+    def _has_texts(self, field: str) -> bool:
+        return any(self.types[name] in _TEXTS for name in self.columns.get(field, ()))
 
     def _text(self, field: str) -> pl.Expr:
         found = self.text(field)

@@ -14,7 +14,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import BOOL, DOUBLE, INT
 from costlens_policy.replay.columns.batch import ATTRIBUTE
 from costlens_policy.replay.stream.fitting import Fitting
-from costlens_policy.replay.stream.layout import Layout
+from costlens_policy.replay.stream.layout import PLAIN_COST, Layout
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
 from costlens_policy.replay.traffic.places import kind_of
 from costlens_policy.replay.traffic.sources import RawRow
@@ -72,7 +72,7 @@ def _take(field: str, mapping: ColumnMapping, plan: Plan, csv: bool) -> tuple[_T
     if (field.endswith("_tokens") and kind is None) or kind == INT or (field == "time" and mapping.time_unit != "iso"):
         return (_int_of_text if csv else _int), pl.Int64
     if field == "cost":
-        return (_float_of_text if csv else _float), pl.Float64
+        return (_cost_of_text if csv else _cost), pl.String
     if kind == DOUBLE:
         return (_none if csv else _float), pl.Float64
     if kind == BOOL:
@@ -91,9 +91,22 @@ def _int(value: Any) -> Any:
 
 
 def _float(value: Any) -> Any:
-    if value.__class__ is int and -(2**53) < value < 2**53:
+    if value.__class__ is Decimal or (value.__class__ is int and -(2**53) < value < 2**53):
         return float(value)
     return value if value.__class__ is float else None if value is None or value == "" else _ODD
+
+
+def _cost(value: Any) -> Any:
+    """Take an amount as text, which keeps its digits."""
+    if value.__class__ is int or (value.__class__ is Decimal and value.is_finite() and abs(value.adjusted()) < _DIGITS):
+        return f"{value:f}" if value >= 0 else _ODD
+    return None if value is None or value == "" else _ODD
+
+
+def _cost_of_text(value: Any) -> Any:
+    if not value:
+        return None
+    return value if PLAIN_COST.fullmatch(value) else _ODD
 
 
 def _bool(value: Any) -> Any:
@@ -112,14 +125,3 @@ def _int_of_text(value: Any) -> Any:
     if value.isdecimal() and value.isascii() and len(value) <= _DIGITS and (value[0] != "0" or value == "0"):
         return int(value)
     return _ODD
-
-
-def _float_of_text(value: Any) -> Any:
-    """Take a number that says no more than the double it becomes."""
-    if not value:
-        return None
-    try:
-        number = float(value)
-        return number if repr(number) == value or Decimal(repr(number)) == Decimal(value) else _ODD
-    except (ValueError, ArithmeticError):
-        return _ODD

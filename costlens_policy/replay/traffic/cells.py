@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping as MappingType
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from costlens_policy.expressions import STRING, Type
@@ -15,7 +16,8 @@ from costlens_policy.money import usd
 from costlens_policy.replay.traffic.mapping import TimeUnit
 
 __all__ = [
-    "attribute_of", "cell", "cost_of", "has_cell", "moment_of", "outcome_of", "plain_numbers", "text_of", "tokens_of",
+    "attribute_of", "cell", "cost_of", "has_cell", "moment_of", "object_of", "outcome_of", "plain_numbers", "text_of",
+    "tokens_of",
 ]  # fmt: skip
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,7 +51,23 @@ def has_cell(fields: MappingType[str, Any], column: str) -> bool:
     return column in fields or any(_walk(fields, name) is not _MISSING for name in column.split("|"))
 
 
+@lru_cache(maxsize=8)
+def _object(text: str) -> Any:
+    """Return the object that a text is in JSON, as databases export columns of objects; None where it is none."""
+    try:
+        return json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None
+
+
+def object_of(value: Any) -> Any:
+    """Return an object that stands as a text of JSON in a cell, anything else as it is."""
+    found = _object(value) if isinstance(value, str) and value[:1] in ("{", "[") else None
+    return value if found is None else found
+
+
 def _walk(value: Any, name: str) -> Any:
+    value = object_of(value)
     if not isinstance(value, MappingType):
         return _MISSING
     if name in value:

@@ -181,10 +181,12 @@ class _Values:
             if char in "[]}":
                 self._at += 1
                 arrays += {"[": 1, "]": -1}.get(char, 0)
-            elif char == "{":
-                yield from self._object()
-            else:
+            elif char != "{":
                 yield self._stranger()
+            elif arrays > 0:
+                yield from self._element(lambda value: value)
+            else:
+                yield from self._object()
         if arrays > 0:
             yield Found(None, {}, "", f"{_UNREADABLE}: the file ends in the middle of an array")
         if any(self._beside.get(key) for key in _MORE):
@@ -213,23 +215,30 @@ class _Values:
             self._at += 1
             return
         self._at = start
-        if self._skip():
-            yield from self._decoded(self._text[start : self._at], lambda value: value)
-        else:
-            yield self._cut(self._text[start:])
+        yield from self._element(lambda value: value)
 
     def _elements(self, key: str) -> Iterator[Found]:
         while (char := self._next()) != "]":
             if not char:
                 return  # whoever looks for the next key finds the end, too
-            start = self._at
-            if char != "{":
+            if char == "{":
+                yield from self._element(lambda value: _kept(key, value))
+            else:
                 yield self._stranger()
-            elif self._skip():
-                yield from self._decoded(self._text[start : self._at], lambda value: _kept(key, value))
+        self._at += 1
+
+    def _element(self, seen: Callable[[Any], Any]) -> Iterator[Found]:
+        """Yield the object that begins here: as a whole where it is right and read already, else by its end."""
+        start = self._at
+        try:
+            value, self._at = _DECODER.raw_decode(self._text, start)
+        except (ValueError, RecursionError):
+            if self._skip():
+                yield from self._decoded(self._text[start : self._at], seen)
             else:
                 yield self._cut(self._text[start:])
-        self._at += 1
+        else:
+            yield from _rows(None, seen(value), self._text[start : self._at])
 
     def _decoded(self, text: str, seen: Callable[[Any], Any]) -> Iterator[Found]:
         try:

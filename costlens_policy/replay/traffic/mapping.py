@@ -46,6 +46,8 @@ class Mapping:
     """Whether rows may lack columns of the mapping itself. Those in ``named`` have to be there in any case."""
     timeless: bool = False
     """Whether rows may have no time."""
+    summed: bool = False
+    """Whether a row sums up several requests, so that prices by the length of a prompt are the highest there are."""
     named: tuple[str, ...] = ()
     """Fields whose columns somebody named."""
     signature: tuple[str, ...] = ()

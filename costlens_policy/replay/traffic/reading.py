@@ -18,6 +18,7 @@ from costlens_policy.replay.traffic.cells import (
     cell,
     cost_of,
     moment_of,
+    object_of,
     outcome_of,
     plain_numbers,
     text_of,
@@ -267,7 +268,7 @@ class RowReader:
         if report is not None:
             if isinstance(report, SpanTokens):
                 return _Told(report.counted, named)
-            report = plain_numbers(report)
+            report = plain_numbers(object_of(report))
             reported = read_usage(report)
             usage = reported.usage
             counts = Counted(usage.prompt_tokens, _written(usage), usage, _tells_cache(report))
@@ -324,6 +325,8 @@ class RowReader:
             notes.append(f"{self.timeless} rows have no time and were put at {self.start.isoformat()}")
         if self.mapping.relative:
             notes.append(f"times are relative and count from {self.start.isoformat()} in every session")
+        if self.mapping.summed:
+            notes.append("each row sums up several requests: they count as one, and as long as all together")
         if self.dropped:
             left_out = ", ".join(f"{column} = {', '.join(values)}" for column, values in self.mapping.drop.items())
             notes.append(f"{self.dropped} rows were left out as the mapping says ({left_out})")

@@ -21,6 +21,8 @@ __all__ = ["PLAIN", "READY", "mapping_of", "recognized"]
 _ROWS: Final = 50
 """As many rows of a file are looked at."""
 _STRONG: Final = "gpt-4-1106-preview"
+_MORE_USAGE: Final = "metadata.additional_usage_values"
+"""Where LiteLLM's proxy keeps what has no column of its own; its prompt tokens include the cached ones."""
 _WEAK: Final = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 
 READY: Final[MappingType[str, Mapping]] = {
@@ -71,6 +73,9 @@ READY: Final[MappingType[str, Mapping]] = {
             {
                 "time": "startTime", "id": "request_id", "model": "model", "session": "session_id",
                 "prompt_tokens": "prompt_tokens", "output_tokens": "completion_tokens", "total_tokens": "total_tokens",
+                "cached_tokens": f"{_MORE_USAGE}.cache_read_input_tokens"
+                f"|{_MORE_USAGE}.prompt_tokens_details.cached_tokens",
+                "cache_write_tokens": f"{_MORE_USAGE}.cache_creation_input_tokens",
                 "cost": "spend", "request.user": "user|end_user", "request.team": "team_id",
             },
             optional=True,
@@ -119,6 +124,41 @@ READY: Final[MappingType[str, Mapping]] = {
             timeless=True,
             signature=("stop_reason|message.stop_reason|result.message.stop_reason|message.role",
                        "usage.output_tokens|message.usage.output_tokens|result.message.usage.output_tokens"),
+        ),
+        Mapping(
+            "anthropic-console",
+            {
+                "time": "usage_date_utc", "model": "model_version", "uncached_tokens": "usage_input_tokens_no_cache",
+                "cached_tokens": "usage_input_tokens_cache_read",
+                "cache_write_tokens": "usage_input_tokens_cache_write_5m",
+                "cache_write_1h_tokens": "usage_input_tokens_cache_write_1h", "output_tokens": "usage_output_tokens",
+            },
+            optional=True,
+            summed=True,
+            signature=("usage_date_utc", "model_version", "usage_input_tokens_no_cache", "usage_output_tokens"),
+        ),
+        Mapping(
+            "anthropic-usage",
+            {
+                "time": "starting_at", "model": "model", "uncached_tokens": "uncached_input_tokens",
+                "cached_tokens": "cache_read_input_tokens", "output_tokens": "output_tokens",
+                "cache_write_tokens": "cache_creation.ephemeral_5m_input_tokens",
+                "cache_write_1h_tokens": "cache_creation.ephemeral_1h_input_tokens", "service_tier": "service_tier",
+            },
+            optional=True,
+            summed=True,
+            signature=("starting_at", "uncached_input_tokens", "cache_read_input_tokens", "output_tokens"),
+        ),
+        Mapping(
+            "openai-usage",
+            {
+                "time": "start_time", "model": "model", "prompt_tokens": "input_tokens",
+                "cached_tokens": "input_cached_tokens", "output_tokens": "output_tokens", "request.user": "user_id",
+            },
+            time_unit="s",
+            optional=True,
+            summed=True,
+            signature=("start_time", "input_cached_tokens", "output_tokens", "num_model_requests"),
         ),
     )
 }  # fmt: skip

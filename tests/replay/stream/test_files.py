@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -71,6 +72,23 @@ def test_every_count_in_a_column(same, written, kind):
     assert result.rows > 100
     assert any("of more than their tokens" in note for note in result.notes)
     assert any("of less than their tokens" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_costs_keep_their_digits(same, written, tmp_path, kind):
+    costs = ["0.12345678901234567890123", "12345678901234.5", "0", "1e-7", "0.000000000000000123", "007", "", None]
+    path = tmp_path / f"t.{kind}"
+    rows = [{**row, "cost": costs[place % len(costs)]} for place, row in enumerate(some_rows(80))]
+    if kind == "jsonl":
+        lines = [json.dumps({**row, "time": row["time"].isoformat(), "cost": "COST"}) for row in rows]
+        amounts = ["null" if not row["cost"] else row["cost"].removeprefix("00") for row in rows]
+        path.write_text("".join(line.replace('"COST"', a) + "\n" for line, a in zip(lines, amounts, strict=True)))
+    else:
+        written(rows, f"t.{kind}", cost=pl.String)
+    exact = sum((Decimal(row["cost"]) for row in rows if row["cost"]), Decimal(0))
+    result = same([str(path)])
+    assert not result.rejected
+    assert abs(result.logged_cost - exact) < Decimal("1e-15") * 80
 
 
 def test_a_walked_copy_keeps_tiers_and_further_models(plan_of, tmp_path):
