@@ -90,10 +90,12 @@ def _gap(meter: StreamMeter, answer: Answer, *, charge_hold: bool) -> str:
 def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
     """Return what is wrong with a usage in the light of the stream that it came with."""
     usage = reported.usage
-    told = sum(tokens for _, tokens in usage.counted)
+    told = sum(tokens for _, tokens in usage.counted) + reported.unknown
     written = told - usage.prompt_tokens
     if not usage.prompt_tokens:
         return "the usage of the stream tells nothing of its prompt"
+    if not written and (answer.unknown or answer.has_text):
+        return "the usage of the stream tells of no output, and some arrived"
     if answer.claimed > told + sum(tokens for _, other in reported.other_models for _, tokens in other.counted):
         return f"the stream tells of {answer.claimed} tokens in `{answer.unknown}`, which are not in its usage"
     if answer.characters() > _LONGEST_TOKEN * written and (tokens := _counted(answer, count)) > _FAR_OFF * written:

@@ -94,7 +94,7 @@ class Answer:
 
     def lacks(self, what: str) -> None:
         """Note something that was not understood; the first one is told."""
-        self.unknown = self.unknown or what[:60]
+        self.unknown = self.unknown or what[:60] or "a name of no letters"
 
     def characters(self) -> int:
         """Return how long the texts are, copies left out."""

@@ -143,8 +143,11 @@ def _response_event(answer: Answer, name: str, fields: _Fields) -> None:
     if tail in _LIFE:
         response = fields_of(fields.get("response"))
         for key in ("model", "service_tier", "usage"):
-            _ROLES[key](answer, response.get(key), (TEXT, _WHOLE))
+            if (value := response.get(key)) is not None:
+                _ROLES[key](answer, value, (TEXT, _WHOLE))
         answer.end_chunk(firm=tail in _OVER)
+        if tail in _OVER and not answer.usage_came:
+            answer.lacks(name)
         return
     if tail in ("audio.delta", "output_audio.delta") or tail.startswith("shell_call_output"):
         answer.hidden = answer.hidden or name
@@ -171,9 +174,9 @@ def _strange(answer: Answer, name: str, fields: _Fields) -> None:
 def _walk(answer: Answer, fields: _Fields, place: _Place) -> None:
     for key, value in fields.items():
         role = _ROLES.get(key, _UNKNOWN)
-        if role is _IGNORED or not value:
+        if role is _IGNORED or not value or (role is _PLAIN and isinstance(value, str | int | float)):
             continue
-        if role is _UNKNOWN:
+        if role is _UNKNOWN or role is _PLAIN:
             _unknown(answer, key, value)
         else:
             role(answer, value, place)
@@ -230,7 +233,7 @@ def _block(answer: Answer, value: Any, place: _Place) -> None:
     name = fields.get("type")
     if not isinstance(name, str):
         _walk(answer, fields, place)
-    elif name.endswith(("_tool_result", "_output", "_outputs")):
+    elif name.endswith(("_tool_result", "_call_output")) or name in ("tool_search_output", "program_output"):
         return  # what a tool answered is no output of the model
     elif name in _HIDDEN_BLOCKS:
         answer.hidden = answer.hidden or name
@@ -243,7 +246,8 @@ def _block(answer: Answer, value: Any, place: _Place) -> None:
 _HIDDEN_BLOCKS: Final = frozenset({
     "redacted_thinking", "reasoning.encrypted", "compaction",
     "server_tool_use", "mcp_tool_use", "mcp_tool_listing", "web_search_call", "file_search_call",
-    "code_interpreter_call", "mcp_call", "mcp_list_tools", "tool_search_call", "additional_tools", "program",
+    "code_interpreter_call", "mcp_call", "mcp_list_tools", "mcp_approval_response",
+    "tool_search_call", "additional_tools", "program",
     "fallback", "container_upload", "image_generation_call", "image", "image_url", "output_image", "audio",
     "output_audio", "input_audio", "video", "file",
 })  # fmt: skip
@@ -303,7 +307,7 @@ def _concealed(what: str) -> _Role:
 def _usage(answer: Answer, value: Any, place: _Place) -> None:
     if isinstance(value, str | int | float | list | tuple):
         answer.lacks("usage")
-    elif value is not None:
+    else:
         answer.tell(value)
 
 
@@ -352,16 +356,19 @@ def _metrics(answer: Answer, value: Any, place: _Place) -> None:
 
 def _finish(answer: Answer, value: Any, place: _Place) -> None:
     answer.finished = True
+    if isinstance(value, Mapping):  # Bedrock
+        _walk(answer, value, place)
 
 
 def _model(answer: Answer, value: Any, place: _Place) -> None:
-    if value and isinstance(value, str):
+    if isinstance(value, str):
         answer.model = value
+    else:
+        _unknown(answer, "model", value)
 
 
 def _tier(answer: Answer, value: Any, place: _Place) -> None:
-    if value is not None:
-        answer.tier = value
+    answer.tier = value
 
 
 def _data(answer: Answer, value: Any, place: _Place) -> None:
@@ -379,21 +386,30 @@ def _data(answer: Answer, value: Any, place: _Place) -> None:
 
 
 _UNKNOWN: Final[Any] = object()
+_PLAIN: Final[Any] = object()
+"""A name, a number or a state, which says nothing; anything more in its place was not expected."""
 _IGNORED: Final[Any] = None
 
 _ROWS: Final[tuple[tuple[Any, str], ...]] = (
-    # names, numbers, times and states
+    (
+        _PLAIN,
+        """
+        id object type event event_type role index status created createTime item_id output_index content_index
+        summary_index command_index annotation_index partial_image_index sequence_number contentBlockIndex
+        chunk_position call_id tool_call_id tool_use_id toolUseId event_id response_id responseId request_id
+        generation_id approval_request_id system_fingerprint fingerprint obfuscation p native_finish_reason
+        stop_sequence stopReason namespace phase execution server_label example format thought async async_
+        toolset_name approve background output_format quality size total_duration load_duration prompt_eval_duration
+        eval_duration language will_continue willContinue token_count tokenCount is_search_required tool_name
+        """,
+    ),
+    # states of more than a word
     (
         _IGNORED,
         """
-        id object type event event_type role index status created created_at created_by createTime create_time
-        expires_at item_id output_index content_index summary_index command_index annotation_index partial_image_index
-        sequence_number contentBlockIndex chunk_position call_id tool_call_id tool_use_id toolUseId event_id response_id
-        responseId request_id generation_id approval_request_id system_fingerprint fingerprint obfuscation p provider
-        provider_metadata native_finish_reason incomplete_details stop_sequence stop_details stopReason messageStart
-        contentBlockStop caller namespace phase execution server_label example format thought container diagnostics
-        context_management input_transformations async_ context total_duration load_duration prompt_eval_duration
-        eval_duration prompt_token_ids token_ids
+        created_at create_time expires_at created_by caller provider provider_metadata incomplete_details stop_details
+        additionalModelResponseFields container diagnostics context_management input_transformations environment
+        context prompt_token_ids token_ids finish_message finishMessage model_status modelStatus
         """,
     ),
     # what was judged, looked up or measured, and is not written by the model
@@ -401,21 +417,21 @@ _ROWS: Final[tuple[tuple[Any, str], ...]] = (
         _IGNORED,
         """
         logprobs logprobs_result logprobsResult avgLogprobs avg_logprobs annotations annotation citations citation
-        citationMetadata citation_metadata groundingMetadata grounding_metadata urlContextMetadata url_context_metadata
-        safetyRatings safety_ratings promptFeedback prompt_feedback prompt_filter_results content_filter_results
-        content_filter_result content_filter_offsets content_filters moderation search_results codeExecutionResult
-        code_execution_result functionResponse function_response outputs sdk_http_response
-        automatic_function_calling_history chat_history pending_safety_checks trace
+        citationMetadata citation_metadata groundingMetadata grounding_metadata urlContextMetadata
+        url_context_metadata safetyRatings safety_ratings promptFeedback prompt_feedback prompt_filter_results
+        content_filter_results content_filter_result content_filter_offsets content_filters moderation search_results
+        codeExecutionResult code_execution_result functionResponse function_response outputs sdk_http_response
+        automatic_function_calling_history chat_history documents pending_safety_checks prompt_logprobs trace
         """,
     ),
     # what a helper adds up, parses, or repeats
-    (_IGNORED, "snapshot parsed parsed_arguments response_metadata invalid_tool_calls"),
+    (_IGNORED, "snapshot parsed parsed_arguments parsed_output response_metadata invalid_tool_calls"),
     (
         _struct,
         """
-        choices candidates delta message response start x_groq contentBlockStart contentBlockDelta toolUse tool_calls
-        tool_call_delta function function_call functionCall custom custom_tool_call operation action actions
-        search_queries executable_code executableCode
+        choices candidates delta message response start x_groq messageStart contentBlockStart contentBlockDelta
+        contentBlockStop toolUse tool_calls tool_call_delta function function_call functionCall custom
+        custom_tool_call search_queries executable_code executableCode
         """,
     ),
     (_block, "content content_block item part output"),
@@ -424,7 +440,10 @@ _ROWS: Final[tuple[tuple[Any, str], ...]] = (
     (_struct, "text refusal tool_plan transcript command commands queries query"),
     (
         _tool,
-        "arguments partial_json input args parameters code name path diff partial_args partialArgs",
+        """
+        arguments arguments_delta partial_json input args parameters code name action actions operation partial_args
+        partialArgs
+        """,
     ),
     (_thought(""), "thinking reasoningContent reasoningText summary"),
     *(
@@ -434,7 +453,9 @@ _ROWS: Final[tuple[tuple[Any, str], ...]] = (
     *((_copy(f" {name}"), name) for name in ("tool_call_chunks", "additional_kwargs", "provider_specific_fields")),
     # what a stream does not show
     (_signature, "signature thoughtSignature thought_signature"),
+    (_concealed("a tool that the provider runs"), "tool_call toolCall tool_response toolResponse"),
     (_concealed("encrypted thinking"), "redactedContent encrypted_content encrypted"),
+    (_concealed("thinking of which only an estimate is shown"), "estimated_tokens"),
     (
         _concealed("media"),
         "inlineData inline_data partial_image_b64 images image audio fileData file_data video",
