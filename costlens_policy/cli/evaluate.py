@@ -39,6 +39,7 @@ class Question:
     explain: bool
     as_json: bool
     cache: bool
+    texts: bool = True
 
 
 def evaluate(question: Question) -> bool:
@@ -52,7 +53,7 @@ def evaluate(question: Question) -> bool:
         decision = engine.decide(given.content, balances=balances, now=question.now)
     except RequestError as error:
         raise request_problems(given, error) from error
-    write_out(_json(decision, indent=2) if question.as_json else _text(decision, question))
+    write_out(_json(decision, question, indent=2) if question.as_json else _text(decision, question))
     return not decision.allowed
 
 
@@ -63,8 +64,8 @@ def _text(decision: Decision, question: Question) -> str:
     return text if prints_color(sys.stdout) else click.unstyle(text)
 
 
-def _json(decision: Decision, indent: int | None = None) -> str:
-    return json.dumps(decision.to_dict(), indent=indent, ensure_ascii=False)
+def _json(decision: Decision, question: Question, indent: int | None = None) -> str:
+    return json.dumps(decision.to_dict(texts=question.texts), indent=indent, ensure_ascii=False)
 
 
 def _many(engine: Engine, question: Question, balances: Balances) -> bool:
@@ -75,7 +76,7 @@ def _many(engine: Engine, question: Question, balances: Balances) -> bool:
         for line in request_lines(stream):
             answer = _answer(engine, line, balances, now)
             counts["rejected" if isinstance(answer, dict) else answer.effect] += 1
-            write_out(json.dumps(answer, ensure_ascii=False) if isinstance(answer, dict) else _json(answer))
+            write_out(json.dumps(answer, ensure_ascii=False) if isinstance(answer, dict) else _json(answer, question))
     if not counts:
         raise NothingError(f"`{question.request_path}` holds no request")
     note(f"{counts['allow']} allowed, {counts['deny']} denied, {counts['rejected']} not acceptable")

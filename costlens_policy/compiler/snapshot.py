@@ -50,16 +50,24 @@ class ModelOnDay:
 class Snapshots:
     """The models by canonical name, day by day. Each day is made once and kept; safe for threads."""
 
-    __slots__ = ("_admission", "_catalogue", "_days")
+    __slots__ = ("_admission", "_catalogue", "_days", "_largest_window")
 
     def __init__(self, catalogue: Catalogue, admission: Admitted) -> None:
         self._catalogue = catalogue
         self._admission = admission
         self._days: dict[date, Mapping[str, ModelOnDay]] = {}
+        windows = [model.context_window for model in catalogue.models.values()]
+        known = bool(windows) and not admission.unknown_models and None not in windows
+        self._largest_window = max(window for window in windows if window is not None) if known else math.inf
 
     def __getnewargs__(self) -> tuple[Catalogue, Admitted]:
         """Return what makes it again when a plan is saved and loaded."""
         return self._catalogue, self._admission
+
+    @property
+    def largest_window(self) -> float:
+        """Tokens that the context window of some model has, beyond every number where one is not known."""
+        return self._largest_window
 
     def on(self, day: date) -> Mapping[str, ModelOnDay]:
         """Return all models on a day (UTC)."""

@@ -234,14 +234,15 @@ class Decision:
 
         return record_of(self)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, texts: bool = True) -> dict[str, Any]:
         """Return the decision as JSON-like data, described by ``schemas/decision.v1.json``.
 
-        Money is a decimal string.
+        Money is a decimal string. It holds the request as it came, before any redaction, so a log of it holds what the
+        policies took out: without ``texts``, sizes stand in the place of prompts, messages and all other texts.
         """
         from costlens_policy.engine.export import export_decision  # a cycle otherwise: an export describes a decision
 
-        return export_decision(self)
+        return export_decision(self, texts=texts)
 
 
 def _origin(candidate: Candidate) -> str:

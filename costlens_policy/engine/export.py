@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -16,11 +17,26 @@ from costlens_policy.rewrites import Change
 
 __all__ = ["export_decision"]
 
+_LABELS: Final = frozenset(
+    {
+        "task", "modalities", "stream", "user", "team", "organization", "project", "feature", "environment", "region",
+        "tags", "session",
+    }
+)  # fmt: skip
+"""Attributes that say whose a request is, and for what: no words of the request itself."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def export_decision(decision: Decision) -> dict[str, Any]:
-    """Return every fact of a decision. Money and other exact numbers are decimal strings, times are RFC 3339 in UTC."""
+def export_decision(decision: Decision, *, texts: bool = True) -> dict[str, Any]:
+    """Return every fact of a decision. Money and other exact numbers are decimal strings, times are RFC 3339 in UTC.
+
+    Without ``texts``, what people wrote is not in it, neither before nor after the rewrites; each is told by its size.
+    """
+    exported = _exported(decision)
+    return exported if texts else _without_texts(exported, decision)
+
+
+def _exported(decision: Decision) -> dict[str, Any]:
     return {
         "effect": decision.effect,
         "model": decision.model,
@@ -159,3 +175,45 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _without_texts(exported: dict[str, Any], decision: Decision) -> dict[str, Any]:
+    """Put sizes in the place of texts: of the request, of what is sent, and of the values that conditions read."""
+    attributes = decision.plan.attributes
+    request = {
+        name: value if name in _LABELS or (name in attributes and attributes[name].values) else _masked(value)
+        for name, value in exported["request"].items()
+    }
+    record = [
+        {
+            "stage": stage["stage"],
+            "rules": [{**rule, "parts": [_unread(part) for part in rule["parts"]]} for rule in stage["rules"]],
+            "notes": [f"`{name}`" for name in request] if stage["stage"] == "request" else stage["notes"],
+        }
+        for stage in exported["record"]
+    ]
+    calls = [{**call, **_masked_sent(call)} for call in exported["fallback_calls"]]
+    return {**exported, **_masked_sent(exported), "fallback_calls": calls, "request": request, "record": record}
+
+
+def _masked_sent(item: dict[str, Any]) -> dict[str, Any]:
+    params = {name: _masked(value) for name, value in item["params"].items()}
+    return {name: _masked(item[name]) for name in ("prompt", "system", "messages")} | {"params": params}
+
+
+def _masked(value: Any) -> Any:
+    """Return the size of a text, a list of sizes, the size of all that is in an object; other values as they are."""
+    if isinstance(value, str):
+        return f"[{len(value)} characters]"
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if isinstance(value, dict):
+        return f"[{len(json.dumps(value, ensure_ascii=False, default=str))} characters of JSON]"
+    return value
+
+
+def _unread(part: dict[str, str]) -> dict[str, str]:
+    value = part["value"]
+    if part["text"].startswith("model.") or part["text"].removeprefix("request.") in _LABELS:
+        return part
+    return part if value[:1] not in ('"', "[", "{") else {**part, "value": f"[{len(value)} characters]"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.documents.parameters import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, SYSTEM, texts_of
@@ -47,9 +47,7 @@ def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tok
         return tokenizer.count(prompt) + written, tokenizer.name
     tally = Tally(tokenizer)
     total = content_tokens(content, tally) + tally.tools(request.get("tools"))
-    form: Any = request.get("response_format")
-    if isinstance(form, Mapping) and "json_schema" in form:
-        total += tally.value(form["json_schema"])
+    total += tally.form(request.get("response_format"))
     total += sum(map(tally.value, aside))
     return total, tally.basis
 

@@ -23,11 +23,22 @@ from costlens_policy.engine.measure import GIVEN, content_of, count_request, sam
 from costlens_policy.engine.needs import needs_of
 from costlens_policy.engine.worst_case import TokenKinds
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.rewrites import Change, Content, Outcome, RewriteError, apply_steps
+from costlens_policy.rewrites import (
+    MOST_CHARACTERS,
+    Change,
+    Content,
+    Outcome,
+    RewriteError,
+    RewriteStep,
+    apply_steps,
+    is_longer,
+)
 
 __all__ = ["Candidate", "Preparations", "Prepared"]
 
 _MOST_COMPLETIONS: Final = 100_000
+_CHARACTERS_OF_TOKEN: Final = 16
+"""More than the tokens of any text have on average, so that who asks for it asks in vain."""
 _FURTHER_LIMITS: Final = tuple(name for name in OUTPUT_LIMIT_NAMES if name != OUTPUT_LIMIT)
 
 
@@ -168,6 +179,7 @@ class Preparations:
         for active in rungs:
             if not active.rung.steps:
                 continue
+            self._check_length([(active.budget.id, active.rung.steps)])
             try:
                 content, made = apply_steps(content, active.rung.steps, self._context.roots(offer.view))
             except (RewriteError, CelError) as error:
@@ -201,6 +213,8 @@ class Preparations:
 
     def _prepare(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Prepared:
         """Apply all rules together. A rule that fails refuses the request or, where its policy says so, is left out."""
+        if rules:
+            self._check_length((rule.id, rule.steps) for _, rule in rules)
         try:
             content, changes = self._together(rules, offer)
         except (RewriteError, CelError):
@@ -209,6 +223,21 @@ class Preparations:
             self._fail(rule.id, layer, error)
             return self._prepare([*rules[:at], *rules[at + 1 :]], offer)
         return self._measured(content, changes, tuple([rule.id for _, rule in rules]))
+
+    def _check_length(self, rules: Iterable[tuple[str, Sequence[RewriteStep]]]) -> None:
+        """Refuse what is too long to look through, and what no model could read unless a rule makes it much shorter."""
+        steps = [(rule, step) for rule, steps in rules for step in steps]
+        reading = next((rule for rule, step in steps if step.reads_texts), None)
+        if reading is None:
+            return
+        content, most, window = self._original, MOST_CHARACTERS, self._context.plan.snapshots.largest_window
+        if is_longer((content.prompt, content.messages, content.params), most):
+            raise Refusal(reading, f"rewrites: the request has more than the {most:,} characters that are rewritten")
+        if any(step.may_shorten for _, step in steps):
+            return
+        if is_longer((content.prompt, content.messages), _CHARACTERS_OF_TOKEN * window):
+            what = f"more than {_CHARACTERS_OF_TOKEN} characters for each token of the largest context window, {window}"
+            raise Refusal(reading, f"rewrites: the request has {what}")
 
     def _together(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Outcome:
         if not rules:

@@ -29,10 +29,13 @@ class Worker:
     def __init__(self, *, inline: bool) -> None:
         self._threads = None if inline else ThreadPoolExecutor(thread_name_prefix="costlens-policy")
 
-    def run(self, function: Any, *arguments: Any) -> asyncio.Future[Any]:
-        """Begin at once; the future is done when the function is. Cancelling whoever awaits it stops nothing."""
+    def run(self, function: Any, *arguments: Any, apart: bool = False) -> asyncio.Future[Any]:
+        """Begin at once; the future is done when the function is. Cancelling whoever awaits it stops nothing.
+
+        With ``apart``, which is for what takes long by itself, a thread does it in any case.
+        """
         loop = asyncio.get_running_loop()
-        if self._threads is not None:
+        if self._threads is not None or apart:
             return loop.run_in_executor(self._threads, partial(function, *arguments))
         future: asyncio.Future[Any] = loop.create_future()
         try:
@@ -138,8 +141,9 @@ class AsyncCall(CallFacts):
 class Opening:
     """A call that is being decided and reserved: ``async with`` it, or ``await`` it."""
 
-    def __init__(self, open_call: Callable[[], HeldCall], worker: Worker) -> None:
+    def __init__(self, open_call: Callable[[], HeldCall], worker: Worker, *, apart: bool = False) -> None:
         self._open_call = open_call
+        self._apart = apart
         self._worker = worker
         self._call: AsyncCall | None = None
 
@@ -158,7 +162,7 @@ class Opening:
 
     async def _open(self) -> AsyncCall:
         given_up = Event()
-        opening: asyncio.Future[HeldCall] = self._worker.run(self._open_unless, given_up)
+        opening: asyncio.Future[HeldCall] = self._worker.run(self._open_unless, given_up, apart=self._apart)
         try:
             return AsyncCall(await asyncio.shield(opening), self._worker)
         except asyncio.CancelledError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from costlens_policy.api import Engine
 from costlens_policy.clock import system_now
@@ -19,14 +19,19 @@ from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.service import OnException, Options, Service
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import Store
+from costlens_policy.rewrites import is_longer
 
 __all__ = ["AsyncGuard"]
+
+_MOST_IN_LOOP: Final = 20_000
+"""Characters of a request that may be rewritten and counted in the event loop: some milliseconds at most."""
 
 
 class AsyncGuard:
     """As ``Guard``, with ``async with guard.call(request) as call`` and ``await call.settle(usage)``.
 
-    A store is asked in threads, so that the event loop never waits for it; one in memory answers at once. A task that
+    A store is asked in threads, so that the event loop never waits for it; one in memory answers at once, unless a
+    request is long: what has more than 20,000 characters is rewritten and counted in a thread, too. A task that
     is cancelled gives back what its call holds.
     """
 
@@ -49,7 +54,8 @@ class AsyncGuard:
 
     def call(self, request: Mapping[str, Any], *, id: str | None = None, lease: timedelta | None = None) -> Opening:
         """Decide a request and reserve its worst case, once the result is entered or awaited; see ``Guard.call``."""
-        return Opening(partial(self._service.open, request, id, lease), self._worker)
+        opening = partial(self._service.open, request, id, lease)
+        return Opening(opening, self._worker, apart=is_longer(request, _MOST_IN_LOOP))
 
     async def settle(
         self,

@@ -11,7 +11,7 @@ from costlens_policy.on_demand import on_demand
 from costlens_policy.rewrites.combination import combine
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.errors import RewriteError
-from costlens_policy.rewrites.measure import content_tokens
+from costlens_policy.rewrites.measure import MOST_CHARACTERS, content_tokens, is_longer
 from costlens_policy.rewrites.steps import Activation, Merge, RewriteStep, Step, apply_steps
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from costlens_policy.rewrites.replacement import group_references
 
 __all__ = [
-    "Activation", "Change", "Content", "Merge", "Outcome", "RewriteError", "RewriteStep", "Step", "apply_steps",
-    "combine", "compile_operation", "content_tokens", "group_references",
+    "MOST_CHARACTERS", "Activation", "Change", "Content", "Merge", "Outcome", "RewriteError", "RewriteStep", "Step",
+    "apply_steps", "combine", "compile_operation", "content_tokens", "group_references", "is_longer",
 ]  # fmt: skip
 
 __getattr__ = on_demand(

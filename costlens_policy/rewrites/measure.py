@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from costlens_policy.rewrites.content import Content
 from costlens_policy.tokens import REPLY_TOKENS, Tally
 
-__all__ = ["beside_messages", "content_tokens"]
+__all__ = ["MOST_CHARACTERS", "beside_messages", "content_tokens", "is_longer"]
+
+MOST_CHARACTERS: Final = 4_000_000
+"""Characters of a request, about a million tokens, beyond which nothing looks for texts to rewrite."""
 
 
 def content_tokens(content: Content, tally: Tally) -> int:
@@ -20,3 +26,23 @@ def beside_messages(content: Content, tally: Tally) -> int:
     """Return the tokens of everything but the messages themselves."""
     total = tally.value(content.prompt) + tally.value(content.system) + tally.content(content.params.get("system"))
     return total if content.messages is None else total + REPLY_TOKENS
+
+
+def is_longer(value: Any, most: float) -> bool:
+    """Say whether the texts of a value have more than so many characters together; names of keys are texts, too."""
+    left = most
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, str | bytes | bytearray):
+            left -= len(item)
+        elif isinstance(item, Mapping):
+            left -= len(item)
+            rest.extend(item.keys())
+            rest.extend(item.values())
+        elif isinstance(item, list | tuple):
+            left -= len(item)
+            rest.extend(item)
+        if left < 0:
+            return True
+    return False

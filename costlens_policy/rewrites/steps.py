@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from costlens_policy.rewrites.content import Change, Content, Outcome
 
@@ -13,6 +13,10 @@ __all__ = ["Activation", "Merge", "RewriteStep", "Step", "apply_steps"]
 Activation: TypeAlias = tuple[Any, ...]
 """The arguments of compiled expressions, in their order."""
 Merge: TypeAlias = Literal["append", "min", "max", "set_once"]
+_SHORTENING: Final = frozenset(
+    {"drop_examples", "replace", "shorten_tool_output", "system", "template", "trim_history", "remove_params"}
+)
+_READING: Final = frozenset({"drop_examples", "redact", "replace", "shorten_tool_output", "trim_history"})
 
 
 class Step(Protocol):
@@ -35,6 +39,16 @@ class RewriteStep:
 
     operation: str
     parts: tuple[Step, ...]
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether it looks through all texts of a request."""
+        return self.operation in _READING
+
+    @property
+    def may_shorten(self) -> bool:
+        """Whether it is there to make a request much shorter."""
+        return self.operation in _SHORTENING
 
     @property
     def targets(self) -> tuple[str, ...]:

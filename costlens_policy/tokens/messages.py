@@ -81,6 +81,14 @@ class Tally:
         hidden = sum(isinstance(tool, Mapping) and not any(key in tool for key in _DEFINITIONS) for tool in listed)
         return self.value(tools) + TOOLS_TOKENS + hidden * _PROVIDERS_TOOL
 
+    def form(self, form: Any) -> int:
+        """Return the tokens of the form that an answer is to have: its schema, under whatever key it stands."""
+        if not isinstance(form, Mapping):
+            return self._guarded(self._mark, form)
+        rest = {key: value for key, value in form.items() if key != "type"}
+        schema = rest["json_schema"] if rest.keys() == {"json_schema"} else rest
+        return self._guarded(self._mark, form.get("type")) + (self.value(schema) if rest else 0)
+
     def _guarded(self, count: Any, value: Any) -> int:
         try:
             tokens: int = count(value)

@@ -289,3 +289,12 @@ def test_lines_into_a_pipe_that_closes(starter: Path, tmp_path: Path):
     )
     assert done.stdout.endswith(b"code 6\n")
     assert done.stderr == b""
+
+
+def test_texts_may_stay_out_of_the_json(decide):
+    request = json.dumps({"task": "classification", "prompt": "the secret word"})
+    told = json.loads(decide(request, "--format", "json", "--no-texts").stdout)
+    assert "secret" not in json.dumps(told)
+    assert told["prompt"].endswith(" characters]")
+    assert told["request"]["task"] == "classification"
+    assert decide(request, "--no-texts").exit_code == 2

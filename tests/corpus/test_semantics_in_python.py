@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 
 import costlens_policy
 from costlens_policy import Balance, Decision, PolicyError, RequestError, load
 from costlens_policy.cli.app import app
 from costlens_policy.engine.targets import split_position
+from costlens_policy.rewrites.redaction import RedactStep
+from costlens_policy.schema import schema_texts
 from tests.corpus.semantic_cases import CATALOGUE, SETS, engine_of
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -438,3 +441,71 @@ def test_s_bud_30_a_scope_key_is_one_that_every_ledger_keeps() -> None:
         assert decide("budgets", task="usd", user=user).allowed
     for user in ("u" * 512, "ü" * 256, "a\x1fb"):
         assert decide("budgets", task="user", user=user).balances[0].key == user
+
+
+def test_s_rwr_10_every_text_is_redacted_or_the_rewrite_fails() -> None:
+    engine = engine_of(SETS / "rewrites" / "policy-set.yaml")
+    address = "bob@example.com"
+    messages = [
+        {"type": "function_call_output", "call_id": "c", "output": address},
+        {"role": "user", "parts": [{"text": address}], "unknown": {"key": [address]}},
+    ]
+    decision = engine.decide({"task": "secret", "messages": messages, "params": {"user": address}}, now=NOW)
+    assert decision.allowed
+    assert address not in str((decision.messages, decision.params))
+    failed = engine.decide({"task": "secret", "messages": [{"role": "user", "content": "x", "id": address}]}, now=NOW)
+    assert [failure.code for failure in failed.errors] == ["CL952"]
+
+
+def test_s_rwr_11_what_is_too_long_is_refused_before_it_is_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = "  m: {provider: x, context_window: %s, prices: [{usd_per_million_tokens: {input: 1, output: 2}}]}\n"
+    head = "apiVersion: costlens-policy/v1\nkind: %s\nmetadata: {name: n, version: '1'}\n"
+    (tmp_path / "catalogue.yaml").write_text(head % "Catalogue" + "models:\n" + models % 8000)
+    (tmp_path / "policy.yaml").write_text(
+        head % "Policy"
+        + "on_error: skip\nrewrites:\n"
+        + "  - {id: redact, when: request.task == 'redact', apply: [{redact: {kinds: [email]}}]}\n"
+        + "  - {id: trim, when: request.task == 'trim', apply: [{trim_history: {max_prompt_tokens: 100}}]}\n"
+        + "  - {id: brief, when: request.task == 'brief', apply: [{suffix: {text: x}}]}\n"
+    )
+    (tmp_path / "policy-set.yaml").write_text(
+        head % "PolicySet"
+        + "policies: [policy.yaml]\ncatalogues: [catalogue.yaml]\n"
+        + "defaults: {access: allow, route: {model: m}, max_output_tokens: 5}\n"
+    )
+    engine = load(tmp_path, cache=False)
+    monkeypatch.setattr(RedactStep, "apply", lambda *_: pytest.fail("it was rewritten"))
+    long = "a" * (16 * 8000 + 1)
+    for request in ({"prompt": long}, {"messages": [{"role": "user", "content": [{"type": "text", "text": long}]}]}):
+        refused = engine.decide({"task": "redact", "prompt_tokens": 10, **request}, now=NOW)
+        assert (refused.effect, refused.rule) == ("deny", "n/redact")
+        assert "16 characters for each token of the largest context window, 8000" in refused.reasons[-1]
+    old = [{"role": "user", "content": long}, {"role": "user", "content": "hi"}]
+    for request in ({"task": "brief", "prompt": long}, {"task": "trim", "messages": old}):
+        assert engine.decide({"prompt_tokens": 50, **request}, now=NOW).allowed
+    refused = engine.decide({"task": "trim", "prompt_tokens": 10, "prompt": "a" * 4_000_001}, now=NOW)
+    assert "more than the 4,000,000 characters that are rewritten" in refused.reasons[-1]
+
+
+def test_s_dec_13_a_record_without_texts() -> None:
+    engine = engine_of(SETS / "rewrites" / "policy-set.yaml")
+    request = {
+        "task": "secret",
+        "user": "ann",
+        "messages": [{"role": "user", "content": "secret words of bob@example.com"}],
+        "params": {"stop": ["secret"], "top_p": 0.5},
+        "metadata": {"note": "secret"},
+    }
+    told = engine.decide(request, now=NOW).to_dict(texts=False)
+    assert "secret words" not in (shown := json.dumps(told))
+    assert "bob" not in shown
+    assert "[email]" not in shown
+    assert told["request"]["user"] == "ann"
+    assert told["params"] == {"stop": ["[6 characters]"], "top_p": 0.5, "max_output_tokens": 100}
+    assert told["request"]["messages"] == [f"[{len(json.dumps(request['messages'][0]))} characters of JSON]"]
+    prompted = engine.decide({"task": "both", "prompt": "secret words"}, now=NOW).to_dict(texts=False)
+    assert "secret words" not in json.dumps(prompted)
+    assert prompted["request"]["prompt"] == "[12 characters]"
+    Draft202012Validator(json.loads(schema_texts()["decision.v1.json"])).validate(told)

@@ -47,9 +47,7 @@ def _combined(_: Combinations, rules: Sequence[RewriteRule]) -> tuple[Step, ...]
 def _counted(content: Content, request: Mapping[str, Any], tokenizer: Tokenizer) -> tuple[int, str]:
     tally = Tally(tokenizer)
     total = content_tokens(content, tally) + tally.tools(request.get("tools"))
-    form = request.get("response_format")
-    if isinstance(form, Mapping) and "json_schema" in form:
-        total += tally.value(form["json_schema"])
+    total += tally.form(request.get("response_format"))
     return total, tally.basis
 
 

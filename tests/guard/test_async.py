@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from costlens_policy import AsyncGuard, DeniedError
+from costlens_policy.guard.service import Service
 from costlens_policy.ledger import MemoryStore
 from tests.guard.company import REQUEST, TEAM
 from tests.guard.stream_shapes import STREAMS
@@ -202,3 +203,23 @@ def test_many_tasks_never_pass_the_limit(run):
         assert done == 8
 
     run(body)
+
+
+def test_a_long_request_is_decided_beside_the_event_loop(run, ledger, monkeypatch):
+    in_loop = isinstance(ledger, MemoryStore)
+    seen = []
+    opened = Service.open
+
+    def open_call(self, request, *rest):
+        seen.append(threading.current_thread() is threading.main_thread())
+        return opened(self, request, *rest)
+
+    monkeypatch.setattr(Service, "open", open_call)
+
+    async def body(guard):
+        for request in (REQUEST, {**REQUEST, "prompt": "a" * 30_000}, {**REQUEST, "metadata": {"x": ["a" * 30_000]}}):
+            async with guard.call(request) as call:
+                await call.settle(USAGE)
+
+    run(body)
+    assert seen == [in_loop, False, False]

@@ -24,6 +24,7 @@ __all__ = ["command"]
         ("read the request from standard input, answer in JSON", "eval . --request - --format json < request.json"),
         ("decide as if it were New Year's Eve", "eval . --request request.yaml --now 2026-12-31T23:59:59Z"),
         ("decide a day's requests, one decision per line", "eval . --request requests.jsonl > decisions.jsonl"),
+        ("keep what people wrote out of a log", "eval . --request request.yaml --format json --no-texts"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING, ExitCode.DENIED],
 )
@@ -51,6 +52,7 @@ __all__ = ["command"]
 )
 @click.option("--explain", is_flag=True, help="Show each rule in order, its condition with the values of its parts.")
 @format_option("text", "json")
+@click.option("--no-texts", is_flag=True, help="Put sizes in the place of prompts, messages and other texts in JSON.")
 @click.option("--no-cache", is_flag=True, help="Read the policies, whether or not their plan is in the cache.")
 @click.option("--exit-code", is_flag=True, help="Exit with 10 when the decision is to deny.")
 def command(
@@ -60,6 +62,7 @@ def command(
     balances_path: str | None,
     explain: bool,
     output: str,
+    no_texts: bool,
     no_cache: bool,
     exit_code: bool,
 ) -> ExitCode:
@@ -72,8 +75,13 @@ def command(
         message = "`--request` and `--balances` cannot both read standard input"
         raise click.UsageError(message, click.get_current_context())
     from costlens_policy.cli.evaluate import Question, evaluate
+    from costlens_policy.cli.requests import is_json_lines
 
     as_json = output == "json"
-    question = Question(paths, request_path, now, balances_path, explain, as_json, cache=not no_cache)
+    if no_texts and not (as_json or is_json_lines(request_path)):
+        raise click.UsageError("`--no-texts` needs `--format json`", click.get_current_context())
+    question = Question(
+        paths, request_path, now, balances_path, explain, as_json, cache=not no_cache, texts=not no_texts
+    )
     denied = evaluate(question)
     return ExitCode.DENIED if denied and exit_code else ExitCode.OK
