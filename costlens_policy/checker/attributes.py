@@ -135,9 +135,9 @@ def model_record(unknown: Collection[str] = MODEL_FACTS) -> Record:
 ESTIMATE: Final = Record(
     "estimate",
     {
-        "cost_usd": Field(DOUBLE, optional=True, description="absent where the candidate has no price"),
-        "prompt_tokens": Field(INT),
-        "output_tokens": Field(INT),
+        "cost_usd": Field(DOUBLE, optional=True, description="cost in US dollars, absent without a price"),
+        "prompt_tokens": Field(INT, description="tokens of the prompt, as it is after the rewrites"),
+        "output_tokens": Field(INT, description="tokens that the answer may have"),
     },
 )
 """What a call to the candidate will probably take."""
@@ -147,8 +147,8 @@ BUDGET: Final = Record(
     {
         "used": Field(DOUBLE, description="spent in the window, in the budget's unit"),
         "held": Field(DOUBLE, description="held for calls that are under way"),
-        "limit": Field(DOUBLE),
-        "left": Field(DOUBLE),
+        "limit": Field(DOUBLE, description="hard limit in force"),
+        "left": Field(DOUBLE, description="what may still be spent or held"),
         "used_ratio": Field(DOUBLE, description="used and held, as a ratio of the limit"),
         "used_per_day": Field(DOUBLE, optional=True, description="spent on average in a day of the window so far"),
         "projected_ratio": Field(DOUBLE, optional=True, description="used when the window ends, at that rate"),

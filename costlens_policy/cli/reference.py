@@ -1,6 +1,6 @@
 """docs/cli.md and docs/exit-codes.md, made from the program so that they cannot say anything else.
 
-``python -m costlens_policy.cli.reference docs`` writes them.
+``python -m costlens_policy.cli.reference docs`` writes them, and the pages of ``language``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from costlens_policy.cli.app import PROGRAM, app
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.files import write_file
+from costlens_policy.cli.language import language_pages
 
 __all__ = ["command_reference", "commands", "exit_code_reference"]
 
@@ -108,3 +109,5 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
     write_file(folder / "cli.md", command_reference().encode())
     write_file(folder / "exit-codes.md", exit_code_reference().encode())
+    for name, text in language_pages().items():
+        write_file(folder / name, text.encode())

@@ -11,7 +11,7 @@ from costlens_policy.replay.settings import assumptions
 from tests.replay.conftest import call
 
 CHEAP = "routes:\n  - {id: cheap, model: small}\n"
-CLOSED = "access:\n  - {id: closed, effect: deny, reason: closed}\n"
+CLOSED = "access:\n  - {id: closed, when: '!(\"open\" in request.?tags.orValue([]))', effect: deny, reason: closed}\n"
 
 
 def test_another_model(plan_of, traffic_of):

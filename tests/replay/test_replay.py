@@ -76,7 +76,9 @@ def test_the_comparison_is_about_rows_with_a_price_on_both_sides(plan_of, traffi
 
 
 def test_what_denials_save_is_said_apart(plan_of, traffic_of):
-    plan = plan_of("access:\n  - {id: no, effect: deny, reason: closed}\n")
+    plan = plan_of(
+        "access:\n  - {id: no, when: '!(\"open\" in request.?tags.orValue([]))', effect: deny, reason: closed}\n"
+    )
     result = replay(plan, traffic_of(plan, [call(model="large")]), Settings())
     assert result.saved_by_denying == Decimal("0.0075")
 

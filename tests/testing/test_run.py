@@ -113,7 +113,9 @@ def test_exact_refuses_what_is_not_named(run_text: RunText) -> None:
 )
 def test_an_empty_list_expects_none(expect: str, path: str, company: Path, run_text: RunText) -> None:
     policy = (company / "access.yaml").read_text()
-    (company / "access.yaml").write_text(policy.replace("on_error: deny", "on_error: skip") + FAILING)
+    (company / "access.yaml").write_text(
+        policy.replace("on_error: deny", "on_error: skip") + FAILING.replace("deny", "allow")
+    )
     body = f"""cases:
   - name: a
     request: {{team: core, tier: premium, task: review, prompt: hello, prompt_tokens: 1000, metadata: {{}}}}

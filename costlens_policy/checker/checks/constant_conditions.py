@@ -15,7 +15,10 @@ _FOUND: Final = Finding("CL423")
 
 
 def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of ``when`` and ``among`` whose parts contradict each other, and of those that say nothing."""
+    """Report ``when`` and ``among`` whose parts contradict each other, and warn of those that say nothing.
+
+    A deny that never holds is an error: somebody relies on it.
+    """
     for policy in subject.bundle.policies:
         for path in subject.expressions[policy]:
             if path[-1] not in ("when", "among"):
@@ -24,7 +27,8 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
             condition = subject.condition(place)
             rule = _rule(policy.document, place)
             if condition.never:
-                yield _FOUND.warning(
+                report = _FOUND.error if _is_deny(policy.document, place) else _FOUND.warning
+                yield report(
                     f"the condition of `{rule}` never holds",
                     place.span,
                     "contradicts itself",
@@ -33,6 +37,10 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
             elif condition.always:
                 advice = "leave the condition out, which says so more plainly"
                 yield _FOUND.warning(f"the condition of `{rule}` always holds", place.span, "always true", advice)
+
+
+def _is_deny(policy: PolicyDocument, place: Place) -> bool:
+    return place.path[0] == "access" and policy.access[int(place.path[1])].effect == "deny"
 
 
 def _rule(policy: PolicyDocument, place: Place) -> str:

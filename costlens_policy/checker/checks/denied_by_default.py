@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.rules import access_rules
+from costlens_policy.checker.checks.rules import Placed, access_rules
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.conditions import Cover
 from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.documents.policy import AccessRule
 
 __all__ = ["check_denied_by_default"]
 
@@ -15,12 +17,15 @@ _FOUND: Final = Finding("CL425")
 
 
 def check_denied_by_default(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn where the default is to deny and no rule allows anything, or where one denies everything."""
+    """Report where the default is to deny and no rule allows anything, or where one denies everything.
+
+    A rule allows nothing that never holds, or holds only where a deny does, which wins.
+    """
     rules = list(access_rules(subject))
     everything = next((rule for rule in rules if rule.rule.effect == "deny" and rule.condition.always), None)
     default = Place(subject.bundle.policy_set, ("defaults", "access"))
     if everything is not None:
-        yield _FOUND.warning(
+        yield _FOUND.error(
             f"`{everything.name}` refuses every request",
             everything.place.at("effect").span,
             "without a condition",
@@ -28,11 +33,19 @@ def check_denied_by_default(subject: Subject) -> Iterator[Diagnostic]:
         )
     elif subject.bundle.policy_set.document.defaults.access == "deny":
         allows = [rule for rule in rules if rule.rule.effect == "allow"]
-        if all(rule.condition.never for rule in allows):
-            yield _FOUND.warning(
+        denies: Cover[Placed[AccessRule]] = Cover()
+        for rule in rules:
+            if rule.rule.effect == "deny":
+                denies.add(rule.condition, rule)
+        if all(rule.condition.never or denies.first(rule.condition) is not None for rule in allows):
+            yield _FOUND.error(
                 "every request is refused: the default is to deny, and no rule allows anything",
                 default.span,
                 "no access rule overrides this",
                 "add a rule with `effect: allow` to a policy, or write `access: allow` here",
-                [Related(rule.place.at("when").span, "never holds") for rule in allows],
+                [Related(rule.place.at("id").span, _why_not(rule)) for rule in allows],
             )
+
+
+def _why_not(rule: Placed[AccessRule]) -> str:
+    return "never holds" if rule.condition.never else "a deny holds wherever this does"

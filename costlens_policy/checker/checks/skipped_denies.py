@@ -17,7 +17,7 @@ _FOUND: Final = Finding("CL414")
 
 
 def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of deny rules whose condition can fail in a policy that says ``on_error: skip``."""
+    """Report deny rules whose condition can fail in a policy that says ``on_error: skip``."""
     uncertain = dict(_uncertain_budgets(subject))
     for rule in access_rules(subject):
         if rule.rule.effect == "allow" or rule.policy.document.on_error != "skip":
@@ -27,7 +27,7 @@ def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
         failure = first_failure(typed, subject.variables(rule.policy), uncertain) if typed is not None else None
         if failure is not None:
             extent, why = failure
-            yield _FOUND.warning(
+            yield _FOUND.error(
                 f"`{rule.name}` lets requests through when its condition fails",
                 when.part(extent),
                 why,

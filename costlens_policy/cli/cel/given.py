@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from costlens_policy.checker import CheckedBundle, LinkedBundle, check
-from costlens_policy.checker.attributes import ROOT_TYPES, model_record, request_record
+from costlens_policy.checker.attributes import ROOT_TYPES, STANDARD_ATTRIBUTES, model_record, request_record
 from costlens_policy.checker.expressions.environments import Environments
 from costlens_policy.checker.expressions.limits import limits_of
 from costlens_policy.checker.records import model_values, unknown_facts
@@ -20,7 +20,7 @@ from costlens_policy.clock import system_now
 from costlens_policy.compiler.attributes import request_attributes
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
-from costlens_policy.expressions import Environment, Type, Value
+from costlens_policy.expressions import DEFAULT_LIMITS, Environment, Type, Value
 from costlens_policy.expressions.cost import Sizes
 from costlens_policy.expressions.runtime import AdmissionError, admit, from_python
 from costlens_policy.expressions.runtime.limits import RunLimits
@@ -31,8 +31,14 @@ _NAME: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _ROOTS: Final = ("request", "model", "estimate", "budgets", "now")
 
 
-def surroundings(values_path: str | None, policy_set: Path | None) -> Surroundings:
-    """Return what expressions may name. Raises ``PolicyError`` and ``RejectedError``."""
+def surroundings(values_path: str | None, policy_set: Path | None, *, types_only: bool = False) -> Surroundings:
+    """Return what expressions may name. Raises ``PolicyError`` and ``RejectedError``.
+
+    With neither values nor a policy set, types are those that every policy set starts from.
+    """
+    if types_only and values_path is None and policy_set is None:
+        environments = Environments(request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS)), model_record(), ())
+        return Surroundings(environments.of(_ROOTS), {})
     given = None if values_path is None else read_input(values_path, "object of variables")
     if given is not None and not isinstance(given.content, dict):
         problem = bad_request("variables are an object of names and values", given.place(()), "write `name: value`")

@@ -37,7 +37,7 @@ class Question:
 
 def run(question: Question) -> ExitCode:
     """Answer one expression, a console or many lines. Raises ``PolicyError``, ``RejectedError``, ``NothingError``."""
-    around = surroundings(question.values_path, question.policy_set)
+    around = surroundings(question.values_path, question.policy_set, types_only=question.types_only)
     if question.expression is not None:
         return _one(question, around, *_text(question.expression))
     if sys.stdin is not None and sys.stdin.isatty():

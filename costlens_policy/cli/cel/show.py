@@ -9,7 +9,7 @@ from typing import Any, Final
 from costlens_policy.cli.cel.answer import Answer
 from costlens_policy.cli.cel.literals import json_value, literal
 from costlens_policy.diagnostics.render.json import as_json
-from costlens_policy.expressions import Extent
+from costlens_policy.expressions import Extent, Record
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part
 from costlens_policy.expressions.runtime import CelError
 
@@ -39,9 +39,31 @@ def _type_lines(answer: Answer) -> Iterator[str]:
     assert answer.typed is not None
     assert answer.worst is not None
     yield str(answer.typed.type)
+    yield from _fields(answer)
     if answer.typed.references:
         yield f"  reads {', '.join('.'.join(path) for path in sorted(answer.typed.references))}"
     yield f"  takes {answer.worst.steps:,} steps at worst"
+
+
+def _record(answer: Answer) -> Record | None:
+    """Return the record that an expression gives, or gives a map of."""
+    assert answer.typed is not None
+    found = answer.typed.type
+    inner = found.parameters[-1] if found.name == "map" and found.parameters else found
+    return answer.typed.environment.record(inner)
+
+
+def _fields(answer: Answer) -> Iterator[str]:
+    """Yield the attributes of a record with their types."""
+    record = _record(answer)
+    if record is None or not record.fields:
+        return
+    names, types = max(map(len, record.fields)), max(len(str(item.type)) for item in record.fields.values())
+    for name, item in record.fields.items():
+        values = f"one of {', '.join(item.values)}; " if item.values else ""
+        missing = "may be missing; " if item.optional else ""
+        text = f"{missing}{values}{item.description}".removesuffix("; ")
+        yield f"  {name:{names}}  {item.type!s:{types}}  {text}".rstrip()
 
 
 def _part_lines(answer: Answer) -> Iterator[str]:
@@ -75,6 +97,16 @@ def as_object(answer: Answer) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if answer.typed is not None and answer.worst is not None:
         found["type"] = str(answer.typed.type)
+        if (record := _record(answer)) is not None:
+            found["attributes"] = {
+                name: {
+                    "type": str(item.type),
+                    "optional": item.optional,
+                    "values": list(item.values),
+                    "description": item.description,
+                }
+                for name, item in record.fields.items()
+            }
         found["reads"] = [list(path) for path in sorted(answer.typed.references)]
         found["steps"] = answer.worst.steps
     if answer.trace is not None:

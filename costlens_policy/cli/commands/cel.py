@@ -21,6 +21,7 @@ __all__ = ["command"]
         ("evaluate an expression", "cel 'size(\"gpt-5\") > 3 && [1, 2].exists(x, x > 1)'"),
         ("with variables from a file", "cel 'request.team == \"research\"' --vars variables.yaml"),
         ("type a condition against what a policy set declares", "cel --type 'request.tags.size()' --policy-set ."),
+        ("list the attributes of a record with their types", "cel --type model"),
         ("read a long expression from standard input", "cel - --vars variables.yaml < condition.cel"),
         ("try expressions in a console", "cel --policy-set ."),
     ],
@@ -41,7 +42,12 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="Know `request`, `model`, `estimate`, `budgets` and `now` as the policy set in PATH declares them.",
 )
-@click.option("--type", "types_only", is_flag=True, help="Show the type instead of the value, without evaluating.")
+@click.option(
+    "--type",
+    "types_only",
+    is_flag=True,
+    help="Show the type instead of the value, without evaluating; of a record, its attributes.",
+)
 @format_option("text", "json")
 def command(
     expression: str | None, values_path: str | None, policy_set: Path | None, types_only: bool, output: str

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from costlens_policy import load
+from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.replay import Settings, replay
 from tests.replay.columns.traffic import facts, in_columns, random_traffic
 from tests.replay.conftest import folder_of
@@ -100,7 +101,12 @@ def _sections(policy) -> str:
 @given(POLICIES, st.integers(0, 1_000), st.booleans())
 def test_columns_and_rows_agree(policy, seed, cache):
     with TemporaryDirectory() as folder:
-        plan = load(folder_of(Path(folder), _sections(policy))).plan
+        try:
+            plan = load(folder_of(Path(folder), _sections(policy))).plan
+        except PolicyError as refused:  # a deny that can be skipped or never holds, a set that refuses everything
+            if {item.code for item in refused.diagnostics if item.is_error} <= {"CL414", "CL423", "CL425"}:
+                reject()
+            raise
     traffic = random_traffic(seed, 250, ["large", "small"], ATTRIBUTES, 60_000)
     assumed = Settings(cache=cache)
     got = in_columns(plan, traffic, tuple(ATTRIBUTES), assumed, size=120, written=False)
