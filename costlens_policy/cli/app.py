@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ __all__ = ["COMPLETE_VARIABLE", "PROGRAM", "Group", "app", "main"]
 
 PROGRAM: Final = "costlens-policy"
 COMPLETE_VARIABLE: Final = "_COSTLENS_POLICY_COMPLETE"
+_ESCAPE: Final = "costlens-policy-escape"
 _COMMANDS: Final = (
     "init",
     "check",
@@ -133,11 +135,23 @@ def _report(error: BaseException, session: Session) -> int:
 
 
 def _print_every_character() -> None:
-    """Let a terminal or file that cannot hold a character show its escape instead of ending the program."""
+    """Let a terminal or file that cannot hold a character show its escape instead of ending the program.
+
+    The escapes are those of JSON, so that JSON stays JSON in whatever encoding: `backslashreplace` writes ``\\xe9``.
+    """
+    codecs.register_error(_ESCAPE, _escaped)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            reconfigure(errors=_ESCAPE)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    import json  # for the few who need it
+
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _flush_or_forget() -> None:

@@ -1,4 +1,7 @@
-"""The folder of the automatic cache. Only its owner may have written what is read from it."""
+"""The folder of the automatic cache. Only its owner may have written what is read from it.
+
+Where the operating system does not say who that is (Windows, Pyodide), nothing can be trusted, and there is no cache.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -29,7 +33,7 @@ _NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 def chosen_folder() -> Folder | None:
     """Return the folder that the environment asks for, or None where the cache is off or there is no place for it."""
     setting = os.environ.get(SETTING, "").strip()
-    if setting.lower() in _OFF:
+    if setting.lower() in _OFF or _user() is None:
         return None
     place = Path(os.path.abspath(setting)) if setting else _of_user()
     return None if place is None else Folder(place / "plans")
@@ -37,9 +41,6 @@ def chosen_folder() -> Folder | None:
 
 def _of_user() -> Path | None:
     """Return the cache folder of this platform's user."""
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA", "")
-        return Path(local, "costlens-policy", "Cache") if os.path.isabs(local) else None
     given = os.environ.get("XDG_CACHE_HOME", "")
     home = os.path.expanduser("~")
     if not os.path.isabs(given):
@@ -112,6 +113,10 @@ class Folder:
 
 def _is_safe(found: os.stat_result) -> bool:
     """Say whether nobody but the user of this process can have written a file or folder."""
-    if sys.platform == "win32":  # the folder of a user is closed to others there, and modes say nothing
-        return True
-    return found.st_uid == os.geteuid() and not found.st_mode & _OTHERS_MAY_WRITE
+    return found.st_uid == _user() and not found.st_mode & _OTHERS_MAY_WRITE
+
+
+def _user() -> int | None:
+    """Return the user of this process; None where the operating system knows none."""
+    ask: Callable[[], int] | None = getattr(os, "geteuid", None)
+    return None if ask is None else ask()

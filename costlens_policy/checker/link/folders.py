@@ -115,10 +115,17 @@ def _set_above(path: Path) -> str:
         except OSError:
             return ""
         if found := next((name for name in names if declares_a_set(folder / name)), None):
-            return os.path.relpath(folder / found)
+            return _from_here(folder / found)
         if checkout_of(folder / "_") == folder:
             break
     return ""
+
+
+def _from_here(path: Path) -> str:
+    try:
+        return os.path.relpath(path)
+    except ValueError:  # another drive
+        return str(path)
 
 
 def several_policy_sets(found: Sequence[Found]) -> Diagnostic:

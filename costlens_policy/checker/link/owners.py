@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -64,7 +65,7 @@ class Owners:
         if checkout is not None:
             yield from (folder for folder in file.parents if folder.is_relative_to(checkout))
             return
-        shared = {Path(os.path.realpath(folder)) for folder in (Path.home(), tempfile.gettempdir(), os.sep)}
+        shared = _shared()
         for folder in islice(file.parents, _UP):
             if folder in shared:
                 return
@@ -108,3 +109,11 @@ def _as_named(folder: Path) -> Path:
     """Return a folder as a user in the working directory would name it."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def _shared() -> set[Path]:
+    """Return folders in which files of many things lie; a machine may have no home and nothing for temporary files."""
+    folders = [os.path.expanduser("~"), os.sep]
+    with suppress(OSError):
+        folders.append(tempfile.gettempdir())
+    return {Path(os.path.realpath(folder)) for folder in folders}

@@ -150,7 +150,7 @@ def _author() -> str:
     name = os.environ.get("GIT_AUTHOR_NAME", "").strip() or _git_name()
     try:
         return name or getpass.getuser()
-    except (OSError, KeyError):
+    except (OSError, KeyError, ImportError):  # the last where there is no table of users
         raise click.UsageError("nobody is known to have done this; name them with `--author`") from None
 
 

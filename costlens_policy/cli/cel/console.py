@@ -95,7 +95,7 @@ class Console:
 
 def _line_reader() -> Callable[[str], str]:
     """Return ``input`` with the keys of readline and, where the home folder can be written, its history."""
-    with suppress(ImportError, OSError):
+    with suppress(ImportError, OSError, RuntimeError):  # no readline, no place to write, no home
         import readline
 
         path = _history()

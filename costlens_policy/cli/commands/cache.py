@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from costlens_policy.cli.command import Command
@@ -31,7 +33,8 @@ def command(clear: bool) -> ExitCode:
 
     folder = chosen_folder()
     if folder is None:
-        write_out("the cache is off")
+        known = hasattr(os, "geteuid")
+        write_out("the cache is off" + ("" if known else ": this system does not say whose its files are"))
     elif folder.is_refused:
         write_out(f"`{folder.path}` is not used: others may write to it")
     elif clear:
