@@ -299,6 +299,49 @@ FORMS = {
         }
     ),
     "columns": json.dumps({"span_id": "01", "start_time": "2026-06-01T10:00:00Z", "resource": RESOURCE, **ATTRIBUTES}),
+    "Jaeger": json.dumps(
+        {
+            "data": [
+                {
+                    "traceID": "aa",
+                    "spans": [
+                        {
+                            "traceID": "aa",
+                            "spanID": "01",
+                            "startTime": 1780308000000000,
+                            "duration": 5,
+                            "tags": [
+                                {"key": key, "type": "string", "value": value}
+                                for key, value in {**ATTRIBUTES, "resource.team": "support"}.items()
+                            ],
+                        }
+                    ],
+                }
+            ]
+        }
+    ),
+    "Zipkin": json.dumps(
+        [
+            {
+                "traceId": "aa",
+                "id": "01",
+                "timestamp": 1780308000000000,
+                "tags": {**ATTRIBUTES, "resource.team": "support"},
+            }
+        ]
+    ),
+    "Phoenix": json.dumps(
+        {
+            "context.span_id": "01",
+            "context.trace_id": "aa",
+            "span_kind": "LLM",
+            "start_time": "2026-06-01T10:00:00Z",
+            "attributes.llm.model_name": "large",
+            "attributes.llm.token_count.prompt": 500,
+            "attributes.llm.token_count.completion": 7,
+            "resource": RESOURCE,
+        }
+    ),
     "texts": json.dumps(
         {
             "SpanId": "01",
@@ -314,6 +357,8 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("column", ["resource.attributes.team", "resource.team"])
 def test_every_form_of_export_and_its_resource(plan_of, tmp_path, form, column):
+    if form in ("Jaeger", "Zipkin"):  # these have no resources; their tags are attributes
+        column = "attributes.resource.team"
     path = tmp_path / "spans.json"
     path.write_text(FORMS[form])
     mapping = READY["otel"].with_columns({"request.team": column}, {})
@@ -323,6 +368,13 @@ def test_every_form_of_export_and_its_resource(plan_of, tmp_path, form, column):
     assert (row.model, row.prompt_tokens, row.output_tokens) == ("large", 500, 7)
     assert row.time.isoformat() == "2026-06-01T10:00:00+00:00"
     assert row.attributes["team"] == "support"
+
+
+def test_what_holds_no_spans_is_told():
+    for fields in ({"resourceMetrics": [{}]}, {"resourceLogs": [{}]}, {"some": "row"}, {"prompt_tokens": 5}):
+        totals, problems, _ = calls(fields)
+        assert totals == []
+        assert len(problems) == 1
 
 
 def test_attributes_of_the_spans_above(plan_of, tmp_path):

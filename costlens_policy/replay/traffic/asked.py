@@ -54,7 +54,7 @@ class Asked:
         shape = tuple(fields)
         if shape not in self._shapes and len(self._shapes) < _MOST_NAMES:
             self._shapes.add(shape)
-            self._first = self._first or shape
+            self._first = self._first or tuple(name for name in shape if name.isprintable())
             self._names.update(dict.fromkeys(_names(fields)))
             if not self._mapping.spans:
                 self._unread(fields)

@@ -36,6 +36,7 @@ _AROUND: Final = frozenset({
 """Kinds of spans that hold others. What such a span counts is what lies below it, and what was not exported."""
 _KEY: Final = "\0key"
 """The field of a span that holds its trace and its id."""
+_NO_SPANS: Final = ("resourceMetrics", "resourceLogs", "resource_metrics", "resource_logs")
 _DEEPEST: Final = 10_000
 _Key = tuple[str, str]
 
@@ -90,8 +91,15 @@ class Spans:
         if raw.problem:
             yield raw
             return
+        other = next((name for name in _NO_SPANS if name in raw.fields), None)
+        if other is not None:
+            yield replace(raw, fields={}, problem=f"`{other}` holds no spans; export the traces")
+            return
         for span in _spans(raw.fields):
-            yield from self._call(raw, span)
+            if span[_KEY] is None and not span["attributes"].keys() - raw.fields.keys() and not _is_span(span):
+                yield replace(raw, fields={}, problem="this is no span: it has neither an id nor attributes of one")
+            else:
+                yield from self._call(raw, span)
 
     def notes(self) -> Iterator[str]:
         """Say what was passed over, and what was taken for what."""
@@ -104,6 +112,7 @@ class Spans:
     def _call(self, raw: RawRow, span: dict[str, Any]) -> Iterator[RawRow]:
         attributes = span["attributes"]
         kinds = {str(attributes[name]).lower() for name in _KINDS if attributes.get(name) is not None}
+        kinds.add(str(span.get("span_kind", "")).lower())  # where Phoenix puts it
         if not has_tokens(attributes):
             yield from self._silent(raw, span, kinds)
             return
@@ -196,9 +205,31 @@ def _failed(span: Mapping[str, Any]) -> bool:
     return "error.type" in span["attributes"] or str(code).upper().rpartition("_")[2] in ("2", "ERROR")
 
 
+def _is_span(span: Mapping[str, Any]) -> bool:
+    return has_tokens(span["attributes"]) or any(name in span["attributes"] for name in _KINDS)
+
+
 def _key(span: Mapping[str, Any]) -> _Key | None:
-    own = _id(span, "span_id", "spanId", "SpanId")
-    return (_id(span, "trace_id", "traceId", "TraceId"), own) if own else None
+    own = _id(span, "span_id", "spanId", "SpanId", "spanID", "context.span_id")
+    return (_id(span, "trace_id", "traceId", "TraceId", "traceID", "context.trace_id"), own) if own else None
+
+
+def _as_others_write(span: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a span of Jaeger or Zipkin, whose times are microseconds, by the names of OTLP."""
+    if "traceID" in span and isinstance(span.get("tags"), list):
+        above = next((item.get("spanID") for item in _items(span, "references")), None)
+        return {**span, "attributes": span["tags"], "parent_id": above, **_in_nanoseconds(span, "startTime")}
+    if isinstance(span.get("tags"), Mapping) and "attributes" not in span:
+        return {**span, "attributes": span["tags"], "span_id": span.get("id"), **_in_nanoseconds(span, "timestamp")}
+    return dict(span)
+
+
+def _in_nanoseconds(span: Mapping[str, Any], name: str) -> dict[str, int]:
+    start, took = span.get(name), span.get("duration")
+    if not isinstance(start, int):
+        return {}
+    ends = {"end_time_unix_nano": (start + took) * 1000} if isinstance(took, int) else {}
+    return {"start_time_unix_nano": start * 1000, **ends}
 
 
 def _id(span: Mapping[str, Any], *names: str) -> str:
@@ -210,8 +241,10 @@ def _id(span: Mapping[str, Any], *names: str) -> str:
 def _spans(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the spans of a row, each with its ``attributes`` and those of its ``resource`` as plain dictionaries."""
     resources = _items(fields, "resourceSpans", "resource_spans")
-    if not resources and not _items(fields, "scopeSpans", "scope_spans"):
+    spans = _items(fields, "spans") if "attributes" not in fields else []
+    if not resources and not spans and not _items(fields, "scopeSpans", "scope_spans"):
         yield _plain(fields, fields.get("resource"))
+    yield from (_plain(span, None) for span in spans)
     for resource in resources or [dict(fields)]:
         for scope in _items(resource, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
             for span in _items(scope, "spans"):
@@ -224,7 +257,7 @@ def _items(value: Any, *names: str) -> list[Any]:
 
 
 def _plain(span: Mapping[str, Any], resource: Any) -> dict[str, Any]:
-    fields = dict(span)
+    fields = _as_others_write(span)
     context = fields.get("context", fields.get("spanContext"))
     if isinstance(context, Mapping):
         fields = {**context, **fields}
