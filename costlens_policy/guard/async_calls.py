@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from threading import Event
@@ -36,7 +37,8 @@ class Worker:
         """
         loop = asyncio.get_running_loop()
         if self._threads is not None or apart:
-            return loop.run_in_executor(self._threads, partial(function, *arguments))
+            with suppress(RuntimeError):  # the guard was closed, and what is left over is done here
+                return loop.run_in_executor(self._threads, partial(function, *arguments))
         future: asyncio.Future[Any] = loop.create_future()
         try:
             future.set_result(function(*arguments))

@@ -105,6 +105,7 @@ class HeldCall:
             raise GuardError("the call is settled, so a further stream would be free; make a further call for it")
         meter = StreamMeter(source, self.sending.model)
         self._streams.append(meter)
+        self._service.streaming.add(self)
         return meter
 
     def end_stream(self, meter: StreamMeter, ending: Ending) -> None:
@@ -115,7 +116,7 @@ class HeldCall:
         """
         meter.end(ending)
         with self._lock:
-            others = any(other.started and other.ending is None for other in self._streams)
+            others = any(other.ending is None for other in self._streams)
             is_last = not others and (meter.is_complete or ending == "ended")
             if meter.started and (is_last or not self._in_block):
                 self._settle_streams(charge_hold=self._service.options.on_exception == "charge_hold")
@@ -151,10 +152,8 @@ class HeldCall:
         for meter in self._streams:
             if not meter.is_complete:
                 meter.look_back()
-        if any(meter.started for meter in self._streams):
+        if any(meter.started or (meter.ending is None and error is None) for meter in self._streams):
             self._settle_streams(charge_hold=charge_hold and error is not None)
-        elif error is None and any(meter.ending is None for meter in self._streams):
-            self.settle_with_hold("the stream was not read within the block of its call")
         elif error is None or not charge_hold or _was_refused(error):
             self.release()
         else:
@@ -163,7 +162,7 @@ class HeldCall:
     @property
     def open_sources(self) -> list[Any]:
         """What gives the chunks of the streams that did not end, to be closed once the block is over."""
-        return [meter.source for meter in self._streams if meter.ending is None]
+        return [meter.source for meter in self._streams if meter.ending != "ended"]
 
     def extend(self, lease: timedelta | None) -> None:
         """Let the lease begin anew. A hold that has ended stays ended; its charge counts all the same."""
@@ -215,7 +214,7 @@ class HeldCall:
         count = self.decision.plan.tokenizer.count
         for meter in self._streams:
             cut = charge_hold and meter.ending in (None, "failed")
-            for answer in meter.answers if meter.started else ():
+            for answer in meter.answers if meter.started or meter.ending is None else ():
                 name = self.sending.answered_by(None, {"model": answer.model}, in_use=meter.model)
                 estimate = self.sending.estimate_of(meter.model)
                 yield name, judge(meter, answer, name, estimate, count, charge_hold=cut)

@@ -72,6 +72,8 @@ def at_least(bill: Bill, floor: Bill) -> Bill:
 
 def _gap(meter: StreamMeter, answer: Answer, *, charge_hold: bool) -> str:
     """Return what keeps the response from being counted by its texts; an empty text where nothing does."""
+    if not meter.started:
+        return "the stream was not read within the block of its call"
     if answer.unknown:
         return f"the stream has parts that are not understood, such as `{answer.unknown}`"
     if meter.ending == "ended":

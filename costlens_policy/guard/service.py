@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Final, Literal, TypeAlias
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from costlens_policy.compiler.budgets import key_problem
 from costlens_policy.compiler.plan import Plan
@@ -115,6 +115,8 @@ class Service:
             timer=self.timer,
         )
         self._named: WeakValueDictionary[str, HeldCall] = WeakValueDictionary()
+        self.streaming: Final[WeakSet[HeldCall]] = WeakSet()
+        """Calls that have streams, which may be under way when the guard is closed."""
         self._lock = Lock()
         self._opens_ledger = isinstance(ledger, str)
         self._closed = False
@@ -171,6 +173,8 @@ class Service:
     def close(self) -> None:
         """Deliver what is under way, write what waits, and close a ledger that was opened here."""
         self._closed = True
+        for call in list(self.streaming):
+            call.leave(None)
         self.delivery.close(_CLOSING)
         lost = self.link.close(store_too=self._opens_ledger, patience=_CLOSING)
         if lost:
