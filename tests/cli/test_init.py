@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from costlens_policy import __version__
-from costlens_policy.cli.starter import starter_files
+from costlens_policy.cli.starter import origin, starter_files
 
 
 def test_writes_everything_and_says_what_is_next(run, tmp_path: Path):
@@ -79,8 +80,85 @@ def test_every_document_names_its_schema(starter: Path):
         assert (path.parent / line.partition("=")[2]).resolve().exists(), path
 
 
-def test_requirements_name_this_version(starter: Path):
-    assert (starter / "requirements.txt").read_text() == f"costlens-policy=={__version__}\n"
+def test_requirements_name_where_this_program_came_from(run, tmp_path: Path):
+    result = run("init", tmp_path)
+    checkout = Path(__file__).resolve().parents[2]
+    assert (tmp_path / "requirements.txt").read_text() == f"costlens-policy @ {checkout.as_uri()}\n"
+    assert "which no other machine has" in result.stderr
+    assert "`init --force --install SPEC`" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("told", "checkout", "line"),
+    [
+        (None, False, f"costlens-policy=={__version__}"),
+        ("not JSON", False, f"costlens-policy=={__version__}"),
+        (
+            '{"url": "https://git.example.com/c", "vcs_info": {"vcs": "git", "commit_id": "abc"}}',
+            False,
+            "costlens-policy @ git+https://git.example.com/c@abc",
+        ),
+        (
+            '{"url": "https://example.com/c.whl", "archive_info": {}}',
+            False,
+            "costlens-policy @ https://example.com/c.whl",
+        ),
+        ('{"url": "file:///a/c.whl", "archive_info": {}}', False, "costlens-policy @ file:///a/c.whl"),
+        ('{"url": "file:///a/elsewhere", "dir_info": {}}', True, "costlens-policy @ file://"),
+    ],
+)
+def test_the_installer_notes_the_origin(tmp_path: Path, monkeypatch, told, checkout, line):
+    (tmp_path / "costlens_policy").mkdir()
+    if checkout:
+        (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr("costlens_policy.__file__", str(tmp_path / "costlens_policy" / "__init__.py"))
+    monkeypatch.setattr(origin, "distribution", lambda _: SimpleNamespace(read_text=lambda _: told))
+    assert origin.installed_origin().requirement.startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("spec", "line"),
+    [
+        ("0.2.0", "costlens-policy==0.2.0"),
+        ("1.0rc1", "costlens-policy==1.0rc1"),
+        ("costlens-policy>=0.2,<1", "costlens-policy>=0.2,<1"),
+        ("costlens-policy[redis]==1", "costlens-policy[redis]==1"),
+        ("git+https://git.example.com/c@v1", "costlens-policy @ git+https://git.example.com/c@v1"),
+        ("git+ssh://git@example.com/c", "costlens-policy @ git+ssh://git@example.com/c"),
+        ("https://example.com/c-1-py3-none-any.whl", "costlens-policy @ https://example.com/c-1-py3-none-any.whl"),
+        ("vendor/c.whl", "./vendor/c.whl"),
+    ],
+)
+def test_an_origin_can_be_chosen(run, tmp_path: Path, monkeypatch, spec, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "c.whl").touch()
+    result = run("init", ".", "--install", spec)
+    assert result.exit_code == 0
+    assert (tmp_path / "requirements.txt").read_text() == f"{line}\n"
+    assert "no other machine" not in result.stderr
+
+
+def test_a_path_of_this_machine_is_told(run, tmp_path: Path):
+    (tmp_path / "c.whl").touch()
+    result = run("init", tmp_path / "new", "--install", tmp_path / "c.whl")
+    assert (tmp_path / "new" / "requirements.txt").read_text() == f"costlens-policy @ {(tmp_path / 'c.whl').as_uri()}\n"
+    assert "which no other machine has" in result.stderr
+
+
+@pytest.mark.parametrize("spec", ["nowhere", "../nowhere", "", "other-package==1"])
+def test_an_origin_that_is_none_is_refused(run, tmp_path: Path, monkeypatch, spec):
+    monkeypatch.chdir(tmp_path)
+    result = run("init", "new", "--install", spec)
+    assert result.exit_code == 6
+    assert not (tmp_path / "new").exists()
+
+
+def test_warnings_stop_what_the_starter_runs():
+    files = starter_files()
+    for name in (".github/workflows/policies.yml", ".pre-commit-config.yaml"):
+        (line,) = (line for line in files[name].splitlines() if "costlens-policy check" in line)
+        assert "--strict" in line
 
 
 def test_the_readme_has_no_placeholders(starter: Path):

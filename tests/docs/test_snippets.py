@@ -92,15 +92,3 @@ def test_what_testing_shows_can_be_run() -> None:
     command = console.removeprefix("$ ").strip()
     assert "failed" not in run_command(command, ROOT)
     assert run_command(f'python - <<"END"\n{python}END', ROOT).strip().endswith(" passed")
-
-
-def test_the_decision_from_the_command_line() -> None:
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    (command,) = (
-        line.removeprefix("$ ")
-        for block in blocks(page)
-        if block.language == "console"
-        for line in block.text.splitlines()
-        if " eval " in line
-    )
-    assert run_command(command, ROOT).startswith("allow  support-summarizer\n")
