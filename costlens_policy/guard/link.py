@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Lock, Thread
 from typing import Final, TypeAlias, TypeVar
+from weakref import WeakSet
 
 from costlens_policy.ledger.charges import Settled, Settlement
 from costlens_policy.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
@@ -137,7 +139,8 @@ class Link:
     Charges that could not be written, and holds that nobody needs or whose answer never came, wait in a journal in
     memory. They go first once the store answers again, and a thread looks after that. ``on_change`` is told when the
     store is lost (with the reason), and when it is back (with an empty text and the number of charges that were
-    written late). Safe for threads.
+    written late); ``on_written``, when nothing waits any more. Safe for threads; a forked process leaves to its parent
+    what waited there.
     """
 
     def __init__(
@@ -147,19 +150,24 @@ class Link:
         on_change: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
         self.on_change = on_change
+        self.on_written: Callable[[], None] = lambda: None
         self._open_store = open_store
         self._store: Store | None = None
         self._timer = timer
-        self._lock = Lock()
-        self._opening = Lock()
-        self._journal = _Journal()
-        self._writer: Thread | None = None
-        self._closed = Event()
+        self._start_anew()
+        _LINKS.add(self)
         self._fault: LedgerUnavailableError | None = None
         self._epoch = 0
         """How often the store was lost and came back. What was asked before the last change says nothing new."""
         self._pause = _SHORTEST_PAUSE
         self._next_try = 0.0
+
+    def _start_anew(self) -> None:
+        self._lock = Lock()
+        self._opening = Lock()
+        self._journal = _Journal()
+        self._writer: Thread | None = None
+        self._closed = Event()
 
     @property
     def is_broken(self) -> bool:
@@ -197,8 +205,10 @@ class Link:
         """Ask for a hold. One whose answer does not come is given back once the store answers again."""
         try:
             return self.ask(lambda store: store.reserve(hold))
-        except LedgerUnavailableError as fault:
-            if not isinstance(fault, _PausedError | LedgerBusyError):
+        except (_PausedError, LedgerBusyError):
+            raise
+        except BaseException as fault:
+            if isinstance(fault, LedgerUnavailableError) or not isinstance(fault, LedgerError):
                 self._keep(_Release(hold.call, hold.now), fault)
             raise
 
@@ -206,8 +216,9 @@ class Link:
         """Charge a call. What cannot be written now is kept, and raised is why."""
         try:
             return self.ask(lambda store: store.charge(settlement))
-        except LedgerUnavailableError as fault:
-            self._keep(settlement, fault)
+        except BaseException as fault:
+            if isinstance(fault, LedgerUnavailableError) or not isinstance(fault, LedgerError):
+                self._keep(settlement, fault)
             raise
 
     def release(self, call: str, now: datetime) -> Released:
@@ -278,7 +289,7 @@ class Link:
         if was_lost:
             self.on_change("", self._journal.take_written())
 
-    def _keep(self, entry: _Waiting, fault: LedgerUnavailableError) -> None:
+    def _keep(self, entry: _Waiting, fault: BaseException) -> None:
         self._journal.add(entry, put_off=isinstance(fault, LedgerBusyError))
         self._start_writer()
 
@@ -308,10 +319,25 @@ class Link:
             self._journal.write(store)
             self._back()
             self._journal.write_put_off(store)
+            if not self._journal:
+                self.on_written()
         except LedgerUnavailableError as fault:
             if self._fault is None:
                 self._lost(fault, epoch)
         return not self._journal
+
+
+_LINKS: Final[WeakSet[Link]] = WeakSet()
+
+
+def _forked() -> None:
+    """Make new locks in a forked child: a thread of its parent may have held the old ones."""
+    for link in _LINKS:
+        link._start_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _written(store: Store, entry: _Waiting) -> int:

@@ -33,7 +33,15 @@ from costlens_policy.guard.recalled import Recalled
 from costlens_policy.guard.repeating import hold_names, recall, reserve_again
 from costlens_policy.guard.reserving import Asked, Reserved, Reserver
 from costlens_policy.guard.sinks import LoggingSink
-from costlens_policy.ledger import CallConflictError, HoldLine, LedgerUnavailableError, MemoryStore, Store, open_ledger
+from costlens_policy.ledger import (
+    CallConflictError,
+    HoldLine,
+    LedgerBusyError,
+    LedgerUnavailableError,
+    MemoryStore,
+    Store,
+    open_ledger,
+)
 from costlens_policy.ledger.leases import MAX_LEASE
 from costlens_policy.money import format_usd
 
@@ -105,6 +113,8 @@ class Service:
         self.alerts: Final = Alerts(plan, self.link, self.delivery, options.clock)
         limit = plan.defaults.allowance_usd
         self.allowance: Final = None if limit is None else Allowance(limit)
+        if self.allowance is not None:
+            self.link.on_written = self.allowance.renew
         age = options.max_age
         self._reserver = Reserver(
             plan,
@@ -223,7 +233,8 @@ class Service:
         decision = decide(self.plan, asked.request, snapshot, asked.now)
         if not decision.allowed:
             raise DeniedError(decision) from fault
-        reason = f"ledger: it cannot be reached: {fault}"
+        word = "is busy" if isinstance(fault, LedgerBusyError) else "cannot be reached"
+        reason = f"ledger: it {word}: {fault}"
         if self.allowance is None:
             raise DeniedError(decision.refused(reason)) from fault
         estimates = [decision.estimate, *(call.estimate for call in decision.fallback_calls)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from decimal import Decimal
@@ -300,7 +301,7 @@ class TestBusy:
         guard, store, _ = fragile(more="")
         busy_for(store, "reserve", "red")
         for _ in range(3):
-            with pytest.raises(DeniedError, match="others keep it"):
+            with pytest.raises(DeniedError, match="ledger: it is busy: others keep it"):
                 guard.call(REQUEST)
             guard.call({**REQUEST, "team": "blue"}).settle(USAGE)
         assert kinds(guard) == []
@@ -316,6 +317,18 @@ class TestBusy:
         free()
         wait_until(lambda: guard.spend("team", "red")[0].used == Decimal("0.0011"))
         assert guard.spend("team", "red")[0].held == 0
+
+    def test_the_allowance_is_renewed_once_nothing_waits(self, fragile):
+        guard, store, _ = fragile()
+        free = [busy_for(store, "reserve", "red"), busy_for(store, "charge", "red")]
+        for _ in range(3):
+            guard.call(REQUEST).settle({"prompt_tokens": 1000, "completion_tokens": 100})
+        with pytest.raises(DeniedError, match="the allowance has no room"):
+            guard.call(REQUEST)
+        for each in free:
+            each()
+        wait_until(lambda: guard._service.allowance.taken == 0)
+        assert guard.spend("team", "red")[0].used == Decimal("0.0036")
 
     def test_closing_writes_what_was_put_off(self, fragile, ledger):
         guard, store, _ = fragile(more="")
@@ -361,6 +374,20 @@ class TestHoldWithoutAnswer:
         (line,) = guard.spend()
         assert (line.used, line.held) == (Decimal("0.0011"), 0)
 
+    def test_an_interrupt_while_it_is_made(self, fragile):
+        guard, store, _ = fragile(more="")
+        reserve = store._store.reserve
+
+        def interrupted(hold):
+            reserve(hold)
+            raise KeyboardInterrupt
+
+        store._store.reserve = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            guard.call(REQUEST)
+        store._store.reserve = reserve
+        assert all(line.held == 0 for line in guard.spend())
+
     def test_calls_that_were_not_asked_for_in_a_pause_leave_nothing_behind(self, fragile):
         guard, store, _ = fragile(more="")
         store.broken = True
@@ -398,6 +425,39 @@ def test_closing_waits_a_stated_time_for_the_ledger(fragile):
     call.settle(USAGE)
     threading.Timer(0.1, lambda: setattr(store, "broken", False)).start()
     assert guard._service.link.close(store_too=False, patience=10) == 0
+    assert guard.spend()[0].used == Decimal("0.0011")
+
+
+def test_a_charge_that_is_interrupted_is_written_nevertheless(fragile):
+    guard, store, _ = fragile(more="")
+    call, charge = guard.call(REQUEST), store._store.charge
+
+    def interrupted(settlement):
+        store._store.charge = charge
+        raise KeyboardInterrupt
+
+    store._store.charge = interrupted
+    with pytest.raises(KeyboardInterrupt), call:
+        call.settle(USAGE)
+    (line,) = guard.spend()
+    assert (line.used, line.held) == (Decimal("0.0011"), 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_leaves_to_its_parent_what_waits(fragile):
+    guard, store, timer = fragile(more="")
+    call = guard.call(REQUEST)
+    store.broken = True
+    call.settle(USAGE)
+    link = guard._service.link
+    link._journal._writing.acquire()  # as a thread of the parent may hold it, writing
+    child = os.fork()
+    if not child:
+        os._exit(link.waiting or link._journal.is_due)
+    link._journal._writing.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    store.broken = False
+    timer.seconds += 1
     assert guard.spend()[0].used == Decimal("0.0011")
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 
@@ -51,6 +56,75 @@ def guards(server, tmp_path) -> Iterator[list[Guard]]:
     yield made
     for guard in made:
         guard.close()
+
+
+def test_a_call_is_settled_by_its_id_anywhere(guards):
+    here, there, *_ = guards
+    here.call(REQUEST, id="job-1", lease=timedelta(days=2))
+    unnamed = here.call(REQUEST).id
+    for id in ("job-1", unnamed):
+        charged = there.settle(id, USAGE)
+        assert (charged.cost, charged.late, charged.repeated) == (Decimal("0.0012"), False, False)
+        assert here.settle(id, USAGE).repeated
+    assert {(line.budget, line.used, line.held) for line in there.spend()} == {
+        ("p/team", Decimal("0.0024"), 0), ("p/all", Decimal(2200), 0),
+    }  # fmt: skip
+
+
+def test_a_stall_holds_nothing_and_is_over_when_it_is_over(server, tmp_path):
+    """A crowd meets a server that says nothing for a while: refused, served soon afterwards, and nothing stays held."""
+    engine = write_company(tmp_path / "p", POLICY.replace("0.0125", "1"))
+    guard = Guard(engine, server.url(f"guard_{next(_NUMBERS)}") + "&timeout=0.5", alert_sinks=[])
+    refused = []
+
+    def call():
+        try:
+            guard.call(REQUEST).release()
+        except DeniedError:
+            refused.append(1)
+
+    crowd_of(call)
+    stalled = processes_of(server)
+    for process in stalled:
+        os.kill(process, signal.SIGSTOP)
+    threads = [threading.Thread(target=call) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    time.sleep(2.0)
+    for process in reversed(stalled):
+        os.kill(process, signal.SIGCONT)
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 12
+    back = time.monotonic()
+    while len(refused) >= 12:
+        refused.clear()
+        refused += [1] * 11
+        call()
+        time.sleep(0.05)
+        assert time.monotonic() - back < 20
+    for _ in range(400):
+        if guard._service.link.waiting == 0 and all(line.held == 0 for line in guard.spend()):
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("what was refused stays held")
+    guard.close()
+
+
+def crowd_of(work):
+    threads = [threading.Thread(target=work) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def processes_of(server):
+    """Return the server's process and its children."""
+    parent = server.process.pid
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False)
+    return [parent, *map(int, listed.stdout.split())]
 
 
 def test_never_above_the_limit_and_each_alert_once(guards):

@@ -78,6 +78,20 @@ class Laws(RuleBasedStateMachine):
         for _ in range(2):
             assert self.store.release(id, self.now).state == self.model.calls[id].state
 
+    @rule(data=st.data(), number=st.integers(1, 3))
+    def void(self, data: st.DataObject, number: int) -> None:
+        """Also of a call that is not made yet: whoever makes it then holds nothing."""
+        known = data.draw(st.sampled_from([*sorted(self.model.calls), ""]))
+        id = known or f"{self.prefix}void {self.calls} {number}"
+        if known:
+            self.model.release(id, self.now)
+        for _ in range(2):
+            assert self.store.void(id, self.now).state == (self.model.calls[id].state if known else "released")
+        if not known:
+            late = self.store.reserve(Hold(id, (HoldLine(self.accounts[0], 1, LIMIT),), self.now, timedelta(seconds=9)))
+            assert isinstance(late, Held)
+            assert (late.state, late.lines) == ("released", ())
+
     @precondition(lambda self: self.model.calls)
     @rule(data=st.data(), lease=st.integers(1, 300))
     def extend(self, data: st.DataObject, lease: int) -> None:
