@@ -45,6 +45,7 @@ NO_TEXTS: Final = NUMBERS | {
     "service_tier", "store", "metadata", "verbosity", "audio", "truncation", "prompt_cache_key",
     "prompt_cache_retention", "safety_identifier", "include", "background", "safety_settings", "betas",
     "anthropic_beta", "anthropic_version", "keep_alive", "response_mime_type", "labels",
+    "model_armor_config",
 }  # fmt: skip
 """Parameters that pass as they are: no text of theirs reaches the model, and nothing inside them steers."""
 _SCHEMAS: Final = frozenset({
@@ -103,8 +104,9 @@ _ROWS: Final = (
     Steering(
         "system systeminstruction systeminstructions systemprompt systemmessage instruction instructions preamble"
         " preambleoverride input inputs inputtext inputaudio inputids inputsembeds content contents message chathistory"
-        " conversationhistory history suffix documents prediction query context examples images promptid promptlabel"
-        " promptversion promptvariables prompts promptembeds prompttokenids chattemplate template",
+        " conversationhistory history suffix documents prediction query context examples image images custompromptdict"
+        " initialpromptvalue finalpromptvalue promptid promptlabel promptversion promptvariables prompts promptembeds"
+        " prompttokenids chattemplate template",
         "give texts as `prompt` or `messages`, where they are counted and redacted",
     ),
     Steering(
@@ -122,7 +124,7 @@ _ROWS: Final = (
         "extraheaders extraquery headers httpheaders additionalheaders defaultheaders defaultquery querystring apibase"
         " baseurl url serverurl endpoint endpointurl azureendpoint host apikey apiversion apitype auth authorization"
         " credentials organizationid client httpclient httpoptions requestoptions proxy proxies regionname mockresponse"
-        " numretries maxretries retries retrypolicy retrystrategy routersettings",
+        " numretries maxretries retries automaticcontinuation maxagenticloops retrypolicy retrystrategy routersettings",
         "set it up at the client that sends the call",
     ),
     Steering(
@@ -136,9 +138,27 @@ _ROWS: Final = (
 )
 _BY_NAME: Final = {name: row for row in _ROWS for name in row.names.split()}
 _CLIENT: Final = _BY_NAME["extraheaders"]
-_CLIENT_OPTION: Final = re.compile(r"extra([_-]|[A-Z])|(?i:mock|litellm|aws|azure|vertex)")
+_CLIENT_OPTION: Final = re.compile(r"_|extra([_-]|[A-Z])|(?i:mock|litellm|aws|azure|vertex|.*api_?key)")
 """How the names of options begin that tell an SDK how, where or as whom to call."""
 _SEGMENTS: Final = re.compile(r"[.:/\[\]]")
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_WORDS: Final = {
+    word: _BY_NAME[row]
+    for row, words in (
+        ("modelid", "model models router routing fallback fallbacks deployment"),
+        ("input", "message messages instruction instructions"),
+        ("extraheaders", "url uri endpoint host header headers proxy secret password credentials"),
+    )
+    for word in words.split()
+}
+"""Words that say in any name what it is about, such as ``auto_router_default_model`` and ``routingConfig``."""
+
+
+def _folded(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+_PASSING_FOLDED: Final = frozenset(map(_folded, PASSING)) - _BY_NAME.keys()
 
 
 @lru_cache(4096)
@@ -147,15 +167,17 @@ def steering(name: str) -> Steering | None:
 
     A name with several parts, such as ``options.num_predict``, steers where a part of it does.
     """
-    if name in PASSING:
+    if _passes(name):
         return None
     found = (_BY_NAME.get(_folded(part)) for part in (name, *_SEGMENTS.split(name)))
-    row = next((row for row in found if row is not None), None)
+    words = (_WORDS.get(word.lower()) for word in _WORD.findall(name))
+    row = next((row for row in (*found, *words) if row is not None), None)
     return _CLIENT if row is None and _CLIENT_OPTION.match(name) else row
 
 
-def _folded(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
+def _passes(name: str) -> bool:
+    """Say whether a name is that of a known parameter that passes, in whatever case."""
+    return name in PASSING or _folded(name) in _PASSING_FOLDED
 
 
 def steering_inside(name: str, value: Any, admitted: Collection[str]) -> Iterator[tuple[str, Steering]]:
@@ -164,7 +186,7 @@ def steering_inside(name: str, value: Any, admitted: Collection[str]) -> Iterato
     Inside a known parameter nothing steers, unless it holds parameters.
     """
     own = steering(name)
-    if type(value) not in (dict, list) or name in PASSING or (name in admitted and (own is None or not own.holds)):
+    if type(value) not in (dict, list) or _passes(name) or (name in admitted and (own is None or not own.holds)):
         return
     yield from _inside(value, name, admitted, every=own is not None)
 
@@ -180,7 +202,7 @@ def _inside(value: Any, path: str, admitted: Collection[str], *, every: bool) ->
         row = _BY_NAME[_folded(key)] if key in PASSING and _folded(key) in _BY_NAME else steering(key)
         if row is not None and (every or row.inner) and key not in admitted:
             yield f"{path}.{key}", row
-        elif key not in PASSING:
+        elif not _passes(key):
             yield from _inside(item, f"{path}.{key}", admitted, every=every)
 
 

@@ -18,11 +18,13 @@ STEERS: Final = {
     "the model": [
         "model", "modelId", "model_id", "model_name", "models", "engine", "deployment_id", "azure_deployment", "route",
         "fallbacks", "provider", "custom_llm_provider", "agent_id", "preset",
+        "routing_config", "modelSelectionConfig", "auto_router_default_model", "my_fallback",
     ],
     "the texts": [
         "messages", "prompt", "input", "inputs", "inputText", "instructions", "contents", "system_instruction",
         "systemInstruction", "prediction", "documents", "preamble", "chat_history", "suffix", "prompt_variables",
         "promptVariables", "system_prompt", "System", "chat_template", "images",
+        "user_continue_message", "house_instructions", "image",
     ],
     "tools": ["tools", "functions", "toolConfig", "tool_config", "mcp_servers", "plugins", "connectors"],
     "the output limit": [
@@ -38,7 +40,8 @@ STEERS: Final = {
     ],
     "how the call is sent": [
         "extra_headers", "extra_query", "headers", "http_options", "api_base", "base_url", "api_key", "mock_response",
-        "mock_anything", "aws_region_name", "litellm_params", "num_retries", "request_options",
+        "mock_anything", "issuer_url", "clientSecret", "aws_region_name", "litellm_params",
+        "num_retries", "request_options", "provider_specific_header", "_router_weights", "arize_api_key",
     ],
     "what holds parameters": [
         "extra_body", "extraBody", "Extra-Body", "EXTRA_BODY", "config", "generation_config", "generationConfig",
@@ -47,7 +50,9 @@ STEERS: Final = {
     "the tier": ["serviceTier"],
 }  # fmt: skip
 NAMES: Final = [name for names in STEERS.values() for name in names]
-SPELLED: Final = [name for name in NAMES if not name.startswith(("mock_", "aws_", "litellm_"))]
+ROWS: Final = "".join(f" {row.names} " for row in map(steering, NAMES) if row is not None)
+SPELLED: Final = [name for name in NAMES if f" {''.join(filter(str.isalnum, name)).lower()} " in ROWS]
+"""Without those that are told by one of their words."""
 VALUES: Final = ("x", 100_000, {"a": 1}, ["x"], True)
 
 
@@ -89,6 +94,12 @@ def test_case_and_separators_make_no_difference(name: str, separators: list[str]
 @pytest.mark.parametrize("name", sorted(PASSING - set(OUTPUT_LIMIT_NAMES) - {"n"}))
 def test_what_is_known_passes_with_whatever_is_in_it(engine: Engine, name: str) -> None:
     value = {"type": "object", "model": "x", "max_tokens": 5, "n": 3}
+    assert engine.decide({"prompt": "x", "params": {name: value}}).params[name] == value
+
+
+@pytest.mark.parametrize("name", ["responseSchema", "thinkingConfig", "stopSequences", "Response-Json-Schema", "topK"])
+def test_known_names_are_known_in_every_case(engine: Engine, name: str) -> None:
+    value = {"properties": {"model": {"type": "string"}, "n": {"type": "integer"}}}
     assert engine.decide({"prompt": "x", "params": {name: value}}).params[name] == value
 
 
