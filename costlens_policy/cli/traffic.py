@@ -22,7 +22,7 @@ from costlens_policy.replay.report import Table, markdown
 from costlens_policy.replay.report.csv_text import csv_text
 from costlens_policy.replay.settings import START
 from costlens_policy.replay.traffic.places import look_for
-from costlens_policy.replay.traffic.ready import PLAIN, mapping_of, recognized
+from costlens_policy.replay.traffic.ready import mapping_of, recognized
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = [
@@ -81,16 +81,13 @@ def found_files(patterns: Sequence[str]) -> tuple[str, ...]:
 def mapping_for(
     name: str | None, files: Sequence[str], columns: MappingType[str, str], constants: MappingType[str, str]
 ) -> Mapping:
-    """Return a ready mapping, one of a file, or, where none is named, the one that the files fit, and say so.
+    """Return a ready mapping, one of a file, or, where none is named, the one that the files fit.
 
     Raises ``TrafficError`` and ``RejectedError``.
     """
     if name is not None:
         return READY.get(name) or mapping_of(read_input(name, "mapping").content, name)
-    mapping = recognized(files, columns, constants)
-    if mapping is not PLAIN:
-        note(f"read as `{mapping.name}`, whose columns it has; `--mapping {mapping.name}` says so, `plain` prevents it")
-    return mapping
+    return recognized(files, columns, constants)
 
 
 _MOST_SKIPPED = 8

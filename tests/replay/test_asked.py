@@ -166,3 +166,13 @@ def test_what_fits_none_or_was_named_is_plain(write):
     named = {"time": "startTime", "output_tokens": "completion_tokens"}
     assert recognized(write(b_json=json.dumps(KNOWN["litellm"])), named, {}) is PLAIN
     assert recognized(write(b_json=json.dumps(KNOWN["litellm"])), {"request.task": "kind"}, {}).name == "litellm"
+
+
+def test_that_a_mapping_was_recognized_is_told(plan_of, write):
+    files = write(a_json=json.dumps(KNOWN["litellm"]))
+    mapping = recognized(files, {}, {})
+    for notes in (
+        replay_files(plan_of(), files, mapping, Settings()).notes,
+        read_traffic(files, mapping, plan_of(), Settings().start).notes,
+    ):
+        assert notes[0].startswith("read by `--mapping litellm`")

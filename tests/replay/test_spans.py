@@ -223,6 +223,12 @@ def test_other_spans_failures_and_silence():
     assert [note.partition(" ")[0] for note in notes] == ["2", "1", "1"]
 
 
+def test_a_silent_call_is_covered_by_a_span_above_that_counts_more():
+    silent = span("d", "a", "chat")
+    assert calls(span("a", "", "invoke_agent", (300, 30)), silent)[:2] == ([(300, 30)], [])
+    assert len(calls(span("a", "", "invoke_agent", (300, 30)), *CHATS, silent)[1]) == 1
+
+
 def test_parents_that_go_round_in_a_circle_end():
     assert len(calls(span("a", "b", "chat", (1, 1)), span("b", "a", "chat", (5, 5)))[0]) == 2
 

@@ -75,6 +75,19 @@ def test_a_sum_counts_where_its_messages_are_not_there(read):
     assert len(read([line("a", 2)], others("t"))[0]) == 2
 
 
+def test_usage_on_a_line_of_another_kind_is_not_passed_over(plan_of, tmp_path):
+    usage = {"input_tokens": 9, "output_tokens": 3}
+    rows = [
+        {"type": "message_start", "message": {"id": "m", "role": "assistant", "model": "large", "usage": usage}},
+        {"type": "of-tomorrow", "uuid": "u", "model": "large", "usage": usage},
+        {"type": "assistant", "uuid": "v", "message": {"id": "n", "role": "assistant", "model": "large"}},
+    ]
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    traffic = read_traffic([str(path)], MAPPING, plan_of(), Settings().start)
+    assert (len(traffic.rows), len(traffic.rejects)) == (2, 1)
+
+
 def test_stored_messages_and_batches_are_as_before(read):
     usage = {"input_tokens": 9, "output_tokens": 3}
     message = {"id": "m", "type": "message", "model": "large", "usage": usage}

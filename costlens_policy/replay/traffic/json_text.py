@@ -184,7 +184,7 @@ class _Values:
             elif char != "{":
                 yield self._stranger()
             elif arrays > 0:
-                yield from self._element(lambda value: value)
+                yield from self._element(lambda value: value, _AROUND)
             else:
                 yield from self._object()
         if arrays > 0:
@@ -227,26 +227,26 @@ class _Values:
                 yield self._stranger()
         self._at += 1
 
-    def _element(self, seen: Callable[[Any], Any]) -> Iterator[Found]:
+    def _element(self, seen: Callable[[Any], Any], around: Sequence[str] = (_BUCKETS,)) -> Iterator[Found]:
         """Yield the object that begins here: as a whole where it is right and read already, else by its end."""
         start = self._at
         try:
             value, self._at = _DECODER.raw_decode(self._text, start)
         except (ValueError, RecursionError):
             if self._skip():
-                yield from self._decoded(self._text[start : self._at], seen)
+                yield from self._decoded(self._text[start : self._at], seen, around)
             else:
                 yield self._cut(self._text[start:])
         else:
-            yield from _rows(None, seen(value), self._text[start : self._at])
+            yield from _rows(None, seen(value), self._text[start : self._at], around)
 
-    def _decoded(self, text: str, seen: Callable[[Any], Any]) -> Iterator[Found]:
+    def _decoded(self, text: str, seen: Callable[[Any], Any], around: Sequence[str]) -> Iterator[Found]:
         try:
             value = seen(_DECODER.decode(text))
         except (ValueError, RecursionError) as error:
             yield Found(None, {}, text, _unreadable(error))
         else:
-            yield from _rows(None, value, text)
+            yield from _rows(None, value, text, around)
 
     def _cut(self, text: str) -> Found:
         self._at = len(self._text)

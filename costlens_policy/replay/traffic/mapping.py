@@ -50,6 +50,8 @@ class Mapping:
     """Whether a row sums up several requests, so that prices by the length of a prompt are the highest there are."""
     named: tuple[str, ...] = ()
     """Fields whose columns somebody named."""
+    recognized: bool = False
+    """Whether nobody named it, but files have its columns."""
     signature: tuple[str, ...] = ()
     """Columns by which files are recognized that this mapping is made for."""
 

@@ -316,33 +316,34 @@ class RowReader:
 
     def all_notes(self, late: int) -> list[str]:
         """Return what had to be taken for granted or was put right. ``late`` rows came before the one before them."""
-        notes = list(self.notes)
-        if late:
-            notes.append(f"rows were not in the order of time ({late} steps back); they were sorted")
-        if self.zoneless:
-            notes.append(f"{self.zoneless} times have no zone and were taken as UTC")
-        if self.timeless:
-            notes.append(f"{self.timeless} rows have no time and were put at {self.start.isoformat()}")
-        if self.mapping.relative:
-            notes.append(f"times are relative and count from {self.start.isoformat()} in every session")
-        if self.mapping.summed:
-            notes.append("each row sums up several requests: they count as one, and as long as all together")
-        if self.dropped:
-            left_out = ", ".join(f"{column} = {', '.join(values)}" for column, values in self.mapping.drop.items())
-            notes.append(f"{self.dropped} rows were left out as the mapping says ({left_out})")
-        if self.silent:
-            notes.append(f"{self.silent} rows have 0 output tokens; they were kept")
-        if self.beyond:
-            notes.append(f"{self.beyond} rows have a total of more than their tokens; the rest was counted as output")
-        if self.contradicted:
-            notes.append(f"{self.contradicted} rows have a total of less than their tokens, which were counted")
+        said = (
+            (late, f"rows were not in the order of time ({late} steps back); they were sorted"),
+            (self.zoneless, f"{self.zoneless} times have no zone and were taken as UTC"),
+            (self.timeless, f"{self.timeless} rows have no time and were put at {self.start.isoformat()}"),
+            (self.silent, f"{self.silent} rows have 0 output tokens; they were kept"),
+            (self.beyond, f"{self.beyond} rows have a total of more than their tokens; the rest was counted as output"),
+            (self.contradicted, f"{self.contradicted} rows have a total of less than their tokens, which were counted"),
+        )
+        about = [*self._about_mapping(), *self.notes, *(text for count, text in said if count)]
         if self._shaper is not None:
-            notes += self._shaper.notes()
+            about += self._shaper.notes()
         if self.unread:
             named = [f"`{name}` of `{file}`" for name, file in list(self.unread.items())[:_MOST_NAMED]]
             more = f", and {len(self.unread) - _MOST_NAMED} more" if len(self.unread) > _MOST_NAMED else ""
-            notes.append(f"not read, though they look like tokens or money: {', '.join(named)}{more}")
-        return notes
+            about.append(f"not read, though they look like tokens or money: {', '.join(named)}{more}")
+        return about
+
+    def _about_mapping(self) -> Iterator[str]:
+        mapping = self.mapping
+        if mapping.recognized:
+            yield f"read by `--mapping {mapping.name}`, whose columns the traffic has; none was named"
+        if mapping.relative:
+            yield f"times are relative and count from {self.start.isoformat()} in every session"
+        if mapping.summed:
+            yield "each row sums up several requests: they count as one, and as long as all together"
+        if self.dropped:
+            left_out = ", ".join(f"{column} = {', '.join(values)}" for column, values in mapping.drop.items())
+            yield f"{self.dropped} rows were left out as the mapping says ({left_out})"
 
 
 _MOST_NAMED: Final = 8

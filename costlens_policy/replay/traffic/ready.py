@@ -179,7 +179,7 @@ def recognized(files: Sequence[str], columns: MappingType[str, str], constants: 
         if rows:
             fitting = [item for item in READY.values() if item.signature and _fits(rows, item.signature)]
             plain = _is_enough(rows, {**PLAIN.columns, **columns}, constants)
-            return fitting[0] if len(fitting) == 1 and not plain else PLAIN
+            return replace(fitting[0], recognized=True) if len(fitting) == 1 and not plain else PLAIN
     return PLAIN
 
 

@@ -140,12 +140,20 @@ class Spans:
         yield replace(raw, fields={**span, **above, TOKENS: tokens})
 
     def _silent(self, raw: RawRow, span: Mapping[str, Any], kinds: set[str]) -> Iterator[RawRow]:
-        if not kinds & _CALLS or kinds & _AROUND:
+        if not kinds & _CALLS or kinds & _AROUND or self._is_covered(span[_KEY]):
             self.counts["others"] += 1
         elif _failed(span):
             self.counts["failed"] += 1
         else:
             yield replace(raw, fields={}, problem="the span of a call that reports no tokens")
+
+    def _is_covered(self, key: _Key | None) -> bool:
+        """Say whether a span above counts more than the spans below it that count something."""
+        above = None if key is None else self._counting_above(key)
+        if above is None:
+            return False
+        own, below = self._own[above], self._sums().get(above, _Totals())
+        return own.prompt > below.prompt or own.output > below.output
 
     def _sums(self) -> dict[_Key, _Totals]:
         """Return what lies below each span, counting of each branch the first span that counts tokens."""

@@ -56,8 +56,8 @@ class Transcripts:
                 yield raw
             else:
                 self.counts["repeats"] += 1
-        elif kind == "assistant" and isinstance(fields.get("message"), Mapping) and not _synthetic(fields["message"]):
-            yield raw  # an answer without usage has to be told, not passed over
+        elif _may_be_a_call(fields):
+            yield raw  # an answer without usage, or usage on a line of another kind, is not passed over
         elif kind == "result" and "usage" in fields and _session(fields) not in self._told:
             yield raw
         else:
@@ -74,6 +74,13 @@ def _message(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if fields.get("type") != "assistant" or not isinstance(message, Mapping) or _synthetic(message):
         return None
     return message if isinstance(message.get("usage"), Mapping) else None
+
+
+def _may_be_a_call(fields: Mapping[str, Any]) -> bool:
+    message, kind = fields.get("message"), fields.get("type")
+    if not isinstance(message, Mapping):
+        return kind != "result" and isinstance(fields.get("usage"), Mapping)
+    return not _synthetic(message) and (kind == "assistant" or "usage" in message or "usage" in fields)
 
 
 def _synthetic(message: Mapping[str, Any]) -> bool:
