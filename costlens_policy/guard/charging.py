@@ -37,6 +37,7 @@ __all__ = [
     "bill_reported",
     "portions_of",
     "read_reported",
+    "who_answered",
 ]
 
 _LOG: Final = logging.getLogger("costlens_policy.guard")
@@ -89,20 +90,20 @@ def bill_reported(decision: Decision, model: str, reported: Reported, others: It
         told = zip(("service_tier", "inference_geo", "speed"), reported.terms, strict=True)
         facts |= {name: word for name, word in told if word is not None}
     notes = reported.notes
-    if reported.answered is not None:
-        model, note = _who_answered(decision, model, reported)
-        notes = (*notes, note) if note else notes
+    model, note = who_answered(decision, model, reported)
+    if note:
+        notes = (*notes, note)
     for note in notes:
         _warn_once(reported.shape, note)
     portions = _merged(decision, portions_of(model, reported))
     return _bill(decision, [*portions, *others], "reported", facts, notes)
 
 
-def _who_answered(decision: Decision, model: str, reported: Reported) -> tuple[str, str]:
+def who_answered(decision: Decision, model: str, reported: Reported) -> tuple[str, str]:
     """Return as which model to charge a call whose response names one, and what is to be said about that."""
-    said = reported.answered
-    assert said is not None, "asked only where a response names a model"
-    find = decision.plan.catalogue.find
+    said, find = reported.answered, decision.plan.catalogue.find
+    if said is None:
+        return model, ""
     asked, other = find(model), find(said)
     if (other is not None and other is asked) or _is_same(said, asked, model):
         return model, ""

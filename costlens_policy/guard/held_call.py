@@ -18,9 +18,10 @@ from costlens_policy.guard.charging import (
     bill_reported,
     portions_of,
     read_reported,
+    who_answered,
 )
 from costlens_policy.guard.errors import GuardError
-from costlens_policy.guard.metered import Verdict, at_least, judge
+from costlens_policy.guard.metered import Verdict, at_least, doubtful, judge
 from costlens_policy.guard.outcome import Charged
 from costlens_policy.guard.recording import Recorder
 from costlens_policy.guard.reserving import Asked, Reserved
@@ -73,6 +74,7 @@ class HeldCall:
 
     def add(self, usage: Any, model: str | None, shape: str | None) -> None:
         """Count usage of an attempt that failed, beside what the call is settled with."""
+        usage = unwrapped(usage)
         reported, problem = read_reported(usage, shape)
         if reported is None:
             raise GuardError(problem or "there is no usage to add")
@@ -189,42 +191,44 @@ class HeldCall:
         if output_text is not None:
             return bill_estimated(self.decision, [self._estimated(name, output_text), *self._failed_attempts])
         reported, problem = read_reported(response, shape)
-        if reported is not None:
+        if reported is not None and (problem := doubtful(reported, response)) == "":
             return bill_reported(self.decision, name, reported, self._failed_attempts)
         return self._assumed(name, problem or "no usage was reported")
 
     def _bill_of_streams(self, *, charge_hold: bool) -> Bill:
         """Bill every response of every stream; one that is assumed to cost the most goes before the last one."""
         judged = list(self._judged(charge_hold=charge_hold))
-        assumed = [item for item in judged if item[1].basis == "assumed"]
-        name, main = (assumed or judged[::-1])[0]
-        others = [portion for _, item in judged if item is not main for portion in item.portions]
+        assumed = [item for item in judged if item.basis == "assumed"]
+        main = (assumed or judged[::-1])[0]
+        others = [portion for item in judged if item is not main for portion in item.portions]
         others += self._failed_attempts
-        if main.reported is not None:
-            bill = bill_reported(self.decision, name, main.reported, others)
+        if main.basis == "reported":
+            bill = bill_reported(self.decision, main.asked, main.used, others)
         else:
             bill = bill_estimated(self.decision, [*main.portions, *others])
         if main.basis == "assumed":
             _LOG.warning("call `%s` is charged what was held for it: %s", self._hold, main.note)
-            bill = at_least(bill_assumed(self.decision, name, main.note, others), bill)
-        notes = (item.note for _, item in judged if item.note and item.note not in bill.notes)
+            bill = at_least(bill_assumed(self.decision, main.model, main.note, others), bill)
+        notes = (item.note for item in judged if item.note and item.note not in bill.notes)
         return replace(bill, notes=(*bill.notes, *dict.fromkeys(notes)))
 
-    def _judged(self, *, charge_hold: bool) -> Iterator[tuple[str, Verdict]]:
+    def _judged(self, *, charge_hold: bool) -> Iterator[Verdict]:
         count = self.decision.plan.tokenizer.count
         for meter in self._streams:
             cut = charge_hold and meter.ending in (None, "failed")
             for answer in meter.answers if meter.started or meter.ending is None else ():
-                name = self.sending.answered_by(None, {"model": answer.model}, in_use=meter.model)
-                estimate = self.sending.estimate_of(meter.model)
-                yield name, judge(meter, answer, name, estimate, count, charge_hold=cut)
+                asked = self.sending.answered_by(None, {"model": answer.model}, in_use=meter.model)
+                verdict = judge(meter, answer, self.sending.estimate_of(meter.model), count, charge_hold=cut)
+                name, note = who_answered(self.decision, asked, verdict.used)
+                said = "; ".join(text for text in (verdict.note, note) if text and verdict.basis != "reported")
+                yield verdict._replace(asked=asked, model=name, note=said)
 
     def _count_broken_streams(self) -> None:
         """Count the streams that failed before another attempt answered, beside what the call is settled with."""
         broken, self._streams = self._streams, [meter for meter in self._streams if meter.ending != "failed"]
         if len(broken) > len(self._streams):
             kept, self._streams = self._streams, [meter for meter in broken if meter.ending == "failed"]
-            for _, verdict in self._judged(charge_hold=self._service.options.on_exception == "charge_hold"):
+            for verdict in self._judged(charge_hold=self._service.options.on_exception == "charge_hold"):
                 self._failed_attempts.extend(verdict.portions)
             self._streams = kept
 

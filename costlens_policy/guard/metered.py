@@ -12,7 +12,7 @@ from costlens_policy.guard.charging import Basis, Bill, Portion, portions_of, re
 from costlens_policy.guard.streams import TEXT, THOUGHT, TOOL, Answer, StreamMeter
 from costlens_policy.usage import Reported
 
-__all__ = ["Verdict", "at_least", "judge"]
+__all__ = ["Verdict", "at_least", "doubtful", "judge"]
 
 _NO_USAGE: Final = (
     "the stream ended without its usage, which OpenAI sends with `stream_options={'include_usage': True}`, and helpers "
@@ -29,18 +29,22 @@ Count = Callable[[str], int]
 class Verdict(NamedTuple):
     """What one response of a stream is charged by.
 
-    ``portions`` is what it used, or at least used where the most is assumed. ``note`` says why it is not ``reported``.
+    ``used`` is what it used, or at least used where the most is assumed. ``note`` says why it is not ``reported``.
+    ``asked`` is the model that was asked, ``model`` the one at whose prices it counts.
     """
 
     basis: Basis
-    portions: tuple[Portion, ...]
-    reported: Reported | None = None
+    used: Reported
     note: str = ""
+    asked: str = ""
+    model: str = ""
+
+    @property
+    def portions(self) -> tuple[Portion, ...]:
+        return tuple(portions_of(self.model, self.used))
 
 
-def judge(
-    meter: StreamMeter, answer: Answer, model: str, estimate: Estimate, count: Count, *, charge_hold: bool
-) -> Verdict:
+def judge(meter: StreamMeter, answer: Answer, estimate: Estimate, count: Count, *, charge_hold: bool) -> Verdict:
     """Say what a response is charged by. ``charge_hold``: a stream that broke off counts as all that it may have cost.
 
     A stream is charged by its usage where that came as a whole; by an estimate where it was cut short and all of it was
@@ -50,17 +54,27 @@ def judge(
     if reported is not None and meter.is_whole(answer):
         problem = _doubt(answer, reported, count)
         if not problem:
-            return Verdict("reported", tuple(portions_of(model, reported)), reported)
+            return Verdict("reported", reported)
     problem = problem or _gap(meter, answer, charge_hold=charge_hold)
-    base = Reported(Usage(input=estimate.prompt_tokens), "") if reported is None else reported
+    base = reported or Reported(Usage(input=estimate.prompt_tokens), "", answered=answer.model or None)
     if not base.usage.prompt_tokens:
         base = replace(base, usage=replace(base.usage, input=estimate.prompt_tokens))
     usage = _at_worst(base.usage, estimate) if problem else _with_texts(base.usage, answer, estimate, count)
-    portions = tuple(portions_of(model, replace(base, usage=usage)))
+    used = replace(base, usage=usage)
     if problem:
-        return Verdict("assumed", portions, note=problem)
+        return Verdict("assumed", used, problem)
     how = "broke off" if meter.ending == "failed" else "was left before its end"
-    return Verdict("estimated", portions, note=f"the stream {how}; what had arrived is counted")
+    return Verdict("estimated", used, f"the stream {how}; what had arrived is counted")
+
+
+def doubtful(reported: Reported, response: object) -> str:
+    """Return what is wrong with the usage of a response that was not streamed; an empty text where nothing is."""
+    usage = reported.usage
+    if reported.unknown or reported.other_models or sum(tokens for _, tokens in usage.counted) > usage.prompt_tokens:
+        return ""
+    meter = StreamMeter()
+    meter.see(response)
+    return "the usage tells of no output, and some came with it" if meter.answers[-1].has_text else ""
 
 
 def at_least(bill: Bill, floor: Bill) -> Bill:

@@ -34,7 +34,7 @@ def opened(chunks: Any) -> Iterator[Any]:
     if hasattr(type(chunks), "__iter__"):
         yield chunks
     elif hasattr(type(chunks), "__enter__"):
-        with chunks as stream:
+        with chunks as inner, opened(inner) as stream:
             yield stream
     else:
         yield chunks.parse() if hasattr(chunks, "parse") else chunks
@@ -48,10 +48,11 @@ async def aopened(chunks: Any) -> AsyncIterator[Any]:
     if hasattr(type(chunks), "__aiter__"):
         yield chunks
     elif hasattr(type(chunks), "__aenter__"):
-        async with chunks as stream:
+        async with chunks as inner, aopened(inner) as stream:
             yield stream
     else:
-        yield chunks.parse() if hasattr(chunks, "parse") else chunks
+        parsed = chunks.parse() if hasattr(chunks, "parse") else chunks
+        yield await parsed if inspect.isawaitable(parsed) else parsed
 
 
 def check_not_over(meter: StreamMeter) -> None:

@@ -13,6 +13,7 @@ from costlens_policy.guard.metered import judge
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending
 from costlens_policy.tokens import BuiltinEstimate
+from costlens_policy.usage import portions_of
 from tests.guard.stream_shapes import STREAMS
 
 __all__ = ["CHUNKS", "ENDINGS", "examine_bytes", "examine_stream", "mutated"]
@@ -81,11 +82,11 @@ def examine_stream(chunks: Iterable[Any], ending: Ending) -> None:
     for chunk in chunks:
         meter.see(chunk)
     meter.end(ending)
-    verdicts = [judge(meter, answer, "m", _ESTIMATE, _COUNT, charge_hold=False) for answer in meter.answers]
+    verdicts = [judge(meter, answer, _ESTIMATE, _COUNT, charge_hold=False) for answer in meter.answers]
     if not meter.started or any(verdict.basis == "assumed" for verdict in verdicts):
         assert all(verdict.note for verdict in verdicts if verdict.basis == "assumed")
         return
-    portions = [portion for verdict in verdicts for portion in verdict.portions]
+    portions = [portion for verdict in verdicts for portion in portions_of("m", verdict.used)]
     usages = [portion.usage for portion in portions]
     told = sum(tokens for usage in usages for _, tokens in usage.counted) + sum(item.unknown for item in portions)
     written = told - sum(usage.prompt_tokens for usage in usages)

@@ -87,6 +87,9 @@ def test_the_streams_of_the_sdks(company, served):
         "messages": lambda call: claude.messages.create(stream=True, **call.arguments_for("anthropic")),
         "messages helper": lambda call: claude.messages.stream(**call.arguments_for("anthropic")),
         "raw": lambda call: chat.chat.completions.with_raw_response.create(stream=True, **with_usage, **call.arguments),
+        "raw, as it comes": lambda call: chat.chat.completions.with_streaming_response.create(
+            stream=True, **with_usage, **call.arguments
+        ),
     }
     for name, open_stream in streams.items():
         with guard.call(REQUEST) as call:
@@ -115,6 +118,9 @@ def test_async_streams_of_the_sdks(company, served):
             "responses helper": lambda call: chat.responses.stream(**call.arguments_for("openai-responses")),
             "messages": lambda call: claude.messages.create(stream=True, **call.arguments_for("anthropic")),
             "messages helper": lambda call: claude.messages.stream(**call.arguments_for("anthropic")),
+            "raw, as it comes": lambda call: chat.chat.completions.with_streaming_response.create(
+                stream=True, **with_usage, **call.arguments
+            ),
         }
         async with AsyncGuard(company(TEAM.replace("0.01", "1")), alert_sinks=[]) as guard:
             for name, open_stream in streams.items():

@@ -332,3 +332,21 @@ def test_the_lease_is_extended_on_the_way(guard_of, clock):
     with guard.call(REQUEST, lease=timedelta(seconds=60)) as call:
         list(call.stream(slow()))
     assert not call.charged.late
+
+
+def test_a_stream_of_another_model_is_charged_at_the_dearer_and_noted(charged):
+    other = [{**chunk, "model": "large"} for chunk in CHAT]
+    whole, cut = charged(other), charged(other, most=3)
+    assert (whole.model, whole.basis, whole.cost) == ("large", "reported", Decimal("0.00575"))
+    assert (cut.model, cut.basis) == ("large", "estimated")
+    assert cut.cost > Decimal("0.005")
+    worst = charged(other[:-1])
+    assert (worst.model, worst.basis, worst.cost) == ("large", "assumed", Decimal("0.0065"))
+    assert all("large" in note for charge in (whole, worst) for note in charge.notes[-1:])
+
+
+def test_a_response_with_text_and_no_output_is_doubted(guard_of):
+    usage = {"prompt_tokens": 1000, "completion_tokens": 0}
+    said = {"choices": [{"message": {"role": "assistant", "content": "word"}}], "usage": usage}
+    assert guard_of(_NO_LIMIT).call(REQUEST).settle(said).basis == "assumed"
+    assert guard_of(_NO_LIMIT).call(REQUEST).settle({**said, "choices": []}).basis == "reported"
