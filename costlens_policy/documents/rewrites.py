@@ -102,6 +102,8 @@ class Redact(Section):
     """Kinds of personal data to look for."""
     text: str = "[{{ kind }}]"
     """What stands in its place; ``{{ kind }}`` is the kind of data that was found."""
+    regions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US", "DE"])], ...] = ()
+    """Countries by whose numbering plans ``phone`` finds further numbers (needs the extra ``costlens-policy[pii]``)."""
 
 
 class Clamp(Section):

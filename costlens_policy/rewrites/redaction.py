@@ -9,9 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from costlens_policy.documents.placeholders import parse_template
+from costlens_policy.errors import InputError
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.errors import NOT_FINISHED, RewriteError
-from costlens_policy.rewrites.personal_data import DETECTORS, Detector, View, any_of, blanked, in_characters
+from costlens_policy.rewrites.personal_data import (
+    DETECTORS,
+    Detector,
+    View,
+    any_of,
+    blanked,
+    detectors_of,
+    in_characters,
+)
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 from costlens_policy.rewrites.texts import TextMapping
 
@@ -40,6 +49,8 @@ class RedactStep:
     """A pattern that matches wherever there might be data of any kind."""
     labels_hold_data: bool
     """Whether a label would itself be redacted, such as an address of your own; then one round is all there is."""
+    regions: tuple[str, ...] = ()
+    """Countries by whose numbering plans telephone numbers are found."""
 
     def apply(self, content: Content, activation: Activation) -> Outcome:
         redaction = _Redaction(self)
@@ -57,12 +68,27 @@ class RedactStep:
 
 
 def compile_redact(operation: Redact) -> RedactStep:
-    """Return the step of a checked operation."""
+    """Return the step of a checked operation. Raises ``InputError`` for an unknown country, or without the library."""
+    regions = _checked_regions(operation.regions)
     template = parse_template(operation.text)
     labels = tuple((kind, template.render({"kind": kind})) for kind in DETECTORS if kind in operation.kinds)
-    detectors = [detector for kind, _ in labels for detector in DETECTORS[kind]]
+    detectors = [detector for kind, _ in labels for detector in detectors_of(kind, regions)]
     holds_data = any(_finds(detectors, label) for _, label in labels)
-    return RedactStep(labels, any_of(detectors), holds_data)
+    return RedactStep(labels, any_of(detectors), holds_data, regions)
+
+
+def _checked_regions(regions: tuple[str, ...]) -> tuple[str, ...]:
+    if not regions:
+        return ()
+    from costlens_policy.rewrites.personal_data.numbering import unknown_region
+
+    try:
+        unknown = unknown_region(regions)
+    except RewriteError as error:
+        raise InputError(str(error)) from None
+    if unknown is not None:
+        raise InputError(f"`{unknown}` in `regions` of `redact` is not a country with a numbering plan")
+    return tuple(sorted(set(regions)))
 
 
 def _finds(detectors: list[Detector], label: str) -> bool:
@@ -126,7 +152,9 @@ class _Redaction:
         found: list[_Place] = []
         taken = bytearray()
         for at, (kind, _) in enumerate(self._step.labels):
-            for start, end in (extent for detector in DETECTORS[kind] for extent in detector.find(data)):
+            for start, end in (
+                extent for detector in detectors_of(kind, self._step.regions) for extent in detector.find(data)
+            ):
                 taken = taken or bytearray(len(data))
                 if taken.find(1, start, end) < 0:
                     taken[start:end] = b"\1" * (end - start)

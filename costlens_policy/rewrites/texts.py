@@ -65,7 +65,7 @@ class TextMapping:
         if (given := params.get("system")) is not None:
             text = self._noted(given, self._texts(given, "system", "params.system"), "params.system")
             params = params if text is given else {**params, "system": text}
-        if self.everywhere and len(params) > 1:
+        if self.everywhere:
             params = self._params(params)
         if prompt is not None and self._means("user"):
             prompt = self._noted(prompt, self.transform(prompt), "prompt")

@@ -10,12 +10,12 @@ from costlens_policy.tokens.counting import TokenCount, Tokenizer, count
 from costlens_policy.tokens.estimate import BuiltinEstimate
 from costlens_policy.tokens.media import IMAGE_TOKENS, is_data, text_in_data, with_text_in_data
 from costlens_policy.tokens.messages import MESSAGE_TOKENS, REPLY_TOKENS, TOOLS_TOKENS, Tally, count_messages
-from costlens_policy.tokens.places import PAYLOADS, PLACES, Place, media_kind, media_of_key
+from costlens_policy.tokens.places import MEDIA_TYPES, PAYLOADS, PLACES, Place, media_kind, media_of_key
 
 __all__ = [
-    "ESTIMATE", "IMAGE_TOKENS", "MESSAGE_TOKENS", "PAYLOADS", "PLACES", "REPLY_TOKENS", "TOOLS_TOKENS", "BpeOpenai",
-    "BuiltinEstimate", "Place", "Tally", "TokenCount", "Tokenizer", "count", "count_messages", "is_data", "media_kind",
-    "media_of_key", "text_in_data", "tokenizer_named", "with_text_in_data",
+    "ESTIMATE", "IMAGE_TOKENS", "MEDIA_TYPES", "MESSAGE_TOKENS", "PAYLOADS", "PLACES", "REPLY_TOKENS", "TOOLS_TOKENS",
+    "BpeOpenai", "BuiltinEstimate", "Place", "Tally", "TokenCount", "Tokenizer", "count", "count_messages", "is_data",
+    "media_kind", "media_of_key", "text_in_data", "tokenizer_named", "with_text_in_data",
 ]  # fmt: skip
 
 ESTIMATE: Final = BuiltinEstimate()

@@ -107,7 +107,11 @@ def media_of_key(key: str, value: Any) -> str | None:
         if key == "source" and isinstance(value, str):
             return None  # where a search result of Anthropic was found
         return _KINDS_OF_KEYS[key]
-    if value.get("type") in _WRITTEN or not _WRITTEN.isdisjoint(value) or "source" in value:
+    if (
+        (type(kind := value.get("type")) is str and kind in _WRITTEN)
+        or not _WRITTEN.isdisjoint(value)
+        or "source" in value
+    ):
         return None
     if key == "document" and isinstance(value.get("data"), str | Mapping):
         return None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from costlens_policy.errors import InputError
+from costlens_policy.rewrites import RewriteError
 from tests.rewrites.making import prompt, rewritten
 
 FOUND = {
@@ -176,3 +180,41 @@ def test_personal_data_is_replaced(kind: str, text: str, expected: str) -> None:
 @pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in KEPT.items() for text in texts])
 def test_what_only_looks_like_it_stays(kind: str, text: str) -> None:
     assert rewritten(prompt(text), redact={"kinds": [kind]}).prompt == text
+
+
+REGIONAL = [
+    ("ES", "llama al 612 345 678 hoy", "llama al [phone] hoy"),
+    ("NO", "ring 22 12 34 56", "ring [phone]"),
+    ("IN", "98765-43210 or 98765 43211", "[phone] or [phone]"),
+    ("DE", "(030) 123456-78", "[phone]"),
+    ("US", "call (212) 555 0123 or +34 612 345 678", "call [phone] or [phone]"),
+    ("ES", "612\u00a0345\u200b678", "[phone]"),
+    ("ES", "12.345.678 euros, 2024-01-31, order 612 345 678, 100 200 300, 612345678", None),
+]
+
+
+@pytest.mark.parametrize(("region", "text", "expected"), REGIONAL)
+def test_numbering_plans_of_countries(region: str, text: str, expected: str | None) -> None:
+    pytest.importorskip("phonenumbers")
+    redact = {"kinds": ["phone"], "regions": [region]}
+    assert rewritten(prompt(text), redact=redact).prompt == (text if expected is None else expected)
+
+
+def test_without_the_library_a_country_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "phonenumbers", None)
+    with pytest.raises(InputError, match=r"costlens-policy\[pii\]"):
+        rewritten(prompt("x"), redact={"kinds": ["phone"], "regions": ["US"]})
+    assert rewritten(prompt("+49 30 1234567"), redact={"kinds": ["phone"]}).prompt == "[phone]"
+
+
+def test_a_country_that_is_none() -> None:
+    pytest.importorskip("phonenumbers")
+    with pytest.raises(InputError, match="`XX` in `regions` of `redact` is not a country"):
+        rewritten(prompt("x"), redact={"kinds": ["phone"], "regions": ["XX"]})
+
+
+def test_more_numbers_than_the_library_is_asked_about_fail() -> None:
+    pytest.importorskip("phonenumbers")
+    with pytest.raises(RewriteError) as caught:
+        rewritten(prompt("1234 5678, " * 30_000), redact={"kinds": ["phone"], "regions": ["ES"]})
+    assert caught.value.code == "CL954"

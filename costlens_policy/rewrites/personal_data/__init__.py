@@ -15,7 +15,7 @@ from costlens_policy.rewrites.personal_data.phone import PHONES
 from costlens_policy.rewrites.personal_data.ssn import US_SSN
 from costlens_policy.rewrites.personal_data.view import View, blanked, in_characters
 
-__all__ = ["DETECTORS", "Detector", "Extent", "View", "any_of", "blanked", "in_characters"]
+__all__ = ["DETECTORS", "Detector", "Extent", "View", "any_of", "blanked", "detectors_of", "in_characters"]
 
 DETECTORS: Final[Mapping[str, tuple[Detector, ...]]] = {
     "url_credentials": (URL_CREDENTIALS,),
@@ -29,3 +29,12 @@ DETECTORS: Final[Mapping[str, tuple[Detector, ...]]] = {
     "phone": PHONES,
 }
 """How each kind is found. Where two kinds overlap, the one that comes first here has it."""
+
+
+def detectors_of(kind: str, regions: tuple[str, ...]) -> tuple[Detector, ...]:
+    """Return how a kind is found, telephone numbers also by the numbering plans of countries."""
+    if kind != "phone" or not regions:
+        return DETECTORS[kind]
+    from costlens_policy.rewrites.personal_data.numbering import numbers_of  # few policies name countries
+
+    return (*DETECTORS[kind], numbers_of(regions))

@@ -14,7 +14,7 @@ from typing import Final
 
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, alphanumeric_at, digit_at, pattern
 
-__all__ = ["PHONES"]
+__all__ = ["PHONES", "before_date", "is_free", "stops"]
 
 _GAP: Final = r"[ \x{a0}\x{2009}\x{202f}./\-\x{2010}-\x{2013}()]{0,3}"
 _LOOSE: Final = re.compile(
@@ -37,9 +37,9 @@ _LENGTHS: Final = {"+": (8, 15), "00": (10, 15), "0": (9, 12)}
 def _accept_written(data: bytes, start: int, end: int) -> Extent | None:
     """Decide about a number in one of the fixed forms."""
     digits = data[start:end].translate(None, b" .()-")
-    if not 9 <= len(digits) <= 11 or len(set(digits)) < 3 or not _is_free(data, start):
+    if not 9 <= len(digits) <= 11 or len(set(digits)) < 3 or not is_free(data, start):
         return None
-    return (start, end) if _stops(data, end) else None
+    return (start, end) if stops(data, end) else None
 
 
 def _scan_loose(data: bytes) -> Iterator[Extent]:
@@ -57,7 +57,7 @@ def _number(data: bytes, start: int, end: int) -> Extent | None:
     run = _Run(data, start, [match.span() for match in _DIGITS.finditer(data, start, end)])
     for count in range(run.before_date, 0, -1):
         if run.has_fitting_length(count) and run.may_end(count) and run.is_plausible(count):
-            if not _is_free(data, start):
+            if not is_free(data, start):
                 return None
             last = run.groups[count - 1][1]
             bare = data[start] == 0x28 and b")" not in data[start:last]
@@ -75,12 +75,12 @@ def _accept_named(data: bytes, start: int, end: int) -> Extent | None:
     return digits.span() if digits else None
 
 
-def _is_free(data: bytes, start: int) -> bool:
+def is_free(data: bytes, start: int) -> bool:
     """Say whether nothing before shows that this is, or belongs to, another kind of number."""
     return not alphanumeric_at(data, start - 1) and not _OTHER_NUMBER.search(data, max(0, start - _LOOK_BACK), start)
 
 
-def _stops(data: bytes, end: int) -> bool:
+def stops(data: bytes, end: int) -> bool:
     """Say whether no longer number or time goes on here."""
     return not alphanumeric_at(data, end) and not (data[end : end + 1] in b"./-:" and digit_at(data, end + 1))
 
@@ -94,7 +94,7 @@ class _Run:
         self.data = data
         self.first = groups[0][0]
         self.groups = groups
-        self.before_date = _before_date(data, groups)
+        self.before_date = before_date(data, groups)
         self.lengths = tuple(itertools.accumulate(last - first for first, last in groups))
         """How many digits the first groups have together."""
         if data[start] == 0x2B:
@@ -111,7 +111,7 @@ class _Run:
         """Say whether the number may end after so many groups, though others may follow."""
         end = self.groups[count - 1][1]
         if count == len(self.groups):
-            return _stops(self.data, end)
+            return stops(self.data, end)
         if self.data[end : end + 1] not in (b" ", b"\xc2", b"\xe2"):
             return False
         first, last = self.groups[count]
@@ -145,7 +145,7 @@ class _Run:
         return sizes != [5, 4]  # a ZIP code
 
 
-def _before_date(data: bytes, groups: list[Extent]) -> int:
+def before_date(data: bytes, groups: list[Extent]) -> int:
     """Return how many groups stand before the first calendar date; all of them where there is none."""
     if not any(sign in data[groups[0][0] : groups[-1][1]] for sign in (b"-", b".", b"/")):
         return len(groups)
