@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from threading import Event
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from costlens_policy.guard.calls import CallFacts
 from costlens_policy.guard.held_call import HeldCall
@@ -23,12 +23,15 @@ __all__ = ["AsyncCall", "Opening", "Worker"]
 
 _Chunk = TypeVar("_Chunk")
 
+_MOST_THREADS: Final = 64
+"""Threads do little but wait for a store: if they were few, calls whose budget is locked would keep all others out."""
+
 
 class Worker:
     """Runs functions that may wait for a store: in a thread, or at once where the store is in memory."""
 
     def __init__(self, *, inline: bool) -> None:
-        self._threads = None if inline else ThreadPoolExecutor(thread_name_prefix="costlens-policy")
+        self._threads = None if inline else ThreadPoolExecutor(_MOST_THREADS, "costlens-policy")
 
     def run(self, function: Any, *arguments: Any, apart: bool = False) -> asyncio.Future[Any]:
         """Begin at once; the future is done when the function is. Cancelling whoever awaits it stops nothing.

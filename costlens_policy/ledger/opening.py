@@ -62,6 +62,8 @@ def _sqlite(url: str, read_only: bool) -> SQLiteStore:
         raise LedgerError(
             f"`{url}` names no file; write `sqlite:///spend.db`, or `sqlite:////var/lib/spend.db` for an absolute path"
         )
+    if path.startswith(":"):
+        raise LedgerError(f"`{url}` names no file; write `memory:` for a ledger in memory")
     rest, options = take_options(url, {"timeout"})
     unknown = urlsplit(rest).query
     if unknown:

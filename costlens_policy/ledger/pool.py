@@ -99,7 +99,7 @@ class Pool(Generic[_Connection]):
             self._close_idle(self._process)
 
     def _taken(self, process: _Process[_Connection]) -> _Connection:
-        while True:
+        while not process.waiting:  # whoever waits already comes first
             try:
                 connection, since = process.idle.pop()
             except IndexError:
@@ -107,6 +107,7 @@ class Pool(Generic[_Connection]):
             if time.monotonic() - since < _LONGEST_IDLE:
                 return connection
             self._discard(process, connection)
+        return self._awaited(process)
 
     def _made(self, process: _Process[_Connection]) -> _Connection | None:
         """Return a new connection, or None where no more may be made and others will come back."""
@@ -125,24 +126,24 @@ class Pool(Generic[_Connection]):
             raise
 
     def _awaited(self, process: _Process[_Connection]) -> _Connection:
-        """Return a connection that another thread has put back, or that may be made in place of one it has closed."""
+        """Return a connection that another thread has put back, or one made in place of one that it has closed."""
         deadline = time.monotonic() + self._patience
         while (left := deadline - time.monotonic()) > 0:
             with process.changed:
                 process.waiting += 1  # before looking, so that whoever puts one back now sees that it is waited for
                 try:
-                    if not process.idle and process.made >= self._most:
-                        process.changed.wait(left)
-                    elif not process.idle:
-                        process.changed.wait(min(left, 0.05))  # the server was full, and may be no longer
+                    if not process.idle:
+                        # Where more may be made the server was full, and may be no longer.
+                        process.changed.wait(left if process.made >= self._most else min(left, 0.05))
+                    if process.idle:
+                        return process.idle.pop()[0]
                 finally:
                     process.waiting -= 1
-            try:
-                return process.idle.pop()[0]
-            except IndexError:
-                connection = self._made(process)
-                if connection is not None:
-                    return connection
+                    if process.idle and process.waiting:
+                        process.changed.notify()
+            connection = self._made(process)
+            if connection is not None:
+                return connection
         raise LedgerBusyError(
             f"all {process.made} connections of this process to the ledger were in use for {self._patience:g} s;"
             " look for what holds them, or raise `connections` or `timeout` in the URL"

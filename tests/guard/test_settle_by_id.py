@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from costlens_policy import AsyncGuard, DeniedError, Guard
-from costlens_policy.guard import GuardError
+from costlens_policy.catalogue.price_list import listed_model, matching
+from costlens_policy.guard import GuardError, recalled
 from costlens_policy.ledger import (
     CallConflictError,
     LedgerUnavailableError,
@@ -223,6 +226,22 @@ class TestErrors:
         store.broken = False
         guard._service.link._next_try = 0.0
         assert guard.settle("job-1", USAGE).recorded
+
+
+def test_every_price_of_the_list_is_remembered_as_it_is():
+    """Tiers, long prompts, times of day and prices of each request: what a hold keeps is what it was made with."""
+    periods = [period for name in matching("*") for period in listed_model(name).periods]
+    assert len(periods) > 500
+    assert any(period.service_tiers for period in periods)
+    assert any(period.long_context for period in periods)
+    for period in periods:
+        kept = json.loads(json.dumps(recalled._prices(period)))
+        assert recalled._period(kept) == undated(period)
+
+
+def undated(period):
+    hours = tuple((minute, undated(part)) for minute, part in period.hours)
+    return replace(period, effective=None, hours=hours)
 
 
 USAGES = st.fixed_dictionaries(

@@ -37,6 +37,7 @@ def test_sqlite_with_relative_absolute_and_quoted_paths(tmp_path: Path, monkeypa
         ("mysql://host/db", "no ledger has URLs that begin with `mysql:`"),
         ("sqlite://spend.db", "names no file"),
         ("sqlite:///", "names no file"),
+        ("sqlite:///:memory:", "names no file; write `memory:`"),
         ("sqlite:///a.db?wal=1", "has the option `timeout` only, not `wal=1`"),
         ("sqlite:///a.db?timeout=soon", "`timeout=soon` is not a number of seconds"),
         ("redis://127.0.0.1:1/0?ledger=No-Name", "`ledger=No-Name` is not a name"),

@@ -47,6 +47,7 @@ _REPEATED: Final = (
     errors.SerializationFailure,
     errors.AdminShutdown,
     errors.CrashShutdown,
+    errors.ReadOnlySqlTransaction,  # the primary became a standby: with several hosts in the URL there is another one
 )
 
 
