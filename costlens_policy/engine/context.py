@@ -72,7 +72,7 @@ class Context:
             else plan.stages.no_variables
         )
         self.budgets = _BudgetStates(self) if plan.reads_budgets else _NOTHING
-        self.failures: list[Failure] = []
+        self.failures: dict[Failure, None] = {}
         self.read: dict[tuple[str, str], Balance] = {}
 
     def close(self) -> None:
@@ -121,8 +121,7 @@ class Context:
 
     def add(self, failure: Failure) -> None:
         """Note a failure once, however many candidates meet it."""
-        if failure not in self.failures:
-            self.failures.append(failure)
+        self.failures[failure] = None
 
     def balance(self, step: BudgetStep, key: str) -> Balance:
         """Return the state of a budget and scope key, and remember that the decision saw it."""

@@ -115,3 +115,88 @@ def test_a_model_without_a_price_leaves_prices_out(tmp_path: Path) -> None:
 def test_an_estimate_without_a_cost_just_falls_out(tmp_path: Path, admitted: str) -> None:
     policy = "routes: [{id: a, when: has(request.task), choose: {minimize: estimate.cost_usd}}]"
     assert missing(write(tmp_path, policy, admitted)) == []
+
+
+ATTRIBUTES = """
+attributes:
+  headers: {type: 'map(string, string)'}
+  prices: {type: 'list(map(string, double))'}
+"""
+
+UNGUARDED = [
+    # an optional read proves nothing for another part of the condition
+    ('request.?user.orValue("") == "root" || request.user.startsWith("svc-")', ["request.user"]),
+    ('request.?user.orValue("") == "" && request.user == "x"', ["request.user"]),
+    (
+        'request.?metadata.?tier.orValue("") == "a" || request.metadata.tier == "b"',
+        ["request.metadata", "request.metadata.tier"],
+    ),
+    # nor does another operand of `||`, another branch, another path, or another variable
+    ('has(request.user) || request.user == "x"', ["request.user"]),
+    ('has(request.user) ? true : request.user == "x"', ["request.user"]),
+    ('has(request.team) && request.user == "x"', ["request.user"]),
+    ('["a"].exists(t, has(request.user)) && request.user == "x"', ["request.user"]),
+    ('!has(request.user) && request.user == "x"', ["request.user"]),
+    # keys of maps are read like attributes
+    ('has(request.headers) && request.headers["x-tier"] == "p"', ['request.headers["x-tier"]']),
+    ('has(request.headers) && request.headers.tier == "p"', ["request.headers.tier"]),
+    ('has(request.metadata) && request.metadata.tier == "x"', ["request.metadata.tier"]),
+    ('has(request.metadata) && request.metadata["tier"] == "x"', ['request.metadata["tier"]']),
+    (
+        'has(request.metadata.user) && request.metadata.user.tier == "x"',
+        ["request.metadata", "request.metadata.user.tier"],
+    ),
+    ('has(request.headers) && "y" in request.headers && request.headers["x"] == "1"', ['request.headers["x"]']),
+    ('has(request.headers) && ("x" in request.headers || request.headers["x"] == "1")', ['request.headers["x"]']),
+    (
+        'has(request.headers) && request.headers[?"x"].orValue("") == "" && request.headers["x"] == "a"',
+        ['request.headers["x"]'],
+    ),
+    ('has(request.headers) && ["x", "y"].exists(k, request.headers[k] == "1")', ["request.headers[k]"]),
+    (
+        'has(request.headers) && request.headers.exists(k, true) && request.headers["k"] == "1"',
+        ['request.headers["k"]'],
+    ),
+    ("has(request.prices) && request.prices.exists(p, p.input > 1.0)", ["p.input"]),
+    ('has(request.task) && {"a": 1, "b": 2}[request.task] > 1', ['{"a": 1, "b": 2}[request.task]']),
+]
+
+
+@pytest.mark.parametrize(("condition", "may_be_missing"), UNGUARDED)
+def test_what_proves_nothing(tmp_path: Path, condition: str, may_be_missing: list[str]) -> None:
+    policy = f"routes:\n  - {{id: a, when: '{condition}', model: large}}\n"
+    found = [item for item in diagnostics(write(tmp_path, policy, ATTRIBUTES)) if item.code == "CL314"]
+    told = [item.message.removeprefix("`").removesuffix("` may be missing") for item in found]
+    assert told == may_be_missing
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'has(request.user) && request.user == "x"',
+        'request.user == "x" && has(request.user)',
+        'request.?user.orValue("").startsWith("svc-")',
+        'request.?user.hasValue() && request.user == "x"',
+        'request.?user.optMap(u, request.user + u).orValue("") == "xx"',
+        'has(request.headers) && request.headers[?"x"].orValue("") == "p"',
+        'has(request.headers) && "x" in request.headers && request.headers["x"] == "p"',
+        'has(request.headers) && has(request.headers.x) && request.headers["x"] == "p"',
+        'has(request.headers) && "x" in request.headers && request.headers.x == "p"',
+        'has(request.headers) && ("x" in request.headers ? request.headers["x"] == "p" : false)',
+        'has(request.headers) && (!("x" in request.headers) || request.headers["x"] == "p")',
+        'has(request.headers) && request.headers.exists(k, request.headers[k] == "p")',
+        'has(request.headers) && ["x"].exists(k, k in request.headers && request.headers[k] == "p")',
+        "has(request.headers) && has(request.task) && request.task in request.headers"
+        ' && request.headers[request.task] == "p"',
+        "has(request.metadata) && has(request.metadata.user) && has(request.metadata.user.tier)"
+        " && request.metadata.user.tier == 1",
+        "request.?metadata.?user.?tier.orValue(0) == 1",
+        'has(request.prices) && request.prices.exists(p, "input" in p && p.input > 1.0)',
+        'has(request.messages) && request.messages.exists(m, m.role == "user")',
+        '{"a": 1}["a"] == 1 && {"a": 1}.a == 1',
+    ],
+)
+def test_what_proves_that_it_is_there(tmp_path: Path, condition: str) -> None:
+    policy = f"routes:\n  - {{id: a, when: '{condition}', model: large}}\n"
+    found = diagnostics(write(tmp_path, policy, ATTRIBUTES))
+    assert [item.message for item in found if item.code == "CL314" or item.is_error] == []

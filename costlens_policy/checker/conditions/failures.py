@@ -46,10 +46,12 @@ def _failures(typed: TypedExpr, uncertain: Mapping[str, str]) -> Iterator[tuple[
     for node in nodes_of(typed.root):
         if isinstance(node, Select) and not node.optional:
             operand = typed.types.get(node.operand)
-            if operand is not None and operand.name in ("map", "dyn") and _text(typed, node) not in guarded:
+            if operand is not None and operand.name == "dyn" and _text(typed, node) not in guarded:
                 yield node.field_extent, "fails where this is missing"
         elif isinstance(node, Index) and not node.optional and node.key.extent not in budgets.values():
-            yield node.extent, "fails where there is no such element"
+            operand = typed.types.get(node.operand)
+            if operand is None or operand.name != "map":  # whose keys are looked at above
+                yield node.extent, "fails where there is no such element"
         elif isinstance(node, Call) and (why := _call(typed, node)):
             yield node.extent, why
 

@@ -36,6 +36,5 @@ def missing_reads(
     for guard in ((*path[:2], "when"), (*path[:-1], "among")):
         if guard != path and guard in expressions:
             present |= present_when_true(expressions[guard], implied)
-    if path[-1] in _COMPARING:
-        present |= {reference for reference in typed.references if reference[0] in _CANDIDATE}
-    return unguarded_reads(typed, present, implied)
+    lenient = _CANDIDATE if path[-1] in _COMPARING else ()
+    return unguarded_reads(typed, present, implied, lenient)
