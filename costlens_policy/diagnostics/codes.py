@@ -166,6 +166,10 @@ _TESTS: Final = (
     Code("CL614", "idle-exception", "exception that leaves nothing out"),
     Code("CL615", "invalid-expected-pattern", "pattern of an expectation that is not RE2"),
     Code("CL616", "unknown-suite-error", "unknown run-time error in a suite"),
+    Code("CL617", "unused-fixture", "fixture that no case uses"),
+    Code("CL618", "idle-merge", "part of a case that changes nothing"),
+    Code("CL619", "repeated-case", "two cases that ask and expect the same"),
+    Code("CL620", "idle-pattern", "expectation that every text meets"),
 )
 _RUN_TIME: Final = (
     Code("CL901", "no-matching-overload", "no overload for these values"),

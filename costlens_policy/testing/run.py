@@ -19,6 +19,7 @@ from costlens_policy.testing.case import CaseRunner
 from costlens_policy.testing.coverage import Coverage, measure
 from costlens_policy.testing.discovery import FoundSuite, find_suites
 from costlens_policy.testing.examine import examine
+from costlens_policy.testing.idle import report_idle
 from costlens_policy.testing.matrix import single_cases
 from costlens_policy.testing.policy_sets import PolicySets, SetUnderTest
 from costlens_policy.testing.prepare import PreparedCase, prepare
@@ -120,6 +121,8 @@ class _Session:
         if tested is not None:
             examine(suite.document, cases, tested.known, problems)
             prepared = prepare(suite.document, cases, tested.known, problems, self._now, tested.reads_time)
+            if not problems.has_errors:
+                report_idle(suite.document, cases, tested.known, problems)
         self._diagnostics.extend(problems.diagnostics)
         return tested, () if problems.has_errors else prepared
 

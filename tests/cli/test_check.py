@@ -168,3 +168,95 @@ def test_a_missing_policy_is_reported_where_the_set_names_it(run, starter: Path)
     assert result.exit_code == 1
     assert "policy-set.yaml:" in result.stdout
     assert "CL203" in result.stdout
+
+
+SUITE = """\
+apiVersion: costlens-policy/v1
+kind: Suite
+metadata: {name: wrong, version: "1"}
+policy_set: policy-set.yaml
+now: 2026-11-02T09:00:00Z
+"""
+WRONG_SUITES = {
+    "fixture": "cases: [{name: a, fixtures: [none], expect: {effect: allow}}]",
+    "rule": "cases: [{name: a, targets: [access/none], expect: {effect: allow}}]",
+    "model": "cases: [{name: a, expect: {model: none}}]",
+    "fallback": "cases: [{name: a, expect: {fallback_calls: [{model: none}]}}]",
+    "rewrite of a fallback": "cases: [{name: a, expect: {fallback_calls: [{model: gpt-5, rewrites: [none]}]}}]",
+    "budget": "cases: [{name: a, balances: [{budget: none, used: 1}], expect: {effect: allow}}]",
+    "attribute": "cases: [{name: a, request: {teem: b}, expect: {effect: allow}}]",
+    "policy": "covers: [none]\ncases: [{name: a, expect: {effect: allow}}]",
+    "pattern": "cases: [{name: a, expect: {prompt: {matches: '('}}}]",
+    "error": "cases: [{name: a, expect: {errors: [CL999]}}]",
+    "names": "cases: [{name: a, expect: {effect: allow}}, {name: a, expect: {effect: deny}}]",
+    "no cases": "",
+    "axis": "matrix: [{name: '${x}', axes: {y: [1]}, expect: {effect: allow}}]",
+    "key": "cases: [{name: a, expekt: {effect: allow}}]",
+    "unused fixture": "fixtures: {f: {team: a}}\ncases: [{name: a, request: {prompt: x}, expect: {effect: allow}}]",
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SUITES)
+def test_suites_are_examined_as_test_does(run, starter: Path, monkeypatch, name):
+    """The same findings at the same places, and an exit code that refuses them."""
+    monkeypatch.chdir(starter)
+    Path("wrong_test.yaml").write_text(SUITE + WRONG_SUITES[name])
+    checked = run("check", "--strict", ".", "--format", "json")
+    tested = run("test", ".", "--format", "json")
+    assert checked.exit_code == 1
+    found = json.loads(checked.stdout)
+    assert found
+    assert found == json.loads(tested.stdout)["diagnostics"]
+    alone = json.loads(run("check", "--strict", "wrong_test.yaml", "--format", "json").stdout)
+    assert alone == found
+
+
+FORMATS = ("full", "concise", "json", "sarif", "github")
+
+
+@pytest.mark.parametrize("strict", [[], ["--strict"]])
+@pytest.mark.parametrize("trouble", ["none", "warning", "error", "unreadable", "nothing", "no place"])
+def test_every_format_says_the_same(run, starter: Path, monkeypatch, trouble, strict):
+    monkeypatch.chdir(starter)
+    policy = Path("policies/routing.yaml")
+    paths = ["."]
+    if trouble == "warning":
+        policy.write_text(policy.read_text().replace("variables:\n", "variables:\n  unused: request.tier\n"))
+    elif trouble == "error":
+        policy.write_text(policy.read_text().replace("request.tier", "request.teir"))
+    elif trouble == "unreadable":
+        paths = ["nowhere.yaml"]
+    elif trouble == "no place":
+        Path("old.yaml.bak").write_text(policy.read_text())
+    elif trouble == "nothing":
+        Path("empty").mkdir()
+        paths = ["empty"]
+    results = {name: run("check", *strict, *paths, "--format", name) for name in FORMATS}
+    assert len({result.exit_code for result in results.values()}) == 1
+    code = {"warning": "CL213", "error": "CL302", "unreadable": "CL001", "no place": "CL219"}.get(trouble)
+    for name, result in results.items():
+        if code is not None:
+            assert code in result.stdout, name
+    if trouble == "nothing":
+        assert results["json"].exit_code == 3
+        assert [item["code"] for item in json.loads(results["json"].stdout)] == ["CL201"]
+
+
+@pytest.mark.parametrize("trouble", ["none", "failing", "error", "unreadable", "nothing", "coverage"])
+def test_the_exit_code_in_json_is_that_of_the_process(run, starter: Path, monkeypatch, trouble):
+    monkeypatch.chdir(starter)
+    suite = Path("policies/routing_test.yaml")
+    arguments = ["."]
+    if trouble == "failing":
+        suite.write_text(suite.read_text().replace("model: house-summarizer", "model: gpt-5"))
+    elif trouble == "error":
+        suite.write_text(suite.read_text().replace("model: house-summarizer", "model: gpt-55"))
+    elif trouble == "unreadable":
+        arguments = ["nowhere_test.yaml"]
+    elif trouble == "nothing":
+        arguments = [".", "--filter", "nothing is called so"]
+    elif trouble == "coverage":
+        arguments = [".", "--min-coverage", "100", "--filter", "paying customers"]
+    result = run("test", *arguments, "--format", "json")
+    expected = {"none": 0, "failing": 4, "error": 1, "unreadable": 6, "nothing": 3, "coverage": 5}[trouble]
+    assert result.exit_code == json.loads(result.stdout)["exit_code"] == expected

@@ -20,5 +20,5 @@ def test_each_code_has_a_case(code: str, golden: Callable[[Path, str], None], mo
     monkeypatch.chdir(ROOT)
     run = run_suites([CORPUS / code])
     assert {item.code for item in run.diagnostics} == {code}
-    assert run.exit_code == 1
+    assert run.exit_code in ((1,) if any(item.is_error for item in run.diagnostics) else (0, 4))
     golden(ROOT / CORPUS / code / "expected.txt", render(run.diagnostics, Format.FULL, run.lines_of))
