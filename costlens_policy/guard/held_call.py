@@ -121,13 +121,13 @@ class HeldCall:
             others = any(other.ending is None for other in self._streams)
             is_last = not others and (meter.is_complete or ending == "ended")
             if meter.started and (is_last or not self._in_block):
-                self._settle_streams(charge_hold=self._service.options.on_exception == "charge_hold")
+                self._settle_streams()
 
-    def _settle_streams(self, *, charge_hold: bool) -> None:
-        """Charge all the streams of the call, once."""
+    def _settle_streams(self, *, failed: bool = False) -> None:
+        """Charge all the streams of the call, once. ``failed``: the block of the call was left by an exception."""
         with self._lock:
             if self.charged is None:
-                self.charged = self._recorder.charge(self._bill_of_streams(charge_hold=charge_hold))
+                self.charged = self._recorder.charge(self._bill_of_streams(failed=failed))
 
     def release(self) -> None:
         """Give back what is held, unless the call is settled."""
@@ -155,7 +155,7 @@ class HeldCall:
             if not meter.is_complete:
                 meter.look_back()
         if any(meter.started or (meter.ending is None and error is None) for meter in self._streams):
-            self._settle_streams(charge_hold=charge_hold and error is not None)
+            self._settle_streams(failed=error is not None and not isinstance(error, GeneratorExit))
         elif error is None or not charge_hold or _was_refused(error):
             self.release()
         else:
@@ -195,9 +195,9 @@ class HeldCall:
             return bill_reported(self.decision, name, reported, self._failed_attempts)
         return self._assumed(name, problem or "no usage was reported")
 
-    def _bill_of_streams(self, *, charge_hold: bool) -> Bill:
+    def _bill_of_streams(self, *, failed: bool) -> Bill:
         """Bill every response of every stream; one that is assumed to cost the most goes before the last one."""
-        judged = list(self._judged(charge_hold=charge_hold))
+        judged = list(self._judged(failed=failed))
         assumed = [item for item in judged if item.basis == "assumed"]
         main = (assumed or judged[::-1])[0]
         others = [portion for item in judged if item is not main for portion in item.portions]
@@ -212,10 +212,11 @@ class HeldCall:
         notes = (item.note for item in judged if item.note and item.note not in bill.notes)
         return replace(bill, notes=(*bill.notes, *dict.fromkeys(notes)))
 
-    def _judged(self, *, charge_hold: bool) -> Iterator[Verdict]:
+    def _judged(self, *, failed: bool) -> Iterator[Verdict]:
         count = self.decision.plan.tokenizer.count
+        charge_hold = self._service.options.on_exception == "charge_hold"
         for meter in self._streams:
-            cut = charge_hold and meter.ending in (None, "failed")
+            cut = charge_hold and (failed or meter.ending == "failed")
             for answer in meter.answers if meter.started or meter.ending is None else ():
                 asked = self.sending.answered_by(None, {"model": answer.model}, in_use=meter.model)
                 verdict = judge(meter, answer, self.sending.estimate_of(meter.model), count, charge_hold=cut)
@@ -228,7 +229,7 @@ class HeldCall:
         broken, self._streams = self._streams, [meter for meter in self._streams if meter.ending != "failed"]
         if len(broken) > len(self._streams):
             kept, self._streams = self._streams, [meter for meter in broken if meter.ending == "failed"]
-            for verdict in self._judged(charge_hold=self._service.options.on_exception == "charge_hold"):
+            for verdict in self._judged(failed=False):
                 self._failed_attempts.extend(verdict.portions)
             self._streams = kept
 

@@ -96,8 +96,8 @@ def _gap(meter: StreamMeter, answer: Answer, *, charge_hold: bool) -> str:
         return "the stream broke off"
     if answer.hidden:
         return f"the stream was cut short, and does not show all that it used: {answer.hidden}"
-    if answer.reasons:
-        return "the stream was cut short, and shows a summary of its reasoning at most"
+    if answer.reasons and not answer.has_said(THOUGHT):
+        return "the stream was cut short, and does not show its reasoning"
     if answer.usage is None and not answer.has_text:
         return "the stream was cut short before it told anything"
     return ""

@@ -219,6 +219,18 @@ STREAMS: Final[dict[str, list[Any]]] = {
         *(({"type": "AIMessageChunk", "content": text}, {"langgraph_node": "a"}) for text in SAID),
         ({"type": "AIMessageChunk", "content": "", "usage_metadata": {"input_tokens": 1000, "output_tokens": 50}}, {}),
     ],
+    "langgraph, by runs": [
+        {"type": "AIMessageChunk", "id": "run-1", "content": text, "usage_metadata": usage}
+        for text, usage in zip(SAID, (None, {"input_tokens": 1000, "output_tokens": 50}), strict=True)
+    ],
+    "openai agents": [
+        *(
+            {"type": "raw_response_event", "data": {"type": "response.output_text.delta", "delta": text}}
+            for text in SAID
+        ),
+        {"type": "raw_response_event", "data": {"type": "response.completed", "response": {"usage": _RESPONSES_USAGE}}},
+        {"type": "run_item_stream_event", "name": "message_output_created", "item": {"content": "".join(SAID)}},
+    ],
     "litellm": [
         *(
             _chat({"reasoning_content": text, "thinking_blocks": [{"type": "thinking", "thinking": text}]},

@@ -18,6 +18,7 @@ from tests.guard.stream_shapes import SAID, STREAMS, as_objects
 CHAT, ANTHROPIC = STREAMS["openai chat"], STREAMS["anthropic"]
 REPORTED, WORST = Decimal("0.0011"), Decimal("0.0012")
 COUNT = BuiltinEstimate().count
+_CREATED = {"type": "raw_response_event", "data": {"type": "response.created", "response": {}}}
 _NO_LIMIT = TEAM.replace("0.01", "1")
 
 
@@ -142,6 +143,25 @@ def test_two_responses_in_one_stream_are_both_charged(charged):
     second = [{**chunk, "id": "another"} for chunk in CHAT]
     assert charged([*CHAT, *second]).cost == 2 * REPORTED
     assert charged([*ANTHROPIC, *ANTHROPIC]).cost == 2 * REPORTED
+    assert charged([*STREAMS["openai agents"][:3], _CREATED, *STREAMS["openai agents"]]).cost == 2 * REPORTED
+
+
+def test_runs_that_are_streamed_at_once_are_told_apart(charged):
+    """One that tells no usage is charged at its worst beside the other."""
+    runs = [[{**chunk, "id": f"run-{name}"} for chunk in STREAMS["langgraph, by runs"]] for name in "ab"]
+    both = [chunk for pair in zip(*runs, strict=True) for chunk in pair]
+    assert charged(both).cost == 2 * REPORTED
+    without = charged(both[:-1])
+    assert (without.basis, without.cost) == ("assumed", REPORTED + WORST)
+
+
+def test_a_summary_of_reasoning_counts_as_what_it_shows(charged):
+    summary = {"type": "response.reasoning_summary_text.delta", "delta": "word " * 20}
+    item = {"type": "response.output_item.added", "item": {"type": "reasoning", "summary": []}}
+    shown = charged([item, summary, *CHAT], most=2)
+    assert shown.basis == "estimated"
+    assert 20 <= shown.usage.reasoning <= 25
+    assert charged([item, *CHAT], most=1).basis == "assumed"
 
 
 def test_the_prompt_is_known_from_the_start(charged):
@@ -160,7 +180,7 @@ def test_the_prompt_is_known_from_the_start(charged):
             "type": "content_block_start",
             "content_block": {"type": "server_tool_use", "name": "web_search", "input": {}},
         },
-        {"type": "response.output_item.added", "item": {"type": "reasoning", "summary": [], "encrypted_content": None}},
+        {"type": "response.output_item.added", "item": {"type": "reasoning", "summary": [], "encrypted_content": "A"}},
         {"type": "response.audio.delta", "delta": "AAAA"},
         {"choices": [{"delta": {"reasoning_details": [{"type": "reasoning.encrypted", "data": "AAAA"}]}}]},
         {"candidates": [{"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]}}]},
@@ -193,6 +213,21 @@ def test_broken_off(guard_of, on_exception, basis):
     guard = guard_of(TEAM, on_exception=on_exception)
     with pytest.raises(ConnectionResetError), guard.call(REQUEST) as call:
         list(call.stream(broken()))
+    assert call.charged.basis == basis
+
+
+@pytest.mark.parametrize(("error", "basis"), [(ValueError, "assumed"), (GeneratorExit, "estimated")])
+def test_a_block_that_fails_under_charge_hold(guard_of, error, basis):
+    call = guard_of(TEAM, on_exception="charge_hold").call(REQUEST)
+
+    def read():
+        with call:
+            for number, _ in enumerate(call.stream(CHAT)):
+                if number == 1:
+                    raise error
+
+    with pytest.raises(error):
+        read()
     assert call.charged.basis == basis
 
 

@@ -25,7 +25,11 @@ _Role: TypeAlias = Callable[[Answer, Any, _Place], None]
 
 
 class AnotherAnswer(Exception):  # noqa: N818 - no error
-    """A chunk belongs to another response than the one that is finished. Nothing was noted of it."""
+    """A chunk belongs to another response, which may have an id. Nothing was noted of it."""
+
+    def __init__(self, id: str = "") -> None:
+        super().__init__(id)
+        self.id = id
 
 
 _DELTA: Final = "delta"
@@ -74,11 +78,23 @@ _EVENTS: Final[dict[str, _Event]] = {
     "stream-end": _Event(_WHOLE, firm=True),
     # LangChain
     **dict.fromkeys(("AIMessageChunk", "ai"), _Event()),
+    # OpenAI's agents, which tell the raw events, too
+    "raw_response_event": _Event(),
+    **dict.fromkeys(("run_item_stream_event", "agent_updated_stream_event"), _Event(None)),
 }  # fmt: skip
 _RESPONSES: Final = "response."
 _LIFE: Final = ("created", "queued", "in_progress", "completed", "incomplete", "failed", "cancelled", "done")
 _OVER: Final = frozenset(_LIFE[3:])
 _STARTS: Final = ("message_start", "response.created", "message-start", "stream-start")
+
+
+def _check_run(answer: Answer, fields: _Fields) -> None:
+    """Raise ``AnotherAnswer`` for a chunk of another run of LangChain's: a graph may stream several at once."""
+    run = _id_of(fields)
+    if run.startswith(("run-", "lc_run-")):
+        if answer.id and answer.id != run:
+            raise AnotherAnswer(run)
+        answer.id = run
 
 
 def _begins_anew(fields: _Fields, finished: Answer) -> bool:
@@ -111,7 +127,9 @@ def read_chunk(answer: Answer, chunk: Any) -> None:
 
 def _typed(answer: Answer, name: str, event: _Event, fields: _Fields) -> None:
     if event.channel is not None:
-        answer.adds_up = answer.adds_up or name in ("AIMessageChunk", "ai")
+        if name in ("AIMessageChunk", "ai"):
+            _check_run(answer, fields)
+            answer.adds_up = True
         answer.is_start = name == "message_start"
         if name == "tool_calls.function.arguments.delta":  # `arguments` are those of all events so far
             _tool(answer, fields.get("arguments_delta"), (TOOL, event.channel))

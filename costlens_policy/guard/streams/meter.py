@@ -96,8 +96,11 @@ class StreamMeter:
         try:
             try:
                 read_chunk(self.answers[-1], chunk)
-            except AnotherAnswer:
-                self.answers.append(Answer())
+            except AnotherAnswer as other:
+                known = next((item for item in self.answers if other.id and item.id == other.id), None)
+                if known is not None:
+                    self.answers.remove(known)
+                self.answers.append(known or Answer())
                 read_chunk(self.answers[-1], chunk)
         except Exception as error:  # whatever an object of somebody else may do
             self.answers[-1].lacks(f"{type(chunk).__name__}: {type(error).__name__}")
