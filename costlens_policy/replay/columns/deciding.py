@@ -85,13 +85,14 @@ class Deciding:
         asked = f"{ATTRIBUTE}max_output_tokens"
         if asked in frame.columns:
             self._widen([value for value in frame[asked].unique().to_list() if value is not None and value >= 0])
-        while True:
-            cuts = len(self._cuts)
+        codes = None
+        while codes is None:
             codes = self._codes(frame)
-            if len(self._cuts) == cuts:
-                return codes
+        return codes
 
-    def _codes(self, frame: pl.DataFrame) -> pl.Series:
+    def _codes(self, frame: pl.DataFrame) -> pl.Series | None:
+        """Return the codes; None once a cut was found, since the stretches between cuts have other numbers then."""
+        known_cuts = len(self._cuts)
         cuts = {**self._reads.cuts, **({PROMPT: tuple(self._cuts)} if PROMPT in self._reads.cuts else {})}
         keys = keys_of(frame, replace(self._reads, cuts=cuts), self._changes)
         names = keys.columns
@@ -99,10 +100,12 @@ class Deciding:
         requests = requests_in(frame[groups["_row"]], self.attributes)
         sizes = groups["len"].to_list()
         groups = groups.drop("_row", "len")
-        found = [
-            self._code(key, rows, *request)
-            for key, rows, request in zip(groups.iter_rows(), sizes, requests, strict=True)
-        ]
+        found = []
+        for key, rows, request in zip(groups.iter_rows(), sizes, requests, strict=True):
+            found.append(self._code(key, rows, *request))
+            if len(self._cuts) != known_cuts:
+                self._forget()  # what was found last is under an old number
+                return None
         coded = groups.with_columns(pl.Series("_code", found, pl.Int32))
         return keys.join(coded, on=names, how="left", nulls_equal=True, maintain_order="left")["_code"]
 

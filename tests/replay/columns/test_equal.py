@@ -176,6 +176,15 @@ def test_requests_that_are_alike_share_decisions_to_the_same_effect(plan_of, pol
         assert got.shared > got.rows / 2
 
 
+@pytest.mark.parametrize("seed", [21, 27, 30])
+def test_a_cut_that_is_found_on_the_way_moves_no_decision_to_another_length(plan_of, seed):
+    plan = plan_of(POLICIES["cheapest"])
+    few = {"team": ["a", "b"], "max_output_tokens": [1000, 9000]}
+    traffic = random_traffic(seed, 1200, MODELS[:2], few)
+    got = in_columns(plan, traffic, tuple(few), Settings(), size=800, written=False)
+    assert facts(got) == facts(replay(plan, traffic, Settings()))
+
+
 @pytest.mark.parametrize("policy", ["labels", "budgets", "rungs"])
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_the_size_of_batches_does_not_matter(plan_of, policy, size):
