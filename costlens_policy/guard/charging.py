@@ -109,9 +109,7 @@ def who_answered(decision: Decision, model: str, reported: Reported) -> tuple[st
         return model, ""
     if other is None:
         return model, f"the response names `{said}`, which the catalogue does not list; charged as `{model}`"
-    costs = [
-        price_call(find, portions_of(name, reported), decision.now.date()).cost or ZERO for name in (model, other.name)
-    ]
+    costs = [price_call(find, portions_of(name, reported), decision.now).cost or ZERO for name in (model, other.name)]
     dearer = other.name if costs[1] > costs[0] else model
     return dearer, f"the response names `{other.name}`, but `{model}` was asked; charged as `{dearer}`, the dearer"
 
@@ -187,7 +185,7 @@ def _bill(
     costs: list[Decimal] = []
     said, used = list(notes), list[Usage]()
     priced_each = price_each(
-        decision.plan.catalogue.find, portions, decision.now.date(), lambda name: tier_asked(_params(decision, name))
+        decision.plan.catalogue.find, portions, decision.now, lambda name: tier_asked(_params(decision, name))
     )
     for number, (portion, priced) in enumerate(priced_each):
         used.append(priced.usage)

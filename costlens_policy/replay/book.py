@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decision import Alert, Balance, Decision
 from costlens_policy.money import ZERO, total
@@ -48,11 +47,11 @@ class BalanceBook(Mapping[_Key, Balance]):
     def __len__(self) -> int:
         return len({(budget, key) for budget, key, _ in self._accounts})
 
-    def charge(self, decision: Decision, usage: Usage, cost: Decimal | None) -> None:
+    def charge(self, decision: Decision, tokens: int, cost: Decimal | None) -> None:
         """Add a call to every budget that it counts against. ``cost`` is None where the model has no price."""
         for seen in decision.balances:
             period = self._schedules[seen.budget].at(self.now)
-            amount = _amount(seen.unit, usage, cost)
+            amount = _amount(seen.unit, tokens, cost)
             if period is None or not amount:
                 continue
             account = (seen.budget, seen.key, period.id)
@@ -82,10 +81,9 @@ class BalanceBook(Mapping[_Key, Balance]):
             self._accounts[account] = total((self._accounts[account], -charges.popleft()[1]))
 
 
-def _amount(unit: str, usage: Usage, cost: Decimal | None) -> Decimal:
+def _amount(unit: str, tokens: int, cost: Decimal | None) -> Decimal:
     if unit == "usd":
         return ZERO if cost is None else cost
     if unit == "requests":
         return Decimal(1)
-    written = usage.output + usage.reasoning + usage.output_audio + usage.output_image
-    return Decimal(usage.prompt_tokens + written)
+    return Decimal(tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,19 @@ from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Row
 
 __all__ = ["PromptCaches"]
+
+
+def _by_kind(recorded: Usage | None, prompt: int, output: int) -> Usage:
+    """Return the tokens of a call of these lengths that no cache serves: those that were no text are none now."""
+    if recorded is None:
+        return Usage(input=prompt, output=output)
+    sound = min(recorded.input_audio + recorded.cache_read_audio, prompt)
+    images = min(recorded.input_image, prompt - sound)
+    thought, spoken, drawn = recorded.reasoning, recorded.output_audio, recorded.output_image
+    return Usage(
+        input=prompt - sound - images, input_audio=sound, input_image=images, output=output - thought - spoken - drawn,
+        reasoning=thought, output_audio=spoken, output_image=drawn,
+    )  # fmt: skip
 
 
 class PromptCaches:
@@ -26,19 +40,22 @@ class PromptCaches:
     def usage(self, row: Row, model: str, recorded_model: str | None, prompt: int, output: int) -> Usage:
         """Return the buckets of a call on a model, and remember what its cache holds now.
 
-        ``prompt`` and ``output`` are the tokens of the call as it is sent to this model.
+        ``prompt`` and ``output`` are the tokens of the call as it is sent to this model. Only text is cached: recorded
+        tokens of other kinds stay what they are.
         """
+        plain = _by_kind(row.recorded, prompt, output)
         if not self._settings.cache:
-            return Usage(input=prompt, output=output)
+            return plain
         if row.session is None and not row.prefix:
             same = row.recorded is not None and model == recorded_model and row.prompt_tokens == prompt
-            return row.recorded if same and row.recorded is not None else Usage(input=prompt, output=output)
+            return row.recorded if same and row.recorded is not None else plain
         if prompt < self._settings.cache_min_tokens:
-            return Usage(input=prompt, output=output)
+            return plain
         read = self._read_blocks(row, model, prompt) if row.prefix else self._read_session(row, model, prompt)
+        read, text = min(read, plain.input), plain.input
         if self._settings.long_lived:
-            return Usage(cache_read=read, cache_write_1h=prompt - read, output=output)
-        return Usage(cache_read=read, cache_write=prompt - read, output=output)
+            return replace(plain, input=0, cache_read=read, cache_write_1h=text - read)
+        return replace(plain, input=0, cache_read=read, cache_write=text - read)
 
     def _read_session(self, row: Row, model: str, prompt: int) -> int:
         assert row.session is not None

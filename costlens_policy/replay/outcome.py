@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from costlens_policy.catalogue import Rates, Usage
+from costlens_policy.catalogue import Usage
 from costlens_policy.engine.decision import Alert
+from costlens_policy.money import ZERO
 
 __all__ = ["Outcome", "Refused"]
 
@@ -21,7 +22,7 @@ class Outcome:
     """``refused`` is empty where the request is allowed.
 
     ``rule`` is the rule or budget that decided; ``cost`` is in US dollars, zero where the request is denied and None
-    where the model has no price. ``rates`` are those that it was priced at.
+    where the model has no price. ``written`` is the part of it that the answer costs.
     """
 
     model: str | None
@@ -30,7 +31,7 @@ class Outcome:
     reason: str
     usage: Usage
     cost: Decimal | None
-    rates: Rates | None = None
+    written: Decimal = ZERO
     alerts: tuple[Alert, ...] = ()
     rewrites: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from costlens_policy.catalogue import Usage
-from costlens_policy.money import ZERO, add, multiply, per_million, plain, total
+from costlens_policy.money import ZERO, add, multiply, plain, total
 from costlens_policy.replay.outcome import Outcome
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject, Row
@@ -122,12 +122,11 @@ class Result:
         self.models.setdefault(model, ModelTally()).add(outcome.usage, outcome.cost)
         self.rewrites.update(outcome.rewrites)
         self.longer += outcome.longer
-        if outcome.cost is None or outcome.rates is None:
+        if outcome.cost is None:
             self.unpriced += 1
             return
         self.cost = total((self.cost, outcome.cost))
-        price = outcome.rates.usd_per_million_tokens["output"]
-        self.written = add(self.written, per_million(price, outcome.usage.output))
+        self.written = add(self.written, outcome.written)
 
     def _compare(self, row: Row, outcome: Outcome, recorded: Decimal | None) -> None:
         if row.logged_cost is not None:

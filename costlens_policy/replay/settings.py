@@ -49,7 +49,11 @@ def assumptions(settings: Settings) -> Iterator[str]:
     else:
         yield "prompt caches: ignored, every prompt token is an uncached one"
     yield "answers are as long as recorded, whichever model gives them; the range shows all of them shorter and longer"
-    yield "prices are those of the catalogue on the day of the row (UTC)"
+    yield (
+        "prices are those of the catalogue at the time of the row (UTC), at the service tier that the log names, where "
+        "the model has one, else at the usual one; what a call used on further models is part of its cost, whichever "
+        "model serves it"
+    )
     yield "rewrites change token counts by what they change in recorded texts; rows that hold counts alone stay as long"
     yield "budgets: each call is charged at once, in the order of time; calls under way hold nothing"
     yield "what no model can serve is counted as denied and not priced; fallbacks after failures are not modelled"

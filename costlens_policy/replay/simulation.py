@@ -5,18 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.catalogue import Rates, Usage
+from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decision import Decision
-from costlens_policy.money import ZERO
+from costlens_policy.money import ZERO, subtract, total
 from costlens_policy.replay.book import BalanceBook
 from costlens_policy.replay.caches import PromptCaches
 from costlens_policy.replay.outcome import Outcome, Refused
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Row
 from costlens_policy.replay.verdicts import Verdicts
+from costlens_policy.usage import Portion, Terms, period_of, price_each, rate_of
 
-__all__ = ["Baseline", "Simulation", "canonical", "errors_of", "price", "refusal_of", "request_of"]
+__all__ = ["Baseline", "Simulation", "answer_of", "canonical", "errors_of", "price", "refusal_of", "request_of"]
 
 _NONE: Final = Usage()
 
@@ -49,13 +50,13 @@ class Simulation:
         model = decision.model
         prompt, output = _prompt(decision, row), _output(row, model)
         usage = self._caches.usage(row, model, canonical(row.model, self._plan), prompt, output)
-        cost, rates = price(self._plan, model, usage, row)
+        cost, written = price(self._plan, model, usage, row)
         alerts = tuple(self._book.first_alerts(decision)) if decision.alerts else ()
         if self._budgets:
-            self._book.charge(decision, usage, cost)
+            self._book.charge(decision, tokens_of(usage, row), cost)
         assert decision.estimate is not None
         return Outcome(
-            model, decision.rule, "", "", usage, cost, rates, alerts, decision.rewrites, errors_of(decision),
+            model, decision.rule, "", "", usage, cost, written, alerts, decision.rewrites, errors_of(decision),
             output > decision.estimate.output_tokens,
             {name: price(self._plan, name, Usage(input=prompt, output=_output(row, name)), row)[0]
              for name in row.outcomes},
@@ -102,13 +103,36 @@ def canonical(name: str | None, plan: Plan) -> str | None:
     return name if known is None else known.name
 
 
-def price(plan: Plan, name: str, usage: Usage, row: Row) -> tuple[Decimal | None, Rates | None]:
-    """Return what a call costs on a model on the day of the row, and the rates, or None where it has no price."""
-    offer = plan.snapshots.on(row.time.date()).get(name)
-    if offer is None or offer.period is None:
-        return None, None
-    rates = offer.period.rates_for(usage.prompt_tokens)
-    return rates.cost(usage), rates
+def price(plan: Plan, name: str, usage: Usage, row: Row) -> tuple[Decimal | None, Decimal]:
+    """Return what a call costs on a model at the time of the row and on its terms, and the answer's part of that.
+
+    What the call used on further models is part of it. None for a model that has no price then.
+    """
+    model = plan.catalogue.find(name)
+    period = None if model is None else period_of(model, row.time)
+    if model is None or period is None:
+        return None, ZERO
+    terms = Terms.of(row.service_tier)
+    rate = rate_of(model, period, usage, terms)
+    cost = rate.cost(usage)
+    if row.other_models:
+        portions = [Portion(name, Usage(), terms), *(Portion(*item, terms) for item in row.other_models)]
+        others = list(price_each(plan.catalogue.find, portions, row.time))[1:]
+        cost = total((cost, *(item.cost for _, item in others if item.cost is not None)))
+    return cost, subtract(rate.cost(answer_of(usage)), rate.rates.usd_per_request)
+
+
+def answer_of(usage: Usage) -> Usage:
+    """Return the tokens of the answer alone."""
+    return Usage(
+        output=usage.output, reasoning=usage.reasoning, output_audio=usage.output_audio,
+        output_image=usage.output_image,
+    )  # fmt: skip
+
+
+def tokens_of(usage: Usage, row: Row) -> int:
+    """Return the tokens of a call, those on further models among them."""
+    return sum(tokens for item in (usage, *(more for _, more in row.other_models)) for _, tokens in item.counted)
 
 
 def refusal_of(decision: Decision) -> Outcome:

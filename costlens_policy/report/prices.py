@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import version
 
 from costlens_policy.catalogue import Catalogue, Model, Usage
 from costlens_policy.catalogue.price_list import listed_model, meant_by, nearest_pattern
-from costlens_policy.usage import Priced, price_usage
+from costlens_policy.usage import USUAL_TERMS, Portion, Priced, Terms, price_call, price_usage
 
 __all__ = ["Prices"]
 
@@ -45,22 +46,34 @@ class Prices:
         before, slash, _ = name.partition("/")
         return before if slash else None
 
-    def cost(self, model: str | None, usage: Usage, day: date, provider: str | None = None) -> Priced:
-        """Price the usage at the prices of a day (UTC)."""
+    def cost(
+        self,
+        model: str | None,
+        usage: Usage,
+        at: datetime,
+        provider: str | None = None,
+        *,
+        terms: Terms = USUAL_TERMS,
+        other_models: Sequence[tuple[str, Usage]] = (),
+    ) -> Priced:
+        """Price a call at a timestamp, on the terms that it was served on, with what it used on other models."""
         found = None if model is None else self.model(model, provider)
-        return price_usage(found, usage, day)
+        if not other_models:
+            return price_usage(found, usage, at, terms=terms)
+        portions = [Portion(model or "", usage, terms), *(Portion(name, more, terms) for name, more in other_models)]
+        return price_call(lambda name: found if name == (model or "") else self.model(name, provider), portions, at)
 
     def fits(self, model: Model, usage: Usage, output: int) -> bool:
         """Say whether a model could have served a call, as far as its context window is known."""
         return model.context_window is None or usage.prompt_tokens + output <= model.context_window
 
-    def baseline(self, model: Model, usage: Usage, day: date) -> Decimal | None:
+    def baseline(self, model: Model, usage: Usage, at: datetime, *, terms: Terms = USUAL_TERMS) -> Decimal | None:
         """Return what the same tokens would have cost at a model; None where it could not serve them, or has no price.
 
         The cached part of the prompt counts as cached there, too.
         """
         output = usage.output + usage.reasoning + usage.output_audio + usage.output_image
-        return price_usage(model, usage, day).cost if self.fits(model, usage, output) else None
+        return price_usage(model, usage, at, terms=terms).cost if self.fits(model, usage, output) else None
 
     def _find(self, name: str, provider: str | None) -> Model | None:
         if self._catalogue is not None:

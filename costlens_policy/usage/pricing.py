@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from costlens_policy.catalogue import BUCKETS, Model, Usage
-from costlens_policy.catalogue.rates import Rates
-from costlens_policy.catalogue.service_tiers import billed_rates
-from costlens_policy.money import multiply, total
+from costlens_policy.catalogue.rates import Period, Rates
+from costlens_policy.catalogue.service_tiers import USUAL, billed_rates, tier_named
+from costlens_policy.money import add, multiply, subtract, total
 from costlens_policy.usage.report import USUAL_TERMS, Reported, Terms
 
-__all__ = ["Portion", "Priced", "portions_of", "price_call", "price_each", "price_usage"]
+__all__ = [
+    "MULTIPLE_DIGITS", "Portion", "Priced", "Rate", "period_of", "portions_of", "price_call", "price_each",
+    "price_usage", "rate_of",
+]  # fmt: skip
+
+MULTIPLE_DIGITS: Final = 1
+"""As many digits after the point a multiple of prices has at most."""
 
 _DEAREST_OF: Final = ("output", "reasoning", *(bucket for bucket in BUCKETS if bucket not in ("output", "reasoning")))
 _ONE: Final = Decimal(1)
@@ -66,7 +72,7 @@ def portions_of(model: str, reported: Reported) -> Iterator[Portion]:
 def price_each(
     find: Callable[[str], Model | None],
     portions: Iterable[Portion],
-    day: date,
+    at: date | datetime,
     asked_tier: Callable[[str], str | None] = lambda model: None,
 ) -> Iterator[tuple[Portion, Priced]]:
     """Price each portion of a call. One that has no price of its own costs as the first: the unknown is not free.
@@ -76,18 +82,18 @@ def price_each(
     first: Model | None = None
     for number, portion in enumerate(portions):
         model, tier = find(portion.model), asked_tier(portion.model)
-        priced = price_usage(model, portion.usage, day, terms=portion.terms, asked_tier=tier, unknown=portion.unknown)
+        priced = price_usage(model, portion.usage, at, terms=portion.terms, asked_tier=tier, unknown=portion.unknown)
         if number == 0:
             first = model
         elif priced.cost is None and first is not None:
-            priced = price_usage(first, portion.usage, day, terms=portion.terms, unknown=portion.unknown)
+            priced = price_usage(first, portion.usage, at, terms=portion.terms, unknown=portion.unknown)
             priced = priced._replace(note=f"it has no price, so it is charged as `{first.name}`")
         yield portion, priced
 
 
-def price_call(find: Callable[[str], Model | None], portions: Iterable[Portion], day: date) -> Priced:
+def price_call(find: Callable[[str], Model | None], portions: Iterable[Portion], at: date | datetime) -> Priced:
     """Price a whole call, the sum over its models. None where the one that was asked has no price."""
-    priced = list(price_each(find, portions, day))
+    priced = list(price_each(find, portions, at))
     costs = [item.cost for _, item in priced]
     notes = [f"`{portion.model}`: {item.note}" for portion, item in priced if item.note]
     known = [cost for cost in costs if cost is not None]
@@ -97,29 +103,60 @@ def price_call(find: Callable[[str], Model | None], portions: Iterable[Portion],
 def price_usage(
     model: Model | None,
     usage: Usage,
-    day: date,
+    at: date | datetime,
     *,
     terms: Terms = USUAL_TERMS,
     asked_tier: str | None = None,
     unknown: int = 0,
 ) -> Priced:
-    """Price the usage of one model at the prices of a day (UTC), on the terms that the provider reports.
+    """Price the usage of one model at the prices of a timestamp, or at the dearest of a day (UTC).
 
-    The service tier that it reports goes before the one that was asked for; ``unknown`` tokens cost what the dearest
-    kind does. None for a model that the catalogue does not list.
+    The service tier that the provider reports goes before the one that was asked for; ``unknown`` tokens cost what the
+    dearest kind does. None for a model that the catalogue does not list.
     """
-    period = None if model is None else model.period_on(day)
+    period = None if model is None else period_of(model, at)
     if model is None or period is None:
         return Priced(None, "it has no price on this day", _with(usage, "output", unknown))
-    rates, note = billed_rates(period, usage, terms.tier, asked_tier)
+    rate = rate_of(model, period, usage, terms, asked_tier)
     if unknown:
-        usage = _with(usage, rates.dearest(_DEAREST_OF), unknown)
-        rates, note = billed_rates(period, usage, terms.tier, asked_tier)
-    cost = rates.cost(usage)
-    if terms.geo is None and terms.speed is None:
-        return Priced(cost, note, usage)
-    multiple, remark = _multiple_of(model, terms)
-    return Priced(_times(cost, multiple, rates), "; ".join(filter(None, (note, remark))), usage)
+        usage = _with(usage, rate.rates.dearest(_DEAREST_OF), unknown)
+        rate = rate_of(model, period, usage, terms, asked_tier)
+    return Priced(rate.cost(usage), rate.note, usage)
+
+
+def period_of(model: Model, at: date | datetime) -> Period | None:
+    """Return the prices of a model at a timestamp, or the dearest of a day (UTC); None where there are none."""
+    return model.period_at(at) if isinstance(at, datetime) else model.period_on(at)
+
+
+class Rate(NamedTuple):
+    """The rates of one call, what they are multiplied by, and what is not known of them."""
+
+    rates: Rates
+    multiple: Decimal = _ONE
+    note: str = ""
+
+    def cost(self, usage: Usage) -> Decimal:
+        """Return what a call costs in US dollars; the price of the request itself is not multiplied."""
+        cost = self.rates.cost(usage)
+        if self.multiple is _ONE:
+            return cost
+        fixed = self.rates.usd_per_request
+        return add(multiply(subtract(cost, fixed), self.multiple), fixed)
+
+
+def rate_of(
+    model: Model, period: Period, usage: Usage, terms: Terms = USUAL_TERMS, asked_tier: str | None = None
+) -> Rate:
+    """Return the rates of a call on a model in a period, on the terms that the provider reports."""
+    tier, speed = terms.tier, terms.speed
+    if speed is not None and speed.lower() in period.service_tiers and tier_named(tier or USUAL) == USUAL:
+        tier, speed = speed.lower(), None  # a price of its own goes before a multiple of the usual one
+    rates, note = billed_rates(period, usage, tier, asked_tier)
+    if terms.geo is None and speed is None:
+        return Rate(rates, _ONE, note)
+    multiple, remark = _multiple_of(model, terms.geo, speed)
+    return Rate(rates, multiple, "; ".join(filter(None, (note, remark))))
 
 
 def _with(usage: Usage, bucket: str, tokens: int) -> Usage:
@@ -129,32 +166,23 @@ def _with(usage: Usage, bucket: str, tokens: int) -> Usage:
     return Usage(**{**counts, bucket: counts.get(bucket, 0) + tokens})
 
 
-def _times(cost: Decimal, multiple: Decimal, rates: Rates) -> Decimal:
-    """Multiply what the tokens cost; the price of the request itself stays."""
-    if multiple == _ONE:
-        return cost
-    fixed = rates.usd_per_request
-    return total((multiply(total((cost, -fixed)), multiple), fixed))
-
-
-def _multiple_of(model: Model, terms: Terms) -> tuple[Decimal, str]:
+def _multiple_of(model: Model, geo: str | None, speed: str | None) -> tuple[Decimal, str]:
     """Return what the prices of a model are multiplied by on some terms, and what is not known of that.
 
     Terms or models that are not known count as the dearest that are.
     """
     generation = _generation(model)
     multiple, remarks = _ONE, list[str]()
-    geo = (terms.geo or "").lower()
-    if geo not in _ELSEWHERE and (generation is None or generation[1] >= _US_FROM):
+    where, how_fast = (geo or "").lower(), (speed or "").lower()
+    if where not in _ELSEWHERE and (generation is None or generation[1] >= _US_FROM):
         multiple = _US
-        if geo != "us" or generation is None:
-            remarks.append(f"what `inference_geo: {terms.geo}` costs is not known; it counts {_US} times")
-    speed = (terms.speed or "").lower()
-    if speed not in _USUAL_SPEED:
-        known = _FAST.get(generation[0]) if generation is not None and speed == "fast" else None
+        if where != "us" or generation is None:
+            remarks.append(f"what `inference_geo: {geo}` costs is not known; it counts {_US} times")
+    if how_fast not in _USUAL_SPEED:
+        known = _FAST.get(generation[0]) if generation is not None and how_fast == "fast" else None
         if known is None:
             known = max(_FAST.values())
-            remarks.append(f"what `speed: {terms.speed}` costs is not known; it counts {known} times")
+            remarks.append(f"what `speed: {speed}` costs is not known; it counts {known} times")
         multiple = multiply(multiple, known)
     return multiple, "; ".join(remarks)
 

@@ -11,6 +11,9 @@ from costlens_policy.errors import CostlensPolicyError
 __all__ = ["USUAL_TERMS", "Reported", "Terms", "UsageError", "added"]
 
 
+_USUAL_WORDS: Final = frozenset({"geo global", "geo not_available", "speed standard"})
+
+
 class UsageError(CostlensPolicyError):
     """A usage object cannot be understood, or tells of no tokens. Nothing is guessed from it."""
 
@@ -24,6 +27,25 @@ class Terms(NamedTuple):
     tier: str | None = None
     geo: str | None = None
     speed: str | None = None
+
+    @property
+    def text(self) -> str | None:
+        """The terms in one line, such as ``priority`` or ``standard, geo us, speed fast``; None where none were told.
+
+        What says nothing but the usual is left out, so that most calls have equal terms.
+        """
+        more = [f"{name} {word}" for name, word in (("geo", self.geo), ("speed", self.speed)) if word]
+        more = [item for item in more if item not in _USUAL_WORDS]
+        return ", ".join([self.tier or "standard", *more]) if more else self.tier
+
+    @classmethod
+    def of(cls, text: str | None) -> Terms:
+        """Return the terms that ``text`` wrote, or that a tier's name alone is."""
+        if text is None:
+            return USUAL_TERMS
+        tier, *more = text.split(", ")
+        words = dict(item.split(" ", 1) for item in more if " " in item)
+        return cls(tier, words.get("geo"), words.get("speed"))
 
 
 USUAL_TERMS: Final = Terms()

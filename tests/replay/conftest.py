@@ -32,6 +32,20 @@ models:
     max_output_tokens: 8000
     prices: [{usd_per_million_tokens: {input: 1, output: 5}}]
   free-of-price: {provider: p}
+  nightly:
+    provider: p
+    context_window: 100000
+    max_output_tokens: 8000
+    prices:
+      - usd_per_million_tokens:
+          {input: 6, cache_read: 0.3, output: 30, input_audio: 60, output_audio: 90, reasoning: 40}
+        service_tiers:
+          flex: {usd_per_million_tokens: {input: 3, output: 15}}
+          priority:
+            usd_per_million_tokens: {input: 9, output: 50}
+            long_context: [{above_input_tokens: 900, usd_per_million_tokens: {input: 11}}]
+        hours:
+          - {start: "16:30", end: "00:30", usd_per_million_tokens: {input: 4, output: 25}}
 """
 SET = """
 apiVersion: costlens-policy/v1

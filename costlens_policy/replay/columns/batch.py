@@ -28,14 +28,16 @@ from costlens_policy.catalogue.rates import BUCKETS, Usage
 from costlens_policy.compiler.plan import Plan
 
 __all__ = [
-    "ATTRIBUTE", "DAY", "EPOCH", "MOST_TOKENS", "RECORDED", "complete_batch", "instant", "micros", "others_in",
-    "others_text", "recorded_in",
+    "ATTRIBUTE", "DAY", "EPOCH", "MINUTE", "MOST_TOKENS", "RECORDED", "complete_batch", "instant", "micros",
+    "others_in", "others_text", "recorded_in",
 ]  # fmt: skip
 
 ATTRIBUTE: Final = "request."
 RECORDED: Final = "recorded."
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DAY: Final = 86_400_000_000
+"""Microseconds."""
+MINUTE: Final = 60_000_000
 """Microseconds."""
 MOST_TOKENS: Final = 2**40
 """More than any call has. Sums over a batch stay within 64 bits."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from costlens_policy.replay.columns.accounts import Account
-from costlens_policy.replay.columns.batch import DAY, RECORDED, recorded_in
+from costlens_policy.replay.columns.batch import DAY, MINUTE, RECORDED, others_in, recorded_in
 from costlens_policy.replay.columns.deciding import ALONE
 from costlens_policy.replay.columns.exactly import Exactly
 from costlens_policy.replay.columns.facts import Choice, Facts, FactsTable
@@ -36,6 +37,8 @@ class _Row:
     session: str | None
     model: str | None
     recorded: tuple[int | None, ...]
+    terms: str | None
+    others: str | None
 
 
 class Ordered:
@@ -130,21 +133,30 @@ class Ordered:
         hit = self._hit(row, model, length) if by_session else 0
         if not charged:
             return hit
-        price = self._prices.of(model, row.at // DAY, length)
+        day, minute, tokens = row.at // DAY, self._minute(row.at), length + row.output
+        price = self._prices.of(model, day, length, minute, row.terms)
         units = 0
         if price is not None:
-            rates = price.per_token
+            recorded = row.recorded if row.recorded and row.recorded[0] is not None else ()
             as_recorded = self._caches and row.session is None and model == row.model and length == row.prompt
-            if by_session:
-                units = rates["cache_read"] * hit + rates[self._write] * (length - hit) + rates["output"] * row.output
-            elif as_recorded and row.recorded and row.recorded[0] is not None:
-                units = sum(rates[name] * (tokens or 0) for name, tokens in zip(buckets, row.recorded, strict=True))
+            if as_recorded and recorded:
+                units = sum(price.per_token[name] * (count or 0) for name, count in zip(buckets, recorded, strict=True))
             else:
-                units = rates["input"] * length + rates["output"] * row.output
+                told = dict(zip(buckets, recorded, strict=False))
+                units = _units(price.per_token, row, length, told, (hit, self._write) if by_session else None)
             units += price.per_request
+            if row.others is not None:
+                units += self._prices.of_others(row.others, model, day, minute, row.terms)
+        if row.others is not None:
+            tokens += sum(count for _, usage in others_in(row.others) for _, count in usage.counted)
         for account, unit in charged:
-            account.charge(row.at, units if unit == "usd" else 1 if unit == "requests" else length + row.output)
+            account.charge(row.at, units if unit == "usd" else 1 if unit == "requests" else tokens)
         return hit
+
+    def _minute(self, at: int) -> int:
+        """Return the last minute before a time of day from which on prices may be others."""
+        minutes = self._prices.minutes
+        return minutes[bisect_right(minutes, at % DAY // MINUTE) - 1] if minutes else 0
 
     def _hit(self, row: _Row, model: str, length: int) -> int:
         assert row.session is not None
@@ -180,7 +192,31 @@ class Ordered:
 def _rows(frame: pl.DataFrame, buckets: Sequence[str]) -> Iterator[_Row]:
     recorded = frame.select(f"{RECORDED}{name}" for name in buckets).iter_rows() if buckets else [()] * frame.height
     columns = (frame[name].to_list() for name in ("time", "prompt", "output", "session", "_model"))
-    return map(_Row, *columns, recorded)
+    told = (frame[name].to_list() if name in frame.columns else [None] * frame.height for name in ("tier", "others"))
+    return map(_Row, *columns, recorded, *told)
+
+
+def _units(
+    rates: Mapping[str, int], row: _Row, length: int, told: Mapping[str, int | None], cached: tuple[int, str] | None
+) -> int:
+    """Return what the tokens of a call cost; ``cached`` is what it reads from a cache, and as what it writes the rest.
+
+    Only text is cached: recorded tokens of other kinds, ``told`` by bucket, stay so.
+    """
+    text, written, units = length, row.output, 0
+    if told:
+        sound = min((told.get("input_audio") or 0) + (told.get("cache_read_audio") or 0), length)
+        images = min(told.get("input_image") or 0, length - sound)
+        text -= sound + images
+        units = rates["input_audio"] * sound + rates["input_image"] * images
+        for name in ("reasoning", "output_audio", "output_image"):
+            tokens = told.get(name) or 0
+            written -= tokens
+            units += rates[name] * tokens
+    if cached is None:
+        return units + rates["input"] * text + rates["output"] * written
+    hit, write = min(cached[0], text), cached[1]
+    return units + rates["cache_read"] * hit + rates[write] * (text - hit) + rates["output"] * written
 
 
 def _most(facts: Facts, unit: str, prompt: int) -> float:

@@ -11,7 +11,7 @@ from polars.dataframe.group_by import GroupBy
 from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.money import add, total, usd
-from costlens_policy.replay.columns.batch import DAY, RECORDED, recorded_in
+from costlens_policy.replay.columns.batch import DAY, MINUTE, RECORDED, recorded_in
 from costlens_policy.replay.columns.facts import Facts, FactsTable
 from costlens_policy.replay.columns.sessions import SessionCaches, cached
 from costlens_policy.replay.columns.tally import Tally
@@ -31,6 +31,9 @@ _PROMPT: Final = (
 )
 _CACHED: Final = ("cache_read", "cache_read_audio")
 _ANSWER: Final = ("output", "reasoning", "output_audio", "output_image")
+_NO_TEXT: Final = ("input_audio", "cache_read_audio", "input_image", "reasoning", "output_audio", "output_image")
+_TOLD: Final = ("tier", "others")
+_NONE: Final = pl.lit(0, pl.Int64)
 
 
 class Pricing:
@@ -81,7 +84,15 @@ class Pricing:
             starts.search_sorted(frame["prompt"], "left").alias("_base_segment"),
             (pl.col("output") > limits.gather(frame["_code"])).alias("_longer"),
         )
-        keys = ("_code", "_day", "_segment", "model", "_base", "_base_segment")
+        keys = ["_code", "_day", "_segment", "model", "_base", "_base_segment"]
+        keys += [name for name in _TOLD if name in frame.columns and frame[name].null_count() < frame.height]
+        if self._prices.minutes:
+            minutes = pl.Series(self._prices.minutes, dtype=pl.Int64)
+            past = minutes.search_sorted(frame["time"] % DAY // MINUTE, "right")
+            keyed = keyed.with_columns(
+                pl.concat([pl.Series([0], dtype=pl.Int64), minutes]).gather(past).alias("_minute")
+            )
+            keys.append("_minute")
         return keyed.group_by(*keys, maintain_order=True)
 
     def _with_baseline(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -113,15 +124,18 @@ class Pricing:
         return joined["_read"].fill_null(0)
 
     def _buckets(self, recorded: Sequence[str], model: str, prompt: str, read: str) -> Mapping[str, pl.Expr]:
-        """Return the tokens of a call by bucket."""
+        """Return the tokens of a call by bucket. Only text is cached: recorded tokens of other kinds stay so."""
         by_session = cached(self._settings, pl.col("session"), pl.col(prompt))
-        length, hit = pl.col(prompt), pl.col(read)
-        zero = pl.lit(0, pl.Int64)
+        length = pl.col(prompt)
+        kinds = _kinds(recorded, length)
+        text = length - sum((kinds[name] for name in kinds if name not in _ANSWER), _NONE)
+        hit = pl.min_horizontal(pl.col(read), text)
         plain = {
-            "input": pl.when(by_session).then(zero).otherwise(length),
-            "cache_read": pl.when(by_session).then(hit).otherwise(zero),
-            self._write: pl.when(by_session).then(length - hit).otherwise(zero),
-            "output": pl.col("output"),
+            "input": pl.when(by_session).then(_NONE).otherwise(text),
+            "cache_read": pl.when(by_session).then(hit).otherwise(_NONE),
+            self._write: pl.when(by_session).then(text - hit).otherwise(_NONE),
+            "output": pl.col("output") - sum((kinds[name] for name in kinds if name in _ANSWER), _NONE),
+            **kinds,
         }
         if not recorded or not self._settings.cache:
             return plain
@@ -134,8 +148,8 @@ class Pricing:
         names = [bucket for bucket in BUCKETS if bucket in plain or bucket in recorded]
         return {
             name: pl.when(as_recorded)
-            .then(pl.col(f"{RECORDED}{name}") if name in recorded else zero)
-            .otherwise(plain.get(name, zero))
+            .then(pl.col(f"{RECORDED}{name}") if name in recorded else _NONE)
+            .otherwise(plain.get(name, _NONE))
             for name in names
         }
 
@@ -146,8 +160,7 @@ class Pricing:
         cost = 0 if facts.winner is None else self._serve(group, facts, buckets, tally)
         base, recorded = group["_base"], None
         if base is not None:
-            price = self._prices.of(base, group["_day"], group["base length"])
-            recorded = None if price is None else _cost(price, group, "before", buckets)
+            recorded = self._cost(base, group, group["base length"], "before", buckets)
         if recorded is None:
             if group["model"] is not None:
                 tally.unknown_models[group["model"]] += rows
@@ -170,16 +183,46 @@ class Pricing:
         sums.prompt_tokens += _sum(group, _PROMPT, buckets)
         sums.cached_tokens += _sum(group, _CACHED, buckets)
         sums.output_tokens += _sum(group, _ANSWER, buckets)
-        price = self._prices.of(choice.model, group["_day"], group["length"])
-        if price is None:
+        cost = self._cost(choice.model, group, group["length"], "served", buckets)
+        if cost is None:
             sums.unpriced += rows
             tally.unpriced += rows
             return None
-        cost = _cost(price, group, "served", buckets)
         sums.cost += cost
         tally.cost += cost
-        tally.written += price.per_token["output"] * group["served output"]
+        price = self._price(choice.model, group, group["length"])
+        assert price is not None, "what has a cost has a price"
+        tally.written += sum(price.per_token[name] * group[f"served {name}"] for name in _ANSWER if name in buckets)
         return cost
+
+    def _price(self, model: str, group: Mapping[str, Any], length: int) -> Price | None:
+        return self._prices.of(model, group["_day"], length, group.get("_minute", 0), group.get("tier"))
+
+    def _cost(self, model: str, group: Mapping[str, Any], length: int, side: str, buckets: Sequence[str]) -> int | None:
+        """Return what the calls of a group cost on a model, with what they used on others; None without a price."""
+        price = self._price(model, group, length)
+        if price is None:
+            return None
+        units: int = price.per_request
+        others = group.get("others")
+        if others is not None:
+            units += self._prices.of_others(others, model, group["_day"], group.get("_minute", 0), group.get("tier"))
+        units *= group["rows"]
+        for name in buckets:
+            units += price.per_token[name] * group[f"{side} {name}"]
+        return units
+
+
+def _kinds(recorded: Sequence[str], length: pl.Expr) -> dict[str, pl.Expr]:
+    """Return the recorded tokens that are not plain text, of a prompt that may have become shorter."""
+    found = {name: pl.col(f"{RECORDED}{name}").fill_null(0) for name in recorded if name in _NO_TEXT}
+    kinds: dict[str, pl.Expr] = {name: found[name] for name in _ANSWER if name in found}
+    sound = sum((found[name] for name in ("input_audio", "cache_read_audio") if name in found), _NONE)
+    if "input_audio" in recorded:
+        kinds["input_audio"] = pl.min_horizontal(sound, length)
+    if "input_image" in found:
+        kinds["input_image"] = pl.min_horizontal(found["input_image"], length - kinds.get("input_audio", _NONE))
+    return kinds
 
 
 def _update(counter: Any, names: Sequence[str], rows: int) -> None:
@@ -189,13 +232,6 @@ def _update(counter: Any, names: Sequence[str], rows: int) -> None:
 
 def _sum(group: Mapping[str, Any], wanted: Sequence[str], buckets: Sequence[str]) -> int:
     return sum(group[f"served {name}"] for name in wanted if name in buckets)
-
-
-def _cost(price: Price, group: Mapping[str, Any], side: str, buckets: Sequence[str]) -> int:
-    units: int = price.per_request * group["rows"]
-    for name in buckets:
-        units += price.per_token[name] * group[f"{side} {name}"]
-    return units
 
 
 def _count_logged(costs: pl.Series, tally: Tally) -> None:

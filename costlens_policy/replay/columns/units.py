@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from costlens_policy.catalogue.rates import Rates, complete
+from costlens_policy.catalogue.rates import Period, Rates, Tariff, Usage, complete
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.money import from_units, to_units
+from costlens_policy.money import from_units, multiply, to_units, total
+from costlens_policy.replay.columns.batch import EPOCH, others_in
+from costlens_policy.usage import MULTIPLE_DIGITS, Portion, Terms, period_of, price_each, rate_of
 
-__all__ = ["Price", "Prices", "day_of"]
+__all__ = ["Price", "Prices", "day_of", "moment_of"]
 
 _FEMTO_DIGITS: Final = 15
 _FIRST: Final = date(1970, 1, 1)
 _KEPT: Final = 100_000
+_FURTHER_DIGITS: Final = 2 * MULTIPLE_DIGITS
+"""Terms multiply prices by where a call ran, and by its speed."""
+
+
+def moment_of(day: int, minute: int) -> datetime:
+    """Return a timestamp by the number of its day since 1970, and the minute of that day (UTC)."""
+    return EPOCH + timedelta(days=day, minutes=minute)
 
 
 def day_of(number: int) -> date:
@@ -33,28 +42,37 @@ class Price:
 
 
 class Prices:
-    """The prices of a plan. ``digits`` are the fractional digits of a US dollar that one unit stands for.
+    """The prices of a plan, as ``usage.pricing`` knows them. ``digits`` are the fractional digits of a US dollar that
+    one unit stands for.
 
-    ``starts`` are the lengths of prompts above which some model costs otherwise, ascending.
+    ``starts`` are the lengths of prompts above which some model costs otherwise, ``minutes`` the minutes of a day (UTC)
+    from which on one does; both ascend.
     """
 
-    __slots__ = ("_days", "_made", "_plan", "digits", "is_coarse", "starts")
+    __slots__ = ("_made", "_others", "_plan", "_steps_at", "digits", "is_coarse", "minutes", "starts")
 
     def __init__(self, plan: Plan) -> None:
         periods = [period for model in plan.catalogue for period in model.periods]
-        rates = [item for period in periods for item in (period.rates, *(more for _, more in period.long_context))]
+        tariffs = [tariff for period in periods for each in _every(period) for tariff in _tariffs(each)]
+        rates = [item for tariff in tariffs for item in (tariff.rates, *(more for _, more in tariff.long_context))]
         self._plan = plan
-        self._days: dict[tuple[str, int], list[tuple[int, Price]] | None] = {}
-        self._made: dict[int, tuple[Rates, Price]] = {}
-        self.digits = max((len(str(item.units_per_usd)) - 1 for item in rates), default=6)
+        self._steps_at: dict[tuple[str, int, int, str | None], list[tuple[int, Price]] | None] = {}
+        self._made: dict[tuple[int, Decimal], tuple[Rates, Price]] = {}
+        self._others: dict[tuple[str, str, int, int, str | None], int] = {}
+        self.digits = max((len(str(item.units_per_usd)) - 1 for item in rates), default=6) + _FURTHER_DIGITS
         self.is_coarse = self.digits <= _FEMTO_DIGITS
-        self.starts = sorted({above for period in periods for above, _ in period.long_context})
+        self.starts = sorted({above for tariff in tariffs for above, _ in tariff.long_context})
+        self.minutes = sorted({start for period in periods for start, _ in period.hours})
 
-    def of(self, model: str, day: int, prompt: int) -> Price | None:
-        """Return the price of a model for prompts of a length on a day, None where there is none."""
-        steps = self._days.get((model, day), ...)
+    def of(self, model: str, day: int, prompt: int, minute: int = 0, terms: str | None = None) -> Price | None:
+        """Return the price of a model for prompts of a length on a day, None where there is none.
+
+        ``minute`` is the last of ``minutes`` before the call, ``terms`` are those that it was served on.
+        """
+        key = model, day, minute, terms
+        steps = self._steps_at.get(key, ...)
         if steps is ...:
-            steps = self._steps(model, day)
+            steps = self._steps(*key)
         if steps is None:
             return None
         chosen = steps[0][1]
@@ -64,27 +82,55 @@ class Prices:
             chosen = price
         return chosen
 
+    def of_others(self, others: str, model: str, day: int, minute: int, terms: str | None) -> int:
+        """Return what a call on a model used on others besides, in units; ``others`` as batches have it."""
+        key = others, model, day, minute, terms
+        units = self._others.get(key)
+        if units is None:
+            told = Terms.of(terms)
+            portions = [Portion(model, Usage(), told), *(Portion(*item, told) for item in others_in(others))]
+            priced = list(price_each(self._plan.catalogue.find, portions, moment_of(day, minute)))[1:]
+            cost = total(item.cost for _, item in priced if item.cost is not None)
+            units = to_units(cost, self.digits)
+            if len(self._others) >= _KEPT:
+                self._others.clear()
+            self._others[key] = units
+        return units
+
     def usd(self, units: int) -> Decimal:
         """Return an amount in US dollars."""
         return from_units(units, self.digits)
 
-    def _steps(self, model: str, day: int) -> list[tuple[int, Price]] | None:
+    def _steps(self, model: str, day: int, minute: int, terms: str | None) -> list[tuple[int, Price]] | None:
         offer = self._plan.snapshots.on(day_of(day)).get(model)
-        period = None if offer is None else offer.period
+        period = None if offer is None else period_of(offer.model, moment_of(day, minute))
         steps = None
-        if period is not None:
-            steps = [(0, self._price(period.rates)), *((at, self._price(more)) for at, more in period.long_context)]
-        if len(self._days) >= _KEPT:
-            self._days.clear()
-        self._days[model, day] = steps
+        if offer is not None and period is not None:
+            told = Terms.of(terms)
+            starts = sorted({0, *(above for tariff in _tariffs(period) for above, _ in tariff.long_context)})
+            rates = ((start, rate_of(offer.model, period, Usage(input=start + 1), told)) for start in starts)
+            steps = [(start, self._price(rate.rates, rate.multiple)) for start, rate in rates]
+        if len(self._steps_at) >= _KEPT:
+            self._steps_at.clear()
+        self._steps_at[model, day, minute, terms] = steps
         return steps
 
-    def _price(self, rates: Rates) -> Price:
-        known = self._made.get(id(rates))
+    def _price(self, rates: Rates, multiple: Decimal) -> Price:
+        known = self._made.get((id(rates), multiple))
         if known is None:
             per_million = self.digits - 6
             prices = complete(rates.usd_per_million_tokens)
-            per_token = {bucket: to_units(amount, per_million) for bucket, amount in prices.items()}
+            per_token = {bucket: to_units(multiply(amount, multiple), per_million) for bucket, amount in prices.items()}
             known = rates, Price(per_token, to_units(rates.usd_per_request, self.digits))
-            self._made[id(rates)] = known
+            self._made[id(rates), multiple] = known
         return known[1]
+
+
+def _every(period: Period) -> Iterator[Period]:
+    yield period
+    yield from (at for _, at in period.hours)
+
+
+def _tariffs(period: Period) -> Iterator[Tariff]:
+    yield period.tariff()
+    yield from period.service_tiers.values()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -34,7 +36,7 @@ __all__ = ["Files", "UnsortedError"]
 _ROWS: Final = 50_000
 _COUNTED: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
 """The buckets that follow from counts in columns."""
-_COUNTERS: Final = ("notes", "zoneless", "timeless", "silent", "dropped", "beyond", "contradicted", "unread")
+_COUNTERS: Final = ("notes", "zoneless", "timeless", "silent", "dropped", "beyond", "contradicted", "unread", "told")
 
 
 class UnsortedError(Exception):
@@ -82,7 +84,8 @@ class Files:
         """Start reading, or go on with what the reader remembered."""
         rows = RowReader(self.mapping, self.plan, self.settings.start, ids=None, files=self.names)
         for name in _COUNTERS if reader is not None else ():
-            setattr(rows, name, reader[name] if reader is not None else None)
+            value = None if reader is None else reader[name]
+            setattr(rows, name, Counter(value) if name == "told" else value)
         self.fitting = Fitting(rows, self.plan, self.attributes, self.names)
 
     def as_they_are(self, place: tuple[int, int], reader: Mapping[str, Any] | None, read: int) -> Iterator[Chunk]:
@@ -156,7 +159,7 @@ class Files:
 
     def _memory(self) -> dict[str, Any]:
         reader = self.fitting.reader
-        return {name: list(value) if isinstance(value := getattr(reader, name), list) else value for name in _COUNTERS}
+        return {name: copy(getattr(reader, name)) for name in _COUNTERS}
 
 
 def _size(name: str) -> int | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,9 +35,13 @@ from costlens_policy.replay.traffic.sources import RawRow, read_file
 from costlens_policy.replay.traffic.span_tokens import SpanTokens
 from costlens_policy.replay.traffic.spans import Spans
 from costlens_policy.replay.traffic.transcripts import Transcripts
-from costlens_policy.usage import UsageError, read_usage
+from costlens_policy.usage import UsageError, added, read_usage
 
 __all__ = ["RowReader", "raw_rows", "read_traffic"]
+
+_MOST_TOLD: Final = 8
+_NUMBERS: Final = re.compile(r"[0-9][0-9,.]*")
+"""Numbers of a note, which differ from row to row."""
 
 
 def read_traffic(
@@ -128,6 +134,7 @@ class RowReader:
     files: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
     known: tuple[str, ...] = ()
+    told: Counter[str] = field(default_factory=Counter)
     attributes: list[tuple[str, str]] = field(init=False)
     counts: tuple[str, ...] = field(init=False)
     _shaper: Spans | Transcripts | None = None
@@ -270,9 +277,11 @@ class RowReader:
                 return _Told(report.counted, named)
             report = plain_numbers(object_of(report))
             reported = read_usage(report)
-            usage = reported.usage
+            usage = reported.usage if not reported.unknown else added(reported.usage, Usage(output=reported.unknown))
+            for note in reported.notes:
+                self.told[_NUMBERS.sub("#", note)] += 1
             counts = Counted(usage.prompt_tokens, _written(usage), usage, _tells_cache(report))
-            return _Told(counts, named or reported.service_tier, reported.other_models)
+            return _Told(counts, reported.terms._replace(tier=named or reported.terms.tier).text, reported.other_models)
         counts = counted({name: self._tokens(fields, name) for name in self.counts})
         self.beyond += counts.beyond > 0
         self.contradicted += counts.contradicted
@@ -325,6 +334,7 @@ class RowReader:
             (self.contradicted, f"{self.contradicted} rows have a total of less than their tokens, which were counted"),
         )
         about = [*self._about_mapping(), *self.notes, *(text for count, text in said if count)]
+        about += [f"usage of {count} rows: {note}" for note, count in self.told.most_common(_MOST_TOLD)]
         if self._shaper is not None:
             about += self._shaper.notes()
         if self.unread:

@@ -83,7 +83,7 @@ class LedgerSource:
             labels["provider"] = provider
         baseline = None
         if self.baseline is not None and usage is not None:
-            baseline = self.prices.baseline(self.baseline, usage, first.at.date())
+            baseline = self.prices.baseline(self.baseline, usage, first.at)
         return Call(first.at, labels, usage, usage is not None, self._cost(entries), baseline)
 
     def _usage(self, facts: Mapping[str, Any]) -> Usage | None:

@@ -21,6 +21,7 @@ from costlens_policy.report.prices import Prices
 from costlens_policy.report.sources.labels import Extras
 from costlens_policy.report.sources.lending import PLAN
 from costlens_policy.report.sources.read import Asked, Read, shown_calls
+from costlens_policy.usage import USUAL_TERMS, Terms
 
 __all__ = ["Costs", "TrafficSource"]
 
@@ -48,6 +49,7 @@ class TrafficSource:
     priced_as: dict[str, str] = field(default_factory=dict)
     unpriced: Counter[str | None] = field(default_factory=Counter)
     odd_latency: str = ""
+    doubts: Counter[str] = field(default_factory=Counter)
 
     def read(self, asked: Asked, tick: Callable[[], None] | None = None) -> Read:
         """Read all files. Raises ``TrafficError`` for what cannot be used as a whole."""
@@ -147,9 +149,14 @@ class TrafficSource:
         if self.costs == "recorded":
             self.counts["unstated"] += 1
             return None
-        priced = self.prices.cost(row.model, usage, row.time.date(), provider)
+        terms = Terms.of(row.service_tier)
+        priced = self.prices.cost(row.model, usage, row.time, provider, terms=terms, other_models=row.other_models)
+        if priced.note and priced.cost is not None:
+            self.doubts[priced.note] += 1
         if priced.cost is not None:
             self.counts["computed"] += 1
+            self.counts["tiered"] += terms != USUAL_TERMS
+            self.counts["others"] += bool(row.other_models)
             self.counts["uncached"] += not row.cache_known
             self._note_name(row.model or "", provider)
         else:
@@ -163,7 +170,7 @@ class TrafficSource:
 
     def _baseline(self, row: Row, fields: Mapping[str, Any], usage: Usage) -> Decimal | None:
         if self.baseline is not None:
-            return self.prices.baseline(self.baseline, usage, row.time.date())
+            return self.prices.baseline(self.baseline, usage, row.time, terms=Terms.of(row.service_tier))
         stated = self.extras.value(fields, "baseline_cost")
         try:
             return None if stated is None else cost_of(stated)
@@ -179,6 +186,7 @@ class TrafficSource:
             notes.append(f"the latency of {shown_calls(odd)} cannot be read, such as: {self.odd_latency}")
         if odd := self.counts["odd baselines"]:
             notes.append(f"the baseline cost of {shown_calls(odd)} cannot be read")
+        notes += [f"{note} ({shown_calls(count)})" for note, count in self.doubts.most_common(_MOST) if count]
         if self.counts["estimated"]:
             notes.append(f"{self.counts['estimated']:,} prompts have no token count and were counted by an estimate")
         return Read(
@@ -203,14 +211,22 @@ class TrafficSource:
             more = f", and {len(self.unpriced) - _MOST:,} more models" if len(self.unpriced) > _MOST else ""
             yield f"no price in {self.prices.source} on the day of the call: {', '.join(named)}{more}"
 
+    def _tiers(self) -> str:
+        tiered, computed = self.counts["tiered"], self.counts["computed"]
+        if not tiered:
+            return "usual service tier, since the log names none"
+        return "service tier that the log names" + ("" if tiered == computed else ", else the usual one")
+
     def _assumptions(self) -> Iterator[str]:
         if self.counts["recorded"]:
             yield f"the cost of {shown_calls(self.counts['recorded'])} is the one that the log states"
         if self.counts["computed"]:
             yield (
                 f"the cost of {shown_calls(self.counts['computed'])} is computed from their tokens at the prices of "
-                f"their day (UTC) in {self.prices.source}, at the usual service tier"
+                f"their time (UTC) in {self.prices.source}, at the {self._tiers()}"
             )
+            if count := self.counts["others"]:
+                yield f"{shown_calls(count)} used further models; their cost counts for the model that was asked"
             other = [
                 f"`{name}` as `{model}`"
                 for name, model in sorted(self.priced_as.items())

@@ -23,21 +23,38 @@ def random_traffic(
 ) -> Traffic:
     """Return rows with every kind of gap, over some days. ``prompts`` is the length of the longest prompt."""
     chance, at, made = random.Random(seed), datetime(2026, 6, 30, 20, tzinfo=UTC), []
+    more = random.Random(f"{seed}, kinds of tokens and terms")
     for number in range(1, rows + 1):
         at += timedelta(seconds=chance.choice([0, 1, 10, 100, 400]))
         prompt = min(chance.choice([*PROMPTS, chance.randrange(1, prompts)]), prompts)
         output, cached = chance.choice([0, 1, 100, 1_000, 1_001, 3_000]), chance.randrange(prompt + 1)
         given = {name: chance.choice(values) for name, values in attributes.items() if chance.random() < 0.7}
         session = chance.choice([None, None, "s1", "s2", "s3"])
-        recorded = Usage(input=prompt - cached, cache_read=cached, output=output) if chance.random() < 0.3 else None
+        recorded = _recorded(more, prompt, cached, output) if chance.random() < 0.3 else None
+        tier = more.choice([None, None, "default", "flex", "priority", "unheard-of", "standard, geo us, speed fast"])
+        others = (("small", Usage(input=7, output=3)), ("unheard-of", Usage(input=5))) if more.random() < 0.1 else ()
+        model = chance.choice([None, "of-somebody-else", *models])
         made.append(
             Row(
-                "f", number, at, None, chance.choice([None, "of-somebody-else", *models]), session, prompt, output,
+                "f", number, at, None, "nightly" if model and more.random() < 0.2 else model, session, prompt, output,
                 recorded, chance.choice([None, Decimal("0.0012345678901")]), (),
-                given if session is None else {**given, "session": session}, {}, {},
+                given if session is None else {**given, "session": session}, {}, {}, tier, others,
             )
         )  # fmt: skip
     return Traffic(tuple(made), (), ("f",), ())
+
+
+def _recorded(chance: random.Random, prompt: int, cached: int, output: int) -> Usage:
+    """Return buckets that add up to a prompt and an answer, of text alone or of other kinds, too."""
+    if chance.random() < 0.5:
+        return Usage(input=prompt - cached, cache_read=cached, output=output)
+    sound, spoken = chance.randrange(prompt - cached + 1), chance.randrange(output + 1)
+    heard = chance.randrange(cached + 1)
+    return Usage(
+        input=prompt - cached - sound, cache_read=cached - heard, cache_read_audio=heard, input_audio=sound // 2,
+        input_image=sound - sound // 2, output=output - spoken, output_audio=spoken // 2,
+        reasoning=spoken - spoken // 2,
+    )  # fmt: skip
 
 
 def in_columns(
