@@ -22,8 +22,7 @@ from costlens_policy.ledger import (
     UnknownCallError,
     open_ledger,
 )
-from tests.guard import company as companies
-from tests.guard.company import REQUEST, TEAM, Breakable, write_company
+from tests.guard.company import CATALOGUE, REQUEST, TEAM, Breakable, write_company
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
 COST = Decimal("0.0011")
@@ -41,12 +40,8 @@ def balances(guard):
     return {(line.budget, line.key): (line.used, line.held) for line in guard.spend()}
 
 
-@pytest.fixture
-def dearer(monkeypatch):
-    """Return a function after which all prices are ten times as high."""
-    return lambda: monkeypatch.setattr(
-        companies, "CATALOGUE", companies.CATALOGUE.replace("input: ", "input: 1").replace("output: ", "output: 1")
-    )
+DEARER = CATALOGUE.replace("input: ", "input: 1").replace("output: ", "output: 1")
+GONE = CATALOGUE.replace("nano:", "pico:")
 
 
 class TestAnyProcess:
@@ -105,9 +100,9 @@ class TestLater:
             TEAM + "  - {id: more, hard_limit_usd: 0, window: {lifetime: true}}\n",
             TEAM.replace("id: team", "id: teams"),
             "",
-            "on_error: deny\naccess: [{id: no, when: 'true', effect: deny, reason: no}]",
+            "on_error: deny\naccess: [{id: a, when: request.prompt_tokens > 5, effect: deny, reason: too long}]",
         ],
-        ids=["a reason", "a lower limit", "a further budget", "another budget", "no budget", "all is denied"],
+        ids=["a reason", "a lower limit", "a further budget", "another budget", "no budget", "denied"],
     )
     def test_other_policies(self, guard_of, policy):
         held = guard_of(TEAM)
@@ -120,19 +115,18 @@ class TestLater:
         with pytest.raises(CallConflictError, match=r"guard.settle\('job-1', usage\)"):
             guard_of(TEAM + "    reason: a friendlier text\n").call(REQUEST, id="job-1")
 
-    def test_other_prices(self, guard_of, dearer):
+    def test_other_prices(self, guard_of, tmp_path, ledger, clock):
         guard = guard_of(TEAM)
         guard.call(REQUEST, id="job-1")
         unnamed = guard.call(REQUEST).id
-        dearer()
-        later = guard_of(TEAM)
+        later = Guard(write_company(tmp_path / "later", TEAM, catalogue=DEARER), ledger, clock=clock, alert_sinks=[])
         assert later.settle("job-1", USAGE).cost == COST
         assert later.settle(unnamed, USAGE).cost == Decimal("0.0116"), "docs/guard.md: at the prices at hand"
 
-    def test_a_model_that_is_gone(self, guard_of, monkeypatch):
+    def test_a_model_that_is_gone(self, guard_of, tmp_path, ledger, clock):
         guard_of(TEAM).call(REQUEST, id="job-1")
-        monkeypatch.setattr(companies, "CATALOGUE", companies.CATALOGUE.replace("nano:", "pico:"))
-        later = guard_of(TEAM, models="pico")
+        engine = write_company(tmp_path / "later", TEAM, models="pico", catalogue=GONE)
+        later = Guard(engine, ledger, clock=clock, alert_sinks=[])
         assert later.settle("job-1", USAGE).cost == COST
 
     def test_a_period_that_is_over(self, guard_of, clock):
