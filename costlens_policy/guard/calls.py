@@ -95,7 +95,7 @@ class CallFacts:
 
     def arguments_for(self, dialect: str | None) -> dict[str, Any]:
         spoken = self._held.sending.spoken(dialect)
-        return {spoken.model_name: self.model, spoken.messages_name: spoken.messages, **spoken.params}
+        return {**spoken.params, spoken.model_name: self.model, spoken.messages_name: spoken.messages}
 
     def use(self, model: str) -> None:
         """Move to another model that the decision lists: what to send is then what was rewritten for that one.

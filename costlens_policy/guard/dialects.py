@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from costlens_policy.catalogue.service_tiers import BATCH, SERVICE_TIER, tier_asked, tier_named
-from costlens_policy.documents.parameters import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
+from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, SYSTEM
 from costlens_policy.guard.errors import GuardError
 
 __all__ = ["DIALECTS", "Dialect", "Spoken", "speak"]
@@ -59,6 +59,9 @@ def speak(
     rest = {name: value for name, value in params.items() if name not in OUTPUT_LIMIT_NAMES}
     if (tier := tier_asked(rest)) is not None and tier_named(tier) == BATCH:
         del rest[SERVICE_TIER]  # who calls hands the batch in; no provider takes it as a parameter
+    if SYSTEM in rest and dialect != "anthropic":  # the only one that takes it as a parameter
+        own = _text_of({"content": rest.pop(SYSTEM)})
+        system = "\n\n".join(filter(None, (system, own)))
     return _SPEAKERS[dialect](_Parts(talk, system or "", rest, params[OUTPUT_LIMIT]), params)
 
 
@@ -89,6 +92,8 @@ def _anthropic(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
 def _gemini(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
     texts, talk = _split(parts)
     config = {**parts.params, OUTPUT_LIMIT: parts.limit}
+    if COMPLETIONS in config:
+        config["candidate_count"] = config.pop(COMPLETIONS)
     if texts:
         config["system_instruction"] = "\n\n".join(texts)
     contents = [

@@ -116,3 +116,20 @@ def test_a_guard_speaks_its_dialect(guard_of):
         assert call.params_for("openai-responses") == {"max_output_tokens": 100}
         assert call.messages_for("openai-chat") == list(TALK)
         assert set(call.arguments_for("bedrock")) == {"modelId", "messages", "inferenceConfig", "system"}
+
+
+@pytest.mark.parametrize("own", ["Be kind.", [{"type": "text", "text": "Be kind."}]])
+def test_a_system_text_among_the_parameters_goes_where_the_api_wants_it(own):
+    params = {"max_output_tokens": 50, "system": own}
+    for dialect in DIALECTS:
+        spoken = speak(dialect, "P", "S", None, params)
+        sent = str([spoken.messages, spoken.params])
+        assert sent.index("S") < sent.index("Be kind.")
+        assert ("system" in spoken.params) == (dialect in ("anthropic", "bedrock"))
+    assert speak("openai-chat", "P", "S", None, params).messages[0] == {"role": "system", "content": "S\n\nBe kind."}
+
+
+def test_the_number_of_answers_has_the_name_of_the_api():
+    params = {"max_output_tokens": 50, "n": 2}
+    assert speak("openai-chat", "P", None, None, params).params["n"] == 2
+    assert speak("gemini", "P", None, None, params).params["config"] == {"max_output_tokens": 50, "candidate_count": 2}

@@ -196,3 +196,57 @@ def test_there_and_back(value: Any) -> None:
 
 def test_unknown_types_are_taken_as_they_are() -> None:
     assert admit([1, "a"], Type("somewhere.Else")) == [1, "a"]
+
+
+class _Number(int):
+    """A number whose text and hash are its own."""
+
+    def __hash__(self) -> int:
+        return 7
+
+    def __int__(self) -> int:
+        return 9
+
+
+class _Entries(dict[Any, Any]):
+    def __missing__(self, key: Any) -> Any:
+        return "anything"
+
+
+class _Items(list[Any]):
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+def _disguised(value: Any) -> Any:
+    """Return the value in classes that extend its own, at every depth."""
+    match value:
+        case bool() | None:
+            return value
+        case str():
+            return _Loud(value)
+        case int():
+            return _Number(value)
+        case float():
+            return _Share(value)
+        case list():
+            return _Items(map(_disguised, value))
+        case dict():
+            return _Entries((key, _disguised(item)) for key, item in value.items())
+    return value
+
+
+def _exactly(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_exactly, one, other))
+    if isinstance(one, dict):
+        return list(map(type, one)) == list(map(type, other)) and all(_exactly(one[key], other[key]) for key in other)
+    return bool(one == other)
+
+
+@given(_PLAIN)
+def test_no_class_shows_behind_the_border(value: Any) -> None:
+    """Then both forms of an expression, which trust exact classes, see what they see of the plain value."""
+    assert _exactly(from_python(_disguised(value)), from_python(value))
