@@ -7,6 +7,7 @@ from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.diagnostics.render.characters import printable
-from costlens_policy.replay import READY, Mapping, Settings
+from costlens_policy.replay import READY, Mapping, Settings, TrafficError
 from costlens_policy.replay.report import Table, markdown
 from costlens_policy.replay.report.csv_text import csv_text
 from costlens_policy.replay.settings import START
@@ -86,6 +87,9 @@ def mapping_for(
     Raises ``TrafficError`` and ``RejectedError``.
     """
     if name is not None:
+        close = get_close_matches(name, READY, n=1)
+        if name not in READY and close and not Path(name).exists():
+            raise TrafficError(f"no ready mapping `{name}`, and no file; did you mean `{close[0]}`?")
         return READY.get(name) or mapping_of(read_input(name, "mapping").content, name)
     return recognized(files, columns, constants)
 

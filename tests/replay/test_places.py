@@ -88,6 +88,15 @@ def test_what_lies_beside_is_told_and_nothing_is_read_twice(tmp_path, monkeypatc
         find_files(["only"])
 
 
+def test_a_file_beside_itself_packed_is_refused(tmp_path):
+    for name in ("a.csv", "a.csv.gz", "b.csv"):
+        (tmp_path / name).write_bytes(gzip.compress(CSV.encode()) if name.endswith("gz") else CSV.encode())
+    for pattern in (str(tmp_path), f"{tmp_path}/*"):
+        with pytest.raises(TrafficError, match=r"a\.csv` and `.*a\.csv\.gz` seem to hold the same rows"):
+            find_files([pattern])
+    assert len(find_files([str(tmp_path / "a.csv"), str(tmp_path / "a.csv.gz")])) == 2
+
+
 WRITTEN = {
     "semicolons": CSV.replace(",", ";").encode(),
     "tabs": CSV.replace(",", "\t").encode(),

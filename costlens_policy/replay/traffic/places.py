@@ -68,12 +68,26 @@ def _named(pattern: str) -> tuple[list[str], list[str]]:
     if path.is_dir():
         _refuse_tables([path, *path.absolute().parents])
         every = sorted(_inside(path))
-        return [name for name in every if kind_of(name)], [name for name in every if not kind_of(name)]
+        files = [name for name in every if kind_of(name)]
+        _refuse_twins(files)
+        return files, [name for name in every if not kind_of(name)]
     if path.exists():
         return [pattern], []
     names = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
     _refuse_tables(dict.fromkeys(parent for name in names for parent in Path(name).absolute().parents))
-    return [name for name in names if not _hidden(Path(name).name)], []
+    names = [name for name in names if not _hidden(Path(name).name)]
+    _refuse_twins(names)
+    return names, []
+
+
+def _refuse_twins(names: Sequence[str]) -> None:
+    """Refuse a file that lies beside itself, packed: its rows would be counted twice."""
+    plain: dict[str, str] = {}
+    for name in names:
+        bare = next((name[: -len(suffix)] for suffix in _PACKED if name.lower().endswith(suffix)), name)
+        first = plain.setdefault(bare, name)
+        if first != name:
+            raise TrafficError(f"`{first}` and `{name}` seem to hold the same rows; name one of them, or both by name")
 
 
 def _inside(folder: Path) -> Iterator[str]:
