@@ -90,6 +90,13 @@ def test_unread_columns_that_look_like_money_are_named(plan_of, write, tmp_path,
             assert f"`{name}`" not in note
 
 
+def test_what_litellm_says_again_is_not_named(plan_of, write):
+    more = {"usage_object": {"prompt_tokens": 9}, "cost_breakdown": {"input_cost": 0.1}, "user_api_key_spend": 5.0}
+    files = write(a_json=json.dumps({**KNOWN["litellm"], "metadata": more}))
+    notes = read_traffic(files, READY["litellm"], plan_of(), Settings().start).notes
+    assert not any("look like tokens" in note for note in notes)
+
+
 USAGE = {"input_tokens": 9, "output_tokens": 3}
 KNOWN = {
     "plain": call(),

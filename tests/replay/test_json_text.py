@@ -30,6 +30,8 @@ WAYS = {
     "array of a line": lambda rows: "[" + ",\n".join(map(json.dumps, rows)) + "]\n",
     "wrapped": lambda rows: json.dumps({"object": "list", "data": rows, "has_more": False}),
     "wrapped and pretty": lambda rows: json.dumps({"logs": rows}, indent=4),
+    "wrapped beside more": lambda rows: json.dumps({"status": 200, "message": "ok", "items": rows, "total": 5}),
+    "pages": lambda rows: json.dumps([{"data": [row], "page": 1} for row in rows]),
     "a mark at the beginning": lambda rows: "\ufeff" + json.dumps(rows),
 }
 
@@ -108,6 +110,11 @@ def test_sums_of_an_hour_have_what_stands_beside_them():
     rows, _, notes = read(json.dumps(page, indent=2))
     assert [(row["start_time"], row["model"]) for row in rows] == [(5, "a"), (5, "b")]
     assert "further pages" in notes[0]
+
+
+def test_line_ends_of_unicode_inside_texts_end_no_line():
+    rows = [{"a": "x\u2028y\x85z\u2029"}, {"b": "\u2028"}, {"c": "\x85"}]
+    assert read("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)) == (rows, [], [])
 
 
 @pytest.mark.parametrize("text", ["", " \n\n", "[]", '{"data": []}', '{"logs":\n []}\n'])

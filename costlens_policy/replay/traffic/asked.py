@@ -42,7 +42,7 @@ class Asked:
         self.file = file
         self._mapping = mapping
         self._groups = [*_groups(mapping), *((name, (column,)) for name, column in more.items())]
-        columns = (*mapping.columns.values(), *mapping.drop, *more.values(), *known)
+        columns = (*mapping.columns.values(), *mapping.drop, *mapping.repeated, *more.values(), *known)
         self._known = {option for column in columns for option in (column, *column.split("|"))}
         self._names: dict[str, None] = {}
         self._first: tuple[str, ...] = ()

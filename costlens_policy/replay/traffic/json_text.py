@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from io import StringIO
 from itertools import chain
 from typing import Any, Final, NamedTuple, TextIO
 
@@ -22,7 +23,7 @@ _AROUND: Final = (
 _OF_SPANS: Final = ("resourceSpans", "resource_spans", "batches")
 _BUCKETS: Final = "results"
 """Sums of an hour or a day come so, and what stands beside them says which one."""
-_OF_A_CALL: Final = re.compile("token|cost|spend|model|prompt|usage|latency|duration|attributes|message|response|role")
+_OF_A_CALL: Final = re.compile("token|cost|spend|model|prompt|usage|latency|duration|attributes|response|role", re.I)
 """An object with such a key is a row, whatever arrays it has."""
 _MORE: Final = ("has_more", "next_page", "nextPageToken", "next_page_token", "next_cursor")
 _UNREADABLE: Final = "not readable as JSON"
@@ -103,7 +104,7 @@ def _is_more_than_lines(first: str, second: str) -> bool:
 
 
 def _lines(before: str, lines: Iterator[str]) -> Iterator[Found]:
-    for number, line in enumerate(chain(before.splitlines(keepends=True), lines), 1):
+    for number, line in enumerate(chain(StringIO(before, newline=""), lines), 1):
         text = line.strip(_BLANK)
         if text:
             yield from _of_line(number, text, line[-1] in "\r\n")

@@ -52,6 +52,8 @@ class Mapping:
     """Fields whose columns somebody named."""
     recognized: bool = False
     """Whether nobody named it, but files have its columns."""
+    repeated: tuple[str, ...] = ()
+    """Columns that say again what others say: objects of counts or amounts that are read elsewhere."""
     signature: tuple[str, ...] = ()
     """Columns by which files are recognized that this mapping is made for."""
 

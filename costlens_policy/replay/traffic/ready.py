@@ -76,9 +76,11 @@ READY: Final[MappingType[str, Mapping]] = {
                 "cached_tokens": f"{_MORE_USAGE}.cache_read_input_tokens"
                 f"|{_MORE_USAGE}.prompt_tokens_details.cached_tokens",
                 "cache_write_tokens": f"{_MORE_USAGE}.cache_creation_input_tokens",
+                "reasoning_tokens": f"{_MORE_USAGE}.completion_tokens_details.reasoning_tokens",
                 "cost": "spend", "request.user": "user|end_user", "request.team": "team_id",
             },
             optional=True,
+            repeated=(_MORE_USAGE, "metadata.usage_object", "metadata.cost_breakdown", "response", "messages"),
             signature=("startTime", "request_id", "spend", "prompt_tokens", "completion_tokens"),
         ),
         Mapping(
