@@ -113,14 +113,13 @@ class HeldCall:
     def end_stream(self, meter: StreamMeter, ending: Ending) -> None:
         """Settle with what a stream has told, unless the block of the call may still bring more.
 
-        One that was left or broke off within the block waits for its end: a helper may know the whole answer, or a
-        fallback follows. One that has not begun is left to the end of the block, too.
+        One that did not tell its whole usage waits for the end of the block: its reader may know the whole answer, or
+        a fallback follows. One that has not begun is left to that, too.
         """
         meter.end(ending)
         with self._lock:
             others = any(other.ending is None for other in self._streams)
-            is_last = not others and (meter.is_complete or ending == "ended")
-            if meter.started and (is_last or not self._in_block):
+            if meter.started and ((meter.is_complete and not others) or not self._in_block):
                 self._settle_streams()
 
     def _settle_streams(self, *, failed: bool = False) -> None:

@@ -37,6 +37,7 @@ from costlens_policy.ledger import (
     CallConflictError,
     HoldLine,
     LedgerBusyError,
+    LedgerError,
     LedgerUnavailableError,
     MemoryStore,
     Store,
@@ -183,12 +184,19 @@ class Service:
     def close(self) -> None:
         """Deliver what is under way, write what waits, and close a ledger that was opened here."""
         self._closed = True
-        for call in list(self.streaming):
-            call.leave(None)
+        self._leave_streams()
         self.delivery.close(_CLOSING)
         lost = self.link.close(store_too=self._opens_ledger, patience=_CLOSING)
         if lost:
             _LOG.error("%d charges are lost: the ledger could not be reached until the end", lost)
+
+    def _leave_streams(self) -> None:
+        """Charge the streams under way, of calls without a block."""
+        for call in list(self.streaming):
+            try:
+                call.leave(None)
+            except LedgerError as error:
+                _LOG.error("the streams of call `%s` are not charged: %s", call.asked.id, error)
 
     def _recalled(self, id: str) -> HeldCall:
         found = recall(self.link, id, self.now())

@@ -58,11 +58,11 @@ budgets:
 
 
 def write_company(
-    folder: Path, policy: str, models: str = "nano", more: str = "", catalogue: str = CATALOGUE
+    folder: Path, policy: str, models: str = "nano", more: str = "", catalogue: str | None = None
 ) -> Engine:
     """Write and load a policy set of one policy, whose route tries ``models`` in order."""
     folder.mkdir(exist_ok=True)
-    (folder / "catalogue.yaml").write_text(catalogue, encoding="utf-8")
+    (folder / "catalogue.yaml").write_text(catalogue or CATALOGUE, encoding="utf-8")
     (folder / "policy-set.yaml").write_text(POLICY_SET % (models, more), encoding="utf-8")
     (folder / "p.yaml").write_text(POLICY % policy, encoding="utf-8")
     return load(folder)

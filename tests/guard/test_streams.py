@@ -290,10 +290,13 @@ def test_one_that_is_kept_is_charged_at_the_end_of_the_block(guard_of):
     assert guard.spend()[0].used == call.charged.cost
 
 
-def test_after_a_left_stream_the_whole_answer_may_be_told(guard_of):
+@pytest.mark.parametrize("most", [1, None])
+@pytest.mark.parametrize("chunks", [CHAT[:3], SAID, [{"odd": 1}]])
+def test_after_a_stream_that_told_no_usage_the_whole_answer_may_be_told(guard_of, chunks, most):
     with guard_of(TEAM).call(REQUEST) as call:
-        for _ in call.stream(CHAT):
-            break
+        for number, _ in enumerate(call.stream(chunks), 1):
+            if number == most:
+                break
         call.settle({"prompt_tokens": 1000, "completion_tokens": 50})
     assert (call.charged.basis, call.charged.cost) == ("reported", REPORTED)
 
