@@ -14,12 +14,26 @@ from costlens_policy.expressions import BOOL, DYN, INT, STRING, Environment, Fie
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.runtime import CelError
 
-REQUEST = Record("request", {"team": Field(STRING), "tokens": Field(INT), "stream": Field(BOOL), "any": Field(DYN)})
+REQUEST = Record(
+    "request",
+    {
+        "team": Field(STRING),
+        "tokens": Field(INT),
+        "stream": Field(BOOL),
+        "any": Field(DYN),
+        "tier": Field(STRING, values=("x", "Y")),
+        "plan": Field(STRING, optional=True, values=("x", "Y")),
+        "prompt_tokens": Field(INT, optional=True),
+    },
+)
 ENVIRONMENT = Environment({"request": Type("request")}, {"request": REQUEST})
 REQUESTS = [
-    {"team": team, "tokens": tokens, "stream": stream, "any": anything}
-    for team, tokens, stream, anything in product(("a", "b", "c"), (0, 1, 2, 3, 4), (True, False), (1, "a", None))
-]
+    {"team": team, "tokens": tokens, "stream": stream, "any": anything, "tier": tier} | more
+    for team, tokens, stream, anything, tier, more in product(
+        ("a", "b", "c"), (0, 1, 2, 3, 4), (True, False), (1, "a", None), ("x", "Y"),
+        ({}, {"plan": "x"}, {"plan": "Y", "prompt_tokens": 0}),
+    )
+]  # fmt: skip
 
 
 def typed(text: str) -> TypedExpr:
@@ -50,6 +64,12 @@ ATOMS = st.sampled_from([
     "request.tokens >= 2", "request.tokens == 2", "request.tokens > 4", "request.tokens != 3", "request.stream",
     "request.stream == true", "request.any == 1", 'request.any == "a"', "request.any < 2", "true", "false",
     'request.team.startsWith("a")', "request.tokens % 2 == 0", "4 / request.tokens == 2",
+    'request.team != "b"', "request.tokens > 2.5", "request.tokens < 2.5", "request.tokens > 1", "request.tokens < 3",
+    'request.tier == "x"', 'request.tier != "x"', 'request.tier in ["x", "Y"]', 'request.tier == "z"',
+    'request.plan == "x"', 'request.plan != "x"', 'request.plan in ["x", "Y"]', 'request.?plan.orValue("z") != "x"',
+    'request.?plan.orValue("z") in ["x", "Y", "z"]', 'request.?plan.orValue("Y") == "z"',
+    "request.?prompt_tokens.orValue(1) < 0", "request.?prompt_tokens.orValue(-1) < 0", "request.prompt_tokens >= 0",
+    'request.tier.lowerAscii() == "Y"', 'request.tier.lowerAscii() == "y"', "size(request.team) >= 0",
 ])  # fmt: skip
 CONDITIONS = st.recursive(
     ATOMS,
@@ -60,6 +80,44 @@ CONDITIONS = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+NEVER = [
+    "request.tokens > 2 && request.tokens < 3", "request.prompt_tokens < 0", "request.?prompt_tokens.orValue(0) < 0",
+    'request.tier == "z"', 'request.tier != "x" && request.tier != "Y"', 'request.?plan.orValue("none") == "z"',
+    'request.team.lowerAscii() == "A"', 'request.team.upperAscii() in ["a", "bC"]', "size(request.team) < 0",
+    'timestamp("2026-01-01T00:00:00Z").getMonth() == 12', 'timestamp("2026-01-01T00:00:00Z").getHours("UTC") > 23',
+    'timestamp("2026-01-01T00:00:00Z").getDayOfWeek() == 7', 'timestamp("2026-01-01T00:00:00Z").getDate() < 1',
+]  # fmt: skip
+ALWAYS_HOLD = [
+    'request.team != "a" || request.team != "b"', 'request.tier in ["x", "Y"]',
+    'request.tier == "x" || request.tier == "Y"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NEVER)
+def test_what_a_part_cannot_be_never_holds(text: str) -> None:
+    assert condition(text).never
+    assert True not in outcomes(text)
+
+
+@pytest.mark.parametrize("text", ALWAYS_HOLD)
+def test_all_that_a_part_can_be_always_holds(text: str) -> None:
+    assert condition(text).always
+    assert set(outcomes(text)) == {True}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'request.plan in ["x", "Y"]', 'request.plan != "x" || request.plan != "Y"', "request.prompt_tokens >= 0",
+        'duration("40h").getHours() == 40', "request.?prompt_tokens.orValue(-1) < 0", "request.tokens > 2.5",
+    ],
+)  # fmt: skip
+def test_what_may_fail_or_hold_is_left_open(text: str) -> None:
+    found = condition(text)
+    assert not found.never
+    assert not found.always
 
 
 @settings(max_examples=300)

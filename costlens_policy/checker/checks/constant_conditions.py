@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.expressions.nodes import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents import PolicyDocument
+from costlens_policy.expressions.tree import Call, Literal, Select
 
 __all__ = ["check_constant_conditions"]
 
@@ -26,7 +28,7 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
             place = Place(policy, path)
             condition = subject.condition(place)
             rule = _rule(policy.document, place)
-            if condition.never:
+            if condition.never and (_is_deny(policy.document, place) or not _has_been_told(subject, place)):
                 report = _FOUND.error if _is_deny(policy.document, place) else _FOUND.warning
                 yield report(
                     f"the condition of `{rule}` never holds",
@@ -37,6 +39,22 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
             elif condition.always:
                 advice = "leave the condition out, which says so more plainly"
                 yield _FOUND.warning(f"the condition of `{rule}` always holds", place.span, "always true", advice)
+
+
+def _has_been_told(subject: Subject, place: Place) -> bool:
+    """Say whether a comparison with a value that is not declared, which CL313 tells of, is why nothing holds."""
+    typed = subject.typed(place)
+    request = typed.environment.records.get("request") if typed is not None else None
+    if typed is None or request is None:
+        return False
+    for node in nodes_of(typed.root):
+        if isinstance(node, Call) and node.function == "_==_":
+            read = [item.field for item in node.arguments if isinstance(item, Select)]
+            values = [item.value for item in node.arguments if isinstance(item, Literal)]
+            declared = request.fields[read[0]].values if read and read[0] in request.fields else ()
+            if declared and values and values[0] not in declared:
+                return True
+    return False
 
 
 def _is_deny(policy: PolicyDocument, place: Place) -> bool:

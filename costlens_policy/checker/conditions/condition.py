@@ -9,7 +9,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from costlens_policy.checker.conditions.domains import ANYTHING, Domain, Finite, Range
+from costlens_policy.checker.conditions.domains import ANYTHING, Domain, Finite, Range, union_of
+from costlens_policy.checker.conditions.possible import Possible
 from costlens_policy.expressions import Extent, Node, TypedExpr
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Logic, Name, Select
 
@@ -75,12 +76,16 @@ def condition_of(typed: TypedExpr | None, variables: Mapping[str, TypedExpr]) ->
     parts: dict[Form, Domain] = {}
     for form, domain in reader.parts(typed.root, holds=True):
         parts[form] = parts.get(form, ANYTHING).meet(domain)
-    return Condition(parts, exact=True)
+    possible = Possible((typed, *variables.values()))
+    narrowed = {form: possible.narrowed(reader.nodes[form], domain) for form, domain in parts.items()}
+    return Condition({form: domain for form, domain in narrowed.items() if domain is not None}, exact=True)
 
 
 class _Reader:
     def __init__(self, variables: Mapping[str, TypedExpr]) -> None:
         self._variables = variables
+        self.nodes: dict[Form, Node] = {}
+        """A node of each form."""
 
     def parts(self, node: Node, holds: bool) -> Iterator[tuple[Form, Domain]]:
         """Yield what must be so for a node to be true, or with ``holds`` false, to be false."""
@@ -94,7 +99,7 @@ class _Reader:
             yield from self.parts(node.arguments[0], not holds)
         elif isinstance(node, Literal) and isinstance(node.value, bool):
             if node.value is not holds:
-                yield Form("false"), Finite(frozenset())
+                yield self._named(Form("false"), node), Finite(frozenset())
         elif isinstance(node, Call) and (read := self._comparison(node, holds)) is not None:
             yield read
         else:
@@ -104,12 +109,11 @@ class _Reader:
         """Read ``x == "a" || x == "b"`` as one set of values; any other choice stays opaque."""
         branches = [list(self.parts(operand, holds)) for operand in node.operands]
         forms = {form for branch in branches for form, _ in branch}
-        values: set[Hashable] = set()
-        for branch in branches:
-            if len(forms) != 1 or len(branch) != 1 or not isinstance(branch[0][1], Finite):
-                return self.form(node), Finite(frozenset({_TRUE if holds else _FALSE}))
-            values |= branch[0][1].values
-        return forms.pop(), Finite(frozenset(values))
+        domains = [domain for branch in branches for _, domain in branch]
+        united = union_of(domains) if len(forms) == 1 and len(domains) == len(branches) else None
+        if united is None:
+            return self.form(node), Finite(frozenset({_TRUE if holds else _FALSE}))
+        return forms.pop(), united
 
     def _comparison(self, node: Call, holds: bool) -> tuple[Form, Domain] | None:
         """Read a comparison with what is written out; the sides may be swapped."""
@@ -129,7 +133,11 @@ class _Reader:
         return None
 
     def form(self, node: Node) -> Form:
-        return Form(self._structure(node))
+        return self._named(Form(self._structure(node)), self._through(node))
+
+    def _named(self, form: Form, node: Node) -> Form:
+        self.nodes.setdefault(form, node)
+        return form
 
     def _structure(self, node: Any) -> Hashable:
         """Return what a node is made of, without its places and with variables replaced by what they stand for."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["ANYTHING", "Domain", "Finite", "Range"]
+__all__ = ["ANYTHING", "Domain", "Finite", "Range", "union_of"]
 
 Number: TypeAlias = int | float
 
@@ -81,5 +81,18 @@ class Range:
 
 
 Domain: TypeAlias = Finite | Range
+
+
+def union_of(domains: Sequence[Domain]) -> Domain | None:
+    """Return the domain of all values of any; None where that is neither a few values nor all but a few."""
+    finite = [domain for domain in domains if isinstance(domain, Finite)]
+    values = frozenset().union(*(domain.values for domain in finite))
+    ranges = [domain for domain in domains if isinstance(domain, Range)]
+    if not ranges:
+        return Finite(values)
+    if any(domain.low > -math.inf or domain.high < math.inf for domain in ranges):
+        return None
+    return Range(excluded=frozenset.intersection(*(domain.excluded for domain in ranges)) - values)
+
 
 ANYTHING = Range()
