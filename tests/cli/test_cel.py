@@ -345,3 +345,9 @@ def test_literals_give_their_values(data: st.DataObject) -> None:
         assert not isinstance(answer.trace.value, CelError)
         found = answer.trace.value
         assert equals(found, value) or literal(found) == literal(value)
+
+
+def test_json_of_a_map_shows_every_entry(run):
+    result = run("cel", '{1: "a", "1": "b", true: "c", "true": "d", "int(1)": "e", 2u: "f"}', "--format", "json")
+    shown = json.loads(result.stdout)["value"]
+    assert shown == {"int(int(1))": "a", "1": "b", "bool(true)": "c", "true": "d", "int(1)": "e", "2": "f"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, Final
 
 from costlens_policy.expressions.runtime.collections import value_of_key
 from costlens_policy.expressions.runtime.durations import duration_text
-from costlens_policy.expressions.runtime.kinds import type_name
+from costlens_policy.expressions.runtime.kinds import kind_of, type_name
 from costlens_policy.expressions.runtime.timestamps import timestamp_text
 from costlens_policy.expressions.types import Type
 from costlens_policy.expressions.values import NO_VALUE, BoolKey, Duration, OptionalValue, Timestamp, Uint, Value
@@ -98,7 +98,7 @@ def json_value(value: Value) -> Any:
         case list() | tuple():
             return [json_value(element) for element in value]
         case dict():
-            return {_key(key): json_value(entry) for key, entry in value.items()}
+            return {key: json_value(entry) for key, entry in zip(_keys(value), value.values(), strict=True)}
         case OptionalValue():
             return None if value is NO_VALUE else json_value(value.value)
         case Timestamp():
@@ -108,6 +108,15 @@ def json_value(value: Value) -> Any:
     return type_name(value) if isinstance(value, Type) else str(value)
 
 
-def _key(key: Value) -> str:
-    inner = value_of_key(key)
-    return inner if isinstance(inner, str) else literal(inner).removesuffix("u")
+def _keys(entries: Iterable[Value]) -> list[str]:
+    """Return the keys of a map as JSON has them. What would read like another key is written with its type."""
+    inner = [value_of_key(key) for key in entries]
+    taken = {key for key in inner if isinstance(key, str)}
+    keys = []
+    for key in inner:
+        text = key if isinstance(key, str) else literal(key).removesuffix("u")
+        while not isinstance(key, str) and text in taken:
+            text = f"{kind_of(key)}({text})"
+        taken.add(text)
+        keys.append(text)
+    return keys

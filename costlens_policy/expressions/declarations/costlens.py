@@ -20,7 +20,8 @@ FUNCTIONS = (
     ),
     function(
         "sampled",
-        "whether a key is within a sticky share of the traffic, in percent; another salt draws another share",
+        "whether a key is within a sticky share of the traffic, in percent, as `hash(key, salt) < percent * 100` says; "
+        "another salt draws another share",
         sampled_string_double="(string, double) -> bool",
         sampled_string_int="(string, int) -> bool",
         sampled_string_string_double="(string, string, double) -> bool",

@@ -18,7 +18,8 @@ from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Value
 __all__ = ["contains", "equals", "greater", "greater_equals", "key_of", "less", "less_equals", "not_equals"]
 
 _EXACT: Final = 2**53
-"""Integers up to here are doubles too, so that Python's exact comparison is CEL's."""
+"""Integers below are doubles too, and no other integer is equal to one of these doubles, so that Python's exact
+comparison is CEL's. At the border it is not: 2**53 + 1 is equal to the double 2**53."""
 
 _ORDERED: Final = frozenset(("bool", "string", "bytes", "timestamp", "duration"))
 
@@ -52,7 +53,7 @@ def contains(element: Value, elements: Sequence[Value]) -> bool:
 
 def _is_small(value: Value) -> bool:
     """Say whether Python's ``in`` finds every CEL-equal element; it may still find ``True`` for ``1``."""
-    return type(value) in NUMBERS and -_EXACT <= value <= _EXACT
+    return type(value) in NUMBERS and -_EXACT < value < _EXACT
 
 
 def _numbers_equal(left: Any, right: Any) -> bool:
@@ -83,7 +84,7 @@ def _others_equal(left: Value, right: Value) -> bool:
 def key_of(value: Value) -> Hashable:
     """Return what Python finds equal for two values if and only if CEL finds these equal.
 
-    Raises ValueError for a number beyond 2**53: several integers are equal to one double, and not to each other.
+    Raises ValueError for a number from 2**53 on: several integers are equal to one double, and not to each other.
     """
     kind = type(value)
     if isinstance(value, str):
@@ -102,7 +103,7 @@ def key_of(value: Value) -> Hashable:
 def _number_key(number: float) -> Hashable:
     if number != number:
         return object()  # a NaN equals nothing
-    if not -_EXACT <= number <= _EXACT:
+    if not -_EXACT < number < _EXACT:
         raise ValueError
     return number
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from ipaddress import ip_address
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from costlens_policy.cli.cel.literals import literal
 from costlens_policy.expressions import Duration, Timestamp, Uint
 from costlens_policy.expressions.runtime import equals
 from costlens_policy.expressions.runtime.equality import contains, greater, greater_equals, key_of, less, less_equals
 from costlens_policy.expressions.runtime.errors import CelError
 from costlens_policy.expressions.values import NO_VALUE, BoolKey, OptionalValue
+from tests.expressions.runtime.evaluating import evaluate
 
 NAN = float("nan")
 BIG = 2**63 - 1
@@ -142,3 +145,65 @@ def test_a_dict_that_finds_its_entries_is_a_map() -> None:
 
     assert equals(Lazy(a=1), {"a": 1.0})
     assert not equals(Lazy(a=1), [])
+
+
+_BORDERS = st.sampled_from((0, 2**52, 2**53, -(2**53), 2**54, 2**62, 2**63 - 1, 2**63))
+_NEAR = st.builds(int.__add__, _BORDERS, st.integers(-3, 3))
+_NUMBERS = (
+    _NEAR.filter(lambda number: -(2**63) <= number < 2**63)
+    | _NEAR.filter(lambda number: 0 <= number < 2**64).map(Uint)
+    | _NEAR.map(float)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
+_EQUALITY = {
+    "a == b",
+    "b == a",
+    "!(a != b)",
+    "a in [b]",
+    "b in [a]",
+    "a in [b, 'x', true, null, [a]]",
+    "[a] == [b]",
+    "{'k': a} == {'k': b}",
+    "[a].exists(x, x == b)",
+    "!sets.contains([a], [b]) ? false : true",
+    "sets.contains([b, 'x'], [a])",
+    "sets.equivalent([a], [b])",
+    "sets.intersects([a], [b])",
+    "sets.intersects(['x', b], [a])",
+    "[a, b].distinct().size() == 1",
+    "optional.of(a) == optional.of(b)",
+}
+
+
+def _longhand(left: Any, right: Any) -> bool:
+    """Integers are equal exactly; where a double takes part, both are compared as doubles."""
+    if isinstance(left, float) or isinstance(right, float):
+        return float(left) == float(right)
+    return int(left) == int(right)
+
+
+@given(_NUMBERS, _NUMBERS)
+def test_all_that_asks_for_equality_agrees(left: Any, right: Any) -> None:
+    right_answer = _longhand(left, right)
+    assert equals(left, right) is right_answer
+    for text in _EQUALITY:
+        assert evaluate(text, a=left, b=right) is right_answer, text
+
+
+@given(_NUMBERS, _NUMBERS)
+def test_equality_of_what_is_written_out(left: Any, right: Any) -> None:
+    texts = [literal(number) for number in (left, right) if math.isfinite(number)]
+    if len(texts) == 2:
+        for text in (
+            "dyn({0}) == {1}",
+            "{0} in [dyn({1})]",
+            "dyn({0}) in [dyn({1})]",
+            "sets.contains([dyn({0})], [dyn({1})])",
+        ):
+            assert evaluate(text.format(*texts)) is _longhand(left, right), text.format(*texts)
+
+
+@given(_NUMBERS.filter(lambda number: not isinstance(number, float)), _NUMBERS)
+def test_keys_of_maps_are_integers_and_compared_as_such(key: Any, asked: Any) -> None:
+    """A double finds the key that has exactly its value, and no other."""
+    assert evaluate("b in {a: 1}", a=key, b=asked) is bool(key == asked)

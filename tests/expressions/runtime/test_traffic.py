@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -62,12 +63,15 @@ def test_a_share_is_sticky_and_as_large_as_it_says() -> None:
     assert other != set(inside)
 
 
-@pytest.mark.parametrize("percent", ["0", "0.07", "0.29", "33.3", "57.99", "100", "100.0"])
+@pytest.mark.parametrize(
+    "percent",
+    ["0", "0.0", "0.001", "0.005", "0.01", "0.015", "0.07", "0.29", "33.3", "57.99", "99.995", "100", "100.0"],
+)
 def test_a_share_counts_buckets(percent: str) -> None:
     for number in range(300):
         key = f"k{number}"
         bucket = evaluate("hash(key)", key=key)
-        assert evaluate(f"sampled(key, {percent})", key=key) == (bucket < round(float(percent) * 100))
+        assert evaluate(f"sampled(key, {percent})", key=key) == (bucket < Decimal(percent) * 100)
 
 
 @pytest.mark.parametrize("percent", ["-1", "100.5", "101", "double('NaN')"])

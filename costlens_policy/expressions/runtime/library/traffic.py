@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
+from functools import lru_cache
+from math import ceil
 
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, CelError
@@ -46,7 +49,13 @@ def sampled_with_salt(key: str, salt: str, percent: float) -> bool:
 
 
 def _sampled(key: str, salt: str, percent: float) -> bool:
-    """Say whether the bucket of a key is among the first: the same as ``hash(key, salt) < percent * 100``."""
+    """Say whether the bucket of a key is among the first: the same as ``hash(key, salt) < percent * 100``, exactly."""
     if not 0 <= percent <= 100:
         raise CelError(BAD_ARGUMENT, "a share lies between 0 and 100 percent")
-    return bucket(key, salt) < round(percent * BUCKETS / 100)
+    return bucket(key, salt) < _buckets(percent)
+
+
+@lru_cache(1024, typed=True)
+def _buckets(percent: float) -> int:
+    """Return how many buckets a share takes: what is less than a bucket takes one, and nothing takes none."""
+    return ceil(Decimal(repr(float(percent))) * BUCKETS / 100)
