@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -10,18 +10,21 @@ from typing import Final
 
 from costlens_policy.catalogue import problems
 from costlens_policy.catalogue.drafts import Place
+from costlens_policy.catalogue.model import Model
 from costlens_policy.catalogue.rates import MINUTES_OF_A_DAY, Period, Rates, Tariff, dearest_of
 from costlens_policy.catalogue.service_tiers import AUTO, tier_named, tier_tariff
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents.catalogue import HourPrices, LongContext, PricePeriod, ServiceTierPrices
 from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, plain
 
-__all__ = ["examine_prices", "periods_from"]
+__all__ = ["compare_prices", "examine_prices", "periods_from"]
 
 _MAX_PRICE: Final = Decimal(10) ** 9
 _MAX_DIGITS: Final = MAX_FRACTION_DIGITS - 6
 _LIKELY: Final = (Decimal("0.001"), Decimal(10_000))
 """Between these lies every price of tokens that any provider asks, in US dollars per million."""
+_FAR: Final = 100
+"""Providers' discounts and resellers' margins stay well within this factor; other units do not."""
 _LIKELY_PER_REQUEST: Final = Decimal(100)
 
 
@@ -107,6 +110,46 @@ def examine_prices(prices: Sequence[PricePeriod], place: Place) -> Iterator[Diag
             yield from _amounts(hour, here.at("hours", number))
 
 
+def compare_prices(prices: Sequence[PricePeriod], listed: Model, place: Place) -> Iterator[Diagnostic]:
+    """Find prices that are far from all that the price list has had for a model: another unit, or swapped."""
+    known = [period.rates.usd_per_million_tokens for period in listed.periods]
+    if not known:
+        return
+    for index, price in enumerate(prices):
+        here = place.at(index, "usd_per_million_tokens")
+        given = _by_bucket(price.usd_per_million_tokens.items())
+        if _swapped(given, known[-1]):
+            has = f"`{plain(known[-1]['input'])}` for input and `{plain(known[-1]['output'])}` for output tokens"
+            said = f"the price list has {has} of `{listed.name}`"
+            yield problems.unlikely_price(
+                said, "swap the prices of `input` and `output`", here.at("input").span, "the price of output?"
+            )
+            continue
+        for bucket, amount in given.items():
+            low, high = min(rates[bucket] for rates in known), max(rates[bucket] for rates in known)
+            if amount and (amount * _FAR < low or (high and amount > high * _FAR)):
+                advice = _as_per_token(amount) if amount < low else "prices are US dollars per million tokens"
+                said = _far(amount, known[-1][bucket], listed.name)
+                yield problems.unlikely_price(said, advice, here.at(bucket).span)
+
+
+def _far(price: Decimal, listed: Decimal, model: str) -> str:
+    below = price < listed
+    ratio = listed / price if below else price / listed if listed else None
+    times = "far" if ratio is None else f"{ratio:,.0f} times"
+    where = f"{times} {'below' if below else 'above'} the price list's `{plain(listed)}` for `{model}`"
+    return f"`{plain(price)}` US dollars per million tokens is {where}"
+
+
+def _swapped(given: Mapping[str, Decimal], listed: Mapping[str, Decimal]) -> bool:
+    """Say whether prices of input and output are each near the other's, which are far apart."""
+    expected = listed["output"], listed["input"]
+    if expected[0] < 2 * expected[1]:
+        return False
+    near = (abs(given[key] - price) * 5 <= price for key, price in zip(("input", "output"), expected, strict=True))
+    return all(near)
+
+
 def _amounts(price: PricePeriod | ServiceTierPrices, place: Place) -> Iterator[Diagnostic]:
     if price.usd_per_request is not None:
         yield from _amount(price.usd_per_request, _LIKELY_PER_REQUEST, place.at("usd_per_request"))
@@ -132,14 +175,18 @@ def _tokens(prices: Iterable[tuple[str, Decimal]], place: Place) -> Iterator[Dia
         faults = list(_amount(price, high, here))
         yield from faults
         if not faults and 0 < price < low:
-            yield problems.unlikely_price(price, _as_per_token(price), here.span)
+            yield problems.unlikely_price(_unlikely(price), _as_per_token(price), here.span)
 
 
 def _amount(price: Decimal, high: Decimal, place: Place) -> Iterator[Diagnostic]:
     if price > _MAX_PRICE or fraction_digits(price) > _MAX_DIGITS:
         yield problems.price_out_of_range(place.span, _MAX_PRICE)
     elif price > high:
-        yield problems.unlikely_price(price, "prices are US dollars per million tokens", place.span)
+        yield problems.unlikely_price(_unlikely(price), "prices are US dollars per million tokens", place.span)
+
+
+def _unlikely(price: Decimal) -> str:
+    return f"`{plain(price)}` US dollars per million tokens is no likely price"
 
 
 def _as_per_token(price: Decimal) -> str:

@@ -11,7 +11,9 @@ The package is imported when the first name is looked up, and read once per proc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -19,17 +21,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.catalogue.list_prices import periods_of
 from costlens_policy.catalogue.model import LONG_AGO, Model
-from costlens_policy.catalogue.versions import LATEST, spelling
+from costlens_policy.catalogue.versions import LATEST, Versions, provider_named, spelling
 from costlens_policy.catalogue.wildcards import matches
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo
 
-__all__ = ["listed_model", "matching", "meant_by", "nearest_pattern"]
+__all__ = ["listed_model", "matching", "meant_by", "nearest_pattern", "priced_alike"]
 
 _PACKAGE: Final = "genai-prices"
 _MOST_KEPT: Final = 4_096
+_MAKERS: Final = frozenset(
+    ("anthropic", "cohere", "deepseek", "google", "mistral", "moonshotai", "openai", "perplexity", "x-ai", "zai")
+)
+_FAMILY: Final = re.compile(
+    "(?:chatgpt|claude|codestral|command|deepseek|gemini|glm|gpt|grok|kimi|ministral|mistral|o[134](?:-|$)|sonar|text-emb)"
+)
 
 
 @cache
@@ -70,6 +78,36 @@ def meant_by(name: str, provider: str | None = None) -> str | None:
             return f"{found[0]}/{found[1].id}"
     own = f"{read.provider}/{read.stem}"
     return own if own in _entries() else None
+
+
+def priced_alike(name: str, provider: str | None) -> Model | None:
+    """Return the model of the list that a catalogue's own entry is most likely about, to hold its prices against.
+
+    Without a provider it is the maker's. None where it is about another provider's, or a model that nobody else has.
+    The list is read only where the name or the provider is one that it may know.
+    """
+    asked = provider_named(provider) if provider else spelling(name).provider
+    if asked not in _MAKERS and (asked or _FAMILY.match(name.lower()) is None):
+        return None
+    found = _makers().find(f"{asked}/{name.rpartition('/')[2]}" if asked else name)
+    return None if found is None else listed_model(found.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    name: str
+    provider: str
+    aliases: tuple[str, ...]
+    other_versions: tuple[str, ...] = ()
+
+
+@cache
+def _makers() -> Versions[_Named]:
+    return Versions([
+        _Named(full, provider, tuple(_written(entry.match)))
+        for full, (provider, entry) in _entries().items()
+        if provider in _MAKERS and not (provider == "google" and "claude" in entry.id)
+    ])  # fmt: skip
 
 
 def _found(reference: str, provider: str | None) -> tuple[str, ModelInfo] | None:

@@ -8,13 +8,13 @@ from decimal import Decimal
 
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import listed
-from costlens_policy.money import MAX_FRACTION_DIGITS, plain
+from costlens_policy.money import MAX_FRACTION_DIGITS
 
 __all__ = [
     "ambiguous_name", "cycle", "empty_quality", "incomplete_price", "latency_order", "lock_changed",
     "long_context_order", "name_taken", "output_above_context", "period_order", "price_out_of_range",
-    "retired_before_deprecated", "tier_of_other_name", "two_price_sources", "unknown_import", "unknown_model",
-    "unlikely_price", "unpriced",
+    "retired_before_deprecated", "tier_of_other_name", "two_price_sources", "unknown_import",
+    "unknown_model", "unlikely_price", "unpriced",
 ]  # fmt: skip
 
 
@@ -109,15 +109,8 @@ def long_context_order(above: int, before: int, span: Span) -> Diagnostic:
     )
 
 
-def unlikely_price(price: Decimal, advice: str, span: Span) -> Diagnostic:
-    return Diagnostic(
-        "CL510",
-        Severity.WARNING,
-        f"`{plain(price)}` US dollars per million tokens is no likely price",
-        span,
-        "is this the unit?",
-        advice,
-    )
+def unlikely_price(said: str, advice: str, span: Span, label: str = "is this the unit?") -> Diagnostic:
+    return Diagnostic("CL510", Severity.WARNING, said, span, label, advice)
 
 
 def price_out_of_range(span: Span, limit: Decimal) -> Diagnostic:

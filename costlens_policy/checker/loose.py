@@ -7,16 +7,20 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
+from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.checker.bundle import LinkedDocument
 from costlens_policy.checker.expressions import analyse_alone
 from costlens_policy.checker.link import File, Library, Owners, Reading
 from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.documents import CatalogueDocument, Document, PolicyDocument
 from costlens_policy.source.folders import is_yaml, repository_of, visible_files, yaml_files
+from costlens_policy.source.located import LocatedDocument
 
 __all__ = ["check_loose", "files_of"]
+
+Catalogues: TypeAlias = list[tuple[LocatedDocument, CatalogueDocument]]
 
 _OURS: Final = "costlens-policy"
 _HEAD: Final = re.compile(rb"""^[\s{]*["']?apiVersion["']?\s*:\s*["']?costlens-policy/""", re.MULTILINE)
@@ -32,7 +36,9 @@ def check_loose(
 
     ``lists_are_right`` says that whatever policy sets list is there: only then is the rest unlisted.
     """
+    together: list[Catalogues] = [[]]  # those that were named may build on each other
     for file, named in files_of(library, paths):
+        catalogues = together[0] if named else []
         if named or _OURS in file.text or _might_be_ours(file):
             yield from file.diagnostics
         for reading in file.readings:
@@ -44,6 +50,12 @@ def check_loose(
                 yield from _unlisted(reading, file, owners)
             if isinstance(reading.document, PolicyDocument):
                 yield from analyse_alone(LinkedDocument(reading.located, reading.document))
+            if isinstance(reading.document, CatalogueDocument):
+                catalogues.append((reading.located, reading.document))
+        if not named:
+            together.append(catalogues)
+    for catalogues in together:
+        yield from resolve(catalogues).diagnostics if catalogues else ()
     for path in paths:
         if os.path.isdir(path):
             yield from _not_read(library, path, owners)

@@ -156,3 +156,30 @@ def test_each_code_has_a_case() -> None:
     declared = {code for code in CODES if code.startswith("CL5")}
     assert {code for _, expected in CASES for code, _, _ in expected} | {"CL517"} == declared
     assert len(problems.__all__) == len(declared)
+
+
+USUAL = "{input: 2, output: 8}"
+
+
+@pytest.mark.parametrize(
+    ("model", "prices", "said"),
+    [
+        ("gpt-4o: {provider: openai", "{input: 0.0025, output: 0.01}", ["1,000 times below", "1,000 times below"]),
+        ("gpt-4o: {provider: openai", "{input: 2500, output: 9999}", ["1,000 times above", "1,000 times above"]),
+        ("openai/gpt-4o: {family: x", "{input: 2.5, output: 0.01}", ["1,000 times below"]),
+        ("gpt-4o-2024-08-06: {family: x", "{input: 0.0025, output: 10}", ["1,000 times below"]),
+        ("claude-sonnet-4-20250514: {family: x", "{input: 0.003, output: 15}", ["1,000 times below"]),
+        ("mine: {aliases: [gemini-2.5-pro], provider: google", "{input: 1.25, output: 0.01}", ["1,000 times below"]),
+        ("gpt-4o: {provider: openai", "{input: 10, output: 2.5}", ["`2.5` for input and `10` for output"]),
+        ("gpt-4o: {provider: openai", USUAL, []),
+        ("gpt-4o: {provider: openai", "{input: 0, output: 0}", []),
+        ("gpt-4o: {provider: house", "{input: 0.0025, output: 0.01}", []),
+        ("house/gpt-4o: {family: x", "{input: 0.0025, output: 0.01}", []),
+        ("house-model: {family: x", "{input: 0.0025, output: 0.01}", []),
+    ],
+)
+def test_prices_far_from_the_list_are_reported(model: str, prices: str, said: list[str]) -> None:
+    found = resolved(f"models:\n  {model}, prices: [{{usd_per_million_tokens: {prices}}}]}}\n").diagnostics
+    assert {item.code for item in found} <= {"CL510"}
+    assert len(found) == len(said)
+    assert all(part in item.message for part, item in zip(said, found, strict=True))
