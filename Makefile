@@ -49,11 +49,12 @@ docs: $(STAMP) ## write docs/cli.md and docs/exit-codes.md from the program
 bench: $(STAMP) ## decisions, starts, guarded calls, ledgers and replay, beside the peers
 	@$(BIN)/python -m benchmarks.run
 
-soak: $(STAMP) ## the tests with more and new examples and more kills, then an hour of hostile expressions and one of hostile streams
+soak: $(STAMP) ## the tests with more and new examples and more kills, then an hour of hostile expressions, one of streams and one of messages
 	@HYPOTHESIS_PROFILE=soak COSTLENS_SOAK=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	@mkdir -p build/fuzz && $(BIN)/python -m tests.fuzz.fuzz_expressions -max_total_time=3600 -max_len=400 build/fuzz tests/fuzz/corpus/expressions
 	@mkdir -p build/fuzz-streams && $(BIN)/python -m tests.fuzz.fuzz_streams -max_total_time=3600 build/fuzz-streams tests/fuzz/corpus/streams
+	@mkdir -p build/fuzz-messages && $(BIN)/python -m tests.fuzz.fuzz_messages -max_total_time=3600 build/fuzz-messages tests/fuzz/corpus/messages
 
 constraints: $(STAMP) ## write constraints.txt from what is installed
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new

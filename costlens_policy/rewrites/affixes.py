@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
-from costlens_policy.rewrites.shapes import after_results, is_list, last_user_turn, text_of, with_content, with_text
+from costlens_policy.rewrites.shapes import (
+    after_results,
+    body_of,
+    is_list,
+    last_user_turn,
+    text_of,
+    text_part,
+    with_content,
+    with_text,
+)
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 
 __all__ = ["PrefixStep", "SuffixStep"]
@@ -31,7 +40,7 @@ class PrefixStep:
         return _edit_turn(content, self._edit, "prefix", self.text)
 
     def _edit(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        content = message["content"]
+        content = body_of(message)
         if not is_list(content):
             return with_content(message, self.text + content)
         parts = list(content)
@@ -40,7 +49,7 @@ class PrefixStep:
                 parts[index] = with_text(part, self.text + text)
                 break
         else:
-            parts.insert(after_results(parts), {"type": "text", "text": self.text})
+            parts.insert(after_results(parts), text_part(parts, self.text))
         return with_content(message, parts)
 
     def merged(self, later: Step, merge: Merge) -> Step | None:
@@ -67,7 +76,7 @@ class SuffixStep:
         return _edit_turn(content, self._edit, "suffix", self.text)
 
     def _edit(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        content = message["content"]
+        content = body_of(message)
         if not is_list(content):
             return with_content(message, content + self.text)
         parts = list(content)
@@ -76,7 +85,7 @@ class SuffixStep:
                 parts[index] = with_text(parts[index], text + self.text)
                 break
         else:
-            parts.append({"type": "text", "text": self.text})
+            parts.append(text_part(parts, self.text))
         return with_content(message, parts)
 
     def merged(self, later: Step, merge: Merge) -> Step | None:

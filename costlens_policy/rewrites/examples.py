@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
-from costlens_policy.rewrites.shapes import is_list, last_user_turn, text_of, with_content
+from costlens_policy.rewrites.shapes import body_of, is_list, last_user_turn, text_of, with_content
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 from costlens_policy.rewrites.texts import TextMapping
 
@@ -141,13 +141,13 @@ def _without_empty(before: Content, after: Content) -> Content:
     kept: list[Message] = []
     for index, (was, message) in enumerate(zip(old, new, strict=True)):
         tidied = message if message is was else _without_empty_parts(message)
-        if tidied is message or index == last or tidied["content"]:
+        if tidied is message or index == last or body_of(tidied):
             kept.append(tidied)
     return Content(after.prompt, tuple(kept), after.params, after.system)
 
 
 def _without_empty_parts(message: Message) -> Message:
-    content = message["content"]
+    content = body_of(message)
     if is_list(content):
         return with_content(message, [part for part in content if text_of(part) != ""])
     return message if content else with_content(message, content)

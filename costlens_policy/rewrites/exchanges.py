@@ -10,6 +10,7 @@ from costlens_policy.rewrites.shapes import (
     TOOL_ROLES,
     call_ids,
     is_user_turn,
+    kind_of,
     last_user_turn,
     result_ids,
     role_of,
@@ -76,6 +77,8 @@ def _group(messages: Sequence[Message]) -> list[list[int]]:
             known = [index - 1] if role_of(messages[index - 1]) not in SYSTEM_ROLES else []
         for caller in known:
             roots[root(index)] = root(caller)
+        if index and kind_of(messages[index - 1]) == "reasoning":
+            roots[root(index)] = root(index - 1)  # OpenAI refuses reasoning without what followed from it
         callers.update((item, index) for item in call_ids(message))
     groups: dict[int, list[int]] = {}
     for index in range(len(messages)):

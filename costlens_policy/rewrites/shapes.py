@@ -8,14 +8,15 @@ from typing import Any, Final, TypeGuard
 from costlens_policy.rewrites.content import Message
 
 __all__ = [
-    "SYSTEM_ROLES", "TOOL_ROLES", "after_results", "call_ids", "is_anthropic", "is_list", "is_user_turn", "kind_of",
-    "last_user_turn", "leading_system", "parts_of", "result_ids", "role_of", "speaker_of", "text_of", "with_content",
-    "with_text",
+    "SYSTEM_ROLES", "TOOL_ROLES", "after_results", "body_of", "call_ids", "is_anthropic", "is_list", "is_result",
+    "is_user_turn", "kind_of", "last_user_turn", "leading_system", "parts_of", "result_ids", "role_of", "speaker_of",
+    "text_of", "text_part", "with_content", "with_text",
 ]  # fmt: skip
 
 SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 TOOL_ROLES: Final = frozenset({"tool", "function"})
 _SPEAKERS: Final = {"model": "assistant", "chatbot": "assistant", "ai": "assistant", "human": "user"}
+_RESULTS: Final = ("functionResponse", "function_response", "toolResult")
 _ANTHROPIC_PARTS: Final = frozenset(
     {"tool_use", "tool_result", "image", "document", "thinking", "redacted_thinking", "search_result"}
 )
@@ -53,9 +54,18 @@ def kind_of(part: Any) -> str:
     return kind if isinstance(kind, str) else ""
 
 
+def body_of(message: Mapping[str, Any]) -> Any:
+    """Return what a message says: its ``content``, with Gemini its ``parts``."""
+    return message.get(_body_key(message))
+
+
+def _body_key(message: Mapping[str, Any]) -> str:
+    return "parts" if "content" not in message and is_list(message.get("parts")) else "content"
+
+
 def parts_of(message: Message) -> Sequence[Any]:
-    """Return the parts of a message whose content is a list, else nothing."""
-    content = message.get("content") if isinstance(message, Mapping) else None
+    """Return the parts of a message that has a list of them, else nothing."""
+    content = body_of(message) if isinstance(message, Mapping) else None
     return content if is_list(content) else ()
 
 
@@ -63,7 +73,9 @@ def text_of(part: Any) -> str | None:
     """Return the text of a part of a message, or None where it is something else."""
     if isinstance(part, str):
         return part
-    text = part.get("text") if kind_of(part) in ("text", "input_text") else None
+    if not isinstance(part, Mapping) or part.get("type", "text") not in ("text", "input_text"):
+        return None
+    text = part.get("text")
     return text if isinstance(text, str) else None
 
 
@@ -72,14 +84,25 @@ def with_text(part: Any, text: str) -> Any:
     return text if isinstance(part, str) else {**part, "text": text}
 
 
+def text_part(parts: Sequence[Any], text: str) -> dict[str, Any]:
+    """Return a text as a part beside others: those of Gemini and Bedrock have no type."""
+    untyped = any(isinstance(part, Mapping) and "type" not in part for part in parts)
+    return {"text": text} if untyped else {"type": "text", "text": text}
+
+
 def with_content(message: Mapping[str, Any], content: Any) -> dict[str, Any]:
-    """Return a copy of a message with other content."""
-    return {**message, "content": content}
+    """Return a copy of a message that says something else, under the key that it has for it."""
+    return {**message, _body_key(message): content}
+
+
+def is_result(part: Any) -> bool:
+    """Say whether a part is the result of a tool."""
+    return kind_of(part).endswith("tool_result") or (isinstance(part, Mapping) and any(key in part for key in _RESULTS))
 
 
 def after_results(parts: Sequence[Any]) -> int:
     """Return the index from which on no tool results follow: Anthropic wants them first."""
-    return max((index + 1 for index, part in enumerate(parts) if kind_of(part) == "tool_result"), default=0)
+    return max((index + 1 for index, part in enumerate(parts) if is_result(part)), default=0)
 
 
 def leading_system(messages: Sequence[Message]) -> int:
@@ -94,9 +117,9 @@ def is_user_turn(message: Message) -> bool:
     """Say whether a person speaks: a user message that is more than the results of tools."""
     if role_of(message) != "user":
         return False
-    content = message.get("content")
+    content = body_of(message)
     if is_list(content):
-        return any(kind_of(part) != "tool_result" for part in content)
+        return any(not is_result(part) for part in content)
     return isinstance(content, str)
 
 
@@ -113,17 +136,41 @@ def is_anthropic(messages: Sequence[Message], params: Mapping[str, Any]) -> bool
 
 
 def call_ids(message: Message) -> list[str]:
-    """Return the ids of the tool calls that a message makes."""
-    found = [part.get("id") for part in parts_of(message) if kind_of(part) == "tool_use"]
-    calls = message.get("tool_calls") if isinstance(message, Mapping) else None
+    """Return the ids of the tool calls that a message, or an item of the Responses API, makes."""
+    if not isinstance(message, Mapping):
+        return []
+    found = [part.get("id") for part in parts_of(message) if kind_of(part).endswith("tool_use")]
+    found += _ids_under(message, ("toolUse", "functionCall", "function_call"))
+    calls = message.get("tool_calls")
     if is_list(calls):
         found += [call.get("id") for call in calls if isinstance(call, Mapping)]
+    if kind_of(message).endswith("_call"):
+        found.append(message.get("call_id"))
+    elif kind_of(message).endswith("_request"):
+        found.append(message.get("id"))
     return [item for item in found if isinstance(item, str)]
 
 
 def result_ids(message: Message) -> list[str]:
-    """Return the ids of the tool calls that a message answers."""
-    found = [part.get("tool_use_id") for part in parts_of(message) if kind_of(part) == "tool_result"]
+    """Return the ids of the tool calls that a message, or an item of the Responses API, answers."""
+    if not isinstance(message, Mapping):
+        return []
+    found = [part.get("tool_use_id") for part in parts_of(message) if kind_of(part).endswith("tool_result")]
+    found += _ids_under(message, _RESULTS)
     if role_of(message) in TOOL_ROLES:
         found.append(message.get("tool_call_id"))
+    if kind_of(message).endswith("_output"):
+        found.append(message.get("call_id"))
+    elif kind_of(message).endswith("_response"):
+        found.append(message.get("approval_request_id"))
     return [item for item in found if isinstance(item, str)]
+
+
+def _ids_under(message: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
+    """Return the ids of calls or results that stand under a key of a part; Gemini may know them by their name alone."""
+    calls = (part.get(key) for part in parts_of(message) if isinstance(part, Mapping) for key in keys)
+    return [
+        call.get("toolUseId") or call.get("id") or f"function {call.get('name')}"
+        for call in calls
+        if isinstance(call, Mapping)
+    ]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
 from costlens_policy.rewrites.errors import BAD_SHAPE, RewriteError
-from costlens_policy.rewrites.shapes import is_anthropic, is_list, leading_system, with_content
+from costlens_policy.rewrites.shapes import body_of, is_anthropic, is_list, leading_system, text_part, with_content
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 
 __all__ = ["SystemStep"]
@@ -66,7 +66,7 @@ class SystemStep:
         messages = content.messages or ()
         index = leading - 1 if self.place == "after" else 0
         message = messages[index]
-        changed = with_content(message, self._joined(message.get("content"), f"messages[{index}].content"))
+        changed = with_content(message, self._joined(body_of(message), f"messages[{index}].content"))
         rest = messages[leading if self.place == "replace" else index + 1 :]
         return self._with_messages(content, (*messages[:index], changed, *rest), index)
 
@@ -82,7 +82,7 @@ class SystemStep:
             pair = (self.text, present) if self.place == "before" else (present, self.text)
             return _BETWEEN.join(pair)
         if is_list(present):
-            block = {"type": "text", "text": self.text}
+            block = text_part(present, self.text)
             return [block, *present] if self.place == "before" else [*present, block]
         raise RewriteError(BAD_SHAPE, f"`{where}` is neither a text nor a list of parts")
 

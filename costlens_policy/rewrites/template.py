@@ -9,7 +9,15 @@ from typing import Any, ClassVar
 from costlens_policy.documents.placeholders import ParsedTemplate
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.errors import NOT_A_TEXT, RewriteError
-from costlens_policy.rewrites.shapes import is_list, last_user_turn, text_of, with_content, with_text
+from costlens_policy.rewrites.shapes import (
+    body_of,
+    is_list,
+    last_user_turn,
+    text_of,
+    text_part,
+    with_content,
+    with_text,
+)
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 
 __all__ = ["TemplateStep"]
@@ -39,7 +47,7 @@ class TemplateStep:
         return None
 
     def _turn(self, message: Mapping[str, Any], activation: Activation) -> dict[str, Any]:
-        content = message["content"]
+        content = body_of(message)
         if not is_list(content):
             return with_content(message, self._render(content, activation))
         texts = [text for part in content if (text := text_of(part)) is not None]
@@ -52,7 +60,7 @@ class TemplateStep:
             elif not placed:
                 parts.append(with_text(part, rendered))
                 placed = True
-        return with_content(message, parts if placed else [*parts, {"type": "text", "text": rendered}])
+        return with_content(message, parts if placed else [*parts, text_part(parts, rendered)])
 
     def _render(self, prompt: str, activation: Activation) -> str:
         values: dict[str, str] = {}

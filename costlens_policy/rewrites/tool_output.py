@@ -8,7 +8,17 @@ from typing import Any, ClassVar
 
 from costlens_policy.documents.placeholders import ParsedTemplate
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
-from costlens_policy.rewrites.shapes import TOOL_ROLES, is_list, kind_of, role_of, text_of, with_content, with_text
+from costlens_policy.rewrites.shapes import (
+    TOOL_ROLES,
+    body_of,
+    is_list,
+    is_result,
+    kind_of,
+    role_of,
+    text_of,
+    with_content,
+    with_text,
+)
 from costlens_policy.rewrites.steps import Activation, Merge, Step
 from costlens_policy.tokens import Tokenizer
 
@@ -44,29 +54,50 @@ class ShortenToolOutputStep:
     def _message(self, message: Message, index: int, changes: list[Change]) -> Message:
         if not isinstance(message, Mapping):
             return message
-        old = message.get("content")
-        new = self._shortened(old) if role_of(message) in TOOL_ROLES else self._blocks(old)
+        if isinstance(message.get("output"), str) or kind_of(message).endswith("_output"):
+            old = message.get("output")  # an item of OpenAI's Responses API
+            new = self._shortened(old)
+        else:
+            old = body_of(message)
+            new = self._shortened(old) if role_of(message) in TOOL_ROLES else self._blocks(old)
         if new is old:
             return message
         before, after = self._tokens(old), self._tokens(new)
         changes.append(Change("shorten_tool_output", f"messages[{index}]", f"{before} tokens before, {after} after"))
-        return with_content(message, new)
+        return (
+            {**message, "output": new}
+            if "output" in message and old is message["output"]
+            else with_content(message, new)
+        )
 
     def _blocks(self, content: Any) -> Any:
         """Shorten the tool results among the blocks of a message (Anthropic)."""
         if not is_list(content):
             return content
-        blocks = [self._block(block) if kind_of(block) == "tool_result" else block for block in content]
+        blocks = [self._block(block) if is_result(block) else block for block in content]
         return content if _same(blocks, content) else blocks
 
     def _block(self, block: Mapping[str, Any]) -> Mapping[str, Any]:
-        old = block.get("content")
-        new = self._shortened(old)
-        return block if new is old else with_content(block, new)
+        """Shorten what a block of Anthropic's or Bedrock's (``content``) or of Gemini's (``response``) holds."""
+        updates: dict[str, Any] = {}
+        for key, old in block.items():
+            if key in ("content", "response"):
+                new = self._shortened(old)
+            elif isinstance(old, Mapping) and is_result({key: old}):
+                new = self._block(old)
+            else:
+                continue
+            if new is not old:
+                updates[key] = new
+        return {**block, **updates} if updates else block
 
     def _shortened(self, result: Any) -> Any:
         if isinstance(result, str):
             return self._cut(result, self.max_tokens)
+        if isinstance(result, Mapping):
+            values = list(result.values())
+            kept = self._shortened(values)
+            return result if kept is values else dict(zip(result, kept, strict=True))
         if not is_list(result):
             return result
         total = self._tokens(result)
@@ -86,10 +117,11 @@ class ShortenToolOutputStep:
         """Return the tokens of the texts of a result, or of all results in a message."""
         if isinstance(result, str):
             return self.tokenizer.count(result)
+        if isinstance(result, Mapping):
+            return self._tokens(list(result.values()))
         if not is_list(result):
             return 0
-        inner = (part.get("content") if kind_of(part) == "tool_result" else text_of(part) for part in result)
-        return sum(self._tokens(item) for item in inner)
+        return sum(self._tokens(_inner(part) if is_result(part) else text_of(part)) for part in result)
 
     def _cut(self, text: str, allowed: int) -> str:
         """Return the text itself where it fits, else its start and its end with the marker between."""
@@ -129,6 +161,14 @@ class ShortenToolOutputStep:
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
+
+
+def _inner(block: Mapping[str, Any]) -> Any:
+    """Return what a block with a result holds."""
+    for key, value in block.items():
+        if isinstance(value, Mapping) and is_result({key: value}):
+            return _inner(value)
+    return block.get("content", block.get("response"))
 
 
 def _same(new: Sequence[Any], old: Sequence[Any]) -> bool:

@@ -107,13 +107,9 @@ def media_of_key(key: str, value: Any) -> str | None:
         if key == "source" and isinstance(value, str):
             return None  # where a search result of Anthropic was found
         return _KINDS_OF_KEYS[key]
-    if (
-        (type(kind := value.get("type")) is str and kind in _WRITTEN)
-        or not _WRITTEN.isdisjoint(value)
-        or "source" in value
-    ):
+    if (type(kind := value.get("type")) is str and kind in _WRITTEN) or not _WRITTEN.isdisjoint(value):
         return None
-    if key == "document" and isinstance(value.get("data"), str | Mapping):
+    if key == "document" and ("source" in value or isinstance(value.get("data"), str | Mapping)):
         return None
     mime = next((value[name] for name in ("mimeType", "mime_type", "media_type", "mediaType") if name in value), "")
     family = str(mime).partition("/")[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from costlens_policy.rewrites import Content, RewriteError
@@ -145,3 +147,23 @@ def test_template_of_a_message_replaces_its_texts_and_keeps_the_rest() -> None:
 def test_an_unknown_placeholder_does_not_compile() -> None:
     with pytest.raises(ValueError, match="unknown placeholder `promt`"):
         step(template={"text": "{{ promt }}"})
+
+
+@pytest.mark.parametrize(
+    ("message", "key"),
+    [
+        ({"role": "user", "parts": [{"text": "hi"}]}, "parts"),
+        ({"role": "user", "content": [{"text": "hi"}]}, "content"),
+        ({"role": "user", "parts": [{"inlineData": {"mimeType": "image/png", "data": ""}}]}, "parts"),
+    ],
+)
+def test_messages_of_gemini_and_bedrock(message: dict[str, Any], key: str) -> None:
+    said = "hi" if "text" in message[key][0] else ""
+    for operation, expected in (
+        ({"prefix": {"text": "A "}}, f"A {said}"),
+        ({"suffix": {"text": " Z"}}, f"{said} Z"),
+        ({"template": {"text": "<{{ prompt }}>"}}, f"<{said}>"),
+    ):
+        (changed,) = rewritten(chat(message), **operation).messages or ()
+        assert {"text": expected} in changed[key]
+        assert changed.keys() == message.keys()

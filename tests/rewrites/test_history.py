@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -153,3 +154,34 @@ def test_trimming(content: Content, limit: int) -> None:
         first = next(message for message in after if role_of(message) != "system")
         assert is_user_turn(first)
         assert not result_ids(first)
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        [
+            {"type": "reasoning", "id": "r", "summary": []},
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "x"},
+        ],
+        [
+            {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}]},
+            {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [{"text": "x"}]}}]},
+        ],
+        [
+            {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]},
+            {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"x": "y"}}}]},
+        ],
+        [
+            {"type": "mcp_approval_request", "id": "a", "name": "f", "arguments": "{}"},
+            {"type": "mcp_approval_response", "approval_request_id": "a", "approve": True},
+        ],
+    ],
+)
+def test_calls_and_results_of_every_dialect_go_together(exchange: list[dict[str, Any]]) -> None:
+    old = {"role": "user", "content": "word " * 50}
+    content = Content(None, (old, *exchange, {"role": "user", "content": "now"}), {})
+    whole = tokens_of(content)
+    for limit in range(10, whole + 1):
+        kept = rewritten(content, trim_history={"max_prompt_tokens": limit}).messages or ()
+        assert sum(item in kept for item in exchange) in (0, len(exchange))

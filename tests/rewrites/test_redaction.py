@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import unicodedata
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.documents.rewrites import Redact
-from costlens_policy.rewrites import RewriteError
+from costlens_policy.rewrites import Content, RewriteError
 from costlens_policy.rewrites.personal_data import DETECTORS
 from tests.rewrites.dialects import PNG, holding
 from tests.rewrites.making import assistant, changes, chat, prompt, rewritten, step, system, text, user
@@ -162,6 +163,17 @@ def test_whose_texts_they_are(role: str, message: dict[str, Any]) -> None:
     for meant in ("system", "user", "assistant", "tool"):
         after = rewritten(chat(message), replace={"pattern": "^a$", "text": "b", "roles": [meant]})
         assert (after.messages != (message,)) == (meant == role)
+
+
+def test_a_text_file_stays_a_file() -> None:
+    encoded = base64.b64encode(b"a,bob@example.com\n" * 20).decode()
+    part = {"type": "file", "file": {"filename": "a.csv", "file_data": f"data:text/csv;base64,{encoded}"}}
+    after, (change,) = step(redact=ALL).apply(Content(None, ({"role": "user", "content": [part]},), {}), ())
+    data = json.loads(json.dumps(after.messages))[0]["content"][0]["file"]["file_data"]
+    head, _, body = data.partition(",")
+    assert head == "data:text/csv;base64"
+    assert base64.b64decode(body) == b"a,[email]\n" * 20
+    assert change.counts == (("email", 20),)
 
 
 def test_two_keys_that_become_the_same_are_both_kept() -> None:

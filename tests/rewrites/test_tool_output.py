@@ -83,3 +83,24 @@ def test_shortening_twice_is_shortening_once(value: str, limit: int) -> None:
     assert len(kept) <= len(value)
     if ESTIMATE.count(kept) <= limit:
         assert shortened(once, limit, marker="~{{ tokens }}~") is once
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "function_call_output", "call_id": "c", "output": LINES},
+        {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": LINES}]},
+        {"type": "mcp_call", "name": "f", "arguments": "{}", "output": LINES},
+        user([{"toolResult": {"toolUseId": "t", "content": [{"text": LINES}]}}]),
+        {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"result": LINES}}}]},
+        user([{"type": "mcp_tool_result", "tool_use_id": "t", "content": [text(LINES)]}]),
+    ],
+)
+def test_results_in_every_dialect(message: dict[str, Any]) -> None:
+    content = shortened(chat(message), 100)
+    (kept,) = content.messages or ()
+    assert len(str(kept)) < len(LINES) / 10
+    assert kept.keys() == message.keys()
+    (change,) = changes(chat(message), shorten_tool_output={"max_tokens": 100})
+    assert change.detail.startswith(f"{ESTIMATE.count(LINES)} tokens before")
+    assert shortened(content, 100) is content
