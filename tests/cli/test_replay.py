@@ -14,7 +14,7 @@ from costlens_policy.replay import READY
 from tests.replay.conftest import NOTHING, call, folder_of
 
 CHEAP = "routes:\n  - {id: cheap, model: small}\n"
-CLOSED = "access:\n  - {id: closed, effect: deny, reason: closed}\n"
+CLOSED = "access:\n  - {id: closed, when: '!has(request.team)', effect: deny, reason: closed}\n"
 
 
 @pytest.fixture
