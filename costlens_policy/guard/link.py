@@ -72,10 +72,7 @@ class _Journal:
 
     def add(self, entry: _Waiting, *, put_off: bool) -> None:
         """Keep an entry. A charge takes the place of a release, never the other way round."""
-        with self._lock:
-            known = self._due.pop(entry.call, None) or self._put_off.pop(entry.call, None)
-            kept = known if isinstance(known, Settlement) and isinstance(entry, _Release) else entry
-            (self._put_off if put_off else self._due)[entry.call] = kept
+        self._keep(entry, self._put_off if put_off else self._due)
 
     def drop_release(self, call: str) -> bool:
         """Forget that a hold is to be given back; say whether it was."""
@@ -112,21 +109,22 @@ class _Journal:
         try:
             written = _written(store, entry)
         except LedgerBusyError:
-            self._put_back(entry, self._put_off)
-        except LedgerUnavailableError:
-            self._put_back(entry, entries, first=True)
+            self._keep(entry, self._put_off)
+        except BaseException:
+            self._keep(entry, entries, first=True)
             raise
         else:
             with self._lock:
                 self._written += written
         return True
 
-    def _put_back(self, entry: _Waiting, entries: OrderedDict[str, _Waiting], *, first: bool = False) -> None:
+    def _keep(self, entry: _Waiting, entries: OrderedDict[str, _Waiting], *, first: bool = False) -> None:
         with self._lock:
-            if entry.call not in self._due and entry.call not in self._put_off:
-                entries[entry.call] = entry
-                if first:
-                    entries.move_to_end(entry.call, last=False)
+            known = self._due.pop(entry.call, None) or self._put_off.pop(entry.call, None)
+            kept = known if isinstance(known, Settlement) and isinstance(entry, _Release) else entry
+            entries[entry.call] = kept
+            if first:
+                entries.move_to_end(entry.call, last=False)
 
 
 class Link:
@@ -349,7 +347,7 @@ def _written(store: Store, entry: _Waiting) -> int:
         store.charge(entry)
     except LedgerUnavailableError:
         raise
-    except LedgerError as error:
+    except Exception as error:  # the store answers, and will say the same again
         _LOG.error("what call `%s` came to cannot be written and is lost: %s", entry.call, error)
         return 0
     return 1

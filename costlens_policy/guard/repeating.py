@@ -16,6 +16,7 @@ from costlens_policy.guard.link import Link
 from costlens_policy.guard.replay import decide_again
 from costlens_policy.guard.reserving import Asked, Reserved, Reserver
 from costlens_policy.ledger import CallConflictError, CallState, Reservation, UnknownCallError
+from costlens_policy.ledger.account import checked_text
 
 __all__ = ["hold_names", "recall", "reserve_again"]
 
@@ -58,8 +59,10 @@ def reserve_again(
 def recall(link: Link, id: str, now: datetime) -> Reservation:
     """Return the hold of a call as the ledger has it: the one that stands, else the settled one, else the last.
 
-    Raises ``UnknownCallError`` where nothing was ever held under the id, ``LedgerUnavailableError``.
+    Raises ``UnknownCallError`` where nothing was ever held under the id, ``AmountError`` for an id that no ledger can
+    keep, ``LedgerUnavailableError``.
     """
+    checked_text(id, "the id of a call")
     last: Reservation | None = None
     for name in islice(hold_names(id), _MOST_TRIES):
         found = _known(link, name, now)

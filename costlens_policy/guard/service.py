@@ -171,6 +171,8 @@ class Service:
         self.check_open()
         if not (isinstance(id, str) and id):
             raise GuardError(f"the id of a call must be a text that is not empty, got `{id!r}`")
+        if problem := key_problem(id):
+            raise GuardError(f"the id of a call {problem}")
         with self._lock:
             known = self._named.get(id)
         call = known if known is not None and known.state != "released" else self._recalled(id)

@@ -216,11 +216,21 @@ class TestRelease:
 
         with Guard(load(folder), url, alert_sinks=[]) as guard:
             guard.settle("under-way", USAGE)
-        for id, problem in (("under-way", "is settled, so it holds nothing"), ("nobody", "no call `nobody` was held")):
+        for id, problem in (
+            ("under-way", "is settled, so it holds nothing"),
+            ("nobody", "no call `nobody` was held"),
+            ("\udcff", "no store can keep"),
+        ):
             result = run("budget", "release", id, "--ledger", url, "--reason", "why")
             assert result.exit_code == 2
             assert problem in result.stderr
         assert "--reason" in run("budget", "release", "under-way", "--ledger", url).stderr
+
+    def test_a_reason_is_needed(self, run, url, ask):
+        result = run("budget", "release", "under-way", "--ledger", url, "--reason", " ")
+        assert result.exit_code == 2
+        assert "needs the reason" in result.stderr
+        assert len(ask("reservations")) == 1
 
 
 class TestListings:

@@ -406,6 +406,27 @@ class TestHoldWithoutAnswer:
         assert guard.spend()[0].held == 0
 
 
+def test_a_charge_that_is_released_while_it_is_written_stays_a_charge(fragile):
+    guard, store, timer = fragile(more="")
+    call, charge = guard.call(REQUEST), store._store.charge
+    link = guard._service.link
+    store.broken = True
+    charged = call.settle(USAGE)
+    store.broken = False
+    timer.seconds += 1
+
+    def failing(settlement):
+        link.release_later(settlement.call, settlement.now)
+        store._store.charge = charge
+        raise LedgerUnavailableError("no answer")
+
+    store._store.charge = failing
+    raises_unavailable(link, lambda _: None)
+    timer.seconds += 2
+    (line,) = guard.spend()
+    assert (line.used, line.held) == (charged.cost, 0)
+
+
 def test_closing_writes_what_waits_whatever_the_pause(fragile):
     guard, store, _ = fragile(more="")
     calls = [guard.call(REQUEST) for _ in range(5)]

@@ -204,6 +204,11 @@ class TestErrors:
         with pytest.raises(GuardError, match="the id of a call must be a text"):
             guard_of(TEAM).settle(id, USAGE)
 
+    @pytest.mark.parametrize("id", ["a\x00b", "\udcff", "x" * 2000])
+    def test_an_id_that_no_store_can_keep(self, guard_of, id):
+        with pytest.raises(GuardError, match="the id of a call"):
+            guard_of(TEAM).settle(id, USAGE)
+
     def test_a_closed_guard(self, guard_of):
         guard = guard_of(TEAM)
         guard.close()

@@ -82,11 +82,8 @@ def release(ledger: str, id: str, reason: str, author: str | None, output: str) 
     with ledger_at(ledger, read_only=False) as store:
         found = _hold(store, id, now)
         if found.state in ("held", "expired"):
-            for number, line in enumerate(found.lines):
-                entry = f"release {found.call} {number}"
-                store.adjust(
-                    Adjustment(entry, "release", line.account, line.amount, author, reason, now, call=found.call)
-                )
+            for entry in _records(found, reason, author, now):
+                store.adjust(entry)
             state = store.release(found.call, now).state
             if state == "settled":
                 raise click.UsageError(f"the call `{found.call}` was settled just now", click.get_current_context())
@@ -102,6 +99,18 @@ def release(ledger: str, id: str, reason: str, author: str | None, output: str) 
         amount = show_amount(decimal_of(line.amount, account.unit), account.unit)
         ended = ", whose lease had ended" if found.state == "expired" else ""
         write_out(f"`{printable(found.call)}` holds {amount} on `{account.budget}`{whose} no more{ended}")
+
+
+def _records(found: Reservation, reason: str, author: str, now: datetime) -> list[Adjustment]:
+    """Return an entry of the history for each line of a hold, under an id that follows from the call."""
+    call = found.call
+    try:
+        return [
+            Adjustment(f"release {call} {number}", "release", line.account, line.amount, author, reason, now, call=call)
+            for number, line in enumerate(found.lines)
+        ]
+    except (AdjustmentError, AmountError) as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
 
 
 def _hold(store: Store, id: str, now: datetime) -> Reservation:
