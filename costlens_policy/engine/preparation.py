@@ -226,18 +226,21 @@ class Preparations:
 
     def _check_length(self, rules: Iterable[tuple[str, Sequence[RewriteStep]]]) -> None:
         """Refuse what is too long to look through, and what no model could read unless a rule makes it much shorter."""
+        content, window = self._original, self._context.plan.snapshots.largest_window
+        texts = (content.prompt, content.messages, content.params)
+        if not is_longer(texts, min(MOST_CHARACTERS, _CHARACTERS_OF_TOKEN * window)):
+            return  # as nearly always
         steps = [(rule, step) for rule, steps in rules for step in steps]
         reading = next((rule for rule, step in steps if step.reads_texts), None)
         if reading is None:
             return
-        content, most, window = self._original, MOST_CHARACTERS, self._context.plan.snapshots.largest_window
-        if is_longer((content.prompt, content.messages, content.params), most):
-            raise Refusal(reading, f"rewrites: the request has more than the {most:,} characters that are rewritten")
-        if any(step.may_shorten for _, step in steps):
+        if is_longer(texts, MOST_CHARACTERS):
+            most = f"the {MOST_CHARACTERS:,} characters that are rewritten"
+        elif any(step.may_shorten for _, step in steps):
             return
-        if is_longer((content.prompt, content.messages), _CHARACTERS_OF_TOKEN * window):
-            what = f"more than {_CHARACTERS_OF_TOKEN} characters for each token of the largest context window, {window}"
-            raise Refusal(reading, f"rewrites: the request has {what}")
+        else:
+            most = f"{_CHARACTERS_OF_TOKEN} characters for each token of the largest context window, {window}"
+        raise Refusal(reading, f"rewrites: the request has more than {most}")
 
     def _together(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Outcome:
         if not rules:

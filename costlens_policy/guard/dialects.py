@@ -97,7 +97,9 @@ def _gemini(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
     if texts:
         config["system_instruction"] = "\n\n".join(texts)
     contents = [
-        {"role": "model" if message.get("role") == "assistant" else "user", "parts": _parts_of(message)}
+        message
+        if "parts" in message and "content" not in message  # Gemini's own already
+        else {"role": "model" if message.get("role") == "assistant" else "user", "parts": _parts_of(message)}
         for message in talk
     ]
     return Spoken(contents, {"config": config}, messages_name="contents")

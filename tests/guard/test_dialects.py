@@ -133,3 +133,9 @@ def test_the_number_of_answers_has_the_name_of_the_api():
     params = {"max_output_tokens": 50, "n": 2}
     assert speak("openai-chat", "P", None, None, params).params["n"] == 2
     assert speak("gemini", "P", None, None, params).params["config"] == {"max_output_tokens": 50, "candidate_count": 2}
+
+
+def test_messages_that_are_geminis_own_stay():
+    own = [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]
+    spoken = speak("gemini", None, None, [*own, {"role": "assistant", "content": "yes"}], {"max_output_tokens": 5})
+    assert spoken.messages == [*own, {"role": "model", "parts": [{"text": "yes"}]}]
