@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -62,8 +63,9 @@ def _from(model: Model, on: date) -> Model:
 def import_litellm(source: SourceText, patterns: Sequence[str] = ("*",)) -> str:
     """Return a catalogue of the models in LiteLLM's ``model_prices_and_context_window.json`` that match.
 
-    Prices that a catalogue cannot hold, such as those of searches, and models that are not priced by tokens are
-    named in comments. Raises ``InputError`` where the file, or a cost key of such a model, cannot be read.
+    Prices that a catalogue cannot hold, such as those of searches, keys that may be prices, and models that are not
+    priced by tokens are named in comments, with how many models have them. Raises ``InputError`` where the file, or a
+    cost key of such a model, cannot be read.
     """
     entries = _entries(source)
     for pattern in patterns:
@@ -72,28 +74,33 @@ def import_litellm(source: SourceText, patterns: Sequence[str] = ("*",)) -> str:
     models: list[Model] = []
     unpriced: list[str] = []
     unnamed: list[str] = []
+    unheld: Counter[str] = Counter()
     for name, entry in sorted(entries.items()):
         if not any(matches(pattern, name) for pattern in patterns):
             continue
-        model = _read(name, entry, source.name)
+        model, keys = _read(name, entry, source.name)
         if _NAME.fullmatch(name) is None:
             unnamed.append(name)
         elif not model.periods:
             unpriced.append(name)
         else:
             models.append(model)
+            unheld.update(keys)
     head = {"name": "litellm", "version": "1", "description": "Prices of LiteLLM's model_prices_and_context_window."}
-    return document_text(head, models, _left_out(unpriced, unnamed))
+    return document_text(head, models, _left_out(unpriced, unnamed, unheld))
 
 
-def _left_out(unpriced: Sequence[str], unnamed: Sequence[str]) -> Iterator[str]:
+def _left_out(unpriced: Sequence[str], unnamed: Sequence[str], unheld: Mapping[str, int]) -> Iterator[str]:
+    if unheld:
+        keys = ", ".join(f"{key} ({count})" for key, count in sorted(unheld.items()))
+        yield f"not held, with the number of models that have it: {keys}"
     if unpriced:
         yield f"left out, since they are not priced by input and output tokens: {listed(unpriced, most=50)}"
     if unnamed:
         yield f"left out, since their names cannot be names of models here: {listed(unnamed, most=50)}"
 
 
-def _read(name: str, entry: Any, file: str) -> Model:
+def _read(name: str, entry: Any, file: str) -> tuple[Model, tuple[str, ...]]:
     if not isinstance(entry, dict):
         raise InputError(f"`{file}`: the entry of `{name}` is no object")
     try:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CostKey", "is_cost_key", "read_key"]
+__all__ = ["CostKey", "is_cost_key", "is_no_price", "may_be_price", "read_key"]
 
 _BUCKETS: Final = {
     "input_cost_per_token": "input",
@@ -37,6 +37,17 @@ _NOT_BY_TOKENS: Final = (
     "output_cost_per_image", "output_cost_per_pixel", "output_cost_per_second", "output_cost_per_video_per_second",
     "search_context_cost_per_query", "vector_store_cost_per_gb_per_day",
 )  # fmt: skip
+_COST_WORDS: Final = frozenset(
+    ("cost", "costs", "discount", "fee", "fees", "multiplier", "multipliers", "price", "prices", "pricing", "rate",
+     "rates", "surcharge", "uplift")
+)  # fmt: skip
+"""A key that has one of these words tells a price, whether this program knows what it means or not."""
+_NO_PRICE: Final = re.compile(
+    r"supports_\w+|supported_\w+|max_\w+|min_\w+|litellm_provider|mode|source|comment|notes?|metadata|deprecation_date"
+    r"|rpm|tpm|rpd|tpd|\w*rate_limits?|sample_rate|frame_rate|output_vector_size|tool_use_system_prompt_tokens"
+    r"|token_count_\w+|prompt_cache_min_tokens|\w+_(?:threshold|dimensions?|resolutions?|endpoints?|regions?|modalities|version|versions|url|name|id|date)"
+)
+"""Keys that say something else of a model, also by numbers."""
 _SERVICE_TIERS: Final = "balanced|batches|decisions|flex|priority|ultrafast"
 _UPLIFT: Final = re.compile(r"regional_\w+_uplift_multiplier(_\w+)?")
 
@@ -71,6 +82,16 @@ class CostKey:
 def is_cost_key(key: str) -> bool:
     """Return whether a key of a model's entry says anything about its price."""
     return "cost" in key or "pricing" in key or _UPLIFT.fullmatch(key) is not None
+
+
+def may_be_price(key: str) -> bool:
+    """Return whether a key that is none of the grammar tells a price by its words."""
+    return not _COST_WORDS.isdisjoint(key.split("_")) and not is_no_price(key)
+
+
+def is_no_price(key: str) -> bool:
+    """Return whether a key of a model's entry is known to say nothing about its price."""
+    return _NO_PRICE.fullmatch(key) is not None
 
 
 def read_key(key: str) -> CostKey:

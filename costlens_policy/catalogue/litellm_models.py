@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Context, Decimal
 from typing import Any, Final, TypeAlias
 
-from costlens_policy.catalogue.litellm_keys import is_cost_key, read_key
+from costlens_policy.catalogue.litellm_keys import is_cost_key, is_no_price, may_be_price, read_key
 from costlens_policy.catalogue.model import Model
 from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Tariff, complete
 from costlens_policy.catalogue.service_tiers import USUAL, tier_named, tier_tariff
@@ -29,6 +29,8 @@ _Tiers: TypeAlias = dict[str, _Steps]
 _AS_FLOAT: Final = Context(prec=15)
 _MAX_PRICE: Final = 10**9
 _REQUEST: Final = "request"
+_DEEPEST: Final = 8
+_LONGEST: Final = 200
 _CAPABILITIES: Final = {
     "supports_audio_input": "audio_input",
     "supports_audio_output": "audio_output",
@@ -43,10 +45,11 @@ _CAPABILITIES: Final = {
 }
 
 
-def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> Model:
-    """Return one model; without periods where it has no price for both input and output tokens.
+def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> tuple[Model, tuple[str, ...]]:
+    """Return one model, and the keys that a catalogue cannot hold; ``price_source`` lists these, too.
 
-    ``price_source`` lists the prices that a catalogue cannot hold. Raises ``ValueError``, with the key, where a cost
+    It is without periods where it has no price for both input and output tokens. Keys that are not known, and hold
+    numbers, may be prices: they are among those that are not held. Raises ``ValueError``, with the key, where a cost
     key or its value cannot be read.
     """
     tiers, unheld = _prices(entry)
@@ -55,7 +58,10 @@ def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> Model:
         tiers, unheld = ({**tiers, USUAL: table}, unheld) if table else (tiers, [*unheld, "tiered_pricing"])
     if entry.get("litellm_provider") == "xai":
         tiers = {name: _from_threshold_on(steps) for name, steps in tiers.items()}
-    return Model(
+    unknown = [key for key in sorted(entry) if not is_cost_key(key) and not is_no_price(key)]
+    others = [key for key in unknown if _numbers(entry[key]) or (may_be_price(key) and entry[key])]
+    shown = [*unheld, *(f"{key}: {_numbers(entry[key]) or str(entry[key])[:_LONGEST]}" for key in others)]
+    model = Model(
         name=name,
         provider=_text(entry.get("litellm_provider")),
         periods=_periods(tiers),
@@ -63,8 +69,22 @@ def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> Model:
         max_output_tokens=_count(entry.get("max_output_tokens")),
         capabilities=_capabilities(entry),
         deprecated=_day(entry.get("deprecation_date")),
-        price_source=source + (f" (not held: {', '.join(unheld)})" if unheld else ""),
+        price_source=source + (f" (not held: {', '.join(shown)})" if shown else ""),
     )
+    return model, (*unheld, *others)
+
+
+def _numbers(value: Any, key: str = "", depth: int = 0) -> str:
+    """Return the numbers that a value holds, with their keys; empty for none, as in texts and truth values."""
+    if isinstance(value, bool) or value is None or isinstance(value, str) or depth > _DEEPEST:
+        return ""
+    if isinstance(value, Mapping):
+        parts = (_numbers(item, f"{key}.{inner}" if key else str(inner), depth + 1) for inner, item in value.items())
+    elif isinstance(value, list):
+        parts = (_numbers(item, key, depth + 1) for item in value)
+    else:
+        return f"{key} {value}".strip()
+    return ", ".join(filter(None, parts))[:_LONGEST]
 
 
 def _prices(entry: Mapping[str, Any]) -> tuple[_Tiers, list[str]]:

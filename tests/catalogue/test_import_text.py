@@ -167,9 +167,42 @@ def test_what_cannot_be_held_is_named() -> None:
             "tiered_pricing": [{"max_results_range": [0, 25], "input_cost_per_query": 0.005}],
         }
     )
-    (line,) = [line for line in text.splitlines() if "not held" in line]
+    (whole, line) = [line for line in text.splitlines() if "not held" in line]
     for name in ("12hr_flex", "12hr,", "search", "uplift", "1080p", "tiered_pricing"):
         assert name in line
+        assert name.rstrip(",") in whole
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("provider_specific_entry", {"us": 1.1, "fast": 2.0}, "provider_specific_entry: us 1.1, fast 2.0"),
+        ("provider_specific_entry", {"eu": {"rates": [1.25]}}, "provider_specific_entry: eu.rates 1.25"),
+        ("fedramp_uplift_multiplier", 1.1, "fedramp_uplift_multiplier: 1.1"),
+        ("price_per_gb_day", 0.1, "price_per_gb_day: 0.1"),
+        ("off_peak_discount", "half", "off_peak_discount: half"),
+        ("session_rate", {"hour": "0.08"}, "session_rate"),
+        ("free_requests", 1000, "free_requests: 1000"),
+        ("surcharges", [{"region": "eu", "factor": 1.1}], "surcharges: factor 1.1"),
+    ],
+)
+def test_whatever_may_be_a_price_is_named(key: str, value: Any, said: str) -> None:
+    text = import_litellm(source_of(json.dumps({"a": PLAIN | {key: value}, "b": PLAIN | {key: value}})))
+    assert f"# not held, with the number of models that have it: {key} (2)" in text
+    assert text.count(said) >= 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rpm", 500), ("supports_vision", True), ("max_pdf_size_mb", 32), ("output_vector_size", 1536),
+        ("source", "https://x"), ("metadata", {"notes": "x"}), ("alias_of", "m"),
+        ("tool_use_system_prompt_tokens", 346), ("rate_limits", {"rpm": 5}),
+        ("thinking_always_on", True), ("reasoning_effort_levels", ["low", "high"]),
+    ],
+)  # fmt: skip
+def test_what_is_known_to_be_no_price_is_not_named(key: str, value: Any) -> None:
+    assert "not held" not in import_litellm(source_of(json.dumps({"a": PLAIN | {key: value}})))
 
 
 def test_models_without_prices_for_tokens_are_named() -> None:
