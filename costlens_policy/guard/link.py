@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
@@ -332,6 +333,15 @@ def _forked() -> None:
     """Make new locks in a forked child: a thread of its parent may have held the old ones."""
     for link in _LINKS:
         link._start_anew()
+
+
+@atexit.register
+def _end() -> None:
+    """Write once more what waits in guards that nobody has closed."""
+    for link in list(_LINKS):
+        lost = link.close(store_too=False, patience=0.0) if link.waiting else 0
+        if lost:
+            _LOG.error("%d charges are lost: the guard was not closed, and the ledger cannot be reached", lost)
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from costlens_policy import DeniedError, Guard
+from costlens_policy.guard import link as links
 from costlens_policy.guard import service
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import Hold, LedgerBusyError, LedgerUnavailableError, MemoryStore, Settlement, open_ledger
@@ -437,6 +438,16 @@ def test_closing_writes_what_waits_whatever_the_pause(fragile):
     store.broken = False
     assert guard._service.link.close(store_too=False) == 0
     assert guard.spend()[0].used == Decimal("0.0055")
+
+
+def test_a_process_that_ends_without_closing_writes_what_waits_once(fragile):
+    guard, store, _ = fragile(more="")
+    call = guard.call(REQUEST)
+    store.broken = True
+    call.settle(USAGE)
+    store.broken = False
+    links._end()
+    assert guard.spend()[0].used == Decimal("0.0011")
 
 
 def test_closing_waits_a_stated_time_for_the_ledger(fragile):
