@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
@@ -14,11 +15,15 @@ __all__ = ["aclose_stream", "aopened", "check_not_over", "close_stream", "opened
 
 
 def unwrapped(response: Any) -> Any:
-    """Return the response in a raw one (``with_raw_response`` of OpenAI's and Anthropic's SDKs, httpx, requests).
+    """Return what is in a raw response: ``with_raw_response`` of two SDKs, httpx, requests; a body.
 
     Never raises: what cannot be taken out stays as it is.
     """
     if isinstance(response, dict) or response is None:
+        return response
+    if isinstance(response, str | bytes | bytearray):  # the body of one
+        with suppress(ValueError, RecursionError):
+            return json.loads(response)
         return response
     for method in ("parse", "json"):
         with suppress(Exception):  # no such method, no JSON, or an object that raises whatever is asked of it

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from costlens_policy.guard.streams import StreamMeter
 from tests.fuzz.streams import CHUNKS, ENDINGS, examine_bytes, examine_stream, mutated
 from tests.guard.stream_shapes import STREAMS, as_objects
 
@@ -56,6 +58,43 @@ def test_the_wire_split_anywhere(shape, sizes, ending):
         pieces.append(data[:size])
         data = data[size:]
     examine_stream([*pieces, data], ending)
+
+
+_WHOLE = st.sampled_from(["anthropic", "openai chat", "gemini", "ollama"])
+_SIZES = st.lists(st.integers(1, 60), min_size=1)
+
+
+@settings(deadline=None)
+@given(_WHOLE, _SIZES, st.booleans(), st.sampled_from(["\n", "\r\n"]))
+def test_the_wire_says_the_same_however_it_is_split(shape, sizes, lines, end):
+    """As bytes or as texts, as events or as lines of JSON: the usage is found, and nothing that is not understood."""
+    texts = [json.dumps(chunk) for chunk in STREAMS[shape]]
+    whole = end.join(texts) if lines else "".join(f"event: x{end}data: {text}{end}{end}" for text in texts)
+    data = (whole + end).encode()
+    pieces = []
+    for size in cycle(sizes):
+        if not data:
+            break
+        pieces.append(data[:size])
+        data = data[size:]
+    for chunks in (pieces, [] if lines else _as_texts(pieces)):
+        meter = StreamMeter()
+        for chunk in chunks:
+            meter.see(chunk)
+        meter.end("ended")
+        assert meter.is_complete or not chunks
+        assert not any(answer.unknown for answer in meter.answers)
+
+
+def _as_texts(pieces):
+    """Return the same as texts; the first is long enough to tell what they are."""
+    text = b"".join(pieces).decode()
+    pieces = [text[:7]]
+    text = text[7:]
+    while text:
+        pieces.append(text[: len(pieces) * 7 % 31 + 1])
+        text = text[len(pieces[-1]) :]
+    return pieces
 
 
 @given(st.binary(max_size=200))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
@@ -357,6 +358,27 @@ def test_a_manager_is_entered_and_a_raw_response_parsed(guard_of):
             assert list(call.stream(chunks)) == CHAT
         assert call.charged.cost == REPORTED
     assert manager.left
+
+
+def test_raw_responses(guard_of):
+    """Of an SDK, of httpx and requests, and the body alone; what cannot be taken out of one is charged at its worst."""
+
+    class Raw:
+        headers = None
+
+        def __init__(self, **methods):
+            self.__dict__.update(methods)
+
+    async def later():
+        raise AssertionError("never awaited")
+
+    said = {"usage": {"prompt_tokens": 1000, "completion_tokens": 50}}
+    body = json.dumps(said)
+    for raw in (Raw(parse=lambda: said), Raw(json=lambda: said), body, body.encode()):
+        charge = guard_of(_NO_LIMIT).call(REQUEST).settle(raw)
+        assert (charge.basis, charge.cost) == ("reported", REPORTED)
+    for raw in (Raw(parse=later), Raw(json=lambda: 1 / 0), "no JSON", b"\xff", "[" * 100_000):
+        assert guard_of(_NO_LIMIT).call(REQUEST).settle(raw).basis == "assumed"
 
 
 def test_the_lease_is_extended_on_the_way(guard_of, clock):
