@@ -125,7 +125,7 @@ _MEANING: Final = (
     Code("CL423", "constant-condition", "condition that never or always holds"),
     Code("CL424", "empty-policy", "policy without rules"),
     Code("CL425", "denied-by-default", "policy set that refuses everything"),
-    Code("CL426", "steering-parameter", "rewrite of a parameter that would steer the call"),
+    Code("CL426", "steering-parameter", "parameter that would steer the call"),
     Code("CL427", "excluded-candidate", "model that may never serve where it is named"),
     Code("CL428", "spelled-model", "binding rule that goes by the caller's spelling"),
 )

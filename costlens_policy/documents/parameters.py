@@ -21,7 +21,7 @@ from typing import Any, Final
 
 __all__ = [
     "COMPLETIONS", "LONGEST_NAME", "NO_TEXTS", "NUMBERS", "OUTPUT_LIMIT", "OUTPUT_LIMIT_NAMES", "PASSING", "SYSTEM",
-    "Steering", "canonical_parameter", "steering", "steering_inside", "texts_of",
+    "Steering", "advice", "canonical_parameter", "steering", "steering_inside", "texts_of",
 ]  # fmt: skip
 
 OUTPUT_LIMIT: Final = "max_output_tokens"
@@ -204,6 +204,14 @@ def _inside(value: Any, path: str, admitted: Collection[str], *, every: bool) ->
             yield f"{path}.{key}", row
         elif not _passes(key):
             yield from _inside(item, f"{path}.{key}", admitted, every=every)
+
+
+def advice(path: str, row: Steering) -> str:
+    """Return what to do instead of giving a parameter, or one inside another, that steers."""
+    name = path.partition(".")[0]
+    inside_unknown = name != path and steering(name) is None
+    admits = f", or name it under `admit: {{params: [{name}]}}` of the policy set"
+    return row.instead + (admits if inside_unknown or (row.admissible and name == path) else "")
 
 
 def texts_of(params: Mapping[str, Any]) -> list[Any]:

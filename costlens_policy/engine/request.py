@@ -12,7 +12,7 @@ from costlens_policy.documents.parameters import (
     LONGEST_NAME,
     OUTPUT_LIMIT,
     OUTPUT_LIMIT_NAMES,
-    Steering,
+    advice,
     steering,
     steering_inside,
 )
@@ -36,17 +36,15 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
         if value is None:
             continue
         try:
-            admitted[name] = admit[name](value)
+            admitted[name if type(name) is str else str.__str__(name)] = admit[name](value)
         except KeyError:
             problems.append(_unknown(plan, name))
         except ValueError as problem:
             problems.append(f"`{name}` {problem}")
     if "params" in admitted:
-        problems.extend(_steering_params(admitted, plan.admitted_params))
-        problems.extend(_read_limits(plan.attributes, admitted))
-    for name, default in plan.filled_in:
-        if name not in admitted:
-            admitted[name] = default
+        problems.extend(_examine_params(plan, admitted))
+    if plan.filled_in:
+        problems.extend(_fill_in(plan, admitted))
     if not plan.required <= admitted.keys():
         problems.extend(f"`{name}` is required" for name in plan.attributes if name in plan.required - admitted.keys())
     if "prompt" in admitted and "messages" in admitted:
@@ -54,6 +52,19 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
     if problems:
         raise RequestError(tuple(problems))
     return admitted
+
+
+def _fill_in(plan: Plan, admitted: dict[str, Value]) -> Iterator[str]:
+    for name, default in plan.filled_in:
+        if name not in admitted:
+            admitted[name] = default
+            if name == "params":
+                yield from _examine_params(plan, admitted)
+
+
+def _examine_params(plan: Plan, admitted: dict[str, Value]) -> Iterator[str]:
+    yield from _steering_params(admitted, plan.admitted_params)
+    yield from _read_limits(plan.attributes, admitted)
 
 
 def _steering_params(admitted: Mapping[str, Value], open_to: frozenset[str]) -> Iterator[str]:
@@ -65,17 +76,13 @@ def _steering_params(admitted: Mapping[str, Value], open_to: frozenset[str]) -> 
             continue
         row = steering(name)
         if row is not None and name not in open_to:
-            yield _refused(name, row)
-        elif row is not None and row.uncounted and "prompt_tokens" not in admitted:
+            yield f"`params` must not hold `{name}`; {advice(name, row)}"
+            continue
+        if row is not None and row.uncounted and "prompt_tokens" not in admitted:
             yield f"`params` .{name} adds text that nobody can count; give `prompt_tokens` with it"
         if type(value) is dict or type(value) is list:
-            yield from (_refused(path, inner) for path, inner in steering_inside(name, value, open_to))
-
-
-def _refused(path: str, row: Steering) -> str:
-    name = path.partition(".")[0]
-    admit = f", or name it under `admit: {{params: [{name}]}}` of the policy set" if row.admissible else ""
-    return f"`params` must not hold `{path}`; {row.instead}{admit}"
+            for path, inner in steering_inside(name, value, open_to):
+                yield f"`params` must not hold `{path}`; {advice(path, inner)}"
 
 
 def _read_limits(attributes: Mapping[str, RequestAttribute], admitted: dict[str, Value]) -> Iterator[str]:

@@ -148,6 +148,13 @@ def test_switches_and_numbers_are_not(engine: Engine) -> None:
     assert with_params.prompt_tokens == plain.prompt_tokens
 
 
+def test_defaults_of_a_policy_set_keep_to_it(company: Write) -> None:
+    with pytest.raises(PolicyError, match=r"CL426.*`extra_body`"):
+        company(ANY, attributes="  params: {type: 'map(string, dyn)', default: {temperature: 0.1, extra_body: {a: 1}}}")
+    engine = company(ANY, attributes="  params: {type: 'map(string, dyn)', default: {temperature: 0.1, max_tokens: 7}}")
+    assert engine.decide({"prompt": "x"}).params == {"temperature": 0.1, "max_tokens": 7, "max_output_tokens": 7}
+
+
 class TestAdmitting:
     def test_lets_named_ones_through(self, company: Write) -> None:
         engine = company(ANY, more="admit: {params: [extra_headers, functions]}")

@@ -1,14 +1,14 @@
-"""CL426: a policy sets, bounds or removes a parameter that no request may carry, since it would steer the call."""
+"""CL426: policies set, bound or remove a parameter that no request may carry, since it would steer the call."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from costlens_policy.checker.checks.operations import operations_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.documents.parameters import Steering, steering, steering_inside
+from costlens_policy.documents.parameters import Steering, advice, steering, steering_inside
 from costlens_policy.documents.rewrites import Operation
 
 __all__ = ["check_steering_parameters"]
@@ -19,6 +19,7 @@ _FOUND: Final = Finding("CL426")
 def check_steering_parameters(subject: Subject) -> Iterator[Diagnostic]:
     """Report parameters that decide again what the policies decide, unless the policy set admits them."""
     admitted = subject.bundle.policy_set.document.admit.params
+    yield from _default(subject, admitted)
     for operation, place in operations_of(subject):
         yield from _set(operation, place, admitted)
         for name in operation.clamp_params or ():
@@ -27,16 +28,34 @@ def check_steering_parameters(subject: Subject) -> Iterator[Diagnostic]:
             yield from _named(name, place.at("remove_params", index), admitted)
 
 
+def _default(subject: Subject, admitted: tuple[str, ...]) -> Iterator[Diagnostic]:
+    """Examine the parameters that requests without any get."""
+    policy_set = subject.bundle.policy_set
+    attribute = policy_set.document.attributes.get("params")
+    if attribute is None or not isinstance(attribute.default, dict):
+        return
+    place = Place(policy_set, ("attributes", "params", "default"))
+    for name, value in attribute.default.items():
+        yield from _given(str(name), value, place.at(name), admitted)
+
+
 def _set(operation: Operation, place: Place, admitted: tuple[str, ...]) -> Iterator[Diagnostic]:
     for name, value in (operation.set_params or {}).items():
         at = place.at("set_params", name)
-        yield from _named(name, at, admitted)
-        for path, row in steering_inside(name, value, admitted):
-            yield _report(path, row, at)
+        yield from _given(name, value, at, admitted)
         own = steering(name)
-        if own is not None and own.uncounted and name in admitted:
+        if name in admitted and own is not None and own.uncounted:
             message = f"only a request can give `{name}`: it needs `prompt_tokens` with it, and a rewrite has none"
             yield _FOUND.error(message, at.name_span, "adds text that nobody can count")
+
+
+def _given(name: str, value: Any, at: Place, admitted: tuple[str, ...]) -> Iterator[Diagnostic]:
+    own = steering(name)
+    if own is not None and name not in admitted:
+        yield _report(name, own, at)
+        return
+    for path, row in steering_inside(name, value, admitted):
+        yield _report(path, row, at)
 
 
 def _named(name: str, at: Place, admitted: tuple[str, ...]) -> Iterator[Diagnostic]:
@@ -46,7 +65,5 @@ def _named(name: str, at: Place, admitted: tuple[str, ...]) -> Iterator[Diagnost
 
 
 def _report(path: str, row: Steering, at: Place) -> Diagnostic:
-    name = path.partition(".")[0]
-    admit = f", or name it under `admit: {{params: [{name}]}}` of the policy set" if row.admissible else ""
-    message = f"a rewrite must not touch the parameter `{path}`: it would steer the call"
-    return _FOUND.error(message, at.name_span, "no request may carry this", f"{row.instead}{admit}")
+    message = f"policies must not touch the parameter `{path}`: it would steer the call"
+    return _FOUND.error(message, at.name_span, "no request may carry this", advice(path, row))
