@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ _PROVIDERS_TOOL: Final = 735
 """A tool that the provider defines, whose description is not in the request: Anthropic's ``computer``, the largest."""
 _USUAL: Final = frozenset({"role", "content"})
 _SHORT_MARK: Final = 128
+_BLANK: Final = re.compile(r"\s")
 _FEW_MARKS: Final = 4
 _DEFINITIONS: Final = ("input_schema", "parameters", "function", "inputSchema", "toolSpec", "parameter_definitions",
                        "functionDeclarations", "function_declarations", "custom")  # fmt: skip
@@ -99,21 +101,12 @@ class Tally:
         return tokens
 
     def _json(self, value: Any) -> int:
-        """Count a value as its JSON, in one piece unless that would change what its texts count as."""
+        """Count a value as its JSON, in which texts stand as they are: an escaped line end would count as less."""
         text = json.dumps(value, ensure_ascii=False, default=str)
-        return self._leaves(value) if "\\" in text else self._count(text)
-
-    def _leaves(self, value: Any) -> int:
-        """Count each text of a value by itself, and the signs of the JSON around them."""
-        if isinstance(value, str):
-            return self._count(value) + 1
-        if isinstance(value, Mapping):
-            return 2 + sum(2 + self._count(str(key)) + self._leaves(item) for key, item in value.items())
-        if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-            return 2 + sum(1 + self._leaves(item) for item in value)
-        if isinstance(value, bytes | bytearray):
-            return self._sized(bytes_tokens(bytes(value), "file", self._count))
-        return self._count(json.dumps(value, default=str))
+        if "\\" in text:
+            text = text.replace("\\\\", "\0").replace("\\n", "\n").replace("\\t", "\t").replace("\\r", "\r")
+            text = text.replace('\\"', '"').replace("\0", "\\")
+        return self._count(text)
 
     def _parts(self, content: Any) -> int:
         if isinstance(content, str):
@@ -169,7 +162,7 @@ class Tally:
     def _mark(self, value: Any) -> int:
         """Return nothing for a short word or number that speaks to the provider."""
         if isinstance(value, str):
-            return 0 if len(value) <= _SHORT_MARK else self._count(value)
+            return 0 if len(value) <= _SHORT_MARK and not _BLANK.search(value) else self._count(value)
         if isinstance(value, Mapping):
             few = len(value) <= _FEW_MARKS and not any(
                 isinstance(item, Mapping | list | tuple) for item in value.values()
