@@ -31,6 +31,9 @@ __all__ = ["command"]
 def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
     """Check every policy set, policy, catalogue and suite in PATH, files or folders; the present folder when left out.
 
+    A policy or catalogue is checked with every set of its repository that lists it, a suite against the set that it
+    tests, as `test` does before it runs. What looks like a document of ours and is not read, or in no set, is reported.
+
     Every problem is reported at once, with its place and a code that `explain` tells more about.
     """
     from costlens_policy.cli.checking import check_paths
