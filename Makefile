@@ -55,6 +55,7 @@ soak: $(STAMP) ## the tests with more and new examples and more kills, then an h
 	@mkdir -p build/fuzz && $(BIN)/python -m tests.fuzz.fuzz_expressions -max_total_time=3600 -max_len=400 build/fuzz tests/fuzz/corpus/expressions
 	@mkdir -p build/fuzz-streams && $(BIN)/python -m tests.fuzz.fuzz_streams -max_total_time=3600 build/fuzz-streams tests/fuzz/corpus/streams
 	@mkdir -p build/fuzz-messages && $(BIN)/python -m tests.fuzz.fuzz_messages -max_total_time=3600 build/fuzz-messages tests/fuzz/corpus/messages
+	@mkdir -p build/fuzz-usages && $(BIN)/python -m tests.fuzz.fuzz_usages -max_total_time=3600 build/fuzz-usages tests/fuzz/corpus/usages
 
 constraints: $(STAMP) ## write constraints.txt from what is installed
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
-from costlens_policy.catalogue import Model, Usage
+from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.service_tiers import tier_asked
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.lines import budgets_of
@@ -47,8 +47,6 @@ _MOST_NAMED: Final = 20
 _MOST_WARNINGS: Final = 1_000
 _warned: Final[set[tuple[str, str]]] = set()
 _NUMBERS: Final = re.compile(r"[0-9][0-9,.]*")
-_DATED: Final = re.compile(r"([-@:](\d{8}|\d{4}-\d{2}-\d{2}|\d{4}|\d{2}-\d{2}|\d{3}|latest|v\d+|free|\d))+$")
-"""Dates and versions at the end of providers' names: `-2024-08-06`, `@20250514`, `-v1:0`, `-001`, `-latest`."""
 
 Basis: TypeAlias = Literal["reported", "estimated", "assumed"]
 """``reported`` by the provider; ``estimated`` from the text that arrived; ``assumed`` to be all that was held."""
@@ -105,24 +103,13 @@ def who_answered(decision: Decision, model: str, reported: Reported) -> tuple[st
     if said is None:
         return model, ""
     asked, other = find(model), find(said)
-    if (other is not None and other is asked) or _is_same(said, asked, model):
-        return model, ""
+    if said == model or (asked is not None and asked in (other, find(said.rpartition("/")[2]))):
+        return model, ""  # under a gateway's prefix, or with a date
     if other is None:
         return model, f"the response names `{said}`, which the catalogue does not list; charged as `{model}`"
     costs = [price_call(find, portions_of(name, reported), decision.now).cost or ZERO for name in (model, other.name)]
     dearer = other.name if costs[1] > costs[0] else model
     return dearer, f"the response names `{other.name}`, but `{model}` was asked; charged as `{dearer}`, the dearer"
-
-
-def _is_same(said: str, asked: Model | None, model: str) -> bool:
-    """Say whether a name is a provider's own spelling of a model: with a date or a version, or without a prefix."""
-    names = (model,) if asked is None else (model, asked.name, *asked.aliases, *((asked.base,) if asked.base else ()))
-    return _bare(said) in {_bare(name) for name in names}
-
-
-def _bare(name: str) -> str:
-    bare = _DATED.sub("", name.lower().rpartition("/")[2].replace(".", "-"))
-    return bare.rpartition("anthropic-")[2] if "anthropic-" in bare else bare
 
 
 def _merged(decision: Decision, portions: Iterable[Portion]) -> Iterator[Portion]:

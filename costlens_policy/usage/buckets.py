@@ -105,7 +105,7 @@ def _add_unknown(counts: Counts, path: str, value: Any) -> None:
 def _may_be_tokens(value: Any) -> bool:
     """Say whether a number may stand for tokens, though it is not one: too large for any call, or infinite."""
     try:
-        return not float(value) < 2**40
+        return not float(value) < MOST_TOKENS
     except (TypeError, ValueError, OverflowError):
         return True
 
@@ -190,17 +190,18 @@ def _reading(counts: Counts, cache_beside: bool, reasoning_beside: bool, *, over
     tokens = counts.roles.get
     for_an_hour = tokens("cache_write_1h", 0)
     written = max(tokens("cache_write", 0), for_an_hour + tokens("cache_write_5m", 0))
-    cached = tokens("cache_read", 0)
-    cached_audio = min(tokens("cached_audio", 0), cached)
+    cached_audio, cached_images = tokens("cached_audio", 0), tokens("cached_image", 0)
+    cached = max(tokens("cache_read", 0), cached_audio + cached_images, tokens("within_cache", 0))
     audio = max(tokens("input_audio", 0) - cached_audio, 0)
-    images = max(tokens("input_image", 0) - tokens("cached_image", 0), 0)
+    images = max(tokens("input_image", 0) - cached_images, 0)
     whole = max(tokens("prompt", 0), tokens("within_prompt", 0))
-    if overlapping:
+    if overlapping and cached <= whole:
         cached = min(cached, whole - written - audio - images)
     inside = audio + images + (0 if cache_beside else cached + written)
     if "prompt" not in counts.roles:
         whole += inside
-    tools = max(tokens("tool_prompt", 0), tokens("tool_audio", 0) + tokens("tool_image", 0))
+    of_tools = tokens("tool_audio", 0) + tokens("tool_image", 0) + tokens("within_tools", 0)
+    tools = max(tokens("tool_prompt", 0), of_tools)
     said = max(tokens("answer", 0), tokens("within_answer", 0))
     sound, pictures, thought = tokens("output_audio", 0), tokens("output_image", 0), tokens("reasoning", 0)
     shown_inside = sound + pictures + (0 if reasoning_beside else thought)
@@ -229,8 +230,10 @@ def _reading(counts: Counts, cache_beside: bool, reasoning_beside: bool, *, over
 
 def _beyond(counts: Counts, total: int | None, whole: int, notes: list[str]) -> int:
     """Return the tokens that may be beyond what was read."""
-    known_total = total is not None and total >= whole
-    beyond = total - whole if total is not None and known_total else sum(counts.unknown.values())
+    if total is None or total < whole:
+        beyond = sum(counts.unknown.values())
+    else:  # what is more than the total is no part of it
+        beyond = total - whole + sum(tokens for tokens in counts.unknown.values() if tokens > total)
     if not counts.unknown:
         if beyond:
             notes.append(f"its total shows {beyond:,} tokens that nothing names; they count at the dearest rate")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["BESIDE", "BY_MODEL", "REPEATED", "TELEMETRY", "TIERED", "role_of"]
+__all__ = ["BESIDE", "BY_MODEL", "MONEY", "NAMES", "REPEATED", "TELEMETRY", "TIERED", "role_of"]
 
 _PROMPT_DETAILS: Final = (
     "prompt_tokens_details", "prompt_token_details", "input_tokens_details", "input_token_details", "prompt_details",
@@ -104,10 +104,12 @@ BY_MODEL: Final = ("model_usage", "modelUsage", "usage_by_model")
 """Objects of usages by the name of the model."""
 
 _NO_TOKENS: Final = re.compile(
-    r"(^|[._])(cost|costs|price|usd|credits|latency|durations?|time|ms|rate|percent|version|per_second)($|[._])"
+    r"(^|_)(cost|costs|price|usd|credits|latency|durations?|time|ms|rate|percent|version|per_second)($|_)"
     r"|tool_calls_(executed|requested)$"
 )
 """Names of numbers that are money, times or shares, and so no tokens."""
+MONEY: Final = ("cost.", "cost_details.", "pydantic_ai_gateway.", "timings.")
+"""Before numbers of objects that tell money or times."""
 _MEASURED: Final = re.compile(r"_(cost|price|usd|ms|time|seconds?|rate)$")
 
 
@@ -127,6 +129,8 @@ def _table() -> Iterator[tuple[str, str]]:
 
 
 _ROLES: Final[dict[str, str]] = dict(_table())
+NAMES: Final = frozenset(_ROLES)
+"""Every path that is known."""
 
 
 @lru_cache(maxsize=4_096)
@@ -140,4 +144,4 @@ def role_of(path: str) -> str | None:
     last = path.rpartition(".")[2]
     if "token" in last and not _MEASURED.search(last):
         return None
-    return "none" if _NO_TOKENS.search(path) else None
+    return "none" if path.startswith(MONEY) or _NO_TOKENS.search(last) else None

@@ -18,8 +18,8 @@ __all__ = ["MOST_TOKENS", "Fields", "count", "fields_of", "has_fields", "items_o
 
 Fields: TypeAlias = Mapping[str, Any]
 
-MOST_TOKENS: Final = 2**40
-"""More than any call has."""
+MOST_TOKENS: Final = 10**10
+"""More than any call has, and any session of an agent."""
 _DEEPEST: Final = 12
 _MOST_NUMBERS: Final = 2_000
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -173,13 +173,13 @@ class _Walk:
             raise UsageError(f"it is nested deeper than {_DEEPEST} levels")
         for item in items:
             fields = fields_of(item) if has_fields(item) and not isinstance(item, list | tuple) else {}
-            key = next((found for name in _KEYS if (found := fields.get(name)) is not None), None)
+            key = next((found for name in _KEYS if _is_word(found := fields.get(name))), None)
             if key is None:
                 self._other(item, path, depth)
                 continue
             inner = f"{path}.{_word(key)}"
             for name, value in fields.items():
-                if name not in _KEYS:  # the one count of a modality stands for itself
+                if value is not key:  # the one count of a modality stands for itself
                     spelled = snake(str(name))
                     self._other(value, inner if spelled in ("token_count", "tokens") else f"{inner}.{spelled}", depth)
 
@@ -195,12 +195,13 @@ def _inner(known: dict[str, str], path: str, name: Any) -> str:
     return inner
 
 
+def _is_word(key: Any) -> bool:
+    return isinstance(key, str) or isinstance(getattr(key, "name", None), str)
+
+
 def _word(key: Any) -> str:
     """Return a modality in one word, whether it is a text or an enumeration of an SDK."""
-    if isinstance(key, str):
-        return snake(str(getattr(key, "value", key)))
-    named = getattr(key, "name", None) or getattr(key, "value", None)
-    return snake(str(named if named is not None else key))
+    return snake(str(getattr(key, "value", key)) if isinstance(key, str) else key.name)
 
 
 def has_fields(item: Any) -> bool:

@@ -34,8 +34,9 @@ _TRAFFIC: Final = {"on_demand": None, "on_demand_flex": "flex", "on_demand_prior
 """Vertex AI's types of traffic, as tiers."""
 _LONGEST_WORD: Final = 60
 _UNREADABLE: Final = "unreadable"
+_BILLED: Final = ("input_tokens", "output_tokens", "image_tokens")
+_NOT_BILLED: Final = ("tokens.", "cached_tokens")
 _PREFIXED: Final = ("opentelemetry", "cohere")
-_READ_ELSEWHERE: Final = ("iterations", *BY_MODEL)
 _OWN_ITERATION: Final = "message"
 """The type of an iteration that top-level counts include, so that a model's name in it is the call's own."""
 
@@ -136,16 +137,15 @@ def _tells(value: Any) -> bool:
 
 def _read(fields: Fields, shape: str | None, terms: Terms) -> Reported:
     """Read one usage, with the iterations that it may list."""
-    found, empty = numbers(fields, _READ_ELSEWHERE)
+    elsewhere = [name for name in BY_MODEL if name in fields and has_fields(fields[name])]
+    found, empty = numbers(fields, ("iterations", *elsewhere))
     name = shape or _shape(fields, found)
     if name in _PREFIXED:
         found = _of_provider(found)
     own, others = _iterations(fields) if "iterations" in fields else (None, ())
-    try:
+    if own is None or any(found.values()):
         read = settled(counts_of(found, inside=SHAPES[name].inside), empty)
-    except UsageError:
-        if own is None:
-            raise
+    else:
         read = Read(Usage(), 0, ())
     if own is not None:
         read = _larger(read, own)
@@ -157,13 +157,13 @@ def _read(fields: Fields, shape: str | None, terms: Terms) -> Reported:
 
 
 def _of_provider(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the numbers that are usage, where a prefix sets these apart from others."""
-    prefix = next((prefix for path in found for prefix in TELEMETRY if path.startswith(prefix)), None)
-    if prefix is not None:  # attributes of a span, most of which are none
-        stripped = ((path, whose) for path in found for whose in TELEMETRY if path.startswith(whose))
-        return {_attribute(path.removeprefix(whose)): found[path] for path, whose in stripped}
-    if any(path.startswith("billed_units.") for path in found):  # what Cohere bills; it counts more than that
-        return {path: item for path, item in found.items() if path.startswith("billed_units.")}
+    """Return the numbers that are usage, where other ones stand beside them."""
+    if any(path.startswith(TELEMETRY) for path in found):  # attributes of a span, most of which are none
+        told = {path: next((whose for whose in TELEMETRY if path.startswith(whose)), "") for path in found}
+        kept = [(path, whose) for path, whose in told.items() if whose or role_of(path) not in (None, "none")]
+        return {_attribute(path.removeprefix(whose)): found[path] for path, whose in kept}
+    if any(found.get(f"billed_units.{name}") for name in _BILLED):  # what Cohere bills; it counts more than that
+        return {path: item for path, item in found.items() if not path.startswith(_NOT_BILLED)}
     return {path.removeprefix("tokens."): item for path, item in found.items()}
 
 

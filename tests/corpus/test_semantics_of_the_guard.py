@@ -293,3 +293,28 @@ def test_s_grd_18_streams_under_way_at_the_end_of_the_block(world: World) -> Non
     assert [call.charged.basis for call in (begun, unread) if call.charged is not None] == ["estimated", "assumed"]
     with pytest.raises(GuardError):
         next(stream)
+
+
+@pytest.mark.parametrize(
+    ("more", "cost", "note"),
+    [
+        ({}, "0.0011", ""),
+        ({"queue_time": 0.5, "cost": 3}, "0.0011", ""),
+        ({"dream_tokens": 10}, "0.00112", "`dream_tokens` (10) is not known"),
+        ({"dream_tokens": 10, "total_tokens": 1050}, "0.0011", "is part of what was read"),
+        ({"total_tokens": 1060}, "0.00112", "10 tokens that nothing names"),
+        ({"total_tokens": 900}, "0.0011", "the larger counts"),
+        ({"num_search_queries": 3}, "0.0011", "has no price by tokens"),
+    ],
+)
+def test_s_grd_19_every_number_of_a_usage(world: World, more: dict[str, Any], cost: str, note: str) -> None:
+    charged = world.guard().call(REQUEST).settle({**USAGE, **more})
+    assert (charged.basis, charged.cost) == ("reported", Decimal(cost))
+    assert note in " ".join(charged.notes)
+    assert bool(note) == bool(charged.notes)
+
+
+def test_s_grd_20_another_model_answered(world: World) -> None:
+    charged = world.guard(models="nano").call(REQUEST).settle({"model": "mini", "usage": USAGE})
+    assert (charged.model, charged.cost) == ("mini", Decimal("0.0024"))
+    assert "`mini`" in charged.notes[0]
