@@ -52,6 +52,12 @@ def test_a_column_may_be_empty_and_come_late(plan_of, write):
     assert [row.attributes.get("team") for row in traffic.rows] == [None, None, "a"]
 
 
+def test_a_constant_does_not_hide_a_column_that_is_not_there(plan_of, write):
+    mapping = READY["plain"].with_columns({"request.team": "taem"}, {"request.team": "x"})
+    with pytest.raises(TrafficError, match="no column `taem`"):
+        read_traffic(write(a_csv=CSV), mapping, plan_of(), Settings().start)
+
+
 def test_fields_without_effect_are_refused():
     with pytest.raises(TrafficError, match="`usage` holds the counts"):
         READY["openai"].with_columns({"cached_tokens": "x"}, {})

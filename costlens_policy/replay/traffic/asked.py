@@ -86,7 +86,7 @@ def _groups(mapping: ColumnMapping) -> Iterator[tuple[str, tuple[str, ...]]]:
     columns, fixed = mapping.columns, mapping.constants
     must = dict.fromkeys(mapping.named if mapping.optional else (*columns, *mapping.named))
     for name in must:
-        if name in columns and name not in fixed:
+        if name in columns and (name in mapping.named or name not in fixed):
             yield name, (columns[name],)
     for models in (mapping.outcomes, mapping.answers):
         yield from (("outcome", (column,)) for column in models.values())

@@ -56,7 +56,7 @@ def _object(text: str) -> Any:
     """Return the object that a text is in JSON, as databases export columns of objects; None where it is none."""
     try:
         return json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         return None
 
 

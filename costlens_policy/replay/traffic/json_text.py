@@ -47,7 +47,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=Decimal, object_pairs_hook=_unique)
+def _fraction(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except ArithmeticError:
+        raise ValueError(f"the number `{digits[:30]}` is beyond all bounds") from None
+
+
+_DECODER: Final = json.JSONDecoder(parse_float=_fraction, object_pairs_hook=_unique)
 
 
 class Found(NamedTuple):

@@ -97,7 +97,7 @@ class Extras:
     @property
     def must_be_there(self) -> dict[str, str]:
         """Return the columns that somebody named, by field."""
-        return {name: self.columns[name] for name in self.named if name not in self.constants}
+        return {name: self.columns[name] for name in self.named}
 
     @property
     def denials_seen(self) -> bool:
