@@ -95,19 +95,21 @@ class Recalled(Decision):
     policies at hand: then each model counts on every budget that is held, at the catalogue's prices of that day.
     """
 
-    __slots__ = ("_calls", "_holds", "_now", "_plan")
+    __slots__ = ("_calls", "_holds", "_now", "_plan", "tells_tokens")
 
     def __init__(self, plan: Plan, found: Reservation) -> None:
         super().__init__(cast(Any, None), cast(Any, None), None, (), (), str(found.facts.get("rule") or ""))
         limits = {step.id: step.limit for _, step in plan.budgets.values() if isinstance(step.limit, Decimal)}
         told = _calls_told(found.facts)
-        known = {(line[0], line[1]): Decimal(line[3]) for call in told for line in call["budgets"]}
+        calls = tuple(_call_of(call) for call in told)
+        known = {(line.budget, line.key): line.limit for call in calls for line in call.balances}
+        self.tells_tokens = bool(calls) or _tokens_told(found.facts) is not None
         self._now = found.reserved_at
         self._holds = tuple(
             _seen(line, known.get((line.account.budget, line.account.key), limits.get(line.account.budget, _NO_LIMIT)))
             for line in found.lines
         )
-        self._calls = tuple(map(_call_of, told)) or (self._assumed(found.facts),)
+        self._calls = calls or (self._assumed(found.facts),)
         units = {line.budget: line.unit for line in self._holds}
         budgets = {name: (0, SimpleNamespace(id=name, unit=unit, per_call=False)) for name, unit in units.items()}
         self._plan = cast(
@@ -174,7 +176,7 @@ class Recalled(Decision):
         return next((call.balances for call in self._calls if call.model == model), self._holds)
 
     def _assumed(self, facts: Facts) -> Call:
-        prompt, output = facts.get("tokens") or (0, 0)
+        prompt, output = _tokens_told(facts) or (0, 0)
         worst = max((line.call for line in self._holds if line.unit == "usd"), default=None)
         estimate = Estimate(None, prompt, output, 1, "", worst)
         return Call(str(facts.get("model") or ""), None, None, None, {}, (), estimate, self._holds)
@@ -199,8 +201,24 @@ class _PricesAsHeld:
         return self._made[own]
 
 
+def _tokens_told(facts: Facts) -> tuple[int, int] | None:
+    """Return the estimated tokens of prompt and output, where a hold tells them."""
+    match facts.get("tokens"):
+        case [int(prompt), int(output)]:
+            return prompt, output
+    return None
+
+
 def _calls_told(facts: Facts) -> list[Facts]:
+    """Return what a hold tells of its calls; nothing where that is not as this version writes it."""
     calls = facts.get("calls")
+    try:
+        for call in calls if isinstance(calls, list) else ():
+            _call_of(call)
+            if call["prices"] is not None:
+                _period(call["prices"])
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
+        return []
     return calls if isinstance(calls, list) else []
 
 

@@ -176,6 +176,9 @@ class Service:
         with self._lock:
             known = self._named.get(id)
         call = known if known is not None and known.state != "released" else self._recalled(id)
+        decision = call.decision
+        if output_text is not None and isinstance(decision, Recalled) and not decision.tells_tokens:
+            return call.settle_with_hold("the hold does not tell how long the prompt was")
         return call.settle(response, model, output_text, shape)
 
     def check_open(self) -> None:

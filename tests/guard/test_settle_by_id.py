@@ -17,6 +17,8 @@ from costlens_policy.catalogue.price_list import listed_model, matching
 from costlens_policy.guard import GuardError, recalled
 from costlens_policy.ledger import (
     CallConflictError,
+    Hold,
+    HoldLine,
     LedgerUnavailableError,
     MemoryStore,
     UnknownCallError,
@@ -187,6 +189,29 @@ class TestWorst:
         guard.call(REQUEST, id="job-1")
         guard_of(TEAM).settle("job-1", USAGE, model="free")
         assert balances(guard) == {("p/team", "red"): (Decimal("0.0012"), 0)}
+
+    @pytest.mark.parametrize(
+        "facts",
+        [
+            {},
+            {"model": "nano"},
+            {"model": "nano", "calls": [{"model": "nano"}]},
+            {"model": "nano", "calls": [None], "tokens": None},
+            {"model": "nano", "calls": "all"},
+        ],
+        ids=repr,
+    )
+    @pytest.mark.parametrize(
+        "told", [{"response": USAGE}, {}, {"output_text": "one"}, {"response": "unread"}], ids=repr
+    )
+    def test_a_hold_of_another_version_or_program(self, guard_of, clock, facts, told):
+        guard = guard_of(TEAM)
+        account = guard._service.accounts.account("p/team", "red", clock())
+        hold = Hold("job-1", (HoldLine(account, 1_200_000_000_000, None),), clock(), timedelta(minutes=5), facts)
+        guard._service.link.reserve(hold)
+        charged = guard.settle("job-1", **told)
+        is_priced = "model" in facts and told.get("response") is USAGE
+        assert charged.budgets[0].amount == (COST if is_priced else Decimal("0.0012"))
 
 
 class TestErrors:
