@@ -94,11 +94,13 @@ def _gap(meter: StreamMeter, answer: Answer, *, charge_hold: bool) -> str:
         return _NO_USAGE
     if charge_hold:
         return "the stream broke off"
+    if answer.is_up_to_date:
+        return ""  # a usage that grows with the stream counts what it does not show
     if answer.hidden:
         return f"the stream was cut short, and does not show all that it used: {answer.hidden}"
     if answer.reasons and not answer.has_said(THOUGHT):
         return "the stream was cut short, and does not show its reasoning"
-    if answer.usage is None and not answer.has_text:
+    if answer.usage is None and not answer.has_text:  # Anthropic tells the prompt at the start
         return "the stream was cut short before it told anything"
     return ""
 

@@ -229,7 +229,6 @@ STREAMS: Final[dict[str, list[Any]]] = {
             for text in SAID
         ),
         {"type": "raw_response_event", "data": {"type": "response.completed", "response": {"usage": _RESPONSES_USAGE}}},
-        {"type": "run_item_stream_event", "name": "message_output_created", "item": {"content": "".join(SAID)}},
     ],
     "litellm": [
         *(

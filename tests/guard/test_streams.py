@@ -114,6 +114,8 @@ def test_the_service_tier_that_came_with_it(guard_of, shape):
         [{"usage": {"prompt_tokens": 0, "completion_tokens": None}}],
         [{"choices": [{"delta": {"content": "word"}}]}, {"choices": [], "usage": {"prompt_tokens": 0}}],
         [{"usage": {"prompt_tokens": 1000, "completion_tokens": 50}}, *CHAT[1:3]],
+        [{**CHAT[1], "usage": {"prompt_tokens": 1000, "completion_tokens": 5}}, {"piece": "some words"}],
+        [{**CHAT[1], "usage": {"prompt_tokens": 1000, "completion_tokens": 5}}, object()],
         [*CHAT[1:3], {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}}],
         [{"choices": [{"delta": {"content": "some words " * 500}}]}, CHAT[-1]],
         [{"spent": {"total_tokens": 90_000}}, *CHAT],
@@ -191,6 +193,17 @@ def test_the_prompt_is_known_from_the_start(charged):
 def test_cut_short_after_output_that_does_not_show(charged, hidden):
     charge = charged([ANTHROPIC[0], hidden, ANTHROPIC[3], ANTHROPIC[4]], most=3)
     assert (charge.basis, charge.cost) == ("assumed", WORST)
+
+
+def test_a_usage_that_grows_with_the_stream_counts_what_does_not_show(charged):
+    """Gemini tells it in every chunk, with the thoughts that it keeps to itself."""
+    chunk = {
+        "candidates": [{"content": {"parts": [{"text": "word", "thoughtSignature": "c2VhbA=="}]}}],
+        "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 1, "thoughtsTokenCount": 40},
+    }
+    charge = charged([chunk, chunk], most=1)
+    assert (charge.basis, charge.usage.reasoning) == ("estimated", 40)
+    assert charged([{**chunk, "usageMetadata": None}] * 2, most=1).basis == "assumed"
 
 
 def test_what_is_estimated_stays_within_the_limit_of_output(charged):

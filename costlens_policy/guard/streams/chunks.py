@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from costlens_policy.guard.streams.answer import TEXT, THOUGHT, TOOL, Answer
 from costlens_policy.guard.streams.plain import fields_of
 
-__all__ = ["AnotherAnswer", "read_chunk"]
+__all__ = ["AnotherAnswer", "note_unreadable", "read_chunk"]
 
 _Fields: TypeAlias = Mapping[str, Any]
 _Place: TypeAlias = tuple[str, str]
@@ -78,9 +78,8 @@ _EVENTS: Final[dict[str, _Event]] = {
     "stream-end": _Event(_WHOLE, firm=True),
     # LangChain
     **dict.fromkeys(("AIMessageChunk", "ai"), _Event()),
-    # OpenAI's agents, which tell the raw events, too
+    # OpenAI's agents, whose other events say the same again
     "raw_response_event": _Event(),
-    **dict.fromkeys(("run_item_stream_event", "agent_updated_stream_event"), _Event(None)),
 }  # fmt: skip
 _RESPONSES: Final = "response."
 _LIFE: Final = ("created", "queued", "in_progress", "completed", "incomplete", "failed", "cancelled", "done")
@@ -123,6 +122,14 @@ def read_chunk(answer: Answer, chunk: Any) -> None:
         _typed(answer, str(named), event, fields)
     else:
         _strange(answer, str(named), fields)
+
+
+def note_unreadable(answer: Answer, what: str) -> None:
+    """Note a chunk of which nobody knows what it says."""
+    answer.begin_chunk()
+    answer.lacks(what)
+    answer.text_came = True
+    answer.end_chunk(firm=False)
 
 
 def _typed(answer: Answer, name: str, event: _Event, fields: _Fields) -> None:
@@ -183,10 +190,8 @@ def _response_event(answer: Answer, name: str, fields: _Fields) -> None:
 
 def _strange(answer: Answer, name: str, fields: _Fields) -> None:
     """Note an event of an unknown kind. A usage in it may be that of a part, so it is no usage."""
-    answer.lacks(name)
+    note_unreadable(answer, name)
     _claim(answer, fields)
-    answer.text_came = True
-    answer.end_chunk(firm=False)
 
 
 def _walk(answer: Answer, fields: _Fields, place: _Place) -> None:
@@ -204,6 +209,7 @@ def _unknown(answer: Answer, key: Any, value: Any) -> None:
     if str(key).startswith("_"):  # an SDK's own
         return
     answer.lacks(str(key))
+    answer.text_came = True  # for all that is known
     _claim(answer, {key: value})
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.guard.streams.answer import TEXT, Answer
-from costlens_policy.guard.streams.chunks import AnotherAnswer, read_chunk
+from costlens_policy.guard.streams.chunks import AnotherAnswer, note_unreadable, read_chunk
 from costlens_policy.guard.streams.wire import PlainText, Unreadable, Wire
 
 __all__ = ["Ending", "StreamMeter"]
@@ -84,7 +84,7 @@ class StreamMeter:
                     answer.say(TEXT, "delta", str(value))
                 answer.end_chunk(firm=False)
             elif kind is Unreadable:
-                self.answers[-1].lacks(value)
+                note_unreadable(self.answers[-1], value)
             elif isinstance(value, list):
                 self._take(value)
             else:
@@ -103,4 +103,4 @@ class StreamMeter:
                 self.answers.append(known or Answer())
                 read_chunk(self.answers[-1], chunk)
         except Exception as error:  # whatever an object of somebody else may do
-            self.answers[-1].lacks(f"{type(chunk).__name__}: {type(error).__name__}")
+            note_unreadable(self.answers[-1], f"{type(chunk).__name__}: {type(error).__name__}")
