@@ -14,7 +14,7 @@ from tests.checker.repository import write
 RULES: Final = 300
 ATTRIBUTES: Final = "attributes:\n  squad: {type: string}\n"
 STAGES: Final = {
-    "access": "effect: deny, reason: x",
+    "access": "effect: allow, reason: x",
     "routes": "model: large",
     "rewrites": "apply: [{prefix: {text: a}}]",
     "budgets": "hard_limit_usd: 5, window: {calendar: day}",
