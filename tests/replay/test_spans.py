@@ -229,6 +229,15 @@ def test_a_silent_call_is_covered_by_a_span_above_that_counts_more():
     assert len(calls(span("a", "", "invoke_agent", (300, 30)), *CHATS, silent)[1]) == 1
 
 
+def test_other_numbers_that_look_like_tokens_are_named():
+    more = {"my.tokens": 5, "gen_ai.request.max_tokens": 9, "ai.response.avgCompletionTokensPerSecond": 3.5}
+    _, _, notes = calls(span("a", "", "chat", (5, 5), **more), span("b", "", "", **{"x.token_count": 7}))
+    assert [note.partition(" ")[0] for note in notes if "looks like tokens" in note] == [
+        "`my.tokens`",
+        "`x.token_count`",
+    ]
+
+
 def test_parents_that_go_round_in_a_circle_end():
     assert len(calls(span("a", "b", "chat", (1, 1)), span("b", "a", "chat", (5, 5)))[0]) == 2
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from costlens_policy.replay.traffic.cells import tokens_of
 from costlens_policy.replay.traffic.counts import Counted, counted
 
-__all__ = ["SpanTokens", "has_tokens", "tokens_in", "without_tokens"]
+__all__ = ["SpanTokens", "has_tokens", "tokens_in", "unread_tokens"]
 
 _FAMILIES: Final = (
     "gen_ai.usage.", "llm.token_count.", "llm.usage.", "ai.usage.", "gen_ai.token_count.",
@@ -29,6 +29,8 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SPLIT: Final = re.compile(r"[._\-\s]+")
 _MONEY: Final = frozenset({"cost", "costs", "price", "usd", "spend", "credits"})
 _RATES: Final = frozenset({"per", "rate", "ratio", "second", "seconds", "ms", "max", "limit", "hit", "hits"})
+_NO_COUNTS: Final = _RATES | {"first", "min", "budget", "top", "aggregated", "id", "time"}
+"""Words of limits, rates and sums; pydantic-ai calls the sums of its agents `gen_ai.aggregated_usage`."""
 _WRITES: Final = frozenset({"creation", "creations", "created", "write", "writes", "written"})
 _INPUT: Final = frozenset({"input", "prompt", "inputs", "prompts"})
 _OUTPUT: Final = frozenset({"output", "completion", "outputs", "completions", "candidates", "generated"})
@@ -55,10 +57,13 @@ def has_tokens(attributes: Mapping[str, Any]) -> bool:
     return any(_role(words) for _, words, _ in _reported(attributes))
 
 
-def without_tokens(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes that do not report tokens."""
-    reporting = {name for name, _, _ in _reported(attributes)}
-    return {name: value for name, value in attributes.items() if name not in reporting}
+def unread_tokens(attributes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of numbers that look like tokens and are not among what is read."""
+    for name, value in attributes.items():
+        if "token" in name.lower() and isinstance(value, int | float) and not isinstance(value, bool):
+            words = _words(name)
+            if not words & _NO_COUNTS and not name.startswith(_FAMILIES):
+                yield name
 
 
 def tokens_in(attributes: Mapping[str, Any]) -> SpanTokens:
@@ -90,9 +95,13 @@ def _reported(attributes: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[st
         family = next((family for family in _FAMILIES if name.startswith(family)), None)
         if family is None or value is None or isinstance(value, bool | dict | list):
             continue
-        words = frozenset(_SPLIT.split(_CAMEL.sub("_", name[len(family) :]).lower()))
+        words = _words(name[len(family) :])
         if not words & (_MONEY | _RATES):
             yield name, words, value
+
+
+def _words(name: str) -> frozenset[str]:
+    return frozenset(_SPLIT.split(_CAMEL.sub("_", name).lower()))
 
 
 def _role(words: frozenset[str]) -> str:

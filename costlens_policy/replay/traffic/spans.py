@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from costlens_policy.replay.traffic.sources import RawRow
-from costlens_policy.replay.traffic.span_tokens import SpanTokens, has_tokens, tokens_in
+from costlens_policy.replay.traffic.span_tokens import SpanTokens, has_tokens, tokens_in, unread_tokens
 
 __all__ = ["TOKENS", "Spans"]
 
@@ -63,6 +63,7 @@ class Spans:
     parents: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     _above: dict[_Key, _Key] = field(default_factory=dict)
     _own: dict[_Key, _Totals] = field(default_factory=dict)
     _below: dict[_Key, _Totals] | None = None
@@ -109,10 +110,14 @@ class Spans:
         for name, count in self.unknown.items():
             yield f"`{name}` ({count:,} spans) is no known kind of token; without a total it was counted as output"
 
+        for name, count in self.unread.items():
+            yield f"`{name}` ({count:,} spans) looks like tokens and is not read"
+
     def _call(self, raw: RawRow, span: dict[str, Any]) -> Iterator[RawRow]:
         attributes = span["attributes"]
         kinds = {str(attributes[name]).lower() for name in _KINDS if attributes.get(name) is not None}
         kinds.add(str(span.get("span_kind", "")).lower())  # where Phoenix puts it
+        self.unread.update(unread_tokens(attributes))
         if not has_tokens(attributes):
             yield from self._silent(raw, span, kinds)
             return
