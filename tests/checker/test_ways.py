@@ -60,6 +60,16 @@ def test_every_way_finds_it(root: Path, way: str) -> None:
     assert codes_from(here, *paths) == ["CL302"]
 
 
+def test_from_far_below(root: Path) -> None:
+    deep = root / "teams" / "a" / "b" / "c" / "d"
+    deep.mkdir(parents=True)
+    (root / "teams" / "policy.yaml").rename(deep / "policy.yaml")
+    text = (root / "policy-set.yaml").read_text()
+    (root / "policy-set.yaml").write_text(text.replace("teams/policy.yaml", "teams/a/b/c/d/policy.yaml"))
+    assert codes_from(deep, ".") == ["CL302"]
+    assert codes_from(root, "teams/a/b/c/d/policy.yaml") == ["CL302"]
+
+
 def test_by_links(root: Path) -> None:
     (root / "by-file.yaml").symlink_to("teams/policy.yaml")
     (root / "by-folder").symlink_to("teams")

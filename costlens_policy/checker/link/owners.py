@@ -17,7 +17,8 @@ from costlens_policy.source.folders import checkout_of, is_yaml, repository_of, 
 
 __all__ = ["Owners"]
 
-_UP: Final = 3
+_UP: Final = 10
+_NEAR: Final = 3
 _DOWN: Final = 2
 _MOST: Final = 2_000
 
@@ -26,7 +27,7 @@ class Owners:
     """Finds the sets that list a file. ``paths`` are those named on the command line.
 
     Looked at are the folders above a file, and everything in its checkout. Where there is no checkout, nothing says how
-    far a repository goes: what lies near the file is looked at, a few folders up and down.
+    far a repository goes: the folders above are looked at up to the user's own, and what lies near the file.
     """
 
     def __init__(self, library: Library, paths: Sequence[Path]) -> None:
@@ -40,8 +41,9 @@ class Owners:
 
     def of(self, file: File) -> tuple[Found, ...]:
         """Return the sets that list a file."""
-        depth = _DOWN if checkout_of(file.resolved) is None else 0
-        for folder in self._folders(file.resolved):
+        alone = checkout_of(file.resolved) is None
+        for distance, folder in enumerate(self._folders(file.resolved)):
+            depth = _DOWN if alone and distance < _NEAR else 0
             if self._is_new(folder, depth):
                 self._note(_within(folder, depth))
         root = repository_of(file.resolved, self._paths)
@@ -107,7 +109,10 @@ def _within(folder: Path, depth: int) -> Iterator[str]:
 
 def _as_named(folder: Path) -> Path:
     """Return a folder as a user in the working directory would name it."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it is gone
+        return folder
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
