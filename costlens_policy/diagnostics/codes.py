@@ -128,6 +128,7 @@ _MEANING: Final = (
     Code("CL426", "steering-parameter", "parameter that would steer the call"),
     Code("CL427", "excluded-candidate", "model that may never serve where it is named"),
     Code("CL428", "spelled-model", "binding rule that goes by the caller's spelling"),
+    Code("CL429", "unknown-region", "numbering plan of an unknown country"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

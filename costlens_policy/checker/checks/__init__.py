@@ -17,6 +17,7 @@ from costlens_policy.checker.checks.outdated_candidates import check_outdated_ca
 from costlens_policy.checker.checks.parameters import check_parameters
 from costlens_policy.checker.checks.patterns import check_patterns
 from costlens_policy.checker.checks.placeholders import check_placeholders
+from costlens_policy.checker.checks.regions import check_regions
 from costlens_policy.checker.checks.repeated_candidates import check_repeated_candidates
 from costlens_policy.checker.checks.rewrite_conflicts import check_rewrite_conflicts
 from costlens_policy.checker.checks.rungs import check_rungs
@@ -67,6 +68,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_steering_parameters,
     check_excluded_candidates,
     check_spelled_models,
+    check_regions,
 )
 """CL401, CL402 and so on. None depends on another; the order is that of their codes."""
 

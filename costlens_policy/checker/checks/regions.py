@@ -1,0 +1,37 @@
+"""CL429: redaction by the numbering plan of a country that has none, or without the library that knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.checker.checks.operations import operations_of
+from costlens_policy.checker.checks.subject import Finding, Subject
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.rewrites.errors import RewriteError
+from costlens_policy.rewrites.personal_data.numbering import unknown_region
+
+__all__ = ["check_regions"]
+
+_FOUND: Final = Finding("CL429")
+_CODES: Final = "write the two letters of ISO 3166, such as `GB` for the United Kingdom"
+
+
+def check_regions(subject: Subject) -> Iterator[Diagnostic]:
+    """Report the countries of ``redact`` by whose numbering plans nothing can be found."""
+    for operation, place in operations_of(subject):
+        if operation.redact is None or not operation.redact.regions:
+            continue
+        regions = place.at("redact").at("regions")
+        for index, region in enumerate(operation.redact.regions):
+            try:
+                unknown = unknown_region([region])
+            except RewriteError as missing:
+                yield _FOUND.error(
+                    "numbering plans need a library that is not installed", regions.span, "", str(missing)
+                )
+                break
+            if unknown is not None:
+                yield _FOUND.error(
+                    f"`{region}` has no numbering plan", regions.at(index).span, "unknown country", _CODES
+                )
