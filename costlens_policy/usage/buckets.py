@@ -22,6 +22,7 @@ __all__ = ["Counts", "Read", "counts_of", "settled"]
 
 _OF_BASE: Final = ("input_tokens", "input_token_count", "total_input_tokens")
 """Names of a prompt that counts caches beside it, where they have names that say so."""
+_CACHES: Final = frozenset({"cache_read", "cache_write", "cache_write_1h", "cache_write_5m"})
 _MANY: Final = 6
 
 
@@ -158,7 +159,7 @@ class _Reading:
 
 def _chosen(counts: Counts, total: int | None, notes: list[str]) -> _Reading:
     """Return the usual reading, or the one that the total shows; where neither is sure, a larger one, and a note."""
-    cache, reasoning = bool(counts.beside & {"cache_read", "cache_write"}), _reasons_beside(counts)
+    cache, reasoning = not _CACHES.isdisjoint(counts.beside), _reasons_beside(counts)
     usual = _reading(counts, cache, reasoning)
     if usual.fits and (total is None or total in (usual.sum, usual.sum - usual.extra)):
         return usual

@@ -92,6 +92,7 @@ _IN_TOOLS: Final = {"tool_audio": "audio", "tool_image": "image document", "with
 BESIDE: Final = frozenset({
     "cache_read_input_tokens", "cache_read_input_token_count", "cache_creation_input_tokens",
     "cache_write_input_tokens", "cache_creation_input_token_count", "cache_write_input_token_count",
+    "cache_creation.ephemeral_1h_input_tokens", "cache_creation.ephemeral_5m_input_tokens",
     "thoughts_token_count", "total_thought_tokens",
 })  # fmt: skip
 """Counts that their providers say to be no part of ``input_tokens``, or of the answer."""

@@ -199,6 +199,12 @@ NEIGHBORS: list[tuple[str, dict[str, Any], Usage]] = [
         Usage(input=10, cache_read=3, output=8, reasoning=5),
     ),
     (
+        "Anthropic: writes by their lifetimes alone",
+        {"input_tokens": 30, "output_tokens": 1, "cache_creation": {"ephemeral_1h_input_tokens": 5,
+                                                                    "ephemeral_5m_input_tokens": 2}},
+        Usage(input=30, cache_write=2, cache_write_1h=5, output=1),
+    ),
+    (
         "Bedrock: a total without caches",
         {"inputTokens": 3, "outputTokens": 5, "totalTokens": 8, "cacheReadInputTokens": 100},
         Usage(input=3, cache_read=100, output=5),
