@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from costlens_policy.catalogue import BUCKETS, Usage
@@ -24,7 +25,7 @@ _FURTHER: Final = (
     "x_groq",
 )  # fmt: skip
 """Names under which an event, a batch's line or a framework's message holds the response."""
-_FARTHEST: Final = 4
+_MOST_PLACES: Final = 20
 _MODEL_NAMES: Final = ("model", "modelVersion", "model_version", "gen_ai.response.model")
 _TIER_NAMES: Final = (
     "service_tier", "serviceTier", "trafficType", "traffic_type", "gen_ai.openai.response.service_tier",
@@ -114,17 +115,21 @@ def _asking(value: Any) -> Callable[[str], Any]:
     return value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
 
 
-def _held(value: Any, ask: Callable[[str], Any], depth: int = 0) -> Any:
-    """Return the usage that a value holds, however far inside; the value where it holds none."""
-    for name in _AROUND:
-        if has_fields(found := ask(name)) and any(item is not None for item in fields_of(found).values()):
-            return found
-    if depth < _FARTHEST and not _tells(value):
-        for name in _FURTHER:
-            if has_fields(inner := ask(name)) and (found := _held(inner, _asking(inner), depth + 1)) is not inner:
+def _held(value: Any, ask: Callable[[str], Any]) -> Any:
+    """Return the usage that a value holds, however far inside; the value where it holds none.
+
+    Not more than some places are looked into: there are objects that have a field of every name.
+    """
+    places = [value]
+    for place in places:
+        look = ask if place is value else _asking(place)
+        for name in _AROUND:
+            if has_fields(found := look(name)) and any(item is not None for item in fields_of(found).values()):
                 return found
-            if _tells(inner):
-                return inner
+        if _tells(place):
+            return place
+        inner = (found for name in _FURTHER if has_fields(found := look(name)))
+        places += islice(inner, max(_MOST_PLACES - len(places), 0))
     return value
 
 

@@ -431,6 +431,19 @@ def test_what_holds_a_usage(response: Any) -> None:
     assert read_usage(response).usage == Usage(input=3, output=1)
 
 
+def test_an_object_with_a_field_of_every_name_is_refused_soon() -> None:
+    asked = []
+
+    class Mock:
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return Mock()
+
+    with pytest.raises(UsageError):
+        read_usage(Mock())
+    assert len(asked) < 2_000
+
+
 def test_numbers_of_other_types() -> None:
     class Index:
         def __index__(self) -> int:
