@@ -6,6 +6,7 @@ that is handed a plan, or finds its plan in the cache, never pays for them.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ def load(*paths: str | os.PathLike[str], cache: bool = True) -> Engine:
 
     The plan is kept in the user's cache folder, and used as long as nothing that it was made from has changed; with
     ``cache`` false, or ``COSTLENS_POLICY_CACHE=off`` in the environment, neither. Raises ``PolicyError``, which carries
-    every diagnostic, when anything is wrong with the policies.
+    every diagnostic, when the policies cannot be compiled. What ``check`` refuses although it can be compiled, such as
+    a deny that is skipped when it fails, is logged as a warning of the logger ``costlens_policy``.
     """
     from costlens_policy.saving.cache import KeptPlan
 
@@ -77,10 +79,14 @@ def load(*paths: str | os.PathLike[str], cache: bool = True) -> Engine:
 def _compiled(paths: tuple[Path, ...], kept: KeptPlan | None) -> Plan:
     from costlens_policy.checker import check
     from costlens_policy.compiler import compile_plan
+    from costlens_policy.diagnostics.model import PolicyError
 
     bundle = check(paths)
     plan = compile_plan(bundle)
-    if kept is not None:
+    mistakes = [item for item in bundle.warnings if item.is_error]
+    if mistakes:  # and no plan is kept: it would be found without a word
+        logging.getLogger("costlens_policy").warning("%s", PolicyError(mistakes))
+    elif kept is not None:
         kept.keep(bundle.linked, plan)
     return plan
 

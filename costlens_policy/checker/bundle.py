@@ -47,7 +47,10 @@ class LinkedBundle:
 
 @dataclass(frozen=True, slots=True)
 class CheckedBundle:
-    """A linked bundle without errors, and its typed expressions. ``warnings`` are what is worth a second look."""
+    """A linked bundle that can be compiled, and its typed expressions.
+
+    ``warnings`` are what is worth a second look, errors that do not stop among them.
+    """
 
     linked: LinkedBundle
     expressions: Mapping[LinkedDocument[Document], Mapping[Path, TypedExpr]]

@@ -63,7 +63,7 @@ def check(paths: Paths, *, on: date | None = None, catalogue: Catalogue | None =
     """Return the one policy set in files or folders, examined on a day (UTC; today when left out).
 
     ``catalogue`` takes the place of its own. Raises ``PolicyError`` with every diagnostic, warnings included, where
-    there is an error, no set, or several.
+    there is an error that stops, no set, or several.
     """
     return _only_set(_as_paths(paths), (), on, catalogue)
 
@@ -89,9 +89,10 @@ def check_set(file: str | PathLike[str], around: Sequence[Path]) -> tuple[Checke
     Without a checkout, ``around`` are further paths that the repository holds.
     """
     try:
-        return _only_set((Path(file),), around), ()
+        bundle = _only_set((Path(file),), around)
     except PolicyError as error:
         return None, error.diagnostics
+    return (None, bundle.warnings) if _errors(bundle.warnings) else (bundle, ())
 
 
 def check_all(paths: Paths, *, on: date | None = None) -> Checked:
@@ -150,7 +151,8 @@ def _examine(
     if not _errors(diagnostics):
         diagnostics += run_checks(Subject(linked.bundle, analysis.expressions, day))
     warnings = in_order(diagnostics)
-    bundle = None if _errors(diagnostics) else CheckedBundle(linked.bundle, analysis.expressions, warnings)
+    stopped = any(item.stops for item in _errors(diagnostics))
+    bundle = None if stopped else CheckedBundle(linked.bundle, analysis.expressions, warnings)
     return _Examined(bundle, warnings, linked.reached)
 
 

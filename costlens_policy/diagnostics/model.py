@@ -48,7 +48,8 @@ class Diagnostic:
     """One problem. ``message`` is one lower-case sentence without a full stop, in the author's words.
 
     ``label`` says what stands at the place, ``help`` what to do. ``span`` is absent only where no text is
-    to blame, such as a missing file; then ``message`` names the file.
+    to blame, such as a missing file; then ``message`` names the file. An error that does not stop (``stops``) is about
+    what the author can hardly want, in policies that mean something all the same: checks fail, services load them.
     """
 
     code: str
@@ -58,6 +59,7 @@ class Diagnostic:
     label: str = ""
     help: str = ""
     related: tuple[Related, ...] = ()
+    stops: bool = True
 
     @property
     def is_error(self) -> bool:

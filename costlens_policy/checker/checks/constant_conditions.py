@@ -29,7 +29,7 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
             condition = subject.condition(place)
             rule = _rule(policy.document, place)
             if condition.never and (_is_deny(policy.document, place) or not _has_been_told(subject, place)):
-                report = _FOUND.error if _is_deny(policy.document, place) else _FOUND.warning
+                report = _FOUND.mistake if _is_deny(policy.document, place) else _FOUND.warning
                 yield report(
                     f"the condition of `{rule}` never holds",
                     place.span,
@@ -58,7 +58,7 @@ def _has_been_told(subject: Subject, place: Place) -> bool:
 
 
 def _is_deny(policy: PolicyDocument, place: Place) -> bool:
-    return place.path[0] == "access" and policy.access[int(place.path[1])].effect == "deny"
+    return place.path[0] == "access" and policy.access[int(place.path[1])].effect != "allow"
 
 
 def _rule(policy: PolicyDocument, place: Place) -> str:

@@ -25,7 +25,7 @@ def check_denied_by_default(subject: Subject) -> Iterator[Diagnostic]:
     everything = next((rule for rule in rules if rule.rule.effect == "deny" and rule.condition.always), None)
     default = Place(subject.bundle.policy_set, ("defaults", "access"))
     if everything is not None:
-        yield _FOUND.error(
+        yield _FOUND.mistake(
             f"`{everything.name}` refuses every request",
             everything.place.at("effect").span,
             "without a condition",
@@ -38,7 +38,7 @@ def check_denied_by_default(subject: Subject) -> Iterator[Diagnostic]:
             if rule.rule.effect == "deny":
                 denies.add(rule.condition, rule)
         if all(rule.condition.never or denies.first(rule.condition) is not None for rule in allows):
-            yield _FOUND.error(
+            yield _FOUND.mistake(
                 "every request is refused: the default is to deny, and no rule allows anything",
                 default.span,
                 "no access rule overrides this",

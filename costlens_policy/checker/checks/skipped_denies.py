@@ -27,7 +27,7 @@ def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
         failure = first_failure(typed, subject.variables(rule.policy), uncertain) if typed is not None else None
         if failure is not None:
             extent, why = failure
-            yield _FOUND.error(
+            yield _FOUND.mistake(
                 f"`{rule.name}` lets requests through when its condition fails",
                 when.part(extent),
                 why,

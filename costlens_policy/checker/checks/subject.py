@@ -107,6 +107,12 @@ class Finding:
     ) -> Diagnostic:
         return Diagnostic(self.code, Severity.ERROR, message, span, label, advice, tuple(related))
 
+    def mistake(
+        self, message: str, span: Span, label: str = "", advice: str = "", related: Sequence[Related] = ()
+    ) -> Diagnostic:
+        """Return an error in what is meant: ``check`` fails, and whoever loads the policies is warned."""
+        return Diagnostic(self.code, Severity.ERROR, message, span, label, advice, tuple(related), stops=False)
+
     def warning(
         self, message: str, span: Span, label: str = "", advice: str = "", related: Sequence[Related] = ()
     ) -> Diagnostic:
