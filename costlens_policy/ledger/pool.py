@@ -90,7 +90,8 @@ class Pool(Generic[_Connection]):
 
     def clear(self) -> None:
         """Close the idle connections: one that was found broken is seldom the only one."""
-        self._close_idle(self._own())
+        if not self._closed:
+            self._close_idle(self._own())
 
     def close(self) -> None:
         """Close what is idle, and what is lent once it comes back."""

@@ -14,7 +14,7 @@ from shutil import copy, copytree, rmtree
 import pytest
 
 from costlens_policy.ledger import EntryQuery, Held, LedgerBusyError, LedgerUnavailableError, open_ledger
-from costlens_policy.ledger.sqlite import SQLiteStore
+from costlens_policy.ledger.sqlite import SQLiteStore, file
 from costlens_policy.ledger.sqlite.migrations import APPLICATION_ID, MIGRATIONS
 from tests.ledger.build import NOW, account, hold, settlement
 
@@ -180,23 +180,71 @@ def test_a_reader_is_not_kept_waiting_by_a_writer(path: Path) -> None:
 def test_a_forked_process_uses_connections_of_its_own(path: Path) -> None:
     store = SQLiteStore(str(path))
     store.charge(settlement("a", TEAM, 1))
+    in_child(lambda: charge_many(store, 1))
+    store.charge(settlement("c", TEAM, 1))
+    assert store.balances([TEAM], NOW)[0].used == 3
+
+
+def test_processes_that_are_forked_while_threads_are_at_work_are_not_locked_out(path: Path) -> None:
+    """SQLite would believe that a child has the locks that threads of its parent had."""
+    store, stop = SQLiteStore(str(path), timeout=2), threading.Event()
+    counts = [0, 0, 0]
+
+    def work(number: int) -> None:
+        while not stop.is_set():
+            store.charge(settlement(f"{number}/{counts[number]}", TEAM, 1))
+            store.balances([TEAM], NOW)
+            counts[number] += 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for child in range(5):
+        in_child(lambda child=child: store.charge(settlement(f"child {child}", TEAM, 1)))  # type: ignore[misc]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert store.balances([TEAM], NOW)[0].used == sum(counts) + 5
+
+
+def test_a_parent_that_closes_the_ledger_leaves_it_to_its_children(path: Path) -> None:
+    store = SQLiteStore(str(path))
+    store.charge(settlement("a", TEAM, 1))
+    ours, theirs = os.pipe(), os.pipe()
+
+    def body() -> None:
+        store.charge(settlement("b", TEAM, 1))
+        os.write(theirs[1], b"1")
+        os.read(ours[0], 1)
+        store.charge(settlement("c", TEAM, 1))
+
+    parent = threading.Thread(target=lambda: (os.read(theirs[0], 1), store.close(), os.write(ours[1], b"1")))
+    parent.start()
+    in_child(body)
+    parent.join()
+    assert SQLiteStore(str(path)).balances([TEAM], NOW)[0].used == 3
+
+
+def test_a_fork_that_cannot_wait_makes_a_process_that_refuses_the_ledger(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file, "_LONGEST_WAIT", 0.05)
+    store = SQLiteStore(str(path))
     blocker, blocks = threading.Event(), threading.Event()
     in_other_thread = threading.Thread(target=lambda: hold_lock(store, blocks, blocker))
     in_other_thread.start()
     assert blocks.wait(10)
 
     def body() -> None:
-        parent_blocks = open_ledger(f"sqlite:///{path}?timeout=0.05")
-        with pytest.raises(LedgerUnavailableError):
-            parent_blocks.charge(settlement("c", TEAM, 1))
-        blocker.set()
+        for open_or_use in (lambda: open_ledger(f"sqlite:///{path}"), lambda: store.charge(settlement("c", TEAM, 1))):
+            with pytest.raises(LedgerUnavailableError, match="forked while another thread waited for the ledger"):
+                open_or_use()
 
     in_child(body)
     blocker.set()
     in_other_thread.join()
     in_child(lambda: charge_many(store, 1))
-    store.charge(settlement("c", TEAM, 1))
-    assert store.balances([TEAM], NOW)[0].used == 3
+    assert store.balances([TEAM], NOW)[0].used == 1
 
 
 def hold_lock(store: SQLiteStore, holds: threading.Event, until: threading.Event) -> None:
@@ -218,8 +266,8 @@ def test_what_is_committed_has_reached_the_disk(path: Path) -> None:
 
 
 def deleted(path: Path) -> None:
-    for file in path.parent.glob(f"{path.name}*"):
-        file.unlink()
+    for found in path.parent.glob(f"{path.name}*"):
+        found.unlink()
 
 
 def replaced(path: Path) -> None:

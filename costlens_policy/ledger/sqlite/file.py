@@ -6,8 +6,10 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Condition
 from typing import Final, TypeAlias
 from urllib.parse import quote
+from weakref import WeakSet
 
 from costlens_policy.ledger.errors import LedgerBusyError, LedgerUnavailableError
 from costlens_policy.ledger.pool import Pool
@@ -30,6 +32,48 @@ class _Connection(sqlite3.Connection):
     identity: _Identity = ()
 
 
+class _Gate:
+    """Lets operations of all ledger files through, but not while the process forks.
+
+    SQLite keeps in the memory of a process which locks of a file it has. A child of a process that has a file open
+    would believe that it has them, too: it would wait for itself for ever, or read and write without a lock. So a fork
+    waits until nothing is under way, and finds all files closed. A child that was made all the same while something
+    was under way is ``torn``: it must not use SQLite's files.
+    """
+
+    def __init__(self, *, torn: bool = False) -> None:
+        self.torn = torn
+        self.is_empty = False
+        self._changed = Condition()
+        self._inside = 0
+        self._forks = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            while self._forks:
+                self._changed.wait()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._inside -= 1
+            if self._forks:
+                self._changed.notify_all()
+
+    def shut(self, patience: float) -> bool:
+        """Let nobody in until the fork is done; say whether all went out within some seconds."""
+        with self._changed:
+            self._forks += 1
+            self.is_empty = self._changed.wait_for(lambda: not self._inside, patience)
+            return self.is_empty
+
+    def open(self) -> None:
+        """Let all in again after a fork, unless another one is under way."""
+        with self._changed:
+            self._forks -= 1
+            self._changed.notify_all()
+
+
 class LedgerFile:
     """A SQLite file in write-ahead mode; what is committed has reached the disk. ``timeout`` is in seconds.
 
@@ -46,6 +90,7 @@ class LedgerFile:
         self._timeout = timeout
         self._read_only = read_only
         self._pool = Pool(self._connect, _MOST_CONNECTIONS, timeout)
+        _FILES.add(self)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -54,7 +99,7 @@ class LedgerFile:
         if not lock.acquire(timeout=self._timeout):
             raise LedgerBusyError(f"the ledger `{self._path}` was busy for {self._timeout:g} s")
         try:
-            with faults_of(self._path), self._pool.connection() as db:
+            with self._lent() as db:
                 db.execute("BEGIN IMMEDIATE")
                 with _transaction(db):
                     self._check(db)
@@ -65,7 +110,7 @@ class LedgerFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection that sees one state of the file, whatever others write meanwhile."""
-        with faults_of(self._path), self._pool.connection() as db:
+        with self._lent() as db:
             db.execute("BEGIN")
             with _transaction(db):
                 self._check(db)
@@ -73,7 +118,7 @@ class LedgerFile:
 
     def open(self) -> None:
         """Make sure that the file is a ledger that this version can use."""
-        with faults_of(self._path), self._pool.connection() as db:
+        with self._lent() as db:
             if self._is_writable:
                 migrate(db, self._path)
             elif not is_current(db, self._path):
@@ -83,7 +128,23 @@ class LedgerFile:
                 )
 
     def close(self) -> None:
-        self._pool.close()
+        with _GATE:
+            self._pool.close()
+
+    def close_for_fork(self) -> None:
+        """Close the connections; the next operation makes new ones."""
+        self._pool.clear()
+
+    @contextmanager
+    def _lent(self) -> Iterator[sqlite3.Connection]:
+        with _GATE, faults_of(self._path):
+            if _GATE.torn:
+                raise LedgerUnavailableError(
+                    f"the ledger `{self._path}` cannot be used in this process, which was forked while another thread"
+                    " waited for the ledger; start processes with `spawn` or `forkserver`"
+                )
+            with self._pool.connection() as db:
+                yield db
 
     @property
     def _is_writable(self) -> bool:
@@ -151,3 +212,24 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         if db.in_transaction:  # a full disk has ended it already
             db.execute("ROLLBACK")
         raise
+
+
+_GATE = _Gate()
+_FILES: Final[WeakSet[LedgerFile]] = WeakSet()
+_LONGEST_WAIT: Final = 10.0
+"""Seconds that a fork waits for what is under way."""
+
+
+def _before_fork() -> None:
+    if _GATE.shut(_LONGEST_WAIT):
+        for file in list(_FILES):
+            file.close_for_fork()
+
+
+def _in_child() -> None:
+    global _GATE
+    _GATE = _Gate(torn=_GATE.torn or not _GATE.is_empty)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=lambda: _GATE.open(), after_in_child=_in_child)
