@@ -25,6 +25,7 @@ from costlens_policy.usage import (
     portions_of,
     price_call,
     price_each,
+    price_usage,
     read_usage,
 )
 
@@ -215,8 +216,12 @@ def _amount(decision: Decision, line: BalanceSeen, priced: Priced, *, first: boo
         return Decimal(sum(tokens for _, tokens in priced.usage.counted))
     if priced.cost is not None:
         return priced.cost
-    # Without a price, what was held is the nearest to the truth that is known; nothing was held for other models.
-    return max((held.call for held in decision.holds if held.budget == line.budget), default=ZERO) if first else ZERO
+    if not first:
+        return ZERO  # other models without a price are charged as the first
+    # Without a price: what was held, or these tokens on the model that was decided, whichever is more.
+    held = max((held.call for held in decision.holds if held.budget == line.budget), default=ZERO)
+    decided = decision.plan.catalogue.find(decision.model or "")
+    return max(held, price_usage(decided, priced.usage, decision.now).cost or ZERO)
 
 
 def _estimates(decision: Decision) -> Iterator[tuple[str, Estimate]]:

@@ -26,12 +26,17 @@ _Answer = TypeVar("_Answer")
 _SHORTEST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 30.0
 _LONGEST_WAIT: Final = 5.0
-"""How long the thread that writes what waits leaves the store alone at most, in seconds."""
+"""How long the thread that writes what waits leaves the store alone at most, and how long a call writes or waits for
+that thread, in seconds."""
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 
 
 class _PausedError(LedgerUnavailableError):
     """The store was not asked, since it was lost a moment ago."""
+
+
+class _BehindError(_PausedError):
+    """The store was not asked, since so much has to be written first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +89,21 @@ class _Journal:
                     return True
         return False
 
-    def write(self, store: Store) -> None:
-        """Write what is due. Whoever comes meanwhile waits until that is done."""
-        with self._writing:
+    def write(self, store: Store, patience: float | None = None) -> bool:
+        """Write what is due; say whether that was done within ``patience`` seconds, others writing first included."""
+        if patience is None:
+            patience, deadline = -1, float("inf")
+        else:
+            deadline = time.monotonic() + patience
+        if not self._writing.acquire(timeout=patience):
+            return False
+        try:
             while self._write_first(self._due, store):
-                pass
+                if time.monotonic() > deadline:
+                    return False
+        finally:
+            self._writing.release()
+        return True
 
     def write_put_off(self, store: Store) -> None:
         """Try once more what was put off; what is still locked is put off again."""
@@ -184,9 +199,12 @@ class Link:
         epoch = self._epoch
         try:
             store = self._store or self._open()
-            if self._journal.is_due:
-                self._journal.write(store)
+            if self._journal.is_due and not self._journal.write(store, _LONGEST_WAIT):
+                raise _BehindError(f"{len(self._journal)} charges and releases wait to be written to the ledger first")
             answer = operation(store)
+        except _BehindError:
+            self._next_try = 0.0  # it answers: whoever comes next goes on
+            raise
         except LedgerError as error:
             if isinstance(error, LedgerUnavailableError) and not isinstance(error, LedgerBusyError):
                 self._lost(error, epoch)

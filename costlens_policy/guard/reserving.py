@@ -90,8 +90,9 @@ class Reserver:
     def reserve(self, asked: Asked, names: Iterator[str], snapshot: Snapshot) -> Reserved | Held:
         """Reserve the worst case of a call under the first of the names, and under a further one for each more turn.
 
-        An answer ``Held`` says that the call had been reserved before. Raises ``DeniedError``, ``CallConflictError``,
-        ``LedgerUnavailableError``.
+        An answer ``Held`` says that the call had been reserved before, which only one with an id of the caller's can
+        have been: of another it is the answer that was lost when the store was asked first. Raises ``DeniedError``,
+        ``CallConflictError``, ``LedgerUnavailableError``.
         """
         turns = refusals = 0
         name, plan = next(names), self._plan_for(asked, snapshot)
@@ -105,7 +106,7 @@ class Reserver:
                 refusals += 1
                 plan = self._after_refusal(asked, snapshot, answer, plan, last=refusals == _MOST_REFUSALS)
                 continue
-            if answer.repeated:
+            if answer.repeated and asked.named:
                 return answer
             again = self._plan_for(asked, snapshot) if self._compare(answer, plan.lines, snapshot) else plan
             if again.asks_same(plan):

@@ -82,6 +82,7 @@ class Sending:
             return name
         return in_use or self.model  # named in the provider's own spelling
 
-    def _own_name(self, model: str) -> str:
-        known = self._decision.plan.catalogue.find(model)
-        return model if known is None else known.name
+    def _own_name(self, model: object) -> str:
+        name = model if isinstance(model, str) else str(model)  # what is no name is no model of the catalogue
+        known = self._decision.plan.catalogue.find(name)
+        return name if known is None else known.name

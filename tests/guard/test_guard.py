@@ -206,6 +206,13 @@ budgets:
         assert charged.notes == ("`free`: it has no price on this day",)
         assert guard.spend("all")[0].used == Decimal("0.0012")
 
+    @pytest.mark.parametrize("model", ["free", "nobody", "", 5, ["mini"], b"mini"])
+    def test_more_than_was_held_is_charged_on_one_as_on_the_model_that_was_decided(self, guard_of, model):
+        guard = guard_of(self.POLICY)
+        with guard.call(REQUEST) as call:
+            call.settle({"prompt_tokens": 3000, "completion_tokens": 50}, model=model)
+        assert guard.spend("all")[0].used == Decimal("0.0031")
+
     def test_a_failed_attempt_is_added(self, guard_of):
         guard = guard_of(self.POLICY, models="nano, mini")
         with guard.call(REQUEST) as call:

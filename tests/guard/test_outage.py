@@ -428,6 +428,52 @@ def test_a_charge_that_is_released_while_it_is_written_stays_a_charge(fragile):
     assert (line.used, line.held) == (charged.cost, 0)
 
 
+def test_no_call_writes_or_waits_for_long_where_much_waits(fragile, monkeypatch):
+    guard, store, timer = fragile(more="")
+    calls = [guard.call(REQUEST) for _ in range(5)]
+    link = guard._service.link
+    store.broken = True
+    for call in calls:
+        call.settle(USAGE)
+    store.broken = False
+    timer.seconds += 1
+    monkeypatch.setattr(links, "_LONGEST_WAIT", 0.0)
+    waited = link.waiting
+    with pytest.raises(DeniedError, match="wait to be written to the ledger first"):
+        guard.call(REQUEST)
+    assert link.waiting < waited
+    link._journal._writing.acquire()  # as the thread does that writes what waits
+    with pytest.raises(DeniedError, match="wait to be written to the ledger first"):
+        guard.call(REQUEST)
+    link._journal._writing.release()
+    monkeypatch.setattr(links, "_LONGEST_WAIT", 5.0)
+    assert guard.spend()[0].used == Decimal("0.0055"), "its turn comes at once, and nothing is lost"
+
+
+def test_a_store_that_did_what_it_was_asked_before_its_answer_was_lost_holds_one_call(guard_of, ledger):
+    """Stores ask again where a connection was cut, so that every answer is about the second time."""
+    store = open_ledger(ledger) if isinstance(ledger, str) else ledger
+    twice = Breakable(store)
+    for name in ("reserve", "charge", "release", "void"):
+        setattr(twice, name, asked_twice(getattr(store, name)))
+    guard = guard_of(TEAM, ledger=twice, more=ALLOW)
+    guard.call(REQUEST).release()
+    with guard.call(REQUEST) as call:
+        charged = call.settle(USAGE)
+    with guard.call(REQUEST, id="job") as call:
+        call.settle(USAGE)
+    (line,) = guard.spend()
+    assert (charged.recorded, line.used, line.held) == (True, Decimal("0.0022"), 0)
+
+
+def asked_twice(operation):
+    def ask(*arguments):
+        operation(*arguments)
+        return operation(*arguments)
+
+    return ask
+
+
 def test_closing_writes_what_waits_whatever_the_pause(fragile):
     guard, store, _ = fragile(more="")
     calls = [guard.call(REQUEST) for _ in range(5)]
