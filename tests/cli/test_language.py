@@ -32,7 +32,7 @@ def keys():
                 yield pytest.param(kind, key, value, definitions, id=f"{kind}-{section.get('title')}-{key}")
 
 
-@pytest.mark.parametrize(("kind", "key", "schema", "definitions"), keys())
+@pytest.mark.parametrize(("kind", "key", "schema", "definitions"), list(keys()))
 def test_every_key_has_a_row_whose_example_fits(kind, key, schema, definitions):
     page = next(text for text in PAGES.values() if text.startswith(f"# Reference: `kind: {kind}`\n"))
     rows = [line for line in page.splitlines() if line.startswith(f"| `{key}` | ")]

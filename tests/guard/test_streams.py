@@ -123,7 +123,7 @@ def test_the_service_tier_that_came_with_it(guard_of, shape):
         ["plain ", "text"],
         CHAT[:-1],
     ],
-    ids=lambda chunks: str(chunks)[:40],
+    ids=lambda chunks: str([type(chunk).__name__ for chunk in chunks] if "object at" in str(chunks) else chunks)[:40],
 )
 def test_what_is_not_understood_is_charged_at_its_worst(charged, chunks):
     charge = charged(chunks)
