@@ -124,6 +124,78 @@ G, L = "gen_ai.usage.", "llm.token_count."
             Usage(20, 80, output=9),
         ),
         ({"ai.usage.promptTokens": 7, "ai.usage.completionTokens": 2}, Usage(7, output=2)),
+        ({"ai.usage.tokens": 7}, Usage(7)),
+        # what no cache gave is no cached part
+        *(
+            (
+                {
+                    "ai.usage.inputTokens": 100,
+                    f"ai.usage.{fresh}": 60,
+                    "ai.usage.inputTokenDetails.cacheReadTokens": 40,
+                    "ai.usage.outputTokens": 9,
+                },
+                Usage(60, cache_read=40, output=9),
+            )
+            for fresh in (
+                "inputTokenDetails.noCacheTokens",
+                "input_tokens.non_cached",
+                "uncached_input_tokens",
+                "prompt_cache_miss_tokens",
+                "inputTokens.notCached",
+            )
+        ),
+        (
+            {G + "uncached_input_tokens": 60, G + "cached_input_tokens": 40, G + "output_tokens": 9},
+            Usage(60, cache_read=40, output=9),
+        ),
+        (
+            {G + "input_tokens": 60, G + "no_cache_tokens": 60, G + "cached_tokens": 40, G + "output_tokens": 9},
+            Usage(60, cache_read=40, output=9),
+        ),
+        # Langfuse with a provider's own kinds: the total shows that the cached part and the reasoning lie inside
+        (
+            {
+                "langfuse.observation.usage_details.prompt_tokens": 100,
+                "langfuse.observation.usage_details.completion_tokens": 9,
+                "langfuse.observation.usage_details.total_tokens": 109,
+                "langfuse.observation.usage_details.prompt_tokens_details.cached_tokens": 40,
+                "langfuse.observation.usage_details.completion_tokens_details.reasoning_tokens": 4,
+            },
+            Usage(60, cache_read=40, output=5, reasoning=4),
+        ),
+        (
+            {
+                "langfuse.observation.usage_details.input": 60,
+                "langfuse.observation.usage_details.output": 5,
+                "langfuse.observation.usage_details.output_reasoning_tokens": 4,
+                "langfuse.observation.usage_details.input_cached_tokens": 40,
+                "langfuse.observation.usage_details.total": 109,
+            },
+            Usage(60, cache_read=40, output=5, reasoning=4),
+        ),
+        # others put counts beside numbers of other things
+        (
+            {
+                "gen_ai.response.prompt_tokens": 7,
+                "gen_ai.response.completion_tokens": 2,
+                "gen_ai.response.finish_reasons": 1,
+                "cpu.usage.percent": 90,
+            },
+            Usage(7, output=2),
+        ),
+        (
+            {
+                "braintrust.metrics.prompt_tokens": 100,
+                "braintrust.metrics.completion_tokens": 9,
+                "braintrust.metrics.tokens": 109,
+                "braintrust.metrics.prompt_cached_tokens": 40,
+                "braintrust.metrics.time_to_first_token": 0.5,
+                "braintrust.metrics.start": 1780300800.5,
+            },
+            Usage(60, cache_read=40, output=9),
+        ),
+        ({"usage.prompt_tokens": 7, "usage.completion_tokens": 2}, Usage(7, output=2)),
+        ({"mlflow.chat.tokenUsage.input_tokens": 7, "mlflow.chat.tokenUsage.output_tokens": 2}, Usage(7, output=2)),
     ],
 )
 def test_names_of_instrumentations(names, usage):
@@ -238,8 +310,49 @@ def test_other_numbers_that_look_like_tokens_are_named():
     ]
 
 
-def test_parents_that_go_round_in_a_circle_end():
-    assert len(calls(span("a", "b", "chat", (1, 1)), span("b", "a", "chat", (5, 5)))[0]) == 2
+@pytest.mark.parametrize("counts", [(5, 5), (1, 1)])
+def test_parents_that_go_round_in_a_circle_lose_no_call(counts):
+    assert len(calls(span("a", "b", "chat", counts), span("b", "a", "chat", (5, 5)))[0]) == 2
+    assert len(calls(span("a", "b", "", counts), span("b", "c", "", None), span("c", "a", "", (5, 5)))[0]) == 2
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"gen_ai.usage.input_token_details": '{"cache_read": 40}'},
+        {"gen_ai.usage.prompt_tokens_details": "{'cached_tokens': 40, 'audio_tokens': None}"},
+        {"langsmith.usage_metadata": '{"input_tokens": 100, "input_token_details": {"cache_read": 40}}'},
+        {"x.usage": "{'prompt_tokens': 100, 'prompt_tokens_details': {'cached_tokens': 40}}"},
+    ],
+)
+def test_a_usage_that_stands_as_a_text_is_read(usage):
+    reader, raw = Spans(), RawRow("f", 1, span("a", "", "chat", (100, 9), **usage))
+    reader.survey(raw)
+    (row,) = reader.rows(raw)
+    assert row.fields[TOKENS].counted.recorded == Usage(60, cache_read=40, output=9)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "problems"),
+    [
+        ({"gen_ai.request.model": "m"}, 1),
+        ({"llm.model_name": "m"}, 1),
+        ({"gen_ai.request.model": "m", "gen_ai.operation.name": "chat.completions"}, 1),
+        ({"gen_ai.request.model": "m", "gen_ai.operation.name": "create_agent"}, 0),
+        ({"gen_ai.request.model": "m", "error.type": "timeout"}, 0),
+        ({"db.system": "x"}, 0),
+    ],
+)
+def test_a_span_that_names_a_model_is_a_call(attributes, problems):
+    assert len(calls(span("a", **attributes))[1]) == problems
+    assert not calls(span("a", **attributes), span("b", "a", "chat", (5, 5)))[1], "what lies below counts for it"
+
+
+def test_counts_in_texts_that_nobody_reads_are_named():
+    answer = json.dumps({"usage": {"prompt_tokens": 100}})
+    assert "its `out`" in calls(span("a", "", "chat", out=answer))[1][0]
+    assert not any("`out`" in note for note in calls(span("a", "", "", out=answer), *CHATS)[2]), "counted below"
+    assert any("`out` (1 spans" in note for note in calls(span("x", "", "", out=answer), *CHATS)[2])
 
 
 @given(

@@ -89,7 +89,8 @@ READY: Final[MappingType[str, Mapping]] = {
                 "time": "start_time_unix_nano|startTimeUnixNano|start_time|startTime|start_timestamp|Timestamp",
                 "id": "span_id",
                 "model": "attributes.gen_ai.response.model|attributes.gen_ai.request.model|attributes.llm.model_name"
-                "|attributes.embedding.model_name|attributes.langfuse.observation.model.name|attributes.ai.model.id",
+                "|attributes.embedding.model_name|attributes.langfuse.observation.model.name|attributes.ai.model.id"
+                "|attributes.braintrust.metadata.model",
                 "session": "attributes.gen_ai.conversation.id|attributes.session.id",
                 "service_tier": "attributes.openai.response.service_tier"
                 "|attributes.gen_ai.openai.response.service_tier",

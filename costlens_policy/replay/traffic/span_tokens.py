@@ -3,28 +3,45 @@
 Sources: OpenTelemetry semantic conventions for generative AI (``gen_ai.usage.*``; input tokens include the cached
 ones); OpenInference (``llm.token_count.*``); OpenLLMetry (``gen_ai.usage.cache_read_input_tokens``,
 ``llm.usage.total_tokens``); pydantic-ai (``gen_ai.usage.details.*``); Vercel AI SDK (``ai.usage.*``); Langfuse
-(``langfuse.observation.usage_details``, whose kinds exclude each other). Names are understood by their words, so that
-one that an instrumentation spells in its own way is understood, too.
+(``langfuse.observation.usage_details``, whose kinds exclude each other unless they are a provider's own); MLflow
+(``mlflow.chat.tokenUsage``); Braintrust, LangSmith and others, which keep usage objects as texts of JSON. Names are
+understood by their words, so that one that an instrumentation spells in its own way is understood, too.
 """
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from costlens_policy.replay.traffic.cells import tokens_of
 from costlens_policy.replay.traffic.counts import Counted, counted
 
-__all__ = ["SpanTokens", "has_tokens", "tokens_in", "unread_tokens"]
+__all__ = ["SpanTokens", "has_tokens", "object_in", "texts_with_tokens", "tokens_in", "unread_tokens"]
 
 _FAMILIES: Final = (
     "gen_ai.usage.", "llm.token_count.", "llm.usage.", "ai.usage.", "gen_ai.token_count.",
-    "langfuse.observation.usage_details.",
+    "langfuse.observation.usage_details.", "mlflow.chat.tokenUsage.",
 )  # fmt: skip
+_OTHERS: Final = re.compile(
+    r"(?!llm\.)(?:^|.*?\.)"
+    r"(?:usage|(?:usage|token)_?(?:metadata|usage|details)|gen_ai\.response|braintrust\.metrics)\.",
+    re.I,
+)
+"""What else may hold counts of tokens, beside numbers of other things. LiteLLM repeats bare answers under `llm.`."""
+_TOKENS: Final = frozenset({"token", "tokens"})
+_OF_EMBEDDINGS: Final = "ai.usage.tokens"
+"""All that the Vercel AI SDK tells of an embedding."""
 _DISJOINT: Final = "langfuse.observation.usage_details."
 """Its kinds exclude each other, so that the input does not include the cached part."""
+_LONGEST_TEXT: Final = 10_000
+_COUNTS_IN_TEXT: Final = re.compile(
+    r"""["'](?:prompt|completion|input|output|total|candidates)_?tokens?(?:_?count)?["']\s*:\s*[1-9]""", re.I
+)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SPLIT: Final = re.compile(r"[._\-\s]+")
 _MONEY: Final = frozenset({"cost", "costs", "price", "usd", "spend", "credits"})
@@ -35,7 +52,9 @@ _WRITES: Final = frozenset({"creation", "creations", "created", "write", "writes
 _INPUT: Final = frozenset({"input", "prompt", "inputs", "prompts"})
 _OUTPUT: Final = frozenset({"output", "completion", "outputs", "completions", "candidates", "generated"})
 _REASONING: Final = frozenset({"reasoning", "thinking", "thought", "thoughts"})
-_PARTS: Final = frozenset({"details", "text", "accepted", "rejected", "prediction", "uncached", "miss", "misses"})
+_PARTS: Final = frozenset({"details", "text", "accepted", "rejected", "prediction"})
+_NOT: Final = frozenset({"no", "non", "not", "without", "miss", "misses"})
+_FRESH: Final = frozenset({"uncached", "nocache", "noncached"})
 _PIXELS: Final = frozenset({"image", "images"})
 _Told = dict[str, int]
 
@@ -60,10 +79,29 @@ def has_tokens(attributes: Mapping[str, Any]) -> bool:
 def unread_tokens(attributes: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names of numbers that look like tokens and are not among what is read."""
     for name, value in attributes.items():
-        if "token" in name.lower() and isinstance(value, int | float) and not isinstance(value, bool):
-            words = _words(name)
-            if not words & _NO_COUNTS and not name.startswith(_FAMILIES):
-                yield name
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and "token" in name.lower() and not _words(name) & _NO_COUNTS and _of_family(name) is None:
+            yield name
+
+
+def texts_with_tokens(attributes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of texts that hold counts of tokens, such as the answer of a model in JSON."""
+    yield from (name for name, value in attributes.items() if isinstance(value, str) and _COUNTS_IN_TEXT.search(value))
+
+
+def object_in(name: str, value: Any) -> Any:
+    """Return the object that an attribute holds as a text of JSON or Python, if it is one that may tell of tokens."""
+    if not isinstance(value, str) or value[:1] != "{" or len(value) > _LONGEST_TEXT:
+        return value
+    if not name.startswith(_FAMILIES) and f"{name}." not in _FAMILIES and not _OTHERS.match(f"{name}."):
+        return value
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(value)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return found if isinstance(found, dict) else value
+    return value
 
 
 def tokens_in(attributes: Mapping[str, Any]) -> SpanTokens:
@@ -75,7 +113,7 @@ def tokens_in(attributes: Mapping[str, Any]) -> SpanTokens:
     told: _Told = {}
     unknown: _Told = {}
     for name, words, value in _reported(attributes):
-        role = _role(words)
+        role = "input" if name == _OF_EMBEDDINGS else _role(words)
         if role == "inside":
             continue
         try:
@@ -92,12 +130,20 @@ def tokens_in(attributes: Mapping[str, Any]) -> SpanTokens:
 def _reported(attributes: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[str], Any]]:
     """Yield the attributes that report tokens: their names, the words after the family's prefix, and values."""
     for name, value in attributes.items():
-        family = next((family for family in _FAMILIES if name.startswith(family)), None)
-        if family is None or value is None or isinstance(value, bool | dict | list):
-            continue
-        words = _words(name[len(family) :])
-        if not words & (_MONEY | _RATES):
+        words = None if value is None or isinstance(value, bool | dict | list) else _of_family(name)
+        if words is not None and not words & (_MONEY | _RATES):
             yield name, words, value
+
+
+@lru_cache(maxsize=4096)
+def _of_family(name: str) -> frozenset[str] | None:
+    """Return the words of a name that may tell of tokens, after what says so; None for any other name."""
+    family = next((family for family in _FAMILIES if name.startswith(family)), None)
+    if family is not None:
+        return _words(name[len(family) :])
+    other = _OTHERS.match(name)
+    words = None if other is None else _words(name[other.end() :])
+    return words if words is not None and words & _TOKENS and not words & _NO_COUNTS else None
 
 
 def _words(name: str) -> frozenset[str]:
@@ -106,6 +152,8 @@ def _words(name: str) -> frozenset[str]:
 
 def _role(words: frozenset[str]) -> str:
     cached = any(word.startswith("cach") for word in words)
+    if words & _FRESH or (cached and words & _NOT):
+        return "fresh"
     into, out = bool(words & _INPUT), bool(words & _OUTPUT)
     audio, pixels = "audio" in words, bool(words & _PIXELS)
     if cached and not words & _PARTS - {"details"}:
@@ -122,18 +170,20 @@ def _role(words: frozenset[str]) -> str:
         return "inside"
     if into != out:
         return "input" if into else "output"
-    return "total" if "total" in words else "unknown"
+    return "total" if "total" in words or words <= _TOKENS else "unknown"
 
 
 def _read(told: _Told, unknown: _Told, disjoint: bool) -> SpanTokens:
-    if "input" not in told and not (disjoint and {"read", "write"} & told.keys()):
+    if not {"input", "fresh"} & told.keys() and not (disjoint and {"read", "write"} & told.keys()):
         raise ValueError("tokens are reported, but not those of the input")
     given, output, total = told.get("input", 0), told.get("output", 0), told.get("total")
     long = told.get("write 1h", 0)
     short = max(told.get("write", 0) - long, told.get("write 5m", 0))
     caches = told.get("read", 0) + short + long
+    if "fresh" in told:
+        given = max(given, told["fresh"] + caches)
     on_top = caches > given or (total is not None and caches > 0 and total == given + caches + output)
-    if disjoint:
+    if disjoint and (total is None or total != given + output):
         on_top = caches > 0
         output += told.get("reasoning", 0)
     if total is None:

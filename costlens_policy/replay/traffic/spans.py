@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from costlens_policy.replay.traffic.sources import RawRow
-from costlens_policy.replay.traffic.span_tokens import SpanTokens, has_tokens, tokens_in, unread_tokens
+from costlens_policy.replay.traffic.span_tokens import (
+    SpanTokens,
+    has_tokens,
+    object_in,
+    texts_with_tokens,
+    tokens_in,
+    unread_tokens,
+)
 
 __all__ = ["TOKENS", "Spans"]
 
@@ -29,11 +36,15 @@ _CALLS: Final = frozenset({
     "rerank",
 })  # fmt: skip
 _AROUND: Final = frozenset({
-    "invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "agent", "chain", "workflow", "task", "tool",
-    "retriever", "reranker", "guardrail", "evaluator", "span", "ai.generatetext", "ai.streamtext", "ai.generateobject",
-    "ai.streamobject", "ai.embed", "ai.embedmany",
+    "invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "create_workflow", "agent", "chain", "workflow",
+    "task", "tool", "retriever", "reranker", "guardrail", "evaluator", "span", "prompt", "parser", "memory",
+    "ai.generatetext", "ai.streamtext", "ai.generateobject", "ai.streamobject", "ai.embed", "ai.embedmany",
 })  # fmt: skip
 """Kinds of spans that hold others. What such a span counts is what lies below it, and what was not exported."""
+_MODELS: Final = (
+    "gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "embedding.model_name", "ai.model.id",
+    "langfuse.observation.model.name",
+)  # fmt: skip
 _KEY: Final = "\0key"
 """The field of a span that holds its trace and its id."""
 _NO_SPANS: Final = ("resourceMetrics", "resourceLogs", "resource_metrics", "resource_logs")
@@ -64,9 +75,11 @@ class Spans:
     counts: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
+    hidden: Counter[str] = field(default_factory=Counter)
     _above: dict[_Key, _Key] = field(default_factory=dict)
     _own: dict[_Key, _Totals] = field(default_factory=dict)
     _below: dict[_Key, _Totals] | None = None
+    _over: set[_Key] = field(default_factory=set)
     _attributes: dict[_Key, Mapping[str, Any]] = field(default_factory=dict)
     _given: set[_Key] = field(default_factory=set)
 
@@ -109,9 +122,10 @@ class Spans:
                 yield f"{count:,} {says}"
         for name, count in self.unknown.items():
             yield f"`{name}` ({count:,} spans) is no known kind of token; without a total it was counted as output"
-
         for name, count in self.unread.items():
             yield f"`{name}` ({count:,} spans) looks like tokens and is not read"
+        for name, count in self.hidden.items():
+            yield f"`{name}` ({count:,} spans that were passed over) holds counts of tokens and is not read"
 
     def _call(self, raw: RawRow, span: dict[str, Any]) -> Iterator[RawRow]:
         attributes = span["attributes"]
@@ -145,19 +159,28 @@ class Spans:
         yield replace(raw, fields={**span, **above, TOKENS: tokens})
 
     def _silent(self, raw: RawRow, span: Mapping[str, Any], kinds: set[str]) -> Iterator[RawRow]:
-        if not kinds & _CALLS or kinds & _AROUND or self._is_covered(span[_KEY]):
+        attributes = span["attributes"]
+        hidden = next(texts_with_tokens(attributes), None)
+        if self._is_covered(span[_KEY]):
             self.counts["others"] += 1
+        elif kinds & _AROUND or not (kinds & _CALLS or any(attributes.get(name) for name in _MODELS)):
+            self.counts["others"] += 1
+            self.hidden.update(filter(None, (hidden,)))
         elif _failed(span):
             self.counts["failed"] += 1
         else:
-            yield replace(raw, fields={}, problem="the span of a call that reports no tokens")
+            reads = f"; its `{hidden}`, which is not read, does" if hidden else ""
+            yield replace(raw, fields={}, problem=f"the span of a call that reports no tokens{reads}")
 
     def _is_covered(self, key: _Key | None) -> bool:
-        """Say whether a span above counts more than the spans below it that count something."""
-        above = None if key is None else self._counting_above(key)
+        """Say whether a span below counts something, or one above more than the spans below it that do."""
+        sums = self._sums()
+        if key is None or key in self._over:
+            return key is not None
+        above = self._counting_above(key)
         if above is None:
             return False
-        own, below = self._own[above], self._sums().get(above, _Totals())
+        own, below = self._own[above], sums.get(above, _Totals())
         return own.prompt > below.prompt or own.output > below.output
 
     def _sums(self) -> dict[_Key, _Totals]:
@@ -165,8 +188,12 @@ class Spans:
         if self._below is None:
             self._below = {}
             for key, totals in self._own.items():
+                over = self._above.get(key)
+                while over is not None and over not in self._over:
+                    self._over.add(over)
+                    over = self._above.get(over)
                 above = self._counting_above(key)
-                if above is not None:
+                if above is not None and not self._goes_round(above, key):
                     self._below.setdefault(above, _Totals()).add(totals)
         return self._below
 
@@ -177,6 +204,17 @@ class Spans:
             if at is None or at in self._own:
                 return None if at == key else at
         return None
+
+    def _goes_round(self, at: _Key, key: _Key) -> bool:
+        """Say whether a span lies above another one that lies above it; neither is a sum of the other."""
+        above: _Key | None = at
+        for _ in range(_DEEPEST):
+            above = self._above.get(above) if above is not None else None
+            if above is None or above == at:
+                return False
+            if above == key:
+                return True
+        return False
 
     def _inherited(self, key: _Key) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -307,9 +345,7 @@ def _flat(value: Any, before: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, item in value.items():
         whole = f"{before}{name}"
-        if whole == "langfuse.observation.usage_details" and isinstance(item, str):
-            with suppress(ValueError):
-                item = json.loads(item)
+        item = object_in(whole, item)
         found |= _flat(item, f"{whole}.") if isinstance(item, Mapping) else {whole: item}
     return found
 
