@@ -22,6 +22,7 @@ from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
 
 if TYPE_CHECKING:
+    from costlens_policy.engine.standing import Models
     from costlens_policy.saving.cache import KeptPlan
 
 __all__ = ["Engine", "OptimalModel", "Router", "load", "load_plan"]
@@ -48,6 +49,18 @@ class Engine:
             if budget not in self.plan.budget_ids:
                 raise ValueError(self._unheard_of(budget))
         return decide(self.plan, request, balances, system_now() if now is None else now)
+
+    def models(
+        self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None
+    ) -> Models:
+        """Return which models may serve a request, in order, and for each other one of the catalogue why not.
+
+        Takes and raises what ``decide`` does.
+        """
+        from costlens_policy.engine.standing import models_for
+
+        decision = self.decide(request, balances=balances, now=now)  # examines the arguments
+        return models_for(self.plan, request, balances or {}, decision.now)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan to a file, for ``load_plan`` of the same version. Raises ``InputError`` where that fails."""

@@ -23,6 +23,7 @@ from costlens_policy.cli.requests import RequestLine, is_json_lines, read_reques
 from costlens_policy.clock import system_now
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.standing import Models
 from costlens_policy.errors import InputError, RequestError
 
 __all__ = ["Question", "evaluate"]
@@ -40,6 +41,7 @@ class Question:
     as_json: bool
     cache: bool
     texts: bool = True
+    models: bool = False
 
 
 def evaluate(question: Question) -> bool:
@@ -50,11 +52,26 @@ def evaluate(question: Question) -> bool:
         return _many(engine, question, balances)
     given = read_request(question.request_path)
     try:
+        if question.models:
+            return _models(engine.models(given.content, balances=balances, now=question.now), question)
         decision = engine.decide(given.content, balances=balances, now=question.now)
     except RequestError as error:
         raise request_problems(given, error) from error
     write_out(_json(decision, question, indent=2) if question.as_json else _text(decision, question))
     return not decision.allowed
+
+
+def _models(models: Models, question: Question) -> bool:
+    """Print which models may serve; say whether none may."""
+    if question.as_json:
+        excluded = [{"model": item.model, "reason": item.reason, "by": item.by or None} for item in models.excluded]
+        write_out(json.dumps({"may_serve": models.may_serve, "excluded": excluded}, indent=2, ensure_ascii=False))
+        return not models.may_serve
+    lines = [click.style(f"may serve  {name}", fg="green") for name in models.may_serve]
+    lines += [f"excluded   {item.model}: {item.reason}" for item in models.excluded]
+    text = "\n".join(lines)
+    write_out(text if prints_color(sys.stdout) else click.unstyle(text))
+    return not models.may_serve
 
 
 def _text(decision: Decision, question: Question) -> str:

@@ -24,8 +24,9 @@ def try_candidates(
     picked: Picked,
     prepare: Preparations,
     excluded: list[Exclusion],
+    wanted: int,
 ) -> list[Candidate]:
-    """Return the winner and its fallbacks, at most ``max_fallbacks`` of them. Who is excluded is added to ``excluded``.
+    """Return the first ``wanted`` models that may serve. Who is excluded before is added to ``excluded``.
 
     An active downgrade puts its models at the end of the queue. Each name is tried once, so there is no loop.
     """
@@ -33,7 +34,6 @@ def try_candidates(
     stages = context.plan.stages
     rules = stages.access_by_model
     ladder = Ladder(context) if stages.budgets else None
-    wanted = 1 + context.plan.defaults.max_fallbacks
     kept: list[Candidate] = []
     names, within = picked
     queue, guests = list(names), None

@@ -36,13 +36,13 @@ def decide(plan: Plan, request: Mapping[str, Any], balances: Balances | None, no
     admitted = admit_request(plan, request)
     counted = verified(plan, admitted) if plan.verifies_prompt_tokens else None
     context = Context(plan, admitted, _NO_BALANCES if balances is None else balances, now, counted)
-    decision = _decide(context)
+    decision = _decide(plan, context)
     if plan.stages.has_variables or plan.reads_budgets:
         context.close()
     return decision
 
 
-def _decide(context: Context) -> Decision:
+def _decide(plan: Plan, context: Context) -> Decision:
     access = decide_access(context)
     if not access.allowed:
         return Decision(context, access, None, (), (), access.rule)
@@ -54,7 +54,8 @@ def _decide(context: Context) -> Decision:
     try:
         prepare = Preparations(context)
         picked = candidates_of(context, route, prepare, excluded)
-        kept = try_candidates(context, access, route, picked, prepare, excluded)
+        wanted = 1 + plan.defaults.max_fallbacks
+        kept = try_candidates(context, access, route, picked, prepare, excluded, wanted)
     except Refusal as refusal:
         return Decision(context, access, route, (), tuple(excluded), refusal.rule or route.id, refusal.reason)
     if not kept:

@@ -41,6 +41,17 @@ def test_text(decide):
     assert "\x1b[" not in text
 
 
+def test_models(decide, starter: Path):
+    text = "task: classification\nprompt: Is this spam?\n"
+    shown = decide(text, "--models").stdout.splitlines()
+    assert shown[0] == "may serve  gpt-5-nano"
+    assert {line.split()[0] for line in shown} == {"may", "excluded"}
+    told = json.loads(decide(text, "--models", "--format", "json").stdout)
+    assert told["may_serve"][0] == "gpt-5-nano"
+    assert len(told["may_serve"]) + len(told["excluded"]) == len(shown) == len(load(starter).plan.catalogue)
+    assert decide(text, "--models", "--explain").exit_code == 2
+
+
 def test_denied(decide):
     text = "prompt: x\nprompt_tokens: 200000\n"
     result = decide(text)

@@ -123,6 +123,17 @@ def test_s_acc_9_access_reads_no_estimate(keys: str, tmp_path: Path) -> None:
     assert [item.code for item in caught.value.diagnostics if item.is_error] == ["CL215"]
 
 
+def test_s_dec_14_every_model_may_serve_or_has_a_reason() -> None:
+    engine = engine_of(SETS / "models")
+    models = engine.models({"user": "guest", "task": "split", "prompt": "x"}, now=NOW)
+    assert models.may_serve == ()
+    reasons = {item.model: item.reason for item in models.excluded}
+    assert set(reasons) == set(engine.plan.catalogue.models)
+    assert "guests get the small model" in reasons["large"]
+    assert reasons["nano"] == "it does not meet the terms of route `models/split`: it does not name the model"
+    assert engine.models({"prompt": "x"}, now=NOW).may_serve == ("large", "mini", "nano")
+
+
 def test_s_rte_5_routes_after_the_deciding_one_are_not_evaluated() -> None:
     routes = decide("plain", task="all").record().stages[2].rules
     outcomes = {rule.id: str(rule.outcome) for rule in routes}

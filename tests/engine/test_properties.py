@@ -31,7 +31,7 @@ _SET: Final = POLICY_SET % {
     "files": "p0.yaml", "attributes": "  tags: {type: list(string), default: []}", "access": "allow",
     "route": "{models: [mini, nano]}", "fallbacks": 2, "more": "",
 }  # fmt: skip
-_QUICK: Final = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK: Final = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @lru_cache(maxsize=512)
@@ -49,7 +49,7 @@ def _loaded(text: str) -> Engine | None:
         shutil.rmtree(folder)
 
 
-def _engine(policy: Mapping[str, Any]) -> Engine:
+def engine_with(policy: Mapping[str, Any]) -> Engine:
     # JSON is YAML, line by line.
     engine = _loaded("".join(f"{key}: {json.dumps(value)}\n" for key, value in policy.items()))
     assume(engine is not None)
@@ -57,7 +57,7 @@ def _engine(policy: Mapping[str, Any]) -> Engine:
     return engine
 
 
-def _decided(engine: Engine, request: dict[str, Any], states: dict[tuple[str, str], Balance]) -> Decision:
+def decided(engine: Engine, request: dict[str, Any], states: dict[tuple[str, str], Balance]) -> Decision:
     """Decide, or leave the example alone where the request is not acceptable. Nothing else may be raised."""
     try:
         known = {key: state for key, state in states.items() if key[0] in engine.plan.budgets}
@@ -68,19 +68,19 @@ def _decided(engine: Engine, request: dict[str, Any], states: dict[tuple[str, st
 
 
 @given(policy_texts(), budget_texts(), requests(), balances())
-@_QUICK
+@QUICK
 def test_decisions_are_sound(
     policy: dict[str, Any], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
 ) -> None:
-    engine = _engine({**policy, "budgets": budgets})
+    engine = engine_with({**policy, "budgets": budgets})
     before = copy.deepcopy(request)
-    decision = _decided(engine, request, states)
+    decision = decided(engine, request, states)
     assert repr(request) == repr(before), "a request is never changed"
     assert decision.reasons, "a decision has its reasons"
     given = decision.to_dict()
     assert not list(_VALIDATOR.iter_errors(given))
     text = json.dumps(given, allow_nan=False)
-    assert json.dumps(_decided(engine, request, states).to_dict()) == text, "deciding is deterministic"
+    assert json.dumps(decided(engine, request, states).to_dict()) == text, "deciding is deterministic"
     if decision.allowed:
         _holds_what_it_promises(decision)
     else:
@@ -89,12 +89,12 @@ def test_decisions_are_sound(
 
 
 @given(policy_texts(), budget_texts(), requests(), balances())
-@_QUICK
+@QUICK
 def test_a_decision_can_be_made_again_from_its_own_json(
     policy: dict[str, Any], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
 ) -> None:
-    engine = _engine({**policy, "budgets": budgets})
-    first = _decided(engine, request, states).to_dict()
+    engine = engine_with({**policy, "budgets": budgets})
+    first = decided(engine, request, states).to_dict()
     read = {
         (item["budget"], item["key"]): Balance(Decimal(item["used"]), Decimal(item["held"]))
         for item in first["balances_read"]
@@ -109,7 +109,7 @@ def test_a_decision_can_be_made_again_from_its_own_json(
     requests(),
     balances(),
 )
-@_QUICK
+@QUICK
 def test_one_budget_less_never_denies_more(
     models: list[str], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
 ) -> None:
@@ -117,21 +117,21 @@ def test_one_budget_less_never_denies_more(
     for rung in (rung for budget in budgets for rung in budget.get("rungs", ())):
         rung.pop("downgrade", None)  # which also adds candidates
     policy = {"on_error": "skip", "routes": [{"id": "r", "models": models}]}
-    full = _decided(_engine({**policy, "budgets": budgets}), request, states)
+    full = decided(engine_with({**policy, "budgets": budgets}), request, states)
     for index in range(len(budgets)):
-        less = _decided(_engine({**policy, "budgets": budgets[:index] + budgets[index + 1 :]}), request, states)
+        less = decided(engine_with({**policy, "budgets": budgets[:index] + budgets[index + 1 :]}), request, states)
         if full.allowed:
             assert less.allowed
 
 
 @given(policy_texts(), budget_texts(), requests(), balances())
-@_QUICK
+@QUICK
 def test_rules_about_models_and_terms_of_routes_bind_every_candidate(
     policy: dict[str, Any], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
 ) -> None:
     """Whatever puts a model among the candidates: what serves, or stands by, is refused by no rule, asked by itself."""
-    engine = _engine({**policy, "budgets": budgets})
-    decision = _decided(engine, request, states)
+    engine = engine_with({**policy, "budgets": budgets})
+    decision = decided(engine, request, states)
     models = [] if decision.model is None else [decision.model, *decision.fallbacks]
     context = Context(engine.plan, dict(decision.request), decision.balances_read, decision.now)
     for layer, step in engine.plan.stages.access_by_model:

@@ -24,6 +24,7 @@ __all__ = ["command"]
         ("read the request from standard input, answer in JSON", "eval . --request - --format json < request.json"),
         ("decide as if it were New Year's Eve", "eval . --request request.yaml --now 2026-12-31T23:59:59Z"),
         ("decide a day's requests, one decision per line", "eval . --request requests.jsonl > decisions.jsonl"),
+        ("see which models may serve the request, and why no other", "eval . --request request.yaml --models"),
         ("keep what people wrote out of a log", "eval . --request request.yaml --format json --no-texts"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING, ExitCode.DENIED],
@@ -51,6 +52,7 @@ __all__ = ["command"]
     help="State of the budgets: a list of `budget`, `key`, `used`, `held`, `override` and `topup`.",
 )
 @click.option("--explain", is_flag=True, help="Show each rule in order, its condition with the values of its parts.")
+@click.option("--models", is_flag=True, help="Show which models may serve, and for each other one, why not.")
 @format_option("text", "json")
 @click.option("--no-texts", is_flag=True, help="Put sizes in the place of prompts, messages and other texts in JSON.")
 @click.option("--no-cache", is_flag=True, help="Read the policies, whether or not their plan is in the cache.")
@@ -61,6 +63,7 @@ def command(
     now: datetime | None,
     balances_path: str | None,
     explain: bool,
+    models: bool,
     output: str,
     no_texts: bool,
     no_cache: bool,
@@ -78,10 +81,21 @@ def command(
     from costlens_policy.cli.requests import is_json_lines
 
     as_json = output == "json"
+    if models and (explain or is_json_lines(request_path)):
+        message = "`--models` takes one request, and cannot be used with `--explain`"
+        raise click.UsageError(message, click.get_current_context())
     if no_texts and not (as_json or is_json_lines(request_path)):
         raise click.UsageError("`--no-texts` needs `--format json`", click.get_current_context())
     question = Question(
-        paths, request_path, now, balances_path, explain, as_json, cache=not no_cache, texts=not no_texts
+        paths,
+        request_path,
+        now,
+        balances_path,
+        explain,
+        as_json,
+        cache=not no_cache,
+        texts=not no_texts,
+        models=models,
     )
     denied = evaluate(question)
     return ExitCode.DENIED if denied and exit_code else ExitCode.OK
