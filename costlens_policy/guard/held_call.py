@@ -119,7 +119,7 @@ class HeldCall:
         meter.end(ending)
         with self._lock:
             others = any(other.ending is None for other in self._streams)
-            if meter.started and ((meter.is_complete and not others) or not self._in_block):
+            if meter.may_have_cost and ((meter.is_complete and not others) or not self._in_block):
                 self._settle_streams()
 
     def _settle_streams(self, *, failed: bool = False) -> None:
@@ -153,7 +153,7 @@ class HeldCall:
         for meter in self._streams:
             if not meter.is_complete:
                 meter.look_back()
-        if any(meter.started or (meter.ending is None and error is None) for meter in self._streams):
+        if any(meter.may_have_cost for meter in self._streams):
             self._settle_streams(failed=error is not None and not isinstance(error, GeneratorExit))
         elif error is None or not charge_hold or _was_refused(error):
             self.release()
@@ -216,9 +216,11 @@ class HeldCall:
         charge_hold = self._service.options.on_exception == "charge_hold"
         for meter in self._streams:
             cut = charge_hold and (failed or meter.ending == "failed")
-            for answer in meter.answers if meter.started or meter.ending is None else ():
+            for answer in meter.answers if meter.may_have_cost else ():
                 asked = self.sending.answered_by(None, {"model": answer.model}, in_use=meter.model)
-                verdict = judge(meter, answer, self.sending.estimate_of(meter.model), count, charge_hold=cut)
+                may_reason = self.sending.may_reason(meter.model) or self.sending.may_reason(asked)
+                estimate = self.sending.estimate_of(meter.model)
+                verdict = judge(meter, answer, estimate, count, charge_hold=cut, may_reason=may_reason)
                 name, note = who_answered(self.decision, asked, verdict.used)
                 said = "; ".join(text for text in (verdict.note, note) if text and verdict.basis != "reported")
                 yield verdict._replace(asked=asked, model=name, note=said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -44,8 +44,12 @@ class Verdict(NamedTuple):
         return tuple(portions_of(self.model, self.used))
 
 
-def judge(meter: StreamMeter, answer: Answer, estimate: Estimate, count: Count, *, charge_hold: bool) -> Verdict:
+def judge(
+    meter: StreamMeter, answer: Answer, estimate: Estimate, count: Count, *, charge_hold: bool, may_reason: bool
+) -> Verdict:
     """Say what a response is charged by. ``charge_hold``: a stream that broke off counts as all that it may have cost.
+
+    ``may_reason``: its model may think, or nobody knows, so that what arrived may not be all that was written.
 
     A stream is charged by its usage where that came as a whole; by an estimate where it was cut short and all of it was
     understood; and else at its worst.
@@ -55,7 +59,8 @@ def judge(meter: StreamMeter, answer: Answer, estimate: Estimate, count: Count, 
         problem = _doubt(answer, reported, count)
         if not problem:
             return Verdict("reported", reported)
-    problem = problem or _gap(meter, answer, charge_hold=charge_hold)
+    secret = may_reason and not answer.shows_thinking
+    problem = problem or _gap(meter, answer, reported, charge_hold=charge_hold, secret=secret)
     base = reported or Reported(Usage(input=estimate.prompt_tokens), "", answered=answer.model or None)
     if not base.usage.prompt_tokens:
         base = replace(base, usage=replace(base.usage, input=estimate.prompt_tokens))
@@ -70,11 +75,22 @@ def judge(meter: StreamMeter, answer: Answer, estimate: Estimate, count: Count, 
 def doubtful(reported: Reported, response: object) -> str:
     """Return what is wrong with the usage of a response that was not streamed; an empty text where nothing is."""
     usage = reported.usage
-    if reported.unknown or reported.other_models or sum(tokens for _, tokens in usage.counted) > usage.prompt_tokens:
+    if _is_unfinished(response):
+        return "the message was not complete when it was handed over"
+    if reported.unknown or reported.other_models or _written(usage):
         return ""
     meter = StreamMeter()
     meter.see(response)
     return "the usage tells of no output, and some came with it" if meter.answers[-1].has_text else ""
+
+
+def _is_unfinished(response: object) -> bool:
+    """Whether a message is what Anthropic's helper has of it so far: its usage is that of the start."""
+    if isinstance(response, Mapping):
+        return response.get("type") == "message" and response.get("stop_reason", "") is None
+    if getattr(response, "stop_reason", "") is not None or getattr(response, "type", None) != "message":
+        return False
+    return "stop_reason" in getattr(response, "model_fields_set", ())
 
 
 def at_least(bill: Bill, floor: Bill) -> Bill:
@@ -84,9 +100,12 @@ def at_least(bill: Bill, floor: Bill) -> Bill:
     return replace(bill, amounts={**floor.amounts, **amounts}, cost=max(costs, default=None))
 
 
-def _gap(meter: StreamMeter, answer: Answer, *, charge_hold: bool) -> str:
-    """Return what keeps the response from being counted by its texts; an empty text where nothing does."""
-    if not meter.started:
+def _gap(meter: StreamMeter, answer: Answer, reported: Reported | None, *, charge_hold: bool, secret: bool) -> str:
+    """Return what keeps the response from being counted by its texts; an empty text where nothing does.
+
+    ``secret``: thinking may have come before, or between, of which the texts tell nothing.
+    """
+    if not meter.started and meter.ending is None:
         return "the stream was not read within the block of its call"
     if answer.unknown:
         return f"the stream has parts that are not understood, such as `{answer.unknown}`"
@@ -94,7 +113,7 @@ def _gap(meter: StreamMeter, answer: Answer, *, charge_hold: bool) -> str:
         return _NO_USAGE
     if charge_hold:
         return "the stream broke off"
-    if answer.is_up_to_date:
+    if answer.is_up_to_date and not (secret and (reported is None or not _written(reported.usage))):
         return ""  # a usage that grows with the stream counts what it does not show
     if answer.hidden:
         return f"the stream was cut short, and does not show all that it used: {answer.hidden}"
@@ -102,6 +121,8 @@ def _gap(meter: StreamMeter, answer: Answer, *, charge_hold: bool) -> str:
         return "the stream was cut short, and does not show its reasoning"
     if answer.usage is None and not answer.has_text:  # Anthropic tells the prompt at the start
         return "the stream was cut short before it told anything"
+    if secret:
+        return "the stream was cut short, and its model may have reasoned without showing it"
     return ""
 
 
@@ -121,13 +142,18 @@ def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
     return ""
 
 
+def _written(usage: Usage) -> int:
+    """Return the tokens of output, thinking among them."""
+    return sum(tokens for _, tokens in usage.counted) - usage.prompt_tokens
+
+
 def _counted(answer: Answer, count: Count) -> int:
     return sum(answer.count(kind, count) for kind in (TEXT, TOOL, THOUGHT))
 
 
 def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) -> Usage:
     """Return a usage with the texts that arrived, as far as they are more than it tells, within the limit of output."""
-    told = sum(tokens for _, tokens in usage.counted) - usage.prompt_tokens
+    told = _written(usage)
     thought = answer.count(THOUGHT, count)
     written = answer.count(TEXT, count) + answer.count(TOOL, count) + thought
     more = max(0, min(written, max(told, estimate.output_tokens)) - told)
@@ -136,5 +162,5 @@ def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) 
 
 
 def _at_worst(usage: Usage, estimate: Estimate) -> Usage:
-    told = sum(tokens for _, tokens in usage.counted) - usage.prompt_tokens
+    told = _written(usage)
     return replace(usage, output=usage.output + max(0, estimate.output_tokens - told))

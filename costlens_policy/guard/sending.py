@@ -48,6 +48,11 @@ class Sending:
         model = self._decision.plan.catalogue.find(self.model)
         return None if model is None else model.provider
 
+    def may_reason(self, name: str) -> bool:
+        """Say whether a model may think before it answers: it can, or the catalogue does not say what it can."""
+        model = self._decision.plan.catalogue.find(name)
+        return model is None or model.capabilities is None or "reasoning" in model.capabilities
+
     def _content_for(self, model: str) -> Decision | Call:
         if model == self._decision.model:
             return self._decision

@@ -318,3 +318,16 @@ def test_s_grd_20_another_model_answered(world: World) -> None:
     charged = world.guard(models="nano").call(REQUEST).settle({"model": "mini", "usage": USAGE})
     assert (charged.model, charged.cost) == ("mini", Decimal("0.0024"))
     assert "`mini`" in charged.notes[0]
+
+
+@pytest.mark.parametrize(("model", "basis"), [("nano", "estimated"), ("thinker", "assumed"), ("stranger", "assumed")])
+def test_s_grd_21_models_that_may_reason_in_secret(world: World, model: str, basis: str) -> None:
+    thought = {"choices": [{"delta": {"reasoning_content": "word"}}]}
+    guard = world.guard(models=model)
+    for chunks, expected in (([_TEXT, _TEXT], basis), ([thought, _TEXT, _TEXT], "estimated")):
+        with guard.call(REQUEST) as call:
+            for number, _ in enumerate(call.stream(chunks), 2):
+                if number == len(chunks):
+                    break
+        assert call.charged is not None
+        assert call.charged.basis == expected

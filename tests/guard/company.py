@@ -14,7 +14,7 @@ apiVersion: costlens-policy/v1
 kind: Catalogue
 metadata: {name: catalogue, version: "1"}
 models:
-  nano: {provider: acme, prices: [{usd_per_million_tokens: {input: 1, output: 2}}]}
+  nano: {provider: acme, capabilities: [tools, json_mode], prices: [{usd_per_million_tokens: {input: 1, output: 2}}]}
   mini:
     provider: acme
     aliases: [mini-latest]
@@ -27,6 +27,11 @@ models:
   large:
     provider: acme
     prices: [{usd_per_million_tokens: {input: 5, cache_read: 0.5, cache_write: 6, output: 15, reasoning: 20}}]
+  thinker:
+    provider: acme
+    capabilities: [tools, reasoning]
+    prices: [{usd_per_million_tokens: {input: 1, output: 2}}]
+  stranger: {provider: acme, prices: [{usd_per_million_tokens: {input: 1, output: 2}}]}
   free: {provider: acme}
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
@@ -167,6 +168,64 @@ def test_a_summary_of_reasoning_counts_as_what_it_shows(charged):
     assert charged([item, *CHAT], most=1).basis == "assumed"
 
 
+_SHOWN = {
+    "openai chat": [*CHAT[:2]],
+    "responses": STREAMS["openai responses"][:-1],
+    "responses, summary": [
+        {"type": "response.output_item.added", "item": {"type": "reasoning", "summary": []}},
+        {"type": "response.reasoning_summary_text.delta", "delta": "word "},
+    ],
+    "openrouter, summary": [
+        {
+            "choices": [
+                {
+                    "delta": {
+                        "reasoning": "word",
+                        "reasoning_details": [{"type": "reasoning.summary", "summary": "word"}],
+                    }
+                }
+            ]
+        }
+    ],
+    "gemini, summary": [{"candidates": [{"content": {"parts": [{"text": "word", "thought": True}]}}]}],
+    "gemini, only the prompt so far": [
+        {
+            "candidates": [{"content": {"parts": [{"text": "word"}]}}],
+            "usageMetadata": {"promptTokenCount": 1000, "totalTokenCount": 1000},
+        }
+    ],
+    "plain text": ["word ", "word "],
+}
+_ALL_SHOWN = {
+    "anthropic": ANTHROPIC[:-2],
+    "deepseek": [{"choices": [{"delta": {"reasoning_content": "word "}}]}, *CHAT[:2]],
+    "ollama": [{"message": {"role": "assistant", "content": "", "thinking": "word"}, "done": False}],
+    "responses, in full": [{"type": "response.reasoning_text.delta", "delta": "word "}],
+    "gemini, usage so far": [
+        {
+            "candidates": [{"content": {"parts": [{"text": "word"}]}}],
+            "usageMetadata": {"promptTokenCount": 1000, "candidatesTokenCount": 1, "thoughtsTokenCount": 10},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("models", ["nano", "thinker", "stranger"])
+@pytest.mark.parametrize("shape", [*_SHOWN, *_ALL_SHOWN])
+def test_thinking_in_secret_counts_where_it_may_be(charged, shape, models):
+    """Of a stream that is cut short: where the catalogue rules thinking out, or all of it is shown, texts count."""
+    chunks = {**_SHOWN, **_ALL_SHOWN}[shape]
+    charge = charged([*chunks, *CHAT], most=len(chunks), models=models)
+    if models == "nano" or shape in _ALL_SHOWN:
+        assert charge.basis == "estimated"
+        assert charge.cost < WORST
+    else:
+        assert (charge.basis, charge.cost) == ("assumed", WORST)
+        assert "reason" in charge.notes[0]
+    whole = charged(CHAT, models=models)
+    assert (whole.basis, whole.cost) == ("reported", REPORTED), "what tells its usage is not doubted"
+
+
 def test_the_prompt_is_known_from_the_start(charged):
     """Of a stream that is cut short, too: with what was read from the cache at its price."""
     start = {"input_tokens": 100, "cache_read_input_tokens": 900, "output_tokens": 1}
@@ -178,6 +237,7 @@ def test_the_prompt_is_known_from_the_start(charged):
     "hidden",
     [
         {"type": "content_block_delta", "delta": {"type": "signature_delta", "signature": "c2VhbA=="}},
+        {"type": "content_block_start", "content_block": {"type": "thinking", "thinking": "", "signature": ""}},
         {"type": "content_block_start", "content_block": {"type": "redacted_thinking", "data": "AAAA"}},
         {
             "type": "content_block_start",
@@ -267,12 +327,31 @@ def test_a_fallback_after_one_that_broke_off(guard_of):
         )
 
 
-def test_one_that_never_began_is_given_back(guard_of):
+@pytest.mark.parametrize("chunks", [[], [": ping\n\n"], ["data: [DONE]\n\n"], [b""]], ids=str)
+def test_one_that_told_nothing_is_charged_at_its_worst(charged, chunks):
+    charge = charged(chunks)
+    assert (charge.basis, charge.cost) == ("assumed", WORST)
+    assert "ended without its usage" in charge.notes[0]
+
+
+def test_one_that_could_not_be_opened_is_given_back(guard_of):
+    def refused():
+        raise ConnectionRefusedError
+        yield
+
     guard = guard_of(TEAM)
-    with guard.call(REQUEST) as call:
-        list(call.stream([]))
+    with pytest.raises(ConnectionRefusedError), guard.call(REQUEST) as call:
+        list(call.stream(refused()))
     assert call.charged is None
     assert guard.spend()[0].held == 0
+
+
+def test_one_that_nobody_read_before_the_block_failed_is_charged_at_its_worst(guard_of):
+    call = guard_of(TEAM).call(REQUEST)
+    with suppress(ValueError), call:
+        call.stream(iter(CHAT))
+        raise ValueError
+    assert (call.charged.basis, call.charged.cost) == ("assumed", WORST)
 
 
 def test_one_that_nobody_read_is_charged_at_its_worst(guard_of):
@@ -334,6 +413,30 @@ def test_read_past_the_meter(guard_of):
         events = call.stream(Helper())
         next(events), next(events)
     assert (call.charged.basis, call.charged.cost) == ("reported", REPORTED)
+
+
+@pytest.mark.parametrize("reason", [None, "end_turn"])
+def test_what_a_helper_keeps_of_a_message_that_is_under_way_is_no_usage(guard_of, reason):
+    """Its count of output is that of the start, until the message is whole."""
+    message = {
+        "type": "message",
+        "content": [{"type": "text", "text": "word"}],
+        "stop_reason": reason,
+        "usage": {"input_tokens": 1000, "output_tokens": 1 if reason is None else 50},
+    }
+
+    class Helper:
+        current_message_snapshot = message
+
+        def __iter__(self):
+            yield from ANTHROPIC[:4]
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError), guard_of(_NO_LIMIT).call(REQUEST) as call:
+        list(call.stream(Helper()))
+    assert call.charged.basis == ("estimated" if reason is None else "reported")
+    settled = guard_of(_NO_LIMIT).call(REQUEST).settle(message)
+    assert settled.basis == ("assumed" if reason is None else "reported")
 
 
 def test_without_a_block_a_left_stream_is_charged_at_once(guard_of):

@@ -20,19 +20,20 @@ class Answer:
 
     ``start`` is what was told of usage before any output; ``is_final`` says that ``usage`` covers the whole response;
     ``unknown`` names the first thing that was not understood, ``hidden`` output or input that the stream does not show;
+    ``reasons`` says that there is thinking of which at most a summary is shown, ``is_frank`` that thinking never hides;
     ``claimed`` is the largest number of tokens that stood in what was not understood.
     """
 
     __slots__ = (
-        "_firm", "_stale", "_texts", "_usage", "adds_up", "claimed", "finished", "hidden", "id", "is_final", "is_start",
-        "model", "reasons", "text_came", "tier", "unknown", "usage_came",
+        "_firm", "_stale", "_texts", "_usage", "adds_up", "claimed", "finished", "hidden", "id", "is_final", "is_frank",
+        "is_start", "model", "reasons", "text_came", "tier", "unknown", "usage_came",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.id = self.model = self.unknown = self.hidden = ""
         self.tier: Any = None
         self.claimed = 0
-        self.is_final = self.adds_up = self.reasons = False
+        self.is_final = self.is_frank = self.adds_up = self.reasons = False
         self.is_start = self.usage_came = self.text_came = self.finished = False
         self._firm = self._stale = False
         self._usage: dict[str, Any] = {}
@@ -50,6 +51,11 @@ class Answer:
     def is_up_to_date(self) -> bool:
         """Whether no text came after the usage that was told last."""
         return bool(self._usage) and not self._stale
+
+    @property
+    def shows_thinking(self) -> bool:
+        """Whether no thinking stays out of sight: the provider shows all of it, or did so in this very stream."""
+        return self.is_frank or (self.has_said(THOUGHT) and not self.reasons)
 
     @property
     def has_text(self) -> bool:

@@ -37,6 +37,10 @@ _WHOLE: Final = "whole"
 _DEEPEST: Final = 40
 
 
+_MESSAGE: Final = "message"
+"""Anthropic's whole message, which its helper has before it is whole, too."""
+
+
 class _Event(NamedTuple):
     """A kind of event: the channel of its texts, None for one without any; whether its usage is that of the whole."""
 
@@ -52,7 +56,7 @@ _EVENTS: Final[dict[str, _Event]] = {
     "content_block_stop": _Event("block"),
     "message_delta": _Event(firm=True),
     "message_stop": _Event(_WHOLE, firm=True),
-    "message": _Event(_WHOLE, firm=True),
+    _MESSAGE: _Event(_WHOLE, firm=True),
     "ping": _Event(None),
     "error": _Event(None),
     # Anthropic's helper, which tells the raw events, too
@@ -133,16 +137,18 @@ def note_unreadable(answer: Answer, what: str) -> None:
 
 
 def _typed(answer: Answer, name: str, event: _Event, fields: _Fields) -> None:
+    begun = name == "message_start" or (name == _MESSAGE and fields.get("stop_reason", name) is None)
     if event.channel is not None:
         if name in ("AIMessageChunk", "ai"):
             _check_run(answer, fields)
             answer.adds_up = True
-        answer.is_start = name == "message_start"
+        answer.is_start = begun
+        answer.is_frank = answer.is_frank or begun
         if name == "tool_calls.function.arguments.delta":  # `arguments` are those of all events so far
             _tool(answer, fields.get("arguments_delta"), (TOOL, event.channel))
         else:
             _walk(answer, fields, (THOUGHT if name == "thinking" else TEXT, event.channel))
-    answer.end_chunk(firm=event.firm)
+    answer.end_chunk(firm=event.firm and not begun)
 
 
 def _untyped(answer: Answer, fields: _Fields) -> None:
@@ -172,7 +178,7 @@ def _response_event(answer: Answer, name: str, fields: _Fields) -> None:
                 _ROLES[key](answer, value, (TEXT, _WHOLE))
         answer.end_chunk(firm=tail in _OVER)
         if tail in _OVER and not answer.usage_came:
-            answer.lacks(name)
+            answer.hidden = answer.hidden or f"`{name}` tells no usage"
         return
     if tail in ("audio.delta", "output_audio.delta") or tail.startswith("shell_call_output"):
         answer.hidden = answer.hidden or name
@@ -263,8 +269,15 @@ def _block(answer: Answer, value: Any, place: _Place) -> None:
         answer.hidden = answer.hidden or name
         answer.text_came = True
     else:
-        answer.reasons = answer.reasons or (name == "reasoning" and "summary" in fields)
+        answer.reasons = answer.reasons or _is_veiled(answer, name, fields)
         _walk(answer, fields, (THOUGHT, place[1]) if name in _THOUGHTS else place)
+
+
+def _is_veiled(answer: Answer, name: str, fields: _Fields) -> bool:
+    """Whether a block is thinking of which a summary is shown at most, or, so far, nothing at all."""
+    if name == "thinking":
+        return "thinking" in fields and not fields["thinking"] and not answer.has_said(THOUGHT)
+    return name == "reasoning.summary" or (name == "reasoning" and "summary" in fields)
 
 
 _HIDDEN_BLOCKS: Final = frozenset({
@@ -311,6 +324,7 @@ def _part(answer: Answer, value: Any, place: _Place) -> None:
     """A part of a message of Gemini's, which may be a thought."""
     for item in value if isinstance(value, list | tuple) else (value,):
         thought = not isinstance(item, str) and fields_of(item).get("thought") is True
+        answer.reasons = answer.reasons or thought  # a summary, by Google's word
         _struct(answer, item, (THOUGHT, place[1]) if thought else place)
 
 

@@ -37,6 +37,11 @@ class StreamMeter:
         self._wire: Wire | None = None
 
     @property
+    def may_have_cost(self) -> bool:
+        """Whether the provider may have worked for it: not where an exception came before any chunk."""
+        return self.started or self.ending != "failed"
+
+    @property
     def is_complete(self) -> bool:
         """Whether the usage of every response in the stream is known as a whole."""
         return self.started and all(map(self.is_whole, self.answers))
