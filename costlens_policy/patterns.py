@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 __all__ = ["LARGEST", "Pattern", "PatternError", "Spans", "compile_pattern"]
 
-LARGEST: Final = 500
+LARGEST: Final = 3_000
 """The size from which on a pattern is refused, unless the caller sets another limit."""
 
 Spans: TypeAlias = Sequence[tuple[int, int]]
@@ -32,7 +32,7 @@ _PARTS: Final = re.compile(
     r"\\Q.*?(?:\\E|$)"  # quoted
     r"|\\[pP](?:\{[^}]*\}|.)|\\x(?:\{[^}]*\}|..)|\\."  # classes of Unicode, characters by number, escapes
     r"|\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*(?:\]|$)"  # classes
-    r"|\(\?(?:P?<[^>]*>|[a-zA-Z-]*)"  # names and flags of groups
+    r"|\(\?(?:P?<[^>]*>|[a-zA-Z-]*:?)"  # names and flags of groups
     r"|\{[0-9]+(?:,[0-9]*)?\}"
     r"|[^\\\[\](){}|.*+?^$]{2,}",  # plain characters
     re.DOTALL,
@@ -61,7 +61,7 @@ class Pattern:
     ``span()`` tells its place, or None.
     """
 
-    __slots__ = ("_match", "groups", "pattern", "search", "size")
+    __slots__ = ("_match", "_within", "groups", "pattern", "search", "size")
 
     def __init__(self, pattern: str | bytes, compiled: Any, size: int) -> None:
         self.pattern: Final = pattern
@@ -69,20 +69,23 @@ class Pattern:
         self.search: Final = compiled.search
         self.size: Final = size
         self._match: Final = compiled._regexp.Match
+        # To the engine, the bytes of a character beyond ASCII stand apart, and no word begins or ends between them.
+        self._within: Final = (b"\\B" if isinstance(pattern, bytes) else "\\B") in pattern  # type: ignore[operator]
 
     def first(self, data: bytes) -> Spans | None:
         """Return where the first match stands, None where there is none."""
-        spans: Spans = self._match(_anywhere(), data, 0, len(data))
-        return None if spans[0] == _NOWHERE else spans
+        return next(self.matches(data), None)
 
     def found(self, data: bytes) -> bool:
         """Say whether the pattern matches anywhere. It is asked without looking for its groups."""
+        if self._within:
+            return self.first(data) is not None
         return bool(self._match(_anywhere(), data, 0, len(data))[0] != _NOWHERE)
 
     def matches(self, data: bytes) -> Iterator[Spans]:
         """Yield all matches from left to right, as Go's ``FindAll`` and RE2's ``GlobalReplace`` find them.
 
-        They do not overlap, and none is empty where the one before it ended.
+        They do not overlap, none is empty where the one before it ended, and none stands inside a character.
         """
         match, anywhere, end = self._match, _anywhere(), len(data)
         at, before = 0, -1
@@ -91,6 +94,9 @@ class Pattern:
             start, stop = spans[0]
             if start < 0:
                 return
+            if start == stop and self._within and start < end and data[start] & 0b1100_0000 == _CONTINUED:
+                at = _after(data, start)
+                continue
             if start != stop or start != before:
                 yield spans
             at = stop if stop > start else _after(data, stop)
@@ -126,6 +132,8 @@ def compile_pattern(pattern: str | bytes, largest: int | None = LARGEST) -> Patt
         raise PatternError("the pattern holds half of a surrogate pair") from None
     if largest is None:
         return Pattern(pattern, _compiled(encoded), 0)
+    if b"\\C" in encoded and any(part == "\\C" for part in _PARTS.findall(encoded.decode("utf-8", "replace"))):
+        raise PatternError("`\\C` would take a byte out of a character")
     size = _size(encoded.decode("utf-8", "replace"))
     if size is not None and size > largest:  # before it is compiled as a whole, which takes its time and memory
         raise _too_large(size, largest)

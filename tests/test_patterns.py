@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.patterns import LARGEST, Pattern, PatternError, compile_pattern
+from costlens_policy.rewrites.errors import RewriteError
 from tests.expressions.runtime.evaluating import evaluate, failure
-from tests.rewrites.making import prompt, rewritten
+from tests.rewrites.making import chat, prompt, rewritten, user
 
 PACKAGE = Path(__file__).parents[1] / "costlens_policy"
 
@@ -135,15 +136,60 @@ def test_the_size_of_a_pattern_is_what_it_repeats() -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        "x.{0,500}y", "(?:x.{0,50}y){0,20}", "[a-z]{1000}", "(?s).{1,900}", ".?" * 400, "(a|b|c|d){0,300}",
-        r"\w{10,600}", "[日本]{0,600}", r"\x{1F600}{0,700}", "x{0,1000}",
+        "x.{0,1000}y", "(?:x.{0,50}y){0,20}", "(?:a.{0,30}b){0,33}", "[a-z]{1000}[0-9]{1000}[a-f]{1000}",
+        "(?s).{1,900}x.{1,900}", ".?" * 1_100, "(a|b|c|d){0,1000}", r"\w{10,1000}\d{10,1000}",
+        "[日本]{0,1000}x{0,1000}", r"\x{1F600}{0,900}x{0,900}",
     ],
 )  # fmt: skip
 def test_patterns_that_repeat_too_much_are_refused(pattern: str) -> None:
-    with pytest.raises(PatternError, match="steps when compiled, and the limit is 500"):
+    with pytest.raises(PatternError, match="steps when compiled, and the limit is 3,000"):
         compile_pattern(pattern)
     assert failure("t.matches(p)", t="x", p=pattern) == "CL909"
     assert failure("regex.extract(t, p)", t="x", p=pattern) == "CL909"
+
+
+WORDS = [f"{first}{second}{number}" for number, first in enumerate("abcdefghij") for second in "klmnopqrstuvwxyzabcd"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        rf"(?i)\b({'|'.join(WORDS)})\b", f"^(?:{'|'.join(WORDS)})$", rf"\b(?:{'|'.join(WORDS)})(?:s|ed|ing)?\b",
+        "|".join(f"(?i:{word})" for word in WORDS), r"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){1,8}",
+        r"https?://(www\.)?[-a-zA-Z0-9@:%._+~#=]{1,256}\.[a-z]{1,6}\b([-a-zA-Z0-9()@:%_+.~#?&/=]*)", "^.{1,200}$",
+        r"(?s)^.{1,900}$", r"^\p{L}{1,64}$", r"(?i)^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z]{2,63}$",
+        r"(?i)-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY-----[\s\S-]{64,}?KEY-----", r"pypi-AgEIcHlwaS5vcmc[\w-]{50,1000}",
+        "(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|([0-9a-fA-F]{1,4}:){1,4}(:[0-9a-fA-F]{1,4}){1,3}"
+        "|[0-9a-fA-F]{1,4}:((:[0-9a-fA-F]{1,4}){1,6})|fe80:(:[0-9a-fA-F]{0,4}){0,4}%[0-9a-zA-Z]+)",
+        r"[a-f0-9]{128}", r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}", r"(?i)secret.{0,100}key", r"\pL(|a)(?i:A)",
+    ],
+)  # fmt: skip
+def test_patterns_of_every_day_are_taken(pattern: str) -> None:
+    assert compile_pattern(pattern).size <= LARGEST
+
+
+@pytest.mark.parametrize("group", ["(", "(?:", "(?i:", "(?-i:", "(?P<name>", "(?<name>"])
+def test_the_kind_of_a_group_does_not_change_the_size(group: str) -> None:
+    assert compile_pattern(rf"\pL{group}{'|'.join(WORDS)})x").size < 20
+
+
+@pytest.mark.parametrize("pattern", [r"\C", r"a\Cb|c", r"(?i)\C", r"\\\C"])
+def test_a_pattern_that_takes_characters_apart_is_refused(pattern: str) -> None:
+    with pytest.raises(PatternError, match="byte out of a character"):
+        compile_pattern(pattern)
+    assert compile_pattern(r"\Q\C\E|\\C").found(rb"\C")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "right"),
+    # as Go's regexp finds them
+    [(r"\B", "aéa", []), (r"\B", "é", [(0, 0), (1, 1)]), (r"\B|x", "aé", [(2, 2)]), (r"\B\w", "éab", [(2, 3)]),
+     (r"(\B)x*", "\U0001f600é", [(0, 0), (1, 1), (2, 2)])],
+)  # fmt: skip
+def test_nothing_is_found_inside_a_character(pattern: str, text: str, right: list[tuple[int, int]]) -> None:
+    assert ours(pattern, text) == right
+    assert compile_pattern(pattern).found(text.encode()) is bool(right)
+    assert (compile_pattern(pattern).first(text.encode()) is not None) is bool(right)
 
 
 def test_a_pattern_that_unicode_makes_huge_is_refused() -> None:
@@ -181,6 +227,16 @@ def test_a_long_text_is_not_rewritten_by_a_large_pattern() -> None:
     assert rewritten(prompt("x y" * 1000), replace=large).prompt == ""
     with pytest.raises(Exception, match="too long for the pattern"):
         rewritten(prompt("x" * 1_000_000), replace=large)
+
+
+def test_what_a_replacement_takes_adds_up_over_texts_and_matches() -> None:
+    large = {"pattern": "x.{0,900}y", "text": ""}
+    few, many = ([user("x" * 1_000)] * count for count in (10, 100))
+    assert len(rewritten(chat(*few), replace=large).messages or ()) == 10
+    with pytest.raises(RewriteError, match="too long for the pattern"):
+        rewritten(chat(*many), replace=large)
+    with pytest.raises(RewriteError, match="found too often"):
+        rewritten(prompt("x" * 1_100_000), replace={"pattern": "x", "text": "y"})
 
 
 def test_patterns_are_equal_by_their_text() -> None:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["ReplaceStep", "compile_replace", "group_references"]
 
 _REFERENCE: Final = re.compile(r"\\([0-9\\])")
-_MOST_WORK: Final = 250_000_000
-"""Size of a pattern times bytes of a text: about half a second at worst."""
+_MOST_WORK: Final = 100_000_000
+"""What a replacement may take, in steps of its pattern on bytes of all texts: two seconds at worst."""
+_MATCH: Final = 100
+"""What a match counts as."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -47,25 +49,37 @@ class ReplaceStep:
         def note(where: str) -> None:
             changes.append(Change("replace", where, "text that matches the pattern was replaced"))
 
-        return TextMapping(self._replaced, note, self.roles).apply(content), tuple(changes)
+        replaced = _Replacement(self.pattern, self.pieces).replaced
+        return TextMapping(replaced, note, self.roles).apply(content), tuple(changes)
 
     def merged(self, later: Step, merge: Merge) -> Step | None:
         return None
 
-    def _replaced(self, text: str) -> str:
+
+class _Replacement:
+    """The replacement in all texts of one request, with what is left of the work that it may take."""
+
+    def __init__(self, pattern: Pattern, pieces: tuple[bytes | int, ...]) -> None:
+        self._pattern = pattern
+        self._pieces = pieces
+        self._left = _MOST_WORK
+
+    def replaced(self, text: str) -> str:
         # Lone surrogates have no UTF-8, which the engine needs; a stand-in of as many bytes keeps the places.
         data = text.encode("utf-8", "surrogatepass")
-        if self.pattern.size * len(data) > _MOST_WORK:
-            raise RewriteError(
-                NOT_FINISHED, f"a text of {len(data):,} bytes is too long for the pattern of a `replace`"
-            )
+        self._left -= self._pattern.size * len(data)
+        if self._left < 0:
+            raise RewriteError(NOT_FINISHED, "the texts are too long for the pattern of a `replace`")
         subject = data if text.isascii() else _SURROGATE.sub("\ufffd", text).encode()
         parts: list[bytes] = []
         at = 0
-        for spans in self.pattern.matches(subject):
+        for spans in self._pattern.matches(subject):
+            self._left -= _MATCH
+            if self._left < 0:
+                raise RewriteError(NOT_FINISHED, "the pattern of a `replace` is found too often")
             start, end = spans[0]
             parts.append(data[at:start])
-            parts += (piece if isinstance(piece, bytes) else _group(spans[piece], data) for piece in self.pieces)
+            parts += (piece if isinstance(piece, bytes) else _group(spans[piece], data) for piece in self._pieces)
             at = end
         return b"".join((*parts, data[at:])).decode("utf-8", "surrogatepass") if parts else text
 

@@ -9,15 +9,16 @@ from typing import Final, TypeAlias
 from costlens_policy.expressions.cost.sizes import CHARACTERS, LARGEST, Sizes, capped, joined
 from costlens_policy.expressions.shapes import SCALAR, Shape
 from costlens_policy.expressions.types import Type
-from costlens_policy.patterns import LARGEST as LARGEST_PATTERN
 from costlens_policy.patterns import PatternError, compile_pattern
 
-__all__ = ["RULES", "SEARCHES", "Measure", "Use", "compiled_shape"]
+__all__ = ["RULES", "SEARCHES", "Measure", "Use", "pattern_shape"]
 
 SEARCHES: Final = ("matches", "regex.extract", "regex.extractAll", "regex.replace")
 """Functions whose second argument is a pattern."""
 _SEARCHED: Final = 100
 """How many characters a pattern of size 1 is taken through in a step."""
+_ASSUMED_PATTERN: Final = 500
+"""The size that a pattern from data counts as. A larger one is held to the evaluation's `iterations`, as all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +124,16 @@ def _match(use: Use) -> Measure:
 
 
 def _match_steps(text: Shape, pattern: Shape) -> int:
-    """Return the steps of a search; ``pattern`` is as large as its compiled form, no larger than any that is taken."""
-    size = min(pattern.text, LARGEST_PATTERN)
-    return 10 + (text.text + 1) * (1 + size) // _SEARCHED + size
+    """Return the steps of a search; ``pattern`` is as large as its compiled form."""
+    return 10 + (text.text + 1) * (1 + pattern.text) // _SEARCHED + pattern.text
 
 
-def compiled_shape(pattern: str) -> Shape:
-    """Return the shape of a pattern that is written out, as large as its compiled form."""
+def pattern_shape(pattern: str | None, given: Shape) -> Shape:
+    """Return the shape of a pattern, as large as its compiled form; None and its own shape are of one from data."""
     try:
-        return Shape(text=compile_pattern(pattern).size)
+        return Shape(text=min(given.text, _ASSUMED_PATTERN) if pattern is None else compile_pattern(pattern).size)
     except PatternError:
-        return Shape(text=len(pattern))
+        return given
 
 
 def _matches(use: Use) -> Measure:

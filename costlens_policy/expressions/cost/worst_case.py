@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from costlens_policy.expressions.cost.functions import RULES, SEARCHES, Measure, Use, compiled_shape, sorting_steps
+from costlens_policy.expressions.cost.functions import RULES, SEARCHES, Measure, Use, pattern_shape, sorting_steps
 from costlens_policy.expressions.cost.sizes import Sizes, capped, joined
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
 from costlens_policy.expressions.shapes import SCALAR, Shape
@@ -142,9 +142,10 @@ def _call(walk: _Walk, node: Call) -> Measure:
     arguments = [walk.measure(argument) for argument in invocation.arguments]
     steps = sum(argument.steps for argument in arguments)
     shapes = [argument.shape for argument in arguments]
-    pattern = invocation.arguments[1] if invocation.function in SEARCHES else None
-    if isinstance(pattern, Literal) and isinstance(pattern.value, str):
-        shapes[1] = compiled_shape(pattern.value)
+    if invocation.function in SEARCHES:
+        pattern = invocation.arguments[1]
+        written = pattern.value if isinstance(pattern, Literal) and isinstance(pattern.value, str) else None
+        shapes[1] = pattern_shape(written, shapes[1])
     rule = RULES.get(invocation.function)
     if rule is None or not shapes:
         return Measure(steps + 1, walk.by_type(node))
