@@ -8,23 +8,32 @@ no sampling, which could be gamed.
 
 from __future__ import annotations
 
+from typing import Final
+
 from costlens_policy.tokens.counting import ESTIMATED
 from costlens_policy.tokens.weights import (
     ASCII,
     BLOCKS,
     CAMEL,
     CLASSES,
+    CLUSTER,
+    CONSONANTS,
     IGNORED,
     LETTERS,
     LONG_COMPOUND,
     LONG_WORD,
     LOWER,
     OTHER,
+    RUNS,
+    RUNS_BEYOND_ASCII,
     UMLAUTS,
     WORD,
 )
 
 __all__ = ["BuiltinEstimate"]
+
+_WORD_OF_PROSE: Final = 12
+"""Characters up to which a text is not searched for what no prose has."""
 
 
 class BuiltinEstimate:
@@ -49,15 +58,26 @@ class BuiltinEstimate:
         marks = classes.translate(None, LOWER)
         for sequence, weight in ASCII:
             total += weight * marks.count(sequence)
+        if len(text) > _WORD_OF_PROSE:
+            total += _unlike_prose(data, classes)
         if not text.isascii():
             total += _beyond_ascii(data, marks, letters)
         return (total + 500) // 1000 or 1
 
 
+def _unlike_prose(data: bytes, classes: bytes) -> int:
+    """Return the weight of runs that no vocabulary has as words, so that no text of any length is a few tokens."""
+    sequence, weight = CLUSTER
+    total = weight * data.translate(CONSONANTS).count(sequence)
+    for sequence, weight in RUNS:
+        total += weight * classes.count(sequence)
+    return total
+
+
 def _beyond_ascii(data: bytes, marks: bytes, letters: bytes) -> int:
     """Return the weight of what the sequences of ASCII do not see, in thousandths of a token."""
     total = 0
-    for sequence, weight in OTHER:
+    for sequence, weight in (*OTHER, *RUNS_BEYOND_ASCII):
         total += weight * marks.count(sequence)
     for name, blocks in BLOCKS.items():
         if name in marks:

@@ -12,8 +12,8 @@ import string
 from typing import Final
 
 __all__ = [
-    "ASCII", "BLOCKS", "CAMEL", "CLASSES", "IGNORED", "LETTERS", "LONG_COMPOUND", "LONG_WORD", "LOWER", "OTHER",
-    "UMLAUTS", "WORD",
+    "ASCII", "BLOCKS", "CAMEL", "CLASSES", "CLUSTER", "CONSONANTS", "IGNORED", "LETTERS", "LONG_COMPOUND", "LONG_WORD",
+    "LOWER", "OTHER", "RUNS", "RUNS_BEYOND_ASCII", "UMLAUTS", "WORD",
 ]  # fmt: skip
 
 _LEAD_BYTES: Final = {
@@ -74,6 +74,26 @@ OTHER: Final = (
 """The same for texts that are not pure ASCII."""
 
 
+def _run(name: str, length: int, each: int) -> tuple[bytes, int]:
+    return name.encode() * length, length * each
+
+
+RUNS: Final = (
+    _run("l", 20, 500),
+    _run("u", 16, 450),
+    _run(" ", 32, 30),
+)
+"""Runs of one class that are longer than words of prose: no vocabulary has them, so their characters count.
+
+Without these a text of nothing but letters, or of nothing but spaces, would be one word and hence one token.
+"""
+RUNS_BEYOND_ASCII: Final = (_run("g", 24, 400), _run("c", 24, 450), _run("k", 16, 1600), _run("z", 32, 900))
+CONSONANTS: Final = bytes(ord("q") if chr(byte) in "bcdfghjklmnpqrstvwxz" else 0 for byte in range(256))
+"""Translates UTF-8 to small consonants of ASCII and all else."""
+CLUSTER: Final = (b"qqqqq", 1700)
+"""Five consonants in a row: rare in words of any language, the rule in letters that mean nothing."""
+
+
 def _block(first: int, last: int, weight: int) -> tuple[tuple[bytes, ...], int]:
     """Return the two leading UTF-8 bytes of the code points from ``first`` to ``last``, with their weight."""
     return tuple(chr(point).encode()[:2] for point in range(first, last + 1, 0x40)), weight
@@ -81,6 +101,11 @@ def _block(first: int, last: int, weight: int) -> tuple[tuple[bytes, ...], int]:
 
 def _letters(letters: str, weight: int) -> tuple[tuple[bytes, ...], int]:
     return tuple(letter.encode() for letter in letters), weight
+
+
+def _leads(first: int, last: int, weight: int, before: bytes = b"") -> tuple[tuple[bytes, ...], int]:
+    """Return what UTF-8 begins with: the bytes from ``first`` to ``last``, after ``before``."""
+    return tuple(before + bytes([byte]) for byte in range(first, last + 1)), weight
 
 
 BLOCKS: Final[dict[bytes, tuple[tuple[tuple[bytes, ...], int], ...]]] = {
@@ -109,6 +134,17 @@ BLOCKS: Final[dict[bytes, tuple[tuple[tuple[bytes, ...], int], ...]]] = {
         _block(0x1200, 0x139F, 1600),  # Ethiopic
         _block(0x1780, 0x17FF, 176),  # Khmer
         _block(0x1800, 0x18AF, 2500),  # Mongolian
+    ),
+    b"v": (_leads(0xC7, 0xCC, 1700),),  # phonetic letters and combining marks; what comes before is also Vietnamese
+    b"p": (_leads(0xB0, 0xBF, 1400, b"\xe2"),),  # Glagolitic, Coptic, Tifinagh, radicals
+    b"k": (_leads(0x80, 0xAF, 2500, b"\xea"),),  # Yi, Lisu, Vai and others before Hangul
+    b"f": (_leads(0xEE, 0xEE, 2700), _leads(0x80, 0xAE, 2700, b"\xef"), _leads(0xAF, 0xB7, 1800, b"\xef")),
+    # private use, presentation forms
+    b"o": (
+        _leads(0x87, 0x87, 600, b"\xf0\x9f"),  # letters of flags
+        _leads(0x90, 0x9E, 1500, b"\xf0"),  # ancient scripts, letters of mathematics
+        _leads(0xA0, 0xBF, 1500, b"\xf0"),  # rare Han
+        _leads(0xF1, 0xF4, 1500),  # tags, private use
     ),
 }
 """Classes whose characters differ: weights by what their UTF-8 begins with, added to those of ``OTHER``."""
