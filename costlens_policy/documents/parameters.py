@@ -14,6 +14,7 @@ Anthropic, Gemini, Bedrock, Cohere, Mistral, xAI, OpenRouter, Ollama, vLLM and A
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,9 +46,14 @@ NO_TEXTS: Final = NUMBERS | {
     "service_tier", "store", "metadata", "verbosity", "audio", "truncation", "prompt_cache_key",
     "prompt_cache_retention", "safety_identifier", "include", "background", "safety_settings", "betas",
     "anthropic_beta", "anthropic_version", "keep_alive", "response_mime_type", "labels",
-    "model_armor_config",
+    "model_armor_config", "moderation", "prompt_cache_options", "cache_control", "additionalModelResponseFieldPaths",
+    "inference_geo", "speed", "performanceConfig", "performanceConfigLatency",
 }  # fmt: skip
-"""Parameters that pass as they are: no text of theirs reaches the model, and nothing inside them steers."""
+"""Parameters that pass as they are: no text of theirs reaches the model, as long as they are not long for one."""
+_FREE_KEYS: Final = frozenset({"metadata", "labels", "logit_bias", "moderation"})
+"""Those of them in which any name may stand: the provider keeps them, or reads them without the model."""
+_LONGEST_SETTING: Final = 1000
+"""Characters that all names and texts of a parameter without texts may have; a longer one is counted like a text."""
 _SCHEMAS: Final = frozenset({
     "text", "format", "output_format", "output_config", "json_schema", "response_schema", "response_json_schema",
     "guided_json", "guided_regex", "guided_grammar", "grammar",
@@ -101,6 +107,10 @@ _ROWS: Final = (
         inner=True,
     ),
     Steering("servicetier", "give it as `service_tier`", False),
+    Steering("inferencegeo", "give it as `inference_geo`", False),
+    Steering("speed", "give it as `speed`", False),
+    Steering("performanceconfig performanceconfiglatency", "give it as `performanceConfig`", False),
+    Steering("cachecontrol", "give it as `cache_control`", False),
     Steering(
         "system systeminstruction systeminstructions systemprompt systemmessage instruction instructions preamble"
         " preambleoverride input inputs inputtext inputaudio inputids inputsembeds content contents message chathistory"
@@ -123,7 +133,8 @@ _ROWS: Final = (
     Steering(
         "extraheaders extraquery headers httpheaders additionalheaders defaultheaders defaultquery querystring apibase"
         " baseurl url serverurl endpoint endpointurl azureendpoint host apikey apiversion apitype auth authorization"
-        " credentials organizationid client httpclient httpoptions requestoptions proxy proxies regionname mockresponse"
+        " credentials organizationid organization project userconfig callbacks client httpclient"
+        " httpoptions requestoptions proxy proxies regionname mockresponse"
         " numretries maxretries retries automaticcontinuation maxagenticloops retrypolicy retrystrategy routersettings",
         "set it up at the client that sends the call",
     ),
@@ -140,6 +151,7 @@ _BY_NAME: Final = {name: row for row in _ROWS for name in row.names.split()}
 _CLIENT: Final = _BY_NAME["extraheaders"]
 _CLIENT_OPTION: Final = re.compile(r"_|extra([_-]|[A-Z])|(?i:mock|litellm|aws|azure|vertex|.*api_?key)")
 """How the names of options begin that tell an SDK how, where or as whom to call."""
+_DISGUISED: Final = Steering("", "write its name in letters of ASCII", False)
 _SEGMENTS: Final = re.compile(r"[.:/\[\]]")
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _WORDS: Final = {
@@ -154,6 +166,31 @@ _WORDS: Final = {
 """Words that say in any name what it is about, such as ``auto_router_default_model`` and ``routingConfig``."""
 
 
+_LIMIT: Final = _BY_NAME["maxtokens"]
+_NUMBER: Final = _BY_NAME["n"]
+_PAIRS: Final = tuple(
+    (frozenset(one.split()), frozenset(other.split()), frozenset(but.split()), row)
+    for one, other, but, row in (
+        ("max maximum limit num", "tokens",
+         "min thinking reasoning prompt input context speculative budget tool image", _LIMIT),
+        ("max maximum limit", "output outputs completion generation answer response reply length len",
+         "min thinking reasoning prompt input context tool image", _LIMIT),
+        ("num n number count return", "completions choices answers responses generations sequences samples candidates"
+         " candidate outputs return", "", _NUMBER),
+    )
+)  # fmt: skip
+"""Words that say together what a name is about, as ``response_max_tokens`` does, unless another says it is not that."""
+_LOOK_ALIKE: Final = str.maketrans("аеікорсухѕјԁһԛԝɡοαεικνρτυχ", "aeikopcyxsjdhqwgoaeikvptux")
+"""Small letters of Cyrillic and Greek that look like Latin ones."""
+
+
+def _told_by_pairs(words: frozenset[str]) -> Steering | None:
+    for one, other, but, row in _PAIRS:
+        if words & one and words & other and words & one != words & other and not words & but:
+            return row
+    return None
+
+
 def _folded(name: str) -> str:
     return "".join(character for character in name.casefold() if character.isalnum())
 
@@ -165,13 +202,19 @@ _PASSING_FOLDED: Final = frozenset(map(_folded, PASSING)) - _BY_NAME.keys()
 def steering(name: str) -> Steering | None:
     """Return what a parameter decides that is not its to decide; None for one that passes, also an unknown one.
 
-    A name with several parts, such as ``options.num_predict``, steers where a part of it does.
+    A name with several parts, such as ``options.num_predict``, steers where a part of it does. One in letters that look
+    like others is read as those.
     """
+    if not name.isascii():
+        name = unicodedata.normalize("NFKC", name).casefold().translate(_LOOK_ALIKE)
+        if _passes(name):
+            return _DISGUISED
     if _passes(name):
         return None
     found = (_BY_NAME.get(_folded(part)) for part in (name, *_SEGMENTS.split(name)))
-    words = (_WORDS.get(word.lower()) for word in _WORD.findall(name))
-    row = next((row for row in (*found, *words) if row is not None), None)
+    words = [word.lower() for word in _WORD.findall(name)]
+    rows = (*found, *map(_WORDS.get, words), _told_by_pairs(frozenset(words)))
+    row = next((row for row in rows if row is not None), None)
     return _CLIENT if row is None and _CLIENT_OPTION.match(name) else row
 
 
@@ -222,8 +265,19 @@ def texts_of(params: Mapping[str, Any]) -> list[Any]:
     return [
         value
         for name, value in params.items()
-        if type(value) in (str, dict, list) and name not in NO_TEXTS and name != SYSTEM
+        if type(value) in (str, dict, list)
+        and (name not in NO_TEXTS or (name not in _FREE_KEYS and _length(value) > _LONGEST_SETTING))
+        and name != SYSTEM
     ]
+
+
+def _length(value: Any) -> int:
+    """Return the characters of all names and texts in a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(str(key)) + _length(item) for key, item in value.items())
+    return sum(map(_length, value)) if isinstance(value, (list, tuple)) else 0
 
 
 def canonical_parameter(name: str) -> str:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.catalogue.service_tiers import expected_rates, possible_rates, tier_asked
+from costlens_policy.catalogue.multiples import asked_multiples, multiple_of, multiplied
+from costlens_policy.catalogue.rates import Period
+from costlens_policy.catalogue.service_tiers import USUAL, expected_rates, possible_rates, tier_asked, tier_named
 from costlens_policy.compiler.attributes import MOST_TOKENS
 from costlens_policy.compiler.rules import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
@@ -23,6 +25,7 @@ from costlens_policy.engine.measure import GIVEN, content_of, count_request, sam
 from costlens_policy.engine.needs import needs_of
 from costlens_policy.engine.worst_case import TokenKinds
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.money import round_up
 from costlens_policy.rewrites import (
     MOST_CHARACTERS,
     Change,
@@ -47,7 +50,8 @@ class Prepared:
     """A rewritten request. Not frozen, which would take 0.8 µs of each decision, and never changed.
 
     ``rules`` are the rewrites applied, in order. ``prompt_tokens`` and ``basis`` are as in ``Estimate``;
-    ``output_tokens`` is the limit of one completion, ``tier`` the word for the service tier that is asked for, if any.
+    ``output_tokens`` is the limit of one completion, ``tier`` the word for the service tier that is asked for, if any,
+    ``terms`` where and how fast the call is to run, if either is asked for.
     """
 
     content: Content
@@ -58,6 +62,7 @@ class Prepared:
     output_tokens: int
     completions: int
     tier: str | None
+    terms: tuple[str | None, str | None] | None = None
 
 
 @dataclass(slots=True)
@@ -145,7 +150,10 @@ class Preparations:
         """Whether models get one request, up to its output limit, at the usual prices: ``shared`` of any of them."""
         if not self._stages.one_request_for_all:
             return False
-        return not offers or self.shared(offers[0]).tier is None
+        if not offers:
+            return True
+        shared = self.shared(offers[0])
+        return shared.tier is None and shared.terms is None
 
     def shared(self, offer: ModelOnDay) -> Prepared:
         """Return the request before its output limit is fitted to the model. Raises ``Refusal``."""
@@ -271,7 +279,7 @@ class Preparations:
             output = max([output, *[_whole(params, name) for name in _FURTHER_LIMITS if name in params]])
             completions = 1 if params.get(COMPLETIONS) is None else _whole(params, COMPLETIONS)
         tokens, basis = self._count(content)
-        return Prepared(content, changes, rules, tokens, basis, output, completions, tier_asked(params))
+        return Prepared(content, changes, rules, tokens, basis, output, completions, *_terms(params))
 
     def _count(self, content: Content) -> tuple[int, str]:
         """Count a rewritten request. A count that the caller gave is moved by as much as the rewrites moved ours."""
@@ -301,22 +309,45 @@ class Preparations:
         prompt, output, period = prepared.prompt_tokens, prepared.output_tokens * prepared.completions, offer.period
         if period is None:
             return Candidate(offer, prepared, None, None, output, FREE)
-        tier = prepared.tier
+        tier, multiple = prepared.tier, None
+        if prepared.terms is not None:
+            tier, multiple = _on_terms(offer, period, tier, *prepared.terms)
         if tier is not None:
             rates = expected_rates(period, prompt, tier)
         else:
             rates = period.rates_for(prompt) if period.long_context else period.rates
         cost = rates.cost_as("input", prompt, "output", output)
-        if tier is None and rates.is_plain and not self.needs:
+        if tier is None and multiple is None and rates.is_plain and not self.needs:
             return Candidate(offer, prepared, cost, cost, output, FREE)
         possible = (rates,) if tier is None else possible_rates(period, prompt, tier)
         self._kinds = self._kinds or TokenKinds(self.request, self.needs)
         worst = self._kinds.worst_cost(offer.model, possible, prepared.content.params, prompt, output)
+        if multiple is not None:
+            cost = multiplied(cost, multiple, rates.usd_per_request)
+            worst = None if worst is None else round_up(multiplied(worst, multiple, rates.usd_per_request))
         return Candidate(offer, prepared, cost, worst, output, FREE)
 
     def limit_is_default(self, prepared: Prepared) -> bool:
         """Say whether nobody asked for the output limit, so that it is fitted to each model."""
         return prepared.output_tokens == self._default_output != self.request.get(OUTPUT_LIMIT)
+
+
+def _terms(params: Mapping[str, Any]) -> tuple[str | None, tuple[str | None, str | None] | None]:
+    """Return on what terms a request asks to be served: its service tier, and where and how fast it is to run."""
+    return (tier_asked(params), asked_multiples(params)) if len(params) > 1 else (None, None)
+
+
+def _on_terms(
+    offer: ModelOnDay, period: Period, tier: str | None, geo: str | None, speed: str | None
+) -> tuple[str | None, Decimal | None]:
+    """Return the service tier of a call and what its prices are multiplied by.
+
+    A price of its own that the catalogue has for a speed goes before a multiple of the usual one.
+    """
+    if speed is not None and speed.lower() in period.service_tiers and tier_named(tier or USUAL) == USUAL:
+        tier, speed = speed.lower(), None
+    multiple, _ = multiple_of(offer.model, geo, speed)
+    return tier, multiple if multiple > 1 else None
 
 
 def _fitted(prepared: Prepared, most: int) -> Prepared:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.catalogue import Usage
+from costlens_policy.catalogue.multiples import asked_multiples
 from costlens_policy.catalogue.service_tiers import tier_asked
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.lines import budgets_of
@@ -113,6 +114,16 @@ def who_answered(decision: Decision, model: str, reported: Reported) -> tuple[st
     return dearer, f"the response names `{other.name}`, but `{model}` was asked; charged as `{dearer}`, the dearer"
 
 
+def _as_asked(decision: Decision, portion: Portion) -> Portion:
+    """Return a portion on the terms that were asked for where its provider does not report them."""
+    asked = asked_multiples(_params(decision, portion.model))
+    if asked is None:
+        return portion
+    told = portion.terms
+    geo, speed = (word if word is not None else said for word, said in zip((told.geo, told.speed), asked, strict=True))
+    return portion._replace(terms=told._replace(geo=geo, speed=speed))
+
+
 def _merged(decision: Decision, portions: Iterable[Portion]) -> Iterator[Portion]:
     """Yield the portions; what a further one used on the very model that was asked is part of the first."""
     first, *others = portions
@@ -172,6 +183,7 @@ def _bill(
     amounts: dict[tuple[str, str], Decimal] = {}
     costs: list[Decimal] = []
     said, used = list(notes), list[Usage]()
+    portions = [_as_asked(decision, portion) for portion in portions]
     priced_each = price_each(
         decision.plan.catalogue.find, portions, decision.now, lambda name: tier_asked(_params(decision, name))
     )

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from costlens_policy.catalogue import Model
+from costlens_policy.catalogue.multiples import MULTIPLYING, asked_multiples
 from costlens_policy.catalogue.rates import Period, Rates, Tariff, complete
 from costlens_policy.catalogue.service_tiers import SERVICE_TIER, tier_asked
 from costlens_policy.compiler.plan import Plan
@@ -60,8 +61,12 @@ def _told(
         ],
         "prices": None if period is None else _prices(period),
     }
-    tier = tier_asked(params)
-    return told if tier is None else {**told, "tier": tier}
+    tier, terms = tier_asked(params), asked_multiples(params)
+    if tier is not None:
+        told["tier"] = tier
+    if terms is not None:
+        told["terms"] = list(terms)
+    return told
 
 
 def _prices(period: Period) -> Facts:
@@ -226,6 +231,7 @@ def _call_of(told: Facts) -> Call:
     prompt, output = told["tokens"]
     worst = None if told["worst"] is None else Decimal(told["worst"])
     params = {SERVICE_TIER: told["tier"]} if "tier" in told else {}
+    params |= zip(MULTIPLYING, told.get("terms", ()), strict=False)
     balances = tuple(
         BalanceSeen(budget, key, unit, Decimal(limit), ZERO, ZERO, Decimal(call))
         for budget, key, unit, limit, call in told["budgets"]

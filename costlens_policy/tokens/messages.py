@@ -19,9 +19,21 @@ MESSAGE_TOKENS: Final = 4
 REPLY_TOKENS: Final = 3
 """What a conversation takes beside its messages: the marks that open the reply."""
 TOOLS_TOKENS: Final = 804
-"""The system prompt that a provider adds once tools are given: Anthropic documents 159 to about 800, by model."""
-_PROVIDERS_TOOL: Final = 735
-"""A tool that the provider defines, whose description is not in the request: Anthropic's ``computer``, the largest."""
+"""The system prompt that comes with any tools, at the most that a provider documents, for each model the same.
+
+Source: Claude API documentation, "Tool use", "Pricing": from 159 (Claude 3 Sonnet, ``auto``) to 804 tokens (Claude Opus
+4.7 with ``tool_choice`` ``any`` or ``tool``). OpenAI and Google document none.
+"""
+_PROVIDERS_TOOL: Final = 1234
+"""A tool that the provider defines, so that its description is not in the request.
+
+Source: Claude API documentation, "Computer use tool": 735 tokens for the definition and up to 499 for the system
+prompt, the largest of the single tools (``bash`` 245, ``text_editor`` 700). For those of other providers no figure is
+documented, and this one is our upper bound.
+"""
+_PROVIDERS_TOOLSET: Final = 7000
+"""A set of such tools under one name: our upper bound, above what Anthropic's ``browser_toolset`` (about 6,600 tokens)
+and ``computer_toolset`` (about 4,500) are said to take."""
 _USUAL: Final = frozenset({"role", "content"})
 _SHORT_MARK: Final = 128
 _BLANK: Final = re.compile(r"\s")
@@ -39,6 +51,15 @@ def count_messages(messages: Iterable[Any], tokenizer: Tokenizer) -> TokenCount:
     tally = Tally(tokenizer)
     total = REPLY_TOKENS + sum(tally.message(message) for message in messages)
     return TokenCount(total, tally.basis)
+
+
+def _hidden(tool: Any) -> int:
+    """Return the tokens of a tool that are not in the request, since its provider describes it."""
+    if not isinstance(tool, Mapping):
+        return _PROVIDERS_TOOL
+    if "toolset" in str(tool.get("type", "")):
+        return _PROVIDERS_TOOLSET
+    return 0 if any(key in tool for key in _DEFINITIONS) else _PROVIDERS_TOOL
 
 
 class Tally:
@@ -80,8 +101,7 @@ class Tally:
         if not tools:
             return 0
         listed = tools if isinstance(tools, Sequence) and not isinstance(tools, str) else (tools,)
-        hidden = sum(isinstance(tool, Mapping) and not any(key in tool for key in _DEFINITIONS) for tool in listed)
-        return self.value(tools) + TOOLS_TOKENS + hidden * _PROVIDERS_TOOL
+        return self.value(tools) + TOOLS_TOKENS + sum(map(_hidden, listed))
 
     def form(self, form: Any) -> int:
         """Return the tokens of the form that an answer is to have: its schema, under whatever key it stands."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from costlens_policy.catalogue import BUCKETS, Model, Usage
+from costlens_policy.catalogue.multiples import multiple_of, multiplied
 from costlens_policy.catalogue.rates import Period, Rates
 from costlens_policy.catalogue.service_tiers import USUAL, billed_rates, tier_named
-from costlens_policy.money import add, multiply, subtract, total
+from costlens_policy.money import total
 from costlens_policy.usage.report import USUAL_TERMS, Reported, Terms
 
 __all__ = [
@@ -24,21 +24,6 @@ MULTIPLE_DIGITS: Final = 1
 
 _DEAREST_OF: Final = ("output", "reasoning", *(bucket for bucket in BUCKETS if bucket not in ("output", "reasoning")))
 _ONE: Final = Decimal(1)
-
-_ELSEWHERE: Final = frozenset({"global", "not_available", ""})
-_US: Final = Decimal("1.1")
-_US_FROM: Final = (4, 6)
-"""The first generation of Claude whose calls cost more where they have to stay in the United States.
-
-Source: Claude API documentation, "Data residency" and "Pricing".
-"""
-_USUAL_SPEED: Final = frozenset({"standard", "default", ""})
-_FAST: Final = {"opus-4-6": Decimal(6), "opus-4-7": Decimal(6), "opus-4-8": Decimal(2)}
-"""What fast mode multiplies prices by. Source: Claude API documentation, "Fast mode"; LiteLLM's price file agrees."""
-_GENERATION: Final = re.compile(
-    r"claude-(?P<family>[a-z]+)-(?P<major>\d)(?:[-.](?P<minor>\d{1,2}))?(?!\d)"
-    r"|claude-(?P<major2>\d)(?:[-.](?P<minor2>\d{1,2}))?-(?P<family2>[a-z]+)"
-)
 
 
 class Portion(NamedTuple):
@@ -141,8 +126,7 @@ class Rate(NamedTuple):
         cost = self.rates.cost(usage)
         if self.multiple is _ONE:
             return cost
-        fixed = self.rates.usd_per_request
-        return add(multiply(subtract(cost, fixed), self.multiple), fixed)
+        return multiplied(cost, self.multiple, self.rates.usd_per_request)
 
 
 def rate_of(
@@ -155,7 +139,7 @@ def rate_of(
     rates, note = billed_rates(period, usage, tier, asked_tier)
     if terms.geo is None and speed is None:
         return Rate(rates, _ONE, note)
-    multiple, remark = _multiple_of(model, terms.geo, speed)
+    multiple, remark = multiple_of(model, terms.geo, speed)
     return Rate(rates, multiple, "; ".join(filter(None, (note, remark))))
 
 
@@ -164,35 +148,3 @@ def _with(usage: Usage, bucket: str, tokens: int) -> Usage:
         return usage
     counts = dict(usage.counted)
     return Usage(**{**counts, bucket: counts.get(bucket, 0) + tokens})
-
-
-def _multiple_of(model: Model, geo: str | None, speed: str | None) -> tuple[Decimal, str]:
-    """Return what the prices of a model are multiplied by on some terms, and what is not known of that.
-
-    Terms or models that are not known count as the dearest that are.
-    """
-    generation = _generation(model)
-    multiple, remarks = _ONE, list[str]()
-    where, how_fast = (geo or "").lower(), (speed or "").lower()
-    if where not in _ELSEWHERE and (generation is None or generation[1] >= _US_FROM):
-        multiple = _US
-        if where != "us" or generation is None:
-            remarks.append(f"what `inference_geo: {geo}` costs is not known; it counts {_US} times")
-    if how_fast not in _USUAL_SPEED:
-        known = _FAST.get(generation[0]) if generation is not None and how_fast == "fast" else None
-        if known is None:
-            known = max(_FAST.values())
-            remarks.append(f"what `speed: {speed}` costs is not known; it counts {known} times")
-        multiple = multiply(multiple, known)
-    return multiple, "; ".join(remarks)
-
-
-def _generation(model: Model) -> tuple[str, tuple[int, int]] | None:
-    """Return family and generation of a Claude, such as ``opus-4-6`` and (4, 6); None for a name that tells none."""
-    for name in (model.name, *model.aliases, model.base or ""):
-        found = _GENERATION.search(name.lower())
-        if found is not None:
-            family = found["family"] or found["family2"]
-            major, minor = found["major"] or found["major2"], found["minor"] or found["minor2"] or "0"
-            return f"{family}-{major}-{minor}", (int(major), int(minor))
-    return None

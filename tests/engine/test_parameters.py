@@ -29,10 +29,12 @@ STEERS: Final = {
     "tools": ["tools", "functions", "toolConfig", "tool_config", "mcp_servers", "plugins", "connectors"],
     "the output limit": [
         "maxOutputTokens", "maxTokens", "MAX_TOKENS", "num_predict", "max_new_tokens", "max_tokens_to_sample",
-        "max_gen_len", "maxTokenCount", "n_predict", "max_length",
+        "max_gen_len", "maxTokenCount", "n_predict", "max_length", "max_tokens_to_generate", "max_output",
+        "response_max_tokens", "output_max_tokens", "max_completion_length", "maxGeneratedTokens", "num_tokens",
     ],
     "the number of answers": [
         "N", "best_of", "bestOf", "candidate_count", "candidateCount", "num_generations", "num_return_sequences",
+        "n_completions", "num_choices", "numberOfAnswers", "return_sequences",
     ],
     "context": [
         "previous_response_id", "conversation", "cached_content", "cachedContent", "container", "data_sources",
@@ -42,12 +44,18 @@ STEERS: Final = {
         "extra_headers", "extra_query", "headers", "http_options", "api_base", "base_url", "api_key", "mock_response",
         "mock_anything", "issuer_url", "clientSecret", "aws_region_name", "litellm_params",
         "num_retries", "request_options", "provider_specific_header", "_router_weights", "arize_api_key",
+        "organization", "project", "user_config",
     ],
     "what holds parameters": [
         "extra_body", "extraBody", "Extra-Body", "EXTRA_BODY", "config", "generation_config", "generationConfig",
         "inferenceConfig", "options", "parameters", "additionalModelRequestFields", "model_kwargs",
     ],
     "the tier": ["serviceTier"],
+    "what multiplies prices": ["inferenceGeo", "Speed", "performance_config"],
+    "what is written to a cache": ["cacheControl"],
+    "what looks like one of these": [
+        "m\u043edel", "\uff4d\uff4f\uff44\uff45\uff4c", "m\u0430x_tokens", "\U0001d426odel", "\u0455eed",
+    ],
 }  # fmt: skip
 NAMES: Final = [name for names in STEERS.values() for name in names]
 ROWS: Final = "".join(f" {row.names} " for row in map(steering, NAMES) if row is not None)
@@ -198,3 +206,40 @@ def test_a_verified_claim_never_lowers_the_count(verifying: Engine, claim: int, 
     assert claimed is not None
     assert claimed.prompt_tokens == max(claim, counted.prompt_tokens)
     assert claimed.basis == ("request" if claim > counted.prompt_tokens else counted.basis)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_thinking_tokens", "max_reasoning_tokens", "max_prompt_tokens", "truncate_prompt_tokens", "min_tokens",
+        "max_tool_calls", "length_penalty", "num_ctx", "num_beams", "top_n", "logprobs", "document_image_limit",
+        "additionalModelResponseFieldPaths", "num_speculative_tokens", "max_search_results",
+    ],
+)  # fmt: skip
+def test_what_bounds_something_else_passes(engine: Engine, name: str) -> None:
+    assert engine.decide({"prompt": "x", "params": {name: 5}}).params[name] == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("thinking", {"text": "word " * 400}), ("reasoning", {"instructions": "word " * 400}),
+        ("stop", ["word " * 400]),
+        ("tool_choice", {"type": "tool", "name": "word " * 400}), ("user", "word " * 400),
+        ("thinking", {f"key {number}": "some words" for number in range(100)}),
+    ],
+)  # fmt: skip
+def test_long_texts_count_in_known_parameters_too(engine: Engine, name: str, value: Any) -> None:
+    assert engine.decide({"prompt": "x", "params": {name: value}}).estimate.prompt_tokens >= 300
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("metadata", {"model": "x"}), ("labels", {"model": "x"}), ("moderation", {"model": "omni-moderation-latest"}),
+        ("tool_choice", {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}),
+        ("reasoning", {"max_tokens": 2000}), ("prompt_cache_options", {"mode": "implicit", "ttl": "30m"}),
+    ],
+)  # fmt: skip
+def test_what_providers_have_in_them_passes(engine: Engine, name: str, value: Any) -> None:
+    assert engine.decide({"prompt": "x", "params": {name: value}}).params[name] == value

@@ -9,6 +9,7 @@ import pytest
 
 from costlens_policy import Balance, PolicyError
 from costlens_policy.catalogue import Model, Rates
+from costlens_policy.catalogue.multiples import asked_multiples, multiple_of
 from costlens_policy.engine.needs import needs_of
 from costlens_policy.engine.worst_case import TokenKinds
 
@@ -117,3 +118,25 @@ def test_terms_of_the_ledger(company, terms, problem):
     assert company("", more="ledger: {unreachable: allow, allowance_usd: 5}").plan.defaults.allowance_usd == 5
     with pytest.raises(PolicyError, match=problem):
         company("", more=f"ledger: {{{terms}}}")
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "multiple"),
+    [
+        ("claude-opus-4-6", {"speed": "fast"}, "6"),
+        ("claude-opus-4-8", {"speed": "fast"}, "2"),
+        ("claude-opus-4-6", {"speed": "fast", "inference_geo": "us"}, "6.6"),
+        ("claude-opus-4-6", {"speed": "standard", "inference_geo": "global"}, "1"),
+        ("claude-opus-4-1", {"inference_geo": "us"}, "1"),
+        ("gpt-5", {"speed": "warp"}, "6"),
+        ("nova-pro", {"performanceConfig": {"latency": "optimized"}}, "1.25"),
+        ("nova-pro", {"performanceConfigLatency": "standard"}, "1"),
+    ],
+)
+def test_what_a_request_asks_for_multiplies_what_is_held(model, params, multiple):
+    assert multiple_of(Model(model), *asked_multiples(params))[0] == Decimal(multiple)
+
+
+def test_most_requests_leave_it_open():
+    assert asked_multiples({"temperature": 1}) is None
+    assert asked_multiples({"speed": None}) is None
