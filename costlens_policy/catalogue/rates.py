@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Final
 
 from costlens_policy.money import ZERO, fraction_digits, from_units, multiply, to_units
@@ -20,6 +21,7 @@ BUCKETS: Final[tuple[str, ...]] = (
     "output_audio", "input_image", "output_image",
 )  # fmt: skip
 """Every kind of token."""
+_TOKENS_OF: Final = attrgetter(*BUCKETS)
 TEXT_INPUT: Final = ("input", "cache_read", "cache_write", "cache_write_1h")
 """What a token of a prompt of text may be charged as."""
 TEXT_OUTPUT: Final = ("output", "reasoning")
@@ -80,7 +82,7 @@ class Usage:
     """The buckets that hold tokens, found once for all the models that are priced with them."""
 
     def __post_init__(self) -> None:
-        counted = tuple([(bucket, tokens) for bucket in BUCKETS if (tokens := getattr(self, bucket))])
+        counted = tuple([pair for pair in zip(BUCKETS, _TOKENS_OF(self), strict=True) if pair[1]])
         object.__setattr__(self, "counted", counted)
 
     @property

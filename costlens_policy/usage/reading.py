@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from costlens_policy.catalogue import BUCKETS, Usage
 from costlens_policy.usage.buckets import Read, counts_of, settled
+from costlens_policy.usage.learned import Outline, known, learn, outline
 from costlens_policy.usage.names import BY_MODEL, TELEMETRY, TIERED, role_of
 from costlens_policy.usage.numbers import Fields, fields_of, has_fields, items_of, numbers, shown, snake
 from costlens_policy.usage.report import USUAL_TERMS, Reported, Terms, UsageError, added
@@ -94,15 +96,19 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
     """
     if shape is not None and shape not in SHAPES:
         raise UsageError(f"unknown shape `{shape}`; known are {', '.join(SHAPES)}")
-    if type(value) is dict and _ELSEWHERE.isdisjoint(value) and not _WHOLES.isdisjoint(value):  # the usage itself
-        reported = _read(value, shape, USUAL_TERMS if _SAID.isdisjoint(value) else _terms(value.get))
-        return replace(reported, answered=_answered(value.get)) if "model" in value else reported
+    held = value if type(value) is dict else getattr(value, "__dict__", None)
+    if type(held) is dict and not _WHOLES.isdisjoint(held) and _ELSEWHERE.isdisjoint(held):  # the usage itself
+        fields = held if held is value else fields_of(value)
+        if type(fields) is dict and _ELSEWHERE.isdisjoint(fields):
+            terms = USUAL_TERMS if _SAID.isdisjoint(fields) else _told_terms(fields)
+            return _read(fields, shape, terms, _answered(fields.get) if "model" in fields else None)
     ask = _asking(value)
     fields = fields_of(_held(value, ask))
     by_model, terms = _by_model(ask, fields), _terms(fields.get, ask)
-    reported = _read(fields, shape, terms) if by_model is None else _read_models(by_model, fields, shape, terms)
     answered = _answered(ask)
-    return reported if answered is None else replace(reported, answered=answered)
+    if by_model is None:
+        return _read(fields, shape, terms, answered)
+    return replace(_read_models(by_model, fields, shape, terms), answered=answered)
 
 
 def usage_fields(value: Any) -> Fields:
@@ -112,7 +118,28 @@ def usage_fields(value: Any) -> Fields:
 
 def _asking(value: Any) -> Callable[[str], Any]:
     """Return what gives a field of a mapping or an SDK's object, None where it has none of that name."""
-    return value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
+    if isinstance(value, Mapping):
+        return value.get
+    kind: Any = type(value)
+    of_class = _names_of(kind)
+    if of_class is None:
+        return lambda name: getattr(value, name, None)
+    held, further = getattr(value, "__dict__", {}), getattr(value, "__pydantic_extra__", None) or {}
+    return lambda name: getattr(value, name, None) if name in of_class or name in further else held.get(name)
+
+
+@lru_cache(maxsize=256)
+def _names_of(kind: type) -> frozenset[str] | None:
+    """Return what objects of a class have beside what each holds; None where they may have any name.
+
+    A name that an object of pydantic's does not have takes it a while to deny, and many are asked for.
+    """
+    plain = {"__getattribute__": getattr(object, "__getattribute__", None), "__getattr__": None}
+    for name, usual in plain.items():
+        found = getattr(kind, name, None)
+        if found is not usual and getattr(found, "__module__", "") != "pydantic.main":
+            return None
+    return frozenset(name for base in kind.__mro__ for name in vars(base))
 
 
 def _held(value: Any, ask: Callable[[str], Any]) -> Any:
@@ -140,8 +167,24 @@ def _tells(value: Any) -> bool:
     return any(role_of(snake(str(name))) in ("prompt", "answer", "total") for name in fields_of(value))
 
 
-def _read(fields: Fields, shape: str | None, terms: Terms) -> Reported:
-    """Read one usage, with the iterations that it may list."""
+def _read(fields: Fields, shape: str | None, terms: Terms, answered: str | None = None) -> Reported:
+    """Read one usage: as others of its shape were read, or by all its names."""
+    if type(fields) is not dict:
+        return _read_all(fields, shape, terms, answered)
+    told = list[Any]()
+    looks = outline(fields, told)
+    if looks is None:
+        return _read_all(fields, shape, terms, answered)
+    learned = known(shape, looks)
+    if learned is not None and (usage := learned.read(told)) is not None:
+        return Reported(usage, learned.shape, terms, answered=answered)
+    return _read_all(fields, shape, terms, answered, looks)
+
+
+def _read_all(
+    fields: Fields, shape: str | None, terms: Terms, answered: str | None = None, looks: Outline | None = None
+) -> Reported:
+    """Read one usage by all its names, with the iterations that it may list; keep how where it has a look."""
     elsewhere = [name for name in BY_MODEL if name in fields and has_fields(fields[name])]
     found, empty = numbers(fields, ("iterations", *elsewhere))
     name = shape or _shape(fields, found)
@@ -149,7 +192,10 @@ def _read(fields: Fields, shape: str | None, terms: Terms) -> Reported:
         found = _of_provider(found)
     own, others = _iterations(fields) if "iterations" in fields else (None, ())
     if own is None or any(found.values()):
-        read = settled(counts_of(found, inside=SHAPES[name].inside), empty)
+        counts = counts_of(found, inside=SHAPES[name].inside)
+        read = settled(counts, empty)
+        if looks is not None and name not in _PREFIXED and isinstance(fields, dict):
+            learn(shape, looks, fields, name, frozenset(counts.beside))
     else:
         read = Read(Usage(), 0, ())
     if own is not None:
@@ -158,7 +204,7 @@ def _read(fields: Fields, shape: str | None, terms: Terms) -> Reported:
         terms = terms._replace(tier=next((tier for tier in TIERED if _names_tier(found, tier)), None))
     searches, fetches = (_requests(found, what) for what in ("web_search_requests", "web_fetch_requests"))
     notes = tuple(dict.fromkeys(read.notes))
-    return Reported(read.usage, name, terms, searches, fetches, others, read.unknown, notes=notes)
+    return Reported(read.usage, name, terms, searches, fetches, others, read.unknown, answered, notes)
 
 
 def _of_provider(found: dict[str, Any]) -> dict[str, Any]:
@@ -310,14 +356,32 @@ def _answered(ask: Callable[[str], Any]) -> str | None:
     return None
 
 
+def _told_terms(fields: dict[str, Any]) -> Terms:
+    """Return the terms that a usage tells itself. Most tell one tier, and where it was served."""
+    tier, geo = fields.get("service_tier"), fields.get("inference_geo")
+    words = (tier, geo or "")
+    if fields.get("speed") is None and all(type(word) is str and len(word) < _LONGEST_WORD for word in words):
+        return _plain_terms(tier, geo)
+    return _terms(fields.get)
+
+
+@lru_cache(maxsize=256)
+def _plain_terms(tier: str, geo: str | None) -> Terms:
+    return _terms({"service_tier": tier, "inference_geo": geo}.get)
+
+
 def _terms(*asks: Callable[[str], Any]) -> Terms:
     """Return on what terms a call was served, from the usage or beside it."""
-    tier = next(filter(None, (_tier(ask(name)) for ask in asks for name in _TIER_NAMES)), None)
-    geo, speed = (
-        next((_word(found) for ask in asks if isinstance(found := ask(name), str)), None)
-        for name in ("inference_geo", "speed")
-    )
-    return Terms(tier, geo, speed)
+    tier = geo = speed = None
+    for ask in asks:
+        for name in _TIER_NAMES:
+            if tier is None and (said := ask(name)) is not None:
+                tier = _tier(said) or None
+        if geo is None and isinstance(said := ask("inference_geo"), str):
+            geo = _word(said)
+        if speed is None and isinstance(said := ask("speed"), str):
+            speed = _word(said)
+    return Terms(tier, geo, speed) if tier or geo is not None or speed is not None else USUAL_TERMS
 
 
 def _tier(said: Any) -> str | None:
