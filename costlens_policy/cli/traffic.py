@@ -133,9 +133,16 @@ def too_many_rejects(rejects: int, rows: int, allowed: str) -> bool:
     if allowed.endswith("%"):
         return rejects > percentage(allowed, "--max-rejects") * (rejects + rows)
     try:
-        return rejects > int(allowed)
+        return rejects > _count(allowed)
     except ValueError:
         raise click.BadParameter(f"`{allowed}` is no number of rows; write --max-rejects 10 or 1%") from None
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def print_report(

@@ -52,7 +52,9 @@ def test_rows_left_out_decide_the_exit_code_and_are_written(world, capsys):
     for allowed in ("1", "25%"):
         assert main(["replay", "old", "--traffic", "traffic.jsonl", "--max-rejects", allowed]) == 0
     assert main(["replay", "old", "--traffic", "traffic.jsonl", "--max-rejects", "24%"]) == 7
-    assert main(["replay", "old", "--traffic", "traffic.jsonl", "--max-rejects", "few"]) == 2
+    for wrong in ("few", "-1", "-5%"):
+        assert main(["replay", "old", "--traffic", "traffic.jsonl", "--max-rejects", wrong]) == 2
+    assert main(["replay", "old", "--traffic", "traffic.jsonl", "--set", "request.nope=1"]) == 6
 
 
 def test_no_traffic(world, capsys):

@@ -96,6 +96,19 @@ def test_unread_columns_that_look_like_money_are_named(plan_of, write, tmp_path,
             assert f"`{name}`" not in note
 
 
+@pytest.mark.parametrize("name", ["SERVICE_TIER", "serviceTier", "Service Tier"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_column_that_is_a_field_but_for_its_spelling_is_named(plan_of, write, kind, name):
+    csv = f"time,prompt_tokens,output_tokens,{name}\n2026-06-01T10:00:00Z,10,1,flex\n"
+    row = json.dumps({"time": "2026-06-01T10:00:00Z", "prompt_tokens": 10, "output_tokens": 1, name: "flex"})
+    files = write(**{f"a_{kind}": csv if kind == "csv" else f"{row}\n"})
+    for notes in (
+        replay_files(plan_of(), files, READY["plain"], Settings()).notes,
+        read_traffic(files, READY["plain"], plan_of(), Settings().start).notes,
+    ):
+        assert f"`{name}` is not read; is it `service_tier`?" in notes
+
+
 def test_what_litellm_says_again_is_not_named(plan_of, write):
     more = {"usage_object": {"prompt_tokens": 9}, "cost_breakdown": {"input_cost": 0.1}, "user_api_key_spend": 5.0}
     files = write(a_json=json.dumps({**KNOWN["litellm"], "metadata": more}))

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from costlens_policy.catalogue import Usage
 from costlens_policy.replay import READY, Settings, TrafficError, find_files, read_traffic
 from costlens_policy.replay.traffic.ready import mapping_of
 from tests.replay.conftest import call
@@ -40,6 +41,22 @@ def read(plan_of, tmp_path):
         ("2026-06-01T10:00:00Z,,,,1.5,1", "prompt_tokens: `1.5` is no whole number of tokens"),
         ("2026-06-01T10:00:00Z,,,,nan,1", "prompt_tokens: `nan` is no number of this world"),
         ("2026-06-01T10:00:00Z,,,,10,", "no output tokens"),
+        *(
+            (
+                f"2026-06-01T10:00:00Z,,,,{text},1",
+                f"prompt_tokens: `{text}` may be meant as a thousand times as much; write it without the dot",
+            )
+            for text in ("1.000", "12.000", "+999.000")
+        ),
+        *(
+            (f"{time},,,,10,1", f"`{time}` is no time of a call; it would be in the year {year}")
+            for time, year in (
+                ("0001-01-01T00:00:00Z", 1),
+                ("1969-12-31T23:59:59Z", 1969),
+                ("2200-01-01T00:00:00Z", 2200),
+                ("9999-12-31T23:59:59Z", 9999),
+            )
+        ),
         ("yesterday,,,,10,1", "`yesterday` is no time such as 2026-11-02T09:00:00Z"),
         (",,,,10,1", "no time"),
         ("2026-06-01T10:00:00Z,,,,10", "5 columns where the header has 6"),
@@ -49,6 +66,91 @@ def test_a_row_that_cannot_be_read_is_left_out_with_its_reason(read, row, proble
     traffic = read(f"{HEADER}{row}\n2026-06-01T10:00:01Z,,,,10,1\n")
     assert [(reject.number, reject.problem) for reject in traffic.rejects] == [(2, problem)]
     assert len(traffic.rows) == 1
+
+
+def test_numbers_that_can_mean_one_thing_only_are_read(read):
+    texts = ("1000.0", "1000.00", "1000.000", "1e3", "1.0E+03", " 1000 ", "+1000")
+    traffic = read(HEADER + "".join(f"2026-06-01T10:00:00Z,,,,{text},1\n" for text in texts))
+    assert [row.prompt_tokens for row in traffic.rows] == [1000] * len(texts)
+    (row,) = read(json.dumps({"time": "2026-06-01T10:00:00Z", "prompt_tokens": 1, "output_tokens": 7}), "a.json").rows
+    assert (row.prompt_tokens, row.output_tokens) == (1, 7)
+    assert read('{"time":"2026-06-01T10:00:00Z","prompt_tokens":7.000,"output_tokens":1}\n', "a.jsonl").rows
+
+
+@pytest.mark.parametrize("empty", ["NULL", "null", "\\N", "None", "<NA>", ""])
+def test_what_databases_write_for_nothing_is_nothing(read, empty):
+    header = HEADER.replace("session", "session,cached_tokens,cost,service_tier")
+    row = f"2026-06-01T10:00:00Z,{empty},{empty},{empty},{empty},{empty},{empty},10,1\n"
+    traffic = read(header + row * 2)
+    (row, _) = traffic.rows
+    assert (row.id, row.model, row.session, row.recorded, row.logged_cost, row.service_tier) == (None,) * 6
+    assert not traffic.rejects
+
+
+def test_times_that_another_unit_would_explain_are_noted(read):
+    mapping = mapping_of({"based_on": "plain", "time_unit": "ms"}, "m")
+    text = json.dumps({"time": 1780300800, "prompt_tokens": 1, "output_tokens": 7}) + "\n"
+    assert "1 times are before 2015; is `time_unit` right?" in read(text, "a.jsonl", mapping).notes
+
+
+def test_halves_of_characters_are_read_as_a_mark(read):
+    row = {"time": "2026-06-01T10:00:00Z", "prompt_tokens": 1, "output_tokens": 7, "id": "a\ud83d", "session": "\ude00"}
+    traffic = read(json.dumps(row) + "\n" + json.dumps({**row, "id": "\U0001f600"}) + "\n", "a.jsonl")
+    assert [(row.id, row.session) for row in traffic.rows] == [("a\ufffd", "\ufffd"), ("\U0001f600", "\ufffd")]
+    assert any("2 rows of" in note and "halves" in note for note in traffic.notes)
+    assert len(read(json.dumps([row]), "a.json").rows) == 1
+
+
+COUNTS = {
+    "prompt_tokens": 100,
+    "completion_tokens": 9,
+    "total_tokens": 109,
+    "prompt_tokens_details": {"cached_tokens": 40},
+}
+
+
+@pytest.mark.parametrize("usage", [COUNTS, json.dumps(COUNTS)])
+def test_a_usage_object_goes_before_counts_and_is_read_where_nobody_named_it(read, usage):
+    row = {"time": "2026-06-01T10:00:00Z", "usage": usage}
+    for more in ({}, {"prompt_tokens": 5, "output_tokens": 1}):
+        (read_row,) = read(json.dumps({**row, **more}) + "\n", "a.jsonl").rows
+        assert read_row.recorded == Usage(input=60, cache_read=40, output=9)
+    for other in ("api", 5, {}, None):
+        (read_row,) = read(json.dumps({**row, **more, "usage": other}) + "\n", "a.jsonl").rows
+        assert (read_row.prompt_tokens, read_row.output_tokens) == (5, 1)
+    columns = {"cached_tokens": "c"}
+    (read_row,) = read(
+        json.dumps({**row, **more, "c": 2}) + "\n", "a.jsonl", READY["plain"].with_columns(columns, {})
+    ).rows
+    assert read_row.recorded == Usage(input=3, cache_read=2, output=1), "counts that somebody named go before it"
+    with pytest.raises(TrafficError, match="`usage` holds the counts"):
+        READY["plain"].with_columns({**columns, "usage": "u"}, {})
+
+
+def test_litellm_keeps_the_whole_usage(read):
+    usage = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "total_tokens": 1100,
+        "cache_read_input_tokens": 600,
+        "cache_creation_input_tokens": 100,
+        "prompt_tokens_details": {"cached_tokens": 600},
+    }
+    row = {
+        "request_id": "1",
+        "startTime": "2026-06-01T10:00:00Z",
+        "spend": 0.1,
+        "model": "m",
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "total_tokens": 1100,
+    }
+    for metadata in ({"usage_object": usage}, json.dumps({"usage_object": usage})):
+        (got,) = read(json.dumps([{**row, "metadata": metadata}]), "a.json", READY["litellm"]).rows
+        assert got.recorded == Usage(input=300, cache_read=600, cache_write=100, output=100)
+    for metadata in ({}, None, {"usage_object": None}, {"usage_object": {}}):
+        (got,) = read(json.dumps([{**row, "metadata": metadata}]), "a.json", READY["litellm"]).rows
+        assert (got.prompt_tokens, got.output_tokens) == (1000, 100)
 
 
 def test_a_missing_column_is_named_with_the_closest(read):

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type
 from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDED, micros
@@ -18,9 +19,13 @@ from costlens_policy.replay.stream.fitting import Fitting
 from costlens_policy.replay.traffic.cells import attribute_of
 from costlens_policy.replay.traffic.counts import COUNTS, PARTS
 from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.traffic.reading import EARLY
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["PLAIN_COST", "Layout"]
+__all__ = ["COUNTED", "PLAIN_COST", "Layout"]
+
+COUNTED: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
+"""The buckets that follow from counts in columns."""
 
 _TEXTS: Final = (pl.String, pl.Categorical, pl.Enum)
 _WHOLE: Final = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
@@ -30,14 +35,14 @@ _ATTRIBUTES: Final[Mapping[Type, tuple[Any, ...]]] = {
 }  # fmt: skip
 _FIELDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "time": (pl.Datetime, *_TEXTS, *_WHOLE), **dict.fromkeys(COUNTS, _WHOLE), "id": _NAMES, "model": _NAMES,
-    "session": _NAMES, "service_tier": _NAMES, "cost": (pl.Float64, *_WHOLE, *_TEXTS),
+    "session": _NAMES, "service_tier": _NAMES, "cost": (pl.Float64, *_WHOLE, *_TEXTS), "usage": (pl.Null,),
 }  # fmt: skip
 _CACHES: Final = PARTS[1:4]
 _PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _ISO: Final = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-2][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|\+00:?00)?$"
 _ZONE: Final = r"(Z|\+00:?00)$"
-_LAST: Final = 253_402_300_800_000_000
-"""The end of the calendar, in microseconds."""
+_LAST: Final = 7_258_118_400_000_000
+"""The year 2200, in microseconds."""
 _PLAIN_COST: Final = (1e-12, 1e14)
 PLAIN_COST: Final = re.compile(r"[0-9]{1,14}(\.[0-9]{1,30})?")
 """An amount whose text is as it would be written here."""
@@ -57,6 +62,8 @@ class Layout:
     start: datetime
     plan: Plan
     attributes: tuple[str, ...]
+    every: bool = False
+    """Whether batches have all kinds of tokens, since rows beside these may have a usage object."""
 
     @classmethod
     def of(
@@ -150,6 +157,8 @@ class Layout:
             ("cache_write_1h", long), ("output", pl.col("output") - reasoning), ("reasoning", reasoning),
         ):  # fmt: skip
             yield pl.when(pl.any_horizontal(told)).then(tokens).alias(f"{RECORDED}{bucket}")
+        for bucket in sorted(set(BUCKETS) - set(COUNTED)) if self.every else ():
+            yield pl.when(pl.any_horizontal(told)).then(pl.lit(0, pl.Int64)).alias(f"{RECORDED}{bucket}")
 
     def _plain(self) -> pl.Expr:
         """Say which rows are right beyond doubt."""
@@ -157,7 +166,7 @@ class Layout:
         caches = [pl.col(f"_{name}") for name in _CACHES]
         right = (
             pl.col("number").is_not_null()
-            & pl.col("time").is_between(0, _LAST, closed="left")
+            & pl.col("time").is_between(0 if self.mapping.relative else micros(EARLY), _LAST, closed="left")
             & prompt.is_between(1, MOST_TOKENS)
             & output.is_between(0, MOST_TOKENS)
             & pl.all_horizontal(part.is_null() | part.is_between(0, prompt) for part in caches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.stream.chunk import Chunk
 from costlens_policy.replay.stream.copy import TimedCopy
 from costlens_policy.replay.stream.fitting import Fitting
-from costlens_policy.replay.stream.layout import Layout
+from costlens_policy.replay.stream.layout import COUNTED, Layout
 from costlens_policy.replay.stream.progress import Progress
 from costlens_policy.replay.stream.repeats import Repeats, repeated_hashes
 from costlens_policy.replay.stream.table import Table, types_of
@@ -34,9 +34,10 @@ from costlens_policy.replay.traffic.row import Reject
 __all__ = ["Files", "UnsortedError"]
 
 _ROWS: Final = 50_000
-_COUNTED: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
-"""The buckets that follow from counts in columns."""
-_COUNTERS: Final = ("notes", "zoneless", "timeless", "silent", "dropped", "beyond", "contradicted", "unread", "told")
+_COUNTERS: Final = (
+    "notes", "zoneless", "timeless", "early", "silent", "dropped", "beyond", "contradicted", "unread", "similar",
+    "told",
+)  # fmt: skip
 
 
 class UnsortedError(Exception):
@@ -54,9 +55,12 @@ class Files:
     attributes: tuple[str, ...]
     fitting: Fitting = field(init=False)
     tables: list[Table | None] = field(init=False)
+    _every: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tables = [self._table(name, place) for place, name in enumerate(self.names)]
+        tables = [self._table(name, place) for place, name in enumerate(self.names)]
+        every = self._every = "usage" in self.mapping.columns and not all(tables)
+        self.tables = [table and replace(table, layout=replace(table.layout, every=every)) for table in tables]
         self.restart(None)
 
     def _table(self, name: str, place: int) -> Table | None:
@@ -152,7 +156,7 @@ class Files:
     def _schema(self) -> dict[str, Any]:
         """Return the columns that batches of these files can have."""
         columns = self.mapping.columns
-        buckets = BUCKETS if "usage" in columns else _COUNTED if not columns.keys().isdisjoint(PARTS) else ()
+        buckets = BUCKETS if self._every else COUNTED if not columns.keys().isdisjoint(PARTS) else ()
         every = schema_of(self.plan, self.attributes)
         kept = {f"{RECORDED}{name}" for name in buckets}
         return {name: kind for name, kind in every.items() if not name.startswith(RECORDED) or name in kept}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -48,7 +48,7 @@ class TextRows:
                     return None
                 takes[option] = _take(field, mapping, plan, csv)
         layout = Layout.of({option: kind for option, (_, kind) in takes.items()}, mapping, start, plan, attributes)
-        return None if layout is None else cls(file, layout, takes)
+        return None if layout is None else cls(file, replace(layout, every="usage" in mapping.columns), takes)
 
     def read(self, chunk: Sequence[RawRow], fitting: Fitting) -> pl.DataFrame:
         """Return rows as a batch. Raises ``UnfitError``."""
@@ -73,6 +73,8 @@ def _take(field: str, mapping: ColumnMapping, plan: Plan, csv: bool) -> tuple[_T
         return (_int_of_text if csv else _int), pl.Int64
     if field == "cost":
         return (_cost_of_text if csv else _cost), pl.String
+    if field == "usage":
+        return _none, pl.Null
     if kind == DOUBLE:
         return (_none if csv else _float), pl.Float64
     if kind == BOOL:

@@ -18,10 +18,11 @@ _TEXTS: Final = ("request.prompt", "request.messages")
 _MOST_NAMES: Final = 200
 _DEEP: Final = 3
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LETTERS: Final = re.compile(r"[^a-z0-9]+")
 _SPLIT: Final = re.compile(r"[^a-z0-9]+")
 _MONEY: Final = frozenset({
     "token", "tokens", "cost", "costs", "spend", "usd", "charge", "charges", "credits", "cached", "reasoning",
-    "thinking", "billed", "price", "amount",
+    "thinking", "billed", "price", "amount", "search", "searches",
 })  # fmt: skip
 _OF_CACHES: Final = frozenset({"creation", "read", "write", "written", "input", "tokens"})
 _NO_MONEY: Final = frozenset({
@@ -36,7 +37,9 @@ class Asked:
     ``more`` are columns that are read besides those of the mapping, by field, and have to be there.
     """
 
-    __slots__ = ("_first", "_groups", "_known", "_mapping", "_names", "_shapes", "file", "unread")
+    __slots__ = (
+        "_first", "_groups", "_known", "_mapping", "_names", "_shapes", "_spelled", "file", "similar", "unread",
+    )  # fmt: skip
 
     def __init__(self, file: str, mapping: ColumnMapping, more: Mapping[str, str], known: tuple[str, ...]) -> None:
         self.file = file
@@ -44,10 +47,13 @@ class Asked:
         self._groups = [*_groups(mapping), *((name, (column,)) for name, column in more.items())]
         columns = (*mapping.columns.values(), *mapping.drop, *mapping.repeated, *more.values(), *known)
         self._known = {option for column in columns for option in (column, *column.split("|"))}
+        self._spelled = {_LETTERS.sub("", name.lower()): name for name in self._known if "." not in name}
         self._names: dict[str, None] = {}
         self._first: tuple[str, ...] = ()
         self._shapes: set[tuple[str, ...]] = set()
         self.unread: dict[str, None] = {}
+        self.similar: dict[str, str] = {}
+        """Columns that nobody reads, and the one that each is probably meant to be."""
 
     def look(self, fields: Mapping[str, Any]) -> None:
         """Look at a row."""
@@ -79,6 +85,10 @@ class Asked:
         for name, value in _leaves(fields, self._known, _DEEP):
             if name not in self._known and _is_number(value) and _may_be_money(name):
                 self.unread[name] = None
+        for name in fields:
+            meant = self._spelled.get(_LETTERS.sub("", name.lower()))
+            if meant is not None and name not in self._known and meant not in fields and name not in self.unread:
+                self.similar[name] = meant
 
 
 def _groups(mapping: ColumnMapping) -> Iterator[tuple[str, tuple[str, ...]]]:

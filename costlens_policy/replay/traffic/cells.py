@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping as MappingType
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -25,6 +25,9 @@ _MICROSECONDS: Final[dict[str, Decimal]] = {
     "s": Decimal(1_000_000), "ms": Decimal(1000), "us": Decimal(1), "ns": Decimal("0.001"),
 }  # fmt: skip
 _FRACTION: Final = re.compile(r"(\.\d{6})\d+")
+_THOUSANDS: Final = re.compile(r"\s*[+-]?[1-9][0-9]{0,2}\.000\s*")
+"""What writers with a dot between thousands mean by it is not what it says."""
+_LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _TRUTH: Final = {"true": 1.0, "false": 0.0}
 _MISSING: Final = object()
 
@@ -87,6 +90,8 @@ def tokens_of(value: Any) -> int:
     """Read a count of tokens. Raises ``ValueError``."""
     if value.__class__ is int and 0 <= value < 10**18:
         return int(value)
+    if isinstance(value, str) and _THOUSANDS.fullmatch(value):
+        raise ValueError(f"`{value}` may be meant as a thousand times as much; write it without the dot")
     number = _number(value)
     if number != int(number):
         raise ValueError(f"`{value}` is no whole number of tokens")
@@ -126,19 +131,33 @@ def outcome_of(value: Any) -> float:
 def moment_of(value: Any, unit: TimeUnit, start: datetime | None) -> tuple[datetime, bool]:
     """Return the instant in UTC, and whether a time zone had to be taken for granted. Raises ``ValueError``.
 
-    ``start`` is what a relative time counts from, None where times are absolute.
+    ``start`` is what a relative time counts from, None where times are absolute. Times before 1970 or from 2200 on are
+    no times of calls: fields that nobody set, or another unit.
     """
     if isinstance(value, datetime):
-        return (value.replace(tzinfo=UTC), True) if value.tzinfo is None else (value.astimezone(UTC), False)
-    if start is None and isinstance(value, str) and not _is_number(value):
-        return _iso(value)
+        instant, zoneless = _in_utc(value)
+    elif isinstance(value, date):
+        instant, zoneless = datetime(value.year, value.month, value.day, tzinfo=UTC), True
+    elif start is None and isinstance(value, str) and not _is_number(value):
+        instant, zoneless = _iso(value)
+    else:
+        instant, zoneless = _counted(value, unit, start or _EPOCH), False
+    if start is None and not _EPOCH <= instant < _LAST:
+        raise ValueError(f"`{value}` is no time of a call; it would be in the year {instant.year}")
+    return instant, zoneless
+
+
+def _counted(value: Any, unit: TimeUnit, start: datetime) -> datetime:
     if unit == "iso":
         raise ValueError(f"`{value}` is no time; say in `time_unit` whether it is s, ms, us or ns")
     try:
-        micros = int(_number(value) * _MICROSECONDS[unit])
-        return (start or _EPOCH) + timedelta(microseconds=micros), False
+        return start + timedelta(microseconds=int(_number(value) * _MICROSECONDS[unit]))
     except OverflowError:
         raise ValueError(f"`{value}` {unit} is no time of this calendar") from None
+
+
+def _in_utc(value: datetime) -> tuple[datetime, bool]:
+    return (value.replace(tzinfo=UTC), True) if value.tzinfo is None else (value.astimezone(UTC), False)
 
 
 def _is_number(value: str) -> bool:
@@ -150,8 +169,7 @@ def _is_number(value: str) -> bool:
 
 def _iso(value: str) -> tuple[datetime, bool]:
     try:
-        instant = datetime.fromisoformat(_FRACTION.sub(r"\1", value.strip()))
-        return (instant.replace(tzinfo=UTC), True) if instant.tzinfo is None else (instant.astimezone(UTC), False)
+        return _in_utc(datetime.fromisoformat(_FRACTION.sub(r"\1", value.strip())))
     except (ValueError, OverflowError):
         raise ValueError(f"`{value}` is no time such as 2026-11-02T09:00:00Z") from None
 

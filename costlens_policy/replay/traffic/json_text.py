@@ -35,6 +35,7 @@ _BETWEEN: Final = re.compile(r"[\s,\x1e\ufeff]*+")
 _MARK: Final = re.compile(r'"(?:[^"\\]++|\\.)*+("?)|[{}\[\]]', re.DOTALL)
 _KEY: Final = re.compile(r'("(?:[^"\\]++|\\.)*+")\s*+:\s*+', re.DOTALL)
 _PLAIN: Final = re.compile(r"[^,\]\}\s]++")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _OBJECTS: Final = re.compile(r'\[\s*+(?:\]|\{(?!\s*"object"\s*:\s*"embedding"))')
 
 
@@ -64,6 +65,8 @@ class Found(NamedTuple):
     fields: Mapping[str, Any]
     text: str
     problem: str = ""
+    halved: bool = False
+    """Whether it had halves of characters, which no text can hold."""
 
 
 def json_objects(name: str, lines: Iterator[str] | TextIO, note: Callable[[str], None]) -> Iterator[Found]:
@@ -151,8 +154,20 @@ def _rows(line: int | None, value: Any, text: str, around: Sequence[str] = (_BUC
         beside = {name: item for name, item in value.items() if not isinstance(item, dict | list)}
         for item in value[key]:
             yield from _rows(line, {**beside, **item} if key == _BUCKETS else _kept(key, item), text)
+    elif "\\ud" in text or "\\uD" in text:
+        whole = _whole(value)
+        yield Found(line, whole, text, halved=whole != value)
     else:
         yield Found(line, value, text)
+
+
+def _whole(value: Any) -> Any:
+    """Return a value with a mark in place of each half of a character, such as writers that cut texts leave."""
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_HALF.sub("\ufffd", name): _whole(item) for name, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def _kept(key: str, item: dict[str, Any]) -> dict[str, Any]:

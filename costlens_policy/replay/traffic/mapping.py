@@ -16,8 +16,8 @@ TimeUnit = Literal["iso", "s", "ms", "us", "ns"]
 
 FIELDS: Final = ("time", "id", "model", "session", *COUNTS, "service_tier", "cost", "prefix", "usage")
 """What replay itself needs of a row. ``prompt_tokens`` includes what was read from and written to caches,
-``output_tokens`` the reasoning; ``usage`` is a provider's object and stands in for the counts. ``request.NAME``
-besides is an attribute of the request.
+``output_tokens`` the reasoning; ``usage`` is a provider's object and, in a row that has one, stands in for the counts.
+``request.NAME`` besides is an attribute of the request.
 """
 
 
@@ -73,7 +73,9 @@ class Mapping:
         )
         counts = [name for name in made.named if name in COUNTS]
         if counts and "usage" in made.columns:
-            raise TrafficError(f"`usage` holds the counts of tokens already; map either `usage` or `{counts[0]}`")
+            if "usage" in made.named or self.columns.keys().isdisjoint(COUNTS):
+                raise TrafficError(f"`usage` holds the counts of tokens already; map either `usage` or `{counts[0]}`")
+            made = replace(made, columns={name: item for name, item in made.columns.items() if name != "usage"})
         if "prefix" in made.columns and not made.block_tokens:
             raise TrafficError("`prefix` needs the size of its blocks; write `block_tokens` into a mapping file")
         return made

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any, Final
@@ -37,7 +37,10 @@ from costlens_policy.replay.traffic.spans import Spans
 from costlens_policy.replay.traffic.transcripts import Transcripts
 from costlens_policy.usage import UsageError, added, read_usage
 
-__all__ = ["RowReader", "raw_rows", "read_traffic"]
+__all__ = ["EARLY", "RowReader", "raw_rows", "read_traffic"]
+
+EARLY: Final = datetime(2015, 1, 1, tzinfo=UTC)
+"""Calls before this are told: their unit of time may be another one."""
 
 _MOST_TOLD: Final = 8
 _NUMBERS: Final = re.compile(r"[0-9][0-9,.]*")
@@ -125,12 +128,14 @@ class RowReader:
     notes: list[str] = field(default_factory=list)
     zoneless: int = 0
     timeless: int = 0
+    early: int = 0
     silent: int = 0
     dropped: int = 0
     ids: dict[str, str] | None = field(default_factory=dict)
     beyond: int = 0
     contradicted: int = 0
     unread: dict[str, str] = field(default_factory=dict)
+    similar: dict[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
     known: tuple[str, ...] = ()
@@ -174,14 +179,15 @@ class RowReader:
 
     def examine(self) -> None:
         """Refuse a mapping whose attributes the policy set does not have."""
-        for name in self.mapping.columns:
-            if name.startswith("request.") and name.removeprefix("request.") not in self.plan.attributes:
-                raise TrafficError(self._no_attribute(name.removeprefix("request.")))
+        for _, name in self.attributes:
+            if name not in self.plan.attributes:
+                raise TrafficError(self._no_attribute(name))
 
     def note_unread(self, asked: Asked) -> None:
         """Keep the columns of a file that look like tokens or money, and that nobody reads."""
         for name in asked.unread:
             self.unread.setdefault(name, asked.file)
+        self.similar |= asked.similar
 
     def _no_attribute(self, name: str) -> str:
         close = get_close_matches(name, self.plan.attributes, n=1)
@@ -271,11 +277,11 @@ class RowReader:
         """Return what a row tells of its tokens: by a provider's object, or else by counts in columns."""
         tier = self._value(fields, "service_tier")
         named = None if tier is None else text_of(tier)
-        report = self._value(fields, "usage")
+        report = self._usage(fields)
         if report is not None:
             if isinstance(report, SpanTokens):
                 return _Told(report.counted, named)
-            report = plain_numbers(object_of(report))
+            report = plain_numbers(report)
             reported = read_usage(report)
             usage = reported.usage if not reported.unknown else added(reported.usage, Usage(output=reported.unknown))
             for note in reported.notes:
@@ -286,6 +292,15 @@ class RowReader:
         self.beyond += counts.beyond > 0
         self.contradicted += counts.contradicted
         return _Told(counts, named)
+
+    def _usage(self, fields: Mapping[str, Any]) -> Any:
+        """Return the usage object of a row; None where its counts stand in columns of their own.
+
+        Where the mapping knows such columns, too, what is no object may be anything, and nothing but an object counts.
+        """
+        report = object_of(self._value(fields, "usage"))
+        named = "usage" in self.mapping.named or not self.counts
+        return report if named or (isinstance(report, Mapping) and report) else None
 
     def _attributes(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -306,6 +321,7 @@ class RowReader:
             return self.start
         instant, zoneless = moment_of(value, self.mapping.time_unit, self.start if self.mapping.relative else None)
         self.zoneless += zoneless
+        self.early += instant < EARLY and not self.mapping.relative
         return instant
 
     def _repeats(self, row: Row) -> str:
@@ -329,6 +345,7 @@ class RowReader:
             (late, f"rows were not in the order of time ({late} steps back); they were sorted"),
             (self.zoneless, f"{self.zoneless} times have no zone and were taken as UTC"),
             (self.timeless, f"{self.timeless} rows have no time and were put at {self.start.isoformat()}"),
+            (self.early, f"{self.early} times are before {EARLY.year}; is `time_unit` right?"),
             (self.silent, f"{self.silent} rows have 0 output tokens; they were kept"),
             (self.beyond, f"{self.beyond} rows have a total of more than their tokens; the rest was counted as output"),
             (self.contradicted, f"{self.contradicted} rows have a total of less than their tokens, which were counted"),
@@ -341,7 +358,8 @@ class RowReader:
             named = [f"`{name}` of `{file}`" for name, file in list(self.unread.items())[:_MOST_NAMED]]
             more = f", and {len(self.unread) - _MOST_NAMED} more" if len(self.unread) > _MOST_NAMED else ""
             about.append(f"not read, though they look like tokens or money: {', '.join(named)}{more}")
-        return about
+        similar = sorted(self.similar.items())[:_MOST_NAMED]
+        return about + [f"`{name}` is not read; is it `{meant}`?" for name, meant in similar]
 
     def _about_mapping(self) -> Iterator[str]:
         mapping = self.mapping

@@ -22,13 +22,14 @@ _ROWS: Final = 50
 """As many rows of a file are looked at."""
 _STRONG: Final = "gpt-4-1106-preview"
 _MORE_USAGE: Final = "metadata.additional_usage_values"
-"""Where LiteLLM's proxy keeps what has no column of its own; its prompt tokens include the cached ones."""
+"""Where LiteLLM's proxy keeps what has no column of its own, where it does not keep the whole usage; its prompt tokens
+include the cached ones."""
 _WEAK: Final = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 
 READY: Final[MappingType[str, Mapping]] = {
     item.name: item
     for item in (
-        Mapping("plain", {name: name for name in FIELDS if name not in ("usage", "prefix")}, optional=True),
+        Mapping("plain", {name: name for name in FIELDS if name != "prefix"}, optional=True),
         Mapping(
             "azure-llm",
             {"time": "TIMESTAMP", "prompt_tokens": "ContextTokens", "output_tokens": "GeneratedTokens"},
@@ -77,10 +78,11 @@ READY: Final[MappingType[str, Mapping]] = {
                 f"|{_MORE_USAGE}.prompt_tokens_details.cached_tokens",
                 "cache_write_tokens": f"{_MORE_USAGE}.cache_creation_input_tokens",
                 "reasoning_tokens": f"{_MORE_USAGE}.completion_tokens_details.reasoning_tokens",
-                "cost": "spend", "request.user": "user|end_user", "request.team": "team_id",
+                "usage": "metadata.usage_object", "cost": "spend", "request.user": "user|end_user",
+                "request.team": "team_id",
             },
             optional=True,
-            repeated=(_MORE_USAGE, "metadata.usage_object", "metadata.cost_breakdown", "response", "messages"),
+            repeated=(_MORE_USAGE, "metadata.cost_breakdown", "response", "messages"),
             signature=("startTime", "request_id", "spend", "prompt_tokens", "completion_tokens"),
         ),
         Mapping(

@@ -35,6 +35,8 @@ _MARKS: Final = (
     (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"),
 )  # fmt: skip
 _SEPARATORS: Final = (",", ";", "\t")
+_EMPTY: Final = frozenset({"NULL", "null", "\\N", "None", "NaT", "<NA>", "#N/A"})
+"""What databases and data frames write into CSV where there is nothing."""
 _UNREADABLE: Final = "\ufffd"
 
 
@@ -170,7 +172,10 @@ def _csv(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawR
             text, has = separator.join(cells), len(header)
             yield RawRow(name, number, {}, text, f"{len(cells)} columns where the header has {has}")
         else:
-            yield RawRow(name, number, dict(zip(header, cells, strict=True)), separator.join(cells))
+            text = separator.join(cells)
+            if not _EMPTY.isdisjoint(cells):
+                cells = ["" if cell in _EMPTY else cell for cell in cells]
+            yield RawRow(name, number, dict(zip(header, cells, strict=True)), text)
 
 
 def _separator(header: str) -> str:
@@ -188,10 +193,13 @@ def _header(name: str, cells: list[str]) -> list[str]:
 
 
 def _json(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawRow]:
-    last = 0
+    last = halved = 0
     for found in json_objects(name, stream, note):
         last = max(last + 1, found.line or 0)
+        halved += found.halved
         yield RawRow(name, last, found.fields, found.text, found.problem)
+    if halved:
+        note(f"{halved} rows of `{name}` have halves of characters, which were read as `{_UNREADABLE}`")
 
 
 def _parquet(name: str) -> Iterator[RawRow]:
@@ -199,12 +207,25 @@ def _parquet(name: str) -> Iterator[RawRow]:
     number = 0
     try:
         for frame in polars.scan_parquet(name, glob=False).collect_batches(chunk_size=_BATCH, maintain_order=True):
-            rows: Iterable[dict[str, Any]] = frame.iter_rows(named=True)
+            rows: Iterable[dict[str, Any]] = _texts(frame).iter_rows(named=True)
             for fields in rows:
                 number += 1
                 yield RawRow(name, number, fields)
     except polars.exceptions.PolarsError as error:
         raise TrafficError(f"`{name}` cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from error
+
+
+def _texts(frame: Any) -> Any:
+    """Return a table with bytes read as texts, as older writers of Parquet store them."""
+    binary = [name for name, kind in frame.schema.items() if str(kind) == "Binary"]
+    if not binary:
+        return frame
+    return frame.with_columns(
+        frame[name].map_elements(
+            lambda item: item.decode("utf-8", "replace"), return_dtype=import_module("polars").String
+        )
+        for name in binary
+    )
 
 
 def _polars(what: str) -> Any:

@@ -133,6 +133,22 @@ def test_an_id_that_is_in_two_files_is_left_out_once(same, written):
     assert (result.rows, result.rejected) == (300, 1)
 
 
+def test_what_older_writers_store_as_bytes_and_days(same, tmp_path):
+    rows = [row | {"time": row["time"].date(), "model": (row["model"] or "m").encode()} for row in some_rows(100)]
+    pl.DataFrame(rows, schema_overrides={"time": pl.Date, "model": pl.Binary}).write_parquet(tmp_path / "t.parquet")
+    result = same([str(tmp_path / "t.parquet")])
+    assert result.rejected == 0
+    assert not any(name.startswith("b'") for name in result.unknown_models)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_times_of_another_unit_are_noted_in_every_way(same, written, kind):
+    rows = [row | {"time": int(row["time"].timestamp())} for row in some_rows(100)]
+    types = {"time": pl.Int64} if kind == "parquet" else {}
+    result = same([written(rows, f"t.{kind}", **types)], replace(MAPPING, time_unit="ms"))
+    assert any("100 times are before 2015" in note for note in result.notes)
+
+
 @pytest.mark.parametrize("kind", [pl.Datetime("ns"), pl.Datetime("ms", "Europe/Berlin"), pl.String, pl.Int64])
 def test_times_of_other_types(same, written, kind):
     rows = some_rows(200)
@@ -168,6 +184,17 @@ def test_tokens_beyond_every_call_are_replayed_row_by_row(same, written):
     rows = some_rows(50)
     rows[3]["output_tokens"] = 10**15
     assert same([written(rows, "t.parquet")]).rows == 50
+
+
+def test_usage_objects_beside_counts_and_in_other_files(same, written, tmp_path):
+    usage = {"prompt_tokens": 900, "completion_tokens": 90, "prompt_tokens_details": {"audio_tokens": 5}}
+    rows = [{**row, "time": row["time"].isoformat()} for row in some_rows(150)]
+    text = "".join(
+        json.dumps({**row, "usage": usage} if place % 5 == 0 else row) + "\n" for place, row in enumerate(rows)
+    )
+    (tmp_path / "u.jsonl").write_text(text)
+    result = same([written(some_rows(150, seed=2), "t.parquet"), str(tmp_path / "u.jsonl")])
+    assert (result.rows, result.rejected) == (300, 0)
 
 
 def test_a_usage_object_keeps_its_buckets(same, tmp_path):
