@@ -93,3 +93,37 @@ def test_stored_messages_and_batches_are_as_before(read):
     message = {"id": "m", "type": "message", "model": "large", "usage": usage}
     batch = {"custom_id": "c", "result": {"type": "succeeded", "message": {**message, "id": "n"}}}
     assert read([message, batch])[0] == [("c", 3), ("m", 3)]
+
+
+def progress(message, output):
+    """Return a line that tells of a sub-agent's answer while its tool is under way."""
+    inner = line(message, output)
+    return {
+        "type": "progress",
+        "sessionId": "s",
+        "uuid": f"p{message}-{output}",
+        "timestamp": inner["timestamp"],
+        "data": {"type": "agent_progress", "message": {name: inner[name] for name in ("type", "message", "timestamp")}},
+    }
+
+
+def test_messages_of_sub_agents_inside_of_lines_about_their_progress_count_once(read):
+    assert read([line("a", 1), progress("b", 2), progress("b", 5)])[0] == [("a", 1), ("b", 5)]
+    assert read([line("a", 1), progress("b", 5)], [line("b", 5)])[0] == [("a", 1), ("b", 5)]
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ([], True),
+        ([line("b", 5, agentId="y")], True),
+        ([line("b", 5, agentId="x")], False),
+        ([line("b", 5, isSidechain=True)], False),
+        ([line("b", 5, session="t", isSidechain=True)], True),
+        ([progress("b", 5)], False),
+    ],
+)
+def test_sub_agents_whose_messages_are_not_there_are_told(read, others, told):
+    result = {"agentId": "x", "totalTokens": 9, "usage": {"input_tokens": 4, "output_tokens": 5}}
+    user = {"type": "user", "sessionId": "s", "message": {"role": "user", "content": "go"}, "toolUseResult": result}
+    assert any("sub-agents" in note for note in read([line("a", 1), user], others)[1]) == told

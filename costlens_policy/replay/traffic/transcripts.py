@@ -1,14 +1,15 @@
 """Transcripts of coding agents: a line for each block of a message repeats its usage, and only the last state is right.
 
 Lines of users, tools and the session itself are no calls. The final `result` of a session sums up its messages, and
-counts only where these are not there. The same message may stand in several files, where a session was continued.
+counts only where these are not there. The same message may stand in several files, where a session was continued, and
+those of sub-agents in files of their own and in lines that tell of their progress.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from costlens_policy.replay.traffic.sources import RawRow
@@ -20,6 +21,7 @@ _SAYS: Final = {
     "repeats": "lines repeat a message in an earlier state, and were not counted again",
     "sums": "lines sum up the messages of their session, and were not counted again",
     "lines": "lines of transcripts are no answers of a model, and were passed over",
+    "agents": "results tell of the tokens of sub-agents whose messages are not in the traffic; add their transcripts",
 }
 
 
@@ -30,13 +32,16 @@ class Transcripts:
     counts: Counter[str] = field(default_factory=Counter)
     _last: dict[str, tuple[int, str, int]] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
+    _agents: set[str] = field(default_factory=set)
 
     def survey(self, raw: RawRow) -> None:
         """Note the last state of each message, and which sessions have messages."""
-        message = _message(raw.fields)
+        fields = _unwrapped(raw.fields)
+        message = _message(fields)
         if message is None:
             return
-        self._told.add(_session(raw.fields))
+        self._told.add(_session(fields))
+        self._agents.update(_agents_of(fields))
         if (id := message.get("id")) is not None:
             state = (_size(message["usage"]), raw.file, raw.number)
             if state[0] >= self._last.get(str(id), state)[0]:
@@ -44,7 +49,8 @@ class Transcripts:
 
     def rows(self, raw: RawRow) -> Iterator[RawRow]:
         """Yield the row where it is a call, in the last state of its message."""
-        fields = raw.fields
+        fields = _unwrapped(raw.fields)
+        raw = raw if fields is raw.fields else replace(raw, fields=fields)
         kind = fields.get("type")
         if raw.problem or not isinstance(kind, str) or kind == "message" or _MARKS.isdisjoint(fields):
             yield raw
@@ -62,10 +68,34 @@ class Transcripts:
             yield raw
         else:
             self.counts["sums" if kind == "result" else "lines"] += 1
+            self.counts["agents"] += self._is_of_an_unknown_agent(fields)
 
     def notes(self) -> Iterator[str]:
         """Say what was passed over."""
         yield from (f"{count:,} {says}" for name, says in _SAYS.items() if (count := self.counts[name]))
+
+    def _is_of_an_unknown_agent(self, fields: Mapping[str, Any]) -> bool:
+        result = fields.get("toolUseResult")
+        if not isinstance(result, Mapping) or not isinstance(result.get("usage"), Mapping):
+            return False
+        return self._agents.isdisjoint((str(result.get("agentId")), _session(fields)))
+
+
+def _unwrapped(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the line of a sub-agent that stands inside of one about its progress, any other line as it is."""
+    data = fields.get("data")
+    inner = data.get("message") if isinstance(data, Mapping) else None
+    if isinstance(inner, Mapping) and isinstance(inner.get("message"), Mapping):
+        return {**{name: value for name, value in fields.items() if name != "data"}, "isSidechain": True, **inner}
+    return fields
+
+
+def _agents_of(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what tells a message of a sub-agent: its name, else the session that it is a side chain of."""
+    if (agent := fields.get("agentId")) is not None:
+        yield str(agent)
+    elif fields.get("isSidechain"):
+        yield _session(fields)
 
 
 def _message(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
