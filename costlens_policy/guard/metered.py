@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -20,6 +21,9 @@ _NO_USAGE: Final = (
 )
 _LONGEST_TOKEN: Final = 20
 """How many characters a token of ordinary text has at most, on average."""
+_RUN: Final = re.compile(r"(.)\1{7,}", re.DOTALL)
+_LONGEST_RUN: Final = 128
+"""How many times a token repeats one character at most: rules, indentation and empty lines are few tokens."""
 _FAR_OFF: Final = 4
 """How many times as many tokens may be counted here as a provider reports: estimates are not that wrong."""
 
@@ -137,7 +141,7 @@ def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
         return "the usage of the stream tells of no output, and some arrived"
     if answer.claimed > told + sum(tokens for _, other in reported.other_models for _, tokens in other.counted):
         return f"the stream tells of {answer.claimed} tokens in `{answer.unknown}`, which are not in its usage"
-    if answer.characters() > _LONGEST_TOKEN * written and (tokens := _counted(answer, count)) > _FAR_OFF * written:
+    if answer.characters() > _LONGEST_TOKEN * written and (tokens := _at_least(answer, count)) > _FAR_OFF * written:
         return f"the usage of the stream tells of {written} tokens of output, and about {tokens} arrived"
     return ""
 
@@ -147,8 +151,13 @@ def _written(usage: Usage) -> int:
     return sum(tokens for _, tokens in usage.counted) - usage.prompt_tokens
 
 
-def _counted(answer: Answer, count: Count) -> int:
-    return sum(answer.count(kind, count) for kind in (TEXT, TOOL, THOUGHT))
+def _at_least(answer: Answer, count: Count) -> int:
+    """Return about how many tokens the texts are, were each run of one character as few as it can be."""
+
+    def count_of(text: str) -> int:
+        return count(_RUN.sub(lambda run: run[1] * (len(run[0]) // _LONGEST_RUN + 1), text))
+
+    return sum(answer.count(kind, count_of) for kind in (TEXT, TOOL, THOUGHT))
 
 
 def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) -> Usage:

@@ -12,7 +12,7 @@ from costlens_policy.catalogue import BUCKETS, Usage
 from costlens_policy.usage.buckets import Read, counts_of, settled
 from costlens_policy.usage.learned import Outline, known, learn, outline
 from costlens_policy.usage.names import BY_MODEL, TELEMETRY, TIERED, role_of
-from costlens_policy.usage.numbers import Fields, fields_of, has_fields, items_of, numbers, shown, snake
+from costlens_policy.usage.numbers import Fields, count, fields_of, has_fields, items_of, numbers, shown, snake
 from costlens_policy.usage.report import USUAL_TERMS, Reported, Terms, UsageError, added
 
 __all__ = ["SHAPES", "Shape", "read_usage", "usage_fields"]
@@ -83,7 +83,17 @@ _ANSWER: Final = ("output", "reasoning", "output_audio", "output_image")
 _PROMPT: Final = tuple(bucket for bucket in BUCKETS if bucket not in _ANSWER)
 _ELSEWHERE: Final = frozenset((*_AROUND, *BY_MODEL, "usage_breakdown", "modelVersion", "model_version"))
 _WHOLES: Final = frozenset({"prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens", "prompt_token_count"})
+_ANSWERS: Final = frozenset({
+    "message", "messages", "content", "response", "generation", "generated_text", "embedding", "embeddings", "context",
+    "logprobs", "completion_probabilities", "generation_settings", "tokens", "outputs", "tool_calls",
+})  # fmt: skip
+"""What a response that is no usage, but tells tokens itself, as Ollama's does, holds of the answer and of how it was
+made. Numbers in it are arguments of tools, ids of tokens or vectors."""
+_ANSWERED: Final = _ANSWERS - {"tokens", "tool_calls", "context", "outputs"}
+"""Those which no usage has."""
+_NO_USAGE: Final = _ELSEWHERE | _ANSWERED
 _SAID: Final = frozenset((*_TIER_NAMES, "inference_geo", "speed"))
+_SIDES: Final = (("input_tokens", "output_tokens"), ("total_tokens",))
 _MOST_KNOWN: Final = 1_024
 _KNOWN_SHAPES: Final[dict[tuple[str, ...], str]] = {}
 
@@ -97,23 +107,67 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
     if shape is not None and shape not in SHAPES:
         raise UsageError(f"unknown shape `{shape}`; known are {', '.join(SHAPES)}")
     held = value if type(value) is dict else getattr(value, "__dict__", None)
-    if type(held) is dict and not _WHOLES.isdisjoint(held) and _ELSEWHERE.isdisjoint(held):  # the usage itself
+    if type(held) is dict and not _WHOLES.isdisjoint(held) and _NO_USAGE.isdisjoint(held):  # the usage itself
         fields = held if held is value else fields_of(value)
-        if type(fields) is dict and _ELSEWHERE.isdisjoint(fields):
+        if type(fields) is dict and _NO_USAGE.isdisjoint(fields):
             terms = USUAL_TERMS if _SAID.isdisjoint(fields) else _told_terms(fields)
             return _read(fields, shape, terms, _answered(fields.get) if "model" in fields else None)
     ask = _asking(value)
-    fields = fields_of(_held(value, ask))
+    around = fields_of(_held(value, ask))
+    fields = _of_usage(around, embeds=ask("embeddings") is not None)
     by_model, terms = _by_model(ask, fields), _terms(fields.get, ask)
     answered = _answered(ask)
     if by_model is None:
-        return _read(fields, shape, terms, answered)
-    return replace(_read_models(by_model, fields, shape, terms), answered=answered)
+        reported = _read(fields, shape, terms, answered)
+    else:
+        reported = replace(_read_models(by_model, fields, shape, terms), answered=answered)
+    if reported.unknown > sum(tokens for _, tokens in reported.usage.counted) and not _ANSWERED.isdisjoint(around):
+        raise UsageError(f"most of what may be tokens in this response is not known: {reported.notes[0]}")
+    return _with_tools(reported, ask)
 
 
 def usage_fields(value: Any) -> Fields:
     """Return the fields of a mapping or of an SDK's object. Raises ``UsageError`` for what has none."""
     return fields_of(value)
+
+
+def _of_usage(fields: Fields, *, embeds: bool) -> Fields:
+    """Return the fields that may be usage: not the answer beside it, and no null for the answer of an embedding."""
+    if not _ANSWERED.isdisjoint(fields):
+        fields = {name: item for name, item in fields.items() if name not in _ANSWERS}
+    if embeds:
+        billed = fields.get("billed_units")
+        fields = {name: item for name, item in fields.items() if item is not None}
+        if has_fields(billed):
+            fields["billed_units"] = {name: item for name, item in fields_of(billed).items() if item is not None}
+    return fields
+
+
+def _with_tools(reported: Reported, ask: Callable[[str], Any]) -> Reported:
+    """Add what the provider's tools used, which OpenAI's responses tell beside the usage, of models that are not told.
+
+    Source: ``tool_usage`` in OpenAI's API reference (responses).
+    """
+    told = ask("tool_usage")
+    for name in ("response", "body"):  # an event, or the line of a batch
+        if told is None and (inner := ask(name)) is not None:
+            ask = _asking(inner)
+            told = ask("tool_usage")
+    if not has_fields(told):
+        return reported
+    unknown, notes = reported.unknown, list(reported.notes)
+    for name, item in fields_of(told).items():
+        found, _ = numbers({name: item})
+        tokens = {path: count(path, number) for path, number in found.items() if "token" in path and number}
+        sides = (sum(number for path, number in tokens.items() if path.endswith(end)) for end in _SIDES)
+        unknown += (most := max((*sides, *tokens.values()), default=0))
+        if most:
+            notes.append(f"`tool_usage.{shown(snake(str(name)))}` is {most:,} tokens; they count at the dearest rate")
+        apart = {path: number for path, number in found.items() if "token" not in path and number}
+        notes += [
+            f"`tool_usage.{shown(path)}` is {str(apart[path])[:20]}, which has no price by tokens" for path in apart
+        ]
+    return replace(reported, unknown=unknown, notes=tuple(notes))
 
 
 def _asking(value: Any) -> Callable[[str], Any]:

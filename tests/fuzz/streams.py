@@ -82,7 +82,9 @@ def examine_stream(chunks: Iterable[Any], ending: Ending) -> None:
     for chunk in chunks:
         meter.see(chunk)
     meter.end(ending)
-    verdicts = [judge(meter, answer, _ESTIMATE, _COUNT, charge_hold=False) for answer in meter.answers]
+    verdicts = [
+        judge(meter, answer, _ESTIMATE, _COUNT, charge_hold=False, may_reason=False) for answer in meter.answers
+    ]
     if not meter.started or any(verdict.basis == "assumed" for verdict in verdicts):
         assert all(verdict.note for verdict in verdicts if verdict.basis == "assumed")
         return

@@ -7,6 +7,7 @@ from contextlib import suppress
 from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
+from enum import Enum, StrEnum
 
 import pytest
 
@@ -135,6 +136,59 @@ def test_what_is_not_understood_is_charged_at_its_worst(charged, chunks):
 def test_a_final_usage_is_trusted_whatever_else_there_is(charged):
     odd = [{"type": "brand-new", "words": "some"}, {"novel": 7}, object(), None, {}]
     assert charged([*odd, *ANTHROPIC, *odd]).cost == REPORTED
+
+
+_TOLD = {"input_tokens": 1000, "output_tokens": 50, "total_tokens": 1050}
+_ENDED = {
+    "image": [
+        {"type": "image_generation.partial_image", "b64_json": "AAAA", "partial_image_index": 0, "quality": "low"},
+        {"type": "image_generation.completed", "b64_json": "AAAA", "usage": _TOLD, "created_at": 1},
+    ],
+    "speech": [{"type": "speech.audio.delta", "audio": "AAAA"}, {"type": "speech.audio.done", "usage": _TOLD}],
+    "transcription": [
+        {"type": "transcript.text.delta", "delta": "word "},
+        {"type": "transcript.text.segment", "id": "s", "start": 0.5, "end": 1.5, "text": "word", "speaker": "A"},
+        {"type": "transcript.text.done", "text": "word", "usage": {"type": "tokens", **_TOLD}},
+    ],
+    "conversation of Mistral": [
+        {
+            "event": "conversation.response.started",
+            "data": {"type": "conversation.response.started", "conversation_id": "c"},
+        },
+        {
+            "event": "message.output.delta",
+            "data": {"type": "message.output.delta", "content": "word ", "agent_id": "a"},
+        },
+        {"event": "conversation.response.done", "data": {"type": "conversation.response.done", "usage": _TOLD}},
+    ],
+    "kinds that are enumerations": [
+        {"type": StrEnum("Kind", {"A": "response.output_text.delta"}).A, "delta": "word "},
+        {"type": Enum("Kind", {"B": "response.completed"}, type=str).B, "response": {"usage": _TOLD}},
+    ],
+}
+
+
+@pytest.mark.parametrize("shape", _ENDED)
+def test_events_that_say_that_they_are_the_last(charged, shape):
+    whole, cut = charged(_ENDED[shape]), charged(_ENDED[shape][:-1])
+    assert (whole.basis, whole.cost, whole.notes) == ("reported", REPORTED, ())
+    assert (cut.basis, cut.cost) == ("assumed", WORST)
+
+
+def test_what_tools_of_the_provider_used_is_charged(charged):
+    tools = {"image_gen": {"input_tokens": 20, "output_tokens": 80, "total_tokens": 100}}
+    response = {"usage": {"input_tokens": 1000, "output_tokens": 50}, "tool_usage": tools}
+    charge = charged([{"type": "response.completed", "response": response}])
+    assert (charge.basis, charge.cost) == ("reported", REPORTED + 100 * Decimal("0.000002"))
+    assert "`tool_usage.image_gen`" in charge.notes[0]
+
+
+@pytest.mark.parametrize("text", ["=" * 9000, "\n" * 9000, ("-" * 80 + "\n") * 60], ids=["=", "lines", "rules"])
+def test_runs_of_one_character_are_few_tokens(charged, text):
+    stream = [{"choices": [{"delta": {"content": text}}]}, CHAT[-1]]
+    assert charged(stream).basis == "reported"
+    told = {"choices": [], "usage": {"prompt_tokens": 1000, "completion_tokens": 1}}
+    assert charged([stream[0], told]).basis == "assumed"
 
 
 def test_a_final_usage_stays(charged):

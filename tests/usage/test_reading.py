@@ -532,6 +532,77 @@ def test_what_cannot_be_understood_is_refused(fields: Any, problem: str) -> None
         read_usage(fields)
 
 
+_COUNTED = {"prompt_eval_count": 12, "eval_count": 5}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"message": {"role": "assistant", "tool_calls": [{"function": {"arguments": {"amount": 123456}}}]}},
+        {"message": {"role": "assistant", "content": "a"}, "logprobs": [{"logprob": -0.5, "bytes": [104, 105]}]},
+        {"response": "a", "context": list(range(1000, 1200))},
+        {"content": "a", "tokens": [1, 3000], "generation_settings": {"seed": 4294967295, "n_ctx": 4096}},
+        {"generated_text": "5000", "tokens": [{"id": 3000}]},
+        {"generation": "a", "outputs": [{"text": "a", "index": 7}]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("as_object", [False, True])
+def test_the_answer_beside_a_usage_is_no_usage(answer: dict[str, Any], as_object: bool) -> None:
+    """Of responses that tell tokens themselves: arguments of tools, ids of tokens and vectors are no counts."""
+    response = {"model": "nano", "done": True, **answer, **_COUNTED}
+    read = read_usage(SimpleNamespace(**response) if as_object else response)
+    assert (read.usage, read.unknown, read.notes) == (Usage(input=12, output=5), 0, ())
+
+
+def test_a_response_of_which_most_is_not_known_is_refused() -> None:
+    response = {"message": {"role": "assistant", "content": "a"}, "odd": 3, **_COUNTED}
+    assert read_usage(response).unknown == 3
+    with pytest.raises(UsageError, match="`seed`"):
+        read_usage({**response, "seed": 4294967295})
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"embeddings": [[0.1]], "prompt_eval_count": 12, "eval_count": None},
+        {"embeddings": {"float": [[0.1]]}, "meta": {"billed_units": {"input_tokens": 12, "output_tokens": None}}},
+        {"embeddings": [[0.1]], "usage": {"prompt_tokens": 12, "completion_tokens": None}},
+    ],
+    ids=str,
+)
+def test_an_embedding_has_no_answer(response: dict[str, Any]) -> None:
+    assert read_usage(response).usage == Usage(input=12)
+    with pytest.raises(UsageError, match="null"):
+        read_usage({name: item for name, item in response.items() if name != "embeddings"})
+
+
+_IMAGES = {"input_tokens": 50, "output_tokens": 4160, "output_tokens_details": {"image_tokens": 4160}}
+
+
+@pytest.mark.parametrize(
+    ("tools", "unknown", "note"),
+    [
+        ({"image_gen": {**_IMAGES, "total_tokens": 4210}}, 4210, "`tool_usage.image_gen` is 4,210 tokens"),
+        ({"image_gen": _IMAGES}, 4210, "4,210 tokens"),
+        ({"image_gen": {**_IMAGES, "total_tokens": 5000}}, 5000, "5,000 tokens"),
+        ({"dreams": {"dream_tokens": 7}}, 7, "`tool_usage.dreams`"),
+        ({"web_search": {"num_requests": 3}}, 0, "`tool_usage.web_search.num_requests` is 3"),
+        ({"image_gen": {"input_tokens": 0, "total_tokens": 0}, "web_search": {"num_requests": 0}}, 0, ""),
+        (None, 0, ""),
+    ],
+    ids=str,
+)
+def test_what_tools_of_the_provider_used(tools: Any, unknown: int, note: str) -> None:
+    """OpenAI's responses tell it beside the usage, whether alone, in an event or in the line of a batch."""
+    response = {"model": "nano", "usage": {"input_tokens": 12, "output_tokens": 5}, "tool_usage": tools}
+    for around in (response, {"type": "response.completed", "response": response}, {"response": {"body": response}}):
+        read = read_usage(around)
+        assert (read.usage, read.unknown) == (Usage(input=12, output=5), unknown)
+        assert note in " ".join(read.notes)
+        assert bool(note) == bool(read.notes)
+
+
 def test_an_unknown_shape_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown shape `azure`"):
         read_usage({"prompt_tokens": 1}, shape="azure")

@@ -26,12 +26,13 @@ class Answer:
 
     __slots__ = (
         "_firm", "_stale", "_texts", "_usage", "adds_up", "claimed", "finished", "hidden", "id", "is_final", "is_frank",
-        "is_start", "model", "reasons", "text_came", "tier", "unknown", "usage_came",
+        "is_start", "model", "of_tools", "reasons", "text_came", "tier", "unknown", "usage_came",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.id = self.model = self.unknown = self.hidden = ""
         self.tier: Any = None
+        self.of_tools: Any = None
         self.claimed = 0
         self.is_final = self.is_frank = self.adds_up = self.reasons = False
         self.is_start = self.usage_came = self.text_came = self.finished = False
@@ -44,7 +45,7 @@ class Answer:
         """All that the chunks told of usage, as a response that carries it; None where they told nothing."""
         if not self._usage:
             return None
-        around = {"model": self.model, "service_tier": self.tier}
+        around = {"model": self.model, "service_tier": self.tier, "tool_usage": self.of_tools}
         return {**{name: value for name, value in around.items() if value}, "usage": self._usage}
 
     @property

@@ -1,4 +1,4 @@
-"""What the parts of a chunk mean, whoever's SDK made it: one row for each key, and one for each kind of event.
+"""What the parts of a chunk mean, whoever's SDK made it: one row for each key.
 
 Every key that is not listed here, and holds something, makes the chunk one that was not understood. Sources: the API
 references of OpenAI (chat completions, completions, responses), Anthropic (messages), Google
@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from costlens_policy.guard.streams.answer import TEXT, THOUGHT, TOOL, Answer
+from costlens_policy.guard.streams.events import DELTA, EVENTS, LIFE, MESSAGE, OVER, RESPONSES, STARTS, WHOLE, Event
 from costlens_policy.guard.streams.plain import fields_of
 
 __all__ = ["AnotherAnswer", "note_unreadable", "read_chunk"]
@@ -32,63 +33,7 @@ class AnotherAnswer(Exception):  # noqa: N818 - no error
         self.id = id
 
 
-_DELTA: Final = "delta"
-_WHOLE: Final = "whole"
 _DEEPEST: Final = 40
-
-
-_MESSAGE: Final = "message"
-"""Anthropic's whole message, which its helper has before it is whole, too."""
-
-
-class _Event(NamedTuple):
-    """A kind of event: the channel of its texts, None for one without any; whether its usage is that of the whole."""
-
-    channel: str | None = _DELTA
-    firm: bool = False
-
-
-_EVENTS: Final[dict[str, _Event]] = {
-    # Anthropic
-    "message_start": _Event(),
-    "content_block_start": _Event(),
-    "content_block_delta": _Event(),
-    "content_block_stop": _Event("block"),
-    "message_delta": _Event(firm=True),
-    "message_stop": _Event(_WHOLE, firm=True),
-    _MESSAGE: _Event(_WHOLE, firm=True),
-    "ping": _Event(None),
-    "error": _Event(None),
-    # Anthropic's helper, which tells the raw events, too
-    **dict.fromkeys(("text", "thinking", "input_json", "compaction"), _Event("helper")),
-    **dict.fromkeys(("citation", "signature"), _Event(None)),
-    # OpenAI's helper for chat completions
-    "chunk": _Event(),
-    **dict.fromkeys(("content.delta", "refusal.delta"), _Event("helper")),
-    **dict.fromkeys(("content.done", "refusal.done", "tool_calls.function.arguments.done"), _Event("done")),
-    "tool_calls.function.arguments.delta": _Event("helper"),
-    **dict.fromkeys(
-        (f"logprobs.{what}.{when}" for what in ("content", "refusal") for when in ("delta", "done")), _Event(None)
-    ),
-    # Cohere
-    **dict.fromkeys(
-        ("message-start", "content-start", "content-delta", "content-end", "tool-plan-delta", "tool-call-start",
-         "tool-call-delta", "tool-call-end", "stream-start", "text-generation", "tool-calls-chunk"),
-        _Event(),
-    ),
-    **dict.fromkeys(("tool-calls-generation", "search-queries-generation"), _Event(_WHOLE)),
-    **dict.fromkeys(("citation-start", "citation-end", "citation-generation", "search-results", "debug"), _Event(None)),
-    "message-end": _Event(firm=True),
-    "stream-end": _Event(_WHOLE, firm=True),
-    # LangChain
-    **dict.fromkeys(("AIMessageChunk", "ai"), _Event()),
-    # OpenAI's agents, whose other events say the same again
-    "raw_response_event": _Event(),
-}  # fmt: skip
-_RESPONSES: Final = "response."
-_LIFE: Final = ("created", "queued", "in_progress", "completed", "incomplete", "failed", "cancelled", "done")
-_OVER: Final = frozenset(_LIFE[3:])
-_STARTS: Final = ("message_start", "response.created", "message-start", "stream-start")
 
 
 def _check_run(answer: Answer, fields: _Fields) -> None:
@@ -102,7 +47,7 @@ def _check_run(answer: Answer, fields: _Fields) -> None:
 
 def _begins_anew(fields: _Fields, finished: Answer) -> bool:
     """Whether a chunk belongs to another response than the one that is finished."""
-    if fields.get("type") in _STARTS:
+    if fields.get("type") in STARTS:
         return True
     name = _id_of(fields)
     return bool(name and finished.id and name != finished.id and (fields.get("choices") or fields.get("candidates")))
@@ -118,11 +63,13 @@ def read_chunk(answer: Answer, chunk: Any) -> None:
         raise AnotherAnswer
     answer.begin_chunk()
     named = fields.get("type") or fields.get("event_type") or fields.get("event_kind")
+    if type(named) is not str and isinstance(named, str):
+        named = str.__str__(named)  # an enumeration, as LiteLLM has them
     if named is None:
         _untyped(answer, fields)
-    elif type(named) is str and named.startswith(_RESPONSES):
+    elif isinstance(named, str) and named.startswith(RESPONSES):
         _response_event(answer, named, fields)
-    elif (event := _EVENTS.get(named) if isinstance(named, str) else None) is not None:
+    elif (event := EVENTS.get(named) if isinstance(named, str) else None) is not None:
         _typed(answer, str(named), event, fields)
     else:
         _strange(answer, str(named), fields)
@@ -136,8 +83,8 @@ def note_unreadable(answer: Answer, what: str) -> None:
     answer.end_chunk(firm=False)
 
 
-def _typed(answer: Answer, name: str, event: _Event, fields: _Fields) -> None:
-    begun = name == "message_start" or (name == _MESSAGE and fields.get("stop_reason", name) is None)
+def _typed(answer: Answer, name: str, event: Event, fields: _Fields) -> None:
+    begun = name == "message_start" or (name == MESSAGE and fields.get("stop_reason", name) is None)
     if event.channel is not None:
         if name in ("AIMessageChunk", "ai"):
             _check_run(answer, fields)
@@ -157,7 +104,7 @@ def _untyped(answer: Answer, fields: _Fields) -> None:
         _strange(answer, event, fields)
         return
     choices = fields.get("choices")
-    _walk(answer, fields, (TEXT, _DELTA))
+    _walk(answer, fields, (TEXT, WHOLE if fields.get("object") == "chat.completion" else DELTA))
     if answer.usage_came:
         answer.id = _id_of(fields) or answer.id
     answer.end_chunk(firm=choices is not None and not choices)
@@ -170,14 +117,14 @@ def _id_of(fields: _Fields) -> str:
 
 def _response_event(answer: Answer, name: str, fields: _Fields) -> None:
     """Read an event of OpenAI's responses. Events without a row of their own have telling names."""
-    tail = name[len(_RESPONSES) :]
-    if tail in _LIFE:
+    tail = name[len(RESPONSES) :]
+    if tail in LIFE:
         response = fields_of(fields.get("response"))
-        for key in ("model", "service_tier", "usage"):
+        for key in ("model", "service_tier", "usage", "tool_usage"):
             if (value := response.get(key)) is not None:
-                _ROLES[key](answer, value, (TEXT, _WHOLE))
-        answer.end_chunk(firm=tail in _OVER)
-        if tail in _OVER and not answer.usage_came:
+                _ROLES[key](answer, value, (TEXT, WHOLE))
+        answer.end_chunk(firm=tail in OVER)
+        if tail in OVER and not answer.usage_came:
             answer.hidden = answer.hidden or f"`{name}` tells no usage"
         return
     if tail in ("audio.delta", "output_audio.delta") or tail.startswith("shell_call_output"):
@@ -190,7 +137,7 @@ def _response_event(answer: Answer, name: str, fields: _Fields) -> None:
         answer.reasons = answer.reasons or part.startswith("reasoning_summary")
     elif any(word in part for word in ("arguments", "input", "code", "command")):
         kind = TOOL
-    _walk(answer, fields, (kind, _DELTA if when == "delta" else tail))
+    _walk(answer, fields, (kind, DELTA if when == "delta" else tail))
     answer.end_chunk(firm=False)
 
 
@@ -356,6 +303,11 @@ def _usage_of_meta(answer: Answer, value: Any, place: _Place) -> None:
         answer.tell(fields)
 
 
+def _usage_of_tools(answer: Answer, value: Any, place: _Place) -> None:
+    """What OpenAI's responses tell of images and searches, beside the usage of the model."""
+    answer.of_tools = value
+
+
 def _metadata(answer: Answer, value: Any, place: _Place) -> None:
     """The last event of Bedrock's, with the usage."""
     fields = fields_of(value)
@@ -437,7 +389,8 @@ _ROWS: Final[tuple[tuple[Any, str], ...]] = (
         chunk_position call_id tool_call_id tool_use_id toolUseId event_id response_id responseId request_id
         generation_id approval_request_id system_fingerprint fingerprint obfuscation p native_finish_reason
         stop_sequence stopReason namespace phase execution server_label example format thought async async_
-        toolset_name approve background output_format quality size total_duration load_duration prompt_eval_duration
+        toolset_name agent_id conversation_id approve background output_format quality size total_duration load_duration
+        prompt_eval_duration
         eval_duration language will_continue willContinue token_count tokenCount is_search_required tool_name
         """,
     ),
@@ -496,11 +449,12 @@ _ROWS: Final[tuple[tuple[Any, str], ...]] = (
     (_concealed("thinking of which only an estimate is shown"), "estimated_tokens"),
     (
         _concealed("media"),
-        "inlineData inline_data partial_image_b64 images image audio fileData file_data video",
+        "inlineData inline_data partial_image_b64 b64_json images image audio fileData file_data video",
     ),
     # usage, and who answered
     (_usage, "usage usage_metadata usageMetadata token_usage"),
     (_usage_of_meta, "meta"),
+    (_usage_of_tools, "tool_usage"),
     (_metadata, "metadata"),
     (_count("prompt_tokens"), "prompt_eval_count"),
     (_count("completion_tokens"), "eval_count"),
