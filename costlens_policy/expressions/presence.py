@@ -40,6 +40,7 @@ Implied: TypeAlias = Mapping[tuple[str, ...], Paths]
 """What is present whenever a condition that stands elsewhere is true, by its path: ``("variables", "is_large")``."""
 
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_EQUALITIES: Final = {"_==_": True, "_!=_": False}
 _NOTHING: Paths = frozenset()
 _NONE: Implied = {}
 _DEFAULTS = {"string": '""', "int": "0", "uint": "0u", "double": "0.0", "bool": "false", "list": "[]", "map": "{}"}
@@ -109,6 +110,8 @@ class _Reader:
         inside |= self._proved_inside(node)
         for child in inner:
             inside = self.read(child, inside)
+            if isinstance(node, Comprehension) and child is node.predicate:
+                inside |= self._guards.present(child, True)
         return present
 
     def _proved_inside(self, node: Comprehension | Bind | OptionalMap) -> Paths:
@@ -209,9 +212,13 @@ class _Guards:
 
     def path(self, node: Node) -> tuple[str, ...] | None:
         """Return ``("request", "team")`` for ``request.team``; None for what is optional, or has no name."""
+        return self._path(node, optional=False)
+
+    def _path(self, node: Node, *, optional: bool) -> tuple[str, ...] | None:
+        """Return the path of a read; ``optional`` steps are steps like any, or make it none."""
         steps: list[str] = []
         while isinstance(node, Select | Presence | Index):
-            if not isinstance(node, Presence) and node.optional:
+            if not isinstance(node, Presence) and node.optional and not optional:
                 return None
             steps.append(self._key(node.key) if isinstance(node, Index) else node.field)
             node = node.operand
@@ -220,16 +227,17 @@ class _Guards:
         return (node.name, *reversed(steps)) if isinstance(node, Name) else None
 
     def optional(self, node: Node) -> Paths:
-        """Return what is present when an optional such as ``request.?team`` has a value."""
-        if not isinstance(node, Select | Index) or not node.optional:
+        """Return what is present when an optional such as ``request.?team`` has a value: every step from ``.?`` on."""
+        if not isinstance(node, Select | Index):
             return _NOTHING
-        path = self.path(node.operand)
-        step = self._key(node.key) if isinstance(node, Index) else node.field
-        return _NOTHING if path is None else frozenset({(*path, step)})
+        before, path = self.optional(node.operand), self._path(node, optional=True)
+        return before if path is None or not (node.optional or before) else before | {path}
 
     def _present_by_call(self, node: Call, outcome: bool) -> Paths:
         if node.function == "!_":
             return self.present(node.arguments[0], not outcome)
+        if node.function in _EQUALITIES:
+            return self._present_by_comparison(node, outcome == _EQUALITIES[node.function])
         if not outcome:
             return _NOTHING
         if node.function == "@in" and len(node.arguments) == 2:
@@ -237,6 +245,13 @@ class _Guards:
             return _NOTHING if path is None else frozenset({(*path, self._key(node.arguments[0]))})
         if node.function == "hasValue" and node.target is not None:
             return self.optional(node.target)
+        return _NOTHING
+
+    def _present_by_comparison(self, node: Call, equal: bool) -> Paths:
+        """Look through a comparison of a condition with ``true`` or ``false``."""
+        for one, other in (node.arguments, node.arguments[::-1]):
+            if isinstance(one, Literal) and isinstance(one.value, bool) and isinstance(other, Presence | Logic | Call):
+                return self.present(other, one.value is equal)
         return _NOTHING
 
     def _present_either_way(self, node: Conditional, outcome: bool) -> Paths:

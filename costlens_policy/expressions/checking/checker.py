@@ -72,7 +72,7 @@ def check(
     else:
         _expect(walk, node, walk.type(node), expected)
     typed = walk.finished(node)
-    if any(field.optional for field in walk.fields.values()):
+    if walk.fields:  # a map that no record holds is a value at hand, and not what requests may leave out
         walk.problems += unguarded_reads(typed, present)
     problems = tuple(sorted(walk.problems, key=lambda item: (item.extent.start, item.extent.end)))
     return (None if any(item.is_error for item in problems) else typed), problems

@@ -123,6 +123,11 @@ def _match(use: Use) -> Measure:
     return Measure(_match_steps(text, pattern), use.result)
 
 
+def _glob(use: Use) -> Measure:
+    text, pattern = use.arguments
+    return Measure(_match_steps(text, pattern_shape(None, pattern)), use.result)
+
+
 def _match_steps(text: Shape, pattern: Shape) -> int:
     """Return the steps of a search; ``pattern`` is as large as its compiled form."""
     return 10 + (text.text + 1) * (1 + pattern.text) // _SEARCHED + pattern.text
@@ -267,7 +272,8 @@ RULES: Final[Mapping[str, Rule]] = dict((
     *_each(_same, "dyn bytes lowerAscii upperAscii substring trim reverse slice"),
     *_each(_short_text, "string"),
     *_each(_doubled, "strings.quote base64.encode base64.decode"),
-    *_each(_match, "matches glob regex.extract"),
+    *_each(_match, "matches regex.extract"),
+    *_each(_glob, "glob"),
     *_each(_either, "optional.of optional.ofNonZeroValue value or orValue"),
     *_each(_unwrapped, "optional.unwrap unwrapOpt"),
     *_each(_sets, "sets.contains sets.equivalent sets.intersects"),

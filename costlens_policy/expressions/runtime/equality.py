@@ -11,11 +11,21 @@ from ipaddress import IPv6Address
 from operator import ge, gt, le, lt
 from typing import Any, Final
 
-from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError
+from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, NO_OVERLOAD, CelError
 from costlens_policy.expressions.runtime.kinds import KINDS, NUMBERS, SEQUENCES, kind_of
 from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Value
 
-__all__ = ["contains", "equals", "greater", "greater_equals", "key_of", "less", "less_equals", "not_equals"]
+__all__ = [
+    "check_ordered",
+    "contains",
+    "equals",
+    "greater",
+    "greater_equals",
+    "key_of",
+    "less",
+    "less_equals",
+    "not_equals",
+]
 
 _EXACT: Final = 2**53
 """Integers below are doubles too, and no other integer is equal to one of these doubles, so that Python's exact
@@ -131,3 +141,9 @@ less = _order("<", lt)
 less_equals = _order("<=", le)
 greater = _order(">", gt)
 greater_equals = _order(">=", ge)
+
+
+def check_ordered(values: Sequence[Value]) -> None:
+    """Raise CelError where a NaN is among values that are to be put in order: it is neither above nor below any."""
+    if any(type(value) is float and value != value for value in values):
+        raise CelError(BAD_ARGUMENT, "NaN has no place in an order")

@@ -78,6 +78,12 @@ def test_values(text: str, expected: Any) -> None:
         ("math.greatest(dyn('a'))", "CL901"),
         ("math.abs(least)", "CL904"),
         ("math.bitShiftLeft(1, -x)", "CL908"),
+        # nothing that depends on where a NaN stands
+        ("[3.0, double('NaN'), 1.0].sort()", "CL908"),
+        ("[1.0, 2.0].sortBy(y, y * double('NaN'))", "CL908"),
+        ("math.greatest(double('NaN'), 1)", "CL908"),
+        ("math.greatest(1, double('NaN'))", "CL908"),
+        ("math.least([2.0, double('NaN')])", "CL908"),
         ("dyn(1) ? 1 : 2", "CL901"),
         ("dyn('a') && true", "CL901"),
     ],

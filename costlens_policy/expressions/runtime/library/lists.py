@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Final
 
-from costlens_policy.expressions.runtime.equality import contains, key_of
+from costlens_policy.expressions.runtime.equality import check_ordered, contains, key_of
 from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, NO_OVERLOAD, CelError
 from costlens_policy.expressions.runtime.implementations import implements
 from costlens_policy.expressions.runtime.kinds import SEQUENCES, kind_of
@@ -73,6 +73,7 @@ def sort_by(elements: Sequence[Value], keys: Sequence[Value]) -> list[Value]:
     kinds = set(map(kind_of, keys))
     if len(kinds) > 1 or not kinds <= _SORTABLE:
         raise CelError(NO_OVERLOAD, "only values of one ordered type can be sorted")
+    check_ordered(keys)
     return [element for _, _, element in sorted(zip(keys, range(len(keys)), elements, strict=True))]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from costlens_policy.expressions.runtime.arithmetic import INT_MAX, UINT_MAX, checked_int
-from costlens_policy.expressions.runtime.equality import greater
+from costlens_policy.expressions.runtime.equality import check_ordered, greater
 from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, NO_OVERLOAD, CelError
 from costlens_policy.expressions.runtime.implementations import implements
 from costlens_policy.expressions.runtime.kinds import NUMBERS
@@ -22,7 +22,8 @@ _BITS: Final = 64
 
 @implements(*(f"math_greatest_{kinds}" for kinds in (*_KINDS, *_PAIRS)))
 def greatest(*numbers: Value) -> Value:
-    """Return the greatest number, the first of several that are equal."""
+    """Return the greatest number, the first of several that are equal. Raises CelError for NaN."""
+    check_ordered(numbers)
     found = numbers[0]
     for number in numbers[1:]:
         if greater(number, found):
@@ -32,7 +33,8 @@ def greatest(*numbers: Value) -> Value:
 
 @implements(*(f"math_least_{kinds}" for kinds in (*_KINDS, *_PAIRS)))
 def least(*numbers: Value) -> Value:
-    """Return the least number, the first of several that are equal."""
+    """Return the least number, the first of several that are equal. Raises CelError for NaN."""
+    check_ordered(numbers)
     found = numbers[0]
     for number in numbers[1:]:
         if greater(found, number):
