@@ -87,6 +87,17 @@ def test_what_databases_write_for_nothing_is_nothing(read, empty):
     assert not traffic.rejects
 
 
+@pytest.mark.parametrize(
+    "time",
+    ["2026-06-01 10:00:00 UTC", "2026-06-01 10:00:00.000000 UTC", "2026-06-01T10:00:00GMT",
+     "2026-06-01 12:00:00.000 +0200", "2026-06-01 12:00:00 +02", "2026-06-01 05:30:00 -04:30"],
+)  # fmt: skip
+def test_times_as_warehouses_write_them(read, time):
+    traffic = read(f"{HEADER}{time},,,,10,1\n")
+    assert [row.time.isoformat() for row in traffic.rows] == ["2026-06-01T10:00:00+00:00"]
+    assert not traffic.notes
+
+
 def test_times_that_another_unit_would_explain_are_noted(read):
     mapping = mapping_of({"based_on": "plain", "time_unit": "ms"}, "m")
     text = json.dumps({"time": 1780300800, "prompt_tokens": 1, "output_tokens": 7}) + "\n"

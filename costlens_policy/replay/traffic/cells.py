@@ -28,6 +28,8 @@ _FRACTION: Final = re.compile(r"(\.\d{6})\d+")
 _THOUSANDS: Final = re.compile(r"\s*[+-]?[1-9][0-9]{0,2}\.000\s*")
 """What writers with a dot between thousands mean by it is not what it says."""
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+_ZONE: Final = re.compile(r"\s+([+-][0-9]{2}(?::?[0-9]{2})?)$|\s*(?:UTC|GMT)$")
+"""Zones as warehouses write them: `2026-11-02 09:00:00 UTC`, `2026-11-02 09:00:00.000 +0100`."""
 _TRUTH: Final = {"true": 1.0, "false": 0.0}
 _MISSING: Final = object()
 
@@ -169,7 +171,8 @@ def _is_number(value: str) -> bool:
 
 def _iso(value: str) -> tuple[datetime, bool]:
     try:
-        return _in_utc(datetime.fromisoformat(_FRACTION.sub(r"\1", value.strip())))
+        text = _ZONE.sub(lambda found: found.group(1) or "+00:00", value.strip())
+        return _in_utc(datetime.fromisoformat(_FRACTION.sub(r"\1", text)))
     except (ValueError, OverflowError):
         raise ValueError(f"`{value}` is no time such as 2026-11-02T09:00:00Z") from None
 
