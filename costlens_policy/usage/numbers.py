@@ -35,10 +35,10 @@ _INNER: Final[dict[str, dict[str, str]]] = {}
 
 
 def snake(name: str) -> str:
-    """Return a name in snake case: ``inputTokens`` and ``input_tokens`` are one."""
+    """Return a name in snake case: ``inputTokens``, ``input-tokens`` and ``input_tokens`` are one."""
     known = _SNAKE.get(name)
     if known is None:
-        known = _HUMP.sub("_", name).lower()
+        known = _HUMP.sub("_", name).lower().replace("-", "_")
         if len(_SNAKE) < _MOST_KNOWN and len(name) < 100:
             _SNAKE[name] = known
     return known
@@ -65,13 +65,22 @@ def fields_of(value: Any) -> Fields:
     described = getattr(getattr(message, "DESCRIPTOR", None), "fields", None)
     if isinstance(described, Iterable):
         return {field.name: getattr(message, field.name, None) for field in described}
+    if callable(named := getattr(value, "_asdict", None)):  # a named tuple
+        return dict(named())
     if hasattr(value, "__dict__"):
-        return {name: item for name, item in vars(value).items() if not name.startswith("_")}
+        public = {name: item for name, item in vars(value).items() if not name.startswith("_")}
+        return public or _properties(value)
     slots = getattr(type(value), "__slots__", ())
     if slots:
         names = [slots] if isinstance(slots, str) else list(slots)
         return {name: getattr(value, name, None) for name in names if not name.startswith("_")}
     raise UsageError(f"a value of type `{type(value).__name__}` is not a usage, and not a response that has one")
+
+
+def _properties(value: Any) -> Fields:
+    """Return what an object tells that keeps its fields to itself."""
+    found = {name: item for base in type(value).__mro__ for name, item in vars(base).items()}
+    return {name: getattr(value, name) for name, item in found.items() if isinstance(item, property) and name[0] != "_"}
 
 
 def items_of(value: Any, name: str) -> list[Fields]:
@@ -210,5 +219,10 @@ def has_fields(item: Any) -> bool:
         return False
     return isinstance(item, Mapping) or (
         not isinstance(item, str | bytes | type)
-        and (hasattr(item, "__dict__") or hasattr(item, "DESCRIPTOR") or bool(getattr(item, "__slots__", ())))
+        and (
+            hasattr(item, "__dict__")
+            or hasattr(item, "DESCRIPTOR")
+            or bool(getattr(item, "__slots__", ()))
+            or hasattr(item, "_asdict")
+        )
     )

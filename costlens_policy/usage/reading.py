@@ -11,20 +11,20 @@ from typing import Any, Final, NamedTuple
 from costlens_policy.catalogue import BUCKETS, Usage
 from costlens_policy.usage.buckets import Read, counts_of, settled
 from costlens_policy.usage.learned import Outline, known, learn, outline
-from costlens_policy.usage.names import BY_MODEL, TELEMETRY, TIERED, role_of
+from costlens_policy.usage.names import BY_MODEL, HEADERS, TELEMETRY, TIERED, role_of
 from costlens_policy.usage.numbers import Fields, count, fields_of, has_fields, items_of, numbers, shown, snake
 from costlens_policy.usage.report import USUAL_TERMS, Reported, Terms, UsageError, added
 
 __all__ = ["SHAPES", "Shape", "read_usage", "usage_fields"]
 
 _AROUND: Final = (
-    "usage", "usageMetadata", "usage_metadata", "meta", "token_usage", "tokenUsage", "usage_details",
-    "amazon-bedrock-invocationMetrics",
+    "usage", "usageMetadata", "usage_metadata", "Usage", "meta", "meta_info", "token_usage", "tokenUsage",
+    "usage_details", "amazon-bedrock-invocationMetrics",
 )  # fmt: skip
 """Names under which a response holds its usage."""
 _FURTHER: Final = (
     "response", "message", "result", "body", "metadata", "response_metadata", "llm_output", "additional_kwargs", "raw",
-    "x_groq",
+    "x_groq", "data", "metrics", "replies", "ResponseMetadata", "HTTPHeaders",
 )  # fmt: skip
 """Names under which an event, a batch's line or a framework's message holds the response."""
 _MOST_PLACES: Final = 20
@@ -71,7 +71,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "vercel-ai-sdk": Shape((
         "cachedInputTokens", "reasoningTokens", "inputTokenDetails", "input_tokens.total", "promptTokens",
     )),
-    "bedrock": Shape(("inputTokens", "outputTokens", "inputTokenCount", "inputTextTokenCount")),
+    "bedrock": Shape(("inputTokens", "outputTokens", "inputTokenCount", "input_token_count", "inputTextTokenCount")),
     "openai-responses": Shape(("input_tokens_details", "input_tokens+total_tokens")),
     "anthropic": Shape(("input_tokens", "output_tokens")),
     "other": Shape(("prompt", "answer", "total", "apart")),
@@ -205,13 +205,23 @@ def _held(value: Any, ask: Callable[[str], Any]) -> Any:
     for place in places:
         look = ask if place is value else _asking(place)
         for name in _AROUND:
-            if has_fields(found := look(name)) and any(item is not None for item in fields_of(found).values()):
+            if not has_fields(found := _only(look(name))):
+                continue
+            fields = fields_of(found)
+            if has_fields(inner := fields.get("usage")):  # what Haystack says about an answer
+                return inner
+            if any(item is not None for item in fields.values()):
                 return found
         if _tells(place):
             return place
-        inner = (found for name in _FURTHER if has_fields(found := look(name)))
-        places += islice(inner, max(_MOST_PLACES - len(places), 0))
+        further = (found for name in _FURTHER if has_fields(found := _only(look(name))))
+        places += islice(further, max(_MOST_PLACES - len(places), 0))
     return value
+
+
+def _only(value: Any) -> Any:
+    """Return the one item of a list, and all else as it is."""
+    return value[0] if type(value) is list and len(value) == 1 else value
 
 
 def _tells(value: Any) -> bool:
@@ -241,6 +251,8 @@ def _read_all(
     """Read one usage by all its names, with the iterations that it may list; keep how where it has a look."""
     elsewhere = [name for name in BY_MODEL if name in fields and has_fields(fields[name])]
     found, empty = numbers(fields, ("iterations", *elsewhere))
+    if any(path.startswith(HEADERS) for path in found):
+        found = _of_headers(found)
     name = shape or _shape(fields, found)
     if name in _PREFIXED:
         found = _of_provider(found)
@@ -259,6 +271,12 @@ def _read_all(
     searches, fetches = (_requests(found, what) for what in ("web_search_requests", "web_fetch_requests"))
     notes = tuple(dict.fromkeys(read.notes))
     return Reported(read.usage, name, terms, searches, fetches, others, read.unknown, answered, notes)
+
+
+def _of_headers(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what headers count, which can say it in texts alone."""
+    counted = {path.removeprefix(HEADERS): item for path, item in found.items() if path.startswith(HEADERS)}
+    return {name: int(item) if isinstance(item, str) and item.isdecimal() else item for name, item in counted.items()}
 
 
 def _of_provider(found: dict[str, Any]) -> dict[str, Any]:
@@ -415,7 +433,7 @@ def _told_terms(fields: dict[str, Any]) -> Terms:
     tier, geo = fields.get("service_tier"), fields.get("inference_geo")
     words = (tier, geo or "")
     if fields.get("speed") is None and all(type(word) is str and len(word) < _LONGEST_WORD for word in words):
-        return _plain_terms(tier, geo)
+        return _plain_terms(tier, geo or None)
     return _terms(fields.get)
 
 

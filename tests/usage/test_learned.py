@@ -13,7 +13,7 @@ import pytest
 from costlens_policy.usage import UsageError, read_usage
 from costlens_policy.usage.learned import _KNOWN, _MOST_KNOWN, known, outline
 from tests.fuzz.usages import mutated
-from tests.usage.test_reading import CASES
+from tests.usage.test_reading import CASES, NEIGHBORS
 
 CORPUS: Final = sorted(Path(__file__).parents[1].joinpath("fuzz", "corpus", "usages").iterdir())
 AT_LENGTH: Final = {"opentelemetry", "cohere", "perplexity", "other"}
@@ -51,10 +51,12 @@ def _variants(value: Any, chance: random.Random) -> Iterator[Any]:
         )
 
 
-@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
-def test_what_was_learned_agrees_with_the_reader_of_everything(path: Path) -> None:
-    seed, chance = json.loads(path.read_bytes()), random.Random(path.name)
-    for value in (seed, *(mutated(seed, chance) for _ in range(25))):
+@pytest.mark.parametrize(
+    "seed", [*(json.loads(path.read_bytes()) for path in CORPUS), *(fields for _, fields, _ in NEIGHBORS)]
+)
+def test_what_was_learned_agrees_with_the_reader_of_everything(seed: Any) -> None:
+    chance = random.Random(json.dumps(seed))
+    for value in (seed, *(mutated(seed, chance) for _ in range(15))):
         for other in _variants(value, chance):
             expected = _anew(other)
             assert _read(other) == expected  # learned from itself

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -158,6 +158,87 @@ CASES: list[tuple[str, dict[str, Any], Usage]] = [
 ]
 
 NEIGHBORS: list[tuple[str, dict[str, Any], Usage]] = [
+    (
+        "Qwen: explicit caches",
+        {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105,
+         "prompt_tokens_details": {"cached_tokens": 60, "cache_creation_input_tokens": 20,
+                                   "cache_creation": {"ephemeral_5m_input_tokens": 20}, "cache_type": "ephemeral"}},
+        Usage(input=20, cache_read=60, cache_write=20, output=5),
+    ),
+    (
+        "DashScope: images once more beside their details",
+        {"input_tokens": 100, "output_tokens": 5, "total_tokens": 105, "image_tokens": 60,
+         "input_tokens_details": {"text_tokens": 40, "image_tokens": 60}},
+        Usage(input=40, input_image=60, output=5),
+    ),
+    (
+        "SambaNova: rates are no tokens",
+        {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "acceptance_rate": 4.05, "total_latency": 1,
+         "completion_tokens_after_first_per_sec": 435, "completion_tokens_after_first_per_sec_first_ten": 500.1,
+         "total_tokens_per_sec": 400, "time_to_first_token": 0.29},
+        Usage(input=100, output=5),
+    ),
+    (
+        "OpenRouter's generations, counted by the provider and by another tokenizer",
+        {"data": {"tokens_prompt": 90, "tokens_completion": 6, "native_tokens_prompt": 100, "usage": 0.01,
+                  "native_tokens_completion": 5, "native_tokens_reasoning": 2, "native_tokens_cached": 60}},
+        Usage(input=40, cache_read=60, output=3, reasoning=2),
+    ),
+    (
+        "pydantic-ai before 1.0",
+        {"requests": 1, "request_tokens": 100, "response_tokens": 5, "total_tokens": 105, "details": {}},
+        Usage(input=100, output=5),
+    ),
+    (
+        "OpenAI's SDK for .NET",
+        {"InputTokenCount": 100, "OutputTokenCount": 5, "TotalTokenCount": 105,
+         "InputTokenDetails": {"AudioTokenCount": 0, "CachedTokenCount": 60},
+         "OutputTokenDetails": {"ReasoningTokenCount": 2}},
+        Usage(input=40, cache_read=60, output=3, reasoning=2),
+    ),
+    (
+        "CrewAI",
+        {"total_tokens": 105, "prompt_tokens": 100, "cached_prompt_tokens": 60, "completion_tokens": 5,
+         "successful_requests": 3},
+        Usage(input=40, cache_read=60, output=5),
+    ),
+    (
+        "Titan: answers in a list",
+        {"inputTextTokenCount": 100, "results": [{"tokenCount": 5, "outputText": "no"}]},
+        Usage(input=100, output=5),
+    ),
+    ("Titan's embeddings", {"inputTextTokenCount": 100, "embedding": [0.25, -0.5]}, Usage(input=100)),
+    ("Ollama's embeddings", {"prompt_eval_count": 100, "embeddings": [[0.25, 7]]}, Usage(input=100)),
+    (
+        "watsonx",
+        {"model_id": "granite", "results": [{"input_token_count": 100, "generated_token_count": 5}]},
+        Usage(input=100, output=5),
+    ),
+    (
+        "llama.cpp: what its cache holds is nothing that was done",
+        {"tokens_evaluated": 100, "tokens_predicted": 5, "tokens_cached": 104, "id_slot": -1,
+         "generation_settings": {"n_ctx": 4096, "seed": 42}, "timings": {"prompt_n": 100}},
+        Usage(input=100, output=5),
+    ),
+    (
+        "SGLang",
+        {"meta_info": {"prompt_tokens": 100, "completion_tokens": 5, "cached_tokens": 60, "e2e_latency": 0.1,
+                       "finish_reason": {"type": "length", "length": 5}}},
+        Usage(input=40, cache_read=60, output=5),
+    ),
+    (
+        "Replicate",
+        {"metrics": {"input_token_count": 100, "output_token_count": 5, "time_to_first_token": 0.1}},
+        Usage(input=100, output=5),
+    ),
+    (
+        "Bedrock's headers, where all is text",
+        {"contentType": "application/json", "ResponseMetadata": {"HTTPStatusCode": 200, "HTTPHeaders": {
+            "content-length": "200", "x-amzn-bedrock-input-token-count": "100",
+            "x-amzn-bedrock-output-token-count": "5", "x-amzn-bedrock-cache-read-input-token-count": "60",
+            "x-amzn-bedrock-invocation-latency": "900"}}},
+        Usage(input=100, cache_read=60, output=5),
+    ),
     (
         "xAI: reasoning on top of the completion, as the total shows, though it would fit into it",
         {"prompt_tokens": 10, "completion_tokens": 50, "total_tokens": 80,
@@ -414,6 +495,26 @@ def test_usage_by_model(around: Any) -> None:
 FIELDS = {"prompt_tokens": 3, "completion_tokens": 1}
 
 
+class _Told(NamedTuple):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class _Kept:
+    """What keeps its fields to itself, and tells them by properties."""
+
+    def __init__(self) -> None:
+        self._prompt = 3
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self._prompt
+
+    @property
+    def completion_tokens(self) -> int:
+        return 1
+
+
 @pytest.mark.parametrize(
     "response",
     [
@@ -424,6 +525,12 @@ FIELDS = {"prompt_tokens": 3, "completion_tokens": 1}
         SimpleNamespace(message=None, raw=SimpleNamespace(usage=SimpleNamespace(**FIELDS))),
         {"generations": [], "llm_output": {"token_usage": FIELDS}},
         {"usage": {}, "additional_kwargs": FIELDS},
+        {"replies": [{"role": "assistant", "meta": {"model": "gpt", "index": 0, "usage": FIELDS}}]},
+        {"meta": [{"model": "gpt", "usage": FIELDS}]},
+        {"Usage": FIELDS},
+        _Told(3, 1),
+        SimpleNamespace(usage=_Told(3, 1)),
+        _Kept(),
         SimpleNamespace(usage=SimpleNamespace(to_dict=lambda: FIELDS)),
     ],
 )
