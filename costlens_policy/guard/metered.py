@@ -79,7 +79,7 @@ def judge(
 def doubtful(reported: Reported, response: object) -> str:
     """Return what is wrong with the usage of a response that was not streamed; an empty text where nothing is."""
     usage = reported.usage
-    if _is_unfinished(response):
+    if reported.shape == "anthropic" and _is_unfinished(response):
         return "the message was not complete when it was handed over"
     if reported.unknown or reported.other_models or _written(usage):
         return ""
@@ -91,10 +91,12 @@ def doubtful(reported: Reported, response: object) -> str:
 def _is_unfinished(response: object) -> bool:
     """Whether a message is what Anthropic's helper has of it so far: its usage is that of the start."""
     if isinstance(response, Mapping):
-        return response.get("type") == "message" and response.get("stop_reason", "") is None
-    if getattr(response, "stop_reason", "") is not None or getattr(response, "type", None) != "message":
-        return False
-    return "stop_reason" in getattr(response, "model_fields_set", ())
+        kind, is_open = response.get("type"), response.get("stop_reason", "") is None
+    else:
+        kind = getattr(response, "type", None)
+        told = "stop_reason" in getattr(response, "model_fields_set", ())
+        is_open = told and getattr(response, "stop_reason", "") is None
+    return kind == "message_start" or (kind == "message" and is_open)
 
 
 def at_least(bill: Bill, floor: Bill) -> Bill:

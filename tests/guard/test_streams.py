@@ -491,6 +491,8 @@ def test_what_a_helper_keeps_of_a_message_that_is_under_way_is_no_usage(guard_of
     assert call.charged.basis == ("estimated" if reason is None else "reported")
     settled = guard_of(_NO_LIMIT).call(REQUEST).settle(message)
     assert settled.basis == ("assumed" if reason is None else "reported")
+    begun = guard_of(_NO_LIMIT).call(REQUEST).settle({"type": "message_start", "message": message})
+    assert begun.basis == "assumed"
 
 
 def test_without_a_block_a_left_stream_is_charged_at_once(guard_of):
