@@ -127,6 +127,9 @@ def _as_asked(decision: Decision, portion: Portion) -> Portion:
 def _merged(decision: Decision, portions: Iterable[Portion]) -> Iterator[Portion]:
     """Yield the portions; what a further one used on the very model that was asked is part of the first."""
     first, *others = portions
+    if not others:
+        yield first
+        return
     find = decision.plan.catalogue.find
     known = find(first.model)
     for other in others:

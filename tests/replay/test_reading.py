@@ -120,6 +120,16 @@ COUNTS = {
 }
 
 
+def test_what_a_usage_by_model_tells_of_the_row_s_model_is_the_row_s(read):
+    by_model = {"m": {"inputTokens": 10, "outputTokens": 5}, "other": {"inputTokens": 4, "outputTokens": 2}}
+    whole = {"usage": {"input_tokens": 10, "output_tokens": 5}, "modelUsage": by_model}
+    for usage in (whole, by_model):
+        row = {"time": "2026-06-01T10:00:00Z", "model": "m", "usage": usage}
+        (read_row,) = read(json.dumps(row) + "\n", "a.jsonl").rows
+        assert read_row.recorded == Usage(input=10, output=5)
+        assert read_row.other_models == (("other", Usage(input=4, output=2)),)
+
+
 @pytest.mark.parametrize("usage", [COUNTS, json.dumps(COUNTS)])
 def test_a_usage_object_goes_before_counts_and_is_read_where_nobody_named_it(read, usage):
     row = {"time": "2026-06-01T10:00:00Z", "usage": usage}

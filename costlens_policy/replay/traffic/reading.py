@@ -35,7 +35,7 @@ from costlens_policy.replay.traffic.sources import RawRow, read_file
 from costlens_policy.replay.traffic.span_tokens import SpanTokens
 from costlens_policy.replay.traffic.spans import Spans
 from costlens_policy.replay.traffic.transcripts import Transcripts
-from costlens_policy.usage import UsageError, added, read_usage
+from costlens_policy.usage import Reported, UsageError, added, read_usage
 
 __all__ = ["EARLY", "RowReader", "raw_rows", "read_traffic"]
 
@@ -283,11 +283,11 @@ class RowReader:
                 return _Told(report.counted, named)
             report = plain_numbers(report)
             reported = read_usage(report)
-            usage = reported.usage if not reported.unknown else added(reported.usage, Usage(output=reported.unknown))
+            usage, others = _own(reported, self._value(fields, "model"))
             for note in reported.notes:
                 self.told[_NUMBERS.sub("#", note)] += 1
             counts = Counted(usage.prompt_tokens, _written(usage), usage, _tells_cache(report))
-            return _Told(counts, reported.terms._replace(tier=named or reported.terms.tier).text, reported.other_models)
+            return _Told(counts, reported.terms._replace(tier=named or reported.terms.tier).text, others)
         counts = counted({name: self._tokens(fields, name) for name in self.counts})
         self.beyond += counts.beyond > 0
         self.contradicted += counts.contradicted
@@ -382,6 +382,19 @@ class _Told:
     counted: Counted
     service_tier: str | None
     other_models: tuple[tuple[str, Usage], ...] = ()
+
+
+def _own(reported: Reported, model: Any) -> tuple[Usage, tuple[tuple[str, Usage], ...]]:
+    """Return what a row's own model used, which a usage by model tells among the others, and what others used."""
+    usage, others = reported.usage, list[tuple[str, Usage]]()
+    if reported.unknown:
+        usage = added(usage, Usage(output=reported.unknown))
+    for name, used in reported.other_models:
+        if name == model:
+            usage = added(usage, used)
+        else:
+            others.append((name, used))
+    return usage, tuple(others)
 
 
 def _tells_cache(report: Any) -> bool:
