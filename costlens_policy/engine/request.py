@@ -40,7 +40,7 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
         except KeyError:
             problems.append(_unknown(plan, name))
         except ValueError as problem:
-            problems.append(f"`{name}` {problem}")
+            problems.append(_placed(name, str(problem)))
     if "params" in admitted:
         problems.extend(_examine_params(plan, admitted))
     if plan.filled_in:
@@ -98,6 +98,14 @@ def _read_limits(attributes: Mapping[str, RequestAttribute], admitted: dict[str,
         else:
             if admitted.setdefault(OUTPUT_LIMIT, limit) != limit:
                 yield f"`params` .{name} is not what `{OUTPUT_LIMIT}` is; give the output limit once"
+
+
+def _placed(name: str, problem: str) -> str:
+    """Say what is wrong with an attribute, or at which place inside it."""
+    if not problem.startswith((".", "[")):
+        return f"`{name}` {problem.lstrip()}"
+    place, _, rest = problem.partition(" ")
+    return f"`{name}{place}` {rest}"
 
 
 def _unknown(plan: Plan, name: object) -> str:

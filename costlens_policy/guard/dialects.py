@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from costlens_policy.catalogue.service_tiers import BATCH, SERVICE_TIER, tier_asked, tier_named
 from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, SYSTEM
 from costlens_policy.guard.errors import GuardError
+from costlens_policy.guard.turns import ANTHROPIC, BEDROCK, GEMINI, turns_in
 
 __all__ = ["DIALECTS", "Dialect", "Spoken", "speak"]
 
@@ -17,6 +18,7 @@ DIALECTS: Final[tuple[str, ...]] = get_args(Dialect)
 
 Messages: TypeAlias = list[dict[str, Any]]
 
+_PLAIN: Final = frozenset({"role", "content"})
 _SYSTEM_ROLES: Final = ("system", "developer")
 _INFERENCE_NAMES: Final = {
     "temperature": "temperature", "top_p": "topP", "stop": "stopSequences", "stop_sequences": "stopSequences",
@@ -86,6 +88,8 @@ def _anthropic(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
         params["system"] = [*({"type": "text", "text": text} for text in texts), *own]
     elif texts:
         params["system"] = "\n\n".join([*texts, *([own] if own else [])])
+    if any(not message.keys() <= _PLAIN or message.get("role") == "tool" for message in talk):
+        talk = turns_in(ANTHROPIC, talk)
     return Spoken(talk, params)
 
 
@@ -96,13 +100,11 @@ def _gemini(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
         config["candidate_count"] = config.pop(COMPLETIONS)
     if texts:
         config["system_instruction"] = "\n\n".join(texts)
-    contents = [
-        message
-        if "parts" in message and "content" not in message  # Gemini's own already
-        else {"role": "model" if message.get("role") == "assistant" else "user", "parts": _parts_of(message)}
-        for message in talk
-    ]
-    return Spoken(contents, {"config": config}, messages_name="contents")
+    if isinstance(stop := config.pop("stop", None), str):
+        config["stop_sequences"] = [stop]
+    elif stop is not None:
+        config["stop_sequences"] = stop
+    return Spoken(turns_in(GEMINI, talk), {"config": config}, messages_name="contents")
 
 
 def _bedrock(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
@@ -120,8 +122,7 @@ def _bedrock(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
         spoken["serviceTier"] = {"type": tier}
     if params:
         spoken["additionalModelRequestFields"] = params
-    turns = [{"role": message.get("role", "user"), "content": _parts_of(message)} for message in talk]
-    return Spoken(turns, spoken, model_name="modelId")
+    return Spoken(turns_in(BEDROCK, talk), spoken, model_name="modelId")
 
 
 def _split(parts: _Parts) -> tuple[list[str], Messages]:
@@ -138,16 +139,6 @@ def _text_of(message: Mapping[str, Any]) -> str:
     if isinstance(content, list):
         return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
     return str(content or "")
-
-
-def _parts_of(message: Mapping[str, Any]) -> list[Any]:
-    """Return the parts of a message for APIs whose text part is ``{"text": …}``; other parts stay as they are."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return [{"text": str(content or "")}]
-    return [
-        {"text": part["text"]} if isinstance(part, Mapping) and part.get("type") == "text" else part for part in content
-    ]
 
 
 _SPEAKERS: Final[dict[str, Callable[[_Parts, Mapping[str, Any]], Spoken]]] = {

@@ -36,7 +36,14 @@ TALK = (
         (
             "gemini",
             [{"role": "user", "parts": [{"text": "P"}]}],
-            {"config": {"temperature": 0.5, "stop": "END", "max_output_tokens": 50, "system_instruction": "S"}},
+            {
+                "config": {
+                    "temperature": 0.5,
+                    "stop_sequences": ["END"],
+                    "max_output_tokens": 50,
+                    "system_instruction": "S",
+                }
+            },
         ),
         (
             "bedrock",
@@ -139,3 +146,92 @@ def test_messages_that_are_geminis_own_stay():
     own = [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]
     spoken = speak("gemini", None, None, [*own, {"role": "assistant", "content": "yes"}], {"max_output_tokens": 5})
     assert spoken.messages == [*own, {"role": "model", "parts": [{"text": "yes"}]}]
+
+
+CALLS = [
+    {"role": "user", "content": "Q"},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}},
+            {"id": "2", "type": "function", "function": {"name": "g", "arguments": ""}},
+        ],
+    },
+    {"role": "tool", "tool_call_id": "1", "content": "R"},
+    {"role": "tool", "tool_call_id": "2", "content": [{"type": "text", "text": "S"}]},
+]
+
+
+def test_calls_of_tools_for_gemini():
+    contents = speak("gemini", None, None, CALLS, {"max_output_tokens": 5}).messages
+    assert contents[1:] == [
+        {
+            "role": "model",
+            "parts": [
+                {"function_call": {"id": "1", "name": "f", "args": {"a": 1}}},
+                {"function_call": {"id": "2", "name": "g", "args": {}}},
+            ],
+        },
+        {
+            "role": "user",
+            "parts": [
+                {"function_response": {"id": "1", "name": "f", "response": {"result": "R"}}},
+                {"function_response": {"id": "2", "name": "g", "response": {"result": "S"}}},
+            ],
+        },
+    ]
+
+
+def test_calls_of_tools_for_bedrock():
+    turns = speak("bedrock", None, None, CALLS, {"max_output_tokens": 5}).messages
+    assert turns[1]["content"][0] == {"toolUse": {"toolUseId": "1", "name": "f", "input": {"a": 1}}}
+    assert turns[2] == {
+        "role": "user",
+        "content": [
+            {"toolResult": {"toolUseId": "1", "content": [{"text": "R"}]}},
+            {"toolResult": {"toolUseId": "2", "content": [{"text": "S"}]}},
+        ],
+    }
+
+
+def test_calls_of_tools_for_anthropic_and_from_there():
+    turns = speak("anthropic", None, None, CALLS, {"max_output_tokens": 5}).messages
+    assert turns[1]["content"][0] == {"type": "tool_use", "id": "1", "name": "f", "input": {"a": 1}}
+    assert turns[2]["content"][1] == {"type": "tool_result", "tool_use_id": "2", "content": "S"}
+    for dialect in ("gemini", "bedrock"):
+        direct, through = (
+            speak(dialect, None, None, talk, {"max_output_tokens": 5}).messages for talk in (CALLS, turns)
+        )
+        assert direct == through
+
+
+@pytest.mark.parametrize("dialect", ["gemini", "bedrock"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]},
+        {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]},
+        {"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]},
+        {"role": "user", "content": [{"type": "document", "source": {"type": "text", "data": "D"}}]},
+        {"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]},
+        {"role": "user", "content": "x", "name": "ann"},
+        {"role": "user", "content": "x", "images": ["AAAA"]},
+        {"role": "user", "content": "x", "whatever": "y"},
+        {"role": "assistant", "content": None, "refusal": "no"},
+        {"role": "assistant", "content": "x", "reasoning_content": "y"},
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "assistant", "tool_calls": [{"id": "1", "type": "custom", "custom": {"name": "f", "input": "x"}}]},
+        {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{"}}]},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "x", "signature": "s"}]},
+        {"role": "tool", "content": "x"},
+        {"role": "tool", "tool_call_id": "9", "content": [{"type": "image", "source": {}}]},
+        {"role": "system", "content": "in the middle"},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "x"}]},
+        {"type": "function_call_output", "call_id": "1", "output": "x"},
+        {"role": "user", "content": 5},
+    ],
+)
+def test_what_a_dialect_cannot_express_is_refused(dialect, message):
+    with pytest.raises(GuardError, match=r"cannot express `messages\[1\]"):
+        speak(dialect, None, None, [{"role": "user", "content": "Q"}, message], {"max_output_tokens": 5})

@@ -121,8 +121,19 @@ def of_library(value: Any) -> Any:
     if kind.__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
         return value.tolist()
     if hasattr(kind, "model_dump") and hasattr(kind, "model_fields"):
-        return value.model_dump(mode="json", exclude_unset=True)  # as the SDKs themselves send such an object
+        given = value.model_dump(mode="json", exclude_unset=True)  # as the SDKs themselves send such an object
+        return _with_defaults(given, value.model_dump(mode="json", exclude_none=True))
     return value
+
+
+def _with_defaults(given: Any, whole: Any) -> Any:
+    """Add what a model has by default and says something: LangChain's ``type``, texts of models of one's own."""
+    if isinstance(given, dict) and isinstance(whole, dict):
+        told = {key: _with_defaults(item, whole.get(key)) for key, item in given.items()}
+        return told | {key: item for key, item in whole.items() if key not in given and item}
+    if isinstance(given, list) and isinstance(whole, list) and len(given) == len(whole):
+        return [_with_defaults(item, other) for item, other in zip(given, whole, strict=True)]
+    return given
 
 
 def _integer(value: int) -> int:

@@ -250,3 +250,19 @@ def _exactly(one: Any, other: Any) -> bool:
 def test_no_class_shows_behind_the_border(value: Any) -> None:
     """Then both forms of an expression, which trust exact classes, see what they see of the plain value."""
     assert _exactly(from_python(_disguised(value)), from_python(value))
+
+
+class Message(BaseModel):
+    """A message whose texts stand in its defaults, as the kind of LangChain's messages does."""
+
+    content: str
+    type: str = "human"
+    note: str | None = None
+    tags: list[str] = []
+    inner: Message | None = None
+
+
+def test_defaults_of_models_are_there() -> None:
+    message = Message(content="x", inner=Message(content="y", note=None))
+    inner = {"content": "y", "type": "human", "note": None}
+    assert from_python(message) == {"content": "x", "type": "human", "inner": inner}
