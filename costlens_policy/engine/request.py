@@ -79,7 +79,7 @@ def _steering_params(admitted: Mapping[str, Value], open_to: frozenset[str]) -> 
             yield f"`params` must not hold `{name}`; {advice(name, row)}"
             continue
         if row is not None and row.uncounted and "prompt_tokens" not in admitted:
-            yield f"`params` .{name} adds text that nobody can count; give `prompt_tokens` with it"
+            yield f"`params.{name}` adds text that nobody can count; give `prompt_tokens` with it"
         if type(value) is dict or type(value) is list:
             for path, inner in steering_inside(name, value, open_to):
                 yield f"`params` must not hold `{path}`; {advice(path, inner)}"
@@ -94,10 +94,10 @@ def _read_limits(attributes: Mapping[str, RequestAttribute], admitted: dict[str,
         try:
             limit = attributes[OUTPUT_LIMIT].admit(params[name])
         except ValueError as problem:
-            yield f"`params` .{name} {problem}"
+            yield f"`params.{name}` {problem}"
         else:
             if admitted.setdefault(OUTPUT_LIMIT, limit) != limit:
-                yield f"`params` .{name} is not what `{OUTPUT_LIMIT}` is; give the output limit once"
+                yield f"`params.{name}` is not what `{OUTPUT_LIMIT}` is; give the output limit once"
 
 
 def _placed(name: str, problem: str) -> str:
