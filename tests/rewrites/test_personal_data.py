@@ -218,3 +218,30 @@ def test_more_numbers_than_the_library_is_asked_about_fail() -> None:
     with pytest.raises(RewriteError) as caught:
         rewritten(prompt("1234 5678, " * 30_000), redact={"kinds": ["phone"], "regions": ["ES"]})
     assert caught.value.code == "CL954"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("email", "bob%2540example.com"), ("email", "bob%252540example.com"), ("email", "bob&amp;#64;example.com"),
+        ("email", "bob&#64example.com"), ("email", "bob&ZeroWidthSpace;@example.com"),
+        ("email", "bob\\x40example.com"), ("email", "bob\\x40example\\x2ecom"),
+        ("api_key", "xai-abcdefghijklmnopqrstuvwxyz0123456789"), ("api_key", "pplx-abcdefghijklmnopqrstuvwxyz0123"),
+        ("api_key", "nvapi-abcdefghijklmnopqrstuvwxyz0123456789"), ("api_key", "dapi0123456789abcdef0123456789abcdef"),
+    ],
+)  # fmt: skip
+def test_escapes_of_escapes_and_keys_of_further_providers(kind: str, text: str) -> None:
+    assert _redacted(f"to {text} now", kind) == f"to [{kind}] now"
+
+
+@pytest.mark.parametrize(
+    "name", ["SSN: ", "ssn=", "SSN#", "social security number ", "Social-Security-No. ", "SSN is "]
+)
+def test_social_security_numbers_without_hyphens(name: str) -> None:
+    assert _redacted(f"his {name}123456789.", "us_ssn") == f"his {name}[us_ssn]."
+    assert _redacted(f"his {name}000456789.", "us_ssn") == f"his {name}000456789."
+    assert _redacted("order 123456789", "us_ssn") == "order 123456789"
+
+
+def _redacted(text: str, kind: str) -> str | None:
+    return rewritten(prompt(text), redact={"kinds": [kind]}).prompt

@@ -12,7 +12,7 @@ from costlens_policy.rewrites.personal_data.ibans import IBAN
 from costlens_policy.rewrites.personal_data.keys import API_KEYS
 from costlens_policy.rewrites.personal_data.networks import IPV4, IPV6, URL_CREDENTIALS
 from costlens_policy.rewrites.personal_data.phone import PHONES
-from costlens_policy.rewrites.personal_data.ssn import US_SSN
+from costlens_policy.rewrites.personal_data.ssn import US_SSN, US_SSN_NAMED
 from costlens_policy.rewrites.personal_data.view import View, blanked, in_characters
 
 __all__ = ["DETECTORS", "Detector", "Extent", "View", "any_of", "blanked", "detectors_of", "in_characters"]
@@ -22,7 +22,7 @@ DETECTORS: Final[Mapping[str, tuple[Detector, ...]]] = {
     "api_key": API_KEYS,
     "credit_card": (CREDIT_CARD,),
     "iban": (IBAN,),
-    "us_ssn": (US_SSN,),
+    "us_ssn": (US_SSN, US_SSN_NAMED),
     "email": (EMAIL, EMAIL_SPELLED),
     "ipv6": (IPV6,),
     "ipv4": (IPV4,),

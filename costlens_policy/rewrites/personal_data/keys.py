@@ -23,6 +23,13 @@ _FORMS: Final = (
     r"hf_[A-Za-z0-9]{30,}",  # Hugging Face
     r"gsk_[A-Za-z0-9]{30,}",  # Groq
     r"r8_[A-Za-z0-9]{30,}",  # Replicate
+    r"(?:xai|pplx|nvapi|tvly)-[A-Za-z0-9_-]{20,}",  # xAI, Perplexity, NVIDIA, Tavily
+    r"(?:fw|vck|lin_api|shpat|dop_v1|sb_secret|lsv2_pt|lsv2_sk)_[A-Za-z0-9_]{20,}",  # Fireworks, Vercel, Linear, …
+    r"dapi[a-f0-9]{32}",  # Databricks
+    r"(?:ABSK[A-Za-z0-9+/=]|bedrock-api-key-[A-Za-z0-9+/=])[A-Za-z0-9+/=]{20,}",  # Amazon Bedrock
+    r"GOCSPX-[A-Za-z0-9_-]{20,}",  # Google
+    r"hvs\.[A-Za-z0-9_-]{20,}",  # HashiCorp Vault
+    r"xapp-[0-9]-[A-Za-z0-9-]{16,}",  # Slack
     r"npm_[A-Za-z0-9]{36}",
     r"pypi-[A-Za-z0-9_-]{50,}",
     r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",  # SendGrid

@@ -8,7 +8,7 @@ from typing import Final
 
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, digit_at, pattern
 
-__all__ = ["US_SSN"]
+__all__ = ["US_SSN", "US_SSN_NAMED"]
 
 
 _NAMED: Final = re.compile(rb"(?i)(?:ssn|social security)[^0-9]*\Z")
@@ -28,6 +28,14 @@ def _accept(data: bytes, start: int, end: int) -> Extent | None:
     return None if linked or goes_on else (start, end)
 
 
+def _accept_named(data: bytes, start: int, end: int) -> Extent | None:
+    """Return the digits behind the name."""
+    digits = end - 9
+    area, group, serial = data[digits : digits + 3], data[digits + 3 : digits + 5], data[digits + 5 : end]
+    issued = area not in (b"000", b"666") and area[0] != 0x39 and group != b"00" and serial != b"0000"
+    return (digits, end) if issued else None
+
+
 def _scan(data: bytes) -> Iterator[Extent]:
     end = 0
     for match in _WRITTEN.finditer(data):
@@ -40,3 +48,10 @@ US_SSN: Final = Detector(
     pattern(r"\b(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4})\b"),
     scan=_scan,
 )
+US_SSN_NAMED: Final = Detector(
+    pattern(
+        r"(?i)\b(?:ssn|social[ _-]security)(?:[ _-]?(?:no\.?|number))?(?:[ \t]+is)?[ \t]*[:#=]{0,2}[ \t]*[0-9]{9}\b"
+    ),
+    _accept_named,
+)
+"""The same without hyphens, behind a word that says what it is."""

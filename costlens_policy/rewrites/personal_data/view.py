@@ -19,9 +19,19 @@ __all__ = ["View", "blanked", "in_characters"]
 
 _ESCAPES: Final = re.compile(r'\\[nrt"/\\]')
 _SPELLED: Final = re.compile(
-    r'\\(?:u[0-9a-fA-F]{4}|[nrt"/\\])|%[0-9a-fA-F]{2}|&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|commat|period|nbsp|shy|zwnj);'
+    r'\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[nrt"/\\])|%(?:25){0,3}[0-9a-fA-F]{2}'
+    r"|&(?:amp;){0,3}(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};|(?:commat|period|nbsp|shy|zwnj|zwj|NewLine|ZeroWidthSpace);)"
 )
-_NAMED: Final = {"commat": "@", "period": ".", "nbsp": " ", "shy": "", "zwnj": ""}
+_NAMED: Final = {
+    "commat": "@",
+    "period": ".",
+    "nbsp": " ",
+    "shy": "",
+    "zwnj": "",
+    "zwj": "",
+    "NewLine": "\n",
+    "ZeroWidthSpace": "",
+}
 _USUAL: Final = bytes(range(0x20, 0x7F)) + b"\t\n\v\f\r"
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Mn", "Me"})
 """Categories that leave no trace of their own: controls, format characters, lone surrogates, combining marks."""
@@ -83,7 +93,7 @@ class View:
             self._characters = text.translate(_PLAIN)
         self._spelled = ""
         spelled = self._characters
-        if "%" in spelled or "&" in spelled or "\\u" in spelled:
+        if "%" in spelled or "&" in spelled or "\\u" in spelled or "\\x" in spelled:
             spelled = _SPELLED.sub(_resolved, spelled)
         elif "\\" in spelled:
             spelled = blanked(spelled)
@@ -134,11 +144,11 @@ def _resolved(escape: re.Match[str]) -> str:
     """Return what an escape stands for, spelled plainly."""
     text = escape[0]
     if text[0] == "\\":
-        return _PLAIN[int(text[2:], 16)] if text[1] == "u" else "  "
+        return _PLAIN[int(text[2:], 16)] if text[1] in "ux" else "  "
     if text[0] == "%":
-        code = int(text[1:], 16)
+        code = int(text[-2:], 16)  # whatever was encoded again stands before it, as in `%2540`
         return chr(code) if 0x20 <= code < 0x7F else text
-    name = text[1:-1]
+    name = text[1:].replace("amp;", "").removesuffix(";")
     if name in _NAMED:
         return _NAMED[name]
     code = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
