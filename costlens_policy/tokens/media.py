@@ -68,6 +68,8 @@ def data_tokens(text: str, kind: str, count: Callable[[str], int]) -> int:
 
 def bytes_tokens(data: bytes, kind: str, count: Callable[[str], int]) -> int:
     """Return the tokens of a file by its bytes."""
+    if kind in ("audio", "video") and (text := _as_text(data)) is not None:
+        return max(REFERENCES[kind], count(text))  # no clip is text, so this is none
     if kind == "audio":
         return max(AUDIO_TOKENS, len(data) // (_BYTES_FOR_TOKEN_OF_WAVES if data[:4] == b"RIFF" else _BYTES_FOR_TOKEN))
     if kind == "video":

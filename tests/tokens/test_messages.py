@@ -147,3 +147,15 @@ def test_tools_have_a_system_prompt() -> None:
     assert tally.tools(None) == tally.tools([]) == 0
     assert tally.tools([tool]) == TOOLS_TOKENS + ESTIMATE.count(json.dumps([tool]))
     assert tally.tools([{"type": "bash_20250124", "name": "bash"}]) > TOOLS_TOKENS + 700
+
+
+@pytest.mark.parametrize("kind", ["audio/mp3", "video/mp4", "image/png", "text/plain"])
+def test_text_that_calls_itself_something_else_counts_as_text(kind: str) -> None:
+    text = "all the words of a long text, " * 2000
+    data = base64.b64encode(text.encode()).decode()
+    for part in (
+        {"inlineData": {"mimeType": kind, "data": data}},
+        {"type": "file", "file": {"file_data": f"data:{kind};base64,{data}"}},
+        {kind.partition("/")[0]: {"source": {"bytes": text.encode()}}},
+    ):
+        assert count_messages([{"role": "user", "content": [part]}], ESTIMATE).tokens >= ESTIMATE.count(text)
