@@ -6,6 +6,7 @@ import codecs
 import os
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -27,6 +28,7 @@ _HEAD: Final = re.compile(rb"""^[\s{]*["']?apiVersion["']?\s*:\s*["']?costlens-p
 _LIKELY: Final = re.compile(r"\.(ya?ml|json)", re.IGNORECASE)
 _ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _PEEK: Final = 64 * 1024
+_MOST_OUTSIDE: Final = 1000  # YAML files of a folder outside that are looked into
 
 
 def check_loose(
@@ -137,7 +139,11 @@ def _not_read(library: Library, folder: Path, owners: Owners) -> Iterator[Diagno
     for path in visible_files(folder, shut.append):
         real = Path(os.path.realpath(path))
         if os.path.islink(path) and not real.is_relative_to(repository):
-            if is_yaml(os.path.basename(path)) and not owners.lists(real):  # who lists it has been told
+            if os.path.isdir(path):
+                if _holds_ours(real):
+                    message = f"`{path}` is a link to a folder outside of the repository, whose documents are not read"
+                    yield _unread("CL204", message, "copy the folder into it")
+            elif is_yaml(os.path.basename(path)) and not owners.lists(real):  # who lists it has been told
                 yield _unread("CL204", f"`{path}` is a link that leads out of the repository", "copy the file into it")
         elif not is_yaml(os.path.basename(path)) and real not in library and _looks_like_ours(path):
             message = f"`{path}` holds a document of costlens-policy, and folders are searched for YAML files only"
@@ -146,6 +152,12 @@ def _not_read(library: Library, folder: Path, owners: Owners) -> Iterator[Diagno
         reason = (error.strerror or "unknown reason").lower()
         message = f"the folder `{error.filename}` cannot be listed: {reason}"
         yield Diagnostic("CL001", Severity.ERROR, message, help="change its permissions, or run as its owner")
+
+
+def _holds_ours(folder: Path) -> bool:
+    """Look for a document of ours in a folder outside, which may be anything: a cache of a build tool, a disk."""
+    names = (name for name in visible_files(folder) if is_yaml(os.path.basename(name)))
+    return any(_begins_like_ours(name) for name in islice(names, _MOST_OUTSIDE))
 
 
 def _unread(code: str, message: str, help: str) -> Diagnostic:
@@ -157,6 +169,10 @@ def _looks_like_ours(path: str) -> bool:
     name = os.path.basename(path)
     if name.startswith(".") or not (_LIKELY.search(name) or "." not in name):
         return False
+    return _begins_like_ours(path)
+
+
+def _begins_like_ours(path: str) -> bool:
     try:
         if not os.path.isfile(path):
             return False

@@ -9,7 +9,7 @@ from costlens_policy.documents import Document, PolicyDocument, PolicySetDocumen
 from costlens_policy.documents.routes import Target
 from costlens_policy.source.located import Path
 
-__all__ = ["NamedModel", "models_of_target", "named_models", "targets_of"]
+__all__ = ["NamedModel", "admitted_models", "models_of_target", "named_models", "targets_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def models_of_target(target: Target, path: Path) -> Iterator[NamedModel]:
 
 
 def named_models(document: Document) -> Iterator[NamedModel]:
-    """Yield every model that a policy or policy set names outside its expressions."""
+    """Yield every model that a policy or policy set names as a candidate, outside its expressions."""
     for path, target in targets_of(document):
         yield from models_of_target(target, path)
     if isinstance(document, PolicyDocument):
@@ -51,6 +51,13 @@ def named_models(document: Document) -> Iterator[NamedModel]:
             for step, rung in enumerate(budget.rungs):
                 if rung.downgrade is not None:
                     yield from _listed(rung.downgrade.models, ("budgets", index, "rungs", step, "downgrade", "models"))
+
+
+def admitted_models(document: Document) -> Iterator[NamedModel]:
+    """Yield the models that access rules of a policy admit by their names."""
+    if isinstance(document, PolicyDocument):
+        for index, rule in enumerate(document.access):
+            yield from _listed(rule.only_models, ("access", index, "only_models"))
 
 
 def _listed(names: tuple[str, ...], path: Path) -> Iterator[NamedModel]:

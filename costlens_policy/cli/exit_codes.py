@@ -27,9 +27,9 @@ class ExitCode(IntEnum):
 
 
 _MEANINGS = {
-    ExitCode.OK: "fine",
+    ExitCode.OK: "success",
     ExitCode.INVALID: "a policy, catalogue, suite or expression is invalid, or not formatted",
-    ExitCode.USAGE: "wrong use of the command, or a request that the policy set does not accept",
+    ExitCode.USAGE: "usage error, or a request that the policy set does not accept",
     ExitCode.NOTHING: "nothing to do: no policy file or no test case was found",
     ExitCode.TEST_FAILED: "a policy test failed",
     ExitCode.COVERAGE: "rule coverage is below the threshold",

@@ -106,7 +106,7 @@ class Suggesting(click.ParamType):  # type: ignore[type-arg]  # as above
 
 
 def paths_argument(function: _Function) -> _Function:
-    """Add ``PATH…``: files or folders, the present folder when left out."""
+    """Add ``PATH…``: files or folders, the current folder by default."""
     return click.argument(
         "paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path), callback=_present_folder
     )(function)

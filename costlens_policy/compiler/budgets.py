@@ -41,7 +41,7 @@ def key_problem(key: str) -> str | None:
 class RungStep:
     """A step of a budget's ladder, at a ratio of the hard limit or, for a soft limit, at an amount.
 
-    ``exclude`` absent with ``excludes`` true: all models that are not in ``models`` fall out.
+    ``exclude`` absent with ``excludes`` true: all models that are not in ``models`` are excluded.
     """
 
     at_ratio: Decimal | None

@@ -97,7 +97,7 @@ class ByChoice:
     def __post_init__(self) -> None:
         limits, among = self.limits, self.among
         asks = among is not None and any(path[0] != "model" for path in among.typed.references)
-        # The cost is examined before the latency: a model that fails both falls out for its cost.
+        # The cost is examined before the latency: a model that fails both is excluded for its cost.
         latency = limits.max_latency_ms if limits.max_cost_usd is None else None
         by_cost = _is_cost(self.score) and limits.min_quality is None and latency == limits.max_latency_ms
         among = None if asks else among

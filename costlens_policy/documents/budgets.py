@@ -44,7 +44,7 @@ class Downgrade(Section):
         ]
         | None
     ) = None
-    """Candidates for which this holds fall out; absent means all that are not in ``models``."""
+    """Candidates for which this holds are excluded; absent means all that are not in ``models``."""
     models: tuple[ModelName, ...] = ()
     """Candidates put at the end. They have to meet the terms of the route, unless it waives them for downgrades."""
 

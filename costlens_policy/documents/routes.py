@@ -40,7 +40,7 @@ _VALUE = Field(examples=["estimate.cost_usd", "model.latency_p50_ms"])
 
 
 class Limits(Section):
-    """What a candidate of a choice has to keep to; one that does not falls out, with its reason."""
+    """What a candidate of a choice has to keep to; one that does not is excluded, with its reason."""
 
     max_cost_usd: Annotated[Usd, Field(examples=[0.01])] | None = None
     """Highest estimated cost of the call."""

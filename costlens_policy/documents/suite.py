@@ -172,7 +172,7 @@ class Expectation(Section):
     """Rungs active for the model, or for one that a budget took out, in order, as ``policy/budget@0.8``; an empty list
     expects none."""
     excluded: dict[str, str] | None = None
-    """Models that fell out, each with a text found in its reason; an empty map expects none."""
+    """Models that were excluded, each with a text found in its reason; an empty map expects none."""
     errors: tuple[str, ...] | None = None
     """Codes of run-time errors met on the way; an empty list expects none."""
     request_error: Annotated[str, Field(min_length=1)] | None = None

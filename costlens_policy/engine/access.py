@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.compiler.snapshot import ModelOnDay
@@ -89,25 +90,26 @@ def refused_model(context: Context, access: Access, offer: ModelOnDay) -> Exclus
             continue
         if not step.denies:
             allowed = True
-        elif not _is_admitted(context, layer, step, offer):
+        elif step.only is not None:
+            if (unmet := _unmet(context, layer, step, step.only, offer)) is not None:
+                return Exclusion(name, f"access: {unmet}", step.id)
+        elif offer.model.name not in step.only_models:
             return Exclusion(name, f"access: {_refusal(step)}", step.id)
     return None if allowed else Exclusion(name, "access: denied by default, no access rule allows the model")
 
 
-def _is_admitted(context: Context, layer: int, step: AccessStep, offer: ModelOnDay) -> bool:
-    """Say whether a rule that holds is one that asks for something of models, and this one meets it."""
-    if step.only is None:
-        return offer.model.name in step.only_models
+def _unmet(context: Context, layer: int, step: AccessStep, only: Formula, offer: ModelOnDay) -> str | None:
+    """Return why a model does not meet a rule that holds, None where it does; one of which that fails does not."""
     try:
-        return bool(context.evaluate(step.only, layer, offer.view))
+        if context.evaluate(only, layer, offer.view):
+            return None
     except CelError as error:
-        context.note(step.only, step.id, "access", error)
-        return False  # what cannot be shown to be admitted is not
+        context.note(only, step.id, "access", error)
+        return f"`{step.id}` failed: {error}"
+    return f"`{step.id}` admits only models with `{only.source}`: {step.reason}"
 
 
 def _refusal(step: AccessStep) -> str:
-    if step.only is not None:
-        return f"`{step.id}` admits only models with `{step.only.source}`: {step.reason}"
     if step.only_models:
         return f"`{step.id}` admits only {listed(step.only_models)}: {step.reason}"
     return f"denied by `{step.id}`: {step.reason}"

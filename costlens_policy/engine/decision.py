@@ -166,7 +166,7 @@ class Decision:
         return (
             *self._access.reasons,
             *(() if self._route is None else (_route_reason(self._route),)),
-            *(f"candidates: `{item.model}` falls out: {item.reason}" for item in self.excluded),
+            *(f"candidates: `{item.model}` is excluded: {item.reason}" for item in self.excluded),
             *(f"rewrites: applied `{rule}`" for rule in self.rewrites),
             *(f"candidates: {_origin(candidate)}" for candidate in self._kept if candidate.added_by),
             *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in self.alerts),
@@ -182,7 +182,7 @@ class Decision:
 
     @property
     def excluded(self) -> tuple[Exclusion, ...]:
-        """The candidates that fell out, in the order in which they were tried."""
+        """The candidates that were excluded, in the order in which they were tried."""
         return self._excluded
 
     @property

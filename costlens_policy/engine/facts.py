@@ -87,7 +87,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A candidate that fell out.
+    """A candidate that was excluded.
 
     ``by`` is the budget or route that took it out, or empty where it cannot serve at all. ``key`` is the scope key
     where a limit or a rung of a budget did, else None. ``rung`` is the ratio at which that rung starts.

@@ -179,7 +179,7 @@ def _request(decision: Decision) -> StageRecord:
 
 
 def _candidates(decision: Decision) -> StageRecord:
-    notes = [f"`{item.model}` falls out: {item.reason}" for item in decision.excluded]
+    notes = [f"`{item.model}` is excluded: {item.reason}" for item in decision.excluded]
     if decision.model is not None and decision.estimate is not None:
         cost = decision.estimate.cost
         price = "at an unknown price" if cost is None else f"for at most {format_usd(cost)}"

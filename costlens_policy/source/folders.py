@@ -48,15 +48,15 @@ def yaml_files(folder: str | os.PathLike[str], *, links_out: bool = False) -> It
     inside = Path(os.path.realpath(folder))
     repository = repository_of(inside / "PolicySet", [inside])
     for path in visible_files(folder):
-        if is_yaml(os.path.basename(path)) and (links_out or _stays_inside(path, repository)):
+        if is_yaml(os.path.basename(path)) and (links_out or not _leads_out(path, repository)):
             yield path
 
 
 def visible_files(folder: str | os.PathLike[str], on_error: Callable[[OSError], object] | None = None) -> Iterator[str]:
     """Yield everything below a folder that is not a folder, in order, leaving out hidden folders.
 
-    Links to other folders of the repository are followed, each once. ``on_error`` is told of folders that cannot be
-    listed.
+    Links to other folders of the repository are followed, each once; one that leads out of it is yielded itself.
+    ``on_error`` is told of folders that cannot be listed.
     """
     inside = Path(os.path.realpath(folder))
     repository = repository_of(inside / "PolicySet", [inside])
@@ -64,8 +64,10 @@ def visible_files(folder: str | os.PathLike[str], on_error: Callable[[OSError], 
     for here, folders, files in os.walk(folder, onerror=on_error, followlinks=True):
         shown = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED)
         folders[:] = [name for name in shown if _is_entered(os.path.join(here, name), inside, repository, entered)]
-        for name in sorted(files):
-            yield os.path.normpath(os.path.join(here, name))
+        for name in sorted([*files, *(name for name in shown if name not in folders)]):
+            path = os.path.normpath(os.path.join(here, name))
+            if name in files or (_leads_out(path, repository) and not inside.is_relative_to(os.path.realpath(path))):
+                yield path
 
 
 def _is_entered(path: str, inside: Path, repository: Path, entered: set[Path]) -> bool:
@@ -80,5 +82,5 @@ def _is_entered(path: str, inside: Path, repository: Path, entered: set[Path]) -
     return True
 
 
-def _stays_inside(path: str, repository: Path) -> bool:
-    return not os.path.islink(path) or Path(os.path.realpath(path)).is_relative_to(repository)
+def _leads_out(path: str, repository: Path) -> bool:
+    return os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(repository)

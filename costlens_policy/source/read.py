@@ -122,7 +122,9 @@ def _not_utf8(name: str, data: bytes, at: int) -> Diagnostic:
 
 def _unreadable(name: str, error: OSError | ValueError) -> Diagnostic:
     message, advice = f"`{name}` cannot be read: {error}", "check the path"
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) and os.path.islink(name):
+        message, advice = f"`{name}` is a link to nothing, `{os.readlink(name)}`", "repair or remove the link"
+    elif isinstance(error, FileNotFoundError):
         message, advice = f"there is no file `{name}`", _similar(name)
     elif isinstance(error, IsADirectoryError):
         message, advice = f"`{name}` is a folder, not a file", "name a file inside it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -83,8 +84,8 @@ def _leads_out(file: Path) -> bool:
     """Say whether a file is a link out of the repository: what lies there is none of the suite's business."""
     if not file.is_symlink():
         return False
-    folder = file.parent.resolve()
-    return not file.resolve().is_relative_to(repository_of(folder / file.name, [folder]))
+    folder = Path(os.path.realpath(file.parent))
+    return not Path(os.path.realpath(file)).is_relative_to(repository_of(folder / file.name, [folder]))
 
 
 def _outside(file: Path) -> Diagnostic:

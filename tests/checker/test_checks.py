@@ -32,6 +32,19 @@ def test_one_check_is_one_file_and_one_code() -> None:
     assert given_codes == sorted(code for code in CODES if code.startswith("CL4"))
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'model.?provider.orValue("") == "acm"',
+        'model.?family.orValue("x") in ["acm"]',
+        '"acm" != model.?base.orValue("")',
+    ],
+)
+def test_a_fact_that_no_model_has_is_told_behind_a_default_too(tmp_path: Path, condition: str) -> None:
+    policy = f"on_error: deny\naccess: [{{id: a, when: '{condition}', effect: deny, reason: no}}]"
+    assert "CL422" in codes(write(tmp_path, policy))
+
+
 @pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
 def test_our_own_policies_are_without_fault(folder: Path) -> None:
     assert [(item.code, item.message) for item in check_all(folder, on=DAY).diagnostics] == []
@@ -86,7 +99,7 @@ def test_our_own_policies_are_without_fault(folder: Path) -> None:
             hard_limit_usd: 5
             window: {calendar: week, week_start: sunday}
         """,
-        # An unknown fact makes a model fall out of a choice, which is what its author wants.
+        # An unknown fact excludes a model from a choice, which is what its author wants.
         """
         routes:
           - id: a

@@ -148,6 +148,20 @@ def test_a_link_out_of_the_repository_is_not_read_when_found(tmp_path: Path) -> 
     assert codes(inside / "harmless.yaml") == ["CL103"]
 
 
+def test_a_link_to_a_folder_outside_is_reported_where_it_holds_documents(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "repository", tmp_path / "elsewhere"
+    write(inside)
+    (inside / ".git").mkdir()
+    put(outside / "below" / "policy.yaml", "routes: [{id: all, model: small}]", "Policy", "team")
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "other.yaml").write_text("kind: Build")
+    (inside / "teams").symlink_to(outside)
+    (inside / "build-out").symlink_to(tmp_path / "build")
+    (told,) = diagnostics(inside)
+    assert (told.code, told.is_error) == ("CL204", False)
+    assert "teams` is a link to a folder outside" in told.message
+
+
 def test_links_inside_the_repository_are_followed(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "policy.yaml").rename(tmp_path / "real.yaml")
@@ -203,6 +217,14 @@ def test_unknown_models_in_every_place(tmp_path: Path) -> None:
     """
     messages = [message for code, message in found(write(tmp_path, policy)) if code == "CL208"]
     assert [message.split("`")[1] for message in messages] == ["one", "two", "three", "four", "five"]
+
+
+@pytest.mark.parametrize("admit", ["", "admit: {unknown_models: true}"])
+def test_a_misspelt_model_that_a_rule_admits_is_told_and_lets_nothing_through(tmp_path: Path, admit: str) -> None:
+    policy = "on_error: deny\naccess: [{id: a, when: request.team == 'x', only_models: [smal, small], reason: r}]"
+    write(tmp_path, policy, extra=admit)
+    (problem,) = [item for item in diagnostics(tmp_path) if item.code == "CL208"]
+    assert (problem.is_error, problem.help) == (False, "did you mean `small`?")
 
 
 def test_a_choice_takes_no_unknown_models_even_where_they_are_admitted(tmp_path: Path) -> None:

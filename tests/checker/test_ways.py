@@ -84,7 +84,7 @@ def test_a_folder_that_is_a_link_is_gone_into(root: Path) -> None:
     (root / "more" / "linked").symlink_to("../teams")
     (root / "more" / "round").symlink_to("..")
     found = codes_from(root, "more")
-    assert found == (["CL302"] if (root / ".git").exists() else [])
+    assert found == (["CL302"] if (root / ".git").exists() else ["CL204"])  # without a checkout it leads out
 
 
 @pytest.mark.parametrize("named", [".", "shared", "shared/policy.yaml", "a", "b"])

@@ -162,6 +162,14 @@ def test_a_folder_that_cannot_be_read_is_named(run, starter: Path):
     assert "loop.yaml" in result.stdout
 
 
+@pytest.mark.parametrize("name", ["loop.yaml", "loop_test.yaml"])
+def test_a_link_to_itself_in_a_folder_is_told(run, starter: Path, name: str):
+    (starter / "policies" / name).symlink_to(name)
+    result = run("check", starter)
+    assert result.exit_code == 6
+    assert "a link points back to itself" in result.stdout
+
+
 def test_a_missing_policy_is_reported_where_the_set_names_it(run, starter: Path):
     (starter / "policies" / "privacy.yaml").unlink()
     result = run("check", starter)

@@ -63,3 +63,13 @@ def test_a_decision_takes_the_first_of_them(policy, budgets, request_, states) -
     assert bool(models.may_serve) == decision.allowed
     names = [*models.may_serve, *(item.model for item in models.excluded)]
     assert len(set(names)) == len(names)
+
+
+def test_a_demand_that_fails_says_so(company: Write) -> None:
+    engine = company("""on_error: skip
+access: [{id: europe, only: 'model.regions.exists(region, region == "eu")', reason: data stays in Europe}]
+""")
+    decision = engine.decide({"prompt": "x"}, now=NOW)
+    assert decision.effect == "deny"
+    assert {item.reason for item in decision.excluded} == {"access: `p0/europe` failed: there is no `regions`"}
+    assert {failure.rule for failure in decision.errors} == {"p0/europe"}

@@ -16,7 +16,7 @@ def rules_of(run: Run) -> dict[str, RuleCoverage]:
 def test_what_never_holds_says_in_how_many_cases(run_text: RunText) -> None:
     body = """cases:
   - {name: a, request: {team: core}, expect: {effect: allow}}
-  - {name: b, request: {team: core}, expect: {effect: allow}}
+  - {name: b, request: {team: core, prompt: x}, expect: {effect: allow}}
 """
     rules = rules_of(run_text(body))
     assert rules["access/no-guests"].why == "its condition does not hold in any of the 2 cases that reach it"

@@ -63,6 +63,9 @@ def _compared(typed: TypedExpr) -> Iterator[tuple[str, Literal]]:
 
 
 def _field(node: Node) -> str | None:
+    """Return which field of ``model`` is read, as ``model.provider`` or ``model.?provider.orValue("")``."""
+    if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
+        node = node.target
     if isinstance(node, Select) and isinstance(node.operand, Name) and node.operand.name == "model":
         return node.field if node.field in _WORDS else None
     return None

@@ -51,15 +51,18 @@ def _binding(subject: Subject) -> Iterator[Place]:
 def _spelled(subject: Subject, typed: TypedExpr) -> Extent | None:
     """Return the first read of ``request.model`` that another spelling changes.
 
-    Compared with texts that name no model of the catalogue it is harmless: these are names of the policy's own.
+    Compared with texts that name no model of the catalogue it is harmless: these are names of the policy's own, unless
+    models are served that no catalogue names.
     """
+    known = subject.bundle.catalogue.find
+    unknown_serve = subject.bundle.policy_set.document.admit.unknown_models
     harmless: list[Extent] = []
     for node in nodes_of(typed.root):
         if isinstance(node, Presence) and _is_asked(node):
             harmless.append(node.extent)
         elif isinstance(node, Call) and node.function in _EQUALITY and len(node.arguments) == 2:
             texts = [text for argument in node.arguments for text in _texts(argument)]
-            if texts and not any(subject.bundle.catalogue.find(text) for text in texts):
+            if texts and not unknown_serve and not any(known(text) for text in texts):
                 harmless.append(node.extent)
     reads = [node.extent for node in nodes_of(typed.root) if _is_asked(node)]
     return next((read for read in reads if not any(_covers(extent, read) for extent in harmless)), None)

@@ -30,7 +30,7 @@ def missing_reads(
 ) -> list[Problem]:
     """Return a warning for each optional attribute that may be missing where an expression of a document is evaluated.
 
-    The condition of its rule holds by then. Where models are compared, one that lacks a fact just falls out.
+    The condition of its rule holds by then. Where models are compared, one that lacks a fact is just excluded.
     """
     present: Paths = frozenset()
     for guard in ((*path[:2], "when"), (*path[:-1], "among")):

@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker.bundle import LinkedDocument
-from costlens_policy.checker.targets import NamedModel, named_models
+from costlens_policy.checker.targets import NamedModel, admitted_models, named_models
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import Document, PolicyDocument
 from costlens_policy.documents.policy_set import Admission
@@ -45,7 +45,8 @@ def _twice(code: str, message: str, span: Span, first: Span, advice: str) -> Dia
 def check_models(document: LinkedDocument[Document], catalogue: Catalogue, admit: Admission) -> Iterator[Diagnostic]:
     """Report models that the catalogue does not know; where the set admits those, only likely slips of the pen.
 
-    A version of a model that it knows is one, but would be asked for under the catalogue's name.
+    A version of a model that it knows is one, but would be asked for under the catalogue's name. An access rule that
+    admits a model by a name that nothing has is a slip, too, but one that lets nothing through.
     """
     for named in named_models(document.document):
         known = catalogue.find(named.name)
@@ -57,6 +58,11 @@ def check_models(document: LinkedDocument[Document], catalogue: Catalogue, admit
             admitted = admit.unknown_models and "choose" not in named.path
             if meant is not None or not admitted:
                 yield _unknown(document, named, meant, Severity.WARNING if admitted else Severity.ERROR)
+    for named in admitted_models(document.document):
+        if catalogue.find(named.name) is None:
+            meant = catalogue.suggest(named.name)
+            if meant is not None or not admit.unknown_models:
+                yield _unknown(document, named, meant, Severity.WARNING)
 
 
 def _version(document: LinkedDocument[Document], named: NamedModel, own: str) -> Diagnostic:

@@ -37,7 +37,7 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
 @click.command(
     "advise",
     cls=Command,
-    short_help="Reckon whether to prompt, cache, take a smaller model or train one.",
+    short_help="Compare the cost of prompting, caching, a smaller model and fine-tuning.",
     examples=[
         ("a year of the workload in a file", "advise ticket-triage.yaml"),
         ("three years, for a pull request", "advise ticket-triage.yaml --horizon 3y --format markdown"),
@@ -103,7 +103,7 @@ def command(
     policy_set: Path | None,
     output: str,
 ) -> ExitCode:
-    """Reckon what the workload in WORKLOAD costs by prompting, with caching, with a smaller, a trained or both models.
+    """Estimate what the workload in WORKLOAD costs by prompting, with caching, with a smaller, a trained or both models.
 
     Totals, break-even and ranges are exact sums of the inputs. What to do is decided by a policy set that can be read
     and changed; the answer names its rules. With --traffic, a workload is derived from the recorded calls of each task,

@@ -27,9 +27,9 @@ __all__ = ["command"]
 )
 @paths_argument
 @format_option("full", "concise", "json", "sarif", "github")
-@click.option("--strict", is_flag=True, help="Let warnings fail, too.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
-    """Check every policy set, policy, catalogue and suite in PATH, files or folders; the present folder when left out.
+    """Check every policy set, policy, catalogue and suite in PATH, files or folders; defaults to the current folder.
 
     A policy or catalogue is checked with every set of its repository that lists it, a suite against the set that it
     tests, as `test` does before it runs. What looks like a document of ours and is not read, or in no set, is reported.

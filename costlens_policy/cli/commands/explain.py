@@ -22,7 +22,7 @@ def _codes(context: click.Context, parameter: click.Parameter, incomplete: str) 
 @click.command(
     "explain",
     cls=Command,
-    short_help="Tell what the code of a message means and how to fix it.",
+    short_help="Say what a diagnostic code means and how to fix it.",
     examples=[
         ("the page of a code", "explain CL008"),
         ("the same by name", "explain duplicate-key"),

@@ -58,7 +58,7 @@ def command(
     min_coverage: int | None,
     watch: bool,
 ) -> ExitCode:
-    """Run every suite in PATH, files or folders; the present folder when left out.
+    """Run every suite in PATH, files or folders; defaults to the current folder.
 
     A suite is a document of kind Suite, by custom in a file named `*_test.yaml`. An empty run fails.
     """

@@ -112,7 +112,7 @@ def probe(plan: Plan, request: Mapping[str, Any], now: datetime, prompt: int) ->
 def in_between(one: tuple[Facts, list[Estimate]], other: tuple[Facts, list[Estimate]]) -> Facts | None:
     """Return the facts that hold for all prompts between two lengths, or None where that is not sure.
 
-    A longer prompt makes models fall out and costs rise along straight lines. So what can serve at both ends can serve
+    A longer prompt excludes models and makes costs rise along straight lines. So what can serve at both ends can serve
     in between, and what is clearly cheaper at both ends is so in between: doubles, which rank, tell costs apart.
     """
     if one[0] != other[0]:
