@@ -112,7 +112,7 @@ COMMANDS: Final = (
     _command(
         "topup",
         "topup",
-        "Add to a limit in its present period.",
+        "Add to a limit in its current period.",
         "Add AMOUNT to the limit of BUDGET until its period ends, or earlier if it expires. Several add up.",
         [("twenty dollars more this month", f"budget topup team 20 {_ON_RESEARCH} --reason 'approved by Ann'")],
         AMOUNT,
@@ -124,7 +124,7 @@ COMMANDS: Final = (
     _command(
         "withdraw",
         "withdraw",
-        "End what `set` and `topup` did.",
+        "Revoke overrides and top-ups.",
         "End all changes to the limit of BUDGET that are in force: the policy's own holds again.",
         [("back to the policy's limit", f"budget withdraw team {_ON_RESEARCH} --reason 'launch is over'")],
         paths_argument,

@@ -46,7 +46,7 @@ def _status(
 @click.command(
     "watch",
     cls=Command,
-    short_help="Show the same live.",
+    short_help="Like `status`, refreshed continuously.",
     examples=[
         ("every two seconds, until Ctrl-C", "budget watch . --ledger sqlite:///spend.db"),
         ("one budget, more often", "budget watch . --ledger redis://localhost --budget team --interval 0.5"),
@@ -71,7 +71,7 @@ def _watch(
 @click.command(
     "history",
     cls=Command,
-    short_help="List charges and changes by hand, the newest first.",
+    short_help="List charges and manual adjustments, newest first.",
     examples=[
         ("the last fifty", "budget history . --ledger sqlite:///spend.db"),
         (

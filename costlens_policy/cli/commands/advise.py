@@ -103,7 +103,7 @@ def command(
     policy_set: Path | None,
     output: str,
 ) -> ExitCode:
-    """Estimate what the workload in WORKLOAD costs by prompting, with caching, with a smaller, a trained or both models.
+    """Estimate what the WORKLOAD costs by prompting, with caching, with a smaller, a trained or both models.
 
     Totals, break-even and ranges are exact sums of the inputs. What to do is decided by a policy set that can be read
     and changed; the answer names its rules. With --traffic, a workload is derived from the recorded calls of each task,
