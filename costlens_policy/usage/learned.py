@@ -35,6 +35,7 @@ _WORDS: Final = frozenset({
 _LONGEST_WORD: Final = 30
 _MOST_NUMBERS: Final = 60
 _MOST_KNOWN: Final = 512
+_LONGEST: Final = 5_000
 _DEEPEST: Final = 6
 _KNOWN: Final[dict[tuple[str | None, Outline], Learned | None]] = {}
 
@@ -133,7 +134,7 @@ def known(asked: str | None, looks: Outline) -> Learned | None:
 
 def learn(asked: str | None, looks: Outline, fields: dict[str, Any], told: str, beside: frozenset[str]) -> None:
     """Keep how a usage that could be read is read, where that can be kept; ``told`` is what its shape is called."""
-    if (asked, looks) in _KNOWN:
+    if (asked, looks) in _KNOWN or len(str(looks)) > _LONGEST:
         return
     if len(_KNOWN) >= _MOST_KNOWN:
         _KNOWN.clear()

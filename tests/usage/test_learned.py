@@ -76,3 +76,7 @@ def test_a_service_that_sends_ever_new_shapes_fills_no_memory() -> None:
     for number in range(2 * _MOST_KNOWN):
         _read({"prompt_tokens": 10, "completion_tokens": 5, f"new_{number}": 0})
     assert 0 < len(_KNOWN) <= _MOST_KNOWN
+    known_before = len(_KNOWN)
+    for more in ({"x" * 10_000: None}, dict.fromkeys(map(str, range(10_000)))):
+        _read({"prompt_tokens": 10, "completion_tokens": 5, **more})
+    assert len(_KNOWN) == known_before
