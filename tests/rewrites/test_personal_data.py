@@ -243,5 +243,19 @@ def test_social_security_numbers_without_hyphens(name: str) -> None:
     assert _redacted("order 123456789", "us_ssn") == "order 123456789"
 
 
+@pytest.mark.parametrize("gap", [" ", "-", "\t", "\n", "\r\n", "-\n", " \n"])
+def test_card_numbers_over_several_lines(gap: str) -> None:
+    number = gap.join(["4111", "1111", "1111", "1111"])
+    assert _redacted(f"card {number}, thanks", "credit_card") == "card [credit_card], thanks"
+    assert _redacted(f"4111 1111{gap}1111 1111", "credit_card") == "[credit_card]"
+
+
+def test_columns_of_numbers_are_no_card() -> None:
+    for column in ("4111\n1111\n1111\n1111\n1234", "1234\n4111\n1111\n1111\n1111", "4111\n1111\n1111"):
+        assert _redacted(column, "credit_card") == column
+    assert _redacted("4111 1111 1111 1111\n123 apples", "credit_card") == "[credit_card]\n123 apples"
+    assert _redacted("4111111111111111\n4111111111111111", "credit_card") == "[credit_card]\n[credit_card]"
+
+
 def _redacted(text: str, kind: str) -> str | None:
     return rewritten(prompt(text), redact={"kinds": [kind]}).prompt

@@ -22,7 +22,8 @@ _NETWORKS: Final = (
 """First and last prefix, and the lengths that its numbers have."""
 _FORMS: Final = re.compile(rb"(?s)(?=(\x04\x04\x04\x04\x03?|\x04\x06[\x04\x05]|[\x0d-\x13]))")
 """The sizes of groups that people write; behind four of four, a security code may follow."""
-_RUN: Final = re.compile(rb"[0-9]+(?:[ -][0-9]+)*")
+_RUN: Final = re.compile(rb"[0-9]+(?:(?:[ \t-]|[ -]?\r?\n)[0-9]+)*")
+_GAP: Final = r"(?:[ \t-]|[ -]?\r?\n)"
 _GROUP: Final = re.compile(rb"[0-9]+")
 _PLAIN: Final = bytes.maketrans(b"0123456789", bytes(range(10)))
 _DOUBLED: Final = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
@@ -35,7 +36,7 @@ def _scan(data: bytes) -> Iterator[Extent]:
 
 
 def _in_run(data: bytes, start: int, end: int) -> Iterator[Extent]:
-    """Find the cards in groups of digits with one space or hyphen between them."""
+    """Find the cards in groups of digits with one space, hyphen or line end between them."""
     groups = [group.span() for group in _GROUP.finditer(data, start, end)]
     sizes = [last - first for first, last in groups]
     offsets = list(itertools.accumulate(sizes, initial=0))
@@ -46,9 +47,11 @@ def _in_run(data: bytes, start: int, end: int) -> Iterator[Extent]:
         if index < after:
             continue
         for last in range(until, until - (2 if until - index == 5 else 1), -1):
+            if last - index == 5 and b"\n" in data[groups[last - 2][1] : groups[last - 1][0]]:
+                continue  # a security code stands on the line of its number
             if digits.are_card(offsets[index], offsets[last]):
                 found = groups[index][0], groups[last - 1][1]
-                if _stands_alone(data, *found):
+                if _stands_alone(data, *found) and not _is_column(data, *found):
                     yield found
                     after = last
                     break
@@ -62,13 +65,22 @@ def _stands_alone(data: bytes, start: int, end: int) -> bool:
     return not before and not (data[end : end + 1] in (b".", b"-") and digit_at(data, end + 1))
 
 
+def _is_column(data: bytes, start: int, end: int) -> bool:
+    """Say whether groups on lines of their own are numbers of a column that goes on before or after."""
+    if b"\n" not in data[start:end]:
+        return False
+    above, below = data[max(0, start - 3) : start].rstrip(b"\r\n"), data[end : end + 3].lstrip(b"\r\n")
+    before = data[start - 1 : start] == b"\n" and above[-1:].isdigit()
+    return before or (data[end : end + 1] in (b"\r", b"\n") and below[:1].isdigit())
+
+
 class _Digits:
     """The digits of a run, with sums by which any stretch of them is checked at once."""
 
     __slots__ = ("_digits", "_sums")
 
     def __init__(self, run: bytes) -> None:
-        self._digits = run.translate(None, b" -")
+        self._digits = run.translate(None, b" -\t\r\n")
         plain, doubled = self._digits.translate(_PLAIN), self._digits.translate(_DOUBLED)
         even, odd = bytearray(plain), bytearray(doubled)
         even[1::2], odd[1::2] = doubled[1::2], plain[1::2]
@@ -88,8 +100,8 @@ class _Digits:
 CREDIT_CARD: Final = Detector(
     pattern(
         r"\b(?:[2-6][0-9]{12,18}"
-        r"|[2-6][0-9]{3}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}"
-        r"|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5})\b"
+        rf"|[2-6][0-9]{{3}}{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}"
+        rf"|3[0-9]{{3}}{_GAP}[0-9]{{6}}{_GAP}[0-9]{{4,5}})\b"
     ),
     scan=_scan,
 )
