@@ -259,3 +259,8 @@ def test_columns_of_numbers_are_no_card() -> None:
 
 def _redacted(text: str, kind: str) -> str | None:
     return rewritten(prompt(text), redact={"kinds": [kind]}).prompt
+
+
+@pytest.mark.parametrize("text", ["C++11 14 17 20", "i++1234567 89"])
+def test_two_signs_begin_no_telephone_number(text: str) -> None:
+    assert _redacted(text, "phone") == text

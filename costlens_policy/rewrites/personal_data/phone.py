@@ -18,7 +18,7 @@ __all__ = ["PHONES", "before_date", "is_free", "stops"]
 
 _GAP: Final = r"[ \x{a0}\x{2009}\x{202f}./\-\x{2010}-\x{2013}()]{0,3}"
 _LOOSE: Final = re.compile(
-    rb"(?:\+(?=[1-9])|\((?=0[0-9])|(?<![0-9A-Za-z_])(?=0[0-9]))([0-9]+)"
+    rb"(?:(?<!\+)\+(?=[1-9])|\((?=0[0-9])|(?<![0-9A-Za-z_])(?=0[0-9]))([0-9]+)"
     rb"(?:(?:[ ./()-]|\xc2\xa0|\xe2\x80[\x89\xaf\x90-\x93]){0,3}[0-9]){0,16}"
 )
 _NO_DIGITS: Final = bytes(byte for byte in range(256) if not 0x30 <= byte <= 0x39)
