@@ -100,13 +100,14 @@ def refused_model(context: Context, access: Access, offer: ModelOnDay) -> Exclus
 
 def _unmet(context: Context, layer: int, step: AccessStep, only: Formula, offer: ModelOnDay) -> str | None:
     """Return why a model does not meet a rule that holds, None where it does; one of which that fails does not."""
+    failed = ""
     try:
         if context.evaluate(only, layer, offer.view):
             return None
     except CelError as error:
         context.note(only, step.id, "access", error)
-        return f"`{step.id}` failed: {error}"
-    return f"`{step.id}` admits only models with `{only.source}`: {step.reason}"
+        failed = f", which failed ({error})"
+    return f"`{step.id}` admits only models with `{only.source}`{failed}: {step.reason}"
 
 
 def _refusal(step: AccessStep) -> str:

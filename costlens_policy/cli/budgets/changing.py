@@ -64,10 +64,9 @@ def _command(
     short_help="Give back what a call holds.",
     examples=[
         (
-            "a job that was abandoned",
+            "a job that was abandoned, whose id `budget reservations` lists",
             "budget release job-7 --ledger sqlite:///spend.db --reason 'the job was cancelled'",
         ),
-        ("calls that hold something, with their ids", "budget reservations . --ledger sqlite:///spend.db"),
     ],
 )
 @click.argument("id", metavar="ID")
