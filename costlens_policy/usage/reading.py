@@ -211,7 +211,7 @@ def _held(value: Any, ask: Callable[[str], Any]) -> Any:
             if has_fields(inner := fields.get("usage")):  # what Haystack says about an answer
                 return inner
             if any(item is not None for item in fields.values()):
-                return found
+                return fields
         if _tells(place):
             return place
         further = (found for name in _FURTHER if has_fields(found := _only(look(name))))
