@@ -49,8 +49,8 @@ def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> tuple[Mod
     """Return one model, and the keys that a catalogue cannot hold; ``price_source`` lists these, too.
 
     It is without periods where it has no price for both input and output tokens. Keys that are not known, and hold
-    numbers, may be prices: they are among those that are not held. Raises ``ValueError``, with the key, where a cost
-    key or its value cannot be read.
+    numbers, may be prices: they are among those that are not held, and so are facts that cannot be read. Raises
+    ``ValueError``, with the key, where a cost key or its value cannot be read.
     """
     tiers, unheld = _prices(entry)
     if "tiered_pricing" in entry:
@@ -60,6 +60,7 @@ def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> tuple[Mod
         tiers = {name: _from_threshold_on(steps) for name, steps in tiers.items()}
     unknown = [key for key in sorted(entry) if not is_cost_key(key) and not is_no_price(key)]
     others = [key for key in unknown if _numbers(entry[key]) or (may_be_price(key) and entry[key])]
+    others += _unread(entry)
     shown = [*unheld, *(f"{key}: {_numbers(entry[key]) or str(entry[key])[:_LONGEST]}" for key in others)]
     model = Model(
         name=name,
@@ -72,6 +73,13 @@ def litellm_model(name: str, entry: Mapping[str, Any], source: str) -> tuple[Mod
         price_source=source + (f" (not held: {', '.join(shown)})" if shown else ""),
     )
     return model, (*unheld, *others)
+
+
+def _unread(entry: Mapping[str, Any]) -> list[str]:
+    """Return the keys of facts that are given, and cannot be read."""
+    facts = {"max_input_tokens": _count, "max_output_tokens": _count, "deprecation_date": _day}
+    unread = [key for key, read in facts.items() if entry.get(key) and read(entry[key]) is None]
+    return unread + [key for key in _CAPABILITIES if not isinstance(entry.get(key), bool | None)]
 
 
 def _numbers(value: Any, key: str = "", depth: int = 0) -> str:
@@ -103,8 +111,8 @@ def _prices(entry: Mapping[str, Any]) -> tuple[_Tiers, list[str]]:
             unheld.append(name)
         else:
             prices = tiers.setdefault(tier_named(key.service_tier), {}).setdefault(key.above, {})
-            # Sorted by name, `cache_read_input_token_cost` comes before the older `input_cost_per_token_cache_hit`.
-            prices.setdefault(key.bucket, _price(name, value, key.bucket))
+            # Two keys can price one thing: cache reads, prompts above 0 tokens, tiers before and after a threshold.
+            prices[key.bucket] = max(_price(name, value, key.bucket), prices.get(key.bucket, ZERO))
     return tiers, unheld
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from costlens_policy.catalogue import problems
 from costlens_policy.catalogue.drafts import Place
+from costlens_policy.catalogue.versions import spelling
 from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.diagnostics.suggestion import nearest
 
@@ -86,8 +87,26 @@ class Names:
             if len(models) == 1:
                 self._meaning.setdefault(name, models[0])
 
+    def recall(self, written: Mapping[str, Iterable[str]]) -> None:
+        """Let each name that the price list writes out for an imported model mean it, where no document has it."""
+        taken = {_apart(name) for name in self._places}
+        recalled: dict[str, set[str]] = {}
+        for model, names in written.items():
+            for name in names:
+                if name not in self._ambiguous and _NAME.fullmatch(name) and _apart(name) not in taken:
+                    recalled.setdefault(name, set()).add(model)
+        for name, models in recalled.items():
+            if len(models) == 1:
+                self._meaning.setdefault(name, *models)
+
     def problem_with(self, name: str, span: Span) -> Diagnostic:
         """Say why a name means no model."""
         if choices := self.choices(name):
             return problems.ambiguous_name(name, choices, span)
         return problems.unknown_model(name, nearest(name, self._meaning), span)
+
+
+def _apart(name: str) -> tuple[str, str]:
+    """Return what tells a name from others, whatever leads to it."""
+    read = spelling(name)
+    return read.stem, read.version

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo
 
-__all__ = ["listed_model", "matching", "meant_by", "nearest_pattern", "priced_alike"]
+__all__ = ["listed_model", "matching", "meant_by", "nearest_pattern", "other_dates", "priced_alike"]
 
 _PACKAGE: Final = "genai-prices"
 _MOST_KEPT: Final = 4_096
 _MAKERS: Final = frozenset(
     ("anthropic", "cohere", "deepseek", "google", "mistral", "moonshotai", "openai", "perplexity", "x-ai", "zai")
 )
+_MONTH: Final = re.compile(r"(?:-preview-[0-9]{2}-[0-9]{4}|-[0-9]{2}-[0-9]{4}|-[0-9]{4}|-latest)$")
+"""How a name ends where it tells a version by a month or a number, which ``catalogue.versions`` alone cannot read."""
 _FAMILY: Final = re.compile(
     "(?:chatgpt|claude|codestral|command|deepseek|gemini|glm|gpt|grok|kimi|ministral|mistral|o[134](?:-|$)|sonar|text-emb)"
 )
@@ -124,6 +126,20 @@ def _snapshot() -> DataSnapshot:
     from genai_prices.data_snapshot import DataSnapshot
 
     return DataSnapshot(providers, False)
+
+
+def other_dates(full: str) -> tuple[str, ...]:
+    """Return the names that the list writes out for a model, and that differ from its own by a month or a number only.
+
+    ``grok-4`` is one of ``x-ai/grok-4-0709``, ``command-a-03-2025`` one of ``cohere/command-a``. What the list merely
+    prices alike, such as ``gpt-5-codex`` with ``gpt-5``, is another model; what it takes for another provider's, too.
+    """
+    if full not in _entries():
+        return ()
+    provider, entry = _entries()[full]
+    own = spelling(f"{provider}/{entry.id}").stem
+    dated = (name for name in _written(entry.match) if _MONTH.sub("", name) == _MONTH.sub("", entry.id))
+    return tuple(name for name in dated if spelling(f"{provider}/{name}").stem != own and meant_by(name) == full)
 
 
 @lru_cache(_MOST_KEPT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from costlens_policy.catalogue import problems
+from costlens_policy.catalogue import price_list, problems
 from costlens_policy.catalogue.catalogue import Catalogue
 from costlens_policy.catalogue.drafts import Draft, Place
 from costlens_policy.catalogue.entries import read_entries
@@ -58,6 +58,7 @@ def _resolve(documents: Sequence[tuple[LocatedDocument, CatalogueDocument]]) -> 
     diagnostics.extend(take_prices(drafts, names))
     for draft in drafts.values():
         diagnostics.extend(examine(draft))
+    names.recall({draft.name: price_list.other_dates(full) for full, draft in imports.drafts.items()})
     names.imply({name: draft.facts["provider"] for name, draft in drafts.items() if "provider" in draft.facts})
     return Resolved(_catalogue(drafts, names), in_order(diagnostics))
 

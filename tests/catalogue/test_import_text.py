@@ -205,6 +205,30 @@ def test_what_is_known_to_be_no_price_is_not_named(key: str, value: Any) -> None
     assert "not held" not in import_litellm(source_of(json.dumps({"a": PLAIN | {key: value}})))
 
 
+@pytest.mark.parametrize(
+    ("extra", "usage", "dollars"),
+    [
+        ({"input_cost_per_token_above_0k_tokens": 3e-06}, Usage(input=1), "3e-6"),
+        ({"input_cost_per_token_above_0_tokens": 3e-07}, Usage(input=1), "1e-6"),
+        ({"cache_read_input_token_cost": 1e-07, "input_cost_per_token_cache_hit": 2e-07}, Usage(cache_read=1), "2e-7"),
+        ({"cache_read_input_token_cost": 2e-07, "input_cost_per_token_cache_hit": 1e-07}, Usage(cache_read=1), "2e-7"),
+    ],
+)
+def test_of_two_prices_of_one_thing_the_dearer_counts(extra: dict[str, Any], usage: Usage, dollars: str) -> None:
+    assert cost(litellm(PLAIN | extra), usage) == Decimal(dollars)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_input_tokens", "8192"), ("max_input_tokens", -5), ("max_output_tokens", 1.5),
+        ("deprecation_date", "tomorrow"), ("deprecation_date", 20260101), ("supports_vision", "yes"),
+    ],
+)  # fmt: skip
+def test_a_fact_that_cannot_be_read_is_named(key: str, value: Any) -> None:
+    assert f"(not held: {key}: {value})" in litellm(PLAIN | {key: value})
+
+
 def test_models_without_prices_for_tokens_are_named() -> None:
     entries = {"speech": {"input_cost_per_second": 1e-5}, "a/*/b": PLAIN, "m": PLAIN}
     text = import_litellm(source_of(json.dumps(entries)))

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.catalogue import Catalogue, Model
-from costlens_policy.catalogue.price_list import listed_model, matching, meant_by
+from costlens_policy.catalogue.lock import lock
+from costlens_policy.catalogue.price_list import listed_model, matching, meant_by, other_dates
 from costlens_policy.catalogue.versions import provider_named, spelling
 from tests.catalogue.reading import resolved, told
 
@@ -208,3 +209,45 @@ def test_any_date_in_any_form_leads_to_the_undated_model(name: str, day: Any, fo
     assert Catalogue.of([model]).find(dated) is model
     assert Catalogue.of([model]).find(f"acme/{dated}") is model
     assert Catalogue.of([model]).find(f"other/{dated}") is None or name.startswith("other")
+
+
+def imports_of(*patterns: str) -> str:
+    return f"imports: [{{source: genai-prices, models: [{', '.join(map(repr, patterns))}]}}]\n"
+
+
+@pytest.mark.parametrize("provider", ["cohere", "deepseek", "google", "groq", "mistral", "openai", "x-ai"])
+def test_every_dated_name_that_the_list_writes_out_means_the_imported_model(provider: str) -> None:
+    result = resolved(imports_of(f"{provider}/*"))
+    assert told(result) == []
+    names = [(name, full) for full in matching(f"{provider}/*") for name in other_dates(full)]
+    for name, full in names:
+        assert result.catalogue.find(name) is result.catalogue.find(full) is not None, name
+    locked = resolved("".join(lock(result.catalogue).partition("models:")[1:]))
+    assert locked.catalogue.digest == result.catalogue.digest
+    for name, full in names:
+        assert locked.catalogue.find(name) is locked.catalogue.find(full) is not None, name
+
+
+def test_a_name_of_the_list_never_wins_over_one_of_a_document() -> None:
+    own = "models: {{{}: {{provider: xai, prices: [{{usd_per_million_tokens: {{input: 7, output: 7}}}}]}}}}\n"
+    for name in ("grok-4", "xai/grok-4"):
+        catalogue = resolved(imports_of("x-ai/*") + own.format(name)).catalogue
+        found = catalogue.find("grok-4")
+        assert found is not None
+        assert found.name == name
+    without = resolved(imports_of("x-ai/*") + "models: {grok-4-0709: {aliases: [best]}}\n").catalogue
+    assert without.find("grok-4") is without.find("best") is without.find("xai/grok-4-0709")
+
+
+def test_what_the_list_merely_prices_alike_is_no_version() -> None:
+    catalogue = resolved(imports_of("openai/*", "x-ai/*", "cohere/*", "mistral/*")).catalogue
+    for name, right in (("grok-4", "grok-4-0709"), ("command-a-03-2025", "command-a"), ("gpt-4-0613", "gpt-4")):
+        found = catalogue.find(name)
+        assert found is not None
+        assert found.name == right
+    assert catalogue.find("gpt-5-codex") is not catalogue.find("gpt-5")
+    assert catalogue.find("mistral-large-2411") is catalogue.find("mistral-large")
+
+
+def test_a_name_that_the_list_gives_to_another_provider_means_no_reseller() -> None:
+    assert resolved(imports_of("aws/*")).catalogue.find("claude-opus-5") is None
