@@ -28,6 +28,7 @@ _LONGEST_PAUSE: Final = 30.0
 _LONGEST_WAIT: Final = 5.0
 """How long the thread that writes what waits leaves the store alone at most, and how long a call writes or waits for
 that thread, in seconds."""
+_LOOK_AGAIN: Final = 0.002
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 
 
@@ -89,20 +90,17 @@ class _Journal:
                     return True
         return False
 
-    def write(self, store: Store, patience: float | None = None) -> bool:
-        """Write what is due; say whether that was done within ``patience`` seconds, others writing first included."""
-        if patience is None:
-            patience, deadline = -1, float("inf")
-        else:
-            deadline = time.monotonic() + patience
-        if not self._writing.acquire(timeout=patience):
-            return False
-        try:
+    def write(self, store: Store, patience: float) -> bool:
+        """Write what is due; say whether that was done within some seconds, others writing first included."""
+        deadline = time.monotonic() + patience
+        while self._writing.locked():  # looked at again and again: an interrupted `acquire` may leave it locked
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_AGAIN)
+        with self._writing:
             while self._write_first(self._due, store):
                 if time.monotonic() > deadline:
                     return False
-        finally:
-            self._writing.release()
         return True
 
     def write_put_off(self, store: Store) -> None:
@@ -333,7 +331,8 @@ class Link:
         epoch = self._epoch
         try:
             store = self._store or self._open()
-            self._journal.write(store)
+            while not self._journal.write(store, _LONGEST_WAIT):
+                pass
             self._back()
             self._journal.write_put_off(store)
             if not self._journal:

@@ -38,7 +38,8 @@ def facts_of(decision: Decision, *, replayable: bool) -> Facts:
     for name in _TAGS:
         value = request.get(name)
         if isinstance(value, str) and value:
-            facts[name] = value[:_LONGEST].encode(errors="replace").decode()
+            text = value[:_LONGEST]
+            facts[name] = text if text.isascii() else text.encode(errors="replace").decode()
     if replayable:
         facts["decided"] = {
             "now": decision.now.isoformat(),

@@ -82,8 +82,7 @@ class Sending:
             said = response.get("model") if isinstance(response, Mapping) else getattr(response, "model", None)
         except Exception:  # what an object of an SDK does when it is read is not known; its usage is charged or assumed
             said = None
-        name = self._own_name(said) if isinstance(said, str) else ""
-        if name in self.listed:
+        if isinstance(said, str) and (name := self._own_name(said)) in self.listed:
             return name
         return in_use or self.model  # named in the provider's own spelling
 

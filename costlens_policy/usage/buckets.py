@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.usage.names import BESIDE, REPEATED, role_of
@@ -24,6 +24,7 @@ _OF_BASE: Final = ("input_tokens", "input_token_count", "total_input_tokens")
 """Names of a prompt that counts caches beside it, where they have names that say so."""
 _CACHES: Final = frozenset({"cache_read", "cache_write", "cache_write_1h", "cache_write_5m"})
 _MANY: Final = 6
+_PLAIN: Final = frozenset({"prompt", "answer", "total"})
 
 
 @dataclass(slots=True)
@@ -44,8 +45,7 @@ class Counts:
         return self.roles.get(role, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """``usage`` in buckets, ``unknown`` tokens beyond it, and what has to be said about them."""
 
     usage: Usage
@@ -122,9 +122,8 @@ def settled(counts: Counts, empty: Iterable[str] = ()) -> Read:
         raise UsageError(_only_apart(counts))
     _refuse_nulls(counts, total, empty)
     notes = list(counts.contradictions)
-    reading = _chosen(counts, total, notes)
-    beyond = _beyond(counts, total, reading.sum, notes)
-    usage = reading.usage
+    usage, _, whole, _ = _chosen(counts, total, notes)
+    beyond = _beyond(counts, total, whole, notes)
     if usage.counted and not usage.prompt_tokens and not beyond:
         raise UsageError("the usage tells no tokens of a prompt")
     return Read(usage, beyond, (*notes, *_remarks(counts)))
@@ -144,8 +143,7 @@ def _refuse_nulls(counts: Counts, total: int | None, empty: Iterable[str]) -> No
             raise UsageError(f"`{shown(path)}` is null, and no total tells it")
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(NamedTuple):
     """One way to read counts. ``fits`` says whether the parts fit into their wholes; ``sum`` are all tokens.
 
     ``extra`` are tokens that a total may leave out without contradicting itself.
@@ -159,6 +157,9 @@ class _Reading:
 
 def _chosen(counts: Counts, total: int | None, notes: list[str]) -> _Reading:
     """Return the usual reading, or the one that the total shows; where neither is sure, a larger one, and a note."""
+    plain = _plain(counts.roles)
+    if plain is not None and (total is None or total == plain.sum):
+        return plain
     cache, reasoning = not _CACHES.isdisjoint(counts.beside), _reasons_beside(counts)
     usual = _reading(counts, cache, reasoning)
     if usual.fits and (total is None or total in (usual.sum, usual.sum - usual.extra)):
@@ -179,6 +180,17 @@ def _chosen(counts: Counts, total: int | None, notes: list[str]) -> _Reading:
     if total is not None and total < usual.sum:
         notes.append(f"its total is {total:,} tokens and the sum of its parts is {usual.sum:,}; the larger counts")
     return usual
+
+
+def _plain(roles: Mapping[str, int]) -> _Reading | None:
+    """Return the only reading of a prompt and an answer without parts, which most calls have; None where parts are."""
+    if "prompt" not in roles or "answer" not in roles:
+        return None
+    for role, tokens in roles.items():
+        if tokens and role not in _PLAIN:
+            return None
+    prompt, answer = roles["prompt"], roles["answer"]
+    return _Reading(Usage(input=prompt, output=answer), True, prompt + answer, 0)
 
 
 def _reasons_beside(counts: Counts) -> bool:
