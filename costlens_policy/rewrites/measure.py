@@ -13,6 +13,8 @@ __all__ = ["MOST_CHARACTERS", "beside_messages", "content_tokens", "is_longer"]
 MOST_CHARACTERS: Final = 4_000_000
 """Characters of a request, about a million tokens, beyond which nothing looks for texts to rewrite."""
 
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
+
 
 def content_tokens(content: Content, tally: Tally) -> int:
     """Return the tokens of the prompt or the messages, and of the system text.
@@ -34,15 +36,20 @@ def is_longer(value: Any, most: float) -> bool:
     rest = [value]
     while rest:
         item = rest.pop()
-        if isinstance(item, str | bytes | bytearray):
+        kind = type(item)
+        if kind is str:  # what stands in a request is plain, as nearly everything that is asked about
             left -= len(item)
-        elif isinstance(item, Mapping):
+        elif kind in _PLAIN:
+            continue
+        elif kind is dict or isinstance(item, Mapping):
             left -= len(item)
-            rest.extend(item.keys())
-            rest.extend(item.values())
+            rest += item.keys()
+            rest += item.values()
         elif isinstance(item, list | tuple):
             left -= len(item)
-            rest.extend(item)
+            rest += item
+        elif isinstance(item, str | bytes | bytearray):
+            left -= len(item)
         if left < 0:
             return True
     return False
