@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from costlens_policy.compiler.rules import RouteStep
+from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.access import Access, refused_model
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
@@ -30,44 +31,50 @@ def try_candidates(
 
     An active downgrade puts its models at the end of the queue. Each name is tried once, so there is no loop.
     """
-    models, request, needs = context.models, context.request, prepare.needs
     stages = context.plan.stages
-    rules = stages.access_by_model
+    asks_by_model = bool(stages.access_by_model)
     ladder = Ladder(context) if stages.budgets else None
     kept: list[Candidate] = []
     names, within = picked
     queue, guests = list(names), None
     for place, name in enumerate(queue):  # downgrades may add to it while it is walked
-        offer = models.get(name) or context.offer(name)
-        if offer.refusal:
-            excluded.append(Exclusion(name, offer.refusal))
-            continue
-        if rules and (refused := refused_model(context, access, offer)):
-            excluded.append(refused)
-            continue
+        offer, guest = context.models.get(name) or context.offer(name), None
         if place >= within:
-            guests = guests or _Guests(context, route, names)
-            if outside := guests.terms.outside(offer, added=name in guests.added):
-                excluded.append(guests.exclusion(name, outside))
-                continue
-        candidate = prepare.of(offer)
-        exclusion = None
-        if reason := obstacle(request, needs, candidate):
-            exclusion = Exclusion(name, reason)
-        elif guests is not None and place >= within and (exclusion := guests.beyond(candidate)):
-            pass
-        elif ladder is not None:
-            candidate, exclusion = _up(ladder, candidate, prepare)
+            guest = guests = guests or _Guests(context, route, names)
+        barred = None
+        if asks_by_model or offer.refusal or guest is not None:
+            barred = _barred(context, access, offer, guest)
+        if barred is None:
+            candidate, barred = _tried(prepare, offer, guest, ladder)
             if candidate.climb.rungs:
                 guests = guests or _Guests(context, route, names)
                 guests.join(queue, candidate.climb.rungs, excluded)
-        if exclusion is not None:
-            excluded.append(exclusion)
-            continue
-        kept.append(candidate)
-        if len(kept) == wanted:
-            break
+            if barred is None:
+                kept.append(candidate)
+                if len(kept) == wanted:
+                    break
+                continue
+        excluded.append(barred)
     return kept
+
+
+def _barred(context: Context, access: Access, offer: ModelOnDay, guest: _Guests | None) -> Exclusion | None:
+    """Say why a model may not serve whatever the call is, if so."""
+    if offer.refusal:
+        return Exclusion(offer.model.name, offer.refusal)
+    return refused_model(context, access, offer) or (None if guest is None else guest.outside(offer))
+
+
+def _tried(
+    prepare: Preparations, offer: ModelOnDay, guest: _Guests | None, ladder: Ladder | None
+) -> tuple[Candidate, Exclusion | None]:
+    """Return the call on a model, and say why it cannot be made, if so."""
+    candidate = prepare.of(offer)
+    if reason := obstacle(prepare.request, prepare.needs, candidate):
+        return candidate, Exclusion(candidate.name, reason)
+    if guest is not None and (beyond := guest.beyond(candidate)):
+        return candidate, beyond
+    return (candidate, None) if ladder is None else _up(ladder, candidate, prepare)
 
 
 class _Guests:
@@ -87,6 +94,12 @@ class _Guests:
                 if name not in queue and not self._ruled_out(name, excluded):
                     queue.append(name)
                     self.added[name] = item.budget.id
+
+    def outside(self, offer: ModelOnDay) -> Exclusion | None:
+        """Return why a model does not meet the terms, whatever the call is."""
+        name = offer.model.name
+        reason = self.terms.outside(offer, added=name in self.added)
+        return self.exclusion(name, reason) if reason else None
 
     def beyond(self, candidate: Candidate) -> Exclusion | None:
         """Return why the call on a model does not meet the terms; note where the model came from if it does."""
