@@ -45,9 +45,7 @@ class Engine:
         ``now`` is aware, and the present when left out. Raises ``RequestError`` when the request is not acceptable,
         ``ValueError`` for a balance of a budget that there is none of: taken for zero, it would open the budget.
         """
-        for budget, _ in balances or ():
-            if budget not in self.plan.budget_ids:
-                raise ValueError(self._unheard_of(budget))
+        self._examine(balances)
         return decide(self.plan, request, balances, system_now() if now is None else now)
 
     def models(
@@ -59,14 +57,19 @@ class Engine:
         """
         from costlens_policy.engine.standing import models_for
 
-        decision = self.decide(request, balances=balances, now=now)  # examines the arguments
-        return models_for(self.plan, request, balances or {}, decision.now)
+        self._examine(balances)
+        return models_for(self.plan, request, balances, system_now() if now is None else now)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan to a file, for ``load_plan`` of the same version. Raises ``InputError`` where that fails."""
         from costlens_policy.saving.files import write_plan
 
         write_plan(self.plan, Path(path))
+
+    def _examine(self, balances: Balances | None) -> None:
+        for budget, _ in balances or ():
+            if budget not in self.plan.budget_ids:
+                raise ValueError(self._unheard_of(budget))
 
     def _unheard_of(self, budget: str) -> str:
         meant = did_you_mean(budget, sorted(self.plan.budget_ids))

@@ -18,7 +18,7 @@ from costlens_policy.engine.request import admit_request
 from costlens_policy.engine.routes import decide_route
 from costlens_policy.engine.targets import candidates_of
 
-__all__ = ["decide"]
+__all__ = ["decide", "open_context"]
 
 _NO_BALANCES: Final[Balances] = {}
 
@@ -29,17 +29,22 @@ def decide(plan: Plan, request: Mapping[str, Any], balances: Balances | None, no
     ``balances`` holds the state of the budgets; what it does not list is zero. ``now`` is aware. Raises
     ``RequestError`` when the request is not acceptable, ``ValueError`` when ``now`` has no time zone.
     """
+    context = open_context(plan, request, balances, now)
+    decision = _decide(plan, context)
+    if plan.stages.has_variables or plan.reads_budgets:
+        context.close()
+    return decision
+
+
+def open_context(plan: Plan, request: Mapping[str, Any], balances: Balances | None, now: datetime) -> Context:
+    """Return what every step reads. Takes and raises what ``decide`` does."""
     if now.tzinfo is not UTC:
         if now.tzinfo is None:
             raise ValueError("`now` needs a time zone")
         now = now.astimezone(UTC)
     admitted = admit_request(plan, request)
     counted = verified(plan, admitted) if plan.verifies_prompt_tokens else None
-    context = Context(plan, admitted, _NO_BALANCES if balances is None else balances, now, counted)
-    decision = _decide(plan, context)
-    if plan.stages.has_variables or plan.reads_budgets:
-        context.close()
-    return decision
+    return Context(plan, admitted, _NO_BALANCES if balances is None else balances, now, counted)
 
 
 def _decide(plan: Plan, context: Context) -> Decision:

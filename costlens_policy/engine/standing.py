@@ -12,9 +12,9 @@ from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.engine.access import Access, decide_access, refused_model
 from costlens_policy.engine.candidates import try_candidates
 from costlens_policy.engine.context import Balances, Context, Refusal
+from costlens_policy.engine.decide import open_context
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.preparation import Preparations
-from costlens_policy.engine.request import admit_request
 from costlens_policy.engine.routes import decide_route
 from costlens_policy.engine.targets import candidates_of
 from costlens_policy.engine.terms import Terms
@@ -32,9 +32,9 @@ class Models:
     excluded: tuple[Exclusion, ...]
 
 
-def models_for(plan: Plan, request: Mapping[str, Any], balances: Balances, now: datetime) -> Models:
-    """Return where every model stands for a request. ``now`` is aware, in UTC. Raises ``RequestError``."""
-    context = Context(plan, admit_request(plan, request), balances, now)
+def models_for(plan: Plan, request: Mapping[str, Any], balances: Balances | None, now: datetime) -> Models:
+    """Return where every model stands for a request. Takes and raises what ``decide`` does."""
+    context = open_context(plan, request, balances, now)
     access = decide_access(context)
     if not access.allowed:
         return _none(plan, "; ".join(access.reasons), access.rule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 
 from costlens_policy import Balance
@@ -42,6 +43,21 @@ def test_what_a_threshold_adds_may_serve(company: Write) -> None:
     spent = {("p0/day", ""): Balance(Decimal("0.6"))}
     models = engine.models({"task": "named", "prompt": "x"}, balances=spent, now=NOW)
     assert models.may_serve == ("large", "nano")
+
+
+def test_a_claim_is_believed_no_more_than_by_a_decision(company: Write) -> None:
+    engine = company(POLICY, route="{model: nano}", more="prompt_tokens: verified\n")
+    request = {"prompt": "Which clause limits liability? " * 4000, "prompt_tokens": 1}
+    assert engine.decide(request, now=NOW).model is None
+    assert engine.models(request, now=NOW).may_serve == ()
+
+
+def test_arguments_are_examined_as_for_a_decision(company: Write) -> None:
+    engine = company(POLICY, route="{model: nano}")
+    with pytest.raises(ValueError, match="needs a time zone"):
+        engine.models({"prompt": "x"}, now=NOW.replace(tzinfo=None))
+    with pytest.raises(ValueError, match="there is no budget"):
+        engine.models({"prompt": "x"}, balances={("p0/dya", ""): Balance()}, now=NOW)
 
 
 def test_a_denied_request_has_no_models(company: Write) -> None:
