@@ -46,7 +46,7 @@ _BUDGET: Final = """
     scope: request.team
     hard_limit_usd: 1000000000
     window: {calendar: day, zone: UTC}
-    rungs: [{at_ratio: 0.8, alert: most of it is gone}]
+    thresholds: [{at_ratio: 0.8, alert: most of it is gone}]
 """
 _LEASE: Final = timedelta(minutes=10)
 

@@ -73,7 +73,7 @@ budgets:
     scope: request.team
     hard_limit_usd: 'request.tier == "premium" ? 5000 : 500'
     window: {calendar: month}
-    rungs: [{at_ratio: 0.8, alert: 80 % is spent}, {at_ratio: 0.95, downgrade: {models: [model-0]}}]
+    thresholds: [{at_ratio: 0.8, alert: 80 % is spent}, {at_ratio: 0.95, downgrade: {models: [model-0]}}]
   - {id: user-day, when: 'request.user != ""', scope: request.user, hard_limit_tokens: 2000000, window: {rolling: 24h}}
   - {id: per-call, hard_limit_usd: 0.5, window: {per_call: true}}
 rewrites:

@@ -48,9 +48,11 @@ def named_models(document: Document) -> Iterator[NamedModel]:
         yield from models_of_target(target, path)
     if isinstance(document, PolicyDocument):
         for index, budget in enumerate(document.budgets):
-            for step, rung in enumerate(budget.rungs):
-                if rung.downgrade is not None:
-                    yield from _listed(rung.downgrade.models, ("budgets", index, "rungs", step, "downgrade", "models"))
+            for step, threshold in enumerate(budget.thresholds):
+                if threshold.downgrade is not None:
+                    yield from _listed(
+                        threshold.downgrade.models, ("budgets", index, "thresholds", step, "downgrade", "models")
+                    )
 
 
 def admitted_models(document: Document) -> Iterator[NamedModel]:

@@ -1,4 +1,4 @@
-"""A budget and the rungs of its ladder."""
+"""A budget and its thresholds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from costlens_policy.documents.windows import Window
     from costlens_policy.periods import Schedule
 
-__all__ = ["LONGEST_KEY", "BudgetStep", "RungStep", "key_problem"]
+__all__ = ["LONGEST_KEY", "BudgetStep", "ThresholdStep", "key_problem"]
 
 LONGEST_KEY: Final = 512
 """Bytes of a scope key: with the name of the budget and its period, every store can keep it."""
@@ -38,8 +38,8 @@ def key_problem(key: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class RungStep:
-    """A step of a budget's ladder, at a ratio of the hard limit or, for a soft limit, at an amount.
+class ThresholdStep:
+    """A point before the limit of a budget, at a ratio of the hard limit or, for a soft limit, at an amount.
 
     ``exclude`` absent with ``excludes`` true: all models that are not in ``models`` are excluded.
     """
@@ -53,17 +53,17 @@ class RungStep:
     models: tuple[str, ...]
 
     def starts_at(self, limit: Decimal) -> Decimal:
-        """Return the amount from which the rung is active."""
+        """Return the amount from which the threshold is active."""
         if self.at_amount is not None:
             return self.at_amount
         assert self.at_ratio is not None
         return multiply(self.at_ratio, limit)
 
 
-def _lowest(rungs: tuple[RungStep, ...]) -> tuple[RungStep, ...]:
-    amounts = [rung for rung in rungs if rung.at_amount is not None]
-    ratios = [rung for rung in rungs if rung.at_amount is None]
-    return tuple(min(group, key=lambda rung: rung.starts_at(_ONE)) for group in (amounts, ratios) if group)
+def _lowest(thresholds: tuple[ThresholdStep, ...]) -> tuple[ThresholdStep, ...]:
+    amounts = [threshold for threshold in thresholds if threshold.at_amount is not None]
+    ratios = [threshold for threshold in thresholds if threshold.at_amount is None]
+    return tuple(min(group, key=lambda threshold: threshold.starts_at(_ONE)) for group in (amounts, ratios) if group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class BudgetStep:
     limit: Decimal | Formula
     terms: Mapping[str, Any]
     """The time in which the limit holds, as the document gives it; ``window`` is its typed form."""
-    rungs: tuple[RungStep, ...]
+    thresholds: tuple[ThresholdStep, ...]
     shadow: bool
     reason: str
     per_call: bool = field(init=False)
@@ -88,8 +88,8 @@ class BudgetStep:
     scope_reads_model: bool = field(init=False)
     span: tuple[datetime, datetime] | None = field(init=False)
     """First moment of a fixed span of time, and first moment after it."""
-    lowest: tuple[RungStep, ...] = field(init=False, repr=False, compare=False)
-    """Of the rungs at amounts, and of those at ratios, the one that is reached first."""
+    lowest: tuple[ThresholdStep, ...] = field(init=False, repr=False, compare=False)
+    """Of the thresholds at amounts, and of those at ratios, the one that is reached first."""
     first: Decimal | None = field(init=False, repr=False, compare=False)
     """``first_under`` the limit, for one that is constant."""
     _schedule: list[Schedule] = field(init=False, repr=False, compare=False)
@@ -102,14 +102,14 @@ class BudgetStep:
         object.__setattr__(self, "has_terms", self.when is not None or self.span is not None)
         object.__setattr__(self, "when_reads_model", self.when is not None and self.when.reads("model"))
         object.__setattr__(self, "scope_reads_model", self.scope is not None and self.scope.reads("model"))
-        object.__setattr__(self, "lowest", _lowest(self.rungs))
+        object.__setattr__(self, "lowest", _lowest(self.thresholds))
         object.__setattr__(self, "first", None if isinstance(self.limit, Formula) else self.first_under(self.limit))
 
     def first_under(self, limit: Decimal) -> Decimal:
-        """Return what is reached first under a limit: a rung, or the limit itself."""
+        """Return what is reached first under a limit: a threshold, or the limit itself."""
         first = limit
-        for rung in self.lowest:
-            first = min(first, rung.starts_at(limit))
+        for threshold in self.lowest:
+            first = min(first, threshold.starts_at(limit))
         return first
 
     @property

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import cast
 
 from costlens_policy.catalogue import Catalogue
-from costlens_policy.compiler.budgets import BudgetStep, RungStep
+from costlens_policy.compiler.budgets import BudgetStep, ThresholdStep
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.rules import AccessStep, RewriteRule, RouteStep
 from costlens_policy.compiler.targets import canonical, compile_route
-from costlens_policy.documents.budgets import Budget, Downgrade, Rung
+from costlens_policy.documents.budgets import Budget, Downgrade, Threshold
 from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import Value
@@ -100,7 +100,9 @@ class _LayerCompiler:
         key = f"hard_limit_{budget.unit}"
         constant = getattr(budget, key)
         limit = self._formulas.needed((*at, key)) if isinstance(constant, str) else Decimal(constant)
-        rungs = [self._rung(rung, (*at, "rungs", index)) for index, rung in enumerate(budget.rungs)]
+        thresholds = [
+            self._threshold(threshold, (*at, "thresholds", index)) for index, threshold in enumerate(budget.thresholds)
+        ]
         return BudgetStep(
             id=self._id(budget.id),
             when=self._formulas.optional((*at, "when")),
@@ -108,19 +110,19 @@ class _LayerCompiler:
             unit=budget.unit,
             limit=limit,
             terms=budget.window.model_dump(),
-            rungs=(*_soft(budget), *sorted(rungs, key=lambda rung: rung.starts_at(Decimal(1)))),
+            thresholds=(*_soft(budget), *sorted(thresholds, key=lambda threshold: threshold.starts_at(Decimal(1)))),
             shadow=budget.shadow,
             reason=budget.reason,
         )
 
-    def _rung(self, rung: Rung, at: Path) -> RungStep:
-        downgrade = rung.downgrade or Downgrade()
-        return RungStep(
-            at_ratio=rung.at_ratio,
+    def _threshold(self, threshold: Threshold, at: Path) -> ThresholdStep:
+        downgrade = threshold.downgrade or Downgrade()
+        return ThresholdStep(
+            at_ratio=threshold.at_ratio,
             at_amount=None,
-            alert=rung.alert,
-            steps=self._steps(rung.rewrite, (*at, "rewrite")),
-            excludes=rung.downgrade is not None,
+            alert=threshold.alert,
+            steps=self._steps(threshold.rewrite, (*at, "rewrite")),
+            excludes=threshold.downgrade is not None,
             exclude=self._formulas.optional((*at, "downgrade", "exclude")),
             models=canonical(downgrade.models, self._catalogue),
         )
@@ -135,12 +137,12 @@ class _LayerCompiler:
         return tuple(steps)
 
 
-def _soft(budget: Budget) -> tuple[RungStep, ...]:
-    """Return the soft limit as the rung that it is: an alert at an amount."""
+def _soft(budget: Budget) -> tuple[ThresholdStep, ...]:
+    """Return the soft limit as the threshold that it is: an alert at an amount."""
     soft = cast("Decimal | int | None", getattr(budget, f"soft_limit_{budget.unit}"))
     if soft is None:
         return ()
-    return (RungStep(None, Decimal(soft), "the soft limit is reached", (), False, None, ()),)
+    return (ThresholdStep(None, Decimal(soft), "the soft limit is reached", (), False, None, ()),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ _EXPRESSIONS: Final = (
 _MEANING: Final = (
     Code("CL401", "rewrite-conflict", "two rewrites set the same"),
     Code("CL402", "soft-limit", "soft limit that is not below the hard limit"),
-    Code("CL403", "rung-order", "rungs that are not a ladder"),
+    Code("CL403", "threshold-order", "thresholds out of order"),
     Code("CL404", "unknown-time-zone", "unknown time zone"),
     Code("CL405", "empty-window", "window in which nothing can happen"),
     Code("CL406", "budget-by-model", "condition that reads a budget of a model"),

@@ -26,7 +26,7 @@ __all__ = [
     "FixedWindow",
     "LifetimeWindow",
     "RollingWindow",
-    "Rung",
+    "Threshold",
     "Window",
 ]
 
@@ -49,10 +49,10 @@ class Downgrade(Section):
     """Candidates put at the end. They have to meet the terms of the route, unless it waives them for downgrades."""
 
 
-class Rung(Section):
-    """A step of the ladder: active once used + held + this call reaches the ratio of the limit.
+class Threshold(Section):
+    """A point before the limit: active once used + held + this call reaches the ratio of the limit.
 
-    The hard limit itself denies; a rung is for what happens before.
+    The hard limit itself denies; a threshold is for what happens before.
     """
 
     at_least_one: ClassVar = ("alert", "rewrite", "downgrade")
@@ -62,9 +62,9 @@ class Rung(Section):
     alert: Annotated[str, Field(min_length=1, examples=["80 % of the month's budget is spent"])] | None = None
     """Text of an alert, raised once per window."""
     rewrite: tuple[Operation, ...] = ()
-    """Changes made to each call while the rung is active."""
+    """Changes made to each call while the threshold is active."""
     downgrade: Downgrade | None = None
-    """Takes models out of the candidates while the rung is active."""
+    """Takes models out of the candidates while the threshold is active."""
 
 
 _Limit = Annotated[
@@ -75,7 +75,7 @@ _Limit = Annotated[
 
 
 class Budget(Section):
-    """A limit on what calls may cost, as a ladder that ends in denial. Every budget that matches must have room.
+    """A limit on what calls may cost, with thresholds before it. Every budget that matches must have room.
 
     Exactly one hard limit; its unit is part of the key. A limit is a number or an expression.
     """
@@ -111,7 +111,7 @@ class Budget(Section):
     """Raises an alert when it is reached; below the hard limit."""
     window: Window
     """Time in which the limit holds: by the calendar, rolling, one fixed span, or for ever."""
-    rungs: tuple[Rung, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
     """What happens on the way to the limit."""
     shadow: bool = False
     """Count and report, but never exclude or deny."""

@@ -168,9 +168,9 @@ class Expectation(Section):
     """Parameters that must be there with these values; null means absent."""
     alerts: tuple[str, ...] | None = None
     """Budgets whose alerts are due, in order, as ``policy/budget``; an empty list expects none."""
-    rungs: tuple[str, ...] | None = None
-    """Rungs active for the model, or for one that a budget took out, in order, as ``policy/budget@0.8``; an empty list
-    expects none."""
+    thresholds: tuple[str, ...] | None = None
+    """Thresholds active for the model, or for one that a budget excluded, in order, as ``policy/budget@0.8``; an empty
+    list expects none."""
     excluded: dict[str, str] | None = None
     """Models that were excluded, each with a text found in its reason; an empty map expects none."""
     errors: tuple[str, ...] | None = None

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.access import Access, refused_model
+from costlens_policy.engine.budgets import ActiveThreshold, BudgetStage
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Exclusion
-from costlens_policy.engine.ladder import ActiveRung, Ladder
 from costlens_policy.engine.preparation import Candidate, Preparations
 from costlens_policy.engine.serving import obstacle
 from costlens_policy.engine.targets import Picked
@@ -33,7 +33,7 @@ def try_candidates(
     """
     stages = context.plan.stages
     asks_by_model = bool(stages.access_by_model)
-    ladder = Ladder(context) if stages.budgets else None
+    budgets = BudgetStage(context) if stages.budgets else None
     kept: list[Candidate] = []
     names, within = picked
     queue, guests = list(names), None
@@ -45,10 +45,10 @@ def try_candidates(
         if asks_by_model or offer.refusal or guest is not None:
             barred = _barred(context, access, offer, guest)
         if barred is None:
-            candidate, barred = _tried(prepare, offer, guest, ladder)
-            if candidate.climb.rungs:
+            candidate, barred = _tried(prepare, offer, guest, budgets)
+            if candidate.verdict.thresholds:
                 guests = guests or _Guests(context, route, names)
-                guests.join(queue, candidate.climb.rungs, excluded)
+                guests.join(queue, candidate.verdict.thresholds, excluded)
             if barred is None:
                 kept.append(candidate)
                 if len(kept) == wanted:
@@ -66,7 +66,7 @@ def _barred(context: Context, access: Access, offer: ModelOnDay, guest: _Guests 
 
 
 def _tried(
-    prepare: Preparations, offer: ModelOnDay, guest: _Guests | None, ladder: Ladder | None
+    prepare: Preparations, offer: ModelOnDay, guest: _Guests | None, budgets: BudgetStage | None
 ) -> tuple[Candidate, Exclusion | None]:
     """Return the call on a model, and say why it cannot be made, if so."""
     candidate = prepare.of(offer)
@@ -74,7 +74,7 @@ def _tried(
         return candidate, Exclusion(candidate.name, reason)
     if guest is not None and (beyond := guest.beyond(candidate)):
         return candidate, beyond
-    return (candidate, None) if ladder is None else _up(ladder, candidate, prepare)
+    return (candidate, None) if budgets is None else _up(budgets, candidate, prepare)
 
 
 class _Guests:
@@ -87,10 +87,10 @@ class _Guests:
         self.terms = Terms(context, route, picked)
         self._route = route
 
-    def join(self, queue: list[str], active: Iterable[ActiveRung], excluded: Iterable[Exclusion]) -> None:
+    def join(self, queue: list[str], active: Iterable[ActiveThreshold], excluded: Iterable[Exclusion]) -> None:
         """Put the models of downgrades at the end, but those that are there or that the choice has ruled out."""
         for item in active:
-            for name in item.rung.models:
+            for name in item.threshold.models:
                 if name not in queue and not self._ruled_out(name, excluded):
                     queue.append(name)
                     self.added[name] = item.budget.id
@@ -119,15 +119,15 @@ class _Guests:
         return self._route.binds_downgrades and any(item.model == name for item in excluded)
 
 
-def _up(ladder: Ladder, candidate: Candidate, prepare: Preparations) -> tuple[Candidate, Exclusion | None]:
+def _up(budgets: BudgetStage, candidate: Candidate, prepare: Preparations) -> tuple[Candidate, Exclusion | None]:
     """Ask the budgets about a candidate, and say why it is excluded, if it is."""
-    climb = ladder.climb(candidate.offer, candidate)
+    verdict = budgets.judge(candidate.offer, candidate)
     reason = ""
-    if climb.rungs and climb.barred is None and climb.rewrites:
+    if verdict.thresholds and verdict.barred is None and verdict.rewrites:
         source = candidate.added_by
-        candidate = prepare.under(candidate, climb.rungs)  # what is held is the call as the rungs leave it
+        candidate = prepare.under(candidate, verdict.thresholds)  # what is held is the call as the thresholds leave it
         candidate.added_by = source
         reason = obstacle(prepare.request, prepare.needs, candidate)
-        climb = climb.after(ladder.climb(candidate.offer, candidate))
-    candidate.climb = climb
-    return candidate, climb.exclusion or (Exclusion(candidate.name, reason) if reason else None)
+        verdict = verdict.after(budgets.judge(candidate.offer, candidate))
+    candidate.verdict = verdict
+    return candidate, verdict.exclusion or (Exclusion(candidate.name, reason) if reason else None)

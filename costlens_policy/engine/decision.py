@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # a decision is told of its parts, which are made further up
     from costlens_policy.compiler.plan import Plan
     from costlens_policy.compiler.rules import RouteStep
     from costlens_policy.engine.access import Access
+    from costlens_policy.engine.budgets import AppliedBudget
     from costlens_policy.engine.context import Context
-    from costlens_policy.engine.ladder import Gauge
     from costlens_policy.engine.preparation import Candidate
     from costlens_policy.engine.record import Record
 
@@ -132,17 +132,17 @@ class Decision:
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """Alerts that are due with this call."""
-        return tuple(self._kept[0].climb.alerts) if self._kept else ()
+        return tuple(self._kept[0].verdict.alerts) if self._kept else ()
 
     @property
     def balances(self) -> tuple[BalanceSeen, ...]:
         """The budgets that the winner counts against."""
-        return self._kept[0].climb.seen if self._kept else ()
+        return self._kept[0].verdict.seen if self._kept else ()
 
     @property
     def shadowed(self) -> tuple[Exclusion, ...]:
         """Why budgets in shadow would have excluded the winner."""
-        return tuple(self._kept[0].climb.shadowed) if self._kept else ()
+        return tuple(self._kept[0].verdict.shadowed) if self._kept else ()
 
     @property
     def holds(self) -> tuple[BalanceSeen, ...]:
@@ -150,15 +150,15 @@ class Decision:
 
         There is room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
         """
-        dearest: dict[tuple[str, str], tuple[Gauge, Decimal]] = {}
+        dearest: dict[tuple[str, str], tuple[AppliedBudget, Decimal]] = {}
         for candidate in self._kept:
-            climb = candidate.climb
-            for gauge in climb.gauges:
-                call, place = climb.call(gauge.step), (gauge.step.id, gauge.key)
+            verdict = candidate.verdict
+            for applied in verdict.budgets:
+                call, place = verdict.call(applied.step), (applied.step.id, applied.key)
                 known = dearest.get(place)
-                if call is not None and not gauge.step.per_call and (known is None or call > known[1]):
-                    dearest[place] = (gauge, call)
-        return tuple([gauge.seen(call) for gauge, call in dearest.values()])
+                if call is not None and not applied.step.per_call and (known is None or call > known[1]):
+                    dearest[place] = (applied, call)
+        return tuple([applied.seen(call) for applied, call in dearest.values()])
 
     @property
     def reasons(self) -> tuple[str, ...]:

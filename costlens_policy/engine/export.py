@@ -106,8 +106,8 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
 
 
 def _exclusion(item: Exclusion) -> dict[str, Any]:
-    rung = None if item.rung is None else _number(item.rung)
-    return {"model": item.model, "reason": item.reason, "by": item.by or None, "rung": rung}
+    threshold = None if item.threshold is None else _number(item.threshold)
+    return {"model": item.model, "reason": item.reason, "by": item.by or None, "threshold": threshold}
 
 
 def _alert(item: Alert) -> dict[str, Any]:

@@ -90,19 +90,19 @@ class Exclusion:
     """A candidate that was excluded.
 
     ``by`` is the budget or route that took it out, or empty where it cannot serve at all. ``key`` is the scope key
-    where a limit or a rung of a budget did, else None. ``rung`` is the ratio at which that rung starts.
+    where a limit or a threshold of a budget did, else None. ``threshold`` is the ratio at which that threshold starts.
     """
 
     model: str
     reason: str
     by: str = ""
     key: str | None = None
-    rung: Decimal | None = None
+    threshold: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that is due: the budget, the scope key, and the amount from which the rung is active."""
+    """An alert that is due: the budget, the scope key, and the amount from which the threshold is active."""
 
     budget: str
     key: str

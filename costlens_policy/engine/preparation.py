@@ -18,9 +18,9 @@ from costlens_policy.compiler.attributes import MOST_TOKENS
 from costlens_policy.compiler.rules import RewriteRule
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
+from costlens_policy.engine.budgets import FREE, ActiveThreshold, Verdict
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.facts import Call, Estimate, Failure
-from costlens_policy.engine.ladder import FREE, ActiveRung, Climb
 from costlens_policy.engine.measure import GIVEN, content_of, count_request, same_texts
 from costlens_policy.engine.needs import needs_of
 from costlens_policy.engine.worst_case import TokenKinds
@@ -69,7 +69,7 @@ class Prepared:
 class Candidate:
     """A model with the request as it would get it, what that costs, and what the budgets say to it.
 
-    Not frozen, which would take 0.8 µs for each of them. ``climb`` and ``added_by`` are set once, the rest is never
+    Not frozen, which would take 0.8 µs for each of them. ``verdict`` and ``added_by`` are set once, the rest is never
     changed. ``cost`` and ``worst_cost`` are as in ``Estimate``, as is ``output_tokens``: for all completions together.
     ``added_by`` names the budget whose downgrade added the model, empty where the route did.
     """
@@ -79,7 +79,7 @@ class Candidate:
     cost: Decimal | None
     worst_cost: Decimal | None
     output_tokens: int
-    climb: Climb
+    verdict: Verdict
     added_by: str = ""
 
     @property
@@ -114,7 +114,7 @@ class Candidate:
             params=content.params,
             rewrites=self.prepared.rules,
             estimate=self.estimate,
-            balances=self.climb.seen,
+            balances=self.verdict.seen,
         )
 
 
@@ -180,16 +180,16 @@ class Preparations:
             prepared = self._rewritten[key] = self._prepare(rules, offer)
         return prepared
 
-    def under(self, candidate: Candidate, rungs: Iterable[ActiveRung]) -> Candidate:
-        """Return the candidate with the request as the active rungs rewrite it further. Raises ``Refusal``."""
+    def under(self, candidate: Candidate, thresholds: Iterable[ActiveThreshold]) -> Candidate:
+        """Return the candidate with the request as the active thresholds rewrite it further. Raises ``Refusal``."""
         offer, prepared = candidate.offer, candidate.prepared
         content, changes, applied = prepared.content, prepared.changes, prepared.rules
-        for active in rungs:
-            if not active.rung.steps:
+        for active in thresholds:
+            if not active.threshold.steps:
                 continue
-            self._check_length([(active.budget.id, active.rung.steps)])
+            self._check_length([(active.budget.id, active.threshold.steps)])
             try:
-                content, made = apply_steps(content, active.rung.steps, self._context.roots(offer.view))
+                content, made = apply_steps(content, active.threshold.steps, self._context.roots(offer.view))
             except (RewriteError, CelError) as error:
                 self._fail(active.budget.id, active.layer, error)
             else:

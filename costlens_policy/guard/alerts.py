@@ -1,4 +1,4 @@
-"""Which alerts are due, and that each is raised once for its budget, scope key, period and rung."""
+"""Which alerts are due, and that each is raised once for its budget, scope key, period and threshold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Final
 
-from costlens_policy.compiler.budgets import BudgetStep, RungStep
+from costlens_policy.compiler.budgets import BudgetStep, ThresholdStep
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.guard.delivery import LEASE, Delivery
 from costlens_policy.guard.events import Event, EventKind
@@ -27,7 +27,7 @@ _REMEMBERED: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an account stands, in the budget's unit: ``reached`` is what rungs are compared with."""
+    """How an account stands, in the budget's unit: ``reached`` is what thresholds are compared with."""
 
     account: Account
     used: Decimal
@@ -48,31 +48,34 @@ class Alerts:
         self._link = link
         self._delivery = delivery
         self._clock = clock
-        self._rungs = {
+        self._thresholds = {
             step.id: tuple(_with_alerts(step)) for layer in plan.layers for step in layer.budgets if not step.per_call
         }
         self._first: dict[str, tuple[Decimal, float]] = {}
         self._raised: dict[tuple[str, str, str], None] = {}
 
     def may_be_due(self, account: Account, taken: int, limit: Decimal) -> bool:
-        """Say whether what is used and held of an account, in the ledger's units, may reach one of its rungs."""
+        """Say whether what is used and held of an account, in the ledger's units, may reach one of its thresholds."""
         known = self._first.get(account.budget)
         if known is None or known[0] is not limit:
-            starts = [limit_of(rung.starts_at(limit), account.unit) for _, rung in self._rungs.get(account.budget, ())]
+            starts = [
+                limit_of(threshold.starts_at(limit), account.unit)
+                for _, threshold in self._thresholds.get(account.budget, ())
+            ]
             known = self._first[account.budget] = (limit, min(starts, default=math.inf))
         return taken >= known[1]
 
     def reached(self, standing: Standing) -> None:
-        """Raise the alerts of the rungs that an account has reached."""
-        for name, rung in self._rungs.get(standing.account.budget, ()):
-            if standing.reached >= rung.starts_at(standing.limit):
-                assert rung.alert is not None
+        """Raise the alerts of the thresholds that an account has reached."""
+        for name, threshold in self._thresholds.get(standing.account.budget, ()):
+            if standing.reached >= threshold.starts_at(standing.limit):
+                assert threshold.alert is not None
                 amounts = {
                     "used": plain(standing.used),
                     "held": plain(total((standing.held, standing.call))),
                     "limit": plain(standing.limit),
                 }
-                self._raise(standing.account, "alert", name, rung.alert, amounts)
+                self._raise(standing.account, "alert", name, threshold.alert, amounts)
 
     def denied(self, balance: AccountBalance, reason: str) -> None:
         """Tell that a budget refused a call, the first time in its period."""
@@ -86,17 +89,17 @@ class Alerts:
         text = f"the ledger cannot be reached: {fault}" if fault else f"the ledger is back, {written} charges came late"
         self._delivery.submit(Event(str(uuid.uuid4()), kind, self._clock(), text, self._policy_set), None)
 
-    def _raise(self, account: Account, kind: EventKind, rung: str, text: str, amounts: dict[str, str]) -> None:
+    def _raise(self, account: Account, kind: EventKind, threshold: str, text: str, amounts: dict[str, str]) -> None:
         now = self._clock()
         period = account.period.alert_id(now)
-        name = (account.name, period, rung)
+        name = (account.name, period, threshold)
         if name in self._raised:
             return
         if len(self._raised) >= _REMEMBERED:
             self._raised.clear()
         self._raised[name] = None
         event = Event(
-            id=sha256("\x1f".join((account.budget, period, rung, account.key)).encode()).hexdigest()[:32],
+            id=sha256("\x1f".join((account.budget, period, threshold, account.key)).encode()).hexdigest()[:32],
             kind=kind,
             time=now,
             text=text,
@@ -104,7 +107,7 @@ class Alerts:
             budget=account.budget,
             key=account.key,
             unit=account.unit,
-            rung=rung,
+            threshold=threshold,
             period=period,
             resets_at=account.period.resets_at,
             **amounts,
@@ -120,16 +123,18 @@ class Alerts:
             self._delivery.submit(event, None)  # better told by each process than by none
 
 
-def _with_alerts(step: BudgetStep) -> Iterator[tuple[str, RungStep]]:
-    """Yield the rungs that have an alert, each with the name under which it is raised once."""
+def _with_alerts(step: BudgetStep) -> Iterator[tuple[str, ThresholdStep]]:
+    """Yield the thresholds that have an alert, each with the name under which it is raised once."""
     names: set[str] = set()
-    for rung in step.rungs:
-        if rung.alert is None:
+    for threshold in step.thresholds:
+        if threshold.alert is None:
             continue
         name = (
-            f"{plain(rung.at_amount)} {step.unit}" if rung.at_amount is not None else plain(rung.at_ratio or Decimal(0))
+            f"{plain(threshold.at_amount)} {step.unit}"
+            if threshold.at_amount is not None
+            else plain(threshold.at_ratio or Decimal(0))
         )
         while name in names:
             name += "+"
         names.add(name)
-        yield name, rung
+        yield name, threshold

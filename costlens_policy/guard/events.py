@@ -1,4 +1,4 @@
-"""What the guard tells the world: rungs that were reached, calls that were refused, a ledger that was lost."""
+"""What the guard tells the world: thresholds that were reached, calls that were refused, a ledger that was lost."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _TIMES = ("time", "resets_at")
 class Event:
     """Something that people want to know.
 
-    ``alert``: the rung ``rung`` of a budget was reached. ``denied``: the limit of a budget refused a call, for the
-    first time in this period. ``ledger-lost`` and ``ledger-back``: the store cannot be reached, and can again.
+    ``alert``: the ``threshold`` of a budget was reached. ``denied``: the limit of a budget refused a call, for
+    the first time in this period. ``ledger-lost`` and ``ledger-back``: the store cannot be reached, and can again.
 
     Amounts are decimal texts in ``unit``. ``id`` is the same however often the event is delivered.
     """
@@ -34,7 +34,7 @@ class Event:
     budget: str = ""
     key: str = ""
     unit: str = ""
-    rung: str = ""
+    threshold: str = ""
     used: str = ""
     held: str = ""
     limit: str = ""
@@ -61,8 +61,8 @@ class Event:
         return cls(**known)
 
     def claim(self) -> AlertClaim:
-        """Return what the ledger lets one caller claim, once for the budget, key, period and rung."""
-        return AlertClaim(self.budget, self.key, self.period, self.rung, self.to_dict())
+        """Return what the ledger lets one caller claim, once for the budget, key, period and threshold."""
+        return AlertClaim(self.budget, self.key, self.period, self.threshold, self.to_dict())
 
 
 Sink: TypeAlias = Callable[[Event], object]

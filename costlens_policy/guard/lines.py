@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from costlens_policy.engine.budgets import BudgetStage
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
-from costlens_policy.engine.ladder import Ladder
 from costlens_policy.guard.accounts import Accounts
 from costlens_policy.guard.amounts import LedgerAmounts
 from costlens_policy.guard.recalled import Recalled
@@ -73,7 +73,7 @@ def _policy_limit(seen: BalanceSeen, decision: Decision, accounts: Accounts) -> 
 
 def _asked_anew(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
     context = _context(decision)
-    return Ladder(context).climb(context.offer(model), _FREE).seen
+    return BudgetStage(context).judge(context.offer(model), _FREE).seen
 
 
 def _context(decision: Decision) -> Context:

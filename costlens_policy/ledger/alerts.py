@@ -22,17 +22,17 @@ class AlertClaim:
     budget: str
     key: str
     period: str
-    rung: str
+    threshold: str
     facts: Facts = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checked_text(self.id, "the name of an alert")
-        if any("\x1f" in text for text in (self.budget, self.period, self.rung)):
+        if any("\x1f" in text for text in (self.budget, self.period, self.threshold)):
             raise AmountError("the name of an alert contains a control character")
 
     @property
     def id(self) -> str:
-        return "\x1f".join((self.budget, self.period, self.rung, self.key))
+        return "\x1f".join((self.budget, self.period, self.threshold, self.key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,9 +100,9 @@ def _alerts(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference
     yield from _in_order("alerts", expected, _alerting(seen.decision), seen.exact)
 
 
-def _rungs(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
-    actual = [name for rung, name in seen.known.rungs.items() if rung in seen.observation.rungs]
-    yield from _in_order("rungs", expected, actual, seen.exact)
+def _thresholds(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    actual = [name for threshold, name in seen.known.thresholds.items() if threshold in seen.observation.thresholds]
+    yield from _in_order("thresholds", expected, actual, seen.exact)
 
 
 def _in_order(path: str, expected: Sequence[str], actual: Sequence[str], exact: bool) -> Iterator[Difference]:
@@ -200,7 +200,7 @@ def _given(decision: Decision, name: str) -> Any:
 
 
 def _alerting(decision: Decision) -> list[str]:
-    """Return the budgets that alert, each once however many of its rungs do."""
+    """Return the budgets that alert, each once however many of its thresholds do."""
     return list(dict.fromkeys(alert.budget for alert in decision.alerts))
 
 
@@ -226,5 +226,5 @@ _COMPARISONS: Final[Mapping[str, _CompareOne]] = {
     "params": _params,
     "estimate": _estimate,
     "alerts": _alerts,
-    "rungs": _rungs,
+    "thresholds": _thresholds,
 }

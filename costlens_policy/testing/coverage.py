@@ -19,7 +19,7 @@ __all__ = ["Coverage", "PolicyCoverage", "RuleCoverage", "measure"]
 
 @dataclass(frozen=True, slots=True)
 class RuleCoverage:
-    """One rule, or one rung of a budget (``policy/budget@0.8``). It is covered once a case made it match.
+    """One rule, or one threshold of a budget (``policy/budget@0.8``). It is covered once a case made it match.
 
     ``was_true`` and ``was_false`` count the cases in which its condition held and did not; without a condition there is
     nothing to hold. ``why`` says what keeps it from being covered. ``span`` is where its id is written.
@@ -104,7 +104,7 @@ def _rules(layer: Layer, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCov
         for step in steps:
             yield _rule(step.id, kind, step.when is not None, tested, tally)
             if isinstance(step, BudgetStep):
-                yield from _rungs(step, tested, tally)
+                yield from _thresholds(step, tested, tally)
 
 
 def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, tally: Tally) -> RuleCoverage:
@@ -123,13 +123,13 @@ def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, ta
     )
 
 
-def _rungs(budget: BudgetStep, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCoverage]:
+def _thresholds(budget: BudgetStep, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCoverage]:
     reached = tally.rules.get(budget.id, RuleTally()).matched
-    for index in range(len(budget.rungs)):
-        active, name = tally.rungs[budget.id, index], tested.known.rungs[budget.id, index]
+    for index in range(len(budget.thresholds)):
+        active, name = tally.thresholds[budget.id, index], tested.known.thresholds[budget.id, index]
         yield RuleCoverage(
             rule=name,
-            kind="rung",
+            kind="threshold",
             span=tested.places.get(name),
             conditional=True,
             matched=active,
@@ -142,7 +142,7 @@ def _rungs(budget: BudgetStep, tested: SetUnderTest, tally: Tally) -> Iterator[R
 
 
 def _never_active(budget: BudgetStep, name: str, reached: int, decisions: int) -> str:
-    """Say why a rung was active in no case."""
+    """Say why a threshold was active in no case."""
     if not decisions:
         return "no case comes to a decision"
     if not reached:

@@ -76,7 +76,7 @@ class _Examiner:
             self._rule(str(expect.rule), (*path, "rule"), _DECIDING)
         self._rules(expect.rewrites, (*path, "rewrites"), (RuleKind.REWRITE, RuleKind.BUDGET))
         self._rules(expect.alerts, (*path, "alerts"), (RuleKind.BUDGET,))
-        self._rungs(expect.rungs, (*path, "rungs"))
+        self._thresholds(expect.thresholds, (*path, "thresholds"))
         self._models(expect, path, requested)
         for key in ("prompt", "system"):
             self._pattern(getattr(expect, key), (*path, key))
@@ -93,13 +93,13 @@ class _Examiner:
                 place = (*path, "errors", index)
                 self._problems.report("CL616", f"unknown run-time error `{code}`", place, label="no code", help=help)
 
-    def _rungs(self, names: Iterable[str] | None, path: Path) -> None:
-        known = self._known.rungs.values()
+    def _thresholds(self, names: Iterable[str] | None, path: Path) -> None:
+        known = self._known.thresholds.values()
         for index, name in enumerate(names or ()):
             if name not in known:
                 help = did_you_mean(name, known) or "write it as `policy/budget@0.8`"
-                label = "no budget has this rung"
-                self._problems.report("CL602", f"unknown rung `{name}`", (*path, index), label=label, help=help)
+                label = "no budget has this threshold"
+                self._problems.report("CL602", f"unknown threshold `{name}`", (*path, index), label=label, help=help)
 
     def _models(self, expect: Expectation, path: Path, requested: set[str]) -> None:
         named = [(name, (*path, "fallbacks", index)) for index, name in enumerate(expect.fallbacks or ())]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.record import Outcome, outcomes_of
-from costlens_policy.testing.rungs import active_rungs
+from costlens_policy.testing.thresholds import active_thresholds
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
 __all__ = ["Observation", "observe"]
@@ -18,15 +18,15 @@ class Observation:
     """A decision seen from its rules.
 
     ``outcomes`` has every rule of the plan. ``refused_by`` are the rules and budgets that refused the request, none
-    where it was allowed. ``rungs`` are the rungs that were active, as ``policy/budget`` with their number, and
-    ``rungs_at_all`` those of fallbacks, too.
+    where it was allowed. ``thresholds`` are those that were active, as ``policy/budget`` with their number, and
+    ``thresholds_at_all`` those of fallbacks, too.
     """
 
     decision: Decision
     outcomes: Mapping[str, Outcome]
     refused_by: frozenset[str]
-    rungs: frozenset[tuple[str, int]]
-    rungs_at_all: frozenset[tuple[str, int]]
+    thresholds: frozenset[tuple[str, int]]
+    thresholds_at_all: frozenset[tuple[str, int]]
 
     def evaluated(self, rule: str) -> bool:
         return self.outcomes.get(rule, Outcome.NOT_REACHED) is not Outcome.NOT_REACHED
@@ -44,8 +44,10 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
     if not decision.allowed:
         denies = {rule for rule in known.denies if outcomes.get(rule) is Outcome.MATCHED}
         refused_by = frozenset({decision.rule, *budgets, *denies})
-    rungs = active_rungs(decision)
-    return Observation(decision, outcomes, refused_by, rungs, active_rungs(decision, decision.fallbacks) | rungs)
+    thresholds = active_thresholds(decision)
+    return Observation(
+        decision, outcomes, refused_by, thresholds, active_thresholds(decision, decision.fallbacks) | thresholds
+    )
 
 
 def _of_fallbacks(decision: Decision) -> Iterator[str]:

@@ -106,14 +106,14 @@ def _places(bundle: CheckedBundle) -> Iterator[tuple[str, Span]]:
             for index, rule in enumerate(getattr(policy.document, stage)):
                 yield f"{policy.name}/{rule.id}", policy.located.root.span_of((stage, index, "id"))
         for index, budget in enumerate(policy.document.budgets):
-            for name, place in _rungs(budget):
+            for name, place in _thresholds(budget):
                 yield f"{policy.name}/{budget.id}@{name}", policy.located.root.span_of(("budgets", index, *place))
 
 
-def _rungs(budget: Budget) -> Iterator[tuple[str, LocatedPath]]:
-    """Yield where the rungs of a budget start, and where that is written. Of two with one start the first counts."""
+def _thresholds(budget: Budget) -> Iterator[tuple[str, LocatedPath]]:
+    """Yield where the thresholds of a budget start, and where that is written; of two with one start the first."""
     soft = f"soft_limit_{budget.unit}"
     if (amount := getattr(budget, soft)) is not None:
         yield f"{Decimal(amount):f}", (soft,)
-    for index, rung in reversed(list(enumerate(budget.rungs))):
-        yield f"{rung.at_ratio:f}", ("rungs", index, "at_ratio")
+    for index, threshold in reversed(list(enumerate(budget.thresholds))):
+        yield f"{threshold.at_ratio:f}", ("thresholds", index, "at_ratio")

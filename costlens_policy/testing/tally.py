@@ -33,12 +33,12 @@ class RuleTally:
 
 
 class Tally:
-    """The outcomes of all rules and rungs over the decisions counted so far."""
+    """The outcomes of all rules and thresholds over the decisions counted so far."""
 
     def __init__(self) -> None:
         self.decisions = 0
         self.rules: dict[str, RuleTally] = defaultdict(RuleTally)
-        self.rungs: Counter[tuple[str, int]] = Counter()
+        self.thresholds: Counter[tuple[str, int]] = Counter()
 
     def count(self, observation: Observation) -> None:
         self.decisions += 1
@@ -47,7 +47,7 @@ class Tally:
             tally.outcomes[outcome] += 1
             if outcome is Outcome.NOT_REACHED:
                 tally.instead[observation.decision.rule] += 1
-        self.rungs.update(observation.rungs_at_all)
+        self.thresholds.update(observation.thresholds_at_all)
 
     @classmethod
     def of(cls, tallies: Iterable[Tally]) -> Tally:
@@ -55,7 +55,7 @@ class Tally:
         total = cls()
         for tally in tallies:
             total.decisions += tally.decisions
-            total.rungs += tally.rungs
+            total.thresholds += tally.thresholds
             for rule, counted in tally.rules.items():
                 total.rules[rule].add(counted)
         return total

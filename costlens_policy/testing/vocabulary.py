@@ -9,7 +9,7 @@ from typing import Final
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import ByExpression, ByName, TargetStep
 from costlens_policy.diagnostics.suggestion import did_you_mean, nearest
-from costlens_policy.testing.rungs import rung_id
+from costlens_policy.testing.thresholds import threshold_id
 
 __all__ = ["DEFAULT", "RuleKind", "Vocabulary"]
 
@@ -27,7 +27,7 @@ class RuleKind(StrEnum):
 class Vocabulary:
     """The names of one plan. ``rules`` holds every rule as ``policy/rule``, policy by policy, stage by stage.
 
-    ``rungs`` are names as ``policy/budget@0.8`` by the budget and the place of the rung in it.
+    ``thresholds`` are names as ``policy/budget@0.8`` by the budget and the place of the threshold in it.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -37,11 +37,11 @@ class Vocabulary:
         self.denies: frozenset[str] = frozenset(
             step.id for layer in plan.layers for step in layer.access if step.denies
         )
-        self.rungs: Mapping[tuple[str, int], str] = {
-            (step.id, index): rung_id(step.id, rung)
+        self.thresholds: Mapping[tuple[str, int], str] = {
+            (step.id, index): threshold_id(step.id, threshold)
             for layer in plan.layers
             for step in layer.budgets
-            for index, rung in enumerate(step.rungs)
+            for index, threshold in enumerate(step.thresholds)
         }
         self._named: frozenset[str] = frozenset(_named_models(plan))
 
@@ -95,8 +95,8 @@ def _named_models(plan: Plan) -> Iterator[str]:
         for route in layer.routes:
             yield from _of_target(route.target)
         for budget in layer.budgets:
-            for rung in budget.rungs:
-                yield from rung.models
+            for threshold in budget.thresholds:
+                yield from threshold.models
 
 
 def _of_target(target: TargetStep) -> Iterator[str]:

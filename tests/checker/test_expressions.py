@@ -42,7 +42,7 @@ budgets:
     scope: request.?team.orValue("")
     hard_limit_usd: 'has(request.user) ? 5.0 : 1.0'
     window: {calendar: day}
-    rungs:
+    thresholds:
       - {at_ratio: 0.5, downgrade: {exclude: model.fine_tuned, models: [small]}}
       - {at_ratio: 0.7, rewrite: [{template: {text: "{{ prompt }} {{ who }}", values: {who: model.name}}}]}
 """  # noqa: E501 - one rule a line, so that the places below can be seen
@@ -69,8 +69,8 @@ def test_every_expression_is_found_and_typed(tmp_path: Path) -> None:
         ("budgets", 0, "when"),
         ("budgets", 0, "scope"),
         ("budgets", 0, "hard_limit_usd"),
-        ("budgets", 0, "rungs", 0, "downgrade", "exclude"),
-        ("budgets", 0, "rungs", 1, "rewrite", 0, "template", "values", "who"),
+        ("budgets", 0, "thresholds", 0, "downgrade", "exclude"),
+        ("budgets", 0, "thresholds", 1, "rewrite", 0, "template", "values", "who"),
     }
     assert typed["access", 0, "when"].type == BOOL
     assert typed["routes", 2, "choose", "minimize"].type == DOUBLE

@@ -213,7 +213,7 @@ def test_unknown_models_in_every_place(tmp_path: Path) -> None:
       - id: d
         hard_limit_usd: 1
         window: {calendar: day}
-        rungs: [{at_ratio: 0.5, downgrade: {models: [five]}}]
+        thresholds: [{at_ratio: 0.5, downgrade: {models: [five]}}]
     """
     messages = [message for code, message in found(write(tmp_path, policy)) if code == "CL208"]
     assert [message.split("`")[1] for message in messages] == ["one", "two", "three", "four", "five"]

@@ -39,7 +39,7 @@ GUARDED = [
         when: has(request.team)
         hard_limit_usd: 5
         window: {calendar: day}
-        rungs: [{at_ratio: 0.5, downgrade: {exclude: model.name != request.team, models: [small]}}]
+        thresholds: [{at_ratio: 0.5, downgrade: {exclude: model.name != request.team, models: [small]}}]
     """,
     """
     rewrites:

@@ -161,8 +161,8 @@ def test_s_can_14_each_fallback_has_a_request_of_its_own() -> None:
 
 
 def test_s_bud_14_alerts_of_others_are_not_told() -> None:
-    balances = {("rungs/alerts", ""): Balance(Decimal("0.4988"))}
-    decision = decide("rungs", task="alert", model="nano", balances=balances)
+    balances = {("thresholds/alerts", ""): Balance(Decimal("0.4988"))}
+    decision = decide("thresholds", task="alert", model="nano", balances=balances)
     assert decision.fallbacks == ("large",)
     assert [alert.at for alert in decision.alerts] == [Decimal("0.25"), Decimal("0.5")]
 
@@ -170,7 +170,7 @@ def test_s_bud_14_alerts_of_others_are_not_told() -> None:
 def test_s_bud_25_the_limit_in_force(tmp_path: Path) -> None:
     def decided(used: str, **more: Decimal) -> Decision:
         state = Balance(Decimal(used), **more)
-        return decide("rungs", task="alert", balances={("rungs/alerts", ""): state})
+        return decide("thresholds", task="alert", balances={("thresholds/alerts", ""): state})
 
     assert decided("1.9", override=Decimal(2)).allowed
     assert not decided("0.6", override=Decimal("0.5")).allowed
@@ -309,8 +309,8 @@ def test_s_dec_1_a_refused_request_has_nothing_to_send() -> None:
 
 
 def test_s_dec_3_reasons_stand_in_the_order_of_the_steps() -> None:
-    balances = {("rungs/shorten", ""): Balance(Decimal("0.6"))}
-    decision = decide("rungs", task="rewrite", model="gpt-99", prompt="hello", balances=balances)
+    balances = {("thresholds/shorten", ""): Balance(Decimal("0.6"))}
+    decision = decide("thresholds", task="rewrite", model="gpt-99", prompt="hello", balances=balances)
     steps = [reason.partition(":")[0] for reason in decision.reasons]
     assert list(dict.fromkeys(steps)) == ["access", "routes", "candidates", "rewrites", "budgets"]
     order = {"access": 0, "routes": 1, "candidates": 2, "rewrites": 3, "budgets": 4}
@@ -318,24 +318,26 @@ def test_s_dec_3_reasons_stand_in_the_order_of_the_steps() -> None:
 
 
 def test_s_dec_4_equal_arguments_give_equal_decisions() -> None:
-    balances = {("rungs/shorten", ""): Balance(Decimal("0.6"))}
+    balances = {("thresholds/shorten", ""): Balance(Decimal("0.6"))}
     request = {"task": "rewrite", "prompt": "hello"}
     given = {
-        json.dumps(load(SETS / "rungs", CATALOGUE).decide(request, balances=balances, now=NOW).to_dict())
+        json.dumps(load(SETS / "thresholds", CATALOGUE).decide(request, balances=balances, now=NOW).to_dict())
         for _ in range(3)
     }
     assert len(given) == 1
 
 
 def test_s_dec_5_a_decision_is_enough_to_decide_again() -> None:
-    balances = {("rungs/shorten", ""): Balance(Decimal("0.95")), ("rungs/down", "x"): Balance(Decimal("1"))}
-    first = decide("rungs", task="rewrite", model="mini-latest", prompt="hello", balances=balances).to_dict()
+    balances = {("thresholds/shorten", ""): Balance(Decimal("0.95")), ("thresholds/down", "x"): Balance(Decimal("1"))}
+    first = decide("thresholds", task="rewrite", model="mini-latest", prompt="hello", balances=balances).to_dict()
     again = json.loads(json.dumps(first))
     read = {
         (item["budget"], item["key"]): Balance(Decimal(item["used"]), Decimal(item["held"]))
         for item in again["balances_read"]
     }
-    second = engine_of(SETS / "rungs").decide(again["request"], balances=read, now=datetime.fromisoformat(again["now"]))
+    second = engine_of(SETS / "thresholds").decide(
+        again["request"], balances=read, now=datetime.fromisoformat(again["now"])
+    )
     assert json.dumps(second.to_dict()) == json.dumps(first)
 
 
@@ -440,7 +442,7 @@ def test_s_dec_12_library_and_command_line_are_equal(tmp_path: Path) -> None:
 
 
 def test_s_bud_26_a_balance_of_an_unknown_budget_is_refused() -> None:
-    for name in ("ladder/month", "month", "nothing/at-all"):
+    for name in ("thresholds/month", "month", "nothing/at-all"):
         with pytest.raises(ValueError, match=f"there is no budget `{name}`"):
             decide("plain", balances={(name, ""): Balance(Decimal(1))})
 

@@ -20,7 +20,7 @@ from tests.guard.company import REQUEST, Breakable, Clock, write_company
 
 POLICY = """
 budgets:
-  - {id: dollars, hard_limit_usd: 0.01, window: {calendar: day}, rungs: [{at_ratio: 0.5, alert: half}]}
+  - {id: dollars, hard_limit_usd: 0.01, window: {calendar: day}, thresholds: [{at_ratio: 0.5, alert: half}]}
   - {id: calls, hard_limit_requests: 3, window: {calendar: day}}
   - {id: of-mini, when: 'model.name == "mini"', hard_limit_tokens: 100000, window: {calendar: day}}
 """
@@ -77,8 +77,8 @@ def test_s_grd_1_held_on_every_budget_or_on_none(world: World) -> None:
 
 
 def test_s_grd_2_decided_anew_on_what_the_ledger_tells(world: World) -> None:
-    rung = "rungs: [{at_ratio: 0.5, downgrade: {models: [nano], exclude: 'model.name == \"large\"'}}]"
-    policy = f"budgets: [{{id: b, hard_limit_usd: 0.02, window: {{lifetime: true}}, {rung}}}]"
+    threshold = "thresholds: [{at_ratio: 0.5, downgrade: {models: [nano], exclude: 'model.name == \"large\"'}}]"
+    policy = f"budgets: [{{id: b, hard_limit_usd: 0.02, window: {{lifetime: true}}, {threshold}}}]"
     here, there = (world.guard(policy, models="large", max_age=60.0) for _ in range(2))
     here.call(REQUEST)
     assert there.call(REQUEST).model == "nano"
@@ -219,7 +219,7 @@ def test_s_grd_13_alerts(world: World) -> None:
     there.call(REQUEST)
     assert here.flush()
     assert there.flush()
-    assert [(event.budget, event.rung) for event in world.events] == [("p/dollars", "0.5")]
+    assert [(event.budget, event.threshold) for event in world.events] == [("p/dollars", "0.5")]
 
 
 def test_s_grd_14_asked_for_again(world: World) -> None:

@@ -57,7 +57,7 @@ def _target(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Return the budgets of a policy."""
-    rung = st.fixed_dictionaries(
+    threshold = st.fixed_dictionaries(
         {"alert": st.just("high")},
         optional={
             "downgrade": st.sampled_from(
@@ -66,8 +66,13 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
             "rewrite": st.just([{"clamp_params": {"max_output_tokens": {"max": 10}}}]),
         },
     )
-    rungs = [draw(rung) | {"at_ratio": ratio} for ratio in draw(st.sampled_from([[], [0.5], [0.5, 0.9]]))]
-    day = {"id": "day", "hard_limit_usd": draw(st.integers(0, 2)), "window": {"calendar": "day"}, "rungs": rungs}
+    thresholds = [draw(threshold) | {"at_ratio": ratio} for ratio in draw(st.sampled_from([[], [0.5], [0.5, 0.9]]))]
+    day = {
+        "id": "day",
+        "hard_limit_usd": draw(st.integers(0, 2)),
+        "window": {"calendar": "day"},
+        "thresholds": thresholds,
+    }
     mine = {"id": "mine", "scope": "request.user", "hard_limit_usd": 1, "window": {"rolling": "24h"}}
     mine["when"] = draw(_condition(_OF_MODELS))
     tokens = {

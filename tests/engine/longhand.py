@@ -31,7 +31,7 @@ def longhand() -> Iterator[None]:
             (Stages, "one_request_for_all", never),
             (Stages, "budgets_read_model", always),
             (BudgetStep, "first", property(lambda _: None)),
-            (BudgetStep, "lowest", property(lambda step: step.rungs)),
+            (BudgetStep, "lowest", property(lambda step: step.thresholds)),
             (Combinations, "of", _combined),
             (preparation, "count_request", _counted),
             (decide, "decide_route", _first_route),

@@ -211,21 +211,21 @@ class TestCandidates:
 class TestBudgets:
     RULE = (
         "budgets:\n  - id: b\n    scope: request.user\n    hard_limit_usd: 1\n    window: {calendar: day}\n"
-        "    rungs:\n      - {at_ratio: 0.5, alert: half}\n      - {at_ratio: 0.8, downgrade: {models: [nano]}}\n"
+        "    thresholds:\n      - {at_ratio: 0.5, alert: half}\n      - {at_ratio: 0.8, downgrade: {models: [nano]}}\n"
     )
 
     def spent(self, amount: str, user: str = "u") -> dict[tuple[str, str], Balance]:
         return {("p0/b", user): Balance(Decimal(amount))}
 
-    def test_the_ladder_from_alert_to_denial(self, company: Write) -> None:
+    def test_the_thresholds_from_alert_to_denial(self, company: Write) -> None:
         engine = company(ANY + self.RULE, route="{model: mini, waive_terms_for: [downgrades]}")
         assert decide(engine, user="u").alerts == ()
         half = decide(engine, user="u", balances=self.spent("0.5"))
         assert ([alert.text for alert in half.alerts], half.model) == (["half"], "mini")
         down = decide(engine, user="u", balances=self.spent("0.9"))
         assert (down.model, down.excluded[0].by) == ("nano", "p0/b")
-        assert "`p0/b` of `u` is past its rung at" in down.excluded[0].reason
-        assert down.to_dict()["excluded"][0]["rung"] == str(down.excluded[0].rung)
+        assert "`p0/b` of `u` is past its threshold at" in down.excluded[0].reason
+        assert down.to_dict()["excluded"][0]["threshold"] == str(down.excluded[0].threshold)
         full = decide(engine, user="u", balances=self.spent("0.9999"))
         assert full.effect == "deny"
         assert "has no room" in full.excluded[-1].reason

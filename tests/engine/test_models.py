@@ -24,7 +24,7 @@ budgets:
     when: request.task == "named"
     hard_limit_usd: 1
     window: {calendar: day}
-    rungs: [{at_ratio: 0.5, downgrade: {exclude: model.name == "mini", models: [nano]}}]
+    thresholds: [{at_ratio: 0.5, downgrade: {exclude: model.name == "mini", models: [nano]}}]
 """
 
 

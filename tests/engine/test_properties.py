@@ -114,8 +114,8 @@ def test_one_budget_less_never_denies_more(
     models: list[str], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
 ) -> None:
     # With `skip`, for a budget that fails under `deny` refuses, and its absence does not.
-    for rung in (rung for budget in budgets for rung in budget.get("rungs", ())):
-        rung.pop("downgrade", None)  # which also adds candidates
+    for threshold in (threshold for budget in budgets for threshold in budget.get("thresholds", ())):
+        threshold.pop("downgrade", None)  # which also adds candidates
     policy = {"on_error": "skip", "routes": [{"id": "r", "models": models}]}
     full = decided(engine_with({**policy, "budgets": budgets}), request, states)
     for index in range(len(budgets)):

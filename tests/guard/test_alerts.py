@@ -1,4 +1,4 @@
-"""Alerts: once for each budget, key, period and rung, and delivered at least once."""
+"""Alerts: once for each budget, key, period and threshold, and delivered at least once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from costlens_policy.guard.delivery import LEASE
 from costlens_policy.ledger import MemoryStore
 from tests.guard.company import REQUEST, TEAM
 
-LADDER = """
+THRESHOLDS = """
 budgets:
   - id: team
     scope: request.?team.orValue("nobody")
     hard_limit_usd: 0.012
     soft_limit_usd: 0.009
     window: {calendar: day}
-    rungs:
+    thresholds:
       - {at_ratio: 0.5, alert: half is spent}
       - {at_ratio: 0.9, alert: nearly all is spent}
 """
@@ -50,11 +50,11 @@ def spend_all(guard, **request):
 
 
 def names(events):
-    return [(event.key, event.rung) for event in events]
+    return [(event.key, event.threshold) for event in events]
 
 
-def test_each_rung_once(guard_of):
-    guard = guard_of(LADDER)
+def test_each_threshold_once(guard_of):
+    guard = guard_of(THRESHOLDS)
     assert spend_all(guard) == 10
     spend_all(guard)
     assert guard.flush()
@@ -69,7 +69,7 @@ def test_each_rung_once(guard_of):
 
 
 def test_each_key_and_each_period_anew(guard_of, clock):
-    guard = guard_of(LADDER)
+    guard = guard_of(THRESHOLDS)
     spend_all(guard)
     spend_all(guard, team="blue")
     clock.move(days=1)
@@ -80,7 +80,7 @@ def test_each_key_and_each_period_anew(guard_of, clock):
 
 
 def test_once_for_all_processes(guard_of):
-    guards = [guard_of(LADDER) for _ in range(4)]
+    guards = [guard_of(THRESHOLDS) for _ in range(4)]
     threads = [threading.Thread(target=spend_all, args=(guard,)) for guard in guards]
     for thread in threads:
         thread.start()
@@ -92,7 +92,7 @@ def test_once_for_all_processes(guard_of):
 
 
 def test_what_was_spent_without_a_hold_alerts_when_it_is_settled(guard_of):
-    guard = guard_of(LADDER)
+    guard = guard_of(THRESHOLDS)
     with guard.call(REQUEST) as call:
         assert guard.flush()
         assert guard.events == []
@@ -103,11 +103,11 @@ def test_what_was_spent_without_a_hold_alerts_when_it_is_settled(guard_of):
 
 
 def test_shadow_budgets_alert(guard_of):
-    guard = guard_of(LADDER + "    shadow: true\n")
+    guard = guard_of(THRESHOLDS + "    shadow: true\n")
     for _ in range(30):
         guard.call(REQUEST)
     assert guard.flush()
-    assert [rung for _, rung in names(guard.events)] == ["0.5", "0.009 usd", "0.9"]
+    assert [threshold for _, threshold in names(guard.events)] == ["0.5", "0.009 usd", "0.9"]
 
 
 def test_a_sink_that_fails_is_asked_again(guard_of):
@@ -119,7 +119,7 @@ def test_a_sink_that_fails_is_asked_again(guard_of):
         taken.append(event)
 
     reliable = []
-    guard = guard_of(LADDER, alert_sinks=[sink, reliable.append], retry_delay=0.01, clock=system_now)
+    guard = guard_of(THRESHOLDS, alert_sinks=[sink, reliable.append], retry_delay=0.01, clock=system_now)
     for _ in range(5):
         guard.call(REQUEST)
     wait_for(lambda: taken)
@@ -127,12 +127,12 @@ def test_a_sink_that_fails_is_asked_again(guard_of):
 
 
 def test_what_a_dead_process_left_is_delivered_by_another(guard_of, ledger, clock, company):
-    guard_of(LADDER)  # writes the policies
-    dead = Guard(company(LADDER), ledger, clock=clock, alert_sinks=[])
+    guard_of(THRESHOLDS)  # writes the policies
+    dead = Guard(company(THRESHOLDS), ledger, clock=clock, alert_sinks=[])
     dead._service.delivery.submit = lambda *_: None
     for _ in range(5):
         dead.call(REQUEST)
-    heir = guard_of(LADDER)
+    heir = guard_of(THRESHOLDS)
     heir._service.delivery._look()
     assert heir.events == []
     clock.now += LEASE + timedelta(seconds=1)
@@ -144,17 +144,17 @@ def test_what_a_dead_process_left_is_delivered_by_another(guard_of, ledger, cloc
 
 
 def test_a_log(guard_of, caplog):
-    guard = guard_of(LADDER, alert_sinks=[LoggingSink()])
+    guard = guard_of(THRESHOLDS, alert_sinks=[LoggingSink()])
     spend_all(guard)
     assert guard.flush()
     lines = [record.getMessage() for record in caplog.records if record.name == "costlens_policy.alerts"]
     assert lines[0] == "budget `p/team` of `red`: half is spent"
     assert lines[-1].startswith("budget `p/team` of `red`: a call was refused: budget `p/team` of `red` has no room")
-    assert caplog.records[0].event["rung"] == "0.5"
+    assert caplog.records[0].event["threshold"] == "0.5"
 
 
 def test_a_log_is_the_default(company, caplog):
-    guard = Guard(company(LADDER), MemoryStore())
+    guard = Guard(company(THRESHOLDS), MemoryStore())
     spend_all(guard)
     assert guard.flush()
     assert any("half is spent" in record.getMessage() for record in caplog.records)
@@ -162,21 +162,21 @@ def test_a_log_is_the_default(company, caplog):
 
 def test_json_lines(guard_of, tmp_path):
     path = tmp_path / "alerts.jsonl"
-    guard = guard_of(LADDER, alert_sinks=[JsonLinesSink(path)])
+    guard = guard_of(THRESHOLDS, alert_sinks=[JsonLinesSink(path)])
     spend_all(guard)
     assert guard.flush()
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [row["rung"] for row in rows] == ["0.5", "0.009 usd", "0.9", "denied"]
+    assert [row["threshold"] for row in rows] == ["0.5", "0.009 usd", "0.9", "denied"]
     assert rows[0] == {
         "id": rows[0]["id"], "kind": "alert", "time": "2026-05-10T12:00:00Z", "text": "half is spent",
-        "policy_set": "set 1", "budget": "p/team", "key": "red", "unit": "usd", "rung": "0.5", "used": "0.0048",
+        "policy_set": "set 1", "budget": "p/team", "key": "red", "unit": "usd", "threshold": "0.5", "used": "0.0048",
         "held": "0.0012", "limit": "0.012", "period": "day:2026-05-10:UTC", "resets_at": "2026-05-11T00:00:00Z",
     }  # fmt: skip
 
 
 def test_a_sink_that_cannot_be_asked_does_not_hold_up_calls(guard_of):
     blocked = threading.Event()
-    guard = guard_of(LADDER, alert_sinks=[lambda _: blocked.wait(30)])
+    guard = guard_of(THRESHOLDS, alert_sinks=[lambda _: blocked.wait(30)])
     assert spend_all(guard) == 10
     assert not guard.flush(0.01)
     blocked.set()
@@ -184,15 +184,15 @@ def test_a_sink_that_cannot_be_asked_does_not_hold_up_calls(guard_of):
 
 def test_the_longest_names_have_room_in_a_claim(guard_of):
     """The ledger keeps names of 1,000 bytes; an alert has a longer one than its account."""
-    guard = guard_of(LADDER.replace("id: team", f"id: {'t' * 100}"))
+    guard = guard_of(THRESHOLDS.replace("id: team", f"id: {'t' * 100}"))
     for _ in range(8):
         guard.call({**REQUEST, "team": "ö" * 256}).settle(FULL)
     assert guard.flush()
-    assert [event.rung for event in guard.events] == ["0.5", "0.009 usd"]
+    assert [event.threshold for event in guard.events] == ["0.5", "0.009 usd"]
 
 
-def test_two_rungs_at_one_ratio(guard_of):
-    policy = LADDER.replace("at_ratio: 0.9", "at_ratio: 0.5")
+def test_two_thresholds_at_one_ratio(guard_of):
+    policy = THRESHOLDS.replace("at_ratio: 0.9", "at_ratio: 0.5")
     guard = guard_of(policy)
     for _ in range(5):
         guard.call(REQUEST)
@@ -208,7 +208,7 @@ def test_a_look_at_the_ledger_does_not_put_off_a_retry(guard_of):
         if len(tries) == 1:
             raise ValueError("not yet")
 
-    guard = guard_of(LADDER, alert_sinks=[sink], retry_delay=0.05, clock=system_now)
+    guard = guard_of(THRESHOLDS, alert_sinks=[sink], retry_delay=0.05, clock=system_now)
     guard._service.delivery._next_poll = (
         0.0  # a look is due right after the first try; the next one half a minute later
     )

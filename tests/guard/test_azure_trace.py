@@ -20,7 +20,7 @@ budgets:
   - id: team
     hard_limit_usd: 20
     window: {calendar: day}
-    rungs:
+    thresholds:
       - {at_ratio: 0.5, alert: half is spent}
       - {at_ratio: 0.8, alert: the small model takes over, downgrade: {models: [nano], exclude: 'model.name != "nano"'}}
       - {at_ratio: 0.95, alert: nearly all is spent}
@@ -72,7 +72,7 @@ def test_alerts_downgrade_denial_and_not_a_cent_above(shared_data, tmp_path, kin
     assert line.used == spent <= LIMIT
     assert line.held == 0
     assert guard.flush()
-    alerts = [(event.kind, event.rung) for event in events]
+    alerts = [(event.kind, event.threshold) for event in events]
     if kind == "memory":
         assert alerts == [("alert", "0.5"), ("alert", "0.8"), ("alert", "0.95"), ("denied", "denied")]
         assert min(outcomes["large"], outcomes["nano"], outcomes["denied by p/team"]) > 500

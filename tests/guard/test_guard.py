@@ -260,13 +260,13 @@ class TestLeases:
         assert guard.spend() == ()
 
 
-class TestRungs:
+class TestThresholds:
     POLICY = """
 budgets:
   - id: team
     hard_limit_usd: 0.01
     window: {calendar: day}
-    rungs:
+    thresholds:
       - at_ratio: 0.5
         downgrade: {models: [nano], exclude: 'model.name == "mini"'}
 """

@@ -24,7 +24,7 @@ budgets:
     scope: request.?team.orValue("nobody")
     hard_limit_usd: 0.02
     window: {calendar: day}
-    rungs:
+    thresholds:
       - {at_ratio: 0.5, downgrade: {models: [nano], exclude: 'model.name == "large"'}}
       - {at_ratio: 0.8, downgrade: {models: [nano]}, rewrite: [{clamp_params: {max_output_tokens: {max: 200}}}]}
   - {id: all, hard_limit_tokens: 30000, window: {rolling: 1h}}

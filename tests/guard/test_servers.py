@@ -26,7 +26,7 @@ budgets:
     scope: request.?team.orValue("nobody")
     hard_limit_usd: 0.0125
     window: {calendar: day}
-    rungs: [{at_ratio: 0.5, alert: half}]
+    thresholds: [{at_ratio: 0.5, alert: half}]
   - {id: all, hard_limit_tokens: 100000, window: {rolling: 1h}}
 """
 KEYS = (
@@ -148,7 +148,7 @@ def test_never_above_the_limit_and_each_alert_once(guards):
     assert (tokens.used, tokens.held) == (11_000, 0)
     assert all(guard.flush() for guard in guards)
     # Four guards tell, each what it reached, so that their order is open.
-    assert sorted(event.rung for event in guards[0].events) == ["0.5", "denied"]
+    assert sorted(event.threshold for event in guards[0].events) == ["0.5", "denied"]
 
 
 def test_one_id_one_hold(guards):

@@ -14,7 +14,7 @@ from costlens_policy.guard import Event, GuardError, WebhookSink
 from costlens_policy.guard.sinks import sign
 from costlens_policy.guard.sinks.webhook import WebhookError
 from tests.guard.company import REQUEST
-from tests.guard.test_alerts import LADDER, wait_for
+from tests.guard.test_alerts import THRESHOLDS, wait_for
 
 EVENT = Event("e-1", "alert", datetime(2026, 5, 10, tzinfo=UTC), "half is spent, für alle", "set 1", "p/team", "rot")
 
@@ -79,7 +79,7 @@ def test_nobody_there(server):
 
 def test_retried_until_it_is_taken(guard_of, server):
     server.answers += [500, 302, 503]
-    guard = guard_of(LADDER, alert_sinks=[WebhookSink(server.url, "secret")], retry_delay=0.01, clock=system_now)
+    guard = guard_of(THRESHOLDS, alert_sinks=[WebhookSink(server.url, "secret")], retry_delay=0.01, clock=system_now)
     for _ in range(5):
         guard.call(REQUEST)
     wait_for(lambda: len(server.received) == 4)

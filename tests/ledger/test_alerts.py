@@ -12,7 +12,7 @@ from tests.ledger.build import LEASE, NOW
 CLAIM = AlertClaim("teams/monthly", "research", "month:2026-11-01:UTC", "0.8", {"text": "80 % are spent", "n": [1]})
 
 
-def test_one_claimer_for_each_budget_key_period_and_rung(store: Store) -> None:
+def test_one_claimer_for_each_budget_key_period_and_threshold(store: Store) -> None:
     others = [
         AlertClaim("teams/daily", "research", CLAIM.period, "0.8"),
         AlertClaim(CLAIM.budget, "ops", CLAIM.period, "0.8"),

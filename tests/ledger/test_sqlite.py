@@ -36,7 +36,8 @@ def old_file(path: Path, version: int) -> None:
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {version}")
     db.execute(
-        "INSERT INTO accounts VALUES (1, ?, ?, ?, 'usd', 'lifetime', NULL, NULL, NULL, 0, 7, 0, 0, 0, NULL, NULL)",
+        "INSERT INTO accounts (id, name, budget, key, unit, period, used_high, used_low, held_high, held_low, generation)"
+        " VALUES (1, ?, ?, ?, 'usd', 'lifetime', 0, 7, 0, 0, 0)",
         (TEAM.name, TEAM.budget, TEAM.key),
     )
     db.commit()
@@ -60,7 +61,7 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None
     db.execute("PRAGMA user_version = 99")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 4\)"):
+    with pytest.raises(LedgerUnavailableError, match=r"newer version .* \(tables 99, this one knows 5\)"):
         SQLiteStore(str(path))
     assert path.read_bytes() == before
 

@@ -15,7 +15,7 @@ budgets:
     scope: request.?team.orValue("none")
     hard_limit_usd: 0.04
     window: {calendar: day, zone: UTC}
-    rungs:
+    thresholds:
       - {at_ratio: 0.5, alert: half is gone}
 """
 

@@ -82,4 +82,4 @@ def test_alternatives_are_part_of_the_schema() -> None:
     route = json_schema("Policy")["$defs"]["Route"]
     assert {"required": ["model_from"]} in route["oneOf"]
     assert len(route["oneOf"]) == 5
-    assert json_schema("Policy")["$defs"]["Rung"]["anyOf"][0] == {"required": ["alert"]}
+    assert json_schema("Policy")["$defs"]["Threshold"]["anyOf"][0] == {"required": ["alert"]}

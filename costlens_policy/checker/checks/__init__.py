@@ -20,7 +20,6 @@ from costlens_policy.checker.checks.placeholders import check_placeholders
 from costlens_policy.checker.checks.regions import check_regions
 from costlens_policy.checker.checks.repeated_candidates import check_repeated_candidates
 from costlens_policy.checker.checks.rewrite_conflicts import check_rewrite_conflicts
-from costlens_policy.checker.checks.rungs import check_rungs
 from costlens_policy.checker.checks.shadowed_rules import check_shadowed_rules
 from costlens_policy.checker.checks.skipped_denies import check_skipped_denies
 from costlens_policy.checker.checks.soft_limits import check_soft_limits
@@ -28,6 +27,7 @@ from costlens_policy.checker.checks.spelled_models import check_spelled_models
 from costlens_policy.checker.checks.splits import check_splits
 from costlens_policy.checker.checks.steering_parameters import check_steering_parameters
 from costlens_policy.checker.checks.subject import Check, Subject
+from costlens_policy.checker.checks.thresholds import check_thresholds
 from costlens_policy.checker.checks.time_zones import check_time_zones
 from costlens_policy.checker.checks.unmeetable_choices import check_unmeetable_choices
 from costlens_policy.checker.checks.unpriced_candidates import check_unpriced_candidates
@@ -42,7 +42,7 @@ __all__ = ["CHECKS", "Check", "Subject", "run_checks"]
 CHECKS: Final[tuple[Check, ...]] = (
     check_rewrite_conflicts,
     check_soft_limits,
-    check_rungs,
+    check_thresholds,
     check_time_zones,
     check_windows,
     check_budget_scopes,

@@ -24,11 +24,11 @@ def check_downgrades(subject: Subject) -> Iterator[Diagnostic]:
     dearest = max(prices)
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
-            for step, rung in enumerate(budget.rungs):
-                for at, name in enumerate(rung.downgrade.models if rung.downgrade else ()):
+            for step, threshold in enumerate(budget.thresholds):
+                for at, name in enumerate(threshold.downgrade.models if threshold.downgrade else ()):
                     price = _price(subject, name)
                     if price is not None and price > dearest:
-                        place = Place(policy, ("budgets", index, "rungs", step, "downgrade", "models", at))
+                        place = Place(policy, ("budgets", index, "thresholds", step, "downgrade", "models", at))
                         yield _dearer(name, price, dearest, place)
 
 

@@ -84,11 +84,11 @@ def _downgrades(subject: Subject, refused: Collection[Model]) -> Iterator[Diagno
     """Yield what there is to say of models that downgrades add where no route has them."""
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
-            for step, rung in enumerate(budget.rungs):
-                for at, name in enumerate(rung.downgrade.models if rung.downgrade is not None else ()):
+            for step, threshold in enumerate(budget.thresholds):
+                for at, name in enumerate(threshold.downgrade.models if threshold.downgrade is not None else ()):
                     model = subject.bundle.catalogue.find(name)
                     if model is not None and model not in refused and not _has_place(subject, model):
-                        place = Place(policy, ("budgets", index, "rungs", step, "downgrade", "models", at))
+                        place = Place(policy, ("budgets", index, "thresholds", step, "downgrade", "models", at))
                         yield _FOUND.warning(
                             f"the downgrade to `{name}` never takes place: the terms of no route admit it",
                             place.span,

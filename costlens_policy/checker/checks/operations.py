@@ -1,4 +1,4 @@
-"""Every operation on requests, of rewrites and of rungs."""
+"""Every operation on requests, of rewrites and of thresholds."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def operations_of(subject: Subject) -> Iterator[tuple[Operation, Place]]:
             for step, operation in enumerate(rewrite.apply):
                 yield operation, Place(policy, ("rewrites", index, "apply", step))
         for index, budget in enumerate(policy.document.budgets):
-            for at, rung in enumerate(budget.rungs):
-                for step, operation in enumerate(rung.rewrite):
-                    yield operation, Place(policy, ("budgets", index, "rungs", at, "rewrite", step))
+            for at, threshold in enumerate(budget.thresholds):
+                for step, operation in enumerate(threshold.rewrite):
+                    yield operation, Place(policy, ("budgets", index, "thresholds", at, "rewrite", step))

@@ -14,7 +14,14 @@ from costlens_policy.ledger.errors import LedgerUnavailableError
 
 __all__ = ["MIGRATIONS", "migrate", "statements"]
 
-MIGRATIONS: Final = ("001_accounts_and_calls", "002_adjustments", "003_alerts", "004_history", "005_clocks")
+MIGRATIONS: Final = (
+    "001_accounts_and_calls",
+    "002_adjustments",
+    "003_alerts",
+    "004_history",
+    "005_clocks",
+    "006_thresholds",
+)
 
 _FUNCTIONS: Final = (
     "functions_1_accounts", "functions_2_reserve", "functions_3_settle", "functions_4_leases", "functions_5_history",

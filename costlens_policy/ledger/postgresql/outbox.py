@@ -14,9 +14,10 @@ __all__ = ["claim", "fail", "mark_delivered", "take"]
 
 def claim(database: Database, alert: AlertClaim, now: int, visible_at: int) -> bool:
     inserted = database.execute(
-        "INSERT INTO @ledger.alerts (id, budget, key, period, rung, facts, claimed_at, visible_at, attempts, problem)"
+        "INSERT INTO @ledger.alerts"
+        " (id, budget, key, period, threshold, facts, claimed_at, visible_at, attempts, problem)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1, '') ON CONFLICT (id) DO NOTHING",
-        alert.id, alert.budget, alert.key, alert.period, alert.rung, facts_text(alert.facts), now, visible_at,
+        alert.id, alert.budget, alert.key, alert.period, alert.threshold, facts_text(alert.facts), now, visible_at,
     )  # fmt: skip
     return inserted == 1
 
@@ -27,7 +28,7 @@ def take(database: Database, now: int, visible_at: int, limit: int) -> tuple[Pen
         " WHERE delivered_at IS NULL AND visible_at <= %s ORDER BY visible_at, number LIMIT %s FOR UPDATE SKIP LOCKED),"
         " taken AS (UPDATE @ledger.alerts AS a SET visible_at = %s, attempts = a.attempts + 1 FROM due"
         " WHERE a.number = due.number"
-        " RETURNING a.budget, a.key, a.period, a.rung, a.facts, a.claimed_at, a.attempts - 1, a.problem,"
+        " RETURNING a.budget, a.key, a.period, a.threshold, a.facts, a.claimed_at, a.attempts - 1, a.problem,"
         " due.due_at, a.number)"
         " SELECT * FROM taken ORDER BY due_at, number",
         now, limit, visible_at,
@@ -48,6 +49,6 @@ def fail(database: Database, alert: AlertClaim, retry_at: int, problem: str) -> 
 
 
 def _pending(*row: Any) -> PendingAlert:
-    budget, key, period, rung, facts, claimed_at, attempts, problem = row
-    alert = AlertClaim(budget, key, period, rung, facts_value(facts))
+    budget, key, period, threshold, facts, claimed_at, attempts, problem = row
+    alert = AlertClaim(budget, key, period, threshold, facts_value(facts))
     return PendingAlert(alert, instant_of(claimed_at), attempts, problem)

@@ -26,6 +26,6 @@ def finish(server: Server, alert: AlertClaim, retry_at: int, problem: str) -> No
 
 
 def _pending(id: str, claimed_at: str, facts: str, attempts: str, problem: str) -> PendingAlert:
-    budget, period, rung, key = id.split(SEPARATOR, 3)
-    alert = AlertClaim(budget, key, period, rung, facts_value(facts))
+    budget, period, threshold, key = id.split(SEPARATOR, 3)
+    alert = AlertClaim(budget, key, period, threshold, facts_value(facts))
     return PendingAlert(alert, instant_of(int(claimed_at)), int(attempts), problem)

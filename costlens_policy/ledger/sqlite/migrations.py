@@ -54,8 +54,9 @@ _ALERTS: Final = (
     "CREATE INDEX pending_alerts ON alerts (visible_at) WHERE delivered_at IS NULL",
 )
 _CLOCKS: Final = ("ALTER TABLE accounts ADD COLUMN clocks TEXT NOT NULL DEFAULT '[]'",)
+_THRESHOLDS: Final = ("ALTER TABLE alerts RENAME COLUMN rung TO threshold",)
 
-MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS, _CLOCKS)
+MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS, _CLOCKS, _THRESHOLDS)
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:

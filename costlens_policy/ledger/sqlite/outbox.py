@@ -14,16 +14,16 @@ __all__ = ["claim", "fail", "mark_delivered", "take"]
 
 def claim(db: sqlite3.Connection, alert: AlertClaim, now: int, visible_at: int) -> bool:
     inserted = db.execute(
-        "INSERT INTO alerts (id, budget, key, period, rung, facts, claimed_at, visible_at, attempts, problem)"
+        "INSERT INTO alerts (id, budget, key, period, threshold, facts, claimed_at, visible_at, attempts, problem)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, '') ON CONFLICT (id) DO NOTHING",
-        (alert.id, alert.budget, alert.key, alert.period, alert.rung, facts_text(alert.facts), now, visible_at),
+        (alert.id, alert.budget, alert.key, alert.period, alert.threshold, facts_text(alert.facts), now, visible_at),
     )
     return inserted.rowcount == 1
 
 
 def take(db: sqlite3.Connection, now: int, visible_at: int, limit: int) -> tuple[PendingAlert, ...]:
     rows = db.execute(
-        "SELECT budget, key, period, rung, facts, claimed_at, attempts, problem, number FROM alerts"
+        "SELECT budget, key, period, threshold, facts, claimed_at, attempts, problem, number FROM alerts"
         " WHERE delivered_at IS NULL AND visible_at <= ? ORDER BY visible_at, number LIMIT ?",
         (now, limit),
     ).fetchall()
@@ -41,6 +41,6 @@ def fail(db: sqlite3.Connection, alert: AlertClaim, retry_at: int, problem: str)
 
 
 def _pending(*row: Any) -> PendingAlert:
-    budget, key, period, rung, facts, claimed_at, attempts, problem = row
-    alert = AlertClaim(budget, key, period, rung, facts_value(facts))
+    budget, key, period, threshold, facts, claimed_at, attempts, problem = row
+    alert = AlertClaim(budget, key, period, threshold, facts_value(facts))
     return PendingAlert(alert, instant_of(claimed_at), attempts, problem)

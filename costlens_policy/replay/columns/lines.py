@@ -32,7 +32,7 @@ _KEPT: Final = 200_000
 class Line:
     """A budget that calls count against. Amounts are units of the account.
 
-    From ``alerts_from`` on an alert is due, from ``acts_from`` on a rung does more than alert; there is room up to
+    From ``alerts_from`` on an alert is due, from ``acts_from`` on a threshold does more than alert; there is room up to
     ``limit``, which is infinite where the budget only watches.
     """
 
@@ -115,9 +115,13 @@ class Lines:
         step = self._plan.budgets[seen.budget][1]
         account = self._accounts.of(seen.budget, seen.key)
         scale = Decimal(1).scaleb(account.digits)
-        starts = [(_up(rung.starts_at(seen.limit), scale), rung) for rung in step.rungs]
-        acts = [start for start, rung in starts if not step.shadow and (rung.excludes or rung.steps)]
-        alerts = [(start, rung.starts_at(seen.limit), rung.alert) for start, rung in starts if rung.alert is not None]
+        starts = [(_up(threshold.starts_at(seen.limit), scale), threshold) for threshold in step.thresholds]
+        acts = [start for start, threshold in starts if not step.shadow and (threshold.excludes or threshold.steps)]
+        alerts = [
+            (start, threshold.starts_at(seen.limit), threshold.alert)
+            for start, threshold in starts
+            if threshold.alert is not None
+        ]
         limit = inf if step.shadow else _down(seen.limit, scale)
         first = min((start for start, _, _ in alerts), default=inf)
         return Line(account, step.unit, step.id, seen.key, limit, first, min(acts, default=inf), tuple(alerts))

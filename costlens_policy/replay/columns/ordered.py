@@ -75,7 +75,7 @@ class Ordered:
         for place, (code, line, row) in enumerate(zip(codes.to_list(), lines, _rows(frame, buckets), strict=True)):
             charged: _Charged = ()
             if code == ALONE or facts[code].choices:
-                found = None if code == ALONE or line == UNKNOWN else self._climb(code, line, row, tally)
+                found = None if code == ALONE or line == UNKNOWN else self._judge(code, line, row, tally)
                 if found is None:
                     code, charged = self._exactly.decide(requests(place), row.at, row.prompt, tally)
                 else:
@@ -92,8 +92,8 @@ class Ordered:
         served = pl.Series([*(bool(item.choices) for item in self._facts.rows), False], dtype=pl.Boolean)
         return served.gather(codes.replace(ALONE, len(self._facts.rows)))
 
-    def _climb(self, code: int, line: int, row: _Row, tally: Tally) -> int | None:
-        """Return the code of the facts once every budget was asked; None where a rung does more than alert."""
+    def _judge(self, code: int, line: int, row: _Row, tally: Tally) -> int | None:
+        """Return the code of the facts once every budget was asked; None where a threshold does more than alert."""
         facts, lines = self._facts.rows[code], self._lines.rows[line]
         at, prompt = row.at, row.prompt
         first = ""

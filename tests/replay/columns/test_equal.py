@@ -79,7 +79,7 @@ budgets:
   - id: team
     hard_limit_usd: 30
     {DAY}
-    rungs:
+    thresholds:
       - at_ratio: 0.1
         downgrade:
           exclude: 'model.name == "large" && budgets["team"].?projected_ratio.orValue(0.0) > 1.5'
@@ -92,8 +92,8 @@ budgets:
     hard_limit_usd: 9
     soft_limit_usd: 2
     {DAY}
-    rungs: [{{at_ratio: 0.5, alert: half}}]
-  - {{id: day, hard_limit_usd: 12, window: {{rolling: 3h}}, rungs: [{{at_ratio: 0.9, alert: nine tenths}}]}}
+    thresholds: [{{at_ratio: 0.5, alert: half}}]
+  - {{id: day, hard_limit_usd: 12, window: {{rolling: 3h}}, thresholds: [{{at_ratio: 0.9, alert: nine tenths}}]}}
   - {{id: call, hard_limit_usd: 0.5, window: {{per_call: true}}}}
   - id: tokens
     when: has(request.user)
@@ -103,7 +103,7 @@ budgets:
   - id: seen
     hard_limit_requests: 300
     shadow: true
-    rungs: [{{at_ratio: 0.2, alert: many}}]
+    thresholds: [{{at_ratio: 0.2, alert: many}}]
     window: {{calendar: week}}
 """,
     "a span": """
@@ -111,10 +111,10 @@ budgets:
   - id: night
     hard_limit_usd: 3
     window: {starts_at: '2026-06-30T22:00:00Z', ends_at: '2026-07-01T06:00:00Z'}
-    rungs: [{at_ratio: 0.1, alert: it begins}]
+    thresholds: [{at_ratio: 0.1, alert: it begins}]
   - {id: ever, hard_limit_requests: 700, window: {lifetime: true}}
 """,
-    "rungs": f"""
+    "thresholds": f"""
 routes:
   - {{id: r, when: '{TEAM_A}', model: large, fallbacks: [small]}}
 budgets:
@@ -122,16 +122,16 @@ budgets:
     scope: 'request.?team.orValue("none")'
     hard_limit_usd: 20
     {DAY}
-    rungs:
+    thresholds:
       - {{at_ratio: 0.5, alert: half, downgrade: {{models: [small]}}}}
       - {{at_ratio: 0.8, rewrite: [{{clamp_params: {{max_output_tokens: {{max: 500}}}}}}]}}
 """,
-    "failing rungs": f"""
+    "failing thresholds": f"""
 budgets:
   - id: team
     hard_limit_usd: 20
     {DAY}
-    rungs: [{{at_ratio: 0.5, downgrade: {{exclude: 'model.quality["chat"] > 0.5', models: [small]}}}}]
+    thresholds: [{{at_ratio: 0.5, downgrade: {{exclude: 'model.quality["chat"] > 0.5', models: [small]}}}}]
 """,
     "limits of their own": """
 budgets:
@@ -147,10 +147,10 @@ budgets:
 }
 
 ALONE = (
-    "arithmetic", "by score", "time", "balances", "balances at every step", "forecasts", "rungs", "failing rungs",
-    "budgets of models",
+    "arithmetic", "by score", "time", "balances", "balances at every step", "forecasts", "thresholds",
+    "failing thresholds", "budgets of models",
 )  # fmt: skip
-"""What these decide by differs from request to request, or a rung does more than to alert."""
+"""What these decide by differs from request to request, or a threshold does more than to alert."""
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
@@ -185,7 +185,7 @@ def test_a_cut_that_is_found_on_the_way_moves_no_decision_to_another_length(plan
     assert facts(got) == facts(replay(plan, traffic, Settings()))
 
 
-@pytest.mark.parametrize("policy", ["labels", "budgets", "rungs"])
+@pytest.mark.parametrize("policy", ["labels", "budgets", "thresholds"])
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_the_size_of_batches_does_not_matter(plan_of, policy, size):
     plan = plan_of(POLICIES[policy])

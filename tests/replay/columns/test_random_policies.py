@@ -62,13 +62,13 @@ TARGETS = st.one_of(
         st.sampled_from(["one", "two"]),
     ),
 )  # fmt: skip
-RUNGS = st.lists(
+THRESHOLDS = st.lists(
     st.sampled_from([
         {"at_ratio": 0.3, "alert": "some"},
         {"at_ratio": 0.6, "alert": "more", "downgrade": {"models": ["small"]}},
         {"at_ratio": 0.8, "rewrite": [{"clamp_params": {"max_output_tokens": {"max": 100}}}]},
     ]),
-    max_size=2, unique_by=lambda rung: rung["at_ratio"],
+    max_size=2, unique_by=lambda threshold: threshold["at_ratio"],
 )  # fmt: skip
 BUDGETS = st.fixed_dictionaries(
     {
@@ -78,7 +78,7 @@ BUDGETS = st.fixed_dictionaries(
     optional={
         "when": CONDITIONS,
         "scope": st.sampled_from(["request.?team.orValue('none')", "request.user", "request.?user.orValue('-')"]),
-        "rungs": RUNGS,
+        "thresholds": THRESHOLDS,
         "shadow": st.booleans(),
     },
 )

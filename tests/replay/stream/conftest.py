@@ -23,7 +23,7 @@ budgets:
     scope: request.?team.orValue("none")
     hard_limit_usd: 5
     window: {calendar: day}
-    rungs: [{at_ratio: 0.5, alert: half}]
+    thresholds: [{at_ratio: 0.5, alert: half}]
   - {id: hour, hard_limit_usd: 20, window: {rolling: 1h}}
 """
 SCHEMA = {

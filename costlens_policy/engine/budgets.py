@@ -1,4 +1,4 @@
-"""Step 5, budgets and their rungs: is there room for the worst case of this call, and what is active on the way up."""
+"""Step 5, budgets: is there room for the worst case of this call, and which thresholds does it reach."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
 
-from costlens_policy.compiler.budgets import BudgetStep, RungStep
+from costlens_policy.compiler.budgets import BudgetStep, ThresholdStep
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.engine.context import Context
@@ -15,7 +15,7 @@ from costlens_policy.engine.show import show_amount
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import add, subtract
 
-__all__ = ["FREE", "ActiveRung", "Climb", "Gauge", "Ladder"]
+__all__ = ["FREE", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Verdict"]
 
 _ONE: Final = Decimal(1)
 _NEVER: Final = Decimal("Infinity")
@@ -23,16 +23,16 @@ _NO_ROOM: Final = Decimal("-Infinity")
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveRung:
+class ActiveThreshold:
     layer: int
     budget: BudgetStep
-    rung: RungStep
+    threshold: ThresholdStep
 
 
-class Gauge:
+class AppliedBudget:
     """A budget as the request finds it: whose share it is (``key``), the limit in force, and what is ``taken`` of it.
 
-    A call below ``room`` reaches nothing: neither a rung nor the limit.
+    A call below ``room`` reaches nothing: neither a threshold nor the limit.
     """
 
     __slots__ = ("balance", "key", "layer", "limit", "room", "step", "taken")
@@ -53,21 +53,21 @@ class Gauge:
         return BalanceSeen(step.id, self.key, step.unit, self.limit, balance.used, balance.held, call, step.shadow)
 
 
-class Climb:
+class Verdict:
     """What the budgets say to one candidate.
 
-    ``gauges`` are the budgets that the call counts against, ``usd`` and ``tokens`` what it may add to them. ``barred``
+    ``budgets`` are the budgets that the call counts against, ``usd`` and ``tokens`` what it may add to them. ``barred``
     is the first reason why the candidate may not serve however cheap the call gets, ``full`` the first budget that has
     no room. ``shadowed`` are the reasons of budgets in shadow, which exclude nobody.
     """
 
-    __slots__ = ("alerts", "barred", "full", "gauges", "rungs", "shadowed", "tokens", "usd")
+    __slots__ = ("alerts", "barred", "budgets", "full", "shadowed", "thresholds", "tokens", "usd")
 
-    def __init__(self, gauges: list[Gauge], usd: Decimal | None, tokens: int) -> None:
-        self.gauges = gauges
+    def __init__(self, budgets: list[AppliedBudget], usd: Decimal | None, tokens: int) -> None:
+        self.budgets = budgets
         self.usd = usd
         self.tokens = tokens
-        self.rungs: list[ActiveRung] = []
+        self.thresholds: list[ActiveThreshold] = []
         self.alerts: list[Alert] = []
         self.barred: Exclusion | None = None
         self.full: Exclusion | None = None
@@ -81,8 +81,8 @@ class Climb:
 
     @property
     def seen(self) -> tuple[BalanceSeen, ...]:
-        calls = ((gauge, self.call(gauge.step)) for gauge in self.gauges)
-        return tuple(gauge.seen(call) for gauge, call in calls if call is not None)
+        calls = ((applied, self.call(applied.step)) for applied in self.budgets)
+        return tuple(applied.seen(call) for applied, call in calls if call is not None)
 
     @property
     def exclusion(self) -> Exclusion | None:
@@ -90,35 +90,35 @@ class Climb:
 
     @property
     def rewrites(self) -> bool:
-        """Whether an active rung changes the call."""
-        return any(active.rung.steps for active in self.rungs) if self.rungs else False
+        """Whether an active threshold changes the call."""
+        return any(active.threshold.steps for active in self.thresholds) if self.thresholds else False
 
     def bar(
-        self, step: BudgetStep, model: str, reason: str, key: str | None = None, rung: Decimal | None = None
+        self, step: BudgetStep, model: str, reason: str, key: str | None = None, threshold: Decimal | None = None
     ) -> None:
         """Exclude the candidate however cheap the call gets; a budget in shadow only says that it would."""
-        exclusion = Exclusion(model, reason, step.id, key, rung)
+        exclusion = Exclusion(model, reason, step.id, key, threshold)
         if step.shadow:
             self.shadowed.append(exclusion)
         else:
             self.barred = self.barred or exclusion
 
-    def fill(self, model: str, gauge: Gauge, call: Decimal) -> None:
+    def fill(self, model: str, applied: AppliedBudget, call: Decimal) -> None:
         """Exclude the candidate because a budget has no room; a budget in shadow only says that it would."""
-        reason = f" ({gauge.step.reason})" if gauge.step.reason else ""
-        exclusion = Exclusion(model, _no_room(gauge.seen(call)) + reason, gauge.step.id, gauge.key)
-        if gauge.step.shadow:
+        reason = f" ({applied.step.reason})" if applied.step.reason else ""
+        exclusion = Exclusion(model, _no_room(applied.seen(call)) + reason, applied.step.id, applied.key)
+        if applied.step.shadow:
             self.shadowed.append(exclusion)
         else:
             self.full = self.full or exclusion
 
-    def after(self, again: Climb) -> Climb:
-        """Return what the budgets say once this climb's rungs have rewritten the call, which then climbed again."""
-        again.rungs, again.alerts = self.rungs, self.alerts
+    def after(self, again: Verdict) -> Verdict:
+        """Return the verdict on a call that this verdict's thresholds have rewritten: their work, the new room."""
+        again.thresholds, again.alerts = self.thresholds, self.alerts
         return again
 
 
-FREE: Final = Climb([], None, 0)
+FREE: Final = Verdict([], None, 0)
 """What the budgets say where there are none."""
 
 
@@ -138,7 +138,7 @@ class Costs(Protocol):
 class _Shared(NamedTuple):
     """The budgets of all candidates, and below what a call in US dollars and tokens reaches nothing in any of them."""
 
-    gauges: list[Gauge]
+    budgets: list[AppliedBudget]
     usd: Decimal
     tokens: Decimal
 
@@ -147,22 +147,22 @@ _NOTHING_SHARED: Final = _Shared([], _NO_ROOM, _NO_ROOM)
 """Every candidate asks the budgets one by one."""
 
 
-class _Unreadable(Exception):  # noqa: N818 - control flow inside one ladder
+class _Unreadable(Exception):  # noqa: N818 - control flow inside this stage
     """A budget cannot be kept; the text says why."""
 
 
-class Ladder:
+class BudgetStage:
     """The budgets of one decision. What does not depend on the model is found once for all candidates."""
 
     __slots__ = ("_context", "_known", "_shared")
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._known: dict[str, Gauge | None] = {}
+        self._known: dict[str, AppliedBudget | None] = {}
         """By budget: None where it does not match the request, whatever the model."""
         self._shared: _Shared | None = None
 
-    def climb(self, offer: ModelOnDay, costs: Costs) -> Climb:
+    def judge(self, offer: ModelOnDay, costs: Costs) -> Verdict:
         """Ask every budget that matches the call on this model. The strictest wins."""
         usd, tokens = costs.worst_cost, costs.prompt_tokens + costs.output_tokens
         if usd is not None:
@@ -170,59 +170,59 @@ class Ladder:
             if shared is None:
                 shared = self._shared = self._found(offer)
             if usd < shared.usd and tokens < shared.tokens:
-                return Climb(shared.gauges, usd, tokens)  # as nearly always: nothing is reached
-        return self._step_by_step(offer, costs, Climb([], usd, tokens))
+                return Verdict(shared.budgets, usd, tokens)  # as nearly always: nothing is reached
+        return self._step_by_step(offer, costs, Verdict([], usd, tokens))
 
     def _found(self, offer: ModelOnDay) -> _Shared:
         """Read the budgets once for all candidates, where they are the same for all of them."""
         stages = self._context.plan.stages
         if stages.budgets_read_model:
             return _NOTHING_SHARED
-        gauges: list[Gauge] = []
+        budgets: list[AppliedBudget] = []
         usd = tokens = requests = _NEVER
         for layer, step in stages.budgets:
             if step.has_terms and not self._applies(layer, step, offer):
                 continue
             try:
-                gauge = self._read(layer, step, offer)
+                applied = self._read(layer, step, offer)
             except _Unreadable:  # told when the budgets are asked one by one
                 return _NOTHING_SHARED
-            gauges.append(gauge)
-            unit, room = step.unit, gauge.room
+            budgets.append(applied)
+            unit, room = step.unit, applied.room
             if unit == "usd":
                 usd = room if room < usd else usd
             elif unit == "tokens":
                 tokens = room if room < tokens else tokens
             else:
                 requests = min(requests, room)
-        return _Shared(gauges, usd if requests > _ONE else _NO_ROOM, tokens)
+        return _Shared(budgets, usd if requests > _ONE else _NO_ROOM, tokens)
 
-    def _step_by_step(self, offer: ModelOnDay, costs: Costs, result: Climb) -> Climb:
+    def _step_by_step(self, offer: ModelOnDay, costs: Costs, result: Verdict) -> Verdict:
         known = self._known
         for layer, step in self._context.plan.stages.budgets:
-            gauge = known.get(step.id)
-            if gauge is None and (step.id in known or not self._applies(layer, step, offer)):
+            applied = known.get(step.id)
+            if applied is None and (step.id in known or not self._applies(layer, step, offer)):
                 continue
             call = result.call(step)
             if call is None:
                 _bar_unpriced(step, offer, costs, result)
                 continue
             try:
-                gauge = gauge or self._read(layer, step, offer)
+                applied = applied or self._read(layer, step, offer)
             except _Unreadable as unreadable:
                 result.bar(step, offer.model.name, str(unreadable))
                 continue
-            result.gauges.append(gauge)
-            if call >= gauge.room:
-                self._reach(gauge, call, offer, result)
+            result.budgets.append(applied)
+            if call >= applied.room:
+                self._reach(applied, call, offer, result)
         return result
 
-    def _reach(self, gauge: Gauge, call: Decimal, offer: ModelOnDay, result: Climb) -> None:
-        """Take what a call reaches in a budget: rungs, or its limit."""
-        reached = add(gauge.taken, call)
-        self._take_rungs(gauge, reached, offer, result)
-        if reached > gauge.limit:
-            result.fill(offer.model.name, gauge, call)
+    def _reach(self, applied: AppliedBudget, call: Decimal, offer: ModelOnDay, result: Verdict) -> None:
+        """Take what a call reaches in a budget: thresholds, or its limit."""
+        reached = add(applied.taken, call)
+        self._take_thresholds(applied, reached, offer, result)
+        if reached > applied.limit:
+            result.fill(offer.model.name, applied, call)
 
     def _applies(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> bool:
         context = self._context
@@ -233,16 +233,16 @@ class Ladder:
             self._known[step.id] = None
         return applies
 
-    def _read(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> Gauge:
+    def _read(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> AppliedBudget:
         """Read the budget's scope key, limit and balance. Raises ``_Unreadable``: then it cannot be kept."""
         context, key, limit = self._context, "", step.limit
         if step.scope is not None or isinstance(limit, Formula):
             key, limit = self._evaluated(layer, step, offer)
         balance = context.balance(step, key)
-        gauge = Gauge(layer, step, key, balance.limit_in_force(limit), balance)
+        applied = AppliedBudget(layer, step, key, balance.limit_in_force(limit), balance)
         if not step.scope_reads_model and not step.when_reads_model:
-            self._known[step.id] = gauge
-        return gauge
+            self._known[step.id] = applied
+        return applied
 
     def _evaluated(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> tuple[str, Decimal]:
         """Return the scope key and the limit where one of them is an expression. Raises ``_Unreadable``."""
@@ -256,38 +256,38 @@ class Ladder:
             context.note(formula, step.id, "budgets", error)
             raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
 
-    def _take_rungs(self, gauge: Gauge, reached: Decimal, offer: ModelOnDay, result: Climb) -> None:
-        step = gauge.step
-        for rung in step.rungs:
-            start = rung.starts_at(gauge.limit)
+    def _take_thresholds(self, applied: AppliedBudget, reached: Decimal, offer: ModelOnDay, result: Verdict) -> None:
+        step = applied.step
+        for threshold in step.thresholds:
+            start = threshold.starts_at(applied.limit)
             if reached < start:
                 continue
-            if rung.alert is not None:
-                result.alerts.append(Alert(step.id, gauge.key, start, rung.alert))
+            if threshold.alert is not None:
+                result.alerts.append(Alert(step.id, applied.key, start, threshold.alert))
             if not step.shadow:
-                result.rungs.append(ActiveRung(gauge.layer, step, rung))
-            if rung.excludes and self._excluded_by(gauge, rung, offer):
-                result.bar(step, offer.model.name, _past(gauge, rung, start), gauge.key, rung.at_ratio)
+                result.thresholds.append(ActiveThreshold(applied.layer, step, threshold))
+            if threshold.excludes and self._excluded_by(applied, threshold, offer):
+                result.bar(step, offer.model.name, _past(applied, threshold, start), applied.key, threshold.at_ratio)
 
-    def _excluded_by(self, gauge: Gauge, rung: RungStep, offer: ModelOnDay) -> bool:
-        if rung.exclude is None:
-            return offer.model.name not in rung.models
+    def _excluded_by(self, applied: AppliedBudget, threshold: ThresholdStep, offer: ModelOnDay) -> bool:
+        if threshold.exclude is None:
+            return offer.model.name not in threshold.models
         try:
-            return bool(self._context.evaluate(rung.exclude, gauge.layer, offer.view))
+            return bool(self._context.evaluate(threshold.exclude, applied.layer, offer.view))
         except CelError as error:
-            self._context.note(rung.exclude, gauge.step.id, "budgets", error)
-            return True  # what cannot be shown to be allowed under the rung is not
+            self._context.note(threshold.exclude, applied.step.id, "budgets", error)
+            return True  # what cannot be shown to be allowed under the threshold is not
 
 
-def _bar_unpriced(step: BudgetStep, offer: ModelOnDay, costs: Costs, result: Climb) -> None:
+def _bar_unpriced(step: BudgetStep, offer: ModelOnDay, costs: Costs, result: Verdict) -> None:
     lacks = "price" if costs.cost is None else "price for this service tier"
     result.bar(step, offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept")
 
 
-def _past(gauge: Gauge, rung: RungStep, start: Decimal) -> str:
-    step = gauge.step
-    at = f"{rung.at_ratio:f} ({show_amount(start, step.unit)})"
-    return f"budget `{step.id}`{_whose(gauge.key)} is past its rung at {at}, from where the model is taken out"
+def _past(applied: AppliedBudget, threshold: ThresholdStep, start: Decimal) -> str:
+    step = applied.step
+    at = f"{threshold.at_ratio:f} ({show_amount(start, step.unit)})"
+    return f"budget `{step.id}`{_whose(applied.key)} is past its threshold at {at} and excludes the model"
 
 
 def _whose(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Rungs in coverage: each is active or not, wherever the decision came from."""
+"""Thresholds in coverage: each is active or not, wherever the decision came from."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ budgets:
 """
 
 
-def rungs_of(run: Run) -> dict[str, RuleCoverage]:
+def thresholds_of(run: Run) -> dict[str, RuleCoverage]:
     assert not run.diagnostics, run.diagnostics
     assert run.exit_code == 0, [(item.case.name, item.differences) for item in run.results]
-    return {rule.rule: rule for coverage in run.coverage for rule in coverage.rules if rule.kind == "rung"}
+    return {rule.rule: rule for coverage in run.coverage for rule in coverage.rules if rule.kind == "threshold"}
 
 
 def counted(run: Run) -> dict[str, tuple[int, int, int]]:
-    """Return of each rung in how many cases it was active, was not, and was not asked."""
-    return {name: (rung.was_true, rung.was_false, rung.not_reached) for name, rung in rungs_of(run).items()}
+    """Return of each threshold in how many cases it was active, was not, and was not asked."""
+    return {
+        name: (threshold.was_true, threshold.was_false, threshold.not_reached)
+        for name, threshold in thresholds_of(run).items()
+    }
 
 
 def one_case(used: str, expect: str, request: str = "team: core") -> str:
@@ -45,11 +48,11 @@ def one_case(used: str, expect: str, request: str = "team: core") -> str:
     [
         ("1", "{model: large}", (0, 1, 0), (0, 1, 0)),
         ("5", "{model: large, alerts: [spend/team-monthly]}", (1, 0, 0), (0, 1, 0)),
-        ("8", "{model: small, excluded: {large: its rung at 0.8}}", (1, 0, 0), (1, 0, 0)),
+        ("8", "{model: small, excluded: {large: its threshold at 0.8}}", (1, 0, 0), (1, 0, 0)),
         ("10", "{effect: deny}", (1, 0, 0), (1, 0, 0)),
     ],
 )
-def test_each_rung_is_active_or_not(
+def test_each_threshold_is_active_or_not(
     used: str, expect: str, half: tuple[int, ...], most: tuple[int, ...], run_text: RunText
 ) -> None:
     assert counted(run_text(one_case(used, expect))) == {
@@ -58,13 +61,13 @@ def test_each_rung_is_active_or_not(
     }
 
 
-def test_a_rung_of_a_budget_that_does_not_count_is_not_asked(run_text: RunText) -> None:
+def test_a_threshold_of_a_budget_that_does_not_count_is_not_asked(run_text: RunText) -> None:
     run = run_text(one_case("9", "{model: large}", request="team: null"))
     assert counted(run)["spend/team-monthly@0.8"] == (0, 0, 1)
-    assert rungs_of(run)["spend/team-monthly@0.8"].why == "no case counts against `spend/team-monthly`"
+    assert thresholds_of(run)["spend/team-monthly@0.8"].why == "no case counts against `spend/team-monthly`"
 
 
-def test_a_rung_counts_where_it_took_out_the_only_model_that_reached_it(company: Path, run_text: RunText) -> None:
+def test_a_threshold_counts_where_it_took_out_the_only_model_that_reached_it(company: Path, run_text: RunText) -> None:
     (company / "spend.yaml").write_text(
         SPEND
         + """\
@@ -73,14 +76,14 @@ def test_a_rung_counts_where_it_took_out_the_only_model_that_reached_it(company:
     scope: 'request.?team.orValue("")'
     hard_limit_usd: 10
     window: {calendar: month}
-    rungs: [{at_ratio: 0.5, downgrade: {models: [small]}}]
+    thresholds: [{at_ratio: 0.5, downgrade: {models: [small]}}]
 """
     )
-    run = run_text(one_case("5", "{model: small, excluded: {large: is past its rung at 0.5}}"))
+    run = run_text(one_case("5", "{model: small, excluded: {large: is past its threshold at 0.5}}"))
     assert counted(run) == {"spend/team-monthly@0.5": (1, 0, 0)}
 
 
-def test_a_rung_counts_whose_rewrite_made_the_call_too_small_to_reach_it(company: Path, run_text: RunText) -> None:
+def test_a_threshold_counts_whose_rewrite_made_the_call_too_small_to_reach_it(company: Path, run_text: RunText) -> None:
     (company / "spend.yaml").write_text(
         SPEND
         + """\
@@ -88,14 +91,14 @@ def test_a_rung_counts_whose_rewrite_made_the_call_too_small_to_reach_it(company
     scope: request.team
     hard_limit_tokens: 1000000
     window: {calendar: month}
-    rungs: [{at_ratio: 0.5, rewrite: [{clamp_params: {max_output_tokens: {max: 10}}}]}]
+    thresholds: [{at_ratio: 0.5, rewrite: [{clamp_params: {max_output_tokens: {max: 10}}}]}]
 """
     )
     run = run_text(one_case("498900", "{params: {max_output_tokens: 10}, rewrites: [spend/team-monthly]}"))
     assert counted(run) == {"spend/team-monthly@0.5": (1, 0, 0)}
 
 
-def test_rungs_in_shadow_and_soft_limits_count_too(company: Path, run_text: RunText) -> None:
+def test_thresholds_in_shadow_and_soft_limits_count_too(company: Path, run_text: RunText) -> None:
     (company / "spend.yaml").write_text(
         SPEND
         + """\
@@ -105,21 +108,21 @@ def test_rungs_in_shadow_and_soft_limits_count_too(company: Path, run_text: RunT
     soft_limit_usd: 4
     window: {calendar: month}
     shadow: true
-    rungs: [{at_ratio: 0.3, alert: a third}, {at_ratio: 0.9, downgrade: {models: [small]}}]
+    thresholds: [{at_ratio: 0.3, alert: a third}, {at_ratio: 0.9, downgrade: {models: [small]}}]
 """
     )
-    rungs = rungs_of(run_text(one_case("9", "{model: large}")))
-    assert {name: rung.was_true for name, rung in rungs.items()} == {
+    thresholds = thresholds_of(run_text(one_case("9", "{model: large}")))
+    assert {name: threshold.was_true for name, threshold in thresholds.items()} == {
         "spend/team-monthly@4": 1,
         "spend/team-monthly@0.3": 1,
         "spend/team-monthly@0.9": 1,
     }
-    lines = {name: rung.span and rung.span.start.line for name, rung in rungs.items()}
+    lines = {name: threshold.span and threshold.span.start.line for name, threshold in thresholds.items()}
     assert lines == {"spend/team-monthly@4": 8, "spend/team-monthly@0.3": 11, "spend/team-monthly@0.9": 11}
 
 
 @pytest.mark.parametrize(
-    ("rungs", "holds"),
+    ("thresholds", "holds"),
     [
         ("[spend/team-monthly@0.5, spend/team-monthly@0.8]", True),
         ("[spend/team-monthly@0.8]", True),
@@ -127,24 +130,24 @@ def test_rungs_in_shadow_and_soft_limits_count_too(company: Path, run_text: RunT
         ("[]", False),
     ],
 )
-def test_the_active_rungs_can_be_expected(rungs: str, holds: bool, run_text: RunText) -> None:
-    (result,) = run_text(one_case("8", f"{{rungs: {rungs}}}")).results
-    assert [item.path for item in result.differences] == ([] if holds else ["rungs"])
+def test_the_active_thresholds_can_be_expected(thresholds: str, holds: bool, run_text: RunText) -> None:
+    (result,) = run_text(one_case("8", f"{{thresholds: {thresholds}}}")).results
+    assert [item.path for item in result.differences] == ([] if holds else ["thresholds"])
 
 
-def test_no_rung_can_be_expected(run_text: RunText) -> None:
-    assert run_text(one_case("1", "{rungs: []}")).exit_code == 0
-    (result,) = run_text(one_case("1", "{rungs: [spend/team-monthly@0.5]}")).results
-    assert [(item.path, item.actual) for item in result.differences] == [("rungs", [])]
+def test_no_threshold_can_be_expected(run_text: RunText) -> None:
+    assert run_text(one_case("1", "{thresholds: []}")).exit_code == 0
+    (result,) = run_text(one_case("1", "{thresholds: [spend/team-monthly@0.5]}")).results
+    assert [(item.path, item.actual) for item in result.differences] == [("thresholds", [])]
 
 
-def test_exact_names_every_rung_of_the_list(run_text: RunText) -> None:
-    expect = "{model: small, excluded: {large: past}, alerts: [spend/team-monthly], rungs: [%s], exact: true}"
+def test_exact_names_every_threshold_of_the_list(run_text: RunText) -> None:
+    expect = "{model: small, excluded: {large: past}, alerts: [spend/team-monthly], thresholds: [%s], exact: true}"
     (result,) = run_text(one_case("8", expect % "spend/team-monthly@0.8")).results
-    assert [item.path for item in result.differences] == ["rungs"]
+    assert [item.path for item in result.differences] == ["thresholds"]
 
 
-def test_a_rung_that_does_not_exist_is_an_error(run_text: RunText) -> None:
-    (diagnostic,) = run_text(one_case("8", "{rungs: [spend/team-monthly@0.85]}")).diagnostics
-    assert (diagnostic.code, diagnostic.message) == ("CL602", "unknown rung `spend/team-monthly@0.85`")
+def test_a_threshold_that_does_not_exist_is_an_error(run_text: RunText) -> None:
+    (diagnostic,) = run_text(one_case("8", "{thresholds: [spend/team-monthly@0.85]}")).diagnostics
+    assert (diagnostic.code, diagnostic.message) == ("CL602", "unknown threshold `spend/team-monthly@0.85`")
     assert diagnostic.help == "did you mean `spend/team-monthly@0.8`?"

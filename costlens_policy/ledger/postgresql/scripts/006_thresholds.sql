@@ -1,0 +1,1 @@
+ALTER TABLE @ledger.alerts RENAME COLUMN rung TO threshold;
