@@ -36,7 +36,8 @@ def old_file(path: Path, version: int) -> None:
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {version}")
     db.execute(
-        "INSERT INTO accounts (id, name, budget, key, unit, period, used_high, used_low, held_high, held_low, generation)"
+        "INSERT INTO accounts"
+        " (id, name, budget, key, unit, period, used_high, used_low, held_high, held_low, generation)"
         " VALUES (1, ?, ?, ?, 'usd', 'lifetime', 0, 7, 0, 0, 0)",
         (TEAM.name, TEAM.budget, TEAM.key),
     )
