@@ -19,28 +19,53 @@ if TYPE_CHECKING:
     from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
     from costlens_policy.errors import CostlensPolicyError, InputError, RequestError
-    from costlens_policy.guard import AsyncGuard, Guard
+    from costlens_policy.guard import AsyncGuard, Guard, GuardError
+    from costlens_policy.ledger import (
+        AdjustmentError,
+        AmountError,
+        CallConflictError,
+        LedgerBusyError,
+        LedgerError,
+        LedgerUnavailableError,
+        UnknownCallError,
+    )
+    from costlens_policy.replay import TrafficError
+    from costlens_policy.report import ReportError
+    from costlens_policy.usage import UsageError
 
 __all__ = [
-    "AsyncGuard", "Balance", "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "InputError",
-    "OptimalModel", "PolicyError", "RequestError", "Router", "load", "load_plan",
+    "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "CallConflictError", "CostlensPolicyError",
+    "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError", "LedgerError",
+    "LedgerUnavailableError", "OptimalModel", "PolicyError", "ReportError", "RequestError", "Router",
+    "TrafficError", "UnknownCallError", "UsageError", "load", "load_plan",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
     __name__,
     {
+        "AdjustmentError": "costlens_policy.ledger",
+        "AmountError": "costlens_policy.ledger",
         "AsyncGuard": "costlens_policy.guard",
         "Balance": "costlens_policy.engine.decision",
+        "CallConflictError": "costlens_policy.ledger",
         "CostlensPolicyError": "costlens_policy.errors",
         "Decision": "costlens_policy.engine.decision",
         "DeniedError": "costlens_policy.engine.decision",
         "Engine": "costlens_policy.api",
         "Guard": "costlens_policy.guard",
+        "GuardError": "costlens_policy.guard",
         "InputError": "costlens_policy.errors",
+        "LedgerBusyError": "costlens_policy.ledger",
+        "LedgerError": "costlens_policy.ledger",
+        "LedgerUnavailableError": "costlens_policy.ledger",
         "OptimalModel": "costlens_policy.api",
         "PolicyError": "costlens_policy.diagnostics.model",
+        "ReportError": "costlens_policy.report",
         "RequestError": "costlens_policy.errors",
         "Router": "costlens_policy.api",
+        "TrafficError": "costlens_policy.replay",
+        "UnknownCallError": "costlens_policy.ledger",
+        "UsageError": "costlens_policy.usage",
         "load": "costlens_policy.api",
         "load_plan": "costlens_policy.api",
     },

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from costlens_policy.cli.api_reference import api_page
 from costlens_policy.cli.app import PROGRAM, app
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
@@ -109,5 +110,6 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
     write_file(folder / "cli.md", command_reference().encode())
     write_file(folder / "exit-codes.md", exit_code_reference().encode())
+    write_file(folder / "api.md", api_page().encode())
     for name, text in language_pages().items():
         write_file(folder / name, text.encode())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from costlens_policy.on_demand import on_demand
 from costlens_policy.replay.result import Result
 from costlens_policy.replay.run import replay
 from costlens_policy.replay.settings import Settings
@@ -13,12 +16,17 @@ from costlens_policy.replay.traffic.reading import read_traffic
 from costlens_policy.replay.traffic.ready import READY
 from costlens_policy.replay.traffic.row import Row, Traffic
 
+if TYPE_CHECKING:
+    from costlens_policy.replay.columns import Job, State, step
+
 __all__ = [
     "READY",
+    "Job",
     "Mapping",
     "Result",
     "Row",
     "Settings",
+    "State",
     "Traffic",
     "TrafficError",
     "find_files",
@@ -26,4 +34,7 @@ __all__ = [
     "read_traffic",
     "replay",
     "replay_files",
+    "step",
 ]
+
+__getattr__ = on_demand(__name__, dict.fromkeys(["Job", "State", "step"], "costlens_policy.replay.columns"))

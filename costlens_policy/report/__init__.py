@@ -6,6 +6,9 @@ Data flow one way: ``sources`` give calls in columns, ``summarize`` makes a ``Re
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from costlens_policy.on_demand import on_demand
 from costlens_policy.report.errors import ReportError
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.result import Report, Settings
@@ -16,7 +19,12 @@ from costlens_policy.report.sources.read import DIMENSIONS, Asked, Read
 from costlens_policy.report.sources.traffic import TrafficSource
 from costlens_policy.report.summarize import summarize
 
+if TYPE_CHECKING:
+    from costlens_policy.report.html import as_html
+
 __all__ = [
     "DIMENSIONS", "Asked", "Extras", "LedgerSource", "Prices", "Read", "Report", "ReportError", "Settings",
-    "TrafficSource", "report_on", "summarize",
+    "TrafficSource", "as_html", "report_on", "summarize",
 ]  # fmt: skip
+
+__getattr__ = on_demand(__name__, {"as_html": "costlens_policy.report.html"})
