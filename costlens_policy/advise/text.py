@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from costlens_policy.advise.advice import Advice
 from costlens_policy.advise.report import Part, Picture, Sentences, Table, headline, parts_of
-from costlens_policy.diagnostics.render.characters import printable
+from costlens_policy.diagnostics.text import printable
 
 __all__ = ["as_markdown", "as_text", "markdown_of", "text_of"]
 

@@ -15,8 +15,8 @@ from costlens_policy.cli.failures import exit_code_of
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.report import render_report
 from costlens_policy.diagnostics.model import Diagnostic, Severity, in_order
-from costlens_policy.diagnostics.render import summary
 from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.diagnostics.text import summary
 from costlens_policy.testing import examine_suites
 
 __all__ = ["check_paths"]

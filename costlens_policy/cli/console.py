@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
 import click
 
-from costlens_policy.diagnostics.render.characters import escaped, safe
+from costlens_policy.diagnostics.text import escaped, safe
 from costlens_policy.errors import InputError
 
 if TYPE_CHECKING:

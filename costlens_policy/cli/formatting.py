@@ -18,10 +18,9 @@ from costlens_policy.cli.files import write_file
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.report import render_report
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError
-from costlens_policy.source.folders import yaml_files
-from costlens_policy.source.format import format_source
+from costlens_policy.source.formatting import format_source
 from costlens_policy.source.located import SourceText
-from costlens_policy.source.read import read_stdin
+from costlens_policy.source.read import read_stdin, yaml_files
 
 __all__ = ["Mode", "format_paths", "format_stdin"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from costlens_policy.diagnostics.render.characters import printable
+from costlens_policy.diagnostics.text import printable
 
 if TYPE_CHECKING:
     from costlens_policy.engine.record import Record, RuleRecord, StageRecord

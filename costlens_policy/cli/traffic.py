@@ -17,7 +17,7 @@ from costlens_policy.cli.files import write_file
 from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.traffic_options import TrafficOptions
-from costlens_policy.diagnostics.render.characters import printable
+from costlens_policy.diagnostics.text import printable
 from costlens_policy.replay import READY, Mapping, Settings, TrafficError
 from costlens_policy.replay.report import Table, markdown
 from costlens_policy.replay.report.csv_text import csv_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from costlens_policy.checker.expressions.fields import expressions_of
+from costlens_policy.checker.expressions.analyse import expressions_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.documents import Document
 from costlens_policy.expressions import TypedExpr

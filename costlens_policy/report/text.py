@@ -9,7 +9,7 @@ from typing import Final
 from rich.markup import escape
 from rich.table import Table
 
-from costlens_policy.diagnostics.render.characters import printable
+from costlens_policy.diagnostics.text import printable
 from costlens_policy.report.figures import Figures
 from costlens_policy.report.groups import Grouping
 from costlens_policy.report.result import Report

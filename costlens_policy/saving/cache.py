@@ -16,7 +16,7 @@ from costlens_policy.saving.files import content_of, parse
 from costlens_policy.saving.folder import Folder, chosen_folder
 from costlens_policy.saving.inputs import inputs_of, still_hold
 from costlens_policy.saving.installation import installation
-from costlens_policy.source.folders import repository_of
+from costlens_policy.source.read import repository_of
 
 if TYPE_CHECKING:
     from costlens_policy.checker import LinkedBundle

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costlens_policy.source.folders import repository_of, yaml_files
+from costlens_policy.source.read import repository_of, yaml_files
 
 if TYPE_CHECKING:
     from costlens_policy.checker import LinkedBundle

@@ -1,22 +1,25 @@
-"""Turn a broken rule of the schema into a diagnostic: one function for each rule."""
+"""Say what is wrong with a document in the words of its author: one explanation for each rule of JSON Schema.
+
+Values of a wrong type or form get advice on what was probably meant; unknown keys are told where they belong.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
-from costlens_policy.schema.mistypes import advice_on_type
-from costlens_policy.schema.repairs import repaired
-from costlens_policy.schema.sections import homes_of
-from costlens_policy.schema.violations import Violation
-from costlens_policy.schema.wording import expected, found, section_name, shown, subject, written
+from costlens_policy.schema.generate import json_schema
+from costlens_policy.schema.violations import Violation, expected, found, section_name, shown, subject, written
 from costlens_policy.source.located import LocatedDocument
 
-__all__ = ["explain"]
+__all__ = ["advice_on_type", "explain", "homes_of", "plain_number", "repaired"]
 
 
 def explain(document: LocatedDocument, kind: str, violation: Violation) -> Diagnostic:
@@ -237,3 +240,144 @@ _RULES: Final[dict[str, Callable[[LocatedDocument, Violation], Diagnostic]]] = {
     "alternatives": _alternatives,
     "union": _no_branch,
 }
+
+
+_NUMBER: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
+_PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
+_MONEY: Final = re.compile(r"(?:\$|usd)\s*([0-9]+(?:\.[0-9]+)?)|([0-9]+(?:\.[0-9]+)?)\s*(?:\$|usd)", re.IGNORECASE)
+
+
+def advice_on_type(broken: Violation, text: str) -> str:
+    """Return how to write the value, or an empty text. ``text`` is the value as it stands in the file."""
+    schemas = broken.schema.get("anyOf") or [broken.schema]
+    for schema in schemas:
+        if advice := _ADVICE.get(schema.get("type", ""), _none)(schema, broken, text):
+            return advice
+    return ""
+
+
+def _none(schema: Any, broken: Violation, text: str) -> str:
+    return ""
+
+
+def _to_text(schema: Any, broken: Violation, text: str) -> str:
+    value = broken.value
+    if isinstance(value, bool | int | Decimal | date):
+        reads = {bool: "a truth value", int: "a number", Decimal: "a number"}.get(type(value), "a date")
+        return f'YAML reads {text} as {reads}; quote it: {_pair(broken)}"{text}"`'
+    if schema.get("format") == "cel" and isinstance(value, dict) and len(value) == 1:
+        return "quote the expression, or write it on lines of its own after `|`"
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        return "write the text without the list"
+    return ""
+
+
+def _to_number(schema: Any, broken: Violation, text: str) -> str:
+    if not isinstance(broken.value, str):
+        return "write it without a fraction" if isinstance(broken.value, Decimal) else ""
+    content = broken.value.strip()
+    if _NUMBER.fullmatch(content):
+        return f"take the quotes away: {_pair(broken)}{content}`"
+    if digits := plain_number(content):
+        return f"write {_pair(broken)}{digits}`"
+    if match := _PERCENT.fullmatch(content):
+        return f"write {_pair(broken)}{Decimal(match[1]) / 100 if schema.get('maximum') == 1 else match[1]}`"
+    if match := _MONEY.fullmatch(content):
+        return f"write the number alone, in US dollars: {_pair(broken)}{match[1] or match[2]}`"
+    return ""
+
+
+def _to_truth(schema: Any, broken: Violation, text: str) -> str:
+    word = str(broken.value).casefold()
+    if word in ("true", "yes", "on", "y", "1"):
+        return f"write {_pair(broken)}true`"
+    return f"write {_pair(broken)}false`" if word in ("false", "no", "off", "n", "0") else ""
+
+
+def _to_list(schema: Any, broken: Violation, text: str) -> str:
+    if isinstance(broken.value, str | int | Decimal) and len(text) < 40:
+        return f"write a list: {_pair(broken)}[{text}]`"
+    return "put `- ` before each item" if isinstance(broken.value, dict) else ""
+
+
+def _to_mapping(schema: Any, broken: Violation, text: str) -> str:
+    keys = list(schema.get("properties", ()))
+    needed = schema.get("required", ())
+    if isinstance(broken.value, list):
+        return f"take the `- ` away; its keys are {listed(keys)}" if keys else "write `name: value` pairs, without `- `"
+    if isinstance(broken.value, str) and len(needed) == 1 and len(text) < 40:
+        value = text if re.fullmatch(r"[\w./-]+", text) else json.dumps(broken.value, ensure_ascii=False)
+        return f"write {_pair(broken)}{{{needed[0]}: {value}}}`"
+    return f"its keys are {listed(keys)}" if keys else ""
+
+
+def _pair(broken: Violation) -> str:
+    """Return the start of an example: an opening backtick and, outside lists, the key."""
+    step = broken.path[-1] if broken.path else 0
+    return f"`{step}: " if isinstance(step, str) else "`"
+
+
+_ADVICE: Final = {
+    "string": _to_text,
+    "number": _to_number,
+    "integer": _to_number,
+    "boolean": _to_truth,
+    "array": _to_list,
+    "object": _to_mapping,
+}
+
+
+def homes_of(kind: str, key: str) -> tuple[str, ...]:
+    """Return the titles of all sections that know a key, in order of the alphabet; ``document`` is the top level."""
+    return _homes(kind).get(key, ())
+
+
+@cache
+def _homes(kind: str) -> dict[str, tuple[str, ...]]:
+    homes: dict[str, set[str]] = {}
+    for title, properties in _sections(kind):
+        for key in properties:
+            homes.setdefault(key, set()).add(title)
+    return {key: tuple(sorted(titles)) for key, titles in homes.items()}
+
+
+def _sections(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    schema = json_schema(kind)
+    yield "the document's top level", schema["properties"]
+    for section in schema.get("$defs", {}).values():
+        yield f"`{section['title']}`", section.get("properties", {})
+
+
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LENGTH: Final = re.compile(
+    r"([0-9]+(?:\.[0-9]+)?)\s*(milliseconds?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?)", re.IGNORECASE
+)
+_UNITS: Final = {"mil": "ms", "sec": "s", "min": "m", "hou": "h", "hr": "h", "hrs": "h", "day": "d", "wee": "w"}
+_SHORT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKmM])")
+_GROUPED: Final = re.compile(r"[0-9]{1,3}([,_ ][0-9]{3})+")
+
+
+def repaired(text: str, pattern: str) -> str:
+    """Return the text in the form of a pattern, where case, blanks, signs or the words of units are all it takes."""
+    for better in (_as_length(text), _as_name(text, "-"), _as_name(text, "_")):
+        if len(better) > 1 and re.search(pattern, better):
+            return better
+    return ""
+
+
+def plain_number(text: str) -> str:
+    """Return ``8k``, ``1.5M`` or ``10,000`` as digits alone; empty for any other text."""
+    if match := _SHORT.fullmatch(text):
+        number = Decimal(match[1]) * (1000 if match[2] in "kK" else 1_000_000)
+        return str(int(number)) if number == int(number) else ""
+    return re.sub("[,_ ]", "", text) if _GROUPED.fullmatch(text) else ""
+
+
+def _as_length(text: str) -> str:
+    match = _LENGTH.fullmatch(text.strip())
+    return match[1] + _UNITS[match[2].lower()[:3]] if match else ""
+
+
+def _as_name(text: str, joint: str) -> str:
+    words = _HUMP.sub(joint, text).lower()
+    return re.sub(r"[^a-z0-9._]+", joint, words).strip("-_. ")

@@ -1,8 +1,8 @@
-"""Hold a plain document against its JSON Schema, and say which rule each value breaks."""
+"""The violations of a document's JSON Schema, of alternatives only those of the branch that was meant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,11 +12,24 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
-from costlens_policy.schema.branches import best_branch
 from costlens_policy.schema.generate import json_schema
-from costlens_policy.source.located import Path, Plain
+from costlens_policy.source.located import LocatedDocument, LocatedValue, Path, Plain
 
-__all__ = ["Schema", "Violation", "inline_schema", "violations"]
+__all__ = [
+    "Schema",
+    "Violation",
+    "best_branch",
+    "expected",
+    "found",
+    "inline_schema",
+    "section_name",
+    "shown",
+    "subject",
+    "type_of",
+    "violations",
+    "written",
+]
+
 
 Schema = Mapping[str, Any]
 _MOMENTS: Final = {"date": (date,), "date-time": (date, datetime)}
@@ -135,3 +148,123 @@ def _read_union(error: ValidationError, path: Path) -> Iterator[Violation]:
     for inner in error.context or ():
         if inner.relative_schema_path[0] == branch:
             yield from _read(inner)
+
+
+def type_of(value: Plain) -> str:
+    """Return JSON Schema's name for the type of a value; dates are ``string``, as in JSON."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | Decimal():
+            return "number"
+        case str() | date():
+            return "string"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+
+
+def best_branch(value: Plain, branches: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the index of the branch that a value comes nearest to; None where it resembles none of several."""
+    kind = type_of(value)
+    fitting = [index for index, branch in enumerate(branches) if _takes(branch, kind)]
+    if not isinstance(value, dict) or len(fitting) == 1:
+        return fitting[0] if fitting else None
+    likeness = {index: _likeness(value, branches[index]) for index in fitting}
+    best = max(likeness, key=lambda index: likeness[index], default=None)
+    return best if best is not None and likeness[best] > (0, 0) else None
+
+
+def _takes(branch: Mapping[str, Any], kind: str) -> bool:
+    wanted = branch.get("type", kind)
+    return bool(wanted == kind or (wanted == "integer" and kind == "number"))
+
+
+def _likeness(value: dict[str, Plain], branch: Mapping[str, Any]) -> tuple[int, int]:
+    """Count the keys that are required by the branch, then those that it knows."""
+    return (
+        sum(key in value for key in branch.get("required", ())),
+        sum(key in value for key in branch.get("properties", ())),
+    )
+
+
+_LONGEST: Final = 60
+_FORMATS: Final = {
+    "cel": "an expression",
+    "re2": "a regular expression",
+    "date": "a date",
+    "date-time": "a moment in time",
+}
+_TYPES: Final = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "`true` or `false`",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def expected(schema: Mapping[str, Any]) -> str:
+    """Return what a schema wants, such as ``a whole number or an expression``."""
+    branches = schema.get("anyOf", ()) if "type" not in schema else ()
+    if branches:
+        return " or ".join(dict.fromkeys(expected(branch) for branch in branches))
+    return _FORMATS.get(schema.get("format", "")) or _TYPES.get(schema.get("type", ""), "something else")
+
+
+def found(value: Plain) -> str:
+    """Return what kind of value stands there."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "a truth value"
+        case int() | Decimal():
+            return "a number"
+        case datetime():
+            return "a moment in time"
+        case date():
+            return "a date"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case str():
+            return "text"
+
+
+def written(document: LocatedDocument, value: LocatedValue) -> str:
+    """Return the text of a value as the author wrote it, shortened to one line."""
+    return shown(document.source.text[value.span.start.offset : value.span.end.offset])
+
+
+def shown(text: str) -> str:
+    """Return a text fit for a message: one line, not too long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def subject(path: Path) -> str:
+    """Return what a path leads to: `` `key` ``, ``item 2 of `key` `` or ``the document``."""
+    if not path:
+        return "the document"
+    step = path[-1]
+    if isinstance(step, str):
+        return f"`{shown(step)}`"
+    return f"item {step + 1} of {subject(path[:-1])}"
+
+
+def section_name(schema: Mapping[str, Any], value: Plain, path: Path) -> str:
+    """Return a section as an author would call it: ``route `cheap-first` ``, `` `defaults` `` or ``operation``."""
+    title = str(schema.get("title", "mapping"))
+    if isinstance(value, dict):
+        for key in ("id", "name"):
+            if isinstance(name := value.get(key), str):
+                return f"{title} `{shown(name)}`"
+    if path and isinstance(path[-1], str):
+        return subject(path)
+    return f"this {title}"

@@ -1,4 +1,4 @@
-"""Read files and streams into texts. Every failure is a diagnostic, carried by a ``PolicyError``."""
+"""Find and read the files of a policy set: folders, standard input, sizes and encodings, all inside the repository."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from os import PathLike, fspath, fstat
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Position, Severity, Span
-from costlens_policy.source.located import SourceText
-from costlens_policy.source.places import line_starts, position_at
+from costlens_policy.source.located import SourceText, line_starts, position_at
 
-__all__ = ["MAX_BYTES", "read_bytes", "read_source", "read_stdin", "source_of"]
+__all__ = [
+    "MAX_BYTES",
+    "checkout_of",
+    "is_yaml",
+    "read_bytes",
+    "read_source",
+    "read_stdin",
+    "repository_of",
+    "source_of",
+    "visible_files",
+    "yaml_files",
+]
+
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -152,3 +164,80 @@ def _similar(name: str) -> str:
         return f"there is no folder `{path.parent}` either"
     close = get_close_matches(path.name, names, n=1)
     return f"did you mean `{path.parent / close[0]}`?" if close else "check the path"
+
+
+_SUFFIXES: Final = (".yaml", ".yml")
+_SKIPPED: Final = frozenset({"node_modules", "__pycache__"})
+_CHECKOUTS: Final = (".git", ".hg", ".jj", ".svn")
+
+
+def repository_of(origin: Path, paths: Sequence[Path]) -> Path:
+    """Return the folder that references may not leave.
+
+    That is the checkout around ``origin``, else the smallest folder that holds ``paths`` and ``origin``.
+    """
+    if (checkout := checkout_of(origin)) is not None:
+        return checkout
+    given = [Path(os.path.realpath(path)) for path in paths]
+    folders = [path if os.path.isdir(path) else path.parent for path in given]
+    try:
+        return Path(os.path.commonpath([origin.parent, *folders]))
+    except ValueError:  # different drives
+        return origin.parent
+
+
+def checkout_of(origin: Path) -> Path | None:
+    """Return the nearest folder above a file with a ``.git`` or its like, None where there is none."""
+    return next((folder for folder in origin.parents if any((folder / name).exists() for name in _CHECKOUTS)), None)
+
+
+def is_yaml(name: str) -> bool:
+    """Say whether a file is read when a folder is: its name ends as YAML does, and does not begin with a dot."""
+    return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
+
+
+def yaml_files(folder: str | os.PathLike[str], *, links_out: bool = False) -> Iterator[str]:
+    """Yield the YAML files below a folder in order, leaving out hidden folders.
+
+    Links to folders outside of the repository are not followed, nor are links to such files; ``links_out`` names these,
+    too, for a caller that reports them.
+    """
+    inside = Path(os.path.realpath(folder))
+    repository = repository_of(inside / "PolicySet", [inside])
+    for path in visible_files(folder):
+        if is_yaml(os.path.basename(path)) and (links_out or not _leads_out(path, repository)):
+            yield path
+
+
+def visible_files(folder: str | os.PathLike[str], on_error: Callable[[OSError], object] | None = None) -> Iterator[str]:
+    """Yield everything below a folder that is not a folder, in order, leaving out hidden folders.
+
+    Links to other folders of the repository are followed, each once; one that leads out of it is yielded itself.
+    ``on_error`` is told of folders that cannot be listed.
+    """
+    inside = Path(os.path.realpath(folder))
+    repository = repository_of(inside / "PolicySet", [inside])
+    entered: set[Path] = set()
+    for here, folders, files in os.walk(folder, onerror=on_error, followlinks=True):
+        shown = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED)
+        folders[:] = [name for name in shown if _is_entered(os.path.join(here, name), inside, repository, entered)]
+        for name in sorted([*files, *(name for name in shown if name not in folders)]):
+            path = os.path.normpath(os.path.join(here, name))
+            if name in files or (_leads_out(path, repository) and not inside.is_relative_to(os.path.realpath(path))):
+                yield path
+
+
+def _is_entered(path: str, inside: Path, repository: Path, entered: set[Path]) -> bool:
+    """Say whether a walk goes on in a folder: a link must lead to what the walk does not come to without it."""
+    if not os.path.islink(path):
+        return True
+    real = Path(os.path.realpath(path))
+    comes_anyway = real in entered or real.is_relative_to(inside) or inside.is_relative_to(real)
+    if comes_anyway or not real.is_relative_to(repository):
+        return False
+    entered.add(real)
+    return True
+
+
+def _leads_out(path: str, repository: Path) -> bool:
+    return os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(repository)

@@ -1,27 +1,38 @@
-"""Build located values from the events of the YAML parser, and refuse what policies must not contain."""
+"""Build located values from the events of the YAML parser, and refuse what policies must not contain.
+
+Open sequences and mappings wait on a stack; anchors and aliases are weighed, so that few lines cannot stand for many
+values; comments that cut a plain scalar are found.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from costlens_policy.diagnostics.model import Diagnostic, Position, Span
+from costlens_policy.diagnostics.model import Diagnostic, Position, Severity, Span
 from costlens_policy.source import problems
-from costlens_policy.source.anchors import Anchors, Node
-from costlens_policy.source.comments import cut_by_comment
-from costlens_policy.source.located import LocatedValue, Scalar, SourceText
+from costlens_policy.source.located import Entry, LocatedValue, Scalar, SourceText, position_at, span_between
 from costlens_policy.source.offsets import offsets_of
-from costlens_policy.source.open_nodes import Key, OpenNode
-from costlens_policy.source.places import position_at
 from costlens_policy.source.plain_scalars import resolve_plain
 
 if TYPE_CHECKING:
     from yaml._yaml import Mark as CMark
 
-__all__ = ["MAX_ALIASED", "MAX_DEPTH", "MAX_VALUES", "LimitError", "TreeBuilder"]
+__all__ = [
+    "MAX_ALIASED",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "Key",
+    "LimitError",
+    "OpenNode",
+    "TreeBuilder",
+    "cut_by_comment",
+]
+
 
 MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 500_000
@@ -223,3 +234,111 @@ def _other_kind(text: str) -> str | None:
         return "a number or a date" if doubt is not None and doubt.is_about_number() else None
     kinds: tuple[tuple[type, str], ...] = ((bool, "a truth value"), (date, "a date"), (type(None), "null"))
     return next((word for kind, word in kinds if isinstance(content, kind)), "a number")
+
+
+_CLOSED: Final = re.compile(r'"[^"]*"|\'[^\']*\'')
+_OPEN: Final = re.compile(r"(?:^|[\s(\[,=<>+])([\"'])")
+_COMMENT: Final = re.compile(r"[ \t]+(#[^\r\n]*)")
+
+
+def cut_by_comment(source: SourceText, text: str, end: int) -> Diagnostic | None:
+    """Return a problem where a plain scalar ends at ``end`` with a quote open that the comment after it closes."""
+    opened = _OPEN.search(_CLOSED.sub("", text))
+    comment = _COMMENT.match(source.text, end)
+    if opened is None or comment is None or opened.group(1) not in comment.group(1):
+        return None
+    return Diagnostic(
+        "CL023",
+        Severity.ERROR,
+        "a comment starts inside quotes and cuts the text off",
+        span_between(source, comment.start(1), comment.end(1)),
+        label="a `#` after a space starts a comment",
+        help="put the whole value in quotes, or on lines of its own after `|`",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key whose value comes next; ``text`` is None where the entry is to be dropped."""
+
+    text: str | None
+    span: Span
+
+
+@dataclass(slots=True)
+class OpenNode:
+    """A sequence or mapping whose end has not been seen."""
+
+    is_mapping: bool
+    is_flow: bool
+    start: Position
+    anchor: str | None
+    is_key: bool  # it stands where a key should
+    key: Key | None = None
+    first_keys: dict[str, Span] = field(default_factory=dict)
+    weight: int = 1
+    height: int = 1
+    end: Position | None = None
+    _items: list[LocatedValue] = field(default_factory=list)
+    _entries: list[Entry] = field(default_factory=list)
+
+    def expects_key(self) -> bool:
+        return self.is_mapping and self.key is None
+
+    def add(self, node: Node, end: Position) -> None:
+        """Take the next item, or the value of the pending key; ``end`` is where it ends here."""
+        self.end = end
+        if self.is_mapping:
+            assert self.key is not None
+            if self.key.text is not None:
+                self._entries.append(Entry(self.key.text, self.key.span, node.value))
+            self.key = None
+        else:
+            self._items.append(node.value)
+        self.weight += node.weight
+        self.height = max(self.height, node.height + 1)
+
+    def finished(self, file: str, end: Position) -> Node:
+        """Return the whole collection."""
+        span = Span(file, self.start, end if self.is_flow else self.end or self.start)
+        content = tuple(self._entries) if self.is_mapping else tuple(self._items)
+        kind = "mapping" if self.is_mapping else "sequence"
+        return Node(LocatedValue(content, span, kind), self.weight, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value with its extent: ``weight`` counts values and long texts in it, ``height`` levels of nesting."""
+
+    value: LocatedValue
+    weight: int
+    height: int
+
+
+class Anchors:
+    """Values by anchor name. An anchor whose value is still open has a place but no node."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, Span] = {}
+        self._nodes: dict[str, Node] = {}
+        self.repeated = 0
+        """Weight of everything that aliases stood for so far."""
+
+    def open(self, name: str, span: Span) -> Span | None:
+        """Note an anchor; return the place of an earlier one with the same name."""
+        first = self._places.get(name)
+        self._places[name] = span
+        self._nodes.pop(name, None)
+        return first
+
+    def close(self, name: str, node: Node) -> None:
+        self._nodes[name] = node
+
+    def place(self, name: str) -> Span | None:
+        return self._places.get(name)
+
+    def node(self, name: str) -> Node | None:
+        return self._nodes.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._places)

@@ -13,9 +13,8 @@ from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
 from costlens_policy.documents.suite import SuiteDocument
 from costlens_policy.schema import read_document
 from costlens_policy.source.compose import compose
-from costlens_policy.source.folders import repository_of, yaml_files
 from costlens_policy.source.located import LocatedDocument, SourceText
-from costlens_policy.source.read import read_source
+from costlens_policy.source.read import read_source, repository_of, yaml_files
 
 __all__ = ["FoundSuite", "SuiteSearch", "find_suites"]
 

@@ -12,13 +12,13 @@ from typing import Final
 from costlens_policy.api import Engine
 from costlens_policy.checker import CheckedBundle
 from costlens_policy.checker.link.folders import declares_a_set
-from costlens_policy.checker.link.references import Reference, resolve_reference
+from costlens_policy.checker.link.owners import Reference, resolve_reference
 from costlens_policy.checker.whole import check_set
 from costlens_policy.compiler import compile_plan
 from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.documents.budgets import Budget
-from costlens_policy.source.folders import checkout_of, repository_of
 from costlens_policy.source.located import Path as LocatedPath
+from costlens_policy.source.read import checkout_of, repository_of
 from costlens_policy.testing.discovery import FoundSuite
 from costlens_policy.testing.problems import SuiteProblems
 from costlens_policy.testing.time_reads import TimeRead, first_time_read

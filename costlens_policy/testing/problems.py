@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
-from costlens_policy.source.located import LocatedDocument, Path
-from costlens_policy.source.places import part_span
+from costlens_policy.source.located import LocatedDocument, Path, part_span
 
 __all__ = ["SuiteProblems"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from costlens_policy.source.folders import yaml_files
+from costlens_policy.source.read import yaml_files
 from costlens_policy.testing.results import Run
 
 __all__ = ["WatchEvent", "watch"]

@@ -15,8 +15,8 @@ from costlens_policy.checker.attributes import (
     model_record,
     request_record,
 )
-from costlens_policy.checker.expressions.fields import expressions_of, marks_of
-from costlens_policy.checker.records import model_values, unknown_facts
+from costlens_policy.checker.bundle import model_values, unknown_facts
+from costlens_policy.checker.expressions.analyse import expressions_of, marks_of
 from costlens_policy.documents.document import Section
 from costlens_policy.documents.policy_set import Admission
 from costlens_policy.documents.scalars import IsExpression

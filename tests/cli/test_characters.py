@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy import Guard, load
-from costlens_policy.diagnostics.render.characters import escaped, safe
+from costlens_policy.diagnostics.text import escaped, safe
 from costlens_policy.replay.report.csv_text import csv_text
 from tests.replay.conftest import call, folder_of
 

@@ -8,7 +8,8 @@ import pytest
 
 from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Diagnostic, Severity
-from costlens_policy.diagnostics.render import Format, render, summary
+from costlens_policy.diagnostics.render import Format, render
+from costlens_policy.diagnostics.text import summary
 from tests.diagnostics.places import problem, related, span
 
 _TEXT = "id: a\nmodle: [1,\n 2]\n"

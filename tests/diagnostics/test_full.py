@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from costlens_policy.diagnostics.model import Diagnostic, Position, Severity, Span
 from costlens_policy.diagnostics.render import render
-from costlens_policy.diagnostics.render.characters import printable, width
+from costlens_policy.diagnostics.text import printable, width
 from tests.diagnostics.places import problem, related
 
 

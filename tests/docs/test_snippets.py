@@ -13,8 +13,7 @@ import pytest
 from costlens_policy.expressions import parse
 from costlens_policy.schema import read_document
 from costlens_policy.source.compose import compose
-from costlens_policy.source.located import SourceText
-from costlens_policy.source.places import line_starts
+from costlens_policy.source.located import SourceText, line_starts
 from tests.conftest import ROOT
 from tests.docs.walkthrough import Block, blocks, run_command
 

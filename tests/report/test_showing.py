@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from costlens_policy.diagnostics.render.characters import safe
+from costlens_policy.diagnostics.text import safe
 from costlens_policy.report import Settings, summarize
 from costlens_policy.report.export import export_report
 from costlens_policy.report.html import as_html

@@ -15,8 +15,7 @@ from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Diagnostic, Severity, Span
 from costlens_policy.source import compose as compose_module
 from costlens_policy.source.compose import Composed, compose
-from costlens_policy.source.located import LocatedValue
-from costlens_policy.source.places import part_span
+from costlens_policy.source.located import LocatedValue, part_span
 from costlens_policy.source.read import source_of
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.source.compose import compose
-from costlens_policy.source.format import format_text
+from costlens_policy.source.formatting import format_text
 from costlens_policy.source.read import read_source, source_of
 
 _ROOT = Path(__file__).resolve().parents[2]

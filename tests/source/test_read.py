@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError
-from costlens_policy.source.places import position_at, span_between
+from costlens_policy.source.located import position_at, span_between
 from costlens_policy.source.read import MAX_BYTES, read_source, read_stdin, source_of
 
 

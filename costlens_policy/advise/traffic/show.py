@@ -11,7 +11,7 @@ from costlens_policy.advise.report import Part, Sentences, Table, usd
 from costlens_policy.advise.rules_of_thumb import Range, rules_of_thumb
 from costlens_policy.advise.traffic.rank import Ranked, Ranking
 from costlens_policy.advise.traffic.seen import EPOCH, MICROSECOND, Task
-from costlens_policy.diagnostics.render.characters import printable
+from costlens_policy.diagnostics.text import printable
 
 __all__ = ["headline_of", "name_of", "parts_of_ranking"]
 

@@ -7,8 +7,15 @@ from typing import Final
 
 from costlens_policy.catalogue import Model
 from costlens_policy.checker.checks.choice_limits import limit_tests
-from costlens_policy.checker.checks.rules import Placed, access_rules, catalogue_models, holds_for
-from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.checks.subject import (
+    Finding,
+    Place,
+    Placed,
+    Subject,
+    access_rules,
+    catalogue_models,
+    holds_for,
+)
 from costlens_policy.checker.targets import models_of_target, targets_of
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.documents.policy import AccessRule

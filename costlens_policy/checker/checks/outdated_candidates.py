@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.rules import catalogue_models
-from costlens_policy.checker.checks.subject import Finding, Subject
+from costlens_policy.checker.checks.subject import Finding, Subject, catalogue_models
 from costlens_policy.diagnostics.model import Diagnostic
 
 __all__ = ["check_outdated_candidates"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.operations import operations_of
-from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.checks.subject import Finding, Place, Subject, operations_of
 from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.diagnostics.suggestion import nearest
 from costlens_policy.documents.parameters import NUMBERS, PASSING, steering

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.operations import operations_of
-from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.checks.subject import Finding, Place, Subject, operations_of
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.documents.rewrites import Replace
 from costlens_policy.expressions import Extent

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.operations import operations_of
-from costlens_policy.checker.checks.subject import Finding, Subject
+from costlens_policy.checker.checks.subject import Finding, Subject, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.rewrites.errors import RewriteError
 from costlens_policy.rewrites.personal_data.numbering import unknown_region

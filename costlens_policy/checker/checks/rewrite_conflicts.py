@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from costlens_policy.checker.checks.rules import Placed, rewrites
-from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.checks.subject import Finding, Place, Placed, Subject, rewrites
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents.parameters import canonical_parameter

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.rules import access_rules
-from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.checks.subject import Finding, Place, Subject, access_rules
 from costlens_policy.checker.conditions.failures import first_failure
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.expressions.tree import Select

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.rules import access_rules
-from costlens_policy.checker.checks.subject import Finding, Place, Subject
-from costlens_policy.checker.expressions.nodes import nodes_of, variable_reads
+from costlens_policy.checker.checks.subject import Finding, Place, Subject, access_rules
+from costlens_policy.checker.expressions.analyse import nodes_of, variable_reads
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.expressions import Extent, Node, TypedExpr
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, Presence, Select

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.rules import Placed, routes
-from costlens_policy.checker.checks.subject import Finding, Subject
+from costlens_policy.checker.checks.subject import Finding, Placed, Subject, routes
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.documents.routes import Route
 

@@ -7,8 +7,7 @@ from typing import Final
 
 from costlens_policy.catalogue.wildcards import matches
 from costlens_policy.checker.bundle import LinkedDocument
-from costlens_policy.checker.checks.rules import catalogue_models
-from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.checks.subject import Finding, Place, Subject, catalogue_models
 from costlens_policy.checker.targets import targets_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents import CatalogueDocument

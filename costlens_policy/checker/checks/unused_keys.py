@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.operations import operations_of
 from costlens_policy.checker.checks.rewrite_conflicts import Setting, settings_of
-from costlens_policy.checker.checks.rules import rewrites
-from costlens_policy.checker.checks.subject import Finding, Place, Subject
+from costlens_policy.checker.checks.subject import Finding, Place, Subject, operations_of, rewrites
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents.budgets import CalendarWindow

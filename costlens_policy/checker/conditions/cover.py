@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
-from costlens_policy.checker.conditions.condition import Condition, Form
-from costlens_policy.checker.conditions.domains import Domain, Finite
+from costlens_policy.checker.conditions.condition import Condition, Domain, Finite, Form
 
 __all__ = ["Cover"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from costlens_policy.checker.expressions.nodes import budget_reads, nodes_of, variable_reads
+from costlens_policy.checker.expressions.analyse import budget_reads, nodes_of, variable_reads
 from costlens_policy.expressions import Extent, Node, TypedExpr
 from costlens_policy.expressions.presence import unguarded_reads
 from costlens_policy.expressions.tree import Call, Index, Literal, Presence, Select

@@ -1,4 +1,4 @@
-"""Names inside expressions that only the whole bundle can know: variables in order, and budgets."""
+"""Names that expressions use: variables and budgets must exist, and must not read one another in a circle."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
-from costlens_policy.checker.expressions.analyse import Analysis
-from costlens_policy.checker.expressions.nodes import budget_reads, variable_reads
+from costlens_policy.checker.expressions.analyse import Analysis, budget_reads, variable_reads
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents import PolicyDocument
 from costlens_policy.expressions import Extent, TypedExpr
-from costlens_policy.source.located import Path
-from costlens_policy.source.places import part_span
+from costlens_policy.source.located import Path, part_span
 
 __all__ = ["check_budget_names", "check_variables"]
 

@@ -12,8 +12,7 @@ from typing import Final
 from costlens_policy.checker.link.library import File, Library, Reading
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Related, Severity, Span
 from costlens_policy.documents import KINDS
-from costlens_policy.source.folders import checkout_of, is_yaml, yaml_files
-from costlens_policy.source.read import read_source
+from costlens_policy.source.read import checkout_of, is_yaml, read_source, yaml_files
 
 __all__ = ["Found", "declares_a_set", "find_sets", "no_policy_set", "sets_in", "several_policy_sets"]
 

@@ -1,24 +1,31 @@
-"""Link a policy set: read what it names, and resolve the names across files."""
+"""Link a policy set: resolve the documents it names, declare its attributes, and find names that do not exist."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES, DeclaredAttribute
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
-from costlens_policy.checker.link.declared import declare_attributes
 from costlens_policy.checker.link.folders import Found
 from costlens_policy.checker.link.library import File, Library, Reading
-from costlens_policy.checker.link.names import check_models, check_policy_names, check_rule_ids
-from costlens_policy.checker.link.references import Reference, resolve_reference
+from costlens_policy.checker.link.owners import Reference, resolve_reference
+from costlens_policy.checker.targets import NamedModel, admitted_models, named_models
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents import CatalogueDocument, Document, PolicyDocument, PolicySetDocument
+from costlens_policy.documents.policy_set import Admission, Attribute
+from costlens_policy.expressions import DYN, STRING, Type, parse_type
+from costlens_policy.source.located import Path as LocatedPath
 
-__all__ = ["Linked", "link_set"]
+__all__ = ["Linked", "check_models", "check_policy_names", "check_rule_ids", "declare_attributes", "link_set"]
+
 
 D = TypeVar("D", bound=Document)
 
@@ -144,3 +151,229 @@ def _check_names(bundle: LinkedBundle, whole: bool) -> Iterator[Diagnostic]:
         documents: Sequence[LinkedDocument[Document]] = (bundle.policy_set, *bundle.policies)
         for document in documents:
             yield from check_models(document, bundle.catalogue, bundle.policy_set.document.admit)
+
+
+_SCALARS: Final = ("string", "int", "uint", "double", "bool", "bytes", "timestamp", "duration", "dyn")
+_SIZED: Final = ("string", "bytes", "list", "map")
+_KEYS: Final = ("string", "int", "uint", "bool")
+_OTHER_NAMES: Final = {
+    "str": "string", "text": "string", "float": "double", "number": "double", "integer": "int", "boolean": "bool",
+    "array": "list(dyn)", "object": "map(string, dyn)", "dict": "map(string, dyn)", "any": "dyn",
+    "list": "list(dyn)", "map": "map(string, dyn)", "datetime": "timestamp", "date": "timestamp",
+}  # fmt: skip
+
+
+def declare_attributes(
+    policy_set: LinkedDocument[PolicySetDocument],
+) -> tuple[Mapping[str, DeclaredAttribute], tuple[Diagnostic, ...]]:
+    """Return all attributes of a set. One whose declaration is wrong is there, as ``dyn``, and reported."""
+    attributes = dict(STANDARD_ATTRIBUTES)
+    diagnostics: list[Diagnostic] = []
+    for name, attribute in policy_set.document.attributes.items():
+        declaration = _Declaration(policy_set, name, attribute)
+        attributes[name] = declaration.read()
+        diagnostics += declaration.diagnostics
+    return attributes, tuple(diagnostics)
+
+
+class _Declaration:
+    """One attribute and what is wrong with it."""
+
+    def __init__(self, policy_set: LinkedDocument[PolicySetDocument], name: str, attribute: Attribute) -> None:
+        self._located = policy_set.located
+        self._path: LocatedPath = ("attributes", name)
+        self._name = name
+        self._attribute = attribute
+        self.diagnostics: list[Diagnostic] = []
+
+    def read(self) -> DeclaredAttribute:
+        given = self._attribute
+        standard = STANDARD_ATTRIBUTES.get(self._name)
+        found = self._type()
+        if standard is not None and found is not None and standard.type not in (found, DYN):
+            self._report_narrowing(standard.type)
+            found = standard.type
+        if given.values and found not in (STRING, None):
+            self._report("CL212", "values", f"`values` are texts, and `{self._name}` is of type {found}", "no text")
+        return DeclaredAttribute(
+            name=self._name,
+            type=found or DYN,
+            required=given.required,
+            default=None if found is None else self._default(found),
+            values=given.values,
+            description=given.description or (standard.description if standard else ""),
+            max_size=self._max_size(found),
+        )
+
+    def _max_size(self, found: Type | None) -> int | None:
+        given = self._attribute.max_size
+        if given is not None and found is not None and found.name not in _SIZED:
+            message = f"`max_size` is for texts, lists and maps, and `{self._name}` is of type {found}"
+            self._report("CL212", "max_size", message, "has no size")
+            return None
+        return given
+
+    def _report(self, code: str, key: str, message: str, label: str = "", advice: str = "") -> None:
+        span = self._located.root.span_of((*self._path, key))
+        self.diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, label, advice))
+
+    def _type(self) -> Type | None:
+        text = self._attribute.type
+        try:
+            found = parse_type(text)
+        except ValueError:
+            self._report("CL210", "type", f"`{text}` is not a type", "cannot be read", _types_there_are())
+            return None
+        unknown = next(_unusable(found), None)
+        if unknown is None:
+            return found
+        self._report("CL210", "type", f"`{unknown}` is not a type", "unknown type", _meant(unknown))
+        return None
+
+    def _report_narrowing(self, wanted: Type) -> None:
+        message = f"`{self._name}` is a standard attribute of type {wanted}"
+        advice = f"write `type: {wanted}`, or give your attribute another name"
+        self._report("CL212", "type", message, "another type", advice)
+
+    def _default(self, found: Type) -> Any:
+        given = self._attribute
+        if given.default is None:
+            return None
+        if not _fits(given.default, found):
+            self._report("CL211", "default", f"the default is not of type {found}", f"this is no {found}")
+        elif given.max_size is not None and found.name in _SIZED and len(given.default) > given.max_size:
+            self._report("CL211", "default", f"the default is larger than `max_size`, {given.max_size}", "too large")
+        elif given.values and given.default not in given.values:
+            near = did_you_mean(str(given.default), given.values)
+            advice = near or f"it is one of {listed(given.values, 'or')}"
+            self._report("CL211", "default", f"the default `{given.default}` is not among `values`", "", advice)
+        return _plain(given.default)
+
+
+def _meant(unknown: Type) -> str:
+    if unknown.name == "map" and len(unknown.parameters) == 2:
+        return f"the keys of a map are of type {listed(_KEYS, 'or')}"
+    if unknown.name in _SCALARS:
+        return f"`{unknown.name}` stands alone"
+    other = _OTHER_NAMES.get(str(unknown).lower())
+    near = f"did you mean `{other}`?" if other else did_you_mean(unknown.name, (*_SCALARS, "list", "map"))
+    return near or _types_there_are()
+
+
+def _types_there_are() -> str:
+    return f"types are {listed(_SCALARS)}, `list(…)` and `map(…, …)`"
+
+
+def _unusable(found: Type) -> Iterator[Type]:
+    """Yield the parts of a type that no attribute can have."""
+    arity = {"list": 1, "map": 2}.get(found.name, 0)
+    unknown = not arity and found.name not in _SCALARS
+    for part in found.parameters:
+        yield from _unusable(part)
+    if unknown or len(found.parameters) != arity or (found.name == "map" and found.parameters[0].name not in _KEYS):
+        yield found
+
+
+def _fits(value: Any, wanted: Type) -> bool:
+    """Say whether a plain value of YAML can stand for a value of a type."""
+    match wanted.name:
+        case "dyn":
+            return True
+        case "list":
+            return isinstance(value, list) and all(_fits(item, wanted.parameters[0]) for item in value)
+        case "map":
+            return isinstance(value, dict) and all(_fits(item, wanted.parameters[1]) for item in value.values())
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+        case "uint":
+            return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
+        case "double":
+            return isinstance(value, int | Decimal) and not isinstance(value, bool)
+        case "timestamp":
+            return isinstance(value, datetime) and value.tzinfo is not None
+        case name:
+            return isinstance(value, bool if name == "bool" else str)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with floats for decimals, as a request would carry it."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return float(value) if isinstance(value, Decimal) else value
+
+
+_SECTIONS: Final = ("access", "routes", "rewrites", "budgets")
+
+
+def check_policy_names(policies: Sequence[LinkedDocument[PolicyDocument]]) -> Iterator[Diagnostic]:
+    """Report policies of one set with the same name: decisions name rules as ``policy/rule``."""
+    first: dict[str, Span] = {}
+    for policy in policies:
+        span = policy.located.root.span_of(("metadata", "name"))
+        if (before := first.setdefault(policy.name, span)) != span:
+            message = f"two policies of the set are called `{policy.name}`"
+            yield _twice("CL206", message, span, before, "rename one of them; decisions name rules as `policy/rule`")
+
+
+def check_rule_ids(policy: LinkedDocument[PolicyDocument]) -> Iterator[Diagnostic]:
+    """Report rules of one policy with the same id, whatever their sections."""
+    first: dict[str, Span] = {}
+    for section in _SECTIONS:
+        for index, rule in enumerate(getattr(policy.document, section)):
+            span = policy.located.root.span_of((section, index, "id"))
+            if (before := first.setdefault(rule.id, span)) != span:
+                message = f"two rules of the policy `{policy.name}` have the id `{rule.id}`"
+                yield _twice("CL207", message, span, before, "give one of them another id")
+
+
+def _twice(code: str, message: str, span: Span, first: Span, advice: str) -> Diagnostic:
+    return Diagnostic(code, Severity.ERROR, message, span, "again here", advice, (Related(first, "first here"),))
+
+
+def check_models(document: LinkedDocument[Document], catalogue: Catalogue, admit: Admission) -> Iterator[Diagnostic]:
+    """Report models that the catalogue does not know; where the set admits those, only likely slips of the pen.
+
+    A version of a model that it knows is one, but would be asked for under the catalogue's name. An access rule that
+    admits a model by a name that nothing has is a slip, too, but one that lets nothing through.
+    """
+    for named in named_models(document.document):
+        known = catalogue.find(named.name)
+        if known is not None and not catalogue.calls_it(named.name):
+            yield _version(document, named, known.name)
+        if known is None:
+            meant = catalogue.suggest(named.name)
+            # A choice compares what the catalogue knows, so that nothing unknown can take part in it.
+            admitted = admit.unknown_models and "choose" not in named.path
+            if meant is not None or not admitted:
+                yield _unknown(document, named, meant, Severity.WARNING if admitted else Severity.ERROR)
+    for named in admitted_models(document.document):
+        if catalogue.find(named.name) is None:
+            meant = catalogue.suggest(named.name)
+            if meant is not None or not admit.unknown_models:
+                yield _unknown(document, named, meant, Severity.WARNING)
+
+
+def _version(document: LinkedDocument[Document], named: NamedModel, own: str) -> Diagnostic:
+    return Diagnostic(
+        "CL217",
+        Severity.WARNING,
+        f"`{named.name}` is served as `{own}`, the model of the catalogue that it is a version of",
+        document.located.root.span_of(named.path),
+        "not a name in the catalogue",
+        f"write `{own}`, or import or declare `{named.name}` to send this name",
+    )
+
+
+def _unknown(
+    document: LinkedDocument[Document], named: NamedModel, meant: str | None, severity: Severity
+) -> Diagnostic:
+    return Diagnostic(
+        "CL208",
+        severity,
+        f"the catalogue has no model `{named.name}`",
+        document.located.root.span_of(named.path),
+        "unknown model",
+        f"did you mean `{meant}`?" if meant else "declare it in a catalogue of the policy set, or import it there",
+    )

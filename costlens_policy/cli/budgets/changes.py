@@ -21,7 +21,7 @@ from costlens_policy.cli.budgets.opened import ledger_at, opened
 from costlens_policy.cli.budgets.rows import row_of
 from costlens_policy.cli.console import write_out
 from costlens_policy.clock import system_now
-from costlens_policy.diagnostics.render.characters import printable
+from costlens_policy.diagnostics.text import printable
 from costlens_policy.engine.show import show_amount
 from costlens_policy.guard.link import Link
 from costlens_policy.guard.repeating import recall

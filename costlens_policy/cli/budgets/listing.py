@@ -17,7 +17,7 @@ from costlens_policy.cli.budgets.opened import Opened, opened
 from costlens_policy.cli.budgets.table import shown, shown_length
 from costlens_policy.cli.console import note, print_table, write_out
 from costlens_policy.clock import system_now
-from costlens_policy.diagnostics.render.characters import printable
+from costlens_policy.diagnostics.text import printable
 from costlens_policy.ledger import (
     Entry,
     EntryQuery,

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from costlens_policy.cli.budgets.rows import Row
-from costlens_policy.diagnostics.render.characters import printable
+from costlens_policy.diagnostics.text import printable
 from costlens_policy.guard.spending import Spend
 
 __all__ = ["shown", "shown_length", "table_of"]

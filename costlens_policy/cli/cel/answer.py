@@ -12,8 +12,7 @@ from costlens_policy.expressions import Extent, Problem, TypedExpr, analyse
 from costlens_policy.expressions.compile import Trace, compile_traced
 from costlens_policy.expressions.cost import WorstCase
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.source.located import SourceText
-from costlens_policy.source.places import span_between
+from costlens_policy.source.located import SourceText, span_between
 from costlens_policy.source.read import source_of
 
 __all__ = ["Answer", "ask"]

@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from costlens_policy.checker import CheckedBundle, LinkedBundle, check
 from costlens_policy.checker.attributes import ROOT_TYPES, STANDARD_ATTRIBUTES, model_record, request_record
-from costlens_policy.checker.expressions.environments import Environments
-from costlens_policy.checker.expressions.limits import limits_of
-from costlens_policy.checker.records import model_values, unknown_facts
+from costlens_policy.checker.bundle import model_values, unknown_facts
+from costlens_policy.checker.expressions.analyse import Environments, limits_of
 from costlens_policy.cli.cel.surroundings import Surroundings, of_values, type_by_shape
 from costlens_policy.cli.inputs import Input, read_input
 from costlens_policy.cli.rejected import RejectedError, bad_request

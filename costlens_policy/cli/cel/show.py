@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from costlens_policy.cli.cel.answer import Answer
 from costlens_policy.cli.cel.literals import json_value, literal
-from costlens_policy.diagnostics.render.json import as_json
+from costlens_policy.diagnostics.render import as_json
 from costlens_policy.expressions import Extent, Record
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part
 from costlens_policy.expressions.runtime import CelError

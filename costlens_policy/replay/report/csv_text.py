@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-from costlens_policy.diagnostics.render.characters import safe
+from costlens_policy.diagnostics.text import safe
 
 __all__ = ["csv_text"]
 

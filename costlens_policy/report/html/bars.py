@@ -8,8 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.diagnostics.render.characters import printable
-from costlens_policy.diagnostics.render.characters import width as width_of
+from costlens_policy.diagnostics.text import printable
+from costlens_policy.diagnostics.text import width as width_of
 from costlens_policy.report.groups import Grouping
 from costlens_policy.report.html.charts import Spec
 from costlens_policy.report.html.drawing import COLOURS

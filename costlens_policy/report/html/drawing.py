@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import vl_convert
 
-from costlens_policy.diagnostics.render.characters import printable
+from costlens_policy.diagnostics.text import printable
 
 __all__ = ["COLOURS", "draw"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from costlens_policy.diagnostics.model import Span
-from costlens_policy.diagnostics.render import Format
+from costlens_policy.diagnostics.render import Format, workflow_command
 from costlens_policy.diagnostics.render import render as render_diagnostics
-from costlens_policy.diagnostics.render.github import workflow_command
 from costlens_policy.testing.report.differences import difference_sentence
 from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence, summary_line
 from costlens_policy.testing.results import Run

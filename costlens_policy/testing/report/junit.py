@@ -11,7 +11,7 @@ from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
-from costlens_policy.diagnostics.render.characters import safe
+from costlens_policy.diagnostics.text import safe
 from costlens_policy.testing.report.differences import difference_sentence
 from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.diagnostics.render import Format, summary
+from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
-from costlens_policy.diagnostics.render.characters import printable
-from costlens_policy.diagnostics.render.colours import BOLD, Painter
+from costlens_policy.diagnostics.text import BOLD, Painter, printable, summary
 from costlens_policy.testing.report.coverage import coverage_lines
 from costlens_policy.testing.report.differences import difference_lines
 from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence, summary_line

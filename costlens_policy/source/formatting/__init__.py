@@ -1,1 +1,0 @@
-"""Lay out a YAML text line by line, so that comments, quotes and line breaks of the author stay where they are."""
