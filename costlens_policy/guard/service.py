@@ -43,7 +43,7 @@ from costlens_policy.ledger import (
     Store,
     open_ledger,
 )
-from costlens_policy.ledger.leases import MAX_LEASE
+from costlens_policy.ledger.account import MAX_LEASE
 from costlens_policy.money import format_usd
 
 __all__ = ["OnException", "Options", "Service"]

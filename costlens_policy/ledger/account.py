@@ -1,15 +1,51 @@
-"""Accounts: what a balance belongs to, and the balance."""
+"""Accounts: what a balance belongs to, and the balance.
+
+A charge goes into the bucket of its time and counts as long as any part of that bucket lies in the window. So a
+charge never counts for less than the window's length, and at most one bucket, a ``BUCKETS``-th of the length, longer.
+
+Which buckets may go is decided by the clocks that were seen, and by nothing else: an account remembers which bucket
+each of the last ``CLOCKS`` clocks showed, and keeps what lies in the windows of all of them, and as much again. So a
+clock that is ahead or behind, or jumps, cannot make forgotten what another one still counts. Nobody says which clock
+it is: one that shows at most ``STEP`` buckets more than one seen before is taken for that one, gone on.
+
+The ends of leases are rounded up to a grid, and an account keeps one sum for each end. So whatever has expired is
+freed at the next touch of the account in a few steps, however many calls it was, and nothing has to run in the
+background.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from costlens_policy.ledger.amounts import Unit
+from costlens_policy.ledger.amounts import MICROSECOND, SECOND, Unit, instant_of
 from costlens_policy.ledger.errors import AmountError
 from costlens_policy.periods import Period
 
-__all__ = ["AFTER_SEPARATOR", "LAST_NAME", "SEPARATOR", "Account", "AccountBalance", "Grants", "checked_text"]
+__all__ = [
+    "AFTER_SEPARATOR",
+    "BUCKETS",
+    "CLOCKS",
+    "KEPT_BUCKETS",
+    "LAST_NAME",
+    "MAX_LEASE",
+    "SEPARATOR",
+    "STEP",
+    "Account",
+    "AccountBalance",
+    "Grants",
+    "bucket_width",
+    "checked_text",
+    "clocks_after",
+    "forgotten_buckets",
+    "lease_end",
+    "period_of",
+    "used_in_window",
+]
+
 
 SEPARATOR: Final = "\x1f"
 """Stands between the parts of a name."""
@@ -78,3 +114,76 @@ def checked_text(text: str, what: str) -> str:
     if len(text) > _LONGEST or len(text.encode()) > _LONGEST:
         raise AmountError(f"{what} has at most {_LONGEST} bytes")
     return text
+
+
+BUCKETS: Final = 120
+"""Buckets of one window."""
+KEPT_BUCKETS: Final = 3 * BUCKETS
+"""How many buckets before that of a clock are kept. Up to so many in all nothing is looked for that may go."""
+CLOCKS: Final = 16
+"""How many clocks an account remembers; the one that was asked longest ago goes first."""
+STEP: Final = BUCKETS // 2
+"""By how many buckets a clock may have gone on since it was seen last."""
+
+
+def bucket_width(rolling: timedelta) -> int:
+    """Return the width in microseconds, rounded up."""
+    return -(-(rolling // MICROSECOND) // BUCKETS)
+
+
+def used_in_window(buckets: Mapping[int, int], bucket: int) -> int:
+    """Return what counts while ``bucket`` is the present one. Those ahead of it, from another clock, count too."""
+    oldest = bucket - BUCKETS
+    return sum(amount for index, amount in buckets.items() if index >= oldest)
+
+
+def clocks_after(clocks: Sequence[int], bucket: int) -> list[int]:
+    """Return the clocks, the latest asked last, once one of them has shown a bucket."""
+    before = max((clock for clock in clocks if bucket - STEP <= clock <= bucket), default=None)
+    return [*(clock for clock in clocks if clock != before), bucket][-CLOCKS:]
+
+
+def forgotten_buckets(buckets: Iterable[int], clocks: Sequence[int]) -> list[int]:
+    """Return which buckets an account need not keep: those too old for each clock that is not behind them."""
+    known = sorted(buckets)
+    if len(known) <= KEPT_BUCKETS:
+        return []
+    latest = max(clocks)
+    return [
+        bucket
+        for bucket in known
+        if bucket <= latest and not any(clock - KEPT_BUCKETS < bucket <= clock for clock in clocks)
+    ]
+
+
+def period_of(id: str, starts_at: int | None, resets_at: int | None, rolling: int | None) -> Period:
+    """Return the period whose times and length are given in microseconds."""
+    return Period(
+        id,
+        None if starts_at is None else instant_of(starts_at),
+        None if resets_at is None else instant_of(resets_at),
+        None if rolling is None else timedelta(microseconds=rolling),
+    )
+
+
+MAX_LEASE: Final = timedelta(days=31)
+
+_STEPS: Final = 120
+
+
+def lease_end(now: int, lease: timedelta) -> int:
+    """Return the end of a lease, in seconds since 1970; ``now`` is in microseconds.
+
+    It is rounded up to whole seconds, and for leases above two minutes to a 120th of their length.
+    """
+    length, grid = _measures(lease)
+    return -(-(now + length) // (grid * SECOND)) * grid
+
+
+@lru_cache(maxsize=256)
+def _measures(lease: timedelta) -> tuple[int, int]:
+    """Return the length in microseconds, and the grid in seconds to which ends are rounded."""
+    if not timedelta(0) < lease <= MAX_LEASE:
+        raise AmountError(f"a lease is longer than nothing and at most {MAX_LEASE.days} days, not `{lease}`")
+    length = lease // MICROSECOND
+    return length, max(1, -(-length // (_STEPS * SECOND)))

@@ -1,4 +1,4 @@
-"""Exact amounts. The ledger adds up whole numbers only: femto-dollars, tokens, requests.
+"""Exact amounts, limits and timestamps as the whole numbers in which ledgers count them.
 
 A femto-dollar is 1e-15 US dollars: the cheapest cached token of any price list is a million of them, and a billion
 dollars are 1e24. A store whose integers are narrower keeps an amount as two limbs of base 1e15, for dollars therefore
@@ -8,15 +8,30 @@ is exact.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
 from typing import Final, Literal, TypeAlias
 
 from costlens_policy.ledger.errors import AmountError
 
 __all__ = [
-    "LIMB", "MAX_AMOUNT", "MAX_LIMIT", "Unit", "amount_of", "checked_amount", "decimal_of", "join_limbs", "limit_of",
+    "LIMB",
+    "MAX_AMOUNT",
+    "MAX_LIMIT",
+    "MICROSECOND",
+    "SECOND",
+    "Unit",
+    "amount_of",
+    "checked_amount",
+    "decimal_of",
+    "instant_of",
+    "join_limbs",
+    "limit_of",
+    "micros",
+    "micros_or_none",
     "split_limbs",
-]  # fmt: skip
+]
+
 
 Unit: TypeAlias = Literal["usd", "tokens", "requests"]
 
@@ -82,3 +97,27 @@ def _whole(value: Decimal | int, unit: Unit, rounding: str) -> int:
         return int(number.scaleb(_FRACTION_DIGITS[unit], _EXACT).to_integral_value(rounding, _EXACT))
     except InvalidOperation:
         raise AmountError(f"an amount of `{value}` has too many digits") from None
+
+
+MICROSECOND: Final = timedelta(microseconds=1)
+SECOND: Final = 1_000_000
+"""Microseconds of a second."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(instant: datetime) -> int:
+    """Return microseconds since 1970. Raises ``AmountError`` for a time without a zone."""
+    try:
+        return (instant - _EPOCH) // MICROSECOND
+    except TypeError:
+        raise AmountError(f"`{instant}` has no time zone, so it is no instant") from None
+
+
+def micros_or_none(instant: datetime | None) -> int | None:
+    return None if instant is None else micros(instant)
+
+
+def instant_of(microseconds: int) -> datetime:
+    """Return the instant, in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)

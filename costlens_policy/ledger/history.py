@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from costlens_policy.ledger.account import AFTER_SEPARATOR, LAST_NAME, SEPARATOR, Account, AccountBalance
 from costlens_policy.ledger.adjustments import AdjustmentKind
-from costlens_policy.ledger.amounts import Unit
-from costlens_policy.ledger.charges import Settled
-from costlens_policy.ledger.errors import AmountError
-from costlens_policy.ledger.holds import CallState, Facts
-from costlens_policy.ledger.instants import SECOND, micros
+from costlens_policy.ledger.amounts import SECOND, Unit, micros
+from costlens_policy.ledger.charges import Charge, Settled
+from costlens_policy.ledger.errors import AmountError, CallConflictError, UnknownCallError
+from costlens_policy.ledger.holds import CallState, Facts, Held, Hold, LineState
 
 __all__ = [
-    "AccountQuery", "Entry", "EntryKind", "EntryQuery", "Page", "Reservation", "ReservationQuery", "ReservedLine",
+    "AccountQuery",
+    "Entry",
+    "EntryKind",
+    "EntryQuery",
+    "Page",
+    "Reservation",
+    "ReservationQuery",
+    "ReservedLine",
+    "call_state",
+    "charged_without_hold",
+    "held_again",
+    "match_charges",
     "place_number",
-]  # fmt: skip
+    "unknown_call",
+]
+
 
 EntryKind: TypeAlias = Literal["charge"] | AdjustmentKind
 
@@ -186,3 +199,50 @@ def place_number(after: str) -> int:
     if not after.isascii() or not after.isdigit():
         raise AmountError(f"`{after}` is not where a page of the ledger begins")
     return int(after)
+
+
+def call_state(end: int | None, released: bool, settled: bool, now: int) -> CallState:
+    """Return what became of a call; ``end`` is in seconds and None where it was never held, ``now`` in microseconds."""
+    if settled or end is None:
+        return "settled"
+    if released:
+        return "released"
+    return "expired" if now >= end * SECOND else "held"
+
+
+def held_again(hold: Hold, lines: tuple[LineState, ...], end: int, state: CallState) -> Held:
+    """Return the first answer to a call that is reserved again.
+
+    Raises ``CallConflictError`` where it asks for something else.
+    """
+    if not lines and state == "released":
+        return Held(hold.call, (), end, state, repeated=True)  # it was voided before it came
+    first = [(line.account.scope, line.amount) for line in lines]
+    if first != [(line.account.scope, line.amount) for line in hold.lines]:
+        raise CallConflictError(f"the id `{hold.call}` is that of another call, which held other amounts; use a new id")
+    return Held(hold.call, lines, end, state, repeated=True)
+
+
+def charged_without_hold(call: str) -> CallConflictError:
+    return CallConflictError(f"the call `{call}` was charged without a hold; use a new id")
+
+
+def unknown_call(call: str) -> UnknownCallError:
+    return UnknownCallError(f"the call `{call}` was never held here; use `charge` to record it without a hold")
+
+
+def match_charges(
+    held: Sequence[LineState | ReservedLine], charges: Sequence[Charge]
+) -> tuple[list[int | None], Sequence[Charge]]:
+    """Return what is charged on each line held, None where nothing is, and the charges on other accounts."""
+    if len(held) == len(charges):
+        amounts: list[int | None] = []
+        for line, charge in zip(held, charges, strict=True):
+            if line.account.name != charge.account.name:
+                break
+            amounts.append(charge.amount)
+        else:
+            return amounts, ()
+    left = {charge.account.scope: charge for charge in charges}
+    found = [left.pop(line.account.scope, None) for line in held]
+    return [None if charge is None else charge.amount for charge in found], tuple(left.values())

@@ -6,17 +6,31 @@ long.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from costlens_policy.ledger.account import Account, checked_text
-from costlens_policy.ledger.amounts import MAX_LIMIT, checked_amount
+from costlens_policy.ledger.amounts import MAX_LIMIT, SECOND, checked_amount, instant_of
 from costlens_policy.ledger.errors import AmountError
-from costlens_policy.ledger.instants import SECOND, instant_of
 
-__all__ = ["CallState", "Extended", "Facts", "Held", "Hold", "HoldLine", "LineState", "Refused", "Released"]
+__all__ = [
+    "CallState",
+    "Extended",
+    "Facts",
+    "Held",
+    "Hold",
+    "HoldLine",
+    "LineState",
+    "Refused",
+    "Released",
+    "facts_text",
+    "facts_value",
+    "json_text",
+]
+
 
 Facts: TypeAlias = Mapping[str, Any]
 """JSON data kept with a call for reports: model, policy digest, request tags, usage."""
@@ -143,3 +157,32 @@ def _check_distinct(accounts: list[Account]) -> None:
         raise AmountError(f"a call has at most {_MAX_LINES} accounts, not {len(accounts)}")
     if len({account.scope for account in accounts}) < len(accounts):
         raise AmountError("two lines of a call are on the same budget and key")
+
+
+_LONGEST: Final = 65_536
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def json_text(value: Any) -> str:
+    """Return compact JSON of what the ledger itself has made."""
+    return _ENCODE(value)
+
+
+def facts_text(facts: Facts) -> str:
+    """Return facts as JSON. Raises ``AmountError`` for what is not JSON, or longer than 64 KiB."""
+    if not facts:
+        return "{}"
+    try:
+        text = _ENCODE(facts)
+        length = len(text.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise AmountError(f"facts are JSON data: {error}") from None
+    if length > _LONGEST:
+        raise AmountError(f"the facts of a call have at most {_LONGEST} bytes, not {length}")
+    return text
+
+
+def facts_value(text: str) -> dict[str, Any]:
+    """Return the facts of a text."""
+    value: dict[str, Any] = json.loads(text)
+    return value

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from costlens_policy.ledger import Account, Hold, Settlement
-from costlens_policy.ledger.instants import SECOND, instant_of, micros
-from costlens_policy.ledger.leases import lease_end
+from costlens_policy.ledger.account import lease_end
+from costlens_policy.ledger.amounts import SECOND, instant_of, micros
 
 __all__ = ["Call", "Model"]
 

@@ -18,7 +18,7 @@ from costlens_policy.ledger import (
     ReservationQuery,
     Store,
 )
-from costlens_policy.ledger.instants import micros
+from costlens_policy.ledger.amounts import micros
 from costlens_policy.ledger.postgresql import PostgreSQLStore
 from costlens_policy.ledger.sqlite import SQLiteStore
 from tests.conftest import ROOT

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.ledger import AmountError, Held, Refused, Store, UnknownCallError
-from costlens_policy.ledger.instants import SECOND
-from costlens_policy.ledger.leases import MAX_LEASE, lease_end
+from costlens_policy.ledger.account import MAX_LEASE, lease_end
+from costlens_policy.ledger.amounts import SECOND
 from tests.ledger.build import LEASE, NOW, account, hold, hold_lines, settlement
 
 TEAM = account()

@@ -24,8 +24,8 @@ from costlens_policy.ledger import (
     open_ledger,
 )
 from costlens_policy.ledger.postgresql import PostgreSQLStore
-from costlens_policy.ledger.postgresql.migrations import MIGRATIONS, statements
-from costlens_policy.ledger.postgresql.wire import charged
+from costlens_policy.ledger.postgresql.connection import MIGRATIONS, statements
+from costlens_policy.ledger.postgresql.records import charged
 from tests.conftest import ROOT
 from tests.docs.walkthrough import blocks
 from tests.ledger.build import NOW, account, hold, settlement

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.ledger import Adjustment, Held, Refused, Store
-from costlens_policy.ledger.buckets import BUCKETS, CLOCKS, KEPT_BUCKETS, STEP, clocks_after, forgotten_buckets
+from costlens_policy.ledger.account import BUCKETS, CLOCKS, KEPT_BUCKETS, STEP, clocks_after, forgotten_buckets
 from tests.ledger.build import NOW, hold, rolling, settlement
 
 HOUR = rolling(3600)

@@ -15,7 +15,7 @@ import pytest
 
 from costlens_policy.ledger import EntryQuery, Held, LedgerBusyError, LedgerUnavailableError, open_ledger
 from costlens_policy.ledger.sqlite import SQLiteStore, file
-from costlens_policy.ledger.sqlite.migrations import APPLICATION_ID, MIGRATIONS
+from costlens_policy.ledger.sqlite.file import APPLICATION_ID, MIGRATIONS
 from tests.ledger.build import NOW, account, hold, settlement
 
 TEAM = account()

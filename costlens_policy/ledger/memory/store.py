@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from costlens_policy.ledger.account import Account, AccountBalance
-from costlens_policy.ledger.adjustments import Adjusted, Adjustment
+from costlens_policy.ledger.account import Account, AccountBalance, lease_end
+from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.answers import unknown_call
+from costlens_policy.ledger.amounts import SECOND, instant_of, micros
 from costlens_policy.ledger.charges import Charge, ChargedLine, Settled, Settlement
-from costlens_policy.ledger.grants import Grant, adjusted_grants, grants_at
-from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
+from costlens_policy.ledger.history import (
+    AccountQuery,
+    Entry,
+    EntryQuery,
+    Page,
+    Reservation,
+    ReservationQuery,
+    place_number,
+    unknown_call,
+)
 from costlens_policy.ledger.holds import Extended, Held, Hold, HoldLine, LineState, Refused, Released
-from costlens_policy.ledger.instants import SECOND, instant_of, micros
-from costlens_policy.ledger.leases import lease_end
-from costlens_policy.ledger.memory.calls import AdjustmentRecord, OpenCall, SettledCall
-from costlens_policy.ledger.memory.journal import Journal
-from costlens_policy.ledger.memory.outbox import Outbox
-from costlens_policy.ledger.memory.tally import Tally
+from costlens_policy.ledger.memory.calls import AdjustmentRecord, OpenCall, SettledCall, Tally
 
-__all__ = ["MemoryStore"]
+__all__ = ["Journal", "MemoryStore", "Outbox"]
 
 
 class MemoryStore:
@@ -226,3 +230,106 @@ class MemoryStore:
         return AccountBalance(
             account, used, held, grants_at(self._grants.get(account.scope, ()), account.period.id, now)
         )
+
+
+class Journal:
+    """Calls and adjustments by id, and their entries in the order in which they were made. Not safe to share."""
+
+    def __init__(self, size: int) -> None:
+        self.calls: dict[str, OpenCall | SettledCall] = {}
+        self.adjustments: dict[str, AdjustmentRecord] = {}
+        self._size = size
+        self._made: deque[SettledCall | AdjustmentRecord] = deque(maxlen=size)
+        self._entries = 0
+
+    def add_open(self, call: str, record: OpenCall, now: int) -> None:
+        calls = self.calls
+        calls[call] = record
+        if len(calls) > self._size:
+            oldest = next(iter(calls))
+            first = calls.pop(oldest)
+            if isinstance(first, OpenCall) and first.state(now) == "held":
+                calls[oldest] = first  # still needed: it takes its turn again
+
+    def add_settled(self, record: SettledCall, entries: int) -> None:
+        """Replace the open call by the settled one, which has made this many entries."""
+        self.calls[record.call] = record
+        record.first_entry = self._entries
+        self._entries += entries
+        self._made.append(record)
+
+    def add_adjustment(self, record: AdjustmentRecord) -> None:
+        self.adjustments[record.adjustment.id] = record
+        if len(self.adjustments) > self._size:
+            del self.adjustments[next(iter(self.adjustments))]
+        record.first_entry = self._entries
+        self._entries += 1
+        self._made.append(record)
+
+    def entries(self, query: EntryQuery) -> Page[Entry]:
+        found: list[Entry] = []
+        for entry in self._in_order(query):
+            if not query.covers(entry):
+                continue
+            if len(found) == query.limit:
+                return Page(tuple(found), found[-1].id)
+            found.append(entry)
+        return Page(tuple(found))
+
+    def reservations(self, query: ReservationQuery, now: int) -> Page[Reservation]:
+        calls = [record for record in self.calls.values() if isinstance(record, OpenCall)]
+        found = sorted(
+            [record for record in calls if record.state(now) == query.state],
+            key=lambda record: (record.end, record.hold.call),
+        )
+        place = query.place()
+        rest = [record.reservation(now) for record in found if (record.end, record.hold.call) > place]
+        rest = [item for item in rest if query.covers(item)]
+        page = tuple(rest[: query.limit])
+        return Page(page, query.following(page[-1]) if len(rest) > len(page) else "")
+
+    def _in_order(self, query: EntryQuery) -> Iterator[Entry]:
+        after = place_number(query.after) if query.after else None
+        for record in reversed(self._made) if query.newest_first else self._made:
+            entries = list(record.entries())
+            for entry in reversed(entries) if query.newest_first else entries:
+                number = int(entry.id)
+                if after is None or (number < after if query.newest_first else number > after):
+                    yield entry
+
+
+class Outbox:
+    """Claims, and those of them that nobody has reported as delivered."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._claimed: set[str] = set()
+        self._pending: dict[str, tuple[datetime, PendingAlert]] = {}
+
+    def claim(self, claim: AlertClaim, now: datetime, lease: timedelta) -> bool:
+        with self._lock:
+            if claim.id in self._claimed:
+                return False
+            self._claimed.add(claim.id)
+            self._pending[claim.id] = (now + lease, PendingAlert(claim, now, 1))
+            return True
+
+    def take(self, now: datetime, lease: timedelta, limit: int) -> tuple[PendingAlert, ...]:
+        with self._lock:
+            due = sorted((at, number, alert) for number, (at, alert) in enumerate(self._pending.values()) if at <= now)
+            taken = tuple(alert for _, _, alert in due[:limit])
+            for alert in taken:
+                again = PendingAlert(alert.claim, alert.claimed_at, alert.attempts + 1, alert.problem)
+                self._pending[alert.claim.id] = (now + lease, again)
+            return taken
+
+    def delivered(self, claim: AlertClaim) -> None:
+        with self._lock:
+            self._pending.pop(claim.id, None)
+
+    def failed(self, claim: AlertClaim, retry_at: datetime, problem: str) -> None:
+        with self._lock:
+            if claim.id in self._pending:
+                _, alert = self._pending[claim.id]
+                again = PendingAlert(alert.claim, alert.claimed_at, alert.attempts, problem)
+                self._pending[claim.id] = (retry_at, again)

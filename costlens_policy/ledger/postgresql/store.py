@@ -6,21 +6,27 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from costlens_policy.ledger.account import Account, AccountBalance
+from costlens_policy.ledger.account import Account, AccountBalance, lease_end
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.answers import call_state, charged_without_hold, held_again, unknown_call
+from costlens_policy.ledger.amounts import SECOND, instant_of, micros
 from costlens_policy.ledger.charges import Settled, Settlement
-from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
-from costlens_policy.ledger.holds import Extended, Held, Hold, Refused, Released
-from costlens_policy.ledger.instants import SECOND, instant_of, micros
-from costlens_policy.ledger.json_text import facts_text
-from costlens_policy.ledger.leases import lease_end
+from costlens_policy.ledger.history import (
+    AccountQuery,
+    Entry,
+    EntryQuery,
+    Page,
+    Reservation,
+    ReservationQuery,
+    call_state,
+    charged_without_hold,
+    held_again,
+    unknown_call,
+)
+from costlens_policy.ledger.holds import Extended, Held, Hold, Refused, Released, facts_text
 from costlens_policy.ledger.options import ledger_name, number_of, seconds_of, take_options
-from costlens_policy.ledger.postgresql import adjusting, listing, outbox
-from costlens_policy.ledger.postgresql.database import Database
-from costlens_policy.ledger.postgresql.history import read_entries
-from costlens_policy.ledger.postgresql.wire import asked, charged, charged_lines, line_states
+from costlens_policy.ledger.postgresql import records
+from costlens_policy.ledger.postgresql.connection import Database
 
 __all__ = ["PostgreSQLStore"]
 
@@ -47,9 +53,9 @@ class PostgreSQLStore:
         now = micros(hold.now)
         end = lease_end(now, hold.lease)
         what, rows, *known = self._database.call(
-            "reserve", hold.call, now, end, facts_text(hold.facts), asked(hold.lines)
+            "reserve", hold.call, now, end, facts_text(hold.facts), records.asked(hold.lines)
         )
-        lines = line_states(rows or [], [line.account for line in hold.lines])
+        lines = records.line_states(rows or [], [line.account for line in hold.lines])
         if what == "known":
             return _held_again(hold, now, lines, *known)
         return Held(hold.call, lines, end) if what == "held" else Refused(hold.call, lines)
@@ -73,34 +79,34 @@ class PostgreSQLStore:
         return Extended(call, state, instant_of(end[0] * SECOND))
 
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
-        return listing.read_balances(self._database, accounts, micros(now))
+        return records.read_balances(self._database, accounts, micros(now))
 
     def accounts(self, query: AccountQuery, now: datetime) -> Page[AccountBalance]:
-        return listing.read_accounts(self._database, query, micros(now))
+        return records.read_accounts(self._database, query, micros(now))
 
     def adjust(self, adjustment: Adjustment) -> Adjusted:
-        return adjusting.adjust(self._database, adjustment)
+        return records.adjust(self._database, adjustment)
 
     def reservation(self, call: str, now: datetime) -> Reservation | None:
-        return listing.read_reservation(self._database, call, micros(now))
+        return records.read_reservation(self._database, call, micros(now))
 
     def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
-        return listing.read_reservations(self._database, query, micros(now))
+        return records.read_reservations(self._database, query, micros(now))
 
     def entries(self, query: EntryQuery) -> Page[Entry]:
-        return read_entries(self._database, query)
+        return records.read_entries(self._database, query)
 
     def claim_alert(self, claim: AlertClaim, now: datetime, lease: timedelta) -> bool:
-        return outbox.claim(self._database, claim, micros(now), micros(now + lease))
+        return records.claim(self._database, claim, micros(now), micros(now + lease))
 
     def pending_alerts(self, now: datetime, lease: timedelta, limit: int = 100) -> tuple[PendingAlert, ...]:
-        return outbox.take(self._database, micros(now), micros(now + lease), limit)
+        return records.take(self._database, micros(now), micros(now + lease), limit)
 
     def alert_delivered(self, claim: AlertClaim, now: datetime) -> None:
-        outbox.mark_delivered(self._database, claim, micros(now))
+        records.mark_delivered(self._database, claim, micros(now))
 
     def alert_failed(self, claim: AlertClaim, retry_at: datetime, problem: str) -> None:
-        outbox.fail(self._database, claim, micros(retry_at), problem)
+        records.fail(self._database, claim, micros(retry_at), problem)
 
     def close(self) -> None:
         self._database.close()
@@ -108,12 +114,12 @@ class PostgreSQLStore:
     def _settle(self, settlement: Settlement, unknown: bool) -> Settled:
         facts, charges = facts_text(settlement.facts), settlement.charges
         what, *rest = self._database.call(
-            "settle", settlement.call, micros(settlement.now), facts, charged(charges), unknown
+            "settle", settlement.call, micros(settlement.now), facts, records.charged(charges), unknown
         )
         if what == "unknown":
             raise unknown_call(settlement.call)
         late, settled_at, rows = rest
-        lines = charged_lines(rows, [charge.account for charge in charges])
+        lines = records.charged_lines(rows, [charge.account for charge in charges])
         return Settled(settlement.call, lines, instant_of(settled_at), late, what == "known")
 
 

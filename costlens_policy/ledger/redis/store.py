@@ -6,31 +6,27 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from costlens_policy.ledger.account import Account, AccountBalance
+from costlens_policy.ledger.account import Account, AccountBalance, lease_end
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.answers import call_state, charged_without_hold, held_again, unknown_call
+from costlens_policy.ledger.amounts import SECOND, instant_of, micros
 from costlens_policy.ledger.charges import ChargedLine, Settled, Settlement
-from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
-from costlens_policy.ledger.holds import Extended, Held, Hold, LineState, Refused, Released
-from costlens_policy.ledger.instants import SECOND, instant_of, micros
-from costlens_policy.ledger.json_text import facts_text
-from costlens_policy.ledger.leases import lease_end
-from costlens_policy.ledger.options import ledger_name, number_of, seconds_of, take_options
-from costlens_policy.ledger.redis import adjusting, listing, outbox
-from costlens_policy.ledger.redis.accounts import Accounts
-from costlens_policy.ledger.redis.history import read_entries
-from costlens_policy.ledger.redis.server import Server
-from costlens_policy.ledger.redis.wire import (
-    CHARGED,
-    HELD,
-    amounts_of,
-    charge_numbers,
-    charge_texts,
-    line_numbers,
-    line_texts,
-    rows_of,
+from costlens_policy.ledger.history import (
+    AccountQuery,
+    Entry,
+    EntryQuery,
+    Page,
+    Reservation,
+    ReservationQuery,
+    call_state,
+    charged_without_hold,
+    held_again,
+    unknown_call,
 )
+from costlens_policy.ledger.holds import Extended, Held, Hold, LineState, Refused, Released, facts_text
+from costlens_policy.ledger.options import ledger_name, number_of, seconds_of, take_options
+from costlens_policy.ledger.redis import records
+from costlens_policy.ledger.redis.connection import Server
 
 __all__ = ["RedisStore"]
 
@@ -57,20 +53,25 @@ class RedisStore:
         self._server = Server(
             url, ledger_name(options["ledger"]), seconds_of(options["timeout"]), connections, read_only=read_only
         )
-        self._accounts = Accounts(self._server)
+        self._accounts = records.Accounts(self._server)
 
     def reserve(self, hold: Hold) -> Held | Refused:
         now = micros(hold.now)
         end = lease_end(now, hold.lease)
         texts, numbers = [hold.call], [now, end, self._remember]
         for line in hold.lines:
-            texts += line_texts(line)
-            numbers += line_numbers(line)
+            texts += records.line_texts(line)
+            numbers += records.line_numbers(line)
         answer = self._server.run("reserve", (f"c:{hold.call}", "open"), texts, numbers, facts_text(hold.facts))
         what, _, rest = answer.partition("\0")
         if what not in "01":
             return self._held_again(hold, now, what, rest)
-        lines = tuple([_state(row, line.account) for row, line in zip(rows_of(rest, HELD), hold.lines, strict=True)])
+        lines = tuple(
+            [
+                _state(row, line.account)
+                for row, line in zip(records.rows_of(rest, records.HELD), hold.lines, strict=True)
+            ]
+        )
         return Held(hold.call, lines, end) if what == "1" else Refused(hold.call, lines)
 
     def settle(self, settlement: Settlement) -> Settled:
@@ -93,34 +94,34 @@ class RedisStore:
         return Extended(call, state, instant_of(int(end[0]) * SECOND))
 
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
-        return listing.read_balances(self._server, accounts, micros(now))
+        return records.read_balances(self._server, accounts, micros(now))
 
     def accounts(self, query: AccountQuery, now: datetime) -> Page[AccountBalance]:
-        return listing.read_accounts(self._server, self._accounts, query, micros(now))
+        return records.read_accounts(self._server, self._accounts, query, micros(now))
 
     def adjust(self, adjustment: Adjustment) -> Adjusted:
-        return adjusting.adjust(self._server, adjustment, self._remember, self._history)
+        return records.adjust(self._server, adjustment, self._remember, self._history)
 
     def reservation(self, call: str, now: datetime) -> Reservation | None:
-        return listing.read_reservation(self._server, call, micros(now))
+        return records.read_reservation(self._server, call, micros(now))
 
     def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
-        return listing.read_reservations(self._server, self._accounts, query, micros(now))
+        return records.read_reservations(self._server, self._accounts, query, micros(now))
 
     def entries(self, query: EntryQuery) -> Page[Entry]:
-        return read_entries(self._server, self._accounts, query)
+        return records.read_entries(self._server, self._accounts, query)
 
     def claim_alert(self, claim: AlertClaim, now: datetime, lease: timedelta) -> bool:
-        return outbox.claim(self._server, claim, micros(now), micros(now + lease))
+        return records.claim(self._server, claim, micros(now), micros(now + lease))
 
     def pending_alerts(self, now: datetime, lease: timedelta, limit: int = 100) -> tuple[PendingAlert, ...]:
-        return outbox.take(self._server, micros(now), micros(now + lease), limit)
+        return records.take(self._server, micros(now), micros(now + lease), limit)
 
     def alert_delivered(self, claim: AlertClaim, now: datetime) -> None:
-        outbox.finish(self._server, claim, 0, "")
+        records.finish(self._server, claim, 0, "")
 
     def alert_failed(self, claim: AlertClaim, retry_at: datetime, problem: str) -> None:
-        outbox.finish(self._server, claim, micros(retry_at), problem)
+        records.finish(self._server, claim, micros(retry_at), problem)
 
     def close(self) -> None:
         self._server.close()
@@ -133,7 +134,7 @@ class RedisStore:
         end, _, held = rest.partition("\0")
         if not end:
             raise charged_without_hold(hold.call)
-        rows = rows_of(held, HELD)
+        rows = records.rows_of(held, records.HELD)
         accounts = self._accounts.named([row[0] for row in rows], [line.account for line in hold.lines])
         state = call_state(int(end), what == "released", what == "settled", now)
         return held_again(hold, tuple(_state(row, accounts[row[0]]) for row in rows), int(end), state)
@@ -141,19 +142,19 @@ class RedisStore:
     def _settle(self, settlement: Settlement, unknown: bool) -> Settled:
         texts, numbers = [settlement.call], [micros(settlement.now), self._remember, self._history, int(unknown)]
         for charge in settlement.charges:
-            texts += charge_texts(charge)
-            numbers += charge_numbers(charge)
+            texts += records.charge_texts(charge)
+            numbers += records.charge_numbers(charge)
         facts = facts_text(settlement.facts)
         answer = self._server.run("settle", (f"c:{settlement.call}", "open"), texts, numbers, facts)
         if answer is None:
             raise unknown_call(settlement.call)
         known, late, settled_at, charged = answer.split("\0", 3)
-        rows = rows_of(charged, CHARGED)
+        rows = records.rows_of(charged, records.CHARGED)
         accounts = self._accounts.named([row[0] for row in rows], [charge.account for charge in settlement.charges])
-        lines = tuple([ChargedLine(accounts[row[0]], *amounts_of(row[1:9])) for row in rows])
+        lines = tuple([ChargedLine(accounts[row[0]], *records.amounts_of(row[1:9])) for row in rows])
         return Settled(settlement.call, lines, instant_of(int(settled_at)), bool(late), known == "1")
 
 
 def _state(row: list[str], account: Account) -> LineState:
-    amount, limit, used, held = amounts_of(row[1:9])
+    amount, limit, used, held = records.amounts_of(row[1:9])
     return LineState(account, amount, None if limit < 0 else limit, used, held)

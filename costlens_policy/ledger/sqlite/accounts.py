@@ -6,11 +6,15 @@ import json
 import sqlite3
 from typing import Any, Final
 
-from costlens_policy.ledger.account import Account
-from costlens_policy.ledger.amounts import LIMB, join_limbs, split_limbs
-from costlens_policy.ledger.buckets import bucket_width, clocks_after, forgotten_buckets, used_in_window
-from costlens_policy.ledger.instants import MICROSECOND, SECOND, micros_or_none
-from costlens_policy.ledger.stored import period_of
+from costlens_policy.ledger.account import (
+    Account,
+    bucket_width,
+    clocks_after,
+    forgotten_buckets,
+    period_of,
+    used_in_window,
+)
+from costlens_policy.ledger.amounts import LIMB, MICROSECOND, SECOND, join_limbs, micros_or_none, split_limbs
 
 __all__ = ["ACCOUNT_COLUMNS", "AccountRow", "account_of", "load_account", "load_account_by_id"]
 

@@ -7,16 +7,33 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from costlens_policy.ledger.answers import call_state, charged_without_hold, held_again, match_charges, unknown_call
+from costlens_policy.ledger.account import lease_end
+from costlens_policy.ledger.amounts import SECOND, instant_of, micros
 from costlens_policy.ledger.charges import ChargedLine, Settled, Settlement
-from costlens_policy.ledger.history import Reservation, ReservedLine
-from costlens_policy.ledger.holds import CallState, Extended, Held, Hold, HoldLine, LineState, Refused, Released
-from costlens_policy.ledger.instants import SECOND, instant_of, micros
-from costlens_policy.ledger.json_text import facts_text, facts_value, json_text
-from costlens_policy.ledger.leases import lease_end
+from costlens_policy.ledger.history import (
+    Reservation,
+    ReservedLine,
+    call_state,
+    charged_without_hold,
+    held_again,
+    match_charges,
+    unknown_call,
+)
+from costlens_policy.ledger.holds import (
+    CallState,
+    Extended,
+    Held,
+    Hold,
+    HoldLine,
+    LineState,
+    Refused,
+    Released,
+    facts_text,
+    facts_value,
+    json_text,
+)
 from costlens_policy.ledger.sqlite.accounts import AccountRow, load_account, load_account_by_id
-from costlens_policy.ledger.sqlite.entries import add_entry
-from costlens_policy.ledger.sqlite.grants import limit_in_force
+from costlens_policy.ledger.sqlite.records import add_entry, limit_in_force
 
 __all__ = ["extend", "read_reservation", "release", "reserve", "settle", "void"]
 

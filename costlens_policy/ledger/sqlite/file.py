@@ -1,4 +1,7 @@
-"""The file: connections to it, and transactions."""
+"""The file: one writer at a time, readers beside it, faults, and its tables.
+
+The tables are made in steps from each version of them to the next. A step that was released never changes.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,9 @@ from weakref import WeakSet
 
 from costlens_policy.ledger.errors import LedgerBusyError, LedgerUnavailableError
 from costlens_policy.ledger.pool import Pool
-from costlens_policy.ledger.sqlite.faults import faults_of
-from costlens_policy.ledger.sqlite.migrations import is_current, migrate
 
-__all__ = ["LedgerFile"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "LedgerFile", "faults_of", "is_current", "migrate"]
+
 
 _OLDEST: Final = (3, 35, 0)
 _MOST_CONNECTIONS: Final = 64
@@ -233,3 +235,126 @@ def _in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=lambda: _GATE.open(), after_in_child=_in_child)
+
+
+_MEANINGS: Final = {
+    sqlite3.SQLITE_BUSY: "was locked by others for too long; look for a process that hangs, or raise its `timeout`",
+    sqlite3.SQLITE_LOCKED: "was locked by others for too long; look for a process that hangs",
+    sqlite3.SQLITE_READONLY: "cannot be written; give this process the right to write the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; its folder must exist and be writable",
+    sqlite3.SQLITE_PERM: "cannot be opened; give this process the right to read and write it",
+    sqlite3.SQLITE_AUTH: "cannot be opened; give this process the right to read and write it",
+    sqlite3.SQLITE_FULL: "has no room left on its disk; free some",
+    sqlite3.SQLITE_IOERR: "cannot be read or written by the operating system; check the disk",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup, or salvage it with `sqlite3 FILE .recover`",
+    sqlite3.SQLITE_NOTADB: "is not a database; name another file for the ledger",
+    sqlite3.SQLITE_TOOBIG: "cannot hold a value that large; send fewer facts",
+    sqlite3.SQLITE_NOMEM: "cannot be used; the process is out of memory",
+}
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""Others are at work on the file, so it is there and sound."""
+
+
+@contextmanager
+def faults_of(path: str) -> Iterator[None]:
+    """Turn SQLite's errors into ``LedgerUnavailableError`` about the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # extended codes keep the general one in their low byte
+        meaning = _MEANINGS.get(code, f"cannot be used ({error})")
+        kind = LedgerBusyError if code in _BUSY else LedgerUnavailableError
+        raise kind(f"the ledger `{path}` {meaning}") from error
+
+
+APPLICATION_ID: Final = 0x434C504C
+"""Marks a file as a ledger of this package."""
+
+_ACCOUNTS_AND_CALLS: Final = (
+    """CREATE TABLE accounts (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+        budget TEXT NOT NULL, key TEXT NOT NULL, unit TEXT NOT NULL, period TEXT NOT NULL,
+        starts_at INTEGER, resets_at INTEGER, rolling INTEGER,
+        used_high INTEGER NOT NULL, used_low INTEGER NOT NULL, held_high INTEGER NOT NULL, held_low INTEGER NOT NULL,
+        generation INTEGER NOT NULL, next_end INTEGER, bucket INTEGER)""",
+    """CREATE TABLE ends (
+        account INTEGER NOT NULL, second INTEGER NOT NULL, generation INTEGER NOT NULL,
+        high INTEGER NOT NULL, low INTEGER NOT NULL,
+        PRIMARY KEY (account, second, generation)) WITHOUT ROWID""",
+    """CREATE TABLE buckets (
+        account INTEGER NOT NULL, bucket INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
+        PRIMARY KEY (account, bucket)) WITHOUT ROWID""",
+    """CREATE TABLE calls (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE, reserved_at INTEGER NOT NULL, end INTEGER, lines TEXT NOT NULL, facts TEXT NOT NULL,
+        released INTEGER NOT NULL DEFAULT 0, settled_at INTEGER, late INTEGER, charged TEXT,
+        first_entry INTEGER, last_entry INTEGER)""",
+    "CREATE INDEX open_calls ON calls (end, id) WHERE settled_at IS NULL AND released = 0",
+    """CREATE TABLE entries (
+        id INTEGER PRIMARY KEY, at INTEGER NOT NULL, clock INTEGER NOT NULL, kind TEXT NOT NULL,
+        source INTEGER NOT NULL, account INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
+        held_high INTEGER NOT NULL, held_low INTEGER NOT NULL)""",
+    "CREATE INDEX entries_of_account ON entries (account, id)",
+    "CREATE INDEX entries_by_time ON entries (clock)",
+)
+_ADJUSTMENTS: Final = (
+    """CREATE TABLE adjustments (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE, balance TEXT NOT NULL, facts TEXT NOT NULL, entry INTEGER)""",
+    "CREATE TABLE grants (scope TEXT NOT NULL PRIMARY KEY, grants TEXT NOT NULL) WITHOUT ROWID",
+)
+_ALERTS: Final = (
+    """CREATE TABLE alerts (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE, budget TEXT NOT NULL, key TEXT NOT NULL, period TEXT NOT NULL, rung TEXT NOT NULL,
+        facts TEXT NOT NULL, claimed_at INTEGER NOT NULL, visible_at INTEGER NOT NULL, attempts INTEGER NOT NULL,
+        problem TEXT NOT NULL, delivered_at INTEGER)""",
+    "CREATE INDEX pending_alerts ON alerts (visible_at) WHERE delivered_at IS NULL",
+)
+_CLOCKS: Final = ("ALTER TABLE accounts ADD COLUMN clocks TEXT NOT NULL DEFAULT '[]'",)
+_THRESHOLDS: Final = ("ALTER TABLE alerts RENAME COLUMN rung TO threshold",)
+
+MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS, _CLOCKS, _THRESHOLDS)
+
+
+def migrate(db: sqlite3.Connection, path: str) -> None:
+    """Make the tables, or bring those of an older version up to date.
+
+    Raises ``LedgerUnavailableError`` for other files.
+    """
+    if is_current(db, path):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for statements in MIGRATIONS[_version(db, path) :]:
+            for statement in statements:
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def is_current(db: sqlite3.Connection, path: str) -> bool:
+    """Whether the tables are of this version. Raises ``LedgerUnavailableError`` for other files."""
+    return _version(db, path) == len(MIGRATIONS)
+
+
+def _version(db: sqlite3.Connection, path: str) -> int:
+    """Return the version of the tables, 0 for an empty file."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application == APPLICATION_ID:
+        if version > len(MIGRATIONS):
+            raise LedgerUnavailableError(
+                f"`{path}` was written by a newer version of costlens-policy (tables {version}, this one knows "
+                f"{len(MIGRATIONS)}); upgrade costlens-policy here"
+            )
+        return int(version)
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application or version or tables:
+        raise LedgerUnavailableError(f"`{path}` is a database of another program; name another file for the ledger")
+    return 0

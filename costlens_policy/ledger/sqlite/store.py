@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from costlens_policy.ledger.account import Account, AccountBalance
+from costlens_policy.ledger.account import Account, AccountBalance, lease_end
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
+from costlens_policy.ledger.amounts import micros
 from costlens_policy.ledger.charges import Settled, Settlement
 from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
 from costlens_policy.ledger.holds import Extended, Held, Hold, Refused, Released
-from costlens_policy.ledger.instants import micros
-from costlens_policy.ledger.leases import lease_end
-from costlens_policy.ledger.sqlite import calls, outbox
-from costlens_policy.ledger.sqlite.entries import read_entries
+from costlens_policy.ledger.sqlite import calls, records
 from costlens_policy.ledger.sqlite.file import LedgerFile
-from costlens_policy.ledger.sqlite.grants import adjust
-from costlens_policy.ledger.sqlite.listing import read_accounts, read_balances, read_reservations
 
 __all__ = ["SQLiteStore"]
 
@@ -63,15 +59,15 @@ class SQLiteStore:
 
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
         with self._file.reading() as db:
-            return read_balances(db, accounts, micros(now))
+            return records.read_balances(db, accounts, micros(now))
 
     def accounts(self, query: AccountQuery, now: datetime) -> Page[AccountBalance]:
         with self._file.reading() as db:
-            return read_accounts(db, query, micros(now))
+            return records.read_accounts(db, query, micros(now))
 
     def adjust(self, adjustment: Adjustment) -> Adjusted:
         with self._file.writing() as db:
-            return adjust(db, adjustment)
+            return records.adjust(db, adjustment)
 
     def reservation(self, call: str, now: datetime) -> Reservation | None:
         with self._file.reading() as db:
@@ -79,27 +75,27 @@ class SQLiteStore:
 
     def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
         with self._file.reading() as db:
-            return read_reservations(db, query, micros(now))
+            return records.read_reservations(db, query, micros(now))
 
     def entries(self, query: EntryQuery) -> Page[Entry]:
         with self._file.reading() as db:
-            return read_entries(db, query)
+            return records.read_entries(db, query)
 
     def claim_alert(self, claim: AlertClaim, now: datetime, lease: timedelta) -> bool:
         with self._file.writing() as db:
-            return outbox.claim(db, claim, micros(now), micros(now + lease))
+            return records.claim(db, claim, micros(now), micros(now + lease))
 
     def pending_alerts(self, now: datetime, lease: timedelta, limit: int = 100) -> tuple[PendingAlert, ...]:
         with self._file.writing() as db:
-            return outbox.take(db, micros(now), micros(now + lease), limit)
+            return records.take(db, micros(now), micros(now + lease), limit)
 
     def alert_delivered(self, claim: AlertClaim, now: datetime) -> None:
         with self._file.writing() as db:
-            outbox.mark_delivered(db, claim, micros(now))
+            records.mark_delivered(db, claim, micros(now))
 
     def alert_failed(self, claim: AlertClaim, retry_at: datetime, problem: str) -> None:
         with self._file.writing() as db:
-            outbox.fail(db, claim, micros(retry_at), problem)
+            records.fail(db, claim, micros(retry_at), problem)
 
     def close(self) -> None:
         self._file.close()
