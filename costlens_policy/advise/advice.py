@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Inexact
-from typing import Final
+from decimal import Decimal, Inexact
+from importlib.resources import as_file, files
+from math import ceil
+from pathlib import Path
+from typing import Any, Final
 
-from costlens_policy.advise.facts import facts_of
+from costlens_policy.advise.inputs import RulesOfThumb, rules_of_thumb
 from costlens_policy.advise.numbers import Numbers, reckon
 from costlens_policy.advise.read import read_workload
-from costlens_policy.advise.recommend import Recommendation, own_policy_set, recommend
-from costlens_policy.advise.rules_of_thumb import rules_of_thumb
-from costlens_policy.advise.strategies import Setting
-from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.errors import InputError
+from costlens_policy.advise.strategies import (
+    CACHED_PROMPT,
+    FINE_TUNED,
+    HYBRID,
+    SMALL,
+    Contest,
+    Setting,
+)
+from costlens_policy.api import load
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
+from costlens_policy.documents.workload import Contender
+from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.record import Outcome
+from costlens_policy.errors import InputError, RequestError
+from costlens_policy.money import multiply, total
 
-__all__ = ["Advice", "advise", "advise_on"]
+__all__ = [
+    "Advice",
+    "Consideration",
+    "Recommendation",
+    "advise",
+    "advise_on",
+    "facts_of",
+    "own_policy_set",
+    "recommend",
+]
+
 
 _TOO_LONG: Final = (
     "the sums have more digits than can be kept exactly; lower the growth or the horizon, or give numbers fewer digits"
@@ -64,3 +88,144 @@ def advise_on(
     facts = facts_of(setting, numbers, rules)
     with nullcontext(policy_set) if policy_set is not None else own_policy_set() as chosen:
         return Advice(setting, numbers, recommend(chosen, facts, now), now, warnings)
+
+
+_OUTPUT_LIMIT: Final = "max_output_tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Consideration:
+    """A rule that holds whatever is chosen, and what it says."""
+
+    rule: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """``strategy`` is None where the policies refuse to recommend any. ``marks`` are what rules set for programs."""
+
+    strategy: str | None
+    rule: str
+    says: str
+    considerations: tuple[Consideration, ...]
+    marks: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    decision: Decision
+
+
+def own_policy_set() -> AbstractContextManager[Path]:
+    """Return the folder of the policy set that comes with the package, the same as `policies/advice`."""
+    return as_file(files("costlens_policy.advise").joinpath("policy"))
+
+
+def recommend(policy_set: str | os.PathLike[str], facts: Mapping[str, Any], now: datetime) -> Recommendation:
+    """Decide the facts by a policy set.
+
+    Raises ``PolicyError`` where the set is not right, or does not take the facts: then it is not one for advice.
+    """
+    engine = load(policy_set)
+    try:
+        decision = engine.decide(facts, now=now)
+    except RequestError as error:
+        raise PolicyError([_no_advice(policy_set, error)]) from error
+    said = {
+        rule.id: rule.reason
+        for stage in decision.record().stages
+        for rule in stage.rules
+        if rule.outcome is Outcome.MATCHED
+    }
+    considerations = tuple(Consideration(rule, said.get(rule, "")) for rule in decision.rewrites)
+    marks = {name: value for name, value in decision.params.items() if name != _OUTPUT_LIMIT}
+    says = said.get(decision.rule, "") or "; ".join(decision.reasons)
+    return Recommendation(decision.model, decision.rule, says, considerations, marks, dict(facts), decision)
+
+
+def _no_advice(policy_set: str | os.PathLike[str], error: RequestError) -> Diagnostic:
+    message = f"`{os.fspath(policy_set)}` does not take the facts of a workload: {'; '.join(error.problems)}"
+    return Diagnostic("CL921", Severity.ERROR, message, help="declare the attributes as `policies/advice` does")
+
+
+_STRATEGIES = {"caching": CACHED_PROMPT, "fine_tuned": FINE_TUNED, "small": SMALL, "hybrid": HYBRID}
+
+
+def facts_of(setting: Setting, numbers: Numbers, rules: RulesOfThumb) -> dict[str, Any]:
+    """Return the attributes by name. What is not known is left out; nothing is assumed in its place."""
+    workload = setting.workload
+    needs = workload.needs
+    facts: dict[str, Any] = {
+        "scope": needs.scope,
+        "early_stage": needs.early_stage,
+        "rapid_iteration": needs.rapid_iteration,
+        "structured_output": needs.structured_output,
+        "retrieval": needs.retrieval,
+        "data_stays_inside": needs.data_stays_inside,
+        "may_train_on_data": needs.may_train_on_data,
+        "accuracy_needed": needs.accuracy,
+        "latency_needed_ms": needs.latency_ms,
+        "queries_per_month": int(numbers.inputs["queries.per_month"].base),
+        "usual_crossover_queries_per_month": int(rules.crossover_queries_per_month.value),
+        "horizon_months": setting.months,
+    }
+    facts.update(_models(setting, rules))
+    facts.update(_money(numbers))
+    if workload.fine_tuned is not None:
+        facts["labelled_examples"] = workload.fine_tuned.labelling.at_hand
+        facts["examples_needed"] = ceil(numbers.inputs["fine_tuned.labelling.examples"].base)
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _models(setting: Setting, rules: RulesOfThumb) -> Iterator[tuple[str, Any]]:
+    workload = setting.workload
+    contests = (
+        ("current", workload.current, setting.current),
+        ("small", workload.small, setting.small),
+        ("fine_tuned", workload.fine_tuned, setting.fine_tuned),
+    )
+    for key, contender, contest in contests:
+        if contender is not None and contest is not None:
+            yield f"{key}_is_inside", not contest.model.external
+            yield f"{key}_accuracy", _accuracy(contender, contest, workload.task)
+            yield f"{key}_latency_ms", _latency(contender, contest)
+    yield "fine_tuned_latency_ms", _trained_latency(setting, rules)
+
+
+def _accuracy(contender: Contender, contest: Contest, task: str | None) -> Decimal | float | None:
+    if contender.accuracy is not None or task is None:
+        return contender.accuracy
+    return contest.model.quality.get(task)
+
+
+def _latency(contender: Contender, contest: Contest) -> Decimal | float | None:
+    return contest.model.latency_p50_ms if contender.latency_ms is None else contender.latency_ms
+
+
+def _trained_latency(setting: Setting, rules: RulesOfThumb) -> Decimal | float | None:
+    """Return what is known of the trained model, else the best that the rule of thumb hopes for on narrow tasks."""
+    workload = setting.workload
+    if workload.fine_tuned is None or setting.fine_tuned is None:
+        return None
+    known = _latency(workload.fine_tuned, setting.fine_tuned)
+    current = _latency(workload.current, setting.current)
+    if known is not None or current is None or workload.needs.scope != "narrow":
+        return known
+    left = total((Decimal(1), rules.latency_reduction.value.copy_negate()))
+    return multiply(current if isinstance(current, Decimal) else Decimal(repr(current)), left)
+
+
+def _money(numbers: Numbers) -> Iterator[tuple[str, Any]]:
+    for key, name in _STRATEGIES.items():
+        there = name in numbers.strategies
+        yield f"has_{key}", there
+        if there:
+            yield f"{key}_saving_usd", numbers.savings[name]
+            yield f"{key}_saving_at_worst_usd", numbers.savings_range.lowest[name]
+            yield f"{key}_saving_at_best_usd", numbers.savings_range.highest[name]
+    yield from _break_even(numbers.savings_range.lowest, numbers)
+
+
+def _break_even(known: Mapping[str, Decimal], numbers: Numbers) -> Iterator[tuple[str, Any]]:
+    if FINE_TUNED in known:
+        found = numbers.break_evens[FINE_TUNED]
+        yield "break_even_months", None if found is None else float(found.months)
+        yield "crossover_queries_per_month", numbers.crossovers[FINE_TUNED]

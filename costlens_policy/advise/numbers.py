@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import product
 
-from costlens_policy.advise.inputs import Point, base_point, uncertain_inputs
-from costlens_policy.advise.ranges import Extremes, Swing, extremes, savings_at, swings, totals_at
-from costlens_policy.advise.rules_of_thumb import Range, RulesOfThumb
+from costlens_policy.advise.inputs import Point, Range, RulesOfThumb, base_point, uncertain_inputs
 from costlens_policy.advise.strategies import (
     CACHED_PROMPT,
     PROMPT,
@@ -18,8 +17,10 @@ from costlens_policy.advise.strategies import (
     strategies_at,
 )
 from costlens_policy.advise.strategy import BreakEven, Strategy, break_even, cumulative
+from costlens_policy.money import total
 
-__all__ = ["Numbers", "crossover", "reckon"]
+__all__ = ["Extremes", "Numbers", "Swing", "crossover", "extremes", "reckon", "savings_at", "swings", "totals_at"]
+
 
 _MOST = 10**12
 
@@ -96,3 +97,79 @@ def crossover(setting: Setting, base: Point, name: str) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if pays(middle) else (middle, high)
     return high
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """What one input alone does to the totals and savings of the strategies, all others at their base."""
+
+    input: str
+    range: Range
+    totals: tuple[Mapping[str, Decimal], Mapping[str, Decimal]]
+    """Totals by strategy, where the input is low and where it is high."""
+    savings: tuple[Mapping[str, Decimal], Mapping[str, Decimal]]
+    """Savings by strategy, likewise."""
+
+    def width(self, strategy: str) -> Decimal:
+        """Return how far apart the two savings of a strategy are."""
+        low, high = (savings[strategy] for savings in self.savings)
+        return total((high, low.copy_negate())).copy_abs()
+
+
+@dataclass(frozen=True, slots=True)
+class Extremes:
+    """The lowest and the highest value of something by strategy, over every combination of low, base and high."""
+
+    lowest: Mapping[str, Decimal]
+    highest: Mapping[str, Decimal]
+
+
+def totals_at(setting: Setting, point: Point) -> dict[str, Decimal]:
+    """Return the total of each strategy over the horizon."""
+    monthly = monthly_at(setting, point)
+    return {name: item.total_usd(monthly) for name, item in strategies_at(setting, point).items()}
+
+
+def savings_at(setting: Setting, point: Point, totals: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Return by how much each strategy is cheaper than the cheaper way to prompt; negative where it is dearer."""
+    prompting = totals[prompting_of(strategies_at(setting, point)).name]
+    return {name: total((prompting, amount.copy_negate())) for name, amount in totals.items()}
+
+
+def swings(setting: Setting, inputs: Mapping[str, Range]) -> tuple[Swing, ...]:
+    """Return the swing of every uncertain input, in the order of the document."""
+    base = base_point(inputs)
+    return tuple(_swing(setting, base, name, item) for name, item in inputs.items() if item.is_uncertain)
+
+
+def _swing(setting: Setting, base: Point, name: str, item: Range) -> Swing:
+    points = [{**base, name: value} for value in (item.low, item.high)]
+    totals = [totals_at(setting, point) for point in points]
+    savings = [savings_at(setting, point, amounts) for point, amounts in zip(points, totals, strict=True)]
+    return Swing(name, item, (totals[0], totals[1]), (savings[0], savings[1]))
+
+
+def extremes(setting: Setting, inputs: Mapping[str, Range]) -> tuple[Extremes, Extremes]:
+    """Return the extremes of totals and of savings: every combination of lowest and highest values, and the base."""
+    totals, savings = [], []
+    for point in _corners(inputs):
+        totals.append(totals_at(setting, point))
+        savings.append(savings_at(setting, point, totals[-1]))
+    return _extremes(totals), _extremes(savings)
+
+
+def _corners(inputs: Mapping[str, Range]) -> Iterator[Point]:
+    base = base_point(inputs)
+    yield base
+    uncertain = [(name, item) for name, item in inputs.items() if item.is_uncertain]
+    names = [name for name, _ in uncertain]
+    for values in product(*((item.low, item.high) for _, item in uncertain)):
+        yield base | dict(zip(names, values, strict=True))
+
+
+def _extremes(found: Sequence[Mapping[str, Decimal]]) -> Extremes:
+    names = found[0]
+    return Extremes(
+        {name: min(item[name] for item in found) for name in names},
+        {name: max(item[name] for item in found) for name in names},
+    )

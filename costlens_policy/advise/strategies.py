@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from costlens_policy.advise.inputs import Point
-from costlens_policy.advise.query_cost import Query, query_cost
-from costlens_policy.advise.strategy import Strategy
-from costlens_policy.advise.timeline import HOURS_PER_WEEK, monthly_queries
+from costlens_policy.advise.strategy import HOURS_PER_WEEK, Query, Strategy, monthly_queries, query_cost
 from costlens_policy.catalogue import Model, Period
 from costlens_policy.documents.workload import FineTunedContender, WorkloadDocument
 from costlens_policy.money import ZERO, multiply, per_million, total

@@ -6,12 +6,106 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
+from typing import Final
 
-from costlens_policy.advise.timeline import HOURS_PER_MONTH, Stretch, stretches
+from costlens_policy.catalogue import Period
 from costlens_policy.money import ZERO, multiply, total
 
-__all__ = ["BreakEven", "Strategy", "break_even", "cumulative"]
+__all__ = [
+    "HOURS_PER_MONTH",
+    "HOURS_PER_WEEK",
+    "BreakEven",
+    "Query",
+    "Strategy",
+    "Stretch",
+    "break_even",
+    "cumulative",
+    "monthly_queries",
+    "query_cost",
+    "stretches",
+]
+
+
+HOURS_PER_MONTH: Final = Decimal("730.5")
+"""A twelfth of 365.25 days."""
+HOURS_PER_WEEK: Final = Decimal(168)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A month, or one of the two parts of the month in which the model comes.
+
+    ``month`` counts from 0; ``live`` says that the model is there; ``ends_month`` that no further part follows.
+    """
+
+    month: int
+    start: Decimal
+    hours: Decimal
+    queries: int
+    live: bool
+    ends_month: bool
+
+
+@lru_cache(maxsize=256)
+def monthly_queries(per_month: Decimal, growth: Decimal, months: int) -> tuple[int, ...]:
+    """Return the queries of each month. They grow exactly, and are then rounded to whole queries, half to even."""
+    factor = 1 + Fraction(growth)
+    return tuple(round(Fraction(per_month) * factor**month) for month in range(months))
+
+
+def stretches(monthly: tuple[int, ...], wait_hours: Decimal) -> Iterator[Stretch]:
+    """Cut the months at the time when the model comes; its month is split in whole queries."""
+    for month, queries in enumerate(monthly):
+        start = multiply(HOURS_PER_MONTH, month)
+        before = min(max(total((wait_hours, start.copy_negate())), ZERO), HOURS_PER_MONTH)
+        if before in (ZERO, HOURS_PER_MONTH):
+            yield Stretch(month, start, HOURS_PER_MONTH, queries, before == ZERO, True)
+            continue
+        first = round(queries * Fraction(before) / Fraction(HOURS_PER_MONTH))
+        yield Stretch(month, start, before, first, False, False)
+        rest = total((HOURS_PER_MONTH, before.copy_negate()))
+        yield Stretch(month, total((start, before)), rest, queries - first, True, True)
+
+
+_MILLIONTH = Decimal("1e-6")
+_ONE = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Tokens of an average query. ``cached`` are read from the cache, ``written`` are written into it.
+
+    Both are part of ``prompt``.
+    """
+
+    prompt: Decimal
+    output: Decimal
+    cached: Decimal = ZERO
+    written: Decimal = ZERO
+
+    def with_cache(self, stable: Decimal, hit_ratio: Decimal, shortest: int) -> Query:
+        """Return the query where ``stable`` tokens at its start are looked up in the cache."""
+        if stable < shortest:
+            return self
+        missed = total((_ONE, hit_ratio.copy_negate()))
+        return Query(self.prompt, self.output, multiply(stable, hit_ratio), multiply(stable, missed))
+
+
+def query_cost(period: Period, query: Query) -> Decimal:
+    """Return US dollars for one query; prices of long contexts go by the average prompt."""
+    rates = period.rates_for(ceil(query.prompt))
+    price = rates.usd_per_million_tokens
+    plain = total((query.prompt, query.cached.copy_negate(), query.written.copy_negate()))
+    parts = (
+        ("input", plain),
+        ("cache_read", query.cached),
+        ("cache_write", query.written),
+        ("output", query.output),
+    )
+    tokens = total(multiply(price[bucket], amount) for bucket, amount in parts)
+    return total((multiply(tokens, _MILLIONTH), rates.usd_per_request))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from costlens_policy.advise import advise
-from costlens_policy.advise.export import export_advice
-from costlens_policy.advise.text import as_markdown, as_text
+from costlens_policy.advise.text import as_markdown, as_text, export_advice
 from costlens_policy.cli.console import note, write_out
 from costlens_policy.cli.report import render_report
 from costlens_policy.clock import system_now

@@ -8,15 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from costlens_policy.advise.recommend import own_policy_set
-from costlens_policy.advise.traffic import Call, Seen
+from costlens_policy.advise.advice import own_policy_set
+from costlens_policy.advise.calls import Call, Seen
 from costlens_policy.api import load
 from costlens_policy.cli.traffic import Asked
 from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import ANY_LIST, STRING
-from costlens_policy.replay import Mapping as ColumnMapping
-from costlens_policy.replay import Row, TrafficError
+from costlens_policy.replay import ColumnMapping, Row, TrafficError
 from costlens_policy.replay.traffic.cells import cell, text_of
 from costlens_policy.replay.traffic.reading import RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject

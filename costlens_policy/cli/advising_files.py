@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from costlens_policy.advise.recommend import own_policy_set
-from costlens_policy.advise.traffic import Ranked, Ranking
-from costlens_policy.advise.traffic.workload import CATALOGUE, POLICY_SET
+from costlens_policy.advise.advice import own_policy_set
+from costlens_policy.advise.derivation import CATALOGUE, POLICY_SET
+from costlens_policy.advise.ranking import Ranked, Ranking
 from costlens_policy.catalogue.lock import document_text
 from costlens_policy.catalogue.model import Model
 from costlens_policy.catalogue.yaml_text import comment, yaml_lines

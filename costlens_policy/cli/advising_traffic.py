@@ -11,11 +11,9 @@ from pathlib import Path
 
 import click
 
+from costlens_policy.advise.derivation import Asked, Market
+from costlens_policy.advise.ranking import Ranking, export_ranking, headline_of, parts_of_ranking, rank
 from costlens_policy.advise.text import markdown_of, text_of
-from costlens_policy.advise.traffic import Asked, Ranking, rank
-from costlens_policy.advise.traffic.contenders import Market
-from costlens_policy.advise.traffic.export import export_ranking
-from costlens_policy.advise.traffic.show import headline_of, parts_of_ranking
 from costlens_policy.catalogue import Catalogue, Model
 from costlens_policy.catalogue.price_list import listed_model, meant_by, nearest_pattern
 from costlens_policy.cli.advising_calls import read_calls

@@ -25,8 +25,8 @@ from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.money import plain
-from costlens_policy.replay.report import Table, difference_tables
 from costlens_policy.replay.settings import assumptions
+from costlens_policy.replay.tables import Table, difference_tables
 
 __all__ = ["diff_catalogues"]
 

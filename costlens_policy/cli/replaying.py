@@ -25,8 +25,8 @@ from costlens_policy.cli.traffic_progress import progress
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay import open_traffic, replay_files
 from costlens_policy.replay.difference import Difference, diff
-from costlens_policy.replay.report import difference_tables, difference_verdict, result_tables, result_verdict
 from costlens_policy.replay.settings import assumptions
+from costlens_policy.replay.tables import difference_tables, difference_verdict, result_tables, result_verdict
 
 __all__ = ["Compared", "Gates", "compare_plans", "diff_traffic", "ended", "replay_traffic"]
 

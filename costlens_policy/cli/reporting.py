@@ -64,7 +64,7 @@ def _print(report: Report, output: str) -> None:
 
         write_out(json.dumps(export_report(report), indent=2, ensure_ascii=False))
     elif output == "csv":
-        from costlens_policy.report.spreadsheet import as_csv
+        from costlens_policy.report.export import as_csv
 
         write_out(as_csv(report))
     else:

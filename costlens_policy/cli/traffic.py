@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from collections.abc import Mapping as MappingType
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -18,10 +17,9 @@ from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.nothing import NothingError
 from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.diagnostics.text import printable
-from costlens_policy.replay import READY, Mapping, Settings, TrafficError
-from costlens_policy.replay.report import Table, markdown
-from costlens_policy.replay.report.csv_text import csv_text
+from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError
 from costlens_policy.replay.settings import START
+from costlens_policy.replay.tables import Table, csv_text, markdown
 from costlens_policy.replay.traffic.places import look_for
 from costlens_policy.replay.traffic.ready import mapping_of, recognized
 from costlens_policy.replay.traffic.row import Reject
@@ -44,7 +42,7 @@ class Asked:
     """The options, understood."""
 
     files: tuple[str, ...]
-    mapping: Mapping
+    mapping: ColumnMapping
     settings: Settings
 
 
@@ -80,8 +78,8 @@ def found_files(patterns: Sequence[str]) -> tuple[str, ...]:
 
 
 def mapping_for(
-    name: str | None, files: Sequence[str], columns: MappingType[str, str], constants: MappingType[str, str]
-) -> Mapping:
+    name: str | None, files: Sequence[str], columns: Mapping[str, str], constants: Mapping[str, str]
+) -> ColumnMapping:
     """Return a ready mapping, one of a file, or, where none is named, the one that the files fit.
 
     Raises ``TrafficError`` and ``RejectedError``.

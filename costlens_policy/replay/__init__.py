@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlens_policy.on_demand import on_demand
+from costlens_policy.replay.files import open_traffic, replay_files
 from costlens_policy.replay.result import Result
-from costlens_policy.replay.run import replay
 from costlens_policy.replay.settings import Settings
-from costlens_policy.replay.stream.files import open_traffic, replay_files
-from costlens_policy.replay.traffic.errors import TrafficError
-from costlens_policy.replay.traffic.mapping import Mapping
+from costlens_policy.replay.simulation import replay
+from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.places import find_files
 from costlens_policy.replay.traffic.reading import read_traffic
 from costlens_policy.replay.traffic.ready import READY
-from costlens_policy.replay.traffic.row import Row, Traffic
+from costlens_policy.replay.traffic.row import Row, Traffic, TrafficError
 
 if TYPE_CHECKING:
     from costlens_policy.replay.columns import Job, State, step
 
 __all__ = [
     "READY",
+    "ColumnMapping",
     "Job",
-    "Mapping",
     "Result",
     "Row",
     "Settings",

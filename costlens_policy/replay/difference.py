@@ -11,10 +11,9 @@ from typing import Any, Literal
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.errors import RequestError
 from costlens_policy.money import ZERO, plain, total
-from costlens_policy.replay.outcome import Outcome
-from costlens_policy.replay.run import rejected
+from costlens_policy.replay.result import Outcome
 from costlens_policy.replay.settings import Settings, assumptions
-from costlens_policy.replay.simulation import Simulation
+from costlens_policy.replay.simulation import Simulation, rejected
 from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic, Traffic
 
 __all__ = ["Cause", "Difference", "Example", "Group", "Side", "diff"]

@@ -3,17 +3,51 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from costlens_policy.catalogue import Usage
+from costlens_policy.engine.decision import Alert
 from costlens_policy.money import ZERO, add, multiply, plain, total
-from costlens_policy.replay.outcome import Outcome
-from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.traffic.row import Reject, Row
 
-__all__ = ["ModelTally", "Quality", "Result"]
+__all__ = ["ModelTally", "Outcome", "Quality", "Refused", "Result", "export_result"]
+
+
+Refused = Literal["access", "budget", "unservable", "error"]
+"""Why a request was denied: a rule said so, a budget had no room, no candidate can serve it, an expression failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``refused`` is empty where the request is allowed.
+
+    ``rule`` is the rule or budget that decided; ``cost`` is in US dollars, zero where the request is denied and None
+    where the model has no price. ``written`` is the part of it that the answer costs.
+    """
+
+    model: str | None
+    rule: str
+    refused: Refused | Literal[""]
+    reason: str
+    usage: Usage
+    cost: Decimal | None
+    written: Decimal = ZERO
+    alerts: tuple[Alert, ...] = ()
+    rewrites: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    longer: bool = False
+    """Whether the recorded answer is longer than the call would have allowed."""
+    by_model: Mapping[str, Decimal | None] = field(default_factory=dict)
+    """What the call costs on each model whose outcome the traffic carries."""
+
+    @property
+    def allowed(self) -> bool:
+        return not self.refused
+
 
 _SHOWN = 50
 
@@ -167,10 +201,56 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-like data; money is a decimal string."""
-        from costlens_policy.replay.export import export_result  # a cycle otherwise: an export describes a result
+        from costlens_policy.replay.result import export_result  # a cycle otherwise: an export describes a result
 
         return export_result(self)
 
 
 def _time(row: Row) -> str:
     return row.time.isoformat()
+
+
+def export_result(result: Result) -> dict[str, Any]:
+    """Return everything that a result says. Money is a decimal string, so that no digit is lost."""
+    low, high = result.cost_range()
+    return {
+        "files": list(result.files),
+        "rows": result.rows,
+        "rejected": result.rejected,
+        "allowed": sum(result.allowed.values()),
+        "denied": sum(result.denied.values()),
+        "allowed_by_rule": dict(result.allowed.most_common()),
+        "denied_by_rule": [
+            {"rule": rule, "why": why, "requests": count} for (rule, why), count in result.denied.most_common()
+        ],
+        "models": {
+            name: {
+                "requests": tally.requests, "unpriced": tally.unpriced, "prompt_tokens": tally.prompt_tokens,
+                "cached_tokens": tally.cached_tokens, "output_tokens": tally.output_tokens, "cost": plain(tally.cost),
+            }
+            for name, tally in sorted(result.models.items())
+        },
+        "cost": plain(result.cost),
+        "cost_range": {"low": plain(low), "high": plain(high), "output_share": plain(result.settings.output_range)},
+        "unpriced": result.unpriced,
+        "answers_longer_than_allowed": result.longer,
+        "comparison": {
+            "rows": result.compared,
+            "recorded_cost": plain(result.recorded_cost),
+            "policy_cost": plain(result.compared_cost),
+            "difference": plain(total((result.compared_cost, -result.recorded_cost))),
+            "of_which_denied": plain(result.saved_by_denying),
+            "unknown_models": dict(result.unknown_models.most_common()),
+        },
+        "logged": {"rows": result.logged, "cost": plain(result.logged_cost)},
+        "quality": {
+            name: {"requests": way.answered, "right": way.right, "cost": plain(way.cost), "unpriced": way.unpriced}
+            for name, way in result.quality.items()
+        },
+        "alerts": {"count": result.alert_count, "first": list(result.alerts)},
+        "rewrites": dict(result.rewrites.most_common()),
+        "errors": dict(result.errors.most_common()),
+        "notes": list(result.notes),
+        "assumptions": list(assumptions(result.settings)),
+        "shared_decisions": result.shared,
+    }  # fmt: skip

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.decision import Alert, Balance, Decision
+from costlens_policy.errors import RequestError
 from costlens_policy.money import ZERO, subtract, total
-from costlens_policy.replay.book import BalanceBook
-from costlens_policy.replay.caches import PromptCaches
-from costlens_policy.replay.outcome import Outcome, Refused
+from costlens_policy.periods import Period
+from costlens_policy.replay.result import Outcome, Refused, Result
 from costlens_policy.replay.settings import Settings
-from costlens_policy.replay.traffic.row import Row
+from costlens_policy.replay.traffic.row import Reject, Row, Traffic
 from costlens_policy.replay.verdicts import Verdicts
 from costlens_policy.usage import Portion, Terms, period_of, price_each, rate_of
 
-__all__ = ["Baseline", "Simulation", "answer_of", "canonical", "errors_of", "price", "refusal_of", "request_of"]
+__all__ = [
+    "BalanceBook",
+    "Baseline",
+    "PromptCaches",
+    "Simulation",
+    "answer_of",
+    "canonical",
+    "errors_of",
+    "price",
+    "refusal_of",
+    "rejected",
+    "replay",
+    "request_of",
+]
+
 
 _NONE: Final = Usage()
 
@@ -168,3 +186,172 @@ def _output(row: Row, model: str) -> int:
     if row.output_tokens is not None:
         return row.output_tokens
     return row.answers.get(model) or max(row.answers.values())
+
+
+_Key = tuple[str, str]
+_NOTHING = Balance()
+
+
+class BalanceBook(Mapping[_Key, Balance]):
+    """Balances by budget and scope key as the engine asks for them. Set ``now`` before each decision."""
+
+    __slots__ = ("_accounts", "_alerted", "_rolling", "_schedules", "now")
+
+    def __init__(self, plan: Plan) -> None:
+        steps = {step.id: step for _, step in plan.budgets.values()}
+        self.now = datetime(1970, 1, 1, tzinfo=UTC)
+        self._schedules = {name: step.schedule for name, step in steps.items()}
+        self._accounts: dict[tuple[str, str, str], Decimal] = {}
+        self._rolling: dict[tuple[str, str, str], deque[tuple[datetime, Decimal]]] = {}
+        self._alerted: set[tuple[str, str, str, Decimal]] = set()
+
+    def __getitem__(self, key: _Key) -> Balance:
+        period = self._schedules[key[0]].at(self.now)
+        if period is None:
+            return _NOTHING
+        account = (*key, period.id)
+        if period.rolling is not None:
+            self._forget(account, period)
+        used = self._accounts.get(account, ZERO)
+        return Balance(used) if used else _NOTHING
+
+    def __iter__(self) -> Iterator[_Key]:
+        return iter({(budget, key) for budget, key, _ in self._accounts})
+
+    def __len__(self) -> int:
+        return len({(budget, key) for budget, key, _ in self._accounts})
+
+    def charge(self, decision: Decision, tokens: int, cost: Decimal | None) -> None:
+        """Add a call to every budget that it counts against. ``cost`` is None where the model has no price."""
+        for seen in decision.balances:
+            period = self._schedules[seen.budget].at(self.now)
+            amount = _amount(seen.unit, tokens, cost)
+            if period is None or not amount:
+                continue
+            account = (seen.budget, seen.key, period.id)
+            self._accounts[account] = total((self._accounts.get(account, ZERO), amount))
+            if period.rolling is not None:
+                self._rolling.setdefault(account, deque()).append((self.now, amount))
+
+    def first_alerts(self, decision: Decision) -> list[Alert]:
+        """Return the alerts that are due for the first time in their period."""
+        fresh = []
+        for alert in decision.alerts:
+            period = self._schedules[alert.budget].at(self.now)
+            if period is None:  # a budget on single calls alerts every time
+                fresh.append(alert)
+                continue
+            mark = (alert.budget, alert.key, period.alert_id(self.now), alert.at)
+            if mark not in self._alerted:
+                self._alerted.add(mark)
+                fresh.append(alert)
+        return fresh
+
+    def _forget(self, account: tuple[str, str, str], period: Period) -> None:
+        charges = self._rolling.get(account)
+        assert period.rolling is not None
+        start = self.now - period.rolling
+        while charges and charges[0][0] <= start:
+            self._accounts[account] = total((self._accounts[account], -charges.popleft()[1]))
+
+
+def _amount(unit: str, tokens: int, cost: Decimal | None) -> Decimal:
+    if unit == "usd":
+        return ZERO if cost is None else cost
+    if unit == "requests":
+        return Decimal(1)
+    return Decimal(tokens)
+
+
+def _by_kind(recorded: Usage | None, prompt: int, output: int) -> Usage:
+    """Return the tokens of a call of these lengths that no cache serves: those that were no text are none now."""
+    if recorded is None:
+        return Usage(input=prompt, output=output)
+    sound = min(recorded.input_audio + recorded.cache_read_audio, prompt)
+    images = min(recorded.input_image, prompt - sound)
+    thought, spoken, drawn = recorded.reasoning, recorded.output_audio, recorded.output_image
+    return Usage(
+        input=prompt - sound - images, input_audio=sound, input_image=images, output=output - thought - spoken - drawn,
+        reasoning=thought, output_audio=spoken, output_image=drawn,
+    )  # fmt: skip
+
+
+class PromptCaches:
+    """The caches of all sessions and models. Rows are asked for in the order of time."""
+
+    __slots__ = ("_block_tokens", "_blocks", "_sessions", "_settings")
+
+    def __init__(self, settings: Settings, block_tokens: int = 0) -> None:
+        self._settings = settings
+        self._block_tokens = block_tokens
+        self._sessions: dict[tuple[str, str], tuple[int, datetime]] = {}
+        self._blocks: dict[tuple[str, Any], datetime] = {}
+
+    def usage(self, row: Row, model: str, recorded_model: str | None, prompt: int, output: int) -> Usage:
+        """Return the buckets of a call on a model, and remember what its cache holds now.
+
+        ``prompt`` and ``output`` are the tokens of the call as it is sent to this model. Only text is cached: recorded
+        tokens of other kinds stay what they are.
+        """
+        plain = _by_kind(row.recorded, prompt, output)
+        if not self._settings.cache:
+            return plain
+        if row.session is None and not row.prefix:
+            same = row.recorded is not None and model == recorded_model and row.prompt_tokens == prompt
+            return row.recorded if same and row.recorded is not None else plain
+        if prompt < self._settings.cache_min_tokens:
+            return plain
+        read = self._read_blocks(row, model, prompt) if row.prefix else self._read_session(row, model, prompt)
+        read, text = min(read, plain.input), plain.input
+        if self._settings.long_lived:
+            return replace(plain, input=0, cache_read=read, cache_write_1h=text - read)
+        return replace(plain, input=0, cache_read=read, cache_write=text - read)
+
+    def _read_session(self, row: Row, model: str, prompt: int) -> int:
+        assert row.session is not None
+        key = (row.session, model)
+        held, ends = self._sessions.get(key, (0, row.time))
+        self._sessions[key] = (prompt, row.time + self._settings.cache_lifetime)
+        return held if held <= prompt and row.time < ends else 0
+
+    def _read_blocks(self, row: Row, model: str, prompt: int) -> int:
+        """Read the leading blocks that any call of the model left behind: equal ids share everything before them."""
+        alive, leading = 0, True
+        ends = row.time + self._settings.cache_lifetime
+        for block in row.prefix:
+            key = (model, block)
+            leading = leading and self._blocks.get(key, row.time) > row.time
+            alive += leading
+            self._blocks[key] = ends
+        return min(alive * self._block_tokens, prompt)
+
+
+def replay(
+    plan: Plan,
+    traffic: Traffic,
+    settings: Settings,
+    block_tokens: int = 0,
+    tick: Callable[[], None] | None = None,
+) -> Result:
+    """Re-run every decision in the order of time. ``block_tokens`` is the size of a block of the rows' ``prefix``."""
+    rejects = list(traffic.rejects)
+    result = Result(settings, traffic.files, list(traffic.notes), rejects=rejects, rejected=len(rejects))
+    simulation, baseline = Simulation(plan, settings, block_tokens), Baseline(plan, settings, block_tokens)
+    for row in traffic.rows:
+        try:
+            outcome = simulation.step(row)
+        except RequestError as error:
+            result.reject(rejected(row, error))
+        else:
+            result.add(row, outcome, baseline.step(row))
+        if tick is not None:
+            tick()
+    result.shared = simulation.verdicts.shared
+    return result
+
+
+def rejected(row: Row, error: RequestError) -> Reject:
+    """Return a row that the policy set does not accept as one that is left out."""
+    shown: Sequence[tuple[str, object]] = (("model", row.model), ("id", row.id), *row.attributes.items())
+    text = ", ".join(f"{name}={value}" for name, value in shown if value is not None)
+    return Reject(row.file, row.number, str(error), text[:500])

@@ -9,15 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlens_policy.on_demand import on_demand
-from costlens_policy.report.errors import ReportError
+from costlens_policy.report.calls import DIMENSIONS, Asked, Read, ReportError
 from costlens_policy.report.prices import Prices
-from costlens_policy.report.result import Report, Settings
-from costlens_policy.report.run import report_on
 from costlens_policy.report.sources.labels import Extras
 from costlens_policy.report.sources.ledger import LedgerSource
-from costlens_policy.report.sources.read import DIMENSIONS, Asked, Read
-from costlens_policy.report.sources.traffic import TrafficSource
-from costlens_policy.report.summarize import summarize
+from costlens_policy.report.sources.traffic import TrafficSource, report_on
+from costlens_policy.report.summarize import Report, Settings, summarize
 
 if TYPE_CHECKING:
     from costlens_policy.report.html import as_html

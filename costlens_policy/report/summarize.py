@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from costlens_policy.money import add
 from costlens_policy.report.anomalies import RULE, Anomalies, Series, find_anomalies, series_from
-from costlens_policy.report.call import micros
-from costlens_policy.report.errors import ReportError
-from costlens_policy.report.forecast import Forecast, forecast_spend, window_at
-from costlens_policy.report.groups import Grouping, grouping_of, totals_of
-from costlens_policy.report.result import ALL_OTHERS, Report, Settings, Stack
-from costlens_policy.report.sources.read import Read
+from costlens_policy.report.calls import DIMENSIONS, Read, ReportError, micros
+from costlens_policy.report.figures import Figures, Grouping, grouping_of, totals_of
+from costlens_policy.report.forecast import Forecast, WindowUnit, forecast_spend, window_at
 from costlens_policy.report.timeline import (
+    Bucket,
     Moment,
     TimeUnit,
     instant_of,
@@ -27,7 +27,69 @@ from costlens_policy.report.timeline import (
     unit_for,
 )
 
-__all__ = ["summarize"]
+__all__ = ["ALL_OTHERS", "Report", "Settings", "Stack", "summarize"]
+
+
+ALL_OTHERS: Final = "all others"
+"""What remains of a label beyond its largest values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to summarize. ``time`` is the unit of the timeline, chosen by the span of the calls where it is None.
+
+    ``now`` ends what is known; the last call does where it is None.
+    """
+
+    by: tuple[str, ...] = DIMENSIONS
+    top: int = 10
+    time: TimeUnit | None = None
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    window: WindowUnit = "month"
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The spend of each bucket by the values of a label: the largest few, then all others together."""
+
+    dimension: str
+    layers: tuple[tuple[str, Mapping[Moment, Decimal]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the calls of ``source`` cost. ``baseline`` names what savings are against, empty where nothing is."""
+
+    source: str
+    settings: Settings
+    unit: TimeUnit
+    first: datetime
+    last: datetime
+    totals: Figures
+    groupings: tuple[Grouping, ...]
+    timeline: tuple[Bucket, ...]
+    stack: Stack | None
+    daily: Mapping[Moment, Decimal]
+    """Spend by day, whatever the unit of the timeline is."""
+    forecast: Forecast
+    anomalies: Anomalies
+    left_out: Mapping[str, int]
+    not_recorded: tuple[str, ...]
+    notes: tuple[str, ...]
+    assumptions: tuple[str, ...]
+    denials_known: bool
+    baseline: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.settings.zone
+
+    @property
+    def priced(self) -> bool:
+        """Whether the cost of any call is known, so that money can be shown."""
+        return self.totals.priced > 0
+
 
 _LAYERS: Final = 5
 _BY_DAYS: Final = timedelta(days=10)

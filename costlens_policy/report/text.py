@@ -10,9 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from costlens_policy.diagnostics.text import printable
-from costlens_policy.report.figures import Figures
-from costlens_policy.report.groups import Grouping
-from costlens_policy.report.result import Report
+from costlens_policy.report.figures import Figures, Grouping
+from costlens_policy.report.summarize import Report
 from costlens_policy.report.timeline import shown_moment
 from costlens_policy.report.words import (
     NOT_RECORDED,

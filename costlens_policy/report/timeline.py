@@ -11,9 +11,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from costlens_policy.report.amounts import amount_in, summed
-from costlens_policy.report.call import LABEL
-from costlens_policy.report.errors import ReportError
+from costlens_policy.report.calls import LABEL, ReportError, amount_in, summed
 from costlens_policy.report.figures import EMPTY, FIGURES, Figures, figures_of
 
 __all__ = [

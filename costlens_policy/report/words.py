@@ -7,9 +7,9 @@ from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
+from costlens_policy.report.calls import shown_calls
 from costlens_policy.report.figures import Figures
-from costlens_policy.report.result import Report
-from costlens_policy.report.sources.read import shown_calls
+from costlens_policy.report.summarize import Report
 
 __all__ = [
     "NOT_KNOWN", "NOT_RECORDED", "forecast_sentence", "no_anomalies", "shown_cost", "shown_count", "shown_ms",

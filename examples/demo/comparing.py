@@ -12,7 +12,7 @@ from shapes import table
 from costlens_policy import load
 from costlens_policy.replay import READY, Settings, read_traffic
 from costlens_policy.replay.difference import Difference, diff
-from costlens_policy.replay.report import difference_tables
+from costlens_policy.replay.tables import difference_tables
 
 __all__ = ["policy_change"]
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from costlens_policy.advise.facts import facts_of
+from costlens_policy.advise.advice import facts_of, recommend
+from costlens_policy.advise.inputs import rules_of_thumb
 from costlens_policy.advise.numbers import reckon
-from costlens_policy.advise.recommend import recommend
-from costlens_policy.advise.rules_of_thumb import rules_of_thumb
 from costlens_policy.checker import check
 from costlens_policy.testing import run_suites
 from tests.advise.workloads import setting

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from costlens_policy.advise.recommend import own_policy_set
+from costlens_policy.advise.advice import own_policy_set
 from costlens_policy.cli.app import app
 from tests.conftest import ROOT
 

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.advise.inputs import base_point, uncertain_inputs
-from costlens_policy.advise.numbers import reckon
-from costlens_policy.advise.ranges import totals_at
-from costlens_policy.advise.rules_of_thumb import rules_of_thumb
-from costlens_policy.advise.timeline import monthly_queries
+from costlens_policy.advise.inputs import base_point, rules_of_thumb, uncertain_inputs
+from costlens_policy.advise.numbers import reckon, totals_at
+from costlens_policy.advise.strategy import monthly_queries
 from tests.advise.workloads import document, setting
 
 SPREADS: dict[str, dict[str, Any]] = {

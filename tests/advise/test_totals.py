@@ -9,10 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.advise.inputs import base_point, uncertain_inputs
-from costlens_policy.advise.numbers import crossover
-from costlens_policy.advise.ranges import totals_at
-from costlens_policy.advise.rules_of_thumb import rules_of_thumb
+from costlens_policy.advise.inputs import base_point, rules_of_thumb, uncertain_inputs
+from costlens_policy.advise.numbers import crossover, totals_at
 from costlens_policy.advise.strategies import Setting, monthly_at, prompting_of, strategies_at
 from costlens_policy.advise.strategy import break_even, cumulative
 from tests.advise import independent

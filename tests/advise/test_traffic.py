@@ -14,8 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.advise.traffic.shared_start import Sample, shared_start
-from costlens_policy.advise.traffic.volume import Period, volume_of
+from costlens_policy.advise.calls import Period, Sample, shared_start, volume_of
 from costlens_policy.cli.app import app
 
 START = datetime(2026, 6, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from costlens_policy import Guard, load
 from costlens_policy.diagnostics.text import escaped, safe
-from costlens_policy.replay.report.csv_text import csv_text
+from costlens_policy.replay.tables import csv_text
 from tests.replay.conftest import call, folder_of
 
 EVIL = "a\x1b[2Jb\x07c\rd\x9be\u202ef\u2066g\x00h\u2028i\x7fj\x1b[31mk"

@@ -11,7 +11,7 @@ import pytest
 
 from costlens_policy import load
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.replay import READY, Mapping, Settings, Traffic, read_traffic
+from costlens_policy.replay import READY, ColumnMapping, Settings, Traffic, read_traffic
 
 CATALOGUE = """
 apiVersion: costlens-policy/v1
@@ -96,7 +96,7 @@ def traffic_of(tmp_path) -> Callable[..., Traffic]:
     """Return a function that reads rows as JSON lines."""
 
     def make(
-        plan: Plan, rows: list[Any], mapping: Mapping = READY["plain"], settings: Settings | None = None
+        plan: Plan, rows: list[Any], mapping: ColumnMapping = READY["plain"], settings: Settings | None = None
     ) -> Traffic:
         path = tmp_path / "traffic.jsonl"
         path.write_text("".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows))

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.rates import BUCKETS
-from costlens_policy.replay.traffic.counts import COUNTS, PARTS, counted
+from costlens_policy.replay.traffic.cells import PARTS, counted
+from costlens_policy.replay.traffic.mapping import COUNTS
 
 PROMPT = ("uncached_tokens", *PARTS[1:4])
 

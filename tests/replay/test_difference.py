@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from costlens_policy.replay import Settings
 from costlens_policy.replay.difference import diff
-from costlens_policy.replay.report import difference_tables, difference_verdict, markdown
 from costlens_policy.replay.settings import assumptions
+from costlens_policy.replay.tables import difference_tables, difference_verdict, markdown
 from tests.replay.conftest import call
 
 CHEAP = "routes:\n  - {id: cheap, model: small}\n"

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from costlens_policy import load
-from costlens_policy.replay import READY, Mapping, Result, Settings, Traffic, read_traffic, replay
+from costlens_policy.replay import READY, ColumnMapping, Result, Settings, Traffic, read_traffic, replay
 from costlens_policy.replay.difference import Difference, diff
 from costlens_policy.replay.traffic.row import Row
 
@@ -66,7 +66,7 @@ models:
     return folder
 
 
-def _short_turns(path: Path, mapping: Mapping, settings: Settings) -> Difference:
+def _short_turns(path: Path, mapping: ColumnMapping, settings: Settings) -> Difference:
     old, new = load(EXAMPLES / "replay/before").plan, load(EXAMPLES / "replay/after").plan
     return diff(old, new, read_traffic([str(path)], mapping, new, settings.start), settings)
 

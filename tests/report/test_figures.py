@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.report import Asked, Settings, summarize
-from costlens_policy.report.call import Call, Columns
-from costlens_policy.report.groups import grouping_of, totals_of
+from costlens_policy.report.calls import Call, Columns
+from costlens_policy.report.figures import grouping_of, totals_of
 from tests.report.conftest import call
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)

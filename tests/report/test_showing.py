@@ -19,10 +19,9 @@ from rich.console import Console
 
 from costlens_policy.diagnostics.text import safe
 from costlens_policy.report import Settings, summarize
-from costlens_policy.report.export import export_report
+from costlens_policy.report.export import as_csv, export_report
 from costlens_policy.report.html import as_html
-from costlens_policy.report.html.bars import shortened
-from costlens_policy.report.spreadsheet import as_csv
+from costlens_policy.report.html.charts import shortened
 from costlens_policy.report.text import sparkline, text_parts
 from costlens_policy.report.words import shown_count, shown_ms, shown_usd
 

@@ -10,7 +10,7 @@ import pytest
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.report import ReportError
-from costlens_policy.report.call import Call, Columns
+from costlens_policy.report.calls import Call, Columns
 from costlens_policy.report.timeline import moments, shown_moment, timeline_of, unit_for
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from costlens_policy.replay.columns.job import Job
-from costlens_policy.replay.columns.state import State
-from costlens_policy.replay.columns.step import step
+from costlens_policy.replay.columns.step import Job, State, step
 
 __all__ = ["Job", "State", "step"]

@@ -3,21 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import polars as pl
 
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.errors import RequestError
+from costlens_policy.replay.columns.accounts import Accounts, Lines
 from costlens_policy.replay.columns.batch import complete_batch, instant
-from costlens_policy.replay.columns.deciding import ALONE, requests_in
-from costlens_policy.replay.columns.facts import REFUSED
-from costlens_policy.replay.columns.job import Job
+from costlens_policy.replay.columns.deciding import ALONE, REFUSED, Deciding, FactsTable, requests_in
+from costlens_policy.replay.columns.ordered import Exactly, Ordered
+from costlens_policy.replay.columns.pricing import Pricing, SessionCaches
 from costlens_policy.replay.columns.reads import PROMPT
-from costlens_policy.replay.columns.state import State
+from costlens_policy.replay.columns.tally import Tally
+from costlens_policy.replay.columns.units import Prices
+from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject
 
-__all__ = ["ArrowStream", "step"]
+__all__ = ["ArrowStream", "Job", "State", "step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A plan and the assumptions. ``attributes`` are those of the request that batches have columns for.
+
+    ``files`` are the names that the column ``file`` counts, for rows that are left out.
+    """
+
+    plan: Plan
+    settings: Settings
+    attributes: tuple[str, ...] = ()
+    files: Sequence[str] = ("",)
+    prices: Prices = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = dict.fromkeys((*self.attributes, "session", "model"))
+        known = tuple(name for name in names if name in self.plan.attributes)
+        object.__setattr__(self, "attributes", known)
+        object.__setattr__(self, "prices", Prices(self.plan))
+
+
+class State:
+    """The sums, the caches of sessions, and what was spent of each budget.
+
+    Decisions that can be shared are kept beside it, and are made again where a state is read back. ``merge`` adds a
+    state of other rows; that is right where they share no session and no budget.
+    """
+
+    __slots__ = ("accounts", "deciding", "facts", "ordered", "pricing", "served", "tally")
+
+    def __init__(self, job: Job) -> None:
+        self.facts = FactsTable()
+        self.tally = Tally()
+        self.accounts = Accounts(job.plan, job.prices.digits)
+        self.served = SessionCaches(job.settings)
+        self.deciding = Deciding(job.plan, job.attributes, self.facts, job.prices)
+        self.pricing = Pricing(job.plan, job.settings, self.facts, job.prices, SessionCaches(job.settings))
+        lines = Lines(job.plan, job.attributes, self.accounts)
+        exactly = Exactly(job.plan, job.attributes, self.facts, self.accounts)
+        self.ordered = Ordered(job.settings, self.facts, job.prices, lines, exactly) if job.plan.budgets else None
+
+    def merge(self, other: State) -> None:
+        """Add the sums of a state over other rows."""
+        self.tally.merge(other.tally)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as JSON-like data."""
+        held = [] if self.ordered is None else [[*key, *value] for key, value in self.ordered.held.items()]
+        return {
+            "tally": self.tally.to_dict(),
+            "served": [list(row) for row in self.served.held.iter_rows()],
+            "recorded": [list(row) for row in self.pricing.recorded.held.iter_rows()],
+            "held": held,
+            "accounts": self.accounts.to_list(),
+        }
+
+    @classmethod
+    def from_dict(cls, job: Job, data: dict[str, Any]) -> State:
+        """Return the state that ``to_dict`` wrote, for the same job."""
+        state = cls(job)
+        state.tally = Tally.from_dict(data["tally"])
+        for caches, name in ((state.served, "served"), (state.pricing.recorded, "recorded")):
+            caches.held = pl.DataFrame(data[name], schema=caches.held.schema, orient="row")
+        if state.ordered is not None:
+            state.ordered.held = {(session, model): (held, ends) for session, model, held, ends in data["held"]}
+        state.accounts.restore(data["accounts"])
+        return state
+
 
 _LONGEST: Final = 500
 

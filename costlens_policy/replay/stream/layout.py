@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,17 +12,19 @@ import polars as pl
 
 from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.request import admit_request
+from costlens_policy.errors import RequestError
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type
-from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDED, micros
-from costlens_policy.replay.columns.rows import schema_of
-from costlens_policy.replay.stream.fitting import Fitting
-from costlens_policy.replay.traffic.cells import attribute_of
-from costlens_policy.replay.traffic.counts import COUNTS, PARTS
-from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
-from costlens_policy.replay.traffic.reading import EARLY
+from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDED, batch_of, fits, micros, schema_of
+from costlens_policy.replay.simulation import rejected, request_of
+from costlens_policy.replay.traffic.cells import PARTS, attribute_of
+from costlens_policy.replay.traffic.mapping import COUNTS, ColumnMapping
+from costlens_policy.replay.traffic.reading import EARLY, RowReader
+from costlens_policy.replay.traffic.row import Reject, Row
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["COUNTED", "PLAIN_COST", "Layout"]
+__all__ = ["COUNTED", "PLAIN_COST", "Fitting", "Layout", "UnfitError"]
+
 
 COUNTED: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
 """The buckets that follow from counts in columns."""
@@ -228,3 +230,60 @@ def _suits(field: str, types: Sequence[Any], mapping: ColumnMapping, plan: Plan)
     if field == "time" and types[0] in _TEXTS and mapping.relative:
         return False
     return all(kind == types[0] for kind in types) and any(types[0] == kind for kind in wanted)
+
+
+class UnfitError(Exception):
+    """A row cannot be held by a batch, as one of more tokens than a call can have."""
+
+
+class Fitting:
+    """A reader of rows whose results are batches. ``refused`` are rows that the policy set does not accept."""
+
+    __slots__ = ("_attributes", "_files", "_plan", "reader", "refused")
+
+    def __init__(self, reader: RowReader, plan: Plan, attributes: tuple[str, ...], files: tuple[str, ...]) -> None:
+        self.reader = reader
+        self._plan = plan
+        self._attributes = attributes
+        self._files = {name: place for place, name in enumerate(files)}
+        self.refused: list[Reject] = []
+
+    def take(self, raws: Iterable[RawRow]) -> pl.DataFrame:
+        """Read rows; return those that could be read. Raises ``UnfitError``."""
+        for raw in raws:
+            self.reader.take(raw)
+        return self.drain()
+
+    def drain(self) -> pl.DataFrame:
+        """Return what was read since the last time as a batch."""
+        rows = list(self._fitted())
+        self.reader.rows.clear()
+        return batch_of(rows, self._plan, self._attributes, self._files.__getitem__)
+
+    def rejects(self) -> list[Reject]:
+        """Return the rows that were left out since the last time."""
+        found = [*self.reader.rejects, *self.refused]
+        self.reader.rejects.clear()
+        self.refused.clear()
+        return found
+
+    def _fitted(self) -> Iterator[Row]:
+        for row in self.reader.rows:
+            if fits(row, self._plan):
+                yield row
+                continue
+            fitted = self._admitted(row)
+            if fitted is not None:
+                yield fitted
+
+    def _admitted(self, row: Row) -> Row | None:
+        """Return a row with its attributes as the engine would take them."""
+        try:
+            admitted: dict[str, Any] = admit_request(self._plan, request_of(row, self._plan))
+        except RequestError as error:
+            self.refused.append(rejected(row, error))
+            return None
+        fitted = replace(row, attributes={name: admitted[name] for name in row.attributes if name in admitted})
+        if not fits(fitted, self._plan):
+            raise UnfitError(row.place)
+        return fitted

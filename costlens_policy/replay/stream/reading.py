@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import polars as pl
 
+from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.replay.columns.batch import RECORDED
-from costlens_policy.replay.columns.rows import schema_of
+from costlens_policy.replay.columns.batch import ATTRIBUTE, RECORDED, instant, others_in, recorded_in, schema_of
+from costlens_policy.replay.columns.step import Job
+from costlens_policy.replay.files import Progress
 from costlens_policy.replay.settings import Settings
-from costlens_policy.replay.stream.chunk import Chunk
-from costlens_policy.replay.stream.copy import TimedCopy
-from costlens_policy.replay.stream.fitting import Fitting
-from costlens_policy.replay.stream.layout import COUNTED, Layout
-from costlens_policy.replay.stream.progress import Progress
-from costlens_policy.replay.stream.repeats import Repeats, repeated_hashes
-from costlens_policy.replay.stream.table import Table, types_of
-from costlens_policy.replay.stream.texts import TextRows
-from costlens_policy.replay.traffic.counts import PARTS
-from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.stream.batches import Table, TextRows, types_of
+from costlens_policy.replay.stream.copy import Repeats, TimedCopy, repeated_hashes
+from costlens_policy.replay.stream.layout import COUNTED, Fitting, Layout
+from costlens_policy.replay.traffic.cells import PARTS
+from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.places import STDIN, partition_of
 from costlens_policy.replay.traffic.reading import RowReader, raw_rows
-from costlens_policy.replay.traffic.row import Reject
+from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic
 
-__all__ = ["Files", "UnsortedError"]
+__all__ = ["Chunk", "Files", "UnsortedError", "copied_traffic"]
+
 
 _ROWS: Final = 50_000
 _COUNTERS: Final = (
@@ -170,3 +171,68 @@ def _size(name: str) -> int | None:
     """Return the bytes of a file that is read as it stands, None where they do not tell how much there is to read."""
     packed = name == STDIN or name.lower().endswith((".gz", ".zst", ".parquet"))
     return None if packed else Path(name).stat().st_size
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A batch, and where reading stood after it.
+
+    ``place`` says where reading goes on, ``read`` how many rows of the files have been read, ``rejects`` which of them
+    since the chunk before were left out, and ``reader`` what the reader remembers.
+    """
+
+    frame: pl.DataFrame
+    place: tuple[int, int]
+    read: int
+    rejects: tuple[Reject, ...]
+    reader: Mapping[str, Any]
+
+
+@contextmanager
+def copied_traffic(
+    files: Sequence[str], mapping: ColumnMapping, plan: Plan, settings: Settings, attributes: tuple[str, ...],
+    progress: Progress,
+) -> Iterator[StreamedTraffic]:  # fmt: skip
+    """Copy traffic into a temporary folder; its rows can be walked until the end.
+
+    Raises ``TrafficError``, and ``UnfitError`` where a row fits no batch.
+    """
+    names = tuple(files)
+    reading = Files(names, mapping, plan, settings, Job(plan, settings, attributes, names).attributes)
+    with TemporaryDirectory(prefix="costlens-replay-") as folder:
+        copy, rejects = reading.copied(Path(folder), progress)
+        rows = _CopiedRows(copy, names)
+        yield StreamedTraffic(rows, tuple(rejects), names, tuple(reading.notes(copy.late)))
+
+
+class _CopiedRows:
+    """The rows of a copy."""
+
+    def __init__(self, copy: TimedCopy, files: Sequence[str]) -> None:
+        self._copy = copy
+        self._files = files
+
+    def __len__(self) -> int:
+        return self._copy.rows
+
+    def __iter__(self) -> Iterator[Row]:
+        for frame in self._copy.batches():
+            yield from _rows(frame, self._files)
+
+
+def _rows(frame: pl.DataFrame, files: Sequence[str]) -> Iterator[Row]:
+    attributes = [name for name in frame.columns if name.startswith(ATTRIBUTE)]
+    buckets = recorded_in(frame.columns)
+    for row in frame.iter_rows(named=True):
+        cost = row["cost"]
+        yield Row(
+            files[row["file"]], row["number"], instant(row["time"]), row["id"], row["model"], row["session"],
+            row["prompt"], row["output"], _recorded(row, buckets), None if cost is None else Decimal(cost), (),
+            {name.removeprefix(ATTRIBUTE): row[name] for name in attributes if row[name] is not None}, {}, {},
+            row["tier"], others_in(row["others"]),
+        )  # fmt: skip
+
+
+def _recorded(row: dict[str, Any], buckets: Sequence[str]) -> Usage | None:
+    tokens = {name: row[f"{RECORDED}{name}"] for name in buckets}
+    return Usage(**tokens) if tokens and None not in tokens.values() else None

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.replay.columns.job import Job
-from costlens_policy.replay.columns.state import State
-from costlens_policy.replay.columns.step import step
+from costlens_policy.replay.columns.step import Job, State, step
+from costlens_policy.replay.files import Progress
 from costlens_policy.replay.result import Result
 from costlens_policy.replay.settings import Settings
-from costlens_policy.replay.stream.checkpoint import Checkpoint
 from costlens_policy.replay.stream.copy import TimedCopy
-from costlens_policy.replay.stream.progress import Progress
 from costlens_policy.replay.stream.reading import Files, UnsortedError
-from costlens_policy.replay.traffic.mapping import Mapping
-from costlens_policy.replay.traffic.row import Reject
+from costlens_policy.replay.traffic.mapping import ColumnMapping
+from costlens_policy.replay.traffic.row import Reject, TrafficError
 
-__all__ = ["StreamedReplay"]
+__all__ = ["Checkpoint", "StreamedReplay", "identity_of"]
+
 
 _BETWEEN_CHECKPOINTS: Final = 5.0
 """Seconds."""
@@ -35,7 +39,7 @@ class StreamedReplay:
     """One replay of files in columns."""
 
     def __init__(
-        self, plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, attributes: tuple[str, ...],
+        self, plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Settings, attributes: tuple[str, ...],
         progress: Progress, checkpoint: Checkpoint | None,
     ) -> None:  # fmt: skip
         self._job = Job(plan, settings, attributes, tuple(files))
@@ -122,3 +126,92 @@ def _ahead(items: Iterator[_T]) -> Iterator[_T]:
         while (item := coming.result()) is not end:
             coming = other.submit(next, items, end)
             yield item  # type: ignore[misc]  # what is not the end is an item
+
+
+_FORMAT: Final = 1
+_EDGE: Final = 1 << 20
+
+
+def identity_of(plan: Plan, mapping: ColumnMapping, settings: Settings, files: Sequence[str]) -> dict[str, Any]:
+    """Return what has to be the same for a replay to go on: policy set, prices, mapping, assumptions and files.
+
+    Files are told by name, size, time of change, and a digest of their first and last mebibyte.
+    """
+    return {
+        "format": _FORMAT,
+        "policy set": plan.policy_digest,
+        "prices": plan.catalogue_digest,
+        "mapping": [[item.name, _plain(getattr(mapping, item.name))] for item in fields(mapping)],
+        "assumptions": [[item.name, str(getattr(settings, item.name))] for item in fields(settings)],
+        "traffic": [_file(name) for name in files],
+    }
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def _file(name: str) -> list[Any]:
+    digest = sha256()
+    with open(name, "rb") as stream:
+        digest.update(stream.read(_EDGE))
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(size - _EDGE, 0))
+        digest.update(stream.read(_EDGE))
+        changed = os.fstat(stream.fileno()).st_mtime_ns
+    return [name, size, changed, digest.hexdigest()]
+
+
+class Checkpoint:
+    """The file of a replay under way."""
+
+    __slots__ = ("_identity", "path")
+
+    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+        self.path = path
+        self._identity = identity
+
+    def read(self) -> dict[str, Any] | None:
+        """Return what was written last, or None where there is nothing. Raises ``TrafficError``."""
+        try:
+            content = json.loads(self.path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise TrafficError(f"`{self.path}` is no replay that could go on: {str(error).lower()}") from error
+        known = content.get("identity") if isinstance(content, dict) else None
+        if not isinstance(known, dict):
+            raise TrafficError(f"`{self.path}` is no replay that could go on; name another file")
+        for name, value in self._identity.items():
+            if known.get(name) != value:
+                raise TrafficError(
+                    f"`{self.path}` holds another replay, whose {name} differs; remove it or name another file"
+                )
+        return {name: value for name, value in content.items() if name != "identity"}
+
+    def write(self, content: dict[str, Any]) -> None:
+        """Write how far the replay is. Raises ``TrafficError``."""
+        data = json.dumps({"identity": self._identity, **content}).encode()
+        try:
+            self._replace(data)
+        except OSError as error:
+            raise TrafficError(f"`{self.path}` cannot be written: {(error.strerror or str(error)).lower()}") from error
+
+    def _replace(self, data: bytes) -> None:
+        folder = self.path.resolve().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".new", dir=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(descriptor)
+            os.replace(name, self.path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+
+    def remove(self) -> None:
+        """Remove the file of a replay that has come to its end."""
+        self.path.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from io import StringIO
 from itertools import chain
 from typing import Any, Final, NamedTuple, TextIO
 
-from costlens_policy.replay.traffic.errors import TrafficError
+from costlens_policy.replay.traffic.row import TrafficError
 
 __all__ = ["Found", "json_objects"]
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as MappingType
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
-from costlens_policy.replay.traffic.counts import COUNTS
-from costlens_policy.replay.traffic.errors import TrafficError
+from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["FIELDS", "Mapping", "TimeUnit"]
+__all__ = ["COUNTS", "FIELDS", "ColumnMapping", "TimeUnit"]
 
 TimeUnit = Literal["iso", "s", "ms", "us", "ns"]
 
+COUNTS: Final = (
+    "prompt_tokens", "uncached_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens",
+    "output_tokens", "reasoning_tokens", "total_tokens",
+)  # fmt: skip
+"""The fields of a row that hold counts."""
 FIELDS: Final = ("time", "id", "model", "session", *COUNTS, "service_tier", "cost", "prefix", "usage")
 """What replay itself needs of a row. ``prompt_tokens`` includes what was read from and written to caches,
 ``output_tokens`` the reasoning; ``usage`` is a provider's object and, in a row that has one, stands in for the counts.
@@ -22,7 +26,7 @@ FIELDS: Final = ("time", "id", "model", "session", *COUNTS, "service_tier", "cos
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class ColumnMapping:
     """``columns`` and ``constants`` go by field.
 
     A column may be a path (``usage.input_tokens``) and may have alternatives (``a|b``, the first that is there).
@@ -31,14 +35,14 @@ class Mapping:
     """
 
     name: str
-    columns: MappingType[str, str]
-    constants: MappingType[str, Any] = field(default_factory=dict)
-    outcomes: MappingType[str, str] = field(default_factory=dict)
-    answers: MappingType[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str]
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
     time_unit: TimeUnit = "iso"
     relative: bool = False
     block_tokens: int = 0
-    drop: MappingType[str, tuple[str, ...]] = field(default_factory=dict)
+    drop: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Rows that have one of these values in a column are left out, and counted."""
     spans: bool = False
     transcripts: bool = False
@@ -57,7 +61,7 @@ class Mapping:
     signature: tuple[str, ...] = ()
     """Columns by which files are recognized that this mapping is made for."""
 
-    def with_columns(self, columns: MappingType[str, str], constants: MappingType[str, Any]) -> Mapping:
+    def with_columns(self, columns: Mapping[str, str], constants: Mapping[str, Any]) -> ColumnMapping:
         """Return the mapping with further columns and constants.
 
         Raises ``TrafficError`` for a field there is not, and for one that would have no effect.

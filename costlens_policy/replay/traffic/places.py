@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from costlens_policy.replay.traffic.errors import TrafficError
+from costlens_policy.replay.traffic.row import TrafficError
 
 __all__ = ["STDIN", "Found", "find_files", "kind_of", "look_for", "partition_of", "rereadable"]
 

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.replay.traffic.asked import Asked
 from costlens_policy.replay.traffic.cells import (
+    Counted,
     attribute_of,
     cell,
     cost_of,
+    counted,
     moment_of,
     object_of,
     outcome_of,
@@ -26,11 +27,10 @@ from costlens_policy.replay.traffic.cells import (
     text_of,
     tokens_of,
 )
-from costlens_policy.replay.traffic.counts import COUNTS, Counted, counted
-from costlens_policy.replay.traffic.errors import TrafficError
-from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.traffic.mapping import COUNTS, ColumnMapping
 from costlens_policy.replay.traffic.places import kind_of, rereadable
-from costlens_policy.replay.traffic.row import Reject, Row, Traffic
+from costlens_policy.replay.traffic.recognition import Asked
+from costlens_policy.replay.traffic.row import Reject, Row, Traffic, TrafficError
 from costlens_policy.replay.traffic.sources import RawRow, read_file
 from costlens_policy.replay.traffic.span_tokens import SpanTokens
 from costlens_policy.replay.traffic.spans import Spans

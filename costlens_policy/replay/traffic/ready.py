@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as MappingType
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
 from costlens_policy.replay.traffic.cells import has_cell
-from costlens_policy.replay.traffic.errors import TrafficError
-from costlens_policy.replay.traffic.mapping import FIELDS, Mapping
+from costlens_policy.replay.traffic.mapping import FIELDS, ColumnMapping
 from costlens_policy.replay.traffic.places import rereadable
+from costlens_policy.replay.traffic.row import TrafficError
 from costlens_policy.replay.traffic.sources import read_file
 from costlens_policy.replay.traffic.spans import TOKENS
 
@@ -26,16 +25,16 @@ _MORE_USAGE: Final = "metadata.additional_usage_values"
 include the cached ones."""
 _WEAK: Final = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 
-READY: Final[MappingType[str, Mapping]] = {
+READY: Final[Mapping[str, ColumnMapping]] = {
     item.name: item
     for item in (
-        Mapping("plain", {name: name for name in FIELDS if name != "prefix"}, optional=True),
-        Mapping(
+        ColumnMapping("plain", {name: name for name in FIELDS if name != "prefix"}, optional=True),
+        ColumnMapping(
             "azure-llm",
             {"time": "TIMESTAMP", "prompt_tokens": "ContextTokens", "output_tokens": "GeneratedTokens"},
             signature=("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
         ),
-        Mapping(
+        ColumnMapping(
             "claude-code",
             {
                 "time": "request_arrival_delta_s", "session": "session_id", "model": "model_id",
@@ -45,7 +44,7 @@ READY: Final[MappingType[str, Mapping]] = {
             relative=True,
             signature=("request_arrival_delta_s", "session_id", "model_id", "input_tokens"),
         ),
-        Mapping(
+        ColumnMapping(
             "mooncake",
             {"time": "timestamp", "prompt_tokens": "input_length", "output_tokens": "output_length",
              "prefix": "hash_ids"},
@@ -54,14 +53,14 @@ READY: Final[MappingType[str, Mapping]] = {
             block_tokens=512,
             signature=("timestamp", "input_length", "output_length", "hash_ids"),
         ),
-        Mapping(
+        ColumnMapping(
             "routellm-gsm8k",
             {"request.prompt": "prompt"},
             outcomes={"gpt-4-1106-preview": _STRONG, "mixtral-8x7b": _WEAK},
             answers={"gpt-4-1106-preview": f"{_STRONG}_response", "mixtral-8x7b": f"{_WEAK}_response"},
             signature=("prompt", _STRONG, f"{_STRONG}_response"),
         ),
-        Mapping(
+        ColumnMapping(
             "routellm-mmlu",
             {"request.prompt": "prompt"},
             {"output_tokens": 1},
@@ -69,7 +68,7 @@ READY: Final[MappingType[str, Mapping]] = {
             drop={"domain": ("high_school_mathematics",)},  # its answers were cut off by a format, see docs/replay.md
             signature=("prompt", _STRONG, _WEAK, "domain"),
         ),
-        Mapping(
+        ColumnMapping(
             "litellm",
             {
                 "time": "startTime", "id": "request_id", "model": "model", "session": "session_id",
@@ -85,7 +84,7 @@ READY: Final[MappingType[str, Mapping]] = {
             repeated=(_MORE_USAGE, "metadata.cost_breakdown", "response", "messages"),
             signature=("startTime", "request_id", "spend", "prompt_tokens", "completion_tokens"),
         ),
-        Mapping(
+        ColumnMapping(
             "otel",
             {
                 "time": "start_time_unix_nano|startTimeUnixNano|start_time|startTime|start_timestamp|Timestamp",
@@ -105,7 +104,7 @@ READY: Final[MappingType[str, Mapping]] = {
                        "|attributes.gen_ai.request.model|attributes.openinference.span.kind"
                        "|attributes.traceloop.span.kind",),
         ),
-        Mapping(
+        ColumnMapping(
             "openai",
             {
                 "time": "created|created_at|response.body.created|response.body.created_at",
@@ -117,7 +116,7 @@ READY: Final[MappingType[str, Mapping]] = {
             signature=("created|created_at|response.body.created|response.body.created_at",
                        "object|response.body.object", "usage.total_tokens|response.body.usage.total_tokens"),
         ),
-        Mapping(
+        ColumnMapping(
             "anthropic",
             {
                 "time": "created_at|timestamp", "id": "id|custom_id|message.id|result.message.id",
@@ -130,7 +129,7 @@ READY: Final[MappingType[str, Mapping]] = {
             signature=("stop_reason|message.stop_reason|result.message.stop_reason|message.role",
                        "usage.output_tokens|message.usage.output_tokens|result.message.usage.output_tokens"),
         ),
-        Mapping(
+        ColumnMapping(
             "anthropic-console",
             {
                 "time": "usage_date_utc", "model": "model_version", "uncached_tokens": "usage_input_tokens_no_cache",
@@ -142,7 +141,7 @@ READY: Final[MappingType[str, Mapping]] = {
             summed=True,
             signature=("usage_date_utc", "model_version", "usage_input_tokens_no_cache", "usage_output_tokens"),
         ),
-        Mapping(
+        ColumnMapping(
             "anthropic-usage",
             {
                 "time": "starting_at", "model": "model", "uncached_tokens": "uncached_input_tokens",
@@ -154,7 +153,7 @@ READY: Final[MappingType[str, Mapping]] = {
             summed=True,
             signature=("starting_at", "uncached_input_tokens", "cache_read_input_tokens", "output_tokens"),
         ),
-        Mapping(
+        ColumnMapping(
             "openai-usage",
             {
                 "time": "start_time", "model": "model", "prompt_tokens": "input_tokens",
@@ -173,7 +172,7 @@ READY: Final[MappingType[str, Mapping]] = {
 PLAIN: Final = READY["plain"]
 
 
-def recognized(files: Sequence[str], columns: MappingType[str, str], constants: MappingType[str, Any]) -> Mapping:
+def recognized(files: Sequence[str], columns: Mapping[str, str], constants: Mapping[str, Any]) -> ColumnMapping:
     """Return the one ready mapping that the first file with rows fits, else ``plain``.
 
     ``columns`` and ``constants`` are those that were named: where ``plain`` with them is enough, it is ``plain``. What
@@ -188,14 +187,12 @@ def recognized(files: Sequence[str], columns: MappingType[str, str], constants: 
     return PLAIN
 
 
-def _fits(rows: Sequence[MappingType[str, Any]], columns: Sequence[str]) -> bool:
+def _fits(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bool:
     """Say whether one row has all columns."""
     return any(all(has_cell(row, column) for column in columns) for row in rows)
 
 
-def _is_enough(
-    rows: Sequence[MappingType[str, Any]], columns: MappingType[str, str], constants: MappingType[str, Any]
-) -> bool:
+def _is_enough(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], constants: Mapping[str, Any]) -> bool:
     def there(*names: str) -> bool:
         return any(name in constants or (name in columns and _fits(rows, (columns[name],))) for name in names)
 
@@ -207,7 +204,7 @@ def _is_enough(
 _TEXTS: Final = ("request.prompt", "request.messages")
 
 
-def mapping_of(content: Any, name: str) -> Mapping:
+def mapping_of(content: Any, name: str) -> ColumnMapping:
     """Return the mapping that a file's content describes. Raises ``TrafficError`` for what is none.
 
     The keys are ``based_on`` (a ready mapping), ``columns``, ``constants``, ``outcomes``, ``answers``, ``time_unit``,
@@ -232,9 +229,9 @@ def mapping_of(content: Any, name: str) -> Mapping:
     return replace(start, name=name, **given).with_columns(columns, content.get("constants", {}))
 
 
-def _base(name: Any, file: str) -> Mapping:
+def _base(name: Any, file: str) -> ColumnMapping:
     if name is None:
-        return Mapping(file, {})
+        return ColumnMapping(file, {})
     if name not in READY:
         close = get_close_matches(str(name), READY, n=1)
         hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(READY)}"
@@ -242,7 +239,7 @@ def _base(name: Any, file: str) -> Mapping:
     return READY[name]
 
 
-def _check(given: MappingType[str, Any], name: str) -> None:
+def _check(given: Mapping[str, Any], name: str) -> None:
     if given.get("time_unit", "iso") not in ("iso", "s", "ms", "us", "ns"):
         raise TrafficError(f"`time_unit` of `{name}` is none; there are iso, s, ms, us, ns")
     if not isinstance(given.get("relative", False), bool):

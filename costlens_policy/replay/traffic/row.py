@@ -9,8 +9,13 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from costlens_policy.catalogue import Usage
+from costlens_policy.errors import CostlensPolicyError
 
-__all__ = ["Reject", "Row", "Rows", "StreamedTraffic", "Traffic"]
+__all__ = ["Reject", "Row", "Rows", "StreamedTraffic", "Traffic", "TrafficError"]
+
+
+class TrafficError(CostlensPolicyError):
+    """Traffic, or a mapping of its columns, cannot be used as a whole; after a semicolon it says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from importlib import import_module
 from itertools import chain
 from typing import Any, Final, TextIO, TypeAlias, cast
 
-from costlens_policy.replay.traffic.errors import TrafficError
 from costlens_policy.replay.traffic.json_text import json_objects
 from costlens_policy.replay.traffic.places import STDIN, kind_of, partition_of
+from costlens_policy.replay.traffic.row import TrafficError
 
 __all__ = ["RawRow", "read_file"]
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from costlens_policy.replay.traffic.cells import tokens_of
-from costlens_policy.replay.traffic.counts import Counted, counted
+from costlens_policy.replay.traffic.cells import Counted, counted, tokens_of
 
 __all__ = ["SpanTokens", "has_tokens", "object_in", "texts_with_tokens", "tokens_in", "unread_tokens"]
 

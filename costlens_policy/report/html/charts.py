@@ -6,28 +6,37 @@ drawing only; all numbers that are written stand in ``says``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-from costlens_policy.report.figures import Figures
-from costlens_policy.report.html.drawing import COLOURS
-from costlens_policy.report.result import ALL_OTHERS, Report, Stack
-from costlens_policy.report.timeline import Moment, shown_moment
-from costlens_policy.report.words import shown_count, shown_ms, shown_percent, shown_usd
+from costlens_policy.diagnostics.text import printable
+from costlens_policy.diagnostics.text import width as width_of
+from costlens_policy.money import add
+from costlens_policy.report.figures import Figures, Grouping
+from costlens_policy.report.summarize import ALL_OTHERS, Report, Stack
+from costlens_policy.report.timeline import Moment, moments, shown_moment
+from costlens_policy.report.words import NOT_RECORDED, shown_cost, shown_count, shown_ms, shown_percent, shown_usd
 
 __all__ = [
     "Spec",
     "cache_over_time",
     "colour_of",
     "dollars",
+    "forecast_chart",
+    "group_bars",
     "latency_over_time",
     "series_names",
+    "shortened",
     "spend_over_time",
     "tokens_over_time",
 ]
 
+
 Spec: TypeAlias = dict[str, Any]
+COLOURS: Final = tuple(f"var(--series-{number})" for number in range(1, 7))
+"""Of series, in order; the last one is for what is left."""
 
 _HEIGHT: Final = 220
 _LOW: Final = 150
@@ -218,3 +227,111 @@ def _colours(names: list[str]) -> dict[str, Any]:
         "range": [colour_of(name, names) for name in names],
     }
     return {"field": "series", "type": "nominal", "scale": scale, "legend": None}
+
+
+_FORECAST_HEIGHT: Final = 150
+
+
+def forecast_chart(report: Report, width: int) -> Spec | None:
+    """Cumulated spend of a window of days with the range of its end; None where no such forecast was made."""
+    forecast = report.forecast
+    if forecast.expected is None or forecast.low is None or forecast.high is None or forecast.window.unit == "day":
+        return None
+    zone = report.zone
+    first = forecast.window.starts_at.astimezone(zone).date()
+    last = (forecast.window.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
+    days = moments(first, last, "day")
+    today = forecast.now.astimezone(zone).date()
+    past = list(_past(report, days, today))
+    so_far = float(forecast.spent)
+    says = f"expected {shown_usd(forecast.expected)}, {shown_usd(forecast.low)} to {shown_usd(forecast.high)}"
+    coming = [
+        {"at": today.isoformat()[5:], "amount": so_far, "low": so_far, "high": so_far, "says": ""},
+        {
+            "at": last.isoformat()[5:], "amount": float(forecast.expected), "low": float(forecast.low),
+            "high": float(forecast.high), "says": says,
+        },
+    ]  # fmt: skip
+    domain = [day.isoformat()[5:] for day in days]
+    every = -(-len(domain) // max(1, (width - 50) // 58))
+    x = {
+        "field": "at", "type": "ordinal", "title": None, "scale": {"domain": domain, "type": "point"},
+        "axis": {"values": domain[::every], "labelAngle": 0, "grid": False},
+    }  # fmt: skip
+    axis = {"tickCount": 4, "format": dollars(coming), "minExtent": 34}
+    y = {"field": "amount", "type": "quantitative", "title": None, "axis": axis}
+    line = {"type": "line", "strokeWidth": 2}
+    color = {"value": COLOURS[0]}
+    drawn = {"x": x, "y": y, "color": color}
+    return {
+        "width": width - 50, "height": _FORECAST_HEIGHT,
+        "layer": [
+            {
+                "data": {"values": coming}, "mark": {"type": "area", "opacity": 0.22},
+                "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": color},
+            },
+            {"data": {"values": coming}, "mark": {**line, "strokeDash": [5, 4]}, "encoding": drawn},
+            {"data": {"values": past}, "mark": line, "encoding": drawn},
+            {
+                "data": {"values": coming[-1:]}, "mark": {"type": "point", "filled": True, "size": 50},
+                "encoding": {**drawn, "description": {"field": "says"}},
+            },
+        ],
+    }  # fmt: skip
+
+
+def _past(report: Report, days: tuple[Moment, ...], today: Moment) -> Iterator[dict[str, Any]]:
+    spent = Decimal(0)
+    for day in days:
+        if day > today:
+            return
+        spent = add(spent, report.daily.get(day, Decimal(0)))
+        yield {"at": day.isoformat()[5:], "amount": float(spent)}
+
+
+_BAR: Final = 26
+_LABEL_WIDTH: Final = 92
+
+
+def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
+    """One bar for each group of a label, the dearest first; what nothing is known of has none."""
+    rows: list[dict[str, Any]] = []
+    for group in grouping.groups:
+        amount = group.figures.cost if report.priced else Decimal(group.figures.tokens)
+        if amount or group.value is not None:
+            name = NOT_RECORDED if group.value is None else printable(group.value)
+            shown = shown_cost(group.figures) if report.priced else shown_count(group.figures.tokens)
+            says = f"{name}: {shown}"
+            rows.append({"place": len(rows), "name": name, "amount": float(amount), "shown": shown, "says": says})
+    left = 150 if width > 400 else 112
+    for row in rows:
+        row["name"] = shortened(row["name"], left // 7)
+    y = {"field": "place", "type": "ordinal", "axis": None}
+    most = max((row["amount"] for row in rows), default=0) or 1
+    reach = {"domain": [0, most], "range": [left, width - _LABEL_WIDTH], "nice": False}
+    x = {"field": "amount", "type": "quantitative", "axis": None, "scale": reach}
+    bar = {"type": "bar", "cornerRadiusEnd": 3, "height": {"band": 0.66}}
+    names = {"y": y, "x": {"value": left - 8}, "text": {"field": "name"}}
+    return {
+        "width": width, "height": {"step": _BAR}, "data": {"values": rows},
+        "layer": [
+            {
+                "mark": bar,
+                "encoding": {"y": y, "x": x, "color": {"value": COLOURS[0]}, "description": {"field": "says"}},
+            },
+            {
+                "mark": {"align": "left", "dx": 6, "type": "text"},
+                "encoding": {"y": y, "x": x, "text": {"field": "shown"}},
+            },
+            {"mark": {"align": "right", "fontSize": 12, "type": "text"}, "encoding": names},
+        ],
+    }  # fmt: skip
+
+
+def shortened(text: str, columns: int) -> str:
+    """Return a text that is no wider. The drawing library must not cut it: it cuts characters in half."""
+    if width_of(text) <= columns:
+        return text
+    while text and width_of(text) >= columns:
+        text = text[:-1]
+    return text + "…"

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from html import escape
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
-from costlens_policy.report.groups import Grouping
-from costlens_policy.report.html.bars import group_bars
+import vl_convert
+
+from costlens_policy.diagnostics.text import printable
+from costlens_policy.report.figures import Figures, Grouping
 from costlens_policy.report.html.charts import (
     Spec,
     cache_over_time,
     colour_of,
+    forecast_chart,
+    group_bars,
     latency_over_time,
     series_names,
     spend_over_time,
     tokens_over_time,
 )
-from costlens_policy.report.html.drawing import draw
-from costlens_policy.report.html.forecast_chart import forecast_chart
-from costlens_policy.report.html.tables import anomaly_table, group_table, time_table, written
-from costlens_policy.report.result import Report
+from costlens_policy.report.summarize import Report
+from costlens_policy.report.timeline import shown_moment
 from costlens_policy.report.words import (
     NOT_KNOWN,
     NOT_RECORDED,
     forecast_sentence,
     no_anomalies,
+    shown_cost,
     shown_count,
+    shown_ms,
     shown_percent,
     shown_usd,
     tiles,
     title_of,
 )
 
-__all__ = ["as_html"]
+__all__ = ["anomaly_table", "as_html", "draw", "group_table", "time_table", "written"]
+
 
 _WIDE: Final = 1040
 _HALF: Final = 490
@@ -165,3 +172,141 @@ def _chart(title: str, name: str, spec: Callable[[int], Spec], width: int) -> st
 
 def _details(table: str) -> str:
     return f"<details><summary>in numbers</summary>{table}</details>"
+
+
+_MOST_STEPS: Final = 200
+_MOST_ANOMALIES: Final = 25
+
+
+def group_table(report: Report, grouping: Grouping) -> str:
+    """Return a row for each group, and one for all others."""
+    rows = [
+        (written(group.value) if group.value is not None else _absent(NOT_RECORDED), group.figures)
+        for group in grouping.groups
+    ]
+    if grouping.others is not None:
+        rows.append((_absent(f"{grouping.left:,} others"), grouping.others))
+    return _figures(report, grouping.dimension, rows)
+
+
+def time_table(report: Report) -> str:
+    """Return a row for each step of time, the latest first."""
+    steps = list(reversed(report.timeline))[:_MOST_STEPS]
+    rows = [(shown_moment(step.moment, report.unit, report.zone), step.figures) for step in steps]
+    table = _figures(report, report.unit, rows)
+    if len(report.timeline) <= len(steps):
+        return table
+    return f'{table}<p class="under">The latest {len(steps)} of {len(report.timeline):,} steps.</p>'
+
+
+def anomaly_table(report: Report) -> str:
+    """Return a row for each anomaly, those about the most money first."""
+    anomalies = report.anomalies
+    rows = (
+        (
+            shown_moment(item.moment, anomalies.unit, report.zone),
+            written(f"{item.dimension} {item.value}".strip()),
+            f'<span class="up">{shown_usd(item.spend)}</span>',
+            shown_usd(item.usual),
+            f"{item.deviations:+.1f}",
+        )
+        for item in anomalies.found[:_MOST_ANOMALIES]
+    )
+    return _table((anomalies.unit, "series", "spend", "usual", "deviations"), rows, "words")
+
+
+def written(text: str) -> str:
+    """Return a text of users as text of HTML: no markup, and nothing that is invisible or turns what follows."""
+    return escape(printable(text))
+
+
+def _absent(text: str) -> str:
+    return f'<span class="absent">{escape(text)}</span>'
+
+
+def _figures(report: Report, heading: str, rows: Iterable[tuple[str, Figures]]) -> str:
+    headings = (written(heading), *(name for name, _ in _cells(report, report.totals)))
+    return _table(headings, ((name, *(cell for _, cell in _cells(report, figures))) for name, figures in rows))
+
+
+def _cells(report: Report, figures: Figures) -> Iterator[tuple[str, str]]:
+    """Yield heading and content; what no call has recorded has no column."""
+    totals, latency = report.totals, figures.latency
+    if report.priced:
+        yield "spend", shown_cost(figures)
+        yield "share", shown_percent(figures.cost / totals.cost if totals.cost else None)
+    yield "requests", f"{figures.requests:,}"
+    yield "input", shown_count(figures.input_tokens)
+    yield "output", shown_count(figures.output_tokens)
+    if totals.cache_known_tokens:
+        yield "cache hit", shown_percent(figures.cache_hit_rate)
+    if totals.latency is not None:
+        yield "p50", "" if latency is None else shown_ms(latency.p50)
+        yield "p95", "" if latency is None else shown_ms(latency.p95)
+    if totals.denied:
+        yield "denied", f"{figures.denied:,}"
+    if totals.unpriced:
+        yield "unpriced", f"{figures.unpriced:,}"
+    if totals.compared:
+        yield "savings", "" if figures.savings is None else shown_usd(figures.savings)
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "figures") -> str:
+    head = "".join(f'<th scope="col">{heading}</th>' for heading in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+_VERSION: Final = "5.20"
+
+_CONFIG: Final[dict[str, Any]] = {
+    "background": None,
+    "font": "sans-serif",
+    "padding": 2,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--muted)", "titleColor": "var(--muted)", "gridColor": "var(--line)",
+        "domainColor": "var(--line)", "tickColor": "var(--line)", "labelFontSize": 11, "titleFontSize": 11,
+        "titleFontWeight": "normal", "labelLimit": 150, "domain": False, "ticks": False, "labelPadding": 6,
+    },
+    "text": {"color": "var(--ink)", "fontSize": 11},
+}  # fmt: skip
+_ID: Final = re.compile(r'(id="|url\(#)((?:clip|gradient_?)\d+)')
+_LABELLED: Final = re.compile(
+    r'<path aria-label="(?P<label>[^"]*)" role="graphics-symbol" aria-roledescription="[^"]*"(?P<rest>[^>]*?)/>'
+)
+_UNSEEN: Final = re.compile(
+    r'<path class="(?:fore|back)ground"[^>]*/>|<text [^>]*opacity="0"[^>]*>[^<]*</text>'
+    r'| (?:pointer-events|font-family|font-weight|aria-hidden|aria-roledescription|class)="[^"]*"'
+    r'| role="graphics-(?:object|symbol)"| aria-label="[XY]-axis[^"]*"| opacity="1"'
+)
+_LONG: Final = re.compile(r"(\d\.\d{2})\d+")
+_SIZE: Final = re.compile(r'^<svg [^>]*?width="(?P<width>[\d.]+)" height="(?P<height>[\d.]+)"[^>]*>')
+
+
+def draw(spec: dict[str, Any], name: str, title: str) -> str:
+    """Return a chart as an ``svg`` element that fits its container; ``name`` keeps its ids apart from others'.
+
+    Marks carry what they stand for as a ``title``, which browsers show on hovering and screen readers say.
+    """
+    svg = vl_convert.vegalite_to_svg({**_drawable(spec), "config": _CONFIG}, vl_version=_VERSION)
+    size = _SIZE.match(svg)
+    assert size is not None, "a drawing says how large it is"
+    inner = svg[size.end() : svg.rindex("</svg>")]
+    numbers: dict[str, str] = {}
+    inner = _ID.sub(lambda found: found[1] + numbers.setdefault(found[2], f"{name}-{len(numbers)}"), inner)
+    inner = _LABELLED.sub(r"<path\g<rest>><title>\g<label></title></path>", inner)
+    inner = re.sub(r"<[^>]*>", lambda tag: _LONG.sub(r"\1", tag[0]), _UNSEEN.sub("", inner))
+    box = f'viewBox="0 0 {size["width"]} {size["height"]}"'
+    return f'<svg {box} style="max-width:{size["width"]}px" role="img" aria-label="{title}">{inner}</svg>'
+
+
+def _drawable(value: Any) -> Any:
+    """Return a specification whose texts can be drawn: on a control character the drawing library ends the process."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {name: _drawable(item) for name, item in value.items()}
+    return [_drawable(item) for item in value] if isinstance(value, list) else value

@@ -8,8 +8,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
-from costlens_policy.replay import Mapping as ColumnMapping
-from costlens_policy.replay import TrafficError
+from costlens_policy.replay import ColumnMapping, TrafficError
 from costlens_policy.replay.traffic.cells import cell, cost_of, moment_of, text_of
 from costlens_policy.replay.traffic.mapping import FIELDS
 

@@ -12,9 +12,8 @@ from typing import Any, Final
 from costlens_policy.catalogue import BUCKETS, Model, Usage
 from costlens_policy.ledger import Entry, EntryQuery, Store, decimal_of
 from costlens_policy.money import ZERO, add, format_usd, usd
-from costlens_policy.report.call import Call, Columns
+from costlens_policy.report.calls import Asked, Call, Columns, Read
 from costlens_policy.report.prices import Prices
-from costlens_policy.report.sources.read import Asked, Read
 
 __all__ = ["LedgerSource"]
 

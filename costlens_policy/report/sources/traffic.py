@@ -9,21 +9,27 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from costlens_policy.catalogue import Model, Usage
-from costlens_policy.replay import Mapping as ColumnMapping
-from costlens_policy.replay import Row
+from costlens_policy.catalogue import Catalogue, Model, Usage
+from costlens_policy.compiler.attributes import RequestAttribute
+from costlens_policy.compiler.plan import Plan, PlanDefaults
+from costlens_policy.compiler.rules import ByName, RouteStep
+from costlens_policy.compiler.snapshot import Admitted, Snapshots
+from costlens_policy.expressions import ANY_LIST, STRING
+from costlens_policy.replay import READY, ColumnMapping, Row, find_files
+from costlens_policy.replay.settings import START
 from costlens_policy.replay.traffic.cells import cell, cost_of, moment_of, text_of
 from costlens_policy.replay.traffic.reading import RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
 from costlens_policy.replay.traffic.sources import RawRow
-from costlens_policy.report.call import Call, Columns
+from costlens_policy.report.calls import Asked, Call, Columns, Read, ReportError, shown_calls
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.sources.labels import Extras
-from costlens_policy.report.sources.lending import PLAN
-from costlens_policy.report.sources.read import Asked, Read, shown_calls
+from costlens_policy.report.summarize import Report, Settings, summarize
+from costlens_policy.tokens import ESTIMATE
 from costlens_policy.usage import USUAL_TERMS, Terms
 
-__all__ = ["Costs", "TrafficSource"]
+__all__ = ["PLAN", "Costs", "TrafficSource", "report_on"]
+
 
 Costs = Literal["recorded", "computed", "either"]
 """Which cost of a call counts: the one that the log states, the one that prices give, or the first that is known."""
@@ -239,3 +245,47 @@ class TrafficSource:
                 f"the computed cost of {shown_calls(self.counts['uncached'])} takes the whole prompt as uncached, "
                 "since the log does not tell its cached part; `replay` models prompt caches"
             )
+
+
+_NO_MODELS: Final = Catalogue.of(())
+_TEXTS: Final = (RequestAttribute("prompt", STRING), RequestAttribute("messages", ANY_LIST))
+
+PLAN: Final = Plan(
+    name="report",
+    version="1",
+    layers=(),
+    defaults=PlanDefaults(False, RouteStep("default", None, ByName(()), "", 0), 1, 0, None),
+    attributes={attribute.name: attribute for attribute in _TEXTS},
+    required=frozenset(),
+    filled_in=(),
+    catalogue=_NO_MODELS,
+    snapshots=Snapshots(_NO_MODELS, Admitted(False, False, False)),
+    tokenizer=ESTIMATE,
+    budgets={},
+    policy_digest="",
+    catalogue_digest="",
+    admitted_params=frozenset(),
+    verifies_prompt_tokens=False,
+    reads=frozenset(),
+)
+
+
+def report_on(
+    files: Sequence[str],
+    *,
+    mapping: ColumnMapping = READY["plain"],
+    settings: Settings | None = None,
+    prices: Prices | None = None,
+    baseline: str | None = None,
+) -> Report:
+    """Report on files, folders or globs of traffic; ``baseline`` is a model that savings are shown against.
+
+    Raises ``TrafficError`` for what cannot be read, ``ReportError`` where no call is left or the baseline has no price.
+    """
+    chosen, known = settings or Settings(), prices or Prices()
+    model = None if baseline is None else known.model(baseline)
+    if baseline is not None and model is None:
+        raise ReportError(f"no price for the baseline `{baseline}`")
+    extras = Extras.of(mapping, {}, {}, chosen.by, START)
+    source = TrafficSource(find_files(files), extras.reader_mapping, extras, known, START, baseline=model)
+    return summarize(source.read(Asked(chosen.by)), chosen)

@@ -13,7 +13,7 @@ from costlens_policy import load
 from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING
 from costlens_policy.replay import Settings, replay
-from costlens_policy.replay.columns.reads import SCALARS
+from costlens_policy.replay.columns.batch import SCALARS
 from tests.replay.columns.traffic import facts, in_columns, random_traffic
 
 ROOT = Path(__file__).resolve().parents[3]

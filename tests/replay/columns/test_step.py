@@ -8,7 +8,7 @@ import polars as pl
 
 from costlens_policy.replay import Settings, replay
 from costlens_policy.replay.columns import Job, State, step
-from costlens_policy.replay.columns.rows import batch_of
+from costlens_policy.replay.columns.batch import batch_of
 from tests.replay.columns.traffic import facts, random_traffic
 
 ROUTES = "routes:\n  - {id: r, when: 'has(request.team) && request.team == \"a\"', model: small}\n"

@@ -13,7 +13,7 @@ from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay import Result, Row, Settings, Traffic
 from costlens_policy.replay.columns import Job, State, step
-from costlens_policy.replay.columns.rows import batch_of
+from costlens_policy.replay.columns.batch import batch_of
 
 PROMPTS = (5, 900, 1024, 5_000, 18_999, 19_000, 19_001, 50_000, 99_000, 100_001, 250_000)
 

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from costlens_policy.replay import READY, Settings, TrafficError, open_traffic, read_traffic, replay, replay_files
-from costlens_policy.replay.stream import copy, reading, table
+from costlens_policy.replay.stream import batches, copy, reading
 from tests.replay.columns.traffic import facts
 from tests.replay.stream.conftest import MAPPING, POLICY, some_rows
 
@@ -20,7 +20,7 @@ from tests.replay.stream.conftest import MAPPING, POLICY, some_rows
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
     """Let files of a few hundred rows be many batches."""
-    for module, name in ((table, "BATCH"), (copy, "BATCH"), (reading, "_ROWS")):
+    for module, name in ((batches, "BATCH"), (copy, "BATCH"), (reading, "_ROWS")):
         monkeypatch.setattr(module, name, 70)
 
 

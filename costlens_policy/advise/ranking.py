@@ -1,19 +1,96 @@
-"""A ranking as parts that any format can print."""
+"""Advice on each task of recorded calls, ranked by what it would save; the ranking as parts and as JSON-like data."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final
 
-from costlens_policy.advise.assumptions import readable
-from costlens_policy.advise.report import Part, Sentences, Table, usd
-from costlens_policy.advise.rules_of_thumb import Range, rules_of_thumb
-from costlens_policy.advise.traffic.rank import Ranked, Ranking
-from costlens_policy.advise.traffic.seen import EPOCH, MICROSECOND, Task
+from costlens_policy.advise.advice import Advice, advise_on
+from costlens_policy.advise.calls import EPOCH, MICROSECOND, Seen, Task
+from costlens_policy.advise.derivation import Asked, Derived, Market, UnpricedError, derive
+from costlens_policy.advise.inputs import Range, rules_of_thumb
+from costlens_policy.advise.parts import Part, Sentences, Table, readable, usd
+from costlens_policy.advise.strategies import CACHED_PROMPT, PROMPT
+from costlens_policy.advise.text import export_advice
 from costlens_policy.diagnostics.text import printable
+from costlens_policy.money import ZERO, multiply, plain
 
-__all__ = ["headline_of", "name_of", "parts_of_ranking"]
+__all__ = ["Ranked", "Ranking", "export_ranking", "headline_of", "name_of", "parts_of_ranking", "rank"]
+
+
+_PROMPTS: Final = (PROMPT, CACHED_PROMPT, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A task, its workload, and the advice on it."""
+
+    task: Task
+    derived: Derived
+    advice: Advice
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether the policies recommend something else than a prompt on the present model."""
+        return self.advice.recommendation.strategy not in _PROMPTS
+
+    @property
+    def strategy(self) -> str | None:
+        """What is shown for the task: what is recommended or, where that is a prompt, what else would save most."""
+        if self.is_candidate:
+            return self.advice.recommendation.strategy
+        savings = self.advice.numbers.savings
+        others = [name for name in savings if name not in _PROMPTS]
+        return max(others, key=lambda name: savings[name]) if others else None
+
+    @property
+    def saving(self) -> Decimal:
+        """US dollars over the horizon that ``strategy`` saves, at the base of all inputs; 0 without one."""
+        return ZERO if self.strategy is None else self.advice.numbers.savings[self.strategy]
+
+    @property
+    def monthly_usd(self) -> Decimal:
+        """US dollars for the first month with the cheaper way to prompt."""
+        numbers = self.advice.numbers
+        return multiply(numbers.strategies[numbers.prompting].usd_per_query, numbers.monthly[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """``ranked`` has candidates first, then by saving. ``left_out`` says by task why nothing was reckoned for it."""
+
+    ranked: tuple[Ranked, ...]
+    left_out: tuple[tuple[Task, str], ...]
+    seen: Seen
+    asked: Asked
+    source: str
+
+    @property
+    def candidates(self) -> Iterator[Ranked]:
+        return (item for item in self.ranked if item.is_candidate)
+
+    @property
+    def others(self) -> Iterator[Ranked]:
+        return (item for item in self.ranked if not item.is_candidate)
+
+
+def rank(seen: Seen, market: Market, asked: Asked, policy_set: str | os.PathLike[str] | None = None) -> Ranking:
+    """Advise on each task. Raises ``PolicyError`` and ``InputError`` as ``advise`` does."""
+    ranked, left_out = [], []
+    for task in seen:
+        try:
+            derived = derive(task, seen, market, asked)
+        except UnpricedError as error:
+            left_out.append((task, str(error)))
+        else:
+            ranked.append(Ranked(task, derived, advise_on(derived.setting, asked.now, policy_set)))
+    ranked.sort(key=lambda item: (not item.is_candidate, -item.saving, item.task.name or ""))
+    left_out.sort(key=lambda item: (-item[0].calls, item[0].name or ""))
+    return Ranking(tuple(ranked), tuple(left_out), seen, asked, market.source)
 
 
 _LONGEST: Final = 40
@@ -150,3 +227,36 @@ def _assumed(ranked: Iterable[Ranked]) -> Iterator[str]:
     for name, given in used.items():
         yield f"`{name}` is {' .. '.join(map(readable, (given.low, given.base, given.high)))} ({given.origin})"
     yield "the rest is reckoned as for a workload: `costlens-policy advise WORKLOAD` prints it"
+
+
+def export_ranking(ranking: Ranking) -> dict[str, Any]:
+    """Return the ranking: tasks in its order, each with the whole advice on it."""
+    period = ranking.seen.period
+    return {
+        "calls": ranking.seen.calls,
+        "by": ranking.asked.by,
+        "first": None if period is None else (EPOCH + period.first * MICROSECOND).isoformat(),
+        "last": None if period is None else (EPOCH + period.last * MICROSECOND).isoformat(),
+        "prices": ranking.source,
+        "tasks": list(map(_ranked, ranking.ranked)),
+        "left_out": [{"task": task.name, "calls": task.calls, "why": why} for task, why in ranking.left_out],
+    }
+
+
+def _ranked(item: Ranked) -> dict[str, Any]:
+    even = item.advice.numbers.break_evens.get(item.strategy or "")
+    return {
+        "task": item.task.name,
+        "calls": item.task.calls,
+        "candidate": item.is_candidate,
+        "instead": item.strategy,
+        "saving_usd": plain(item.saving),
+        "break_even_months": None if even is None else round(float(even.months), 6),
+        "monthly_usd": plain(item.monthly_usd),
+        "current_model": item.derived.contenders.current.model.name,
+        "models": dict(sorted(item.task.models.items())),
+        "shared_start_tokens": item.derived.shared,
+        "unknown": list(item.derived.unknown),
+        "assumed": list(item.derived.assumed),
+        "advice": export_advice(item.advice),
+    }

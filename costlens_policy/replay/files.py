@@ -1,4 +1,4 @@
-"""Replay traffic files by the best way there is."""
+"""Replay or open files of traffic by the best way there is: in columns where Polars can, else row by row."""
 
 from __future__ import annotations
 
@@ -6,20 +6,39 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay.result import Result
-from costlens_policy.replay.run import replay
 from costlens_policy.replay.settings import Settings
-from costlens_policy.replay.stream.progress import Progress, Silent
-from costlens_policy.replay.traffic.errors import TrafficError
-from costlens_policy.replay.traffic.mapping import Mapping
+from costlens_policy.replay.simulation import replay
+from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.places import STDIN
 from costlens_policy.replay.traffic.reading import read_traffic
-from costlens_policy.replay.traffic.row import StreamedTraffic, Traffic
+from costlens_policy.replay.traffic.row import StreamedTraffic, Traffic, TrafficError
 
-__all__ = ["open_traffic", "replay_files"]
+__all__ = ["Progress", "Silent", "open_traffic", "replay_files"]
+
+
+class Progress(Protocol):
+    """Is told what begins and how it advances."""
+
+    def start(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
+        """Begin with something of so many units in all, or of an unknown number; ``done`` of them before."""
+
+    def advance(self, units: int) -> None:
+        """Go on by so many units."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def start(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
+        pass
+
+    def advance(self, units: int) -> None:
+        pass
+
 
 _WHOLE_ROWS: Final = ("prefix", "request.prompt", "request.messages", "request.prompt_tokens")
 """Fields that no batch holds."""
@@ -32,7 +51,7 @@ _NOT_RESUMABLE: Final = (
 def replay_files(
     plan: Plan,
     files: Sequence[str],
-    mapping: Mapping,
+    mapping: ColumnMapping,
     settings: Settings,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
@@ -55,7 +74,7 @@ def replay_files(
 
 @contextmanager
 def open_traffic(
-    plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, progress: Progress | None = None
+    plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Settings, progress: Progress | None = None
 ) -> Iterator[Traffic | StreamedTraffic]:
     """Read files, to walk their rows in the order of time until the end.
 
@@ -65,8 +84,8 @@ def open_traffic(
     with ExitStack() as stack:
         traffic: Traffic | StreamedTraffic | None = None
         if _in_columns(plan, mapping, files):
-            from costlens_policy.replay.stream.fitting import UnfitError  # needs Polars, which not everybody has
-            from costlens_policy.replay.stream.traffic import copied_traffic
+            from costlens_policy.replay.stream.layout import UnfitError  # needs Polars, which not everybody has
+            from costlens_policy.replay.stream.reading import copied_traffic
 
             with suppress(UnfitError):
                 copied = copied_traffic(files, mapping, plan, settings, _attributes(mapping), shown)
@@ -74,12 +93,12 @@ def open_traffic(
         yield traffic or _read(plan, files, mapping, settings, shown)
 
 
-def _read(plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, progress: Progress) -> Traffic:
+def _read(plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Settings, progress: Progress) -> Traffic:
     progress.start("reading", None, "rows")
     return read_traffic(files, mapping, plan, settings.start, lambda: progress.advance(1))
 
 
-def _in_columns(plan: Plan, mapping: Mapping, files: Sequence[str]) -> bool:
+def _in_columns(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> bool:
     """Say whether batches can hold what the mapping reads. Standard input is read once, so it is not tried on it."""
     if find_spec("polars") is None or STDIN in files or mapping.outcomes or mapping.answers:
         return False
@@ -87,23 +106,22 @@ def _in_columns(plan: Plan, mapping: Mapping, files: Sequence[str]) -> bool:
     return not names.intersection(_WHOLE_ROWS) and _scalars(plan, _attributes(mapping))
 
 
-def _attributes(mapping: Mapping) -> tuple[str, ...]:
+def _attributes(mapping: ColumnMapping) -> tuple[str, ...]:
     fields = dict.fromkeys((*mapping.columns, *mapping.constants))
     return tuple(name.removeprefix("request.") for name in fields if name.startswith("request."))
 
 
 def _scalars(plan: Plan, names: Sequence[str]) -> bool:
-    from costlens_policy.replay.columns.rows import scalar_attributes  # needs Polars, which not everybody has
+    from costlens_policy.replay.columns.batch import scalar_attributes  # needs Polars, which not everybody has
 
     return "session" in plan.attributes and scalar_attributes(plan, names)
 
 
 def _streamed(
-    plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, progress: Progress, path: Path | None
+    plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Settings, progress: Progress, path: Path | None
 ) -> Result | None:
-    from costlens_policy.replay.stream.checkpoint import Checkpoint, identity_of  # as above
-    from costlens_policy.replay.stream.fitting import UnfitError
-    from costlens_policy.replay.stream.run import StreamedReplay
+    from costlens_policy.replay.stream.layout import UnfitError
+    from costlens_policy.replay.stream.run import Checkpoint, StreamedReplay, identity_of  # as above
 
     checkpoint = None if path is None else Checkpoint(path, identity_of(plan, mapping, settings, files))
     try:
@@ -112,7 +130,9 @@ def _streamed(
         return None
 
 
-def _row_by_row(plan: Plan, files: Sequence[str], mapping: Mapping, settings: Settings, progress: Progress) -> Result:
+def _row_by_row(
+    plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Settings, progress: Progress
+) -> Result:
     traffic = _read(plan, files, mapping, settings, progress)
     progress.start("deciding", len(traffic.rows), "rows")
     return replay(plan, traffic, settings, mapping.block_tokens, lambda: progress.advance(1))

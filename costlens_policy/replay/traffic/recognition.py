@@ -1,4 +1,4 @@
-"""Whether a file has the columns that were asked for, and which of its columns nobody asked for that may be money."""
+"""Columns of a file against a mapping: whether it has those that were asked for, and which it has that nobody reads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from costlens_policy.replay.traffic.cells import has_cell
-from costlens_policy.replay.traffic.errors import TrafficError
-from costlens_policy.replay.traffic.mapping import Mapping as ColumnMapping
+from costlens_policy.replay.traffic.mapping import ColumnMapping
+from costlens_policy.replay.traffic.row import TrafficError
 
 __all__ = ["Asked"]
+
 
 _TEXTS: Final = ("request.prompt", "request.messages")
 _MOST_NAMES: Final = 200

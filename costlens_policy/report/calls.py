@@ -1,4 +1,7 @@
-"""One call, as a report knows it, and the columns that many of them become."""
+"""Calls in columns: one call, many of them as a frame, and what a source has read.
+
+Money stands in two whole numbers for each amount, so that sums of any length are exact.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,53 @@ from typing import Any, Final
 import polars as pl
 
 from costlens_policy.catalogue import Usage
-from costlens_policy.report.amounts import amount_columns, limbs
+from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.money import MAX_FRACTION_DIGITS, from_units, to_units
+from costlens_policy.replay.traffic.row import Reject
 
-__all__ = ["LABEL", "Call", "Columns", "micros"]
+__all__ = [
+    "DIMENSIONS",
+    "LABEL",
+    "Asked",
+    "Call",
+    "Columns",
+    "Read",
+    "ReportError",
+    "amount_columns",
+    "amount_in",
+    "limbs",
+    "micros",
+    "shown_calls",
+    "summed",
+]
+
+
+_LIMB: Final = 10**15
+HIGH: Final = "_high"
+LOW: Final = "_low"
+
+
+def limbs(amount: Decimal) -> tuple[int, int]:
+    """Return an amount in femto-dollars, and what remains of it in units of 1e-30 US dollars."""
+    return divmod(to_units(amount, MAX_FRACTION_DIGITS), _LIMB)
+
+
+def amount_columns(name: str) -> dict[str, Any]:
+    """Return the two columns of an amount, with their types: sums of 1e22 US dollars fit."""
+    return {f"{name}{HIGH}": pl.Int128, f"{name}{LOW}": pl.Int64}
+
+
+def summed(name: str, where: pl.Expr | None = None) -> tuple[pl.Expr, pl.Expr]:
+    """Return the sums of both columns of an amount, over the rows where a condition holds."""
+    columns = [pl.col(f"{name}{HIGH}"), pl.col(f"{name}{LOW}").cast(pl.Int128)]
+    chosen = columns if where is None else [column.filter(where) for column in columns]
+    return chosen[0].sum(), chosen[1].sum()
+
+
+def amount_in(high: int | None, low: int | None) -> Decimal:
+    """Return the US dollars of two sums, exactly."""
+    return from_units((high or 0) * _LIMB + (low or 0), MAX_FRACTION_DIGITS)
+
 
 LABEL: Final = "label."
 """Stands before the names of columns of labels."""
@@ -96,3 +143,47 @@ def _schema(dimensions: tuple[str, ...]) -> dict[str, Any]:
         "latency": pl.Int64, **amount_columns("cost"), **amount_columns("baseline"),
         **{f"{LABEL}{name}": pl.Categorical for name in dimensions},
     }  # fmt: skip
+
+
+DIMENSIONS: tuple[str, ...] = ("provider", "model", "team", "feature", "user", "rule")
+"""The labels of a call by which a report groups, unless others are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which calls to read: from a time on, before a time, with which labels."""
+
+    dimensions: tuple[str, ...] = DIMENSIONS
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def covers(self, instant: datetime) -> bool:
+        return (self.since is None or instant >= self.since) and (self.until is None or instant < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """``frame`` has the columns of ``Columns``.
+
+    ``left_out`` counts what is not in it, by the reason; ``notes`` say what had to be taken for granted,
+    ``assumptions`` what the figures rest on. ``denials_known`` is false where the source cannot tell of any.
+    """
+
+    source: str
+    frame: pl.DataFrame
+    dimensions: tuple[str, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    denials_known: bool = True
+    baseline: str = ""
+
+
+def shown_calls(count: int) -> str:
+    """Return a number of calls in words."""
+    return f"{count:,} call{'' if count == 1 else 's'}"
+
+
+class ReportError(CostlensPolicyError):
+    """A report cannot be made as it was asked for; after a semicolon the message says what to do."""

@@ -1,0 +1,305 @@
+"""Recorded calls by task: their sums, the start that their prompts share, how many a month they are, how fast they grow."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from math import ceil
+from random import Random
+from typing import Any, Final
+
+from costlens_policy.advise.inputs import Range
+from costlens_policy.advise.strategy import HOURS_PER_MONTH
+from costlens_policy.tokens import ESTIMATE
+
+__all__ = [
+    "ENOUGH",
+    "EPOCH",
+    "MICROSECOND",
+    "SHARE",
+    "Call",
+    "Period",
+    "Sample",
+    "Seen",
+    "Task",
+    "Volume",
+    "growth_of",
+    "shared_start",
+    "volume_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``task`` is the label that calls are grouped by; ``time`` is None where it means nothing.
+
+    ``prompt_tokens`` includes the cached part. ``cached_tokens`` were read from a prompt cache and ``written_tokens``
+    written into it; both are None where the record does not tell. ``prompt`` is the text, or the ids of its blocks of
+    ``block_tokens`` tokens; empty where neither was recorded. ``outcomes`` says by model how good its answer was.
+    """
+
+    task: str | None
+    time: datetime | None
+    model: str | None
+    prompt_tokens: int
+    output_tokens: int
+    cached_tokens: int | None = None
+    written_tokens: int | None = None
+    prompt: str | Sequence[Hashable] = ""
+    outcomes: Mapping[str, float] = field(default_factory=dict)
+
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+MICROSECOND: Final = timedelta(microseconds=1)
+
+
+SHARE: Final = 0.9
+
+"""A start counts where this share of the prompts has it."""
+
+ENOUGH: Final = 10
+
+"""Fewer prompts tell nothing of what they share."""
+
+_KEPT: Final = 200
+
+
+@dataclass(slots=True)
+class Sample:
+    """At most two hundred prompts, drawn evenly from all that were offered; the same ones each time.
+
+    They are drawn and not counted off: prompts that take turns would meet the same step again and again.
+    """
+
+    kept: list[Any] = field(default_factory=list)
+    _offered: int = 0
+    _random: Random = field(default_factory=lambda: Random(0))
+
+    def offer(self, prompt: Any) -> None:
+        """Keep the prompt, or one that was kept before, so that each has the same chance."""
+        self._offered += 1
+        if len(self.kept) < _KEPT:
+            self.kept.append(prompt)
+        elif (place := self._random.randrange(self._offered)) < _KEPT:
+            self.kept[place] = prompt
+
+
+def shared_start(prompts: Sequence[Any]) -> int:
+    """Return the length of the longest start that ``SHARE`` of the prompts have; 0 where there are too few prompts.
+
+    Prompts are texts, or sequences that can be sorted. Among sorted ones, those with the same start stand together.
+    """
+    if len(prompts) < ENOUGH:
+        return 0
+    ordered = sorted(prompts)
+    step = ceil(SHARE * len(ordered)) - 1
+    return max(_common(ordered[at], ordered[at + step]) for at in range(len(ordered) - step))
+
+
+@dataclass(slots=True)
+class Task:
+    """Sums over the calls of one task. ``times`` are in microseconds since 1970, one for each call that has one."""
+
+    name: str | None
+    calls: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    told: int = 0
+    """Prompt tokens of the calls whose record tells the cached part."""
+    cached_tokens: int = 0
+    written_tokens: int = 0
+    models: Counter[str] = field(default_factory=Counter)
+    times: array[int] = field(default_factory=lambda: array("q"))
+    prompts: Sample = field(default_factory=Sample)
+    _outcomes: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, call: Call) -> None:
+        """Add a call."""
+        self.calls += 1
+        self.prompt_tokens += call.prompt_tokens
+        self.output_tokens += call.output_tokens
+        if call.cached_tokens is not None:
+            self.told += call.prompt_tokens
+            self.cached_tokens += call.cached_tokens
+            self.written_tokens += call.written_tokens or 0
+        if call.model is not None:
+            self.models[call.model] += 1
+        if call.time is not None:
+            self.times.append((call.time - EPOCH) // MICROSECOND)
+        if call.prompt:
+            self.prompts.offer(call.prompt)
+        for model, outcome in call.outcomes.items():
+            self._outcomes.setdefault(model, []).append(outcome)
+
+    @property
+    def model(self) -> str | None:
+        """The model that served most calls; of two, the first by name."""
+        return min(self.models, key=lambda name: (-self.models[name], name)) if self.models else None
+
+    def accuracy(self, *names: str | None) -> Decimal | None:
+        """Return how often a model was right, by any of its names; None where that was not recorded."""
+        found = next((self._outcomes[name] for name in names if name in self._outcomes), None)
+        return None if found is None else Decimal(repr(round(sum(found) / len(found), 4)))
+
+    def shared(self, block_tokens: int) -> int | None:
+        """Return how many tokens at the start nearly all prompts share; None where too few prompts were recorded.
+
+        The share of a text is measured with the built-in estimate of tokens and applied to the recorded prompt tokens.
+        """
+        prompts = self.prompts.kept
+        if len(prompts) < ENOUGH:
+            return None
+        length, average = shared_start(prompts), round(self.prompt_tokens / self.calls)
+        if not isinstance(prompts[0], str):
+            return min(length * block_tokens, average)
+        start = ESTIMATE.count(_start(prompts, length))
+        whole = sum(map(ESTIMATE.count, prompts))
+        return min(average, start * self.prompt_tokens * len(prompts) // (whole * self.calls)) if whole else 0
+
+    def warm(self, lifetime: timedelta) -> Decimal | None:
+        """Return the share of calls that come while a prompt cached by the one before is alive; None without times."""
+        if len(self.times) < ENOUGH:
+            return None
+        times, alive = sorted(self.times), lifetime // MICROSECOND
+        hits = sum(later - earlier <= alive for earlier, later in pairwise(times))
+        return Decimal(repr(round(hits / len(times), 3)))
+
+
+def _start(prompts: list[str], length: int) -> str:
+    """Return the start itself: that of the prompt in the middle, since nine of ten have it."""
+    return sorted(prompts)[len(prompts) // 2][:length]
+
+
+@dataclass(slots=True)
+class Seen:
+    """Calls by task, as they come. ``block_tokens`` is the size of the blocks of prompts that are ids of blocks."""
+
+    block_tokens: int = 0
+    tasks: dict[str | None, Task] = field(default_factory=dict)
+
+    def add(self, call: Call) -> None:
+        """Add a call."""
+        task = self.tasks.get(call.task)
+        if task is None:
+            task = self.tasks[call.task] = Task(call.task)
+        task.add(call)
+
+    @property
+    def calls(self) -> int:
+        return sum(task.calls for task in self)
+
+    @property
+    def period(self) -> Period | None:
+        """The time between the first and the last call of all; None where no call has a time."""
+        timed = [task.times for task in self if task.times]
+        if not timed:
+            return None
+        return Period(min(map(min, timed)), max(map(max, timed)), sum(map(len, timed)))
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks.values())
+
+
+def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
+    shorter = min(len(one), len(other))
+    if one[:shorter] == other[:shorter]:
+        return shorter
+    low, high = 0, shorter  # the longest equal start is in between: halving compares slices, which is quick
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == other[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+_HOUR: Final = 3_600_000_000
+
+_WEEK: Final = 168 * _HOUR
+
+_MONTH: Final = int(HOURS_PER_MONTH * _HOUR)
+
+_ORIGIN: Final = "traffic"
+
+_WEEKS_FOR_RANGE: Final = 2
+
+_WEEKS_FOR_GROWTH: Final = 4
+
+_LEAST, _MOST = Decimal(-1), Decimal(10)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The time that a record covers, in microseconds since 1970, for all of its calls together.
+
+    A record of N calls covers N - 1 gaps between them; ``length`` counts one more, so that an even stream has its rate.
+    """
+
+    first: int
+    last: int
+    calls: int
+
+    @property
+    def length(self) -> int:
+        between = self.last - self.first
+        return between + (between // (self.calls - 1) if self.calls > 1 else 0)
+
+    @property
+    def weeks(self) -> int:
+        return self.length // _WEEK
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Queries a month, from the quietest week to the busiest; growth is None where the record is too short for it."""
+
+    per_month: Range
+    growth: Range | None
+
+
+def volume_of(times: Sequence[int], period: Period) -> Volume | None:
+    """Return the volume of calls at some times, in microseconds; None where they all happened at once."""
+    if period.length <= 0:
+        return None
+    base = _rate(len(times), period.length)
+    low = high = base
+    if period.weeks >= _WEEKS_FOR_RANGE:
+        weeks = _counts(times, period.first, _WEEK, period.weeks)
+        low, high = min(base, _rate(min(weeks), _WEEK)), max(base, _rate(max(weeks), _WEEK))
+    return Volume(Range(low, base, high, _ORIGIN), growth_of(times, period))
+
+
+def growth_of(times: Sequence[int], period: Period) -> Range | None:
+    """Return growth from month to month, from one half of the record to the other; None below four weeks.
+
+    Both halves are of whole weeks, so that both have the same days of the week. One end of the range is no growth:
+    whether it goes on is not known.
+    """
+    half = period.weeks // 2
+    if period.weeks < _WEEKS_FOR_GROWTH:
+        return None
+    before, after = _counts(times, period.first, half * _WEEK, 2)
+    if not before or not after:
+        return None
+    growth = Decimal(repr(round((after / before) ** (_MONTH / (half * _WEEK)) - 1, 3)))
+    growth = min(max(growth, _LEAST), _MOST)
+    return Range(min(growth, Decimal(0)), growth, max(growth, Decimal(0)), _ORIGIN)
+
+
+def _rate(count: int, length: int) -> Decimal:
+    return Decimal(max(1, round(count * _MONTH / length)))
+
+
+def _counts(times: Sequence[int], first: int, length: int, number: int) -> list[int]:
+    counts = [0] * number
+    for time in times:
+        if (at := (time - first) // length) < number:
+            counts[at] += 1
+    return counts

@@ -1,0 +1,250 @@
+"""Results of replay and diff as tables, and tables as Markdown and as CSV: what people read, in any format."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from costlens_policy.diagnostics.text import printable, safe
+from costlens_policy.money import ZERO, format_usd, total
+from costlens_policy.replay.difference import Difference, Example, Side
+from costlens_policy.replay.result import Result
+
+__all__ = [
+    "Table",
+    "change",
+    "csv_text",
+    "difference_tables",
+    "difference_verdict",
+    "dollars",
+    "markdown",
+    "result_tables",
+    "result_verdict",
+    "share",
+]
+
+
+_CENT = Decimal("0.01")
+_SMALL = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``numbers`` are the columns, from 0 on, that hold numbers."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: frozenset[int] = frozenset()
+
+
+def dollars(amount: Decimal | None) -> str:
+    """Return an amount to the cent, or to a millionth of a dollar where it is less than a dollar."""
+    if amount is None:
+        return "unpriced"
+    return format_usd(amount.quantize(_CENT if abs(amount) >= 1 else _SMALL))
+
+
+def change(amount: Decimal) -> str:
+    """Return a difference with its sign."""
+    return f"+{dollars(amount)}" if amount > 0 else dollars(amount)
+
+
+def share(part: Decimal, whole: Decimal) -> str:
+    """Return a part as a signed percentage of a whole."""
+    return f"{part / whole:+.1%}" if whole else ("0.0%" if part == ZERO else "from nothing")
+
+
+_WHY = {
+    "access": "a rule denies",
+    "budget": "no room in a budget",
+    "unservable": "no model can serve it",
+    "error": "an expression failed",
+}
+
+
+def result_verdict(result: Result) -> str:
+    """Return the answer in a line or two."""
+    low, high = result.cost_range()
+    swing = f"{result.settings.output_range:.0%}"
+    lines = [
+        f"{result.rows} requests: {sum(result.allowed.values())} allowed, {sum(result.denied.values())} denied, "
+        f"{result.rejected} rows left out",
+        f"cost {dollars(result.cost)} ({dollars(low)} to {dollars(high)} with answers {swing} shorter or longer)",
+    ]
+    if result.unpriced:
+        lines.append(f"{result.unpriced} allowed requests have no price and are not in the cost")
+    if result.compared:
+        delta = total((result.compared_cost, -result.recorded_cost))
+        lines.append(
+            f"recorded models {dollars(result.recorded_cost)}, policy {dollars(result.compared_cost)} for the same "
+            f"{result.compared} requests: {change(delta)} ({share(delta, result.recorded_cost)})"
+        )
+        if result.saved_by_denying:
+            lines.append(f"of that, {dollars(result.saved_by_denying)} is the cost of requests that are denied now")
+    if result.logged:
+        lines.append(f"the log itself states {dollars(result.logged_cost)} for {result.logged} requests")
+    if result.longer:
+        lines.append(f"{result.longer} recorded answers are longer than the output limit of the call; priced in full")
+    return "\n".join(lines)
+
+
+def result_tables(result: Result) -> Iterator[Table]:
+    """Yield the tables that have something to say."""
+    yield Table(
+        "Models",
+        ("model", "requests", "prompt tokens", "of them cached", "output tokens", "cost", "unpriced"),
+        [
+            (name, f"{tally.requests:,}", f"{tally.prompt_tokens:,}", f"{tally.cached_tokens:,}",
+             f"{tally.output_tokens:,}", dollars(tally.cost), str(tally.unpriced or ""))
+            for name, tally in sorted(result.models.items(), key=lambda item: -item[1].cost)
+        ],
+        frozenset(range(1, 7)),
+    )  # fmt: skip
+    rules = [(rule, "allowed", f"{count:,}") for rule, count in result.allowed.most_common()]
+    rules += [(rule, f"denied: {_WHY[why]}", f"{count:,}") for (rule, why), count in result.denied.most_common()]
+    yield Table("Rules", ("rule", "outcome", "requests"), rules, frozenset({2}))
+    if result.quality:
+        yield _quality(result)
+    if result.alerts:
+        rows = [(item["time"], item["budget"], item["key"], item["text"]) for item in result.alerts]
+        yield Table(f"Alerts ({result.alert_count})", ("first due", "budget", "for", "alert"), rows)
+    for title, counts in (
+        ("Rewrites", result.rewrites),
+        ("Failures of expressions", result.errors),
+        ("Recorded models without a price or too small for the request", result.unknown_models),
+    ):
+        if counts:
+            rows2 = [(name, f"{count:,}") for name, count in counts.most_common(20)]
+            yield Table(title, ("what", "requests"), rows2, frozenset({1}))
+
+
+def _quality(result: Result) -> Table:
+    rows = [
+        (name, f"{way.answered:,}", f"{way.right / way.answered:.2%}" if way.answered else "", dollars(way.cost))
+        for name, way in result.quality.items()
+    ]
+    headings = ("who answers", "requests", "right", "cost")
+    return Table("Quality beside cost, from recorded outcomes", headings, rows, frozenset({1, 2, 3}))
+
+
+_SHOWN = 20
+
+
+def difference_verdict(difference: Difference) -> str:
+    """Return the answer in a line or two."""
+    lines = [
+        f"{difference.changed} of {difference.rows} requests decide differently: {difference.newly_denied} newly "
+        f"denied, {difference.newly_allowed} newly allowed",
+        f"cost {dollars(difference.old_cost)} -> {dollars(difference.new_cost)}: {change(difference.delta)} "
+        f"({share(difference.delta, difference.old_cost)})",
+    ]
+    if difference.unpriced:
+        lines.append(f"{difference.unpriced} requests lack a price on one side or both and are not in the cost")
+    if difference.rejects:
+        lines.append(f"{len(difference.rejects)} rows were left out")
+    return "\n".join(lines)
+
+
+def difference_tables(difference: Difference) -> Iterator[Table]:
+    """Yield the tables that have something to say."""
+    if difference.causes:
+        causes = sorted(difference.causes.items(), key=lambda item: -abs(item[1].delta))
+        rows = [(cause, f"{group.requests:,}", change(group.delta)) for cause, group in causes]
+        yield Table("Why the cost changes", ("cause", "requests", "cost"), rows, frozenset({1, 2}))
+    if difference.groups:
+        yield _groups(difference)
+    if difference.worst:
+        yield Table("Dearer by most", ("row", "was", "is", "prompt tokens", "cost"), [
+            _line(example) for example in difference.worst
+        ], frozenset({3, 4}))  # fmt: skip
+    denied = [
+        (example.place, _short(old), _short(new), example.reason)
+        for (old, new), group in difference.groups.items()
+        if old.effect == "allow" != new.effect
+        for example in group.examples
+    ]
+    if denied:
+        yield Table("Newly denied, for example", ("row", "was", "is", "reason"), denied[:_SHOWN])
+
+
+def _groups(difference: Difference) -> Table:
+    groups = sorted(difference.groups.items(), key=lambda item: (-item[1].requests, item[0]))
+    rows = [
+        (_short(old), _short(new), f"{group.requests:,}", change(group.delta), group.examples[0].place)
+        for (old, new), group in groups[:_SHOWN]
+    ]
+    title = "Decisions that change" + (f" (the first {_SHOWN} of {len(groups)})" if len(groups) > _SHOWN else "")
+    return Table(title, ("was", "is", "requests", "cost", "for example"), rows, frozenset({2, 3}))
+
+
+def _short(side: Side) -> str:
+    return f"{side.model or side.effect} by {side.rule}"
+
+
+def _line(example: Example) -> tuple[str, ...]:
+    cost = "" if example.delta is None else change(example.delta)
+    return example.place, _short(example.old), _short(example.new), f"{example.prompt_tokens:,}", cost
+
+
+def markdown(title: str, verdict: str, tables: Iterable[Table], notes: Iterable[str], assumed: Iterable[str]) -> str:
+    """Return the whole report; the assumptions are folded away, never left out."""
+    parts = [f"### {title}", "\n".join(f"- {_safe(line)}" for line in verdict.splitlines())]
+    parts.extend(_table(table) for table in tables if table.rows)
+    if noted := [f"- {_safe(note)}" for note in notes]:
+        parts.append("**Notes on the traffic**\n\n" + "\n".join(noted))
+    if listed := "\n".join(f"- {_safe(line)}" for line in assumed):
+        parts.append(f"<details><summary>Assumptions</summary>\n\n{listed}\n\n</details>")
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(table: Table) -> str:
+    rule = " | ".join("---:" if index in table.numbers else "---" for index in range(len(table.headings)))
+    lines = [f"**{_safe(table.title)}**", "", f"| {' | '.join(table.headings)} |", f"| {rule} |"]
+    lines += [f"| {' | '.join(_safe(cell) for cell in row)} |" for row in table.rows]
+    return "\n".join(lines)
+
+
+def _safe(text: str) -> str:
+    """Keep text of a file or policy from being read as Markdown or HTML, or from mentioning people."""
+    text = printable(" ".join(text.split())).replace("\\", "\\\\")
+    for sign in "`*_[]|#":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "@\u200b")
+
+
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_LINES: Final = ("\t", "\r", "\n")
+_PARTS: Final = re.compile(r"([;\t\r\n])")
+_QUOTED: Final = re.compile(r"[\",;\t\r\n]|^\s|\s$")
+_STARTS: Final = ("=", "+", "-", "@", "|", "%")
+_BEFORE: Final = " \t\r\n\"'\u00a0\u200b\u200c\u200d\u2060\u3000"
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return lines of CSV.
+
+    A text that a spreadsheet could take for a formula begins with an apostrophe, which spreadsheets do not show, and so
+    does what stands behind a semicolon, a tab or a line end, since these part cells elsewhere. Numbers stay numbers.
+    """
+    return "".join(f"{','.join(map(_cell, row))}\n" for row in rows)
+
+
+def _cell(value: object) -> str:
+    text = str(value)
+    if not _NUMBER.fullmatch(text):
+        text = "".join(map(_no_formula, _PARTS.split(text)))
+        if text[:1] in _LINES:
+            text = f"'{text}"
+    text = safe(text)
+    return '"{}"'.format(text.replace('"', '""')) if _QUOTED.search(text) else text
+
+
+def _no_formula(text: str) -> str:
+    """Return a text that begins no formula, be it behind blanks and quotes or in full-width signs."""
+    start = unicodedata.normalize("NFKC", text.lstrip(_BEFORE)[:1])
+    return f"'{text}" if start.startswith(_STARTS) and not _NUMBER.fullmatch(text) else text
