@@ -1,4 +1,4 @@
-"""Inputs of the advice: known ones, uncertain ones as low, base and high, and the rules of thumb where a workload has none."""
+"""Inputs of the advice: as low, base and high, and the rules of thumb that stand in where a workload has none."""
 
 from __future__ import annotations
 

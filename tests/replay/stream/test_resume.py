@@ -61,9 +61,9 @@ def test_wherever_it_stops(plan_of, written, tmp_path, kind):
     plan, files, state = plan_of(POLICY), [_file(written, kind)], tmp_path / "state"
     expected = facts(replay_files(plan, files, MAPPING, Settings()))
     stops = 0
-    for batches in range(1, 60):
+    for count in range(1, 60):
         try:
-            result = replay_files(plan, files, MAPPING, Settings(), _Impatient(batches % 3 + 1), state)
+            result = replay_files(plan, files, MAPPING, Settings(), _Impatient(count % 3 + 1), state)
         except _Stopped:
             stops += 1
             continue
