@@ -1,4 +1,4 @@
-"""Recorded calls by task: their sums, the start that their prompts share, how many there are a month, and their growth."""
+"""Recorded calls by task: their sums, the start that their prompts share, how many a month, and their growth."""
 
 from __future__ import annotations
 

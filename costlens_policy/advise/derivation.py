@@ -1,4 +1,4 @@
-"""From the calls of a task to a workload: which models compete, what the calls tell, and what is assumed for the rest."""
+"""From the calls of a task to a workload: which models compete, what calls tell, what is assumed for the rest."""
 
 from __future__ import annotations
 
