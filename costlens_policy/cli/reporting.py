@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # needs Polars, which not everybody has
 
 __all__ = ["print_report"]
 
-_NEEDED = {"polars": "polars", "vl_convert": "vl-convert-python"}
+_NEEDED = {"polars": "polars", "vl_convert": "vl-convert-python", "jinja2": "Jinja2"}
 
 
 def print_report(options: ReportOptions, output: str, html: Path | None) -> ExitCode:
@@ -28,6 +28,7 @@ def print_report(options: ReportOptions, output: str, html: Path | None) -> Exit
     _need("polars")
     if html is not None:
         _need("vl_convert")
+        _need("jinja2")
     from costlens_policy.cli.reporting_sources import read_calls, settings_of
     from costlens_policy.report import summarize
 

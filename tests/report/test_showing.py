@@ -137,7 +137,7 @@ def test_every_chart_has_a_name_and_its_own_ids(report):
     assert set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
     assert re.search(r"<title>2026-11-04, gpt-5: \$0\.\d+</title>", page)
     assert "prefers-color-scheme: dark" in page
-    assert not re.search(r'fill="#', page), "a colour that no style sheet can change"
+    assert not re.search(r'fill="#', page), "a color that no style sheet can change"
 
 
 def test_the_page_is_the_same_whenever_and_wherever_it_is_drawn(report, tmp_path):

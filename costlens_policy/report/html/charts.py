@@ -22,7 +22,7 @@ from costlens_policy.report.words import NOT_RECORDED, shown_cost, shown_count, 
 __all__ = [
     "Spec",
     "cache_over_time",
-    "colour_of",
+    "color_of",
     "dollars",
     "forecast_chart",
     "group_bars",
@@ -35,7 +35,7 @@ __all__ = [
 
 
 Spec: TypeAlias = dict[str, Any]
-COLOURS: Final = tuple(f"var(--series-{number})" for number in range(1, 7))
+COLORS: Final = tuple(f"var(--series-{number})" for number in range(1, 7))
 """Of series, in order; the last one is for what is left."""
 
 _HEIGHT: Final = 220
@@ -170,7 +170,7 @@ def _stack_of(
     encoding = {
         "x": _time_axis(report, width),
         "y": {**_amount_axis({"format": format}), "stack": "zero"},
-        "color": _colours(names),
+        "color": _colors(names),
         "order": {"field": "order", "type": "quantitative"},
         **({"description": {"field": "says"}} if bars else {}),
     }
@@ -188,7 +188,7 @@ def _lines_of(
     encoding = {
         "x": _time_axis(report, width, "point"),
         "y": _amount_axis(axis),
-        "color": _colours(names),
+        "color": _colors(names),
         "description": {"field": "says"},
     }
     return {
@@ -197,13 +197,13 @@ def _lines_of(
     }  # fmt: skip
 
 
-def colour_of(name: str, names: Sequence[str]) -> str:
-    """Return the colour of a series, as the style sheet names it."""
-    return COLOURS[-1] if name == ALL_OTHERS else COLOURS[names.index(name) % 5]
+def color_of(name: str, names: Sequence[str]) -> str:
+    """Return the color of a series, as the style sheet names it."""
+    return COLORS[-1] if name == ALL_OTHERS else COLORS[names.index(name) % 5]
 
 
 def series_names(spec: Spec) -> list[str]:
-    """Return the series that a chart tells apart by colour, none where it has one only."""
+    """Return the series that a chart tells apart by color, none where it has one only."""
     names: list[str] = spec.get("usermeta", {}).get("series", [])
     return names if len(names) > 1 else []
 
@@ -221,10 +221,10 @@ def _keyed(rows: Iterable[dict[str, Any]], names: list[str]) -> list[dict[str, A
     return [{**row, "series": str(names.index(row["series"])), "order": names.index(row["series"])} for row in rows]
 
 
-def _colours(names: list[str]) -> dict[str, Any]:
+def _colors(names: list[str]) -> dict[str, Any]:
     scale = {
         "domain": [str(place) for place in range(len(names))],
-        "range": [colour_of(name, names) for name in names],
+        "range": [color_of(name, names) for name in names],
     }
     return {"field": "series", "type": "nominal", "scale": scale, "legend": None}
 
@@ -261,7 +261,7 @@ def forecast_chart(report: Report, width: int) -> Spec | None:
     axis = {"tickCount": 4, "format": dollars(coming), "minExtent": 34}
     y = {"field": "amount", "type": "quantitative", "title": None, "axis": axis}
     line = {"type": "line", "strokeWidth": 2}
-    color = {"value": COLOURS[0]}
+    color = {"value": COLORS[0]}
     drawn = {"x": x, "y": y, "color": color}
     return {
         "width": width - 50, "height": _FORECAST_HEIGHT,
@@ -317,7 +317,7 @@ def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
         "layer": [
             {
                 "mark": bar,
-                "encoding": {"y": y, "x": x, "color": {"value": COLOURS[0]}, "description": {"field": "says"}},
+                "encoding": {"y": y, "x": x, "color": {"value": COLORS[0]}, "description": {"field": "says"}},
             },
             {
                 "mark": {"align": "left", "dx": 6, "type": "text"},

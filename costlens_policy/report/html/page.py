@@ -1,22 +1,27 @@
-"""The page: figures, charts with their tables, and all that was assumed."""
+"""The page: figures, charts with their tables, and all that was assumed.
+
+`page.html.j2` is the page, and escapes all that it is given; what is ready as markup here are the drawings alone.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from html import escape
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import vl_convert
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.report.figures import Figures, Grouping
 from costlens_policy.report.html.charts import (
     Spec,
     cache_over_time,
-    colour_of,
+    color_of,
     forecast_chart,
     group_bars,
     latency_over_time,
@@ -40,68 +45,112 @@ from costlens_policy.report.words import (
     title_of,
 )
 
-__all__ = ["anomaly_table", "as_html", "draw", "group_table", "time_table", "written"]
+__all__ = ["as_html"]
 
 
 _WIDE: Final = 1040
 _HALF: Final = 490
 _NARROW: Final = 330
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+_MOST_STEPS: Final = 200
+_MOST_ANOMALIES: Final = 25
+
+
+class _Cell(NamedTuple):
+    """A cell of a table, and the class of its text in the style sheet."""
+
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _NumberTable:
+    """What a chart shows, in numbers."""
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[_Cell]]
+    kind: str = "figures"
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    """A chart twice: for broad screens, and with the same size of text for narrow ones."""
+
+    legend: Sequence[tuple[str, str]]
+    broad: Markup
+    narrow: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """One card of the page. A table beside a chart is folded away."""
+
+    title: str
+    under: str = ""
+    chart: _Chart | None = None
+    table: _NumberTable | None = None
+    lines: Sequence[str] = ()
+    wide: bool = False
 
 
 def as_html(report: Report) -> str:
     """Return the page. The same report gives the same page; nothing in it is loaded from elsewhere."""
-    style = files("costlens_policy.report.html").joinpath("style.css").read_text(encoding="utf-8")
-    cards = "\n".join(_cards(report))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>LLM spend, {written(title_of(report))}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        f"<header><h1>Where the money went</h1><p>{written(report.source)}, {written(title_of(report))}</p></header>\n"
-        f"{_tiles(report)}\n"
-        f'<div class="cards">\n{cards}\n</div>\n</main>\n</body>\n</html>\n'
+    absent = (NOT_RECORDED, NOT_KNOWN, "none")
+    return _template().render(
+        style=Markup(_resource("style.css")),  # a file of this package
+        title=title_of(report),
+        source=report.source,
+        tiles=[(name, value, more, value not in absent) for name, value, more in tiles(report)],
+        cards=list(_cards(report)),
     )
 
 
-def _tiles(report: Report) -> str:
-    found = []
-    for name, value, more in tiles(report):
-        kind = "value absent" if value in (NOT_RECORDED, NOT_KNOWN, "none") else "value"
-        found.append(
-            f'<div class="tile"><dt>{written(name)}</dt><dd class="{kind}">{written(value)}</dd>'
-            f'<dd class="more">{written(more)}</dd></div>'
-        )
-    return f'<dl class="tiles">{"".join(found)}</dl>'
+def _resource(name: str) -> str:
+    return files("costlens_policy.report.html").joinpath(name).read_text(encoding="utf-8")
 
 
-def _cards(report: Report) -> Iterator[str]:
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, finalize=_visible, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )  # fmt: skip
+    return environment.from_string(_resource("page.html.j2"))
+
+
+def _visible(value: object) -> object:
+    """Return a text without what is invisible or turns what follows; markup of this module stays as it is."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _cards(report: Report) -> Iterator[_Card]:
     what = "Spend" if report.priced else "Tokens"
     layers = f" and {report.stack.dimension}" if report.priced and report.stack else ""
     if len(report.timeline) > 1:
-        chart = _chart(f"{what} by {report.unit}{layers}", "spend", partial(spend_over_time, report), _WIDE)
+        title = f"{what} by {report.unit}{layers}"
+        chart = _chart(title, "spend", partial(spend_over_time, report), _WIDE)
         under = "hover over a mark for its numbers; a triangle marks an anomaly" if _marked(report) else ""
-        yield _card(f"{what} by {report.unit}{layers}", under, chart + _details(time_table(report)), wide=True)
+        yield _Card(title, under, chart, _time_table(report), wide=True)
     yield from _groups(report)
     yield _forecast(report)
     if len(report.timeline) > 1:
         yield from _over_time(report)
     yield _anomalies(report)
-    yield _said(report)
+    yield _basis(report)
 
 
 def _marked(report: Report) -> bool:
     return any(item.dimension == "total" for item in report.anomalies.found) and report.anomalies.unit == report.unit
 
 
-def _groups(report: Report) -> Iterator[str]:
+def _groups(report: Report) -> Iterator[_Card]:
     what = "Spend" if report.priced else "Tokens"
     for place, grouping in enumerate(report.groupings):
         title = f"{what} by {grouping.dimension}"
         if not grouping.recorded:
             continue
         chart = _chart(title, f"group{place}", partial(group_bars, report, grouping), _HALF)
-        yield _card(title, _beside(report, grouping), chart + _details(group_table(report, grouping)))
+        yield _Card(title, _beside(report, grouping), chart, _group_table(report, grouping))
 
 
 def _beside(report: Report, grouping: Grouping) -> str:
@@ -114,119 +163,91 @@ def _beside(report: Report, grouping: Grouping) -> str:
     return f"the first {len(grouping.groups)}; {grouping.left:,} others: {amount}{f', {share}' if share else ''}"
 
 
-def _forecast(report: Report) -> str:
+def _forecast(report: Report) -> _Card:
     title = f"Forecast to the end of the {report.forecast.window.unit}"
-    chart = ""
+    chart = None
     if forecast_chart(report, _HALF) is not None:
         chart = _chart(title, "forecast", lambda width: forecast_chart(report, width) or {}, _HALF)
-    return _card(title, forecast_sentence(report), chart)
+    return _Card(title, forecast_sentence(report), chart)
 
 
-def _over_time(report: Report) -> Iterator[str]:
+def _over_time(report: Report) -> Iterator[_Card]:
     totals = report.totals
-    yield _card("Tokens", "", _chart("Tokens", "tokens", partial(tokens_over_time, report), _HALF))
+    yield _Card("Tokens", "", _chart("Tokens", "tokens", partial(tokens_over_time, report), _HALF))
     if totals.cache_known_tokens:
         under = "cached input tokens as a share of input tokens"
         chart = _chart("Cache hit rate", "cache", partial(cache_over_time, report), _HALF)
-        yield _card("Cache hit rate", under, chart)
+        yield _Card("Cache hit rate", under, chart)
     if totals.latency is not None:
         chart = _chart("Latency", "latency", partial(latency_over_time, report), _HALF)
-        yield _card("Latency", f"of {totals.latency.calls:,} calls", chart)
+        yield _Card("Latency", f"of {totals.latency.calls:,} calls", chart)
 
 
-def _anomalies(report: Report) -> str:
+def _anomalies(report: Report) -> _Card:
     anomalies = report.anomalies
     if anomalies.found:
         under = f"{len(anomalies.found)} in {anomalies.judged} series by {anomalies.unit}"
-        return _card("Anomalies", under, anomaly_table(report), wide=True)
-    return _card("Anomalies", no_anomalies(report), "", wide=True)
+        return _Card("Anomalies", under, table=_anomaly_table(report), wide=True)
+    return _Card("Anomalies", no_anomalies(report), wide=True)
 
 
-def _said(report: Report) -> str:
+def _basis(report: Report) -> _Card:
     lines = [f"left out: {count:,} {reason}" for reason, count in report.left_out.items()]
     if report.not_recorded:
         lines.append(f"not recorded: {', '.join(report.not_recorded)}")
     if report.anomalies.skipped and report.anomalies.judged:
         lines.append(f"series too short to be judged for anomalies: {report.anomalies.skipped}")
-    items = "".join(f"<li>{written(line)}</li>" for line in (*lines, *report.notes, *report.assumptions))
-    return _card("What this rests on", "", f'<ul class="said">{items}</ul>', wide=True)
+    return _Card("What this rests on", lines=(*lines, *report.notes, *report.assumptions), wide=True)
 
 
-def _card(title: str, under: str, content: str, *, wide: bool = False) -> str:
-    below = f'<p class="under">{written(under)}</p>' if under else ""
-    return f'<section class="card{" wide" if wide else ""}"><h2>{written(title)}</h2>{below}{content}</section>'
-
-
-def _chart(title: str, name: str, spec: Callable[[int], Spec], width: int) -> str:
-    """Return a chart twice: for broad screens, and with the same size of text for narrow ones."""
-    label, broad = written(title), spec(width)
+def _chart(title: str, name: str, spec: Callable[[int], Spec], width: int) -> _Chart:
+    broad = spec(width)
     names = series_names(broad)
-    keys = "".join(f'<li style="--key:{colour_of(item, names)}">{written(item)}</li>' for item in names)
-    legend = f'<ul class="legend">{keys}</ul>' if keys else ""
-    return (
-        f"{legend}"
-        f'<figure class="broad">{draw(broad, f"{name}-broad", label)}</figure>'
-        f'<figure class="narrow">{draw(spec(_NARROW), f"{name}-narrow", label)}</figure>'
-    )
+    legend = [(item, color_of(item, names)) for item in names]
+    return _Chart(legend, _draw(broad, f"{name}-broad", title), _draw(spec(_NARROW), f"{name}-narrow", title))
 
 
-def _details(table: str) -> str:
-    return f"<details><summary>in numbers</summary>{table}</details>"
-
-
-_MOST_STEPS: Final = 200
-_MOST_ANOMALIES: Final = 25
-
-
-def group_table(report: Report, grouping: Grouping) -> str:
+def _group_table(report: Report, grouping: Grouping) -> _NumberTable:
     """Return a row for each group, and one for all others."""
     rows = [
-        (written(group.value) if group.value is not None else _absent(NOT_RECORDED), group.figures)
+        (_Cell(NOT_RECORDED, "absent") if group.value is None else _Cell(group.value), group.figures)
         for group in grouping.groups
     ]
     if grouping.others is not None:
-        rows.append((_absent(f"{grouping.left:,} others"), grouping.others))
+        rows.append((_Cell(f"{grouping.left:,} others", "absent"), grouping.others))
     return _figures(report, grouping.dimension, rows)
 
 
-def time_table(report: Report) -> str:
+def _time_table(report: Report) -> _NumberTable:
     """Return a row for each step of time, the latest first."""
     steps = list(reversed(report.timeline))[:_MOST_STEPS]
-    rows = [(shown_moment(step.moment, report.unit, report.zone), step.figures) for step in steps]
-    table = _figures(report, report.unit, rows)
-    if len(report.timeline) <= len(steps):
-        return table
-    return f'{table}<p class="under">The latest {len(steps)} of {len(report.timeline):,} steps.</p>'
+    rows = [(_Cell(shown_moment(step.moment, report.unit, report.zone)), step.figures) for step in steps]
+    all_shown = len(report.timeline) <= len(steps)
+    after = "" if all_shown else f"The latest {len(steps)} of {len(report.timeline):,} steps."
+    return replace(_figures(report, report.unit, rows), after=after)
 
 
-def anomaly_table(report: Report) -> str:
+def _anomaly_table(report: Report) -> _NumberTable:
     """Return a row for each anomaly, those about the most money first."""
     anomalies = report.anomalies
-    rows = (
+    rows = [
         (
-            shown_moment(item.moment, anomalies.unit, report.zone),
-            written(f"{item.dimension} {item.value}".strip()),
-            f'<span class="up">{shown_usd(item.spend)}</span>',
-            shown_usd(item.usual),
-            f"{item.deviations:+.1f}",
+            _Cell(shown_moment(item.moment, anomalies.unit, report.zone)),
+            _Cell(f"{item.dimension} {item.value}".strip()),
+            _Cell(shown_usd(item.spend), "up"),
+            _Cell(shown_usd(item.usual)),
+            _Cell(f"{item.deviations:+.1f}"),
         )
         for item in anomalies.found[:_MOST_ANOMALIES]
+    ]
+    return _NumberTable((anomalies.unit, "series", "spend", "usual", "deviations"), rows, "words")
+
+
+def _figures(report: Report, heading: str, rows: Iterable[tuple[_Cell, Figures]]) -> _NumberTable:
+    headings = (heading, *(name for name, _ in _cells(report, report.totals)))
+    return _NumberTable(
+        headings, [(first, *(_Cell(text) for _, text in _cells(report, figures))) for first, figures in rows]
     )
-    return _table((anomalies.unit, "series", "spend", "usual", "deviations"), rows, "words")
-
-
-def written(text: str) -> str:
-    """Return a text of users as text of HTML: no markup, and nothing that is invisible or turns what follows."""
-    return escape(printable(text))
-
-
-def _absent(text: str) -> str:
-    return f'<span class="absent">{escape(text)}</span>'
-
-
-def _figures(report: Report, heading: str, rows: Iterable[tuple[str, Figures]]) -> str:
-    headings = (written(heading), *(name for name, _ in _cells(report, report.totals)))
-    return _table(headings, ((name, *(cell for _, cell in _cells(report, figures))) for name, figures in rows))
 
 
 def _cells(report: Report, figures: Figures) -> Iterator[tuple[str, str]]:
@@ -249,14 +270,6 @@ def _cells(report: Report, figures: Figures) -> Iterator[tuple[str, str]]:
         yield "unpriced", f"{figures.unpriced:,}"
     if totals.compared:
         yield "savings", "" if figures.savings is None else shown_usd(figures.savings)
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "figures") -> str:
-    head = "".join(f'<th scope="col">{heading}</th>' for heading in headings)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
 
 
 _VERSION: Final = "5.20"
@@ -286,7 +299,7 @@ _LONG: Final = re.compile(r"(\d\.\d{2})\d+")
 _SIZE: Final = re.compile(r'^<svg [^>]*?width="(?P<width>[\d.]+)" height="(?P<height>[\d.]+)"[^>]*>')
 
 
-def draw(spec: dict[str, Any], name: str, title: str) -> str:
+def _draw(spec: Spec, name: str, title: str) -> Markup:
     """Return a chart as an ``svg`` element that fits its container; ``name`` keeps its ids apart from others'.
 
     Marks carry what they stand for as a ``title``, which browsers show on hovering and screen readers say.
@@ -300,7 +313,9 @@ def draw(spec: dict[str, Any], name: str, title: str) -> str:
     inner = _LABELLED.sub(r"<path\g<rest>><title>\g<label></title></path>", inner)
     inner = re.sub(r"<[^>]*>", lambda tag: _LONG.sub(r"\1", tag[0]), _UNSEEN.sub("", inner))
     box = f'viewBox="0 0 {size["width"]} {size["height"]}"'
-    return f'<svg {box} style="max-width:{size["width"]}px" role="img" aria-label="{title}">{inner}</svg>'
+    # Vega-Lite escapes the texts of its data; the title is escaped here.
+    opened = Markup('<svg {} style="max-width:{}px" role="img" aria-label="{}">')
+    return opened.format(Markup(box), size["width"], printable(title)) + Markup(f"{inner}</svg>")
 
 
 def _drawable(value: Any) -> Any:
