@@ -21,7 +21,7 @@ from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError
 from costlens_policy.replay.settings import START
 from costlens_policy.replay.tables import Table, csv_text, markdown
 from costlens_policy.replay.traffic.places import look_for
-from costlens_policy.replay.traffic.ready import mapping_of, recognized
+from costlens_policy.replay.traffic.recognition import recognized
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = [
@@ -88,7 +88,13 @@ def mapping_for(
         close = get_close_matches(name, READY, n=1)
         if name not in READY and close and not Path(name).exists():
             raise TrafficError(f"no ready mapping `{name}`, and no file; did you mean `{close[0]}`?")
-        return READY.get(name) or mapping_of(read_input(name, "mapping").content, name)
+        if name in READY:
+            return READY[name]
+        from costlens_policy.replay.traffic.mapping_file import (
+            mapping_of,
+        )  # needs pydantic, which not every replay does
+
+        return mapping_of(read_input(name, "mapping").content, name)
     return recognized(files, columns, constants)
 
 

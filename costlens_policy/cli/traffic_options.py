@@ -6,23 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from costlens_policy.cli.parameters import Instant, gathered
+from costlens_policy.replay.traffic.ready import READY
 
 __all__ = [
-    "READY_NAMES", "TrafficOptions", "files_option", "mapping_option", "max_rejects_option", "optional_traffic",
+    "TrafficOptions", "files_option", "mapping_option", "max_rejects_option", "optional_traffic",
     "start_option", "traffic_options",
 ]  # fmt: skip
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-READY_NAMES: Final = (
-    "plain, azure-llm, claude-code, mooncake, routellm-gsm8k, routellm-mmlu, litellm, otel, openai, anthropic, "
-    "anthropic-console, anthropic-usage, openai-usage"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ def files_option(*, required: bool) -> Callable[[Any], Any]:
 
 mapping_option = click.option(
     "--mapping", metavar="NAME|FILE",
-    help=f"Which column says what: {READY_NAMES}, or a YAML file; the one that fits when left out.",
+    help=f"Which column says what: {', '.join(READY)}, or a YAML file; the one that fits when left out.",
 )  # fmt: skip
 start_option = click.option(
     "--start", type=Instant(), metavar="TIME",

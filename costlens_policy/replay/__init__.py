@@ -5,35 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlens_policy.on_demand import on_demand
-from costlens_policy.replay.files import open_traffic, replay_files
-from costlens_policy.replay.result import Result
-from costlens_policy.replay.settings import Settings
-from costlens_policy.replay.simulation import replay
-from costlens_policy.replay.traffic.mapping import ColumnMapping
-from costlens_policy.replay.traffic.places import find_files
-from costlens_policy.replay.traffic.reading import read_traffic
-from costlens_policy.replay.traffic.ready import READY
-from costlens_policy.replay.traffic.row import Row, Traffic, TrafficError
 
 if TYPE_CHECKING:
     from costlens_policy.replay.columns import Job, State, step
+    from costlens_policy.replay.files import open_traffic, replay_files
+    from costlens_policy.replay.result import Result
+    from costlens_policy.replay.settings import Settings
+    from costlens_policy.replay.simulation import replay
+    from costlens_policy.replay.traffic.mapping import ColumnMapping
+    from costlens_policy.replay.traffic.places import find_files
+    from costlens_policy.replay.traffic.reading import read_traffic
+    from costlens_policy.replay.traffic.ready import READY
+    from costlens_policy.replay.traffic.row import Row, Traffic, TrafficError
 
 __all__ = [
-    "READY",
-    "ColumnMapping",
-    "Job",
-    "Result",
-    "Row",
-    "Settings",
-    "State",
-    "Traffic",
-    "TrafficError",
-    "find_files",
-    "open_traffic",
-    "read_traffic",
-    "replay",
-    "replay_files",
-    "step",
-]
+    "READY", "ColumnMapping", "Job", "Result", "Row", "Settings", "State", "Traffic", "TrafficError", "find_files",
+    "open_traffic", "read_traffic", "replay", "replay_files", "step",
+]  # fmt: skip
 
-__getattr__ = on_demand(__name__, dict.fromkeys(["Job", "State", "step"], "costlens_policy.replay.columns"))
+_MODULES = {
+    "columns": ("Job", "State", "step"),
+    "files": ("open_traffic", "replay_files"),
+    "result": ("Result",),
+    "settings": ("Settings",),
+    "simulation": ("replay",),
+    "traffic.mapping": ("ColumnMapping",),
+    "traffic.places": ("find_files",),
+    "traffic.reading": ("read_traffic",),
+    "traffic.ready": ("READY",),
+    "traffic.row": ("Row", "Traffic", "TrafficError"),
+}
+__getattr__ = on_demand(
+    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+)

@@ -11,7 +11,7 @@ import pytest
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.replay import READY, Settings, TrafficError, find_files, read_traffic
-from costlens_policy.replay.traffic.ready import mapping_of
+from costlens_policy.replay.traffic.mapping_file import mapping_of
 from tests.replay.conftest import call
 
 START = Settings().start

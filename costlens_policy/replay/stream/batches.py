@@ -75,15 +75,15 @@ class Table:
 
         Raises ``TrafficError`` and ``UnfitError``.
         """
-        before, asked = start, fitting.reader.asked(self.name)
+        before, columns = start, fitting.reader.column_check(self.name)
         try:
             chunks = self._scan().slice(start, None).collect_batches(chunk_size=BATCH, maintain_order=True)
             for raw in filter(len, chunks):
                 if not before:
-                    asked.look(self._row(raw, 0, 0).fields)
+                    columns.look(self._row(raw, 0, 0).fields)
                     fitting.reader.examine()
-                    asked.check()
-                    fitting.reader.note_unread(asked)
+                    columns.check()
+                    fitting.reader.note_unread(columns)
                 yield Read(self._read(raw, before, fitting), raw.height)
                 before += raw.height
         except pl.exceptions.PolarsError as error:

@@ -9,8 +9,12 @@ from typing import Any, Final, Literal
 
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["COUNTS", "FIELDS", "ColumnMapping", "TimeUnit"]
+__all__ = ["COUNTS", "FIELDS", "TEXTS", "TOKENS", "ColumnMapping", "TimeUnit"]
 
+TOKENS: Final = "tokens"
+"""The field of a span that holds its ``SpanTokens``, and that no file has."""
+TEXTS: Final = ("request.prompt", "request.messages")
+"""Fields in which tokens can be counted."""
 TimeUnit = Literal["iso", "s", "ms", "us", "ns"]
 
 COUNTS: Final = (
@@ -60,6 +64,10 @@ class ColumnMapping:
     """Columns that say again what others say: objects of counts or amounts that are read elsewhere."""
     signature: tuple[str, ...] = ()
     """Columns by which files are recognized that this mapping is made for."""
+    extras: Mapping[str, str] = field(default_factory=dict)
+    """Where reports find what only they read: latency, the end of the call, labels."""
+    about: str = ""
+    """What a ready mapping is for, as docs/replay.md says it."""
 
     def with_columns(self, columns: Mapping[str, str], constants: Mapping[str, Any]) -> ColumnMapping:
         """Return the mapping with further columns and constants.

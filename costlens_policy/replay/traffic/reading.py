@@ -29,7 +29,7 @@ from costlens_policy.replay.traffic.cells import (
 )
 from costlens_policy.replay.traffic.mapping import COUNTS, ColumnMapping
 from costlens_policy.replay.traffic.places import kind_of, rereadable
-from costlens_policy.replay.traffic.recognition import Asked
+from costlens_policy.replay.traffic.recognition import ColumnCheck
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic, TrafficError
 from costlens_policy.replay.traffic.sources import RawRow, read_file
 from costlens_policy.replay.traffic.span_tokens import SpanTokens
@@ -92,21 +92,21 @@ def raw_rows(name: str, reader: RowReader) -> Iterator[RawRow]:
     """
     if cut := _cut(name):
         reader.notes.append(cut)
-    asked, seen = reader.asked(name), False
+    columns, seen = reader.column_check(name), False
     whole = kind_of(name) in ("csv", "parquet")
     """Whether the first row has every column."""
     for raw in reader.shaped(name):
         if not raw.problem:
-            asked.look(raw.fields)
+            columns.look(raw.fields)
             if not seen:
                 reader.examine()
                 if whole:
-                    asked.check()
+                    columns.check()
             seen = True
         yield raw
     if seen:
-        asked.check()
-        reader.note_unread(asked)
+        columns.check()
+        reader.note_unread(columns)
     else:
         reader.notes.append(f"`{name}` holds no row")
 
@@ -150,9 +150,9 @@ class RowReader:
         self.attributes = [(name, name.removeprefix("request.")) for name in names if name.startswith("request.")]
         self.counts = tuple(name for name in COUNTS if name in names)
 
-    def asked(self, file: str) -> Asked:
+    def column_check(self, file: str) -> ColumnCheck:
         """Return what looks for the columns of a file."""
-        return Asked(file, self.mapping, self.more, self.known)
+        return ColumnCheck(file, self.mapping, self.more, self.known)
 
     def shaped(self, name: str) -> Iterator[RawRow]:
         """Yield the rows of a file that may be calls: all, or the spans and lines of transcripts that are."""
@@ -183,11 +183,11 @@ class RowReader:
             if name not in self.plan.attributes:
                 raise TrafficError(self._no_attribute(name))
 
-    def note_unread(self, asked: Asked) -> None:
+    def note_unread(self, columns: ColumnCheck) -> None:
         """Keep the columns of a file that look like tokens or money, and that nobody reads."""
-        for name in asked.unread:
-            self.unread.setdefault(name, asked.file)
-        self.similar |= asked.similar
+        for name in columns.unread:
+            self.unread.setdefault(name, columns.file)
+        self.similar |= columns.similar
 
     def _no_attribute(self, name: str) -> str:
         close = get_close_matches(name, self.plan.attributes, n=1)

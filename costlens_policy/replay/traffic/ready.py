@@ -1,24 +1,18 @@
-"""Mappings: those that need no file, that of a file, and the one that fits where nobody named one."""
+"""The ready mappings: a row for each kind of log.
+
+Recognition, reports, the help of the program and the table of docs/replay.md all read it from here. Nothing here is
+heavy, since help imports it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from difflib import get_close_matches
-from itertools import islice
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-from costlens_policy.replay.traffic.cells import has_cell
-from costlens_policy.replay.traffic.mapping import FIELDS, ColumnMapping
-from costlens_policy.replay.traffic.places import rereadable
-from costlens_policy.replay.traffic.row import TrafficError
-from costlens_policy.replay.traffic.sources import read_file
-from costlens_policy.replay.traffic.spans import TOKENS
+from costlens_policy.replay.traffic.mapping import FIELDS, TOKENS, ColumnMapping
 
-__all__ = ["PLAIN", "READY", "mapping_of", "recognized"]
+__all__ = ["PLAIN", "READY"]
 
-_ROWS: Final = 50
-"""As many rows of a file are looked at."""
 _STRONG: Final = "gpt-4-1106-preview"
 _MORE_USAGE: Final = "metadata.additional_usage_values"
 """Where LiteLLM's proxy keeps what has no column of its own, where it does not keep the whole usage; its prompt tokens
@@ -28,11 +22,17 @@ _WEAK: Final = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 READY: Final[Mapping[str, ColumnMapping]] = {
     item.name: item
     for item in (
-        ColumnMapping("plain", {name: name for name in FIELDS if name != "prefix"}, optional=True),
+        ColumnMapping(
+            "plain",
+            {name: name for name in FIELDS if name != "prefix"},
+            optional=True,
+            about="files whose columns have the names above",
+        ),
         ColumnMapping(
             "azure-llm",
             {"time": "TIMESTAMP", "prompt_tokens": "ContextTokens", "output_tokens": "GeneratedTokens"},
             signature=("TIMESTAMP", "ContextTokens", "GeneratedTokens"),
+            about="a published trace: Azure LLM inference",
         ),
         ColumnMapping(
             "claude-code",
@@ -43,6 +43,8 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             time_unit="s",
             relative=True,
             signature=("request_arrival_delta_s", "session_id", "model_id", "input_tokens"),
+            extras={"latency_s": "api_time_s"},
+            about="a published trace: sessions of Claude Code",
         ),
         ColumnMapping(
             "mooncake",
@@ -52,6 +54,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             relative=True,
             block_tokens=512,
             signature=("timestamp", "input_length", "output_length", "hash_ids"),
+            about="a published trace: Mooncake, with the blocks of each prompt",
         ),
         ColumnMapping(
             "routellm-gsm8k",
@@ -59,6 +62,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             outcomes={"gpt-4-1106-preview": _STRONG, "mixtral-8x7b": _WEAK},
             answers={"gpt-4-1106-preview": f"{_STRONG}_response", "mixtral-8x7b": f"{_WEAK}_response"},
             signature=("prompt", _STRONG, f"{_STRONG}_response"),
+            about="published answers of two models to GSM8K, with outcomes",
         ),
         ColumnMapping(
             "routellm-mmlu",
@@ -67,6 +71,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             outcomes={"gpt-4-1106-preview": _STRONG, "mixtral-8x7b": _WEAK},
             drop={"domain": ("high_school_mathematics",)},  # its answers were cut off by a format, see docs/replay.md
             signature=("prompt", _STRONG, _WEAK, "domain"),
+            about="likewise to MMLU, without `high_school_mathematics`, whose answers were cut off by a format",
         ),
         ColumnMapping(
             "litellm",
@@ -83,6 +88,9 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             optional=True,
             repeated=(_MORE_USAGE, "metadata.cost_breakdown", "response", "messages"),
             signature=("startTime", "request_id", "spend", "prompt_tokens", "completion_tokens"),
+            extras={"end_time": "endTime", "provider": "custom_llm_provider"},
+            about="spend logs, from `/spend/logs` or the table; cached tokens and the rest of the "
+            "usage from `metadata`",
         ),
         ColumnMapping(
             "otel",
@@ -103,6 +111,12 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             signature=("resourceSpans|resource_spans|scopeSpans|attributes.gen_ai.operation.name"
                        "|attributes.gen_ai.request.model|attributes.openinference.span.kind"
                        "|attributes.traceloop.span.kind",),
+            extras={
+                "end_time": "end_time_unix_nano|endTimeUnixNano|end_time",
+                "provider": "attributes.gen_ai.provider.name|attributes.gen_ai.system",
+                "user": "attributes.enduser.id|attributes.user.id",
+            },
+            about="spans of OpenTelemetry, see below",
         ),
         ColumnMapping(
             "openai",
@@ -115,6 +129,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             optional=True,
             signature=("created|created_at|response.body.created|response.body.created_at",
                        "object|response.body.object", "usage.total_tokens|response.body.usage.total_tokens"),
+            about="stored completions and responses, results of batches",
         ),
         ColumnMapping(
             "anthropic",
@@ -128,6 +143,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             timeless=True,
             signature=("stop_reason|message.stop_reason|result.message.stop_reason|message.role",
                        "usage.output_tokens|message.usage.output_tokens|result.message.usage.output_tokens"),
+            about="stored messages, results of batches, transcripts of Claude Code and of the Agent SDK",
         ),
         ColumnMapping(
             "anthropic-console",
@@ -140,6 +156,8 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             optional=True,
             summed=True,
             signature=("usage_date_utc", "model_version", "usage_input_tokens_no_cache", "usage_output_tokens"),
+            about="the CSV of Anthropic's console. Each row sums up several requests, counts as "
+            "one, and is priced by the length of all together",
         ),
         ColumnMapping(
             "anthropic-usage",
@@ -152,6 +170,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             optional=True,
             summed=True,
             signature=("starting_at", "uncached_input_tokens", "cache_read_input_tokens", "output_tokens"),
+            about="Anthropic's usage API; rows as of `anthropic-console`",
         ),
         ColumnMapping(
             "openai-usage",
@@ -163,87 +182,10 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             optional=True,
             summed=True,
             signature=("start_time", "input_cached_tokens", "output_tokens", "num_model_requests"),
+            about="OpenAI's usage API; rows as of `anthropic-console`",
         ),
     )
 }  # fmt: skip
-"""Mappings that need no file."""
-
+"""By name."""
 
 PLAIN: Final = READY["plain"]
-
-
-def recognized(files: Sequence[str], columns: Mapping[str, str], constants: Mapping[str, Any]) -> ColumnMapping:
-    """Return the one ready mapping that the first file with rows fits, else ``plain``.
-
-    ``columns`` and ``constants`` are those that were named: where ``plain`` with them is enough, it is ``plain``. What
-    can be read only once is not looked at. Raises ``TrafficError`` for a file that cannot be read.
-    """
-    for file in filter(rereadable, files):
-        rows = [row.fields for row in islice(read_file(file), _ROWS) if not row.problem]
-        if rows:
-            fitting = [item for item in READY.values() if item.signature and _fits(rows, item.signature)]
-            plain = _is_enough(rows, {**PLAIN.columns, **columns}, constants)
-            return replace(fitting[0], recognized=True) if len(fitting) == 1 and not plain else PLAIN
-    return PLAIN
-
-
-def _fits(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bool:
-    """Say whether one row has all columns."""
-    return any(all(has_cell(row, column) for column in columns) for row in rows)
-
-
-def _is_enough(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], constants: Mapping[str, Any]) -> bool:
-    def there(*names: str) -> bool:
-        return any(name in constants or (name in columns and _fits(rows, (columns[name],))) for name in names)
-
-    return there("time") and (
-        there("usage") or (there("prompt_tokens", "uncached_tokens", *_TEXTS) and there("output_tokens"))
-    )
-
-
-_TEXTS: Final = ("request.prompt", "request.messages")
-
-
-def mapping_of(content: Any, name: str) -> ColumnMapping:
-    """Return the mapping that a file's content describes. Raises ``TrafficError`` for what is none.
-
-    The keys are ``based_on`` (a ready mapping), ``columns``, ``constants``, ``outcomes``, ``answers``, ``time_unit``,
-    ``relative`` and ``block_tokens``.
-    """
-    if not isinstance(content, dict):
-        raise TrafficError(f"`{name}` is no mapping; write `columns:` with a field and its column on each line")
-    known = ("based_on", "columns", "constants", "outcomes", "answers", "time_unit", "relative", "block_tokens")
-    for key in content:
-        if key not in known:
-            close = get_close_matches(str(key), known, n=1)
-            raise TrafficError(
-                f"`{name}` has an unknown key `{key}`" + (f"; did you mean `{close[0]}`?" if close else "")
-            )
-    start = _base(content.get("based_on"), name)
-    given = {key: content[key] for key in known[3:] if key in content}
-    for key in ("columns", "constants", "outcomes", "answers"):
-        if not isinstance(content.get(key, {}), dict):
-            raise TrafficError(f"`{key}` of `{name}` is an object of names")
-    _check(given, name)
-    columns = {str(key): str(value) for key, value in content.get("columns", {}).items()}
-    return replace(start, name=name, **given).with_columns(columns, content.get("constants", {}))
-
-
-def _base(name: Any, file: str) -> ColumnMapping:
-    if name is None:
-        return ColumnMapping(file, {})
-    if name not in READY:
-        close = get_close_matches(str(name), READY, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(READY)}"
-        raise TrafficError(f"no ready mapping `{name}`; {hint}")
-    return READY[name]
-
-
-def _check(given: Mapping[str, Any], name: str) -> None:
-    if given.get("time_unit", "iso") not in ("iso", "s", "ms", "us", "ns"):
-        raise TrafficError(f"`time_unit` of `{name}` is none; there are iso, s, ms, us, ns")
-    if not isinstance(given.get("relative", False), bool):
-        raise TrafficError(f"`relative` of `{name}` is true or false")
-    blocks = given.get("block_tokens", 1)
-    if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks < 1:
-        raise TrafficError(f"`block_tokens` of `{name}` is a whole number from 1 on")

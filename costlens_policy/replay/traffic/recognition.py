@@ -1,21 +1,28 @@
-"""Columns of a file against a mapping: whether it has those that were asked for, and which it has that nobody reads."""
+"""Columns of files against mappings: which ready mapping a file fits, whether it has all columns that were named,
+and which of those that nobody reads may be money."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final
 
 from costlens_policy.replay.traffic.cells import has_cell
-from costlens_policy.replay.traffic.mapping import ColumnMapping
+from costlens_policy.replay.traffic.mapping import TEXTS, ColumnMapping
+from costlens_policy.replay.traffic.places import rereadable
+from costlens_policy.replay.traffic.ready import PLAIN, READY
 from costlens_policy.replay.traffic.row import TrafficError
+from costlens_policy.replay.traffic.sources import read_file
 
-__all__ = ["Asked"]
+__all__ = ["ColumnCheck", "recognized"]
 
 
-_TEXTS: Final = ("request.prompt", "request.messages")
+_ROWS_LOOKED_AT: Final = 50
+"""As many rows of a file tell which mapping it fits."""
 _MOST_NAMES: Final = 200
 _DEEP: Final = 3
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -32,7 +39,36 @@ _NO_MONEY: Final = frozenset({
 })  # fmt: skip
 
 
-class Asked:
+def recognized(files: Sequence[str], columns: Mapping[str, str], constants: Mapping[str, Any]) -> ColumnMapping:
+    """Return the one ready mapping that the first file with rows fits, else ``plain``.
+
+    ``columns`` and ``constants`` are those that were named: where ``plain`` with them is enough, it is ``plain``. What
+    can be read only once is not looked at. Raises ``TrafficError`` for a file that cannot be read.
+    """
+    for file in filter(rereadable, files):
+        rows = [row.fields for row in islice(read_file(file), _ROWS_LOOKED_AT) if not row.problem]
+        if rows:
+            fitting = [item for item in READY.values() if item.signature and _has_all(rows, item.signature)]
+            plain = _is_enough(rows, {**PLAIN.columns, **columns}, constants)
+            return replace(fitting[0], recognized=True) if len(fitting) == 1 and not plain else PLAIN
+    return PLAIN
+
+
+def _has_all(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bool:
+    """Say whether one row has all columns."""
+    return any(all(has_cell(row, column) for column in columns) for row in rows)
+
+
+def _is_enough(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], constants: Mapping[str, Any]) -> bool:
+    def there(*names: str) -> bool:
+        return any(name in constants or (name in columns and _has_all(rows, (columns[name],))) for name in names)
+
+    return there("time") and (
+        there("usage") or (there("prompt_tokens", "uncached_tokens", *TEXTS) and there("output_tokens"))
+    )
+
+
+class ColumnCheck:
     """One file: ``look`` at each row until all that was asked for is seen, then ``check`` what never was.
 
     ``more`` are columns that are read besides those of the mapping, by field, and have to be there.
@@ -104,7 +140,7 @@ def _groups(mapping: ColumnMapping) -> Iterator[tuple[str, tuple[str, ...]]]:
     if "time" in columns and "time" not in must and not mapping.timeless and "time" not in fixed:
         yield "time", (columns["time"],)
     for wanted, others in (
-        ("prompt_tokens", ("uncached_tokens", "usage", *_TEXTS)), ("output_tokens", ("usage",)),
+        ("prompt_tokens", ("uncached_tokens", "usage", *TEXTS)), ("output_tokens", ("usage",)),
     ):  # fmt: skip
         fields = [name for name in (wanted, *others) if name in columns and name not in must]
         told = any(name in fixed or name in must for name in (wanted, *others))

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from costlens_policy.catalogue import Usage
 from costlens_policy.errors import CostlensPolicyError
+
+if TYPE_CHECKING:  # help reads the ready mappings, and does without prices
+    from costlens_policy.catalogue import Usage
 
 __all__ = ["Reject", "Row", "Rows", "StreamedTraffic", "Traffic", "TrafficError"]
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from costlens_policy.replay.traffic.mapping import TOKENS
 from costlens_policy.replay.traffic.sources import RawRow
 from costlens_policy.replay.traffic.span_tokens import (
     SpanTokens,
@@ -23,10 +24,8 @@ from costlens_policy.replay.traffic.span_tokens import (
     unread_tokens,
 )
 
-__all__ = ["TOKENS", "Spans"]
+__all__ = ["Spans"]
 
-TOKENS: Final = "tokens"
-"""The field of a span's row that holds its ``SpanTokens``."""
 _KINDS: Final = (
     "gen_ai.operation.name", "openinference.span.kind", "traceloop.span.kind", "langfuse.observation.type",
     "llm.request.type", "ai.operationId",

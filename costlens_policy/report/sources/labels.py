@@ -10,24 +10,13 @@ from typing import Any, Final
 
 from costlens_policy.replay import ColumnMapping, TrafficError
 from costlens_policy.replay.traffic.cells import cell, cost_of, moment_of, text_of
-from costlens_policy.replay.traffic.mapping import FIELDS
+from costlens_policy.replay.traffic.mapping import FIELDS, TEXTS
 
 __all__ = ["EXTRAS", "Extras", "split_columns"]
 
 EXTRAS: Final = ("latency_ms", "latency_s", "end_time", "denied", "baseline_cost")
 """Fields that only a report reads. ``end_time`` is in the unit of ``time``."""
-_TEXTS: Final = ("request.prompt", "request.messages")
 _REFUSED: Final = frozenset({"1", "true", "yes", "deny", "denied", "refused", "blocked", "rejected"})
-_USUAL: Final[Mapping[str, Mapping[str, str]]] = {
-    "claude-code": {"latency_s": "api_time_s"},
-    "litellm": {"end_time": "endTime", "provider": "custom_llm_provider"},
-    "otel": {
-        "end_time": "end_time_unix_nano|endTimeUnixNano|end_time",
-        "provider": "attributes.gen_ai.provider.name|attributes.gen_ai.system",
-        "user": "attributes.enduser.id|attributes.user.id",
-    },
-}
-"""Where ready mappings have these fields."""
 
 
 def split_columns(
@@ -77,7 +66,7 @@ class Extras:
         fixed = {name.removeprefix("request."): value for name, value in mapping.constants.items()}
         given = {name.removeprefix("request."): column for name, column in columns.items()}
         usual = {name: name for name in (*EXTRAS, *dimensions)}
-        found = {**usual, **_USUAL.get(mapping.name, {}), **of_calls, **from_mapping, **given}
+        found = {**usual, **mapping.extras, **of_calls, **from_mapping, **given}
         own = {name.removeprefix("request."): value for name, value in constants.items()}
         for name in (*given, *own):
             if name not in EXTRAS and name not in dimensions:
@@ -88,8 +77,8 @@ class Extras:
     @property
     def reader_mapping(self) -> ColumnMapping:
         """Return the mapping without what is read here."""
-        kept = {n: c for n, c in self.mapping.columns.items() if not n.startswith("request.") or n in _TEXTS}
-        constants = {n: c for n, c in self.mapping.constants.items() if not n.startswith("request.") or n in _TEXTS}
+        kept = {n: c for n, c in self.mapping.columns.items() if not n.startswith("request.") or n in TEXTS}
+        constants = {n: c for n, c in self.mapping.constants.items() if not n.startswith("request.") or n in TEXTS}
         named = tuple(name for name in self.mapping.named if name in kept)
         return replace(self.mapping, columns=kept, constants=constants, named=named)
 

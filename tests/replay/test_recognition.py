@@ -7,7 +7,8 @@ import json
 import pytest
 
 from costlens_policy.replay import READY, Settings, TrafficError, read_traffic, replay_files
-from costlens_policy.replay.traffic.ready import PLAIN, recognized
+from costlens_policy.replay.traffic.ready import PLAIN
+from costlens_policy.replay.traffic.recognition import recognized
 from tests.replay.conftest import call
 
 CSV = "time,prompt_tokens,output_tokens,team\n2026-06-01T10:00:00Z,10,1,a\n"
