@@ -42,7 +42,8 @@ def test_names_may_be_numbers():
         ({"relative": "yes"}, "`relative` of `m.yaml` must be true or false, got `yes`"),
         ({"block_tokens": 0}, "`block_tokens` of `m.yaml` must be a whole number of at least 1, got `0`"),
         ({"block_tokens": True}, "`block_tokens` of `m.yaml` must be a whole number of at least 1, got `True`"),
-        ({"columns": {"prefix": "b"}}, "`prefix` needs the size of its blocks; write `block_tokens` into a mapping file"),
+        ({"columns": {"prefix": "b"}},
+         "`prefix` needs the size of its blocks; write `block_tokens` into a mapping file"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_key(content, problem):
