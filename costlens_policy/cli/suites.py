@@ -13,7 +13,7 @@ from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.files import write_file
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.testing import Run, render, run_suites
-from costlens_policy.testing.watch import watch
+from costlens_policy.testing.run import watch
 
 __all__ = ["Wish", "run_once", "run_watching"]
 
@@ -53,7 +53,7 @@ def _run(wish: Wish) -> Run:
 
 
 def _report(run: Run, wish: Wish) -> ExitCode:
-    write_out(render(run, wish.format, colour=prints_color(sys.stdout)))
+    write_out(render(run, wish.format, color=prints_color(sys.stdout)))
     if wish.lists_rules:
         _list_rules(run)
     if wish.junit is not None:

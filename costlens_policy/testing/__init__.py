@@ -1,11 +1,24 @@
-"""Tests of policies: run suites against their policy sets, measure coverage, report."""
+"""Tests of policies: run suites against their policy sets, measure coverage, show what came of it."""
 
 from __future__ import annotations
 
-from costlens_policy.testing.report import ReportFormat, render
-from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
-from costlens_policy.testing.run import examine_suites, run_suites
+from typing import TYPE_CHECKING
+
+from costlens_policy.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from costlens_policy.testing.formats import RunFormat, render
+    from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
+    from costlens_policy.testing.run import examine_suites, run_suites
 
 __all__ = [
-    "CaseOutcome", "CaseResult", "ReportFormat", "Run", "SuiteResult", "examine_suites", "render", "run_suites",
+    "CaseOutcome", "CaseResult", "Run", "RunFormat", "SuiteResult", "examine_suites", "render", "run_suites",
 ]  # fmt: skip
+
+_ORIGINS = {
+    **dict.fromkeys(["CaseOutcome", "CaseResult", "Run", "SuiteResult"], "costlens_policy.testing.results"),
+    **dict.fromkeys(["RunFormat", "render"], "costlens_policy.testing.formats"),
+    **dict.fromkeys(["examine_suites", "run_suites"], "costlens_policy.testing.run"),
+}
+
+__getattr__ = on_demand(__name__, _ORIGINS)

@@ -1,18 +1,43 @@
-"""Hold a decision against an expectation."""
+"""Hold a decision against an expectation: each difference, down to the value inside that is to blame."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.documents.suite import EstimateExpectation, Expectation, FallbackExpectation, TextExpectation
 from costlens_policy.engine.decision import Call, Decision, Estimate
-from costlens_policy.testing.difference import ABSENT, Difference, text_differences, value_differences
+from costlens_policy.expressions.runtime.regexes import matcher
 from costlens_policy.testing.observation import Observation
 from costlens_policy.testing.vocabulary import Vocabulary
 
-__all__ = ["compare"]
+__all__ = ["ABSENT", "Difference", "compare", "text_differences", "value_differences"]
+
+
+class _Absent:
+    """Stands where there is no value."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT: Final = _Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as expected. ``path`` leads through the decision, as in ``params.temperature``.
+
+    ``relation`` says how the actual value should stand to the expected one, such as ``contains``; empty means that they
+    should be equal. ``ABSENT`` is the value of what is not there.
+    """
+
+    path: str
+    expected: Any
+    actual: Any
+    relation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +51,9 @@ class _Comparison:
     @property
     def decision(self) -> Decision:
         return self.observation.decision
+
+
+_CompareOne: TypeAlias = Callable[[Any, _Comparison], Iterator[Difference]]
 
 
 def compare(expect: Expectation, observation: Observation, known: Vocabulary) -> tuple[Difference, ...]:
@@ -48,6 +76,11 @@ def _effect(expected: str, seen: _Comparison) -> Iterator[Difference]:
 def _model(expected: str, seen: _Comparison) -> Iterator[Difference]:
     if seen.known.canonical(expected) != seen.decision.model:
         yield Difference("model", expected, _or_absent(seen.decision.model))
+
+
+def _rule(expected: str, seen: _Comparison) -> Iterator[Difference]:
+    if expected != seen.decision.rule and expected not in seen.observation.refused_by:
+        yield Difference("rule", expected, seen.decision.rule)
 
 
 def _fallbacks(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
@@ -80,11 +113,6 @@ def _call(expected: FallbackExpectation, call: Call, exact: bool) -> Iterator[Di
         yield from _estimated(expected.estimate, call.estimate)
 
 
-def _rule(expected: str, seen: _Comparison) -> Iterator[Difference]:
-    if expected != seen.decision.rule and expected not in seen.observation.refused_by:
-        yield Difference("rule", expected, seen.decision.rule)
-
-
 def _reasons(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
     reasons = seen.decision.reasons
     for text in expected:
@@ -92,8 +120,60 @@ def _reasons(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Differenc
             yield Difference("reasons", text, list(reasons), "contain")
 
 
+def _excluded(expected: Mapping[str, str], seen: _Comparison) -> Iterator[Difference]:
+    if not expected:
+        yield from _further_exclusions(seen, frozenset())
+    for name, text in expected.items():
+        model = seen.known.canonical(name)
+        reasons = [item.reason for item in seen.decision.excluded if item.model == model]
+        if not any(text in reason for reason in reasons):
+            yield Difference(f"excluded.{name}", text, "; ".join(reasons) or ABSENT, "contains")
+
+
+def _errors(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    codes = [failure.code for failure in seen.decision.errors]
+    if codes and not expected:
+        yield Difference("errors", [], codes)
+    for code in dict.fromkeys(expected):
+        if codes.count(code) < expected.count(code):
+            yield Difference("errors", code, codes, "include")
+
+
 def _rewrites(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
     yield from _in_order("rewrites", expected, seen.decision.rewrites, seen.exact)
+
+
+def _text(name: str) -> _CompareOne:
+    def compare_text(expected: str | TextExpectation, seen: _Comparison) -> Iterator[Difference]:
+        yield from text_differences(name, expected, getattr(seen.decision, name))
+
+    return compare_text
+
+
+def _messages(expected: tuple[Mapping[str, Any], ...], seen: _Comparison) -> Iterator[Difference]:
+    actual = seen.decision.messages
+    yield from value_differences("messages", expected, ABSENT if actual is None else actual, closed=seen.exact)
+
+
+def _params(expected: Mapping[str, Any], seen: _Comparison) -> Iterator[Difference]:
+    yield from value_differences("params", expected, seen.decision.params)
+
+
+def _estimate(expected: EstimateExpectation, seen: _Comparison) -> Iterator[Difference]:
+    yield from _estimated(expected, seen.decision.estimate)
+
+
+def _estimated(expected: EstimateExpectation, estimate: Estimate | None) -> Iterator[Difference]:
+    cost = None if estimate is None else estimate.cost
+    for name in ("prompt_tokens", "output_tokens"):
+        if (wanted := getattr(expected, name)) is not None:
+            yield from value_differences(f"estimate.{name}", wanted, getattr(estimate, name, ABSENT))
+    if expected.cost_usd is not None:
+        yield from value_differences("estimate.cost_usd", expected.cost_usd, _or_absent(cost))
+    if expected.min_cost_usd is not None and (cost is None or cost < expected.min_cost_usd):
+        yield Difference("estimate.cost_usd", expected.min_cost_usd, _or_absent(cost), "is at least")
+    if expected.max_cost_usd is not None and (cost is None or cost > expected.max_cost_usd):
+        yield Difference("estimate.cost_usd", expected.max_cost_usd, _or_absent(cost), "is at most")
 
 
 def _alerts(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
@@ -116,56 +196,24 @@ def _in_order(path: str, expected: Sequence[str], actual: Sequence[str], exact: 
         yield Difference(path, list(expected), list(actual), "" if closed else "include, in this order,")
 
 
-def _text(name: str) -> _CompareOne:
-    def compare_text(expected: str | TextExpectation, seen: _Comparison) -> Iterator[Difference]:
-        yield from text_differences(name, expected, getattr(seen.decision, name))
-
-    return compare_text
-
-
-def _messages(expected: tuple[Mapping[str, Any], ...], seen: _Comparison) -> Iterator[Difference]:
-    actual = seen.decision.messages
-    yield from value_differences("messages", expected, ABSENT if actual is None else actual, closed=seen.exact)
-
-
-def _params(expected: Mapping[str, Any], seen: _Comparison) -> Iterator[Difference]:
-    yield from value_differences("params", expected, seen.decision.params)
-
-
-def _excluded(expected: Mapping[str, str], seen: _Comparison) -> Iterator[Difference]:
-    if not expected:
-        yield from _further_exclusions(seen, frozenset())
-    for name, text in expected.items():
-        model = seen.known.canonical(name)
-        reasons = [item.reason for item in seen.decision.excluded if item.model == model]
-        if not any(text in reason for reason in reasons):
-            yield Difference(f"excluded.{name}", text, "; ".join(reasons) or ABSENT, "contains")
-
-
-def _errors(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
-    codes = [failure.code for failure in seen.decision.errors]
-    if codes and not expected:
-        yield Difference("errors", [], codes)
-    for code in dict.fromkeys(expected):
-        if codes.count(code) < expected.count(code):
-            yield Difference("errors", code, codes, "include")
-
-
-def _estimate(expected: EstimateExpectation, seen: _Comparison) -> Iterator[Difference]:
-    yield from _estimated(expected, seen.decision.estimate)
-
-
-def _estimated(expected: EstimateExpectation, estimate: Estimate | None) -> Iterator[Difference]:
-    cost = None if estimate is None else estimate.cost
-    for name in ("prompt_tokens", "output_tokens"):
-        if (wanted := getattr(expected, name)) is not None:
-            yield from value_differences(f"estimate.{name}", wanted, getattr(estimate, name, ABSENT))
-    if expected.cost_usd is not None:
-        yield from value_differences("estimate.cost_usd", expected.cost_usd, _or_absent(cost))
-    if expected.min_cost_usd is not None and (cost is None or cost < expected.min_cost_usd):
-        yield Difference("estimate.cost_usd", expected.min_cost_usd, _or_absent(cost), "is at least")
-    if expected.max_cost_usd is not None and (cost is None or cost > expected.max_cost_usd):
-        yield Difference("estimate.cost_usd", expected.max_cost_usd, _or_absent(cost), "is at most")
+_COMPARISONS: Final[Mapping[str, _CompareOne]] = {
+    "effect": _effect,
+    "model": _model,
+    "rule": _rule,
+    "fallbacks": _fallbacks,
+    "fallback_calls": _fallback_calls,
+    "reasons": _reasons,
+    "excluded": _excluded,
+    "errors": _errors,
+    "rewrites": _rewrites,
+    "prompt": _text("prompt"),
+    "system": _text("system"),
+    "messages": _messages,
+    "params": _params,
+    "estimate": _estimate,
+    "alerts": _alerts,
+    "thresholds": _thresholds,
+}
 
 
 def _unnamed(expect: Expectation, seen: _Comparison) -> Iterator[Difference]:
@@ -208,23 +256,67 @@ def _or_absent(value: Any) -> Any:
     return ABSENT if value is None else value
 
 
-_CompareOne: TypeAlias = Callable[[Any, _Comparison], Iterator[Difference]]
+def value_differences(path: str, expected: Any, actual: Any, *, closed: bool = False) -> Iterator[Difference]:
+    """Yield where JSON-like values differ.
 
-_COMPARISONS: Final[Mapping[str, _CompareOne]] = {
-    "effect": _effect,
-    "model": _model,
-    "rule": _rule,
-    "fallbacks": _fallbacks,
-    "fallback_calls": _fallback_calls,
-    "reasons": _reasons,
-    "excluded": _excluded,
-    "errors": _errors,
-    "rewrites": _rewrites,
-    "prompt": _text("prompt"),
-    "system": _text("system"),
-    "messages": _messages,
-    "params": _params,
-    "estimate": _estimate,
-    "alerts": _alerts,
-    "thresholds": _thresholds,
-}
+    A map needs the expected keys, and no others when ``closed``; null expects a key to be absent. Lists are as long as
+    expected. Numbers are equal by value, whatever their type; a boolean is no number.
+    """
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        for key, value in expected.items():
+            yield from value_differences(f"{path}.{key}", value, actual.get(key, ABSENT), closed=closed)
+        if closed:
+            yield from (Difference(f"{path}.{key}", ABSENT, actual[key]) for key in actual if key not in expected)
+    elif isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
+        if len(expected) != len(actual):
+            yield Difference(path, list(expected), list(actual))
+            return
+        for index, (left, right) in enumerate(zip(expected, actual, strict=True)):
+            yield from value_differences(f"{path}[{index}]", left, right, closed=closed)
+    elif not _equal(expected, actual):
+        yield Difference(path, ABSENT if expected is None else expected, actual)
+
+
+def _equal(expected: Any, actual: Any) -> bool:
+    if expected is None:
+        return actual is None or actual is ABSENT
+    if _is_number(expected) and _is_number(actual):
+        return _exact(expected) == _exact(actual)
+    return type(expected) is type(actual) and bool(expected == actual)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _exact(number: int | float | Decimal) -> Decimal:
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+
+
+def text_differences(path: str, expected: str | TextExpectation, actual: str | None) -> Iterator[Difference]:
+    """Yield what does not hold of a text."""
+    if isinstance(expected, str):
+        expected = TextExpectation(equals=expected)
+    if actual is None:
+        relation, text, _ = next(_demands(expected))
+        yield Difference(path, text, ABSENT, relation)
+        return
+    for relation, text, holds in _demands(expected, actual):
+        if not holds:
+            yield Difference(path, text, actual, relation)
+
+
+def _demands(expected: TextExpectation, actual: str = "") -> Iterator[tuple[str, str, bool]]:
+    """Yield each demand on a text: its relation, the expected text, and whether it holds."""
+    if expected.equals is not None:
+        yield "", expected.equals, actual == expected.equals
+    for text in expected.contains:
+        yield "contains", text, text in actual
+    for text in expected.excludes:
+        yield "does not contain", text, text not in actual
+    if expected.starts_with is not None:
+        yield "starts with", expected.starts_with, actual.startswith(expected.starts_with)
+    if expected.ends_with is not None:
+        yield "ends with", expected.ends_with, actual.endswith(expected.ends_with)
+    if expected.matches is not None:
+        yield "matches", expected.matches, matcher(expected.matches)(actual, None)

@@ -1,20 +1,31 @@
-"""Which rules the cases of a suite made match, and why the others did not."""
+"""Which rules and thresholds the cases of a suite made match, and why the others did not."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from costlens_policy.compiler.budgets import BudgetStep
 from costlens_policy.compiler.plan import Layer
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.engine.record import Outcome
+from costlens_policy.testing.observation import Observation
 from costlens_policy.testing.policy_sets import SetUnderTest
-from costlens_policy.testing.tally import RuleTally, Tally
-from costlens_policy.testing.uncovered import why_not
-from costlens_policy.testing.vocabulary import RuleKind
+from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
-__all__ = ["Coverage", "PolicyCoverage", "RuleCoverage", "measure"]
+__all__ = [
+    "Coverage",
+    "OutcomeCounts",
+    "PolicyCoverage",
+    "RuleCounts",
+    "RuleCoverage",
+    "measure",
+    "never_asked",
+    "why_not",
+]
+
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +94,67 @@ def _percent(covered: int, total: int) -> int:
     return 100 * covered // total if total else 100
 
 
-def measure(tested: SetUnderTest, tally: Tally, policies: Collection[str]) -> Coverage:
+@dataclass(slots=True)
+class RuleCounts:
+    """How often a rule had each outcome. ``instead`` counts the rules that decided before it could be asked."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    instead: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def matched(self) -> int:
+        return self.outcomes[Outcome.MATCHED]
+
+    @property
+    def reached(self) -> int:
+        return self.outcomes.total() - self.outcomes[Outcome.NOT_REACHED]
+
+    def add(self, other: RuleCounts) -> None:
+        self.outcomes += other.outcomes
+        self.instead += other.instead
+
+
+class OutcomeCounts:
+    """The outcomes of all rules and thresholds over the decisions counted so far."""
+
+    def __init__(self) -> None:
+        self.decisions = 0
+        self.rules: dict[str, RuleCounts] = defaultdict(RuleCounts)
+        self.thresholds: Counter[tuple[str, int]] = Counter()
+
+    def count(self, observation: Observation) -> None:
+        self.decisions += 1
+        for rule, outcome in observation.outcomes.items():
+            counts = self.rules[rule]
+            counts.outcomes[outcome] += 1
+            if outcome is Outcome.NOT_REACHED:
+                counts.instead[observation.decision.rule] += 1
+        self.thresholds.update(observation.thresholds_at_all)
+
+    @classmethod
+    def of(cls, several: Iterable[OutcomeCounts]) -> OutcomeCounts:
+        """Return the sum of several counts."""
+        total = cls()
+        for counts in several:
+            total.decisions += counts.decisions
+            total.thresholds += counts.thresholds
+            for rule, counted in counts.rules.items():
+                total.rules[rule].add(counted)
+        return total
+
+
+def measure(tested: SetUnderTest, counts: OutcomeCounts, policies: Collection[str]) -> Coverage:
     """Return the coverage of some policies of a set; an empty collection stands for all of them."""
     plan = tested.engine.plan
     measured = tuple(
-        PolicyCoverage(layer.name, tuple(_rules(layer, tested, tally)))
+        PolicyCoverage(layer.name, tuple(_rules(layer, tested, counts)))
         for layer in plan.layers
         if not policies or layer.name in policies
     )
     return Coverage(plan.name, tested.file, measured)
 
 
-def _rules(layer: Layer, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCoverage]:
+def _rules(layer: Layer, tested: SetUnderTest, counts: OutcomeCounts) -> Iterator[RuleCoverage]:
     for kind, steps in (
         (RuleKind.ACCESS, layer.access),
         (RuleKind.ROUTE, layer.routes),
@@ -102,13 +162,13 @@ def _rules(layer: Layer, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCov
         (RuleKind.BUDGET, layer.budgets),
     ):
         for step in steps:
-            yield _rule(step.id, kind, step.when is not None, tested, tally)
+            yield _rule(step.id, kind, step.when is not None, tested, counts)
             if isinstance(step, BudgetStep):
-                yield from _thresholds(step, tested, tally)
+                yield from _thresholds(step, tested, counts)
 
 
-def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, tally: Tally) -> RuleCoverage:
-    counted = tally.rules.get(rule, RuleTally())
+def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, counts: OutcomeCounts) -> RuleCoverage:
+    counted = counts.rules.get(rule, RuleCounts())
     return RuleCoverage(
         rule=rule,
         kind=str(kind),
@@ -118,15 +178,15 @@ def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, ta
         was_true=counted.matched if conditional else 0,
         was_false=counted.outcomes[Outcome.NOT_MATCHED],
         failed=counted.outcomes[Outcome.FAILED],
-        not_reached=tally.decisions - counted.reached,
-        why="" if counted.matched else why_not(rule, counted, tally.decisions, tested.known),
+        not_reached=counts.decisions - counted.reached,
+        why="" if counted.matched else why_not(rule, counted, counts.decisions, tested.known),
     )
 
 
-def _thresholds(budget: BudgetStep, tested: SetUnderTest, tally: Tally) -> Iterator[RuleCoverage]:
-    reached = tally.rules.get(budget.id, RuleTally()).matched
+def _thresholds(budget: BudgetStep, tested: SetUnderTest, counts: OutcomeCounts) -> Iterator[RuleCoverage]:
+    reached = counts.rules.get(budget.id, RuleCounts()).matched
     for index in range(len(budget.thresholds)):
-        active, name = tally.thresholds[budget.id, index], tested.known.thresholds[budget.id, index]
+        active, name = counts.thresholds[budget.id, index], tested.known.thresholds[budget.id, index]
         yield RuleCoverage(
             rule=name,
             kind="threshold",
@@ -136,15 +196,62 @@ def _thresholds(budget: BudgetStep, tested: SetUnderTest, tally: Tally) -> Itera
             was_true=active,
             was_false=reached - active,
             failed=0,
-            not_reached=tally.decisions - reached,
-            why="" if active else _never_active(budget, name, reached, tally.decisions),
+            not_reached=counts.decisions - reached,
+            why="" if active else _never_active(budget, name, reached, counts.decisions),
         )
 
 
-def _never_active(budget: BudgetStep, name: str, reached: int, decisions: int) -> str:
-    """Say why a threshold was active in no case."""
+def why_not(rule: str, counted: RuleCounts, decisions: int, known: Vocabulary) -> str:
+    """Return why a rule never matched, for a person who wants to write the missing case."""
     if not decisions:
-        return "no case comes to a decision"
+        return "no case reaches a decision"
+    if counted.outcomes[Outcome.FAILED] == counted.reached > 0:
+        return f"its condition fails in {_all_of(counted.reached)} that {_reach(counted.reached)} it"
+    if counted.reached:
+        return f"its condition does not hold in {_any_of(counted.reached)} that {_reach(counted.reached)} it"
+    return f"no case reaches it: {_before(rule, counted.instead, known)}"
+
+
+def never_asked(rule: str, decider: str, known: Vocabulary) -> str:
+    """Return why one decision never asked a rule."""
+    return f"`{rule}` was never evaluated: {_before(rule, Counter([decider]), known, always='')}"
+
+
+def _before(rule: str, instead: Counter[str], known: Vocabulary, always: str = "always ") -> str:
+    """Return what decided before a rule was asked: a route that matches earlier, or whatever refuses the request."""
+    named = [f"`{name}`" for name in instead]
+    if len(instead) > 1:
+        named = [f"`{name}` ({_cases(count)})" for name, count in instead.most_common(_MOST_NAMED)]
+    if len(instead) > _MOST_NAMED:
+        named.append(f"{len(instead) - _MOST_NAMED} more")
+    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    if known.is_rule(rule, RuleKind.ROUTE) and all(known.is_rule(name, RuleKind.ROUTE) for name in instead):
+        return f"{listed} {always}{'matches' if len(instead) == 1 else 'match'} first"
+    if known.is_rule(rule, RuleKind.ROUTE):
+        return f"{listed} {always}{'decides' if len(instead) == 1 else 'decide'} first"
+    return f"the request is {always}refused under {listed}"
+
+
+def _never_active(budget: BudgetStep, name: str, reached: int, decisions: int) -> str:
+    """Return why a threshold was active in no case."""
+    if not decisions:
+        return "no case reaches a decision"
     if not reached:
         return f"no case counts against `{budget.id}`"
-    return f"in no case does spend come to {name.rpartition('@')[2]} of `{budget.id}`"
+    return f"spend reaches {name.rpartition('@')[2]} of `{budget.id}` in no case"
+
+
+def _cases(number: int) -> str:
+    return f"{number} case" if number == 1 else f"{number} cases"
+
+
+def _all_of(number: int) -> str:
+    return "the one case" if number == 1 else f"all {number} cases"
+
+
+def _any_of(number: int) -> str:
+    return "the one case" if number == 1 else f"any of the {number} cases"
+
+
+def _reach(number: int) -> str:
+    return "reaches" if number == 1 else "reach"

@@ -1,24 +1,35 @@
-"""Hold a suite against the policy set under test: every name in it must exist there."""
+"""Hold a suite against the policy set under test.
+
+Every name in it must exist there, and everything in it must change something: what stands idle lets its author believe
+that something is tested which is not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from costlens_policy.diagnostics.codes import CODES
+from costlens_policy.diagnostics.model import Related, Severity
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents.suite import BalanceInput, Case, Expectation, SuiteDocument, TextExpectation
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.expressions.runtime.regexes import matcher
 from costlens_policy.source.located import Path
 from costlens_policy.testing.matrix import SingleCase
-from costlens_policy.testing.problems import SuiteProblems
+from costlens_policy.testing.prepare import merged
+from costlens_policy.testing.suites import SuiteProblems
 from costlens_policy.testing.vocabulary import DEFAULT, RuleKind, Vocabulary
 
-__all__ = ["examine"]
+__all__ = ["examine", "report_idle"]
 
 _ALL = tuple(RuleKind)
 _DECIDING = (RuleKind.ACCESS, RuleKind.ROUTE, RuleKind.BUDGET)
+_WARNING: Final = Severity.WARNING
+_PLACES: Final = re.compile(r"[\^$]|\\[bBAz]")
+"""What makes a pattern that fits the empty text look at where it stands."""
 
 
 def examine(
@@ -31,6 +42,18 @@ def examine(
         examiner.case(item.case, item.path)
 
 
+def report_idle(
+    document: SuiteDocument, cases: Sequence[SingleCase], known: Vocabulary, problems: SuiteProblems
+) -> None:
+    """Warn of fixtures, defaults, balances, cases and expectations that make no difference."""
+    idle = _Idle(document, cases, known, problems)
+    idle.fixtures()
+    idle.defaults()
+    idle.balances()
+    idle.repeated_cases()
+    idle.patterns()
+
+
 class _Examiner:
     def __init__(self, document: SuiteDocument, vocabulary: Vocabulary, problems: SuiteProblems) -> None:
         self._document = document
@@ -41,7 +64,7 @@ class _Examiner:
         for index, name in enumerate(self._document.covers):
             if name not in self._known.policies:
                 help = did_you_mean(name, self._known.policies)
-                label = "the policy set does not list it"
+                label = "not in the policy set"
                 self._problems.report("CL612", f"unknown policy `{name}`", ("covers", index), label=label, help=help)
         for name, fields in self._document.fixtures.items():
             self._attributes(fields, ("fixtures", name))
@@ -57,7 +80,7 @@ class _Examiner:
                     "CL601",
                     f"unknown fixture `{name}`",
                     (*path, "fixtures", index),
-                    label="the suite does not have it",
+                    label="not in this suite",
                     help=help,
                 )
         if case.expect.request_error is None:  # such a case may be about an attribute that does not exist
@@ -91,7 +114,7 @@ class _Examiner:
             if known and code not in known:
                 help = did_you_mean(code, known) or f"the codes are {listed(known)}"
                 place = (*path, "errors", index)
-                self._problems.report("CL616", f"unknown run-time error `{code}`", place, label="no code", help=help)
+                self._problems.report("CL616", f"unknown run-time error `{code}`", place, label="not a code", help=help)
 
     def _thresholds(self, names: Iterable[str] | None, path: Path) -> None:
         known = self._known.thresholds.values()
@@ -130,9 +153,9 @@ class _Examiner:
             return
         other = self._known.rules.get(name)
         if other is not None:
-            wanted = listed([str(kind) for kind in kinds], "or").replace("`", "")
+            wanted = listed([_a(kinds[0]), *map(str, kinds[1:])], "or").replace("`", "")
             self._problems.report(
-                "CL602", f"`{name}` is no {wanted}", path, label=f"this is {_a(other)}", help="name another rule"
+                "CL602", f"`{name}` is not {wanted}", path, label=f"this is {_a(other)}", help="name another rule"
             )
             return
         budgets_only = kinds == (RuleKind.BUDGET,)
@@ -162,7 +185,105 @@ class _Examiner:
             try:
                 matcher(text.matches)
             except CelError as error:
-                self._problems.report("CL615", str(error), (*path, "matches"), label="not RE2's syntax")
+                self._problems.report("CL615", str(error), (*path, "matches"), label="not RE2 syntax")
+
+
+class _Idle:
+    def __init__(
+        self, document: SuiteDocument, cases: Sequence[SingleCase], known: Vocabulary, problems: SuiteProblems
+    ) -> None:
+        self._document = document
+        self._cases = cases
+        self._known = known
+        self._problems = problems
+        self._by_path: dict[Path, list[SingleCase]] = {}
+        for item in cases:
+            self._by_path.setdefault(item.path, []).append(item)
+
+    def fixtures(self) -> None:
+        used = {name for item in self._cases for name in item.case.fixtures}
+        for name in self._document.fixtures:
+            if name not in used:
+                message, help = f"no case uses the fixture `{name}`", "name it under `fixtures` of a case, or remove it"
+                self._problems.report("CL617", message, ("fixtures", name), severity=_WARNING, at_key=True, help=help)
+        for path, items in self._by_path.items():
+            for index in range(min(len(item.case.fixtures) for item in items)):
+                if all(self._is_idle_fixture(item, index) for item in items):
+                    name = items[0].case.fixtures[index]
+                    message = f"the fixture `{name}` changes nothing here: what follows replaces all of it"
+                    help = "move it after what it should replace, or remove it"
+                    self._problems.report("CL618", message, (*path, "fixtures", index), severity=_WARNING, help=help)
+
+    def _is_idle_fixture(self, item: SingleCase, index: int) -> bool:
+        fixtures = [self._document.fixtures.get(name, {}) for name in item.case.fixtures]
+        parts: list[Mapping[str, Any]] = [self._document.defaults.request, *fixtures, item.case.request]
+        if merged(parts) != merged([*parts[: index + 1], *parts[index + 2 :]]):
+            return False
+        return not any(_refines(later, fixtures[index]) for later in fixtures[index + 1 :])
+
+    def defaults(self) -> None:
+        request = self._document.defaults.request
+        for name in request if self._cases else ():
+            less = {key: value for key, value in request.items() if key != name}
+            if all(self._request(item, request) == self._request(item, less) for item in self._cases):
+                message = f"the default of `{name}` changes nothing: every case replaces it"
+                place = ("defaults", "request", name)
+                self._problems.report(
+                    "CL618", message, place, severity=_WARNING, at_key=True, help="remove it from the defaults"
+                )
+
+    def _request(self, item: SingleCase, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        fixtures = (self._document.fixtures.get(name, {}) for name in item.case.fixtures)
+        return merged([defaults, *fixtures, item.case.request])
+
+    def balances(self) -> None:
+        defaults = self._document.defaults.balances
+        self._replaced_balances(defaults, ("defaults", "balances"))
+        for path, (first, *_) in self._by_path.items():
+            self._replaced_balances(first.case.balances, (*path, "balances"))
+        given = [set(self._keys(item.case.balances)) for item in self._cases]
+        for index, key in enumerate(self._keys(defaults)):
+            if given and all(key in keys for keys in given):
+                message = "this balance changes nothing: every case gives another for the same budget and key"
+                self._problems.report("CL618", message, ("defaults", "balances", index), severity=_WARNING)
+
+    def _replaced_balances(self, entries: Sequence[BalanceInput], path: Path) -> None:
+        keys = list(self._keys(entries))
+        for index, key in enumerate(keys):
+            if key in keys[index + 1 :]:
+                message = "this balance changes nothing: a later one is for the same budget and key"
+                self._problems.report("CL618", message, (*path, index), severity=_WARNING, help="keep one of the two")
+
+    def _keys(self, entries: Iterable[BalanceInput]) -> Iterator[tuple[str, str]]:
+        return ((self._known.budget(entry.budget) or entry.budget, entry.key) for entry in entries)
+
+    def repeated_cases(self) -> None:
+        seen: dict[str, SingleCase] = {}
+        for item in self._cases:
+            case = item.case
+            request = self._request(item, self._document.defaults.request)
+            asked = json.dumps(request, sort_keys=True, default=repr)
+            said = repr((asked, case.now, case.balances, case.targets, case.expect))
+            before = seen.setdefault(said, item)
+            if before is not item and before.path != item.path:
+                name = before.case.name
+                related = [Related(self._problems.place((*before.path, "name")), "the first one")]
+                message = f"`{case.name}` repeats the request and the expectations of `{name}`"
+                help = "change the request, or remove the case"
+                self._problems.report(
+                    "CL619", message, (*item.path, "name"), severity=_WARNING, help=help, related=related
+                )
+
+    def patterns(self) -> None:
+        """A pattern is searched for, so one that matches the empty text is found in every text."""
+        for path, (first, *_) in self._by_path.items():
+            for key in ("prompt", "system"):
+                expected = getattr(first.case.expect, key)
+                if isinstance(expected, TextExpectation) and _fits_all(expected.matches):
+                    place = (*path, "expect", key, "matches")
+                    message = f"every text matches the pattern `{expected.matches}`"
+                    help = "anchor it with `^` and `$`, or use `contains`"
+                    self._problems.report("CL620", message, place, severity=_WARNING, label="cannot fail", help=help)
 
 
 def _texts(request: Mapping[str, Any]) -> Iterable[str]:
@@ -171,3 +292,18 @@ def _texts(request: Mapping[str, Any]) -> Iterable[str]:
 
 def _a(kind: RuleKind) -> str:
     return f"{'an' if kind is RuleKind.ACCESS else 'a'} {kind}"
+
+
+def _refines(later: Mapping[str, Any], earlier: Mapping[str, Any]) -> bool:
+    """Return whether a fixture is another one with more to it: to list the plain one first is a harmless habit."""
+    shared = earlier.keys() & later.keys()
+    return earlier.keys() < later.keys() and any(earlier[key] == later[key] for key in shared)
+
+
+def _fits_all(pattern: str | None) -> bool:
+    if pattern is None or _PLACES.search(pattern):
+        return pattern in ("^", "$", "^.*", ".*$")
+    try:
+        return matcher(pattern)("", None)
+    except CelError:  # which has been reported
+        return False

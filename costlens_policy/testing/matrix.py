@@ -1,9 +1,10 @@
-"""From a suite's cases and matrices to single cases, their placeholders filled in."""
+"""From a suite's cases and matrices to single cases, their placeholders ``${axis}`` filled in."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,10 +15,9 @@ from costlens_policy.diagnostics.model import Related
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents.suite import Case, Matrix, SuiteDocument
 from costlens_policy.source.located import Path
-from costlens_policy.testing.placeholders import UnknownAxisError, fill
-from costlens_policy.testing.problems import SuiteProblems
+from costlens_policy.testing.suites import SuiteProblems
 
-__all__ = ["MOST_COMBINATIONS", "SingleCase", "single_cases"]
+__all__ = ["MOST_COMBINATIONS", "SingleCase", "UnknownAxisError", "fill", "single_cases"]
 
 MOST_COMBINATIONS: Final = 10_000
 _NOT_FILLED: Final = {"axes", "except_"}
@@ -52,7 +52,7 @@ def _of_matrix(matrix: Matrix, path: Path, problems: SuiteProblems) -> Iterator[
     if count > MOST_COMBINATIONS:
         problems.report(
             "CL609",
-            f"the matrix has {count:,} combinations, and {MOST_COMBINATIONS:,} are the most",
+            f"a matrix must have at most {MOST_COMBINATIONS:,} combinations, got {count:,}",
             (*path, "axes"),
             at_key=True,
             help="split it, or drop values that show nothing new",
@@ -108,7 +108,7 @@ class _Exceptions:
         for index in self._entries.keys() - self._used:
             self._problems.report(
                 "CL614",
-                "the exception leaves nothing out",
+                "the exception excludes no combination",
                 (*self._path, index),
                 label="no combination has these values",
                 help="correct a value, or remove it",
@@ -161,15 +161,83 @@ def _refuse_equal_names(cases: list[SingleCase], problems: SuiteProblems) -> Non
         elif earlier == item.path:
             problems.report(
                 "CL607",
-                f"several combinations of the matrix have the name `{name}`",
+                f"several combinations of the matrix are named `{name}`",
                 (*item.path, "name"),
                 help="put an axis such as `${tier}` into the name",
             )
         else:
             problems.report(
                 "CL607",
-                f"two cases have the name `{name}`",
+                f"two cases are named `{name}`",
                 (*item.path, "name"),
-                help="say in the name what sets this case apart",
+                help="give each case a name of its own",
                 related=(Related(problems.place((*earlier, "name")), "the first one"),),
             )
+
+
+_PLACEHOLDER: Final = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_WORDS: Final = {True: "true", False: "false", None: "null"}
+
+
+class UnknownAxisError(ValueError):
+    """A placeholder names no axis, or no key of an axis' value: ``name`` in the text at ``path``, from ``start`` on."""
+
+    def __init__(self, name: str, path: Path, start: int) -> None:
+        super().__init__(name)
+        self.name = name
+        self.path = path
+        self.start = start
+
+
+def fill(value: Any, axes: Mapping[str, Any], path: Path = ()) -> Any:
+    """Return a value with every placeholder in its texts filled in. Raises ``UnknownAxisError``.
+
+    A text that is one placeholder and nothing else becomes the axis' value, whatever its type.
+    """
+    if isinstance(value, str):
+        return _fill_text(value, axes, path) if "${" in value else value
+    if isinstance(value, Mapping):
+        return {key: fill(item, axes, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, axes, (*path, index)) for index, item in enumerate(value)]
+    return value
+
+
+def _fill_text(text: str, axes: Mapping[str, Any], path: Path) -> Any:
+    def value(found: re.Match[str]) -> Any:
+        return "${" if found[1] is None else _value(found[1], axes, path, found.start(1))
+
+    whole = _PLACEHOLDER.fullmatch(text)
+    return value(whole) if whole is not None else _PLACEHOLDER.sub(lambda found: _text(value(found)), text)
+
+
+def _value(name: str, axes: Mapping[str, Any], path: Path, start: int) -> Any:
+    """Return the value of ``axis``, or of ``axis.key`` where it is a map. An axis may have dots in its own name."""
+    found = _find(name, axes)
+    if found is None:
+        raise UnknownAxisError(name, path, start)
+    return found[0]
+
+
+def _find(name: str, axes: Mapping[str, Any]) -> tuple[Any] | None:
+    """Return the value of a name, alone in a tuple, since the value itself may be null. The longest axis wins."""
+    for axis in sorted(axes, key=len, reverse=True):
+        if name == axis:
+            return (axes[axis],)
+        if name.startswith(f"{axis}."):
+            found = _inside(axes[axis], name.removeprefix(f"{axis}.").split("."))
+            if found is not None:
+                return found
+    return None
+
+
+def _inside(value: Any, keys: list[str]) -> tuple[Any] | None:
+    for key in keys:
+        if not isinstance(value, Mapping) or key not in value:
+            return None
+        value = value[key]
+    return (value,)
+
+
+def _text(value: Any) -> str:
+    return _WORDS[value] if value is None or isinstance(value, bool) else str(value)

@@ -1,13 +1,16 @@
-"""What one decision did to each rule, and who refused it."""
+"""What one decision did to each rule and threshold, and who refused it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from costlens_policy.engine.budgets import BudgetStage, Verdict
+from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.record import Outcome, outcomes_of
-from costlens_policy.testing.thresholds import active_thresholds
+from costlens_policy.money import add
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
 __all__ = ["Observation", "observe"]
@@ -36,7 +39,7 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
     """Read what a decision did to the rules."""
     outcomes = outcomes_of(decision)
     budgets = {item.by for item in decision.excluded if known.is_rule(item.by, RuleKind.BUDGET)}
-    # The record looks at budgets with the winner's eyes; one that took a candidate out was asked all the same.
+    # The record looks at budgets with the winner's eyes; one that excluded a candidate was asked all the same.
     outcomes.update(dict.fromkeys(budgets, Outcome.MATCHED))
     # So it does at rewrites; those that only a fallback gets were applied to its call.
     outcomes.update(dict.fromkeys(_of_fallbacks(decision), Outcome.MATCHED))
@@ -44,9 +47,9 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
     if not decision.allowed:
         denies = {rule for rule in known.denies if outcomes.get(rule) is Outcome.MATCHED}
         refused_by = frozenset({decision.rule, *budgets, *denies})
-    thresholds = active_thresholds(decision)
+    thresholds = _active_thresholds(decision)
     return Observation(
-        decision, outcomes, refused_by, thresholds, active_thresholds(decision, decision.fallbacks) | thresholds
+        decision, outcomes, refused_by, thresholds, _active_thresholds(decision, decision.fallbacks) | thresholds
     )
 
 
@@ -55,3 +58,36 @@ def _of_fallbacks(decision: Decision) -> Iterator[str]:
     for call in decision.fallback_calls:
         yield from call.rewrites
         yield from (seen.budget for seen in call.balances)
+
+
+def _active_thresholds(decision: Decision, models: Sequence[str] | None = None) -> frozenset[tuple[str, int]]:
+    """Return the thresholds that were active for some models: the one that serves and those that budgets excluded.
+
+    Each is its budget (``policy/budget``) and its place in it. Deciding is pure, so the budgets judge these models once
+    more: a decision keeps neither what excluded models met nor what a threshold reached before its rewrite.
+    """
+    plan = decision.plan
+    if models is None:
+        models = [item.model for item in decision.excluded if item.by in plan.budgets]
+        models += [] if decision.model is None else [decision.model]
+    if not plan.budgets or not models:
+        return frozenset()
+    context = Context(plan, dict(decision.request), decision.balances_read, decision.now)
+    prepare, budgets = Preparations(context), BudgetStage(context)
+    active: set[tuple[str, int]] = set()
+    for model in models:
+        try:
+            candidate = prepare.of(context.offer(model))
+        except Refusal:
+            continue
+        active.update(_active(budgets.judge(candidate.offer, candidate)))
+    context.close()
+    return frozenset(active)
+
+
+def _active(verdict: Verdict) -> Iterator[tuple[str, int]]:
+    for applied in verdict.budgets:
+        call = verdict.call(applied.step)
+        for index, threshold in enumerate(applied.step.thresholds):
+            if call is not None and add(applied.taken, call) >= threshold.starts_at(applied.limit):
+                yield applied.step.id, index

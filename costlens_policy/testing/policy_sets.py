@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from costlens_policy.api import Engine
+from costlens_policy.catalogue import Model
 from costlens_policy.checker import CheckedBundle
 from costlens_policy.checker.link.folders import declares_a_set
 from costlens_policy.checker.link.owners import Reference, resolve_reference
 from costlens_policy.checker.whole import check_set
 from costlens_policy.compiler import compile_plan
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.documents.budgets import Budget
 from costlens_policy.source.located import Path as LocatedPath
 from costlens_policy.source.read import checkout_of, repository_of
-from costlens_policy.testing.discovery import FoundSuite
-from costlens_policy.testing.problems import SuiteProblems
-from costlens_policy.testing.time_reads import TimeRead, first_time_read
+from costlens_policy.testing.suites import FoundSuite, SuiteProblems
 from costlens_policy.testing.vocabulary import Vocabulary
 
-__all__ = ["PolicySets", "SetUnderTest"]
+__all__ = [
+    "PolicySets",
+    "SetUnderTest",
+    "TimeRead",
+]
 
 _STAGES: Final = ("access", "routes", "rewrites", "budgets")
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRead:
+    """Something that depends on time. ``what`` ends the sentence "the suite does not set `now`, and …"."""
+
+    what: str
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +110,7 @@ class PolicySets:
             return None
         plan = compile_plan(bundle)
         places = dict(_places(bundle))
-        return SetUnderTest(file, bundle, Engine(plan), Vocabulary(plan), first_time_read(plan, places), places)
+        return SetUnderTest(file, bundle, Engine(plan), Vocabulary(plan), _first_time_read(plan, places), places)
 
 
 def _places(bundle: CheckedBundle) -> Iterator[tuple[str, Span]]:
@@ -117,3 +130,46 @@ def _thresholds(budget: Budget) -> Iterator[tuple[str, LocatedPath]]:
         yield f"{Decimal(amount):f}", (soft,)
     for index, threshold in reversed(list(enumerate(budget.thresholds))):
         yield f"{threshold.at_ratio:f}", ("thresholds", index, "at_ratio")
+
+
+def _first_time_read(plan: Plan, places: Mapping[str, Span]) -> TimeRead | None:
+    """Return one thing in a plan that depends on time, or None where no decision ever does.
+
+    ``places`` are those of the rules by their ids.
+    """
+    return next(_time_reads(plan, places), None)
+
+
+def _time_reads(plan: Plan, places: Mapping[str, Span]) -> Iterator[TimeRead]:
+    for formula in _formulas((plan.layers, plan.defaults.route)):
+        if formula.reads("now"):
+            yield TimeRead("an expression reads `now`", formula.span)
+    for layer in plan.layers:
+        for budget in layer.budgets:
+            if not budget.per_call:
+                yield TimeRead(f"budget `{budget.id}` has a window", places.get(budget.id))
+    for model in plan.catalogue:
+        if what := _dated(model):
+            yield TimeRead(what)
+
+
+def _formulas(value: Any) -> Iterator[Formula]:
+    """Walk through the parts of a plan; what is neither a step nor a collection of steps holds no expression."""
+    if isinstance(value, Formula):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _formulas(item)
+    elif isinstance(value, Mapping):
+        yield from _formulas(tuple(value.values()))
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from _formulas(getattr(value, part.name))
+
+
+def _dated(model: Model) -> str:
+    if len(model.periods) > 1 or any(period.effective is not None for period in model.periods):
+        return f"the prices of `{model.name}` depend on the day"
+    if model.deprecated is not None or model.retired is not None:
+        return f"`{model.name}` is deprecated or retired on some day"
+    return ""

@@ -10,8 +10,8 @@ from enum import StrEnum
 from costlens_policy.diagnostics.model import Diagnostic, exit_code_of
 from costlens_policy.engine.decision import Decision
 from costlens_policy.source.located import SourceText
+from costlens_policy.testing.compare import Difference
 from costlens_policy.testing.coverage import Coverage
-from costlens_policy.testing.difference import Difference
 from costlens_policy.testing.prepare import PreparedCase
 
 __all__ = ["CaseOutcome", "CaseResult", "Run", "Shortfall", "SuiteResult"]

@@ -1,33 +1,38 @@
-"""Run suites: find them, hold them against their policy sets, decide each case, and measure what was covered."""
+"""Run suites: find them, hold them against their policy sets, decide each case, and measure what was covered.
+
+``watch`` does it again whenever a file that matters changes.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from time import perf_counter
+from typing import TypeAlias
 
 from costlens_policy.checker import CheckedBundle
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
+from costlens_policy.errors import RequestError
 from costlens_policy.source.located import SourceText
-from costlens_policy.source.read import read_source
-from costlens_policy.testing.case import CaseRunner
-from costlens_policy.testing.coverage import Coverage, measure
-from costlens_policy.testing.discovery import FoundSuite, find_suites
-from costlens_policy.testing.examine import examine
-from costlens_policy.testing.idle import report_idle
+from costlens_policy.source.read import read_source, yaml_files
+from costlens_policy.testing.compare import ABSENT, Difference, compare
+from costlens_policy.testing.coverage import Coverage, OutcomeCounts, measure, never_asked
+from costlens_policy.testing.examine import examine, report_idle
 from costlens_policy.testing.matrix import single_cases
+from costlens_policy.testing.observation import Observation, observe
 from costlens_policy.testing.policy_sets import PolicySets, SetUnderTest
 from costlens_policy.testing.prepare import PreparedCase, prepare
-from costlens_policy.testing.problems import SuiteProblems
-from costlens_policy.testing.results import Run, Shortfall, SuiteResult
-from costlens_policy.testing.tally import Tally
+from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, Shortfall, SuiteResult
+from costlens_policy.testing.suites import FoundSuite, SuiteProblems, find_suites
+from costlens_policy.testing.vocabulary import DEFAULT, Vocabulary
 
-__all__ = ["Examined", "examine_suites", "run_suites"]
+__all__ = ["Examined", "WatchEvent", "examine_suites", "run_suites", "watch"]
 
 
 def run_suites(
@@ -40,7 +45,7 @@ def run_suites(
 ) -> Run:
     """Run every suite in files and folders.
 
-    ``filter`` keeps the cases whose ``file: name`` contains it, or fits it where it has ``*`` or ``?``; the coverage
+    ``filter`` keeps the cases whose ``file: name`` contains it, or matches it where it has ``*`` or ``?``; the coverage
     that suites ask for is not asked of a part of them. ``min_coverage`` is in percent, over all policy sets. ``now`` is
     the time of suites that fix none. Nothing is raised for bad files: the run's ``diagnostics`` say what is wrong.
     """
@@ -78,7 +83,7 @@ class _Ran:
     suite: FoundSuite
     tested: SetUnderTest
     result: SuiteResult
-    tally: Tally
+    counts: OutcomeCounts
 
 
 class _Session:
@@ -127,12 +132,12 @@ class _Session:
         return tested, () if problems.has_errors else prepared
 
     def _decide(self, suite: FoundSuite, tested: SetUnderTest, cases: tuple[PreparedCase, ...]) -> _Ran:
-        tally = Tally()
-        runner = CaseRunner(tested, tally, self._timer)
+        counts = OutcomeCounts()
+        runner = _CaseRunner(tested, counts, self._timer)
         results = tuple(map(runner.run, cases))
-        coverage = measure(tested, tally, suite.document.covers)
+        coverage = measure(tested, counts, suite.document.covers)
         result = SuiteResult(suite.document.metadata.name, suite.file, tested.file, results, coverage)
-        return _Ran(suite, tested, result, tally)
+        return _Ran(suite, tested, result, counts)
 
     def finish(self, min_coverage: int | None) -> Run:
         coverage = tuple(self._of_set(tested) for tested in self._sets.loaded() if self._suites_of(tested))
@@ -159,7 +164,7 @@ class _Session:
         ran = self._suites_of(tested)
         everything = any(not item.suite.document.covers for item in ran)
         policies = () if everything else {name for item in ran for name in item.suite.document.covers}
-        return measure(tested, Tally.of(item.tally for item in ran), policies)
+        return measure(tested, OutcomeCounts.of(item.counts for item in ran), policies)
 
     def _sources(self, diagnostics: Iterable[Diagnostic]) -> dict[str, SourceText]:
         """Return the texts of all suites and policy sets, and of files that diagnostics are about."""
@@ -190,3 +195,120 @@ def _own_shortfall(ran: _Ran) -> Shortfall | None:
 def _total(coverage: tuple[Coverage, ...]) -> int:
     rules = [rule for item in coverage for rule in item.rules]
     return 100 * sum(rule.covered for rule in rules) // len(rules) if rules else 100
+
+
+@dataclass(frozen=True, slots=True)
+class _CaseRunner:
+    """Runs the cases of one suite. ``timer`` gives seconds; what decisions do to the rules is added to ``counts``."""
+
+    tested: SetUnderTest
+    counts: OutcomeCounts
+    timer: Callable[[], float]
+
+    def run(self, case: PreparedCase) -> CaseResult:
+        started = self.timer()
+        try:
+            decision = self.tested.engine.decide(case.request, balances=case.balances, now=case.now)
+        except RequestError as error:
+            return _refused(case, error, self.timer() - started)
+        seconds = self.timer() - started
+        observation = observe(decision, self.tested.known)
+        self.counts.count(observation)
+        if case.expect.request_error is not None:
+            accepted = Difference("request_error", case.expect.request_error, ABSENT, "contains")
+            return CaseResult(case, CaseOutcome.FAILED, (accepted,), (), decision, seconds)
+        found = compare(case.expect, observation, self.tested.known)
+        notes = tuple(_unasked(case, observation, self.tested.known))
+        return CaseResult(case, _outcome(found, notes), found, notes, decision, seconds)
+
+
+def _outcome(found: tuple[Difference, ...], notes: tuple[str, ...]) -> CaseOutcome:
+    if found:
+        return CaseOutcome.FAILED
+    return CaseOutcome.VACUOUS if notes else CaseOutcome.PASSED
+
+
+def _refused(case: PreparedCase, error: RequestError, seconds: float) -> CaseResult:
+    """A request that is refused is an error of the case, unless it expects just that."""
+    expected = case.expect.request_error
+    if expected is None:
+        notes = tuple(f"the request is not acceptable: {problem}" for problem in error.problems)
+        return CaseResult(case, CaseOutcome.ERROR, (), notes, None, seconds)
+    if expected in str(error):
+        return CaseResult(case, CaseOutcome.PASSED, (), (), None, seconds)
+    different = Difference("request_error", expected, str(error), "contains")
+    return CaseResult(case, CaseOutcome.FAILED, (different,), (), None, seconds)
+
+
+def _unasked(case: PreparedCase, observation: Observation, known: Vocabulary) -> Iterator[str]:
+    about = dict.fromkeys(case.targets)
+    if case.expect.rule is not None:
+        about[case.expect.rule] = None
+    decider = observation.decision.rule
+    for rule in about:
+        if rule not in (DEFAULT, decider) and not observation.evaluated(rule):
+            yield never_asked(rule, decider, known)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """A run, and the files whose change led to it; none for the first."""
+
+    run: Run
+    changed: tuple[str, ...]
+
+
+def watch(
+    paths: Iterable[str | os.PathLike[str]],
+    run: Callable[[], Run],
+    *,
+    interval: float = 0.5,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[WatchEvent]:
+    """Yield the result of ``run`` now, and again after each change, without end; whoever iterates stops it.
+
+    Looked at are the YAML files under ``paths`` and in the folders of the files that the last run read, so that new
+    files count, too. ``interval`` is the time between two looks, in seconds.
+    """
+    given = [os.fspath(path) for path in paths]
+    seen = _stamps(given, ())
+    changed: tuple[str, ...] = ()
+    while True:
+        result = run()
+        # Of a file that changed during the run the earlier stamp is kept, so that the next look finds the change.
+        current = _stamps(given, result.sources)
+        seen = {file: seen.get(file, stamp) for file, stamp in current.items()}
+        yield WatchEvent(result, changed)
+        changed = ()
+        while not changed:
+            sleep(interval)
+            current = _stamps(given, result.sources)
+            changed = _changed(seen, current)
+        seen = current
+
+
+_Stamp: TypeAlias = tuple[int, int]
+
+
+def _stamps(paths: Iterable[str], read: Iterable[str]) -> dict[str, _Stamp]:
+    """Return time and size of every file that matters; a file that is gone has none."""
+    files = set(read)
+    for path in paths:
+        files.update(yaml_files(path) if os.path.isdir(path) else [path])
+    for folder in {os.path.dirname(file) or "." for file in files}:
+        files.update(map(str, Path(folder).glob("*.y*ml")))
+    stamps = ((os.path.normpath(file), _stamp(file)) for file in files)
+    return {file: stamp for file, stamp in stamps if stamp is not None}
+
+
+def _stamp(file: str) -> _Stamp | None:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _changed(before: Mapping[str, _Stamp], now: Mapping[str, _Stamp]) -> tuple[str, ...]:
+    """Return the files that were added, changed or removed."""
+    return tuple(sorted(file for file in before.keys() | now.keys() if before.get(file) != now.get(file)))

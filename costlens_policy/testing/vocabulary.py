@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
+from costlens_policy.compiler.budgets import ThresholdStep
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import ByExpression, ByName, TargetStep
 from costlens_policy.diagnostics.suggestion import did_you_mean, nearest
-from costlens_policy.testing.thresholds import threshold_id
 
 __all__ = ["DEFAULT", "RuleKind", "Vocabulary"]
 
@@ -38,7 +38,7 @@ class Vocabulary:
             step.id for layer in plan.layers for step in layer.access if step.denies
         )
         self.thresholds: Mapping[tuple[str, int], str] = {
-            (step.id, index): threshold_id(step.id, threshold)
+            (step.id, index): _threshold_id(step.id, threshold)
             for layer in plan.layers
             for step in layer.budgets
             for index, threshold in enumerate(step.thresholds)
@@ -79,6 +79,12 @@ class Vocabulary:
     def suggest_attribute(self, name: str) -> str:
         near = nearest(name, self.plan.attributes)
         return f"did you mean `{near}`?" if near else "declare it under `attributes` of the policy set"
+
+
+def _threshold_id(budget: str, threshold: ThresholdStep) -> str:
+    """Return the name of a threshold: the budget (``policy/budget``) and where it starts, a ratio or an amount."""
+    start = threshold.at_ratio if threshold.at_ratio is not None else threshold.at_amount
+    return f"{budget}@{start:f}"
 
 
 def _rules(plan: Plan) -> Iterator[tuple[str, RuleKind]]:

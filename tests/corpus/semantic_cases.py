@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from costlens_policy import Balance, Engine, load
-from costlens_policy.testing.discovery import find_suites
 from costlens_policy.testing.matrix import single_cases
 from costlens_policy.testing.prepare import prepare
-from costlens_policy.testing.problems import SuiteProblems
+from costlens_policy.testing.suites import SuiteProblems, find_suites
 from costlens_policy.testing.vocabulary import Vocabulary
 
 __all__ = ["CATALOGUE", "CORPUS", "SETS", "Question", "engine_of", "questions", "sentences"]

@@ -56,7 +56,7 @@ def test_every_sentence_has_a_case_and_every_case_a_sentence() -> None:
 
 def test_suites_pass() -> None:
     run = run_suites([CORPUS])
-    assert run.exit_code == 0, render(run, "pretty", colour=False)
+    assert run.exit_code == 0, render(run, "pretty", color=False)
 
 
 def test_decisions_fit_their_schema() -> None:

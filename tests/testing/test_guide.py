@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.documents.suite import Expectation
-from costlens_policy.testing import ReportFormat, Run
+from costlens_policy.testing import Run, RunFormat
 
 GUIDE = (Path(__file__).parent.parent.parent / "docs" / "testing.md").read_text(encoding="utf-8")
 SUITES = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
@@ -24,5 +24,5 @@ def test_each_suite_of_the_guide_passes(text: str, run_text: Callable[..., Run])
 
 
 def test_the_guide_names_every_format_and_key() -> None:
-    keys = [*Expectation.model_fields, *(format for format in ReportFormat if format is not ReportFormat.JUNIT)]
+    keys = [*Expectation.model_fields, *(format for format in RunFormat if format is not RunFormat.JUNIT)]
     assert [key for key in keys if f"`{key}" not in GUIDE] == []

@@ -12,16 +12,15 @@ from costlens_policy.diagnostics.model import Span
 from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.diagnostics.text import safe
-from costlens_policy.testing.report.differences import difference_sentence
-from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence
+from costlens_policy.testing.formats.sentences import difference_sentence, nothing_to_run, shortfall_sentence
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
 
-__all__ = ["junit"]
+__all__ = ["render"]
 
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(run: Run) -> str:
+def render(run: Run) -> str:
     """Return the XML text."""
     root = Element("testsuites", name="costlens-policy")
     for suite in run.suites:

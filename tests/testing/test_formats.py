@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from costlens_policy.testing import ReportFormat, Run, render, run_suites
+from costlens_policy.testing import Run, RunFormat, render, run_suites
 
 RunText = Callable[..., Run]
 Golden = Callable[[Path, str], None]
@@ -66,9 +66,9 @@ cases:
 """
 
 
-@pytest.mark.parametrize("format", ReportFormat)
+@pytest.mark.parametrize("format", RunFormat)
 @pytest.mark.parametrize(("name", "body"), [("mixed", MIXED), ("broken", BROKEN)], ids=["mixed", "broken"])
-def test_formats(format: ReportFormat, name: str, body: str, run_text: RunText, golden: Golden) -> None:
+def test_formats(format: RunFormat, name: str, body: str, run_text: RunText, golden: Golden) -> None:
     golden(GOLDEN / f"{name}.{format}.txt", render(run_text(body), format))
 
 
@@ -77,23 +77,23 @@ def test_a_run_that_passes(run_text: RunText, golden: Golden) -> None:
     golden(GOLDEN / "passed.pretty.txt", render(run_text(body)))
 
 
-def test_colours_only_when_asked(run_text: RunText, golden: Golden) -> None:
+def test_colors_only_when_asked(run_text: RunText, golden: Golden) -> None:
     run = run_text(MIXED)
-    plain, coloured = render(run), render(run, colour=True)
+    plain, colored = render(run), render(run, color=True)
     assert "\x1b" not in plain
-    assert coloured.count("\x1b[") > 20
-    for format in set(ReportFormat) - {ReportFormat.PRETTY}:
-        assert "\x1b" not in render(run, format, colour=True)
+    assert colored.count("\x1b[") > 20
+    for format in set(RunFormat) - {RunFormat.PRETTY}:
+        assert "\x1b" not in render(run, format, color=True)
 
 
-@pytest.mark.parametrize("format", ReportFormat)
-def test_an_empty_run_says_so(format: ReportFormat, company: Path, run_text: RunText) -> None:
+@pytest.mark.parametrize("format", RunFormat)
+def test_an_empty_run_says_so(format: RunFormat, company: Path, run_text: RunText) -> None:
     text = render(run_suites(["."]), format)
     if format in ("pretty", "tap", "github"):
-        assert "there is no suite in `.`" in text
+        assert "no suite in `.`" in text
     text = render(run_text(MIXED, filter="nothing like this"), format)
     if format in ("pretty", "tap", "github"):
-        assert "no case fits the filter `nothing like this`" in text
+        assert "no case matches the filter `nothing like this`" in text
 
 
 def test_junit_counts_and_places(run_text: RunText) -> None:

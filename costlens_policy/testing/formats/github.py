@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.diagnostics.render import Format, workflow_command
 from costlens_policy.diagnostics.render import render as render_diagnostics
-from costlens_policy.testing.report.differences import difference_sentence
-from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence, summary_line
+from costlens_policy.testing.formats.sentences import (
+    difference_sentence,
+    nothing_to_run,
+    shortfall_sentence,
+    summary_line,
+)
 from costlens_policy.testing.results import Run
 
-__all__ = ["github"]
+__all__ = ["render"]
 
 
-def github(run: Run) -> str:
+def render(run: Run) -> str:
     """Return the commands, then the summary as a plain line."""
     return "".join([render_diagnostics(run.diagnostics, Format.GITHUB), *_cases(run), *_coverage(run), *_end(run)])
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from costlens_policy.testing.placeholders import UnknownAxisError, fill
+from costlens_policy.testing.matrix import UnknownAxisError, fill
 
 AXES = {"tier": "gold", "n": 3, "on": True, "cost": Decimal("0.50"), "row": {"team": "core", "tags": ["a"]}, "a.b": 1}
 

@@ -1,4 +1,4 @@
-"""The report for people: every file and case by name, each difference line by line, coverage, a summary."""
+"""A run for people: every file and case by name, each difference line by line, coverage, a summary."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Final
 from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.diagnostics.text import BOLD, Painter, printable, summary
-from costlens_policy.testing.report.coverage import coverage_lines
-from costlens_policy.testing.report.differences import difference_lines
-from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence, summary_line
+from costlens_policy.testing.coverage import Coverage, RuleCoverage
+from costlens_policy.testing.formats.sentences import difference_lines, nothing_to_run, shortfall_sentence, summary_line
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
 
-__all__ = ["pretty"]
+__all__ = ["render"]
 
 _GREEN: Final = "32"
 _RED: Final = "31"
@@ -24,16 +23,17 @@ _MARKS: Final = {
     CaseOutcome.VACUOUS: ("VACUOUS", _YELLOW),
     CaseOutcome.ERROR: ("ERROR  ", _RED),
 }
+
 _SIGNS: Final = {"=": BOLD, "-": _GREEN, "+": _RED, " ": ""}
 _INDENT: Final = " " * 11
 
 
-def pretty(run: Run, *, colour: bool) -> str:
+def render(run: Run, *, color: bool) -> str:
     """Return the whole report."""
-    paint = Painter(on=colour)
-    blocks = [render_diagnostics(run.diagnostics, Format.FULL, run.lines_of, colour=colour)] if run.diagnostics else []
+    paint = Painter(on=color)
+    blocks = [render_diagnostics(run.diagnostics, Format.FULL, run.lines_of, colour=color)] if run.diagnostics else []
     blocks += ["\n".join(_suite(suite, paint)) + "\n" for suite in run.suites]
-    blocks += ["\n".join(coverage_lines(coverage)) + "\n" for coverage in run.coverage]
+    blocks += ["\n".join(_coverage_lines(coverage)) + "\n" for coverage in run.coverage]
     blocks.append("\n".join(_end(run, paint)) + "\n")
     return "\n".join(blocks)
 
@@ -41,8 +41,8 @@ def pretty(run: Run, *, colour: bool) -> str:
 def _suite(suite: SuiteResult, paint: Painter) -> Iterator[str]:
     yield paint(f"{suite.file}: {suite.name}", BOLD)
     for result in suite.cases:
-        mark, colour = _MARKS[result.outcome]
-        yield f"  {paint(mark, colour)}  {printable(result.case.name)}"
+        mark, color = _MARKS[result.outcome]
+        yield f"  {paint(mark, color)}  {printable(result.case.name)}"
         if not result.passed:
             yield from (f"{_INDENT}{line}".rstrip() for line in _details(result, paint))
 
@@ -72,3 +72,32 @@ def _end(run: Run, paint: Painter) -> Iterator[str]:
         yield from (paint(shortfall_sentence(item), _RED) for item in run.shortfalls)
     elif not any(item.is_error for item in run.diagnostics):
         yield paint(nothing_to_run(run), _RED)
+
+
+_HEAD = ("policy", "rules", "covered", "true and false")
+
+
+def _coverage_lines(coverage: Coverage) -> Iterator[str]:
+    """Yield the lines of a policy set. The last column counts conditions that held in one case and not in another."""
+    yield f"coverage of {coverage.policy_set} ({coverage.file}): {coverage.percent} %"
+    rows = [_HEAD, *(_row(policy.policy, policy.rules, policy.percent) for policy in coverage.policies)]
+    if len(coverage.policies) > 1:
+        rows.append(_row("all", coverage.rules, coverage.percent))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *numbers in rows:
+        cells = (cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))
+        yield f"  {name.ljust(widths[0])}  {'  '.join(cells)}"
+    for rule in coverage.rules:
+        if not rule.covered:
+            yield f"  not covered: {rule.kind} `{rule.rule}`{_place(rule)}: {rule.why}"
+
+
+def _row(name: str, rules: tuple[RuleCoverage, ...], percent: int) -> tuple[str, str, str, str]:
+    covered = sum(rule.covered for rule in rules)
+    conditions = [rule for rule in rules if rule.conditional]
+    both = sum(bool(rule.was_true and rule.was_false) for rule in conditions)
+    return name, f"{covered} of {len(rules)}", f"{percent} %", f"{both} of {len(conditions)}"
+
+
+def _place(rule: RuleCoverage) -> str:
+    return f" ({rule.span.file}:{rule.span.start.line})" if rule.span is not None else ""

@@ -8,15 +8,15 @@ from typing import Any
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
+from costlens_policy.testing.compare import ABSENT, Difference
 from costlens_policy.testing.coverage import Coverage, RuleCoverage
-from costlens_policy.testing.difference import ABSENT, Difference
-from costlens_policy.testing.report.values import plain
+from costlens_policy.testing.formats.sentences import plain
 from costlens_policy.testing.results import CaseResult, Run, SuiteResult
 
-__all__ = ["as_json", "coverage_data"]
+__all__ = ["render"]
 
 
-def as_json(run: Run) -> str:
+def render(run: Run) -> str:
     """Return the run as JSON text."""
     return json.dumps(_run(run), indent=2, ensure_ascii=False) + "\n"
 
@@ -27,7 +27,7 @@ def _run(run: Run) -> dict[str, Any]:
         "counts": {str(outcome): number for outcome, number in run.counts().items()},
         "filter": run.filtered,
         "suites": [_suite(suite) for suite in run.suites],
-        "coverage": [coverage_data(coverage) for coverage in run.coverage],
+        "coverage": [_coverage(coverage) for coverage in run.coverage],
         "shortfalls": [
             {"suite": item.where or None, "required_percent": item.required, "percent": item.reached}
             for item in run.shortfalls
@@ -80,7 +80,7 @@ def _difference(item: Difference) -> dict[str, Any]:
     }
 
 
-def coverage_data(coverage: Coverage) -> dict[str, Any]:
+def _coverage(coverage: Coverage) -> dict[str, Any]:
     """Return the coverage of one policy set as JSON-like data."""
     return {
         "policy_set": coverage.policy_set,

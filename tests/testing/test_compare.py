@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from costlens_policy.documents.suite import TextExpectation
-from costlens_policy.testing.difference import ABSENT, Difference, text_differences, value_differences
+from costlens_policy.testing.compare import ABSENT, Difference, text_differences, value_differences
 
 
 @pytest.mark.parametrize(

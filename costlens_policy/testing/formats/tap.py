@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.testing.report.differences import difference_sentence
-from costlens_policy.testing.report.summary import nothing_to_run, shortfall_sentence
+from costlens_policy.testing.formats.sentences import difference_sentence, nothing_to_run, shortfall_sentence
 from costlens_policy.testing.results import CaseResult, Run, SuiteResult
 
-__all__ = ["tap"]
+__all__ = ["render"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class _Point:
     after: tuple[str, ...] = ()
 
 
-def tap(run: Run) -> str:
+def render(run: Run) -> str:
     """Return the lines of the protocol."""
     points = [*_problems(run), *map(_suite, run.suites), *_coverage(run)]
     warnings = [_remark(item) for item in run.diagnostics if not item.is_error]

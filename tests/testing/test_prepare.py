@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from costlens_policy import Balance
 from costlens_policy.testing import Run
+from costlens_policy.testing.prepare import SeriesError, merged, series_values, value_at
 from tests.testing.conftest import HEAD
 
 RunText = Callable[..., Run]
@@ -119,4 +123,94 @@ cases:
 """
     (diagnostic,) = run_text(body, head=head).diagnostics
     assert diagnostic.code == "CL610"
-    assert "which is not there" in diagnostic.message
+    assert "which is not set" in diagnostic.message
+
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("7", "7"),
+        ("0+2x3", "0 2 4 6"),
+        ("10-5x2", "10 5 0"),
+        ("1.5x2", "1.5 1.5 1.5"),
+        ("1+1x1 5 0x1", "1 2 5 0 0"),
+        ("3+1x0", "3"),
+    ],
+)
+def test_a_series_is_written_as_prometheus_writes_it(text: str, values: str) -> None:
+    assert series_values(text) == tuple(map(Decimal, values.split()))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1+2", "needs a number of steps"),
+        ("1-2x3", "goes below zero"),
+        ("1+0x99999 2x99999", "more than 100,000 values"),
+        ("_x3", "neither a number nor a series"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(SeriesError, match=message):
+        series_values(text)
+
+
+def test_the_last_value_at_or_before_the_time_is_in_force() -> None:
+    read = [value_at("0+2x20", timedelta(seconds=seconds), MINUTE) for seconds in (0, 59, 60, 720, 1200, 1259)]
+    assert read == [0, 0, 2, 24, 40, 40]
+
+
+def test_values_lie_some_time_apart() -> None:
+    with pytest.raises(SeriesError, match="must be positive"):
+        value_at("0+2x20", MINUTE, timedelta())
+
+
+def test_outside_of_the_series_there_is_no_value() -> None:
+    with pytest.raises(SeriesError, match="ends 20m after its start, and the case is 21m after it"):
+        value_at("0+2x20", 21 * MINUTE, MINUTE)
+    with pytest.raises(SeriesError, match="before the start"):
+        value_at("0+2x20", -MINUTE, MINUTE)
+
+
+@given(st.integers(0, 1000), st.integers(0, 50), st.integers(0, 200))
+def test_a_rising_series_is_start_and_steps(start: int, step: int, steps: int) -> None:
+    assert series_values(f"{start}+{step}x{steps}") == tuple(start + step * index for index in range(steps + 1))
+
+
+_VALUES = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3), lambda inner: st.dictionaries(st.sampled_from("abc"), inner)
+)
+_REQUESTS = st.dictionaries(st.sampled_from("abc"), _VALUES)
+
+
+def test_later_parts_win_and_maps_merge() -> None:
+    parts = [{"team": "core", "metadata": {"a": 1, "b": 2}}, {"metadata": {"b": 3, "c": {"d": 4}}}, {"tags": ["x"]}]
+    assert merged(parts) == {"team": "core", "metadata": {"a": 1, "b": 3, "c": {"d": 4}}, "tags": ["x"]}
+
+
+def test_null_takes_a_key_out() -> None:
+    assert merged([{"team": "core", "metadata": {"a": 1, "b": 2}}, {"team": None, "metadata": {"a": None}}]) == {
+        "metadata": {"b": 2}
+    }
+
+
+def test_fractions_are_passed_as_a_caller_would() -> None:
+    result = merged([{"cost_budget": Decimal("0.01"), "metadata": {"x": [Decimal("1.5"), {"y": Decimal("2.5")}]}}])
+    assert result == {"cost_budget": 0.01, "metadata": {"x": [1.5, {"y": 2.5}]}}
+    assert isinstance(result["cost_budget"], float)
+
+
+@given(_REQUESTS)
+def test_merging_is_idempotent(request: dict[str, object]) -> None:
+    once = merged([request])
+    assert merged([request, request]) == merged([once, once]) == once
+
+
+@given(_REQUESTS, _REQUESTS)
+def test_the_parts_are_left_alone(one: dict[str, object], other: dict[str, object]) -> None:
+    before = repr((one, other))
+    merged([one, other])
+    assert repr((one, other)) == before

@@ -1,4 +1,7 @@
-"""Find suites: files named ``*_test.yaml``, and any other YAML file with a document of kind ``Suite``."""
+"""Find suites, and collect what is wrong with each.
+
+Suites are in files named ``*_test.yaml``, and in any other YAML file with a document of kind ``Suite``.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Related, Severity, Span
 from costlens_policy.documents.suite import SuiteDocument
 from costlens_policy.schema import read_document
 from costlens_policy.source.compose import compose
-from costlens_policy.source.located import LocatedDocument, SourceText
+from costlens_policy.source.located import LocatedDocument, SourceText, part_span
+from costlens_policy.source.located import Path as Place
 from costlens_policy.source.read import read_source, repository_of, yaml_files
 
-__all__ = ["FoundSuite", "SuiteSearch", "find_suites"]
+__all__ = ["FoundSuite", "SuiteProblems", "SuiteSearch", "find_suites"]
 
 _NAMES: Final = ("_test.yaml", "_test.yml")
 _KIND: Final = re.compile(r"""^(?:kind|"kind"|'kind')\s*:\s*["']?Suite\b""", re.MULTILINE)
@@ -41,6 +45,49 @@ class SuiteSearch:
     suites: tuple[FoundSuite, ...]
     diagnostics: tuple[Diagnostic, ...]
     sources: tuple[SourceText, ...]
+
+
+class SuiteProblems:
+    """The diagnostics of one suite. Paths are those of its document, such as ``("cases", 0, "expect", "rule")``."""
+
+    __slots__ = ("_located", "diagnostics")
+
+    def __init__(self, located: LocatedDocument) -> None:
+        self._located = located
+        self.diagnostics: list[Diagnostic] = []
+
+    @property
+    def has_errors(self) -> bool:
+        return any(item.is_error for item in self.diagnostics)
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        path: Place,
+        *,
+        severity: Severity = Severity.ERROR,
+        label: str = "",
+        help: str = "",
+        at_key: bool = False,
+        within: tuple[int, int] | None = None,
+        related: Iterable[Related] = (),
+    ) -> None:
+        """Note a problem at the value of a path, at its key, or at the characters ``within`` a text (start and end)."""
+        span = (self._located.root.key_span(path) if at_key else None) or self.place(path)
+        value = self._located.root.find(path)
+        if within is not None and value is not None:
+            span = part_span(self._located.source, value, *within)
+        self.diagnostics.append(Diagnostic(code, severity, message, span, label, help, tuple(related)))
+
+    def place(self, path: Place) -> Span:
+        """Return where a scalar stands; of a map or list its key or first key, so that a caret stays on one line.
+
+        What is not written stands for its nearest parent.
+        """
+        value = self._located.root.find(path)
+        whole = value is None or value.kind == "scalar"
+        return self._located.root.span_of(path if whole else (*path, ""))
 
 
 def find_suites(paths: Iterable[Path]) -> SuiteSearch:
@@ -80,7 +127,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _leads_out(file: Path) -> bool:
-    """Say whether a file is a link out of the repository: what lies there is none of the suite's business."""
+    """Return whether a file is a link out of the repository: what is there is not for the suite to read."""
     if not file.is_symlink():
         return False
     folder = Path(os.path.realpath(file.parent))

@@ -1,0 +1,141 @@
+"""What several formats show of a run: differences, values, counts and shortfalls as lines for people."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from costlens_policy.testing.compare import ABSENT, Difference
+from costlens_policy.testing.results import CaseOutcome, Run, Shortfall
+
+__all__ = [
+    "difference_lines",
+    "difference_sentence",
+    "nothing_to_run",
+    "plain",
+    "shortfall_sentence",
+    "shown",
+    "summary_line",
+]
+
+_LONGEST: Final = 72
+
+
+def difference_sentence(item: Difference) -> str:
+    """Return a difference as one line, for formats that have no room for more."""
+    return f"expected: {item.path} {item.relation or 'is'} {shown(item.expected)}; got {shown(item.actual)}"
+
+
+def difference_lines(item: Difference) -> Iterator[tuple[str, str]]:
+    """Yield lines with their sign: ``-`` for what is expected, ``+`` for what is there, a blank for what is the same.
+
+    Long texts and lists are compared line by line; the first line names the place and has the sign ``=``.
+    """
+    yield "=", f"{item.path} {item.relation}".rstrip()
+    pieces = None if item.relation else _pieces(item)
+    if pieces is None:
+        yield "-", shown(item.expected)
+        yield from (("+", text) for text in _each(item))
+        return
+    expected, actual = pieces
+    yield from _aligned(expected, actual)
+
+
+def _each(item: Difference) -> list[str]:
+    """Return the actual value, item by item where the relation is about any of several."""
+    if item.relation and isinstance(item.actual, list) and item.actual:
+        return [shown(entry) for entry in item.actual]
+    return [shown(item.actual)]
+
+
+def _pieces(item: Difference) -> tuple[list[str], list[str]] | None:
+    expected, actual = item.expected, item.actual
+    if isinstance(expected, list) and isinstance(actual, list):
+        return [shown(entry) for entry in expected], [shown(entry) for entry in actual]
+    if isinstance(expected, str) and isinstance(actual, str) and (_is_long(expected) or _is_long(actual)):
+        return _lines(expected), _lines(actual)
+    return None
+
+
+def _is_long(text: str) -> bool:
+    return "\n" in text or len(text) > _LONGEST
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text, quoted so that blanks at their ends and a missing last line end are seen."""
+    return [shown(line) for line in text.splitlines(keepends=True)] or [shown("")]
+
+
+def _aligned(expected: list[str], actual: list[str]) -> Iterator[tuple[str, str]]:
+    matcher = difflib.SequenceMatcher(a=expected, b=actual, autojunk=False)
+    for tag, start, end, other_start, other_end in matcher.get_opcodes():
+        if tag == "equal":
+            yield from ((" ", text) for text in expected[start:end])
+        else:
+            yield from (("-", text) for text in expected[start:end])
+            yield from (("+", text) for text in actual[other_start:other_end])
+
+
+def summary_line(run: Run) -> str:
+    """Return a line such as ``12 cases in 2 suites: 10 passed, 1 failed, 1 vacuous``."""
+    counts = run.counts()
+    parts = [
+        f"{number} {_words(outcome, number)}"
+        for outcome, number in counts.items()
+        if number or outcome is CaseOutcome.PASSED
+    ]
+    total = sum(counts.values())
+    return f"{_counted(total, 'case')} in {_counted(len(run.suites), 'suite')}: {', '.join(parts)}"
+
+
+def shortfall_sentence(item: Shortfall) -> str:
+    whose = f"the rules that suite `{item.where}` covers" if item.where else "the rules of this run"
+    return f"{item.reached} % of {whose} are covered, and {item.required} % are required"
+
+
+def nothing_to_run(run: Run) -> str:
+    """Return why no case ran, where nothing is wrong with any file."""
+    if not run.found:
+        where = " and ".join(f"`{path}`" for path in run.paths) or "no path"
+        return f"nothing to run: no suite in {where}"
+    return f"nothing to run: no case matches the filter `{run.filtered}`"
+
+
+def _words(outcome: CaseOutcome, number: int) -> str:
+    return "errors" if outcome is CaseOutcome.ERROR and number != 1 else str(outcome)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def plain(value: Any) -> Any:
+    """Return a value with only JSON's types in it. Exact numbers become strings, ``ABSENT`` becomes null."""
+    if value is ABSENT:
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return _digits(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return a value on one line: texts quoted, numbers in full, ``nothing`` for what is absent."""
+    if value is ABSENT:
+        return "nothing"
+    if isinstance(value, Decimal):
+        return _digits(value)
+    return json.dumps(plain(value), ensure_ascii=False)
+
+
+def _digits(value: Decimal) -> str:
+    return f"{value.normalize():f}"
