@@ -22,11 +22,11 @@ __all__ = [
     "EPOCH",
     "MICROSECOND",
     "SHARE",
-    "Call",
-    "Period",
+    "RecordedSpan",
     "Sample",
     "Seen",
     "Task",
+    "TaskCall",
     "Volume",
     "growth_of",
     "shared_start",
@@ -35,7 +35,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class TaskCall:
     """``task`` is the label that calls are grouped by; ``time`` is None where it means nothing.
 
     ``prompt_tokens`` includes the cached part. ``cached_tokens`` were read from a prompt cache and ``written_tokens``
@@ -119,7 +119,7 @@ class Task:
     prompts: Sample = field(default_factory=Sample)
     _outcomes: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, call: Call) -> None:
+    def add(self, call: TaskCall) -> None:
         """Add a call."""
         self.calls += 1
         self.prompt_tokens += call.prompt_tokens
@@ -183,7 +183,7 @@ class Seen:
     block_tokens: int = 0
     tasks: dict[str | None, Task] = field(default_factory=dict)
 
-    def add(self, call: Call) -> None:
+    def add(self, call: TaskCall) -> None:
         """Add a call."""
         task = self.tasks.get(call.task)
         if task is None:
@@ -195,12 +195,12 @@ class Seen:
         return sum(task.calls for task in self)
 
     @property
-    def period(self) -> Period | None:
+    def period(self) -> RecordedSpan | None:
         """The time between the first and the last call of all; None where no call has a time."""
         timed = [task.times for task in self if task.times]
         if not timed:
             return None
-        return Period(min(map(min, timed)), max(map(max, timed)), sum(map(len, timed)))
+        return RecordedSpan(min(map(min, timed)), max(map(max, timed)), sum(map(len, timed)))
 
     def __iter__(self) -> Iterator[Task]:
         return iter(self.tasks.values())
@@ -236,7 +236,7 @@ _LEAST, _MOST = Decimal(-1), Decimal(10)
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class RecordedSpan:
     """The time that a record covers, in microseconds since 1970, for all of its calls together.
 
     A record of N calls covers N - 1 gaps between them; ``length`` counts one more, so that an even stream has its rate.
@@ -264,7 +264,7 @@ class Volume:
     growth: Range | None
 
 
-def volume_of(times: Sequence[int], period: Period) -> Volume | None:
+def volume_of(times: Sequence[int], period: RecordedSpan) -> Volume | None:
     """Return the volume of calls at some times, in microseconds; None where they all happened at once."""
     if period.length <= 0:
         return None
@@ -276,7 +276,7 @@ def volume_of(times: Sequence[int], period: Period) -> Volume | None:
     return Volume(Range(low, base, high, _ORIGIN), growth_of(times, period))
 
 
-def growth_of(times: Sequence[int], period: Period) -> Range | None:
+def growth_of(times: Sequence[int], period: RecordedSpan) -> Range | None:
     """Return growth from month to month, from one half of the record to the other; None below four weeks.
 
     Both halves are of whole weeks, so that both have the same days of the week. One end of the range is no growth:

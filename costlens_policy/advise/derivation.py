@@ -22,8 +22,8 @@ from costlens_policy.documents import WorkloadDocument
 __all__ = [
     "CATALOGUE",
     "POLICY_SET",
-    "Asked",
     "Contenders",
+    "DerivationSettings",
     "Derived",
     "Market",
     "UnpricedError",
@@ -41,7 +41,7 @@ _TEN_THOUSANDTH: Final = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DerivationSettings:
     """How to reckon. ``by`` is the label that calls are grouped by; ``swing`` how far answers may be longer or shorter.
 
     ``lifetime`` and ``shortest_tokens`` are those of prompt caches; with ``cache`` false, none is looked at.
@@ -81,7 +81,7 @@ class _Notes:
     assumed: list[str] = field(default_factory=list)
 
 
-def derive(task: Task, seen: Seen, market: Market, asked: Asked) -> Derived:
+def derive(task: Task, seen: Seen, market: Market, asked: DerivationSettings) -> Derived:
     """Return the workload of a task.
 
     Raises ``UnpricedError`` where no current model with a price is known, or the calls are out of all bounds.
@@ -102,7 +102,7 @@ def derive(task: Task, seen: Seen, market: Market, asked: Asked) -> Derived:
 
 
 def _sections(
-    task: Task, seen: Seen, found: Contenders, shared: int | None, asked: Asked, notes: _Notes
+    task: Task, seen: Seen, found: Contenders, shared: int | None, asked: DerivationSettings, notes: _Notes
 ) -> Iterator[tuple[str, Any]]:
     """Yield the document section by section."""
     tokens = max(1, round(task.prompt_tokens / task.calls))
@@ -131,7 +131,7 @@ def document_name(task: str | None) -> str:
     return name if name[:1].isalpha() else f"task-{name}".rstrip("-")
 
 
-def _described(task: Task, asked: Asked) -> str:
+def _described(task: Task, asked: DerivationSettings) -> str:
     what = "all calls" if task.name is None else f"{asked.by} `{task.name}`"
     return f"Derived from {task.calls:,} recorded calls of {what}; correct what you know better."
 
@@ -188,7 +188,9 @@ def _contender(task: Task, contest: Contest) -> dict[str, Any]:
     return {"model": contest.model.name} | ({} if accuracy is None else {"accuracy": accuracy})
 
 
-def _caching(task: Task, shared: int | None, tokens: int, asked: Asked, notes: _Notes) -> dict[str, Any] | None:
+def _caching(
+    task: Task, shared: int | None, tokens: int, asked: DerivationSettings, notes: _Notes
+) -> dict[str, Any] | None:
     """Return how far a cache helps: as recorded, else as far as the shared start stays warm between calls."""
     if task.cached_tokens:
         return _recorded_caching(task, shared, tokens)

@@ -18,10 +18,10 @@ from costlens_policy.advise.strategy import HOURS_PER_MONTH, BreakEven
 from costlens_policy.money import plain
 
 __all__ = [
+    "AdviceTable",
     "Part",
     "Picture",
     "Sentences",
-    "Table",
     "assumptions",
     "curve_chart",
     "headline",
@@ -32,7 +32,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class AdviceTable:
     """Rows of texts under headings; all columns but the first hold numbers."""
 
     title: str
@@ -54,7 +54,7 @@ class Picture:
     lines: tuple[str, ...]
 
 
-Part: TypeAlias = Table | Sentences | Picture
+Part: TypeAlias = AdviceTable | Sentences | Picture
 
 
 def headline(advice: Advice) -> str:
@@ -96,7 +96,7 @@ def _recommendation(advice: Advice) -> Sentences:
     return Sentences(title, (f"{found.rule}: {found.says}", *besides))
 
 
-def _totals(numbers: Numbers) -> Table:
+def _totals(numbers: Numbers) -> AdviceTable:
     rows = tuple(
         (
             name,
@@ -112,7 +112,7 @@ def _totals(numbers: Numbers) -> Table:
         for name, strategy in numbers.strategies.items()
     )
     headings = ("strategy", "a query", "at first", "total", "lowest", "highest", "saving", "at worst", "at best")
-    return Table(f"total cost, and saving against {numbers.prompting}", headings, rows)
+    return AdviceTable(f"total cost, and saving against {numbers.prompting}", headings, rows)
 
 
 def _break_even(name: str, advice: Advice) -> str:

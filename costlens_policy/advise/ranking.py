@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from costlens_policy.advise.advice import Advice, advise_on
 from costlens_policy.advise.calls import EPOCH, MICROSECOND, Seen, Task
-from costlens_policy.advise.derivation import Asked, Derived, Market, UnpricedError, derive
+from costlens_policy.advise.derivation import DerivationSettings, Derived, Market, UnpricedError, derive
 from costlens_policy.advise.inputs import Range, rules_of_thumb
-from costlens_policy.advise.parts import Part, Sentences, Table, readable, usd
+from costlens_policy.advise.parts import AdviceTable, Part, Sentences, readable, usd
 from costlens_policy.advise.strategies import CACHED_PROMPT, PROMPT
 from costlens_policy.advise.text import export_advice
 from costlens_policy.diagnostics.text import printable
@@ -66,7 +66,7 @@ class Ranking:
     ranked: tuple[Ranked, ...]
     left_out: tuple[tuple[Task, str], ...]
     seen: Seen
-    asked: Asked
+    asked: DerivationSettings
     source: str
 
     @property
@@ -78,7 +78,9 @@ class Ranking:
         return (item for item in self.ranked if not item.is_candidate)
 
 
-def rank(seen: Seen, market: Market, asked: Asked, policy_set: str | os.PathLike[str] | None = None) -> Ranking:
+def rank(
+    seen: Seen, market: Market, asked: DerivationSettings, policy_set: str | os.PathLike[str] | None = None
+) -> Ranking:
     """Advise on each task. Raises ``PolicyError`` and ``InputError`` as ``advise`` does."""
     ranked, left_out = [], []
     for task in seen:
@@ -147,9 +149,9 @@ def _instant(micros: int) -> datetime:
     return EPOCH + micros * MICROSECOND
 
 
-def _table(title: str, ranked: Iterable[Ranked]) -> Table:
+def _table(title: str, ranked: Iterable[Ranked]) -> AdviceTable:
     headings = ("task", "costs a month", "instead", "saving", "at worst", "at best", "pays after")
-    return Table(title, headings, tuple(map(_row, ranked)))
+    return AdviceTable(title, headings, tuple(map(_row, ranked)))
 
 
 def _row(item: Ranked) -> tuple[str, ...]:
@@ -160,9 +162,9 @@ def _row(item: Ranked) -> tuple[str, ...]:
     return name_of(item.task), usd(item.monthly_usd), strategy, usd(item.saving), *bounds, _pays(item)
 
 
-def _told(ranked: Iterable[Ranked]) -> Table:
+def _told(ranked: Iterable[Ranked]) -> AdviceTable:
     headings = ("task", "calls", "a month", "growth", "prompt", "shared", "output", "in cache", "now with")
-    return Table("what the calls tell", headings, tuple(map(_facts, ranked)))
+    return AdviceTable("what the calls tell", headings, tuple(map(_facts, ranked)))
 
 
 def _facts(item: Ranked) -> tuple[str, ...]:

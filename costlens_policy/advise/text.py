@@ -8,7 +8,7 @@ from typing import Any
 
 from costlens_policy.advise.advice import Advice, Recommendation
 from costlens_policy.advise.numbers import Numbers, Swing
-from costlens_policy.advise.parts import Part, Picture, Sentences, Table, assumptions, headline, parts_of
+from costlens_policy.advise.parts import AdviceTable, Part, Picture, Sentences, assumptions, headline, parts_of
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.money import plain
 
@@ -38,7 +38,7 @@ def markdown_of(heading: str, parts: Iterable[Part]) -> str:
 
 
 def _text_lines(part: Part) -> Iterator[str]:
-    if isinstance(part, Table):
+    if isinstance(part, AdviceTable):
         yield from _columns([part.headings, *part.rows])
     else:
         yield from part.lines
@@ -53,7 +53,7 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _markdown_lines(part: Part) -> Iterator[str]:
     match part:
-        case Table():
+        case AdviceTable():
             yield f"| {' | '.join(part.headings)} |"
             yield f"|---|{'---:|' * (len(part.headings) - 1)}"
             yield from (f"| {' | '.join(map(_escaped, row))} |" for row in part.rows)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from costlens_policy.advise.advice import own_policy_set
-from costlens_policy.advise.calls import Call, Seen
+from costlens_policy.advise.calls import Seen, TaskCall
 from costlens_policy.api import load
 from costlens_policy.cli.traffic import Asked
 from costlens_policy.compiler.attributes import RequestAttribute
@@ -94,7 +94,7 @@ class CallReader:
             output = row.answers.get(row.model or "") or max(row.answers.values())
         timeless = "time" not in self.mapping.columns or (self.mapping.relative and row.session is not None)
         self.seen.add(
-            Call(
+            TaskCall(
                 None if label is None else text_of(label),
                 None if timeless else row.time,
                 row.model,

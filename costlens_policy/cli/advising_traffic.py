@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from costlens_policy.advise.derivation import Asked, Market
+from costlens_policy.advise.derivation import DerivationSettings, Market
 from costlens_policy.advise.ranking import Ranking, export_ranking, headline_of, parts_of_ranking, rank
 from costlens_policy.advise.text import markdown_of, text_of
 from costlens_policy.catalogue import Catalogue, Model
@@ -58,7 +58,7 @@ def advise_on_traffic(
         raise NothingError("no row can be read, so there is nothing to advise on")
     now = system_now() if day is None else datetime.combine(day, time(), UTC)
     settings = understood.settings
-    asked = Asked(
+    asked = DerivationSettings(
         wanted.by, months, now, settings.cache, settings.cache_lifetime, settings.cache_min_tokens,
         settings.output_range,
     )  # fmt: skip

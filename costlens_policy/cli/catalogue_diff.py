@@ -26,7 +26,7 @@ from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.money import plain
 from costlens_policy.replay.settings import assumptions
-from costlens_policy.replay.tables import Table, difference_tables
+from costlens_policy.replay.tables import SummaryTable, difference_tables
 
 __all__ = ["diff_catalogues"]
 
@@ -79,15 +79,17 @@ def _print(output: str, changes: Sequence[ModelChange], compared: Compared | Non
     )
 
 
-def _tables(changes: Sequence[ModelChange]) -> Iterator[Table]:
+def _tables(changes: Sequence[ModelChange]) -> Iterator[SummaryTable]:
     known = [change for change in changes if change.what == "changed"]
     prices = [_price_row(change.name, price) for change in known for price in change.prices]
-    yield Table("Prices that change (USD per million tokens)", ("model", "price", "was", "is", ""), prices, _NUMBERS)
+    yield SummaryTable(
+        "Prices that change (USD per million tokens)", ("model", "price", "was", "is", ""), prices, _NUMBERS
+    )
     facts = [(change.name, fact.fact, fact.old or "", fact.new or "") for change in changes for fact in change.facts]
-    yield Table("What else changes", ("model", "fact", "was", "is"), facts)
+    yield SummaryTable("What else changes", ("model", "fact", "was", "is"), facts)
     for what, title, side in (("added", "New models", "new"), ("removed", "Models that are gone", "old")):
         rows = [(change.name, _usual(change, side)) for change in changes if change.what == what]
-        yield Table(title, ("model", "prices (USD per million tokens)"), rows)
+        yield SummaryTable(title, ("model", "prices (USD per million tokens)"), rows)
 
 
 def _price_row(model: str, price: PriceChange) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from costlens_policy.clock import system_now
 from costlens_policy.periods import PeriodError
 from costlens_policy.periods.local_days import zone_of
 from costlens_policy.replay.settings import START
-from costlens_policy.report import Asked, Extras, LedgerSource, Prices, Read, Settings, TrafficSource
+from costlens_policy.report import CallQuery, Extras, LedgerSource, Prices, Read, Settings, TrafficSource
 from costlens_policy.report.sources.labels import split_columns
 
 __all__ = ["read_calls", "settings_of"]
@@ -45,7 +45,7 @@ def read_calls(options: ReportOptions, by: tuple[str, ...]) -> Read:
     """Read all calls. Raises ``TrafficError``, ``LedgerError``, ``PolicyError``, ``InputError``."""
     prices = _prices(options.prices)
     baseline = None if options.baseline is None else _baseline(options.baseline, prices)
-    asked = Asked(by, options.since, options.until)
+    asked = CallQuery(by, options.since, options.until)
     with progress() as shown:
         shown.start("reading", None, "rows")
 

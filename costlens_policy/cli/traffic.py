@@ -19,7 +19,7 @@ from costlens_policy.cli.traffic_options import TrafficOptions
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError
 from costlens_policy.replay.settings import START
-from costlens_policy.replay.tables import Table, csv_text, markdown
+from costlens_policy.replay.tables import SummaryTable, csv_text, markdown
 from costlens_policy.replay.traffic.places import look_for
 from costlens_policy.replay.traffic.recognition import recognized
 from costlens_policy.replay.traffic.row import Reject
@@ -150,7 +150,7 @@ def _count(text: str) -> int:
 
 
 def print_report(
-    output: str, title: str, verdict: str, tables: Iterable[Table], notes: Iterable[str], assumed: Iterable[str]
+    output: str, title: str, verdict: str, tables: Iterable[SummaryTable], notes: Iterable[str], assumed: Iterable[str]
 ) -> None:
     """Print as ``text`` or ``markdown``."""
     if output == "markdown":
@@ -167,7 +167,7 @@ def print_report(
         write_out(f"  - {text}" if number else f"\nassumptions:\n  - {text}")
 
 
-def _print(table: Table) -> None:
+def _print(table: SummaryTable) -> None:
     from rich.markup import escape
     from rich.table import Table as RichTable
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from costlens_policy.replay.files import Progress, Silent
+from costlens_policy.replay.settings import Progress, Silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

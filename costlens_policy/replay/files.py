@@ -6,39 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay.result import Result
-from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.settings import Progress, Settings, Silent
 from costlens_policy.replay.simulation import replay
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.places import STDIN
 from costlens_policy.replay.traffic.reading import read_traffic
 from costlens_policy.replay.traffic.row import StreamedTraffic, Traffic, TrafficError
 
-__all__ = ["Progress", "Silent", "open_traffic", "replay_files"]
-
-
-class Progress(Protocol):
-    """Is told what begins and how it advances."""
-
-    def start(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
-        """Begin with something of so many units in all, or of an unknown number; ``done`` of them before."""
-
-    def advance(self, units: int) -> None:
-        """Go on by so many units."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def start(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
-        pass
-
-    def advance(self, units: int) -> None:
-        pass
-
+__all__ = ["open_traffic", "replay_files"]
 
 _WHOLE_ROWS: Final = ("prefix", "request.prompt", "request.messages", "request.prompt_tokens")
 """Fields that no batch holds."""

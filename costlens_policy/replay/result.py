@@ -14,7 +14,7 @@ from costlens_policy.money import ZERO, add, multiply, plain, total
 from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.traffic.row import Reject, Row
 
-__all__ = ["ModelTally", "Outcome", "Quality", "Refused", "Result", "export_result"]
+__all__ = ["ModelTotals", "Outcome", "Quality", "Refused", "Result", "export_result"]
 
 
 Refused = Literal["access", "budget", "unservable", "error"]
@@ -53,7 +53,7 @@ _SHOWN = 50
 
 
 @dataclass(slots=True)
-class ModelTally:
+class ModelTotals:
     """What went to one model. ``cost`` is of the priced calls."""
 
     requests: int = 0
@@ -106,7 +106,7 @@ class Result:
     rows: int = 0
     allowed: Counter[str] = field(default_factory=Counter)
     denied: Counter[tuple[str, str]] = field(default_factory=Counter)
-    models: dict[str, ModelTally] = field(default_factory=dict)
+    models: dict[str, ModelTotals] = field(default_factory=dict)
     cost: Decimal = ZERO
     written: Decimal = ZERO
     unpriced: int = 0
@@ -153,7 +153,7 @@ class Result:
 
     def _add_allowed(self, outcome: Outcome, model: str) -> None:
         self.allowed[outcome.rule] += 1
-        self.models.setdefault(model, ModelTally()).add(outcome.usage, outcome.cost)
+        self.models.setdefault(model, ModelTotals()).add(outcome.usage, outcome.cost)
         self.rewrites.update(outcome.rewrites)
         self.longer += outcome.longer
         if outcome.cost is None:
@@ -225,10 +225,10 @@ def export_result(result: Result) -> dict[str, Any]:
         ],
         "models": {
             name: {
-                "requests": tally.requests, "unpriced": tally.unpriced, "prompt_tokens": tally.prompt_tokens,
-                "cached_tokens": tally.cached_tokens, "output_tokens": tally.output_tokens, "cost": plain(tally.cost),
+                "requests": item.requests, "unpriced": item.unpriced, "prompt_tokens": item.prompt_tokens,
+                "cached_tokens": item.cached_tokens, "output_tokens": item.output_tokens, "cost": plain(item.cost),
             }
-            for name, tally in sorted(result.models.items())
+            for name, item in sorted(result.models.items())
         },
         "cost": plain(result.cost),
         "cost_range": {"low": plain(low), "high": plain(high), "output_share": plain(result.settings.output_range)},

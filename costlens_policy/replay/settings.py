@@ -1,4 +1,4 @@
-"""What replay assumes. Everything here is printed with the result."""
+"""What a caller sets: what replay assumes, all of it printed with the result, and who is shown how far it is."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
-__all__ = ["START", "Settings", "assumptions"]
+__all__ = ["START", "Progress", "Settings", "Silent", "assumptions"]
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _SHORT: Final = timedelta(minutes=5)
@@ -57,3 +57,23 @@ def assumptions(settings: Settings) -> Iterator[str]:
     yield "rewrites change token counts by what they change in recorded texts; rows that hold counts alone stay as long"
     yield "budgets: each call is charged at once, in the order of time; calls under way hold nothing"
     yield "what no model can serve is counted as denied and not priced; fallbacks after failures are not modelled"
+
+
+class Progress(Protocol):
+    """Is told what begins and how it advances."""
+
+    def start(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
+        """Begin with something of so many units in all, or of an unknown number; ``done`` of them before."""
+
+    def advance(self, units: int) -> None:
+        """Go on by so many units."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def start(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
+        pass
+
+    def advance(self, units: int) -> None:
+        pass

@@ -15,7 +15,7 @@ from costlens_policy.replay.difference import Difference, Example, Side
 from costlens_policy.replay.result import Result
 
 __all__ = [
-    "Table",
+    "SummaryTable",
     "change",
     "csv_text",
     "difference_tables",
@@ -33,7 +33,7 @@ _SMALL = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class SummaryTable:
     """``numbers`` are the columns, from 0 on, that hold numbers."""
 
     title: str
@@ -93,26 +93,26 @@ def result_verdict(result: Result) -> str:
     return "\n".join(lines)
 
 
-def result_tables(result: Result) -> Iterator[Table]:
+def result_tables(result: Result) -> Iterator[SummaryTable]:
     """Yield the tables that have something to say."""
-    yield Table(
+    yield SummaryTable(
         "Models",
         ("model", "requests", "prompt tokens", "of them cached", "output tokens", "cost", "unpriced"),
         [
-            (name, f"{tally.requests:,}", f"{tally.prompt_tokens:,}", f"{tally.cached_tokens:,}",
-             f"{tally.output_tokens:,}", dollars(tally.cost), str(tally.unpriced or ""))
-            for name, tally in sorted(result.models.items(), key=lambda item: -item[1].cost)
+            (name, f"{totals.requests:,}", f"{totals.prompt_tokens:,}", f"{totals.cached_tokens:,}",
+             f"{totals.output_tokens:,}", dollars(totals.cost), str(totals.unpriced or ""))
+            for name, totals in sorted(result.models.items(), key=lambda item: -item[1].cost)
         ],
         frozenset(range(1, 7)),
     )  # fmt: skip
     rules = [(rule, "allowed", f"{count:,}") for rule, count in result.allowed.most_common()]
     rules += [(rule, f"denied: {_WHY[why]}", f"{count:,}") for (rule, why), count in result.denied.most_common()]
-    yield Table("Rules", ("rule", "outcome", "requests"), rules, frozenset({2}))
+    yield SummaryTable("Rules", ("rule", "outcome", "requests"), rules, frozenset({2}))
     if result.quality:
         yield _quality(result)
     if result.alerts:
         rows = [(item["time"], item["budget"], item["key"], item["text"]) for item in result.alerts]
-        yield Table(f"Alerts ({result.alert_count})", ("first due", "budget", "for", "alert"), rows)
+        yield SummaryTable(f"Alerts ({result.alert_count})", ("first due", "budget", "for", "alert"), rows)
     for title, counts in (
         ("Rewrites", result.rewrites),
         ("Failures of expressions", result.errors),
@@ -120,16 +120,16 @@ def result_tables(result: Result) -> Iterator[Table]:
     ):
         if counts:
             rows2 = [(name, f"{count:,}") for name, count in counts.most_common(20)]
-            yield Table(title, ("what", "requests"), rows2, frozenset({1}))
+            yield SummaryTable(title, ("what", "requests"), rows2, frozenset({1}))
 
 
-def _quality(result: Result) -> Table:
+def _quality(result: Result) -> SummaryTable:
     rows = [
         (name, f"{way.answered:,}", f"{way.right / way.answered:.2%}" if way.answered else "", dollars(way.cost))
         for name, way in result.quality.items()
     ]
     headings = ("who answers", "requests", "right", "cost")
-    return Table("Quality beside cost, from recorded outcomes", headings, rows, frozenset({1, 2, 3}))
+    return SummaryTable("Quality beside cost, from recorded outcomes", headings, rows, frozenset({1, 2, 3}))
 
 
 _SHOWN = 20
@@ -150,16 +150,16 @@ def difference_verdict(difference: Difference) -> str:
     return "\n".join(lines)
 
 
-def difference_tables(difference: Difference) -> Iterator[Table]:
+def difference_tables(difference: Difference) -> Iterator[SummaryTable]:
     """Yield the tables that have something to say."""
     if difference.causes:
         causes = sorted(difference.causes.items(), key=lambda item: -abs(item[1].delta))
         rows = [(cause, f"{group.requests:,}", change(group.delta)) for cause, group in causes]
-        yield Table("Why the cost changes", ("cause", "requests", "cost"), rows, frozenset({1, 2}))
+        yield SummaryTable("Why the cost changes", ("cause", "requests", "cost"), rows, frozenset({1, 2}))
     if difference.groups:
         yield _groups(difference)
     if difference.worst:
-        yield Table("Dearer by most", ("row", "was", "is", "prompt tokens", "cost"), [
+        yield SummaryTable("Dearer by most", ("row", "was", "is", "prompt tokens", "cost"), [
             _line(example) for example in difference.worst
         ], frozenset({3, 4}))  # fmt: skip
     denied = [
@@ -169,17 +169,17 @@ def difference_tables(difference: Difference) -> Iterator[Table]:
         for example in group.examples
     ]
     if denied:
-        yield Table("Newly denied, for example", ("row", "was", "is", "reason"), denied[:_SHOWN])
+        yield SummaryTable("Newly denied, for example", ("row", "was", "is", "reason"), denied[:_SHOWN])
 
 
-def _groups(difference: Difference) -> Table:
+def _groups(difference: Difference) -> SummaryTable:
     groups = sorted(difference.groups.items(), key=lambda item: (-item[1].requests, item[0]))
     rows = [
         (_short(old), _short(new), f"{group.requests:,}", change(group.delta), group.examples[0].place)
         for (old, new), group in groups[:_SHOWN]
     ]
     title = "Decisions that change" + (f" (the first {_SHOWN} of {len(groups)})" if len(groups) > _SHOWN else "")
-    return Table(title, ("was", "is", "requests", "cost", "for example"), rows, frozenset({2, 3}))
+    return SummaryTable(title, ("was", "is", "requests", "cost", "for example"), rows, frozenset({2, 3}))
 
 
 def _short(side: Side) -> str:
@@ -191,7 +191,9 @@ def _line(example: Example) -> tuple[str, ...]:
     return example.place, _short(example.old), _short(example.new), f"{example.prompt_tokens:,}", cost
 
 
-def markdown(title: str, verdict: str, tables: Iterable[Table], notes: Iterable[str], assumed: Iterable[str]) -> str:
+def markdown(
+    title: str, verdict: str, tables: Iterable[SummaryTable], notes: Iterable[str], assumed: Iterable[str]
+) -> str:
     """Return the whole report; the assumptions are folded away, never left out."""
     parts = [f"### {title}", "\n".join(f"- {_safe(line)}" for line in verdict.splitlines())]
     parts.extend(_table(table) for table in tables if table.rows)
@@ -202,7 +204,7 @@ def markdown(title: str, verdict: str, tables: Iterable[Table], notes: Iterable[
     return "\n\n".join(parts) + "\n"
 
 
-def _table(table: Table) -> str:
+def _table(table: SummaryTable) -> str:
     rule = " | ".join("---:" if index in table.numbers else "---" for index in range(len(table.headings)))
     lines = [f"**{_safe(table.title)}**", "", f"| {' | '.join(table.headings)} |", f"| {rule} |"]
     lines += [f"| {' | '.join(_safe(cell) for cell in row)} |" for row in table.rows]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlens_policy.on_demand import on_demand
-from costlens_policy.report.calls import DIMENSIONS, Asked, Read, ReportError
+from costlens_policy.report.calls import DIMENSIONS, CallQuery, Read, ReportError
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.sources.labels import Extras
 from costlens_policy.report.sources.ledger import LedgerSource
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from costlens_policy.report.html import as_html
 
 __all__ = [
-    "DIMENSIONS", "Asked", "Extras", "LedgerSource", "Prices", "Read", "Report", "ReportError", "Settings",
+    "DIMENSIONS", "CallQuery", "Extras", "LedgerSource", "Prices", "Read", "Report", "ReportError", "Settings",
     "TrafficSource", "as_html", "report_on", "summarize",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from costlens_policy.money import ZERO
-from costlens_policy.report.timeline import Moment
+from costlens_policy.report.timeline import BucketStart
 
 __all__ = ["RULE", "Anomalies", "Anomaly", "Series", "StepUnit", "find_anomalies", "series_from"]
 
@@ -38,7 +38,7 @@ class Series:
 
     dimension: str
     value: str
-    spend: tuple[tuple[Moment, Decimal], ...]
+    spend: tuple[tuple[BucketStart, Decimal], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Anomaly:
 
     dimension: str
     value: str
-    moment: Moment
+    start: BucketStart
     spend: Decimal
     usual: Decimal
     deviations: Decimal
@@ -75,23 +75,23 @@ def find_anomalies(series: Sequence[Series], unit: StepUnit, zone: ZoneInfo) -> 
     return Anomalies(unit, tuple(found), judged, len(series) - judged)
 
 
-_Steps: TypeAlias = Sequence[tuple[Moment, Decimal]]
+_Steps: TypeAlias = Sequence[tuple[BucketStart, Decimal]]
 
 
 def _kinds(series: Series, unit: StepUnit, zone: ZoneInfo) -> list[_Steps]:
     """Return steps that can be compared with each other."""
-    kinds: dict[object, list[tuple[Moment, Decimal]]] = {}
+    kinds: dict[object, list[tuple[BucketStart, Decimal]]] = {}
     steps = series.spend[1:-1]
     by_hour = unit == "hour" and len(steps) >= 24 * _FEWEST
-    for moment, spend in steps:
-        kinds.setdefault(_kind(moment, zone, by_hour=by_hour), []).append((moment, spend))
+    for start, spend in steps:
+        kinds.setdefault(_kind(start, zone, by_hour=by_hour), []).append((start, spend))
     return list(kinds.values())
 
 
-def _kind(moment: Moment, zone: ZoneInfo, *, by_hour: bool) -> object:
-    if isinstance(moment, datetime):
-        return moment.astimezone(zone).hour if by_hour else None
-    return moment.weekday() >= 5
+def _kind(start: BucketStart, zone: ZoneInfo, *, by_hour: bool) -> object:
+    if isinstance(start, datetime):
+        return start.astimezone(zone).hour if by_hour else None
+    return start.weekday() >= 5
 
 
 def _odd(series: Series, steps: _Steps) -> Iterator[Anomaly]:
@@ -99,16 +99,18 @@ def _odd(series: Series, steps: _Steps) -> Iterator[Anomaly]:
     usual = median(amounts)
     distance = median([abs(amount - usual) for amount in amounts])
     unit = max(_ROUGHLY.multiply(_TO_DEVIATION, distance), _ROUGHLY.multiply(_FLOOR, usual))
-    for moment, spend in steps:
+    for start, spend in steps:
         deviations = _ROUGHLY.divide(spend - usual, unit)
         if abs(deviations) > _LIMIT:
-            yield Anomaly(series.dimension, series.value, moment, spend, usual, deviations, len(steps))
+            yield Anomaly(series.dimension, series.value, start, spend, usual, deviations, len(steps))
 
 
 def _amounts(steps: _Steps) -> list[Decimal]:
     return [spend for _, spend in steps]
 
 
-def series_from(dimension: str, value: str, spend: Mapping[Moment, Decimal], steps: Sequence[Moment]) -> Series:
+def series_from(
+    dimension: str, value: str, spend: Mapping[BucketStart, Decimal], steps: Sequence[BucketStart]
+) -> Series:
     """Return a series over all steps, those without spend too."""
     return Series(dimension, value, tuple((at, spend.get(at, ZERO)) for at in steps))

@@ -21,11 +21,11 @@ from costlens_policy.replay.traffic.row import Reject
 __all__ = [
     "DIMENSIONS",
     "LABEL",
-    "Asked",
-    "Call",
+    "CallQuery",
     "Columns",
     "Read",
     "ReportError",
+    "ReportedCall",
     "amount_columns",
     "amount_in",
     "limbs",
@@ -71,7 +71,7 @@ _NOTHING: Final = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ReportedCall:
     """``labels`` are by dimension; what was not recorded is absent. ``usage`` is None for a denied call.
 
     ``cache_known`` says whether the record tells the cached part of the prompt. ``cost`` and ``baseline`` are in US
@@ -101,7 +101,7 @@ class Columns:
     _rows: list[tuple[Any, ...]] = field(default_factory=list)
     _chunks: list[pl.DataFrame] = field(default_factory=list)
 
-    def add(self, call: Call) -> None:
+    def add(self, call: ReportedCall) -> None:
         """Add a call."""
         usage = call.usage
         tokens: tuple[int | None, ...] = (None, None, None)
@@ -150,7 +150,7 @@ DIMENSIONS: tuple[str, ...] = ("provider", "model", "team", "feature", "user", "
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CallQuery:
     """Which calls to read: from a time on, before a time, with which labels."""
 
     dimensions: tuple[str, ...] = DIMENSIONS

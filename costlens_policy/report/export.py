@@ -13,7 +13,7 @@ from costlens_policy.report.anomalies import Anomalies
 from costlens_policy.report.figures import Figures, Grouping
 from costlens_policy.report.forecast import Forecast
 from costlens_policy.report.summarize import Report
-from costlens_policy.report.timeline import shown_moment
+from costlens_policy.report.timeline import shown_start
 
 __all__ = ["as_csv", "export_figures", "export_report"]
 
@@ -30,7 +30,7 @@ def export_report(report: Report) -> dict[str, Any]:
         "by": {grouping.dimension: _grouping(grouping) for grouping in report.groupings},
         "time_unit": unit,
         "timeline": [
-            {"start": shown_moment(bucket.moment, unit, zone), **export_figures(bucket.figures)}
+            {"start": shown_start(bucket.start, unit, zone), **export_figures(bucket.figures)}
             for bucket in report.timeline
         ],
         "baseline": report.baseline or None,
@@ -99,7 +99,7 @@ def _anomalies(anomalies: Anomalies, report: Report) -> dict[str, Any]:
             {
                 "by": item.dimension,
                 "value": item.value,
-                "start": shown_moment(item.moment, anomalies.unit, report.zone),
+                "start": shown_start(item.start, anomalies.unit, report.zone),
                 "cost_usd": plain(item.spend),
                 "usual_usd": plain(item.usual),
                 "deviations": _rate(item.deviations),
@@ -146,7 +146,7 @@ def _lines(report: Report) -> Iterator[tuple[str, str, Figures]]:
         if grouping.others is not None:
             yield f"{grouping.dimension} (others)", f"{grouping.left}", grouping.others
     for bucket in report.timeline:
-        yield report.unit, shown_moment(bucket.moment, report.unit, report.zone), bucket.figures
+        yield report.unit, shown_start(bucket.start, report.unit, report.zone), bucket.figures
 
 
 def _cells(figures: Figures) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from costlens_policy.money import total
 from costlens_policy.periods.local_days import start_of_day
-from costlens_policy.report.timeline import Moment, TimeUnit, moments
+from costlens_policy.report.timeline import BucketStart, TimeUnit, bucket_starts
 
 __all__ = ["Forecast", "Window", "forecast_spend", "window_at"]
 
@@ -69,7 +69,7 @@ def window_at(now: datetime, unit: WindowUnit, zone: ZoneInfo) -> Window:
 
 
 def forecast_spend(
-    spend: Mapping[Moment, Decimal], spent: Decimal, window: Window, now: datetime, zone: ZoneInfo
+    spend: Mapping[BucketStart, Decimal], spent: Decimal, window: Window, now: datetime, zone: ZoneInfo
 ) -> Forecast:
     """Forecast from the spend by hours, for a day, or by days, for a longer window.
 
@@ -108,28 +108,28 @@ def _method(unit: str, season: str, known: int, seasonal: bool) -> str:
     )
 
 
-def _complete(spend: Mapping[Moment, Decimal], unit: TimeUnit, current: Moment) -> list[Decimal]:
+def _complete(spend: Mapping[BucketStart, Decimal], unit: TimeUnit, current: BucketStart) -> list[Decimal]:
     if not spend:
         return []
-    over = [at for at in moments(min(spend), max(max(spend), current), unit) if at < current]
+    over = [at for at in bucket_starts(min(spend), max(max(spend), current), unit) if at < current]
     return [spend.get(at, Decimal(0)) for at in over[1:]]
 
 
-def _step_at(now: datetime, unit: TimeUnit, zone: ZoneInfo) -> Moment:
+def _step_at(now: datetime, unit: TimeUnit, zone: ZoneInfo) -> BucketStart:
     local = now.astimezone(zone)
     if unit == "hour":
         return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
     return local.date()
 
 
-def _coming(current: Moment, window: Window, unit: TimeUnit, zone: ZoneInfo) -> Sequence[Moment]:
+def _coming(current: BucketStart, window: Window, unit: TimeUnit, zone: ZoneInfo) -> Sequence[BucketStart]:
     if isinstance(current, datetime):
-        return [at for at in moments(current, window.ends_at, unit) if at < window.ends_at]
+        return [at for at in bucket_starts(current, window.ends_at, unit) if at < window.ends_at]
     last = (window.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
-    return moments(current, last, unit)
+    return bucket_starts(current, last, unit)
 
 
-def _left(at: Moment, unit: TimeUnit, now: datetime, window: Window, zone: ZoneInfo) -> Decimal:
+def _left(at: BucketStart, unit: TimeUnit, now: datetime, window: Window, zone: ZoneInfo) -> Decimal:
     """Return which share of a step is still to come."""
     if isinstance(at, datetime):
         begins, ends = at, min(at + timedelta(hours=1), window.ends_at)

@@ -18,10 +18,10 @@ from costlens_policy.report.figures import Figures, Grouping, grouping_of, total
 from costlens_policy.report.forecast import Forecast, WindowUnit, forecast_spend, window_at
 from costlens_policy.report.timeline import (
     Bucket,
-    Moment,
+    BucketStart,
     TimeUnit,
+    bucket_starts,
     instant_of,
-    moments,
     series_of,
     timeline_of,
     unit_for,
@@ -54,7 +54,7 @@ class Stack:
     """The spend of each bucket by the values of a label: the largest few, then all others together."""
 
     dimension: str
-    layers: tuple[tuple[str, Mapping[Moment, Decimal]], ...]
+    layers: tuple[tuple[str, Mapping[BucketStart, Decimal]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Report:
     groupings: tuple[Grouping, ...]
     timeline: tuple[Bucket, ...]
     stack: Stack | None
-    daily: Mapping[Moment, Decimal]
+    daily: Mapping[BucketStart, Decimal]
     """Spend by day, whatever the unit of the timeline is."""
     forecast: Forecast
     anomalies: Anomalies
@@ -136,11 +136,11 @@ def _stack(frame: pl.DataFrame, unit: TimeUnit, settings: Settings, groupings: S
         return None
     series = dict(series_of(frame, unit, settings.zone, chosen.dimension))
     names = list(chosen.values[:_LAYERS])
-    layers: list[tuple[str, Mapping[Moment, Decimal]]] = [(name, series.pop(name, {})) for name in names]
-    rest: dict[Moment, Decimal] = {}
+    layers: list[tuple[str, Mapping[BucketStart, Decimal]]] = [(name, series.pop(name, {})) for name in names]
+    rest: dict[BucketStart, Decimal] = {}
     for spend in series.values():
-        for moment, amount in spend.items():
-            rest[moment] = add(rest.get(moment, Decimal(0)), amount)
+        for start, amount in spend.items():
+            rest[start] = add(rest.get(start, Decimal(0)), amount)
     return Stack(chosen.dimension, (*layers, (ALL_OTHERS, rest)) if any(rest.values()) else tuple(layers))
 
 
@@ -157,13 +157,13 @@ def _forecast(frame: pl.DataFrame, settings: Settings, last: Any) -> Forecast:
 def _anomalies(frame: pl.DataFrame, settings: Settings, groupings: Sequence[Grouping], span: timedelta) -> Anomalies:
     unit: Any = "day" if span >= _BY_DAYS else "hour"
     whole = series_of(frame, unit, settings.zone, None)[None]
-    steps = moments(min(whole), max(whole), unit)
+    steps = bucket_starts(min(whole), max(whole), unit)
     series = [series_from("total", "", whole, steps), *_series(frame, settings, groupings, unit, steps)]
     return find_anomalies(series, unit, settings.zone)
 
 
 def _series(
-    frame: pl.DataFrame, settings: Settings, groupings: Sequence[Grouping], unit: TimeUnit, steps: Sequence[Moment]
+    frame: pl.DataFrame, settings: Settings, groupings: Sequence[Grouping], unit: TimeUnit, steps: Sequence[BucketStart]
 ) -> Iterator[Series]:
     """Yield the series of all groups shown; a group that is everything is the total once more."""
     for grouping in groupings:

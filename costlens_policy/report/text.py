@@ -12,7 +12,7 @@ from rich.table import Table
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.report.figures import Figures, Grouping
 from costlens_policy.report.summarize import Report
-from costlens_policy.report.timeline import shown_moment
+from costlens_policy.report.timeline import shown_start
 from costlens_policy.report.words import (
     NOT_RECORDED,
     forecast_sentence,
@@ -80,7 +80,7 @@ def _over_time(report: Report) -> Iterator[Table | str]:
     most = max(amounts)
     for bucket in shown:
         table.add_row(
-            shown_moment(bucket.moment, report.unit, report.zone),
+            shown_start(bucket.start, report.unit, report.zone),
             _bar(measure(bucket.figures), most),
             *_cells(report, bucket.figures),
         )
@@ -174,7 +174,7 @@ def _anomalies(report: Report) -> Iterator[Table | str]:
         table.add_column(name, justify="right", no_wrap=True)
     for item in anomalies.found[:_MOST_ANOMALIES]:
         table.add_row(
-            shown_moment(item.moment, unit, report.zone),
+            shown_start(item.start, unit, report.zone),
             escape(printable(f"{item.dimension} {item.value}".strip())),
             shown_usd(item.spend),
             shown_usd(item.usual),

@@ -16,18 +16,18 @@ from costlens_policy.report.figures import EMPTY, FIGURES, Figures, figures_of
 
 __all__ = [
     "Bucket",
-    "Moment",
+    "BucketStart",
     "TimeUnit",
     "bucket_of",
-    "moments",
+    "bucket_starts",
     "series_of",
-    "shown_moment",
+    "shown_start",
     "timeline_of",
     "unit_for",
 ]
 
 TimeUnit: TypeAlias = Literal["hour", "day", "week", "month"]
-Moment: TypeAlias = date | datetime
+BucketStart: TypeAlias = date | datetime
 """The first day of a bucket, or for hours its beginning in UTC."""
 
 _EVERY: Final = {"hour": "1h", "day": "1d", "week": "1w", "month": "1mo"}
@@ -39,7 +39,7 @@ _UP_TO: Final = ((timedelta(days=3), "hour"), (timedelta(days=120), "day"), (tim
 class Bucket:
     """The calls of one stretch of time."""
 
-    moment: Moment
+    start: BucketStart
     figures: Figures
 
 
@@ -60,7 +60,7 @@ def bucket_of(unit: TimeUnit, zone: ZoneInfo) -> pl.Expr:
     return local.dt.date().dt.truncate(_EVERY[unit])
 
 
-def moments(first: Moment, last: Moment, unit: TimeUnit) -> tuple[Moment, ...]:
+def bucket_starts(first: BucketStart, last: BucketStart, unit: TimeUnit) -> tuple[BucketStart, ...]:
     """Return all buckets from the first to the last. Raises ``ReportError`` where they are too many to show."""
     found = tuple(_walk(first, last, unit))
     if len(found) > _MOST:
@@ -73,34 +73,34 @@ def moments(first: Moment, last: Moment, unit: TimeUnit) -> tuple[Moment, ...]:
 
 def timeline_of(frame: pl.DataFrame, unit: TimeUnit, zone: ZoneInfo) -> tuple[Bucket, ...]:
     """Return the figures of each bucket from the first call to the last, those without calls too."""
-    rows = frame.group_by(bucket_of(unit, zone).alias("moment")).agg(FIGURES)
-    known = {row["moment"]: figures_of(row) for row in rows.iter_rows(named=True)}
+    rows = frame.group_by(bucket_of(unit, zone).alias("start")).agg(FIGURES)
+    known = {row["start"]: figures_of(row) for row in rows.iter_rows(named=True)}
     if not known:
         return ()
-    return tuple(Bucket(at, known.get(at, EMPTY)) for at in moments(min(known), max(known), unit))
+    return tuple(Bucket(at, known.get(at, EMPTY)) for at in bucket_starts(min(known), max(known), unit))
 
 
 def series_of(
     frame: pl.DataFrame, unit: TimeUnit, zone: ZoneInfo, dimension: str | None
-) -> Mapping[Any, dict[Moment, Decimal]]:
+) -> Mapping[Any, dict[BucketStart, Decimal]]:
     """Return the spend by value of a label (None where there is none) and bucket; without a label, of all calls."""
     high, low = summed("cost")
     value = pl.lit(None, pl.String) if dimension is None else pl.col(f"{LABEL}{dimension}").cast(pl.String)
-    rows = frame.group_by(value.alias("value"), bucket_of(unit, zone).alias("moment")).agg(high, low)
-    found: dict[Any, dict[Moment, Decimal]] = {}
-    for name, moment, first, second in rows.iter_rows():
-        found.setdefault(name, {})[moment] = amount_in(first, second)
+    rows = frame.group_by(value.alias("value"), bucket_of(unit, zone).alias("start")).agg(high, low)
+    found: dict[Any, dict[BucketStart, Decimal]] = {}
+    for name, start, first, second in rows.iter_rows():
+        found.setdefault(name, {})[start] = amount_in(first, second)
     return found
 
 
-def shown_moment(moment: Moment, unit: TimeUnit, zone: ZoneInfo) -> str:
+def shown_start(start: BucketStart, unit: TimeUnit, zone: ZoneInfo) -> str:
     """Return a bucket as text: ``2026-11-02 14:00``, ``2026-11-02``, ``2026-11-02`` (a week's Monday), ``2026-11``."""
-    if isinstance(moment, datetime):
-        return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
-    return f"{moment:%Y-%m}" if unit == "month" else moment.isoformat()
+    if isinstance(start, datetime):
+        return f"{start.astimezone(zone):%Y-%m-%d %H:%M}"
+    return f"{start:%Y-%m}" if unit == "month" else start.isoformat()
 
 
-def _walk(first: Moment, last: Moment, unit: TimeUnit) -> Iterator[Moment]:
+def _walk(first: BucketStart, last: BucketStart, unit: TimeUnit) -> Iterator[BucketStart]:
     step = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}.get(unit)
     at, count = first, 0
     while at <= last and count <= _MOST:
@@ -109,7 +109,7 @@ def _walk(first: Moment, last: Moment, unit: TimeUnit) -> Iterator[Moment]:
         at = _next_month(at) if step is None else at + step
 
 
-def _next_month(first: Moment) -> date:
+def _next_month(first: BucketStart) -> date:
     return date(first.year + first.month // 12, first.month % 12 + 1, 1)
 
 

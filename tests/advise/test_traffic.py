@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.advise.calls import Period, Sample, shared_start, volume_of
+from costlens_policy.advise.calls import RecordedSpan, Sample, shared_start, volume_of
 from costlens_policy.cli.app import app
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
@@ -301,15 +301,15 @@ def test_samples_are_small_and_even() -> None:
 def test_volume_and_growth() -> None:
     hourly = [hour * HOUR for hour in range(24 * 56)]
     doubled = sorted([*hourly, *hourly[24 * 28 :]])
-    steady = volume_of(hourly, Period(hourly[0], hourly[-1], len(hourly)))
+    steady = volume_of(hourly, RecordedSpan(hourly[0], hourly[-1], len(hourly)))
     assert steady is not None
     assert (steady.per_month.low, steady.per_month.base, steady.per_month.high) == (730, 730, 730)
     assert steady.growth is not None
     assert steady.growth.base == 0
-    growing = volume_of(doubled, Period(hourly[0], hourly[-1], len(hourly)))
+    growing = volume_of(doubled, RecordedSpan(hourly[0], hourly[-1], len(hourly)))
     assert growing is not None
     assert growing.growth is not None
     # Twice as many after four weeks: 2 ** (730.5 / 672) - 1 in a month.
     assert (growing.growth.low, growing.growth.base) == (Decimal(0), Decimal(repr(round(2 ** (730.5 / 672) - 1, 3))))
     assert (growing.per_month.low, growing.per_month.high) == (730, 1461)
-    assert volume_of([5, 5], Period(5, 5, 2)) is None
+    assert volume_of([5, 5], RecordedSpan(5, 5, 2)) is None

@@ -11,7 +11,7 @@ import pytest
 
 from costlens_policy.replay import READY
 from costlens_policy.replay.settings import START
-from costlens_policy.report import DIMENSIONS, Asked, Extras, Prices, Read, TrafficSource
+from costlens_policy.report import DIMENSIONS, CallQuery, Extras, Prices, Read, TrafficSource
 from tests.cli.conftest import process, run
 
 __all__ = ["call", "process", "read_log", "run", "write_log"]
@@ -41,7 +41,7 @@ def read_log(write_log: Callable[[Rows], str]) -> Callable[..., Read]:
         mapping: str = "plain",
         columns: Mapping[str, str] | None = None,
         by: tuple[str, ...] = DIMENSIONS,
-        asked: Asked | None = None,
+        asked: CallQuery | None = None,
         baseline: str | None = None,
         **more: Any,
     ) -> Read:
@@ -51,7 +51,7 @@ def read_log(write_log: Callable[[Rows], str]) -> Callable[..., Read]:
         source = TrafficSource(
             [write_log(rows)], extras.reader_mapping, extras, prices, START, baseline=model, **more
         )  # fmt: skip
-        return source.read(asked or Asked(by))
+        return source.read(asked or CallQuery(by))
 
     return read
 

@@ -10,7 +10,7 @@ import pytest
 
 from costlens_policy.replay import READY, Settings, read_traffic, replay, replay_files
 from costlens_policy.replay.settings import START
-from costlens_policy.report import Asked, Extras, Prices, TrafficSource, summarize
+from costlens_policy.report import CallQuery, Extras, Prices, TrafficSource, summarize
 from costlens_policy.report import Settings as Summary
 from tests.replay.conftest import plan_of
 
@@ -56,7 +56,7 @@ def test_report_and_replay_agree(plan_of, tmp_path, name, make, array):
     plan, files, mapping = plan_of(), [str(path)], READY[name]
     extras = Extras.of(mapping, {}, {}, ("model",), START)
     source = TrafficSource(files, extras.reader_mapping, extras, Prices(plan.catalogue, "c"), START)
-    report = summarize(source.read(Asked(("model",))), Summary(by=("model",))).totals
+    report = summarize(source.read(CallQuery(("model",))), Summary(by=("model",))).totals
     by_row = replay(plan, read_traffic(files, mapping, plan, START), Settings())
     in_columns = replay_files(plan, files, mapping, Settings())
     assert report.requests == by_row.rows == in_columns.rows

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.catalogue import Usage
-from costlens_policy.report import Asked, Settings, summarize
-from costlens_policy.report.calls import Call, Columns
+from costlens_policy.report import CallQuery, Settings, summarize
+from costlens_policy.report.calls import Columns, ReportedCall
 from costlens_policy.report.figures import grouping_of, totals_of
 from tests.report.conftest import call
 
@@ -29,7 +29,7 @@ def frame_of(calls, dimensions=("team",)):
 
 @given(st.lists(COSTS, min_size=1, max_size=40))
 def test_sums_of_money_are_exact(costs):
-    total = totals_of(frame_of([Call(NOW, {}, Usage(input=1), cost=cost) for cost in costs]))
+    total = totals_of(frame_of([ReportedCall(NOW, {}, Usage(input=1), cost=cost) for cost in costs]))
     with localcontext(prec=200):
         assert Fraction(total.cost) == sum(map(Fraction, costs))
     assert total.priced == len(costs)
@@ -37,7 +37,7 @@ def test_sums_of_money_are_exact(costs):
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=60))
 def test_percentiles_are_the_nearest_rank(latencies):
-    latency = totals_of(frame_of([Call(NOW, {}, latency=value) for value in latencies])).latency
+    latency = totals_of(frame_of([ReportedCall(NOW, {}, latency=value) for value in latencies])).latency
     ordered = sorted(latencies)
     for percent in (50, 95, 99):
         found = int(getattr(latency, f"p{percent}") * 1000)
@@ -49,15 +49,15 @@ def test_percentiles_are_the_nearest_rank(latencies):
 
 
 def test_what_is_not_known_is_none():
-    figures = totals_of(frame_of([Call(NOW, {}, Usage(input=10, output=2))]))
+    figures = totals_of(frame_of([ReportedCall(NOW, {}, Usage(input=10, output=2))]))
     assert (figures.priced, figures.unpriced, figures.latency) == (0, 1, None)
     assert figures.cache_hit_rate is None
     assert figures.savings is None
 
 
 def test_the_cache_hit_rate_is_over_calls_that_tell_it():
-    known = Call(NOW, {}, Usage(input=600, cache_read=400), cache_known=True)
-    unknown = Call(NOW, {}, Usage(input=5000))
+    known = ReportedCall(NOW, {}, Usage(input=600, cache_read=400), cache_known=True)
+    unknown = ReportedCall(NOW, {}, Usage(input=5000))
     figures = totals_of(frame_of([known, unknown]))
     assert figures.cache_hit_rate == Decimal("0.4")
     assert figures.input_tokens == 6000
@@ -65,9 +65,9 @@ def test_the_cache_hit_rate_is_over_calls_that_tell_it():
 
 def test_savings_are_over_calls_with_both_costs():
     calls = [
-        Call(NOW, {}, Usage(input=1), cost=Decimal(1), baseline=Decimal(3)),
-        Call(NOW, {}, Usage(input=1), cost=Decimal(100)),
-        Call(NOW, {}, Usage(input=1), baseline=Decimal(100)),
+        ReportedCall(NOW, {}, Usage(input=1), cost=Decimal(1), baseline=Decimal(3)),
+        ReportedCall(NOW, {}, Usage(input=1), cost=Decimal(100)),
+        ReportedCall(NOW, {}, Usage(input=1), baseline=Decimal(100)),
     ]
     figures = totals_of(frame_of(calls))
     assert (figures.compared, figures.savings) == (1, Decimal(2))
@@ -76,7 +76,9 @@ def test_savings_are_over_calls_with_both_costs():
 
 def test_groups_and_others_add_up_to_the_total():
     calls = [
-        Call(NOW, {"team": f"t{number % 7}"} if number % 5 else {}, Usage(input=number), cost=Decimal(number) / 7**3)
+        ReportedCall(
+            NOW, {"team": f"t{number % 7}"} if number % 5 else {}, Usage(input=number), cost=Decimal(number) / 7**3
+        )
         for number in range(1, 60)
     ]
     frame = frame_of(calls)
@@ -122,7 +124,7 @@ def test_the_cost_that_a_log_states_goes_first(read_log):
 
 
 def test_calls_outside_of_the_time_are_counted(read_log):
-    asked = Asked(since=datetime(2026, 11, 2, 2, tzinfo=UTC), until=datetime(2026, 11, 2, 5, tzinfo=UTC))
+    asked = CallQuery(since=datetime(2026, 11, 2, 2, tzinfo=UTC), until=datetime(2026, 11, 2, 5, tzinfo=UTC))
     read = read_log([call(number) for number in range(10)], asked=asked)
     assert read.frame.height == 3
     assert read.left_out == {"outside of the time asked for": 7}

@@ -10,7 +10,7 @@ import pytest
 
 from costlens_policy.report.anomalies import find_anomalies, series_from
 from costlens_policy.report.forecast import forecast_spend, window_at
-from costlens_policy.report.timeline import moments
+from costlens_policy.report.timeline import bucket_starts
 
 UTC_ZONE = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -88,21 +88,21 @@ class TestAnomalies:
 
     def judge(self, amounts, unit="day"):
         spend = days(self.FIRST, amounts)
-        steps = moments(min(spend), max(spend), "day")
+        steps = bucket_starts(min(spend), max(spend), "day")
         return find_anomalies([series_from("total", "", spend, steps)], unit, UTC_ZONE)
 
     def test_a_peak_stands_out(self):
         amounts = [10 + number % 3 for number in range(40)]
         amounts[16] = 40
         found = self.judge(amounts).found
-        assert [(item.moment, item.spend, item.usual) for item in found] == [(date(2026, 9, 17), 40, 11)]
+        assert [(item.start, item.spend, item.usual) for item in found] == [(date(2026, 9, 17), 40, 11)]
         assert round(found[0].deviations, 6) == round((40 - 11) / Decimal("1.4826"), 6)
 
     def test_weekends_are_compared_with_weekends(self):
         amounts = [2 if (self.FIRST + timedelta(days=n)).weekday() >= 5 else 100 for n in range(45)]
         assert self.judge(amounts).found == ()
         amounts[4] = 100  # a Saturday that cost as much as a working day
-        assert [item.moment.weekday() for item in self.judge(amounts).found] == [5]
+        assert [item.start.weekday() for item in self.judge(amounts).found] == [5]
 
     def test_steady_spend_may_differ_by_a_third(self):
         assert self.judge([10] * 10 + [13] + [10] * 10).found == ()

@@ -10,7 +10,7 @@ import pytest
 from costlens_policy import Guard, load
 from costlens_policy.ledger import Adjustment, EntryQuery, decimal_of, open_ledger
 from costlens_policy.replay import READY, TrafficError
-from costlens_policy.report import Asked, LedgerSource, Prices, Settings, report_on, summarize
+from costlens_policy.report import CallQuery, LedgerSource, Prices, Settings, report_on, summarize
 from tests.guard.company import REQUEST, write_company
 from tests.report.conftest import call
 
@@ -121,7 +121,7 @@ def ledger(tmp_path):
 
 
 def test_a_ledger_counts_each_call_once(ledger):
-    read = LedgerSource(ledger, "sqlite", Prices()).read(Asked(("model", "team", "rule", "user")))
+    read = LedgerSource(ledger, "sqlite", Prices()).read(CallQuery(("model", "team", "rule", "user")))
     report = summarize(read, Settings(by=("model", "team", "rule", "user")))
     entries = _entries(ledger)
     assert len(entries) == 6
@@ -137,7 +137,7 @@ def test_a_ledger_counts_each_call_once(ledger):
 
 def test_a_ledger_by_budget_and_key(ledger):
     name = next(iter({entry.account.budget for entry in _entries(ledger) if entry.account.unit == "usd"}))
-    read = LedgerSource(ledger, "sqlite", Prices(), budget=name, key="blue").read(Asked(("team",)))
+    read = LedgerSource(ledger, "sqlite", Prices(), budget=name, key="blue").read(CallQuery(("team",)))
     assert read.frame.height == 1
 
 
@@ -145,7 +145,7 @@ def test_corrections_by_hand_are_no_spend(ledger):
     account = next(entry.account for entry in _entries(ledger) if entry.account.unit == "usd")
     now = datetime.now(UTC)
     ledger.adjust(Adjustment("fix", "set", account, 0, "Ann", "charged by mistake", now))
-    before = summarize(LedgerSource(ledger, "sqlite", Prices()).read(Asked()), Settings())
+    before = summarize(LedgerSource(ledger, "sqlite", Prices()).read(CallQuery()), Settings())
     assert before.totals.requests == 3
     assert any("1 corrections by hand (-$" in note for note in before.notes)
 

@@ -20,7 +20,7 @@ from costlens_policy.errors import RequestError
 from costlens_policy.money import to_units
 from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, instant
 from costlens_policy.replay.columns.reads import PROMPT, Reads, keys_of, price_changes, reads_of_rules
-from costlens_policy.replay.columns.units import Prices
+from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.simulation import errors_of, refusal_of
 
 __all__ = [
@@ -145,7 +145,7 @@ def _clear(estimates: Sequence[Estimate]) -> bool:
 
 
 def with_costs(
-    facts: Facts, ends: tuple[int, int], low: Sequence[Estimate], high: Sequence[Estimate], prices: Prices
+    facts: Facts, ends: tuple[int, int], low: Sequence[Estimate], high: Sequence[Estimate], prices: UnitPrices
 ) -> Facts:
     """Return the facts with what each choice may cost at most between two lengths where prices do not change."""
     length = ends[1] - ends[0]
@@ -194,7 +194,7 @@ class Deciding:
         "made",
     )
 
-    def __init__(self, plan: Plan, attributes: Sequence[str], facts: FactsTable, prices: Prices) -> None:
+    def __init__(self, plan: Plan, attributes: Sequence[str], facts: FactsTable, prices: UnitPrices) -> None:
         """``attributes`` are those that batches have columns for."""
         self._plan = plan
         self._probed = all_that_serve(plan)

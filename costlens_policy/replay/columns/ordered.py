@@ -18,8 +18,8 @@ from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY, MINUTE, RECORDE
 from costlens_policy.replay.columns.deciding import ALONE, REFUSED, Choice, Facts, FactsTable, facts_of
 from costlens_policy.replay.columns.pricing import lifetime_of
 from costlens_policy.replay.columns.reads import PROMPT
-from costlens_policy.replay.columns.tally import Tally
-from costlens_policy.replay.columns.units import Prices
+from costlens_policy.replay.columns.sums import Sums
+from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.settings import Settings
 
 __all__ = ["Exactly", "Ordered"]
@@ -51,7 +51,9 @@ class Ordered:
         "_write", "held",
     )  # fmt: skip
 
-    def __init__(self, settings: Settings, facts: FactsTable, prices: Prices, lines: Lines, exactly: Exactly) -> None:
+    def __init__(
+        self, settings: Settings, facts: FactsTable, prices: UnitPrices, lines: Lines, exactly: Exactly
+    ) -> None:
         self._facts = facts
         self._prices = prices
         self._lines = lines
@@ -65,8 +67,8 @@ class Ordered:
         self._swept = 1000
         self.held: dict[tuple[str, str], tuple[int, int]] = {}
 
-    def settle(self, frame: pl.DataFrame, codes: pl.Series, tally: Tally) -> pl.DataFrame:
-        """Return ``_code``, ``_sent`` and ``_read`` of each row as ``Pricing`` takes them; alerts go to the tally.
+    def settle(self, frame: pl.DataFrame, codes: pl.Series, sums: Sums) -> pl.DataFrame:
+        """Return ``_code``, ``_sent`` and ``_read`` of each row as ``Pricing`` takes them; alerts go to the sums.
 
         ``codes`` are of the facts without budgets.
         """
@@ -77,9 +79,9 @@ class Ordered:
         for place, (code, line, row) in enumerate(zip(codes.to_list(), lines, _rows(frame, buckets), strict=True)):
             charged: _Charged = ()
             if code == ALONE or facts[code].choices:
-                found = None if code == ALONE or line == UNKNOWN else self._judge(code, line, row, tally)
+                found = None if code == ALONE or line == UNKNOWN else self._judge(code, line, row, sums)
                 if found is None:
-                    code, charged = self._exactly.decide(requests(place), row.at, row.prompt, tally)
+                    code, charged = self._exactly.decide(requests(place), row.at, row.prompt, sums)
                 else:
                     code, charged = found, self._lines.charged[line]
             choice = facts[code].winner
@@ -94,7 +96,7 @@ class Ordered:
         served = pl.Series([*(bool(item.choices) for item in self._facts.rows), False], dtype=pl.Boolean)
         return served.gather(codes.replace(ALONE, len(self._facts.rows)))
 
-    def _judge(self, code: int, line: int, row: _Row, tally: Tally) -> int | None:
+    def _judge(self, code: int, line: int, row: _Row, sums: Sums) -> int | None:
         """Return the code of the facts once every budget was asked; None where a threshold does more than alert."""
         facts, lines = self._facts.rows[code], self._lines.rows[line]
         at, prompt = row.at, row.prompt
@@ -116,18 +118,18 @@ class Ordered:
                 due = due or reached >= item.alerts_from
             if not full:
                 if due:
-                    self._alert(lines, worst, choice, row, tally)
+                    self._alert(lines, worst, choice, row, sums)
                 return code if not place else self._variant(code, place)
             first = first or full
         return self._denied(code, first)
 
-    def _alert(self, lines: Sequence[Line], worst: int, choice: Choice, row: _Row, tally: Tally) -> None:
+    def _alert(self, lines: Sequence[Line], worst: int, choice: Choice, row: _Row, sums: Sums) -> None:
         tokens = row.prompt + choice.shift + choice.limit
         for item in lines:
             reached = item.account.at(row.at) + {"usd": worst, "requests": 1, "tokens": tokens}[item.unit]
             for start, amount, text in item.alerts:
                 if reached >= start:
-                    tally.alert_once(item.account, item.budget, item.key, amount, text, row.at)
+                    sums.alert_once(item.account, item.budget, item.key, amount, text, row.at)
 
     def _take(self, row: _Row, model: str, length: int, charged: _Charged, buckets: Sequence[str]) -> int:
         """Charge a call to its budgets; return what it reads from a cache."""
@@ -243,11 +245,11 @@ class Exactly:
         self._accounts = accounts
 
     def decide(
-        self, request: Mapping[str, Any], at: int, prompt: int, tally: Tally
+        self, request: Mapping[str, Any], at: int, prompt: int, sums: Sums
     ) -> tuple[int, tuple[tuple[Account, str], ...]]:
         """Return the code of the facts, and the accounts that the call is charged to, with their units."""
         self._accounts.now = at
-        tally.made += 1
+        sums.made += 1
         try:
             decision = decide(self._plan, {**request, PROMPT: prompt}, self._accounts, instant(at))
         except RequestError:
@@ -261,7 +263,7 @@ class Exactly:
         for alert in decision.alerts:
             account = self._accounts.of(alert.budget, alert.key)
             account.at(at)
-            tally.alert_once(account, alert.budget, alert.key, alert.at, alert.text, at)
+            sums.alert_once(account, alert.budget, alert.key, alert.at, alert.text, at)
         return self._facts.code(replace(facts, choices=facts.choices[:1])), tuple(charged)
 
     def requests(self, frame: pl.DataFrame) -> Callable[[int], dict[str, Any]]:

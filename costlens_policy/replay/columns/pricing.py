@@ -13,8 +13,8 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.money import add, total, usd
 from costlens_policy.replay.columns.batch import DAY, MINUTE, RECORDED, recorded_in
 from costlens_policy.replay.columns.deciding import Facts, FactsTable
-from costlens_policy.replay.columns.tally import Tally
-from costlens_policy.replay.columns.units import Price, Prices
+from costlens_policy.replay.columns.sums import Sums
+from costlens_policy.replay.columns.units import UnitPrice, UnitPrices
 from costlens_policy.replay.settings import Settings
 
 __all__ = ["Pricing", "SessionCaches", "cached", "lifetime_of"]
@@ -37,12 +37,12 @@ _NONE: Final = pl.lit(0, pl.Int64)
 
 
 class Pricing:
-    """Prices batches and counts them. ``recorded`` are the caches of the recorded models."""
+    """UnitPrices batches and counts them. ``recorded`` are the caches of the recorded models."""
 
     __slots__ = ("_facts", "_plan", "_prices", "_settings", "_write", "recorded")
 
     def __init__(
-        self, plan: Plan, settings: Settings, facts: FactsTable, prices: Prices, recorded: SessionCaches
+        self, plan: Plan, settings: Settings, facts: FactsTable, prices: UnitPrices, recorded: SessionCaches
     ) -> None:
         self._plan = plan
         self._settings = settings
@@ -51,7 +51,7 @@ class Pricing:
         self._write = "cache_write_1h" if settings.long_lived else "cache_write"
         self.recorded = recorded
 
-    def settle(self, frame: pl.DataFrame, tally: Tally) -> None:
+    def settle(self, frame: pl.DataFrame, sums: Sums) -> None:
         """Count a batch.
 
         Beside the batch's own columns it has ``_code`` of its facts, and ``_chosen``, ``_sent`` and ``_read``: the
@@ -70,9 +70,9 @@ class Pricing:
             *(value.sum().alias(f"before {name}") for name, value in before.items()),
         )
         for group in groups.iter_rows(named=True):
-            self._count(group, tuple(served), tally)
+            self._count(group, tuple(served), sums)
         if "cost" in frame.columns:
-            _count_logged(frame["cost"], tally)
+            _count_logged(frame["cost"], sums)
 
     def _priced_alike(self, frame: pl.DataFrame) -> GroupBy:
         """Group the rows that have the same facts and prices, on both sides."""
@@ -153,49 +153,49 @@ class Pricing:
             for name in names
         }
 
-    def _count(self, group: Mapping[str, Any], buckets: Sequence[str], tally: Tally) -> None:
+    def _count(self, group: Mapping[str, Any], buckets: Sequence[str], sums: Sums) -> None:
         facts, rows = self._facts[group["_code"]], group["rows"]
-        tally.rows += rows
-        _update(tally.errors, facts.errors, rows)
-        cost = 0 if facts.winner is None else self._serve(group, facts, buckets, tally)
+        sums.rows += rows
+        _update(sums.errors, facts.errors, rows)
+        cost = 0 if facts.winner is None else self._serve(group, facts, buckets, sums)
         base, recorded = group["_base"], None
         if base is not None:
             recorded = self._cost(base, group, group["base length"], "before", buckets)
         if recorded is None:
             if group["model"] is not None:
-                tally.unknown_models[group["model"]] += rows
+                sums.unknown_models[group["model"]] += rows
         elif cost is not None:
-            tally.compared += rows
-            tally.recorded_cost += recorded
-            tally.compared_cost += cost
+            sums.compared += rows
+            sums.recorded_cost += recorded
+            sums.compared_cost += cost
             if facts.winner is None:
-                tally.saved_by_denying += recorded
+                sums.saved_by_denying += recorded
         if facts.winner is None:
-            tally.denied[facts.rule, facts.refused] += rows
+            sums.denied[facts.rule, facts.refused] += rows
 
-    def _serve(self, group: Mapping[str, Any], facts: Facts, buckets: Sequence[str], tally: Tally) -> int | None:
+    def _serve(self, group: Mapping[str, Any], facts: Facts, buckets: Sequence[str], sums: Sums) -> int | None:
         choice, rows = facts.choices[0], group["rows"]
-        tally.allowed[facts.rule] += rows
-        _update(tally.rewrites, choice.rewrites, rows)
-        tally.longer += group["longer"]
-        sums = tally.model(choice.model)
-        sums.requests += rows
-        sums.prompt_tokens += _sum(group, _PROMPT, buckets)
-        sums.cached_tokens += _sum(group, _CACHED, buckets)
-        sums.output_tokens += _sum(group, _ANSWER, buckets)
+        sums.allowed[facts.rule] += rows
+        _update(sums.rewrites, choice.rewrites, rows)
+        sums.longer += group["longer"]
+        served = sums.model(choice.model)
+        served.requests += rows
+        served.prompt_tokens += _sum(group, _PROMPT, buckets)
+        served.cached_tokens += _sum(group, _CACHED, buckets)
+        served.output_tokens += _sum(group, _ANSWER, buckets)
         cost = self._cost(choice.model, group, group["length"], "served", buckets)
         if cost is None:
+            served.unpriced += rows
             sums.unpriced += rows
-            tally.unpriced += rows
             return None
+        served.cost += cost
         sums.cost += cost
-        tally.cost += cost
         price = self._price(choice.model, group, group["length"])
         assert price is not None, "what has a cost has a price"
-        tally.written += sum(price.per_token[name] * group[f"served {name}"] for name in _ANSWER if name in buckets)
+        sums.written += sum(price.per_token[name] * group[f"served {name}"] for name in _ANSWER if name in buckets)
         return cost
 
-    def _price(self, model: str, group: Mapping[str, Any], length: int) -> Price | None:
+    def _price(self, model: str, group: Mapping[str, Any], length: int) -> UnitPrice | None:
         return self._prices.of(model, group["_day"], length, group.get("_minute", 0), group.get("tier"))
 
     def _cost(self, model: str, group: Mapping[str, Any], length: int, side: str, buckets: Sequence[str]) -> int | None:
@@ -234,11 +234,11 @@ def _sum(group: Mapping[str, Any], wanted: Sequence[str], buckets: Sequence[str]
     return sum(group[f"served {name}"] for name in wanted if name in buckets)
 
 
-def _count_logged(costs: pl.Series, tally: Tally) -> None:
+def _count_logged(costs: pl.Series, sums: Sums) -> None:
     stated = costs.drop_nulls().to_list()
     amounts = map(usd, stated)
-    tally.logged += len(stated)
-    tally.logged_cost = add(tally.logged_cost, total(amounts))
+    sums.logged += len(stated)
+    sums.logged_cost = add(sums.logged_cost, total(amounts))
 
 
 _SCHEMA: Final = {"session": pl.String, "model": pl.String, "prompt": pl.Int64, "time": pl.Int64}

@@ -17,8 +17,8 @@ from costlens_policy.replay.columns.deciding import ALONE, REFUSED, Deciding, Fa
 from costlens_policy.replay.columns.ordered import Exactly, Ordered
 from costlens_policy.replay.columns.pricing import Pricing, SessionCaches
 from costlens_policy.replay.columns.reads import PROMPT
-from costlens_policy.replay.columns.tally import Tally
-from costlens_policy.replay.columns.units import Prices
+from costlens_policy.replay.columns.sums import Sums
+from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject
 
@@ -36,13 +36,13 @@ class Job:
     settings: Settings
     attributes: tuple[str, ...] = ()
     files: Sequence[str] = ("",)
-    prices: Prices = field(init=False, repr=False, compare=False)
+    prices: UnitPrices = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = dict.fromkeys((*self.attributes, "session", "model"))
         known = tuple(name for name in names if name in self.plan.attributes)
         object.__setattr__(self, "attributes", known)
-        object.__setattr__(self, "prices", Prices(self.plan))
+        object.__setattr__(self, "prices", UnitPrices(self.plan))
 
 
 class State:
@@ -52,11 +52,11 @@ class State:
     state of other rows; that is right where they share no session and no budget.
     """
 
-    __slots__ = ("accounts", "deciding", "facts", "ordered", "pricing", "served", "tally")
+    __slots__ = ("accounts", "deciding", "facts", "ordered", "pricing", "served", "sums")
 
     def __init__(self, job: Job) -> None:
         self.facts = FactsTable()
-        self.tally = Tally()
+        self.sums = Sums()
         self.accounts = Accounts(job.plan, job.prices.digits)
         self.served = SessionCaches(job.settings)
         self.deciding = Deciding(job.plan, job.attributes, self.facts, job.prices)
@@ -67,13 +67,13 @@ class State:
 
     def merge(self, other: State) -> None:
         """Add the sums of a state over other rows."""
-        self.tally.merge(other.tally)
+        self.sums.merge(other.sums)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as JSON-like data."""
         held = [] if self.ordered is None else [[*key, *value] for key, value in self.ordered.held.items()]
         return {
-            "tally": self.tally.to_dict(),
+            "sums": self.sums.to_dict(),
             "served": [list(row) for row in self.served.held.iter_rows()],
             "recorded": [list(row) for row in self.pricing.recorded.held.iter_rows()],
             "held": held,
@@ -84,7 +84,7 @@ class State:
     def from_dict(cls, job: Job, data: dict[str, Any]) -> State:
         """Return the state that ``to_dict`` wrote, for the same job."""
         state = cls(job)
-        state.tally = Tally.from_dict(data["tally"])
+        state.sums = Sums.from_dict(data["sums"])
         for caches, name in ((state.served, "served"), (state.pricing.recorded, "recorded")):
             caches.held = pl.DataFrame(data[name], schema=caches.held.schema, orient="row")
         if state.ordered is not None:
@@ -117,15 +117,15 @@ def step(job: Job, state: State, batch: ArrowStream) -> State:
     if state.ordered is None:
         frame = _served(state, frame.with_columns(_alone(state, frame, codes).alias("_code")))
     else:
-        frame = frame.hstack(state.ordered.settle(frame, codes, state.tally))
+        frame = frame.hstack(state.ordered.settle(frame, codes, state.sums))
         frame = frame.with_columns(_models(state).gather(frame["_code"]).alias("_chosen"))
     frame = _accepted(job, state, frame)
     if state.ordered is None and frame.height:
         read = state.pricing.reads(frame, state.served, "_chosen", "_sent")
         frame = frame.with_columns(read.alias("_read"))
-    state.tally.made += state.deciding.made - made
+    state.sums.made += state.deciding.made - made
     if frame.height:
-        state.pricing.settle(frame, state.tally)
+        state.pricing.settle(frame, state.sums)
     return state
 
 
@@ -163,7 +163,7 @@ def _accepted(job: Job, state: State, frame: pl.DataFrame) -> pl.DataFrame:
     if not bad.any():
         return frame
     for reject in _rejects(job, frame.filter(bad)):
-        state.tally.reject(reject)
+        state.sums.reject(reject)
     return frame.filter(~bad)
 
 

@@ -1,4 +1,4 @@
-"""Prices as whole numbers of one small unit for the whole catalogue, by model, day and length of the prompt."""
+"""UnitPrices as whole numbers of one small unit for the whole catalogue, by model, day and length of the prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from costlens_policy.money import from_units, multiply, to_units, total
 from costlens_policy.replay.columns.batch import EPOCH, others_in
 from costlens_policy.usage import MULTIPLE_DIGITS, Portion, Terms, period_of, price_each, rate_of
 
-__all__ = ["Price", "Prices", "day_of", "moment_of"]
+__all__ = ["UnitPrice", "UnitPrices", "day_of", "timestamp_of"]
 
 _FEMTO_DIGITS: Final = 15
 _FIRST: Final = date(1970, 1, 1)
@@ -23,7 +23,7 @@ _FURTHER_DIGITS: Final = 2 * MULTIPLE_DIGITS
 """Terms multiply prices by where a call ran, and by its speed."""
 
 
-def moment_of(day: int, minute: int) -> datetime:
+def timestamp_of(day: int, minute: int) -> datetime:
     """Return a timestamp by the number of its day since 1970, and the minute of that day (UTC)."""
     return EPOCH + timedelta(days=day, minutes=minute)
 
@@ -34,14 +34,14 @@ def day_of(number: int) -> date:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class UnitPrice:
     """Units for a token of each bucket, and for the request itself."""
 
     per_token: Mapping[str, int]
     per_request: int
 
 
-class Prices:
+class UnitPrices:
     """The prices of a plan, as ``usage.pricing`` knows them. ``digits`` are the fractional digits of a US dollar that
     one unit stands for.
 
@@ -56,15 +56,15 @@ class Prices:
         tariffs = [tariff for period in periods for each in _every(period) for tariff in _tariffs(each)]
         rates = [item for tariff in tariffs for item in (tariff.rates, *(more for _, more in tariff.long_context))]
         self._plan = plan
-        self._steps_at: dict[tuple[str, int, int, str | None], list[tuple[int, Price]] | None] = {}
-        self._made: dict[tuple[int, Decimal], tuple[Rates, Price]] = {}
+        self._steps_at: dict[tuple[str, int, int, str | None], list[tuple[int, UnitPrice]] | None] = {}
+        self._made: dict[tuple[int, Decimal], tuple[Rates, UnitPrice]] = {}
         self._others: dict[tuple[str, str, int, int, str | None], int] = {}
         self.digits = max((len(str(item.units_per_usd)) - 1 for item in rates), default=6) + _FURTHER_DIGITS
         self.is_coarse = self.digits <= _FEMTO_DIGITS
         self.starts = sorted({above for tariff in tariffs for above, _ in tariff.long_context})
         self.minutes = sorted({start for period in periods for start, _ in period.hours})
 
-    def of(self, model: str, day: int, prompt: int, minute: int = 0, terms: str | None = None) -> Price | None:
+    def of(self, model: str, day: int, prompt: int, minute: int = 0, terms: str | None = None) -> UnitPrice | None:
         """Return the price of a model for prompts of a length on a day, None where there is none.
 
         ``minute`` is the last of ``minutes`` before the call, ``terms`` are those that it was served on.
@@ -89,7 +89,7 @@ class Prices:
         if units is None:
             told = Terms.of(terms)
             portions = [Portion(model, Usage(), told), *(Portion(*item, told) for item in others_in(others))]
-            priced = list(price_each(self._plan.catalogue.find, portions, moment_of(day, minute)))[1:]
+            priced = list(price_each(self._plan.catalogue.find, portions, timestamp_of(day, minute)))[1:]
             cost = total(item.cost for _, item in priced if item.cost is not None)
             units = to_units(cost, self.digits)
             if len(self._others) >= _KEPT:
@@ -101,9 +101,9 @@ class Prices:
         """Return an amount in US dollars."""
         return from_units(units, self.digits)
 
-    def _steps(self, model: str, day: int, minute: int, terms: str | None) -> list[tuple[int, Price]] | None:
+    def _steps(self, model: str, day: int, minute: int, terms: str | None) -> list[tuple[int, UnitPrice]] | None:
         offer = self._plan.snapshots.on(day_of(day)).get(model)
-        period = None if offer is None else period_of(offer.model, moment_of(day, minute))
+        period = None if offer is None else period_of(offer.model, timestamp_of(day, minute))
         steps = None
         if offer is not None and period is not None:
             told = Terms.of(terms)
@@ -115,13 +115,13 @@ class Prices:
         self._steps_at[model, day, minute, terms] = steps
         return steps
 
-    def _price(self, rates: Rates, multiple: Decimal) -> Price:
+    def _price(self, rates: Rates, multiple: Decimal) -> UnitPrice:
         known = self._made.get((id(rates), multiple))
         if known is None:
             per_million = self.digits - 6
             prices = complete(rates.usd_per_million_tokens)
             per_token = {bucket: to_units(multiply(amount, multiple), per_million) for bucket, amount in prices.items()}
-            known = rates, Price(per_token, to_units(rates.usd_per_request, self.digits))
+            known = rates, UnitPrice(per_token, to_units(rates.usd_per_request, self.digits))
             self._made[id(rates), multiple] = known
         return known[1]
 

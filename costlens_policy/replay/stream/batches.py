@@ -22,14 +22,14 @@ from costlens_policy.replay.traffic.places import kind_of
 from costlens_policy.replay.traffic.row import TrafficError
 from costlens_policy.replay.traffic.sources import RawRow
 
-__all__ = ["BATCH", "Read", "Table", "TextRows", "types_of"]
+__all__ = ["BATCH", "ParquetFile", "ReadBatch", "TextRows", "types_of"]
 
 
 BATCH: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadBatch:
     """What could be read of so many rows of a file."""
 
     frame: pl.DataFrame
@@ -49,7 +49,7 @@ def _unreadable(name: str, error: Exception) -> TrafficError:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ParquetFile:
     """A Parquet file, the place of its name among the files, and its layout."""
 
     name: str
@@ -70,7 +70,7 @@ class Table:
             return None
         return self._scan().select(ids.drop_nulls().hash().alias("id"))
 
-    def batches(self, start: int, fitting: Fitting) -> Iterator[Read]:
+    def batches(self, start: int, fitting: Fitting) -> Iterator[ReadBatch]:
         """Yield the rows from one on as batches, in the order of the file.
 
         Raises ``TrafficError`` and ``UnfitError``.
@@ -84,7 +84,7 @@ class Table:
                     fitting.reader.examine()
                     columns.check()
                     fitting.reader.note_unread(columns)
-                yield Read(self._read(raw, before, fitting), raw.height)
+                yield ReadBatch(self._read(raw, before, fitting), raw.height)
                 before += raw.height
         except pl.exceptions.PolarsError as error:
             raise _unreadable(self.name, error) from error

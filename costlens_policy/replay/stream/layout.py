@@ -249,7 +249,7 @@ class Fitting:
         self.refused: list[Reject] = []
 
     def take(self, raws: Iterable[RawRow]) -> pl.DataFrame:
-        """Read rows; return those that could be read. Raises ``UnfitError``."""
+        """ReadBatch rows; return those that could be read. Raises ``UnfitError``."""
         for raw in raws:
             self.reader.take(raw)
         return self.drain()

@@ -20,9 +20,8 @@ from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay.columns.batch import ATTRIBUTE, RECORDED, instant, others_in, recorded_in, schema_of
 from costlens_policy.replay.columns.step import Job
-from costlens_policy.replay.files import Progress
-from costlens_policy.replay.settings import Settings
-from costlens_policy.replay.stream.batches import Table, TextRows, types_of
+from costlens_policy.replay.settings import Progress, Settings
+from costlens_policy.replay.stream.batches import ParquetFile, TextRows, types_of
 from costlens_policy.replay.stream.copy import Repeats, TimedCopy, repeated_hashes
 from costlens_policy.replay.stream.layout import COUNTED, Fitting, Layout
 from costlens_policy.replay.traffic.cells import PARTS
@@ -55,7 +54,7 @@ class Files:
     settings: Settings
     attributes: tuple[str, ...]
     fitting: Fitting = field(init=False)
-    tables: list[Table | None] = field(init=False)
+    tables: list[ParquetFile | None] = field(init=False)
     _every: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +63,7 @@ class Files:
         self.tables = [table and replace(table, layout=replace(table.layout, every=every)) for table in tables]
         self.restart(None)
 
-    def _table(self, name: str, place: int) -> Table | None:
+    def _table(self, name: str, place: int) -> ParquetFile | None:
         """Return a file as a table, or None where its rows have to be read one by one. Raises ``TrafficError``."""
         if not name.lower().endswith(".parquet"):
             return None
@@ -73,7 +72,7 @@ class Files:
             return None  # which of two values counts is told row by row
         every = {**types, **dict.fromkeys(keys, pl.String())}
         layout = Layout.of(every, self.mapping, self.settings.start, self.plan, self.attributes)
-        return None if layout is None else Table(name, place, layout, keys)
+        return None if layout is None else ParquetFile(name, place, layout, keys)
 
     @property
     def in_columns(self) -> bool:
@@ -119,7 +118,7 @@ class Files:
                 yield Chunk(frame, (file, start), read, tuple(rejects), memory)
 
     def copied(self, folder: Path, progress: Progress) -> tuple[TimedCopy, list[Reject]]:
-        """Read all rows into a copy that can be walked in the order of time; return it and the rows left out.
+        """ReadBatch all rows into a copy that can be walked in the order of time; return it and the rows left out.
 
         Raises ``TrafficError`` and ``UnfitError``.
         """

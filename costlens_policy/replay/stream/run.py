@@ -17,9 +17,8 @@ from typing import Any, Final, TypeVar
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.replay.columns.step import Job, State, step
-from costlens_policy.replay.files import Progress
 from costlens_policy.replay.result import Result
-from costlens_policy.replay.settings import Settings
+from costlens_policy.replay.settings import Progress, Settings
 from costlens_policy.replay.stream.copy import TimedCopy
 from costlens_policy.replay.stream.reading import Files, UnsortedError
 from costlens_policy.replay.traffic.mapping import ColumnMapping
@@ -69,7 +68,7 @@ class StreamedReplay:
         saver = _Saver(self._checkpoint, "as they are")
         for chunk in _ahead(chunks):
             for reject in chunk.rejects:
-                state.tally.reject(reject)
+                state.sums.reject(reject)
             state = step(self._job, state, chunk.frame)
             self._progress.advance(chunk.read - read)
             read = chunk.read
@@ -80,10 +79,10 @@ class StreamedReplay:
         state, done = State(self._job), 0
         if saved is None:
             for reject in rejects:
-                state.tally.reject(reject)
+                state.sums.reject(reject)
         else:
             state, done = State.from_dict(self._job, saved["state"]), saved["place"][0]
-        self._progress.start("deciding", copy.rows, "rows", state.tally.rows)
+        self._progress.start("deciding", copy.rows, "rows", state.sums.rows)
         saver = _Saver(self._checkpoint, "copied")
         for number, frame in enumerate(_ahead(copy.batches()), 1):
             if number <= done:
@@ -97,7 +96,7 @@ class StreamedReplay:
         if self._checkpoint is not None:
             self._checkpoint.remove()
         job = self._job
-        return state.tally.result(job.settings, job.prices, job.files, self._files.notes(late))
+        return state.sums.result(job.settings, job.prices, job.files, self._files.notes(late))
 
 
 class _Saver:
@@ -128,7 +127,7 @@ def _ahead(items: Iterator[_T]) -> Iterator[_T]:
             yield item  # type: ignore[misc]  # what is not the end is an item
 
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _EDGE: Final = 1 << 20
 
 

@@ -26,11 +26,11 @@ __all__ = [
     "cost_of",
     "counted",
     "has_cell",
-    "moment_of",
     "object_of",
     "outcome_of",
     "plain_numbers",
     "text_of",
+    "timestamp_of",
     "tokens_of",
 ]
 
@@ -145,7 +145,7 @@ def outcome_of(value: Any) -> float:
     return number
 
 
-def moment_of(value: Any, unit: TimeUnit, start: datetime | None) -> tuple[datetime, bool]:
+def timestamp_of(value: Any, unit: TimeUnit, start: datetime | None) -> tuple[datetime, bool]:
     """Return the instant in UTC, and whether a time zone had to be taken for granted. Raises ``ValueError``.
 
     ``start`` is what a relative time counts from, None where times are absolute. Times before 1970 or from 2200 on are

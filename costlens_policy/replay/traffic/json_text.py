@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TextIO
 
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["Found", "json_objects"]
+__all__ = ["JsonObject", "json_objects"]
 
 _AROUND: Final = (
     "data", "logs", "rows", "records", "items", "results", "entries", "events", "spans", "traces", "observations",
@@ -58,7 +58,7 @@ def _fraction(digits: str) -> Decimal:
 _DECODER: Final = json.JSONDecoder(parse_float=_fraction, object_pairs_hook=_unique)
 
 
-class Found(NamedTuple):
+class JsonObject(NamedTuple):
     """One object, as it stood at a line, or what is wrong there. ``line`` is None where lines mean nothing."""
 
     line: int | None
@@ -69,7 +69,7 @@ class Found(NamedTuple):
     """Whether it had halves of characters, which no text can hold."""
 
 
-def json_objects(name: str, lines: Iterator[str] | TextIO, note: Callable[[str], None]) -> Iterator[Found]:
+def json_objects(name: str, lines: Iterator[str] | TextIO, note: Callable[[str], None]) -> Iterator[JsonObject]:
     """Yield the objects of a text. ``note`` is told what has to be said of all of it.
 
     Numbers with a fraction are ``Decimal``. Raises ``TrafficError`` for an object of more than 256 million characters.
@@ -113,21 +113,21 @@ def _is_more_than_lines(first: str, second: str) -> bool:
     return isinstance(value, dict) and _wrapped(value, _AROUND) is not None
 
 
-def _lines(before: str, lines: Iterator[str]) -> Iterator[Found]:
+def _lines(before: str, lines: Iterator[str]) -> Iterator[JsonObject]:
     for number, line in enumerate(chain(StringIO(before, newline=""), lines), 1):
         text = line.strip(_BLANK)
         if text:
             yield from _of_line(number, text, line[-1] in "\r\n")
 
 
-def _of_line(number: int, text: str, ended: bool) -> Iterator[Found]:
+def _of_line(number: int, text: str, ended: bool) -> Iterator[JsonObject]:
     at = 0
     while at < len(text):
         try:
             value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             cut = "" if ended else "; the file ends in the middle of the line"
-            yield Found(number, {}, text[at:], f"{_unreadable(error)}{cut}")
+            yield JsonObject(number, {}, text[at:], f"{_unreadable(error)}{cut}")
             return
         yield from _rows(number, value, text[at:end], _AROUND)
         at = _after_blanks(text, end)
@@ -143,22 +143,22 @@ def _unreadable(error: Exception) -> str:
     return f"{_UNREADABLE}: {str(error).lower()}"
 
 
-def _rows(line: int | None, value: Any, text: str, around: Sequence[str] = (_BUCKETS,)) -> Iterator[Found]:
+def _rows(line: int | None, value: Any, text: str, around: Sequence[str] = (_BUCKETS,)) -> Iterator[JsonObject]:
     """Yield what a value holds: itself, the elements of an array, or those of the array that it is there to hold."""
     if isinstance(value, list):
         for item in value:
             yield from _rows(line, item, text)
     elif not isinstance(value, dict):
-        yield Found(line, {}, text, "each row must be a JSON object")
+        yield JsonObject(line, {}, text, "each row must be a JSON object")
     elif (key := _wrapped(value, around)) is not None:
         beside = {name: item for name, item in value.items() if not isinstance(item, dict | list)}
         for item in value[key]:
             yield from _rows(line, {**beside, **item} if key == _BUCKETS else _kept(key, item), text)
     elif "\\ud" in text or "\\uD" in text:
         whole = _whole(value)
-        yield Found(line, whole, text, halved=whole != value)
+        yield JsonObject(line, whole, text, halved=whole != value)
     else:
-        yield Found(line, value, text)
+        yield JsonObject(line, value, text)
 
 
 def _whole(value: Any) -> Any:
@@ -197,7 +197,7 @@ class _Values:
         self._note = note
         self._beside: dict[str, Any] = {}
 
-    def objects(self) -> Iterator[Found]:
+    def objects(self) -> Iterator[JsonObject]:
         """Yield the objects of arrays, however deep, and those that stand for themselves."""
         arrays = 0
         while char := self._next():
@@ -211,11 +211,11 @@ class _Values:
             else:
                 yield from self._object()
         if arrays > 0:
-            yield Found(None, {}, "", f"{_UNREADABLE}: the file ends in the middle of an array")
+            yield JsonObject(None, {}, "", f"{_UNREADABLE}: the file ends in the middle of an array")
         if any(self._beside.get(key) for key in _MORE):
             self._note(f"`{self._name}` says that there are further pages, which are not in it")
 
-    def _object(self) -> Iterator[Found]:
+    def _object(self) -> Iterator[JsonObject]:
         """Yield the object that begins here, or the objects of the array that it is there to hold."""
         start, wrapped, of_a_call = self._at, False, False
         self._at += 1
@@ -240,7 +240,7 @@ class _Values:
         self._at = start
         yield from self._element(lambda value: value)
 
-    def _elements(self, key: str) -> Iterator[Found]:
+    def _elements(self, key: str) -> Iterator[JsonObject]:
         while (char := self._next()) != "]":
             if not char:
                 return  # whoever looks for the next key finds the end, too
@@ -250,7 +250,7 @@ class _Values:
                 yield self._stranger()
         self._at += 1
 
-    def _element(self, seen: Callable[[Any], Any], around: Sequence[str] = (_BUCKETS,)) -> Iterator[Found]:
+    def _element(self, seen: Callable[[Any], Any], around: Sequence[str] = (_BUCKETS,)) -> Iterator[JsonObject]:
         """Yield the object that begins here: as a whole where it is right and read already, else by its end."""
         start = self._at
         try:
@@ -263,23 +263,23 @@ class _Values:
         else:
             yield from _rows(None, seen(value), self._text[start : self._at], around)
 
-    def _decoded(self, text: str, seen: Callable[[Any], Any], around: Sequence[str]) -> Iterator[Found]:
+    def _decoded(self, text: str, seen: Callable[[Any], Any], around: Sequence[str]) -> Iterator[JsonObject]:
         try:
             value = seen(_DECODER.decode(text))
         except (ValueError, RecursionError) as error:
-            yield Found(None, {}, text, _unreadable(error))
+            yield JsonObject(None, {}, text, _unreadable(error))
         else:
             yield from _rows(None, value, text, around)
 
-    def _cut(self, text: str) -> Found:
+    def _cut(self, text: str) -> JsonObject:
         self._at = len(self._text)
-        return Found(None, {}, text[:_PIECE], f"{_UNREADABLE}: the file ends in the middle of an object")
+        return JsonObject(None, {}, text[:_PIECE], f"{_UNREADABLE}: the file ends in the middle of an object")
 
-    def _stranger(self) -> Found:
+    def _stranger(self) -> JsonObject:
         start = self._at
         if not self._skip():
             self._at = len(self._text)
-        return Found(None, {}, self._text[start : self._at][:_PIECE], "each row must be a JSON object")
+        return JsonObject(None, {}, self._text[start : self._at][:_PIECE], "each row must be a JSON object")
 
     def _next(self) -> str:
         """Go on to the next value or bracket and return its first character; forget what was before."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from costlens_policy.replay.traffic.row import TrafficError
 
-__all__ = ["STDIN", "Found", "find_files", "kind_of", "look_for", "partition_of", "rereadable"]
+__all__ = ["STDIN", "FoundFiles", "find_files", "kind_of", "look_for", "partition_of", "rereadable"]
 
 STDIN: Final = "-"
 _KINDS: Final = {
@@ -27,7 +27,7 @@ _CURRENT: Final[Mapping[str, str]] = {
 """Formats of tables that leave old files beside the current ones, and what names the current ones."""
 
 
-class Found(NamedTuple):
+class FoundFiles(NamedTuple):
     """``files`` are read, in order, each once; ``skipped`` lay beside them and are not."""
 
     files: tuple[str, ...]
@@ -42,7 +42,7 @@ def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
     return look_for(patterns).files
 
 
-def look_for(patterns: Sequence[str]) -> Found:
+def look_for(patterns: Sequence[str]) -> FoundFiles:
     """Return what ``find_files`` does, and what else lies in the folders. Hidden and temporary files do not count."""
     files: dict[str, str] = {}
     skipped: dict[str, None] = {}
@@ -58,7 +58,7 @@ def look_for(patterns: Sequence[str]) -> Found:
             if files.setdefault(real, name) != name:
                 skipped[f"{name} (the same as {files[real]})"] = None
         skipped.update(dict.fromkeys(others))
-    return Found(tuple(files.values()), tuple(skipped))
+    return FoundFiles(tuple(files.values()), tuple(skipped))
 
 
 def _named(pattern: str) -> tuple[list[str], list[str]]:

@@ -20,11 +20,11 @@ from costlens_policy.replay.traffic.cells import (
     cell,
     cost_of,
     counted,
-    moment_of,
     object_of,
     outcome_of,
     plain_numbers,
     text_of,
+    timestamp_of,
     tokens_of,
 )
 from costlens_policy.replay.traffic.mapping import COUNTS, ColumnMapping
@@ -319,7 +319,7 @@ class RowReader:
                 raise ValueError("no time")
             self.timeless += 1
             return self.start
-        instant, zoneless = moment_of(value, self.mapping.time_unit, self.start if self.mapping.relative else None)
+        instant, zoneless = timestamp_of(value, self.mapping.time_unit, self.start if self.mapping.relative else None)
         self.zoneless += zoneless
         self.early += instant < EARLY and not self.mapping.relative
         return instant

@@ -16,7 +16,7 @@ from costlens_policy.diagnostics.text import width as width_of
 from costlens_policy.money import add
 from costlens_policy.report.figures import Figures, Grouping
 from costlens_policy.report.summarize import ALL_OTHERS, Report, Stack
-from costlens_policy.report.timeline import Moment, moments, shown_moment
+from costlens_policy.report.timeline import BucketStart, bucket_starts, shown_start
 from costlens_policy.report.words import NOT_RECORDED, shown_cost, shown_count, shown_ms, shown_percent, shown_usd
 
 __all__ = [
@@ -70,21 +70,21 @@ def tokens_over_time(report: Report, width: int) -> Spec:
     """Tokens by time: input that was read from a cache, other input, output."""
     rows = []
     cached_known = report.totals.cache_known_tokens > 0
-    for label, moment, figures in _steps(report):
+    for label, start, figures in _steps(report):
         parts = [
             ("input", figures.input_tokens - figures.cached_tokens),
             *([("cached input", figures.cached_tokens)] if cached_known else []),
             ("output", figures.output_tokens),
         ]
-        rows += [_row(label, name, count, f"{moment}: {shown_count(count)} {name} tokens") for name, count in parts]
+        rows += [_row(label, name, count, f"{start}: {shown_count(count)} {name} tokens") for name, count in parts]
     return _stack_of(report, rows, list(dict.fromkeys(row["series"] for row in rows)), width, _LOW, "~s")
 
 
 def cache_over_time(report: Report, width: int) -> Spec:
     """The cached share of input by time."""
     rows = [
-        _row(label, "cache hit rate", rate, f"{moment}: {shown_percent(rate)} of input from caches")
-        for label, moment, figures in _steps(report)
+        _row(label, "cache hit rate", rate, f"{start}: {shown_percent(rate)} of input from caches")
+        for label, start, figures in _steps(report)
         if (rate := figures.cache_hit_rate) is not None
     ]
     return _lines_of(report, rows, ["cache hit rate"], width, {"format": ".0%"})
@@ -93,41 +93,41 @@ def cache_over_time(report: Report, width: int) -> Spec:
 def latency_over_time(report: Report, width: int) -> Spec:
     """The median and the 95th percentile of latency by time, in seconds."""
     rows = []
-    for label, moment, figures in _steps(report):
+    for label, start, figures in _steps(report):
         if figures.latency is not None:
             for name, value in (("p50", figures.latency.p50), ("p95", figures.latency.p95)):
-                rows.append(_row(label, name, value / 1000, f"{moment}: {name} {shown_ms(value)}"))
+                rows.append(_row(label, name, value / 1000, f"{start}: {name} {shown_ms(value)}"))
     return _lines_of(report, rows, ["p50", "p95"], width, {"format": "~s", "title": "seconds"})
 
 
 def _steps(report: Report) -> Iterable[tuple[str, str, Figures]]:
     """Yield the short label of each bucket, its full one, and its figures."""
     for bucket in report.timeline:
-        yield _label(report, bucket.moment), shown_moment(bucket.moment, report.unit, report.zone), bucket.figures
+        yield _label(report, bucket.start), shown_start(bucket.start, report.unit, report.zone), bucket.figures
 
 
-def _label(report: Report, moment: Moment) -> str:
-    full = shown_moment(moment, report.unit, report.zone)
-    years = {report.timeline[0].moment.year, report.timeline[-1].moment.year}
+def _label(report: Report, start: BucketStart) -> str:
+    full = shown_start(start, report.unit, report.zone)
+    years = {report.timeline[0].start.year, report.timeline[-1].start.year}
     if report.unit == "month" or len(years) > 1:
         return full
     return full[5:]
 
 
 def _single(report: Report) -> Iterable[dict[str, Any]]:
-    for label, moment, figures in _steps(report):
+    for label, start, figures in _steps(report):
         amount = figures.cost if report.priced else Decimal(figures.tokens)
         shown = shown_usd(figures.cost) if report.priced else f"{shown_count(figures.tokens)} tokens"
-        yield _row(label, "spend" if report.priced else "tokens", amount, f"{moment}: {shown}")
+        yield _row(label, "spend" if report.priced else "tokens", amount, f"{start}: {shown}")
 
 
 def _stacked(report: Report, stack: Stack) -> Iterable[dict[str, Any]]:
     for bucket in report.timeline:
-        moment = shown_moment(bucket.moment, report.unit, report.zone)
+        start = shown_start(bucket.start, report.unit, report.zone)
         for name, spend in stack.layers:
-            amount = spend.get(bucket.moment, Decimal(0))
+            amount = spend.get(bucket.start, Decimal(0))
             if amount or bucket in (report.timeline[0], report.timeline[-1]):
-                yield _row(_label(report, bucket.moment), name, amount, f"{moment}, {name}: {shown_usd(amount)}")
+                yield _row(_label(report, bucket.start), name, amount, f"{start}, {name}: {shown_usd(amount)}")
 
 
 def _marked(report: Report) -> Iterable[dict[str, Any]]:
@@ -136,9 +136,9 @@ def _marked(report: Report) -> Iterable[dict[str, Any]]:
         return
     for item in report.anomalies.found:
         if item.dimension == "total":
-            moment = shown_moment(item.moment, report.unit, report.zone)
-            says = f"anomaly, {moment}: {shown_usd(item.spend)}, usually {shown_usd(item.usual)}"
-            yield _row(_label(report, item.moment), "anomaly", item.spend, says)
+            start = shown_start(item.start, report.unit, report.zone)
+            says = f"anomaly, {start}: {shown_usd(item.spend)}, usually {shown_usd(item.usual)}"
+            yield _row(_label(report, item.start), "anomaly", item.spend, says)
 
 
 def _row(label: str, series: str, amount: Decimal | int, says: str) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def forecast_chart(report: Report, width: int) -> Spec | None:
     zone = report.zone
     first = forecast.window.starts_at.astimezone(zone).date()
     last = (forecast.window.ends_at - timedelta(microseconds=1)).astimezone(zone).date()
-    days = moments(first, last, "day")
+    days = bucket_starts(first, last, "day")
     today = forecast.now.astimezone(zone).date()
     past = list(_past(report, days, today))
     so_far = float(forecast.spent)
@@ -280,7 +280,7 @@ def forecast_chart(report: Report, width: int) -> Spec | None:
     }  # fmt: skip
 
 
-def _past(report: Report, days: tuple[Moment, ...], today: Moment) -> Iterator[dict[str, Any]]:
+def _past(report: Report, days: tuple[BucketStart, ...], today: BucketStart) -> Iterator[dict[str, Any]]:
     spent = Decimal(0)
     for day in days:
         if day > today:

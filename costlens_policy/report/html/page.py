@@ -30,7 +30,7 @@ from costlens_policy.report.html.charts import (
     tokens_over_time,
 )
 from costlens_policy.report.summarize import Report
-from costlens_policy.report.timeline import shown_moment
+from costlens_policy.report.timeline import shown_start
 from costlens_policy.report.words import (
     NOT_KNOWN,
     NOT_RECORDED,
@@ -221,7 +221,7 @@ def _group_table(report: Report, grouping: Grouping) -> _NumberTable:
 def _time_table(report: Report) -> _NumberTable:
     """Return a row for each step of time, the latest first."""
     steps = list(reversed(report.timeline))[:_MOST_STEPS]
-    rows = [(_Cell(shown_moment(step.moment, report.unit, report.zone)), step.figures) for step in steps]
+    rows = [(_Cell(shown_start(step.start, report.unit, report.zone)), step.figures) for step in steps]
     all_shown = len(report.timeline) <= len(steps)
     after = "" if all_shown else f"The latest {len(steps)} of {len(report.timeline):,} steps."
     return replace(_figures(report, report.unit, rows), after=after)
@@ -232,7 +232,7 @@ def _anomaly_table(report: Report) -> _NumberTable:
     anomalies = report.anomalies
     rows = [
         (
-            _Cell(shown_moment(item.moment, anomalies.unit, report.zone)),
+            _Cell(shown_start(item.start, anomalies.unit, report.zone)),
             _Cell(f"{item.dimension} {item.value}".strip()),
             _Cell(shown_usd(item.spend), "up"),
             _Cell(shown_usd(item.usual)),

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from costlens_policy.replay import ColumnMapping, TrafficError
-from costlens_policy.replay.traffic.cells import cell, cost_of, moment_of, text_of
+from costlens_policy.replay.traffic.cells import cell, cost_of, text_of, timestamp_of
 from costlens_policy.replay.traffic.mapping import FIELDS, TEXTS
 
 __all__ = ["EXTRAS", "Extras", "split_columns"]
@@ -122,7 +122,7 @@ class Extras:
         value = self.value(fields, "end_time")
         if value is None:
             return None
-        ended, _ = moment_of(value, self.mapping.time_unit, self.start if self.mapping.relative else None)
+        ended, _ = timestamp_of(value, self.mapping.time_unit, self.start if self.mapping.relative else None)
         if ended < began:
             raise ValueError(f"it ends at `{value}`, before it begins")
         return int((ended - began).total_seconds() * 1_000_000)

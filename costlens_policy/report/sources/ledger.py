@@ -12,7 +12,7 @@ from typing import Any, Final
 from costlens_policy.catalogue import BUCKETS, Model, Usage
 from costlens_policy.ledger import Entry, EntryQuery, Store, decimal_of
 from costlens_policy.money import ZERO, add, format_usd, usd
-from costlens_policy.report.calls import Asked, Call, Columns, Read
+from costlens_policy.report.calls import CallQuery, Columns, Read, ReportedCall
 from costlens_policy.report.prices import Prices
 
 __all__ = ["LedgerSource"]
@@ -33,7 +33,7 @@ class LedgerSource:
     counts: Counter[str] = field(default_factory=Counter)
     corrected: Decimal = ZERO
 
-    def read(self, asked: Asked, tick: Callable[[], None] | None = None) -> Read:
+    def read(self, asked: CallQuery, tick: Callable[[], None] | None = None) -> Read:
         """Read the history. Raises ``LedgerError``."""
         columns, seen = Columns(asked.dimensions), set[str]()
         for id, entries in groupby(self._charges(asked), key=lambda entry: entry.call):
@@ -53,7 +53,7 @@ class LedgerSource:
             baseline="" if self.baseline is None else self.baseline.name,
         )
 
-    def _charges(self, asked: Asked) -> Iterator[Entry]:
+    def _charges(self, asked: CallQuery) -> Iterator[Entry]:
         query = EntryQuery(budget=self.budget, key=self.key, since=asked.since, until=asked.until, limit=_PAGE)
         while True:
             page = self.store.entries(query)
@@ -68,7 +68,7 @@ class LedgerSource:
                 return
             query = replace(query, after=page.next)
 
-    def _call(self, entries: tuple[Entry, ...]) -> Call:
+    def _call(self, entries: tuple[Entry, ...]) -> ReportedCall:
         first, facts = entries[0], entries[0].facts
         self.counts["twice"] += len(entries) - 1
         self.counts["calls"] += 1
@@ -83,7 +83,7 @@ class LedgerSource:
         baseline = None
         if self.baseline is not None and usage is not None:
             baseline = self.prices.baseline(self.baseline, usage, first.at)
-        return Call(first.at, labels, usage, usage is not None, self._cost(entries), baseline)
+        return ReportedCall(first.at, labels, usage, usage is not None, self._cost(entries), baseline)
 
     def _usage(self, facts: Mapping[str, Any]) -> Usage | None:
         found = facts.get("usage")

@@ -17,11 +17,11 @@ from costlens_policy.compiler.snapshot import Admitted, Snapshots
 from costlens_policy.expressions import ANY_LIST, STRING
 from costlens_policy.replay import READY, ColumnMapping, Row, find_files
 from costlens_policy.replay.settings import START
-from costlens_policy.replay.traffic.cells import cell, cost_of, moment_of, text_of
+from costlens_policy.replay.traffic.cells import cell, cost_of, text_of, timestamp_of
 from costlens_policy.replay.traffic.reading import RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
 from costlens_policy.replay.traffic.sources import RawRow
-from costlens_policy.report.calls import Asked, Call, Columns, Read, ReportError, shown_calls
+from costlens_policy.report.calls import CallQuery, Columns, Read, ReportedCall, ReportError, shown_calls
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.sources.labels import Extras
 from costlens_policy.report.summarize import Report, Settings, summarize
@@ -57,7 +57,7 @@ class TrafficSource:
     odd_latency: str = ""
     doubts: Counter[str] = field(default_factory=Counter)
 
-    def read(self, asked: Asked, tick: Callable[[], None] | None = None) -> Read:
+    def read(self, asked: CallQuery, tick: Callable[[], None] | None = None) -> Read:
         """Read all files. Raises ``TrafficError`` for what cannot be used as a whole."""
         extras = self.extras
         reader = RowReader(
@@ -75,7 +75,7 @@ class TrafficSource:
             self.left_out[_UNREADABLE] = len(reader.rejects)
         return self._read(columns, reader, asked)
 
-    def _calls(self, raw: RawRow, reader: RowReader, asked: Asked) -> Iterator[Call]:
+    def _calls(self, raw: RawRow, reader: RowReader, asked: CallQuery) -> Iterator[ReportedCall]:
         """Yield the call of a row, or nothing where it is left out."""
         try:
             labels = self.extras.labels(raw.fields)
@@ -91,17 +91,17 @@ class TrafficSource:
         except ValueError as error:
             reader.rejects.append(Reject(raw.file, raw.number, str(error), raw.text))
 
-    def _within(self, instant: datetime, asked: Asked) -> bool:
+    def _within(self, instant: datetime, asked: CallQuery) -> bool:
         within = asked.covers(instant)
         self.left_out[_OUTSIDE] += not within
         return within
 
-    def _denied(self, raw: RawRow, reader: RowReader, labels: dict[str, str]) -> Call:
+    def _denied(self, raw: RawRow, reader: RowReader, labels: dict[str, str]) -> ReportedCall:
         mapping = self.mapping
         value = cell(raw.fields, mapping.columns.get("time", "time"))
         if value is None:
             raise ValueError("no time")
-        instant, zoneless = moment_of(value, mapping.time_unit, self.start if mapping.relative else None)
+        instant, zoneless = timestamp_of(value, mapping.time_unit, self.start if mapping.relative else None)
         reader.zoneless += zoneless
         id = cell(raw.fields, mapping.columns["id"]) if "id" in mapping.columns else None
         if id is not None and reader.ids is not None:
@@ -110,7 +110,7 @@ class TrafficSource:
             if first != place:
                 raise ValueError(f"the id `{text_of(id)}` was there before, at {first}")
         model = cell(raw.fields, mapping.columns["model"]) if "model" in mapping.columns else None
-        return Call(instant, self._labels(None if model is None else text_of(model), labels), denied=True)
+        return ReportedCall(instant, self._labels(None if model is None else text_of(model), labels), denied=True)
 
     def _labels(self, model: str | None, labels: dict[str, str]) -> dict[str, str]:
         if model is not None:
@@ -119,13 +119,13 @@ class TrafficSource:
                 labels["provider"] = provider
         return labels
 
-    def _call(self, row: Row, fields: Mapping[str, Any], labels: dict[str, str]) -> Call:
+    def _call(self, row: Row, fields: Mapping[str, Any], labels: dict[str, str]) -> ReportedCall:
         provider = labels.get("provider")
         labels = self._labels(row.model, labels)
         usage = row.recorded or self._counted(row)
         latency, baseline = self._latency(fields, row.time), self._baseline(row, fields, usage)
         cost = self._cost(row, usage, provider)
-        return Call(row.time, labels, usage, row.cache_known, cost, baseline, latency)
+        return ReportedCall(row.time, labels, usage, row.cache_known, cost, baseline, latency)
 
     def _latency(self, fields: Mapping[str, Any], began: datetime) -> int | None:
         """Return how long a call took. One that cannot be read takes nothing away of what the call cost."""
@@ -184,7 +184,7 @@ class TrafficSource:
             self.counts["odd baselines"] += 1
             return None
 
-    def _read(self, columns: Columns, reader: RowReader, asked: Asked) -> Read:
+    def _read(self, columns: Columns, reader: RowReader, asked: CallQuery) -> Read:
         late = 0  # a report groups by time, so the order of rows makes no difference
         notes = reader.all_notes(late)
         notes += self._unpriced()
@@ -288,4 +288,4 @@ def report_on(
         raise ReportError(f"no price for the baseline `{baseline}`")
     extras = Extras.of(mapping, {}, {}, chosen.by, START)
     source = TrafficSource(find_files(files), extras.reader_mapping, extras, known, START, baseline=model)
-    return summarize(source.read(Asked(chosen.by)), chosen)
+    return summarize(source.read(CallQuery(chosen.by)), chosen)

@@ -32,7 +32,7 @@ def test_arrow_of_any_library_is_taken(plan_of):
     plan = plan_of(ROUTES)
     job, traffic = _job(plan), random_traffic(3, 200, ["large"], {"team": ["a", "b"]})
     state = step(job, State(job), Foreign(batch_of(traffic.rows, plan, job.attributes, lambda _: 0)))
-    got = state.tally.result(Settings(), job.prices, ("f",), [])
+    got = state.sums.result(Settings(), job.prices, ("f",), [])
     assert facts(got) == facts(replay(plan, traffic, Settings()))
 
 
@@ -41,8 +41,8 @@ def test_three_columns_are_enough(plan_of):
     job = Job(plan, Settings())
     batch = pl.DataFrame({"time": [0, 1_000_000], "prompt": [1000, 2000], "output": [100, 100]})
     state = step(job, State(job), batch)
-    assert state.tally.rows == 2
-    assert state.tally.models["large"].prompt_tokens == 3000
+    assert state.sums.rows == 2
+    assert state.sums.models["large"].prompt_tokens == 3000
 
 
 def test_an_empty_batch_changes_nothing(plan_of):
@@ -64,7 +64,7 @@ def test_states_of_other_sessions_add_up(plan_of):
     ]
     state = State.from_dict(job, json.loads(sent[0]))
     state.merge(State.from_dict(job, json.loads(sent[1])))
-    got, expected = state.tally.result(Settings(), job.prices, ("f",), []), replay(plan, traffic, Settings())
+    got, expected = state.sums.result(Settings(), job.prices, ("f",), []), replay(plan, traffic, Settings())
     assert (got.cost, got.recorded_cost, got.models.keys()) == (
         expected.cost,
         expected.recorded_cost,

@@ -68,7 +68,7 @@ def in_columns(
         state = step(job, state, batch_of(rows, plan, job.attributes, lambda _: 0))
         if written:
             state = State.from_dict(job, json.loads(json.dumps(state.to_dict())))
-    return state.tally.result(settings, job.prices, ("f",), [])
+    return state.sums.result(settings, job.prices, ("f",), [])
 
 
 def facts(result: Result) -> dict[str, Any]:

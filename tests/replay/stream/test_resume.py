@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.replay import READY, Settings, TrafficError, replay_files
-from costlens_policy.replay.files import Silent
+from costlens_policy.replay.settings import Silent
 from costlens_policy.replay.stream import batches, copy, reading, run
 from tests.replay.columns.traffic import facts
 from tests.replay.conftest import folder_of

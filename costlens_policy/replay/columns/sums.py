@@ -11,12 +11,12 @@ from typing import Any, Final
 from costlens_policy.money import ZERO, plain, total
 from costlens_policy.replay.columns.accounts import Account
 from costlens_policy.replay.columns.batch import instant
-from costlens_policy.replay.columns.units import Prices
-from costlens_policy.replay.result import ModelTally, Result
+from costlens_policy.replay.columns.units import UnitPrices
+from costlens_policy.replay.result import ModelTotals, Result
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject
 
-__all__ = ["MOST_REJECTS", "Tally"]
+__all__ = ["MOST_REJECTS", "Sums"]
 
 MOST_REJECTS: Final = 100_000
 """As many rows that were left out are kept with their texts; more are counted."""
@@ -36,8 +36,8 @@ class ModelSums:
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counts and sums as ``Result`` has them. Money is in units of the plan's ``Prices``, but for ``logged_cost``.
+class Sums:
+    """Counts and sums as ``Result`` has them. Money is in units of the plan's ``UnitPrices``, but for ``logged_cost``.
 
     ``written`` is what the answers alone cost. ``rejected`` counts rows that were left out, ``rejects`` holds the first
     of them.
@@ -88,7 +88,7 @@ class Tally:
         if len(self.rejects) < MOST_REJECTS:
             self.rejects.append(reject)
 
-    def merge(self, later: Tally) -> None:
+    def merge(self, later: Sums) -> None:
         """Add what was counted of other rows of the same traffic, by the same plan."""
         for name in self.__slots__:
             mine, other = getattr(self, name), getattr(later, name)
@@ -105,11 +105,11 @@ class Tally:
             else:
                 setattr(self, name, mine + other)
 
-    def result(self, settings: Settings, prices: Prices, files: Sequence[str], notes: Sequence[str]) -> Result:
+    def result(self, settings: Settings, prices: UnitPrices, files: Sequence[str], notes: Sequence[str]) -> Result:
         """Return the result as a replay row by row gives it."""
         usd = prices.usd
         models = {
-            name: ModelTally(item.requests, item.unpriced, item.prompt_tokens, item.cached_tokens, item.output_tokens,
+            name: ModelTotals(item.requests, item.unpriced, item.prompt_tokens, item.cached_tokens, item.output_tokens,
                              usd(item.cost))
             for name, item in self.models.items()
         }  # fmt: skip
@@ -134,7 +134,7 @@ class Tally:
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Tally:
+    def from_dict(cls, data: dict[str, Any]) -> Sums:
         """Return the sums that ``to_dict`` wrote."""
         counters = {name: Counter(data[name]) for name in ("allowed", "unknown_models", "rewrites", "errors")}
         return cls(**data | counters | {
