@@ -109,7 +109,7 @@ def _causes(group: list[Violation]) -> list[Violation]:
     ]
 
 
-_MOMENT_WORDS: Final = {"date": "a date", "datetime": "a moment in time"}
+_MOMENT_WORDS: Final = {"date": "a date", "datetime": "a timestamp"}
 _FORMS: Final = {
     "date": "write year, month and day: `2026-11-01`",
     "datetime": "write date, time and zone: `2026-11-01T12:00:00Z`",

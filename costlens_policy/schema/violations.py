@@ -196,7 +196,7 @@ _FORMATS: Final = {
     "cel": "an expression",
     "re2": "a regular expression",
     "date": "a date",
-    "date-time": "a moment in time",
+    "date-time": "a timestamp",
 }
 _TYPES: Final = {
     "string": "text",
@@ -226,7 +226,7 @@ def found(value: Plain) -> str:
         case int() | Decimal():
             return "a number"
         case datetime():
-            return "a moment in time"
+            return "a timestamp"
         case date():
             return "a date"
         case list():

@@ -34,10 +34,10 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
                     f"the condition of `{rule}` never holds",
                     place.span,
                     "contradicts itself",
-                    "correct it, or take the rule out",
+                    "correct it, or remove the rule",
                 )
             elif condition.always:
-                advice = "leave the condition out, which says so more plainly"
+                advice = "remove the condition, since it changes nothing"
                 yield _FOUND.warning(f"the condition of `{rule}` always holds", place.span, "always true", advice)
 
 

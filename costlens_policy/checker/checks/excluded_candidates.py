@@ -38,7 +38,7 @@ def check_excluded_candidates(subject: Subject) -> Iterator[Diagnostic]:
                 f"`{model.name}` can never serve: `{refusing.name}` refuses it",
                 place.span,
                 "always excluded",
-                "take the model out, or narrow the access rule",
+                "remove the model, or narrow the access rule",
                 [Related(refusing.place.at("id").span, "refuses it for every request")],
             )
     yield from _fallbacks(subject, refused)

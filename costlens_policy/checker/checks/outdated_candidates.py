@@ -18,9 +18,9 @@ def check_outdated_candidates(subject: Subject) -> Iterator[Diagnostic]:
     admits = subject.bundle.policy_set.document.admit.deprecated_models
     for model, place in catalogue_models(subject):
         if model.retired_on(subject.day):
-            message = f"`{model.name}` is retired since {model.retired}"
+            message = f"`{model.name}` has been retired since {model.retired}"
             yield _FOUND.warning(message, place.span, "no longer serves", "name its successor")
         elif model.deprecated_on(subject.day) and not admits:
-            message = f"`{model.name}` is deprecated since {model.deprecated}"
+            message = f"`{model.name}` has been deprecated since {model.deprecated}"
             advice = "name its successor, or write `admit: {deprecated_models: true}` in the policy set"
             yield _FOUND.warning(message, place.span, "no longer serves", advice)

@@ -26,7 +26,7 @@ def check_parameters(subject: Subject) -> Iterator[Diagnostic]:
                 message = f"no provider is known to take a parameter `{name}`"
                 yield _FOUND.warning(message, at, "unknown parameter", f"did you mean `{near}`?")
             elif key == "clamp_params" and name in _OTHERS:
-                message = f"the parameter `{name}` is no number"
+                message = f"the parameter `{name}` is not a number"
                 yield _FOUND.warning(message, at, "has no bounds", "set or remove it instead")
 
 

@@ -37,6 +37,6 @@ def _thresholds(budget: Budget, thresholds: Place) -> Iterator[Diagnostic]:
             message = f"two thresholds of `{budget.id}` start at `{threshold.at_ratio}`"
             yield _FOUND.warning(message, place.span, "again", advice, related)
         elif threshold.at_ratio < before:
-            message = f"the threshold at `{threshold.at_ratio}` stands after the one at `{before}`"
+            message = f"the threshold at `{threshold.at_ratio}` comes after the one at `{before}`"
             yield _FOUND.warning(message, place.span, "out of order", "order the thresholds from low to high", related)
         before = threshold.at_ratio

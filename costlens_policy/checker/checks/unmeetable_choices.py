@@ -38,13 +38,18 @@ def _examine(subject: Subject, choice: Choice, place: Place) -> Diagnostic | Non
     if among is not None:
         models = [model for model in models if holds_for(subject, among, model) is not False]
         if not models:
-            advice = "compare it with `costlens-policy catalogue list`; what is unknown of a model, it does not meet"
+            advice = (
+                "compare it with `costlens-policy catalogue list`; a model never meets a condition on an unknown fact"
+            )
             return _FOUND.error("no model meets `among`", place.at("among").span, "holds for none", advice)
     for test in limit_tests(choice.limits):
         left = [model for model in models if test.meets(model)]
         if not left:
             label = f"the best of {len(models)} has {test.best(models)}"
-            advice = "loosen the limit, or tell more of the models in the catalogue: what is unknown meets no limit"
+            advice = (
+                "loosen the limit, or add the missing facts to the catalogue; "
+                "a model never meets a limit on an unknown fact"
+            )
             limit = place.at("limits", test.key).span
             return _FOUND.error(f"no model that is left meets the limit `{test.key}`", limit, label, advice)
         models = left

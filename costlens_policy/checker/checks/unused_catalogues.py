@@ -26,7 +26,7 @@ def check_unused_catalogues(subject: Subject) -> Iterator[Diagnostic]:
         if not any(name is not None and _gives(catalogue, name) for name in used):
             place = Place(subject.bundle.policy_set, ("catalogues", index))
             message = f"no policy uses a model of the catalogue `{catalogue.name}`"
-            yield _FOUND.warning(message, place.span, "without effect", "take it out, or route to one of its models")
+            yield _FOUND.warning(message, place.span, "without effect", "remove it, or route to one of its models")
 
 
 def _is_open(subject: Subject) -> bool:

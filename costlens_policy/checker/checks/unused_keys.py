@@ -58,7 +58,7 @@ def _merges(subject: Subject) -> Iterator[Diagnostic]:
         if all(len(settings[setting.target]) == 1 for setting in own):
             place = rewrite.place.at("merge")
             message = f"`{rewrite.name}` has nothing to merge with"
-            yield _FOUND.warning(message, place.key_span, "no other rewrite sets the same", "take `merge` out")
+            yield _FOUND.warning(message, place.key_span, "no other rewrite sets the same", "remove `merge`")
 
 
 def _template_values(subject: Subject) -> Iterator[Diagnostic]:
@@ -69,7 +69,7 @@ def _template_values(subject: Subject) -> Iterator[Diagnostic]:
         for name in operation.template.values:
             if name not in read:
                 span = place.at("template", "values", name).key_span
-                advice = f"write `{{{{ {name} }}}}` where it belongs, or take it out"
+                advice = f"write `{{{{ {name} }}}}` where it belongs, or remove it"
                 yield _FOUND.warning(f"the template does not use `{name}`", span, "without effect", advice)
 
 
@@ -78,5 +78,5 @@ def _defaults(subject: Subject) -> Iterator[Diagnostic]:
         if attribute.required and attribute.default is not None:
             place = Place(subject.bundle.policy_set, ("attributes", name, "default"))
             message = f"the default of `{name}` is never used"
-            advice = "take `default` out, or `required`"
+            advice = "remove `default` or `required`"
             yield _FOUND.warning(message, place.key_span, "a request without it is refused", advice)

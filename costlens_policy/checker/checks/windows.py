@@ -35,8 +35,8 @@ def _fixed(subject: Subject, name: str, window: FixedWindow, place: Place) -> It
     start = Related(place.at("starts_at").span, "it starts here")
     if window.ends_at <= window.starts_at:
         same = window.ends_at == window.starts_at
-        label = "at the moment at which it starts" if same else "before it starts"
-        yield _FOUND.error(f"the window of `{name}` ends {label}", end, label, "put the later moment here", [start])
+        label = "when it starts" if same else "before it starts"
+        yield _FOUND.error(f"the window of `{name}` ends {label}", end, label, "put the later timestamp here", [start])
     elif window.ends_at.date() < subject.day:
-        message = f"the window of `{name}` is over since {window.ends_at.date()}"
-        yield _FOUND.warning(message, end, "in the past", "the budget limits nothing any more; take it out or renew it")
+        message = f"the window of `{name}` ended on {window.ends_at.date()}"
+        yield _FOUND.warning(message, end, "in the past", "the budget no longer limits anything; remove or renew it")

@@ -147,7 +147,7 @@ class _Analyst:
         # Whether an attribute may be missing depends on the rule around; it is asked once all are typed.
         problems = [_within_reach(item, field) for item in analysed.problems if item.code != MAY_BE_MISSING]
         if typed is not None and field.rule.result == "number" and typed.type not in _NUMBERS:
-            message = f"a number is expected here, and this is of type {typed.type}"
+            message = f"the expression must be a number, got type {typed.type}"
             problems.append(Problem("CL309", message, typed.root.extent, f"type {typed.type}"))
             typed = None
         self._report(field.path, problems)

@@ -57,7 +57,7 @@ def _unused(policy: LinkedDocument[PolicyDocument], typed: Mapping[Path, TypedEx
         if ("variables", name) not in read:
             message = f"nothing reads the variable `{name}`"
             span = policy.located.root.key_span(("variables", name))
-            advice = f"use it as `variables.{name}`, or take it out"
+            advice = f"use it as `variables.{name}`, or remove it"
             yield Diagnostic("CL213", Severity.WARNING, message, span, "unused", advice)
 
 
