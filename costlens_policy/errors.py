@@ -22,3 +22,6 @@ class RequestError(CostlensPolicyError):
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+    def __reduce__(self) -> tuple[type[RequestError], tuple[tuple[str, ...]]]:
+        return RequestError, (self.problems,)

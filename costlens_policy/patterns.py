@@ -72,6 +72,10 @@ class Pattern:
         # To the engine, the bytes of a character beyond ASCII stand apart, and no word begins or ends between them.
         self._within: Final = (b"\\B" if isinstance(pattern, bytes) else "\\B") in pattern  # type: ignore[operator]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel as the text of the pattern, which is compiled again where it arrives."""
+        return compile_pattern, (self.pattern, None if isinstance(self.pattern, bytes) else LARGEST)
+
     def first(self, data: bytes) -> Spans | None:
         """Return where the first match stands, None where there is none."""
         return next(self.matches(data), None)

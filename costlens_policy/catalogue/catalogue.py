@@ -28,6 +28,10 @@ class Catalogue:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_versions", Versions(self.models.values()))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel as plain dictionaries: what keeps them from being changed cannot be pickled."""
+        return _restored, (dict(self.models), self.digest, dict(self._by_name))
+
     @classmethod
     def of(cls, models: Iterable[Model]) -> Catalogue:
         """Build a catalogue; ``ValueError`` where two models share a name or an alias."""
@@ -63,3 +67,7 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.models)
+
+
+def _restored(models: dict[str, Model], digest: str, by_name: dict[str, Model]) -> Catalogue:
+    return Catalogue(MappingProxyType(models), digest, MappingProxyType(by_name))

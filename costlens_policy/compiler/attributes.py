@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
 from costlens_policy.expressions.runtime import admitter, of_library
 from costlens_policy.money import usd
@@ -29,6 +30,7 @@ _TOKENS: Final = frozenset({"prompt_tokens", "max_output_tokens"})
 _NOT_NEGATIVE: Final = frozenset({"prompt_tokens", "max_output_tokens", "cost_budget", "latency_budget_ms"})
 
 
+@rebuilt
 @dataclass(frozen=True, slots=True)
 class RequestAttribute:
     """A declared attribute, whose values are checked for type, range and, where declared, membership and size.

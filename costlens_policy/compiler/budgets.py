@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.money import multiply
 from costlens_policy.rewrites import RewriteStep
 
@@ -66,6 +67,7 @@ def _lowest(thresholds: tuple[ThresholdStep, ...]) -> tuple[ThresholdStep, ...]:
     return tuple(min(group, key=lambda threshold: threshold.starts_at(_ONE)) for group in (amounts, ratios) if group)
 
 
+@rebuilt
 @dataclass(frozen=True, slots=True)
 class BudgetStep:
     """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.expressions import DYN, TypedExpr, Uint, Value
 from costlens_policy.expressions.compile import Trace, compile_expression, compile_traced
@@ -25,6 +26,7 @@ _RESULTS: Final[Mapping[str, tuple[str, frozenset[type]]]] = {
 }
 
 
+@rebuilt
 @dataclass(frozen=True, slots=True)
 class Formula:
     """``evaluate`` takes the values of ``ROOTS`` in order and returns a CEL value or raises ``CelError``.

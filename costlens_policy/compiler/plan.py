@@ -13,6 +13,7 @@ from costlens_policy.compiler.budgets import BudgetStep
 from costlens_policy.compiler.combinations import Combinations
 from costlens_policy.compiler.first_route import FirstRoute
 from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.compiler.rules import AccessStep, RewriteRule, RouteStep
 from costlens_policy.compiler.snapshot import Snapshots
 from costlens_policy.expressions import Value
@@ -23,6 +24,7 @@ __all__ = ["Layer", "OnError", "Plan", "PlanDefaults", "Stages"]
 OnError: TypeAlias = Literal["deny", "skip"]
 
 
+@rebuilt
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One policy of the set, in its place."""
@@ -103,6 +105,7 @@ class PlanDefaults:
     allowance_usd: Decimal | None
 
 
+@rebuilt
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A compiled policy set.

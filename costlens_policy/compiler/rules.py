@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.compiler.shortlist import Shortlists
 from costlens_policy.expressions.tree import Select
 from costlens_policy.rewrites import RewriteStep
@@ -19,6 +20,7 @@ __all__ = [
 Merge: TypeAlias = Literal["append", "min", "max", "set_once"]
 
 
+@rebuilt
 @dataclass(frozen=True, slots=True)
 class AccessStep:
     """A rule of the access stage. ``id`` is ``policy/rule``, as in every step; ``when`` absent means always.
@@ -76,6 +78,7 @@ class ChoiceLimits:
     requires: frozenset[str]
 
 
+@rebuilt
 @dataclass(frozen=True, slots=True)
 class ByChoice:
     """The best of ``models`` by ``score``.

@@ -10,6 +10,7 @@ from typing import Final
 
 from costlens_policy.catalogue import Catalogue, Model, Period
 from costlens_policy.checker.bundle import model_values
+from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.expressions import Value
 
 __all__ = ["Admitted", "ModelOnDay", "Snapshots"]
@@ -26,6 +27,7 @@ class Admitted:
     deprecated_models: bool
 
 
+@rebuilt
 @dataclass(frozen=True, slots=True)
 class ModelOnDay:
     """A model on a day.
@@ -63,6 +65,9 @@ class Snapshots:
     def __getnewargs__(self) -> tuple[Catalogue, Admitted]:
         """Return what makes it again when a plan is saved and loaded."""
         return self._catalogue, self._admission
+
+    def __reduce__(self) -> tuple[type[Snapshots], tuple[Catalogue, Admitted]]:
+        return Snapshots, self.__getnewargs__()
 
     @property
     def largest_window(self) -> float:

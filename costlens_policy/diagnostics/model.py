@@ -93,6 +93,9 @@ class PolicyError(CostlensPolicyError):
         self.diagnostics = in_order(diagnostics)
         super().__init__("\n".join(_line(item) for item in self.diagnostics))
 
+    def __reduce__(self) -> tuple[type[PolicyError], tuple[Iterable[Diagnostic]]]:
+        return PolicyError, (self.diagnostics,)
+
 
 def _line(item: Diagnostic) -> str:
     where = f"{item.span.file}:{item.span.start.line}:{item.span.start.column}: " if item.span else ""

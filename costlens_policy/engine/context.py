@@ -75,6 +75,10 @@ class Context:
         self.failures: dict[Failure, None] = {}
         self.read: dict[tuple[str, str], Balance] = {}
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel as what was decided on, and what was noted: only a context that is closed is ever kept."""
+        return _closed, (self.plan, self.request, self.read, self.now, self.counted, tuple(self.failures))
+
     def close(self) -> None:
         """Let go of what only deciding needs: it refers back to this context, and would wait for the collector."""
         self.variables = ()
@@ -272,3 +276,18 @@ def _expected(step: BudgetStep, used: Decimal, left: Decimal, limit: Decimal, no
         "exhausted_in": None if ahead.exhausted_in is None else from_python(ahead.exhausted_in),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _closed(
+    plan: Plan,
+    request: dict[str, Value],
+    read: dict[tuple[str, str], Balance],
+    now: datetime,
+    counted: tuple[int, str] | None,
+    failures: tuple[Failure, ...],
+) -> Context:
+    """Return a context as a decision keeps it."""
+    context = Context(plan, request, read, now, counted)
+    context.read, context.failures = read, dict.fromkeys(failures)
+    context.close()
+    return context

@@ -24,10 +24,11 @@ __all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Decision", "DeniedError",
 
 
 class Decision:
-    """The answer to one request. Two decisions are the same when ``to_dict()`` is.
+    """The answer to one request, a value: two decisions are equal when ``to_dict()`` is.
 
-    It cannot be changed, and refers to the request's own messages where no rewrite touched them: do not change these
-    afterwards. Most callers read two or three things of it, so that each is told when it is asked for.
+    It can be hashed, copied and pickled, and sent to another process; its plan goes along without code in it. It cannot
+    be changed, and refers to the request's own messages where no rewrite touched them: do not change these afterwards.
+    Most callers read two or three things of it, so that each is made when it is asked for.
     """
 
     __slots__ = ("_access", "_context", "_excluded", "_kept", "_notes", "_refusal", "_route", "_rule")
@@ -68,6 +69,19 @@ class Decision:
     def _with(self, kept: tuple[Candidate, ...], excluded: tuple[Exclusion, ...], notes: tuple[str, ...]) -> Decision:
         notes = (*self._notes, *notes)
         return Decision(self._context, self._access, self._route, kept, excluded, self._rule, self._refusal, notes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Decision):
+            return NotImplemented
+        return self is other or (self._brief == other._brief and self.to_dict() == other.to_dict())
+
+    def __hash__(self) -> int:
+        return hash(self._brief)
+
+    @property
+    def _brief(self) -> tuple[object, ...]:
+        """What is quick to compare, and tells most decisions apart."""
+        return self.policy_digest, self.catalogue_digest, self.now, self.model, self._rule, self._notes
 
     def __repr__(self) -> str:
         return f"Decision(effect={self.effect!r}, model={self.model!r}, rule={self.rule!r})"
@@ -272,3 +286,6 @@ class DeniedError(CostlensPolicyError):
         refusal = next((item for item in decision.excluded if item.by in budgets), None)
         self.budget = None if refusal is None else refusal.by
         self.key = None if refusal is None else refusal.key
+
+    def __reduce__(self) -> tuple[type[DeniedError], tuple[Decision]]:
+        return DeniedError, (self.decision,)
