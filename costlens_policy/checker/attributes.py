@@ -33,9 +33,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAttribute:
-    """A request attribute. ``default`` is a plain Python value, None where there is none.
+    """A request attribute: one row for all that the checker, the engine, ledgers, replay and reports do with it.
 
-    ``max_size`` is the most characters, elements or entries that it may have, where that is declared.
+    ``default`` is a plain Python value, None where there is none. ``max_size`` is the most characters, elements or
+    entries that it may have, where that is declared.
     """
 
     name: str
@@ -45,6 +46,16 @@ class DeclaredAttribute:
     values: tuple[str, ...] = ()
     description: str = ""
     max_size: int | None = None
+    label: bool = False
+    """Says whose the request is, or what for, in no words of the request itself: stays in a record without texts."""
+    recorded: bool = False
+    """Kept in the ledger with each call, so that reports can group by it."""
+    grouped: bool = False
+    """A report groups by it unless other labels are named."""
+    engine_reads: bool = False
+    """The engine itself looks at it, whether or not a rule does."""
+    never_negative: bool = False
+    """A request is refused where it is below zero."""
 
     @property
     def always_there(self) -> bool:
@@ -59,35 +70,50 @@ class DeclaredAttribute:
 _TEXTS: Final = list_of(STRING)
 _ANY_OBJECT: Final = map_of(STRING, DYN)
 
-_STANDARD: Final = (
-    ("task", STRING, "what the call is for, such as `summarization`"),
-    ("prompt", STRING, "text of a call without messages"),
-    ("messages", ANY_LIST, "messages in the shape of OpenAI or Anthropic"),
-    ("model", STRING, "model that the caller asked for"),
-    ("prompt_tokens", INT, "tokens of the prompt"),
-    ("max_output_tokens", INT, "output limit of the call"),
-    ("params", _ANY_OBJECT, "parameters of the call, such as `temperature`"),
-    ("tools", ANY_LIST, "tools that the model may call"),
-    ("modalities", _TEXTS, "kinds of content, such as `text` or `image`"),
-    ("response_format", DYN, "format that the answer must have"),
-    ("stream", BOOL, "whether the answer is streamed"),
-    ("user", STRING, "who calls"),
-    ("team", STRING, "team of the caller"),
-    ("organization", STRING, "organization of the caller"),
-    ("project", STRING, "project that the call belongs to"),
-    ("feature", STRING, "feature of the product that the call serves"),
-    ("environment", STRING, "environment, such as `production`"),
-    ("region", STRING, "region that the request comes from"),
-    ("tags", _TEXTS, "free marks"),
-    ("session", STRING, "conversation that the call belongs to"),
-    ("cost_budget", DOUBLE, "highest cost of the call in US dollars"),
-    ("latency_budget_ms", DOUBLE, "longest time to the answer in milliseconds"),
-    ("metadata", _ANY_OBJECT, "free keys and values"),
-)
 
-STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {
-    name: DeclaredAttribute(name, type_, description=description) for name, type_, description in _STANDARD
-}
+def _standard(name: str, type_: Type, description: str, **flags: bool) -> DeclaredAttribute:
+    return DeclaredAttribute(name, type_, description=description, **flags)  # type: ignore[arg-type]  # names of flags
+
+
+_STANDARD: Final = (
+    _standard(
+        "task", STRING, "what the call is for, such as `summarization`",
+        label=True, recorded=True, engine_reads=True,
+    ),
+    _standard("prompt", STRING, "text of a call without messages", engine_reads=True),
+    _standard("messages", ANY_LIST, "messages in the shape of OpenAI or Anthropic", engine_reads=True),
+    _standard("model", STRING, "model that the caller asked for"),
+    _standard("prompt_tokens", INT, "tokens of the prompt", engine_reads=True, never_negative=True),
+    _standard("max_output_tokens", INT, "output limit of the call", engine_reads=True, never_negative=True),
+    _standard("params", _ANY_OBJECT, "parameters of the call, such as `temperature`", engine_reads=True),
+    _standard("tools", ANY_LIST, "tools that the model may call", engine_reads=True),
+    _standard("modalities", _TEXTS, "kinds of content, such as `text` or `image`", label=True, engine_reads=True),
+    _standard("response_format", DYN, "format that the answer must have", engine_reads=True),
+    _standard("stream", BOOL, "whether the answer is streamed", label=True),
+    _standard("team", STRING, "team of the caller", label=True, recorded=True, grouped=True),
+    _standard("organization", STRING, "organization of the caller", label=True, recorded=True),
+    _standard("project", STRING, "project that the call belongs to", label=True, recorded=True),
+    _standard(
+        "feature", STRING, "feature of the product that the call serves",
+        label=True, recorded=True, grouped=True,
+    ),
+    _standard("user", STRING, "who calls", label=True, recorded=True, grouped=True),
+    _standard("environment", STRING, "environment, such as `production`", label=True, recorded=True),
+    _standard("region", STRING, "region that the request comes from", label=True),
+    _standard("tags", _TEXTS, "free marks", label=True),
+    _standard("session", STRING, "conversation that the call belongs to", label=True),
+    _standard(
+        "cost_budget", DOUBLE, "highest cost of the call in US dollars",
+        engine_reads=True, never_negative=True,
+    ),
+    _standard(
+        "latency_budget_ms", DOUBLE, "longest time to the answer in milliseconds",
+        engine_reads=True, never_negative=True,
+    ),
+    _standard("metadata", _ANY_OBJECT, "free keys and values"),
+)  # fmt: skip
+
+STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {attribute.name: attribute for attribute in _STANDARD}
 """Request attributes that every policy set knows; all are optional unless the set says otherwise."""
 
 

@@ -56,6 +56,7 @@ def attribute_reference() -> str:
     standard = "\n".join(
         f"| `request.{name}` | `{item.type}` | {item.description} |" for name, item in STANDARD_ATTRIBUTES.items()
     )
+    recorded = ", ".join(f"`{name}`" for name, item in STANDARD_ATTRIBUTES.items() if item.recorded)
     roots = "\n".join(f"| `{name}` | `{type_}` | {_ROOTS[name]} |" for name, type_ in ROOT_TYPES.items())
     return f"""# Reference: what expressions may read
 
@@ -77,6 +78,10 @@ one that may be missing as `request.?team.orValue("nobody")`, or behind `has(req
 | attribute | type | what it is |
 |---|---|---|
 {standard}
+
+With each call, ledgers keep {recorded}.
+Of the attributes that a policy set declares, they keep numbers, booleans and texts of at most 200 characters. Reports
+group by any of them: `report --by tenant`.
 
 ## model
 

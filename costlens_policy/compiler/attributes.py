@@ -27,7 +27,6 @@ _SURELY_EXACT_TO: Final = 1e14
 MOST_TOKENS: Final = 10**9
 """Of a prompt or an output; with more, a cost could be beyond what any ledger holds."""
 _TOKENS: Final = frozenset({"prompt_tokens", "max_output_tokens"})
-_NOT_NEGATIVE: Final = frozenset({"prompt_tokens", "max_output_tokens", "cost_budget", "latency_budget_ms"})
 
 
 @rebuilt
@@ -36,7 +35,7 @@ class RequestAttribute:
     """A declared attribute, whose values are checked for type, range and, where declared, membership and size.
 
     ``admit`` turns a caller's value into a CEL value or raises ``ValueError`` with what is wrong; ``default`` may be
-    given as either.
+    given as either. The flags are those of ``DeclaredAttribute``.
     """
 
     name: str
@@ -45,6 +44,10 @@ class RequestAttribute:
     default: Value | None = None
     values: tuple[str, ...] = ()
     max_size: int | None = None
+    label: bool = False
+    recorded: bool = False
+    engine_reads: bool = False
+    never_negative: bool = False
     admit: Admit = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +60,16 @@ def request_attributes(declared: Mapping[str, DeclaredAttribute]) -> dict[str, R
     """Return all attributes of a policy set by their names."""
     return {
         name: RequestAttribute(
-            name, attribute.type, attribute.required, attribute.default, attribute.values, attribute.max_size
+            name,
+            attribute.type,
+            attribute.required,
+            attribute.default,
+            attribute.values,
+            attribute.max_size,
+            attribute.label,
+            attribute.recorded,
+            attribute.engine_reads,
+            attribute.never_negative,
         )
         for name, attribute in declared.items()
     }
@@ -71,7 +83,7 @@ def _admission(attribute: RequestAttribute) -> Admit:
         check = _one_of(check, frozenset(attribute.values))
     if attribute.name in _TOKENS:
         check = _tokens(check)
-    elif attribute.name in _NOT_NEGATIVE:
+    elif attribute.never_negative:
         check = _not_negative(check)
     return _money(check) if attribute.name == "cost_budget" else check
 

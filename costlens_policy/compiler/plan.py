@@ -137,6 +137,8 @@ class Plan:
     """Those of ``ROOTS`` that any expression reads; the others need not be there."""
     admit: Mapping[str, Admit] = field(init=False, repr=False, compare=False)
     """What admits a value, by the name of its attribute."""
+    recorded: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Attributes that a ledger keeps with each call."""
     budget_ids: frozenset[str] = field(init=False, repr=False, compare=False)
     """Every budget by ``policy/budget``, the name that balances go by."""
     reads_now: bool = field(init=False, repr=False, compare=False)
@@ -145,6 +147,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "admit", {name: item.admit for name, item in self.attributes.items()})
+        recorded = tuple(name for name, item in self.attributes.items() if item.recorded)
+        object.__setattr__(self, "recorded", recorded)
         object.__setattr__(self, "budget_ids", frozenset(step.id for _, step in self.budgets.values()))
         object.__setattr__(self, "reads_now", "now" in self.reads)
         object.__setattr__(self, "reads_budgets", "budgets" in self.reads)

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
 from costlens_policy.engine.record import Record, record_of
@@ -17,12 +18,7 @@ from costlens_policy.rewrites import Change
 
 __all__ = ["export_decision"]
 
-_LABELS: Final = frozenset(
-    {
-        "task", "modalities", "stream", "user", "team", "organization", "project", "feature", "environment", "region",
-        "tags", "session",
-    }
-)  # fmt: skip
+_LABELS: Final = frozenset(item.name for item in STANDARD_ATTRIBUTES.values() if item.label)
 """Attributes that say whose a request is, and for what: no words of the request itself."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 

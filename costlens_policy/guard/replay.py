@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, Decision
@@ -16,13 +17,14 @@ from costlens_policy.money import plain
 
 __all__ = ["decide_again", "facts_of"]
 
-_TAGS: Final = ("task", "team", "user", "organization", "project", "feature", "environment")
 _LONGEST: Final = 200
 _DIGEST: Final = 16
 
 
 def facts_of(decision: Decision, *, replayable: bool) -> Facts:
-    """Return the facts of a hold: model, rule, policy, and the tags of the request.
+    """Return the facts of a hold: model, rule, policy, and the recorded attributes of the request.
+
+    Attributes that a policy set declares stand under ``attributes``: numbers, booleans and short texts.
 
     A ``replayable`` one carries the time and the balances, with which the same request is decided the same again, and
     what its charge needs.
@@ -35,11 +37,21 @@ def facts_of(decision: Decision, *, replayable: bool) -> Facts:
     }
     if estimate is not None:
         facts["tokens"] = [estimate.prompt_tokens, estimate.output_tokens]
-    for name in _TAGS:
+    own: dict[str, str | int | float | bool] = {}
+    for name in decision.plan.recorded:
         value = request.get(name)
-        if isinstance(value, str) and value:
-            text = value[:_LONGEST]
-            facts[name] = text if text.isascii() else text.encode(errors="replace").decode()
+        if value is None:
+            continue
+        if name in STANDARD_ATTRIBUTES:
+            if isinstance(value, str) and value:
+                facts[name] = _storable(value[:_LONGEST])
+        elif isinstance(value, str):
+            if 0 < len(value) <= _LONGEST:  # what is longer may be a prompt, of which no part is kept
+                own[name] = _storable(value)
+        elif isinstance(value, int | float):
+            own[name] = value
+    if own:  # apart from the facts, whose names they may have
+        facts["attributes"] = own
     if replayable:
         facts["decided"] = {
             "now": decision.now.isoformat(),
@@ -47,6 +59,10 @@ def facts_of(decision: Decision, *, replayable: bool) -> Facts:
         }
         facts |= charging_facts(decision)
     return facts
+
+
+def _storable(text: str) -> str:
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decision | None:

@@ -8,18 +8,20 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import ByChoice
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision
+from costlens_policy.expressions import STRING
 
 __all__ = ["Verdicts", "parts"]
 
-_LABELS: Final = frozenset({
-    "user", "team", "organization", "project", "feature", "environment", "region", "session", "model",
-})  # fmt: skip
+_LABELS: Final = frozenset(
+    item.name for item in STANDARD_ATTRIBUTES.values() if item.type == STRING and not item.engine_reads
+)
 """Texts that only rules look at; where none does, they make no difference."""
 _KEPT: Final = 200_000
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from costlens_policy.catalogue import Usage
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.money import MAX_FRACTION_DIGITS, from_units, to_units
 from costlens_policy.replay.traffic.row import Reject
@@ -145,7 +146,12 @@ def _schema(dimensions: tuple[str, ...]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-DIMENSIONS: tuple[str, ...] = ("provider", "model", "team", "feature", "user", "rule")
+DIMENSIONS: tuple[str, ...] = (
+    "provider",
+    "model",
+    *(item.name for item in STANDARD_ATTRIBUTES.values() if item.grouped),
+    "rule",
+)
 """The labels of a call by which a report groups, unless others are named."""
 
 
@@ -178,6 +184,8 @@ class Read:
     rejects: tuple[Reject, ...] = ()
     denials_known: bool = True
     baseline: str = ""
+    labels: frozenset[str] = frozenset()
+    """Labels that any call has, named in ``dimensions`` or not, as far as the source knows."""
 
 
 def shown_calls(count: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.money import add
 from costlens_policy.report.anomalies import RULE, Anomalies, Series, find_anomalies, series_from
 from costlens_policy.report.calls import DIMENSIONS, Read, ReportError, micros
@@ -91,6 +93,11 @@ class Report:
         return self.totals.priced > 0
 
 
+_LABELS: Final = frozenset({
+    *DIMENSIONS, "budget", "key", "basis",
+    *(item.name for item in STANDARD_ATTRIBUTES.values() if item.recorded or item.label),
+})  # fmt: skip
+"""Labels that any source may have; one that no call has is shown as not recorded. Others have to be there."""
 _LAYERS: Final = 5
 _BY_DAYS: Final = timedelta(days=10)
 """Spend over a longer span is judged by days, over a shorter one by hours."""
@@ -105,6 +112,9 @@ def summarize(read: Read, settings: Settings) -> Report:
     first, last = map(instant_of, ends)
     unit = settings.time or unit_for(first, last)
     groupings = tuple(grouping_of(frame, name, settings.top) for name in settings.by)
+    for grouping in groupings:
+        if not grouping.recorded and grouping.dimension not in _LABELS:
+            raise ReportError(_no_label(grouping.dimension, read.labels))
     totals = totals_of(frame)
     return Report(
         source=read.source,
@@ -126,6 +136,12 @@ def summarize(read: Read, settings: Settings) -> Report:
         denials_known=read.denials_known,
         baseline=read.baseline or ("the recorded column" if totals.compared else ""),
     )
+
+
+def _no_label(name: str, there: Collection[str]) -> str:
+    known = sorted({*there, *_LABELS})
+    listing = ", ".join(f"`{item}`" for item in known)
+    return f"no call has a label `{name}`; {did_you_mean(name, known) or f'choose among {listing}'}"
 
 
 def _stack(frame: pl.DataFrame, unit: TimeUnit, settings: Settings, groupings: Sequence[Grouping]) -> Stack | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeAlias
 
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.expressions import Extent, Field, Node, TypedExpr
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Logic, Name, Select
 
@@ -298,7 +299,7 @@ _ORDERS: Final = ("_<_", "_<=_", "_>_", "_>=_")
 _SWAPPED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 
 
-_NEVER_NEGATIVE: Final = ("prompt_tokens", "max_output_tokens", "cost_budget", "latency_budget_ms")
+_NEVER_NEGATIVE: Final = frozenset(item.name for item in STANDARD_ATTRIBUTES.values() if item.never_negative)
 
 """Attributes of a request that is refused where they are below zero."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -195,8 +195,8 @@ class _Declaration:
             found = standard.type
         if given.values and found not in (STRING, None):
             self._report("CL212", "values", f"`values` are texts, and `{self._name}` is of type {found}", "no text")
-        return DeclaredAttribute(
-            name=self._name,
+        return replace(
+            standard or DeclaredAttribute(self._name, DYN, recorded=True),
             type=found or DYN,
             required=given.required,
             default=None if found is None else self._default(found),

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import polars as pl
 
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import ByChoice, BySplit
@@ -27,10 +28,7 @@ _EQUATED: Final = frozenset({"_==_", "_!=_", "@in"})
 _COMPARED: Final = _EQUATED | {"_<_", "_<=_", "_>_", "_>=_"}
 Shares: TypeAlias = tuple[str, tuple[int, ...]]
 """The salt of a split, and the bounds of its shares."""
-_WEIGHED: Final = frozenset({
-    "prompt", "messages", "tools", "modalities", "response_format", "params", "max_output_tokens", "cost_budget",
-    "latency_budget_ms",
-})  # fmt: skip
+_WEIGHED: Final = frozenset(item.name for item in STANDARD_ATTRIBUTES.values() if item.engine_reads) - {PROMPT}
 """What the engine itself looks at, whether rules do or not."""
 
 

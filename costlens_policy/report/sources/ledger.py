@@ -12,12 +12,15 @@ from typing import Any, Final
 from costlens_policy.catalogue import BUCKETS, Model, Usage
 from costlens_policy.ledger import Entry, EntryQuery, Store, decimal_of
 from costlens_policy.money import ZERO, add, format_usd, usd
+from costlens_policy.replay.traffic.cells import text_of
 from costlens_policy.report.calls import CallQuery, Columns, Read, ReportedCall
 from costlens_policy.report.prices import Prices
 
 __all__ = ["LedgerSource"]
 
 _PAGE: Final = 1000
+_NO_LABELS: Final = frozenset({"cost_usd", "problem", "policy", "shape"})
+"""Facts that are texts, but nothing that a reader would group by."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class LedgerSource:
     baseline: Model | None = None
     counts: Counter[str] = field(default_factory=Counter)
     corrected: Decimal = ZERO
+    labels: set[str] = field(default_factory=set)
 
     def read(self, asked: CallQuery, tick: Callable[[], None] | None = None) -> Read:
         """Read the history. Raises ``LedgerError``."""
@@ -51,6 +55,7 @@ class LedgerSource:
             assumptions=tuple(self._assumptions()),
             denials_known=False,
             baseline="" if self.baseline is None else self.baseline.name,
+            labels=frozenset(self.labels),
         )
 
     def _charges(self, asked: CallQuery) -> Iterator[Entry]:
@@ -75,11 +80,14 @@ class LedgerSource:
         self.counts[f"basis {facts.get('basis')}"] += 1
         self.counts["others"] += "other_models" in facts
         usage = self._usage(facts)
-        labels = {name: value for name, value in facts.items() if isinstance(value, str)}
+        own = facts.get("attributes")
+        labels = {name: text_of(value) for name, value in own.items()} if isinstance(own, Mapping) else {}
+        labels |= {name: value for name, value in facts.items() if isinstance(value, str)}
         labels |= {"budget": first.account.budget, "key": first.account.key}
         model = labels.get("model")
         if model is not None and "provider" not in labels and (provider := self.prices.provider(model)) is not None:
             labels["provider"] = provider
+        self.labels.update(labels.keys() - _NO_LABELS)
         baseline = None
         if self.baseline is not None and usage is not None:
             baseline = self.prices.baseline(self.baseline, usage, first.at)
