@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from costlens_policy.advise.inputs import RulesOfThumb, rules_of_thumb
-from costlens_policy.advise.numbers import Numbers, reckon
+from costlens_policy.advise.numbers import Numbers, calculate
 from costlens_policy.advise.read import read_workload
 from costlens_policy.advise.strategies import (
     CACHED_PROMPT,
@@ -63,7 +63,7 @@ class Advice:
 def advise(
     path: str | os.PathLike[str], *, months: int, now: datetime, policy_set: str | os.PathLike[str] | None = None
 ) -> Advice:
-    """Advise on the workload in a file over a horizon of months, at the prices of a moment.
+    """Advise on the workload in a file over a horizon of months, at the prices of a timestamp.
 
     ``policy_set`` (a file or folder) takes the place of the one that the workload names; where neither is, the one of
     the package recommends. Raises ``PolicyError`` with every problem of the workload, the catalogue or the policies,
@@ -82,7 +82,7 @@ def advise_on(
     """Advise on a workload that was read or made already. Raises as ``advise`` does."""
     rules = rules_of_thumb()
     try:
-        numbers = reckon(setting, rules)
+        numbers = calculate(setting, rules)
     except Inexact:  # nothing is rounded in silence
         raise InputError(_TOO_LONG) from None
     facts = facts_of(setting, numbers, rules)

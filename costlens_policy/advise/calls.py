@@ -18,17 +18,14 @@ from costlens_policy.advise.strategy import HOURS_PER_MONTH
 from costlens_policy.tokens import ESTIMATE
 
 __all__ = [
-    "ENOUGH",
     "EPOCH",
     "MICROSECOND",
-    "SHARE",
     "RecordedSpan",
     "Sample",
     "Seen",
     "Task",
     "TaskCall",
     "Volume",
-    "growth_of",
     "shared_start",
     "volume_of",
 ]
@@ -59,11 +56,11 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 
 
-SHARE: Final = 0.9
+_SHARE: Final = 0.9
 
 """A start counts where this share of the prompts has it."""
 
-ENOUGH: Final = 10
+_ENOUGH: Final = 10
 
 """Fewer prompts tell nothing of what they share."""
 
@@ -95,10 +92,10 @@ def shared_start(prompts: Sequence[Any]) -> int:
 
     Prompts are texts, or sequences that can be sorted. Among sorted ones, those with the same start stand together.
     """
-    if len(prompts) < ENOUGH:
+    if len(prompts) < _ENOUGH:
         return 0
     ordered = sorted(prompts)
-    step = ceil(SHARE * len(ordered)) - 1
+    step = ceil(_SHARE * len(ordered)) - 1
     return max(_common(ordered[at], ordered[at + step]) for at in range(len(ordered) - step))
 
 
@@ -153,7 +150,7 @@ class Task:
         The share of a text is measured with the built-in estimate of tokens and applied to the recorded prompt tokens.
         """
         prompts = self.prompts.kept
-        if len(prompts) < ENOUGH:
+        if len(prompts) < _ENOUGH:
             return None
         length, average = shared_start(prompts), round(self.prompt_tokens / self.calls)
         if not isinstance(prompts[0], str):
@@ -164,7 +161,7 @@ class Task:
 
     def warm(self, lifetime: timedelta) -> Decimal | None:
         """Return the share of calls that come while a prompt cached by the one before is alive; None without times."""
-        if len(self.times) < ENOUGH:
+        if len(self.times) < _ENOUGH:
             return None
         times, alive = sorted(self.times), lifetime // MICROSECOND
         hits = sum(later - earlier <= alive for earlier, later in pairwise(times))
@@ -273,10 +270,10 @@ def volume_of(times: Sequence[int], period: RecordedSpan) -> Volume | None:
     if period.weeks >= _WEEKS_FOR_RANGE:
         weeks = _counts(times, period.first, _WEEK, period.weeks)
         low, high = min(base, _rate(min(weeks), _WEEK)), max(base, _rate(max(weeks), _WEEK))
-    return Volume(Range(low, base, high, _ORIGIN), growth_of(times, period))
+    return Volume(Range(low, base, high, _ORIGIN), _growth_of(times, period))
 
 
-def growth_of(times: Sequence[int], period: RecordedSpan) -> Range | None:
+def _growth_of(times: Sequence[int], period: RecordedSpan) -> Range | None:
     """Return growth from month to month, from one half of the record to the other; None below four weeks.
 
     Both halves are of whole weeks, so that both have the same days of the week. One end of the range is no growth:

@@ -29,7 +29,6 @@ __all__ = [
     "UnpricedError",
     "contenders",
     "derive",
-    "document_name",
     "quality",
 ]
 
@@ -42,7 +41,7 @@ _TEN_THOUSANDTH: Final = Decimal("0.0001")
 
 @dataclass(frozen=True, slots=True)
 class DerivationSettings:
-    """How to reckon. ``by`` is the label that calls are grouped by; ``swing`` how far answers may be longer or shorter.
+    """``by`` is the label that calls are grouped by; ``swing`` how far answers may be longer or shorter.
 
     ``lifetime`` and ``shortest_tokens`` are those of prompt caches; with ``cache`` false, none is looked at.
     """
@@ -72,7 +71,7 @@ class Derived:
 
 
 class UnpricedError(Exception):
-    """The calls of a task cannot be reckoned with; the message says why."""
+    """The calls of a task cannot be calculated with; the message says why."""
 
 
 @dataclass(slots=True)
@@ -109,7 +108,7 @@ def _sections(
     queries = _queries(task, seen, notes)
     yield "apiVersion", "costlens-policy/v1"
     yield "kind", "Workload"
-    yield "metadata", {"name": document_name(task.name), "version": "1", "description": _described(task, asked)}
+    yield "metadata", {"name": _document_name(task.name), "version": "1", "description": _described(task, asked)}
     yield "catalogue", CATALOGUE
     yield "policy_set", POLICY_SET
     if task.name is not None:
@@ -125,7 +124,7 @@ def _sections(
     yield "needs", _needs(task, found, notes)
 
 
-def document_name(task: str | None) -> str:
+def _document_name(task: str | None) -> str:
     """Return a name for the workload of a task, fit for a document and a file."""
     name = _NO_LETTERS.sub("-", (task or "all-calls").lower()).strip("-")[:60].strip("-")
     return name if name[:1].isalpha() else f"task-{name}".rstrip("-")
@@ -139,7 +138,7 @@ def _described(task: Task, asked: DerivationSettings) -> str:
 def _current(task: Task, market: Market) -> Model:
     name = task.model
     if name is None:
-        raise UnpricedError("no call tells its model; name it with --set model=NAME")
+        raise UnpricedError("no call names its model; name it with --set model=NAME")
     found = market.find(name)
     if found is None:
         raise UnpricedError(f"`{name}` has no price in {market.source}")
@@ -155,13 +154,13 @@ def _queries(task: Task, seen: Seen, notes: _Notes) -> dict[str, Any]:
     volume = None if period is None else volume_of(task.times, period)
     if volume is None:
         notes.unknown.append("volume")
-        notes.assumed.append("the recorded calls are those of one month, since no times tell")
+        notes.assumed.append("the recorded calls are those of one month, since they have no times")
         return {"per_month": Decimal(task.calls)}
     if volume.growth is None:
         if period is not None and not period.weeks:
             notes.assumed.append(f"all days go on as the recorded {period.length / 3_600_000_000:.1f} hours")
         notes.unknown.append("growth")
-        notes.assumed.append("no growth: calls of four weeks or more would tell, from first half to second")
+        notes.assumed.append("no growth: calls of four weeks or more would show it, from the first half to the second")
         return {"per_month": _spread(volume.per_month)}
     return {"per_month": _spread(volume.per_month), "growth_per_month": _spread(volume.growth)}
 
@@ -246,7 +245,7 @@ def _needs(task: Task, found: Contenders, notes: _Notes) -> dict[str, Any]:
     if wanted is None:
         notes.unknown.append("accuracy")
     else:
-        notes.assumed.append("no more accuracy is needed than that of the model that serves at present")
+        notes.assumed.append("no more accuracy is needed than that of the current model")
     scope = "multi-domain" if task.name is None else "narrow"
     return {"scope": scope} | ({} if wanted is None else {"accuracy": wanted})
 

@@ -1,4 +1,4 @@
-"""All that is reckoned from a workload, before anybody recommends anything."""
+"""All that is calculated from a workload, before anybody recommends anything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from costlens_policy.advise.strategies import (
 from costlens_policy.advise.strategy import BreakEven, Strategy, break_even, cumulative
 from costlens_policy.money import total
 
-__all__ = ["Extremes", "Numbers", "Swing", "crossover", "extremes", "reckon", "savings_at", "swings", "totals_at"]
+__all__ = ["Extremes", "Numbers", "Swing", "calculate", "crossover", "swings", "totals_at"]
 
 
 _MOST = 10**12
@@ -48,15 +48,15 @@ class Numbers:
     """What has been paid by the end of each month, from 0 on."""
 
 
-def reckon(setting: Setting, rules: RulesOfThumb) -> Numbers:
-    """Reckon with every input at its base, and with every combination of lowest and highest values."""
+def calculate(setting: Setting, rules: RulesOfThumb) -> Numbers:
+    """Calculate with every input at its base, and with every combination of lowest and highest values."""
     inputs = uncertain_inputs(setting.workload, rules)
     base = base_point(inputs)
     strategies = strategies_at(setting, base)
     monthly = monthly_at(setting, base)
     prompting = prompting_of(strategies)
     totals = totals_at(setting, base)
-    totals_range, savings_range = extremes(setting, inputs)
+    totals_range, savings_range = _ranges(setting, inputs)
     others = {name: item for name, item in strategies.items() if name not in (PROMPT, CACHED_PROMPT)}
     return Numbers(
         inputs,
@@ -64,7 +64,7 @@ def reckon(setting: Setting, rules: RulesOfThumb) -> Numbers:
         monthly,
         prompting.name,
         totals,
-        savings_at(setting, base, totals),
+        _savings_at(setting, base, totals),
         totals_range,
         savings_range,
         swings(setting, inputs),
@@ -86,7 +86,7 @@ def crossover(setting: Setting, base: Point, name: str) -> int | None:
 
     def pays(queries: int) -> bool:
         point = {**base, "queries.per_month": Decimal(queries)}
-        return savings_at(setting, point, totals_at(setting, point))[name] >= 0
+        return _savings_at(setting, point, totals_at(setting, point))[name] >= 0
 
     low, high = 0, 1
     while not pays(high):
@@ -130,7 +130,7 @@ def totals_at(setting: Setting, point: Point) -> dict[str, Decimal]:
     return {name: item.total_usd(monthly) for name, item in strategies_at(setting, point).items()}
 
 
-def savings_at(setting: Setting, point: Point, totals: Mapping[str, Decimal]) -> dict[str, Decimal]:
+def _savings_at(setting: Setting, point: Point, totals: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """Return by how much each strategy is cheaper than the cheaper way to prompt; negative where it is dearer."""
     prompting = totals[prompting_of(strategies_at(setting, point)).name]
     return {name: total((prompting, amount.copy_negate())) for name, amount in totals.items()}
@@ -145,16 +145,16 @@ def swings(setting: Setting, inputs: Mapping[str, Range]) -> tuple[Swing, ...]:
 def _swing(setting: Setting, base: Point, name: str, item: Range) -> Swing:
     points = [{**base, name: value} for value in (item.low, item.high)]
     totals = [totals_at(setting, point) for point in points]
-    savings = [savings_at(setting, point, amounts) for point, amounts in zip(points, totals, strict=True)]
+    savings = [_savings_at(setting, point, amounts) for point, amounts in zip(points, totals, strict=True)]
     return Swing(name, item, (totals[0], totals[1]), (savings[0], savings[1]))
 
 
-def extremes(setting: Setting, inputs: Mapping[str, Range]) -> tuple[Extremes, Extremes]:
+def _ranges(setting: Setting, inputs: Mapping[str, Range]) -> tuple[Extremes, Extremes]:
     """Return the extremes of totals and of savings: every combination of lowest and highest values, and the base."""
     totals, savings = [], []
     for point in _corners(inputs):
         totals.append(totals_at(setting, point))
-        savings.append(savings_at(setting, point, totals[-1]))
+        savings.append(_savings_at(setting, point, totals[-1]))
     return _extremes(totals), _extremes(savings)
 
 

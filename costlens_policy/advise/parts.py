@@ -23,11 +23,9 @@ __all__ = [
     "Picture",
     "Sentences",
     "assumptions",
-    "curve_chart",
     "headline",
     "parts_of",
     "readable",
-    "swing_chart",
 ]
 
 
@@ -71,12 +69,12 @@ def parts_of(advice: Advice) -> Iterator[Part]:
     if numbers.break_evens:
         against = f"break-even against {numbers.prompting}"
         yield Sentences(against, tuple(_break_even(name, advice) for name in numbers.break_evens))
-    yield Picture("paid by then, in US dollars", tuple(curve_chart(numbers)))
+    yield Picture("paid by then, in US dollars", tuple(_curve_chart(numbers)))
     moved = next((name for name in (FINE_TUNED, SMALL) if name in numbers.strategies), None)
     if moved is not None and numbers.swings:
         title = f"what moves the saving of {moved} ({usd(numbers.savings[moved])})"
-        yield Picture(title, tuple(swing_chart(numbers, moved)))
-    yield Sentences("reckoned with", assumptions(advice))
+        yield Picture(title, tuple(_swing_chart(numbers, moved)))
+    yield Sentences("assumptions", assumptions(advice))
 
 
 def usd(amount: Decimal) -> str:
@@ -153,7 +151,7 @@ def _range(item: Range) -> str:
 
 def _assumptions(advice: Advice) -> Iterator[str]:
     workload, numbers = advice.setting.workload, advice.numbers
-    yield "lowest and highest are over every combination of the lowest and highest inputs; they are no probabilities"
+    yield "lowest and highest are over every combination of the lowest and highest inputs; they are not probabilities"
     yield f"prices stay as they are on {advice.now.date()}; there is no interest"
     yield "of people's time, only labelling is counted"
     yield "every query is an average one, and prices of long contexts go by the average prompt"
@@ -173,7 +171,7 @@ _HEIGHT: Final = 14
 _BAR: Final = 40
 
 
-def curve_chart(numbers: Numbers) -> Iterator[str]:
+def _curve_chart(numbers: Numbers) -> Iterator[str]:
     """Yield the lines of a chart of what has been paid, one letter for each strategy."""
     top = max(float(max(curve)) for curve in numbers.curves.values()) or 1.0
     grid = [[" "] * _WIDTH for _ in range(_HEIGHT)]
@@ -207,7 +205,7 @@ def _at(curve: Sequence[Decimal], share: float) -> float:
     return left + (right - left) * (place - before)
 
 
-def swing_chart(numbers: Numbers, strategy: str) -> Iterator[str]:
+def _swing_chart(numbers: Numbers, strategy: str) -> Iterator[str]:
     """Yield a bar for each uncertain input that moves a saving, the longest first; ``|`` is the saving at the base."""
     swings = sorted((item for item in numbers.swings if item.width(strategy)), key=lambda item: -item.width(strategy))
     if not swings:

@@ -19,7 +19,7 @@ from costlens_policy.advise.text import export_advice
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.money import ZERO, multiply, plain
 
-__all__ = ["Ranked", "Ranking", "export_ranking", "headline_of", "name_of", "parts_of_ranking", "rank"]
+__all__ = ["Ranked", "Ranking", "export_ranking", "headline_of", "parts_of_ranking", "rank"]
 
 
 _PROMPTS: Final = (PROMPT, CACHED_PROMPT, None)
@@ -61,7 +61,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """``ranked`` has candidates first, then by saving. ``left_out`` says by task why nothing was reckoned for it."""
+    """``ranked`` has candidates first, then by saving. ``left_out`` says by task why nothing was calculated for it."""
 
     ranked: tuple[Ranked, ...]
     left_out: tuple[tuple[Task, str], ...]
@@ -109,7 +109,7 @@ def headline_of(ranking: Ranking) -> str:
     )
 
 
-def name_of(task: Task) -> str:
+def _name_of(task: Task) -> str:
     """Return what a task is called, on one line: that of calls without a label stands in brackets."""
     name = printable(" ".join((task.name or "(no label)").split()))
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
@@ -123,14 +123,14 @@ def parts_of_ranking(ranking: Ranking) -> Iterator[Part]:
         yield Sentences("why", _why(candidates))
     else:
         yield Sentences(
-            "candidates, by what they save", ("none: a prompt on the present model is best for every task",)
+            "candidates, by what they save", ("none: a prompt on the current model is best for every task",)
         )
     if others:
         yield _table("better prompted", others)
         yield Sentences("why not", _why(others))
     if ranking.left_out:
-        lines = tuple(f"{name_of(task)} ({task.calls:,} calls): {why}" for task, why in ranking.left_out)
-        yield Sentences("not reckoned", lines)
+        lines = tuple(f"{_name_of(task)} ({task.calls:,} calls): {why}" for task, why in ranking.left_out)
+        yield Sentences("not calculated", lines)
     if ranking.ranked:
         yield _told(ranking.ranked)
         yield Sentences("not known from the traffic", tuple(_unknown(ranking.ranked)))
@@ -157,21 +157,21 @@ def _table(title: str, ranked: Iterable[Ranked]) -> AdviceTable:
 def _row(item: Ranked) -> tuple[str, ...]:
     strategy, savings = item.strategy, item.advice.numbers.savings_range
     if strategy is None:
-        return name_of(item.task), usd(item.monthly_usd), "-", "-", "-", "-", "-"
+        return _name_of(item.task), usd(item.monthly_usd), "-", "-", "-", "-", "-"
     bounds = usd(savings.lowest[strategy]), usd(savings.highest[strategy])
-    return name_of(item.task), usd(item.monthly_usd), strategy, usd(item.saving), *bounds, _pays(item)
+    return _name_of(item.task), usd(item.monthly_usd), strategy, usd(item.saving), *bounds, _pays(item)
 
 
 def _told(ranked: Iterable[Ranked]) -> AdviceTable:
     headings = ("task", "calls", "a month", "growth", "prompt", "shared", "output", "in cache", "now with")
-    return AdviceTable("what the calls tell", headings, tuple(map(_facts, ranked)))
+    return AdviceTable("what the calls show", headings, tuple(map(_facts, ranked)))
 
 
 def _facts(item: Ranked) -> tuple[str, ...]:
     task, numbers, unknown = item.task, item.advice.numbers, item.derived.unknown
     growth, shared = numbers.inputs["queries.growth_per_month"].base, item.derived.shared
     return (
-        name_of(task),
+        _name_of(task),
         f"{task.calls:,}",
         "?" if "volume" in unknown else readable(numbers.inputs["queries.per_month"].base),
         "?" if {"volume", "growth"} & set(unknown) else f"{float(growth):+.1%}",
@@ -197,7 +197,7 @@ def _why(ranked: Iterable[Ranked]) -> tuple[str, ...]:
         found = item.advice.recommendation
         told = found.considerations if item.is_candidate else ()
         besides = "".join(f"; besides, {extra.says}" for extra in told)
-        tasks.setdefault(f"{found.says} ({found.rule}){besides}", []).append(name_of(item.task))
+        tasks.setdefault(f"{found.says} ({found.rule}){besides}", []).append(_name_of(item.task))
     return tuple(f"{', '.join(names)}: {text}" for text, names in tasks.items())
 
 
@@ -206,7 +206,7 @@ def _unknown(ranked: Iterable[Ranked]) -> Iterator[str]:
     items = tuple(ranked)
     for item in items:
         for fact in item.derived.unknown:
-            by_fact.setdefault(fact, []).append(name_of(item.task))
+            by_fact.setdefault(fact, []).append(_name_of(item.task))
     for fact, names in by_fact.items():
         yield f"{fact}: {'every task' if len(names) == len(items) > 1 else ', '.join(names)}"
     yield (
@@ -222,13 +222,13 @@ def _assumed(ranked: Iterable[Ranked]) -> Iterator[str]:
         if len(item.task.models) > 1:
             name = item.task.model or ""
             share = item.task.models[name] / item.task.calls
-            yield f"{name_of(item.task)}: all calls are reckoned with `{name}`, which served {share:.0%} of them"
+            yield f"{_name_of(item.task)}: all calls are calculated with `{name}`, which served {share:.0%} of them"
     rules, used = rules_of_thumb(), dict[str, Range]()
     for item in items:
         used |= {name: given for name, given in item.advice.numbers.inputs.items() if given.origin == rules.source}
     for name, given in used.items():
         yield f"`{name}` is {' .. '.join(map(readable, (given.low, given.base, given.high)))} ({given.origin})"
-    yield "the rest is reckoned as for a workload: `costlens-policy advise WORKLOAD` prints it"
+    yield "the rest is assumed as for a workload: `costlens-policy advise WORKLOAD` prints it"
 
 
 def export_ranking(ranking: Ranking) -> dict[str, Any]:

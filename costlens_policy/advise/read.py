@@ -132,7 +132,7 @@ def _contest(name: str, key: str, located: LocatedDocument, catalogue: Catalogue
         return Diagnostic("CL208", Severity.ERROR, message, span, "not in the catalogue", advice)
     period = model.period_on(day)
     if period is None:
-        message = f"`{name}` has no price on {day}, so there is nothing to reckon with"
+        message = f"`{name}` has no price on {day}, so there is nothing to calculate with"
         advice = "give it prices in the catalogue; a model of your own may cost 0 a token and something an hour"
         return Diagnostic("CL409", Severity.ERROR, message, span, "without a price", advice)
     return Contest(model, period)

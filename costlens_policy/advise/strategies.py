@@ -14,8 +14,7 @@ from costlens_policy.money import ZERO, multiply, per_million, total
 
 __all__ = [
     "CACHED_PROMPT", "FINE_TUNED", "HYBRID", "PROMPT", "SMALL", "Contest", "Setting", "monthly_at", "prompting_of",
-    "strategies_at", "training_cost",
-]  # fmt: skip
+    "strategies_at", ]  # fmt: skip
 
 PROMPT = "prompt-only"
 CACHED_PROMPT = "prompt-with-caching"
@@ -51,7 +50,7 @@ def monthly_at(setting: Setting, point: Point) -> tuple[int, ...]:
 
 
 def strategies_at(setting: Setting, point: Point) -> dict[str, Strategy]:
-    """Return the strategies that the workload gives enough to reckon with, by name."""
+    """Return the strategies that the workload gives enough to calculate, by name."""
     return {item.name: item for item in _strategies(setting, point)}
 
 
@@ -97,7 +96,7 @@ def _cached(workload: WorkloadDocument, point: Point, query: Query, absorbed: De
 
 
 def _trained(name: str, tuned: FineTunedContender, point: Point, prompting: Decimal, cost: Decimal) -> Strategy:
-    training = training_cost(tuned, point)
+    training = _training_cost(tuned, point)
     examples, usd_each = point["fine_tuned.labelling.examples"], point["fine_tuned.labelling.usd_each"]
     missing = max(total((examples, Decimal(-tuned.labelling.at_hand))), ZERO)
     again = tuned.retraining
@@ -114,7 +113,7 @@ def _trained(name: str, tuned: FineTunedContender, point: Point, prompting: Deci
     )
 
 
-def training_cost(tuned: FineTunedContender, point: Point) -> Decimal:
+def _training_cost(tuned: FineTunedContender, point: Point) -> Decimal:
     """Return US dollars for one training, labelling aside: as given, or from the size of the data."""
     training = tuned.training
     if training is None or training.tokens_per_example is None:

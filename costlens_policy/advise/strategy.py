@@ -24,7 +24,6 @@ __all__ = [
     "cumulative",
     "monthly_queries",
     "query_cost",
-    "stretches",
 ]
 
 
@@ -55,7 +54,7 @@ def monthly_queries(per_month: Decimal, growth: Decimal, months: int) -> tuple[i
     return tuple(round(Fraction(per_month) * factor**month) for month in range(months))
 
 
-def stretches(monthly: tuple[int, ...], wait_hours: Decimal) -> Iterator[Stretch]:
+def _stretches(monthly: tuple[int, ...], wait_hours: Decimal) -> Iterator[Stretch]:
     """Cut the months at the time when the model comes; its month is split in whole queries."""
     for month, queries in enumerate(monthly):
         start = multiply(HOURS_PER_MONTH, month)
@@ -141,7 +140,7 @@ class Strategy:
         """Return the cost of all months together."""
         before = after = 0
         hours = ZERO
-        for stretch in stretches(monthly, self.wait_hours):
+        for stretch in _stretches(monthly, self.wait_hours):
             if stretch.live:
                 after += stretch.queries
                 hours = total((hours, stretch.hours))
@@ -177,7 +176,7 @@ def break_even(strategy: Strategy, other: Strategy, monthly: tuple[int, ...]) ->
     gap = total((strategy.upfront_usd, other.upfront_usd.copy_negate()))
     found = BreakEven(Fraction(0), 0) if gap <= 0 else None
     queries = 0
-    for stretch in stretches(monthly, strategy.wait_hours):
+    for stretch in _stretches(monthly, strategy.wait_hours):
         after = total((gap, strategy.of(stretch), other.of(stretch).copy_negate()))
         if gap > 0 >= after:
             found = _crossing(stretch, Fraction(gap) / (Fraction(gap) - Fraction(after)), queries)
@@ -198,7 +197,7 @@ def cumulative(strategy: Strategy, monthly: tuple[int, ...]) -> Iterator[Decimal
     """Yield what has been paid by the end of month 0 (the beginning), 1, 2 and so on."""
     paid = strategy.upfront_usd
     yield paid
-    for stretch in stretches(monthly, strategy.wait_hours):
+    for stretch in _stretches(monthly, strategy.wait_hours):
         paid = total((paid, strategy.of(stretch)))
         if stretch.ends_month:
             yield paid

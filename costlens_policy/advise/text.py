@@ -73,7 +73,7 @@ def _capital(title: str) -> str:
 
 
 def export_advice(advice: Advice) -> dict[str, Any]:
-    """Return everything that was reckoned and recommended; months of a break-even are rounded to six digits."""
+    """Return everything that was calculated and recommended; months of a break-even are rounded to six digits."""
     numbers = advice.numbers
     return {
         "workload": advice.setting.workload.metadata.name,

@@ -14,7 +14,13 @@ from costlens_policy.money import ZERO, add, multiply, plain, total
 from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.traffic.row import Reject, Row
 
-__all__ = ["ModelTotals", "Outcome", "Quality", "Refused", "Result", "export_result"]
+__all__ = [
+    "ModelTotals",
+    "Outcome",
+    "Quality",
+    "Refused",
+    "Result",
+]
 
 
 Refused = Literal["access", "budget", "unservable", "error"]
@@ -201,16 +207,14 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-like data; money is a decimal string."""
-        from costlens_policy.replay.result import export_result  # a cycle otherwise: an export describes a result
-
-        return export_result(self)
+        return _export_result(self)
 
 
 def _time(row: Row) -> str:
     return row.time.isoformat()
 
 
-def export_result(result: Result) -> dict[str, Any]:
+def _export_result(result: Result) -> dict[str, Any]:
     """Return everything that a result says. Money is a decimal string, so that no digit is lost."""
     low, high = result.cost_range()
     return {

@@ -22,12 +22,7 @@ from costlens_policy.replay.verdicts import Verdicts
 from costlens_policy.usage import Portion, Terms, period_of, price_each, rate_of
 
 __all__ = [
-    "BalanceBook",
-    "Baseline",
-    "PromptCaches",
     "Simulation",
-    "answer_of",
-    "canonical",
     "errors_of",
     "price",
     "refusal_of",
@@ -48,8 +43,8 @@ class Simulation:
     def __init__(self, plan: Plan, settings: Settings, block_tokens: int = 0) -> None:
         self._plan = plan
         self._budgets = bool(plan.budgets)
-        self._book = BalanceBook(plan)
-        self._caches = PromptCaches(settings, block_tokens)
+        self._book = _BalanceBook(plan)
+        self._caches = _PromptCaches(settings, block_tokens)
         self.verdicts = Verdicts(plan)
 
     def step(self, row: Row) -> Outcome:
@@ -67,7 +62,7 @@ class Simulation:
             return refusal_of(decision)
         model = decision.model
         prompt, output = _prompt(decision, row), _output(row, model)
-        usage = self._caches.usage(row, model, canonical(row.model, self._plan), prompt, output)
+        usage = self._caches.usage(row, model, _canonical(row.model, self._plan), prompt, output)
         cost, written = price(self._plan, model, usage, row)
         alerts = tuple(self._book.first_alerts(decision)) if decision.alerts else ()
         if self._budgets:
@@ -81,14 +76,14 @@ class Simulation:
         )  # fmt: skip
 
 
-class Baseline:
+class _Baseline:
     """What was recorded, priced by the same catalogue and with the same model of caches."""
 
     __slots__ = ("_caches", "_plan")
 
     def __init__(self, plan: Plan, settings: Settings, block_tokens: int = 0) -> None:
         self._plan = plan
-        self._caches = PromptCaches(settings, block_tokens)
+        self._caches = _PromptCaches(settings, block_tokens)
 
     def step(self, row: Row) -> Decimal | None:
         """Return the cost of the next request on its recorded model; None where it has none that has a price.
@@ -111,11 +106,11 @@ def request_of(row: Row, plan: Plan) -> dict[str, Any]:
     if row.prompt_tokens is not None:
         request.setdefault("prompt_tokens", row.prompt_tokens)
     if row.model is not None and "model" in plan.attributes:
-        request.setdefault("model", canonical(row.model, plan))
+        request.setdefault("model", _canonical(row.model, plan))
     return request
 
 
-def canonical(name: str | None, plan: Plan) -> str | None:
+def _canonical(name: str | None, plan: Plan) -> str | None:
     """Return the catalogue's own name of a model, or the same where the catalogue does not list it."""
     known = None if name is None else plan.catalogue.find(name)
     return name if known is None else known.name
@@ -137,10 +132,10 @@ def price(plan: Plan, name: str, usage: Usage, row: Row) -> tuple[Decimal | None
         portions = [Portion(name, Usage(), terms), *(Portion(*item, terms) for item in row.other_models)]
         others = list(price_each(plan.catalogue.find, portions, row.time))[1:]
         cost = total((cost, *(item.cost for _, item in others if item.cost is not None)))
-    return cost, subtract(rate.cost(answer_of(usage)), rate.rates.usd_per_request)
+    return cost, subtract(rate.cost(_answer_of(usage)), rate.rates.usd_per_request)
 
 
-def answer_of(usage: Usage) -> Usage:
+def _answer_of(usage: Usage) -> Usage:
     """Return the tokens of the answer alone."""
     return Usage(
         output=usage.output, reasoning=usage.reasoning, output_audio=usage.output_audio,
@@ -192,7 +187,7 @@ _Key = tuple[str, str]
 _NOTHING = Balance()
 
 
-class BalanceBook(Mapping[_Key, Balance]):
+class _BalanceBook(Mapping[_Key, Balance]):
     """Balances by budget and scope key as the engine asks for them. Set ``now`` before each decision."""
 
     __slots__ = ("_accounts", "_alerted", "_rolling", "_schedules", "now")
@@ -276,7 +271,7 @@ def _by_kind(recorded: Usage | None, prompt: int, output: int) -> Usage:
     )  # fmt: skip
 
 
-class PromptCaches:
+class _PromptCaches:
     """The caches of all sessions and models. Rows are asked for in the order of time."""
 
     __slots__ = ("_block_tokens", "_blocks", "_sessions", "_settings")
@@ -336,7 +331,7 @@ def replay(
     """Re-run every decision in the order of time. ``block_tokens`` is the size of a block of the rows' ``prefix``."""
     rejects = list(traffic.rejects)
     result = Result(settings, traffic.files, list(traffic.notes), rejects=rejects, rejected=len(rejects))
-    simulation, baseline = Simulation(plan, settings, block_tokens), Baseline(plan, settings, block_tokens)
+    simulation, baseline = Simulation(plan, settings, block_tokens), _Baseline(plan, settings, block_tokens)
     for row in traffic.rows:
         try:
             outcome = simulation.step(row)

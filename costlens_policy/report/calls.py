@@ -27,9 +27,7 @@ __all__ = [
     "Read",
     "ReportError",
     "ReportedCall",
-    "amount_columns",
     "amount_in",
-    "limbs",
     "micros",
     "shown_calls",
     "summed",
@@ -41,12 +39,12 @@ HIGH: Final = "_high"
 LOW: Final = "_low"
 
 
-def limbs(amount: Decimal) -> tuple[int, int]:
+def _limbs(amount: Decimal) -> tuple[int, int]:
     """Return an amount in femto-dollars, and what remains of it in units of 1e-30 US dollars."""
     return divmod(to_units(amount, MAX_FRACTION_DIGITS), _LIMB)
 
 
-def amount_columns(name: str) -> dict[str, Any]:
+def _amount_columns(name: str) -> dict[str, Any]:
     """Return the two columns of an amount, with their types: sums of 1e22 US dollars fit."""
     return {f"{name}{HIGH}": pl.Int128, f"{name}{LOW}": pl.Int64}
 
@@ -110,8 +108,8 @@ class Columns:
             output = usage.output + usage.reasoning + usage.output_audio + usage.output_image
             cached = usage.cache_read + usage.cache_read_audio if call.cache_known else None
             tokens = usage.prompt_tokens, cached, output
-        cost = _NOTHING if call.cost is None else limbs(call.cost)
-        baseline = _NOTHING if call.baseline is None else limbs(call.baseline)
+        cost = _NOTHING if call.cost is None else _limbs(call.cost)
+        baseline = _NOTHING if call.baseline is None else _limbs(call.baseline)
         labels = (_storable(call.labels.get(name)) for name in self.dimensions)
         self._rows.append((micros(call.time), call.denied, *tokens, call.latency, *cost, *baseline, *labels))
         if len(self._rows) >= _CHUNK:
@@ -141,7 +139,7 @@ def _storable(text: str | None) -> str | None:
 def _schema(dimensions: tuple[str, ...]) -> dict[str, Any]:
     return {
         "time": pl.Int64, "denied": pl.Boolean, "input": pl.Int64, "cached": pl.Int64, "output": pl.Int64,
-        "latency": pl.Int64, **amount_columns("cost"), **amount_columns("baseline"),
+        "latency": pl.Int64, **_amount_columns("cost"), **_amount_columns("baseline"),
         **{f"{LABEL}{name}": pl.Categorical for name in dimensions},
     }  # fmt: skip
 

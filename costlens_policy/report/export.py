@@ -15,7 +15,7 @@ from costlens_policy.report.forecast import Forecast
 from costlens_policy.report.summarize import Report
 from costlens_policy.report.timeline import shown_start
 
-__all__ = ["as_csv", "export_figures", "export_report"]
+__all__ = ["as_csv", "export_report"]
 
 
 def export_report(report: Report) -> dict[str, Any]:
@@ -26,11 +26,11 @@ def export_report(report: Report) -> dict[str, Any]:
         "first_call": _instant(report.first),
         "last_call": _instant(report.last),
         "zone": zone.key,
-        "totals": export_figures(report.totals),
+        "totals": _export_figures(report.totals),
         "by": {grouping.dimension: _grouping(grouping) for grouping in report.groupings},
         "time_unit": unit,
         "timeline": [
-            {"start": shown_start(bucket.start, unit, zone), **export_figures(bucket.figures)}
+            {"start": shown_start(bucket.start, unit, zone), **_export_figures(bucket.figures)}
             for bucket in report.timeline
         ],
         "baseline": report.baseline or None,
@@ -43,7 +43,7 @@ def export_report(report: Report) -> dict[str, Any]:
     }
 
 
-def export_figures(figures: Figures) -> dict[str, Any]:
+def _export_figures(figures: Figures) -> dict[str, Any]:
     """Return figures as JSON data; what is not known is null."""
     latency = figures.latency
     return {
@@ -69,8 +69,8 @@ def export_figures(figures: Figures) -> dict[str, Any]:
 def _grouping(grouping: Grouping) -> dict[str, Any]:
     others = grouping.others
     return {
-        "groups": [{"value": group.value, **export_figures(group.figures)} for group in grouping.groups],
-        "others": None if others is None else {"groups": grouping.left, **export_figures(others)},
+        "groups": [{"value": group.value, **_export_figures(group.figures)} for group in grouping.groups],
+        "others": None if others is None else {"groups": grouping.left, **_export_figures(others)},
     }
 
 
@@ -150,7 +150,7 @@ def _lines(report: Report) -> Iterator[tuple[str, str, Figures]]:
 
 
 def _cells(figures: Figures) -> Iterator[Any]:
-    data = export_figures(figures)
+    data = _export_figures(figures)
     latency = data["latency_ms"] or {}
     for value in (*(data[name] for name in _NAMES), *(latency.get(name) for name in _LATENCIES)):
         yield "" if value is None else value

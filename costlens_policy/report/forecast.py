@@ -1,4 +1,4 @@
-"""What will have been spent when the present window ends, with a range; or why that cannot be said."""
+"""What will have been spent when the current window ends, with a range; or why that cannot be forecast."""
 
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ __all__ = [
     "Bucket",
     "BucketStart",
     "TimeUnit",
-    "bucket_of",
     "bucket_starts",
     "series_of",
     "shown_start",
@@ -51,7 +50,7 @@ def unit_for(first: datetime, last: datetime) -> TimeUnit:
     return "month"
 
 
-def bucket_of(unit: TimeUnit, zone: ZoneInfo) -> pl.Expr:
+def _bucket_of(unit: TimeUnit, zone: ZoneInfo) -> pl.Expr:
     """Return the bucket of each call: a local date, or for hours an instant in UTC."""
     instant = pl.from_epoch(pl.col("time"), time_unit="us").dt.replace_time_zone("UTC")
     local = instant.dt.convert_time_zone(zone.key)
@@ -73,7 +72,7 @@ def bucket_starts(first: BucketStart, last: BucketStart, unit: TimeUnit) -> tupl
 
 def timeline_of(frame: pl.DataFrame, unit: TimeUnit, zone: ZoneInfo) -> tuple[Bucket, ...]:
     """Return the figures of each bucket from the first call to the last, those without calls too."""
-    rows = frame.group_by(bucket_of(unit, zone).alias("start")).agg(FIGURES)
+    rows = frame.group_by(_bucket_of(unit, zone).alias("start")).agg(FIGURES)
     known = {row["start"]: figures_of(row) for row in rows.iter_rows(named=True)}
     if not known:
         return ()
@@ -86,7 +85,7 @@ def series_of(
     """Return the spend by value of a label (None where there is none) and bucket; without a label, of all calls."""
     high, low = summed("cost")
     value = pl.lit(None, pl.String) if dimension is None else pl.col(f"{LABEL}{dimension}").cast(pl.String)
-    rows = frame.group_by(value.alias("value"), bucket_of(unit, zone).alias("start")).agg(high, low)
+    rows = frame.group_by(value.alias("value"), _bucket_of(unit, zone).alias("start")).agg(high, low)
     found: dict[Any, dict[BucketStart, Decimal]] = {}
     for name, start, first, second in rows.iter_rows():
         found.setdefault(name, {})[start] = amount_in(first, second)

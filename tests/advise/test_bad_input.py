@@ -1,4 +1,4 @@
-"""Workloads that cannot be reckoned: each problem has a code, a place and a sentence; no traceback, no half answer."""
+"""Bad workloads: each problem has a code, a place and a sentence; no traceback, no half answer."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 
 from costlens_policy.advise.advice import facts_of, recommend
 from costlens_policy.advise.inputs import rules_of_thumb
-from costlens_policy.advise.numbers import reckon
+from costlens_policy.advise.numbers import calculate
 from costlens_policy.checker import check
 from costlens_policy.testing import run_suites
 from tests.advise.workloads import setting
@@ -23,7 +23,7 @@ BARE: dict[str, Any] = {"caching": None, "small": None, "fine_tuned": None, "hyb
 
 def facts(**changes: Any) -> dict[str, Any]:
     made = setting(**changes)
-    return facts_of(made, reckon(made, rules_of_thumb()), rules_of_thumb())
+    return facts_of(made, calculate(made, rules_of_thumb()), rules_of_thumb())
 
 
 def test_facts_are_the_declared_attributes() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.advise.inputs import base_point, rules_of_thumb, uncertain_inputs
-from costlens_policy.advise.numbers import reckon, totals_at
+from costlens_policy.advise.numbers import calculate, totals_at
 from costlens_policy.advise.strategy import monthly_queries
 from tests.advise.workloads import document, setting
 
@@ -52,7 +52,7 @@ def test_growth_of_minus_100_percent_ends_the_queries() -> None:
 @settings(max_examples=25)
 @given(st.sets(st.sampled_from(sorted(SPREADS))))
 def test_ranges_hold_the_base_and_every_swing(names: set[str]) -> None:
-    numbers = reckon(setting(**{name: SPREADS[name] for name in names}), rules_of_thumb())
+    numbers = calculate(setting(**{name: SPREADS[name] for name in names}), rules_of_thumb())
     for name, amount in numbers.totals.items():
         assert numbers.totals_range.lowest[name] <= amount <= numbers.totals_range.highest[name]
         assert numbers.savings_range.lowest[name] <= numbers.savings[name] <= numbers.savings_range.highest[name]
@@ -63,32 +63,32 @@ def test_ranges_hold_the_base_and_every_swing(names: set[str]) -> None:
 
 
 def test_without_uncertainty_ranges_are_points() -> None:
-    numbers = reckon(setting(), rules_of_thumb())
+    numbers = calculate(setting(), rules_of_thumb())
     assert numbers.swings == ()
     assert numbers.totals == numbers.totals_range.lowest == numbers.totals_range.highest
 
 
 def test_numbers_do_not_depend_on_the_run() -> None:
-    assert reckon(setting(**SPREADS), rules_of_thumb()) == reckon(setting(**SPREADS), rules_of_thumb())
+    assert calculate(setting(**SPREADS), rules_of_thumb()) == calculate(setting(**SPREADS), rules_of_thumb())
 
 
 def test_the_cheaper_way_to_prompt_is_what_savings_are_against() -> None:
     dear = {"share": Decimal("0.9"), "hit_ratio": 0}  # every query writes the cache, for more than plain input
-    numbers = reckon(setting(caching=dear), rules_of_thumb())
+    numbers = calculate(setting(caching=dear), rules_of_thumb())
     assert numbers.prompting == "prompt-only"
     assert numbers.savings["prompt-with-caching"] < 0 == numbers.savings["prompt-only"]
 
 
 def test_a_short_start_is_not_cached() -> None:
-    plain = reckon(setting(caching=None), rules_of_thumb())
+    plain = calculate(setting(caching=None), rules_of_thumb())
     short = {"share": Decimal("0.9"), "hit_ratio": Decimal("0.8"), "shortest_tokens": 1024}
-    cached = reckon(setting(caching=short), rules_of_thumb())
+    cached = calculate(setting(caching=short), rules_of_thumb())
     assert cached.strategies["fine-tuned"].usd_per_query == plain.strategies["fine-tuned"].usd_per_query
     assert cached.totals["prompt-with-caching"] < cached.totals["prompt-only"]
 
 
 def test_strategies_are_those_that_the_workload_speaks_of() -> None:
-    alone = reckon(setting(caching=None, small=None, fine_tuned=None, hybrid=None), rules_of_thumb())
+    alone = calculate(setting(caching=None, small=None, fine_tuned=None, hybrid=None), rules_of_thumb())
     assert list(alone.strategies) == ["prompt-only"]
     assert alone.break_evens == {}
 
@@ -107,5 +107,5 @@ def test_rules_of_thumb_fill_in_what_is_left_out() -> None:
 
 @pytest.mark.parametrize("months", [1, 120])
 def test_short_and_long_horizons(months: int) -> None:
-    numbers = reckon(setting(months, **SPREADS), rules_of_thumb())
+    numbers = calculate(setting(months, **SPREADS), rules_of_thumb())
     assert len(numbers.monthly) == months

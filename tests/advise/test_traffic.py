@@ -118,7 +118,7 @@ def test_ranking(folder: Path) -> None:
     assert savings[-1] > 0
     assert [item["instead"] for item in answer["tasks"]][:2] == ["fine-tuned", "small-model"]
     text = advise("--traffic", "calls.jsonl", "--prices", "catalogue.yaml").stdout
-    order = ("candidates, by what they save", "better prompted", "why not", "not reckoned", "not known", "taken for")
+    order = ("candidates, by what they save", "better prompted", "why not", "not calculated", "not known", "taken for")
     places = [text.index(part) for part in order]
     assert places == sorted(places)
     assert "rare: " in text[text.index("why not") :]
@@ -196,7 +196,7 @@ def test_labels_that_mean_something_to_a_terminal_or_a_page(folder: Path) -> Non
     assert task["task"] == label
 
 
-def test_calls_out_of_all_bounds_are_not_reckoned(folder: Path) -> None:
+def test_calls_out_of_all_bounds_are_not_calculated(folder: Path) -> None:
     row = {"time": "2026-06-01T00:00:00Z", "model": "large", "prompt_tokens": 10**9, "output_tokens": 9}
     (folder / "odd.jsonl").write_text(json.dumps(row) + "\n")
     result = advise("--traffic", "odd.jsonl", "--prices", "catalogue.yaml")
@@ -221,7 +221,7 @@ def test_calls_without_times_or_models(folder: Path) -> None:
     (folder / "map.yaml").write_text("columns: {prompt_tokens: prompt_tokens, output_tokens: output_tokens}\n")
     arguments = ("--traffic", "bare.jsonl", "--mapping", "map.yaml", "--prices", "catalogue.yaml")
     nobody = advise(*arguments)
-    assert "no call tells its model; name it with --set model=NAME" in nobody.stdout
+    assert "no call names its model; name it with --set model=NAME" in nobody.stdout
     text = advise(*arguments, "--set", "model=large").stdout
     assert "volume: a" in text
     assert "the recorded calls are those of one month" in text

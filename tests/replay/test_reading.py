@@ -35,11 +35,11 @@ def read(plan_of, tmp_path):
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("2026-06-01T10:00:00Z,,,,-5,1", "prompt_tokens: `-5` tokens are less than none"),
+        ("2026-06-01T10:00:00Z,,,,-5,1", "prompt_tokens: `-5` tokens are negative"),
         ("2026-06-01T10:00:00Z,,,,0,1", "0 prompt tokens"),
-        ("2026-06-01T10:00:00Z,,,,many,1", "prompt_tokens: `many` is no number"),
-        ("2026-06-01T10:00:00Z,,,,1.5,1", "prompt_tokens: `1.5` is no whole number of tokens"),
-        ("2026-06-01T10:00:00Z,,,,nan,1", "prompt_tokens: `nan` is no number of this world"),
+        ("2026-06-01T10:00:00Z,,,,many,1", "prompt_tokens: `many` is not a number"),
+        ("2026-06-01T10:00:00Z,,,,1.5,1", "prompt_tokens: `1.5` is not a whole number of tokens"),
+        ("2026-06-01T10:00:00Z,,,,nan,1", "prompt_tokens: `nan` is out of range"),
         ("2026-06-01T10:00:00Z,,,,10,", "no output tokens"),
         *(
             (
@@ -49,7 +49,7 @@ def read(plan_of, tmp_path):
             for text in ("1.000", "12.000", "+999.000")
         ),
         *(
-            (f"{time},,,,10,1", f"`{time}` is no time of a call; it would be in the year {year}")
+            (f"{time},,,,10,1", f"`{time}` cannot be the time of a call; it would be in the year {year}")
             for time, year in (
                 ("0001-01-01T00:00:00Z", 1),
                 ("1969-12-31T23:59:59Z", 1969),
@@ -57,7 +57,7 @@ def read(plan_of, tmp_path):
                 ("9999-12-31T23:59:59Z", 9999),
             )
         ),
-        ("yesterday,,,,10,1", "`yesterday` is no time such as 2026-11-02T09:00:00Z"),
+        ("yesterday,,,,10,1", "`yesterday` is not a timestamp such as 2026-11-02T09:00:00Z"),
         (",,,,10,1", "no time"),
         ("2026-06-01T10:00:00Z,,,,10", "5 columns where the header has 6"),
     ],

@@ -40,7 +40,7 @@ def test_bad_rows_decide_the_exit_code(run, write_log, tmp_path):
     strict = run("report", "--traffic", log, "--rejects", rejects)
     assert strict.exit_code == 7
     assert "left out: 1 rows that cannot be read" in strict.stdout
-    assert "less than none" in rejects.read_text(encoding="utf-8")
+    assert "must be non-negative" in rejects.read_text(encoding="utf-8")
     assert run("report", "--traffic", log, "--max-rejects", "50%").exit_code == 0
 
 

@@ -24,10 +24,10 @@ def test_bad_rows_are_counted_with_their_reasons(read_log):
     assert read.frame.height == 4
     assert read.left_out == {"rows that cannot be read": 4}
     problems = " | ".join(reject.problem for reject in read.rejects)
-    for part in ("was there before", "0 prompt tokens", "less than none", "no time"):
+    for part in ("was there before", "0 prompt tokens", "must be non-negative", "no time"):
         assert part in problems
     assert any("1 times have no zone" in note for note in read.notes)
-    assert any("the latency of 2 calls cannot be read, such as: `soon` is no number" in note for note in read.notes)
+    assert any("the latency of 2 calls cannot be read, such as: `soon` is not a number" in note for note in read.notes)
 
 
 def test_a_denial_that_is_there_twice_counts_once(read_log):
@@ -147,7 +147,7 @@ def test_corrections_by_hand_are_no_spend(ledger):
     ledger.adjust(Adjustment("fix", "set", account, 0, "Ann", "charged by mistake", now))
     before = summarize(LedgerSource(ledger, "sqlite", Prices()).read(CallQuery()), Settings())
     assert before.totals.requests == 3
-    assert any("1 corrections by hand (-$" in note for note in before.notes)
+    assert any("1 manual adjustments (-$" in note for note in before.notes)
 
 
 def _entries(store):

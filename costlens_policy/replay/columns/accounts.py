@@ -1,4 +1,4 @@
-"""What was spent of each budget, in whole units, at the present moment of the replay."""
+"""What was spent of each budget, in whole units, at the current time of the replay."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _LONG_AGO: Final = -(2**63)
 class Account:
     """One budget and scope key. Amounts are units of ``digits`` fractional digits.
 
-    ``used`` is right up to the moment ``ends``, from where ``at`` starts on the next period. Moments never go back.
-    ``_told`` says by the start of an alert up to which moment it is not told again.
+    ``used`` is right up to the time ``ends``, from where ``at`` starts on the next period. Time never goes back.
+    ``_told`` says by the start of an alert until when it does not alert again.
     """
 
     __slots__ = ("_charges", "_length", "_schedule", "_told", "counts", "digits", "ends", "used")
@@ -52,7 +52,7 @@ class Account:
         self.used = 0
 
     def at(self, now: int) -> int:
-        """Return what is used at a moment."""
+        """Return what is used at a time."""
         if now >= self.ends:
             self._turn(now)
         if self._length:
@@ -62,16 +62,16 @@ class Account:
         return self.used
 
     def charge(self, now: int, amount: int) -> None:
-        """Add what a call came to. ``at`` was asked for the same moment before."""
+        """Add what a call came to. ``at`` was asked for the same time before."""
         if self.counts and amount:
             self.used += amount
             if self._length:
                 self._charges.append((now, amount))
 
     def is_first(self, now: int, start: Decimal) -> bool:
-        """Say whether an alert that begins at an amount is due for the first time in the present period.
+        """Say whether an alert that begins at an amount is due for the first time in the current period.
 
-        ``at`` was asked for the same moment before. A rolling window alerts once in each of its lengths.
+        ``at`` was asked for the same time before. A rolling window alerts once in each of its lengths.
         """
         if not self.counts:  # a budget on single calls alerts every time
             return True
@@ -81,7 +81,7 @@ class Account:
         return True
 
     def _turn(self, now: int) -> None:
-        """Start on the period that a moment lies in."""
+        """Start on the period that a time lies in."""
         if self.ends != _LONG_AGO:
             self.used = 0
             self._charges.clear()

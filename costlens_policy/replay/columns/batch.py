@@ -44,7 +44,6 @@ __all__ = [
     "instant",
     "micros",
     "others_in",
-    "others_text",
     "recorded_in",
     "scalar_attributes",
     "schema_of",
@@ -69,7 +68,7 @@ def micros(moment: datetime) -> int:
 
 
 def instant(at: int) -> datetime:
-    """Return a moment by its microseconds since 1970, in UTC."""
+    """Return a timestamp by its microseconds since 1970, in UTC."""
     return EPOCH + timedelta(microseconds=at)
 
 
@@ -78,7 +77,7 @@ def recorded_in(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(bucket for bucket in BUCKETS if f"{RECORDED}{bucket}" in columns)
 
 
-def others_text(others: Sequence[tuple[str, Usage]]) -> str | None:
+def _others_text(others: Sequence[tuple[str, Usage]]) -> str | None:
     """Return usage of further models as JSON, such as `[["advisor", {"input": 5}]]`; None where there is none."""
     if not others:
         return None
@@ -160,7 +159,7 @@ def batch_of(rows: Sequence[Row], plan: Plan, attributes: Sequence[str], files: 
         cost = None if row.logged_cost is None else plain(row.logged_cost)
         values = (
             micros(row.time), files(row.file), row.number, row.prompt_tokens, row.output_tokens, row.model, row.session,
-            row.id, cost, row.service_tier, others_text(row.other_models),
+            row.id, cost, row.service_tier, _others_text(row.other_models),
             *(row.attributes.get(name) for name in attributes),
             *(None if recorded is None else getattr(recorded, name) for name in BUCKETS),
         )  # fmt: skip

@@ -30,13 +30,8 @@ __all__ = [
     "Deciding",
     "Facts",
     "FactsTable",
-    "all_that_serve",
     "facts_of",
-    "in_between",
-    "probe",
-    "region",
     "requests_in",
-    "with_costs",
 ]
 
 
@@ -117,7 +112,7 @@ def _choice(call: Call, prompt: int) -> Choice:
     return Choice(call.model, call.rewrites, call.estimate.output_tokens, call.estimate.prompt_tokens - prompt)
 
 
-def probe(plan: Plan, request: Mapping[str, Any], now: datetime, prompt: int) -> tuple[Facts, list[Estimate]]:
+def _probe(plan: Plan, request: Mapping[str, Any], now: datetime, prompt: int) -> tuple[Facts, list[Estimate]]:
     """Decide a request with a prompt of a length; return the facts, and what the call may cost on each model."""
     try:
         decision = decide(plan, {**request, PROMPT: prompt}, _NO_BALANCES, now)
@@ -127,7 +122,7 @@ def probe(plan: Plan, request: Mapping[str, Any], now: datetime, prompt: int) ->
     return facts_of(decision, prompt), estimates + [call.estimate for call in decision.fallback_calls]
 
 
-def in_between(one: tuple[Facts, list[Estimate]], other: tuple[Facts, list[Estimate]]) -> Facts | None:
+def _in_between(one: tuple[Facts, list[Estimate]], other: tuple[Facts, list[Estimate]]) -> Facts | None:
     """Return the facts that hold for all prompts between two lengths, or None where that is not sure.
 
     A longer prompt excludes models and makes costs rise along straight lines. So what can serve at both ends can serve
@@ -144,7 +139,7 @@ def _clear(estimates: Sequence[Estimate]) -> bool:
     return all(a == b or abs(a - b) > _TELLING * max(a, b) for a, b in pairs)
 
 
-def with_costs(
+def _with_costs(
     facts: Facts, ends: tuple[int, int], low: Sequence[Estimate], high: Sequence[Estimate], prices: UnitPrices
 ) -> Facts:
     """Return the facts with what each choice may cost at most between two lengths where prices do not change."""
@@ -169,7 +164,7 @@ _WORTH_SHARING: Final = 4
 """From as many like requests on they are decided together, which takes two decisions or more."""
 
 
-def all_that_serve(plan: Plan) -> Plan:
+def _all_that_serve(plan: Plan) -> Plan:
     """Return a plan that decides as if every budget had room, and lists all models that can serve."""
     layers = tuple(replace(layer, budgets=()) for layer in plan.layers)
     defaults = replace(plan.defaults, max_fallbacks=len(plan.catalogue) + len(plan.layers) + 1000)
@@ -197,7 +192,7 @@ class Deciding:
     def __init__(self, plan: Plan, attributes: Sequence[str], facts: FactsTable, prices: UnitPrices) -> None:
         """``attributes`` are those that batches have columns for."""
         self._plan = plan
-        self._probed = all_that_serve(plan)
+        self._probed = _all_that_serve(plan)
         self.attributes = tuple(attributes)
         self._reads: Reads = reads_of_rules(plan, attributes)
         budgets = [step for layer in plan.layers for step in layer.budgets]
@@ -295,9 +290,9 @@ class Deciding:
 
     def _probe(self, request: Mapping[str, Any], at: int, prompt: int) -> int:
         cuts = PROMPT in self._reads.cuts
-        ends = region(self._cuts, prompt) if cuts else (prompt, prompt)
+        ends = _region(self._cuts, prompt) if cuts else (prompt, prompt)
         low, high = (self._at(request, at, end) for end in ends)
-        facts = in_between(low, high)
+        facts = _in_between(low, high)
         if facts is None:
             if low[0] != high[0] and len(self._cuts) < _MOST_CUTS:
                 self._cut(request, at, prompt, ends)
@@ -306,16 +301,16 @@ class Deciding:
             return ALONE
         if self._prices is None:
             return self.facts.code(_first_only(facts))
-        return self.facts.code(with_costs(facts, ends, low[1], high[1], self._prices))
+        return self.facts.code(_with_costs(facts, ends, low[1], high[1], self._prices))
 
     def _fails_otherwise(self, facts: Facts, request: Mapping[str, Any], at: int, prompt: int) -> bool:
         """Say whether a decision fails in other places than one that tries all models."""
         self.made += 1
-        return probe(self._plan, request, instant(at), prompt)[0].errors != facts.errors
+        return _probe(self._plan, request, instant(at), prompt)[0].errors != facts.errors
 
     def _at(self, request: Mapping[str, Any], at: int, prompt: int) -> tuple[Facts, list[Estimate]]:
         self.made += 1
-        return probe(self._probed, request, instant(at), prompt)
+        return _probe(self._probed, request, instant(at), prompt)
 
     def _cut(self, request: Mapping[str, Any], at: int, prompt: int, ends: tuple[int, int]) -> None:
         """Find a length near the prompt's where the decision changes, and cut there."""
@@ -336,7 +331,7 @@ def _first_only(facts: Facts) -> Facts:
     return replace(facts, choices=facts.choices[:1]) if len(facts.choices) > 1 else facts
 
 
-def region(cuts: Sequence[int], value: int) -> tuple[int, int]:
+def _region(cuts: Sequence[int], value: int) -> tuple[int, int]:
     """Return the ends of the stretch between two cuts that a prompt length lies in; a cut is a stretch of its own."""
     low, high = bisect_left(cuts, value), bisect_right(cuts, value)
     if low != high:

@@ -16,9 +16,9 @@ from costlens_policy.replay.result import ModelTotals, Result
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject
 
-__all__ = ["MOST_REJECTS", "Sums"]
+__all__ = ["Sums"]
 
-MOST_REJECTS: Final = 100_000
+_MOST_REJECTS: Final = 100_000
 """As many rows that were left out are kept with their texts; more are counted."""
 _MOST_ALERTS: Final = 50
 
@@ -85,7 +85,7 @@ class Sums:
     def reject(self, reject: Reject) -> None:
         """Count a row that is left out."""
         self.rejected += 1
-        if len(self.rejects) < MOST_REJECTS:
+        if len(self.rejects) < _MOST_REJECTS:
             self.rejects.append(reject)
 
     def merge(self, later: Sums) -> None:
@@ -101,7 +101,7 @@ class Sums:
                 mine.update(other)
             elif isinstance(mine, list):
                 mine.extend(other)
-                del mine[MOST_REJECTS if name == "rejects" else _MOST_ALERTS :]
+                del mine[_MOST_REJECTS if name == "rejects" else _MOST_ALERTS :]
             else:
                 setattr(self, name, mine + other)
 

@@ -14,7 +14,10 @@ from costlens_policy.money import from_units, multiply, to_units, total
 from costlens_policy.replay.columns.batch import EPOCH, others_in
 from costlens_policy.usage import MULTIPLE_DIGITS, Portion, Terms, period_of, price_each, rate_of
 
-__all__ = ["UnitPrice", "UnitPrices", "day_of", "timestamp_of"]
+__all__ = [
+    "UnitPrice",
+    "UnitPrices",
+]
 
 _FEMTO_DIGITS: Final = 15
 _FIRST: Final = date(1970, 1, 1)
@@ -23,12 +26,12 @@ _FURTHER_DIGITS: Final = 2 * MULTIPLE_DIGITS
 """Terms multiply prices by where a call ran, and by its speed."""
 
 
-def timestamp_of(day: int, minute: int) -> datetime:
+def _timestamp_of(day: int, minute: int) -> datetime:
     """Return a timestamp by the number of its day since 1970, and the minute of that day (UTC)."""
     return EPOCH + timedelta(days=day, minutes=minute)
 
 
-def day_of(number: int) -> date:
+def _day_of(number: int) -> date:
     """Return a day by its number since 1970."""
     return _FIRST + timedelta(days=number)
 
@@ -89,7 +92,7 @@ class UnitPrices:
         if units is None:
             told = Terms.of(terms)
             portions = [Portion(model, Usage(), told), *(Portion(*item, told) for item in others_in(others))]
-            priced = list(price_each(self._plan.catalogue.find, portions, timestamp_of(day, minute)))[1:]
+            priced = list(price_each(self._plan.catalogue.find, portions, _timestamp_of(day, minute)))[1:]
             cost = total(item.cost for _, item in priced if item.cost is not None)
             units = to_units(cost, self.digits)
             if len(self._others) >= _KEPT:
@@ -102,8 +105,8 @@ class UnitPrices:
         return from_units(units, self.digits)
 
     def _steps(self, model: str, day: int, minute: int, terms: str | None) -> list[tuple[int, UnitPrice]] | None:
-        offer = self._plan.snapshots.on(day_of(day)).get(model)
-        period = None if offer is None else period_of(offer.model, timestamp_of(day, minute))
+        offer = self._plan.snapshots.on(_day_of(day)).get(model)
+        period = None if offer is None else period_of(offer.model, _timestamp_of(day, minute))
         steps = None
         if offer is not None and period is not None:
             told = Terms.of(terms)

@@ -177,10 +177,10 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise TrafficError(f"`{self.path}` is no replay that could go on: {str(error).lower()}") from error
+            raise TrafficError(f"`{self.path}` is not a replay to resume: {str(error).lower()}") from error
         known = content.get("identity") if isinstance(content, dict) else None
         if not isinstance(known, dict):
-            raise TrafficError(f"`{self.path}` is no replay that could go on; name another file")
+            raise TrafficError(f"`{self.path}` is not a replay to resume; name another file")
         for name, value in self._identity.items():
             if known.get(name) != value:
                 raise TrafficError(

@@ -111,9 +111,9 @@ def tokens_of(value: Any) -> int:
         raise ValueError(f"`{value}` may be meant as a thousand times as much; write it without the dot")
     number = _number(value)
     if number != int(number):
-        raise ValueError(f"`{value}` is no whole number of tokens")
+        raise ValueError(f"`{value}` is not a whole number of tokens")
     if number < 0:
-        raise ValueError(f"`{value}` tokens are less than none")
+        raise ValueError(f"a number of tokens must be non-negative, got `{value}`")
     return int(number)
 
 
@@ -124,13 +124,13 @@ def cost_of(value: Any) -> Decimal:
 
 def _number(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise ValueError(f"`{value}` is no number")
+        raise ValueError(f"`{value}` is not a number")
     try:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     except ArithmeticError:
-        raise ValueError(f"`{value}` is no number") from None
+        raise ValueError(f"`{value}` is not a number") from None
     if not number.is_finite() or number.adjusted() > 18:
-        raise ValueError(f"`{value}` is no number of this world")
+        raise ValueError(f"`{value}` is out of range")
     return number
 
 
@@ -141,7 +141,7 @@ def outcome_of(value: Any) -> float:
     known = _TRUTH.get(str(value).strip().lower())
     number = float(_number(value)) if known is None else known
     if not 0 <= number <= 1:
-        raise ValueError(f"`{value}` is no quality from 0 to 1")
+        raise ValueError(f"a quality must be from 0 to 1, got `{value}`")
     return number
 
 
@@ -160,17 +160,17 @@ def timestamp_of(value: Any, unit: TimeUnit, start: datetime | None) -> tuple[da
     else:
         instant, zoneless = _counted(value, unit, start or _EPOCH), False
     if start is None and not _EPOCH <= instant < _LAST:
-        raise ValueError(f"`{value}` is no time of a call; it would be in the year {instant.year}")
+        raise ValueError(f"`{value}` cannot be the time of a call; it would be in the year {instant.year}")
     return instant, zoneless
 
 
 def _counted(value: Any, unit: TimeUnit, start: datetime) -> datetime:
     if unit == "iso":
-        raise ValueError(f"`{value}` is no time; say in `time_unit` whether it is s, ms, us or ns")
+        raise ValueError(f"`{value}` is not a timestamp; set `time_unit` to s, ms, us or ns")
     try:
         return start + timedelta(microseconds=int(_number(value) * _MICROSECONDS[unit]))
     except OverflowError:
-        raise ValueError(f"`{value}` {unit} is no time of this calendar") from None
+        raise ValueError(f"`{value}` {unit} is out of range") from None
 
 
 def _in_utc(value: datetime) -> tuple[datetime, bool]:
@@ -189,7 +189,7 @@ def _iso(value: str) -> tuple[datetime, bool]:
         text = _ZONE.sub(lambda found: found.group(1) or "+00:00", value.strip())
         return _in_utc(datetime.fromisoformat(_FRACTION.sub(r"\1", text)))
     except (ValueError, OverflowError):
-        raise ValueError(f"`{value}` is no time such as 2026-11-02T09:00:00Z") from None
+        raise ValueError(f"`{value}` is not a timestamp such as 2026-11-02T09:00:00Z") from None
 
 
 def text_of(value: Any) -> str:

@@ -213,7 +213,7 @@ class _Values:
         if arrays > 0:
             yield JsonObject(None, {}, "", f"{_UNREADABLE}: the file ends in the middle of an array")
         if any(self._beside.get(key) for key in _MORE):
-            self._note(f"`{self._name}` says that there are further pages, which are not in it")
+            self._note(f"`{self._name}` has further pages that are not in the file")
 
     def _object(self) -> Iterator[JsonObject]:
         """Yield the object that begins here, or the objects of the array that it is there to hold."""

@@ -413,5 +413,5 @@ def _blocks(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise ValueError("the prefix is no list of blocks")
+        raise ValueError("the prefix must be a list of blocks")
     return tuple(value)

@@ -110,7 +110,9 @@ class Spans:
             return
         for span in _spans(raw.fields):
             if span[_KEY] is None and not span["attributes"].keys() - raw.fields.keys() and not _is_span(span):
-                yield replace(raw, fields={}, problem="this is no span: it has neither an id nor attributes of one")
+                yield replace(
+                    raw, fields={}, problem="this is not a span: it has neither an id nor the attributes of one"
+                )
             else:
                 yield from self._call(raw, span)
 
@@ -120,11 +122,11 @@ class Spans:
             if count := self.counts[name]:
                 yield f"{count:,} {says}"
         for name, count in self.unknown.items():
-            yield f"`{name}` ({count:,} spans) is no known kind of token; without a total it was counted as output"
+            yield f"`{name}` ({count:,} spans) is not a known kind of token; without a total it was counted as output"
         for name, count in self.unread.items():
             yield f"`{name}` ({count:,} spans) looks like tokens and is not read"
         for name, count in self.hidden.items():
-            yield f"`{name}` ({count:,} spans that were passed over) holds counts of tokens and is not read"
+            yield f"`{name}` ({count:,} spans that were skipped) holds counts of tokens and is not read"
 
     def _call(self, raw: RawRow, span: dict[str, Any]) -> Iterator[RawRow]:
         attributes = span["attributes"]
@@ -227,11 +229,11 @@ class Spans:
 
 
 _SAYS: Final = {
-    "others": "spans of other kinds are no calls of a model, and were passed over",
+    "others": "spans of other kinds are not calls of a model and were skipped",
     "sums": "spans carry the sum of the spans below them, and were not counted again",
     "rest": "spans carry more tokens than the spans below them; the difference was counted as a call",
     "twice": "spans were exported more than once, and were counted once",
-    "failed": "calls failed and report no tokens; they were passed over",
+    "failed": "calls failed and report no tokens; they were skipped",
     "on top": "spans have cached tokens that cannot be part of their input, and were counted on top of it",
 }
 _ABOVE: Final = ("parent_span_id", "parentSpanId", "parent_id", "parentId", "ParentSpanId")

@@ -20,8 +20,8 @@ _MARKS: Final = frozenset({"message", "sessionId", "session_id", "uuid", "leafUu
 _SAYS: Final = {
     "repeats": "lines repeat a message in an earlier state, and were not counted again",
     "sums": "lines sum up the messages of their session, and were not counted again",
-    "lines": "lines of transcripts are no answers of a model, and were passed over",
-    "agents": "results tell of the tokens of sub-agents whose messages are not in the traffic; add their transcripts",
+    "lines": "lines of transcripts are not answers of a model and were skipped",
+    "agents": "results report tokens of sub-agents whose messages are not in the traffic; add their transcripts",
 }
 
 

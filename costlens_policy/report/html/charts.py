@@ -23,7 +23,6 @@ __all__ = [
     "Spec",
     "cache_over_time",
     "color_of",
-    "dollars",
     "forecast_chart",
     "group_bars",
     "latency_over_time",
@@ -48,7 +47,7 @@ def spend_over_time(report: Report, width: int) -> Spec:
     """Spend by time, layered by a label; where no cost is known, tokens."""
     rows = list(_stacked(report, report.stack) if report.priced and report.stack else _single(report))
     names = list(dict.fromkeys(row["series"] for row in rows))
-    spec = _stack_of(report, rows, names, width, _HEIGHT, dollars(rows) if report.priced else "~s")
+    spec = _stack_of(report, rows, names, width, _HEIGHT, _dollars(rows) if report.priced else "~s")
     marked = list(_marked(report)) if report.priced else []
     if not marked:
         return spec
@@ -208,7 +207,7 @@ def series_names(spec: Spec) -> list[str]:
     return names if len(names) > 1 else []
 
 
-def dollars(rows: Iterable[dict[str, Any]]) -> str:
+def _dollars(rows: Iterable[dict[str, Any]]) -> str:
     """Return how an axis writes amounts: in thousands where they are that large, never in thousandths."""
     sums: dict[str, float] = {}
     for row in rows:
@@ -258,7 +257,7 @@ def forecast_chart(report: Report, width: int) -> Spec | None:
         "field": "at", "type": "ordinal", "title": None, "scale": {"domain": domain, "type": "point"},
         "axis": {"values": domain[::every], "labelAngle": 0, "grid": False},
     }  # fmt: skip
-    axis = {"tickCount": 4, "format": dollars(coming), "minExtent": 34}
+    axis = {"tickCount": 4, "format": _dollars(coming), "minExtent": 34}
     y = {"field": "amount", "type": "quantitative", "title": None, "axis": axis}
     line = {"type": "line", "strokeWidth": 2}
     color = {"value": COLORS[0]}

@@ -12,9 +12,9 @@ from costlens_policy.replay import ColumnMapping, TrafficError
 from costlens_policy.replay.traffic.cells import cell, cost_of, text_of, timestamp_of
 from costlens_policy.replay.traffic.mapping import FIELDS, TEXTS
 
-__all__ = ["EXTRAS", "Extras", "split_columns"]
+__all__ = ["Extras", "split_columns"]
 
-EXTRAS: Final = ("latency_ms", "latency_s", "end_time", "denied", "baseline_cost")
+_EXTRAS: Final = ("latency_ms", "latency_s", "end_time", "denied", "baseline_cost")
 """Fields that only a report reads. ``end_time`` is in the unit of ``time``."""
 _REFUSED: Final = frozenset({"1", "true", "yes", "deny", "denied", "refused", "blocked", "rejected"})
 
@@ -65,11 +65,11 @@ class Extras:
         of_calls = {name: column for name, column in mapping.columns.items() if name in dimensions}
         fixed = {name.removeprefix("request."): value for name, value in mapping.constants.items()}
         given = {name.removeprefix("request."): column for name, column in columns.items()}
-        usual = {name: name for name in (*EXTRAS, *dimensions)}
+        usual = {name: name for name in (*_EXTRAS, *dimensions)}
         found = {**usual, **mapping.extras, **of_calls, **from_mapping, **given}
         own = {name.removeprefix("request."): value for name, value in constants.items()}
         for name in (*given, *own):
-            if name not in EXTRAS and name not in dimensions:
+            if name not in _EXTRAS and name not in dimensions:
                 raise TrafficError(_no_field(name, dimensions))
         named = (*given, *(name.removeprefix("request.") for name in mapping.named if name.startswith("request.")))
         return cls(mapping, found, {**fixed, **own}, dimensions, start, tuple(dict.fromkeys(named)))
@@ -129,6 +129,6 @@ class Extras:
 
 
 def _no_field(name: str, dimensions: tuple[str, ...]) -> str:
-    close = get_close_matches(name, (*FIELDS, *EXTRAS, *dimensions), n=1)
+    close = get_close_matches(name, (*FIELDS, *_EXTRAS, *dimensions), n=1)
     add = f"to group by it, name it in `--by`, beside {', '.join(dimensions)}"
     return f"no field `{name}` of a row; {f'did you mean `{close[0]}`?' if close else add}"

@@ -119,12 +119,12 @@ class LedgerSource:
         if self.counts["twice"]:
             yield f"{self.counts['twice']:,} further charges of the same calls on other budgets were counted once"
         if self.counts["no usage"]:
-            yield f"{self.counts['no usage']:,} charges tell no tokens; their cost counts, their tokens do not"
+            yield f"{self.counts['no usage']:,} charges report no tokens; their cost counts, their tokens do not"
         if self.counts["others"]:
             yield f"{self.counts['others']:,} calls used further models; their cost counts for the model that was asked"
         if self.counts["set"]:
             corrected = format_usd(self.corrected)
-            yield f"{self.counts['set']:,} corrections by hand ({corrected}) are no calls, and no part of the spend"
+            yield f"{self.counts['set']:,} manual adjustments ({corrected}) are not calls and not part of the spend"
         yield "a ledger keeps what was charged: denied requests and latencies are not recorded there"
         if self.budget is None and self.key is None:
             yield "calls that no budget counts are in no ledger"

@@ -28,7 +28,7 @@ from costlens_policy.report.summarize import Report, Settings, summarize
 from costlens_policy.tokens import ESTIMATE
 from costlens_policy.usage import USUAL_TERMS, Terms
 
-__all__ = ["PLAN", "Costs", "TrafficSource", "report_on"]
+__all__ = ["Costs", "TrafficSource", "report_on"]
 
 
 Costs = Literal["recorded", "computed", "either"]
@@ -61,7 +61,7 @@ class TrafficSource:
         """Read all files. Raises ``TrafficError`` for what cannot be used as a whole."""
         extras = self.extras
         reader = RowReader(
-            self.mapping, PLAN, self.start, files=tuple(self.files), more=extras.must_be_there,
+            self.mapping, _PLAN, self.start, files=tuple(self.files), more=extras.must_be_there,
             known=tuple(extras.columns.values()),
         )  # fmt: skip
         columns = Columns(asked.dimensions)
@@ -140,7 +140,7 @@ class TrafficSource:
         prompt, output = row.prompt_tokens, row.output_tokens
         if prompt is None:
             text = row.attributes.get("prompt") or row.attributes.get("messages")
-            prompt = PLAN.tokenizer.count(text_of(text))
+            prompt = _PLAN.tokenizer.count(text_of(text))
             self.counts["estimated"] += 1
         if output is None:
             output = row.answers.get(row.model or "")
@@ -243,14 +243,14 @@ class TrafficSource:
         if self.counts["uncached"]:
             yield (
                 f"the computed cost of {shown_calls(self.counts['uncached'])} takes the whole prompt as uncached, "
-                "since the log does not tell its cached part; `replay` models prompt caches"
+                "since the log does not report the cached part; `replay` models prompt caches"
             )
 
 
 _NO_MODELS: Final = Catalogue.of(())
 _TEXTS: Final = (RequestAttribute("prompt", STRING), RequestAttribute("messages", ANY_LIST))
 
-PLAN: Final = Plan(
+_PLAN: Final = Plan(
     name="report",
     version="1",
     layers=(),

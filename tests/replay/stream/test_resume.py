@@ -92,7 +92,7 @@ def test_another_replay_does_not_go_on_from_it(plan_of, written, tmp_path):
     with pytest.raises(TrafficError, match="another replay, whose traffic differs"):
         replay_files(plan, files, MAPPING, Settings(), None, state)
     state.write_text("{}")
-    with pytest.raises(TrafficError, match="no replay that could go on"):
+    with pytest.raises(TrafficError, match="not a replay to resume"):
         replay_files(plan, files, MAPPING, Settings(), None, state)
 
 
