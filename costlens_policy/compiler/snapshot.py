@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final
 
 from costlens_policy.catalogue import Catalogue, Model, Period
-from costlens_policy.checker.bundle import model_values
+from costlens_policy.checker.attributes import model_values
 from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.expressions import Value
 

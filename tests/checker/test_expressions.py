@@ -13,9 +13,10 @@ from costlens_policy.checker.attributes import (
     ROOT_TYPES,
     STANDARD_ATTRIBUTES,
     model_record,
+    model_values,
     request_record,
+    unknown_facts,
 )
-from costlens_policy.checker.bundle import model_values, unknown_facts
 from costlens_policy.checker.expressions.analyse import expressions_of, marks_of
 from costlens_policy.documents.document import Section
 from costlens_policy.documents.policy_set import Admission

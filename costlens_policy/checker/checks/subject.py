@@ -8,8 +8,8 @@ from datetime import date
 from typing import Generic, TypeAlias, TypeVar
 
 from costlens_policy.catalogue import Model
-from costlens_policy.checker.attributes import ROOT_TYPES
-from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, model_values
+from costlens_policy.checker.attributes import ROOT_TYPES, model_values
+from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.checker.conditions import Condition, condition_of
 from costlens_policy.checker.targets import named_models
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span

@@ -14,8 +14,9 @@ from costlens_policy.checker.attributes import (
     STANDARD_ATTRIBUTES,
     model_record,
     request_record,
+    unknown_facts,
 )
-from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, unknown_facts
+from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents import Document, PolicyDocument

@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from costlens_policy.checker import CheckedBundle, LinkedBundle, check
-from costlens_policy.checker.attributes import ROOT_TYPES, STANDARD_ATTRIBUTES, model_record, request_record
-from costlens_policy.checker.bundle import model_values, unknown_facts
+from costlens_policy.checker.attributes import (
+    ROOT_TYPES,
+    STANDARD_ATTRIBUTES,
+    model_record,
+    model_values,
+    request_record,
+    unknown_facts,
+)
 from costlens_policy.checker.expressions.analyse import Environments, limits_of
 from costlens_policy.cli.cel.surroundings import Surroundings, of_values, type_by_shape
 from costlens_policy.cli.inputs import Input, read_input
