@@ -11,8 +11,7 @@ from costlens_policy.engine.decision import Balance
 from costlens_policy.guard.accounts import Accounts
 from costlens_policy.ledger.account import Account, AccountBalance, Grants
 from costlens_policy.ledger.amounts import decimal_of
-from costlens_policy.ledger.charges import ChargedLine
-from costlens_policy.ledger.holds import HoldLine, LineState
+from costlens_policy.ledger.calls import ChargedLine, HoldLine, LineState
 from costlens_policy.money import ZERO
 
 __all__ = ["LastSeen", "Seen", "Snapshot", "seen_line"]

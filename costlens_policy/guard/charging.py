@@ -14,7 +14,7 @@ from costlens_policy.catalogue.multiples import asked_multiples
 from costlens_policy.catalogue.service_tiers import tier_asked
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.lines import budgets_of
-from costlens_policy.ledger.holds import Facts
+from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, add, plain, total
 from costlens_policy.usage import (
     USUAL_TERMS,

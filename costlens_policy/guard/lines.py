@@ -13,7 +13,7 @@ from costlens_policy.guard.amounts import LedgerAmounts
 from costlens_policy.guard.recalled import Recalled
 from costlens_policy.ledger.account import Account
 from costlens_policy.ledger.amounts import limit_of
-from costlens_policy.ledger.holds import HoldLine
+from costlens_policy.ledger.calls import HoldLine
 from costlens_policy.money import ZERO
 
 __all__ = ["HeldLine", "budgets_of", "holds_of"]

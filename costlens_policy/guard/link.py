@@ -14,9 +14,8 @@ from threading import Event, Lock, Thread
 from typing import Final, TypeAlias, TypeVar
 from weakref import WeakSet
 
-from costlens_policy.ledger.charges import Settled, Settlement
+from costlens_policy.ledger.calls import Held, Hold, Refused, Released, Settled, Settlement
 from costlens_policy.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
-from costlens_policy.ledger.holds import Held, Hold, Refused, Released
 from costlens_policy.ledger.protocol import Store
 
 __all__ = ["Link"]

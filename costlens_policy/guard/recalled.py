@@ -21,7 +21,7 @@ from costlens_policy.catalogue.service_tiers import SERVICE_TIER, tier_asked
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decision import Balance, BalanceSeen, Call, Decision, Estimate
 from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
-from costlens_policy.ledger.holds import Facts
+from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, plain
 
 __all__ = ["Recalled", "charging_facts"]

@@ -12,7 +12,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.guard.recalled import charging_facts
-from costlens_policy.ledger.holds import Facts
+from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import plain
 
 __all__ = ["decide_again", "facts_of"]

@@ -11,7 +11,21 @@ from costlens_policy.ledger.account import Account, AccountBalance, Grants
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, AdjustmentKind
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
 from costlens_policy.ledger.amounts import MAX_AMOUNT, MAX_LIMIT, Unit, amount_of, decimal_of, limit_of
-from costlens_policy.ledger.charges import Charge, ChargedLine, Settled, Settlement
+from costlens_policy.ledger.calls import (
+    CallState,
+    Charge,
+    ChargedLine,
+    Extended,
+    Facts,
+    Held,
+    Hold,
+    HoldLine,
+    LineState,
+    Refused,
+    Released,
+    Settled,
+    Settlement,
+)
 from costlens_policy.ledger.errors import (
     AdjustmentError,
     AmountError,
@@ -30,17 +44,17 @@ from costlens_policy.ledger.history import (
     ReservationQuery,
     ReservedLine,
 )
-from costlens_policy.ledger.holds import CallState, Extended, Facts, Held, Hold, HoldLine, LineState, Refused, Released
 from costlens_policy.ledger.memory import MemoryStore
-from costlens_policy.ledger.opening import open_ledger
+from costlens_policy.ledger.opening import Opener, OpenOptions, open_ledger
 from costlens_policy.ledger.protocol import Store
 from costlens_policy.periods import Period
 
 __all__ = [
-    "MAX_AMOUNT", "MAX_LIMIT", "Account", "AccountBalance", "AccountQuery", "Adjusted", "Adjustment", "AdjustmentError",
-    "AdjustmentKind", "AlertClaim", "AmountError", "CallConflictError", "CallState", "Charge", "ChargedLine", "Entry",
-    "EntryQuery", "Extended", "Facts", "Grants", "Held", "Hold", "HoldLine", "LedgerBusyError", "LedgerError",
-    "LedgerUnavailableError", "LineState", "MemoryStore", "Page", "PendingAlert", "Period", "Refused", "Released",
-    "Reservation", "ReservationQuery", "ReservedLine", "Settled", "Settlement", "Store", "Unit", "UnknownCallError",
-    "amount_of", "decimal_of", "limit_of", "open_ledger",
+    "MAX_AMOUNT", "MAX_LIMIT", "Account", "AccountBalance", "AccountQuery", "Adjusted", "Adjustment",
+    "AdjustmentError", "AdjustmentKind", "AlertClaim", "AmountError", "CallConflictError", "CallState", "Charge",
+    "ChargedLine", "Entry", "EntryQuery", "Extended", "Facts", "Grants", "Held", "Hold", "HoldLine",
+    "LedgerBusyError", "LedgerError", "LedgerUnavailableError", "LineState", "MemoryStore", "OpenOptions", "Opener",
+    "Page", "PendingAlert", "Period", "Refused", "Released", "Reservation", "ReservationQuery", "ReservedLine",
+    "Settled", "Settlement", "Store", "Unit", "UnknownCallError", "amount_of", "decimal_of", "limit_of",
+    "open_ledger",
 ]  # fmt: skip

@@ -75,7 +75,7 @@ class Account:
     def __post_init__(self) -> None:
         for text in (self.budget, self.period.id):
             if SEPARATOR in text:
-                raise AmountError(f"`{text!r}` contains a control character, so it names no account")
+                raise AmountError(f"the name of an account must not contain a control character, got `{text!r}`")
         name = SEPARATOR.join((self.budget, self.period.id, self.unit, self.key))
         object.__setattr__(self, "name", checked_text(name, "the name of an account"))
         object.__setattr__(self, "scope", SEPARATOR.join((self.budget, self.unit, self.key)))
@@ -110,9 +110,9 @@ def checked_text(text: str, what: str) -> str:
     if text.isascii() and len(text) <= _LONGEST and "\x00" not in text:
         return text
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise AmountError(f"{what} contains a character that no store can keep: `{text!r}`")
+        raise AmountError(f"{what} must not contain NUL or half a surrogate pair, got `{text!r}`")
     if len(text) > _LONGEST or len(text.encode()) > _LONGEST:
-        raise AmountError(f"{what} has at most {_LONGEST} bytes")
+        raise AmountError(f"{what} must be at most {_LONGEST} bytes long, got {len(text.encode())}")
     return text
 
 
@@ -132,7 +132,7 @@ def bucket_width(rolling: timedelta) -> int:
 
 
 def used_in_window(buckets: Mapping[int, int], bucket: int) -> int:
-    """Return what counts while ``bucket`` is the present one. Those ahead of it, from another clock, count too."""
+    """Return what counts while ``bucket`` is the current one. Those ahead of it, from another clock, count too."""
     oldest = bucket - BUCKETS
     return sum(amount for index, amount in buckets.items() if index >= oldest)
 
@@ -184,6 +184,6 @@ def lease_end(now: int, lease: timedelta) -> int:
 def _measures(lease: timedelta) -> tuple[int, int]:
     """Return the length in microseconds, and the grid in seconds to which ends are rounded."""
     if not timedelta(0) < lease <= MAX_LEASE:
-        raise AmountError(f"a lease is longer than nothing and at most {MAX_LEASE.days} days, not `{lease}`")
+        raise AmountError(f"a lease must be positive and at most {MAX_LEASE.days} days, got `{lease}`")
     length = lease // MICROSECOND
     return length, max(1, -(-length // (_STEPS * SECOND)))

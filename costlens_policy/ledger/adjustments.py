@@ -9,21 +9,21 @@ from typing import Any, Literal, TypeAlias
 
 from costlens_policy.ledger.account import Account, AccountBalance, Grants, checked_text
 from costlens_policy.ledger.amounts import checked_amount, instant_of, micros
+from costlens_policy.ledger.calls import Facts
 from costlens_policy.ledger.errors import AdjustmentError
-from costlens_policy.ledger.holds import Facts
 
 __all__ = ["Adjusted", "Adjustment", "AdjustmentKind", "Grant", "adjusted_grants", "grants_at"]
 
 
-AdjustmentKind: TypeAlias = Literal["topup", "override", "withdraw", "set", "release"]
+AdjustmentKind: TypeAlias = Literal["topup", "override", "revoke", "set", "release"]
 """``topup`` adds to the limit of one period, ``override`` replaces the limit of the budget and key in every period,
-``withdraw`` ends all that are in force there, ``set`` makes the amount what is spent in the period (0 resets it).
+``revoke`` ends all that are in force there, ``set`` makes the amount what is spent in the period (0 resets it).
 ``release`` changes nothing here: it records that somebody has given back a hold of that amount."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """A change by hand. ``id`` makes repeating it harmless. Raises ``AdjustmentError`` for one that makes no sense.
+    """A manual adjustment. ``id`` makes repeating it harmless. Raises ``AdjustmentError`` for one that is invalid.
 
     An override needs ``expires_at``; a top-up ends with its period at the latest.
     """
@@ -43,13 +43,13 @@ class Adjustment:
         checked_amount(self.amount)
         for what, text in (("id", self.id), ("author", self.author), ("reason", self.reason)):
             if not checked_text(text, f"the {what} of an adjustment").strip():
-                raise AdjustmentError(f"an adjustment needs the {what}")
+                raise AdjustmentError(f"the {what} of an adjustment must not be empty")
         if self.kind == "override" and self.expires_at is None:
-            raise AdjustmentError("an override needs a time at which it expires")
-        if self.kind in ("withdraw", "set", "release") and self.expires_at is not None:
-            raise AdjustmentError(f"`{self.kind}` does not expire")
+            raise AdjustmentError("an override must have an expiry time")
+        if self.kind in ("revoke", "set", "release") and self.expires_at is not None:
+            raise AdjustmentError(f"an adjustment of kind `{self.kind}` cannot have an expiry time")
         if self.expires_at is not None and self.expires_at <= self.now:
-            raise AdjustmentError(f"the adjustment would have expired at {self.expires_at:%Y-%m-%d %H:%M %Z}")
+            raise AdjustmentError(f"an adjustment must expire in the future, got {self.expires_at:%Y-%m-%d %H:%M %Z}")
 
     def facts(self) -> Facts:
         """Return who did it, why, and until when or to which call, as its entry carries it."""
@@ -108,7 +108,7 @@ def adjusted_grants(grants: Iterable[Grant], adjustment: Adjustment) -> tuple[Gr
         return tuple(grants)
     now, period = micros(adjustment.now), adjustment.account.period
     kept = tuple(grant for grant in grants if grant.in_force(now))
-    if adjustment.kind == "withdraw":
+    if adjustment.kind == "revoke":
         return tuple(grant for grant in kept if grant.kind == "topup" and grant.period != period.id)
     if adjustment.kind == "topup":
         ends = [micros(end) for end in (adjustment.expires_at, period.resets_at) if end is not None]
@@ -118,6 +118,6 @@ def adjusted_grants(grants: Iterable[Grant], adjustment: Adjustment) -> tuple[Gr
         if grant.kind == "override":
             assert grant.until is not None
             raise AdjustmentError(
-                f"another override is in force until {instant_of(grant.until):%Y-%m-%d %H:%M:%S} UTC; withdraw it first"
+                f"another override is in force until {instant_of(grant.until):%Y-%m-%d %H:%M:%S} UTC; revoke it first"
             )
     return (*kept, Grant("override", adjustment.amount, micros(adjustment.expires_at)))

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from costlens_policy.ledger.account import checked_text
+from costlens_policy.ledger.calls import Facts
 from costlens_policy.ledger.errors import AmountError
-from costlens_policy.ledger.holds import Facts
 
 __all__ = ["AlertClaim", "PendingAlert"]
 
@@ -28,7 +28,7 @@ class AlertClaim:
     def __post_init__(self) -> None:
         checked_text(self.id, "the name of an alert")
         if any("\x1f" in text for text in (self.budget, self.period, self.threshold)):
-            raise AmountError("the name of an alert contains a control character")
+            raise AmountError("the name of an alert must not contain a control character")
 
     @property
     def id(self) -> str:

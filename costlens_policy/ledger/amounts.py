@@ -69,9 +69,9 @@ def decimal_of(amount: int, unit: Unit) -> Decimal:
 def checked_amount(amount: int) -> int:
     """Return the amount if a hold, charge or grant can have it; raises ``AmountError``."""
     if amount.__class__ is not int:
-        raise AmountError(f"an amount is a whole number of femto-dollars, tokens or requests, not `{amount!r}`")
+        raise AmountError(f"an amount must be a whole number of femto-dollars, tokens or requests, got `{amount!r}`")
     if not 0 <= amount <= MAX_AMOUNT:
-        raise AmountError(f"an amount is from 0 to {MAX_AMOUNT}, not `{amount}`")
+        raise AmountError(f"an amount must be from 0 to {MAX_AMOUNT}, got `{amount}`")
     return amount
 
 
@@ -87,16 +87,16 @@ def join_limbs(high: int, low: int) -> int:
 
 def _whole(value: Decimal | int, unit: Unit, rounding: str) -> int:
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        raise AmountError(f"an amount is a decimal or a whole number, not `{value!r}`")
+        raise AmountError(f"an amount must be a decimal or a whole number, got `{value!r}`")
     number = Decimal(value)
     if not number.is_finite() or number < 0:
-        raise AmountError(f"an amount is finite and not negative, not `{value}`")
+        raise AmountError(f"an amount must be finite and non-negative, got `{value}`")
     if number.adjusted() > 40:
-        raise AmountError(f"an amount of `{value}` is more than the ledger holds")
+        raise AmountError(f"an amount must be at most {MAX_AMOUNT}, got `{value}`")
     try:
         return int(number.scaleb(_FRACTION_DIGITS[unit], _EXACT).to_integral_value(rounding, _EXACT))
     except InvalidOperation:
-        raise AmountError(f"an amount of `{value}` has too many digits") from None
+        raise AmountError(f"an amount must have at most {_EXACT.prec} digits, got `{value}`") from None
 
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -111,7 +111,7 @@ def micros(instant: datetime) -> int:
     try:
         return (instant - _EPOCH) // MICROSECOND
     except TypeError:
-        raise AmountError(f"`{instant}` has no time zone, so it is no instant") from None
+        raise AmountError(f"a timestamp must have a time zone, got `{instant}`") from None
 
 
 def micros_or_none(instant: datetime | None) -> int | None:

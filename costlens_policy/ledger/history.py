@@ -10,9 +10,8 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 from costlens_policy.ledger.account import AFTER_SEPARATOR, LAST_NAME, SEPARATOR, Account, AccountBalance
 from costlens_policy.ledger.adjustments import AdjustmentKind
 from costlens_policy.ledger.amounts import SECOND, Unit, micros
-from costlens_policy.ledger.charges import Charge, Settled
+from costlens_policy.ledger.calls import CallState, Charge, Facts, Held, Hold, LineState, Settled
 from costlens_policy.ledger.errors import AmountError, CallConflictError, UnknownCallError
-from costlens_policy.ledger.holds import CallState, Facts, Held, Hold, LineState
 
 __all__ = [
     "AccountQuery",
@@ -167,7 +166,7 @@ class ReservationQuery:
 
 @dataclass(frozen=True, slots=True)
 class AccountQuery:
-    """Which accounts, by name. ``budget`` with ``period`` is the fast way to all keys of the present period."""
+    """Which accounts, by name. ``budget`` with ``period`` is the fast way to all keys of the current period."""
 
     budget: str | None = None
     period: str | None = None
@@ -197,7 +196,7 @@ class AccountQuery:
 def place_number(after: str) -> int:
     """Return the number in an ``after``; raises ``AmountError`` for a text that no page has given."""
     if not after.isascii() or not after.isdigit():
-        raise AmountError(f"`{after}` is not where a page of the ledger begins")
+        raise AmountError(f"`{after}` is not the start of a page; use `next` of the page before it")
     return int(after)
 
 
@@ -219,16 +218,20 @@ def held_again(hold: Hold, lines: tuple[LineState, ...], end: int, state: CallSt
         return Held(hold.call, (), end, state, repeated=True)  # it was voided before it came
     first = [(line.account.scope, line.amount) for line in lines]
     if first != [(line.account.scope, line.amount) for line in hold.lines]:
-        raise CallConflictError(f"the id `{hold.call}` is that of another call, which held other amounts; use a new id")
+        raise CallConflictError(f"the call id `{hold.call}` is already used by a call with other amounts; use a new id")
     return Held(hold.call, lines, end, state, repeated=True)
 
 
 def charged_without_hold(call: str) -> CallConflictError:
-    return CallConflictError(f"the call `{call}` was charged without a hold; use a new id")
+    return CallConflictError(
+        f"the call id `{call}` is already used by a call that was charged without a hold; use a new id"
+    )
 
 
 def unknown_call(call: str) -> UnknownCallError:
-    return UnknownCallError(f"the call `{call}` was never held here; use `charge` to record it without a hold")
+    return UnknownCallError(
+        f"the call `{call}` was never held in this ledger; use `charge` to record it without a hold"
+    )
 
 
 def match_charges(

@@ -9,9 +9,8 @@ from typing import Protocol
 from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.charges import Settled, Settlement
+from costlens_policy.ledger.calls import Extended, Held, Hold, Refused, Released, Settled, Settlement
 from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
-from costlens_policy.ledger.holds import Extended, Held, Hold, Refused, Released
 
 __all__ = ["Store"]
 
@@ -21,7 +20,7 @@ class Store(Protocol):
 
     Every write carries an id and may be repeated: the first one counts, and its answer is given again. Where a store
     cannot do what was asked it raises ``LedgerError``, ``LedgerUnavailableError`` when the fault lies outside of the
-    request. The present time is always the caller's, so clocks of several machines need not agree: what a clock that
+    request. The current time is always the caller's, so clocks of several machines need not agree: what a clock that
     is ahead has freed or reset stays so, and what was spent stays spent.
     """
 
@@ -55,7 +54,7 @@ class Store(Protocol):
         """Return balances of all accounts that were ever touched and that the query names. Writes nothing."""
 
     def adjust(self, adjustment: Adjustment) -> Adjusted:
-        """Change an account or its limit by hand. Raises ``AdjustmentError`` where an override is in force already."""
+        """Change an account or its limit manually. Raises ``AdjustmentError`` where an override is in force already."""
 
     def reservation(self, call: str, now: datetime) -> Reservation | None:
         """Return what is known of a call, whatever became of it, in one round trip; None where nothing is.

@@ -105,7 +105,7 @@ class TestStatus:
         [
             ("sqlite:///not-there.db", 6, "there is no ledger `sqlite:///not-there.db`"),
             ("memory:", 2, "a ledger in memory is known to its own process only"),
-            ("mysql://x", 2, "no ledger has URLs that begin with `mysql:`"),
+            ("mysql://x", 2, "unsupported ledger URL scheme `mysql:`"),
             ("spend.db", 2, "`spend.db` is not the URL of a ledger"),
         ],
     )
@@ -156,8 +156,8 @@ class TestChanges:
             (("topup", "all", "1.5", "--reason", "x"), "takes whole amounts"),
             (("topup", "all", "-1", "--reason", "x"), "no such option"),
             (("topup", "all", "nan", "--reason", "x"), "`nan` is not an amount"),
-            (("topup", "all", "1", "--reason", " "), "an adjustment needs the reason"),
-            (("topup", "all", "1", "--reason", "x", "--expires", "2001-01-01T00:00:00Z"), "would have expired"),
+            (("topup", "all", "1", "--reason", " "), "the reason of an adjustment must not be empty"),
+            (("topup", "all", "1", "--reason", "x", "--expires", "2001-01-01T00:00:00Z"), "must expire in the future"),
             (("topup", "all", "1"), "missing option"),
             (("set", "all", "1", "--reason", "x"), "missing option"),
             (("set", "all", "1", "--reason", "x", "--expires", "soon"), "`soon` is not a time"),
@@ -219,7 +219,7 @@ class TestRelease:
         for id, problem in (
             ("under-way", "is settled, so it holds nothing"),
             ("nobody", "no call `nobody` was held"),
-            ("\udcff", "no store can keep"),
+            ("\udcff", "half a surrogate pair"),
         ):
             result = run("budget", "release", id, "--ledger", url, "--reason", "why")
             assert result.exit_code == 2

@@ -67,17 +67,17 @@ def test_an_override_replaces_the_limit_in_every_period(store: Store) -> None:
 
 def test_overrides_must_not_overlap(store: Store) -> None:
     store.adjust(adjustment("o", "override", 30))
-    with pytest.raises(AdjustmentError, match="another override is in force until 2026-11-25 12:00:00 UTC; withdraw"):
+    with pytest.raises(AdjustmentError, match="another override is in force until 2026-11-25 12:00:00 UTC; revoke"):
         store.adjust(adjustment("p", "override", 40))
     store.adjust(adjustment("p", "override", 40, now=NOW + DAY, expires_at=NOW + 2 * DAY))
     assert store.balances([TEAM], NOW + DAY)[0].grants == Grants(40, 0)
 
 
-def test_withdrawing_ends_what_is_in_force(store: Store) -> None:
+def test_revoking_ends_what_is_in_force(store: Store) -> None:
     store.adjust(adjustment("o", "override", 30))
     store.adjust(adjustment("t", "topup", 7))
     store.adjust(adjustment("n", "topup", 9, NEXT, expires_at=None))
-    store.adjust(adjustment("w", "withdraw", 0, expires_at=None))
+    store.adjust(adjustment("w", "revoke", 0, expires_at=None))
     assert [balance.grants for balance in store.balances([TEAM, NEXT], NOW)] == [Grants(), Grants(None, 9)]
     store.adjust(adjustment("p", "override", 40))
 
@@ -105,7 +105,7 @@ def test_repeating_an_adjustment_changes_nothing(store: Store) -> None:
 
 def test_the_history_says_who_and_why(store: Store) -> None:
     store.adjust(adjustment("t", "topup", 50))
-    store.adjust(adjustment("w", "withdraw", 0, expires_at=None, reason="over"))
+    store.adjust(adjustment("w", "revoke", 0, expires_at=None, reason="over"))
     first, second = store.entries(EntryQuery(account=TEAM)).items
     assert (first.kind, first.call, first.amount, first.counts, first.at) == ("topup", "t", 50, False, NOW)
     assert first.facts == {"author": "ann", "reason": "launch week", "expires_at": "2026-11-25T12:00:00+00:00"}
@@ -116,13 +116,13 @@ def test_the_history_says_who_and_why(store: Store) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"id": ""}, "needs the id"),
-        ({"author": " "}, "needs the author"),
-        ({"reason": ""}, "needs the reason"),
-        ({"expires_at": NOW}, "would have expired at 2026-11-24 12:00 UTC"),
-        ({"kind": "override", "expires_at": None}, "needs a time at which it expires"),
-        ({"kind": "set"}, "`set` does not expire"),
-        ({"amount": -1}, "an amount is"),
+        ({"id": ""}, "the id of an adjustment must not be empty"),
+        ({"author": " "}, "the author of an adjustment must not be empty"),
+        ({"reason": ""}, "the reason of an adjustment must not be empty"),
+        ({"expires_at": NOW}, "must expire in the future, got 2026-11-24 12:00 UTC"),
+        ({"kind": "override", "expires_at": None}, "must have an expiry time"),
+        ({"kind": "set"}, "kind `set` cannot have an expiry time"),
+        ({"amount": -1}, "an amount must be"),
     ],
 )
 def test_adjustments_that_make_no_sense_are_refused(change: dict[str, Any], words: str) -> None:

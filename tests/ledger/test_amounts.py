@@ -67,5 +67,5 @@ def test_what_is_no_amount_is_refused(value: Decimal) -> None:
 
 def test_an_amount_above_the_greatest_is_refused() -> None:
     assert amount_of(10**12, "usd") == MAX_AMOUNT
-    with pytest.raises(AmountError, match="an amount is from 0 to"):
+    with pytest.raises(AmountError, match="an amount must be from 0 to"):
         amount_of(10**12 + 1, "usd")

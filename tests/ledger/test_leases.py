@@ -108,7 +108,7 @@ def test_an_extended_call_settles_and_is_released_as_any_other(store: Store) -> 
 
 @pytest.mark.parametrize("lease", [timedelta(0), -SHORT, MAX_LEASE + timedelta(microseconds=1)])
 def test_leases_that_are_none_are_refused(store: Store, lease: timedelta) -> None:
-    with pytest.raises(AmountError, match="a lease is"):
+    with pytest.raises(AmountError, match="a lease must be"):
         store.reserve(hold("a", TEAM, 60, 100, lease=lease))
 
 

@@ -100,12 +100,12 @@ def test_repeating_says_what_became_of_the_call(store: Store) -> None:
 
 def test_one_id_for_two_calls_is_an_error(store: Store) -> None:
     store.reserve(hold("a", TEAM, 10, 100))
-    with pytest.raises(CallConflictError, match="`a` is that of another call"):
+    with pytest.raises(CallConflictError, match="`a` is already used"):
         store.reserve(hold("a", TEAM, 11, 100))
-    with pytest.raises(CallConflictError, match="`a` is that of another call"):
+    with pytest.raises(CallConflictError, match="`a` is already used"):
         store.reserve(hold("a", OTHER, 10, 100))
     store.charge(settlement("b", TEAM, 3))
-    with pytest.raises(CallConflictError, match="`b` was charged without a hold"):
+    with pytest.raises(CallConflictError, match="`b` is already used by a call that was charged without a hold"):
         store.reserve(hold("b", TEAM, 3, 100))
     (balance,) = store.balances([TEAM], NOW)
     assert (balance.used, balance.held) == (3, 10)
@@ -135,27 +135,27 @@ def test_keys_that_no_store_can_keep_are_refused(key: str) -> None:
 
 @pytest.mark.parametrize("amount", [-1, 10**27 + 1, 1.0, True, None])
 def test_amounts_that_are_none_are_refused(amount: int) -> None:
-    with pytest.raises(AmountError, match="an amount is"):
+    with pytest.raises(AmountError, match="an amount must be"):
         HoldLine(TEAM, amount, 100)
 
 
 @pytest.mark.parametrize("limit", [-1, 10**30 + 1, 1.5])
 def test_limits_that_are_none_are_refused(limit: int) -> None:
-    with pytest.raises(AmountError, match="a limit is a whole number"):
+    with pytest.raises(AmountError, match="a limit must be a whole number"):
         HoldLine(TEAM, 1, limit)
 
 
 def test_a_call_needs_an_id_and_distinct_lines() -> None:
-    with pytest.raises(AmountError, match="needs an id"):
+    with pytest.raises(AmountError, match="must have an id"):
         hold("", TEAM, 1, 1)
-    with pytest.raises(AmountError, match="same budget and key"):
+    with pytest.raises(AmountError, match="on different budgets or keys"):
         hold_lines("a", (TEAM, 1, 1), (account(period=Period("day:2026-11-24:UTC")), 2, 2))
-    with pytest.raises(AmountError, match="at most 64"):
+    with pytest.raises(AmountError, match="at most 64 accounts, got 65"):
         hold_lines("a", *((account(key=str(number)), 1, 1) for number in range(65)))
 
 
 def test_a_time_without_a_zone_is_refused(store: Store) -> None:
-    with pytest.raises(AmountError, match="no time zone"):
+    with pytest.raises(AmountError, match="must have a time zone"):
         store.reserve(hold("a", TEAM, 1, 1, NOW.replace(tzinfo=None)))
 
 

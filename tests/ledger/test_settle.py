@@ -85,7 +85,7 @@ def test_releasing_twice_or_nothing_changes_nothing(store: Store) -> None:
 
 
 def test_an_unknown_call_is_an_error_unless_it_is_charged_on_purpose(store: Store) -> None:
-    with pytest.raises(UnknownCallError, match="`a` was never held here; use `charge`"):
+    with pytest.raises(UnknownCallError, match="`a` was never held in this ledger; use `charge`"):
         store.settle(settlement("a", TEAM, 5))
     first = store.charge(settlement("a", TEAM, 5, model="gpt-5"))
     assert (first.lines[0].was_held, first.lines[0].overdraft, first.late) == (0, 5, False)
@@ -138,9 +138,9 @@ def test_facts_of_the_hold_and_of_the_charge_are_kept_together(store: Store) -> 
 
 
 def test_charges_that_are_none_are_refused() -> None:
-    with pytest.raises(AmountError, match="an amount is"):
+    with pytest.raises(AmountError, match="an amount must be"):
         Charge(TEAM, -1)
-    with pytest.raises(AmountError, match="same budget and key"):
+    with pytest.raises(AmountError, match="on different budgets or keys"):
         settlement_lines("a", (TEAM, 1), (account(period=Period("day:2026-11-24:UTC")), 1))
-    with pytest.raises(AmountError, match="needs an id"):
+    with pytest.raises(AmountError, match="must have an id"):
         settlement_lines("")

@@ -122,7 +122,7 @@ COMMANDS: Final = (
     ),
     _command(
         "withdraw",
-        "withdraw",
+        "revoke",
         "Revoke overrides and top-ups.",
         "End all changes to the limit of BUDGET that are in force: the policy's own holds again.",
         [("back to the policy's limit", f"budget withdraw team {_ON_RESEARCH} --reason 'launch is over'")],

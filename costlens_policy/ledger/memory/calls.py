@@ -13,7 +13,7 @@ from typing import Any, Final
 from costlens_policy.ledger.account import Account, bucket_width, clocks_after, forgotten_buckets, used_in_window
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.amounts import MICROSECOND, SECOND, instant_of, micros
-from costlens_policy.ledger.charges import Charge, ChargedLine, Settled
+from costlens_policy.ledger.calls import CallState, Charge, ChargedLine, Facts, Held, Hold, LineState, Settled
 from costlens_policy.ledger.history import (
     Entry,
     Reservation,
@@ -23,7 +23,6 @@ from costlens_policy.ledger.history import (
     held_again,
     match_charges,
 )
-from costlens_policy.ledger.holds import CallState, Facts, Held, Hold, LineState
 
 __all__ = ["AdjustmentRecord", "LeaseEnd", "OpenCall", "SettledCall", "Tally"]
 

@@ -12,7 +12,19 @@ from costlens_policy.ledger.account import Account, AccountBalance, lease_end
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
 from costlens_policy.ledger.amounts import SECOND, instant_of, micros
-from costlens_policy.ledger.charges import Charge, ChargedLine, Settled, Settlement
+from costlens_policy.ledger.calls import (
+    Charge,
+    ChargedLine,
+    Extended,
+    Held,
+    Hold,
+    HoldLine,
+    LineState,
+    Refused,
+    Released,
+    Settled,
+    Settlement,
+)
 from costlens_policy.ledger.history import (
     AccountQuery,
     Entry,
@@ -23,7 +35,6 @@ from costlens_policy.ledger.history import (
     place_number,
     unknown_call,
 )
-from costlens_policy.ledger.holds import Extended, Held, Hold, HoldLine, LineState, Refused, Released
 from costlens_policy.ledger.memory.calls import AdjustmentRecord, OpenCall, SettledCall, Tally
 
 __all__ = ["Journal", "MemoryStore", "Outbox"]

@@ -282,6 +282,7 @@ MIGRATIONS: Final = (
     "004_history",
     "005_clocks",
     "006_thresholds",
+    "007_revoke",
 )
 
 _FUNCTIONS: Final = (

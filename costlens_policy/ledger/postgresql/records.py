@@ -12,7 +12,16 @@ from costlens_policy.ledger.account import Account, AccountBalance, Grants, buck
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
 from costlens_policy.ledger.amounts import MICROSECOND, SECOND, instant_of, micros, micros_or_none
-from costlens_policy.ledger.charges import Charge, ChargedLine, Settled
+from costlens_policy.ledger.calls import (
+    Charge,
+    ChargedLine,
+    HoldLine,
+    LineState,
+    Settled,
+    facts_text,
+    facts_value,
+    json_text,
+)
 from costlens_policy.ledger.history import (
     AccountQuery,
     Entry,
@@ -24,7 +33,6 @@ from costlens_policy.ledger.history import (
     call_state,
     place_number,
 )
-from costlens_policy.ledger.holds import HoldLine, LineState, facts_text, facts_value, json_text
 from costlens_policy.ledger.postgresql.connection import Connection, Database
 
 __all__ = [

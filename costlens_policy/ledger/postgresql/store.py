@@ -10,7 +10,7 @@ from costlens_policy.ledger.account import Account, AccountBalance, lease_end
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
 from costlens_policy.ledger.amounts import SECOND, instant_of, micros
-from costlens_policy.ledger.charges import Settled, Settlement
+from costlens_policy.ledger.calls import Extended, Held, Hold, Refused, Released, Settled, Settlement, facts_text
 from costlens_policy.ledger.history import (
     AccountQuery,
     Entry,
@@ -23,7 +23,6 @@ from costlens_policy.ledger.history import (
     held_again,
     unknown_call,
 )
-from costlens_policy.ledger.holds import Extended, Held, Hold, Refused, Released, facts_text
 from costlens_policy.ledger.options import ledger_name, number_of, seconds_of, take_options
 from costlens_policy.ledger.postgresql import records
 from costlens_policy.ledger.postgresql.connection import Database

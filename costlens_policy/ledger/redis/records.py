@@ -21,7 +21,7 @@ from costlens_policy.ledger.amounts import (
     micros_or_none,
     split_limbs,
 )
-from costlens_policy.ledger.charges import Charge, ChargedLine, Settled
+from costlens_policy.ledger.calls import Charge, ChargedLine, HoldLine, Settled, facts_text, facts_value, json_text
 from costlens_policy.ledger.errors import AmountError, LedgerUnavailableError
 from costlens_policy.ledger.history import (
     AccountQuery,
@@ -34,7 +34,6 @@ from costlens_policy.ledger.history import (
     ReservedLine,
     call_state,
 )
-from costlens_policy.ledger.holds import HoldLine, facts_text, facts_value, json_text
 from costlens_policy.ledger.redis.connection import Server
 
 __all__ = [
@@ -143,6 +142,8 @@ def _entries(accounts: Accounts, id: str, record: str, newest_first: bool) -> li
 
 
 def _kind(text: str) -> EntryKind:
+    if text == "withdraw":  # the word of older ledgers
+        return "revoke"
     return text  # type: ignore[return-value]  # stored as one of the kinds
 
 

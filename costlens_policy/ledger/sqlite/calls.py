@@ -9,7 +9,22 @@ from typing import Any
 
 from costlens_policy.ledger.account import lease_end
 from costlens_policy.ledger.amounts import SECOND, instant_of, micros
-from costlens_policy.ledger.charges import ChargedLine, Settled, Settlement
+from costlens_policy.ledger.calls import (
+    CallState,
+    ChargedLine,
+    Extended,
+    Held,
+    Hold,
+    HoldLine,
+    LineState,
+    Refused,
+    Released,
+    Settled,
+    Settlement,
+    facts_text,
+    facts_value,
+    json_text,
+)
 from costlens_policy.ledger.history import (
     Reservation,
     ReservedLine,
@@ -18,19 +33,6 @@ from costlens_policy.ledger.history import (
     held_again,
     match_charges,
     unknown_call,
-)
-from costlens_policy.ledger.holds import (
-    CallState,
-    Extended,
-    Held,
-    Hold,
-    HoldLine,
-    LineState,
-    Refused,
-    Released,
-    facts_text,
-    facts_value,
-    json_text,
 )
 from costlens_policy.ledger.sqlite.accounts import AccountRow, load_account, load_account_by_id
 from costlens_policy.ledger.sqlite.records import add_entry, limit_in_force

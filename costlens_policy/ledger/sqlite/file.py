@@ -313,8 +313,9 @@ _ALERTS: Final = (
 )
 _CLOCKS: Final = ("ALTER TABLE accounts ADD COLUMN clocks TEXT NOT NULL DEFAULT '[]'",)
 _THRESHOLDS: Final = ("ALTER TABLE alerts RENAME COLUMN rung TO threshold",)
+_REVOKE: Final = ("UPDATE entries SET kind = 'revoke' WHERE kind = 'withdraw'",)
 
-MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS, _CLOCKS, _THRESHOLDS)
+MIGRATIONS: Final = (_ACCOUNTS_AND_CALLS, _ADJUSTMENTS, _ALERTS, _CLOCKS, _THRESHOLDS, _REVOKE)
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:

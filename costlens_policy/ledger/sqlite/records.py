@@ -11,6 +11,7 @@ from costlens_policy.ledger.account import Account, AccountBalance, Grants
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, Grant, adjusted_grants, grants_at
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
 from costlens_policy.ledger.amounts import SECOND, instant_of, join_limbs, micros, split_limbs
+from costlens_policy.ledger.calls import facts_text, facts_value, json_text
 from costlens_policy.ledger.history import (
     AccountQuery,
     Entry,
@@ -22,7 +23,6 @@ from costlens_policy.ledger.history import (
     ReservedLine,
     place_number,
 )
-from costlens_policy.ledger.holds import facts_text, facts_value, json_text
 from costlens_policy.ledger.sqlite.accounts import (
     ACCOUNT_COLUMNS,
     AccountRow,

@@ -9,9 +9,8 @@ from costlens_policy.ledger.account import Account, AccountBalance, lease_end
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
 from costlens_policy.ledger.amounts import micros
-from costlens_policy.ledger.charges import Settled, Settlement
+from costlens_policy.ledger.calls import Extended, Held, Hold, Refused, Released, Settled, Settlement
 from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
-from costlens_policy.ledger.holds import Extended, Held, Hold, Refused, Released
 from costlens_policy.ledger.sqlite import calls, records
 from costlens_policy.ledger.sqlite.file import LedgerFile
 

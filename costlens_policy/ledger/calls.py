@@ -1,4 +1,4 @@
-"""Reserving: what is asked of the ledger before a call, and its answers.
+"""A call in the ledger: what is held before it is sent, and charged after, with the answers to both.
 
 Answers are named tuples, not data classes: several are made for every call, and a frozen class takes three times as
 long.
@@ -18,6 +18,8 @@ from costlens_policy.ledger.errors import AmountError
 
 __all__ = [
     "CallState",
+    "Charge",
+    "ChargedLine",
     "Extended",
     "Facts",
     "Held",
@@ -26,6 +28,8 @@ __all__ = [
     "LineState",
     "Refused",
     "Released",
+    "Settled",
+    "Settlement",
     "facts_text",
     "facts_value",
     "json_text",
@@ -56,7 +60,7 @@ class HoldLine:
     def __post_init__(self) -> None:
         checked_amount(self.amount)
         if self.limit is not None and (self.limit.__class__ is not int or not 0 <= self.limit <= MAX_LIMIT):
-            raise AmountError(f"a limit is a whole number from 0 to {MAX_LIMIT}, not `{self.limit!r}`")
+            raise AmountError(f"a limit must be a whole number from 0 to {MAX_LIMIT}, got `{self.limit!r}`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Hold:
 
     def __post_init__(self) -> None:
         if not self.call:
-            raise AmountError("a call needs an id")
+            raise AmountError("a call must have an id")
         checked_text(self.call, "the id of a call")
         if len(self.lines) > 1:
             _check_distinct([line.account for line in self.lines])
@@ -152,11 +156,76 @@ class Extended:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the call cost on one account."""
+
+    account: Account
+    amount: int
+
+    def __post_init__(self) -> None:
+        checked_amount(self.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The charges of one call.
+
+    A held account that is not charged costs nothing; one that was not held is charged nevertheless.
+
+    A charge finds its hold by budget, key and unit: it counts in the period of the hold, also when another one has
+    begun.
+    """
+
+    call: str
+    charges: tuple[Charge, ...]
+    now: datetime
+    facts: Facts = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.call:
+            raise AmountError("a call must have an id")
+        checked_text(self.call, "the id of a call")
+        if len(self.charges) > 1 and len({charge.account.scope for charge in self.charges}) < len(self.charges):
+            raise AmountError("the charges of a call must be on different budgets or keys")
+
+
+class ChargedLine(NamedTuple):
+    """One account after the charge. ``was_held`` is what had been held for the call there, 0 where nothing was.
+
+    ``used`` and ``held`` are the account's after the charge.
+    """
+
+    account: Account
+    amount: int
+    was_held: int
+    used: int
+    held: int
+
+    @property
+    def overdraft(self) -> int:
+        """How much more it became than had been held."""
+        return max(0, self.amount - self.was_held)
+
+
+class Settled(NamedTuple):
+    """The call is settled. Where it had been before, this is the first answer again, whatever is asked now.
+
+    ``late`` says that the hold had ended before, by its lease or by a release: the charge counts all the same.
+    """
+
+    call: str
+    lines: tuple[ChargedLine, ...]
+    settled_at: datetime
+    late: bool = False
+    repeated: bool = False
+
+
 def _check_distinct(accounts: list[Account]) -> None:
     if len(accounts) > _MAX_LINES:
-        raise AmountError(f"a call has at most {_MAX_LINES} accounts, not {len(accounts)}")
+        raise AmountError(f"a call must have at most {_MAX_LINES} accounts, got {len(accounts)}")
     if len({account.scope for account in accounts}) < len(accounts):
-        raise AmountError("two lines of a call are on the same budget and key")
+        raise AmountError("the lines of a call must be on different budgets or keys")
 
 
 _LONGEST: Final = 65_536
@@ -176,9 +245,9 @@ def facts_text(facts: Facts) -> str:
         text = _ENCODE(facts)
         length = len(text.encode())
     except (TypeError, ValueError, RecursionError) as error:
-        raise AmountError(f"facts are JSON data: {error}") from None
+        raise AmountError(f"the facts of a call must be JSON data: {error}") from None
     if length > _LONGEST:
-        raise AmountError(f"the facts of a call have at most {_LONGEST} bytes, not {length}")
+        raise AmountError(f"the facts of a call must be at most {_LONGEST} bytes long, got {length}")
     return text
 
 

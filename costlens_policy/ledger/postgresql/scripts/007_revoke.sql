@@ -1,0 +1,1 @@
+UPDATE @ledger.entries SET kind = 'revoke' WHERE kind = 'withdraw';
