@@ -35,7 +35,7 @@ def read(plan_of, tmp_path):
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("2026-06-01T10:00:00Z,,,,-5,1", "prompt_tokens: `-5` tokens are negative"),
+        ("2026-06-01T10:00:00Z,,,,-5,1", "prompt_tokens: a number of tokens must be non-negative, got `-5`"),
         ("2026-06-01T10:00:00Z,,,,0,1", "0 prompt tokens"),
         ("2026-06-01T10:00:00Z,,,,many,1", "prompt_tokens: `many` is not a number"),
         ("2026-06-01T10:00:00Z,,,,1.5,1", "prompt_tokens: `1.5` is not a whole number of tokens"),
