@@ -1,4 +1,4 @@
-"""The whole advice: numbers, and what the policies make of them."""
+"""The whole advice: the numbers, the facts that policies read, and the decision that recommends a strategy."""
 
 from __future__ import annotations
 
@@ -33,16 +33,8 @@ from costlens_policy.errors import InputError, RequestError
 from costlens_policy.money import multiply, total
 
 __all__ = [
-    "Advice",
-    "Consideration",
-    "Recommendation",
-    "advise",
-    "advise_on",
-    "facts_of",
-    "own_policy_set",
-    "recommend",
-]
-
+    "Advice", "Consideration", "Recommendation", "advise", "advise_on", "facts_of", "own_policy_set", "recommend",
+]  # fmt: skip
 
 _TOO_LONG: Final = (
     "the sums have more digits than can be kept exactly; lower the growth or the horizon, or give numbers fewer digits"

@@ -18,17 +18,9 @@ from costlens_policy.advise.strategy import HOURS_PER_MONTH
 from costlens_policy.tokens import ESTIMATE
 
 __all__ = [
-    "EPOCH",
-    "MICROSECOND",
-    "RecordedSpan",
-    "Sample",
-    "Seen",
-    "Task",
-    "TaskCall",
-    "Volume",
-    "shared_start",
+    "EPOCH", "MICROSECOND", "RecordedSpan", "Sample", "Seen", "Task", "TaskCall", "Volume", "shared_start",
     "volume_of",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

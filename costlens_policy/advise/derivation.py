@@ -20,18 +20,9 @@ from costlens_policy.catalogue import Model
 from costlens_policy.documents import WorkloadDocument
 
 __all__ = [
-    "CATALOGUE",
-    "POLICY_SET",
-    "Contenders",
-    "DerivationSettings",
-    "Derived",
-    "Market",
-    "UnpricedError",
-    "contenders",
-    "derive",
-    "quality",
-]
-
+    "CATALOGUE", "POLICY_SET", "Contenders", "DerivationSettings", "Derived", "Market", "UnpricedError", "contenders",
+    "derive", "quality",
+]  # fmt: skip
 
 CATALOGUE: Final = "catalogue.yaml"
 POLICY_SET: Final = "advice/policy-set.yaml"

@@ -20,7 +20,6 @@ from costlens_policy.source.read import source_of
 
 __all__ = ["Point", "Range", "RulesOfThumb", "base_point", "rules_of_thumb", "uncertain_inputs"]
 
-
 _FILE = "rules_of_thumb.yaml"
 _HALF = Decimal("0.5")
 

@@ -1,4 +1,4 @@
-"""All that is calculated from a workload, before anybody recommends anything."""
+"""All that is calculated from a workload before anything is recommended, and what uncertain inputs do to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from costlens_policy.advise.strategy import BreakEven, Strategy, break_even, cum
 from costlens_policy.money import total
 
 __all__ = ["Extremes", "Numbers", "Swing", "calculate", "crossover", "swings", "totals_at"]
-
 
 _MOST = 10**12
 

@@ -17,16 +17,7 @@ from costlens_policy.advise.strategies import FINE_TUNED, SMALL
 from costlens_policy.advise.strategy import HOURS_PER_MONTH, BreakEven
 from costlens_policy.money import plain
 
-__all__ = [
-    "AdviceTable",
-    "Part",
-    "Picture",
-    "Sentences",
-    "assumptions",
-    "headline",
-    "parts_of",
-    "readable",
-]
+__all__ = ["AdviceTable", "Part", "Picture", "Sentences", "assumptions", "headline", "parts_of", "readable"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from costlens_policy.money import ZERO, multiply, plain
 
 __all__ = ["Ranked", "Ranking", "export_ranking", "headline_of", "parts_of_ranking", "rank"]
 
-
 _PROMPTS: Final = (PROMPT, CACHED_PROMPT, None)
 
 

@@ -14,7 +14,8 @@ from costlens_policy.money import ZERO, multiply, per_million, total
 
 __all__ = [
     "CACHED_PROMPT", "FINE_TUNED", "HYBRID", "PROMPT", "SMALL", "Contest", "Setting", "monthly_at", "prompting_of",
-    "strategies_at", ]  # fmt: skip
+    "strategies_at",
+]  # fmt: skip
 
 PROMPT = "prompt-only"
 CACHED_PROMPT = "prompt-with-caching"

@@ -1,4 +1,4 @@
-"""A strategy is a few numbers; its total, its curve and its break-even follow from them, exactly."""
+"""A strategy is a few numbers; query cost, months, total, curve and break-even follow from them, exactly."""
 
 from __future__ import annotations
 
@@ -14,18 +14,9 @@ from costlens_policy.catalogue import Period
 from costlens_policy.money import ZERO, multiply, total
 
 __all__ = [
-    "HOURS_PER_MONTH",
-    "HOURS_PER_WEEK",
-    "BreakEven",
-    "Query",
-    "Strategy",
-    "Stretch",
-    "break_even",
-    "cumulative",
-    "monthly_queries",
-    "query_cost",
-]
-
+    "HOURS_PER_MONTH", "HOURS_PER_WEEK", "BreakEven", "Query", "Strategy", "Stretch", "break_even", "cumulative",
+    "monthly_queries", "query_cost",
+]  # fmt: skip
 
 HOURS_PER_MONTH: Final = Decimal("730.5")
 """A twelfth of 365.25 days."""

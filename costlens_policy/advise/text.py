@@ -1,4 +1,4 @@
-"""The parts of a report as text for a terminal, and as Markdown for a page or a pull request."""
+"""The advice as text for a terminal, as Markdown, and as JSON-like data with exact decimal strings."""
 
 from __future__ import annotations
 

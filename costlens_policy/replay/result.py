@@ -1,4 +1,4 @@
-"""What a replay found, counted while it runs."""
+"""What one recorded request would have come to, and what a whole replay found, counted while it runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ from costlens_policy.money import ZERO, add, multiply, plain, total
 from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.traffic.row import Reject, Row
 
-__all__ = [
-    "ModelTotals",
-    "Outcome",
-    "Quality",
-    "Refused",
-    "Result",
-]
+__all__ = ["ModelTotals", "Outcome", "Quality", "Refused", "Result"]
 
 
 Refused = Literal["access", "budget", "unservable", "error"]

@@ -1,4 +1,4 @@
-"""One policy set over traffic, call by call in the order of time: decide, price, charge."""
+"""Replay row by row, in the order of time: decide, price, charge, and read and write prompt caches as providers do."""
 
 from __future__ import annotations
 
@@ -21,18 +21,40 @@ from costlens_policy.replay.traffic.row import Reject, Row, Traffic
 from costlens_policy.replay.verdicts import Verdicts
 from costlens_policy.usage import Portion, Terms, period_of, price_each, rate_of
 
-__all__ = [
-    "Simulation",
-    "errors_of",
-    "price",
-    "refusal_of",
-    "rejected",
-    "replay",
-    "request_of",
-]
-
+__all__ = ["Simulation", "errors_of", "price", "refusal_of", "rejected", "replay", "request_of"]
 
 _NONE: Final = Usage()
+
+
+def replay(
+    plan: Plan,
+    traffic: Traffic,
+    settings: Settings,
+    block_tokens: int = 0,
+    tick: Callable[[], None] | None = None,
+) -> Result:
+    """Re-run every decision in the order of time. ``block_tokens`` is the size of a block of the rows' ``prefix``."""
+    rejects = list(traffic.rejects)
+    result = Result(settings, traffic.files, list(traffic.notes), rejects=rejects, rejected=len(rejects))
+    simulation, baseline = Simulation(plan, settings, block_tokens), _Baseline(plan, settings, block_tokens)
+    for row in traffic.rows:
+        try:
+            outcome = simulation.step(row)
+        except RequestError as error:
+            result.reject(rejected(row, error))
+        else:
+            result.add(row, outcome, baseline.step(row))
+        if tick is not None:
+            tick()
+    result.shared = simulation.verdicts.shared
+    return result
+
+
+def rejected(row: Row, error: RequestError) -> Reject:
+    """Return a row that the policy set does not accept as one that is left out."""
+    shown: Sequence[tuple[str, object]] = (("model", row.model), ("id", row.id), *row.attributes.items())
+    text = ", ".join(f"{name}={value}" for name, value in shown if value is not None)
+    return Reject(row.file, row.number, str(error), text[:500])
 
 
 class Simulation:
@@ -184,6 +206,7 @@ def _output(row: Row, model: str) -> int:
 
 
 _Key = tuple[str, str]
+
 _NOTHING = Balance()
 
 
@@ -319,34 +342,3 @@ class _PromptCaches:
             alive += leading
             self._blocks[key] = ends
         return min(alive * self._block_tokens, prompt)
-
-
-def replay(
-    plan: Plan,
-    traffic: Traffic,
-    settings: Settings,
-    block_tokens: int = 0,
-    tick: Callable[[], None] | None = None,
-) -> Result:
-    """Re-run every decision in the order of time. ``block_tokens`` is the size of a block of the rows' ``prefix``."""
-    rejects = list(traffic.rejects)
-    result = Result(settings, traffic.files, list(traffic.notes), rejects=rejects, rejected=len(rejects))
-    simulation, baseline = Simulation(plan, settings, block_tokens), _Baseline(plan, settings, block_tokens)
-    for row in traffic.rows:
-        try:
-            outcome = simulation.step(row)
-        except RequestError as error:
-            result.reject(rejected(row, error))
-        else:
-            result.add(row, outcome, baseline.step(row))
-        if tick is not None:
-            tick()
-    result.shared = simulation.verdicts.shared
-    return result
-
-
-def rejected(row: Row, error: RequestError) -> Reject:
-    """Return a row that the policy set does not accept as one that is left out."""
-    shown: Sequence[tuple[str, object]] = (("model", row.model), ("id", row.id), *row.attributes.items())
-    text = ", ".join(f"{name}={value}" for name, value in shown if value is not None)
-    return Reject(row.file, row.number, str(error), text[:500])

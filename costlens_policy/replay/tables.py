@@ -15,18 +15,9 @@ from costlens_policy.replay.difference import Difference, Example, Side
 from costlens_policy.replay.result import Result
 
 __all__ = [
-    "SummaryTable",
-    "change",
-    "csv_text",
-    "difference_tables",
-    "difference_verdict",
-    "dollars",
-    "markdown",
-    "result_tables",
-    "result_verdict",
-    "share",
-]
-
+    "SummaryTable", "change", "csv_text", "difference_tables", "difference_verdict", "dollars", "markdown",
+    "result_tables", "result_verdict", "share",
+]  # fmt: skip
 
 _CENT = Decimal("0.01")
 _SMALL = Decimal("0.000001")

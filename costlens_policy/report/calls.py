@@ -20,19 +20,9 @@ from costlens_policy.money import MAX_FRACTION_DIGITS, from_units, to_units
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = [
-    "DIMENSIONS",
-    "LABEL",
-    "CallQuery",
-    "Columns",
-    "Read",
-    "ReportError",
-    "ReportedCall",
-    "amount_in",
-    "micros",
-    "shown_calls",
-    "summed",
-]
-
+    "DIMENSIONS", "LABEL", "CallQuery", "Columns", "Read", "ReportError", "ReportedCall", "amount_in", "micros",
+    "shown_calls", "summed",
+]  # fmt: skip
 
 _LIMB: Final = 10**15
 HIGH: Final = "_high"

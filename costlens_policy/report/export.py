@@ -1,4 +1,4 @@
-"""A report as JSON: money as exact decimal texts, rates and latencies as numbers."""
+"""A report as JSON, and as one CSV table: money as exact decimal strings, rates and latencies as numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of some calls: counts, tokens, money, latency; and how columns become them."""
+"""Figures of calls: counts, tokens, money, latency; of all calls, and by a label with the largest groups first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from costlens_policy.money import ZERO, subtract
 from costlens_policy.report.calls import LABEL, amount_in, summed
 
 __all__ = ["FIGURES", "Figures", "Group", "Grouping", "Latency", "figures_of", "grouping_of", "share", "totals_of"]
-
 
 _ROUGHLY: Final = Context(prec=12)
 

@@ -1,4 +1,4 @@
-"""From calls in columns to a report. Pure: the same calls and settings give the same report."""
+"""A report, and how it is made of calls in columns. Pure: the same calls and settings give the same report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from costlens_policy.report.timeline import (
 )
 
 __all__ = ["ALL_OTHERS", "Report", "Settings", "Stack", "summarize"]
-
 
 ALL_OTHERS: Final = "all others"
 """What remains of a label beyond its largest values."""

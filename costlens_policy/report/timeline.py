@@ -14,16 +14,7 @@ import polars as pl
 from costlens_policy.report.calls import LABEL, ReportError, amount_in, summed
 from costlens_policy.report.figures import EMPTY, FIGURES, Figures, figures_of
 
-__all__ = [
-    "Bucket",
-    "BucketStart",
-    "TimeUnit",
-    "bucket_starts",
-    "series_of",
-    "shown_start",
-    "timeline_of",
-    "unit_for",
-]
+__all__ = ["Bucket", "BucketStart", "TimeUnit", "bucket_starts", "series_of", "shown_start", "timeline_of", "unit_for"]
 
 TimeUnit: TypeAlias = Literal["hour", "day", "week", "month"]
 BucketStart: TypeAlias = date | datetime

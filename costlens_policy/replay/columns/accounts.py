@@ -1,4 +1,4 @@
-"""What was spent of each budget, in whole units, at the current time of the replay."""
+"""Budgets in whole units: what each account has used, and which of them a request counts against."""
 
 from __future__ import annotations
 

@@ -31,24 +31,9 @@ from costlens_policy.money import plain
 from costlens_policy.replay.traffic.row import Row
 
 __all__ = [
-    "ATTRIBUTE",
-    "DAY",
-    "EPOCH",
-    "MINUTE",
-    "MOST_TOKENS",
-    "RECORDED",
-    "SCALARS",
-    "batch_of",
-    "complete_batch",
-    "fits",
-    "instant",
-    "micros",
-    "others_in",
-    "recorded_in",
-    "scalar_attributes",
-    "schema_of",
-]
-
+    "ATTRIBUTE", "DAY", "EPOCH", "MINUTE", "MOST_TOKENS", "RECORDED", "SCALARS", "batch_of", "complete_batch", "fits",
+    "instant", "micros", "others_in", "recorded_in", "scalar_attributes", "schema_of",
+]  # fmt: skip
 
 ATTRIBUTE: Final = "request."
 RECORDED: Final = "recorded."

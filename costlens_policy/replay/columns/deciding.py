@@ -23,16 +23,7 @@ from costlens_policy.replay.columns.reads import PROMPT, Reads, keys_of, price_c
 from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.simulation import errors_of, refusal_of
 
-__all__ = [
-    "ALONE",
-    "REFUSED",
-    "Choice",
-    "Deciding",
-    "Facts",
-    "FactsTable",
-    "facts_of",
-    "requests_in",
-]
+__all__ = ["ALONE", "REFUSED", "Choice", "Deciding", "Facts", "FactsTable", "facts_of", "requests_in"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Budgets: rows in the order of time, each with what those before it left. All amounts are whole numbers."""
+"""Rows that budgets decide, in the order of time: in whole numbers, or by the engine where thresholds act."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.settings import Settings
 
 __all__ = ["Exactly", "Ordered"]
-
 
 _SETTLED: Final = {"_code": pl.Int32, "_sent": pl.Int64, "_read": pl.Int64}
 _Charged = tuple[tuple[Account, str], ...]

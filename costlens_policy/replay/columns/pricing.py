@@ -1,4 +1,4 @@
-"""What a decided batch costs, group by group: rows with the same model, day and price segment are summed first."""
+"""What a decided batch costs, summed by model, day and price, and what turns of a session read from its cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from costlens_policy.replay.columns.units import UnitPrice, UnitPrices
 from costlens_policy.replay.settings import Settings
 
 __all__ = ["Pricing", "SessionCaches", "cached", "lifetime_of"]
-
 
 _PROMPT: Final = (
     "input",

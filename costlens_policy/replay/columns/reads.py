@@ -1,4 +1,4 @@
-"""What a decision depends on: the attributes that its rules read, and where numbers are only compared."""
+"""What a decision depends on: the attributes that its rules read, as columns to group the rows of a batch by."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY
 from costlens_policy.replay.verdicts import parts
 
 __all__ = ["PROMPT", "Reads", "Shares", "keys_of", "price_changes", "reads_of_budgets", "reads_of_rules"]
-
 
 PROMPT: Final = "prompt_tokens"
 _EQUATED: Final = frozenset({"_==_", "_!=_", "@in"})

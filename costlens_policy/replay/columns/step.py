@@ -1,4 +1,4 @@
-"""One batch: decide, price, charge, count."""
+"""One batch at a time: the job, the state between batches, and the step that decides, prices and counts."""
 
 from __future__ import annotations
 

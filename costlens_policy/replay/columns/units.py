@@ -14,10 +14,7 @@ from costlens_policy.money import from_units, multiply, to_units, total
 from costlens_policy.replay.columns.batch import EPOCH, others_in
 from costlens_policy.usage import MULTIPLE_DIGITS, Portion, Terms, period_of, price_each, rate_of
 
-__all__ = [
-    "UnitPrice",
-    "UnitPrices",
-]
+__all__ = ["UnitPrice", "UnitPrices"]
 
 _FEMTO_DIGITS: Final = 15
 _FIRST: Final = date(1970, 1, 1)

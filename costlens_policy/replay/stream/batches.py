@@ -24,7 +24,6 @@ from costlens_policy.replay.traffic.sources import RawRow
 
 __all__ = ["BATCH", "ParquetFile", "ReadBatch", "TextRows", "types_of"]
 
-
 BATCH: Final = 100_000
 
 

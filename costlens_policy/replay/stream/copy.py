@@ -1,4 +1,4 @@
-"""A copy of traffic in columns, on disk, that can be walked in the order of time in bounded memory."""
+"""A copy of traffic on disk, walked in the order of time in bounded memory, without repeated ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw columns as batches. What is not plainly right is left to the reader of rows, which says what is wrong."""
+"""Raw columns as batches. What is not plainly right is read row by row, by the reader that knows why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from costlens_policy.replay.traffic.row import Reject, Row
 from costlens_policy.replay.traffic.sources import RawRow
 
 __all__ = ["COUNTED", "PLAIN_COST", "Fitting", "Layout", "UnfitError"]
-
 
 COUNTED: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning")
 """The buckets that follow from counts in columns."""

@@ -1,4 +1,4 @@
-"""Files as chunks in the order of time: Parquet as it is where that is in order, anything else by way of a copy."""
+"""Files as chunks in the order of time, or as rows: Parquet as it is where that is in order, else by a copy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ from costlens_policy.replay.traffic.reading import RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject, Row, StreamedTraffic
 
 __all__ = ["Chunk", "Files", "UnsortedError", "copied_traffic"]
-
 
 _ROWS: Final = 50_000
 _COUNTERS: Final = (

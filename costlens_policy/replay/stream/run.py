@@ -1,4 +1,4 @@
-"""Replay files: in columns, in bounded memory, to be resumed; row by row where columns cannot hold the traffic."""
+"""A replay of files in columns, in bounded memory, and the checkpoint from which it is resumed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.row import Reject, TrafficError
 
 __all__ = ["Checkpoint", "StreamedReplay", "identity_of"]
-
 
 _BETWEEN_CHECKPOINTS: Final = 5.0
 """Seconds."""

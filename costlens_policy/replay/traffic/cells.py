@@ -1,4 +1,4 @@
-"""Single values of a row: found by the column's name or path, and read as what they stand for."""
+"""Values of a row: found by the name or path of a column, read as what they stand for; and counts of tokens."""
 
 from __future__ import annotations
 
@@ -19,21 +19,9 @@ from costlens_policy.money import usd
 from costlens_policy.replay.traffic.mapping import TimeUnit
 
 __all__ = [
-    "PARTS",
-    "Counted",
-    "attribute_of",
-    "cell",
-    "cost_of",
-    "counted",
-    "has_cell",
-    "object_of",
-    "outcome_of",
-    "plain_numbers",
-    "text_of",
-    "timestamp_of",
-    "tokens_of",
-]
-
+    "PARTS", "Counted", "attribute_of", "cell", "cost_of", "counted", "has_cell", "object_of", "outcome_of",
+    "plain_numbers", "text_of", "timestamp_of", "tokens_of",
+]  # fmt: skip
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECONDS: Final[dict[str, Decimal]] = {

@@ -1,4 +1,4 @@
-"""Which column of the traffic says what."""
+"""Which column of the traffic holds which field."""
 
 from __future__ import annotations
 

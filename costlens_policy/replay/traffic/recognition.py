@@ -20,7 +20,6 @@ from costlens_policy.replay.traffic.sources import read_file
 
 __all__ = ["ColumnCheck", "recognized"]
 
-
 _ROWS_LOOKED_AT: Final = 50
 """As many rows of a file tell which mapping it fits."""
 _MOST_NAMES: Final = 200

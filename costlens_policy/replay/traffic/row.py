@@ -1,4 +1,4 @@
-"""Rows of traffic as replay needs them."""
+"""Rows of traffic as replay needs them, and what keeps traffic from being read at all."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The charts of the page as Vega-Lite specifications, for a width in pixels.
 
 Time is an ordered list of labels here, so that no time zone of the machine that draws can move a bar. Floats are for
-drawing only; all numbers that are written stand in ``says``.
+drawing only; all numbers that are written stand in ``says``. Names of users are data of marks, never part of an expression or a key, where
+JavaScript might see more in them.
 """
 
 from __future__ import annotations
@@ -20,17 +21,9 @@ from costlens_policy.report.timeline import BucketStart, bucket_starts, shown_st
 from costlens_policy.report.words import NOT_RECORDED, shown_cost, shown_count, shown_ms, shown_percent, shown_usd
 
 __all__ = [
-    "Spec",
-    "cache_over_time",
-    "color_of",
-    "forecast_chart",
-    "group_bars",
-    "latency_over_time",
-    "series_names",
-    "shortened",
-    "spend_over_time",
-    "tokens_over_time",
-]
+    "Spec", "cache_over_time", "color_of", "forecast_chart", "group_bars", "latency_over_time", "series_names",
+    "shortened", "spend_over_time", "tokens_over_time",
+]  # fmt: skip
 
 
 Spec: TypeAlias = dict[str, Any]

@@ -47,7 +47,6 @@ from costlens_policy.report.words import (
 
 __all__ = ["as_html"]
 
-
 _WIDE: Final = 1040
 _HALF: Final = 490
 _NARROW: Final = 330

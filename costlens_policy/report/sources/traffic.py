@@ -1,4 +1,4 @@
-"""Calls of traffic logs, by the readers and mappings of replay. Rows are not kept, so logs may be long."""
+"""Calls of traffic logs, by the readers and mappings of replay, and a report on them. Rows are not kept."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_what_is_wrong_with_rows_is_told_word_for_word(same, written):
     result = same([written(rows, "t.parquet")])
     assert [(item.number, item.problem.partition(";")[0]) for item in result.rejects][:3] == [
         (2, "0 prompt tokens"),
-        (3, "prompt_tokens: `-1` tokens are negative"),
+        (3, "prompt_tokens: a number of tokens must be non-negative, got `-1`"),
         (4, "no output tokens"),
     ]
     assert result.rows == 1
