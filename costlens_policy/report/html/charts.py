@@ -1,8 +1,8 @@
 """The charts of the page as Vega-Lite specifications, for a width in pixels.
 
 Time is an ordered list of labels here, so that no time zone of the machine that draws can move a bar. Floats are for
-drawing only; all numbers that are written stand in ``says``. Names of users are data of marks, never part of an expression or a key, where
-JavaScript might see more in them.
+drawing only; all numbers that are written stand in ``says``. Names of users are data of marks, never part of an
+expression or a key, where JavaScript might see more in them.
 """
 
 from __future__ import annotations
