@@ -17,7 +17,7 @@ import psycopg
 
 from benchmarks.ledger import measure
 from costlens_policy.ledger import Account, Charge, Period, Settlement, open_ledger
-from tests.ledger.build import NOW
+from costlens_policy.ledger.laws.build import NOW
 from tests.ledger.servers import postgresql_server, redis_server
 
 __all__ = ["main"]

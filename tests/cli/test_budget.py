@@ -229,7 +229,7 @@ class TestRelease:
     def test_a_reason_is_needed(self, run, url, ask):
         result = run("budget", "release", "under-way", "--ledger", url, "--reason", " ")
         assert result.exit_code == 2
-        assert "needs the reason" in result.stderr
+        assert "the reason of an adjustment must not be empty" in result.stderr
         assert len(ask("reservations")) == 1
 
 

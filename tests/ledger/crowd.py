@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 
 from costlens_policy.clock import system_now
 from costlens_policy.ledger import Account, Held, LineState, Refused, Store, open_ledger
-from tests.ledger.build import account, hold_lines, settlement_lines
+from costlens_policy.ledger.laws.build import account, hold_lines, settlement_lines
 
 __all__ = ["PROCESSES", "Outcome", "Task", "accounts_of", "run_crowd", "work", "work_until_killed"]
 

@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 
 from costlens_policy.ledger import EntryQuery, ReservationQuery
+from costlens_policy.ledger.laws.build import NOW, account, hold, settlement
 from costlens_policy.ledger.sqlite import SQLiteStore
-from tests.ledger.build import NOW, account, hold, settlement
 
 TEAM = account()
 LONG_AGO = NOW.replace(year=2020)

@@ -15,7 +15,7 @@ from costlens_policy.ledger import (
     ReservationQuery,
     UnknownCallError,
 )
-from tests.ledger.build import LEASE, NOW, account, hold, settlement
+from costlens_policy.ledger.laws.build import LEASE, NOW, account, hold, settlement
 
 TEAM = account()
 

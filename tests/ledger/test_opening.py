@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.ledger import Held, LedgerError, LedgerUnavailableError, MemoryStore, open_ledger
+from costlens_policy.ledger.laws.build import account, hold
 from costlens_policy.ledger.sqlite import SQLiteStore
-from tests.ledger.build import account, hold
 
 
 def test_memory() -> None:

@@ -23,12 +23,12 @@ from costlens_policy.ledger import (
     Refused,
     open_ledger,
 )
+from costlens_policy.ledger.laws.build import NOW, account, hold, settlement
 from costlens_policy.ledger.postgresql import PostgreSQLStore
 from costlens_policy.ledger.postgresql.connection import MIGRATIONS, statements
 from costlens_policy.ledger.postgresql.records import charged
 from tests.conftest import ROOT
 from tests.docs.walkthrough import blocks
-from tests.ledger.build import NOW, account, hold, settlement
 from tests.ledger.servers import Server
 
 TEAM = account()

@@ -24,8 +24,8 @@ from costlens_policy.ledger import (
     Settled,
     open_ledger,
 )
+from costlens_policy.ledger.laws.build import NOW, account, hold, hold_lines, settlement, settlement_lines
 from costlens_policy.ledger.redis import RedisStore
-from tests.ledger.build import NOW, account, hold, hold_lines, settlement, settlement_lines
 from tests.ledger.servers import Server, redis_server
 
 TEAM = account()

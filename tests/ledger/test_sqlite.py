@@ -14,9 +14,9 @@ from shutil import copy, copytree, rmtree
 import pytest
 
 from costlens_policy.ledger import EntryQuery, Held, LedgerBusyError, LedgerUnavailableError, open_ledger
+from costlens_policy.ledger.laws.build import NOW, account, hold, settlement
 from costlens_policy.ledger.sqlite import SQLiteStore, file
 from costlens_policy.ledger.sqlite.file import APPLICATION_ID, MIGRATIONS
-from tests.ledger.build import NOW, account, hold, settlement
 
 TEAM = account()
 

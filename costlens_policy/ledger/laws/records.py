@@ -1,0 +1,345 @@
+"""Laws of what is kept beside balances: the history, manual adjustments, alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from costlens_policy.ledger import (
+    Account,
+    AccountQuery,
+    Adjustment,
+    AdjustmentError,
+    AlertClaim,
+    AmountError,
+    EntryQuery,
+    Grants,
+    Held,
+    Page,
+    Period,
+    Refused,
+    ReservationQuery,
+    Store,
+)
+from costlens_policy.ledger.laws.build import (
+    LEASE,
+    LIFETIME,
+    NOW,
+    account,
+    hold,
+    hold_lines,
+    settlement,
+    settlement_lines,
+)
+
+__all__ = ["AdjustmentLaws", "AlertLaws", "HistoryLaws"]
+
+_NOVEMBER = Period("month:2026-11-01:UTC", NOW.replace(day=1, hour=0), NOW.replace(month=12, day=1, hour=0))
+
+_TEAMS = [account(key=key, period=period) for key in ("ops", "research") for period in (LIFETIME, _NOVEMBER)]
+
+_MINUTE = timedelta(minutes=1)
+
+
+def _pages(read: Callable[[Any], Page[Any]], query: Any) -> list[Any]:
+    """Read page after page of two items."""
+    found: list[Any] = []
+    query = replace(query, limit=2)
+    while True:
+        page = read(query)
+        assert len(page.items) <= 2
+        found += page.items
+        if not page.next:
+            return found
+        query = replace(query, after=page.next)
+
+
+def _amounts(store: Store, **query: Any) -> list[int]:
+    return [entry.amount for entry in _pages(store.entries, EntryQuery(**query))]
+
+
+class HistoryLaws:
+    """Every entry is read once, page by page, whatever is asked for."""
+
+    @pytest.fixture
+    def spent(self, store: Store) -> Store:
+        """Eight charges, two on each account, a minute apart; the fifth by a clock that is an hour ahead."""
+        for number in range(8):
+            at = NOW + number * _MINUTE + (timedelta(hours=1) if number == 4 else timedelta(0))
+            store.charge(settlement(f"call {number}", _TEAMS[number % 4], number, at, number=number))
+        return store
+
+    def test_entries_come_in_the_order_in_which_they_were_made(self, spent: Store) -> None:
+        assert _amounts(spent) == [0, 1, 2, 3, 4, 5, 6, 7]
+        assert _amounts(spent, newest_first=True) == [7, 6, 5, 4, 3, 2, 1, 0]
+
+    def test_entries_of_an_account_a_budget_a_key_a_call(self, spent: Store) -> None:
+        assert _amounts(spent, account=_TEAMS[1]) == [1, 5]
+        assert _amounts(spent, account=_TEAMS[1], newest_first=True) == [5, 1]
+        assert _amounts(spent, key="research") == [2, 3, 6, 7]
+        assert _amounts(spent, budget="teams/monthly", key="ops") == [0, 1, 4, 5]
+        assert _amounts(spent, budget="other") == []
+        assert _amounts(spent, account=account(key="nobody")) == []
+        assert _amounts(spent, call="call 3") == [3]
+        assert _amounts(spent, call="call 9") == []
+
+    def test_entries_of_a_span_of_time_also_where_clocks_differ(self, spent: Store) -> None:
+        span = {"since": NOW + 2 * _MINUTE, "until": NOW + 6 * _MINUTE}
+        assert _amounts(spent, **span) == [2, 3, 5]
+        assert _amounts(spent, **span, newest_first=True) == [5, 3, 2]
+        assert _amounts(spent, since=NOW + 30 * _MINUTE) == [4]
+        assert _amounts(spent, since=NOW + 300 * _MINUTE) == []
+        assert _amounts(spent, key="ops", **span) == [5]
+
+    def test_entries_of_a_call_with_several_lines_stand_together(self, store: Store) -> None:
+        teams = [account(key=str(number)) for number in range(4)]
+        store.reserve(hold_lines("a", *((team, 9, None) for team in teams)))
+        store.settle(settlement_lines("a", *((team, number) for number, team in enumerate(teams))))
+        store.charge(settlement("b", teams[0], 7))
+        entries = _pages(store.entries, EntryQuery(call="a"))
+        assert [(entry.account, entry.amount, entry.was_held) for entry in entries] == [
+            (team, number, 9) for number, team in enumerate(teams)
+        ]
+        assert len({entry.id for entry in _pages(store.entries, EntryQuery())}) == 5
+
+    def test_a_page_that_was_read_to_its_end_goes_on_where_new_entries_begin(self, spent: Store) -> None:
+        last = _pages(spent.entries, EntryQuery())[-1]
+        assert spent.entries(EntryQuery(after=last.id)).items == ()
+        spent.charge(settlement("new", _TEAMS[0], 99))
+        assert [entry.amount for entry in spent.entries(EntryQuery(after=last.id)).items] == [99]
+
+    def test_periods_read_back_as_they_were(self, store: Store) -> None:
+        kinds = [LIFETIME, _NOVEMBER, Period("rolling:90s", rolling=timedelta(seconds=90))]
+        for number, period in enumerate(kinds):
+            store.charge(settlement(f"{number}", account(period=period), 1))
+        assert [entry.account.period for entry in store.entries(EntryQuery()).items] == kinds
+        assert {balance.account.period for balance in store.accounts(AccountQuery(), NOW).items} == set(kinds)
+
+    def test_accounts_by_name(self, spent: Store) -> None:
+        spent.reserve(hold("held", account("teams", "x", "tokens"), 5, None))
+        spent.reserve(hold("refused", account("never", "x"), 5, 4))
+        everything = _pages(lambda query: spent.accounts(query, NOW), AccountQuery())
+        names = [balance.account.name for balance in everything]
+        assert names == sorted(names)
+        assert len(names) == 5
+        found = spent.accounts(AccountQuery(budget="teams/monthly", period=_NOVEMBER.id), NOW).items
+        assert [(balance.account.key, balance.used) for balance in found] == [("ops", 6), ("research", 10)]
+        by_key = _pages(lambda query: spent.accounts(query, NOW), AccountQuery(key="research"))
+        assert [balance.account.period.id for balance in by_key] == ["lifetime", _NOVEMBER.id]
+        (held,) = spent.accounts(AccountQuery(budget="teams"), NOW).items
+        assert (held.account.unit, held.held) == ("tokens", 5)
+        assert spent.accounts(AccountQuery(unit="requests"), NOW).items == ()
+        one = AccountQuery("teams/monthly", "lifetime", "usd", "ops")
+        assert [balance.account for balance in spent.accounts(one, NOW).items] == [_TEAMS[0]]
+
+    def test_reservations_by_the_end_of_their_lease(self, store: Store) -> None:
+        for number, team in enumerate((*_TEAMS, _TEAMS[0])):
+            store.reserve(hold(f"call {number}", team, number, None, lease=(5 - number) * _MINUTE, number=number))
+        store.settle(settlement("call 1", _TEAMS[1], 1))
+        store.release("call 2", NOW)
+        listed = _pages(lambda query: store.reservations(query, NOW), ReservationQuery())
+        assert [item.call for item in listed] == ["call 4", "call 3", "call 0"]
+        assert (listed[0].state, listed[0].reserved_at, listed[0].expires_at) == ("held", NOW, NOW + _MINUTE)
+        assert listed[0].facts == {"number": 4}
+        assert [(line.account, line.amount) for line in listed[0].lines] == [(_TEAMS[0], 4)]
+        later = NOW + 2 * _MINUTE
+        query = ReservationQuery(expired=True)
+        assert [(item.call, item.state) for item in _pages(lambda query: store.reservations(query, later), query)] == [
+            ("call 4", "expired"),
+            ("call 3", "expired"),
+        ]
+        assert [item.call for item in store.reservations(ReservationQuery(key="ops"), later).items] == ["call 0"]
+        assert [item.call for item in store.reservations(ReservationQuery(budget="none"), later).items] == []
+
+    def test_a_call_by_its_id_while_it_is_held_and_after(self, store: Store) -> None:
+        team, other, late = _TEAMS[0], _TEAMS[2], account(budget="all")
+        store.reserve(hold_lines("call", (team, 5, 10), (other, 6, None), lease=_MINUTE, model="a"))
+        store.reserve(hold("another", team, 1, None))
+        held = store.reservation("call", NOW)
+        assert held is not None
+        assert [(line.account, line.amount) for line in held.lines] == [(team, 5), (other, 6)]
+        assert [line.account.period for line in held.lines] == [team.period, other.period]
+        assert (held.call, held.state, held.settled, held.facts) == ("call", "held", None, {"model": "a"})
+        assert (held.reserved_at, held.expires_at) == (NOW, NOW + _MINUTE)
+        assert store.reservation("call", NOW + _MINUTE) == replace(held, state="expired")
+        assert store.reservation("nobody's", NOW) is None
+        store.release("call", NOW)
+        assert store.reservation("call", NOW) == replace(held, state="released")
+        settled = store.settle(settlement_lines("call", (late, 7), (team, 4), now=NOW + _MINUTE, tokens=9))
+        again = store.reservation("call", NOW)
+        expected = replace(
+            held, state="settled", facts={"model": "a", "tokens": 9}, settled=settled._replace(repeated=True)
+        )
+        assert again == expected
+
+    def test_a_call_by_its_id_that_was_charged_without_a_hold(self, store: Store) -> None:
+        settled = store.charge(settlement("call", _TEAMS[1], 7, NOW, model="a"))
+        found = store.reservation("call", NOW)
+        assert found is not None
+        assert (found.state, found.lines, found.facts) == ("settled", (), {"model": "a"})
+        assert (found.reserved_at, found.expires_at, found.settled) == (NOW, NOW, settled._replace(repeated=True))
+
+    @pytest.mark.parametrize("after", ["x", "-1", "1.5", "٣", "1:2"])
+    def test_a_text_that_no_page_has_given_is_refused(self, store: Store, after: str) -> None:
+        with pytest.raises(AmountError):
+            store.entries(EntryQuery(after=after))
+
+
+_DECEMBER = Period("month:2026-12-01:UTC", NOW.replace(month=12, day=1, hour=0), NOW.replace(year=2027, month=1, day=1))
+
+_TEAM = account(period=_NOVEMBER)
+
+_NEXT = account(period=_DECEMBER)
+
+_DAY = timedelta(days=1)
+
+
+def _adjustment(id: str, kind: Any, amount: int, of: Account = _TEAM, **more: Any) -> Adjustment:
+    fields = {"id": id, "kind": kind, "account": of, "amount": amount, "author": "ann", "reason": "launch week"}
+    return Adjustment(**{**fields, "now": NOW, "expires_at": NOW + _DAY, **more})
+
+
+class AdjustmentLaws:
+    """What people change is in force as long as it should, once per id, and recorded."""
+
+    def test_a_top_up_adds_to_the_limit_until_it_expires(self, store: Store) -> None:
+        answer = store.adjust(_adjustment("t", "topup", 50))
+        assert (answer.balance.grants, answer.repeated) == (Grants(None, 50), False)
+        held = store.reserve(hold("a", _TEAM, 150, 100))
+        assert isinstance(held, Held)
+        assert held.lines[0].limit == 150
+        store.release("a", NOW)
+        refused = store.reserve(hold("b", _TEAM, 101, 100, NOW + _DAY))
+        assert isinstance(refused, Refused)
+        assert refused.lines[0].limit == 100
+        assert store.balances([_TEAM], NOW + _DAY)[0].grants == Grants()
+
+    def test_a_top_up_ends_with_its_period(self, store: Store) -> None:
+        store.adjust(_adjustment("t", "topup", 50, expires_at=NOW + 60 * _DAY))
+        store.adjust(_adjustment("u", "topup", 5, expires_at=None))
+        in_december = NOW + 10 * _DAY
+        balances = store.balances([_TEAM, _NEXT], in_december)
+        assert [balance.grants for balance in balances] == [Grants(), Grants()]
+        assert [balance.grants.topup for balance in store.balances([_TEAM, _NEXT], NOW)] == [55, 0]
+
+    def test_an_override_replaces_the_limit_in_every_period(self, store: Store) -> None:
+        store.adjust(_adjustment("o", "override", 30, expires_at=NOW + 60 * _DAY))
+        store.adjust(_adjustment("t", "topup", 7))
+        assert store.balances([_TEAM], NOW)[0].grants == Grants(30, 7)
+        assert isinstance(store.reserve(hold("a", _TEAM, 38, 100)), Refused)
+        assert isinstance(store.reserve(hold("a", _TEAM, 37, 100)), Held)
+        assert isinstance(store.reserve(hold("b", _NEXT, 31, 100, NOW + 10 * _DAY)), Refused)
+        assert isinstance(store.reserve(hold("b", account(key="other"), 100, 100)), Held)
+
+    def test_overrides_must_not_overlap(self, store: Store) -> None:
+        store.adjust(_adjustment("o", "override", 30))
+        with pytest.raises(AdjustmentError):
+            store.adjust(_adjustment("p", "override", 40))
+        store.adjust(_adjustment("p", "override", 40, now=NOW + _DAY, expires_at=NOW + 2 * _DAY))
+        assert store.balances([_TEAM], NOW + _DAY)[0].grants == Grants(40, 0)
+
+    def test_revoking_ends_what_is_in_force(self, store: Store) -> None:
+        store.adjust(_adjustment("o", "override", 30))
+        store.adjust(_adjustment("t", "topup", 7))
+        store.adjust(_adjustment("n", "topup", 9, _NEXT, expires_at=None))
+        store.adjust(_adjustment("w", "revoke", 0, expires_at=None))
+        assert [balance.grants for balance in store.balances([_TEAM, _NEXT], NOW)] == [Grants(), Grants(None, 9)]
+        store.adjust(_adjustment("p", "override", 40))
+
+    def test_setting_corrects_what_is_spent_and_leaves_what_is_held(self, store: Store) -> None:
+        store.charge(settlement("a", _TEAM, 80))
+        store.reserve(hold("b", _TEAM, 15, 100))
+        answer = store.adjust(_adjustment("s", "set", 20, expires_at=None))
+        assert (answer.balance.used, answer.balance.held) == (20, 15)
+        store.adjust(_adjustment("r", "set", 0, expires_at=None))
+        assert isinstance(store.reserve(hold("c", _TEAM, 85, 100)), Held)
+        entries = store.entries(EntryQuery()).items
+        assert [(entry.kind, entry.amount) for entry in entries] == [("charge", 80), ("set", -60), ("set", -20)]
+        assert sum(entry.amount for entry in entries if entry.counts) == 0
+
+    def test_repeating_an_adjustment_changes_nothing(self, store: Store) -> None:
+        first = store.adjust(_adjustment("t", "topup", 50))
+        store.charge(settlement("a", _TEAM, 80))
+        again = store.adjust(_adjustment("t", "topup", 50))
+        assert (again.balance, again.repeated) == (first.balance, True)
+        assert store.balances([_TEAM], NOW)[0].grants == Grants(None, 50)
+        assert len(store.entries(EntryQuery()).items) == 2
+
+    def test_the_history_says_who_and_why(self, store: Store) -> None:
+        store.adjust(_adjustment("t", "topup", 50))
+        store.adjust(_adjustment("w", "revoke", 0, expires_at=None, reason="over"))
+        first, second = store.entries(EntryQuery(account=_TEAM)).items
+        assert (first.kind, first.call, first.amount, first.counts, first.at) == ("topup", "t", 50, False, NOW)
+        assert first.facts == {"author": "ann", "reason": "launch week", "expires_at": "2026-11-25T12:00:00+00:00"}
+        assert second.facts == {"author": "ann", "reason": "over"}
+        assert store.entries(EntryQuery(call="w")).items == (second,)
+
+    def test_a_release_is_recorded_and_changes_nothing(self, store: Store) -> None:
+        store.adjust(_adjustment("t", "topup", 50))
+        for _ in range(2):
+            store.adjust(_adjustment("r", "release", 30, expires_at=None, call="job-7"))
+        (balance,) = store.balances([_TEAM], NOW)
+        assert (balance.used, balance.held, balance.grants) == (0, 0, Grants(None, 50))
+        *_, entry = store.entries(EntryQuery()).items
+        assert (entry.kind, entry.amount, entry.counts, entry.facts["call"]) == ("release", 30, False, "job-7")
+
+
+_CLAIM = AlertClaim("teams/monthly", "research", "month:2026-11-01:UTC", "0.8", {"text": "80 % are spent", "n": [1]})
+
+
+class AlertLaws:
+    """An alert is raised once and delivered at least once."""
+
+    def test_one_claimer_for_each_budget_key_period_and_threshold(self, store: Store) -> None:
+        others = [
+            AlertClaim("teams/daily", "research", _CLAIM.period, "0.8"),
+            AlertClaim(_CLAIM.budget, "ops", _CLAIM.period, "0.8"),
+            AlertClaim(_CLAIM.budget, "research", "month:2026-12-01:UTC", "0.8"),
+            AlertClaim(_CLAIM.budget, "research", _CLAIM.period, "1"),
+        ]
+        for claim in (_CLAIM, *others):
+            assert store.claim_alert(claim, NOW, LEASE)
+        for claim in (_CLAIM, *others):
+            assert not store.claim_alert(claim, NOW, LEASE)
+
+    def test_a_claimer_that_dies_leaves_the_alert_to_another(self, store: Store) -> None:
+        store.claim_alert(_CLAIM, NOW, LEASE)
+        assert store.pending_alerts(NOW + LEASE - timedelta(microseconds=1), LEASE) == ()
+        (pending,) = store.pending_alerts(NOW + LEASE, LEASE)
+        assert (pending.claim, pending.claimed_at, pending.attempts, pending.problem) == (_CLAIM, NOW, 1, "")
+        assert store.pending_alerts(NOW + LEASE, LEASE) == (), "it was taken"
+        (again,) = store.pending_alerts(NOW + 2 * LEASE, LEASE)
+        assert again.attempts == 2
+
+    def test_a_delivered_alert_is_never_pending_and_never_claimed_again(self, store: Store) -> None:
+        store.claim_alert(_CLAIM, NOW, LEASE)
+        store.alert_delivered(_CLAIM, NOW)
+        assert store.pending_alerts(NOW + 9 * LEASE, LEASE) == ()
+        assert not store.claim_alert(_CLAIM, NOW + 9 * LEASE, LEASE)
+        store.alert_failed(_CLAIM, NOW, "too late to fail")
+        assert store.pending_alerts(NOW + 9 * LEASE, LEASE) == ()
+
+    def test_a_failed_delivery_is_tried_again_when_it_says(self, store: Store) -> None:
+        store.claim_alert(_CLAIM, NOW, LEASE)
+        store.alert_failed(_CLAIM, NOW + timedelta(seconds=5), "the webhook answered 503")
+        assert store.pending_alerts(NOW + timedelta(seconds=4), LEASE) == ()
+        (pending,) = store.pending_alerts(NOW + timedelta(seconds=5), LEASE)
+        assert pending.problem == "the webhook answered 503"
+
+    def test_pending_alerts_are_taken_the_oldest_first_up_to_a_number(self, store: Store) -> None:
+        claims = [AlertClaim("b", str(number), "lifetime", "1") for number in range(5)]
+        for number, claim in enumerate(claims):
+            store.claim_alert(claim, NOW + timedelta(seconds=number), LEASE)
+        late = NOW + 2 * LEASE
+        assert [alert.claim.key for alert in store.pending_alerts(late, LEASE, 2)] == ["0", "1"]
+        assert [alert.claim.key for alert in store.pending_alerts(late, LEASE, 9)] == ["2", "3", "4"]
+
+    def test_alerts_that_nobody_claimed_are_left_alone(self, store: Store) -> None:
+        store.alert_delivered(_CLAIM, NOW)
+        store.alert_failed(_CLAIM, NOW, "never there")
+        assert store.pending_alerts(NOW, LEASE) == ()
+        assert store.claim_alert(_CLAIM, NOW, LEASE)
