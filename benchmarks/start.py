@@ -27,9 +27,8 @@ from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.formula import ROOTS
 from costlens_policy.expressions import BOOL, TypedExpr, analyse, parse
 from costlens_policy.expressions.compile import compile_expression
-from costlens_policy.saving.files import content_of
+from costlens_policy.saving.files import SETTING, content_of
 from costlens_policy.saving.files import parse as parse_file
-from costlens_policy.saving.folder import SETTING
 
 __all__ = ["section"]
 

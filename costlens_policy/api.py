@@ -22,7 +22,7 @@ from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
 
 if TYPE_CHECKING:
-    from costlens_policy.engine.standing import Models
+    from costlens_policy.engine.decide import Models
     from costlens_policy.saving.cache import KeptPlan
 
 __all__ = ["Engine", "OptimalModel", "Router", "load", "load_plan"]
@@ -55,7 +55,7 @@ class Engine:
 
         Takes and raises what ``decide`` does.
         """
-        from costlens_policy.engine.standing import models_for
+        from costlens_policy.engine.decide import models_for
 
         self._examine(balances)
         return models_for(self.plan, request, balances, system_now() if now is None else now)

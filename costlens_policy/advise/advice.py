@@ -28,7 +28,7 @@ from costlens_policy.api import load
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
 from costlens_policy.documents.workload import Contender
 from costlens_policy.engine.decision import Decision
-from costlens_policy.engine.record import Outcome
+from costlens_policy.engine.record import RuleOutcome
 from costlens_policy.errors import InputError, RequestError
 from costlens_policy.money import multiply, total
 
@@ -125,7 +125,7 @@ def recommend(policy_set: str | os.PathLike[str], facts: Mapping[str, Any], now:
         rule.id: rule.reason
         for stage in decision.record().stages
         for rule in stage.rules
-        if rule.outcome is Outcome.MATCHED
+        if rule.outcome is RuleOutcome.MATCHED
     }
     considerations = tuple(Consideration(rule, said.get(rule, "")) for rule in decision.rewrites)
     marks = {name: value for name, value in decision.params.items() if name != _OUTPUT_LIMIT}

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from costlens_policy.cli.inputs import Input, read_input
 from costlens_policy.cli.rejected import RejectedError, bad_balances
-from costlens_policy.compiler.budgets import key_problem
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import key_problem
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.engine.context import Balances

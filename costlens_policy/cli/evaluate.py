@@ -22,8 +22,8 @@ from costlens_policy.cli.rejected import RejectedError
 from costlens_policy.cli.requests import RequestLine, is_json_lines, read_request, request_lines, request_problems
 from costlens_policy.clock import system_now
 from costlens_policy.engine.context import Balances
+from costlens_policy.engine.decide import Models
 from costlens_policy.engine.decision import Decision
-from costlens_policy.engine.standing import Models
 from costlens_policy.errors import InputError, RequestError
 
 __all__ = ["Question", "evaluate"]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker import CheckedBundle, LinkedDocument
 from costlens_policy.compiler.attributes import request_attributes
-from costlens_policy.compiler.budgets import BudgetStep
-from costlens_policy.compiler.digest import digest_documents
-from costlens_policy.compiler.formulas import Formulas
-from costlens_policy.compiler.layers import compile_layer
+from costlens_policy.compiler.layers import Formulas, compile_layer, compile_route
 from costlens_policy.compiler.plan import Layer, Plan, PlanDefaults
-from costlens_policy.compiler.rules import RouteStep
-from costlens_policy.compiler.snapshot import Admitted, Snapshots
-from costlens_policy.compiler.targets import compile_route
+from costlens_policy.compiler.priced_models import Admitted, Snapshots
+from costlens_policy.compiler.rules import BudgetStep, RouteStep
 from costlens_policy.documents import Document, PolicySetDocument
 from costlens_policy.expressions import TypedExpr
 from costlens_policy.expressions.runtime.limits import RunLimits
+from costlens_policy.money import plain
 from costlens_policy.tokens import tokenizer_named
 
 __all__ = ["compile_plan"]
@@ -52,7 +54,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         snapshots=Snapshots(linked.catalogue, _admitted(policy_set)),
         tokenizer=tokenizer,
         budgets=_budgets(layers),
-        policy_digest=digest_documents(policy_set, (policy.document for policy in linked.policies)),
+        policy_digest=_digest(policy_set, (policy.document for policy in linked.policies)),
         catalogue_digest=linked.catalogue.digest,
         admitted_params=frozenset(policy_set.admit.params),
         verifies_prompt_tokens=policy_set.prompt_tokens == "verified",
@@ -85,3 +87,26 @@ def _budgets(layers: Sequence[Layer]) -> Mapping[str, tuple[int, BudgetStep]]:
     for id, entry in named.items():
         short.setdefault(id.partition("/")[2], []).append(entry)
     return named | {id: entries[0] for id, entries in short.items() if len(entries) == 1}
+
+
+_FILE_NAMES: Final = {"policies", "catalogues"}
+"""Keys that only say where to find the documents; what is in them is part of the digests."""
+
+
+def _digest(policy_set: Document, policies: Iterable[Document]) -> str:
+    """Return the SHA-256, in hexadecimal, of the canonical JSON of a policy set and its policies in order."""
+    content = [policy_set.model_dump(by_alias=True, exclude=_FILE_NAMES)]
+    content += [policy.model_dump(by_alias=True) for policy in policies]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_text)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _text(value: Any) -> str:
+    """Return the one text of equal numbers, days and moments."""
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"a document holds no {type(value).__name__}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -10,10 +10,12 @@ from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.expressions import DYN, TypedExpr, Uint, Value
 from costlens_policy.expressions.compile import Trace, compile_expression, compile_traced
+from costlens_policy.expressions.compile.first_match import compile_first_match
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.expressions.runtime.limits import RunLimits
 
-__all__ = ["ROOTS", "Formula"]
+__all__ = ["ROOTS", "FirstRoute", "Formula"]
+
 
 ROOTS: Final = ("request", "variables", "budgets", "model", "estimate", "now")
 """Arguments of every compiled expression, in order. Those that a stage does not have are ``None``; no expression that
@@ -78,3 +80,29 @@ def _held_to(result: str, value: Value | CelError) -> Value | CelError:
         if type(value) not in types:
             raise CelError("CL901", f"the value is {otherwise}")
     return value
+
+
+class FirstRoute:
+    """``find`` takes the values of ``ROOTS`` and returns the index of the first route whose condition holds, or None.
+
+    It raises ``RuleError`` where a condition fails before another holds. A condition that is None always holds.
+    """
+
+    __slots__ = ("_conditions", "find")
+
+    def __init__(self, conditions: Sequence[Formula | None]) -> None:
+        self._conditions = conditions
+        self.find: Callable[..., int | None] = self._first_call
+
+    def _first_call(self, *roots: Value) -> int | None:
+        """Compile the conditions and try them; two threads may do so at once, to the same effect."""
+        self.find = self._compiled()
+        return self.find(*roots)
+
+    def _compiled(self) -> Callable[..., int | None]:
+        given = [formula for formula in self._conditions if formula is not None]
+        if not given:
+            first = 0 if self._conditions else None
+            return lambda *_: first
+        typed = [None if formula is None else formula.typed for formula in self._conditions]
+        return compile_first_match(typed, ROOTS, limits=given[0].limits)

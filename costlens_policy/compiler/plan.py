@@ -9,13 +9,10 @@ from typing import Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import Admit, RequestAttribute
-from costlens_policy.compiler.budgets import BudgetStep
-from costlens_policy.compiler.combinations import Combinations
-from costlens_policy.compiler.first_route import FirstRoute
-from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.formula import FirstRoute, Formula
+from costlens_policy.compiler.priced_models import Snapshots
 from costlens_policy.compiler.rebuilt import rebuilt
-from costlens_policy.compiler.rules import AccessStep, RewriteRule, RouteStep
-from costlens_policy.compiler.snapshot import Snapshots
+from costlens_policy.compiler.rules import AccessStep, BudgetStep, Combinations, RewriteRule, RouteStep
 from costlens_policy.expressions import Value
 from costlens_policy.tokens import Tokenizer
 

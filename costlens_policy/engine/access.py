@@ -10,8 +10,8 @@ from typing import Final
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import AccessStep
-from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.facts import Exclusion
@@ -77,13 +77,13 @@ def _by_default(plan: Plan) -> Access:
     return _BY_MODEL if plan.stages.allows_by_model else _DENIED
 
 
-def refused_model(context: Context, access: Access, offer: ModelOnDay) -> Exclusion | None:
+def refused_model(context: Context, access: Access, priced: PricedModel) -> Exclusion | None:
     """Ask the access rules about a model, wherever it came from. The first that refuses it is the reason."""
-    name = offer.model.name
+    name = priced.model.name
     allowed = not access.by_model
     for layer, step in context.plan.stages.access_by_model:
         try:
-            holds = context.holds(step.when, layer, step.id, "access", offer.view)
+            holds = context.holds(step.when, layer, step.id, "access", priced.view)
         except Refusal as refusal:
             return Exclusion(name, refusal.reason, step.id)
         if not holds:
@@ -91,18 +91,18 @@ def refused_model(context: Context, access: Access, offer: ModelOnDay) -> Exclus
         if not step.denies:
             allowed = True
         elif step.only is not None:
-            if (unmet := _unmet(context, layer, step, step.only, offer)) is not None:
+            if (unmet := _unmet(context, layer, step, step.only, priced)) is not None:
                 return Exclusion(name, f"access: {unmet}", step.id)
-        elif offer.model.name not in step.only_models:
+        elif priced.model.name not in step.only_models:
             return Exclusion(name, f"access: {_refusal(step)}", step.id)
     return None if allowed else Exclusion(name, "access: denied by default, no access rule allows the model")
 
 
-def _unmet(context: Context, layer: int, step: AccessStep, only: Formula, offer: ModelOnDay) -> str | None:
+def _unmet(context: Context, layer: int, step: AccessStep, only: Formula, priced: PricedModel) -> str | None:
     """Return why a model does not meet a rule that holds, None where it does; one of which that fails does not."""
     failed = ""
     try:
-        if context.evaluate(only, layer, offer.view):
+        if context.evaluate(only, layer, priced.view):
             return None
     except CelError as error:
         context.note(only, step.id, "access", error)

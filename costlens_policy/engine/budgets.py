@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
 
-from costlens_policy.compiler.budgets import BudgetStep, ThresholdStep
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.compiler.priced_models import PricedModel
+from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion
-from costlens_policy.engine.show import show_amount
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion, show_amount
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import add, subtract
 
@@ -162,18 +161,18 @@ class BudgetStage:
         """By budget: None where it does not match the request, whatever the model."""
         self._shared: _Shared | None = None
 
-    def judge(self, offer: ModelOnDay, costs: Costs) -> Verdict:
+    def judge(self, priced: PricedModel, costs: Costs) -> Verdict:
         """Ask every budget that matches the call on this model. The strictest wins."""
         usd, tokens = costs.worst_cost, costs.prompt_tokens + costs.output_tokens
         if usd is not None:
             shared = self._shared
             if shared is None:
-                shared = self._shared = self._found(offer)
+                shared = self._shared = self._found(priced)
             if usd < shared.usd and tokens < shared.tokens:
                 return Verdict(shared.budgets, usd, tokens)  # as nearly always: nothing is reached
-        return self._step_by_step(offer, costs, Verdict([], usd, tokens))
+        return self._step_by_step(priced, costs, Verdict([], usd, tokens))
 
-    def _found(self, offer: ModelOnDay) -> _Shared:
+    def _found(self, priced: PricedModel) -> _Shared:
         """Read the budgets once for all candidates, where they are the same for all of them."""
         stages = self._context.plan.stages
         if stages.budgets_read_model:
@@ -181,10 +180,10 @@ class BudgetStage:
         budgets: list[AppliedBudget] = []
         usd = tokens = requests = _NEVER
         for layer, step in stages.budgets:
-            if step.has_terms and not self._applies(layer, step, offer):
+            if step.has_terms and not self._applies(layer, step, priced):
                 continue
             try:
-                applied = self._read(layer, step, offer)
+                applied = self._read(layer, step, priced)
             except _Unreadable:  # told when the budgets are asked one by one
                 return _NOTHING_SHARED
             budgets.append(applied)
@@ -197,58 +196,58 @@ class BudgetStage:
                 requests = min(requests, room)
         return _Shared(budgets, usd if requests > _ONE else _NO_ROOM, tokens)
 
-    def _step_by_step(self, offer: ModelOnDay, costs: Costs, result: Verdict) -> Verdict:
+    def _step_by_step(self, priced: PricedModel, costs: Costs, result: Verdict) -> Verdict:
         known = self._known
         for layer, step in self._context.plan.stages.budgets:
             applied = known.get(step.id)
-            if applied is None and (step.id in known or not self._applies(layer, step, offer)):
+            if applied is None and (step.id in known or not self._applies(layer, step, priced)):
                 continue
             call = result.call(step)
             if call is None:
-                _bar_unpriced(step, offer, costs, result)
+                _bar_unpriced(step, priced, costs, result)
                 continue
             try:
-                applied = applied or self._read(layer, step, offer)
+                applied = applied or self._read(layer, step, priced)
             except _Unreadable as unreadable:
-                result.bar(step, offer.model.name, str(unreadable))
+                result.bar(step, priced.model.name, str(unreadable))
                 continue
             result.budgets.append(applied)
             if call >= applied.room:
-                self._reach(applied, call, offer, result)
+                self._reach(applied, call, priced, result)
         return result
 
-    def _reach(self, applied: AppliedBudget, call: Decimal, offer: ModelOnDay, result: Verdict) -> None:
+    def _reach(self, applied: AppliedBudget, call: Decimal, priced: PricedModel, result: Verdict) -> None:
         """Take what a call reaches in a budget: thresholds, or its limit."""
         reached = add(applied.taken, call)
-        self._take_thresholds(applied, reached, offer, result)
+        self._take_thresholds(applied, reached, priced, result)
         if reached > applied.limit:
-            result.fill(offer.model.name, applied, call)
+            result.fill(priced.model.name, applied, call)
 
-    def _applies(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> bool:
+    def _applies(self, layer: int, step: BudgetStep, priced: PricedModel) -> bool:
         context = self._context
         applies = step.span is None or step.in_force(context.now)
         if applies and step.when is not None:
-            applies = context.holds(step.when, layer, step.id, "budgets", offer.view)
+            applies = context.holds(step.when, layer, step.id, "budgets", priced.view)
         if not applies and not step.when_reads_model:
             self._known[step.id] = None
         return applies
 
-    def _read(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> AppliedBudget:
+    def _read(self, layer: int, step: BudgetStep, priced: PricedModel) -> AppliedBudget:
         """Read the budget's scope key, limit and balance. Raises ``_Unreadable``: then it cannot be kept."""
         context, key, limit = self._context, "", step.limit
         if step.scope is not None or isinstance(limit, Formula):
-            key, limit = self._evaluated(layer, step, offer)
+            key, limit = self._evaluated(layer, step, priced)
         balance = context.balance(step, key)
         applied = AppliedBudget(layer, step, key, balance.limit_in_force(limit), balance)
         if not step.scope_reads_model and not step.when_reads_model:
             self._known[step.id] = applied
         return applied
 
-    def _evaluated(self, layer: int, step: BudgetStep, offer: ModelOnDay) -> tuple[str, Decimal]:
+    def _evaluated(self, layer: int, step: BudgetStep, priced: PricedModel) -> tuple[str, Decimal]:
         """Return the scope key and the limit where one of them is an expression. Raises ``_Unreadable``."""
         context, formula = self._context, step.scope
         try:
-            key = context.key(step, layer, offer.view)
+            key = context.key(step, layer, priced.view)
             formula = step.limit if isinstance(step.limit, Formula) else None
             return key, context.limit(step, layer)
         except CelError as error:
@@ -256,7 +255,7 @@ class BudgetStage:
             context.note(formula, step.id, "budgets", error)
             raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
 
-    def _take_thresholds(self, applied: AppliedBudget, reached: Decimal, offer: ModelOnDay, result: Verdict) -> None:
+    def _take_thresholds(self, applied: AppliedBudget, reached: Decimal, priced: PricedModel, result: Verdict) -> None:
         step = applied.step
         for threshold in step.thresholds:
             start = threshold.starts_at(applied.limit)
@@ -266,22 +265,22 @@ class BudgetStage:
                 result.alerts.append(Alert(step.id, applied.key, start, threshold.alert))
             if not step.shadow:
                 result.thresholds.append(ActiveThreshold(applied.layer, step, threshold))
-            if threshold.excludes and self._excluded_by(applied, threshold, offer):
-                result.bar(step, offer.model.name, _past(applied, threshold, start), applied.key, threshold.at_ratio)
+            if threshold.excludes and self._excluded_by(applied, threshold, priced):
+                result.bar(step, priced.model.name, _past(applied, threshold, start), applied.key, threshold.at_ratio)
 
-    def _excluded_by(self, applied: AppliedBudget, threshold: ThresholdStep, offer: ModelOnDay) -> bool:
+    def _excluded_by(self, applied: AppliedBudget, threshold: ThresholdStep, priced: PricedModel) -> bool:
         if threshold.exclude is None:
-            return offer.model.name not in threshold.models
+            return priced.model.name not in threshold.models
         try:
-            return bool(self._context.evaluate(threshold.exclude, applied.layer, offer.view))
+            return bool(self._context.evaluate(threshold.exclude, applied.layer, priced.view))
         except CelError as error:
             self._context.note(threshold.exclude, applied.step.id, "budgets", error)
             return True  # what cannot be shown to be allowed under the threshold is not
 
 
-def _bar_unpriced(step: BudgetStep, offer: ModelOnDay, costs: Costs, result: Verdict) -> None:
+def _bar_unpriced(step: BudgetStep, priced: PricedModel, costs: Costs, result: Verdict) -> None:
     lacks = "price" if costs.cost is None else "price for this service tier"
-    result.bar(step, offer.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept")
+    result.bar(step, priced.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept")
 
 
 def _past(applied: AppliedBudget, threshold: ThresholdStep, start: Decimal) -> str:

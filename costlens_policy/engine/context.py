@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Final
 
 from costlens_policy.catalogue import Model
-from costlens_policy.compiler.budgets import BudgetStep, key_problem
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Layer, Plan
-from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.compiler.priced_models import PricedModel
+from costlens_policy.compiler.rules import BudgetStep, key_problem
 from costlens_policy.engine.facts import Balance, Failure
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
@@ -64,7 +64,7 @@ class Context:
         self.balances = balances
         self.now = now
         self.counted = counted
-        self.models: Mapping[str, ModelOnDay] = plan.snapshots.on(now.date())
+        self.models: Mapping[str, PricedModel] = plan.snapshots.on(now.date())
         self.instant = from_python(now) if plan.reads_now else None
         self.variables: tuple[Mapping[str, Value], ...] = (
             tuple(_Variables(self, layer) if layer.variables else _NOTHING for layer in plan.layers)
@@ -84,7 +84,7 @@ class Context:
         self.variables = ()
         self.budgets = _NOTHING
 
-    def offer(self, name: str) -> ModelOnDay:
+    def priced_model(self, name: str) -> PricedModel:
         """Return a model on the day of ``now``, also one that the catalogue does not list."""
         return self.models.get(name) or self.plan.snapshots.of(Model(name), self.now.date())
 

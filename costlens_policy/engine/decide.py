@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.engine.access import decide_access
-from costlens_policy.engine.candidates import try_candidates
+from costlens_policy.compiler.priced_models import PricedModel
+from costlens_policy.compiler.rules import RouteStep
+from costlens_policy.engine.access import Access, decide_access, refused_model
+from costlens_policy.engine.budgets import ActiveThreshold, BudgetStage
+from costlens_policy.engine.candidate import Candidate, obstacle
 from costlens_policy.engine.context import Balances, Context, Refusal
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.facts import Exclusion
-from costlens_policy.engine.measure import verified
 from costlens_policy.engine.preparation import Preparations
-from costlens_policy.engine.request import admit_request
-from costlens_policy.engine.routes import decide_route
-from costlens_policy.engine.targets import candidates_of
+from costlens_policy.engine.request import admit_request, verified
+from costlens_policy.engine.routes import Picked, Terms, candidates_of, decide_route
 
-__all__ = ["decide", "open_context"]
+__all__ = ["Models", "decide", "models_for", "open_context", "try_candidates"]
+
 
 _NO_BALANCES: Final[Balances] = {}
 
@@ -69,3 +72,169 @@ def _decide(plan: Plan, context: Context) -> Decision:
         names = [candidate.name for candidate in kept]
         excluded = [item for item in excluded if item.model not in names]
     return Decision(context, access, route, tuple(kept), tuple(excluded), route.id)
+
+
+def try_candidates(
+    context: Context,
+    access: Access,
+    route: RouteStep,
+    picked: Picked,
+    prepare: Preparations,
+    excluded: list[Exclusion],
+    wanted: int,
+) -> list[Candidate]:
+    """Return the first ``wanted`` models that may serve. Who is excluded before is added to ``excluded``.
+
+    An active downgrade puts its models at the end of the queue. Each name is tried once, so there is no loop.
+    """
+    stages = context.plan.stages
+    asks_by_model = bool(stages.access_by_model)
+    budgets = BudgetStage(context) if stages.budgets else None
+    kept: list[Candidate] = []
+    names, within = picked
+    queue, unpicked = list(names), None
+    for place, name in enumerate(queue):  # downgrades may add to it while it is walked
+        priced, outsider = context.models.get(name) or context.priced_model(name), None
+        if place >= within:
+            outsider = unpicked = unpicked or _Unpicked(context, route, names)
+        barred = None
+        if asks_by_model or priced.refusal or outsider is not None:
+            barred = _barred(context, access, priced, outsider)
+        if barred is None:
+            candidate, barred = _tried(prepare, priced, outsider, budgets)
+            if candidate.verdict.thresholds:
+                unpicked = unpicked or _Unpicked(context, route, names)
+                unpicked.join(queue, candidate.verdict.thresholds, excluded)
+            if barred is None:
+                kept.append(candidate)
+                if len(kept) == wanted:
+                    break
+                continue
+        excluded.append(barred)
+    return kept
+
+
+def _barred(context: Context, access: Access, priced: PricedModel, outsider: _Unpicked | None) -> Exclusion | None:
+    """Say why a model may not serve whatever the call is, if so."""
+    if priced.refusal:
+        return Exclusion(priced.model.name, priced.refusal)
+    return refused_model(context, access, priced) or (None if outsider is None else outsider.outside(priced))
+
+
+def _tried(
+    prepare: Preparations, priced: PricedModel, outsider: _Unpicked | None, budgets: BudgetStage | None
+) -> tuple[Candidate, Exclusion | None]:
+    """Return the call on a model, and say why it cannot be made, if so."""
+    candidate = prepare.of(priced)
+    if reason := obstacle(prepare.request, prepare.needs, candidate):
+        return candidate, Exclusion(candidate.name, reason)
+    if outsider is not None and (beyond := outsider.beyond(candidate)):
+        return candidate, beyond
+    return (candidate, None) if budgets is None else _up(budgets, candidate, prepare)
+
+
+class _Unpicked:
+    """Candidates that the route did not pick: what downgrades add, each with its budget, and fallbacks of a choice."""
+
+    __slots__ = ("_route", "added", "terms")
+
+    def __init__(self, context: Context, route: RouteStep, picked: Sequence[str]) -> None:
+        self.added: dict[str, str] = {}
+        self.terms = Terms(context, route, picked)
+        self._route = route
+
+    def join(self, queue: list[str], active: Iterable[ActiveThreshold], excluded: Iterable[Exclusion]) -> None:
+        """Put the models of downgrades at the end, but those that are there or that the choice has ruled out."""
+        for item in active:
+            for name in item.threshold.models:
+                if name not in queue and not self._ruled_out(name, excluded):
+                    queue.append(name)
+                    self.added[name] = item.budget.id
+
+    def outside(self, priced: PricedModel) -> Exclusion | None:
+        """Return why a model does not meet the terms, whatever the call is."""
+        name = priced.model.name
+        reason = self.terms.outside(priced, added=name in self.added)
+        return self.exclusion(name, reason) if reason else None
+
+    def beyond(self, candidate: Candidate) -> Exclusion | None:
+        """Return why the call on a model does not meet the terms; note where the model came from if it does."""
+        budget = self.added.get(candidate.name)
+        reason = self.terms.beyond(candidate, added=budget is not None)
+        candidate.added_by = budget or ""
+        return self.exclusion(candidate.name, reason) if reason else None
+
+    def exclusion(self, name: str, reason: str) -> Exclusion:
+        """Return why a model does not meet the terms, and which budget added it, if one did."""
+        budget = self.added.get(name)
+        if budget is None:
+            return Exclusion(name, reason, self._route.id)
+        return Exclusion(name, f"a threshold of budget `{budget}` adds it, but {reason}", self._route.id)
+
+    def _ruled_out(self, name: str, excluded: Iterable[Exclusion]) -> bool:
+        return self._route.binds_downgrades and any(item.model == name for item in excluded)
+
+
+def _up(budgets: BudgetStage, candidate: Candidate, prepare: Preparations) -> tuple[Candidate, Exclusion | None]:
+    """Ask the budgets about a candidate, and say why it is excluded, if it is."""
+    verdict = budgets.judge(candidate.priced, candidate)
+    reason = ""
+    if verdict.thresholds and verdict.barred is None and verdict.rewrites:
+        source = candidate.added_by
+        candidate = prepare.under(candidate, verdict.thresholds)  # what is held is the call as the thresholds leave it
+        candidate.added_by = source
+        reason = obstacle(prepare.request, prepare.needs, candidate)
+        verdict = verdict.after(budgets.judge(candidate.priced, candidate))
+    candidate.verdict = verdict
+    return candidate, verdict.exclusion or (Exclusion(candidate.name, reason) if reason else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """``may_serve`` are in the order in which they are tried, as many as there are; ``excluded`` all others of the
+    catalogue, each with the reason.
+    """
+
+    may_serve: tuple[str, ...]
+    excluded: tuple[Exclusion, ...]
+
+
+def models_for(plan: Plan, request: Mapping[str, Any], balances: Balances | None, now: datetime) -> Models:
+    """Return where every model stands for a request. Takes and raises what ``decide`` does."""
+    context = open_context(plan, request, balances, now)
+    access = decide_access(context)
+    if not access.allowed:
+        return _none(plan, "; ".join(access.reasons), access.rule)
+    excluded: list[Exclusion] = []
+    try:
+        route, prepare = decide_route(context), Preparations(context)
+        picked = candidates_of(context, route, prepare, excluded)
+        most = len(plan.catalogue) + len(picked[0])
+        kept = try_candidates(context, access, route, picked, prepare, excluded, wanted=most)
+    except Refusal as refusal:
+        return _none(plan, refusal.reason, refusal.rule)
+    serving = tuple(candidate.name for candidate in kept)
+    told = {item.model: item for item in excluded if item.model not in serving}
+    rest = _untried(context, access, route, {*serving, *told}, picked[0])
+    return Models(serving, (*told.values(), *rest))
+
+
+def _none(plan: Plan, reason: str, by: str) -> Models:
+    return Models((), tuple(Exclusion(name, reason, by) for name in plan.catalogue.models))
+
+
+def _untried(
+    context: Context, access: Access, route: RouteStep, tried: set[str], picked: Sequence[str]
+) -> Iterator[Exclusion]:
+    """Yield why models were no candidates at all."""
+    terms = Terms(context, route, picked)
+    for name, priced in context.models.items():
+        if name in tried:
+            continue
+        if priced.refusal:
+            yield Exclusion(name, priced.refusal)
+        elif refused := refused_model(context, access, priced):
+            yield refused
+        else:
+            reason = terms.outside(priced, added=True) or f"neither route `{route.id}` nor a threshold names it"
+            yield Exclusion(name, reason, route.id)

@@ -1,29 +1,31 @@
-"""What was decided, and what it was decided on."""
+"""A decision as a value: what was decided and on what, its record, and all of it as JSON-like data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+import base64
+import json
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Final
 
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.engine.candidate import Candidate
+from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
+from costlens_policy.engine.record import Record, record_of
 from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.expressions.runtime import to_python
+from costlens_policy.money import plain
 from costlens_policy.rewrites import Change
-
-if TYPE_CHECKING:  # a decision is told of its parts, which are made further up
-    from costlens_policy.compiler.plan import Plan
-    from costlens_policy.compiler.rules import RouteStep
-    from costlens_policy.engine.access import Access
-    from costlens_policy.engine.budgets import AppliedBudget
-    from costlens_policy.engine.context import Context
-    from costlens_policy.engine.preparation import Candidate
-    from costlens_policy.engine.record import Record
 
 __all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Decision", "DeniedError", "Estimate", "Exclusion", "Failure"]
 
+_LABELS: Final = frozenset(item.name for item in STANDARD_ATTRIBUTES.values() if item.label)
+"""Attributes that say whose a request is, and for what: no words of the request itself."""
+_MICROSECOND: Final = timedelta(microseconds=1)
 
-class Decision:
+
+class Decision(Decided):
     """The answer to one request, a value: two decisions are equal when ``to_dict()`` is.
 
     It can be hashed, copied and pickled, and sent to another process; its plan goes along without code in it. It cannot
@@ -31,44 +33,7 @@ class Decision:
     Most callers read two or three things of it, so that each is made when it is asked for.
     """
 
-    __slots__ = ("_access", "_context", "_excluded", "_kept", "_notes", "_refusal", "_route", "_rule")
-
-    def __init__(
-        self,
-        context: Context,
-        access: Access,
-        route: RouteStep | None,
-        kept: tuple[Candidate, ...],
-        excluded: tuple[Exclusion, ...],
-        rule: str,
-        refusal: str = "",
-        notes: tuple[str, ...] = (),
-    ) -> None:
-        """Hold what the stages came to.
-
-        ``route`` is None where the decision did not come to one. ``kept`` are the winner and its fallbacks, none where
-        the request is denied. ``refusal`` is the last reason of a denial after the access stage.
-        """
-        self._context = context
-        self._access = access
-        self._route = route
-        self._kept = kept
-        self._excluded = excluded
-        self._rule = rule
-        self._refusal = refusal
-        self._notes = notes
-
-    def noted(self, *notes: str) -> Decision:
-        """Return the decision with further reasons."""
-        return self._with(self._kept, self._excluded, notes)
-
-    def refused(self, *notes: str, excluded: tuple[Exclusion, ...] = ()) -> Decision:
-        """Return the decision as a denial, for reasons from beyond the policies."""
-        return self._with((), (*self._excluded, *excluded), notes)
-
-    def _with(self, kept: tuple[Candidate, ...], excluded: tuple[Exclusion, ...], notes: tuple[str, ...]) -> Decision:
-        notes = (*self._notes, *notes)
-        return Decision(self._context, self._access, self._route, kept, excluded, self._rule, self._refusal, notes)
+    __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Decision):
@@ -86,191 +51,34 @@ class Decision:
     def __repr__(self) -> str:
         return f"Decision(effect={self.effect!r}, model={self.model!r}, rule={self.rule!r})"
 
-    @property
-    def allowed(self) -> bool:
-        return bool(self._kept)
+    def noted(self, *notes: str) -> Decision:
+        """Return the decision with further reasons."""
+        return self._with(self._kept, self._excluded, notes)
 
-    @property
-    def effect(self) -> Literal["allow", "deny"]:
-        return "allow" if self._kept else "deny"
+    def refused(self, *notes: str, excluded: tuple[Exclusion, ...] = ()) -> Decision:
+        """Return the decision as a denial, for reasons from beyond the policies."""
+        return self._with((), (*self._excluded, *excluded), notes)
 
-    @property
-    def model(self) -> str | None:
-        """The model to call; None where the request is denied."""
-        return self._kept[0].name if self._kept else None
-
-    @property
-    def fallbacks(self) -> tuple[str, ...]:
-        """Models for the case that the call fails, in order."""
-        return tuple(candidate.name for candidate in self._kept[1:])
-
-    @property
-    def fallback_calls(self) -> tuple[Call, ...]:
-        """What to send to each fallback: what is redacted for one model may not be for another."""
-        return tuple(candidate.call for candidate in self._kept[1:])
-
-    @property
-    def prompt(self) -> str | None:
-        """The prompt to send to ``model``."""
-        return self._kept[0].prepared.content.prompt if self._kept else None
-
-    @property
-    def system(self) -> str | None:
-        """The system text to send with a prompt. Conversations have theirs in ``messages`` or ``params``."""
-        return self._kept[0].prepared.content.system if self._kept else None
-
-    @property
-    def messages(self) -> tuple[dict[str, Any], ...] | None:
-        """The messages to send to ``model``."""
-        return self._kept[0].prepared.content.messages if self._kept else None
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """The parameters to send to ``model``, with ``max_output_tokens`` always set."""
-        return self._kept[0].prepared.content.params if self._kept else {}
-
-    @property
-    def rewrites(self) -> tuple[str, ...]:
-        """The rules that were applied, in order."""
-        return self._kept[0].prepared.rules if self._kept else ()
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """What the rewrites changed."""
-        return self._kept[0].prepared.changes if self._kept else ()
-
-    @property
-    def estimate(self) -> Estimate | None:
-        return self._kept[0].estimate if self._kept else None
-
-    @property
-    def alerts(self) -> tuple[Alert, ...]:
-        """Alerts that are due with this call."""
-        return tuple(self._kept[0].verdict.alerts) if self._kept else ()
-
-    @property
-    def balances(self) -> tuple[BalanceSeen, ...]:
-        """The budgets that the winner counts against."""
-        return self._kept[0].verdict.seen if self._kept else ()
-
-    @property
-    def shadowed(self) -> tuple[Exclusion, ...]:
-        """Why budgets in shadow would have excluded the winner."""
-        return tuple(self._kept[0].verdict.shadowed) if self._kept else ()
-
-    @property
-    def holds(self) -> tuple[BalanceSeen, ...]:
-        """What is to be held for the call: on each budget the most that the model or a listed fallback may add.
-
-        There is room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
-        """
-        dearest: dict[tuple[str, str], tuple[AppliedBudget, Decimal]] = {}
-        for candidate in self._kept:
-            verdict = candidate.verdict
-            for applied in verdict.budgets:
-                call, place = verdict.call(applied.step), (applied.step.id, applied.key)
-                known = dearest.get(place)
-                if call is not None and not applied.step.per_call and (known is None or call > known[1]):
-                    dearest[place] = (applied, call)
-        return tuple([applied.seen(call) for applied, call in dearest.values()])
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """What each stage came to, in order, as sentences for people."""
-        return (
-            *self._access.reasons,
-            *(() if self._route is None else (_route_reason(self._route),)),
-            *(f"candidates: `{item.model}` is excluded: {item.reason}" for item in self.excluded),
-            *(f"rewrites: applied `{rule}`" for rule in self.rewrites),
-            *(f"candidates: {_origin(candidate)}" for candidate in self._kept if candidate.added_by),
-            *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in self.alerts),
-            *(f"budgets: {_shadow(item)}" for item in self.shadowed),
-            *((self._refusal,) if self._refusal else ()),
-            *self.notes,
-        )
-
-    @property
-    def rule(self) -> str:
-        """The route that decided (``policy/rule``), ``default``, or the rule that refused."""
-        return self._rule
-
-    @property
-    def excluded(self) -> tuple[Exclusion, ...]:
-        """The candidates that were excluded, in the order in which they were tried."""
-        return self._excluded
-
-    @property
-    def errors(self) -> tuple[Failure, ...]:
-        """The rules whose expressions failed."""
-        return tuple(self._context.failures)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Reasons from beyond the policies, such as those of a ledger that cannot be reached."""
-        return self._notes
-
-    @property
-    def now(self) -> datetime:
-        """The time of the decision, in UTC."""
-        return self._context.now
-
-    @property
-    def request(self) -> Mapping[str, Any]:
-        """The request as the rules saw it, defaults filled in."""
-        return self._context.request
-
-    @property
-    def balances_read(self) -> Mapping[tuple[str, str], Balance]:
-        """By budget and scope key, the balances that any rule looked at.
-
-        With ``request``, ``now`` and the two digests they are enough to decide the same again.
-        """
-        return self._context.read
-
-    @property
-    def plan(self) -> Plan:
-        return self._context.plan
-
-    @property
-    def policy_digest(self) -> str:
-        return self.plan.policy_digest
-
-    @property
-    def catalogue_digest(self) -> str:
-        return self.plan.catalogue_digest
+    def _with(self, kept: tuple[Candidate, ...], excluded: tuple[Exclusion, ...], notes: tuple[str, ...]) -> Decision:
+        notes = (*self._notes, *notes)
+        return Decision(self._context, self._access, self._route, kept, excluded, self._rule, self._refusal, notes)
 
     def record(self) -> Record:
         """Return every rule in order with its outcome and the values of its parts.
 
         Deciding is pure, so the record is made when asked for, by walking the same rules again.
         """
-        from costlens_policy.engine.record import record_of  # a cycle otherwise: a record describes a decision
-
         return record_of(self)
 
     def to_dict(self, *, texts: bool = True) -> dict[str, Any]:
         """Return the decision as JSON-like data, described by ``schemas/decision.v1.json``.
 
-        Money is a decimal string. It holds the request as it came, before any redaction, so a log of it holds what the
-        policies took out: without ``texts``, sizes stand in the place of prompts, messages and all other texts.
+        Money and other exact numbers are decimal strings, times are RFC 3339 in UTC. It holds the request as it came,
+        before any redaction, so a log of it holds what the policies took out: without ``texts``, sizes stand in the
+        place of prompts, messages and all other texts.
         """
-        from costlens_policy.engine.export import export_decision  # a cycle otherwise: an export describes a decision
-
-        return export_decision(self, texts=texts)
-
-
-def _origin(candidate: Candidate) -> str:
-    return f"`{candidate.name}` comes from a threshold of budget `{candidate.added_by}`"
-
-
-def _shadow(item: Exclusion) -> str:
-    return f"`{item.by}` is in shadow and would have excluded `{item.model}`: {item.reason}"
-
-
-def _route_reason(route: RouteStep) -> str:
-    if route.id == "default":
-        return "routes: no route matches, the default serves"
-    return f"routes: `{route.id}` matches" + (f": {route.reason}" if route.reason else "")
+        exported = _exported(self)
+        return exported if texts else _without_texts(exported, self)
 
 
 class DeniedError(CostlensPolicyError):
@@ -289,3 +97,186 @@ class DeniedError(CostlensPolicyError):
 
     def __reduce__(self) -> tuple[type[DeniedError], tuple[Decision]]:
         return DeniedError, (self.decision,)
+
+
+def _exported(decision: Decision) -> dict[str, Any]:
+    return {
+        "effect": decision.effect,
+        "model": decision.model,
+        "fallbacks": list(decision.fallbacks),
+        "rule": decision.rule,
+        "reasons": list(decision.reasons),
+        **_sent(decision),
+        "rewrites": list(decision.rewrites),
+        "changes": [_change(item) for item in decision.changes],
+        "estimate": None if decision.estimate is None else _estimate(decision.estimate),
+        "fallback_calls": [_call(item) for item in decision.fallback_calls],
+        "excluded": [_exclusion(item) for item in decision.excluded],
+        "alerts": [_alert(item) for item in decision.alerts],
+        "balances": [_balance(item) for item in decision.balances],
+        "shadowed": [_exclusion(item) for item in decision.shadowed],
+        "errors": [_failure(item) for item in decision.errors],
+        "now": _plain(decision.now),
+        "request": _plain(to_python(dict(decision.request))),
+        "balances_read": [
+            {"budget": budget, "key": key, **_state(balance)}
+            for (budget, key), balance in sorted(decision.balances_read.items())
+        ],
+        "policy_set": {"name": decision.plan.name, "version": decision.plan.version},
+        "policy_digest": decision.policy_digest,
+        "catalogue_digest": decision.catalogue_digest,
+        "record": _record(record_of(decision)),
+    }
+
+
+def _sent(item: Decision | Call) -> dict[str, Any]:
+    return {
+        "prompt": item.prompt,
+        "system": item.system,
+        "messages": None if item.messages is None else [_plain(to_python(message)) for message in item.messages],
+        "params": _plain(to_python(dict(item.params))),
+    }
+
+
+def _call(item: Call) -> dict[str, Any]:
+    return {
+        "model": item.model,
+        **_sent(item),
+        "rewrites": list(item.rewrites),
+        "estimate": _estimate(item.estimate),
+        "balances": [_balance(seen) for seen in item.balances],
+    }
+
+
+def _change(item: Change) -> dict[str, Any]:
+    return {
+        "operation": item.operation,
+        "target": item.target,
+        "detail": item.detail,
+        "counts": dict(item.counts),
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "cost_usd": None if estimate.cost is None else _number(estimate.cost),
+        "worst_cost_usd": None if estimate.worst_cost is None else _number(estimate.worst_cost),
+        "prompt_tokens": estimate.prompt_tokens,
+        "output_tokens": estimate.output_tokens,
+        "completions": estimate.completions,
+        "basis": estimate.basis,
+    }
+
+
+def _exclusion(item: Exclusion) -> dict[str, Any]:
+    threshold = None if item.threshold is None else _number(item.threshold)
+    return {"model": item.model, "reason": item.reason, "by": item.by or None, "threshold": threshold}
+
+
+def _alert(item: Alert) -> dict[str, Any]:
+    return {"budget": item.budget, "key": item.key, "at": _number(item.at), "text": item.text}
+
+
+def _balance(item: BalanceSeen) -> dict[str, Any]:
+    amounts = {name: _number(getattr(item, name)) for name in ("limit", "used", "held", "call")}
+    return {"budget": item.budget, "key": item.key, "unit": item.unit, **amounts, "shadow": item.shadow}
+
+
+def _state(balance: Balance) -> dict[str, str]:
+    """Return a balance; what people changed about the limit only where they did."""
+    state = {"used": _number(balance.used), "held": _number(balance.held)}
+    if balance.override is not None:
+        state["override"] = _number(balance.override)
+    if balance.topup:
+        state["topup"] = _number(balance.topup)
+    return state
+
+
+def _failure(item: Failure) -> dict[str, Any]:
+    place = None
+    if item.span is not None:
+        place = {"file": item.span.file, "line": item.span.start.line, "column": item.span.start.column}
+    return {"rule": item.rule, "stage": item.stage, "code": item.code, "message": item.message, "place": place}
+
+
+def _record(record: Record) -> list[dict[str, Any]]:
+    return [
+        {
+            "stage": stage.stage,
+            "rules": [
+                {
+                    "id": rule.id,
+                    "outcome": str(rule.outcome),
+                    "reason": rule.reason,
+                    "condition": rule.condition,
+                    "parts": [{"text": text, "value": value} for text, value in rule.parts],
+                }
+                for rule in stage.rules
+            ],
+            "notes": list(stage.notes),
+        }
+        for stage in record.stages
+    ]
+
+
+def _number(amount: Decimal) -> str:
+    return plain(amount)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with only JSON's types in it."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, timedelta):
+        return f"{plain(Decimal(value // _MICROSECOND).scaleb(-6))}s"
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _without_texts(exported: dict[str, Any], decision: Decision) -> dict[str, Any]:
+    """Put sizes in the place of texts: of the request, of what is sent, and of the values that conditions read."""
+    attributes = decision.plan.attributes
+    request = {
+        name: value if name in _LABELS or (name in attributes and attributes[name].values) else _masked(value)
+        for name, value in exported["request"].items()
+    }
+    record = [
+        {
+            "stage": stage["stage"],
+            "rules": [{**rule, "parts": [_unread(part) for part in rule["parts"]]} for rule in stage["rules"]],
+            "notes": [f"`{name}`" for name in request] if stage["stage"] == "request" else stage["notes"],
+        }
+        for stage in exported["record"]
+    ]
+    calls = [{**call, **_masked_sent(call)} for call in exported["fallback_calls"]]
+    return {**exported, **_masked_sent(exported), "fallback_calls": calls, "request": request, "record": record}
+
+
+def _masked_sent(item: dict[str, Any]) -> dict[str, Any]:
+    params = {name: _masked(value) for name, value in item["params"].items()}
+    return {name: _masked(item[name]) for name in ("prompt", "system", "messages")} | {"params": params}
+
+
+def _masked(value: Any) -> Any:
+    """Return the size of a text, a list of sizes, the size of all that is in an object; other values as they are."""
+    if isinstance(value, str):
+        return f"[{len(value)} characters]"
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if isinstance(value, dict):
+        return f"[{len(json.dumps(value, ensure_ascii=False, default=str))} characters of JSON]"
+    return value
+
+
+def _unread(part: dict[str, str]) -> dict[str, str]:
+    value = part["value"]
+    if part["text"].startswith("model.") or part["text"].removeprefix("request.") in _LABELS:
+        return part
+    return part if value[:1] not in ('"', "[", "{") else {**part, "value": f"[{len(value)} characters]"}

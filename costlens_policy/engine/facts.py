@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from costlens_policy.diagnostics.model import Span
-from costlens_policy.money import ZERO, total, usd
+from costlens_policy.money import ZERO, format_usd, total, usd
 
-__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure"]
+__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure", "show_amount"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +140,8 @@ class Failure:
         """Return the failure as reports for people show it."""
         place = "" if self.span is None else f" ({self.span.file}:{self.span.start.line}:{self.span.start.column})"
         return f"[{self.code}] `{self.rule}`: {self.message}{place}"
+
+
+def show_amount(amount: Decimal, unit: str) -> str:
+    """Return an amount of a budget: ``$12.50``, ``1,200 tokens``, ``3 requests``."""
+    return format_usd(amount) if unit == "usd" else f"{amount:,f} {unit}"

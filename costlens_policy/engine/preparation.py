@@ -7,23 +7,20 @@ once, and candidates to which the same rules apply share one rewritten request.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from typing import Any, Final
 
-from costlens_policy.catalogue.multiples import asked_multiples, multiple_of, multiplied
-from costlens_policy.catalogue.rates import Period
-from costlens_policy.catalogue.service_tiers import USUAL, expected_rates, possible_rates, tier_asked, tier_named
+from costlens_policy.catalogue.multiples import multiplied
+from costlens_policy.catalogue.service_tiers import expected_rates, possible_rates
 from costlens_policy.compiler.attributes import MOST_TOKENS
+from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import RewriteRule
-from costlens_policy.compiler.snapshot import ModelOnDay
 from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
-from costlens_policy.engine.budgets import FREE, ActiveThreshold, Verdict
+from costlens_policy.engine.budgets import FREE, ActiveThreshold
+from costlens_policy.engine.candidate import Candidate, Prepared, TokenKinds, on_terms, terms_of
 from costlens_policy.engine.context import Context, Refusal
-from costlens_policy.engine.facts import Call, Estimate, Failure
-from costlens_policy.engine.measure import GIVEN, content_of, count_request, same_texts
-from costlens_policy.engine.needs import needs_of
-from costlens_policy.engine.worst_case import TokenKinds
+from costlens_policy.engine.facts import Failure
+from costlens_policy.engine.request import GIVEN, content_of, count_request, needs_of, same_texts
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import round_up
 from costlens_policy.rewrites import (
@@ -37,85 +34,12 @@ from costlens_policy.rewrites import (
     is_longer,
 )
 
-__all__ = ["Candidate", "Preparations", "Prepared"]
+__all__ = ["Preparations"]
 
 _MOST_COMPLETIONS: Final = 100_000
 _CHARACTERS_OF_TOKEN: Final = 16
 """More than the tokens of any text have on average, so that who asks for it asks in vain."""
 _FURTHER_LIMITS: Final = tuple(name for name in OUTPUT_LIMIT_NAMES if name != OUTPUT_LIMIT)
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A rewritten request. Not frozen, which would take 0.8 µs of each decision, and never changed.
-
-    ``rules`` are the rewrites applied, in order. ``prompt_tokens`` and ``basis`` are as in ``Estimate``;
-    ``output_tokens`` is the limit of one completion, ``tier`` the word for the service tier that is asked for, if any,
-    ``terms`` where and how fast the call is to run, if either is asked for.
-    """
-
-    content: Content
-    changes: tuple[Change, ...]
-    rules: tuple[str, ...]
-    prompt_tokens: int
-    basis: str
-    output_tokens: int
-    completions: int
-    tier: str | None
-    terms: tuple[str | None, str | None] | None = None
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A model with the request as it would get it, what that costs, and what the budgets say to it.
-
-    Not frozen, which would take 0.8 µs for each of them. ``verdict`` and ``added_by`` are set once, the rest is never
-    changed. ``cost`` and ``worst_cost`` are as in ``Estimate``, as is ``output_tokens``: for all completions together.
-    ``added_by`` names the budget whose downgrade added the model, empty where the route did.
-    """
-
-    offer: ModelOnDay
-    prepared: Prepared
-    cost: Decimal | None
-    worst_cost: Decimal | None
-    output_tokens: int
-    verdict: Verdict
-    added_by: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.offer.model.name
-
-    @property
-    def prompt_tokens(self) -> int:
-        return self.prepared.prompt_tokens
-
-    @property
-    def estimate(self) -> Estimate:
-        prepared = self.prepared
-        return Estimate(
-            self.cost,
-            prepared.prompt_tokens,
-            self.output_tokens,
-            prepared.completions,
-            prepared.basis,
-            self.worst_cost,
-        )
-
-    @property
-    def call(self) -> Call:
-        """The request as it is to be sent to this model."""
-        content = self.prepared.content
-        return Call(
-            model=self.name,
-            prompt=content.prompt,
-            system=content.system,
-            messages=content.messages,
-            params=content.params,
-            rewrites=self.prepared.rules,
-            estimate=self.estimate,
-            balances=self.verdict.seen,
-        )
 
 
 class Preparations:
@@ -142,59 +66,59 @@ class Preparations:
         self._tokens = context.counted
         self._given: Content | None = None
 
-    def of(self, offer: ModelOnDay) -> Candidate:
+    def of(self, priced: PricedModel) -> Candidate:
         """Return a model with the request rewritten for it, and what that may cost. Raises ``Refusal``."""
-        return self._priced(offer, self._shared or self._prepared_for(offer))
+        return self._priced(priced, self._shared or self._prepared_for(priced))
 
-    def usual_for_all(self, offers: Sequence[ModelOnDay]) -> bool:
+    def usual_for_all(self, priced_models: Sequence[PricedModel]) -> bool:
         """Whether models get one request, up to its output limit, at the usual prices: ``shared`` of any of them."""
         if not self._stages.one_request_for_all:
             return False
-        if not offers:
+        if not priced_models:
             return True
-        shared = self.shared(offers[0])
+        shared = self.shared(priced_models[0])
         return shared.tier is None and shared.terms is None
 
-    def shared(self, offer: ModelOnDay) -> Prepared:
+    def shared(self, priced: PricedModel) -> Prepared:
         """Return the request before its output limit is fitted to the model. Raises ``Refusal``."""
-        return self._shared or self._prepared_for(offer)
+        return self._shared or self._prepared_for(priced)
 
-    def _prepared_for(self, offer: ModelOnDay) -> Prepared:
+    def _prepared_for(self, priced: PricedModel) -> Prepared:
         stages = self._stages
         if not stages.rewrites:
             self._shared = prepared = self._unchanged()
             return prepared
-        rules = [item for item in stages.rewrites if item[1].when is None or self._applies(*item, offer)]
+        rules = [item for item in stages.rewrites if item[1].when is None or self._applies(*item, priced)]
         if not stages.one_request_for_all:
-            return self._rewritten_for(offer, rules)
-        self._shared = prepared = self._prepare(rules, offer)
+            return self._rewritten_for(priced, rules)
+        self._shared = prepared = self._prepare(rules, priced)
         return prepared
 
-    def _rewritten_for(self, offer: ModelOnDay, rules: list[tuple[int, RewriteRule]]) -> Prepared:
+    def _rewritten_for(self, priced: PricedModel, rules: list[tuple[int, RewriteRule]]) -> Prepared:
         """Return the request with the rewrites that apply to a model, which others may share."""
         key = tuple([rule.id for _, rule in rules])
         if any(rule.values_read_model for _, rule in rules):
-            key = (offer.model.name, *key)
+            key = (priced.model.name, *key)
         prepared = self._rewritten.get(key)
         if prepared is None:
-            prepared = self._rewritten[key] = self._prepare(rules, offer)
+            prepared = self._rewritten[key] = self._prepare(rules, priced)
         return prepared
 
     def under(self, candidate: Candidate, thresholds: Iterable[ActiveThreshold]) -> Candidate:
         """Return the candidate with the request as the active thresholds rewrite it further. Raises ``Refusal``."""
-        offer, prepared = candidate.offer, candidate.prepared
+        priced, prepared = candidate.priced, candidate.prepared
         content, changes, applied = prepared.content, prepared.changes, prepared.rules
         for active in thresholds:
             if not active.threshold.steps:
                 continue
             self._check_length([(active.budget.id, active.threshold.steps)])
             try:
-                content, made = apply_steps(content, active.threshold.steps, self._context.roots(offer.view))
+                content, made = apply_steps(content, active.threshold.steps, self._context.roots(priced.view))
             except (RewriteError, CelError) as error:
                 self._fail(active.budget.id, active.layer, error)
             else:
                 changes, applied = (*changes, *made), (*applied, active.budget.id)
-        return self._priced(offer, self._measured(content, changes, applied))
+        return self._priced(priced, self._measured(content, changes, applied))
 
     def _unchanged(self) -> Prepared:
         """Return the request as it came. One that is counted and has no parameters is ready at once: 1 µs less."""
@@ -211,25 +135,25 @@ class Preparations:
             self._given = content_of(self.request, self._default_output)
         return self._given
 
-    def _applies(self, index: int, rule: RewriteRule, offer: ModelOnDay) -> bool:
+    def _applies(self, index: int, rule: RewriteRule, priced: PricedModel) -> bool:
         if rule.reads_model:
-            return self._context.holds(rule.when, index, rule.id, "rewrites", offer.view)
+            return self._context.holds(rule.when, index, rule.id, "rewrites", priced.view)
         known = self._holds.get(rule.id)
         if known is None:
             known = self._holds[rule.id] = self._context.holds(rule.when, index, rule.id, "rewrites")
         return known
 
-    def _prepare(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Prepared:
+    def _prepare(self, rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Prepared:
         """Apply all rules together. A rule that fails refuses the request or, where its policy says so, is left out."""
         if rules:
             self._check_length((rule.id, rule.steps) for _, rule in rules)
         try:
-            content, changes = self._together(rules, offer)
+            content, changes = self._together(rules, priced)
         except (RewriteError, CelError):
-            at, error = self._failing(rules, offer)
+            at, error = self._failing(rules, priced)
             layer, rule = rules[at]
             self._fail(rule.id, layer, error)
-            return self._prepare([*rules[:at], *rules[at + 1 :]], offer)
+            return self._prepare([*rules[:at], *rules[at + 1 :]], priced)
         return self._measured(content, changes, tuple([rule.id for _, rule in rules]))
 
     def _check_length(self, rules: Iterable[tuple[str, Sequence[RewriteStep]]]) -> None:
@@ -250,17 +174,19 @@ class Preparations:
             most = f"{_CHARACTERS_OF_TOKEN} characters for each token of the largest context window, {window}"
         raise Refusal(reading, f"rewrites: the request has more than {most}")
 
-    def _together(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> Outcome:
+    def _together(self, rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Outcome:
         if not rules:
             return self._original, ()
         steps = self._stages.combinations.of([rule for _, rule in rules])
-        return apply_steps(self._original, steps, self._context.roots(offer.view))
+        return apply_steps(self._original, steps, self._context.roots(priced.view))
 
-    def _failing(self, rules: list[tuple[int, RewriteRule]], offer: ModelOnDay) -> tuple[int, RewriteError | CelError]:
+    def _failing(
+        self, rules: list[tuple[int, RewriteRule]], priced: PricedModel
+    ) -> tuple[int, RewriteError | CelError]:
         """Return the first rule without which those before it work."""
         for at in range(len(rules)):
             try:
-                self._together(rules[: at + 1], offer)
+                self._together(rules[: at + 1], priced)
             except (RewriteError, CelError) as error:
                 return at, error
         raise AssertionError("rules that failed together fail again, since rewriting is pure")
@@ -279,7 +205,7 @@ class Preparations:
             output = max([output, *[_whole(params, name) for name in _FURTHER_LIMITS if name in params]])
             completions = 1 if params.get(COMPLETIONS) is None else _whole(params, COMPLETIONS)
         tokens, basis = self._count(content)
-        return Prepared(content, changes, rules, tokens, basis, output, completions, *_terms(params))
+        return Prepared(content, changes, rules, tokens, basis, output, completions, *terms_of(params))
 
     def _count(self, content: Content) -> tuple[int, str]:
         """Count a rewritten request. A count that the caller gave is moved by as much as the rewrites moved ours."""
@@ -302,52 +228,34 @@ class Preparations:
     def _count_fresh(self, content: Content) -> tuple[int, str]:
         return count_request(content, self.request, self._context.plan.tokenizer)
 
-    def _priced(self, offer: ModelOnDay, prepared: Prepared) -> Candidate:
+    def _priced(self, priced: PricedModel, prepared: Prepared) -> Candidate:
         """Say what the call costs on a model. The prompt is charged once, the output for each completion."""
-        if prepared.output_tokens > offer.most_output and self.limit_is_default(prepared):
-            prepared = _fitted(prepared, int(offer.most_output))
-        prompt, output, period = prepared.prompt_tokens, prepared.output_tokens * prepared.completions, offer.period
+        if prepared.output_tokens > priced.most_output and self.limit_is_default(prepared):
+            prepared = _fitted(prepared, int(priced.most_output))
+        prompt, output, period = prepared.prompt_tokens, prepared.output_tokens * prepared.completions, priced.period
         if period is None:
-            return Candidate(offer, prepared, None, None, output, FREE)
+            return Candidate(priced, prepared, None, None, output, FREE)
         tier, multiple = prepared.tier, None
         if prepared.terms is not None:
-            tier, multiple = _on_terms(offer, period, tier, *prepared.terms)
+            tier, multiple = on_terms(priced, period, tier, *prepared.terms)
         if tier is not None:
             rates = expected_rates(period, prompt, tier)
         else:
             rates = period.rates_for(prompt) if period.long_context else period.rates
         cost = rates.cost_as("input", prompt, "output", output)
         if tier is None and multiple is None and rates.is_plain and not self.needs:
-            return Candidate(offer, prepared, cost, cost, output, FREE)
+            return Candidate(priced, prepared, cost, cost, output, FREE)
         possible = (rates,) if tier is None else possible_rates(period, prompt, tier)
         self._kinds = self._kinds or TokenKinds(self.request, self.needs)
-        worst = self._kinds.worst_cost(offer.model, possible, prepared.content.params, prompt, output)
+        worst = self._kinds.worst_cost(priced.model, possible, prepared.content.params, prompt, output)
         if multiple is not None:
             cost = multiplied(cost, multiple, rates.usd_per_request)
             worst = None if worst is None else round_up(multiplied(worst, multiple, rates.usd_per_request))
-        return Candidate(offer, prepared, cost, worst, output, FREE)
+        return Candidate(priced, prepared, cost, worst, output, FREE)
 
     def limit_is_default(self, prepared: Prepared) -> bool:
         """Say whether nobody asked for the output limit, so that it is fitted to each model."""
         return prepared.output_tokens == self._default_output != self.request.get(OUTPUT_LIMIT)
-
-
-def _terms(params: Mapping[str, Any]) -> tuple[str | None, tuple[str | None, str | None] | None]:
-    """Return on what terms a request asks to be served: its service tier, and where and how fast it is to run."""
-    return (tier_asked(params), asked_multiples(params)) if len(params) > 1 else (None, None)
-
-
-def _on_terms(
-    offer: ModelOnDay, period: Period, tier: str | None, geo: str | None, speed: str | None
-) -> tuple[str | None, Decimal | None]:
-    """Return the service tier of a call and what its prices are multiplied by.
-
-    A price of its own that the catalogue has for a speed goes before a multiple of the usual one.
-    """
-    if speed is not None and speed.lower() in period.service_tiers and tier_named(tier or USUAL) == USUAL:
-        tier, speed = speed.lower(), None
-    multiple, _ = multiple_of(offer.model, geo, speed)
-    return tier, multiple if multiple > 1 else None
 
 
 def _fitted(prepared: Prepared, most: int) -> Prepared:

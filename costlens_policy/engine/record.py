@@ -10,18 +10,17 @@ from typing import Final
 from costlens_policy.compiler.formula import ROOTS, Formula
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.decision import Decision
-from costlens_policy.engine.facts import BalanceSeen
-from costlens_policy.engine.show import show, show_amount
+from costlens_policy.engine.decided import Decided
+from costlens_policy.engine.facts import BalanceSeen, show_amount
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part
-from costlens_policy.expressions.runtime import CelError
+from costlens_policy.expressions.runtime import CelError, to_python
 from costlens_policy.money import format_usd
 
-__all__ = ["Outcome", "Record", "RuleRecord", "StageRecord", "outcomes_of", "record_of"]
+__all__ = ["Record", "RuleOutcome", "RuleRecord", "StageRecord", "outcomes_of", "record_of", "show"]
 
 
-class Outcome(StrEnum):
+class RuleOutcome(StrEnum):
     MATCHED = "matched"
     NOT_MATCHED = "not matched"
     FAILED = "failed"
@@ -36,7 +35,7 @@ class RuleRecord:
     """
 
     id: str
-    outcome: Outcome
+    outcome: RuleOutcome
     reason: str = ""
     condition: str | None = None
     parts: tuple[tuple[str, str], ...] = ()
@@ -56,7 +55,7 @@ class Record:
     stages: tuple[StageRecord, ...]
 
 
-def record_of(decision: Decision) -> Record:
+def record_of(decision: Decided) -> Record:
     """Walk the rules of a decision once more, keeping what each of them saw."""
     walk = _Walk(decision)
     return Record(
@@ -64,25 +63,25 @@ def record_of(decision: Decision) -> Record:
     )
 
 
-def outcomes_of(decision: Decision) -> dict[str, Outcome]:
+def outcomes_of(decision: Decided) -> dict[str, RuleOutcome]:
     """Return the outcome of every rule, as in the record, without the cost of showing the parts of conditions."""
     walk = _Walk(decision, with_parts=False)
     stages = (walk.access(), walk.routes(), walk.budgets(), walk.rewrites())
     return {rule.id: rule.outcome for stage in stages for rule in stage.rules}
 
 
-_UNREACHED: Final = Outcome.NOT_REACHED
+_UNREACHED: Final = RuleOutcome.NOT_REACHED
 
 
 class _Walk:
     """The same inputs as the decision had, and how far it came."""
 
-    def __init__(self, decision: Decision, *, with_parts: bool = True) -> None:
+    def __init__(self, decision: Decided, *, with_parts: bool = True) -> None:
         self._decision = decision
         self._with_parts = with_parts
         self._context = Context(decision.plan, dict(decision.request), decision.balances_read, decision.now)
         seen = _last_seen(decision)
-        self._model: Mapping[str, Value] | None = None if seen is None else self._context.offer(seen).view
+        self._model: Mapping[str, Value] | None = None if seen is None else self._context.priced_model(seen).view
         self._accessed = any(reason.startswith("access: allowed") for reason in decision.reasons)
 
     def access(self) -> StageRecord:
@@ -97,8 +96,8 @@ class _Walk:
     def _about_models(self, step: AccessStep, layer: int) -> RuleRecord:
         """Record a rule about models as the winner meets it; one that has excluded a candidate has matched."""
         record = self._for_model(step.id, step.when, layer, step.reason)
-        if any(item.by == step.id for item in self._decision.excluded) and record.outcome is not Outcome.FAILED:
-            return replace(record, outcome=Outcome.MATCHED, reason=step.reason)
+        if any(item.by == step.id for item in self._decision.excluded) and record.outcome is not RuleOutcome.FAILED:
+            return replace(record, outcome=RuleOutcome.MATCHED, reason=step.reason)
         return record
 
     def routes(self) -> StageRecord:
@@ -110,7 +109,7 @@ class _Walk:
                         yield RuleRecord(step.id, _UNREACHED, condition=_text(step.when))
                         continue
                     record = self._rule(step.id, step.when, index, step.reason)
-                    decided = record.outcome is Outcome.MATCHED or step.id == self._decision.rule
+                    decided = record.outcome is RuleOutcome.MATCHED or step.id == self._decision.rule
                     yield record
 
         notes = tuple(reason for reason in self._decision.reasons if reason.startswith("routes: "))
@@ -141,7 +140,7 @@ class _Walk:
 
     def _rule(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
         if when is None:
-            return RuleRecord(rule, Outcome.MATCHED, reason)
+            return RuleRecord(rule, RuleOutcome.MATCHED, reason)
         if not self._with_parts:
             return RuleRecord(rule, self._outcome(when, layer))
         context = self._context
@@ -150,18 +149,18 @@ class _Walk:
         )
         parts = tuple(dict.fromkeys(_telling(when, trace.parts)))
         if isinstance(trace.value, CelError):
-            return RuleRecord(rule, Outcome.FAILED, str(trace.value), when.source, parts)
-        outcome = Outcome.MATCHED if trace.value else Outcome.NOT_MATCHED
+            return RuleRecord(rule, RuleOutcome.FAILED, str(trace.value), when.source, parts)
+        outcome = RuleOutcome.MATCHED if trace.value else RuleOutcome.NOT_MATCHED
         return RuleRecord(rule, outcome, reason if trace.value else "", when.source, parts)
 
-    def _outcome(self, when: Formula, layer: int) -> Outcome:
+    def _outcome(self, when: Formula, layer: int) -> RuleOutcome:
         try:
-            return Outcome.MATCHED if self._context.evaluate(when, layer, self._model) else Outcome.NOT_MATCHED
+            return RuleOutcome.MATCHED if self._context.evaluate(when, layer, self._model) else RuleOutcome.NOT_MATCHED
         except CelError:
-            return Outcome.FAILED
+            return RuleOutcome.FAILED
 
 
-def _last_seen(decision: Decision) -> str | None:
+def _last_seen(decision: Decided) -> str | None:
     """Return the model with whose eyes rules about models, budgets and rewrites are recorded.
 
     It is the winner or, where there is none, the first that got as far as the budgets or was refused by a rule.
@@ -173,12 +172,12 @@ def _last_seen(decision: Decision) -> str | None:
     return next((item.model for item in decision.excluded if item.by in asked), None)
 
 
-def _request(decision: Decision) -> StageRecord:
+def _request(decision: Decided) -> StageRecord:
     notes = tuple(f"`{name}` = {show(value)}" for name, value in sorted(decision.request.items()))
     return StageRecord("request", (), notes)
 
 
-def _candidates(decision: Decision) -> StageRecord:
+def _candidates(decision: Decided) -> StageRecord:
     notes = [f"`{item.model}` is excluded: {item.reason}" for item in decision.excluded]
     if decision.model is not None and decision.estimate is not None:
         cost = decision.estimate.cost
@@ -209,3 +208,31 @@ def _balance(seen: BalanceSeen) -> str:
 
 def _text(formula: Formula | None) -> str | None:
     return None if formula is None else formula.source
+
+
+_LONGEST: Final = 80
+
+
+def show(value: Value | CelError) -> str:
+    """Return a value as one short line: strings quoted, long ones cut in the middle, errors by their message."""
+    if isinstance(value, CelError):
+        return f"error: {value}"
+    text = _plain_text(to_python(value)).replace("\n", "\\n")
+    if len(text) <= _LONGEST:
+        return text
+    half = (_LONGEST - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
+def _plain_text(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_plain_text(key)}: {_plain_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_plain_text, value)) + "]"
+    return str(value)

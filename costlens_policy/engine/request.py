@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
 
 from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan
@@ -12,14 +13,18 @@ from costlens_policy.documents.parameters import (
     LONGEST_NAME,
     OUTPUT_LIMIT,
     OUTPUT_LIMIT_NAMES,
+    SYSTEM,
     advice,
     steering,
     steering_inside,
+    texts_of,
 )
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
+from costlens_policy.rewrites import Content, content_tokens
+from costlens_policy.tokens import PLACES, Place, Tally, Tokenizer, media_kind, media_of_key
 
-__all__ = ["admit_request"]
+__all__ = ["GIVEN", "admit_request", "content_of", "count_request", "needs_of", "same_texts", "verified"]
 
 
 def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
@@ -112,3 +117,134 @@ def _unknown(plan: Plan, name: object) -> str:
     close = difflib.get_close_matches(str(name), plan.attributes, n=1, cutoff=0.6)
     hint = f"; did you mean `{close[0]}`?" if close else "; declare it under `attributes` of the policy set"
     return f"unknown attribute `{name}`{hint}"
+
+
+_MODALITIES: Final = {"image": "vision", "audio": "audio_input", "audio_output": "audio_output", "file": "file_input"}
+_MEDIA: Final = {"image": "vision", "audio": "audio_input"}
+"""Kinds of media in messages, and what a model that reads them can do."""
+_FILES: Final = frozenset({"file", "input_file"})
+"""Types of parts with a file. Documents need nothing: each model of the providers that have them reads them."""
+_INSIDE: Final = frozenset({Place.PARTS, Place.CALLS, Place.ENTRY, Place.MEDIA})
+"""Places in which there may be further parts."""
+
+_ASKING: Final = frozenset({"messages", "tools", "modalities", "response_format"})
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+def needs_of(request: Mapping[str, Value]) -> frozenset[str]:
+    """Return the capabilities that the request needs: tools, modalities beyond text, a structured answer.
+
+    What is not known is a need that no model meets, never one that is passed over.
+    """
+    if _ASKING.isdisjoint(request):
+        return _NONE  # a bare prompt, as most requests are
+    needs = {_MODALITIES.get(item, item) for item in request.get("modalities", ()) if item != "text"}
+    needs.update(_media_needs(request.get("messages", ())))
+    if request.get("tools"):
+        needs.add("tools")
+    form = request.get("response_format")
+    kind = form.get("type") if isinstance(form, dict) else form
+    if form is not None and kind != "text":
+        needs.add("json_mode" if kind == "json_object" else "json_schema")
+    return frozenset(needs)
+
+
+def _media_needs(messages: Iterable[Any]) -> Iterator[str]:
+    """Yield what is needed for each image, clip and file of messages, in the shapes of all providers.
+
+    The arguments of tools are not looked into: what they call an image may be anything.
+    """
+    rest = [message for message in messages if not _is_plain(message)]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, list | tuple):
+            rest.extend(item)
+        elif isinstance(item, Mapping):
+            kind = media_kind(item)
+            if kind is None:
+                yield from _under_keys(item, rest)
+            elif kind in _MEDIA:
+                yield _MEDIA[kind]
+            elif item["type"] in _FILES:
+                yield "file_input"
+
+
+def _under_keys(item: Mapping[Any, Any], rest: list[Any]) -> Iterator[str]:
+    """Yield what the values of a message or part need by their keys; those that hold further parts join ``rest``."""
+    for key, value in item.items():
+        place = PLACES.get(key) if type(key) is str else None
+        if place is Place.MEDIA and value and (found := media_of_key(key, value)) in _MEDIA:
+            yield _MEDIA[found]
+        elif place in _INSIDE:
+            rest.append(value)
+
+
+def _is_plain(message: Any) -> bool:
+    return type(message) is dict and len(message) == 2 and type(message.get("content")) is str
+
+
+GIVEN: Final = "request"
+"""Basis of a token count that the caller gave."""
+_ASIDE: Final = frozenset({"messages", "tools", "response_format"})
+"""What a model reads besides a prompt and a system text."""
+
+
+def content_of(request: Mapping[str, Value], max_output_tokens: int) -> Content:
+    """Return what rewrites work on. The output limit is a parameter like any other; the default stands in for it.
+
+    It is there under our name and under those that the request gave it, with one value: ``admit_request`` saw to that.
+    """
+    params: dict[str, Value] = dict(request.get("params", ()))
+    if params:
+        for name in OUTPUT_LIMIT_NAMES:
+            if name in params and params[name] is None:
+                del params[name]
+    params[OUTPUT_LIMIT] = request.get(OUTPUT_LIMIT, max_output_tokens)
+    messages = request.get("messages")
+    return Content(request.get("prompt"), None if messages is None else tuple(messages), params)
+
+
+def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tokenizer) -> tuple[int, str]:
+    """Return the tokens of all that the model reads, and their basis.
+
+    That is the prompt or the messages, the system text, the tools, and the schema of the answer.
+    """
+    prompt, system = content.prompt, content.system
+    aside = texts_of(content.params) if len(content.params) > 1 else ()
+    if prompt is not None and not aside and SYSTEM not in content.params and _ASIDE.isdisjoint(request):
+        written = 0 if system is None else _written(tokenizer.count, system)
+        return tokenizer.count(prompt) + written, tokenizer.name
+    tally = Tally(tokenizer)
+    total = content_tokens(content, tally) + tally.tools(request.get("tools"))
+    total += tally.form(request.get("response_format"))
+    total += sum(map(tally.value, aside))
+    return total, tally.basis
+
+
+def verified(plan: Plan, request: dict[str, Value]) -> tuple[int, str] | None:
+    """Raise ``prompt_tokens`` of a request to what its texts have, where a caller says less; return that count.
+
+    The claim of the caller stays where it is larger, and where there is none, none is made: None is returned then.
+    """
+    if "prompt_tokens" not in request:
+        return None
+    counted = count_request(content_of(request, plan.defaults.max_output_tokens), request, plan.tokenizer)
+    request["prompt_tokens"] = max(request["prompt_tokens"], counted[0])
+    return counted
+
+
+@lru_cache(256)
+def _written(count: Callable[[str], int], text: str) -> int:
+    """Count the system text of a prompt. It is one that a policy wrote, the same for many requests."""
+    return count(text)
+
+
+def same_texts(one: Content, other: Content) -> bool:
+    """Say whether two contents share their texts as objects, as rewrites leave them where they change nothing."""
+    return (
+        one.prompt is other.prompt
+        and one.messages is other.messages
+        and one.system is other.system
+        and one.params.get(SYSTEM) is other.params.get(SYSTEM)
+        and (one.params is other.params or texts_of(one.params) == texts_of(other.params))
+    )

@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from costlens_policy.compiler.budgets import BudgetStep
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.ledger.account import Account
 from costlens_policy.ledger.amounts import limit_of
 from costlens_policy.periods import Period, Schedule

@@ -11,8 +11,8 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Final
 
-from costlens_policy.compiler.budgets import BudgetStep, ThresholdStep
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
 from costlens_policy.guard.delivery import LEASE, Delivery
 from costlens_policy.guard.events import Event, EventKind
 from costlens_policy.guard.link import Link

@@ -73,7 +73,7 @@ def _policy_limit(seen: BalanceSeen, decision: Decision, accounts: Accounts) -> 
 
 def _asked_anew(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
     context = _context(decision)
-    return BudgetStage(context).judge(context.offer(model), _FREE).seen
+    return BudgetStage(context).judge(context.priced_model(model), _FREE).seen
 
 
 def _context(decision: Decision) -> Context:

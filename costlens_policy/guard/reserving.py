@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
-from costlens_policy.engine.show import show_amount
+from costlens_policy.engine.facts import show_amount
 from costlens_policy.guard.accounts import Accounts
 from costlens_policy.guard.balances import LastSeen, Snapshot, seen_line
 from costlens_policy.guard.lines import HeldLine, holds_of

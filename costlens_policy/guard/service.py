@@ -13,8 +13,8 @@ from threading import Lock
 from typing import Any, Final, Literal, TypeAlias
 from weakref import WeakSet, WeakValueDictionary
 
-from costlens_policy.compiler.budgets import key_problem
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import key_problem
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
 from costlens_policy.guard.accounts import Accounts

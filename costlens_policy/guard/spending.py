@@ -8,9 +8,9 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import Final, Literal
 
-from costlens_policy.compiler.budgets import BudgetStep, key_problem
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import BudgetStep, key_problem
 from costlens_policy.errors import RequestError
 from costlens_policy.guard.accounts import Accounts
 from costlens_policy.guard.amounts import shown_amount

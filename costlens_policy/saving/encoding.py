@@ -8,16 +8,33 @@ first, rows are counted on from there. The last row is the whole. ``kinds`` are 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import cache
+from importlib import import_module
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from costlens_policy.saving.classes import fields_of, name_of, parts_of
-from costlens_policy.saving.errors import NotSavable
-from costlens_policy.saving.leaves import JSON, writer
+__all__ = [
+    "JSON",
+    "Encoded",
+    "ForeignPlan",
+    "NotSavable",
+    "UnusablePlan",
+    "class_named",
+    "constructor",
+    "decode",
+    "encode",
+    "fields_of",
+    "name_of",
+    "parts_of",
+    "reader",
+    "writer",
+]
 
-__all__ = ["Encoded", "encode"]
 
 Encoded: TypeAlias = dict[str, list[Any]]
 
@@ -129,3 +146,184 @@ def _flat(value: Any) -> Sequence[Any]:
     if isinstance(value, frozenset):
         return sorted(value, key=lambda item: (type(item).__name__, str(item)))
     return [part for entry in value.items() for part in entry]
+
+
+class NotSavable(Exception):  # noqa: N818 (names what is the case; users see a diagnostic or nothing)
+    """The plan holds something that has no saved form."""
+
+
+class UnusablePlan(Exception):  # noqa: N818 (as above)
+    """The file holds no saved plan, or one that is damaged. The message completes: "… cannot be used: …"."""
+
+
+class ForeignPlan(UnusablePlan):
+    """The file was written by another version of this program, or in another format."""
+
+
+_PACKAGE: Final = "costlens_policy."
+_PHASES: Final = frozenset(
+    (
+        "catalogue", "checker", "clock", "compiler", "diagnostics", "documents", "expressions", "money", "periods",
+        "rewrites", "source", "tokens",
+    )
+)  # fmt: skip
+"""Where these classes are defined: nothing in these phases opens a file or a connection when it is made."""
+
+
+def name_of(kind: type) -> str:
+    """Return the name of a class, such as ``compiler.plan:Layer``. Raises ``NotSavable`` for one that has no place."""
+    module = kind.__module__.removeprefix(_PACKAGE)
+    if module == kind.__module__ or not _is_savable(module, kind):
+        raise NotSavable(f"a plan that holds a {kind.__module__}.{kind.__qualname__} cannot be saved")
+    return f"{module}:{kind.__qualname__}"
+
+
+def class_named(name: str) -> type:
+    """Return the class of a name. Raises ``UnusablePlan`` for any that a plan is not made of."""
+    module, _, qualified = name.partition(":")
+    try:
+        if module.partition(".")[0] in _PHASES:
+            kind = getattr(import_module(_PACKAGE + module), qualified)
+            if isinstance(kind, type) and kind.__module__ == _PACKAGE + module and _is_savable(module, kind):
+                return kind
+    except (ImportError, AttributeError):
+        pass
+    raise UnusablePlan(f"it holds a `{name[:80]}`, which this version does not know")
+
+
+def fields_of(kind: type) -> tuple[str, ...] | None:
+    """Return the fields that make an object of a class; None where the object itself says what makes it."""
+    if is_dataclass(kind):
+        return tuple(item.name for item in fields(kind) if item.init)
+    return None
+
+
+def parts_of(kind: type) -> Callable[[Any], Sequence[Any]]:
+    """Return what takes an object of a class apart into what its constructor needs, in order."""
+    names = fields_of(kind)
+    if names is not None:
+        return attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
+    if issubclass(kind, Enum):
+        return lambda value: (value.value,)
+    if _is_section(kind):
+        return lambda value: ({name: getattr(value, name) for name in sorted(value.model_fields_set)},)
+    return lambda value: tuple(value.__getnewargs__())
+
+
+def constructor(kind: type) -> Callable[..., Any]:
+    """Return what makes an object of a class from its parts."""
+    if _is_section(kind):
+        return lambda given: kind(**given)
+    return kind
+
+
+def _is_savable(module: str, kind: type) -> bool:
+    if module.partition(".")[0] not in _PHASES:
+        return False
+    if is_dataclass(kind):
+        return kind.__dataclass_params__.frozen and all(_by_position(item) for item in fields(kind))  # type: ignore[attr-defined]
+    return issubclass(kind, Enum) or _is_section(kind) or "__getnewargs__" in vars(kind) or issubclass(kind, int)
+
+
+def _by_position(item: Any) -> bool:
+    return not item.init or item.kw_only is MISSING or not item.kw_only
+
+
+def _is_section(kind: type) -> bool:
+    """Say whether a class is a section of a document. The class that they all share is not imported to find out."""
+    return hasattr(kind, "model_fields")
+
+
+JSON: Final = (type(None), bool, int, float, str)
+"""Types whose values JSON gives back exactly; Python's JSON knows infinities, too."""
+
+_PATTERN: Final = ("costlens_policy.patterns", "Pattern")
+
+_WRITERS: Final[dict[type, tuple[str, Callable[[Any], str]]]] = {
+    Decimal: ("decimal", str),
+    bytes: ("bytes", bytes.hex),
+    datetime: ("datetime", datetime.isoformat),
+    date: ("date", date.isoformat),
+    time: ("time", time.isoformat),
+    timedelta: ("timedelta", lambda value: f"{value.days} {value.seconds} {value.microseconds}"),
+}
+"""By type: the word for it in the file, and what writes a value of it."""
+
+
+def writer(kind: type) -> tuple[str, Callable[[Any], str]] | None:
+    """Return the word for a type and what writes its values; None where it is not a leaf."""
+    if (kind.__module__, kind.__name__) == _PATTERN:
+        return "pattern", _pattern_text
+    return _WRITERS.get(kind)
+
+
+def reader(word: str) -> Callable[[str], Any]:
+    """Return what reads the values of a type. Raises ``UnusablePlan`` for an unknown word."""
+    if word not in _READERS:
+        raise UnusablePlan(f"it holds a `{word[:80]}`, which this version does not know")
+    return _READERS[word]
+
+
+def _pattern_text(pattern: Any) -> str:
+    text = pattern.pattern
+    return f"b{text.hex()}" if isinstance(text, bytes) else f"s{text}"
+
+
+def _pattern(text: str) -> Any:
+    from costlens_policy.patterns import LARGEST, compile_pattern
+
+    own = text[0] == "b"
+    return compile_pattern(bytes.fromhex(text[1:]), None) if own else compile_pattern(text[1:], LARGEST)
+
+
+def _timedelta(text: str) -> timedelta:
+    return timedelta(*map(int, text.split(" ")))
+
+
+_READERS: Final[dict[str, Callable[[str], Any]]] = {
+    "decimal": Decimal,
+    "bytes": bytes.fromhex,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": _timedelta,
+    "pattern": _pattern,
+}
+
+
+def decode(encoded: Any) -> Any:
+    """Return what was encoded. Raises ``UnusablePlan`` for anything that ``encode`` does not give."""
+    try:
+        objects: list[Any] = list(encoded["leaves"])
+        makers = [_maker(kind) for kind in encoded["kinds"]]
+        get, add = objects.__getitem__, objects.append
+        for row in encoded["rows"]:
+            add(makers[row[0]](*map(get, row[1:])))
+        return objects[-1]
+    except UnusablePlan:
+        raise
+    except Exception as error:  # whatever a constructor says of parts that nobody but `encode` may give
+        raise UnusablePlan("it is damaged") from error
+
+
+def _maker(kind: Any) -> Callable[..., Any]:
+    if isinstance(kind, str):
+        return _CONTAINERS.get(kind) or reader(kind)
+    name, names = kind
+    found = class_named(name)
+    if fields_of(found) != (None if names is None else tuple(names)):
+        raise ForeignPlan(f"`{name[:80]}` has other fields in this version")
+    return constructor(found)
+
+
+def _dict(*flat: Any) -> dict[Any, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+_CONTAINERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "tuple": lambda *parts: parts,
+    "list": lambda *parts: list(parts),
+    "frozenset": lambda *parts: frozenset(parts),
+    "dict": _dict,
+    "proxy": lambda *flat: MappingProxyType(_dict(*flat)),
+}

@@ -2,13 +2,18 @@
 
 The second line carries the SHA-256 of the third, so that a file that was cut off or damaged is noticed. It is no
 signature: who can write the file can write the digest, too.
+
+Where the operating system does not say who that is (Windows, Pyodide), nothing can be trusted, and there is no cache.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import stat
+import sys
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,13 +23,23 @@ from typing import Any, Final
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
 from costlens_policy.errors import InputError
-from costlens_policy.saving.decoding import decode
-from costlens_policy.saving.encoding import encode
-from costlens_policy.saving.errors import ForeignPlan, NotSavable, UnusablePlan
+from costlens_policy.saving.encoding import ForeignPlan, NotSavable, UnusablePlan, decode, encode
 from costlens_policy.source.read import read_bytes
 from costlens_policy.version import __version__
 
-__all__ = ["FORMAT", "PlanFile", "content_of", "parse", "read_plan", "replace_file", "write_plan"]
+__all__ = [
+    "FORMAT",
+    "SETTING",
+    "Folder",
+    "PlanFile",
+    "chosen_folder",
+    "content_of",
+    "parse",
+    "read_plan",
+    "replace_file",
+    "write_plan",
+]
+
 
 FORMAT: Final = 1
 """Counts up whenever files of before can no longer be read."""
@@ -109,3 +124,107 @@ def replace_file(path: Path, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(name)
         raise
+
+
+SETTING: Final = "COSTLENS_POLICY_CACHE"
+"""Environment variable: ``off`` or a folder; without it, the user's own cache folder."""
+
+_OFF: Final = ("off", "0", "no", "false")
+_SUFFIX: Final = ".plan"
+_KEPT_FOR: Final = 2 * 86_400.0
+"""Seconds. A plan is found on the day it was written only; what is older is of no use."""
+_MOST_PLANS: Final = 200
+_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
+
+
+def chosen_folder() -> Folder | None:
+    """Return the folder that the environment asks for, or None where the cache is off or there is no place for it."""
+    setting = os.environ.get(SETTING, "").strip()
+    if setting.lower() in _OFF or _user() is None:
+        return None
+    place = Path(os.path.abspath(setting)) if setting else _of_user()
+    return None if place is None else Folder(place / "plans")
+
+
+def _of_user() -> Path | None:
+    """Return the cache folder of this platform's user."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    home = os.path.expanduser("~")
+    if not os.path.isabs(given):
+        if not os.path.isabs(home):
+            return None
+        given = os.path.join(home, "Library", "Caches") if sys.platform == "darwin" else os.path.join(home, ".cache")
+    return Path(given, "costlens-policy")
+
+
+class Folder:
+    """Files by name. What cannot be read or written safely is not there; nothing is raised."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file, None where there is none that only its owner can have written."""
+        if not self._is_ours():
+            return None
+        try:
+            handle = os.open(self.path / f"{name}{_SUFFIX}", os.O_RDONLY | _NO_LINK | getattr(os, "O_BINARY", 0))
+            with os.fdopen(handle, "rb") as stream:
+                found = os.fstat(stream.fileno())
+                return stream.read() if stat.S_ISREG(found.st_mode) and _is_safe(found) else None
+        except (OSError, MemoryError):
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, and take away those that are of no use any more."""
+        with suppress(OSError):
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            if self._is_ours():
+                replace_file(self.path / f"{name}{_SUFFIX}", content)
+                self._tidy()
+
+    def clear(self) -> int:
+        """Delete every saved plan and return how many there were. Raises ``OSError``."""
+        files = self.files()
+        for path in files:
+            path.unlink(missing_ok=True)
+        return len(files)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether there is something in this place that others may have written to."""
+        return os.path.lexists(self.path) and not self._is_ours()
+
+    def files(self) -> list[Path]:
+        """Return the saved plans, also those that were not written to the end."""
+        if not self._is_ours():
+            return []
+        return [path for path in self.path.iterdir() if path.name.endswith((_SUFFIX, ".part"))]
+
+    def _is_ours(self) -> bool:
+        try:
+            found = os.lstat(self.path)
+        except (OSError, ValueError):
+            return False
+        return stat.S_ISDIR(found.st_mode) and _is_safe(found)
+
+    def _tidy(self) -> None:
+        ages = sorted((path.stat().st_mtime, path) for path in self.files())
+        useless = time.time() - _KEPT_FOR
+        for index, (written, path) in enumerate(ages):
+            if written < useless or index < len(ages) - _MOST_PLANS:
+                path.unlink(missing_ok=True)
+
+
+def _is_safe(found: os.stat_result) -> bool:
+    """Say whether nobody but the user of this process can have written a file or folder."""
+    return found.st_uid == _user() and not found.st_mode & _OTHERS_MAY_WRITE
+
+
+def _user() -> int | None:
+    """Return the user of this process; None where the operating system knows none."""
+    ask: Callable[[], int] | None = getattr(os, "geteuid", None)
+    return None if ask is None else ask()

@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from costlens_policy.compiler.budgets import BudgetStep
 from costlens_policy.compiler.plan import Layer
+from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.diagnostics.model import Span
-from costlens_policy.engine.record import Outcome
+from costlens_policy.engine.record import RuleOutcome
 from costlens_policy.testing.observation import Observation
 from costlens_policy.testing.policy_sets import SetUnderTest
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
@@ -98,16 +98,16 @@ def _percent(covered: int, total: int) -> int:
 class RuleCounts:
     """How often a rule had each outcome. ``instead`` counts the rules that decided before it could be asked."""
 
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    outcomes: Counter[RuleOutcome] = field(default_factory=Counter)
     instead: Counter[str] = field(default_factory=Counter)
 
     @property
     def matched(self) -> int:
-        return self.outcomes[Outcome.MATCHED]
+        return self.outcomes[RuleOutcome.MATCHED]
 
     @property
     def reached(self) -> int:
-        return self.outcomes.total() - self.outcomes[Outcome.NOT_REACHED]
+        return self.outcomes.total() - self.outcomes[RuleOutcome.NOT_REACHED]
 
     def add(self, other: RuleCounts) -> None:
         self.outcomes += other.outcomes
@@ -127,7 +127,7 @@ class OutcomeCounts:
         for rule, outcome in observation.outcomes.items():
             counts = self.rules[rule]
             counts.outcomes[outcome] += 1
-            if outcome is Outcome.NOT_REACHED:
+            if outcome is RuleOutcome.NOT_REACHED:
                 counts.instead[observation.decision.rule] += 1
         self.thresholds.update(observation.thresholds_at_all)
 
@@ -176,8 +176,8 @@ def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, co
         conditional=conditional,
         matched=counted.matched,
         was_true=counted.matched if conditional else 0,
-        was_false=counted.outcomes[Outcome.NOT_MATCHED],
-        failed=counted.outcomes[Outcome.FAILED],
+        was_false=counted.outcomes[RuleOutcome.NOT_MATCHED],
+        failed=counted.outcomes[RuleOutcome.FAILED],
         not_reached=counts.decisions - counted.reached,
         why="" if counted.matched else why_not(rule, counted, counts.decisions, tested.known),
     )
@@ -205,7 +205,7 @@ def why_not(rule: str, counted: RuleCounts, decisions: int, known: Vocabulary) -
     """Return why a rule never matched, for a person who wants to write the missing case."""
     if not decisions:
         return "no case reaches a decision"
-    if counted.outcomes[Outcome.FAILED] == counted.reached > 0:
+    if counted.outcomes[RuleOutcome.FAILED] == counted.reached > 0:
         return f"its condition fails in {_all_of(counted.reached)} that {_reach(counted.reached)} it"
     if counted.reached:
         return f"its condition does not hold in {_any_of(counted.reached)} that {_reach(counted.reached)} it"

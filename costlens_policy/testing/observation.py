@@ -9,7 +9,7 @@ from costlens_policy.engine.budgets import BudgetStage, Verdict
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.preparation import Preparations
-from costlens_policy.engine.record import Outcome, outcomes_of
+from costlens_policy.engine.record import RuleOutcome, outcomes_of
 from costlens_policy.money import add
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
@@ -26,13 +26,13 @@ class Observation:
     """
 
     decision: Decision
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, RuleOutcome]
     refused_by: frozenset[str]
     thresholds: frozenset[tuple[str, int]]
     thresholds_at_all: frozenset[tuple[str, int]]
 
     def evaluated(self, rule: str) -> bool:
-        return self.outcomes.get(rule, Outcome.NOT_REACHED) is not Outcome.NOT_REACHED
+        return self.outcomes.get(rule, RuleOutcome.NOT_REACHED) is not RuleOutcome.NOT_REACHED
 
 
 def observe(decision: Decision, known: Vocabulary) -> Observation:
@@ -40,12 +40,12 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
     outcomes = outcomes_of(decision)
     budgets = {item.by for item in decision.excluded if known.is_rule(item.by, RuleKind.BUDGET)}
     # The record looks at budgets with the winner's eyes; one that excluded a candidate was asked all the same.
-    outcomes.update(dict.fromkeys(budgets, Outcome.MATCHED))
+    outcomes.update(dict.fromkeys(budgets, RuleOutcome.MATCHED))
     # So it does at rewrites; those that only a fallback gets were applied to its call.
-    outcomes.update(dict.fromkeys(_of_fallbacks(decision), Outcome.MATCHED))
+    outcomes.update(dict.fromkeys(_of_fallbacks(decision), RuleOutcome.MATCHED))
     refused_by: frozenset[str] = frozenset()
     if not decision.allowed:
-        denies = {rule for rule in known.denies if outcomes.get(rule) is Outcome.MATCHED}
+        denies = {rule for rule in known.denies if outcomes.get(rule) is RuleOutcome.MATCHED}
         refused_by = frozenset({decision.rule, *budgets, *denies})
     thresholds = _active_thresholds(decision)
     return Observation(
@@ -77,10 +77,10 @@ def _active_thresholds(decision: Decision, models: Sequence[str] | None = None) 
     active: set[tuple[str, int]] = set()
     for model in models:
         try:
-            candidate = prepare.of(context.offer(model))
+            candidate = prepare.of(context.priced_model(model))
         except Refusal:
             continue
-        active.update(_active(budgets.judge(candidate.offer, candidate)))
+        active.update(_active(budgets.judge(candidate.priced, candidate)))
     context.close()
     return frozenset(active)
 

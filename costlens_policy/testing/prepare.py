@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from costlens_policy.clock import duration_of, duration_text
-from costlens_policy.compiler.budgets import key_problem
+from costlens_policy.compiler.rules import key_problem
 from costlens_policy.diagnostics.model import Related, Span
 from costlens_policy.documents.suite import BalanceInput, Case, Expectation, SuiteDocument, TemporaryAmount
 from costlens_policy.engine.decision import Balance

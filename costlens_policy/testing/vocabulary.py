@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
-from costlens_policy.compiler.budgets import ThresholdStep
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.compiler.rules import ByExpression, ByName, TargetStep
+from costlens_policy.compiler.rules import ByExpression, ByName, TargetStep, ThresholdStep
 from costlens_policy.diagnostics.suggestion import did_you_mean, nearest
 
 __all__ = ["DEFAULT", "RuleKind", "Vocabulary"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from costlens_policy.saving.folder import SETTING
+from costlens_policy.saving.files import SETTING
 
 NOW = "2026-11-02T09:00:00Z"
 

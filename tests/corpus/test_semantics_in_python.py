@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 import costlens_policy
 from costlens_policy import Balance, Decision, PolicyError, RequestError, load
 from costlens_policy.cli.app import app
-from costlens_policy.engine.targets import split_position
+from costlens_policy.engine.routes import split_position
 from costlens_policy.rewrites.redaction import RedactStep
 from costlens_policy.schema import schema_texts
 from tests.corpus.semantic_cases import CATALOGUE, SETS, engine_of

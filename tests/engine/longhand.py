@@ -7,10 +7,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from costlens_policy.compiler.budgets import BudgetStep
-from costlens_policy.compiler.combinations import Combinations
 from costlens_policy.compiler.plan import Stages
-from costlens_policy.compiler.rules import ByChoice, RewriteRule, RouteStep
+from costlens_policy.compiler.rules import BudgetStep, ByChoice, Combinations, RewriteRule, RouteStep
 from costlens_policy.engine import decide, preparation
 from costlens_policy.engine.context import Context
 from costlens_policy.rewrites import Content, Step, combine, content_tokens

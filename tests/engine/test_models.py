@@ -16,7 +16,7 @@ __all__ = ["company"]
 
 POLICY = """on_error: deny
 access:
-  - {id: small-only, when: request.user == "guest", only_models: [nano, mini], reason: guests get small models}
+  - {id: small-only, when: request.user == "outsider", only_models: [nano, mini], reason: unpicked get small models}
 routes:
   - {id: named, when: request.task == "named", models: [large, mini], waive_terms_for: [downgrades]}
 budgets:
@@ -30,11 +30,11 @@ budgets:
 
 def test_every_model_is_told_once(company: Write) -> None:
     engine = company(POLICY, route="{model: large}")
-    models = engine.models({"task": "named", "user": "guest", "prompt": "x"}, now=NOW)
+    models = engine.models({"task": "named", "user": "outsider", "prompt": "x"}, now=NOW)
     assert models.may_serve == ("mini",)
     told = {item.model: item.reason for item in models.excluded}
     assert set(told) == set(engine.plan.catalogue.models) - {"mini"}
-    assert "guests get small models" in told["large"]
+    assert "unpicked get small models" in told["large"]
     assert told["nano"] == "neither route `p0/named` nor a threshold names it"
 
 

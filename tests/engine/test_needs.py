@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from costlens_policy.engine.needs import needs_of
+from costlens_policy.engine.request import needs_of
 from tests.rewrites.dialects import PDF, PNG
 
 

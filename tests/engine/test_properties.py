@@ -143,7 +143,7 @@ def test_rules_about_models_and_terms_of_routes_bind_every_candidate(
 
 
 def _refuses(context: Context, layer: int, step: AccessStep, name: str) -> bool:
-    view = context.offer(name).view
+    view = context.priced_model(name).view
     try:
         holds = step.when is None or context.evaluate(step.when, layer, view)
     except CelError:

@@ -10,8 +10,8 @@ import pytest
 from costlens_policy import Balance, PolicyError
 from costlens_policy.catalogue import Model, Rates
 from costlens_policy.catalogue.multiples import asked_multiples, multiple_of
-from costlens_policy.engine.needs import needs_of
-from costlens_policy.engine.worst_case import TokenKinds
+from costlens_policy.engine.candidate import TokenKinds
+from costlens_policy.engine.request import needs_of
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 CLAUDE, OTHER = Model("claude-haiku", provider="anthropic"), Model("gpt", provider="openai")

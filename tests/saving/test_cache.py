@@ -16,8 +16,8 @@ import pytest
 
 from costlens_policy import PolicyError, load
 from costlens_policy.checker import whole
-from costlens_policy.saving import cache, folder, installation
-from costlens_policy.saving.folder import SETTING, Folder, chosen_folder
+from costlens_policy.saving import cache, files
+from costlens_policy.saving.files import SETTING, Folder, chosen_folder
 from tests.saving.plans import CATALOGUE, POLICY, POLICY_SET, answer, write_set
 
 NOW: Final = datetime(2026, 5, 1, 9, tzinfo=UTC)
@@ -187,20 +187,20 @@ def test_another_day_counts(place: Place, monkeypatch: pytest.MonkeyPatch) -> No
 def test_another_installation_counts(place: Place, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     place.load()
     changed: Any = {"__version__": "9.9.9", "FORMAT": 99}.get(what, lambda: iter(["genai_prices-99.0.dist-info"]))
-    monkeypatch.setattr(installation, what, changed)
-    installation.installation.cache_clear()
+    monkeypatch.setattr(cache, what, changed)
+    cache.installation.cache_clear()
     try:
         assert place.was_read()
     finally:
         monkeypatch.undo()
-        installation.installation.cache_clear()
+        cache.installation.cache_clear()
 
 
 def test_the_installation_knows_the_libraries_and_the_code() -> None:
-    libraries = "\n".join(installation._libraries())
+    libraries = "\n".join(cache._libraries())
     assert "genai_prices-" in libraries
     assert "cel_python-" in libraries
-    code = "\n".join(installation._own_code())
+    code = "\n".join(cache._own_code())
     assert "RECORD" in code or "plan.py: " in code
 
 
@@ -245,7 +245,7 @@ def test_a_disk_that_is_full(place: Place, monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folder, "replace_file", full)
+    monkeypatch.setattr(files, "replace_file", full)
     assert [place.was_read(), place.was_read()] == [True, True]
 
 
@@ -268,7 +268,7 @@ class TestTrust:
 
     def test_what_another_user_owns_is_not_used(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         place.load()
-        monkeypatch.setattr(folder.os, "geteuid", lambda: place.plans.stat().st_uid + 1)
+        monkeypatch.setattr(files.os, "geteuid", lambda: place.plans.stat().st_uid + 1)
         assert [place.was_read(), place.was_read()] == [True, True]
 
     def test_links_are_not_followed(self, place: Place, tmp_path: Path) -> None:
@@ -323,13 +323,13 @@ class TestWhere:
     def test_the_user_s_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None) -> None:
         monkeypatch.delenv(SETTING) if setting is None else monkeypatch.setenv(SETTING, setting)
         monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.setattr(folder.sys, "platform", "linux")
+        monkeypatch.setattr(files.sys, "platform", "linux")
         for given, expected in ((str(tmp_path / "x"), "x"), ("", ".cache"), ("relative", ".cache")):
             monkeypatch.setenv("XDG_CACHE_HOME", given)
             found = chosen_folder()
             assert found is not None
             assert found.path == tmp_path / expected / "costlens-policy" / "plans"
-        monkeypatch.setattr(folder.sys, "platform", "darwin")
+        monkeypatch.setattr(files.sys, "platform", "darwin")
         found = chosen_folder()
         assert found is not None
         assert found.path == tmp_path / "Library" / "Caches" / "costlens-policy" / "plans"
@@ -337,7 +337,7 @@ class TestWhere:
     def test_a_user_without_a_home_has_no_cache(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(SETTING)
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-        monkeypatch.setattr(folder.os.path, "expanduser", lambda path: path)
+        monkeypatch.setattr(files.os.path, "expanduser", lambda path: path)
         assert chosen_folder() is None
 
 
@@ -403,7 +403,7 @@ def test_old_plans_go_and_the_newest_stay(place: Place, monkeypatch: pytest.Monk
     for index in range(4):
         Folder(place.plans).write(f"p{index}", b"")
         os.utime(place.plans / f"p{index}.plan", (time.time() - 100 + index,) * 2)
-    monkeypatch.setattr(folder, "_MOST_PLANS", 3)
+    monkeypatch.setattr(files, "_MOST_PLANS", 3)
     Folder(place.plans).write("last", b"")
     kept = {path.stem for path in place.plans.iterdir()}
     assert len(kept) == 3

@@ -19,10 +19,7 @@ from hypothesis import strategies as st
 from costlens_policy import Engine, InputError, PolicyError, load, load_plan
 from costlens_policy.compiler import Plan
 from costlens_policy.saving import files
-from costlens_policy.saving.classes import class_named, name_of
-from costlens_policy.saving.decoding import decode
-from costlens_policy.saving.encoding import encode
-from costlens_policy.saving.errors import NotSavable, UnusablePlan
+from costlens_policy.saving.encoding import NotSavable, UnusablePlan, class_named, decode, encode, name_of
 from costlens_policy.saving.files import content_of, parse
 from tests.saving.plans import answer, write_set
 
@@ -139,7 +136,7 @@ def _signed(content: bytes, encoded: Any) -> bytes:
         "os:system", "subprocess:Popen", "builtins:eval", "..os:system", "compiler.plan:Plan.__init__",
         "compiler.plan:dataclass", "guard.guard:Guard", "guard.events:Event", "compiler.plan:Decimal", "compiler.plan",
         "compiler.layers:_LayerCompiler", "expressions.compile.exact.evaluation:Exact", "cli.app:main",
-        "compiler.nothing:X", "tokens.bpe:importlib", "saving.folder:Folder",
+        "compiler.nothing:X", "tokens.bpe:importlib", "saving.files:Folder",
     ],
 )  # fmt: skip
 def test_only_what_plans_are_made_of_can_be_named(saved: Path, name: str) -> None:

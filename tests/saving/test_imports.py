@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from costlens_policy.saving.folder import SETTING
+from costlens_policy.saving.files import SETTING
 from tests.conftest import ROOT
 from tests.saving.plans import write_set
 

@@ -22,7 +22,7 @@ from costlens_policy.cli.budgets.rows import row_of
 from costlens_policy.cli.console import write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable
-from costlens_policy.engine.show import show_amount
+from costlens_policy.engine.facts import show_amount
 from costlens_policy.guard.link import Link
 from costlens_policy.guard.repeating import recall
 from costlens_policy.guard.spending import Spend

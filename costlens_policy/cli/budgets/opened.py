@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from costlens_policy.api import load
-from costlens_policy.compiler.budgets import BudgetStep
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.errors import InputError
 from costlens_policy.guard.accounts import Accounts

@@ -33,7 +33,7 @@ TO: Final[Parameter] = click.option(
 
 
 def _key(_context: click.Context, _option: click.Parameter, key: str | None) -> str | None:
-    from costlens_policy.compiler.budgets import key_problem
+    from costlens_policy.compiler.rules import key_problem
 
     problem = None if key is None else key_problem(key)
     if problem is not None:

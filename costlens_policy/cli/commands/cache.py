@@ -29,7 +29,7 @@ def command(clear: bool) -> ExitCode:
     same. COSTLENS_POLICY_CACHE names another folder, or is `off`.
     """
     from costlens_policy.cli.console import write_out
-    from costlens_policy.saving.folder import chosen_folder
+    from costlens_policy.saving.files import chosen_folder
 
     folder = chosen_folder()
     if folder is None:

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from costlens_policy.compiler.budgets import BudgetStep
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.documents.budgets import FixedWindow
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, BalanceSeen

@@ -14,7 +14,7 @@ from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import ByChoice, BySplit
-from costlens_policy.engine.targets import split_position
+from costlens_policy.engine.routes import split_position
 from costlens_policy.expressions import DOUBLE, INT, STRING
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, Presence, Select
 from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 from costlens_policy.catalogue import Catalogue, Model, Usage
 from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan, PlanDefaults
+from costlens_policy.compiler.priced_models import Admitted, Snapshots
 from costlens_policy.compiler.rules import ByName, RouteStep
-from costlens_policy.compiler.snapshot import Admitted, Snapshots
 from costlens_policy.expressions import ANY_LIST, STRING
 from costlens_policy.replay import READY, ColumnMapping, Row, find_files
 from costlens_policy.replay.settings import START

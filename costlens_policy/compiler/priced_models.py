@@ -1,24 +1,114 @@
-"""What can be said of a choice before any request comes: which models can qualify on a day, and at what prices."""
+"""The catalogue on one day: prices in force, what has been retired, and each model as expressions see it."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from itertools import chain
 from typing import Final, TypeAlias
 
+from costlens_policy.catalogue import Catalogue, Model, Period
+from costlens_policy.checker.attributes import model_values
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.snapshot import ModelOnDay
+from costlens_policy.compiler.rebuilt import rebuilt
+from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import multiply
 
-__all__ = ["Bands", "Listed", "PriceTable", "Shortlist", "Shortlists"]
+__all__ = ["Admitted", "Bands", "Listed", "PriceTable", "PricedModel", "Shortlist", "Shortlists", "Snapshots"]
 
-_DAYS_KEPT: Final = 8
+
+_DAYS_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Which models may serve although the catalogue says too little about them."""
+
+    unknown_models: bool
+    unpriced_models: bool
+    deprecated_models: bool
+
+
+@rebuilt
+@dataclass(frozen=True, slots=True)
+class PricedModel:
+    """A model on a day.
+
+    ``view`` is the record ``model`` of expressions; ``refusal`` says why it may not serve, or is empty. ``most_output``
+    and ``window`` are the model's limits in tokens, beyond every number where they are not known.
+    """
+
+    model: Model
+    period: Period | None
+    view: Mapping[str, Value]
+    refusal: str
+    most_output: float = field(init=False)
+    window: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        most, window = self.model.max_output_tokens, self.model.context_window
+        object.__setattr__(self, "most_output", math.inf if most is None else most)
+        object.__setattr__(self, "window", math.inf if window is None else window)
+
+
+class Snapshots:
+    """The models by canonical name, day by day. Each day is made once and kept; safe for threads."""
+
+    __slots__ = ("_admission", "_catalogue", "_days", "_largest_window")
+
+    def __init__(self, catalogue: Catalogue, admission: Admitted) -> None:
+        self._catalogue = catalogue
+        self._admission = admission
+        self._days: dict[date, Mapping[str, PricedModel]] = {}
+        windows = [model.context_window for model in catalogue.models.values()]
+        known = bool(windows) and not admission.unknown_models and None not in windows
+        self._largest_window = max(window for window in windows if window is not None) if known else math.inf
+
+    def __getnewargs__(self) -> tuple[Catalogue, Admitted]:
+        """Return what makes it again when a plan is saved and loaded."""
+        return self._catalogue, self._admission
+
+    def __reduce__(self) -> tuple[type[Snapshots], tuple[Catalogue, Admitted]]:
+        return Snapshots, self.__getnewargs__()
+
+    @property
+    def largest_window(self) -> float:
+        """Tokens that the context window of some model has, beyond every number where one is not known."""
+        return self._largest_window
+
+    def on(self, day: date) -> Mapping[str, PricedModel]:
+        """Return all models on a day (UTC)."""
+        known = self._days.get(day)
+        if known is None:
+            known = {name: self.of(model, day) for name, model in self._catalogue.models.items()}
+            if len(self._days) >= _DAYS_KEPT:  # a replay walks over years, and asks for no day again
+                self._days.clear()
+            self._days[day] = known
+        return known
+
+    def of(self, model: Model, day: date) -> PricedModel:
+        """Return one model on a day, also one that the catalogue does not list."""
+        period = model.period_on(day)
+        return PricedModel(model, period, model_values(model, period, day), self._refusal(model, period, day))
+
+    def _refusal(self, model: Model, period: Period | None, day: date) -> str:
+        if model.name not in self._catalogue.models:
+            return "" if model.name and self._admission.unknown_models else "the catalogue does not list it"
+        if model.retired is not None and model.retired <= day:
+            return f"retired since {model.retired}"
+        if model.deprecated is not None and model.deprecated <= day and not self._admission.deprecated_models:
+            return f"deprecated since {model.deprecated}, and the policy set admits no deprecated models"
+        if period is None and not self._admission.unpriced_models:
+            return "it has no price, and the policy set admits no unpriced models"
+        return ""
+
+
+_SHORTLISTS_KEPT: Final = 8
 _ORDERS_KEPT: Final = 64
 
 Row: TypeAlias = tuple[int, int, int, float]
@@ -32,7 +122,7 @@ class Listed:
     ``reason`` says why it does not qualify, whatever the request is; ``error`` why the filter cannot judge it.
     """
 
-    offer: ModelOnDay
+    priced: PricedModel
     reason: str
     error: CelError | None
 
@@ -67,7 +157,7 @@ class PriceTable:
 
     __slots__ = ("_by_segment", "_models", "_starts", "_unit", "least_output", "most_units", "units_per_usd")
 
-    def __init__(self, models: Sequence[ModelOnDay], max_cost_usd: Decimal | None) -> None:
+    def __init__(self, models: Sequence[PricedModel], max_cost_usd: Decimal | None) -> None:
         """Take models that all have a price. ``most_units`` is the highest cost that keeps to the limit."""
         periods = [model.period for model in models if model.period is not None]
         every = [rates for period in periods for rates in (period.rates, *(rates for _, rates in period.long_context))]
@@ -97,7 +187,7 @@ class PriceTable:
             names.setdefault(self._row(model, prompt_tokens), []).append(model.model.name)
         return Bands(tuple(names), tuple(map(tuple, names.values())))
 
-    def _row(self, model: ModelOnDay, prompt_tokens: int) -> Row:
+    def _row(self, model: PricedModel, prompt_tokens: int) -> Row:
         assert model.period is not None
         rates = model.period.rates_for(prompt_tokens)
         return (*rates.in_units(self.units_per_usd), model.most_output)
@@ -113,7 +203,7 @@ class Shortlist:
     listed: tuple[Listed, ...]
     ahead: int
     """How many of ``listed`` stand before the first that qualifies: those are told before the request is rewritten."""
-    qualified: tuple[ModelOnDay, ...]
+    qualified: tuple[PricedModel, ...]
     prices: PriceTable | None
 
 
@@ -140,38 +230,38 @@ class Shortlists:
         self._max_cost_usd = max_cost_usd
         self._days: dict[date, Shortlist] = {}
 
-    def on(self, day: date, offer: Callable[[str], ModelOnDay]) -> Shortlist:
-        """Return the shortlist of a day; ``offer`` gives the models on it."""
+    def on(self, day: date, priced: Callable[[str], PricedModel]) -> Shortlist:
+        """Return the shortlist of a day; ``priced`` gives the models on it."""
         known = self._days.get(day)
         if known is None:
-            if len(self._days) >= _DAYS_KEPT:
+            if len(self._days) >= _SHORTLISTS_KEPT:
                 self._days.clear()
-            known = self._days[day] = self._make([offer(name) for name in self._models])
+            known = self._days[day] = self._make([priced(name) for name in self._models])
         return known
 
-    def _make(self, offers: Sequence[ModelOnDay]) -> Shortlist:
-        listed = tuple(item for item in map(self._examine, offers) if item is not None)
-        qualified = tuple(item.offer for item in listed if item.qualifies)
+    def _make(self, priced_models: Sequence[PricedModel]) -> Shortlist:
+        listed = tuple(item for item in map(self._examine, priced_models) if item is not None)
+        qualified = tuple(item.priced for item in listed if item.qualifies)
         ahead = next((place for place, item in enumerate(listed) if item.qualifies), len(listed))
-        priced = all(offer.period is not None for offer in qualified)
+        priced = all(priced.period is not None for priced in qualified)
         prices = PriceTable(qualified, self._max_cost_usd) if priced else None
         return Shortlist(listed, ahead, qualified, prices)
 
-    def _examine(self, offer: ModelOnDay) -> Listed | None:
+    def _examine(self, priced: PricedModel) -> Listed | None:
         if self._among is not None:
             try:
-                if not self._among.evaluate(None, None, None, offer.view, None, None):
+                if not self._among.evaluate(None, None, None, priced.view, None, None):
                     return None
             except CelError as error:
-                return Listed(offer, "", error)
-        return Listed(offer, offer.refusal or self._lack(offer) or self._delay(offer), None)
+                return Listed(priced, "", error)
+        return Listed(priced, priced.refusal or self._lack(priced) or self._delay(priced), None)
 
-    def _lack(self, offer: ModelOnDay) -> str:
-        missing = sorted(self._requires - (offer.model.capabilities or frozenset()))
+    def _lack(self, priced: PricedModel) -> str:
+        missing = sorted(self._requires - (priced.model.capabilities or frozenset()))
         return f"the choice requires `{missing[0]}`" if missing else ""
 
-    def _delay(self, offer: ModelOnDay) -> str:
-        latency, most = offer.model.latency_p50_ms, self._max_latency_ms
+    def _delay(self, priced: PricedModel) -> str:
+        latency, most = priced.model.latency_p50_ms, self._max_latency_ms
         if most is None or (latency is not None and latency <= most):
             return ""
         known = "not known" if latency is None else f"{latency:g} ms"

@@ -1,0 +1,220 @@
+"""What the stages of one request came to: the parts of a decision, each made when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import RouteStep
+from costlens_policy.engine.access import Access
+from costlens_policy.engine.budgets import AppliedBudget
+from costlens_policy.engine.candidate import Candidate
+from costlens_policy.engine.context import Context
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
+from costlens_policy.rewrites import Change
+
+__all__ = ["Decided"]
+
+
+class Decided:
+    """What the stages came to, and what follows from it.
+
+    Most callers read two or three things of a decision, so that each is made when it is asked for.
+    """
+
+    __slots__ = ("_access", "_context", "_excluded", "_kept", "_notes", "_refusal", "_route", "_rule")
+
+    def __init__(
+        self,
+        context: Context,
+        access: Access,
+        route: RouteStep | None,
+        kept: tuple[Candidate, ...],
+        excluded: tuple[Exclusion, ...],
+        rule: str,
+        refusal: str = "",
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """Hold what the stages came to.
+
+        ``route`` is None where the decision did not come to one. ``kept`` are the winner and its fallbacks, none where
+        the request is denied. ``refusal`` is the last reason of a denial after the access stage.
+        """
+        self._context = context
+        self._access = access
+        self._route = route
+        self._kept = kept
+        self._excluded = excluded
+        self._rule = rule
+        self._refusal = refusal
+        self._notes = notes
+
+    @property
+    def allowed(self) -> bool:
+        return bool(self._kept)
+
+    @property
+    def effect(self) -> Literal["allow", "deny"]:
+        return "allow" if self._kept else "deny"
+
+    @property
+    def model(self) -> str | None:
+        """The model to call; None where the request is denied."""
+        return self._kept[0].name if self._kept else None
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """Models for the case that the call fails, in order."""
+        return tuple(candidate.name for candidate in self._kept[1:])
+
+    @property
+    def fallback_calls(self) -> tuple[Call, ...]:
+        """What to send to each fallback: what is redacted for one model may not be for another."""
+        return tuple(candidate.call for candidate in self._kept[1:])
+
+    @property
+    def prompt(self) -> str | None:
+        """The prompt to send to ``model``."""
+        return self._kept[0].prepared.content.prompt if self._kept else None
+
+    @property
+    def system(self) -> str | None:
+        """The system text to send with a prompt. Conversations have theirs in ``messages`` or ``params``."""
+        return self._kept[0].prepared.content.system if self._kept else None
+
+    @property
+    def messages(self) -> tuple[dict[str, Any], ...] | None:
+        """The messages to send to ``model``."""
+        return self._kept[0].prepared.content.messages if self._kept else None
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The parameters to send to ``model``, with ``max_output_tokens`` always set."""
+        return self._kept[0].prepared.content.params if self._kept else {}
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        """The rules that were applied, in order."""
+        return self._kept[0].prepared.rules if self._kept else ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What the rewrites changed."""
+        return self._kept[0].prepared.changes if self._kept else ()
+
+    @property
+    def estimate(self) -> Estimate | None:
+        return self._kept[0].estimate if self._kept else None
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Alerts that are due with this call."""
+        return tuple(self._kept[0].verdict.alerts) if self._kept else ()
+
+    @property
+    def balances(self) -> tuple[BalanceSeen, ...]:
+        """The budgets that the winner counts against."""
+        return self._kept[0].verdict.seen if self._kept else ()
+
+    @property
+    def shadowed(self) -> tuple[Exclusion, ...]:
+        """Why budgets in shadow would have excluded the winner."""
+        return tuple(self._kept[0].verdict.shadowed) if self._kept else ()
+
+    @property
+    def holds(self) -> tuple[BalanceSeen, ...]:
+        """What is to be held for the call: on each budget the most that the model or a listed fallback may add.
+
+        There is room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
+        """
+        dearest: dict[tuple[str, str], tuple[AppliedBudget, Decimal]] = {}
+        for candidate in self._kept:
+            verdict = candidate.verdict
+            for applied in verdict.budgets:
+                call, place = verdict.call(applied.step), (applied.step.id, applied.key)
+                known = dearest.get(place)
+                if call is not None and not applied.step.per_call and (known is None or call > known[1]):
+                    dearest[place] = (applied, call)
+        return tuple([applied.seen(call) for applied, call in dearest.values()])
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What each stage came to, in order, as sentences for people."""
+        return (
+            *self._access.reasons,
+            *(() if self._route is None else (_route_reason(self._route),)),
+            *(f"candidates: `{item.model}` is excluded: {item.reason}" for item in self.excluded),
+            *(f"rewrites: applied `{rule}`" for rule in self.rewrites),
+            *(f"candidates: {_origin(candidate)}" for candidate in self._kept if candidate.added_by),
+            *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in self.alerts),
+            *(f"budgets: {_shadow(item)}" for item in self.shadowed),
+            *((self._refusal,) if self._refusal else ()),
+            *self.notes,
+        )
+
+    @property
+    def rule(self) -> str:
+        """The route that decided (``policy/rule``), ``default``, or the rule that refused."""
+        return self._rule
+
+    @property
+    def excluded(self) -> tuple[Exclusion, ...]:
+        """The candidates that were excluded, in the order in which they were tried."""
+        return self._excluded
+
+    @property
+    def errors(self) -> tuple[Failure, ...]:
+        """The rules whose expressions failed."""
+        return tuple(self._context.failures)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Reasons from beyond the policies, such as those of a ledger that cannot be reached."""
+        return self._notes
+
+    @property
+    def now(self) -> datetime:
+        """The time of the decision, in UTC."""
+        return self._context.now
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The request as the rules saw it, defaults filled in."""
+        return self._context.request
+
+    @property
+    def balances_read(self) -> Mapping[tuple[str, str], Balance]:
+        """By budget and scope key, the balances that any rule looked at.
+
+        With ``request``, ``now`` and the two digests they are enough to decide the same again.
+        """
+        return self._context.read
+
+    @property
+    def plan(self) -> Plan:
+        return self._context.plan
+
+    @property
+    def policy_digest(self) -> str:
+        return self.plan.policy_digest
+
+    @property
+    def catalogue_digest(self) -> str:
+        return self.plan.catalogue_digest
+
+
+def _origin(candidate: Candidate) -> str:
+    return f"`{candidate.name}` comes from a threshold of budget `{candidate.added_by}`"
+
+
+def _shadow(item: Exclusion) -> str:
+    return f"`{item.by}` is in shadow and would have excluded `{item.model}`: {item.reason}"
+
+
+def _route_reason(route: RouteStep) -> str:
+    if route.id == "default":
+        return "routes: no route matches, the default serves"
+    return f"routes: `{route.id}` matches" + (f": {route.reason}" if route.reason else "")
