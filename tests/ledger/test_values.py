@@ -216,7 +216,10 @@ def test_clocks_and_what_they_keep_are_bounded() -> None:
     [
         (lambda it: it.reserve(hold("held", TEAM, 11, 100)), "the call id `held` is already used by a call with"),
         (lambda it: it.reserve(hold("charged", TEAM, 3, 100)), "`charged` is already used by a call that was charged"),
-        (lambda it: it.settle(settlement("new", TEAM, 5)), "the call `new` was never held here; use `charge`"),
+        (
+            lambda it: it.settle(settlement("new", TEAM, 5)),
+            "the call `new` was never held in this ledger; use `charge`",
+        ),
         (lambda it: it.adjust(adjustment("p", "override", 40)), "until 2026-11-25 12:00:00 UTC; revoke it first"),
         (lambda it: it.reserve(hold("a", TEAM, 1, 1, NOW.replace(tzinfo=None))), "must have a time zone, got `2026"),
         (lambda it: it.entries(EntryQuery(after="x")), "`x` is not the start of a page"),
