@@ -6,7 +6,7 @@ What is filled in is never read as a template again. Braces that are not closed 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -34,6 +34,13 @@ class ParsedTemplate:
 
     literals: tuple[str, ...]
     names: tuple[str, ...]
+
+    def only(self, names: Collection[str]) -> ParsedTemplate:
+        """Return the template itself. Raises ``ValueError`` for a placeholder that is not among the names."""
+        unknown = [name for name in self.names if name not in names]
+        if unknown:
+            raise ValueError(f"unknown placeholder `{unknown[0]}`")
+        return self
 
     def render(self, values: Mapping[str, str]) -> str:
         """Return the text with every placeholder filled in. Raises ``KeyError`` for a name without a value."""

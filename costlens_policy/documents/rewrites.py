@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field, model_validator
+from pydantic.fields import FieldInfo
 
 from costlens_policy.documents.document import Section
+from costlens_policy.documents.parameters import canonical_parameter
 from costlens_policy.documents.scalars import (
     Count,
     Expression,
@@ -18,8 +22,8 @@ from costlens_policy.documents.scalars import (
 )
 
 __all__ = [
-    "Clamp", "DropExamples", "Operation", "Redact", "Replace", "Rewrite", "ShortenToolOutput", "SystemText", "Template",
-    "TextPiece", "TrimHistory",
+    "OPERATIONS", "PARAMETERS", "Clamp", "DropExamples", "Effect", "Operation", "OperationFacts", "Redact", "Replace",
+    "Rewrite", "ShortenToolOutput", "SystemText", "Template", "TextPiece", "TrimHistory",
 ]  # fmt: skip
 
 PersonalData = Literal[
@@ -123,41 +127,193 @@ class Clamp(Section):
         return self
 
 
+Effect: TypeAlias = Literal["adds", "narrows", "replaces", "removes"]
+"""What an operation does to what earlier rules have set: build on it, bound it, or wipe it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFacts:
+    """All that the checker and the engine know of an operation beside its implementation. None has a default."""
+
+    target: str | None
+    """What it sets: two rules that set the same need a ``merge``. ``PARAMETERS`` stands for each parameter that it
+    names, None for nothing that another rule could set, since each works on what the one before left."""
+    noun: str
+    """The target in messages."""
+    effect: Callable[[Any], Effect]
+    """What it does to the target, by its section."""
+    text: str | None
+    """The key of its section that holds a text."""
+    placeholders: Callable[[Any], tuple[str, ...]]
+    """Names that it fills in where that text has placeholders, by its section. Without any, it is sent as it is."""
+    shortens: bool
+    """Whether it may make a request much shorter."""
+    reads_texts: bool
+    """Whether it looks through all texts of a request."""
+
+
+PARAMETERS: Final = "params"
+
+
+def _adds(section: Any) -> Effect:
+    return "adds"
+
+
+def _narrows(section: Any) -> Effect:
+    return "narrows"
+
+
+def _replaces(section: Any) -> Effect:
+    return "replaces"
+
+
+def _removes(section: Any) -> Effect:
+    return "removes"
+
+
+def _system_effect(section: SystemText) -> Effect:
+    return "replaces" if section.place == "replace" else "adds"
+
+
+def _none(section: Any) -> tuple[str, ...]:
+    return ()
+
+
 class Operation(Section):
     """One change; exactly one key."""
 
-    exactly_one: ClassVar = (
-        "system", "prefix", "suffix", "template", "drop_examples", "trim_history", "shorten_tool_output", "replace",
-        "redact", "set_params", "clamp_params", "remove_params",
-    )  # fmt: skip
-
-    system: SystemText | None = None
+    # fmt: off
+    # One row for each operation: its section, and its facts. ``rewrites`` implements it under the same name.
+    system: Annotated[
+        SystemText | None,
+        OperationFacts(
+            target="system", noun="the system text", effect=_system_effect, text="text", placeholders=_none,
+            shortens=True, reads_texts=False,
+        ),
+    ] = None
     """Sets or extends the system text."""
-    prefix: TextPiece | None = None
+    prefix: Annotated[
+        TextPiece | None,
+        OperationFacts(
+            target="prefix", noun="the prefix", effect=_replaces, text="text", placeholders=_none,
+            shortens=False, reads_texts=False,
+        ),
+    ] = None
     """Puts a text before the prompt, or before the last user message."""
-    suffix: TextPiece | None = None
+    suffix: Annotated[
+        TextPiece | None,
+        OperationFacts(
+            target="suffix", noun="the suffix", effect=_replaces, text="text", placeholders=_none,
+            shortens=False, reads_texts=False,
+        ),
+    ] = None
     """Puts a text after the prompt, or after the last user message."""
-    template: Template | None = None
+    template: Annotated[
+        Template | None,
+        OperationFacts(
+            target="prompt", noun="the prompt", effect=_replaces, text="text",
+            placeholders=lambda section: ("prompt", *section.values), shortens=True, reads_texts=False,
+        ),
+    ] = None
     """Replaces the prompt by a text with placeholders."""
-    drop_examples: DropExamples | None = None
+    drop_examples: Annotated[
+        DropExamples | None,
+        OperationFacts(
+            target="examples", noun="examples", effect=_narrows, text=None, placeholders=_none,
+            shortens=True, reads_texts=True,
+        ),
+    ] = None
     """Cuts few-shot examples out."""
-    trim_history: TrimHistory | None = None
+    trim_history: Annotated[
+        TrimHistory | None,
+        OperationFacts(
+            target="history", noun="history", effect=_narrows, text=None, placeholders=_none,
+            shortens=True, reads_texts=True,
+        ),
+    ] = None
     """Drops the oldest messages until the conversation fits."""
-    shorten_tool_output: ShortenToolOutput | None = None
+    shorten_tool_output: Annotated[
+        ShortenToolOutput | None,
+        OperationFacts(
+            target="tool_output", noun="tool_output", effect=_narrows, text="marker",
+            placeholders=lambda section: ("tokens",), shortens=True, reads_texts=True,
+        ),
+    ] = None
     """Cuts the middle out of tool results that are too long."""
-    replace: Replace | None = None
+    replace: Annotated[
+        Replace | None,
+        OperationFacts(
+            target=None, noun="", effect=_adds, text="text", placeholders=_none, shortens=True, reads_texts=True
+        ),
+    ] = None
     """Replaces what a pattern matches."""
-    redact: Redact | None = None
+    redact: Annotated[
+        Redact | None,
+        OperationFacts(
+            target=None, noun="", effect=_adds, text="text", placeholders=lambda section: ("kind",),
+            shortens=False, reads_texts=True,
+        ),
+    ] = None
     """Replaces personal data by labels."""
-    set_params: Annotated[dict[ParameterName, Any], Field(min_length=1, examples=[{"temperature": 0.2}])] | None = None
+    set_params: Annotated[
+        Annotated[dict[ParameterName, Any], Field(min_length=1, examples=[{"temperature": 0.2}])] | None,
+        OperationFacts(
+            target=PARAMETERS, noun="the parameter", effect=_replaces, text=None, placeholders=_none,
+            shortens=False, reads_texts=False,
+        ),
+    ] = None
     """Sets parameters of the call, such as ``temperature`` or ``max_output_tokens``."""
-    clamp_params: (
+    clamp_params: Annotated[
         Annotated[dict[ParameterName, Clamp], Field(min_length=1, examples=[{"max_output_tokens": {"max": 500}}])]
-        | None
-    ) = None
+        | None,
+        OperationFacts(
+            target=PARAMETERS, noun="the parameter", effect=_narrows, text=None, placeholders=_none,
+            shortens=False, reads_texts=False,
+        ),
+    ] = None
     """Keeps numeric parameters within bounds; one that is absent stays absent."""
-    remove_params: Annotated[tuple[ParameterName, ...], Field(min_length=1, examples=[["logprobs"]])] | None = None
+    remove_params: Annotated[
+        Annotated[tuple[ParameterName, ...], Field(min_length=1, examples=[["logprobs"]])] | None,
+        OperationFacts(
+            target=PARAMETERS, noun="the parameter", effect=_removes, text=None, placeholders=_none,
+            shortens=True, reads_texts=False,
+        ),
+    ] = None
     """Takes parameters out of the call."""
+
+    # fmt: on
+
+    @property
+    def name(self) -> str:
+        """The key that is there."""
+        return next(name for name in OPERATIONS if getattr(self, name) is not None)
+
+    @property
+    def section(self) -> Any:
+        """What stands under that key."""
+        return getattr(self, self.name)
+
+    @property
+    def facts(self) -> OperationFacts:
+        return OPERATIONS[self.name]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What it sets, such as ``prefix`` or ``params.temperature``; each name once, in order."""
+        target = self.facts.target
+        if target == PARAMETERS:
+            return tuple(dict.fromkeys(f"{PARAMETERS}.{canonical_parameter(name)}" for name in self.section))
+        return () if target is None else (target,)
+
+
+def _facts_of(field: FieldInfo) -> OperationFacts:
+    (facts,) = (item for item in field.metadata if isinstance(item, OperationFacts))
+    return facts
+
+
+OPERATIONS: Final = {name: _facts_of(field) for name, field in Operation.model_fields.items()}
+"""Every operation with its facts, by the key of ``Operation``."""
+Operation.exactly_one = tuple(OPERATIONS)
 
 
 _WHEN = Field(examples=["model.external", 'model.name == "gpt-5-nano"'])

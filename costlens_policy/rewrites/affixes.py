@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
 from costlens_policy.rewrites.shapes import (
@@ -17,7 +17,10 @@ from costlens_policy.rewrites.shapes import (
     with_content,
     with_text,
 )
-from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import TextPiece
 
 __all__ = ["PrefixStep", "SuffixStep"]
 
@@ -104,3 +107,13 @@ def _edit_turn(content: Content, edit: Callable[[Message], Message], operation: 
 
 def _change(operation: str, target: str, text: str) -> Change:
     return Change(operation, target, f"{len(text)} characters put {'before' if operation == 'prefix' else 'after'} it")
+
+
+@compiles("prefix")
+def _prefix(section: TextPiece, making: Making) -> tuple[Step, ...]:
+    return (PrefixStep(section.text),)
+
+
+@compiles("suffix")
+def _suffix(section: TextPiece, making: Making) -> tuple[Step, ...]:
+    return (SuffixStep(section.text),)

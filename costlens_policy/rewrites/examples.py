@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
 from costlens_policy.rewrites.shapes import body_of, is_list, last_user_turn, text_of, with_content
-from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 from costlens_policy.rewrites.texts import TextMapping
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import DropExamples
 
 __all__ = ["DropExamplesStep"]
 
@@ -151,3 +154,8 @@ def _without_empty_parts(message: Message) -> Message:
     if is_list(content):
         return with_content(message, [part for part in content if text_of(part) != ""])
     return message if content else with_content(message, content)
+
+
+@compiles("drop_examples")
+def _drop_examples(section: DropExamples, making: Making) -> tuple[Step, ...]:
+    return (DropExamplesStep(section.keep, section.begin, section.end),)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.exchanges import Exchanges
 from costlens_policy.rewrites.measure import beside_messages
 from costlens_policy.rewrites.shapes import is_anthropic
-from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 from costlens_policy.tokens import Tally, Tokenizer
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import TrimHistory
 
 __all__ = ["TrimHistoryStep"]
 
@@ -65,3 +68,8 @@ class TrimHistoryStep:
 
 def _limit(step: TrimHistoryStep) -> int:
     return step.max_prompt_tokens
+
+
+@compiles("trim_history")
+def _trim_history(section: TrimHistory, making: Making) -> tuple[Step, ...]:
+    return (TrimHistoryStep(section.max_prompt_tokens, making.tokenizer),)

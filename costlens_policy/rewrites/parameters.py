@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costlens_policy.documents.parameters import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
+from costlens_policy.documents.parameters import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, canonical_parameter
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.errors import NOT_A_NUMBER, RewriteError
-from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import Clamp
 
 __all__ = ["ClampStep", "RemoveStep", "SetStep"]
 
@@ -149,3 +154,40 @@ def _either(one: _Number | None, other: _Number | None, merge: Merge) -> _Number
 
 def _with_params(content: Content, params: Mapping[str, Any]) -> Content:
     return Content(content.prompt, content.messages, params, content.system)
+
+
+@compiles("set_params")
+def _set_params(section: Mapping[str, Any], making: Making) -> Iterator[Step]:
+    return (SetStep(canonical_parameter(name), _plain(value)) for name, value in section.items())
+
+
+@compiles("clamp_params")
+def _clamp_params(section: Mapping[str, Clamp], making: Making) -> Iterator[Step]:
+    for name, bounds in section.items():
+        yield ClampStep(canonical_parameter(name), _bound(bounds.min), _bound(bounds.max))
+
+
+@compiles("remove_params")
+def _remove_params(section: Iterable[str], making: Making) -> Iterator[Step]:
+    return (RemoveStep(canonical_parameter(name)) for name in section)
+
+
+def _bound(bound: Decimal | None) -> int | float | None:
+    return None if bound is None else _number(bound)
+
+
+def _number(number: Decimal) -> int | float:
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a document as JSON has it: numbers are floats or whole, dates are texts."""
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -21,13 +21,13 @@ from costlens_policy.rewrites.personal_data import (
     detectors_of,
     in_characters,
 )
-from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 from costlens_policy.rewrites.texts import TextMapping
 
 if TYPE_CHECKING:
     from costlens_policy.documents.rewrites import Redact
 
-__all__ = ["RedactStep", "compile_redact"]
+__all__ = ["RedactStep"]
 
 _Place: TypeAlias = tuple[int, int, int]
 """Where something stands, with the index of its label."""
@@ -67,14 +67,15 @@ class RedactStep:
         return None
 
 
-def compile_redact(operation: Redact) -> RedactStep:
+@compiles("redact")
+def _redact(operation: Redact, making: Making) -> tuple[Step, ...]:
     """Return the step of a checked operation. Raises ``InputError`` for an unknown country, or without the library."""
     regions = _checked_regions(operation.regions)
     template = parse_template(operation.text)
     labels = tuple((kind, template.render({"kind": kind})) for kind in DETECTORS if kind in operation.kinds)
     detectors = [detector for kind, _ in labels for detector in detectors_of(kind, regions)]
     holds_data = any(_finds(detectors, label) for _, label in labels)
-    return RedactStep(labels, any_of(detectors), holds_data, regions)
+    return (RedactStep(labels, any_of(detectors), holds_data, regions),)
 
 
 def _checked_regions(regions: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from costlens_policy.patterns import Pattern, PatternError, compile_pattern
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.errors import NOT_FINISHED, RewriteError
-from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 from costlens_policy.rewrites.texts import TextMapping
 
 if TYPE_CHECKING:
     from costlens_policy.documents.rewrites import Replace
 
-__all__ = ["ReplaceStep", "compile_replace", "group_references"]
+__all__ = ["ReplaceStep", "group_references"]
 
 _REFERENCE: Final = re.compile(r"\\([0-9\\])")
 _MOST_WORK: Final = 100_000_000
@@ -84,7 +84,8 @@ class _Replacement:
         return b"".join((*parts, data[at:])).decode("utf-8", "surrogatepass") if parts else text
 
 
-def compile_replace(operation: Replace) -> ReplaceStep:
+@compiles("replace")
+def _replace(operation: Replace, making: Making) -> tuple[Step, ...]:
     """Return the step of a checked operation. Raises ``ValueError`` for a pattern or a group that does not exist."""
     try:
         pattern = compile_pattern(operation.pattern)
@@ -93,7 +94,7 @@ def compile_replace(operation: Replace) -> ReplaceStep:
     missing = [group for group, _, _ in group_references(operation.text) if group > pattern.groups]
     if missing:
         raise ValueError(f"the pattern has no group {missing[0]}")
-    return ReplaceStep(pattern, tuple(_pieces(operation.text)), frozenset(operation.roles))
+    return (ReplaceStep(pattern, tuple(_pieces(operation.text)), frozenset(operation.roles)),)
 
 
 def _pieces(text: str) -> Iterator[bytes | int]:

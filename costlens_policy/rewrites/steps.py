@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from costlens_policy.rewrites.content import Change, Content, Outcome
+from costlens_policy.tokens import Tokenizer
 
-__all__ = ["Activation", "Merge", "RewriteStep", "Step", "apply_steps"]
+__all__ = ["COMPILERS", "Activation", "Compile", "Making", "Merge", "RewriteStep", "Step", "apply_steps", "compiles"]
 
 Activation: TypeAlias = tuple[Any, ...]
 """The arguments of compiled expressions, in their order."""
 Merge: TypeAlias = Literal["append", "min", "max", "set_once"]
-_SHORTENING: Final = frozenset(
-    {"drop_examples", "replace", "shorten_tool_output", "system", "template", "trim_history", "remove_params"}
-)
-_READING: Final = frozenset({"drop_examples", "redact", "replace", "shorten_tool_output", "trim_history"})
 
 
 class Step(Protocol):
@@ -24,7 +21,7 @@ class Step(Protocol):
 
     @property
     def target(self) -> str | None:
-        """What is set, as ``documents.targets`` names it; None where it is nothing that another rule could set."""
+        """What is set, as ``Operation.targets`` names it; None where it is nothing that another rule could set."""
 
     def apply(self, content: Content, activation: Activation) -> Outcome:
         """Return the content afterwards and what changed. Raises ``RewriteError`` and what expressions raise."""
@@ -39,16 +36,10 @@ class RewriteStep:
 
     operation: str
     parts: tuple[Step, ...]
-
-    @property
-    def reads_texts(self) -> bool:
-        """Whether it looks through all texts of a request."""
-        return self.operation in _READING
-
-    @property
-    def may_shorten(self) -> bool:
-        """Whether it is there to make a request much shorter."""
-        return self.operation in _SHORTENING
+    reads_texts: bool
+    """Whether it looks through all texts of a request."""
+    may_shorten: bool
+    """Whether it is there to make a request much shorter."""
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -60,6 +51,29 @@ class RewriteStep:
         if len(self.parts) == 1:
             return self.parts[0].apply(content, activation)
         return apply_steps(content, self.parts, activation)
+
+
+class Making(NamedTuple):
+    """What making steps takes beside the section: compiled expressions by name, and who measures tokens."""
+
+    values: Mapping[str, Callable[..., Any]]
+    tokenizer: Tokenizer
+
+
+Compile: TypeAlias = Callable[[Any, Making], Iterable[Step]]
+"""Makes the steps of an operation from its section."""
+COMPILERS: Final[dict[str, Compile]] = {}
+"""Who makes the steps of an operation, by its name; ``compiles`` enters them."""
+
+
+def compiles(operation: str) -> Callable[[Compile], Compile]:
+    """Enter a function as the one that makes the steps of an operation."""
+
+    def enter(function: Compile) -> Compile:
+        COMPILERS[operation] = function
+        return function
+
+    return enter
 
 
 def apply_steps(content: Content, steps: Iterable[Step | RewriteStep], activation: Activation) -> Outcome:

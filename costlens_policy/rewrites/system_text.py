@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
 from costlens_policy.rewrites.errors import BAD_SHAPE, RewriteError
 from costlens_policy.rewrites.shapes import body_of, is_anthropic, is_list, leading_system, text_part, with_content
-from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import SystemText
 
 __all__ = ["SystemStep"]
 
@@ -89,3 +92,8 @@ class SystemStep:
     def _change(self, target: str) -> Change:
         detail = "replaced" if self.place == "replace" else f"{len(self.text)} characters put {self.place} it"
         return Change("system", target, detail)
+
+
+@compiles("system")
+def _system(section: SystemText, making: Making) -> tuple[Step, ...]:
+    return (SystemStep(section.text, section.place),)

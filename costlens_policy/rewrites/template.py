@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlens_policy.documents.placeholders import ParsedTemplate
+from costlens_policy.documents.placeholders import ParsedTemplate, parse_template
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.rewrites.errors import NOT_A_TEXT, RewriteError
 from costlens_policy.rewrites.shapes import (
@@ -18,7 +18,10 @@ from costlens_policy.rewrites.shapes import (
     with_content,
     with_text,
 )
-from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import Template
 
 __all__ = ["TemplateStep"]
 
@@ -75,3 +78,10 @@ class TemplateStep:
 
 def _change(target: str) -> Change:
     return Change("template", target, "put into a template")
+
+
+@compiles("template")
+def _template(section: Template, making: Making) -> tuple[Step, ...]:
+    template = parse_template(section.text).only({"prompt", *making.values})
+    values = ((name, value) for name, value in making.values.items() if name in template.names)
+    return (TemplateStep(template, tuple(values)),)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlens_policy.documents.placeholders import ParsedTemplate
+from costlens_policy.documents.placeholders import ParsedTemplate, parse_template
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
 from costlens_policy.rewrites.shapes import (
     TOOL_ROLES,
@@ -19,8 +19,11 @@ from costlens_policy.rewrites.shapes import (
     with_content,
     with_text,
 )
-from costlens_policy.rewrites.steps import Activation, Merge, Step
+from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 from costlens_policy.tokens import Tokenizer
+
+if TYPE_CHECKING:
+    from costlens_policy.documents.rewrites import ShortenToolOutput
 
 __all__ = ["ShortenToolOutputStep"]
 
@@ -177,3 +180,9 @@ def _same(new: Sequence[Any], old: Sequence[Any]) -> bool:
 
 def _limit(step: ShortenToolOutputStep) -> int:
     return step.max_tokens
+
+
+@compiles("shorten_tool_output")
+def _shorten_tool_output(section: ShortenToolOutput, making: Making) -> tuple[Step, ...]:
+    marker = parse_template(section.marker).only({"tokens"})
+    return (ShortenToolOutputStep(section.max_tokens, marker, making.tokenizer),)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from costlens_policy.documents.rewrites import Operation
-from costlens_policy.documents.targets import targets
 from costlens_policy.rewrites import Content, apply_steps, combine
 from tests.rewrites.making import chat, prompt, step, user
 
@@ -114,5 +113,5 @@ def test_replacements_have_no_target() -> None:
     ],
 )
 def test_targets_of_documents_and_of_steps_agree(operation: dict[str, Any], expected: tuple[str, ...]) -> None:
-    assert targets(Operation.model_validate(operation)) == expected
+    assert Operation.model_validate(operation).targets == expected
     assert tuple(dict.fromkeys(step(**operation).targets)) == expected

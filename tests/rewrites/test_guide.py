@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from costlens_policy.documents.policy_set import Admission
-from costlens_policy.documents.rewrites import Operation, Rewrite
+from costlens_policy.documents.rewrites import OPERATIONS, Rewrite
 from costlens_policy.rewrites import Merge, compile_operation
 from costlens_policy.rewrites.personal_data import DETECTORS
 
@@ -40,6 +40,6 @@ def test_snippets_are_accepted(snippet: str) -> None:
             compile_operation(operation, dict.fromkeys(values, str))
 
 
-@pytest.mark.parametrize("word", [*Operation.exactly_one, *DETECTORS, *get_args(Merge)])
+@pytest.mark.parametrize("word", [*OPERATIONS, *DETECTORS, *get_args(Merge)])
 def test_nothing_is_left_out(word: str) -> None:
     assert f"`{word}`" in GUIDE or f"- {word}:" in GUIDE

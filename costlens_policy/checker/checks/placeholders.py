@@ -9,7 +9,6 @@ from costlens_policy.checker.checks.subject import Finding, Place, Subject, oper
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents.placeholders import placeholders
-from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import Extent
 
 __all__ = ["check_placeholders"]
@@ -20,28 +19,12 @@ _FOUND: Final = Finding("CL419")
 def check_placeholders(subject: Subject) -> Iterator[Diagnostic]:
     """Report placeholders with unknown names; warn of those in texts that are taken as they are."""
     for operation, place in operations_of(subject):
-        for text, known, at in _templates(operation, place):
-            yield from _unknown(text, known, at)
-        for text, at in _plain_texts(operation, place):
-            yield from _never_filled(text, at)
-
-
-def _templates(operation: Operation, place: Place) -> Iterator[tuple[str, tuple[str, ...], Place]]:
-    """Yield the texts with placeholders, and the names that each may use."""
-    if operation.template is not None:
-        names = ("prompt", *operation.template.values)
-        yield operation.template.text, names, place.at("template", "text")
-    if operation.redact is not None:
-        yield operation.redact.text, ("kind",), place.at("redact", "text")
-    if operation.shorten_tool_output is not None:
-        yield operation.shorten_tool_output.marker, ("tokens",), place.at("shorten_tool_output", "marker")
-
-
-def _plain_texts(operation: Operation, place: Place) -> Iterator[tuple[str, Place]]:
-    for key in ("system", "prefix", "suffix", "replace"):
-        section = getattr(operation, key)
-        if section is not None:
-            yield section.text, place.at(key, "text")
+        facts = operation.facts
+        if facts.text is None:
+            continue
+        section, at = operation.section, place.at(operation.name, facts.text)
+        text, known = getattr(section, facts.text), facts.placeholders(section)
+        yield from _unknown(text, known, at) if known else _never_filled(text, at)
 
 
 def _unknown(text: str, known: tuple[str, ...], place: Place) -> Iterator[Diagnostic]:

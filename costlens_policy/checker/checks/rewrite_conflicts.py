@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,23 +10,22 @@ from costlens_policy.checker.checks.subject import Finding, Place, Placed, Subje
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents.parameters import canonical_parameter
-from costlens_policy.documents.rewrites import Operation, Rewrite
-from costlens_policy.documents.targets import targets
+from costlens_policy.documents.rewrites import PARAMETERS, Effect, Operation, Rewrite
 
 __all__ = ["Setting", "check_rewrite_conflicts", "settings_of"]
 
 _FOUND: Final = Finding("CL401")
-_NAMES: Final = {"system": "the system text", "prefix": "the prefix", "suffix": "the suffix", "prompt": "the prompt"}
-_PARAMETER: Final = "params."
+_PARAMETER: Final = f"{PARAMETERS}."
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One target of a rewrite: ``target`` as ``documents.targets`` names it, ``how`` the key of the operation."""
+    """One target of a rewrite, as ``Operation.targets`` names it, and what is done to it there."""
 
     rewrite: Placed[Rewrite]
     target: str
-    how: str
+    noun: str
+    effect: Effect
     place: Place
 
     @property
@@ -34,19 +33,9 @@ class Setting:
         """What can be declared for two rules with this target."""
         return ("min", "max", "set_once") if self.target.startswith(_PARAMETER) else ("append", "set_once")
 
-    @property
-    def wipes(self) -> bool:
-        """Whether what an earlier rule has done to the target is lost. Bounds and additions build on what is there."""
-        if self.how == "system":
-            index = self.place.path[-2]
-            assert isinstance(index, int)
-            system = self.rewrite.rule.apply[index].system
-            return system is not None and system.place == "replace"
-        return self.how in ("prefix", "suffix", "template", "set_params", "remove_params")
-
     def __str__(self) -> str:
         name = self.target.removeprefix(_PARAMETER)
-        return f"the parameter `{name}`" if name != self.target else _NAMES.get(self.target, self.target)
+        return self.noun if name == self.target else f"{self.noun} `{name}`"
 
 
 def check_rewrite_conflicts(subject: Subject) -> Iterator[Diagnostic]:
@@ -65,27 +54,26 @@ def settings_of(rewrite: Placed[Rewrite]) -> Iterator[Setting]:
     """Yield each target of a rewrite once, where it is set first."""
     seen: set[str] = set()
     for index, operation in enumerate(rewrite.rule.apply):
-        (how,) = operation.model_fields_set
-        for target in targets(operation):
+        facts, place = operation.facts, rewrite.place.at("apply", index, operation.name)
+        for target in operation.targets:
             if target not in seen:
                 seen.add(target)
-                yield Setting(rewrite, target, how, _place(rewrite.place.at("apply", index, how), operation, target))
+                effect = facts.effect(operation.section)
+                yield Setting(rewrite, target, facts.noun, effect, _place(place, operation, target))
 
 
 def _place(place: Place, operation: Operation, target: str) -> Place:
     """Return where a target is named: of a parameter, its own name in the operation."""
     if not target.startswith(_PARAMETER):
         return place
-    parameter = target.removeprefix(_PARAMETER)
-    for index, name in enumerate(operation.remove_params or ()):
-        if canonical_parameter(name) == parameter:
-            return place.at(index)
-    names = operation.set_params or operation.clamp_params or {}
-    return next(place.at(name) for name in names if canonical_parameter(name) == parameter)
+    section, parameter = operation.section, target.removeprefix(_PARAMETER)
+    named = ((name if isinstance(section, Mapping) else index, name) for index, name in enumerate(section))
+    return next(place.at(key) for key, name in named if canonical_parameter(name) == parameter)
 
 
 def _conflict(first: Setting, later: Setting) -> bool:
-    if not later.wipes or (first.how, later.how) == ("clamp_params", "remove_params"):
+    """Say whether the later one loses what the first has done: a bound is not lost where what it bounds is removed."""
+    if later.effect not in ("replaces", "removes") or (first.effect, later.effect) == ("narrows", "removes"):
         return False
     merge = later.rewrite.rule.merge or first.rewrite.rule.merge
     return merge not in later.merges and not first.rewrite.condition.excludes(later.rewrite.condition)
