@@ -12,7 +12,7 @@ from sample_traffic import write_sample
 from costlens_policy.report import Report, Settings, report_on
 from costlens_policy.report.html import as_html
 from costlens_policy.report.text import text_parts
-from costlens_policy.report.timeline import shown_moment
+from costlens_policy.report.timeline import shown_start
 from costlens_policy.report.words import shown_usd
 
 __all__ = ["spending"]
@@ -36,6 +36,6 @@ def spending(folder: Path) -> Iterator[Table | str]:
 def _anomaly(report: Report) -> Iterator[str]:
     found = next((item for item in report.anomalies.found if item.dimension == "feature"), None)
     if found is not None:
-        when = shown_moment(found.moment, report.anomalies.unit, report.zone)
+        when = shown_start(found.start, report.anomalies.unit, report.zone)
         spent, usual = shown_usd(found.spend), shown_usd(found.usual)
         yield f"stands out: {found.value} on {when}, {spent} where {usual} is usual"
