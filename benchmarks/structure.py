@@ -46,12 +46,11 @@ CATALOGUES: Final = frozenset(
     {
         "checker.checks",
         "cli.commands",
-        "diagnostics.render",
         "expressions.declarations",
         "expressions.runtime.library",
         "guard.sinks",
         "rewrites.personal_data",
-        "testing.report",
+        "testing.formats",
     }
 )
 """Folders of like things, one file for each, which one table lists."""

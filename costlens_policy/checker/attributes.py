@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from costlens_policy.expressions.cost import Sizes
 
 __all__ = [
-    "BUDGET", "ESTIMATE", "MODEL_FACTS", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute",
-    "model_record",
+    "BUDGET", "ESTIMATE", "MODEL_FACTS", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute", "model_record",
     "model_values", "request_record", "unknown_facts",
 ]  # fmt: skip
 

@@ -36,7 +36,8 @@ Public is what this page lists, imported from the module under whose heading it 
 may move, change or go in any release. Public names change as the version policy in
 [CONTRIBUTING.md](../CONTRIBUTING.md) says. Every error that is raised on purpose is a `CostlensPolicyError`, and can be
 imported from `costlens_policy`; wrong arguments raise Python's own `TypeError` and `ValueError`. All is typed
-(`py.typed`). Nothing is imported before it is used: `import costlens_policy` loads no other package.
+(`py.typed`). Nothing is imported before it is used: `import costlens_policy` loads no other package. Whoever writes a
+ledger tests it with `costlens_policy.ledger.laws`; see [the ledger](ledger.md).
 """
 
 

@@ -137,12 +137,12 @@ class TestChanges:
         )
         assert run("budget", "status", folder, "--ledger", url).stderr.startswith("* the limit was changed by hand")
 
-    def test_set_and_withdraw(self, run, folder, url, ask):
+    def test_set_and_revoke(self, run, folder, url, ask):
         row = ask("set", "all", "3", "--reason", "runaway job", "--expires", "2h")
         assert (row["limit"], row["left"], row["changed_by_hand"]) == ("3", "0", True)
         again = run("budget", "set", "all", "5", folder, "--ledger", url, "--reason", "x", "--expires", "1h")
         assert (again.exit_code, "another override is in force" in again.stderr) == (2, True)
-        assert ask("withdraw", "all", "--reason", "found it")["limit"] == "100"
+        assert ask("revoke", "all", "--reason", "found it")["limit"] == "100"
 
     def test_reset(self, ask):
         assert ask("reset", "team", "--key", "red", "--reason", "a mistake")["used"] == "0"

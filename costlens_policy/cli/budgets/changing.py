@@ -1,4 +1,4 @@
-"""``budget set``, ``topup``, ``withdraw``, ``reset`` and ``release``: changes by hand, most of which differ in little
+"""``budget set``, ``topup``, ``revoke``, ``reset`` and ``release``: manual adjustments, most of which differ in little
 but their words.
 """
 
@@ -93,7 +93,7 @@ COMMANDS: Final = (
         "Replace a limit for a while.",
         """Replace the limit of BUDGET by AMOUNT, in its unit, in every period until it expires.
 
-        One can be in force at a time; `budget withdraw` ends it early. What lasts belongs into the policy.
+        One can be in force at a time; `budget revoke` ends it early. What lasts belongs into the policy.
         """,
         [
             (
@@ -121,11 +121,11 @@ COMMANDS: Final = (
         ends(required=False),
     ),
     _command(
-        "withdraw",
+        "revoke",
         "revoke",
         "Revoke overrides and top-ups.",
         "End all changes to the limit of BUDGET that are in force: the policy's own holds again.",
-        [("back to the policy's limit", f"budget withdraw team {_ON_RESEARCH} --reason 'launch is over'")],
+        [("back to the policy's limit", f"budget revoke team {_ON_RESEARCH} --reason 'launch is over'")],
         paths_argument,
         LEDGER,
         change_options,
