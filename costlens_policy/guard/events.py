@@ -55,6 +55,8 @@ class Event:
     def from_dict(cls, data: Mapping[str, Any]) -> Event:
         """Return the event that ``to_dict`` described; what a later version may have added is passed over."""
         known = {field.name: data[field.name] for field in fields(cls) if field.name in data}
+        if "rung" in data:  # the word of older ledgers, whose alerts may still wait to be delivered
+            known.setdefault("threshold", data["rung"])
         for name in _TIMES:
             if isinstance(known.get(name), str):
                 known[name] = datetime.fromisoformat(known[name])

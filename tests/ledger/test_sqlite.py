@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from shutil import copy, copytree, rmtree
 
 import pytest
 
+from costlens_policy.guard import Event
 from costlens_policy.ledger import EntryQuery, Held, LedgerBusyError, LedgerUnavailableError, open_ledger
 from costlens_policy.ledger.laws.build import NOW, account, hold, settlement
 from costlens_policy.ledger.sqlite import SQLiteStore, file
@@ -54,6 +57,25 @@ def test_a_file_of_an_older_version_is_upgraded(path: Path, version: int) -> Non
     assert store.balances([TEAM], NOW)[0].used == 8
     store.close()
     assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+
+
+def test_what_older_ledgers_call_otherwise_is_read_under_todays_words(path: Path) -> None:
+    old_file(path, 4)
+    db = sqlite3.connect(path)
+    db.execute("INSERT INTO entries VALUES (1, 0, 0, 'withdraw', 0, 1, 0, 0, 0, 0)")
+    facts = json.dumps({"id": "a", "kind": "alert", "time": "2026-06-01T00:00:00Z", "text": "soon", "rung": "0.8"})
+    db.execute(
+        "INSERT INTO alerts (id, budget, key, period, rung, facts, claimed_at, visible_at, attempts, problem)"
+        " VALUES ('a', 'p/b', 'k', 'lifetime', '0.8', ?, 0, 0, 1, '')",
+        (facts,),
+    )
+    db.commit()
+    db.close()
+    store = SQLiteStore(str(path))
+    (pending,) = store.pending_alerts(NOW, timedelta(minutes=1), 10)
+    assert (pending.claim.threshold, Event.from_dict(pending.claim.facts).threshold) == ("0.8", "0.8")
+    store.close()
+    assert sqlite3.connect(path).execute("SELECT kind FROM entries").fetchall() == [("revoke",)]
 
 
 def test_a_file_of_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
