@@ -1,4 +1,4 @@
-"""The program: its commands, and the one place where failures become exit codes."""
+"""The program: the table of its commands, and the one place where failures become exit codes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ import codecs
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
 import click
 
 from costlens_policy import __version__
-from costlens_policy.cli.command import Command
-from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.failures import report_failure
-from costlens_policy.cli.session import Session, debug_option
+from costlens_policy.cli.command import COMPLETE_VARIABLE, PROGRAM, Command, Group, Session, debug_option
+from costlens_policy.cli.exit_codes import ExitCode, report_failure
 
-__all__ = ["COMPLETE_VARIABLE", "PROGRAM", "Group", "app", "main"]
+__all__ = ["app", "main"]
 
-PROGRAM: Final = "costlens-policy"
-COMPLETE_VARIABLE: Final = "_COSTLENS_POLICY_COMPLETE"
 _ESCAPE: Final = "costlens-policy-escape"
-_COMMANDS: Final = (
+_COMMANDS: Final = (  # a file of `commands` for each, in the order of a policy's life
     "init",
     "check",
     "fmt",
@@ -41,23 +36,6 @@ _COMMANDS: Final = (
     "cache",
     "completion",
 )
-
-
-class Group(click.Group):
-    """Commands in the order of a policy's life, with a suggestion for a word that is none of them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
-            close = get_close_matches(name, self.list_commands(ctx), n=1)
-            hint = f"; did you mean `{close[0]}`?" if close else ""
-            raise click.UsageError(f"no such command `{name}`{hint}", ctx)
-        return super().resolve_command(ctx, args)
 
 
 class _Program(Group):
@@ -83,7 +61,7 @@ class _Program(Group):
 def app() -> None:
     """Policy as code for LLM cost and routing.
 
-    Start with `init`, examine with `check`, prove with `test`, and ask for single decisions with `eval`.
+    Start with `init`, validate with `check`, test with `test`, and decide single requests with `eval`.
     """
 
 
@@ -135,7 +113,7 @@ def _report(error: BaseException, session: Session) -> int:
 
 
 def _print_every_character() -> None:
-    """Let a terminal or file that cannot hold a character show its escape instead of ending the program.
+    """Show the escape of a character that a terminal or file cannot hold, instead of ending the program.
 
     The escapes are those of JSON, so that JSON stays JSON in whatever encoding: `backslashreplace` writes ``\\xe9``.
     """

@@ -1,10 +1,24 @@
-"""What the exit code of a command says."""
+"""How a command ends: its exit code, and each failure as a message. A traceback is shown to those who ask for it."""
 
 from __future__ import annotations
 
+import re
+import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import IntEnum
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["ExitCode"]
+import click
+
+from costlens_policy.cli.output import note, print_error
+from costlens_policy.errors import CostlensPolicyError
+
+if TYPE_CHECKING:
+    from costlens_policy.cli.inputs import RejectedError
+    from costlens_policy.diagnostics.model import Diagnostic, PolicyError
+
+__all__ = ["ExitCode", "NothingError", "exit_code_of", "report_failure"]
 
 
 class ExitCode(IntEnum):
@@ -33,8 +47,121 @@ _MEANINGS = {
     ExitCode.NOTHING: "nothing to do: no policy file or no test case was found",
     ExitCode.TEST_FAILED: "a policy test failed",
     ExitCode.COVERAGE: "rule coverage is below the threshold",
-    ExitCode.FAILURE: "a file or stream cannot be read or written, or an internal error",
-    ExitCode.GATE: "a limit that was asked for does not hold: cost, denials, or rows left out",
+    ExitCode.FAILURE: "a file or stream cannot be read or written, or internal error",
+    ExitCode.GATE: "a requested limit is exceeded: cost, denials, or skipped rows",
     ExitCode.DENIED: "the decision is to deny, with `--exit-code`",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C",
 }
+
+
+class NothingError(CostlensPolicyError):
+    """There is nothing to do; the message says what was looked for."""
+
+
+def report_failure(error: BaseException, *, debug: bool) -> ExitCode:
+    """Print on standard error what went wrong and what to do; return the exit code for it."""
+    if isinstance(error, KeyboardInterrupt | EOFError | click.Abort):
+        note("interrupted")
+        return ExitCode.INTERRUPTED
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    if isinstance(error, CostlensPolicyError):
+        return _on_purpose(error)
+    return _unexpected(error, debug=debug)
+
+
+def exit_code_of(diagnostics: Iterable[Diagnostic]) -> ExitCode:
+    """Return the code for what was found."""
+    from costlens_policy.diagnostics import model
+
+    return ExitCode(model.exit_code_of(diagnostics))
+
+
+_LONGEST: Final = 300
+_QUOTED: Final = re.compile(r"'([^']*)'")
+
+
+def _on_purpose(error: CostlensPolicyError) -> ExitCode:
+    from costlens_policy.cli.exit_codes import NothingError
+    from costlens_policy.cli.inputs import RejectedError
+    from costlens_policy.diagnostics.model import PolicyError
+
+    if isinstance(error, PolicyError):
+        return _policy(error)
+    if isinstance(error, RejectedError):
+        return _rejected(error)
+    if isinstance(error, NothingError):
+        print_error(*_message_and_help(error))
+        return ExitCode.NOTHING
+    print_error(*_message_and_help(error))
+    return ExitCode.FAILURE
+
+
+def _message_and_help(error: CostlensPolicyError) -> tuple[str, str]:
+    """Split a message that says what to do after a semicolon."""
+    message, _, help = str(error).partition("; ")
+    return message, help
+
+
+def _rejected(error: RejectedError) -> ExitCode:
+    from costlens_policy.cli.output import render_diagnostics
+
+    if error.diagnostics:
+        note(render_diagnostics(error.diagnostics, sources=error.sources, stderr=True))
+    return ExitCode.FAILURE if exit_code_of(error.diagnostics) is ExitCode.FAILURE else ExitCode.USAGE
+
+
+def _policy(error: PolicyError) -> ExitCode:
+    from costlens_policy.cli.output import render_diagnostics
+
+    note(render_diagnostics(error.diagnostics, stderr=True))
+    return exit_code_of(error.diagnostics)
+
+
+def _usage(error: click.ClickException) -> ExitCode:
+    if isinstance(error, click.FileError):
+        print_error(_sentence(error.format_message()))
+        return ExitCode.FAILURE
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "costlens-policy"
+    if type(error).__name__ == "NoArgsIsHelpError":  # click's way to say that a group was called without a command
+        note(error.format_message())
+        return ExitCode.USAGE
+    message, hint = _usage_message(error, context)
+    print_error(_sentence(message), f"{hint}see `{path} --help`")
+    return ExitCode.USAGE
+
+
+def _usage_message(error: click.ClickException, context: click.Context | None) -> tuple[str, str]:
+    if isinstance(error, click.NoSuchOption):
+        return _no_option(error, context)
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument) and error.message:
+        return error.message, ""  # what an argument is called in the help says nothing about what was typed
+    return error.format_message(), ""
+
+
+def _no_option(error: click.NoSuchOption, context: click.Context | None) -> tuple[str, str]:
+    known = [name for item in (context.command.params if context else []) for name in item.opts if name[:2] == "--"]
+    close = get_close_matches(error.option_name, known, n=1)
+    return f"no such option `{error.option_name}`", f"did you mean `{close[0]}`? " if close else ""
+
+
+def _unexpected(error: BaseException, *, debug: bool) -> ExitCode:
+    if debug:
+        note("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, OSError) and error.strerror:
+        where = f"`{error.filename}`: " if error.filename else ""
+        note(f"error: {where}{error.strerror.lower()}")
+        return ExitCode.FAILURE
+    if isinstance(error, MemoryError):
+        note("error: not enough memory for this input")
+        return ExitCode.FAILURE
+    text = " ".join(str(error).split())[:_LONGEST]
+    note(f"internal error: {type(error).__name__}: {text} (run again with --debug to see where, and please report it)")
+    return ExitCode.FAILURE
+
+
+def _sentence(message: str) -> str:
+    """Bring a message of click into the form of ours: lower case, no full stop, backticks."""
+    line = " ".join(message.split()).rstrip(".")
+    return _QUOTED.sub(r"`\1`", line[:1].lower() + line[1:])

@@ -1,20 +1,73 @@
-"""Data that is given on the command line beside the policies: YAML or JSON, from a file or standard input."""
+"""Data that is given on the command line beside the policies: requests, balances and mappings, as YAML or JSON.
+
+JSON is read as RFC 8259 has it, without the liberties that Python takes: no NaN, no repeated key, no half characters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
-from costlens_policy.cli.console import standard_input
-from costlens_policy.cli.rejected import RejectedError, bad_request
-from costlens_policy.cli.strict_json import read_json
-from costlens_policy.diagnostics.model import PolicyError, Span
-from costlens_policy.source.located import LocatedValue, Path, SourceText
-from costlens_policy.source.read import read_source, read_stdin
+from costlens_policy.cli.output import standard_input
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.compiler.rules import key_problem
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity, Span, in_order
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed
+from costlens_policy.engine.context import Balances
+from costlens_policy.engine.decision import Balance
+from costlens_policy.errors import CostlensPolicyError, RequestError
+from costlens_policy.money import usd
+from costlens_policy.source.located import LocatedValue, SourceText
+from costlens_policy.source.located import Path as Place
+from costlens_policy.source.read import MAX_BYTES, read_source, read_stdin
 
-__all__ = ["Input", "read_input"]
+__all__ = [
+    "MAX_DEPTH",
+    "Input",
+    "RejectedError",
+    "RequestLine",
+    "bad_balances",
+    "bad_request",
+    "is_json_lines",
+    "read_balances",
+    "read_input",
+    "read_json",
+    "read_request",
+    "request_lines",
+    "request_problems",
+]
+
+_REQUEST: Final = "CL921"
+_BALANCES: Final = "CL922"
+_UNKNOWN: Final = "unknown attribute "
+_NAMED: Final = re.compile(r"`([^`]+)`")
+_KEYS: Final = ("budget", "key", "used", "held", "override", "topup")
+_AMOUNTS: Final = ("used", "held", "override", "topup")
+
+
+class RejectedError(CostlensPolicyError):
+    """Nothing is wrong with the policies. ``sources`` are the texts that the diagnostics are about."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic] = (), sources: Sequence[SourceText] = ()) -> None:
+        self.diagnostics = in_order(diagnostics)
+        self.sources = tuple(sources)
+        super().__init__("; ".join(item.message for item in self.diagnostics))
+
+
+def bad_request(message: str, span: Span | None, help: str = "") -> Diagnostic:
+    """Return the problem of a request that cannot be decided."""
+    return Diagnostic(_REQUEST, Severity.ERROR, message, span, help=help)
+
+
+def bad_balances(message: str, span: Span | None, help: str = "") -> Diagnostic:
+    """Return the problem of balances that cannot be used."""
+    return Diagnostic(_BALANCES, Severity.ERROR, message, span, help=help)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +78,12 @@ class Input:
     content: Any
     root: Callable[[], LocatedValue | None]
 
-    def place(self, path: Path) -> Span | None:
+    def place(self, path: Place) -> Span | None:
         """Return where the value at a path stands, or the nearest value around it."""
         root = self.root()
         return None if root is None else root.span_of(path)
 
-    def key_place(self, path: Path) -> Span | None:
+    def key_place(self, path: Place) -> Span | None:
         """Return where the key of a value stands."""
         root = self.root()
         return None if root is None else root.key_span(path) or root.span_of(path)
@@ -71,8 +124,208 @@ def _yaml(source: SourceText, what: str) -> Input:
         raise RejectedError(errors, (source,))
     if len(composed.documents) > 1:
         problem = bad_request(
-            f"the file holds more than one {what}", composed.documents[1].root.span, "use one file for each"
+            f"a file must hold one {what}, got several", composed.documents[1].root.span, "use one file for each"
         )
         raise RejectedError([problem], (source,))
     root = composed.documents[0].root
     return Input(source, root.to_plain(), lambda: root)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLine:
+    """One line of a file. ``content`` is a request, or there is a ``problem``."""
+
+    number: int
+    content: dict[str, Any]
+    problem: str = ""
+
+
+def is_json_lines(path: str) -> bool:
+    """Return whether a file holds one request per line, by its name."""
+    return Path(path).suffix.lower() in (".jsonl", ".ndjson")
+
+
+def read_request(path: str) -> Input:
+    """Read one request; ``-`` is standard input. Raises ``RejectedError`` with the places of what is wrong."""
+    given = read_input(path, "request")
+    if not isinstance(given.content, dict):
+        problem = bad_request(
+            _not_an_object(given.content), given.place(()), "write attributes such as `task: summarization`"
+        )
+        raise RejectedError([problem], (given.source,))
+    return given
+
+
+def request_problems(given: Input, error: RequestError) -> RejectedError:
+    """Give each problem that the engine found in a request its place."""
+    return RejectedError([_placed(given, problem) for problem in error.problems], (given.source,))
+
+
+def request_lines(stream: BinaryIO) -> Iterator[RequestLine]:
+    """Read JSON lines one by one, never more than one in memory. Empty lines are passed over."""
+    number = 0
+    while line := stream.readline(MAX_BYTES + 1):
+        number += 1
+        if len(line) > MAX_BYTES:
+            yield RequestLine(number, {}, f"a line must have at most {MAX_BYTES // 1024**2} MiB; the rest was not read")
+            return
+        if line.strip():
+            yield _request_line(line, number)
+
+
+def _request_line(line: bytes, number: int) -> RequestLine:
+    try:
+        content = read_json(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return RequestLine(number, {}, f"byte 0x{line[error.start]:02X} is not valid UTF-8")
+    except ValueError as error:
+        return RequestLine(number, {}, str(error))
+    if not isinstance(content, dict):
+        return RequestLine(number, {}, _not_an_object(content))
+    return RequestLine(number, content)
+
+
+def _placed(given: Input, problem: str) -> Diagnostic:
+    message, _, help = problem.partition("; ")
+    named = _NAMED.search(message)
+    path = (named.group(1),) if named else ()
+    place = given.key_place(path) if message.startswith(_UNKNOWN) else given.place(path)
+    return bad_request(message, place, help)
+
+
+def _not_an_object(value: Any) -> str:
+    names: dict[type, str] = {str: "a string", bool: "a boolean", list: "a list", type(None): "null"}
+    kind = "an object" if isinstance(value, Mapping) else names.get(type(value), "a number")
+    return f"a request must be an object of attributes, got {kind}"
+
+
+def read_balances(path: str, plan: Plan) -> Balances:
+    """Read a list of objects with ``budget``, ``key``, ``used``, ``held``, ``override`` and ``topup``.
+
+    Raises ``RejectedError`` with every problem.
+    """
+    given = read_input(path, "list of balances")
+    if not isinstance(given.content, list):
+        problem = bad_balances(
+            "balances must be a list", given.place(()), "write `- {budget: policy/budget, used: 12.50}`"
+        )
+        raise RejectedError([problem], (given.source,))
+    problems = [item for index in range(len(given.content)) for item in _problems(given, index, plan)]
+    if problems:
+        raise RejectedError(problems, (given.source,))
+    return {(plan.budgets[item["budget"]][1].id, item.get("key", "")): _balance(item) for item in given.content}
+
+
+def _problems(given: Input, index: int, plan: Plan) -> Iterator[Diagnostic]:
+    item = given.content[index]
+    if not isinstance(item, dict):
+        yield bad_balances("each balance must be an object", given.place((index,)), f"its keys are {listed(_KEYS)}")
+        return
+    for key in item:
+        if key not in _KEYS:
+            yield bad_balances(f"unknown key `{key}`", given.key_place((index, key)), did_you_mean(key, _KEYS))
+    budget = item.get("budget")
+    if budget is None:
+        yield bad_balances("a balance needs `budget`", given.place((index,)), "name the budget as `policy/budget`")
+    elif budget not in plan.budgets:
+        yield bad_balances(
+            f"no budget `{budget}`", given.place((index, "budget")), did_you_mean(str(budget), plan.budgets)
+        )
+    if not isinstance(item.get("key", ""), str):
+        yield bad_balances("`key` must be a string", given.place((index, "key")), "put it in quotes")
+    elif problem := key_problem(item.get("key", "")):
+        yield bad_balances(f"`key` {problem}", given.place((index, "key")))
+    for name in _AMOUNTS:
+        if not _is_amount(item.get(name, 0)):
+            yield bad_balances(f"`{name}` must be a non-negative number", given.place((index, name)))
+
+
+def _is_amount(value: Any) -> bool:
+    try:
+        usd(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _balance(item: dict[str, Any]) -> Balance:
+    override = _amount(item, "override") if "override" in item else None
+    return Balance(_amount(item, "used"), _amount(item, "held"), override, _amount(item, "topup"))
+
+
+def _amount(item: dict[str, Any], name: str) -> Decimal:
+    return Decimal(item.get(name, 0))
+
+
+MAX_DEPTH: Final = 100
+_LONGEST_NUMBER: Final = 400
+_TOO_DEEP: Final = f"nested more than {MAX_DEPTH} levels deep"
+
+
+def read_json(text: str) -> Any:
+    """Return the value of a text; numbers with a fraction are ``Decimal``. Raises ``ValueError`` with what is wrong."""
+    try:
+        value = json.loads(
+            text, parse_float=_fraction, parse_int=_whole, parse_constant=_refuse, object_pairs_hook=_unique
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}, column {error.colno}: {error.msg.lower()}") from None
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    _examine(value)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key `{key}` appears twice in one object")
+        found[key] = value
+    return found
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"`{word}` is not a JSON number")
+
+
+def _fraction(digits: str) -> Decimal:
+    return Decimal(_short(digits))
+
+
+def _whole(digits: str) -> int:
+    return int(_short(digits))
+
+
+def _short(digits: str) -> str:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError(f"a number must have at most {_LONGEST_NUMBER} digits")
+    return digits
+
+
+def _examine(value: Any) -> None:
+    """Refuse deep nesting, and text that no encoding can carry."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
+        for item in level:
+            if isinstance(item, str):
+                _refuse_surrogates(item)
+            elif isinstance(item, dict):
+                for key in item:
+                    _refuse_surrogates(key)
+        level = [child for item in level if isinstance(item, dict | list) for child in _children(item)]
+    if level:
+        raise ValueError(_TOO_DEEP)
+
+
+def _children(item: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(item.values()) if isinstance(item, dict) else item
+
+
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("a string holds half of a surrogate pair") from None

@@ -1,19 +1,201 @@
-"""Results that go to standard output, or into a file."""
+"""What commands print and write: in color only where somebody sees it, and files whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
-from costlens_policy.cli.console import note, write_out
-from costlens_policy.cli.files import write_file
+import click
 
-__all__ = ["print_or_write"]
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError
+from costlens_policy.diagnostics.render import LinesOf, render
+from costlens_policy.diagnostics.text import escaped, safe
+from costlens_policy.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from costlens_policy.source.located import SourceText
+
+__all__ = [
+    "note",
+    "print_error",
+    "print_or_write",
+    "print_table",
+    "prints_color",
+    "render_diagnostics",
+    "standard_input",
+    "write_file",
+    "write_out",
+]
+
+
+def prints_color(stream: TextIO) -> bool:
+    """Return whether to use color: NO_COLOR wins, then FORCE_COLOR, then whether the stream is a terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "") not in ("", "0"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def write_out(text: str) -> None:
+    """Write to standard output; a missing line end is added. Texts of users cannot command a terminal."""
+    if text:
+        click.echo(_tamed(text, prints_color(sys.stdout)), nl=not text.endswith("\n"), color=True)
+
+
+def note(text: str) -> None:
+    """Print on standard error what is not part of the result."""
+    click.echo(_tamed(text, prints_color(sys.stderr)), err=True, color=prints_color(sys.stderr))
+
+
+def _tamed(text: str, color: bool) -> str:
+    """Return a text without controls but for colors; in JSON they become escapes, elsewhere they are shown by name."""
+    if not color:
+        text = click.unstyle(text)
+    if safe(text) == text:
+        return text
+    if text.lstrip()[:1] in ("{", "[", '"') and _is_json(text):
+        return escaped(text)
+    parts = _COLORS.split(text)
+    return "".join(part if place % 2 else safe(part) for place, part in enumerate(parts))
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a text is JSON, or JSON on each of its lines."""
+    for parts in ((text,), text.split("\n")):
+        try:
+            for part in filter(None, parts):
+                json.loads(part)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+_COLORS: Final = re.compile("(\x1b\\[[0-9;]*m)")
+
+
+def print_error(message: str, help: str = "") -> None:
+    """Print an error in the form of a diagnostic, with what to do next."""
+    note(f"{click.style('error', fg='red', bold=True)}: {message}")
+    if help:
+        note(f"  = help: {help}")
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input as bytes. Raises ``InputError`` where it is closed."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed; name a file instead of `-`")
+    if sys.stdin.isatty():
+        note("reading standard input; end it with Ctrl-D")
+    return sys.stdin.buffer
+
+
+_WIDE = 240  # a table that is piped into a file is not cut at the width of a terminal
+
+
+def table_width() -> int:
+    """Return how many characters of a line ``print_table`` has."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+
+
+def print_table(table: Table) -> None:
+    """Print a table on standard output, as wide as the terminal, or as it needs to be where there is none."""
+    from rich.console import Console
+
+    color = prints_color(sys.stdout)
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=color,
+        no_color=not color,
+        highlight=False,
+        emoji=False,
+        width=table_width(),
+    )
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    write_out("\n".join(line.rstrip() for line in console.file.getvalue().splitlines()))
+
+
+def render_diagnostics(
+    diagnostics: Iterable[Diagnostic], format: str = "full", *, sources: Sequence[SourceText] = (), stderr: bool = False
+) -> str:
+    """Return diagnostics as text for standard output or standard error. ``sources`` are texts that are in no file."""
+    color = prints_color(sys.stderr if stderr else sys.stdout)
+    return render(diagnostics, format, _lines_of(sources), colour=color)
+
+
+def _lines_of(sources: Sequence[SourceText]) -> LinesOf:
+    from costlens_policy.source.read import read_source
+
+    @cache
+    def lines(name: str) -> Sequence[str] | None:
+        for source in sources:
+            if source.name == name:
+                return source.lines()
+        try:
+            return read_source(name).lines()
+        except PolicyError:  # what cannot be read has been reported already
+            return None
+
+    return lines
 
 
 def print_or_write(text: str, target: Path | None) -> None:
-    """Write a result into a file and say so, or print it where there is no file."""
+    """Write a result into a file and name it on standard error, or print it where there is no file."""
     if target is None:
         write_out(text)
         return
     write_file(target, text.encode())
     note(f"wrote `{target}`")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing: into a new file beside it, which then takes its name.
+
+    Folders on the way are made; a link stays a link; the permissions of a file that exists stay. Raises ``InputError``.
+    """
+    try:
+        target = path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, data)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"`{path}` cannot be written: {reason.lower()}") from error
+
+
+def _replace(target: Path, data: bytes) -> None:
+    import tempfile
+
+    if target.is_dir():
+        raise IsADirectoryError(21, "is a directory")
+    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(descriptor)
+        os.chmod(name, mode)
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

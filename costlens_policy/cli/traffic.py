@@ -1,36 +1,42 @@
-"""What ``replay`` and ``diff`` share: understanding options, reading, and the report."""
+"""What commands on recorded traffic share: reading their options, progress, skipped rows, and results as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from costlens_policy.cli.console import note, print_table, write_out
-from costlens_policy.cli.files import write_file
+from costlens_policy.cli.exit_codes import NothingError
 from costlens_policy.cli.inputs import read_input
-from costlens_policy.cli.nothing import NothingError
-from costlens_policy.cli.traffic_options import TrafficOptions
+from costlens_policy.cli.options import TrafficOptions
+from costlens_policy.cli.output import note, print_table, write_file, write_out
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError
-from costlens_policy.replay.settings import START
+from costlens_policy.replay.settings import START, Progress, Silent
 from costlens_policy.replay.tables import SummaryTable, csv_text, markdown
 from costlens_policy.replay.traffic.places import look_for
 from costlens_policy.replay.traffic.recognition import recognized
 from costlens_policy.replay.traffic.row import Reject
 
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
 __all__ = [
-    "Asked",
+    "TrafficInput",
     "found_files",
     "mapping_for",
     "no_request",
     "percentage",
-    "print_report",
+    "print_result",
+    "progress",
     "too_many_rejects",
     "understand",
     "write_rejects",
@@ -38,8 +44,8 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The options, understood."""
+class TrafficInput:
+    """The options, read: which files, by which mapping, with which settings."""
 
     files: tuple[str, ...]
     mapping: ColumnMapping
@@ -47,16 +53,16 @@ class Asked:
 
 
 def no_request(files: Iterable[str]) -> NothingError:
-    """Say that files hold no row at all."""
+    """Return the error that files hold no row at all."""
     return NothingError(f"no request in {', '.join(f'`{name}`' for name in files)}")
 
 
-def understand(options: TrafficOptions) -> Asked:
+def understand(options: TrafficOptions) -> TrafficInput:
     """Read the mapping and the settings. Raises ``TrafficError``, ``RejectedError`` or ``click.BadParameter``."""
     files = found_files(options.files)
     columns, constants = dict(map(_pair, options.columns)), dict(map(_pair, options.constants))
     mapping = mapping_for(options.mapping, files, columns, constants).with_columns(columns, constants)
-    too_many_rejects(0, 0, options.max_rejects)  # what is no number is said before anything runs
+    too_many_rejects(0, 0, options.max_rejects)  # a wrong number is reported before anything runs
     settings = Settings(
         cache=options.cache == "on",
         cache_lifetime=timedelta(seconds=options.lifetime),
@@ -64,11 +70,11 @@ def understand(options: TrafficOptions) -> Asked:
         output_range=percentage(options.swing, "--output-range"),
         start=options.start or START,
     )
-    return Asked(files, mapping, settings)
+    return TrafficInput(files, mapping, settings)
 
 
 def found_files(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the files of traffic, and say what lies beside them and is not read. Raises ``TrafficError``."""
+    """Return the files of traffic, and note what is beside them and not read. Raises ``TrafficError``."""
     found = look_for(patterns)
     if found.skipped:
         shown = ", ".join(f"`{name}`" for name in found.skipped[:_MOST_SKIPPED])
@@ -80,14 +86,14 @@ def found_files(patterns: Sequence[str]) -> tuple[str, ...]:
 def mapping_for(
     name: str | None, files: Sequence[str], columns: Mapping[str, str], constants: Mapping[str, str]
 ) -> ColumnMapping:
-    """Return a ready mapping, one of a file, or, where none is named, the one that the files fit.
+    """Return a ready mapping, one of a file, or, where none is named, the one that the files are recognized by.
 
     Raises ``TrafficError`` and ``RejectedError``.
     """
     if name is not None:
         close = get_close_matches(name, READY, n=1)
         if name not in READY and close and not Path(name).exists():
-            raise TrafficError(f"no ready mapping `{name}`, and no file; did you mean `{close[0]}`?")
+            raise TrafficError(f"no mapping and no file `{name}`; did you mean `{close[0]}`?")
         if name in READY:
             return READY[name]
         from costlens_policy.replay.traffic.mapping_file import (
@@ -104,7 +110,7 @@ _MOST_SKIPPED = 8
 def _pair(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name or not value:
-        raise click.BadParameter(f"`{text}` is no pair; write field=column, such as request.task=kind")
+        raise click.BadParameter(f"`{text}` is not FIELD=COLUMN; write it as request.task=kind")
     return name.strip(), value.strip()
 
 
@@ -113,33 +119,33 @@ def percentage(text: str, option: str) -> Decimal:
     try:
         value = Decimal(text.removesuffix("%")) / 100
     except ArithmeticError:
-        raise click.BadParameter(f"`{text}` is no percentage; write {option} 5%") from None
+        raise click.BadParameter(f"`{text}` is not a percentage; write {option} 5%") from None
     if not value.is_finite() or value < 0:
-        raise click.BadParameter(f"`{text}` is no percentage from 0% on")
+        raise click.BadParameter(f"`{text}` is not a percentage of at least 0%")
     return value
 
 
 def write_rejects(rejects: Sequence[Reject], target: Path | None, number: int) -> None:
-    """Write rows that were left out into a file, or say how to see them. ``number`` counts also those not kept."""
+    """Write skipped rows into a file, or note how to see them. ``number`` counts also those not kept."""
     if target is not None:
         rows = ((item.file, item.number, item.problem, item.text) for item in rejects)
         write_file(target, csv_text([("file", "row", "problem", "text"), *rows]).encode("utf-8", "replace"))
         which = f"{number}" if number == len(rejects) else f"the first {len(rejects)} of {number}"
-        note(f"wrote `{target}` with {which} rows that were left out")
+        note(f"wrote `{target}` with {which} skipped rows")
     for item in rejects[:3]:
-        note(f"left out: {printable(f'{item.file}:{item.number}: {item.problem}')}")
+        note(f"skipped: {printable(f'{item.file}:{item.number}: {item.problem}')}")
     if number > 3 and target is None:
         note(f"and {number - 3} more; --rejects FILE writes all of them")
 
 
 def too_many_rejects(rejects: int, rows: int, allowed: str) -> bool:
-    """Say whether more rows were left out than allowed, as a number or as a share of all rows."""
+    """Return whether more rows were skipped than allowed, as a number or as a share of all rows."""
     if allowed.endswith("%"):
         return rejects > percentage(allowed, "--max-rejects") * (rejects + rows)
     try:
         return rejects > _count(allowed)
     except ValueError:
-        raise click.BadParameter(f"`{allowed}` is no number of rows; write --max-rejects 10 or 1%") from None
+        raise click.BadParameter(f"`{allowed}` is not a number of rows; write --max-rejects 10 or 1%") from None
 
 
 def _count(text: str) -> int:
@@ -149,7 +155,7 @@ def _count(text: str) -> int:
     return number
 
 
-def print_report(
+def print_result(
     output: str, title: str, verdict: str, tables: Iterable[SummaryTable], notes: Iterable[str], assumed: Iterable[str]
 ) -> None:
     """Print as ``text`` or ``markdown``."""
@@ -177,3 +183,54 @@ def _print(table: SummaryTable) -> None:
     for row in table.rows:
         shown.add_row(*(escape(printable(cell)) for cell in row))
     print_table(shown)
+
+
+_AT_ONCE: Final = {"rows": 500, "bytes": 500_000}
+"""The bar moves on after so many units."""
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Show on standard error how far something is, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield Silent()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield _Shown(bars)
+
+
+class _Shown:
+    """One bar for what is under way; the bar before is removed."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._waiting = 0
+        self._unit = "rows"
+
+    def start(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
+        for task in self._bars.task_ids:
+            self._bars.remove_task(task)
+        self._unit, self._waiting = unit, 0
+        self._bars.add_task(what, total=total, completed=done, rate="")
+
+    def advance(self, units: int) -> None:
+        self._waiting += units
+        if self._waiting < _AT_ONCE[self._unit]:
+            return
+        task = self._bars.tasks[-1]
+        self._bars.advance(task.id, self._waiting)
+        self._bars.update(task.id, rate=_rate(task.completed, task.total, task.speed, self._unit))
+        self._waiting = 0
+
+
+def _rate(done: float, total: float | None, speed: float | None, unit: str) -> str:
+    if unit == "bytes":
+        done, total, speed = done / 1e6, None if total is None else total / 1e6, None if speed is None else speed / 1e6
+        unit = "MB"
+    most = "" if total is None else f" of {total:,.0f}"
+    return f"{done:,.0f}{most} {unit}" + ("" if speed is None else f", {speed:,.0f} {unit}/s")

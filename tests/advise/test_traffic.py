@@ -137,7 +137,7 @@ def test_written_workloads_say_the_same(folder: Path) -> None:
             assert again["recommendation"]["rule"] == item["advice"]["recommendation"]["rule"]
     second = advise("--traffic", "calls.jsonl", "--prices", "catalogue.yaml", "--write", "out")
     assert (second.exit_code, second.stdout) != (0, "")
-    assert "exists already" in second.stderr
+    assert "already exists" in second.stderr
 
 
 def test_named_models(folder: Path) -> None:
@@ -235,7 +235,7 @@ def test_calls_without_times_or_models(folder: Path) -> None:
         (("--traffic", "empty.jsonl"), 3, "no request in"),
         (("--traffic", "missing.jsonl"), 6, "missing.jsonl"),
         (("--traffic", "broken.jsonl"), 3, "no row can be read"),
-        (("--traffic", "cut.jsonl"), 7, "1 rows were left out"),
+        (("--traffic", "cut.jsonl"), 7, "1 rows were skipped"),
         (("--traffic", "renamed.jsonl"), 6, "did you mean `prompt_token`?"),
     ],
 )

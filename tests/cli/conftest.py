@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from costlens_policy.cli.app import app
-from costlens_policy.cli.starter import write_starter
+from costlens_policy.cli.commands.init import write_starter
 
 PROGRAM = [sys.executable, "-m", "costlens_policy"]
 

@@ -84,10 +84,19 @@ def test_no_command_shows_help(run):
     [
         (["chekc"], "error: no such command `chekc`; did you mean `check`?", "costlens-policy --help"),
         (["zzz"], "error: no such command `zzz`\n", "costlens-policy --help"),
+        (
+            ["budget", "withdraw"],
+            "error: no such command `withdraw`; did you mean `revoke`?",
+            "costlens-policy budget --help",
+        ),
         (["check", "--fromat", "json"], "error: no such option `--fromat`", "did you mean `--format`?"),
         (["check", "--format", "xml"], "error: invalid value for `--format`: `xml` is not one of `full`", "--help"),
         (["eval", "."], "error: missing option `--request`", "costlens-policy eval --help"),
-        (["eval", ".", "--request", "-", "--now", "noon"], "`noon` is not a time; write it as 2026", "eval --help"),
+        (
+            ["eval", ".", "--request", "-", "--now", "noon"],
+            "`noon` is not a timestamp; write it as 2026",
+            "eval --help",
+        ),
         (["eval", ".", "--request", "-", "--now", "2026-01-01T00:00:00"], "has no time zone; write 2026", "--help"),
         (["eval", ".", "--request", "-", "--balances", "-"], "cannot both read standard input", "--help"),
         (["fmt"], "error: missing argument `PATH...`", "fmt --help"),
@@ -141,7 +150,7 @@ def test_debug_option_before_or_after_the_command(run, monkeypatch, place):
     def fail(*_: object, **__: object) -> str:
         raise ValueError("x")
 
-    monkeypatch.setattr("costlens_policy.cli.pages.code_list", fail)
+    monkeypatch.setattr("costlens_policy.cli.commands.explain._code_list", fail)
     result = run("--debug", "explain") if place == "before" else run("explain", "--debug")
     assert result.exit_code == 6
     assert "Traceback" in result.stderr
@@ -207,8 +216,8 @@ def test_a_full_disk_is_an_error(process):
 
 def test_ctrl_c_ends_with_130():
     code = (
-        "import sys, costlens_policy.cli.pages as pages, time\n"
-        "pages.code_list = lambda _: (print('ready', file=sys.stderr, flush=True), time.sleep(60))\n"
+        "import sys, costlens_policy.cli.commands.explain as pages, time\n"
+        "pages._code_list = lambda _: (print('ready', file=sys.stderr, flush=True), time.sleep(60))\n"
         "from costlens_policy.cli import main\n"
         "sys.exit(main(['explain']))\n"
     )

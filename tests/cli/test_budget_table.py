@@ -8,8 +8,7 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
-from costlens_policy.cli.budgets.rows import Row, row_of
-from costlens_policy.cli.budgets.table import table_of
+from costlens_policy.cli.commands.budget.table import Row, row_of, table_of
 from costlens_policy.guard import Spend
 
 NOW = datetime(2026, 11, 16, tzinfo=UTC)

@@ -79,6 +79,6 @@ def test_a_folder_that_others_may_write_to_is_left_alone(run, decide, plans: Pat
     plans.chmod(0o777)
     result = run("cache")
     assert result.exit_code == 0
-    assert result.stdout == f"`{plans}` is not used: others may write to it\n"
+    assert result.stdout == f"`{plans}` is not used, since others may write to it\n"
     assert run("cache", "--clear").stdout == result.stdout
     assert len(os.listdir(plans)) == 1

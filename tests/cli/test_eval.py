@@ -92,10 +92,10 @@ def test_the_policy_set_file_itself(run, starter: Path):
 
 REJECTED = {
     "empty": ("", "CL007"),
-    "a list": ("[1, 2]", "a request is an object with attributes, not a list"),
-    "a text": ("hello", "a request is an object with attributes, not a string"),
+    "a list": ("[1, 2]", "a request must be an object of attributes, got a list"),
+    "a text": ("hello", "a request must be an object of attributes, got a string"),
     "null": ("null", "CL"),
-    "a number": ("42", "a request is an object with attributes, not a number"),
+    "a number": ("42", "a request must be an object of attributes, got a number"),
     "unknown attribute": ("prompt: x\ntsak: y\n", "unknown attribute `tsak`"),
     "wrong type": ("prompt: 7\n", "`prompt` must be a string"),
     "not declared": ("prompt: x\ntier: gold\n", "`tier` must be one of"),
@@ -104,7 +104,7 @@ REJECTED = {
     "not finite": ('{"prompt": "x", "cost_budget": 1e999}', "cost_budget"),
     "both": ("prompt: x\nmessages: []\n", "give `prompt` or `messages`, not both"),
     "twice": ("prompt: x\nprompt: y\n", "CL008"),
-    "two documents": ("prompt: x\n---\nprompt: y\n", "more than one request"),
+    "two documents": ("prompt: x\n---\nprompt: y\n", "must hold one request, got several"),
     "deep YAML": ("metadata:" + " [" * 10_000, "CL020"),
     "deep JSON": ('{"metadata":' * 10_000 + "1" + "}" * 10_000, "CL020"),
     "JSON cut off": ('{"prompt": "x", ', "CL005"),
@@ -199,7 +199,7 @@ def test_lines(run, starter: Path, tmp_path: Path):
     assert [answer.get("effect") for answer in answers] == ["allow", "deny", None, None, None, "allow", None]
     assert [answer["line"] for answer in answers if "line" in answer] == [4, 5, 6, 8]
     assert "did you mean `prompt`?" in answers[3]["problems"][0]
-    assert result.stderr == "2 allowed, 1 denied, 4 not acceptable\n"
+    assert result.stderr == "2 allowed, 1 denied, 4 rejected\n"
 
 
 def test_lines_with_exit_code(run, starter: Path, tmp_path: Path):
@@ -253,14 +253,14 @@ def test_balances(run, budgeted: Path, tmp_path: Path, budget):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("budget: x\n", "balances are a list"),
-        ("- 1\n", "a balance is an object"),
+        ("budget: x\n", "balances must be a list"),
+        ("- 1\n", "each balance must be an object"),
         ("- {used: 1}\n", "a balance needs `budget`"),
         ("- {budget: team-montly, used: 1}\n", "did you mean `team-monthly`?"),
-        ("- {budget: team-monthly, used: -1}\n", "`used` is a number from zero on"),
-        ("- {budget: team-monthly, used: many}\n", "`used` is a number from zero on"),
-        ("- {budget: team-monthly, held: true}\n", "`held` is a number from zero on"),
-        ("- {budget: team-monthly, key: 7}\n", "`key` is a text"),
+        ("- {budget: team-monthly, used: -1}\n", "`used` must be a non-negative number"),
+        ("- {budget: team-monthly, used: many}\n", "`used` must be a non-negative number"),
+        ("- {budget: team-monthly, held: true}\n", "`held` must be a non-negative number"),
+        ("- {budget: team-monthly, key: 7}\n", "`key` must be a string"),
         ("- {budget: team-monthly, usd: 7}\n", "unknown key `usd`"),
     ],
 )

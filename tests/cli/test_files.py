@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from costlens_policy.cli.files import write_file
+from costlens_policy.cli.output import write_file
 from costlens_policy.errors import InputError
 
 
@@ -61,7 +61,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
 
 
 def test_a_folder_is_not_replaced(tmp_path: Path):
-    with pytest.raises(InputError, match="it is a folder"):
+    with pytest.raises(InputError, match="is a directory"):
         write_file(tmp_path, b"x")
 
 
@@ -70,7 +70,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path):
     path = tmp_path / "a.yaml"
     path.write_bytes(b"old")
     code = (
-        "import os, signal, sys; from pathlib import Path; from costlens_policy.cli.files import write_file\n"
+        "import os, signal, sys; from pathlib import Path; from costlens_policy.cli.output import write_file\n"
         "os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "write_file(Path(sys.argv[1]), b'new' * 1000)\n"
     )

@@ -65,7 +65,7 @@ def test_stdin(run):
 def test_stdin_beside_paths(run, ugly: Path):
     result = run("fmt", "-", ugly)
     assert result.exit_code == 2
-    assert "`-` cannot stand beside other paths" in result.stderr
+    assert "`-` cannot be combined with other paths" in result.stderr
 
 
 def test_stdin_with_errors(run):

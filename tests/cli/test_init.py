@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from costlens_policy import __version__
-from costlens_policy.cli.starter import origin, starter_files
+from costlens_policy.cli.commands.init import installed_origin, starter_files
 
 
 def test_writes_everything_and_says_what_is_next(run, tmp_path: Path):
@@ -84,7 +84,7 @@ def test_requirements_name_where_this_program_came_from(run, tmp_path: Path):
     result = run("init", tmp_path)
     checkout = Path(__file__).resolve().parents[2]
     assert (tmp_path / "requirements.txt").read_text() == f"costlens-policy @ {checkout.as_uri()}\n"
-    assert "which no other machine has" in result.stderr
+    assert "which is on this machine only" in result.stderr
     assert "`init --force --install SPEC`" in result.stderr
 
 
@@ -112,8 +112,8 @@ def test_the_installer_notes_the_origin(tmp_path: Path, monkeypatch, told, check
     if checkout:
         (tmp_path / "pyproject.toml").touch()
     monkeypatch.setattr("costlens_policy.__file__", str(tmp_path / "costlens_policy" / "__init__.py"))
-    monkeypatch.setattr(origin, "distribution", lambda _: SimpleNamespace(read_text=lambda _: told))
-    assert origin.installed_origin().requirement.startswith(line)
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _: SimpleNamespace(read_text=lambda _: told))
+    assert installed_origin().requirement.startswith(line)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_path_of_this_machine_is_told(run, tmp_path: Path):
     (tmp_path / "c.whl").touch()
     result = run("init", tmp_path / "new", "--install", tmp_path / "c.whl")
     assert (tmp_path / "new" / "requirements.txt").read_text() == f"costlens-policy @ {(tmp_path / 'c.whl').as_uri()}\n"
-    assert "which no other machine has" in result.stderr
+    assert "which is on this machine only" in result.stderr
 
 
 @pytest.mark.parametrize("spec", ["nowhere", "../nowhere", "", "other-package==1"])

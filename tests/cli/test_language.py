@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from costlens_policy.checker.attributes import ROOT_TYPES, STANDARD_ATTRIBUTES, model_record
-from costlens_policy.cli.language import example_of, language_pages
+from costlens_policy.cli.reference import example_of, language_pages
 from costlens_policy.documents import KINDS
 from costlens_policy.schema import json_schema
 from costlens_policy.source.compose import compose

@@ -111,7 +111,7 @@ def test_junit_beside_the_report(run, failing: Path, tmp_path: Path):
 def test_junit_that_cannot_be_written(run, starter: Path):
     result = run("test", starter, "--junit", starter)
     assert result.exit_code == 6
-    assert "cannot be written: it is a folder" in result.stderr
+    assert "cannot be written: is a directory" in result.stderr
 
 
 def test_coverage_table(run, starter: Path):

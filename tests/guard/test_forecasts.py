@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from costlens_policy import DeniedError
-from costlens_policy.cli.budgets.rows import row_of
+from costlens_policy.cli.commands.budget.table import row_of
 from costlens_policy.documents.budgets import CalendarWindow
 from costlens_policy.ledger import Adjustment, open_ledger
 from costlens_policy.ledger.account import Account

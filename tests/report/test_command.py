@@ -48,19 +48,19 @@ def test_bad_rows_decide_the_exit_code(run, write_log, tmp_path):
     ("arguments", "code", "says"),
     [
         ((), 2, "either a ledger with `--ledger` or logs"),
-        (("--ledger", "sqlite:///none.db"), 6, "there is no ledger"),
-        (("--ledger", "memory:"), 2, "its own process only"),
+        (("--ledger", "sqlite:///none.db"), 6, "no ledger `"),
+        (("--ledger", "memory:"), 2, "belongs to its own process"),
         (("--traffic", "none.csv"), 6, "no traffic in `none.csv`"),
         (("--traffic", "LOG", "--baseline", "gpt-55"), 2, "no price for the baseline `gpt-55`"),
         (("--traffic", "LOG", "--zone", "Mars"), 2, "unknown time zone `Mars`"),
-        (("--traffic", "LOG", "--by", " , "), 2, "names no label"),
+        (("--traffic", "LOG", "--by", " , "), 2, "needs a label"),
         (("--traffic", "LOG", "--key", "x"), 2, "a log has none"),
-        (("--traffic", "LOG", "--column", "team"), 2, "no pair"),
-        (("--traffic", "LOG", "--max-rejects", "few"), 2, "no number of rows"),
+        (("--traffic", "LOG", "--column", "team"), 2, "is not FIELD=COLUMN"),
+        (("--traffic", "LOG", "--max-rejects", "few"), 2, "not a number of rows"),
         (("--traffic", "LOG", "--since", "2027-01-01T00:00:00Z"), 3, "20 outside of the time asked for"),
         (
             ("--traffic", "LOG", "--since", "2027-01-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"), 2,
-            "no call lies between them",
+            "must be after `--since`",
         ),
     ],
 )  # fmt: skip
@@ -73,7 +73,7 @@ def test_what_cannot_be_done_is_said(run, log, monkeypatch, tmp_path, arguments,
 
 
 def test_a_missing_library_is_named_with_its_extra(run, log, monkeypatch, tmp_path):
-    monkeypatch.setattr("costlens_policy.cli.reporting.find_spec", lambda name: None if name == "vl_convert" else name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "vl_convert" else name)
     result = run("report", "--traffic", log, "--html", tmp_path / "r.html")
     assert result.exit_code == 6
     assert "costlens-policy[report]" in result.stderr

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
-from datetime import date
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from costlens_policy.cli.command import Command
-from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.parameters import Day, format_option
-from costlens_policy.cli.traffic_options import TrafficOptions, optional_traffic
+from costlens_policy.cli.exit_codes import ExitCode, NothingError
+from costlens_policy.cli.options import Day, TrafficOptions, format_option, optional_traffic
+from costlens_policy.cli.output import note, render_diagnostics, write_file, write_out
+from costlens_policy.clock import system_now
+from costlens_policy.errors import InputError
+
+if TYPE_CHECKING:
+    from costlens_policy.advise.derivation import Market
+    from costlens_policy.advise.ranking import Ranked, Ranking
+    from costlens_policy.catalogue import Catalogue, Model
 
 __all__ = ["command"]
 
@@ -30,7 +40,7 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
         found = re.fullmatch(r"([0-9]{1,4})(mo|y)", str(value))
         months = int(found[1]) * (12 if found[2] == "y" else 1) if found else 0
         if not 1 <= months <= _LONGEST:
-            self.fail(f"`{value}` is not 1 to {_LONGEST} months; write it as 12mo or 2y", param, ctx)
+            self.fail(f"`{value}` is not a horizon of 1 to {_LONGEST} months; write it as 12mo or 2y", param, ctx)
         return months
 
 
@@ -42,12 +52,12 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
         ("a year of the workload in a file", "advise ticket-triage.yaml"),
         ("three years, for a pull request", "advise ticket-triage.yaml --horizon 3y --format markdown"),
         (
-            "at the prices of a day, by rules of your own",
+            "at the prices of a day, by your own rules",
             "advise ticket-triage.yaml --on 2026-11-02 --policy-set advice",
         ),
         ("which tasks of recorded calls are candidates", "advise --traffic calls.jsonl --prices policies"),
         (
-            "by feature, with a model to be trained, and files to go on from",
+            "by feature, with a model to fine-tune, writing workloads",
             "advise --traffic 'logs/*.jsonl.gz' --by feature --fine-tuned gpt-4.1-mini --write workloads",
         ),
     ],
@@ -55,23 +65,31 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
 )
 @click.argument("path", metavar="[WORKLOAD]", required=False, type=click.Path(path_type=Path))
 @optional_traffic
-@click.option("--by", metavar="LABEL", default="task", show_default=True, help="Of traffic: what makes calls one task.")
+@click.option(
+    "--by",
+    metavar="LABEL",
+    default="task",
+    show_default=True,
+    help="Of traffic: the label that groups calls into tasks.",
+)
 @click.option(
     "--prices",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Of traffic: a policy set, or catalogues, with models and prices; the installed price list when left out.",
+    help="Of traffic: a policy set, or catalogues, with models and prices. Default: the installed price list.",
 )
-@click.option("--small", metavar="MODEL", help="Of traffic: the smaller model; else the cheapest known to be as good.")
+@click.option(
+    "--small", metavar="MODEL", help="Of traffic: the smaller model. Default: the cheapest known to be as good."
+)
 @click.option(
     "--fine-tuned",
     "trained",
     metavar="MODEL",
-    help="Of traffic: the model to be trained; else the catalogue's for the task, or the cheapest as its base.",
+    help="Of traffic: the model to fine-tune. Default: the catalogue's for the task, or the cheapest.",
 )
 @click.option(
-    "--write", metavar="DIR", type=click.Path(path_type=Path), help="Of traffic: write a workload per candidate."
+    "--write", metavar="DIR", type=click.Path(path_type=Path), help="Of traffic: write a workload for each candidate."
 )
 @click.option(
     "--horizon",
@@ -80,14 +98,14 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
     type=_Months(),
     default="12mo",
     show_default=True,
-    help="How far to look: months as `18mo`, years as `2y`.",
+    help="Months as `18mo`, years as `2y`.",
 )
-@click.option("--on", "day", metavar="DAY", type=Day(), help="Day of the prices; today when left out.")
+@click.option("--on", "day", metavar="DAY", type=Day(), help="Day of the prices. Default: today.")
 @click.option(
     "--policy-set",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Policy set that recommends, in place of the one that the workload names.",
+    help="Policy set that recommends, instead of the one that the workload names.",
 )
 @format_option("text", "json", "markdown")
 def command(
@@ -103,20 +121,200 @@ def command(
     policy_set: Path | None,
     output: str,
 ) -> ExitCode:
-    """Estimate what the WORKLOAD costs by prompting, with caching, with a smaller, a trained or both models.
+    """Compare what the WORKLOAD costs by prompting, with caching, a smaller model, a fine-tuned model, or both.
 
-    Totals, break-even and ranges are exact sums of the inputs. What to do is decided by a policy set that can be read
-    and changed; the answer names its rules. With --traffic, a workload is derived from the recorded calls of each task,
-    and the tasks are ranked by what they would save.
+    Totals, break-even and ranges are exact sums of the inputs. The recommendation is made by a policy set that you can
+    read and change; the advice names its rules. With --traffic, a workload is derived from the recorded calls of each
+    task, and tasks are ranked by savings.
     """
     if (path is None) == (not traffic.files):
         raise click.UsageError("name either a workload or recorded calls with `--traffic`", click.get_current_context())
     if path is None:
-        from costlens_policy.cli.advising_traffic import Wanted, advise_on_traffic
-
-        wanted = Wanted(by.removeprefix("request."), prices, small, trained, write)
-        return advise_on_traffic(traffic, wanted, months, day, policy_set, output)
-    from costlens_policy.cli.advising import print_advice
-
-    print_advice(path, months, day, policy_set, output)
+        wanted = _Wanted(by.removeprefix("request."), prices, small, trained, write)
+        return _advise_on_traffic(traffic, wanted, months, day, policy_set, output)
+    _print_advice(path, months, day, policy_set, output)
     return ExitCode.OK
+
+
+def _print_advice(path: Path, months: int, day: date | None, policy_set: Path | None, output: str) -> None:
+    """Print the advice on a workload. Raises ``PolicyError`` where a document is not right."""
+    from costlens_policy.advise import advise
+    from costlens_policy.advise.text import as_markdown, as_text, export_advice
+
+    now = system_now() if day is None else datetime.combine(day, time(), UTC)
+    advice = advise(path, months=months, now=now, policy_set=policy_set)
+    if advice.warnings:
+        note(render_diagnostics(advice.warnings, stderr=True))
+    if output == "json":
+        write_out(json.dumps(export_advice(advice), indent=2, ensure_ascii=False))
+    else:
+        write_out(as_markdown(advice) if output == "markdown" else as_text(advice))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What was asked for beside the traffic, word for word."""
+
+    by: str
+    prices: tuple[Path, ...]
+    small: str | None
+    trained: str | None
+    write: Path | None
+
+
+def _advise_on_traffic(
+    options: TrafficOptions, wanted: _Wanted, months: int, day: date | None, policy_set: Path | None, output: str
+) -> ExitCode:
+    """Print the ranking and write the workloads. Returns ``GATE`` where too many rows were skipped."""
+    from costlens_policy.advise.derivation import DerivationSettings
+    from costlens_policy.advise.ranking import rank
+    from costlens_policy.cli.recorded_calls import read_calls
+    from costlens_policy.cli.traffic import no_request, progress, too_many_rejects, understand, write_rejects
+
+    understood, market = understand(options), _market(wanted)
+    files = understood.files
+    with progress() as shown:
+        shown.start("reading", None, "rows")
+        read = read_calls(files, understood, wanted.by, lambda: shown.advance(1))
+    calls = read.seen.calls
+    if not calls and not read.rejects:
+        raise no_request(files)
+    write_rejects(read.rejects, options.rejects, len(read.rejects))
+    if not calls:
+        raise NothingError("no row can be read")
+    now = system_now() if day is None else datetime.combine(day, time(), UTC)
+    settings = understood.settings
+    asked = DerivationSettings(
+        wanted.by, months, now, settings.cache, settings.cache_lifetime, settings.cache_min_tokens,
+        settings.output_range,
+    )  # fmt: skip
+    _print(rank(read.seen, market, asked, policy_set), read.notes, output, wanted.write)
+    if too_many_rejects(len(read.rejects), calls, options.max_rejects):
+        note(f"failed: {len(read.rejects)} rows were skipped, more than {options.max_rejects}")
+        return ExitCode.GATE
+    return ExitCode.OK
+
+
+def _print(ranking: Ranking, notes: Sequence[str], output: str, folder: Path | None) -> None:
+    from costlens_policy.advise.ranking import export_ranking, headline_of, parts_of_ranking
+    from costlens_policy.advise.text import markdown_of, text_of
+
+    written = [] if folder is None else _write_workloads(ranking, folder)
+    for text in notes:
+        note(text)
+    if output == "json":
+        write_out(json.dumps(export_ranking(ranking) | {"notes": list(notes)}, indent=2, ensure_ascii=False))
+    else:
+        shown = markdown_of if output == "markdown" else text_of
+        write_out(shown(headline_of(ranking), parts_of_ranking(ranking)))
+    for path in written:
+        note(f"wrote `{path}`")
+    if folder is not None and not written:
+        note("no task is a candidate, so no workload was written")
+
+
+def _market(wanted: _Wanted) -> Market:
+    from importlib.metadata import version
+
+    from costlens_policy.advise.derivation import Market
+    from costlens_policy.cli.sources import load_models
+
+    catalogue = load_models(wanted.prices) if wanted.prices else None
+    models = () if catalogue is None else tuple(catalogue)
+
+    def find(name: str) -> Model | None:
+        return _listed(name) if catalogue is None else catalogue.find(name)
+
+    if catalogue is None:
+        source = f"the price list genai-prices {version('genai-prices')}"
+    else:
+        source = ", ".join(f"`{path}`" for path in wanted.prices)
+    small, trained = (_named(name, catalogue) for name in (wanted.small, wanted.trained))
+    return Market(find, models, source, small, trained)
+
+
+def _listed(name: str) -> Model | None:
+    from costlens_policy.catalogue.price_list import listed_model, meant_by
+
+    meant = meant_by(name)
+    return None if meant is None else listed_model(meant)
+
+
+def _named(name: str | None, catalogue: Catalogue | None) -> Model | None:
+    from costlens_policy.catalogue.price_list import nearest_pattern
+
+    if name is None:
+        return None
+    found = _listed(name) if catalogue is None else catalogue.find(name)
+    if found is None or not found.periods:
+        near = nearest_pattern(name) if catalogue is None else catalogue.suggest(name)
+        hint = f"did you mean `{near}`?" if near else "`costlens-policy catalogue list` lists those of a catalogue"
+        raise click.UsageError(f"no price for `{name}`; {hint}", click.get_current_context())
+    return found
+
+
+def _write_workloads(ranking: Ranking, folder: Path) -> list[Path]:
+    """Write a workload for each candidate, and what they name. Nothing is overwritten: raises ``InputError``."""
+    from costlens_policy.advise.advice import own_policy_set
+    from costlens_policy.advise.derivation import CATALOGUE, POLICY_SET
+
+    found = tuple(ranking.candidates)
+    files = {folder / f"{name}.yaml": _workload(item, name) for name, item in zip(_names(found), found, strict=True)}
+    workloads = list(files)
+    if not files:
+        return []
+    files[folder / CATALOGUE] = _catalogue(found, ranking)
+    with own_policy_set() as own:
+        target = (folder / POLICY_SET).parent
+        files |= {target / path.name: path.read_text(encoding="utf-8") for path in sorted(own.iterdir())}
+    there = [path for path in files if path.exists()]
+    if there:
+        raise InputError(f"`{there[0]}` already exists; name another directory with --write")
+    for path, text in files.items():
+        write_file(path, text.encode())
+    return workloads
+
+
+def _names(items: tuple[Ranked, ...]) -> Iterator[str]:
+    """Yield a file's name for each, unique among them and not that of the catalogue."""
+    from costlens_policy.advise.derivation import CATALOGUE
+
+    taken = {CATALOGUE.removesuffix(".yaml")}
+    for item in items:
+        name = base = str(item.derived.plain["metadata"]["name"])
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{base}-{number}"
+        taken.add(name)
+        yield name
+
+
+def _workload(item: Ranked, name: str) -> str:
+    from costlens_policy.catalogue.yaml_text import comment, yaml_lines
+
+    derived = item.derived
+    plain = {**derived.plain, "metadata": {**derived.plain["metadata"], "name": name}}
+    notes = (
+        *(f"not known from the traffic: {text}" for text in derived.unknown),
+        *(f"assumed: {text}" for text in derived.assumed),
+    )
+    return "\n".join([*map(comment, notes), *yaml_lines(plain)]) + "\n"
+
+
+def _catalogue(items: tuple[Ranked, ...], ranking: Ranking) -> str:
+    from costlens_policy.catalogue.lock import document_text
+
+    models: dict[str, Model] = {}
+    for item in items:
+        setting = item.advice.setting
+        for contest in (setting.current, setting.small, setting.fine_tuned):
+            if contest is not None:
+                # It already has what it inherits from its base, which need not be in this file.
+                models[contest.model.name] = replace(contest.model, base=None, trained_for=())
+    head = {
+        "name": "advise",
+        "version": "1",
+        "description": f"Models of the workloads beside it. Prices: {ranking.source}. Correct what you know better.",
+    }
+    return document_text(head, models.values())

@@ -8,6 +8,7 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.output import write_out
 
 __all__ = ["command"]
 
@@ -17,26 +18,25 @@ __all__ = ["command"]
     cls=Command,
     short_help="Show or empty the cache of plans.",
     examples=[
-        ("see where plans are kept, and how many", "cache"),
+        ("show where plans are kept, and how many", "cache"),
         ("delete them", "cache --clear"),
     ],
 )
 @click.option("--clear", is_flag=True, help="Delete every plan.")
 def command(clear: bool) -> ExitCode:
-    """Show where the plans of policy sets are kept so that the next run need not read them, and how many there are.
+    """Show where compiled plans of policy sets are kept, so that the next run is faster, and how many there are.
 
-    Nothing has to be cleared when policies change: a plan is used only as long as all that it was made from is the
-    same. COSTLENS_POLICY_CACHE names another folder, or is `off`.
+    The cache need not be cleared when policies change: a plan is used only while everything it was made from is the
+    same. COSTLENS_POLICY_CACHE names another directory, or is `off`.
     """
-    from costlens_policy.cli.console import write_out
     from costlens_policy.saving.files import chosen_folder
 
     folder = chosen_folder()
     if folder is None:
         known = hasattr(os, "geteuid")
-        write_out("the cache is off" + ("" if known else ": this system does not say whose its files are"))
+        write_out("the cache is off" + ("" if known else ": this system has no file owners"))
     elif folder.is_refused:
-        write_out(f"`{folder.path}` is not used: others may write to it")
+        write_out(f"`{folder.path}` is not used, since others may write to it")
     elif clear:
         write_out(f"deleted {_plans(folder.clear())} from `{folder.path}`")
     else:

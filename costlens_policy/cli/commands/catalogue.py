@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from costlens_policy.cli.app import Group
-from costlens_policy.cli.command import Command
-from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.parameters import (
+from costlens_policy.cli.command import Command, Group
+from costlens_policy.cli.exit_codes import ExitCode, NothingError
+from costlens_policy.cli.options import (
     Day,
+    TrafficOptions,
     format_option,
     max_increase_option,
     no_new_denials_option,
+    optional_traffic,
     paths_argument,
     write_option,
 )
-from costlens_policy.cli.traffic_options import TrafficOptions, optional_traffic
+from costlens_policy.cli.output import print_or_write, print_table, standard_input, write_out
+from costlens_policy.clock import system_now
+from costlens_policy.errors import InputError
+from costlens_policy.money import plain
+
+if TYPE_CHECKING:
+    from costlens_policy.catalogue import Catalogue, Model
+    from costlens_policy.catalogue.comparison import ModelChange, PriceChange
+    from costlens_policy.cli.comparison import Comparison, Gates
+    from costlens_policy.compiler.plan import Plan
+    from costlens_policy.replay.tables import SummaryTable
 
 __all__ = ["command"]
 
 _EXITS = [ExitCode.INVALID, ExitCode.NOTHING]
+_HEADINGS = ("model", "provider", "context", "input", "output", "state", "prices from")
+_TITLE: Final = "What this change of the catalogue does"
+_NUMBERS: Final = frozenset({2, 3, 4})
 
 
-@click.group("catalogue", cls=Group, short_help="Look at models and prices, import and lock them.")
+@click.group("catalogue", cls=Group, short_help="Show, import, lock and compare models and prices.")
 def command() -> None:
-    """Look at the models of a policy set, take models over from price lists, and fix prices in time."""
+    """Show the models of a policy set, import models from price lists, and lock prices."""
 
 
 @command.command(
@@ -35,80 +54,77 @@ def command() -> None:
     cls=Command,
     short_help="List the models of a policy set with their prices.",
     examples=[
-        ("the models of the policy set in this folder", "catalogue list ."),
+        ("the models of the policy set in this directory", "catalogue list ."),
         ("the models of a catalogue document, in JSON", "catalogue list catalogue.yaml --format json"),
-        ("what the installed price list has to offer", "catalogue list --offered openai/gpt-5*"),
+        ("models of the installed price list", "catalogue list --offered openai/gpt-5*"),
     ],
     exits=_EXITS,
 )
 @paths_argument
 @click.option(
-    "--offered", metavar="PATTERN", help="List models of the installed price list instead, `provider/name` with `*`."
+    "--offered", metavar="PATTERN", help="List models of the installed price list that match `provider/name`, with `*`."
 )
-@click.option("--on", "day", metavar="DAY", type=Day(), help="Day of the prices; today when left out.")
+@click.option("--on", "day", metavar="DAY", type=Day(), help="Day of the prices. Default: today.")
 @format_option("table", "json")
-def list_models(paths: tuple[Path, ...], offered: str | None, day: date | None, output: str) -> ExitCode:
-    """List the models of the policy set or catalogues in PATH. Prices are US dollars for a million tokens."""
-    from costlens_policy.cli.catalogues import load_models, offered_models, print_models
+def _list(paths: tuple[Path, ...], offered: str | None, day: date | None, output: str) -> ExitCode:
+    """List the models of the policy set or catalogues in PATH. Prices are in US dollars per million tokens."""
+    from costlens_policy.cli.sources import load_models
 
-    print_models(offered_models(offered) if offered else load_models(paths), day, output)
+    _print_models(_offered_models(offered) if offered else load_models(paths), day, output)
     return ExitCode.OK
 
 
 @command.command(
     "show",
     cls=Command,
-    short_help="Show all that is known of one model.",
+    short_help="Show all facts of one model.",
     examples=[
-        ("by name or alias, from the policy set in this folder", "catalogue show gpt-5-nano"),
-        ("from somewhere else", "catalogue show house-summarizer policies/catalogue.yaml"),
+        ("by name or alias, from the policy set in this directory", "catalogue show gpt-5-nano"),
+        ("from a catalogue", "catalogue show house-summarizer policies/catalogue.yaml"),
     ],
     exits=_EXITS,
 )
 @click.argument("name", metavar="NAME")
 @paths_argument
 @format_option("text", "json")
-def show(name: str, paths: tuple[Path, ...], output: str) -> ExitCode:
+def _show(name: str, paths: tuple[Path, ...], output: str) -> ExitCode:
     """Show the model NAME, an alias or `provider/name` of the policy set or catalogues in PATH, with all its prices."""
-    from costlens_policy.cli.catalogues import load_models, show_model
+    from costlens_policy.cli.sources import load_models
 
-    show_model(load_models(paths), name, output)
+    _show_model(load_models(paths), name, output)
     return ExitCode.OK
 
 
 @command.command(
     "lock",
     cls=Command,
-    short_help="Write every model and price out, so that decisions can be repeated.",
+    short_help="Write out all models and prices, so that decisions are reproducible.",
     examples=[
-        ("print the locked catalogue of the policy set in this folder", "catalogue lock ."),
-        ("keep it", "catalogue lock . --write catalogue.lock.yaml"),
+        ("print the _locked catalogue of the policy set in this directory", "catalogue lock ."),
+        ("write it to a file", "catalogue lock . --write catalogue.lock.yaml"),
     ],
     exits=_EXITS,
 )
 @paths_argument
 @write_option
-def lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
-    """Print a Catalogue document that has every model of PATH with all its facts and prices, without imports.
+def _lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
+    """Print a Catalogue document with all models, facts and prices of PATH, without imports.
 
-    A policy set that names it decides on the same prices after an update of the price list.
+    A policy set that uses it keeps its prices when the price list is updated.
     """
-    from costlens_policy.cli.catalogues import locked
-    from costlens_policy.cli.output import print_or_write
-
-    print_or_write(locked(paths), target)
+    print_or_write(_locked(paths), target)
     return ExitCode.OK
 
 
 @command.command(
     "diff",
     cls=Command,
-    short_help="Say what changes between two catalogues, and what that does to recorded traffic.",
+    short_help="Compare two catalogues, and their effect on recorded traffic.",
     examples=[
-        ("what an update of the price list changed since the lock", "catalogue diff catalogue.lock.yaml policies"),
-        ("between a branch and main", "catalogue diff main:policies/catalogue.yaml policies/catalogue.yaml"),
+        ("what a price list update changed since the lock", "catalogue diff catalogue.lock.yaml policies"),
+        ("a branch against main", "catalogue diff main:policies/catalogue.yaml policies/catalogue.yaml"),
         (
-            "which decisions and how much money it moves",
+            "changed decisions and cost",
             "catalogue diff old.yaml new.yaml --policy policies --traffic calls.csv --max-increase 5%",
         ),
     ],
@@ -121,7 +137,7 @@ def lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
 @format_option("text", "json", "markdown")
 @max_increase_option
 @no_new_denials_option
-def diff(
+def _diff(
     old: str,
     new: str,
     policy: Path | None,
@@ -133,24 +149,23 @@ def diff(
     """Compare the models, prices and limits of the catalogues OLD and NEW.
 
     Each is a catalogue document, a lock, a policy set, or one of them in a git revision as REV:path. With --policy and
-    --traffic, recorded requests are decided on either: where the model stays the same, what changes is its price;
-    where it does not, the policy chose anew.
+    --traffic, recorded requests are decided with each: where the model stays the same, its price changed; where it does
+    not, the policy made another choice.
     """
-    from costlens_policy.cli.catalogue_diff import diff_catalogues
-    from costlens_policy.cli.replaying import Gates
+    from costlens_policy.cli.comparison import Gates
 
-    return diff_catalogues(old, new, policy, traffic, output, Gates(max_increase, no_new_denials))
+    return _diff_catalogues(old, new, policy, traffic, output, Gates(max_increase, no_new_denials))
 
 
-@command.group("import", cls=Group, short_help="Take models over from a price list.")
-def import_group() -> None:
-    """Take models and prices over from a price list, as a Catalogue document to keep, review and change.
+@command.group("import", cls=Group, short_help="Import models from a price list.")
+def _import_group() -> None:
+    """Import models and prices from a price list, as a Catalogue document to keep, review and change.
 
-    A catalogue may also name models of the installed list under `imports`; then they follow its updates.
+    To follow updates of the installed list instead, name models under `imports` of a catalogue.
     """
 
 
-@import_group.command(
+@_import_group.command(
     "genai-prices",
     cls=Command,
     short_help="From the price list that is installed with this program.",
@@ -160,18 +175,15 @@ def import_group() -> None:
     ],
 )
 @click.argument("patterns", metavar="PATTERN...", nargs=-1, required=True)
-@click.option("--on", "day", metavar="DAY", type=Day(), help="Prices from this day on; today when left out.")
+@click.option("--on", "day", metavar="DAY", type=Day(), help="Prices from this day on. Default: today.")
 @write_option
-def import_installed(patterns: tuple[str, ...], day: date | None, target: Path | None) -> ExitCode:
+def _import_installed(patterns: tuple[str, ...], day: date | None, target: Path | None) -> ExitCode:
     """Print a Catalogue document of the models that match PATTERN, `provider/name` with `*` for any text."""
-    from costlens_policy.cli.catalogues import imported_from_genai_prices
-    from costlens_policy.cli.output import print_or_write
-
-    print_or_write(imported_from_genai_prices(patterns, day), target)
+    print_or_write(_imported_from_genai_prices(patterns, day), target)
     return ExitCode.OK
 
 
-@import_group.command(
+@_import_group.command(
     "litellm",
     cls=Command,
     short_help="From a copy of LiteLLM's model_prices_and_context_window.json.",
@@ -184,13 +196,228 @@ def import_installed(patterns: tuple[str, ...], day: date | None, target: Path |
 @click.argument("path", metavar="FILE", type=click.Path(allow_dash=True))
 @click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
 @write_option
-def import_litellm(path: str, patterns: tuple[str, ...], target: Path | None) -> ExitCode:
+def _import_litellm(path: str, patterns: tuple[str, ...], target: Path | None) -> ExitCode:
     """Print a Catalogue document of the models in FILE that match PATTERN; `-` is standard input.
 
-    What a catalogue cannot hold is named in comments; a price that cannot be read fails the import.
+    What a catalogue cannot express is listed in comments; an unreadable price is an error.
     """
-    from costlens_policy.cli.catalogues import imported_from_litellm
-    from costlens_policy.cli.output import print_or_write
-
-    print_or_write(imported_from_litellm(path, patterns), target)
+    print_or_write(_imported_from_litellm(path, patterns), target)
     return ExitCode.OK
+
+
+def _diff_catalogues(
+    old: str, new: str, policy: Path | None, options: TrafficOptions, output: str, gates: Gates
+) -> ExitCode:
+    """Compare and print. Returns ``GATE`` where a gate does not hold."""
+    from costlens_policy.catalogue.comparison import compare
+    from costlens_policy.cli.comparison import compare_plans, ended
+    from costlens_policy.cli.sources import load_models, policies_at
+
+    _expect_both(policy, options, gates)
+    with policies_at(old) as old_path, policies_at(new) as new_path:
+        before, after = load_models([old_path]), load_models([new_path])
+    changes = compare(before, after)
+    compared = None
+    if policy is not None:
+        compared = compare_plans(_plan_with(policy, before), _plan_with(policy, after), options, gates)
+    if output == "json":
+        write_out(json.dumps(_difference_data(changes, compared), indent=2, ensure_ascii=False))
+    else:
+        _print_difference(output, changes, compared)
+    return ExitCode.OK if compared is None else ended(compared, options)
+
+
+def _expect_both(policy: Path | None, options: TrafficOptions, gates: Gates) -> None:
+    context = click.get_current_context()
+    if policy is None and options.files:
+        raise click.UsageError("--traffic needs --policy PATH", context)
+    if policy is not None and not options.files:
+        raise click.UsageError("--policy needs --traffic FILE", context)
+    if policy is None and (gates.max_increase is not None or gates.no_new_denials):
+        raise click.UsageError("a gate needs --policy and --traffic; catalogues alone have no cost", context)
+
+
+def _plan_with(policy: Path, catalogue: Catalogue) -> Plan:
+    from costlens_policy.checker import check
+    from costlens_policy.compiler import compile_plan
+
+    return compile_plan(check(policy, catalogue=catalogue))
+
+
+def _print_difference(output: str, changes: Sequence[ModelChange], compared: Comparison | None) -> None:
+    from costlens_policy.cli.traffic import print_result
+    from costlens_policy.replay.settings import assumptions
+    from costlens_policy.replay.tables import difference_tables
+
+    counts = {what: sum(change.what == what for change in changes) for what in ("changed", "added", "removed")}
+    verdict = ", ".join(f"{number} {'model' if number == 1 else 'models'} {what}" for what, number in counts.items())
+    if compared is None:
+        print_result(output, _TITLE, verdict, _tables(changes), (), ())
+        return
+    difference = compared.difference
+    tables = (*_tables(changes), *difference_tables(difference))
+    print_result(
+        output, _TITLE, f"{verdict}\n{compared.verdict}", tables, difference.notes, assumptions(difference.settings)
+    )
+
+
+def _tables(changes: Sequence[ModelChange]) -> Iterator[SummaryTable]:
+    from costlens_policy.replay.tables import SummaryTable
+
+    known = [change for change in changes if change.what == "changed"]
+    prices = [_price_row(change.name, price) for change in known for price in change.prices]
+    yield SummaryTable("Price changes (USD per million tokens)", ("model", "price", "was", "is", ""), prices, _NUMBERS)
+    facts = [(change.name, fact.fact, fact.old or "", fact.new or "") for change in changes for fact in change.facts]
+    yield SummaryTable("Other changes", ("model", "fact", "was", "is"), facts)
+    for what, title, side in (("added", "New models", "new"), ("removed", "Removed models", "old")):
+        rows = [(change.name, _usual_prices(change, side)) for change in changes if change.what == what]
+        yield SummaryTable(title, ("model", "prices (USD per million tokens)"), rows)
+
+
+def _price_row(model: str, price: PriceChange) -> tuple[str, ...]:
+    ratio = "" if price.ratio is None else f"{price.ratio:+.1%}" if price.ratio else "the same"
+    return model, _place(price), _amount(price.old), _amount(price.new), ratio
+
+
+def _place(price: PriceChange) -> str:
+    """Return which price it is: its kind, tier, length of prompts, and the day from which it holds."""
+    parts = (
+        "each request" if price.kind == "request" else price.kind,
+        price.service_tier,
+        f"above {price.above_input_tokens:,} tokens" if price.above_input_tokens else "",
+        f"from {price.since}" if price.since else "",
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _usual_prices(change: ModelChange, side: str) -> str:
+    """Return the usual prices of a model that only one catalogue has, the latest ones."""
+    latest: dict[str, str] = {}
+    for price in change.prices:
+        amount = getattr(price, side)
+        if not price.service_tier and not price.above_input_tokens and amount is not None:
+            latest[price.kind] = f"{price.kind} {plain(amount)}"
+    return ", ".join(latest.values()) or "none"
+
+
+def _amount(amount: Decimal | None) -> str:
+    return "none" if amount is None else plain(amount)
+
+
+def _difference_data(changes: Sequence[ModelChange], compared: Comparison | None) -> dict[str, Any]:
+    models = json.loads(json.dumps([asdict(change) for change in changes], default=_json_value))
+    return {"models": models, "traffic": None if compared is None else compared.to_dict()}
+
+
+def _json_value(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _locked(paths: Sequence[Path]) -> str:
+    """Return the text of a _locked catalogue."""
+    from costlens_policy.catalogue.lock import lock
+    from costlens_policy.cli.sources import load_models
+
+    return lock(load_models(paths), system_now().date())
+
+
+def _offered_models(pattern: str) -> Iterator[Model]:
+    """Yield the models of the installed price list that match ``provider/name`` with ``*``."""
+    from costlens_policy.catalogue.price_list import listed_model, matching, nearest_pattern
+
+    names = matching(pattern)
+    if not names:
+        near = nearest_pattern(pattern)
+        raise NothingError(
+            f"`{pattern}` matches no model of the price list" + (f"; did you mean `{near}`?" if near else "")
+        )
+    yield from map(listed_model, names)
+
+
+def _imported_from_genai_prices(patterns: Sequence[str], day: date | None) -> str:
+    """Return a catalogue document of models of the installed price list."""
+    from costlens_policy.catalogue.import_text import import_genai_prices
+
+    try:
+        return import_genai_prices(patterns, day or system_now().date())
+    except InputError as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
+
+
+def _imported_from_litellm(path: str, patterns: Sequence[str]) -> str:
+    """Return a catalogue document of models in LiteLLM's price list; ``-`` is standard input."""
+    from costlens_policy.catalogue.import_text import import_litellm
+    from costlens_policy.source.read import read_source, read_stdin
+
+    source = read_stdin(standard_input()) if path == "-" else read_source(path)
+    return import_litellm(source, patterns or ("*",))
+
+
+def _print_models(models: Iterable[Model], day: date | None, output: str) -> None:
+    """Print one line for each model, with the prices of a day (UTC; today when left out)."""
+    on = day or system_now().date()
+    if output == "json":
+        write_out(json.dumps([_listed_facts(model, on) for model in models], indent=2, ensure_ascii=False))
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, caption="prices in US dollars per million tokens", caption_justify="left")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in ("context", "input", "output") else "left")
+    for model in models:
+        facts = _listed_facts(model, on)
+        context = "" if model.context_window is None else f"{model.context_window:,}"
+        prices = [facts["input_usd_per_million_tokens"] or "", facts["output_usd_per_million_tokens"] or ""]
+        table.add_row(
+            *map(escape, [model.name, model.provider or "", context, *prices, facts["state"], model.price_source])
+        )
+    print_table(table)
+
+
+def _show_model(catalogue: Catalogue, name: str, output: str) -> None:
+    """Print all that is known of a model, as the entry that would say the same in a catalogue document."""
+    from costlens_policy.catalogue.explicit import explicit_entry
+    from costlens_policy.catalogue.yaml_text import comment, yaml_lines
+
+    model = catalogue.find(name)
+    if model is None:
+        near = catalogue.suggest(name)
+        hint = f"did you mean `{near}`?" if near else "`costlens-policy catalogue list` lists them"
+        raise click.UsageError(f"no model `{name}` in this catalogue; {hint}", click.get_current_context())
+    entry = explicit_entry(model)
+    if output == "json":
+        write_out(json.dumps({"name": model.name, **entry}, indent=2, ensure_ascii=False, default=_json_text))
+        return
+    notes = [comment(f"prices: {model.price_source}")] if model.price_source else []
+    write_out("\n".join([*notes, *yaml_lines({model.name: entry})]))
+
+
+def _listed_facts(model: Model, day: date) -> dict[str, Any]:
+    period = model.period_on(day)
+    prices = {} if period is None else period.rates.usd_per_million_tokens
+    return {
+        "name": model.name,
+        "aliases": list(model.aliases),
+        "provider": model.provider,
+        "family": model.family,
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "input_usd_per_million_tokens": plain(prices["input"]) if prices else None,
+        "output_usd_per_million_tokens": plain(prices["output"]) if prices else None,
+        "state": _state(model, day, priced=period is not None),
+        "external": model.external,
+        "price_source": model.price_source,
+    }
+
+
+def _state(model: Model, day: date, *, priced: bool) -> str:
+    if model.retired_on(day):
+        return "retired"
+    if model.deprecated_on(day):
+        return "deprecated"
+    return "" if priced else "unpriced"
+
+
+def _json_text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else plain(value)

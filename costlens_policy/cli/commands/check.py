@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from costlens_policy.cli.command import Command
-from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.parameters import format_option, paths_argument
+from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
+from costlens_policy.cli.options import format_option, paths_argument
+from costlens_policy.cli.output import note, render_diagnostics, write_out
+from costlens_policy.diagnostics.model import Diagnostic, Severity, in_order
+from costlens_policy.diagnostics.render import Format
+from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.diagnostics.text import summary
+
+if TYPE_CHECKING:
+    from costlens_policy.checker import CheckedBundle
+    from costlens_policy.checker.whole import Checked
 
 __all__ = ["command"]
+
+_START: Final = "`costlens-policy init` writes a starter"
 
 
 @click.command(
@@ -18,24 +32,68 @@ __all__ = ["command"]
     cls=Command,
     short_help="Check policies and report every problem at its line and column.",
     examples=[
-        ("check everything in this folder", "check ."),
-        ("refuse warnings, too", "check --strict policies"),
+        ("check everything in this directory", "check ."),
+        ("treat warnings as errors", "check --strict policies"),
         ("annotate the lines of a pull request", "check . --format github"),
-        ("write a report for code scanning", "check . --format sarif > policies.sarif"),
+        ("write a log for code scanning", "check . --format sarif > policies.sarif"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
 @paths_argument
-@format_option("full", "concise", "json", "sarif", "github")
+@format_option(*Format)
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
-    """Check every policy set, policy, catalogue and suite in PATH, files or folders; defaults to the current folder.
+    """Check every policy set, policy, catalogue and suite in PATH, files or directories.
 
-    A policy or catalogue is checked with every set of its repository that lists it, a suite against the set that it
-    tests, as `test` does before it runs. What looks like a document of ours and is not read, or in no set, is reported.
+    PATH defaults to the current directory. A policy or catalogue is checked with every set of its repository that lists
+    it, a suite against the set that it tests, as `test` does before it runs. Documents of this program that no set
+    lists, or that cannot be read, are reported.
 
-    Every problem is reported at once, with its place and a code that `explain` tells more about.
+    Every problem is reported at once, with its place and a code that `explain` describes.
     """
-    from costlens_policy.cli.checking import check_paths
+    from costlens_policy.checker import check_all
+    from costlens_policy.testing import examine_suites
 
-    return check_paths(paths, output, strict=strict)
+    checked = check_all(paths)
+    suites = examine_suites(paths, _by_file(checked))
+    diagnostics = _once((*checked.diagnostics, *suites.diagnostics))
+    sources = {source.name: source for source in (*suites.sources, *checked.sources.values())}
+    files = _examined(paths, checked, diagnostics) | {source.name for source in suites.sources}
+    if not files and not diagnostics:
+        return _nothing(paths, output)
+    write_out(render_diagnostics(diagnostics, output, sources=tuple(sources.values())))
+    note(summary(diagnostics, len({os.path.realpath(name) for name in files})))
+    if strict and any(item.severity is Severity.WARNING for item in diagnostics):
+        return exit_code_of(diagnostics) or ExitCode.INVALID
+    return exit_code_of(diagnostics)
+
+
+def _nothing(paths: Sequence[Path], output: str) -> ExitCode:
+    """Report that there is nothing to check: to a program on standard output, in the format that it asked for."""
+    message = f"no policy file in {listed(map(str, paths))}"
+    if output == Format.FULL:
+        raise NothingError(f"{message}; {_START}")
+    write_out(render_diagnostics([Diagnostic("CL201", Severity.ERROR, message, help=_START)], output))
+    return ExitCode.NOTHING
+
+
+def _by_file(checked: Checked) -> dict[Path, CheckedBundle | None]:
+    """Return the policy sets that stand alone in their files, so that suites need not check them again."""
+    files = [Path(bundle.linked.policy_set.located.source.name).resolve() for bundle in checked.bundles]
+    alone = {file: bundle for file, bundle in zip(files, checked.bundles, strict=True) if files.count(file) == 1}
+    return {**alone, **dict.fromkeys(checked.broken)}
+
+
+def _once(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Drop what has been found twice in a file that goes by two names."""
+    kept: dict[Hashable, Diagnostic] = {}
+    for item in diagnostics:
+        place = None if item.span is None else (os.path.realpath(item.span.file), item.span.start, item.span.end)
+        kept.setdefault((item.code, place, item.message if place is None else item.label, item.severity), item)
+    return in_order(kept.values())
+
+
+def _examined(paths: Sequence[Path], checked: Checked, diagnostics: Iterable[Diagnostic]) -> frozenset[str]:
+    """Return the files that were named, hold a document of this program, or have something wrong with them."""
+    blamed = {item.span.file for item in diagnostics if item.span is not None}
+    return checked.files | blamed | {str(path) for path in paths if not path.is_dir()}

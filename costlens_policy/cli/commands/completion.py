@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from costlens_policy.cli.command import Command
+from costlens_policy.cli.command import COMPLETE_VARIABLE, PROGRAM, Command
 from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.output import write_out
 
 __all__ = ["command"]
 
@@ -25,11 +26,11 @@ def command(shell: str) -> ExitCode:
     """Print the script that makes SHELL (`bash`, `zsh` or `fish`) complete commands, options and codes."""
     from click.shell_completion import get_completion_class
 
-    from costlens_policy.cli.app import COMPLETE_VARIABLE, PROGRAM, app
-    from costlens_policy.cli.console import write_out
-
     completion = get_completion_class(shell)
     assert completion is not None
     # bash's class asks the installed bash for its version; the script is the same for every one that is recent enough
-    write_out(completion.source_template % completion(app, {}, PROGRAM, COMPLETE_VARIABLE).source_vars())
+    write_out(
+        completion.source_template
+        % completion(click.get_current_context().find_root().command, {}, PROGRAM, COMPLETE_VARIABLE).source_vars()
+    )
     return ExitCode.OK

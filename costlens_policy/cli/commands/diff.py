@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.parameters import format_option, max_increase_option, no_new_denials_option
-from costlens_policy.cli.traffic_options import TrafficOptions, traffic_options
+from costlens_policy.cli.options import (
+    TrafficOptions,
+    format_option,
+    max_increase_option,
+    no_new_denials_option,
+    traffic_options,
+)
+from costlens_policy.cli.output import write_out
 
 __all__ = ["command"]
 
@@ -19,7 +27,7 @@ __all__ = ["command"]
     examples=[
         ("compare the branch with main", "diff main:policies policies --traffic calls.csv"),
         ("write a comment for a pull request", "diff old new --traffic calls.csv --format markdown > comment.md"),
-        ("let CI refuse what costs more", "diff old new --traffic calls.csv --max-increase 5% --no-new-denials"),
+        ("fail CI on what costs more", "diff old new --traffic calls.csv --max-increase 5% --no-new-denials"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING, ExitCode.GATE],
 )
@@ -32,10 +40,24 @@ __all__ = ["command"]
 def command(
     old: str, new: str, traffic: TrafficOptions, output: str, max_increase: str | None, no_new_denials: bool
 ) -> ExitCode:
-    """Run recorded traffic through the policy sets OLD and NEW and say which requests decide differently.
+    """Run recorded traffic through the policy sets OLD and NEW and show which requests are decided differently.
 
-    Each is a file, a folder, or a git revision as REV:path. Each side keeps budgets and prompt caches of its own.
+    Each is a file, a directory, or a git revision as REV:path. Each side has its own budgets and prompt caches.
     """
-    from costlens_policy.cli.replaying import Gates, diff_traffic
+    from costlens_policy.api import load
+    from costlens_policy.cli.comparison import Gates, compare_plans, ended
+    from costlens_policy.cli.sources import policies_at
+    from costlens_policy.cli.traffic import print_result
+    from costlens_policy.replay.settings import assumptions
+    from costlens_policy.replay.tables import difference_tables
 
-    return diff_traffic(old, new, traffic, output, Gates(max_increase, no_new_denials))
+    with policies_at(old) as old_path, policies_at(new) as new_path:
+        before, after = load(old_path, cache=False).plan, load(new_path, cache=False).plan
+    compared = compare_plans(before, after, traffic, Gates(max_increase, no_new_denials))
+    difference = compared.difference
+    if output == "json":
+        write_out(json.dumps(compared.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        assumed, tables = assumptions(difference.settings), difference_tables(difference)
+        print_result(output, "What this policy change does", compared.verdict, tables, difference.notes, assumed)
+    return ended(compared, traffic)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from costlens_policy.cli.command import Command
-from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
+from costlens_policy.cli.output import note, prints_color, render_diagnostics, standard_input, write_file, write_out
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError
+
+if TYPE_CHECKING:
+    from costlens_policy.checker.link.library import File
+    from costlens_policy.source.located import SourceText
 
 __all__ = ["command"]
 
@@ -17,27 +28,135 @@ __all__ = ["command"]
     cls=Command,
     short_help="Format policy files, keeping comments.",
     examples=[
-        ("format every document in this folder", "fmt ."),
-        ("only say which files are not formatted, as CI does", "fmt --check ."),
+        ("format every document in this directory", "fmt ."),
+        ("only list files that are not formatted, as CI does", "fmt --check ."),
         ("show what would change", "fmt --diff policies"),
         ("format what an editor sends", "fmt - < policies/routing.yaml"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=str, allow_dash=True))
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is not formatted.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file is not formatted.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
 def command(paths: tuple[str, ...], check: bool, diff: bool) -> ExitCode:
     """Format YAML files, keeping comments and meaning. A formatted file is left untouched.
 
-    In folders, the documents of this program are formatted and other YAML files left alone; a file named here is always
-    formatted. `-` formats standard input to standard output.
+    In directories, only documents of this program are formatted; a file named here is always formatted. `-` formats
+    standard input to standard output.
     """
-    from costlens_policy.cli.formatting import Mode, format_paths, format_stdin
-
-    mode = Mode(writes=not (check or diff), check=check, diff=diff)
+    mode = _Mode(writes=not (check or diff), check=check, diff=diff)
     if "-" not in paths:
-        return format_paths([Path(path) for path in paths], mode)
+        return _format_paths([Path(path) for path in paths], mode)
     if len(paths) > 1:
-        raise click.UsageError("`-` cannot stand beside other paths", click.get_current_context())
-    return format_stdin(mode)
+        raise click.UsageError("`-` cannot be combined with other paths", click.get_current_context())
+    return _format_stdin(mode)
+
+
+_OURS = "costlens-policy/"
+
+
+@dataclass(frozen=True, slots=True)
+class _Mode:
+    """What to do with a file that is not formatted."""
+
+    writes: bool
+    check: bool
+    diff: bool
+
+
+def _format_paths(paths: Iterable[Path], mode: _Mode) -> ExitCode:
+    """Format files and the documents in folders; a summary goes to standard error."""
+    changed = same = 0
+    problems: list[Diagnostic] = []
+    for file in _files(paths):
+        try:
+            differs = _format_file(file, mode)
+        except PolicyError as error:
+            problems.extend(error.diagnostics)
+            continue
+        changed += differs
+        same += not differs
+    if problems:
+        note(render_diagnostics(problems, stderr=True).rstrip())
+    if not changed and not same and not problems:
+        raise NothingError(f"no policy file in {', '.join(f'`{path}`' for path in paths)}; `init` writes a starter")
+    note(_summary(changed, same, mode))
+    unformatted = ExitCode.INVALID if changed and mode.check else ExitCode.OK
+    return exit_code_of(problems) or unformatted
+
+
+def _format_stdin(mode: _Mode) -> ExitCode:
+    """Format standard input to standard output."""
+    from costlens_policy.source.formatting import format_source
+    from costlens_policy.source.read import read_stdin
+
+    source = read_stdin(standard_input())
+    try:
+        formatted = format_source(source)
+    except PolicyError as error:
+        note(render_diagnostics(error.diagnostics, sources=[source], stderr=True).rstrip())
+        return exit_code_of(error.diagnostics)
+    if mode.diff:
+        write_out(_difference(source, formatted))
+    elif not mode.check:
+        sys.stdout.write(formatted)
+    return ExitCode.INVALID if mode.check and formatted != source.text else ExitCode.OK
+
+
+def _files(paths: Iterable[Path]) -> Iterator[File]:
+    """Yield each file once: those named, and in folders those that hold a document of this program."""
+    from costlens_policy.checker.link.library import Library
+    from costlens_policy.source.read import yaml_files
+
+    library, seen = Library(), set()
+    for path in paths:
+        if path.is_dir():
+            found = [file for name in yaml_files(path) if _is_ours(file := library.open(name))]
+        else:
+            found = [library.open(path)]
+        for file in found:
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def _is_ours(file: File) -> bool:
+    """Return whether a file is meant for this program, also where it cannot be read as YAML."""
+    return any(reading.is_ours for reading in file.readings) or (not file.readings and _OURS in file.text)
+
+
+def _format_file(file: File, mode: _Mode) -> bool:
+    from costlens_policy.source.formatting import format_source
+
+    source = file.source
+    if source is None:
+        raise PolicyError(file.diagnostics)
+    formatted = format_source(source)
+    if formatted == source.text:
+        return False
+    if mode.diff:
+        write_out(_difference(source, formatted))
+    else:
+        write_out(file.name)
+    if mode.writes:
+        write_file(file.resolved, formatted.encode())
+    return True
+
+
+def _difference(source: SourceText, formatted: str) -> str:
+    before, after = source.text.splitlines(keepends=True), formatted.splitlines(keepends=True)
+    lines = difflib.unified_diff(before, after, source.name, source.name)
+    text = "".join(_colored(line) if line.endswith("\n") else f"{_colored(line)}\n" for line in lines)
+    return text if prints_color(sys.stdout) else click.unstyle(text)
+
+
+def _colored(line: str) -> str:
+    color = {"-": "red", "+": "green", "@": "cyan"}.get(line[:1])
+    return click.style(line, fg=color, reset=True) if color else line
+
+
+def _summary(changed: int, same: int, mode: _Mode) -> str:
+    done = "formatted" if mode.writes else "not formatted"
+    return (
+        f"{changed} {'file' if changed == 1 else 'files'} {done}, {same} left as {'it is' if same == 1 else 'they are'}"
+    )

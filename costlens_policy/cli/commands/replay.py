@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.parameters import format_option
-from costlens_policy.cli.traffic_options import TrafficOptions, traffic_options
+from costlens_policy.cli.options import TrafficOptions, format_option, traffic_options
+from costlens_policy.cli.output import write_out
 
 __all__ = ["command"]
 
@@ -17,12 +18,12 @@ __all__ = ["command"]
 @click.command(
     "replay",
     cls=Command,
-    short_help="Decide recorded traffic anew: cost, models, denials, alerts.",
+    short_help="Decide recorded traffic again: cost, models, denials, alerts.",
     examples=[
-        ("replay a trace of Azure's inference service", "replay policies --traffic trace.csv --mapping azure-llm"),
+        ("replay a trace of the Azure inference service", "replay policies --traffic trace.csv --mapping azure-llm"),
         ("name the columns of a table", "replay . --traffic calls.csv --column time=ts --column request.task=kind"),
-        ("see what ignoring prompt caches would claim", "replay . --traffic 'logs/*.jsonl.gz' --cache off"),
-        ("go on after an interruption", "replay . --traffic 'month/*.parquet' --resume month.state"),
+        ("see the result without prompt caches", "replay . --traffic 'logs/*.jsonl.gz' --cache off"),
+        ("continue after an interruption", "replay . --traffic 'month/*.parquet' --resume month.state"),
         ("keep the rows that cannot be read", "replay . --traffic calls.csv --rejects bad.csv --max-rejects 1%"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING, ExitCode.GATE],
@@ -33,15 +34,33 @@ __all__ = ["command"]
     "--resume",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Keep the state in FILE while the replay runs, and go on from it after an interruption.",
+    help="Keep state in FILE, and continue from it after an interruption.",
 )
 @format_option("text", "json", "markdown")
 def command(policy: Path, traffic: TrafficOptions, resume: Path | None, output: str) -> ExitCode:
-    """Run every recorded request of the traffic through the policy set in POLICY, in the order of time.
+    """Run every recorded request through the policy set in POLICY, in order of time.
 
-    Each decision is made at the time of its row with what the rows before it left of the budgets, and charged with
-    the tokens that were recorded at the prices of that day. What this rests on is printed with the result.
+    Each decision is made at the time of its row, with what earlier rows left of the budgets, and charged for the
+    recorded tokens at the prices of that day. Assumptions are printed with the result.
     """
-    from costlens_policy.cli.replaying import replay_traffic
+    from costlens_policy.api import load
+    from costlens_policy.cli.comparison import exit_code_for
+    from costlens_policy.cli.traffic import no_request, print_result, progress, understand, write_rejects
+    from costlens_policy.replay import replay_files
+    from costlens_policy.replay.settings import assumptions
+    from costlens_policy.replay.tables import result_tables, result_verdict
 
-    return replay_traffic(policy, traffic, output, resume)
+    plan = load(policy).plan
+    source = understand(traffic)
+    files = source.files
+    with progress() as shown:
+        result = replay_files(plan, files, source.mapping, source.settings, shown, resume)
+    if not result.rows and not result.rejected:
+        raise no_request(files)
+    if output == "json":
+        write_out(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        assumed = assumptions(source.settings)
+        print_result(output, "Replay", result_verdict(result), result_tables(result), result.notes, assumed)
+    write_rejects(result.rejects, traffic.rejects, result.rejected)
+    return exit_code_for([], result.rejected, result.rows, traffic)

@@ -2,16 +2,128 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
 from costlens_policy.cli.command import Command
-from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.parameters import format_option
-from costlens_policy.cli.reporting_options import ReportOptions, report_options
+from costlens_policy.cli.exit_codes import ExitCode, NothingError
+from costlens_policy.cli.options import (
+    Timestamp,
+    files_option,
+    format_option,
+    gathered,
+    mapping_option,
+    max_rejects_option,
+    start_option,
+)
+from costlens_policy.cli.output import note, print_table, write_file, write_out
+from costlens_policy.clock import system_now
+from costlens_policy.errors import InputError
+
+if TYPE_CHECKING:
+    from costlens_policy.catalogue import Model
+    from costlens_policy.report import Prices, Read, Report, Settings, TrafficSource
 
 __all__ = ["command"]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReportOptions:
+    """What was asked for, word for word. Either ``ledger`` or ``files`` name where the calls come from."""
+
+    ledger: str | None
+    budget: str | None
+    key: str | None
+    files: tuple[str, ...]
+    mapping: str | None
+    columns: tuple[str, ...]
+    constants: tuple[str, ...]
+    start: datetime | None
+    prices: tuple[Path, ...]
+    costs: str
+    baseline: str | None
+    by: str
+    since: datetime | None
+    until: datetime | None
+    now: datetime | None
+    unit: str | None
+    zone: str
+    window: str
+    top: int
+    rejects: Path | None
+    max_rejects: str
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_NEEDED = {"polars": "polars", "vl_convert": "vl-convert-python", "jinja2": "Jinja2"}
+
+_SOURCES = (
+    click.option("--ledger", metavar="URL", help="A ledger, such as sqlite:///spend.db."),
+    click.option("--budget", metavar="POLICY/BUDGET", help="Of a ledger: charges of one budget only."),
+    click.option("--key", metavar="KEY", help="Of a ledger: charges of one scope key only, such as a team."),
+    files_option(required=False),
+    mapping_option,
+    click.option(
+        "--column", "columns", multiple=True, metavar="FIELD=COLUMN",
+        help="A field in a column: as in `replay`, a label, latency_ms, latency_s, end_time, denied or baseline_cost.",
+    ),
+    click.option(
+        "--set", "constants", multiple=True, metavar="FIELD=VALUE",
+        help="Set a field that has no column, such as model=gpt-5.",
+    ),
+    start_option,
+    click.option(
+        "--prices", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+        help="A policy set, or catalogues, with prices. Default: the installed price list.",
+    ),
+    click.option(
+        "--costs", type=click.Choice(["either", "recorded", "computed"]), default="either", show_default=True,
+        metavar="WHICH",
+        help="What a call cost: `recorded` in the log, `computed` from prices, or `either`, in this order.",
+    ),
+    click.option("--since", type=Timestamp(), metavar="TIME", help="From this time on."),
+    click.option("--until", type=Timestamp(), metavar="TIME", help="Before this time."),
+    click.option("--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Write the skipped rows as CSV."),
+    max_rejects_option,
+)  # fmt: skip
+
+_SUMMARY = (
+    click.option("--baseline", metavar="MODEL", help="Show savings against one model serving every call."),
+    click.option(
+        "--by", default="provider,model,team,feature,user,rule", show_default=True, metavar="LABELS",
+        help="Labels to group by, separated by commas.",
+    ),
+    click.option(
+        "--top", type=click.IntRange(1, 1000), default=10, show_default=True, metavar="N",
+        help="How many groups to show; the rest is one line.",
+    ),
+    click.option(
+        "--time", "unit", type=click.Choice(["hour", "day", "week", "month"]), metavar="UNIT",
+        help="Time steps: hour, day, week or month. Default: by the span of the calls.",
+    ),
+    click.option("--zone", default="UTC", show_default=True, metavar="ZONE", help="Time zone, such as Europe/Berlin."),
+    click.option(
+        "--window", type=click.Choice(["day", "week", "month"]), default="month", show_default=True, metavar="WINDOW",
+        help="Forecast to the end of the day, week or month.",
+    ),
+    click.option(
+        "--now", type=Timestamp(), metavar="TIME",
+        help="When the forecast is made. Default: the last call of a log, or now for a ledger.",
+    ),
+)  # fmt: skip
+
+
+def _report_options(function: _Function) -> _Function:
+    """Add the options, as one argument ``options``."""
+    return gathered("options", _ReportOptions, (*_SOURCES, *_SUMMARY))(function)
 
 
 @click.command(
@@ -20,22 +132,179 @@ __all__ = ["command"]
     short_help="Show where the money went: by model, team, feature, user, rule and time.",
     examples=[
         ("what a ledger has charged", "report --ledger sqlite:///spend.db"),
-        ("a page with charts for those who pay", "report --ledger sqlite:///spend.db --html spend.html"),
+        ("an HTML page with charts", "report --ledger sqlite:///spend.db --html spend.html"),
         ("logs, by team and task", "report --traffic 'logs/*.jsonl.gz' --by team,task --column task=kind"),
         ("what one model for everything would have cost", "report --traffic calls.csv --baseline gpt-5"),
-        ("a trace of Azure's, priced at a model", "report --traffic t.csv --mapping azure-llm --set model=gpt-5"),
+        ("an Azure trace, priced as one model", "report --traffic t.csv --mapping azure-llm --set model=gpt-5"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING, ExitCode.GATE],
 )
-@report_options
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one page with charts, too.")
+@_report_options
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write an HTML page with charts.")
 @format_option("text", "json", "csv")
-def command(options: ReportOptions, html: Path | None, output: str) -> ExitCode:
+def command(options: _ReportOptions, html: Path | None, output: str) -> ExitCode:
     """Sum up the calls of a ledger or of logs: spend, tokens, requests, cache hits, latency, denials, savings.
 
-    Sums are exact. What a call lacks is shown as not recorded; what is left out, and what was taken for granted, is
-    printed with the result.
+    Sums are exact. Missing values are shown as not recorded; skipped rows and assumptions are printed with the result.
     """
-    from costlens_policy.cli.reporting import print_report
+    from costlens_policy.cli.traffic import too_many_rejects, write_rejects
 
-    return print_report(options, output, html)
+    _need("polars")
+    if html is not None:
+        _need("vl_convert")
+        _need("jinja2")
+    from costlens_policy.report import summarize
+
+    too_many_rejects(0, 0, options.max_rejects)  # a wrong number is reported before anything runs
+    settings = _settings_of(options)
+    read = _read_calls(options, settings.by)
+    write_rejects(read.rejects, options.rejects, len(read.rejects))
+    if read.frame.height:
+        report = summarize(read, settings)
+        if html is not None:  # before anything is printed, since whoever reads that may stop early
+            _write_page(report, html)
+        _print(report, output)
+    if too_many_rejects(len(read.rejects), read.frame.height, options.max_rejects):
+        note(f"failed: {len(read.rejects):,} rows were skipped, more than {options.max_rejects}")
+        return ExitCode.GATE
+    if not read.frame.height:
+        raise NothingError(f"no call in {read.source}{_left_out(read)}")
+    return ExitCode.OK
+
+
+def _need(module: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise InputError(f"`{_NEEDED[module]}` is not installed; pip install 'costlens-policy[report]'")
+
+
+def _left_out(read: Read) -> str:
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in read.left_out.items())
+    return f"; there are {reasons}" if reasons else ""
+
+
+def _print(report: Report, output: str) -> None:
+    if output == "json":
+        from costlens_policy.report.export import export_report
+
+        write_out(json.dumps(export_report(report), indent=2, ensure_ascii=False))
+    elif output == "csv":
+        from costlens_policy.report.export import as_csv
+
+        write_out(as_csv(report))
+    else:
+        _print_text(report)
+
+
+def _print_text(report: Report) -> None:
+    from costlens_policy.report.text import text_parts
+
+    for part in text_parts(report):
+        if isinstance(part, str):
+            write_out(part)
+        else:
+            print_table(part)
+
+
+def _write_page(report: Report, path: Path) -> None:
+    from costlens_policy.report.html import as_html
+
+    write_file(path, as_html(report).encode())
+    note(f"wrote `{path}`")
+
+
+def _settings_of(options: _ReportOptions) -> Settings:
+    """Return how to sum up. Raises ``click.UsageError``."""
+    from costlens_policy.periods import PeriodError
+    from costlens_policy.periods.local_days import zone_of
+    from costlens_policy.report import Settings
+
+    by = tuple(dict.fromkeys(name.strip().removeprefix("request.") for name in options.by.split(",") if name.strip()))
+    if not by:
+        raise _usage("`--by` needs a label, such as `--by model,team`")
+    if (options.ledger is None) == (not options.files):
+        raise _usage("name either a ledger with `--ledger` or logs with `--traffic`")
+    if options.since is not None and options.until is not None and options.until <= options.since:
+        raise _usage("`--until` must be after `--since`")
+    try:
+        zone = zone_of(options.zone)
+    except PeriodError as error:
+        raise _usage(str(error)) from error
+    now = options.now or (None if options.ledger is None else system_now())
+    return Settings(by, options.top, options.unit, zone, options.window, now)  # type: ignore[arg-type]  # click has checked the words
+
+
+def _read_calls(options: _ReportOptions, by: tuple[str, ...]) -> Read:
+    """Read all calls. Raises ``TrafficError``, ``LedgerError``, ``PolicyError``, ``InputError``."""
+    from costlens_policy.cli.sources import ledger_at
+    from costlens_policy.cli.traffic import progress
+    from costlens_policy.report import CallQuery, LedgerSource
+
+    prices = _prices(options.prices)
+    baseline = None if options.baseline is None else _baseline(options.baseline, prices)
+    query = CallQuery(by, options.since, options.until)
+    with progress() as shown:
+        shown.start("reading", None, "rows")
+
+        def tick() -> None:
+            shown.advance(1)
+
+        if options.ledger is None:
+            return _traffic(options, by, prices, baseline).read(query, tick)
+        with ledger_at(options.ledger, read_only=True) as store:
+            source = LedgerSource(
+                store, _without_password(options.ledger), prices, options.budget, options.key, baseline
+            )
+            return source.read(query, tick)
+
+
+def _prices(paths: tuple[Path, ...]) -> Prices:
+    from costlens_policy.cli.sources import load_models
+    from costlens_policy.report import Prices
+
+    return Prices(load_models(paths), ", ".join(f"`{path}`" for path in paths)) if paths else Prices()
+
+
+def _baseline(name: str, prices: Prices) -> Model:
+    model = prices.model(name)
+    if model is None or not model.periods:
+        near = prices.suggest(name)
+        hint = f"did you mean `{near}`?" if near else "`costlens-policy catalogue list` lists those of a catalogue"
+        raise _usage(f"no price for the baseline `{name}`; {hint}")
+    return model
+
+
+def _traffic(options: _ReportOptions, by: tuple[str, ...], prices: Prices, baseline: Model | None) -> TrafficSource:
+    from costlens_policy.cli.traffic import found_files, mapping_for
+    from costlens_policy.replay.settings import START
+    from costlens_policy.report import Extras, TrafficSource
+    from costlens_policy.report.sources.labels import split_columns
+
+    if options.budget is not None or options.key is not None:
+        raise _usage("`--budget` and `--key` select charges of a ledger; a log has none")
+    files = found_files(options.files)
+    columns, own, constants, fixed = split_columns(
+        dict(map(_pair, options.columns)), dict(map(_pair, options.constants))
+    )
+    mapping = mapping_for(options.mapping, files, columns, constants).with_columns(columns, constants)
+    start = options.start or START
+    extras = Extras.of(mapping, own, fixed, by, start)
+    costs: Any = options.costs  # click has checked the word
+    return TrafficSource(files, extras.reader_mapping, extras, prices, start, costs, baseline)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name or not value:
+        raise click.BadParameter(f"`{text}` is not FIELD=COLUMN; write it as team=cost_center")
+    return name.strip(), value.strip()
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return url.replace(f":{parts.password}@", ":…@") if parts.password else url
+
+
+def _usage(message: str) -> click.UsageError:
+    return click.UsageError(message, click.get_current_context())

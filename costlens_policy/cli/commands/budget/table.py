@@ -1,26 +1,71 @@
-"""Budgets as a table that a person likes to read."""
+"""Budgets as a table: their state, how fast they are used, and how long they last."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from costlens_policy.cli.budgets.rows import Row
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.guard.spending import Spend
+from costlens_policy.money import plain
+from costlens_policy.periods import Forecast, forecast
 
-__all__ = ["shown", "shown_length", "table_of"]
+__all__ = ["Row", "row_of", "shown", "shown_length", "table_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The state of one budget and scope key, and what is to be expected of it."""
+
+    spend: Spend
+    forecast: Forecast
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as JSON data; amounts are decimal strings in the unit."""
+        spend, ahead = self.spend, self.forecast
+        return {
+            "budget": spend.budget,
+            "key": spend.key,
+            "unit": spend.unit,
+            "used": plain(spend.used),
+            "held": plain(spend.held),
+            "limit": _text(spend.limit),
+            "left": _text(spend.left),
+            "used_ratio": _text(spend.used_ratio),
+            "used_per_day": _text(ahead.used_per_day),
+            "projected_ratio": _text(ahead.projected_ratio),
+            "exhausted_in_seconds": None if ahead.exhausted_in is None else int(ahead.exhausted_in.total_seconds()),
+            "starts_at": _time(spend.starts_at),
+            "resets_at": _time(spend.resets_at),
+            "shadow": spend.shadow,
+            "changed_by_hand": spend.changed_by_hand,
+        }
+
+
+def row_of(spend: Spend, now: datetime) -> Row:
+    """Return a row as of a time."""
+    return Row(spend, forecast(spend.used, spend.left, spend.limit, spend.starts_at, spend.resets_at, now))
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain(amount)
+
+
+def _time(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat().replace("+00:00", "Z")
+
 
 _BAR: Final = 20
 _NEARLY: Final = Decimal("0.8")
 _NAME: Final = 24
-"""Longer names go on in the next line where there is no room for them."""
+"""Longer names are wrapped where there is no room for them."""
 _SHORTEST_NAME: Final = 10
 _GAP: Final = 2
 _ALWAYS: Final = 100

@@ -9,13 +9,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from costlens_policy.cli.cel.answer import ask
-from costlens_policy.cli.cel.literals import literal
-from costlens_policy.cli.cel.show import as_text, shortened
-from costlens_policy.cli.cel.surroundings import Surroundings
-from costlens_policy.cli.console import note, print_error, write_out
+from costlens_policy.cli.commands.cel.answer import as_text, ask, shortened
+from costlens_policy.cli.commands.cel.literals import literal
+from costlens_policy.cli.commands.cel.surroundings import Surroundings
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.report import render_report
+from costlens_policy.cli.output import note, print_error, render_diagnostics, write_out
 
 __all__ = ["Console"]
 
@@ -81,7 +79,7 @@ class Console:
             return
         write_out(as_text(answer, parts=True))
         if answer.diagnostics:
-            note(render_report(answer.diagnostics, sources=(answer.source,), stderr=True).rstrip())
+            note(render_diagnostics(answer.diagnostics, sources=(answer.source,), stderr=True).rstrip())
 
     def _list_names(self) -> None:
         variables, values = self._surroundings.environment.variables, self._surroundings.values

@@ -11,7 +11,7 @@ from typing import Any, Final
 from costlens_policy.advise.advice import own_policy_set
 from costlens_policy.advise.calls import Seen, TaskCall
 from costlens_policy.api import load
-from costlens_policy.cli.traffic import Asked
+from costlens_policy.cli.traffic import TrafficInput
 from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import ANY_LIST, STRING
@@ -34,7 +34,7 @@ class ReadCalls:
     notes: Sequence[str]
 
 
-def read_calls(files: Sequence[str], asked: Asked, by: str, tick: Callable[[], None]) -> ReadCalls:
+def read_calls(files: Sequence[str], asked: TrafficInput, by: str, tick: Callable[[], None]) -> ReadCalls:
     """Read all files, row by row; of prompts only a sample is kept. Raises ``TrafficError``."""
     kept = {name: column for name, column in asked.mapping.columns.items() if _is_read(name)}
     constants = {name: value for name, value in asked.mapping.constants.items() if _is_read(name)}
@@ -122,7 +122,7 @@ class CallReader:
                 f"no row has a `{self.by}`, so all calls are one task; --column request.{self.by}=COLUMN names it"
             )
         elif self._unlabelled:
-            notes.append(f"{self._unlabelled:,} calls have no `{self.by}` and are one task of their own")
+            notes.append(f"{self._unlabelled:,} calls have no `{self.by}` and are counted as one task")
         return notes
 
     def _value(self, fields: Mapping[str, Any], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Listing the history of a ledger, and the calls that are under way."""
+"""``budget history`` and ``reservations``: what a ledger recorded, and which calls hold something."""
 
 from __future__ import annotations
 
@@ -8,37 +8,91 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from rich.markup import escape
-from rich.table import Table
+import click
 
-from costlens_policy.cli.budgets.opened import Opened, opened
-from costlens_policy.cli.budgets.table import shown, shown_length
-from costlens_policy.cli.console import note, print_table, write_out
+from costlens_policy.cli.command import Command
+from costlens_policy.cli.commands.budget.options import EXITS, Opened, look_options, most, opened
+from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.options import Timestamp, format_option
+from costlens_policy.cli.output import note, print_table, write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable
-from costlens_policy.ledger import (
-    Entry,
-    EntryQuery,
-    Facts,
-    Page,
-    Reservation,
-    ReservationQuery,
-    Store,
-    Unit,
-    decimal_of,
-)
 from costlens_policy.money import plain
 
-__all__ = ["Listing", "print_history", "print_reservations", "reservation_data"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from costlens_policy.ledger import Entry, Facts, Page, Reservation, Store, Unit
+
+__all__ = ["COMMANDS", "reservation_data"]
+
+
+@click.command(
+    "history",
+    cls=Command,
+    short_help="List charges and manual adjustments, newest first.",
+    examples=[
+        ("the last 50 entries", "budget history . --ledger sqlite:///spend.db"),
+        (
+            "all entries of one team since a day",
+            "budget history . --ledger redis://localhost --key research --since 2026-11-01T00:00:00Z",
+        ),
+    ],
+    exits=EXITS,
+)
+@look_options
+@click.option("--since", metavar="TIME", type=Timestamp(), help="From this time on.")
+@click.option("--until", metavar="TIME", type=Timestamp(), help="Before this time.")
+@most("lines")
+@format_option("table", "json")
+def _history(
+    paths: tuple[Path, ...],
+    ledger: str,
+    budget: str | None,
+    key: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    output: str,
+) -> ExitCode:
+    """List charges by budget and model, and manual adjustments with their reasons."""
+    _print_history(paths, ledger, _Listing(budget, key, limit, since, until), output)
+    return ExitCode.OK
+
+
+@click.command(
+    "reservations",
+    cls=Command,
+    short_help="List the calls that are under way.",
+    examples=[
+        ("what is held now", "budget reservations . --ledger sqlite:///spend.db"),
+        ("calls whose clients never came back", "budget reservations . --ledger sqlite:///spend.db --expired"),
+    ],
+    exits=EXITS,
+)
+@look_options
+@click.option("--expired", is_flag=True, help="Only calls whose lease ended before they were settled or released.")
+@most("calls")
+@format_option("table", "json")
+def _reservations(
+    paths: tuple[Path, ...], ledger: str, budget: str | None, key: str | None, expired: bool, limit: int, output: str
+) -> ExitCode:
+    """List calls that hold an amount, by the end of their leases."""
+    _print_reservations(paths, ledger, _Listing(budget, key, limit, expired=expired), output)
+    return ExitCode.OK
+
+
+COMMANDS: Final = (_history, _reservations)
+
 
 _PAGE = 500
-_Item = TypeVar("_Item", Entry, Reservation)
+_Item = TypeVar("_Item", "Entry", "Reservation")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class _Listing:
     """Which lines are asked for, and how many at most."""
 
     budget: str | None
@@ -49,21 +103,24 @@ class Listing:
     expired: bool = False
 
 
-def print_history(paths: Sequence[Path], ledger: str, wish: Listing, output: str) -> None:
-    """Print charges and changes by hand, the newest first."""
+def _print_history(paths: Sequence[Path], ledger: str, asked: _Listing, output: str) -> None:
+    """Print charges and manual adjustments, the newest first."""
+    from costlens_policy.cli.commands.budget.table import shown
+    from costlens_policy.ledger import EntryQuery, decimal_of
+
     with opened(paths, ledger, read_only=True) as found:
-        budget = _budget(found, wish)
+        budget = _budget(found, asked)
 
         def page(store: Store, after: str) -> Page[Entry]:
-            which = EntryQuery(budget=budget, key=wish.key, since=wish.since, until=wish.until)
+            which = EntryQuery(budget=budget, key=asked.key, since=asked.since, until=asked.until)
             return store.entries(replace(which, newest_first=True, after=after, limit=_PAGE))
 
-        entries = list(islice(_pages(found.store, page), wish.limit))
+        entries = list(islice(_pages(found.store, page), asked.limit))
     if output == "json":
         write_out(json.dumps([_entry_data(entry) for entry in entries], indent=2, ensure_ascii=False))
         return
     if not entries:
-        note("nothing was charged or changed")
+        note("no charges or adjustments")
         return
     table = _table("time", "what", "budget", "key", ">amount", ">held", "by", "of")
     for entry in entries:
@@ -81,28 +138,31 @@ def print_history(paths: Sequence[Path], ledger: str, wish: Listing, output: str
     print_table(table)
 
 
-def print_reservations(paths: Sequence[Path], ledger: str, wish: Listing, output: str) -> None:
+def _print_reservations(paths: Sequence[Path], ledger: str, asked: _Listing, output: str) -> None:
     """Print the calls that are under way, or those whose clients never came back."""
+    from costlens_policy.cli.commands.budget.table import shown, shown_length
+    from costlens_policy.ledger import ReservationQuery, decimal_of
+
     now = system_now()
     with opened(paths, ledger, read_only=True) as found:
-        budget = _budget(found, wish)
+        budget = _budget(found, asked)
 
         def page(store: Store, after: str) -> Page[Reservation]:
-            query = ReservationQuery(budget=budget, key=wish.key, expired=wish.expired, after=after, limit=_PAGE)
+            query = ReservationQuery(budget=budget, key=asked.key, expired=asked.expired, after=after, limit=_PAGE)
             return store.reservations(query, now)
 
-        reservations = list(islice(_pages(found.store, page), wish.limit))
+        reservations = list(islice(_pages(found.store, page), asked.limit))
     if output == "json":
         write_out(json.dumps([reservation_data(item) for item in reservations], indent=2, ensure_ascii=False))
         return
     if not reservations:
-        note("every call came back" if wish.expired else "no call is under way")
+        note("every call came back" if asked.expired else "no call is under way")
         return
     table = _table(
-        "call", "since", "lease ended" if wish.expired else "lease ends in", "budget", "key", ">held", "model"
+        "call", "since", "lease ended" if asked.expired else "lease ends in", "budget", "key", ">held", "model"
     )
     for item in reservations:
-        end = f"{item.expires_at:%Y-%m-%d %H:%M:%S}" if wish.expired else shown_length(item.expires_at - now)
+        end = f"{item.expires_at:%Y-%m-%d %H:%M:%S}" if asked.expired else shown_length(item.expires_at - now)
         head = [_cell(item.call), f"{item.reserved_at:%Y-%m-%d %H:%M:%S}", end]
         for line in item.lines:
             unit = line.account.unit
@@ -116,8 +176,8 @@ def print_reservations(paths: Sequence[Path], ledger: str, wish: Listing, output
     print_table(table)
 
 
-def _budget(found: Opened, wish: Listing) -> str | None:
-    return None if wish.budget is None else found.step(wish.budget).id
+def _budget(found: Opened, asked: _Listing) -> str | None:
+    return None if asked.budget is None else found.step(asked.budget).id
 
 
 def _pages(store: Store, page_of: Callable[[Store, str], Page[_Item]]) -> Iterator[_Item]:
@@ -131,6 +191,8 @@ def _pages(store: Store, page_of: Callable[[Store, str], Page[_Item]]) -> Iterat
 
 
 def _table(*headings: str) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
         table.add_column(heading.removeprefix(">"), justify="right" if heading[0] == ">" else "left", overflow="fold")
@@ -143,15 +205,22 @@ def _about(entry: Entry) -> str:
 
 
 def _cell(text: str) -> str:
+    from rich.markup import escape
+
     return escape(printable(text))
 
 
 def _signed(amount: int, unit: Unit) -> str:
+    from costlens_policy.cli.commands.budget.table import shown
+    from costlens_policy.ledger import decimal_of
+
     text = shown(decimal_of(abs(amount), unit), unit)
     return f"-{text}" if amount < 0 else text
 
 
 def _entry_data(entry: Entry) -> dict[str, Any]:
+    from costlens_policy.ledger import decimal_of
+
     unit = entry.account.unit
     return {
         "at": _time(entry.at),
@@ -170,6 +239,8 @@ def _entry_data(entry: Entry) -> dict[str, Any]:
 
 def reservation_data(item: Reservation) -> dict[str, Any]:
     """Return a call and what it holds as JSON data."""
+    from costlens_policy.ledger import decimal_of
+
     return {
         "call": item.call,
         "state": item.state,

@@ -1,0 +1,27 @@
+"""``budget``: what is spent, what is held, what is left; and manual adjustments."""
+
+from __future__ import annotations
+
+import click
+
+from costlens_policy.cli.command import Group
+from costlens_policy.cli.commands.budget import changes, listing, status
+
+__all__ = ["command"]
+
+
+@click.group(
+    "budget",
+    cls=Group,
+    renamed={"withdraw": "revoke"},
+    short_help="Show what is spent, held and left, and adjust limits.",
+)
+def command() -> None:
+    """Show what budgets have used, hold and have left in a ledger, and adjust limits.
+
+    The ledger is named by `--ledger` or by COSTLENS_LEDGER: `sqlite:///spend.db`, `redis://…` or `postgresql://…`.
+    """
+
+
+for _command in (*status.COMMANDS, *listing.COMMANDS, *changes.COMMANDS):
+    command.add_command(_command)

@@ -1,0 +1,166 @@
+"""``budget status`` and ``watch``: what budgets have used, hold and have left, once or continuously."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from costlens_policy.cli.command import Command
+from costlens_policy.cli.commands.budget.options import EXITS, Opened, look_options, opened
+from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.options import Timestamp, format_option
+from costlens_policy.cli.output import note, print_table, prints_color, table_width, write_out
+from costlens_policy.clock import system_now
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from costlens_policy.cli.commands.budget.table import Row
+
+__all__ = ["COMMANDS"]
+
+
+@click.command(
+    "status",
+    cls=Command,
+    short_help="Show what budgets have used, hold and have left.",
+    examples=[
+        ("all budgets of the policy set in this directory", "budget status . --ledger sqlite:///spend.db"),
+        ("one team, in JSON", "budget status . --ledger sqlite:///spend.db --key research --format json"),
+    ],
+    exits=EXITS,
+)
+@look_options
+@click.option("--now", metavar="TIME", type=Timestamp(), help="As of this time. Default: now.")
+@format_option("table", "json")
+def _status(
+    paths: tuple[Path, ...], ledger: str, budget: str | None, key: str | None, now: datetime | None, output: str
+) -> ExitCode:
+    """Show each budget of the policy set in PATH in its current period.
+
+    `a day` is the average use in the period, `lasts` how long the rest lasts at that rate. A budget with a scope is
+    shown for the keys that were used.
+    """
+    _print_status(paths, ledger, (budget, key), now, output)
+    return ExitCode.OK
+
+
+@click.command(
+    "watch",
+    cls=Command,
+    short_help="Like `status`, refreshed continuously.",
+    examples=[
+        ("every two seconds, until Ctrl-C", "budget watch . --ledger sqlite:///spend.db"),
+        ("one budget, more often", "budget watch . --ledger redis://localhost --budget team --interval 0.5"),
+    ],
+    exits=[*EXITS, ExitCode.INTERRUPTED],
+)
+@look_options
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, 3600),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two looks.",
+)
+@click.option("--times", type=click.IntRange(1), metavar="N", help="Stop after N looks.")
+def _watch(
+    paths: tuple[Path, ...], ledger: str, budget: str | None, key: str | None, interval: float, times: int | None
+) -> ExitCode:
+    """Show each budget of the policy set in PATH, refreshed as money is spent, until Ctrl-C."""
+
+    _watch_budgets(paths, ledger, (budget, key), interval, times)
+    return ExitCode.OK
+
+
+COMMANDS: Final = (_status, _watch)
+
+
+Which = tuple[str | None, str | None]
+"""The budget and the scope key asked for; None is all."""
+
+
+def _print_status(paths: Sequence[Path], ledger: str, which: Which, now: datetime | None, output: str) -> None:
+    """Print what budgets have used, hold and have left."""
+    from costlens_policy.cli.commands.budget.table import table_of
+
+    with opened(paths, ledger, read_only=True) as found:
+        at = now or system_now()
+        rows = _rows(found, which, at)
+    if output == "json":
+        write_out(json.dumps([row.to_dict() for row in rows], indent=2, ensure_ascii=False))
+        return
+    if not rows:
+        note("nothing was spent in the current periods")
+        return
+    print_table(table_of(rows, at, table_width()))
+    if any(row.spend.changed_by_hand for row in rows):
+        note("* manually adjusted limit; `budget history` shows by whom and why")
+
+
+def _watch_budgets(
+    paths: Sequence[Path],
+    ledger: str,
+    which: Which,
+    interval: float,
+    times: int | None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Show the budgets, refreshed until Ctrl-C or ``times`` looks. Off a terminal, tables follow each other."""
+    from costlens_policy.cli.commands.budget.table import table_of
+
+    with opened(paths, ledger, read_only=True) as found:
+        if sys.stdout.isatty():
+            _watch_live(found, which, interval, times, sleep)
+            return
+        for number in count(1):
+            now = system_now()
+            print_table(table_of(_rows(found, which, now), now, table_width()))
+            sys.stdout.flush()
+            if number == times:
+                return
+            sleep(interval)
+
+
+def _watch_live(
+    found: Opened, which: Which, interval: float, times: int | None, sleep: Callable[[float], None]
+) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    color = prints_color(sys.stdout)
+    console = Console(no_color=not color, highlight=False, emoji=False)
+    with Live(console=console, auto_refresh=False, screen=False) as live:
+        for number in count(1):
+            live.update(_view(found, which, system_now()), refresh=True)
+            if number == times:
+                return
+            sleep(interval)
+
+
+def _view(found: Opened, which: Which, now: datetime) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    from costlens_policy.cli.commands.budget.table import table_of
+
+    table = table_of(_rows(found, which, now), now, table_width())
+    return Group(table, Text(f"{now:%Y-%m-%d %H:%M:%S} UTC, Ctrl-C stops", "dim"))
+
+
+def _rows(found: Opened, which: Which, now: datetime) -> list[Row]:
+    from costlens_policy.cli.commands.budget.table import row_of
+
+    budget, key = which
+    if budget is None and key is not None:
+        return [row for row in _rows(found, (None, None), now) if row.spend.key == key]
+    return [row_of(spend, now) for spend in found.spend(now, budget, key)]
