@@ -48,7 +48,6 @@ CATALOGUES: Final = frozenset(
         "cli.commands",
         "expressions.declarations",
         "expressions.runtime.library",
-        "guard.sinks",
         "rewrites.personal_data",
         "testing.formats",
     }

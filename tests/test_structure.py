@@ -27,7 +27,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             from typing import TYPE_CHECKING
 
             from house.page import shown
-            from house.guard import sinks
+            from house.rewrites import personal_data
 
             if TYPE_CHECKING:
                 from house.hall import Hall
@@ -51,9 +51,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "page.py": "def shown(number):\n    return str(number)\n",
         "guard/__init__.py": "from house.guard.inner import VALUE\n",
         "guard/inner.py": "VALUE = 1\n",
-        "guard/sinks/__init__.py": "from house.guard.sinks import table\n",
-        "guard/sinks/table.py": "from house.guard.sinks import log\n",
-        "guard/sinks/log.py": "KIND = 1\n",
+        "rewrites/__init__.py": "",
+        "rewrites/personal_data/__init__.py": "from house.rewrites.personal_data import table\n",
+        "rewrites/personal_data/table.py": "from house.rewrites.personal_data import log\n",
+        "rewrites/personal_data/log.py": "KIND = 1\n",
     }
     for name, text in files.items():
         path = tmp_path / "house" / name
@@ -76,7 +77,7 @@ def test_a_header_ends_at_the_first_definition(package: Path) -> None:
 
 def test_a_sibling_has_one_importer_beside_it(package: Path) -> None:
     tree = read_tree(package)
-    assert "guard.sinks" in CATALOGUES
+    assert "rewrites.personal_data" in CATALOGUES
     assert tree.siblings() == [
         ("house.door", "house.hall"),
         ("house.hall", "house.door"),

@@ -8,17 +8,23 @@ with guard.call(request) as call:
 
 from __future__ import annotations
 
-from costlens_policy.guard.async_calls import AsyncCall
-from costlens_policy.guard.async_guard import AsyncGuard
-from costlens_policy.guard.calls import Call
+from typing import TYPE_CHECKING
+
 from costlens_policy.guard.errors import GuardError
-from costlens_policy.guard.events import Event, Sink
-from costlens_policy.guard.guard import Guard
-from costlens_policy.guard.outcome import Charged, ChargedBudget
-from costlens_policy.guard.sinks import JsonLinesSink, LoggingSink, WebhookSink
+from costlens_policy.guard.events import Event, JsonLinesSink, LoggingSink, Sink, WebhookSink
+from costlens_policy.guard.guard import Call, Guard
+from costlens_policy.guard.recording import Charged, ChargedBudget
 from costlens_policy.guard.spending import Spend
+from costlens_policy.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from costlens_policy.guard.async_guard import AsyncCall, AsyncGuard
 
 __all__ = [
     "AsyncCall", "AsyncGuard", "Call", "Charged", "ChargedBudget", "Event", "Guard", "GuardError", "JsonLinesSink",
     "LoggingSink", "Sink", "Spend", "WebhookSink",
 ]  # fmt: skip
+
+__getattr__ = on_demand(
+    __name__, dict.fromkeys(("AsyncCall", "AsyncGuard"), "costlens_policy.guard.async_guard")
+)  # asyncio takes its time, and is for those who await

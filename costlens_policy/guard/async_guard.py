@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
+from threading import Event
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from costlens_policy.api import Engine
-from costlens_policy.clock import system_now
-from costlens_policy.guard.async_calls import Opening, Worker
-from costlens_policy.guard.dialects import Dialect
-from costlens_policy.guard.events import Sink
-from costlens_policy.guard.guard import DEFAULT_LEASE
-from costlens_policy.guard.outcome import Charged
-from costlens_policy.guard.service import OnException, Options, Service
-from costlens_policy.guard.spending import Spend, spend_of
-from costlens_policy.ledger import Store
+from costlens_policy.guard.any_guard import AnyGuard
+from costlens_policy.guard.guard import CallFacts
+from costlens_policy.guard.held_call import HeldCall
+from costlens_policy.guard.recording import Charged
+from costlens_policy.guard.spending import Spend
+from costlens_policy.guard.streams import StreamMeter
+from costlens_policy.guard.streams.meter import Ending, aclose_stream, aopened, check_not_over
 from costlens_policy.rewrites import is_longer
 
-__all__ = ["AsyncGuard"]
+__all__ = ["AsyncCall", "AsyncGuard", "Opening"]
+
+_Chunk = TypeVar("_Chunk")
 
 _MOST_IN_LOOP: Final = 20_000
 """Characters of a request that may be rewritten and counted in the event loop: some milliseconds at most."""
+_MOST_THREADS: Final = 64
+"""Threads do little but wait for a store: if they were few, calls whose budget is locked would keep all others out."""
 
 
-class AsyncGuard:
+class AsyncGuard(AnyGuard):
     """As ``Guard``, with ``async with guard.call(request) as call`` and ``await call.settle(usage)``.
 
     A store is asked in threads, so that the event loop never waits for it; one in memory answers at once, unless a
@@ -35,26 +39,14 @@ class AsyncGuard:
     is cancelled gives back what its call holds.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        ledger: str | Store = "memory:",
-        *,
-        lease: timedelta = DEFAULT_LEASE,
-        on_exception: OnException = "release",
-        dialect: Dialect = "openai-chat",
-        alert_sinks: Sequence[Sink] | None = None,
-        clock: Callable[[], datetime] = system_now,
-        max_age: float | None = None,
-        retry_delay: float = 1.0,
-    ) -> None:
-        options = Options(lease, on_exception, dialect, clock, max_age, retry_delay)
-        self._service = Service(engine.plan, ledger, alert_sinks, options)
-        self._worker = Worker(inline=self._service.in_memory)
+    _worker: _Worker
+
+    def _prepare(self) -> None:
+        self._worker = _Worker(inline=self._shared.in_memory)
 
     def call(self, request: Mapping[str, Any], *, id: str | None = None, lease: timedelta | None = None) -> Opening:
         """Decide a request and reserve its worst case, once the result is entered or awaited; see ``Guard.call``."""
-        opening = partial(self._service.open, request, id, lease)
+        opening = partial(self._call, request, id, lease)
         return Opening(opening, self._worker, apart=is_longer(request, _MOST_IN_LOOP))
 
     async def settle(
@@ -67,26 +59,23 @@ class AsyncGuard:
         shape: str | None = None,
     ) -> Charged:
         """Charge a held call by its id; see ``Guard.settle``. What has begun is done, also in a cancelled task."""
-        settling = self._worker.run(self._service.settle, id, response, model, output_text, shape)
+        settling = self._worker.run(self._settle, id, response, model, output_text, shape)
         charged: Charged = await asyncio.shield(settling)
         return charged
 
     async def spend(self, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
         """Return what budgets have used, hold and have left at present; see ``Guard.spend``."""
-        service = self._service
-        service.check_open()
-        ask = partial(spend_of, service.plan, service.accounts, service.link, service.now(), budget, key)
-        spends: tuple[Spend, ...] = await self._worker.run(ask)
+        spends: tuple[Spend, ...] = await self._worker.run(self._spend, budget, key)
         return spends
 
     async def flush(self, timeout: float = 5.0) -> bool:
         """Wait until every alert was taken to every sink once; say whether that happened within ``timeout`` seconds."""
-        return await asyncio.to_thread(self._service.delivery.flush, timeout)
+        return await asyncio.to_thread(self._shared.delivery.flush, timeout)
 
     async def close(self) -> None:
         """Deliver the alerts under way, write charges that wait, and close the ledger if it was given as a URL."""
         await asyncio.to_thread(self._worker.close)
-        await asyncio.to_thread(self._service.close)
+        await asyncio.to_thread(self._close)
 
     async def __aenter__(self) -> AsyncGuard:
         return self
@@ -95,3 +84,163 @@ class AsyncGuard:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+class AsyncCall(CallFacts):
+    """A call whose worst case is held. As an async context manager it gives back what is not settled at its end.
+
+    Settling begins when it is asked for: ``await`` it for the charge; the end of the block waits for it in any case,
+    and whoever stops awaiting it stops nothing.
+    """
+
+    def __init__(self, held: HeldCall, worker: _Worker) -> None:
+        super().__init__(held)
+        self._worker = worker
+        self._settling: asyncio.Future[Charged] | None = None
+        self._asked_to_settle = Event()
+
+    def settle(
+        self,
+        response: Any = None,
+        *,
+        model: str | None = None,
+        output_text: str | Iterable[str] | None = None,
+        shape: str | None = None,
+    ) -> asyncio.Future[Charged]:
+        """Charge the call, once, as ``Call.settle`` does."""
+        if self._settling is None:
+            self._settling = self._worker.run(self._settle, response, model, output_text, shape)
+        return asyncio.shield(self._settling)  # a future that is awaited is cancelled with the task that awaits it
+
+    def _settle(self, *arguments: Any) -> Charged:
+        try:
+            return self._held.settle(*arguments)
+        finally:
+            self._asked_to_settle.set()
+
+    async def release(self) -> None:
+        """Give back what is held: the provider has not charged for the call. A settled call stays settled."""
+        await asyncio.shield(self._worker.run(self._held.release))
+
+    async def extend(self, lease: timedelta | None = None) -> None:
+        """Let the lease begin anew, for a call that takes longer than it. Raises ``LedgerUnavailableError``."""
+        await asyncio.shield(self._worker.run(self._held.extend, lease))
+
+    def stream(self, chunks: AsyncIterable[_Chunk]) -> AsyncIterator[_Chunk]:
+        """Pass on the chunks of a streamed response, then settle the call with the usage that came with them.
+
+        All is as in ``Call.stream``.
+        """
+        return self._passed_on(chunks, self._held.open_stream(chunks))
+
+    async def _passed_on(self, chunks: AsyncIterable[_Chunk], meter: StreamMeter) -> AsyncIterator[_Chunk]:
+        ending: Ending = "ended"
+        try:
+            async with aopened(chunks) as source:
+                async for chunk in source:
+                    meter.see(chunk)
+                    if self._held.is_half_over:
+                        await asyncio.shield(self._worker.run(self._held.extend_in_time))
+                    yield chunk
+                    check_not_over(meter)
+        except Exception:
+            ending = "failed"
+            raise
+        except BaseException:  # the reader has left, or its task was cancelled
+            ending = "left"
+            raise
+        finally:
+            await asyncio.shield(self._worker.run(self._held.end_stream, meter, ending))
+
+    def enter(self) -> AsyncCall:
+        """Begin the block of the call."""
+        self._held.enter()
+        return self
+
+    async def __aenter__(self) -> AsyncCall:
+        return self.enter()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await asyncio.shield(self._worker.run(self._leave, error))
+        if self._settling is not None:
+            await asyncio.shield(self._settling)
+        for source in self._held.open_sources:
+            await aclose_stream(source)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if self._settling is not None:
+            self._asked_to_settle.wait()  # it was handed to the threads before this was
+        self._held.leave(error)
+
+
+class Opening:
+    """A call that is being decided and reserved: ``async with`` it, or ``await`` it."""
+
+    def __init__(self, open_call: Callable[[], HeldCall], worker: _Worker, *, apart: bool = False) -> None:
+        self._open_call = open_call
+        self._apart = apart
+        self._worker = worker
+        self._call: AsyncCall | None = None
+
+    def __await__(self) -> Generator[Any, None, AsyncCall]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> AsyncCall:
+        self._call = await self._open()
+        return self._call.enter()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._call is not None, "the block was entered"
+        await self._call.__aexit__(kind, error, traceback)
+
+    async def _open(self) -> AsyncCall:
+        given_up = Event()
+        opening: asyncio.Future[HeldCall] = self._worker.run(self._open_unless, given_up, apart=self._apart)
+        try:
+            return AsyncCall(await asyncio.shield(opening), self._worker)
+        except asyncio.CancelledError:
+            given_up.set()
+            opening.add_done_callback(self._undo)  # the thread goes on and may still reserve
+            raise
+
+    def _open_unless(self, given_up: Event) -> HeldCall:
+        """Reserve in a thread, which gives the hold back itself where the event loop may be closed by then."""
+        held = self._open_call()
+        if given_up.is_set():
+            held.release()
+        return held
+
+    def _undo(self, opening: asyncio.Future[HeldCall]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._worker.run(opening.result().release)
+
+
+class _Worker:
+    """Runs functions that may wait for a store: in a thread, or at once where the store is in memory."""
+
+    def __init__(self, *, inline: bool) -> None:
+        self._threads = None if inline else ThreadPoolExecutor(_MOST_THREADS, "costlens-policy")
+
+    def run(self, function: Any, *arguments: Any, apart: bool = False) -> asyncio.Future[Any]:
+        """Begin at once; the future is done when the function is. Cancelling whoever awaits it stops nothing.
+
+        With ``apart``, which is for what takes long by itself, a thread does it in any case.
+        """
+        loop = asyncio.get_running_loop()
+        if self._threads is not None or apart:
+            with suppress(RuntimeError):  # the guard was closed, and what is left over is done here
+                return loop.run_in_executor(self._threads, partial(function, *arguments))
+        future: asyncio.Future[Any] = loop.create_future()
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=True)

@@ -12,8 +12,10 @@ from typing import Any, Final, Literal, TypeAlias
 from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.multiples import asked_multiples
 from costlens_policy.catalogue.service_tiers import tier_asked
+from costlens_policy.engine.budgets import BudgetStage
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
-from costlens_policy.guard.lines import budgets_of
+from costlens_policy.guard.accounts import context_of
+from costlens_policy.guard.hold_facts import Recalled
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, add, plain, total
 from costlens_policy.usage import (
@@ -44,6 +46,7 @@ __all__ = [
 
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 _NOTHING_TOLD: Final[Facts] = {}
+_FREE: Final = Estimate(ZERO, 0, 0, 1, "", ZERO)
 _LONGEST_PROBLEM: Final = 500
 _MOST_NAMED: Final = 20
 _MOST_WARNINGS: Final = 1_000
@@ -171,7 +174,7 @@ def _worst(decision: Decision, model: str) -> Bill:
         assert asked is not None, "a call that was held was allowed"
         everything = Usage(input=asked.prompt_tokens, output=asked.output_tokens)
         return replace(_bill(decision, [Portion(model, everything)], "assumed"), usage=None)
-    amounts = {(line.budget, line.key): line.call for line in budgets_of(decision, model)}
+    amounts = {(line.budget, line.key): line.call for line in _budgets_of(decision, model)}
     facts = {"model": model, "basis": "assumed", **_cost_fact(estimate.worst_cost)}
     return Bill(model, "assumed", None, estimate.worst_cost, amounts, facts)
 
@@ -197,7 +200,7 @@ def _bill(
         cost = priced.cost
         if cost is not None:
             costs.append(cost)
-        for line in budgets_of(decision, portion.model):
+        for line in _budgets_of(decision, portion.model):
             amount = _amount(decision, line, priced, first=number == 0)
             at = (line.budget, line.key)
             amounts[at] = amount if at not in amounts else add(amounts[at], amount)
@@ -248,3 +251,24 @@ def _estimates(decision: Decision) -> Iterator[tuple[str, Estimate]]:
 
 def _cost_fact(cost: Decimal | None) -> dict[str, str]:
     return {} if cost is None else {"cost_usd": plain(cost)}
+
+
+def _budgets_of(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
+    """Return the budgets that a call counts against on a model, also on one that the decision does not list.
+
+    For a listed model ``call`` is the most that it may add, for others zero.
+    """
+    if isinstance(decision, Recalled):
+        return decision.budgets_of(model)
+    if model == decision.model:
+        lines = decision.balances
+    else:
+        listed = next((call.balances for call in decision.fallback_calls if call.model == model), None)
+        lines = _asked_anew(decision, model) if listed is None else listed
+    budgets = decision.plan.budgets
+    return tuple(line for line in lines if not budgets[line.budget][1].per_call)
+
+
+def _asked_anew(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
+    context = context_of(decision)
+    return BudgetStage(context).judge(context.priced_model(model), _FREE).seen

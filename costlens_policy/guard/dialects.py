@@ -1,17 +1,22 @@
-"""The request in the words of providers: where the system text goes, and what the output limit is called."""
+"""The request in the words of providers: where the system text goes, and what the output limit is called.
+
+Texts, tool calls and their results are told in each dialect. What else a message has is passed on where it is the
+dialect's own already, and refused where it is not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from costlens_policy.catalogue.service_tiers import BATCH, SERVICE_TIER, tier_asked, tier_named
 from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, SYSTEM
 from costlens_policy.guard.errors import GuardError
-from costlens_policy.guard.turns import ANTHROPIC, BEDROCK, GEMINI, turns_in
 
-__all__ = ["DIALECTS", "Dialect", "Spoken", "speak"]
+__all__ = ["DIALECTS", "Dialect", "Spoken", "speak", "unknown_dialect"]
+
 
 Dialect: TypeAlias = Literal["openai-chat", "openai-responses", "anthropic", "gemini", "bedrock"]
 DIALECTS: Final[tuple[str, ...]] = get_args(Dialect)
@@ -45,6 +50,10 @@ class _Parts:
     limit: int
 
 
+def unknown_dialect(name: str) -> GuardError:
+    return GuardError(f"unknown dialect `{name}`; known dialects: {', '.join(f'`{known}`' for known in DIALECTS)}")
+
+
 def speak(
     dialect: str,
     prompt: str | None,
@@ -54,7 +63,7 @@ def speak(
 ) -> Spoken:
     """Return a request as a provider's SDK takes it. Raises ``GuardError`` for a dialect that is not known."""
     if dialect not in _SPEAKERS:
-        raise GuardError(f"no dialect `{dialect}`; there are {', '.join(f'`{name}`' for name in DIALECTS)}")
+        raise unknown_dialect(dialect)
     talk = [dict(message) for message in messages] if messages is not None else []
     if messages is None:
         talk.append({"role": "user", "content": prompt or ""})
@@ -89,7 +98,7 @@ def _anthropic(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
     elif texts:
         params["system"] = "\n\n".join([*texts, *([own] if own else [])])
     if any(not message.keys() <= _PLAIN or message.get("role") == "tool" for message in talk):
-        talk = turns_in(ANTHROPIC, talk)
+        talk = _turns_in(_ANTHROPIC, talk)
     return Spoken(talk, params)
 
 
@@ -104,7 +113,7 @@ def _gemini(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
         config["stop_sequences"] = [stop]
     elif stop is not None:
         config["stop_sequences"] = stop
-    return Spoken(turns_in(GEMINI, talk), {"config": config}, messages_name="contents")
+    return Spoken(_turns_in(_GEMINI, talk), {"config": config}, messages_name="contents")
 
 
 def _bedrock(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
@@ -122,7 +131,7 @@ def _bedrock(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
         spoken["serviceTier"] = {"type": tier}
     if params:
         spoken["additionalModelRequestFields"] = params
-    return Spoken(turns_in(BEDROCK, talk), spoken, model_name="modelId")
+    return Spoken(_turns_in(_BEDROCK, talk), spoken, model_name="modelId")
 
 
 def _split(parts: _Parts) -> tuple[list[str], Messages]:
@@ -148,3 +157,172 @@ _SPEAKERS: Final[dict[str, Callable[[_Parts, Mapping[str, Any]], Spoken]]] = {
     "gemini": _gemini,
     "bedrock": _bedrock,
 }
+
+
+_TEXTS: Final = frozenset({"text", "input_text", "output_text"})
+_TOOLS: Final = frozenset({"tool", "function"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How one dialect says what all have: a text, a call of a tool (id, name, input), and its result (id, name, text).
+
+    ``content`` is the key of a turn's parts, ``model`` the role of the one that answers.
+    """
+
+    dialect: str
+    content: str
+    model: str
+    text: Callable[[str], Any]
+    call: Callable[[str, str, Any], Any]
+    result: Callable[[str, str, str], Any]
+
+
+_GEMINI: Final = _Words(
+    "gemini",
+    "parts",
+    "model",
+    lambda text: {"text": text},
+    lambda id, name, given: {"function_call": {"id": id, "name": name, "args": given}},
+    lambda id, name, text: {"function_response": {"id": id, "name": name, "response": {"result": text}}},
+)
+_BEDROCK: Final = _Words(
+    "bedrock",
+    "content",
+    "assistant",
+    lambda text: {"text": text},
+    lambda id, name, given: {"toolUse": {"toolUseId": id, "name": name, "input": given}},
+    lambda id, name, text: {"toolResult": {"toolUseId": id, "content": [{"text": text}]}},
+)
+_ANTHROPIC: Final = _Words(
+    "anthropic",
+    "content",
+    "assistant",
+    lambda text: {"type": "text", "text": text},
+    lambda id, name, given: {"type": "tool_use", "id": id, "name": name, "input": given},
+    lambda id, name, text: {"type": "tool_result", "tool_use_id": id, "content": text},
+)
+
+
+def _turns_in(words: _Words, talk: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a conversation in one dialect. Raises ``GuardError`` for what the dialect cannot express."""
+    turns: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
+    answering = False
+    for at, message in enumerate(talk):
+        if _is_own(words, message):
+            turns.append(dict(message))
+            answering = False
+            continue
+        role, parts = message.get("role", "user"), list(_parts(words, at, message, names))
+        if answering and role in _TOOLS:
+            turns[-1][words.content] += parts  # the results of calls made together belong to one turn
+            continue
+        answering = role in _TOOLS
+        turns.append({"role": words.model if role in ("assistant", "model") else "user", words.content: parts})
+    return turns
+
+
+def _is_own(words: _Words, message: Mapping[str, Any]) -> bool:
+    """Say whether a message stands in the words of the dialect: those of Gemini and Bedrock have parts without type."""
+    parts = message.get(words.content)
+    if words is _GEMINI:
+        return parts is not None
+    own = words is _BEDROCK
+    return (
+        isinstance(parts, list)
+        and message.keys() <= {"role", "content"}
+        and message.get("role") in ("user", "assistant")
+        and all(isinstance(part, Mapping) and ("type" in part) is not own for part in parts)
+    )
+
+
+def _parts(words: _Words, at: int, message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Any]:
+    role = message.get("role", "user")
+    place = f"`messages[{at}]"
+    if role not in ("user", "assistant", "model", *_TOOLS):
+        raise _inexpressible(words, f"{place}`, a message of role `{role}` in the middle of a conversation")
+    known = {"role", "content", "tool_calls"} | ({"tool_call_id", "name"} if role in _TOOLS else set())
+    for key, value in message.items():
+        if key not in known and value not in (None, [], {}, ""):
+            raise _inexpressible(words, f"{place}.{key}`")
+    if role in _TOOLS:
+        yield _result(words, place, message, names)
+        return
+    content = message.get("content")
+    if isinstance(content, str):
+        if content or not message.get("tool_calls"):
+            yield words.text(content)
+    elif content is not None:
+        for number, part in enumerate(content if isinstance(content, (list, tuple)) else [content]):
+            yield _part(words, f"{place}.content[{number}]`", part, names)
+    elif not message.get("tool_calls"):
+        yield words.text("")
+    for number, call in enumerate(message.get("tool_calls") or ()):
+        yield _call(words, f"{place}.tool_calls[{number}]`", call, names)
+
+
+def _result(words: _Words, place: str, message: Mapping[str, Any], names: dict[str, str]) -> Any:
+    """Return the result of a tool call in the shape of OpenAI's chat."""
+    id = str(message.get("tool_call_id") or "")
+    name = message.get("name") or names.get(id)
+    if not id and words is not _GEMINI:
+        raise _inexpressible(words, f"{place}`, the result of a call without an id")
+    if name is None and words is _GEMINI:
+        raise _inexpressible(words, f"{place}`, the result of a call whose name is not in the conversation")
+    return words.result(id, str(name or ""), _written(words, place, message.get("content")))
+
+
+def _part(words: _Words, place: str, part: Any, names: dict[str, str]) -> Any:
+    if isinstance(part, str):
+        return words.text(part)
+    if not isinstance(part, Mapping):
+        raise _inexpressible(words, place)
+    kind, keys = part.get("type"), {key for key, value in part.items() if value is not None}
+    if kind in _TEXTS and keys == {"type", "text"}:
+        return words.text(part["text"])
+    if kind == "tool_use" and keys == {"type", "id", "name", "input"}:
+        names[part["id"]] = part["name"]
+        return words.call(part["id"], part["name"], part["input"])
+    if kind == "tool_result" and keys <= {"type", "tool_use_id", "content"}:
+        id = part.get("tool_use_id", "")
+        return words.result(id, names.get(id, ""), _written(words, place.rstrip("`"), part.get("content")))
+    if kind is None and keys == {"text"}:
+        return words.text(part["text"])
+    if kind is None if words is _BEDROCK else kind is not None and words is _ANTHROPIC:
+        return part  # the dialect's own
+    raise _inexpressible(words, f"{place}, a part of type `{kind}`" if kind else place)
+
+
+def _call(words: _Words, place: str, call: Any, names: dict[str, str]) -> Any:
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping) or not {"name", "arguments"} >= function.keys():
+        raise _inexpressible(words, place)
+    given = function.get("arguments") or "{}"
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            raise _inexpressible(words, f"{place}, whose arguments are not JSON") from None
+    id, name = str(call.get("id") or ""), str(function.get("name"))
+    names[id] = name
+    return words.call(id, name, given)
+
+
+def _written(words: _Words, place: str, content: Any) -> str:
+    """Return the text of a result, which may stand in parts."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    texts = []
+    for part in content if isinstance(content, (list, tuple)) else [content]:
+        if not isinstance(part, Mapping) or part.get("type") not in _TEXTS or part.keys() != {"type", "text"}:
+            raise _inexpressible(words, f"{place}.content`")
+        texts.append(str(part["text"]))
+    return "\n".join(texts)
+
+
+def _inexpressible(words: _Words, what: str) -> GuardError:
+    return GuardError(
+        f"the dialect `{words.dialect}` cannot express {what}; give the messages in the shape of that provider, or send"
+        " `call.decision.messages` with the client of the provider whose shape they have"
+    )

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
+import logging
+import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from http.client import HTTPMessage
+from pathlib import Path
+from typing import IO, Any, Final, Literal, TypeAlias
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.guard.errors import GuardError
 from costlens_policy.ledger.alerts import AlertClaim
 
-__all__ = ["Event", "EventKind", "Sink"]
+__all__ = ["Event", "EventKind", "JsonLinesSink", "LoggingSink", "Sink", "WebhookError", "WebhookSink", "sign"]
+
 
 EventKind: TypeAlias = Literal["alert", "denied", "ledger-lost", "ledger-back"]
 
@@ -69,3 +83,104 @@ class Event:
 
 Sink: TypeAlias = Callable[[Event], object]
 """Takes an event to where it is read. It raises when it could not, and is then called again later."""
+
+
+class LoggingSink:
+    """Logs each event as a warning, with the event itself as ``record.event``."""
+
+    def __init__(self, logger: logging.Logger | None = None, level: int = logging.WARNING) -> None:
+        self._logger: Final = logger or logging.getLogger("costlens_policy.alerts")
+        self._level: Final = level
+
+    def __call__(self, event: Event) -> None:
+        level = logging.INFO if event.kind == "ledger-back" else self._level
+        whose = f" of `{event.key}`" if event.key else ""
+        where = f"budget `{event.budget}`{whose}: " if event.budget else ""
+        self._logger.log(level, "%s%s", where, event.text, extra={"event": event.to_dict()})
+
+
+class JsonLinesSink:
+    """Appends to a file. Each line is one write, so several processes can share it."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path: Final = Path(path)
+
+    def __call__(self, event: Event) -> None:
+        line = json.dumps(event.to_dict(), ensure_ascii=False) + "\n"
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(file, line.encode())
+        finally:
+            os.close(file)
+
+
+SIGNATURE: Final = "X-Costlens-Signature"
+TIMESTAMP: Final = "X-Costlens-Timestamp"
+EVENT: Final = "X-Costlens-Event"
+
+
+class WebhookError(CostlensPolicyError):
+    """The receiver did not take the event: it will be sent again."""
+
+
+def sign(secret: str, timestamp: str, body: bytes) -> str:
+    """Return the signature header of a request: ``sha256=`` and the HMAC-SHA256 of timestamp, point and body.
+
+    A receiver computes the same, compares it with ``hmac.compare_digest``, and refuses timestamps that are old.
+    """
+    signed = timestamp.encode() + b"." + body
+    return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
+class WebhookSink:
+    """Sends each event as JSON by POST. An answer other than 2xx, a redirect included, counts as not received."""
+
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 10.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise GuardError(f"a webhook is an `http` or `https` URL, not `{url}`")
+        if not isinstance(secret, str) or not secret:
+            raise GuardError("a webhook needs a secret, a text, to sign with")
+        self._url: Final = url
+        self._secret: Final = secret
+        self._headers: Final = dict(headers or {})
+        self._timeout: Final = timeout
+        self._clock: Final = clock
+        self._opener: Final = build_opener(_NoRedirect)
+
+    def __call__(self, event: Event) -> None:
+        body = json.dumps(event.to_dict(), ensure_ascii=False, separators=(",", ":")).encode()
+        timestamp = str(int(self._clock()))
+        headers = {
+            "User-Agent": "costlens-policy",
+            **self._headers,
+            "Content-Type": "application/json",
+            EVENT: event.id,
+            TIMESTAMP: timestamp,
+            SIGNATURE: sign(self._secret, timestamp, body),
+        }
+        host = urlsplit(self._url).hostname
+        try:
+            with self._opener.open(Request(self._url, body, headers, method="POST"), timeout=self._timeout) as answer:
+                answer.read(1024)
+        except HTTPError as error:
+            with error:
+                raise WebhookError(f"`{host}` answered {error.code}") from None
+        except (URLError, OSError) as error:
+            raise WebhookError(f"`{host}` cannot be reached: {getattr(error, 'reason', error)}") from None
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A signed event goes where it was meant to go, and nowhere else."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        return None

@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, TypeVar
 
-from costlens_policy.api import Engine
-from costlens_policy.clock import system_now
-from costlens_policy.guard.calls import Call
-from costlens_policy.guard.dialects import Dialect
-from costlens_policy.guard.events import Sink
-from costlens_policy.guard.outcome import Charged
-from costlens_policy.guard.service import OnException, Options, Service
-from costlens_policy.guard.spending import Spend, spend_of
-from costlens_policy.ledger import Store
+from costlens_policy.engine.decision import Decision
+from costlens_policy.guard.any_guard import AnyGuard
+from costlens_policy.guard.held_call import HeldCall
+from costlens_policy.guard.recording import Charged
+from costlens_policy.guard.spending import Spend
+from costlens_policy.guard.streams import StreamMeter
+from costlens_policy.guard.streams.meter import Ending, check_not_over, close_stream, opened
 
-__all__ = ["DEFAULT_LEASE", "Guard"]
+__all__ = ["Call", "CallFacts", "Guard"]
 
-DEFAULT_LEASE: Final = timedelta(minutes=10)
+_Chunk = TypeVar("_Chunk")
 
 
-class Guard:
+class Guard(AnyGuard):
     """Decides calls of one policy set and keeps its budgets in a ledger. Safe for any number of threads.
 
     ``ledger`` is a URL (``sqlite:///spend.db``, ``redis://``, ``postgresql://``, ``memory:``) or an open store.
-    ``lease`` is how long a call stays held whose client does not come back. ``on_exception`` says what leaving the
-    block of a call by an exception does: ``release`` gives back what is held, ``charge_hold`` charges it, for who
-    would rather count too much than too little. ``dialect`` is in whose words a call tells its messages and
-    parameters. ``alert_sinks`` are functions that take each ``Event``; a log when left out. ``clock`` gives the
-    present, aware. ``max_age`` is how many seconds old a balance may be that rules only look at; what is reserved or
-    refused is always fresh. ``retry_delay`` is how many seconds pass before a sink that failed is asked again, doubled
-    each time.
+    ``lease`` is how long a call stays held if its client does not come back. ``on_exception`` decides what happens when
+    the block of a call is left by an exception: ``release`` gives back what is held, ``charge_hold`` charges it, if
+    over-counting is safer than under-counting. ``dialect`` is the API for which a call gives its messages and
+    parameters. ``alert_sinks`` are functions that take each ``Event``; by default, events are logged. ``clock`` returns
+    the current time, with a zone; ``timer`` returns steady seconds, by which pauses and the age of balances are
+    measured. ``max_age`` is how many seconds old a balance may be that rules only look at; what is reserved or refused
+    is always fresh. ``retry_delay`` is how many seconds pass before a sink that failed is called again, doubled each
+    time.
 
-    Raises ``LedgerUnavailableError`` where the ledger cannot be opened, unless the policy set lets calls through then.
+    Raises ``LedgerUnavailableError`` if the ledger cannot be opened, unless the policy set lets calls through then.
     """
-
-    def __init__(
-        self,
-        engine: Engine,
-        ledger: str | Store = "memory:",
-        *,
-        lease: timedelta = DEFAULT_LEASE,
-        on_exception: OnException = "release",
-        dialect: Dialect = "openai-chat",
-        alert_sinks: Sequence[Sink] | None = None,
-        clock: Callable[[], datetime] = system_now,
-        max_age: float | None = None,
-        retry_delay: float = 1.0,
-    ) -> None:
-        options = Options(lease, on_exception, dialect, clock, max_age, retry_delay)
-        self._service = Service(engine.plan, ledger, alert_sinks, options)
 
     def call(self, request: Mapping[str, Any], *, id: str | None = None, lease: timedelta | None = None) -> Call:
         """Decide a request and reserve its worst case on every budget that it counts against.
@@ -60,7 +43,7 @@ class Guard:
         same id gives the same hold, across processes and restarts, and a conflict once the call is settled. Raises
         ``RequestError``, ``DeniedError`` and ``CallConflictError``.
         """
-        return Call(self._service.open(request, id, lease))
+        return Call(self._call(request, id, lease))
 
     def settle(
         self,
@@ -74,29 +57,27 @@ class Guard:
         """Charge a held call by its id, as ``Call.settle`` does, and without deciding it again.
 
         The call may have been made in another process, and policies and prices may have changed since: what counts is
-        what its hold remembers. Settled already, it is not charged again, and ``repeated`` says so. Raises
-        ``UnknownCallError`` for an id under which nothing was ever held, ``LedgerUnavailableError`` where the hold
+        what its hold remembers. If it is settled already, it is not charged again, and ``repeated`` is true. Raises
+        ``UnknownCallError`` for an id under which nothing was ever held, ``LedgerUnavailableError`` if the hold
         cannot be read: ask again later.
         """
-        return self._service.settle(id, response, model, output_text, shape)
+        return self._settle(id, response, model, output_text, shape)
 
     def spend(self, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
         """Return what budgets have used, hold and have left at present; all of them, or one, or one scope key.
 
-        ``budget`` is ``policy/budget``, or the budget's id where only one policy has it. Raises ``GuardError`` for one
-        that there is not, ``RequestError`` for a key that no ledger could keep, ``LedgerUnavailableError``.
+        ``budget`` is ``policy/budget``, or the budget's id where only one policy has it. Raises ``GuardError`` for an
+        unknown budget, ``RequestError`` for a key that no ledger could keep, ``LedgerUnavailableError``.
         """
-        service = self._service
-        service.check_open()
-        return spend_of(service.plan, service.accounts, service.link, service.now(), budget, key)
+        return self._spend(budget, key)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until every alert was taken to every sink once; say whether that happened within ``timeout`` seconds."""
-        return self._service.delivery.flush(timeout)
+        """Wait until every alert was taken to every sink once; return whether that was within ``timeout`` seconds."""
+        return self._shared.delivery.flush(timeout)
 
     def close(self) -> None:
         """Deliver the alerts under way, write charges that wait, and close the ledger if it was given as a URL."""
-        self._service.close()
+        self._close()
 
     def __enter__(self) -> Guard:
         return self
@@ -105,3 +86,167 @@ class Guard:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class CallFacts:
+    """What to send, for the model in use."""
+
+    __slots__ = ("__weakref__", "_held")
+
+    def __init__(self, held: HeldCall) -> None:
+        self._held = held
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(id={self.id!r}, model={self.model!r}, {self._held.state})"
+
+    @property
+    def id(self) -> str:
+        """The id of the call: asked for again with it, the guard gives the same hold."""
+        return self._held.asked.id
+
+    @property
+    def decision(self) -> Decision:
+        return self._held.decision
+
+    @property
+    def model(self) -> str:
+        """The model in use: the decided one, or the fallback that ``use`` moved to."""
+        return self._held.sending.model
+
+    @property
+    def provider(self) -> str | None:
+        """The provider of the model in use, where the catalogue names it."""
+        return self._held.sending.provider
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """Models for the case that the call fails, in order."""
+        return self._held.decision.fallbacks
+
+    @property
+    def prompt(self) -> str | None:
+        """The prompt as the policies rewrote it; None for a request with messages."""
+        return self._held.sending.content.prompt
+
+    @property
+    def system(self) -> str | None:
+        """The system text that the policies gave to a request with a prompt."""
+        return self._held.sending.content.system
+
+    @property
+    def messages(self) -> Any:
+        """The messages in the guard's dialect, system text included; a prompt is one message of the user."""
+        return self._held.sending.spoken(None).messages
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """All other parameters of the policies in the guard's dialect, the output limit among them."""
+        return self._held.sending.spoken(None).params
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Model, messages and parameters in one, as the SDK of the guard's dialect takes them."""
+        return self.arguments_for(None)
+
+    @property
+    def charged(self) -> Charged | None:
+        """The charge, once the call is settled."""
+        return self._held.charged
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the hold ends by itself; None where nothing is held in a ledger."""
+        return self._held.expires_at
+
+    def messages_for(self, dialect: str) -> Any:
+        return self._held.sending.spoken(dialect).messages
+
+    def params_for(self, dialect: str) -> dict[str, Any]:
+        return self._held.sending.spoken(dialect).params
+
+    def arguments_for(self, dialect: str | None) -> dict[str, Any]:
+        spoken = self._held.sending.spoken(dialect)
+        return {**spoken.params, spoken.model_name: self.model, spoken.messages_name: spoken.messages}
+
+    def use(self, model: str) -> None:
+        """Move to another model that the decision lists: what to send is then what was rewritten for that one.
+
+        Raises ``GuardError`` for a model that it does not list.
+        """
+        self._held.sending.use(model)
+
+    def add(self, usage: Any, *, model: str | None = None, shape: str | None = None) -> None:
+        """Count the usage of an attempt that failed and was charged by its provider nevertheless.
+
+        It goes on top of what the call is settled with. Raises ``GuardError`` for what is no usage.
+        """
+        self._held.add(usage, model, shape)
+
+
+class Call(CallFacts):
+    """A call whose worst case is held. As a context manager it gives back what is not settled at its end."""
+
+    __slots__ = ()
+
+    def settle(
+        self,
+        response: Any = None,
+        *,
+        model: str | None = None,
+        output_text: str | Iterable[str] | None = None,
+        shape: str | None = None,
+    ) -> Charged:
+        """Charge the call, once; asked again, the first charge is returned.
+
+        ``response`` is the usage that the provider reports, or the response that carries it; ``shape`` names its
+        shape where that cannot be told. ``model`` is who answered, where that is not the model in use. Without usage,
+        ``output_text`` (one text for each answer) estimates it; without either, all that was held is charged. The
+        charge says which of the three it is. Nothing raises for a usage that cannot be read: it counts as none.
+        """
+        return self._held.settle(response, model, output_text, shape)
+
+    def release(self) -> None:
+        """Give back what is held: the provider has not charged for the call. A settled call stays settled."""
+        self._held.release()
+
+    def extend(self, lease: timedelta | None = None) -> None:
+        """Let the lease begin anew, for a call that takes longer than it. Raises ``LedgerUnavailableError``."""
+        self._held.extend(lease)
+
+    def stream(self, chunks: Iterable[_Chunk]) -> Iterator[_Chunk]:
+        """Pass on the chunks of a streamed response, then settle the call with the usage that came with them.
+
+        Read it within the block of the call; its end charges what had arrived, and closes the stream. The lease is
+        extended on the way. A stream that is not understood, or that ends without its usage, is charged at its worst;
+        one that is cut short by what arrived. See ``docs/guard.md``. Raises ``GuardError`` once the call is settled.
+        """
+        return self._passed_on(chunks, self._held.open_stream(chunks))
+
+    def _passed_on(self, chunks: Iterable[_Chunk], meter: StreamMeter) -> Iterator[_Chunk]:
+        ending: Ending = "ended"
+        try:
+            with opened(chunks) as source:
+                for chunk in source:
+                    meter.see(chunk)
+                    self._held.extend_in_time()
+                    yield chunk
+                    check_not_over(meter)
+        except Exception:
+            ending = "failed"
+            raise
+        except BaseException:  # the reader has left
+            ending = "left"
+            raise
+        finally:
+            self._held.end_stream(meter, ending)
+
+    def __enter__(self) -> Call:
+        self._held.enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._held.leave(error)
+        for source in self._held.open_sources:
+            close_stream(source)

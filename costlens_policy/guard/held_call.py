@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from costlens_policy.catalogue import Usage
+from costlens_policy.engine.decision import Decision
 from costlens_policy.guard.charging import (
     Bill,
     Portion,
@@ -18,21 +18,16 @@ from costlens_policy.guard.charging import (
     bill_reported,
     portions_of,
     read_reported,
-    who_answered,
 )
 from costlens_policy.guard.errors import GuardError
-from costlens_policy.guard.metered import Verdict, at_least, doubtful, judge
-from costlens_policy.guard.outcome import Charged
-from costlens_policy.guard.recording import Recorder
+from costlens_policy.guard.recording import Charged, charge_call, release_call
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.guard.sending import Sending
+from costlens_policy.guard.shared import Shared
+from costlens_policy.guard.stream_charges import Verdict, bill_of_streams, doubtful, judge_streams
 from costlens_policy.guard.streams import StreamMeter
-from costlens_policy.guard.streams.meter import Ending
-from costlens_policy.guard.unwrapping import unwrapped
+from costlens_policy.guard.streams.meter import Ending, unwrapped
 from costlens_policy.ledger import LedgerError
-
-if TYPE_CHECKING:  # the service opens calls, and a call goes back to it
-    from costlens_policy.guard.service import Service
 
 __all__ = ["HeldCall"]
 
@@ -42,20 +37,28 @@ _LOG: Final = logging.getLogger("costlens_policy.guard")
 class HeldCall:
     """A call that was decided and whose worst case is held. Safe for threads."""
 
-    def __init__(self, service: Service, asked: Asked, reserved: Reserved) -> None:
+    __slots__ = (
+        "__weakref__", "_failed_attempts", "_in_block", "_lock", "_released", "_reserved", "_shared", "_streams",
+        "asked", "charged", "decision", "expires_at", "sending",
+    )  # fmt: skip
+
+    def __init__(self, shared: Shared, asked: Asked, reserved: Reserved) -> None:
         self.asked: Final = asked
-        self.decision: Final = reserved.decision
-        self.sending: Final = Sending(reserved.decision, service.options.dialect)
+        self.decision: Final[Decision] = reserved.decision
+        self.sending: Final = Sending(reserved.decision, shared.options.dialect)
         self.expires_at: datetime | None = reserved.expires_at
         self.charged: Charged | None = None
-        self._service = service
-        self._hold = reserved.hold
-        self._recorder = Recorder(service, asked, reserved)
+        self._shared = shared
+        self._reserved = reserved
         self._lock = RLock()
         self._released = False
         self._failed_attempts: list[Portion] = []
         self._streams: list[StreamMeter] = []
         self._in_block = False
+
+    @property
+    def id(self) -> str:
+        return self.asked.id
 
     @property
     def is_open(self) -> bool:
@@ -70,7 +73,12 @@ class HeldCall:
     @property
     def is_half_over(self) -> bool:
         """Whether more than half of the lease has passed."""
-        return self.expires_at is not None and self.expires_at - self._service.now() <= self.asked.lease / 2
+        return self.expires_at is not None and self.expires_at - self._shared.clock() <= self.asked.lease / 2
+
+    @property
+    def open_sources(self) -> list[Any]:
+        """What gives the chunks of the streams that did not end, to be closed once the block is over."""
+        return [meter.source for meter in self._streams if meter.ending != "ended"]
 
     def add(self, usage: Any, model: str | None, shape: str | None) -> None:
         """Count usage of an attempt that failed, beside what the call is settled with."""
@@ -86,20 +94,67 @@ class HeldCall:
         """Charge the call once; asked again, the first charge is returned."""
         with self._lock:
             if self.charged is None:
-                self._count_broken_streams()
-                self.charged = self._recorder.charge(self._bill(response, model, output_text, shape))
+                if self._streams:
+                    self._count_broken_streams()
+                return self._charge(self._bill(response, model, output_text, shape))
             return self.charged
 
     def settle_with_hold(self, problem: str) -> Charged:
         """Charge the most that the call may have cost."""
         with self._lock:
-            if self.charged is None:
-                self.charged = self._recorder.charge(self._assumed(self.sending.model, problem))
-            return self.charged
+            return self.charged or self._charge(self._assumed(self.sending.model, problem))
+
+    def release(self) -> None:
+        """Give back what is held, unless the call is settled."""
+        with self._lock:
+            if self.is_open:
+                self._released = True
+                release_call(self._shared, self.asked, self._reserved)
+
+    def extend(self, lease: timedelta | None) -> None:
+        """Let the lease begin anew. A hold that has ended stays ended; its charge counts all the same."""
+        if self.expires_at is not None:
+            length, now = lease or self.asked.lease, self._shared.clock()
+            extended = self._shared.link.ask(lambda store: store.extend(self._reserved.hold, length, now))
+            self.expires_at = extended.expires_at
+
+    def extend_in_time(self) -> None:
+        """Let the lease begin anew when half of it has passed; a ledger that cannot be reached is left alone."""
+        if not self.is_half_over:
+            return
+        try:
+            self.extend(None)
+        except LedgerError as error:
+            _LOG.warning("the lease of call `%s` was not extended: %s", self._reserved.hold, error)
+            self.expires_at = None
 
     def enter(self) -> None:
         """Begin the block of the call."""
         self._in_block = True
+
+    def leave(self, error: BaseException | None) -> None:
+        """End the block of the call: what is not settled is given back, unless it cost something, or may have.
+
+        A stream under way is charged by what has arrived of it, and gives nothing more.
+        """
+        self._in_block = False
+        try:
+            if self.is_open:
+                self._leave_open(error)
+        finally:
+            for meter in self._streams:
+                meter.over = True
+
+    def _leave_open(self, error: BaseException | None) -> None:
+        for meter in self._streams:
+            if not meter.is_complete:
+                meter.look_back()
+        if any(meter.may_have_cost for meter in self._streams):
+            self._settle_streams(failed=error is not None and not isinstance(error, GeneratorExit))
+        elif error is None or not self._charges_hold or _was_refused(error):
+            self.release()
+        else:
+            self.settle_with_hold(f"the call failed: {type(error).__name__}")
 
     def open_stream(self, source: Any) -> StreamMeter:
         """Return the meter of a stream that is handed over. Raises ``GuardError`` where it could not be charged."""
@@ -107,14 +162,14 @@ class HeldCall:
             raise GuardError("the call is settled, so a further stream would be free; make a further call for it")
         meter = StreamMeter(source, self.sending.model)
         self._streams.append(meter)
-        self._service.streaming.add(self)
+        self._shared.streaming.add(self)
         return meter
 
     def end_stream(self, meter: StreamMeter, ending: Ending) -> None:
-        """Settle with what a stream has told, unless the block of the call may still bring more.
+        """Settle with what a stream has reported, unless the block of the call may still bring more.
 
-        One that did not tell its whole usage waits for the end of the block: its reader may know the whole answer, or
-        a fallback follows. One that has not begun is left to that, too.
+        One that did not report its whole usage waits for the end of the block: its reader may know the whole answer,
+        or a fallback follows. One that has not begun is left to that, too.
         """
         meter.end(ending)
         with self._lock:
@@ -126,61 +181,26 @@ class HeldCall:
         """Charge all the streams of the call, once. ``failed``: the block of the call was left by an exception."""
         with self._lock:
             if self.charged is None:
-                self.charged = self._recorder.charge(self._bill_of_streams(failed=failed))
+                verdicts = list(self._judged(self._streams, failed=failed))
+                self._charge(bill_of_streams(self.sending, verdicts, self._failed_attempts, self._reserved.hold))
 
-    def release(self) -> None:
-        """Give back what is held, unless the call is settled."""
-        with self._lock:
-            if self.is_open:
-                self._released = True
-                self._recorder.release()
+    def _judged(self, meters: list[StreamMeter], *, failed: bool = False) -> Iterator[Verdict]:
+        return judge_streams(self.sending, meters, charge_hold=self._charges_hold, failed=failed)
 
-    def leave(self, error: BaseException | None) -> None:
-        """End the block of the call: what is not settled is given back, unless it cost something, or may have.
-
-        A stream under way is charged by what it told so far, and gives nothing more.
-        """
-        self._in_block = False
-        try:
-            if self.is_open:
-                self._leave_open(error)
-        finally:
-            for meter in self._streams:
-                meter.over = True
-
-    def _leave_open(self, error: BaseException | None) -> None:
-        charge_hold = self._service.options.on_exception == "charge_hold"
-        for meter in self._streams:
-            if not meter.is_complete:
-                meter.look_back()
-        if any(meter.may_have_cost for meter in self._streams):
-            self._settle_streams(failed=error is not None and not isinstance(error, GeneratorExit))
-        elif error is None or not charge_hold or _was_refused(error):
-            self.release()
-        else:
-            self.settle_with_hold(f"the call failed: {type(error).__name__}")
+    def _count_broken_streams(self) -> None:
+        """Count the streams that failed before another attempt answered, beside what the call is settled with."""
+        broken = [meter for meter in self._streams if meter.ending == "failed"]
+        for verdict in self._judged(broken):
+            self._failed_attempts.extend(verdict.portions)
+        self._streams = [meter for meter in self._streams if meter.ending != "failed"]
 
     @property
-    def open_sources(self) -> list[Any]:
-        """What gives the chunks of the streams that did not end, to be closed once the block is over."""
-        return [meter.source for meter in self._streams if meter.ending != "ended"]
+    def _charges_hold(self) -> bool:
+        return self._shared.options.on_exception == "charge_hold"
 
-    def extend(self, lease: timedelta | None) -> None:
-        """Let the lease begin anew. A hold that has ended stays ended; its charge counts all the same."""
-        if self.expires_at is not None:
-            length, now = lease or self.asked.lease, self._service.now()
-            extended = self._service.link.ask(lambda store: store.extend(self._hold, length, now))
-            self.expires_at = extended.expires_at
-
-    def extend_in_time(self) -> None:
-        """Let the lease begin anew when half of it has passed; a ledger that cannot be reached is left alone."""
-        if not self.is_half_over:
-            return
-        try:
-            self.extend(None)
-        except LedgerError as error:
-            _LOG.warning("the lease of call `%s` was not extended: %s", self._hold, error)
-            self.expires_at = None
+    def _charge(self, bill: Bill) -> Charged:
+        self.charged = charged = charge_call(self._shared, self.asked, self._reserved, bill)
+        return charged
 
     def _bill(
         self, response: Any, model: str | None, output_text: str | Iterable[str] | None, shape: str | None
@@ -194,48 +214,8 @@ class HeldCall:
             return bill_reported(self.decision, name, reported, self._failed_attempts)
         return self._assumed(name, problem or "no usage was reported")
 
-    def _bill_of_streams(self, *, failed: bool) -> Bill:
-        """Bill every response of every stream; one that is assumed to cost the most goes before the last one."""
-        judged = list(self._judged(failed=failed))
-        assumed = [item for item in judged if item.basis == "assumed"]
-        main = (assumed or judged[::-1])[0]
-        others = [portion for item in judged if item is not main for portion in item.portions]
-        others += self._failed_attempts
-        if main.basis == "reported":
-            bill = bill_reported(self.decision, main.asked, main.used, others)
-        else:
-            bill = bill_estimated(self.decision, [*main.portions, *others])
-        if main.basis == "assumed":
-            _LOG.warning("call `%s` is charged what was held for it: %s", self._hold, main.note)
-            bill = at_least(bill_assumed(self.decision, main.model, main.note, others), bill)
-        notes = (item.note for item in judged if item.note and item.note not in bill.notes)
-        return replace(bill, notes=(*bill.notes, *dict.fromkeys(notes)))
-
-    def _judged(self, *, failed: bool) -> Iterator[Verdict]:
-        count = self.decision.plan.tokenizer.count
-        charge_hold = self._service.options.on_exception == "charge_hold"
-        for meter in self._streams:
-            cut = charge_hold and (failed or meter.ending == "failed")
-            for answer in meter.answers if meter.may_have_cost else ():
-                asked = self.sending.answered_by(None, {"model": answer.model}, in_use=meter.model)
-                may_reason = self.sending.may_reason(meter.model) or self.sending.may_reason(asked)
-                estimate = self.sending.estimate_of(meter.model)
-                verdict = judge(meter, answer, estimate, count, charge_hold=cut, may_reason=may_reason)
-                name, note = who_answered(self.decision, asked, verdict.used)
-                said = "; ".join(text for text in (verdict.note, note) if text and verdict.basis != "reported")
-                yield verdict._replace(asked=asked, model=name, note=said)
-
-    def _count_broken_streams(self) -> None:
-        """Count the streams that failed before another attempt answered, beside what the call is settled with."""
-        broken, self._streams = self._streams, [meter for meter in self._streams if meter.ending != "failed"]
-        if len(broken) > len(self._streams):
-            kept, self._streams = self._streams, [meter for meter in broken if meter.ending == "failed"]
-            for verdict in self._judged(failed=False):
-                self._failed_attempts.extend(verdict.portions)
-            self._streams = kept
-
     def _assumed(self, model: str, problem: str) -> Bill:
-        _LOG.warning("call `%s` is charged what was held for it: %s", self._hold, problem)
+        _LOG.warning("call `%s` is charged what was held for it: %s", self._reserved.hold, problem)
         return bill_assumed(self.decision, model, problem, self._failed_attempts)
 
     def _estimated(self, model: str, output_text: str | Iterable[str]) -> Portion:

@@ -6,14 +6,13 @@ import atexit
 import logging
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Lock, Thread
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 from weakref import WeakSet
 
+from costlens_policy.guard.journal import Journal, Release
 from costlens_policy.ledger.calls import Held, Hold, Refused, Released, Settled, Settlement
 from costlens_policy.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
 from costlens_policy.ledger.protocol import Store
@@ -27,7 +26,6 @@ _LONGEST_PAUSE: Final = 30.0
 _LONGEST_WAIT: Final = 5.0
 """How long the thread that writes what waits leaves the store alone at most, and how long a call writes or waits for
 that thread, in seconds."""
-_LOOK_AGAIN: Final = 0.002
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 
 
@@ -37,107 +35,6 @@ class _PausedError(LedgerUnavailableError):
 
 class _BehindError(_PausedError):
     """The store was not asked, since so much has to be written first."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Release:
-    """A hold to give back. The request for it may still be on its way to the store."""
-
-    call: str
-    now: datetime
-
-
-_Waiting: TypeAlias = Settlement | _Release
-
-
-class _Journal:
-    """What waits for the store in memory, one entry for each call, the oldest first. Safe for threads.
-
-    What others have locked in the store is put off, so that nobody who asks for something else waits for it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._writing = Lock()
-        self._due: OrderedDict[str, _Waiting] = OrderedDict()
-        self._put_off: OrderedDict[str, _Waiting] = OrderedDict()
-        self._written = 0
-
-    def __len__(self) -> int:
-        return len(self._due) + len(self._put_off)
-
-    @property
-    def is_due(self) -> bool:
-        """Whether something waits that is not put off, or is being written just now."""
-        return bool(self._due) or self._writing.locked()
-
-    @property
-    def charges(self) -> int:
-        with self._lock:
-            return sum(isinstance(entry, Settlement) for entry in (*self._due.values(), *self._put_off.values()))
-
-    def add(self, entry: _Waiting, *, put_off: bool) -> None:
-        """Keep an entry. A charge takes the place of a release, never the other way round."""
-        self._keep(entry, self._put_off if put_off else self._due)
-
-    def drop_release(self, call: str) -> bool:
-        """Forget that a hold is to be given back; say whether it was."""
-        with self._lock:
-            for entries in (self._due, self._put_off):
-                if isinstance(entries.get(call), _Release):
-                    del entries[call]
-                    return True
-        return False
-
-    def write(self, store: Store, patience: float) -> bool:
-        """Write what is due; say whether that was done within some seconds, others writing first included."""
-        deadline = time.monotonic() + patience
-        while self._writing.locked():  # looked at again and again: an interrupted `acquire` may leave it locked
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_LOOK_AGAIN)
-        with self._writing:
-            while self._write_first(self._due, store):
-                if time.monotonic() > deadline:
-                    return False
-        return True
-
-    def write_put_off(self, store: Store) -> None:
-        """Try once more what was put off; what is still locked is put off again."""
-        for _ in range(len(self._put_off)):
-            self._write_first(self._put_off, store)
-
-    def take_written(self) -> int:
-        """Return how many charges were written since this was asked last."""
-        with self._lock:
-            written, self._written = self._written, 0
-            return written
-
-    def _write_first(self, entries: OrderedDict[str, _Waiting], store: Store) -> bool:
-        """Write the first of some entries; say whether there was one."""
-        with self._lock:
-            if not entries:
-                return False
-            _, entry = entries.popitem(last=False)
-        try:
-            written = _written(store, entry)
-        except LedgerBusyError:
-            self._keep(entry, self._put_off)
-        except BaseException:
-            self._keep(entry, entries, first=True)
-            raise
-        else:
-            with self._lock:
-                self._written += written
-        return True
-
-    def _keep(self, entry: _Waiting, entries: OrderedDict[str, _Waiting], *, first: bool = False) -> None:
-        with self._lock:
-            known = self._due.pop(entry.call, None) or self._put_off.pop(entry.call, None)
-            kept = known if isinstance(known, Settlement) and isinstance(entry, _Release) else entry
-            entries[entry.call] = kept
-            if first:
-                entries.move_to_end(entry.call, last=False)
 
 
 class Link:
@@ -176,7 +73,7 @@ class Link:
     def _start_anew(self) -> None:
         self._lock = Lock()
         self._opening = Lock()
-        self._journal = _Journal()
+        self._journal = Journal()
         self._writer: Thread | None = None
         self._closed = Event()
 
@@ -223,7 +120,7 @@ class Link:
             raise
         except BaseException as fault:
             if isinstance(fault, LedgerUnavailableError) or not isinstance(fault, LedgerError):
-                self._keep(_Release(hold.call, hold.now), fault)
+                self._keep(Release(hold.call, hold.now), fault)
             raise
 
     def settle(self, settlement: Settlement) -> Settled:
@@ -240,12 +137,12 @@ class Link:
         try:
             return self.ask(lambda store: store.release(call, now))
         except LedgerUnavailableError as fault:
-            self._keep(_Release(call, now), fault)
+            self._keep(Release(call, now), fault)
             raise
 
     def release_later(self, call: str, now: datetime) -> None:
         """Give back a hold of which nobody knows whether the store has it."""
-        self._journal.add(_Release(call, now), put_off=False)
+        self._journal.add(Release(call, now), put_off=False)
         self._start_writer()
 
     def keep_hold(self, call: str) -> bool:
@@ -303,7 +200,7 @@ class Link:
         if was_lost:
             self.on_change("", self._journal.take_written())
 
-    def _keep(self, entry: _Waiting, fault: BaseException) -> None:
+    def _keep(self, entry: Settlement | Release, fault: BaseException) -> None:
         self._journal.add(entry, put_off=isinstance(fault, LedgerBusyError))
         self._start_writer()
 
@@ -362,18 +259,3 @@ def _end() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
-
-
-def _written(store: Store, entry: _Waiting) -> int:
-    """Write an entry, and return how many charges that were."""
-    try:
-        if isinstance(entry, _Release):
-            store.void(entry.call, entry.now)
-            return 0
-        store.charge(entry)
-    except LedgerUnavailableError:
-        raise
-    except Exception as error:  # the store answers, and will say the same again
-        _LOG.error("what call `%s` came to cannot be written and is lost: %s", entry.call, error)
-        return 0
-    return 1

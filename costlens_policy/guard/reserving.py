@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
 from costlens_policy.engine.facts import show_amount
-from costlens_policy.guard.accounts import Accounts
-from costlens_policy.guard.balances import LastSeen, Snapshot, seen_line
-from costlens_policy.guard.lines import HeldLine, holds_of
-from costlens_policy.guard.link import Link
-from costlens_policy.guard.replay import facts_of
-from costlens_policy.ledger import Account, Held, Hold, Refused, decimal_of
+from costlens_policy.guard.accounts import HeldLine, holds_of
+from costlens_policy.guard.balances import Snapshot, seen_line
+from costlens_policy.guard.hold_facts import facts_of
+from costlens_policy.guard.shared import Shared
+from costlens_policy.ledger import Account, AccountBalance, Held, Hold, Refused, decimal_of
 
-__all__ = ["Asked", "Reserved", "Reserver"]
+__all__ = ["Asked", "Reserved", "reserve"]
 
 _MOST_TURNS: Final = 3
 """How often a hold is given back because the balances that it met would have decided otherwise."""
@@ -27,8 +24,7 @@ _MOST_REFUSALS: Final = 8
 _NEVER: Final = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A call that is asked for. ``named``: the caller chose the id, so the call may be asked for again."""
 
     request: Mapping[str, Any]
@@ -38,8 +34,7 @@ class Asked:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(NamedTuple):
     """A call that may proceed.
 
     ``hold`` is the id under which the ledger holds it, ``expires_at`` the end of its lease, None where nothing had to
@@ -67,115 +62,106 @@ class _Tentative(NamedTuple):
         )
 
 
-class Reserver:
-    """Decides calls and reserves their worst case. Safe for threads.
+def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapshot) -> Reserved | Held:
+    """Reserve the worst case of a call under the first of the names, and under a further one for each more turn.
 
-    ``max_age`` is how many seconds old a balance may be that a decision only looks at. What is reserved is compared
-    with the ledger in any case, and nothing is refused but on balances read for that very call.
+    What is reserved is compared with the ledger in any case, and nothing is refused but on balances read for that very
+    call. An answer ``Held`` means that the call had been reserved before, which only one with an id of the caller's
+    can have been: of another it is the answer that was lost when the store was asked first. Raises ``DeniedError``,
+    ``CallConflictError``, ``LedgerUnavailableError``.
     """
+    turns = refusals = 0
+    name, plan = next(names), _plan_for(shared, asked, snapshot)
+    while True:
+        if not plan.decision.allowed:
+            raise DeniedError(plan.decision)
+        if not plan.lines:
+            return Reserved(plan.decision, name, (), None)
+        answer = _ask(shared, asked, name, plan)
+        if isinstance(answer, Refused):
+            refusals += 1
+            plan = _after_refusal(shared, asked, snapshot, answer, plan, last=refusals == _MOST_REFUSALS)
+            continue
+        if answer.repeated and asked.named:
+            return answer
+        again = plan
+        if _differs(shared, answer, plan.lines, snapshot):
+            again = _plan_for(shared, asked, snapshot)
+        if again.asks_same(plan):
+            return _reserved(shared, again, answer)
+        if again.decision.allowed and turns == _MOST_TURNS:
+            return _reserved(shared, plan, answer)  # right on the balances just before, and within every limit
+        shared.link.release(name, asked.now)
+        turns += 1
+        name, plan = next(names), again
 
-    def __init__(
-        self, plan: Plan, accounts: Accounts, seen: LastSeen, link: Link, max_age: float, timer: Callable[[], float]
-    ) -> None:
-        self._policies = plan
-        self._accounts = accounts
-        self._seen = seen
-        self._link = link
-        self._max_age = max_age
-        self._timer = timer
 
-    def snapshot(self, now: datetime) -> Snapshot:
-        return Snapshot(self._accounts, self._seen, now)
+def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> _Tentative:
+    """Decide on balances that are known well enough, reading those that are not."""
+    while True:
+        decision = decide(shared.plan, asked.request, snapshot, asked.now)
+        plan = _Tentative(decision, holds_of(decision, shared.accounts) if decision.allowed else ())
+        unread = _unread(shared, plan, snapshot)
+        if not unread:
+            return plan
+        snapshot.told(_read(shared, unread, asked.now), shared.timer())
 
-    def reserve(self, asked: Asked, names: Iterator[str], snapshot: Snapshot) -> Reserved | Held:
-        """Reserve the worst case of a call under the first of the names, and under a further one for each more turn.
 
-        An answer ``Held`` says that the call had been reserved before, which only one with an id of the caller's can
-        have been: of another it is the answer that was lost when the store was asked first. Raises ``DeniedError``,
-        ``CallConflictError``, ``LedgerUnavailableError``.
-        """
-        turns = refusals = 0
-        name, plan = next(names), self._plan_for(asked, snapshot)
-        while True:
-            if not plan.decision.allowed:
-                raise DeniedError(plan.decision)
-            if not plan.lines:
-                return Reserved(plan.decision, name, (), None)
-            answer = self._ask(asked, name, plan)
-            if isinstance(answer, Refused):
-                refusals += 1
-                plan = self._after_refusal(asked, snapshot, answer, plan, last=refusals == _MOST_REFUSALS)
-                continue
-            if answer.repeated and asked.named:
-                return answer
-            again = self._plan_for(asked, snapshot) if self._compare(answer, plan.lines, snapshot) else plan
-            if again.asks_same(plan):
-                return self._reserved(again, answer)
-            if again.decision.allowed and turns == _MOST_TURNS:
-                return self._reserved(plan, answer)  # right on the balances of a moment ago, and within every limit
-            self._release(name, asked)
-            turns += 1
-            name, plan = next(names), again
+def _read(shared: Shared, accounts: list[Account], now: datetime) -> tuple[AccountBalance, ...]:
+    return shared.link.ask(lambda store: store.balances(accounts, now))
 
-    def _plan_for(self, asked: Asked, snapshot: Snapshot) -> _Tentative:
-        """Decide on balances that are known well enough, reading those that are not."""
-        while True:
-            decision = decide(self._policies, asked.request, snapshot, asked.now)
-            plan = _Tentative(decision, holds_of(decision, self._accounts) if decision.allowed else ())
-            unread = list(self._unread(plan, snapshot))
-            if not unread:
-                return plan
-            snapshot.told(self._read(unread, asked.now), self._timer())
 
-    def _read(self, accounts: list[Account], now: datetime) -> Iterator[Any]:
-        return iter(self._link.ask(lambda store: store.balances(accounts, now)))
+def _unread(shared: Shared, plan: _Tentative, snapshot: Snapshot) -> list[Account]:
+    """Return the accounts whose balances are not known well enough for what was decided on them."""
+    decision = plan.decision
+    if not decision.balances_read:
+        return []
+    oldest = shared.max_age if decision.allowed else -1.0
+    verified: set[tuple[str, str]] = set()
+    if not any(item.by in shared.accounts.steps for item in decision.excluded):
+        verified = {(line.seen.budget, line.seen.key) for line in plan.lines}
+    unread, now = [], shared.timer()
+    for name in decision.balances_read:
+        account = snapshot.account(name)
+        if account is None or account.name in snapshot.fresh:
+            continue
+        age = snapshot.age_of(account, now)
+        if age == _NEVER or (name not in verified and age > oldest):
+            unread.append(account)
+    return unread
 
-    def _ask(self, asked: Asked, name: str, plan: _Tentative) -> Held | Refused:
-        facts = facts_of(plan.decision, replayable=asked.named)
-        hold = Hold(name, tuple(line.ask for line in plan.lines), asked.now, asked.lease, facts)
-        return self._link.reserve(hold)
 
-    def _release(self, name: str, asked: Asked) -> None:
-        self._link.release(name, asked.now)
+def _ask(shared: Shared, asked: Asked, name: str, plan: _Tentative) -> Held | Refused:
+    facts = facts_of(plan.decision, replayable=asked.named)
+    hold = Hold(name, tuple([line.ask for line in plan.lines]), asked.now, asked.lease, facts)
+    return shared.link.reserve(hold)
 
-    def _after_refusal(
-        self, asked: Asked, snapshot: Snapshot, answer: Refused, plan: _Tentative, *, last: bool
-    ) -> _Tentative:
-        """Decide anew on the balances that the ledger refused the hold with."""
-        self._compare(answer, plan.lines, snapshot)
-        again = self._plan_for(asked, snapshot)
-        return _Tentative(_overtaken(again.decision, answer), ()) if last and again.decision.allowed else again
 
-    def _reserved(self, plan: _Tentative, held: Held) -> Reserved:
-        self._seen.put_held(held.lines, self._timer())
-        return Reserved(plan.decision, held.call, plan.lines, held.expires_at)
+def _after_refusal(
+    shared: Shared, asked: Asked, snapshot: Snapshot, answer: Refused, plan: _Tentative, *, last: bool
+) -> _Tentative:
+    """Decide anew on the balances that the ledger refused the hold with."""
+    _differs(shared, answer, plan.lines, snapshot)
+    again = _plan_for(shared, asked, snapshot)
+    return _Tentative(_overtaken(again.decision, answer), ()) if last and again.decision.allowed else again
 
-    def _compare(self, answer: Held | Refused, lines: tuple[HeldLine, ...], snapshot: Snapshot) -> bool:
-        """Take over the balances that the ledger answered with; say whether they are others than were known."""
-        told, changed = [], False
-        for state, line in zip(answer.lines, lines, strict=True):
-            known = snapshot.known(line.account)
-            balance = seen_line(state, line.ask, known)
-            changed = changed or balance is not known
-            told.append(balance)
-        if changed or isinstance(answer, Refused):
-            snapshot.told(told, self._timer())
-        return changed
 
-    def _unread(self, plan: _Tentative, snapshot: Snapshot) -> Iterator[Account]:
-        """Yield the accounts whose balances are not known well enough for what was decided on them."""
-        decision = plan.decision
-        oldest = self._max_age if decision.allowed else -1.0
-        verified: set[tuple[str, str]] = set()
-        if not any(item.by in self._accounts.steps for item in decision.excluded):
-            verified = {(line.seen.budget, line.seen.key) for line in plan.lines}
-        for name in decision.balances_read:
-            account = snapshot.account(name)
-            if account is None or account.name in snapshot.fresh:
-                continue
-            age = snapshot.age_of(account, self._timer())
-            if age == _NEVER or (name not in verified and age > oldest):
-                yield account
+def _reserved(shared: Shared, plan: _Tentative, held: Held) -> Reserved:
+    shared.last_seen.put_held(held.lines, shared.timer())
+    return Reserved(plan.decision, held.call, plan.lines, held.expires_at)
+
+
+def _differs(shared: Shared, answer: Held | Refused, lines: tuple[HeldLine, ...], snapshot: Snapshot) -> bool:
+    """Take over the balances that the ledger answered with; return whether they are others than were known."""
+    told, changed = [], False
+    for state, line in zip(answer.lines, lines, strict=True):
+        known = snapshot.known(line.account)
+        balance = seen_line(state, line.ask, known)
+        changed = changed or balance is not known
+        told.append(balance)
+    if changed or isinstance(answer, Refused):
+        snapshot.told(told, shared.timer())
+    return changed
 
 
 def _overtaken(decision: Decision, refused: Refused) -> Decision:

@@ -15,17 +15,19 @@ __all__ = ["Sending"]
 class Sending:
     """The request of a decision. ``model`` is the one in use."""
 
+    __slots__ = ("_dialect", "decision", "model")
+
     def __init__(self, decision: Decision, dialect: str) -> None:
         assert decision.model is not None, "what is held was allowed"
         self.model: str = decision.model
-        self._decision: Final = decision
+        self.decision: Final = decision
         self._dialect: Final = dialect
 
     @property
     def listed(self) -> tuple[str, ...]:
         """The models that the call may use, in order."""
-        assert self._decision.model is not None, "what is held was allowed"
-        return (self._decision.model, *self._decision.fallbacks)
+        assert self.decision.model is not None, "what is held was allowed"
+        return (self.decision.model, *self.decision.fallbacks)
 
     @property
     def content(self) -> Decision | Call:
@@ -45,18 +47,18 @@ class Sending:
     @property
     def provider(self) -> str | None:
         """Who serves the model in use, where the catalogue names it."""
-        model = self._decision.plan.catalogue.find(self.model)
+        model = self.decision.plan.catalogue.find(self.model)
         return None if model is None else model.provider
 
     def may_reason(self, name: str) -> bool:
         """Say whether a model may think before it answers: it can, or the catalogue does not say what it can."""
-        model = self._decision.plan.catalogue.find(name)
+        model = self.decision.plan.catalogue.find(name)
         return model is None or model.capabilities is None or "reasoning" in model.capabilities
 
     def _content_for(self, model: str) -> Decision | Call:
-        if model == self._decision.model:
-            return self._decision
-        return next(call for call in self._decision.fallback_calls if call.model == model)
+        if model == self.decision.model:
+            return self.decision
+        return next(call for call in self.decision.fallback_calls if call.model == model)
 
     def use(self, model: str) -> None:
         """Move to a listed model. Raises ``GuardError`` for another one."""
@@ -88,5 +90,5 @@ class Sending:
 
     def _own_name(self, model: object) -> str:
         name = model if isinstance(model, str) else str(model)  # what is no name is no model of the catalogue
-        known = self._decision.plan.catalogue.find(name)
+        known = self.decision.plan.catalogue.find(name)
         return name if known is None else known.name

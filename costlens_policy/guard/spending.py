@@ -12,8 +12,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep, key_problem
 from costlens_policy.errors import RequestError
-from costlens_policy.guard.accounts import Accounts
-from costlens_policy.guard.amounts import shown_amount
+from costlens_policy.guard.accounts import Accounts, shown_amount
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import AccountBalance, AccountQuery, Period

@@ -15,7 +15,7 @@ from costlens_policy.usage.pricing import (
     rate_of,
 )
 from costlens_policy.usage.reading import SHAPES, read_usage, usage_fields
-from costlens_policy.usage.report import USUAL_TERMS, Reported, Terms, UsageError, added
+from costlens_policy.usage.reported import USUAL_TERMS, Reported, Terms, UsageError, added
 
 __all__ = [
     "MULTIPLE_DIGITS", "SHAPES", "USUAL_TERMS", "Portion", "Priced", "Rate", "Reported", "Terms", "UsageError", "added",

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from costlens_policy.catalogue import Usage
 from costlens_policy.usage.names import BESIDE, REPEATED, role_of
 from costlens_policy.usage.numbers import MOST_TOKENS, count, shown
-from costlens_policy.usage.report import UsageError
+from costlens_policy.usage.reported import UsageError
 
 __all__ = ["Counts", "Read", "counts_of", "settled"]
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-from costlens_policy.usage.report import UsageError
+from costlens_policy.usage.reported import UsageError
 
 __all__ = ["MOST_TOKENS", "Fields", "count", "fields_of", "has_fields", "items_of", "numbers", "shown", "snake"]
 

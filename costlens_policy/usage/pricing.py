@@ -12,7 +12,7 @@ from costlens_policy.catalogue.multiples import multiple_of, multiplied
 from costlens_policy.catalogue.rates import Period, Rates
 from costlens_policy.catalogue.service_tiers import USUAL, billed_rates, tier_named
 from costlens_policy.money import total
-from costlens_policy.usage.report import USUAL_TERMS, Reported, Terms
+from costlens_policy.usage.reported import USUAL_TERMS, Reported, Terms
 
 __all__ = [
     "MULTIPLE_DIGITS", "Portion", "Priced", "Rate", "period_of", "portions_of", "price_call", "price_each",

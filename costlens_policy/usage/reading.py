@@ -13,7 +13,7 @@ from costlens_policy.usage.buckets import Read, counts_of, settled
 from costlens_policy.usage.learned import Outline, known, learn, outline
 from costlens_policy.usage.names import BY_MODEL, HEADERS, TELEMETRY, TIERED, role_of
 from costlens_policy.usage.numbers import Fields, count, fields_of, has_fields, items_of, numbers, shown, snake
-from costlens_policy.usage.report import USUAL_TERMS, Reported, Terms, UsageError, added
+from costlens_policy.usage.reported import USUAL_TERMS, Reported, Terms, UsageError, added
 
 __all__ = ["SHAPES", "Shape", "read_usage", "usage_fields"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -14,9 +13,9 @@ import pytest
 
 from costlens_policy import DeniedError, Guard
 from costlens_policy.engine.decide import decide
-from costlens_policy.guard import GuardError
+from costlens_policy.guard import GuardError, reserving
 from costlens_policy.ledger import CallConflictError, MemoryStore, Refused
-from tests.guard.company import REQUEST, Breakable, Clock, write_company
+from tests.guard.company import REQUEST, Breakable, Clock, Timer, write_company
 
 POLICY = """
 budgets:
@@ -36,22 +35,22 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = Clock()
+        self.timer = Timer()
         self.store = Breakable(MemoryStore())
         self.events: list[Any] = []
         self.guards: list[Guard] = []
 
     def guard(self, policy: str = POLICY, models: str = "nano", more: str = "", **options: Any) -> Guard:
         engine = write_company(self.folder / "policies", policy, models=models, more=more)
-        guard = Guard(engine, self.store, clock=self.clock, alert_sinks=[self.events.append], **options)
-        guard._service.link._timer = time.monotonic
+        options = {"clock": self.clock, "timer": self.timer, "alert_sinks": [self.events.append]} | options
+        guard = Guard(engine, self.store, **options)
         self.guards.append(guard)
         return guard
 
     def mend(self) -> None:
         """Repair the store, and let the pause of every guard be over."""
         self.store.broken = False
-        for guard in self.guards:
-            guard._service.link._next_try = 0.0
+        self.timer.seconds += 60
 
 
 @pytest.fixture
@@ -94,10 +93,10 @@ def test_s_grd_3_refused_on_balances_read_for_the_call(world: World) -> None:
         there.call(REQUEST)
     decision = denied.value.decision
     assert decision.balances_read["p/calls", ""].used == 3
-    assert not decide(there._service.plan, REQUEST, decision.balances_read, decision.now).allowed
+    assert not decide(decision.plan, REQUEST, decision.balances_read, decision.now).allowed
 
 
-def test_s_grd_3_or_others_were_quicker_each_time(world: World) -> None:
+def test_s_grd_3_or_others_were_quicker_each_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     guard = world.guard()
 
     def overtaken(hold: Any) -> Refused:
@@ -105,7 +104,7 @@ def test_s_grd_3_or_others_were_quicker_each_time(world: World) -> None:
         return Refused(hold.call, tuple(line._replace(used=line.limit) for line in answer.lines))
 
     world.store._store.reserve = overtaken
-    guard._service._reserver._compare = lambda *_: True  # what is read always shows room
+    monkeypatch.setattr(reserving, "_differs", lambda *_: True)  # what is read always shows room
     with pytest.raises(DeniedError, match="budget `p/dollars` had no room for") as denied:
         guard.call(REQUEST)
     assert denied.value.budget == "p/dollars"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.engine.decision import Estimate
-from costlens_policy.guard.metered import judge
+from costlens_policy.guard.stream_charges import judge
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending
 from costlens_policy.tokens import BuiltinEstimate

@@ -86,6 +86,16 @@ class Clock:
         self.now += timedelta(**length)
 
 
+class Timer:
+    """Steady seconds that move when they are told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 class Breakable:
     """A store that can be broken, and counts the round trips to it."""
 

@@ -129,17 +129,17 @@ def test_a_sink_that_fails_is_asked_again(guard_of):
 def test_what_a_dead_process_left_is_delivered_by_another(guard_of, ledger, clock, company):
     guard_of(THRESHOLDS)  # writes the policies
     dead = Guard(company(THRESHOLDS), ledger, clock=clock, alert_sinks=[])
-    dead._service.delivery.submit = lambda *_: None
+    dead._shared.delivery.submit = lambda *_: None
     for _ in range(5):
         dead.call(REQUEST)
     heir = guard_of(THRESHOLDS)
-    heir._service.delivery._look()
+    heir.shared.delivery._look()
     assert heir.events == []
     clock.now += LEASE + timedelta(seconds=1)
-    heir._service.delivery._look()
+    heir.shared.delivery._look()
     assert names(heir.events) == [("red", "0.5")]
     assert heir.events[0].resets_at is not None
-    heir._service.delivery._look()
+    heir.shared.delivery._look()
     assert len(heir.events) == 1
 
 
@@ -209,9 +209,7 @@ def test_a_look_at_the_ledger_does_not_put_off_a_retry(guard_of):
             raise ValueError("not yet")
 
     guard = guard_of(THRESHOLDS, alert_sinks=[sink], retry_delay=0.05, clock=system_now)
-    guard._service.delivery._next_poll = (
-        0.0  # a look is due right after the first try; the next one half a minute later
-    )
+    guard.shared.delivery._next_poll = 0.0  # a look is due right after the first try; the next one half a minute later
     spend_all(guard)
     wait_for(lambda: tries and tries.count(tries[0]) == 2)
 

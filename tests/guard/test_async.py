@@ -10,9 +10,8 @@ from decimal import Decimal
 import pytest
 
 from costlens_policy import AsyncGuard, DeniedError
-from costlens_policy.guard.service import Service
 from costlens_policy.ledger import MemoryStore
-from tests.guard.company import REQUEST, TEAM
+from tests.guard.company import REQUEST, START, TEAM
 from tests.guard.stream_shapes import STREAMS
 
 CHAT = STREAMS["openai chat"]
@@ -25,7 +24,7 @@ def run(company, ledger, clock):
 
     def with_guard(body, policy=TEAM, **options):
         async def main():
-            async with AsyncGuard(company(policy), ledger, clock=clock, alert_sinks=[], **options) as guard:
+            async with AsyncGuard(company(policy), ledger, **{"clock": clock, "alert_sinks": [], **options}) as guard:
                 return await body(guard)
 
         return asyncio.run(main())
@@ -109,13 +108,15 @@ def test_a_cancelled_task_holds_nothing(run, on_exception, used):
 
 def test_cancelled_while_the_store_is_asked(company, clock):
     """The store answers after the task is gone; what it then holds is given back."""
-    store, asked, go = MemoryStore(), threading.Event(), threading.Event()
+    store, asked, go, held = MemoryStore(), threading.Event(), threading.Event(), []
     reserve = store.reserve
 
     def slow(hold):
         asked.set()
         go.wait(10)
-        return reserve(hold)
+        answer = reserve(hold)
+        held.append(answer)
+        return answer
 
     store.reserve = slow
 
@@ -134,7 +135,7 @@ def test_cancelled_while_the_store_is_asked(company, clock):
                 await task
             go.set()
             deadline = time.monotonic() + 10
-            while (await state(guard)) != (0, 0) or not guard._service.seen._seen:
+            while (await state(guard)) != (0, 0) or not held:
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
@@ -205,21 +206,20 @@ def test_many_tasks_never_pass_the_limit(run):
     run(body)
 
 
-def test_a_long_request_is_decided_beside_the_event_loop(run, ledger, monkeypatch):
+def test_a_long_request_is_decided_beside_the_event_loop(run, ledger):
     in_loop = isinstance(ledger, MemoryStore)
-    seen = []
-    opened = Service.open
+    asked, decided = [], []
 
-    def open_call(self, request, *rest):
-        seen.append(threading.current_thread() is threading.main_thread())
-        return opened(self, request, *rest)
-
-    monkeypatch.setattr(Service, "open", open_call)
+    def clock():
+        asked.append(threading.current_thread() is threading.main_thread())
+        return START
 
     async def body(guard):
         for request in (REQUEST, {**REQUEST, "prompt": "a" * 30_000}, {**REQUEST, "metadata": {"x": ["a" * 30_000]}}):
+            asked.clear()
             async with guard.call(request) as call:
+                decided.append(asked[0])
                 await call.settle(USAGE)
 
-    run(body)
-    assert seen == [in_loop, False, False]
+    run(body, clock=clock)
+    assert decided == [in_loop, False, False]

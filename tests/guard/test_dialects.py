@@ -110,7 +110,7 @@ def test_service_tiers(dialect):
 
 
 def test_an_unknown_dialect():
-    with pytest.raises(GuardError, match="no dialect `latin`"):
+    with pytest.raises(GuardError, match="unknown dialect `latin`"):
         speak("latin", "P", None, None, PARAMS)
 
 

@@ -312,16 +312,17 @@ def test_closed(company, clock):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"lease": timedelta(0)}, "a lease is longer than nothing"),
-        ({"lease": 600}, "a lease is a `timedelta`"),
-        ({"on_exception": "ignore"}, "`on_exception` is"),
-        ({"dialect": "latin"}, "no dialect `latin`"),
-        ({"ledger": 3}, "`ledger` is a URL"),
-        ({"clock": 3}, "`clock` is a function"),
-        ({"max_age": -1.0}, "`max_age` is"),
-        ({"retry_delay": 0.0}, "`retry_delay` is"),
-        ({"alert_sinks": print}, "`alert_sinks` is a list"),
-        ({"alert_sinks": [3]}, "a sink is a function"),
+        ({"lease": timedelta(0)}, "a lease must be positive"),
+        ({"lease": 600}, "a lease must be a `timedelta`"),
+        ({"on_exception": "ignore"}, "`on_exception` must be"),
+        ({"dialect": "latin"}, "unknown dialect `latin`"),
+        ({"ledger": 3}, "`ledger` must be a URL"),
+        ({"clock": 3}, "`clock` must be a function"),
+        ({"timer": 3}, "`timer` must be a function"),
+        ({"max_age": -1.0}, "`max_age` must be"),
+        ({"retry_delay": 0.0}, "`retry_delay` must be"),
+        ({"alert_sinks": print}, "`alert_sinks` must be a list"),
+        ({"alert_sinks": [3]}, "an alert sink must be a function"),
     ],
 )
 def test_wrong_options(company, options, problem):
@@ -332,9 +333,9 @@ def test_wrong_options(company, options, problem):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"id": 3}, "the id of a call is a text"),
-        ({"id": ""}, "the id of a call is a text"),
-        ({"lease": 600}, "a lease is a `timedelta`"),
+        ({"id": 3}, "the id of a call must be a text"),
+        ({"id": ""}, "the id of a call must be a text"),
+        ({"lease": 600}, "a lease must be a `timedelta`"),
         ({"lease": timedelta(days=90)}, "at most 31 days"),
     ],
 )

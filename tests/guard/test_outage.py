@@ -6,34 +6,25 @@ import os
 import threading
 import time
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
 from costlens_policy import DeniedError, Guard
+from costlens_policy.guard import any_guard
 from costlens_policy.guard import link as links
-from costlens_policy.guard import service
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import Hold, LedgerBusyError, LedgerUnavailableError, MemoryStore, Settlement, open_ledger
-from tests.guard.company import REQUEST, TEAM, Breakable
+from tests.guard.company import REQUEST, TEAM, Breakable, Timer
 
 ALLOW = "ledger: {unreachable: allow, allowance_usd: 0.004}"
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
 
 
-class Timer:
-    """Steady seconds that move when they are told to."""
-
-    def __init__(self):
-        self.seconds = 1000.0
-
-    def __call__(self):
-        return self.seconds
-
-
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """Do not try for seconds to write what waits when a guard is closed."""
-    monkeypatch.setattr(service, "_CLOSING", 0.3)
+    monkeypatch.setattr(any_guard, "_CLOSING", 0.3)
 
 
 @pytest.fixture
@@ -43,8 +34,7 @@ def fragile(guard_of, ledger):
     def make(policy=TEAM, more=ALLOW, **options):
         store = Breakable(open_ledger(ledger) if isinstance(ledger, str) else ledger)
         timer = Timer()
-        guard = guard_of(policy, ledger=store, more=more, **options)
-        guard._service.link._timer = timer
+        guard = guard_of(policy, ledger=store, more=more, timer=timer, **options)
         return guard, store, timer
 
     return make
@@ -136,7 +126,7 @@ class TestAllow:
         assert guard.spend()[0].used == Decimal("0.0099")
 
     def test_budgets_that_are_known_to_be_full_still_refuse(self, fragile):
-        guard, store, _ = fragile(more="ledger: {unreachable: allow, allowance_usd: 100}")
+        guard, store, timer = fragile(more="ledger: {unreachable: allow, allowance_usd: 100}")
         for _ in range(5):
             guard.call(REQUEST).settle(USAGE)
         store.broken = True
@@ -146,7 +136,7 @@ class TestAllow:
             guard.call(REQUEST)
         assert denied.value.budget == "p/team"
         store.broken = False
-        guard._service.link._timer.seconds += 1
+        timer.seconds += 1
         assert guard.spend()[0].used <= Decimal("0.01")
 
     def test_a_call_without_a_price_has_no_place(self, fragile):
@@ -162,10 +152,11 @@ class TestAllow:
         url = f"sqlite:///{folder / 'spend.db'}"
         with pytest.raises(LedgerUnavailableError):
             Guard(company(TEAM), url)
-        guard = Guard(company(TEAM, more=ALLOW), url, clock=clock, alert_sinks=[])
+        timer = Timer()
+        guard = Guard(company(TEAM, more=ALLOW), url, clock=clock, timer=timer, alert_sinks=[])
         guard.call(REQUEST).settle(USAGE)
         folder.mkdir()
-        guard._service.link._timer = lambda: 1e9
+        timer.seconds += 1
         assert guard.spend()[0].used == Decimal("0.0011")
         guard.close()
 
@@ -242,7 +233,7 @@ def test_what_is_lost_at_the_end_is_said(fragile, caplog):
     store.broken = True
     call.settle(USAGE)
     store._store.close = lambda: None
-    guard._service.link._store = None
+    guard.shared.link._store = None
     guard.close()
     assert "1 charges are lost" in caplog.text
 
@@ -267,11 +258,12 @@ class TestOneFault:
         assert link.ask(lambda _: "served") == "served"
 
     def test_a_call_that_began_before_the_ledger_was_back_says_nothing_new(self):
-        link = Link(MemoryStore, Timer())
+        timer = Timer()
+        link = Link(MemoryStore, timer)
 
         def slow(_):
             raises_unavailable(link, fail)
-            link._timer.seconds += 1
+            timer.seconds += 1
             link.ask(lambda _: None)
             raise LedgerUnavailableError("no answer, long ago")
 
@@ -279,17 +271,27 @@ class TestOneFault:
         assert link.ask(lambda _: "served") == "served"
 
     def test_each_failed_attempt_doubles_it_up_to_half_a_minute(self):
-        link, pauses = Link(MemoryStore, Timer()), []
-        for _ in range(10):
-            link._timer.seconds = link._next_try
-            raises_unavailable(link, fail)
-            pauses.append(link._next_try - link._timer.seconds)
-        assert pauses == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+        timer, asked = Timer(), []
+        link = Link(MemoryStore, timer)
+
+        def refuse(store):
+            asked.append(timer.seconds)
+            fail(store)
+
+        raises_unavailable(link, refuse)
+        for pause in (0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30):
+            timer.seconds = asked[-1] + pause - 0.01
+            raises_unavailable(link, refuse)
+            timer.seconds += 0.02
+            raises_unavailable(link, refuse)
+        steps = [round(after - before, 2) for before, after in pairwise(asked)]
+        assert steps == [0.26, 0.51, 1.01, 2.01, 4.01, 8.01, 16.01, 30.01, 30.01, 30.01]
 
     def test_an_attempt_that_ends_in_another_way_lets_the_next_one_try(self):
-        link = Link(MemoryStore, Timer())
+        timer = Timer()
+        link = Link(MemoryStore, timer)
         raises_unavailable(link, fail)
-        link._timer.seconds += 1
+        timer.seconds += 1
         with pytest.raises(KeyboardInterrupt):
             link.ask(interrupt)
         assert link.ask(lambda _: "served") == "served"
@@ -328,7 +330,7 @@ class TestBusy:
             guard.call(REQUEST)
         for each in free:
             each()
-        wait_until(lambda: guard._service.allowance.taken == 0)
+        wait_until(lambda: guard.shared.allowance.taken == 0)
         assert guard.spend("team", "red")[0].used == Decimal("0.0036")
 
     def test_closing_writes_what_was_put_off(self, fragile, ledger):
@@ -337,7 +339,7 @@ class TestBusy:
         free = busy_for(store, "charge", "red")
         call.settle(USAGE)
         free()
-        assert guard._service.link.close(store_too=False) == 0
+        assert guard.shared.link.close(store_too=False) == 0
         assert guard.spend("team", "red")[0].used == Decimal("0.0011")
 
 
@@ -362,7 +364,7 @@ class TestHoldWithoutAnswer:
         with pytest.raises(DeniedError):
             guard.call(REQUEST)
         timer.seconds += 1
-        account = guard._service.accounts.account("p/team", "red", clock())
+        account = guard.shared.accounts.account("p/team", "red", clock())
         wait_until(lambda: store._store.balances([account], clock())[0].held == 0)
 
     def test_the_same_id_can_be_asked_for_again(self, fragile):
@@ -395,7 +397,7 @@ class TestHoldWithoutAnswer:
         for _ in range(50):
             with pytest.raises(DeniedError):
                 guard.call(REQUEST)
-        assert guard._service.link.waiting <= 1
+        assert guard.shared.link.waiting <= 1
 
     def test_one_that_the_allowance_let_through_is_given_back_when_it_is_released(self, fragile):
         guard, store, timer = fragile()
@@ -410,7 +412,7 @@ class TestHoldWithoutAnswer:
 def test_a_charge_that_is_released_while_it_is_written_stays_a_charge(fragile):
     guard, store, timer = fragile(more="")
     call, charge = guard.call(REQUEST), store._store.charge
-    link = guard._service.link
+    link = guard.shared.link
     store.broken = True
     charged = call.settle(USAGE)
     store.broken = False
@@ -431,7 +433,7 @@ def test_a_charge_that_is_released_while_it_is_written_stays_a_charge(fragile):
 def test_no_call_writes_or_waits_for_long_where_much_waits(fragile, monkeypatch):
     guard, store, timer = fragile(more="")
     calls = [guard.call(REQUEST) for _ in range(5)]
-    link = guard._service.link
+    link = guard.shared.link
     store.broken = True
     for call in calls:
         call.settle(USAGE)
@@ -480,9 +482,9 @@ def test_closing_writes_what_waits_whatever_the_pause(fragile):
     store.broken = True
     for call in calls:
         call.settle(USAGE)
-    raises_unavailable(guard._service.link, lambda _: None)
+    raises_unavailable(guard.shared.link, lambda _: None)
     store.broken = False
-    assert guard._service.link.close(store_too=False) == 0
+    assert guard.shared.link.close(store_too=False) == 0
     assert guard.spend()[0].used == Decimal("0.0055")
 
 
@@ -502,7 +504,7 @@ def test_closing_waits_a_stated_time_for_the_ledger(fragile):
     store.broken = True
     call.settle(USAGE)
     threading.Timer(0.1, lambda: setattr(store, "broken", False)).start()
-    assert guard._service.link.close(store_too=False, patience=10) == 0
+    assert guard.shared.link.close(store_too=False, patience=10) == 0
     assert guard.spend()[0].used == Decimal("0.0011")
 
 
@@ -527,7 +529,7 @@ def test_a_forked_process_leaves_to_its_parent_what_waits(fragile):
     call = guard.call(REQUEST)
     store.broken = True
     call.settle(USAGE)
-    link = guard._service.link
+    link = guard.shared.link
     link._journal._writing.acquire()  # as a thread of the parent may hold it, writing
     child = os.fork()
     if not child:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from costlens_policy import AsyncGuard, DeniedError, Guard
 from costlens_policy.catalogue.price_list import listed_model, matching
-from costlens_policy.guard import GuardError, recalled
+from costlens_policy.guard import GuardError, hold_facts
 from costlens_policy.ledger import (
     CallConflictError,
     Hold,
@@ -206,9 +206,9 @@ class TestWorst:
     )
     def test_a_hold_of_another_version_or_program(self, guard_of, clock, facts, told):
         guard = guard_of(TEAM)
-        account = guard._service.accounts.account("p/team", "red", clock())
+        account = guard.shared.accounts.account("p/team", "red", clock())
         hold = Hold("job-1", (HoldLine(account, 1_200_000_000_000, None),), clock(), timedelta(minutes=5), facts)
-        guard._service.link.reserve(hold)
+        guard.shared.link.reserve(hold)
         charged = guard.settle("job-1", **told)
         is_priced = "model" in facts and told.get("response") is USAGE
         assert charged.budgets[0].amount == (COST if is_priced else Decimal("0.0012"))
@@ -248,7 +248,7 @@ class TestErrors:
         with pytest.raises(LedgerUnavailableError):
             guard.settle("job-1", USAGE)
         store.broken = False
-        guard._service.link._next_try = 0.0
+        guard.shared.link._next_try = 0.0
         assert guard.settle("job-1", USAGE).recorded
 
 
@@ -259,8 +259,8 @@ def test_every_price_of_the_list_is_remembered_as_it_is():
     assert any(period.service_tiers for period in periods)
     assert any(period.long_context for period in periods)
     for period in periods:
-        kept = json.loads(json.dumps(recalled._prices(period)))
-        assert recalled._period(kept) == undated(period)
+        kept = json.loads(json.dumps(hold_facts._prices(period)))
+        assert hold_facts._period(kept) == undated(period)
 
 
 def undated(period):

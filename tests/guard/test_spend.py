@@ -56,7 +56,7 @@ def test_one_budget_one_key(guard_of):
 def test_changes_by_hand_hold_at_once(guard_of, company, clock):
     store = open_ledger("memory:")
     guard = guard_of(TEAM, ledger=store)
-    step = guard._service.accounts.steps["p/team"]
+    step = guard.shared.accounts.steps["p/team"]
     account = Account("p/team", "red", "usd", schedule_of(step.window).at(clock.now))
     day = clock.now + timedelta(hours=2)
     store.adjust(Adjustment("a", "override", account, 2 * 10**12, "ann", "too much", clock.now, day))

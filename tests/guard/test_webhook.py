@@ -11,8 +11,7 @@ import pytest
 
 from costlens_policy.clock import system_now
 from costlens_policy.guard import Event, GuardError, WebhookSink
-from costlens_policy.guard.sinks import sign
-from costlens_policy.guard.sinks.webhook import WebhookError
+from costlens_policy.guard.events import WebhookError, sign
 from tests.guard.company import REQUEST
 from tests.guard.test_alerts import THRESHOLDS, wait_for
 
@@ -85,7 +84,7 @@ def test_retried_until_it_is_taken(guard_of, server):
     wait_for(lambda: len(server.received) == 4)
     assert len({headers["X-Costlens-Event"] for headers, _ in server.received}) == 1
     assert guard.flush()
-    guard._service.delivery._look()
+    guard.shared.delivery._look()
     assert len(server.received) == 4
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from costlens_policy.guard.streams.answer import TEXT, THOUGHT, TOOL, Answer
 from costlens_policy.guard.streams.events import DELTA, EVENTS, LIFE, MESSAGE, OVER, RESPONSES, STARTS, WHOLE, Event
-from costlens_policy.guard.streams.plain import fields_of
+from costlens_policy.guard.streams.wire import fields_of
 
 __all__ = ["AnotherAnswer", "note_unreadable", "read_chunk"]
 

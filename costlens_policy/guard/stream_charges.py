@@ -1,19 +1,31 @@
-"""What a stream is charged by: its usage, its texts where it was cut short, or the most that it may have cost."""
+"""What streams are charged by: their usage, their texts if they were cut short, or the most that they can cost."""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.engine.decision import Estimate
-from costlens_policy.guard.charging import Basis, Bill, Portion, portions_of, read_reported
+from costlens_policy.guard.charging import (
+    Basis,
+    Bill,
+    Portion,
+    bill_assumed,
+    bill_estimated,
+    bill_reported,
+    portions_of,
+    read_reported,
+    who_answered,
+)
+from costlens_policy.guard.sending import Sending
 from costlens_policy.guard.streams import TEXT, THOUGHT, TOOL, Answer, StreamMeter
 from costlens_policy.usage import Reported
 
-__all__ = ["Verdict", "at_least", "doubtful", "judge"]
+__all__ = ["Verdict", "bill_of_streams", "doubtful", "judge", "judge_streams"]
 
 _NO_USAGE: Final = (
     "the stream ended without its usage, which OpenAI sends with `stream_options={'include_usage': True}`, and helpers "
@@ -27,7 +39,9 @@ _LONGEST_RUN: Final = 128
 _FAR_OFF: Final = 4
 """How many times as many tokens may be counted here as a provider reports: estimates are not that wrong."""
 
-Count = Callable[[str], int]
+_LOG: Final = logging.getLogger("costlens_policy.guard")
+
+Count: TypeAlias = Callable[[str], int]
 
 
 class Verdict(NamedTuple):
@@ -46,6 +60,45 @@ class Verdict(NamedTuple):
     @property
     def portions(self) -> tuple[Portion, ...]:
         return tuple(portions_of(self.model, self.used))
+
+
+def bill_of_streams(sending: Sending, verdicts: Sequence[Verdict], others: Iterable[Portion], hold: str) -> Bill:
+    """Bill every response of every stream; one that is assumed to cost the most goes before the last one."""
+    decision = sending.decision
+    assumed = [item for item in verdicts if item.basis == "assumed"]
+    main = (assumed or verdicts[::-1])[0]
+    rest = [portion for item in verdicts if item is not main for portion in item.portions]
+    rest += others
+    if main.basis == "reported":
+        bill = bill_reported(decision, main.asked, main.used, rest)
+    else:
+        bill = bill_estimated(decision, [*main.portions, *rest])
+    if main.basis == "assumed":
+        _LOG.warning("call `%s` is charged what was held for it: %s", hold, main.note)
+        bill = _at_least(bill_assumed(decision, main.model, main.note, rest), bill)
+    notes = (item.note for item in verdicts if item.note and item.note not in bill.notes)
+    return replace(bill, notes=(*bill.notes, *dict.fromkeys(notes)))
+
+
+def judge_streams(
+    sending: Sending, meters: Iterable[StreamMeter], *, charge_hold: bool, failed: bool = False
+) -> Iterator[Verdict]:
+    """Judge each response of each stream. ``failed``: the block of the call was left by an exception.
+
+    ``charge_hold``: a stream that broke off counts as all that it may have cost.
+    """
+    decision = sending.decision
+    count = decision.plan.tokenizer.count
+    for meter in meters:
+        cut = charge_hold and (failed or meter.ending == "failed")
+        for answer in meter.answers if meter.may_have_cost else ():
+            asked = sending.answered_by(None, {"model": answer.model}, in_use=meter.model)
+            may_reason = sending.may_reason(meter.model) or sending.may_reason(asked)
+            estimate = sending.estimate_of(meter.model)
+            verdict = judge(meter, answer, estimate, count, charge_hold=cut, may_reason=may_reason)
+            name, note = who_answered(decision, asked, verdict.used)
+            said = "; ".join(text for text in (verdict.note, note) if text and verdict.basis != "reported")
+            yield verdict._replace(asked=asked, model=name, note=said)
 
 
 def judge(
@@ -99,13 +152,6 @@ def _is_unfinished(response: object) -> bool:
     return kind == "message_start" or (kind == "message" and is_open)
 
 
-def at_least(bill: Bill, floor: Bill) -> Bill:
-    """Return a bill that is nowhere below another one: a stream may tell more than was thought to be the most."""
-    amounts = {at: max(amount, floor.amounts.get(at, amount)) for at, amount in bill.amounts.items()}
-    costs = [cost for cost in (bill.cost, floor.cost) if cost is not None]
-    return replace(bill, amounts={**floor.amounts, **amounts}, cost=max(costs, default=None))
-
-
 def _gap(meter: StreamMeter, answer: Answer, reported: Reported | None, *, charge_hold: bool, secret: bool) -> str:
     """Return what keeps the response from being counted by its texts; an empty text where nothing does.
 
@@ -143,7 +189,7 @@ def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
         return "the usage of the stream tells of no output, and some arrived"
     if answer.claimed > told + sum(tokens for _, other in reported.other_models for _, tokens in other.counted):
         return f"the stream tells of {answer.claimed} tokens in `{answer.unknown}`, which are not in its usage"
-    if answer.characters() > _LONGEST_TOKEN * written and (tokens := _at_least(answer, count)) > _FAR_OFF * written:
+    if answer.characters() > _LONGEST_TOKEN * written and (tokens := _fewest(answer, count)) > _FAR_OFF * written:
         return f"the usage of the stream tells of {written} tokens of output, and about {tokens} arrived"
     return ""
 
@@ -153,7 +199,7 @@ def _written(usage: Usage) -> int:
     return sum(tokens for _, tokens in usage.counted) - usage.prompt_tokens
 
 
-def _at_least(answer: Answer, count: Count) -> int:
+def _fewest(answer: Answer, count: Count) -> int:
     """Return about how many tokens the texts are, were each run of one character as few as it can be."""
 
     def count_of(text: str) -> int:
@@ -175,3 +221,10 @@ def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) 
 def _at_worst(usage: Usage, estimate: Estimate) -> Usage:
     told = _written(usage)
     return replace(usage, output=usage.output + max(0, estimate.output_tokens - told))
+
+
+def _at_least(bill: Bill, floor: Bill) -> Bill:
+    """Return a bill that is nowhere below another one: a stream may tell more than was thought to be the most."""
+    amounts = {at: max(amount, floor.amounts.get(at, amount)) for at, amount in bill.amounts.items()}
+    costs = [cost for cost in (bill.cost, floor.cost) if cost is not None]
+    return replace(bill, amounts={**floor.amounts, **amounts}, cost=max(costs, default=None))

@@ -1,6 +1,6 @@
-"""A held call as its hold remembers it: enough to charge it without deciding it again.
+"""The facts that a hold keeps: for reports, to decide the same again, and to charge without deciding again.
 
-A hold keeps its prices, the budgets of each model that the call may use, and the estimates. So a charge that comes
+The hold of a call whose id its caller chose keeps its prices, the budgets of each model that the call may use, and the estimates. So a charge that comes
 days later, in another process, after policies or prices have changed, is what it would have been on the day of the
 decision.
 """
@@ -18,13 +18,83 @@ from costlens_policy.catalogue import Model
 from costlens_policy.catalogue.multiples import MULTIPLYING, asked_multiples
 from costlens_policy.catalogue.rates import Period, Rates, Tariff, complete
 from costlens_policy.catalogue.service_tiers import SERVICE_TIER, tier_asked
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, BalanceSeen, Call, Decision, Estimate
 from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, plain
 
-__all__ = ["Recalled", "charging_facts"]
+__all__ = ["Recalled", "decide_again", "facts_of"]
+
+
+_LONGEST: Final = 200
+_DIGEST: Final = 16
+
+
+def facts_of(decision: Decision, *, replayable: bool) -> Facts:
+    """Return the facts of a hold: model, rule, policy, and the recorded attributes of the request.
+
+    Attributes that a policy set declares stand under ``attributes``: numbers, booleans and short texts.
+
+    A ``replayable`` one carries the time and the balances, with which the same request is decided the same again, and
+    what its charge needs.
+    """
+    request, estimate = decision.request, decision.estimate
+    facts: dict[str, Any] = {
+        "model": decision.model,
+        "rule": decision.rule,
+        "policy": decision.policy_digest[:_DIGEST],
+    }
+    if estimate is not None:
+        facts["tokens"] = [estimate.prompt_tokens, estimate.output_tokens]
+    own: dict[str, str | int | float | bool] = {}
+    for name in decision.plan.recorded:
+        value = request.get(name)
+        if value is None:
+            continue
+        if name in STANDARD_ATTRIBUTES:
+            if isinstance(value, str) and value:
+                facts[name] = _storable(value[:_LONGEST])
+        elif isinstance(value, str):
+            if 0 < len(value) <= _LONGEST:  # what is longer may be a prompt, of which no part is kept
+                own[name] = _storable(value)
+        elif isinstance(value, int | float):
+            own[name] = value
+    if own:  # apart from the facts, whose names they may have
+        facts["attributes"] = own
+    if replayable:
+        facts["decided"] = {
+            "now": decision.now.isoformat(),
+            "balances": [[budget, key, *_texts(balance)] for (budget, key), balance in decision.balances_read.items()],
+        }
+        facts |= _charging_facts(decision)
+    return facts
+
+
+def _storable(text: str) -> str:
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decision | None:
+    """Decide a request as it was decided when it was held; None where the facts, or another policy, do not tell."""
+    decided = facts.get("decided")
+    if not isinstance(decided, Mapping) or facts.get("policy") != plan.policy_digest[:_DIGEST]:
+        return None
+    balances = {
+        (budget, key): Balance(
+            Decimal(used), Decimal(held), None if override is None else Decimal(override), Decimal(topup)
+        )
+        for budget, key, used, held, override, topup in decided["balances"]
+    }
+    return decide(plan, request, balances, datetime.fromisoformat(decided["now"]))
+
+
+def _texts(balance: Balance) -> list[str | None]:
+    override = None if balance.override is None else plain(balance.override)
+    return [plain(balance.used), plain(balance.held), override, plain(balance.topup)]
+
 
 _MOST_CALLS: Final = 16
 """Of longer lists of fallbacks the rest is charged at the prices of the policies at hand."""
@@ -32,7 +102,7 @@ _NO_LIMIT: Final = Decimal(10) ** 15
 _GIVEN: Final = ("input", "output")
 
 
-def charging_facts(decision: Decision) -> Facts:
+def _charging_facts(decision: Decision) -> Facts:
     """Return what the charge of a call needs, as JSON data: its models in order, each with prices and budgets."""
     calls = [_told(decision, *_parts(decision)), *(_told(decision, *_parts(item)) for item in decision.fallback_calls)]
     return {"calls": calls[:_MOST_CALLS]}

@@ -1,0 +1,143 @@
+"""What ``Guard`` and ``AsyncGuard`` have in common: all but their handles."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from costlens_policy.api import Engine
+from costlens_policy.clock import system_now
+from costlens_policy.compiler.rules import key_problem
+from costlens_policy.guard.dialects import Dialect
+from costlens_policy.guard.errors import GuardError
+from costlens_policy.guard.events import Sink
+from costlens_policy.guard.held_call import HeldCall
+from costlens_policy.guard.hold_facts import Recalled
+from costlens_policy.guard.holding import hold_call, recall_call
+from costlens_policy.guard.recording import Charged
+from costlens_policy.guard.reserving import Asked
+from costlens_policy.guard.shared import OnException, Options, Shared, checked_lease
+from costlens_policy.guard.spending import Spend, spend_of
+from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store
+
+__all__ = ["DEFAULT_LEASE", "AnyGuard"]
+
+DEFAULT_LEASE: Final = timedelta(minutes=10)
+
+_LOG: Final = logging.getLogger("costlens_policy.guard")
+_CLOSING: Final = 5.0
+"""Seconds for which closing waits for alerts, and for the ledger."""
+
+
+class AnyGuard:
+    """Opens calls, and settles them by their ids. Safe for any number of threads."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: str | Store = "memory:",
+        *,
+        lease: timedelta = DEFAULT_LEASE,
+        on_exception: OnException = "release",
+        dialect: Dialect = "openai-chat",
+        alert_sinks: Sequence[Sink] | None = None,
+        clock: Callable[[], datetime] = system_now,
+        timer: Callable[[], float] = time.monotonic,
+        max_age: float | None = None,
+        retry_delay: float = 1.0,
+    ) -> None:
+        options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay)
+        self._shared: Final = Shared.make(engine.plan, ledger, options)
+        self._named: Final[WeakValueDictionary[str, HeldCall]] = WeakValueDictionary()
+        """Calls whose ids their callers chose."""
+        self._lock: Final = Lock()
+        self._opens_ledger: Final = isinstance(ledger, str)
+        self._closed = False
+        self._open_ledger()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make what the handles of this kind of guard need besides."""
+
+    def _open_ledger(self) -> None:
+        """Open the store before the first call, so that a wrong URL shows at once."""
+        shared = self._shared
+        try:
+            shared.link.ask(lambda _: None)
+        except LedgerUnavailableError:
+            if shared.allowance is None:
+                raise
+            return
+        if not shared.in_memory:
+            shared.delivery.start()
+
+    def _call(self, request: Mapping[str, Any], id: str | None, lease: timedelta | None) -> HeldCall:
+        """Decide a request and hold its worst case. The same id gives the same call while it is held."""
+        self._check_open()
+        shared = self._shared
+        lease = shared.options.lease if lease is None else checked_lease(lease)
+        if id is None:
+            asked = Asked(request, os.urandom(16).hex(), False, lease, shared.clock())
+            return HeldCall(shared, asked, hold_call(shared, asked))
+        known = self._known(id)
+        if known is not None and known.is_open:
+            if known.asked.request != request:
+                raise CallConflictError(f"the id `{id}` is that of another call, which is under way")
+            return known
+        asked = Asked(request, id, True, lease, shared.clock())
+        call = HeldCall(shared, asked, hold_call(shared, asked))
+        with self._lock:
+            self._named[id] = call
+        return call
+
+    def _settle(
+        self, id: str, response: Any, model: str | None, output_text: str | Iterable[str] | None, shape: str | None
+    ) -> Charged:
+        """Charge a call by its id, as its hold remembers it, without deciding anything."""
+        self._check_open()
+        known = self._known(id)
+        call = known if known is not None and known.state != "released" else None
+        if call is None:
+            call = HeldCall(self._shared, *recall_call(self._shared, id))
+        decision = call.decision
+        if output_text is not None and isinstance(decision, Recalled) and not decision.tells_tokens:
+            return call.settle_with_hold("the hold does not tell how long the prompt was")
+        return call.settle(response, model, output_text, shape)
+
+    def _known(self, id: str) -> HeldCall | None:
+        """Return the call of an id that this guard opened, if somebody has it. Raises ``GuardError`` for no id."""
+        if not (isinstance(id, str) and id):
+            raise GuardError(f"the id of a call must be a text that is not empty, got `{id!r}`")
+        if problem := key_problem(id):
+            raise GuardError(f"the id of a call {problem}")
+        with self._lock:
+            return self._named.get(id)
+
+    def _spend(self, budget: str | None, key: str | None) -> tuple[Spend, ...]:
+        self._check_open()
+        shared = self._shared
+        return spend_of(shared.plan, shared.accounts, shared.link, shared.clock(), budget, key)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise GuardError("the guard is closed")
+
+    def _close(self) -> None:
+        """Deliver what is under way, write what waits, and close a ledger that was opened here."""
+        self._closed = True
+        shared = self._shared
+        for call in list(shared.streaming):  # those under way of calls without a block
+            try:
+                call.leave(None)
+            except LedgerError as error:
+                _LOG.error("the streams of call `%s` are not charged: %s", call.id, error)
+        shared.delivery.close(_CLOSING)
+        lost = shared.link.close(store_too=self._opens_ledger, patience=_CLOSING)
+        if lost:
+            _LOG.error("%d charges are lost: the ledger could not be reached until the end", lost)

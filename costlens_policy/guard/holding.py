@@ -1,0 +1,197 @@
+"""The hold of a call: from the ledger, again by its id, within the allowance, or as the ledger remembers it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain, count, islice
+from typing import Final
+
+from costlens_policy.engine.decide import decide
+from costlens_policy.engine.decision import Decision, DeniedError
+from costlens_policy.guard.accounts import HeldLine, holds_of
+from costlens_policy.guard.alerts import Standing
+from costlens_policy.guard.balances import Snapshot
+from costlens_policy.guard.hold_facts import Recalled, decide_again
+from costlens_policy.guard.link import Link
+from costlens_policy.guard.reserving import Asked, Reserved, reserve
+from costlens_policy.guard.shared import Shared
+from costlens_policy.ledger import (
+    CallConflictError,
+    CallState,
+    HoldLine,
+    LedgerBusyError,
+    LedgerUnavailableError,
+    Reservation,
+    UnknownCallError,
+)
+from costlens_policy.ledger.account import checked_text
+from costlens_policy.money import format_usd
+
+__all__ = ["hold_call", "recall", "recall_call"]
+
+_MOST_TRIES: Final = 100
+
+
+def hold_call(shared: Shared, asked: Asked) -> Reserved:
+    """Decide a request and hold its worst case, and report the alerts that are due with it.
+
+    Raises ``RequestError``, ``DeniedError`` and ``CallConflictError``.
+    """
+    snapshot = Snapshot(shared.accounts, shared.last_seen, asked.now)
+    try:
+        if asked.named:
+            reserved = _hold_again(shared, asked, snapshot)
+        else:
+            answer = reserve(shared, asked, _hold_names(asked.id), snapshot)
+            assert isinstance(answer, Reserved), "a new id was never held before"
+            reserved = answer
+    except LedgerUnavailableError as fault:
+        return _hold_without_ledger(shared, asked, snapshot, fault)
+    except DeniedError as denied:
+        _report_denied(shared, denied.decision, snapshot)
+        raise
+    if reserved.decision.alerts:
+        _report_reached(shared, reserved.decision)
+    return reserved
+
+
+def recall_call(shared: Shared, id: str) -> tuple[Asked, Reserved]:
+    """Return a call by its id as its hold remembers it, to be charged without deciding anything; see ``recall``."""
+    found = recall(shared.link, id, shared.clock())
+    decision = Recalled(shared.plan, found)
+    lines = tuple(
+        HeldLine(seen, HoldLine(line.account, line.amount, None))
+        for seen, line in zip(decision.holds, found.lines, strict=True)
+    )
+    asked = Asked({}, id, True, shared.options.lease, found.reserved_at)
+    return asked, Reserved(decision, found.call, lines, found.expires_at)
+
+
+def _hold_names(id: str) -> Iterator[str]:
+    """Yield the ids under which the ledger may know a call: its own, then with a number."""
+    yield id
+    for number in count(2):
+        yield f"{id}~{number}"
+
+
+def recall(link: Link, id: str, now: datetime) -> Reservation:
+    """Return the hold of a call as the ledger has it: the one that stands, else the settled one, else the last.
+
+    Raises ``UnknownCallError`` where nothing was ever held under the id, ``AmountError`` for an id that no ledger can
+    keep, ``LedgerUnavailableError``.
+    """
+    checked_text(id, "the id of a call")
+    last: Reservation | None = None
+    for name in islice(_hold_names(id), _MOST_TRIES):
+        found = _reservation(link, name, now)
+        if found is None:
+            break
+        if found.lines or found.settled is not None:
+            last = found
+        if found.state in ("held", "settled"):
+            return found
+    if last is None:
+        raise UnknownCallError(f"no call `{id}` was held in this ledger, or it is forgotten by now")
+    return last
+
+
+def _reservation(link: Link, name: str, now: datetime) -> Reservation | None:
+    return link.ask(lambda store: store.reservation(name, now))
+
+
+def _hold_again(shared: Shared, asked: Asked, snapshot: Snapshot) -> Reserved:
+    """Reserve a call whose id the caller chose.
+
+    What is held under the id already is that call, decided as it was. Where its hold was released, or nobody came
+    back before the lease ended, it is held anew under the id with a number. Raises ``DeniedError``, and
+    ``CallConflictError`` for a call that is settled: whoever wants another one needs another id.
+    """
+    names = _hold_names(asked.id)
+    for name in islice(names, _MOST_TRIES):
+        try:
+            answer = reserve(shared, asked, chain((name,), names), snapshot)
+            if isinstance(answer, Reserved):
+                return answer
+        except (DeniedError, CallConflictError):
+            if _state(shared, name, asked) == "unknown":
+                raise
+        state = _state(shared, name, asked)
+        if state == "settled":
+            raise CallConflictError(f"the call `{asked.id}` is settled; use a new id for a new call")
+        if state == "held":
+            return _resumed(shared, name, asked)
+    raise CallConflictError(f"the call `{asked.id}` was held {_MOST_TRIES} times and never settled; use a new id")
+
+
+def _state(shared: Shared, name: str, asked: Asked) -> CallState:
+    """Return what the ledger knows of a call; the lease of one that is held begins anew."""
+    try:
+        return shared.link.ask(lambda store: store.extend(name, asked.lease, asked.now)).state
+    except UnknownCallError:
+        return "unknown"
+
+
+def _resumed(shared: Shared, name: str, asked: Asked) -> Reserved:
+    found = _reservation(shared.link, name, asked.now)
+    if found is not None and found.state == "held":
+        decision = decide_again(shared.plan, asked.request, found.facts)
+        if decision is not None and _is_held(shared, found, decision):
+            if not decision.allowed:
+                raise DeniedError(decision)
+            return Reserved(decision, name, holds_of(decision, shared.accounts), found.expires_at)
+    raise CallConflictError(
+        f"the id `{asked.id}` is that of another call, or of another version of the policies; to charge what it"
+        f" holds, settle it by its id: `guard.settle({asked.id!r}, usage)`"
+    )
+
+
+def _is_held(shared: Shared, found: Reservation, decision: Decision) -> bool:
+    lines = {line.account.name: line.ask.amount for line in holds_of(decision, shared.accounts)}
+    return lines == {line.account.name: line.amount for line in found.lines}
+
+
+def _hold_without_ledger(shared: Shared, asked: Asked, snapshot: Snapshot, fault: LedgerUnavailableError) -> Reserved:
+    """Decide on the balances seen last, and let the call through only within the allowance."""
+    decision = decide(shared.plan, asked.request, snapshot, asked.now)
+    if not decision.allowed:
+        raise DeniedError(decision) from fault
+    word = "is busy" if isinstance(fault, LedgerBusyError) else "cannot be reached"
+    reason, room = f"ledger: it {word}: {fault}", shared.allowance
+    if room is None:
+        raise DeniedError(decision.refused(reason)) from fault
+    estimates = [decision.estimate, *(call.estimate for call in decision.fallback_calls)]
+    known = [item.worst_cost for item in estimates if item is not None and item.worst_cost is not None]
+    if len(known) < len(estimates):
+        unpriced = "ledger: a call without a price has no place in the allowance"
+        raise DeniedError(decision.refused(reason, unpriced)) from fault
+    worst = max(known)
+    taken = f"{format_usd(room.taken)} of the allowance of {format_usd(room.limit)} are taken"
+    if not room.take(asked.id, worst):
+        full = f"ledger: the allowance has no room for {format_usd(worst)}: {taken}"
+        raise DeniedError(decision.refused(reason, full)) from fault
+    lines = holds_of(decision, shared.accounts)
+    shared.last_seen.hold([line.ask for line in lines])
+    alone = f"ledger: counted by this process alone, {taken}"
+    hold = f"{asked.id}~{uuid.uuid4()}" if asked.named else asked.id  # the ledger may know the id already
+    may_be_held = shared.link.keep_hold(hold)
+    return Reserved(decision.noted(reason, alone), hold, lines, None, local=True, asked=may_be_held)
+
+
+def _report_reached(shared: Shared, decision: Decision) -> None:
+    for line in decision.balances:
+        account = shared.accounts.account(line.budget, line.key, decision.now)
+        if account is not None:
+            shared.alerts.reached(Standing(account, line.used, line.held, line.limit, line.call))
+
+
+def _report_denied(shared: Shared, decision: Decision, snapshot: Snapshot) -> None:
+    reasons: dict[tuple[str, str], str] = {}
+    for item in decision.excluded:
+        if item.key is not None:
+            reasons.setdefault((item.by, item.key), item.reason)
+    for (budget, key), reason in reasons.items():
+        account = snapshot.account((budget, key))
+        if account is not None:
+            shared.alerts.denied(snapshot.known(account), reason)
