@@ -1,8 +1,8 @@
 """The facts that a hold keeps: for reports, to decide the same again, and to charge without deciding again.
 
-The hold of a call whose id its caller chose keeps its prices, the budgets of each model that the call may use, and the estimates. So a charge that comes
-days later, in another process, after policies or prices have changed, is what it would have been on the day of the
-decision.
+The hold of a call whose id its caller chose keeps its prices, the budgets of each model that the call may use, and the
+estimates. So a charge that comes days later, in another process, after policies or prices have changed, is what it
+would have been on the day of the decision.
 """
 
 from __future__ import annotations
