@@ -234,8 +234,8 @@ def _records(found: Reservation, reason: str, author: str, now: datetime) -> lis
 
 def _hold(store: Store, id: str, now: datetime) -> Reservation:
     """Return the hold of a call that may be released; raises ``UsageError``."""
-    from costlens_policy.guard.link import Link
     from costlens_policy.guard.holding import recall
+    from costlens_policy.guard.link import Link
     from costlens_policy.ledger import AmountError, UnknownCallError
 
     try:
