@@ -11,8 +11,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from costlens_policy.documents.document import Section
-from costlens_policy.documents.scalars import Number
+from costlens_policy.documents.document import Number, Section
 from costlens_policy.documents.workload import FineTunedContender, Spread, WorkloadDocument
 from costlens_policy.money import multiply, total
 from costlens_policy.source.compose import compose

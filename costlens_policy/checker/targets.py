@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from costlens_policy.documents import Document, PolicyDocument, PolicySetDocument
-from costlens_policy.documents.routes import Target
+from costlens_policy.documents.policy import Target
 from costlens_policy.source.located import Path
 
 __all__ = ["NamedModel", "admitted_models", "models_of_target", "named_models", "targets_of"]

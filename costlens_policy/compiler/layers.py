@@ -26,10 +26,8 @@ from costlens_policy.compiler.rules import (
     ThresholdStep,
 )
 from costlens_policy.documents import Document
-from costlens_policy.documents.budgets import Budget, Downgrade, Threshold
-from costlens_policy.documents.policy import PolicyDocument
+from costlens_policy.documents.policy import Budget, Choice, Downgrade, PolicyDocument, Route, Split, Target, Threshold
 from costlens_policy.documents.rewrites import Operation
-from costlens_policy.documents.routes import Choice, Route, Split, Target
 from costlens_policy.expressions import TypedExpr, Value
 from costlens_policy.expressions.runtime.limits import RunLimits
 from costlens_policy.rewrites import RewriteStep, compile_operation

@@ -6,22 +6,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from costlens_policy.documents.document import Document, Section
-from costlens_policy.documents.routes import Capability
-from costlens_policy.documents.scalars import Date, Milliseconds, ModelName, Ratio, ServiceTier, TimeOfDay, Usd
+from costlens_policy.documents.document import (
+    Capability,
+    Date,
+    Document,
+    Milliseconds,
+    ModelName,
+    Ratio,
+    Section,
+    ServiceTier,
+    TimeOfDay,
+    Usd,
+)
 
 __all__ = [
-    "CatalogueDocument",
-    "CatalogueModel",
-    "FineTuning",
-    "HourPrices",
-    "ImportedModels",
-    "Latency",
-    "LongContext",
-    "ModelFacts",
-    "PricePeriod",
-    "ServiceTierPrices",
-]
+    "CatalogueDocument", "CatalogueModel", "FineTuning", "HourPrices", "ImportedModels", "Latency", "LongContext",
+    "ModelFacts", "PricePeriod", "ServiceTierPrices",
+]  # fmt: skip
 
 Bucket = Literal[
     "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning", "input_audio", "cache_read_audio",

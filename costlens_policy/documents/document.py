@@ -1,14 +1,150 @@
-"""What every document has in common: ``apiVersion``, ``kind`` and ``metadata``."""
+"""What documents are made of: scalar types with their JSON Schema keywords, sections, and the head that all share.
+
+A scalar type is a name for a text or a number of one form; a section is an object of known keys; a document is a
+section with ``apiVersion``, ``kind`` and ``metadata``.
+"""
 
 from __future__ import annotations
 
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from costlens_policy.documents.scalars import DocumentName, Version
+__all__ = [
+    "API_VERSIONS", "AttributeName", "Capability", "Count", "Date", "Document", "DocumentName", "DurationText",
+    "Expression", "FilePath", "Identifier", "Instant", "IsExpression", "Metadata", "Milliseconds", "ModelName",
+    "Number", "ParameterName", "Pattern", "Ratio", "Section", "ServiceTier", "TimeOfDay", "Usd", "Version",
+]  # fmt: skip
 
-__all__ = ["API_VERSIONS", "Document", "Metadata", "Section"]
+
+class IsExpression:
+    """Marks a string field as a CEL expression and says what type it must have.
+
+    ``result`` is the CEL type's name (``bool``, ``double``, ``string``; ``number`` takes int and double), ``roots`` the
+    variables that the expression may name.
+    """
+
+    __slots__ = ("result", "roots")
+
+    def __init__(self, result: str, *roots: str) -> None:
+        self.result: Final = result
+        self.roots: Final = roots
+
+
+def _with_zone(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a moment has a time and a zone, such as `2026-11-01T12:00:00Z`")
+    return value
+
+
+def _exact(value: Any) -> Any:
+    """Let whole numbers and exact fractions through as decimals; refuse floats and booleans."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    return value
+
+
+def _name(pattern: str, longest: int, rule: str, *examples: str) -> Any:
+    return Field(
+        pattern=pattern,
+        max_length=longest,
+        examples=list(examples),
+        json_schema_extra={"patternErrorMessage": rule},
+    )
+
+
+_INNER: Final = "lower-case letters, digits and inner `-`, `_` and `.`, with a letter first"
+
+Expression = Annotated[str, Field(min_length=1, json_schema_extra={"format": "cel"})]
+"""A CEL expression. Each field adds an ``IsExpression`` that says its type and its roots."""
+
+Identifier = Annotated[str, _name(r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", 100, _INNER, "premium-for-code-review")]
+"""Id of a rule, route, rewrite, budget or fixture: lower case, digits, inner ``-``, ``_`` and ``.``"""
+
+DocumentName = Annotated[str, _name(r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", 100, _INNER, "task-routing")]
+AttributeName = Annotated[
+    str, _name(r"^[a-z][a-z0-9_]*$", 60, "lower-case letters, digits and `_`, with a letter first", "customer_tier")
+]
+ServiceTier = Annotated[
+    str, _name(r"^[a-z][a-z0-9_]*$", 40, "lower-case letters, digits and `_`, with a letter first", "flex")
+]
+ModelName = Annotated[
+    str,
+    _name(
+        r"^[A-Za-z0-9][A-Za-z0-9._:/@+~-]*$",
+        200,
+        "letters, digits and `. _ : / @ + ~ -`, with a letter or digit first",
+        "gpt-5-nano",
+        "openai/gpt-5",
+    ),
+]
+"""Name of a model as the catalogue lists it: its own name, an alias, or ``provider/name``."""
+
+Version = Annotated[
+    str,
+    _name(
+        r"^[0-9A-Za-z][0-9A-Za-z.+_-]*$",
+        60,
+        "letters, digits and `. + _ -`, with a letter or digit first",
+        "1.0.0",
+        "2026.11.1",
+    ),
+]
+ParameterName = Annotated[
+    str,
+    _name(r"^[A-Za-z_][A-Za-z0-9_.-]*$", 100, "letters, digits and `_ . -`, with a letter or `_` first", "temperature"),
+]
+"""Name of a parameter of calls, in a provider's spelling."""
+Pattern = Annotated[str, Field(min_length=1, max_length=4000, json_schema_extra={"format": "re2"})]
+"""A regular expression in RE2 syntax."""
+
+DurationText = Annotated[
+    str,
+    _name(
+        r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$",
+        60,
+        "numbers with the units `ms`, `s`, `m`, `h`, `d` and `w`, such as `30m` or `1h30m`",
+        "30m",
+        "24h",
+        "7d",
+        "1h30m",
+    ),
+]
+"""A length of time: numbers with units ``ms s m h d w``; a day is 24 hours."""
+
+FilePath = Annotated[str, Field(min_length=1, max_length=500, examples=["policies/routing.yaml"])]
+"""Path relative to the document's own folder; it may not leave the repository."""
+
+Usd = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
+"""US dollars, exact to the last digit written."""
+Milliseconds = Annotated[
+    Decimal, BeforeValidator(_exact), Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0, "examples": [800]})
+]
+Number = Annotated[Decimal, BeforeValidator(_exact), WithJsonSchema({"type": "number"})]
+Ratio = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(ge=0, le=1),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+TimeOfDay = Annotated[
+    str, _name(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", 5, 'hours and minutes in quotes, such as `"16:30"`', "16:30")
+]
+Date = Annotated[date, WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-01"]})]
+Instant = Annotated[
+    datetime,
+    AfterValidator(_with_zone),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-01T12:00:00Z"]}),
+]
+
+Capability = Literal[
+    "tools", "parallel_tools", "vision", "audio_input", "audio_output", "file_input", "json_mode", "json_schema",
+    "reasoning", "prompt_caching", "web_search",
+]  # fmt: skip
+"""What a model can do beyond answering in text."""
 
 API_VERSIONS: Final = ("costlens-policy/v1",)
 

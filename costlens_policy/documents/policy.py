@@ -1,4 +1,8 @@
-"""A policy: rules that belong together, with one owner and one version."""
+"""A policy: rules that belong together, with one owner and one version.
+
+Its stages in the order in which they run: access (who may call, which models may serve), routes (where a call goes),
+rewrites (in ``rewrites``), and budgets (what may be spent, by whom, in which time, and what happens on the way there).
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,34 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from costlens_policy.documents.budgets import Budget
-from costlens_policy.documents.document import Document, Section
-from costlens_policy.documents.rewrites import Rewrite
-from costlens_policy.documents.routes import Route
-from costlens_policy.documents.scalars import AttributeName, Expression, Identifier, IsExpression, ModelName
+from costlens_policy.documents.document import (
+    AttributeName,
+    Capability,
+    Document,
+    Expression,
+    Identifier,
+    IsExpression,
+    Milliseconds,
+    ModelName,
+    Ratio,
+    Section,
+    Usd,
+)  # fmt: skip
+from costlens_policy.documents.rewrites import Operation, Rewrite
+from costlens_policy.documents.windows import Window
 
-__all__ = ["AccessRule", "PolicyDocument"]
+__all__ = [
+    "AccessRule", "Budget", "Choice", "Downgrade", "Limits", "PolicyDocument", "Route", "Split", "SplitTarget",
+    "Target", "Threshold", "Waived",
+]  # fmt: skip
 
 
-_WHEN = Field(
+_WHEN_ASKED = Field(
     examples=[
         'has(request.team) && request.team == "interns"',
         'request.?environment.orValue("") in ["staging", "production"]',
     ]
 )
-
-
-_ONLY = Field(examples=["!model.external", 'model.name.startsWith("gpt-5") || "eu" in model.?regions.orValue([])'])
 
 
 class AccessRule(Section):
@@ -40,20 +54,250 @@ class AccessRule(Section):
     description: str = ""
     """What the rule is for."""
     when: (
-        Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "model", "now"), _WHEN] | None
+        Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "model", "now"), _WHEN_ASKED]
+        | None
     ) = None
     """Condition; absent means always. One that reads ``model`` speaks of the candidates for which it holds."""
     effect: Literal["allow", "deny"] | None = None
     """``deny`` refuses the request, or the candidate, whatever else holds; ``allow`` lets it through unless something
     denies it."""
     only: (
-        Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "model", "now"), _ONLY] | None
+        Annotated[
+            Expression,
+            IsExpression("bool", "request", "variables", "budgets", "model", "now"),
+            Field(examples=["!model.external", 'model.name.startsWith("gpt-5") || "eu" in model.?regions.orValue([])']),
+        ]
+        | None
     ) = None
     """Where the rule holds, only models for which this is true may serve."""
     only_models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ()
     """Where the rule holds, only these models may serve."""
     reason: Annotated[str, Field(min_length=1, examples=["interns may not use premium models"])]
     """Shown to whoever is refused or let through."""
+
+
+Waived = Literal["fallbacks", "downgrades"]
+
+_WHEN_ROUTED = Field(
+    examples=[
+        'has(request.task) && request.task == "summarization"',
+        "has(request.prompt_tokens) && request.prompt_tokens > 20000",
+    ]
+)
+
+
+class Limits(Section):
+    """What a candidate of a choice has to keep to; one that does not is excluded, with its reason."""
+
+    max_cost_usd: Annotated[Usd, Field(examples=[0.01])] | None = None
+    """Highest estimated cost of the call."""
+    max_latency_ms: Milliseconds | None = None
+    """Highest median latency in the catalogue, in milliseconds."""
+    min_quality: Annotated[Ratio, Field(examples=[0.8])] | None = None
+    """Lowest quality for the request's task in the catalogue, from 0 to 1."""
+    requires: tuple[Capability, ...] = ()
+    """Capabilities the model must have, beyond those that the request itself needs."""
+
+
+_Value = Annotated[
+    Expression,
+    IsExpression("number", "request", "variables", "model", "estimate", "now"),
+    Field(examples=["estimate.cost_usd", "model.latency_p50_ms"]),
+]
+
+
+class Choice(Section):
+    """The best of several models by an expression."""
+
+    exactly_one: ClassVar = ("minimize", "maximize")
+
+    among: (
+        Annotated[
+            Expression,
+            IsExpression("bool", "request", "variables", "model", "now"),
+            Field(examples=['"tools" in model.capabilities', 'model.provider == "openai"']),
+        ]
+        | None
+    ) = None
+    """Filter over ``model``; absent means every model of the catalogue that is not retired."""
+    models: tuple[ModelName, ...] = ()
+    """The models to choose among by name; together with ``among``, both must hold."""
+    minimize: _Value | None = None
+    """The candidate with the lowest value comes first; equal values keep the order of the names."""
+    maximize: _Value | None = None
+    """The candidate with the highest value comes first."""
+    limits: Limits = Limits()
+    """What each candidate has to keep to."""
+
+
+class SplitTarget(Section):
+    """One share of a split."""
+
+    model: ModelName
+    """The model of this share."""
+    weight: Annotated[int, Field(ge=0, le=1_000_000, examples=[95])]
+    """Share of the keys, in proportion to the sum of all weights."""
+
+
+class Split(Section):
+    """A sticky split: the same key always gets the same model while the weights stay."""
+
+    key: Annotated[
+        Expression, IsExpression("string", "request", "variables", "now"), Field(examples=['request.?user.orValue("")'])
+    ]
+    """What sticks, such as ``request.user``."""
+    salt: Annotated[str, Field(examples=["2026-q4"])] = ""
+    """Changes who falls into which share; the route's id when left out."""
+    targets: Annotated[tuple[SplitTarget, ...], Field(min_length=2)]
+    """The shares; at least two."""
+
+
+class Target(Section):
+    """Where requests go: exactly one of ``model``, ``models``, ``model_from``, ``choose`` and ``split``."""
+
+    exactly_one: ClassVar = ("model", "models", "model_from", "choose", "split")
+
+    model: ModelName | None = None
+    """The model that serves."""
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1)] = ()
+    """Models in the order in which they are tried."""
+    model_from: (
+        Annotated[
+            Expression,
+            IsExpression("string", "request", "variables", "now"),
+            Field(examples=['request.?model.orValue("gpt-5-nano")']),
+        ]
+        | None
+    ) = None
+    """Expression that gives the model's name, such as ``request.model``."""
+    choose: Choice | None = None
+    """The best of several models by an expression, under limits."""
+    split: Split | None = None
+    """Shares of the traffic, sticky by a key."""
+    fallbacks: tuple[ModelName, ...] = ()
+    """Models to try after those, in order. Those of a choice keep to its ``among`` and ``limits``, too."""
+    waive_terms_for: tuple[Waived, ...] = ()
+    """Which models need not meet the terms of this route: its own ``fallbacks``, or those that ``downgrades`` of
+    budgets add. Terms are the models that the route names or, of a choice, its ``models``, ``among`` and ``limits``."""
+
+
+class Route(Target):
+    """A rule of the routes stage. The first whose condition holds decides where the request goes."""
+
+    id: Identifier
+    """Name of the rule, unique within the policy."""
+    description: str = ""
+    """What the route is for."""
+    when: Annotated[Expression, IsExpression("bool", "request", "variables", "budgets", "now"), _WHEN_ROUTED] | None = (
+        None
+    )
+    """Condition; absent means always."""
+    reason: Annotated[str, Field(examples=["the fine-tuned model was trained for this task"])] = ""
+    """Shown in the decision."""
+
+
+_WHEN_COUNTED = Field(examples=["has(request.team)", 'has(request.environment) && request.environment == "production"'])
+
+
+class Downgrade(Section):
+    """Takes models out of the candidates and may add cheaper ones at the end."""
+
+    exclude: (
+        Annotated[
+            Expression,
+            IsExpression("bool", "request", "variables", "budgets", "model", "now"),
+            Field(examples=["model.?output_usd_per_million_tokens.orValue(0.0) > 2.0"]),
+        ]
+        | None
+    ) = None
+    """Candidates for which this holds are excluded; absent means all that are not in ``models``."""
+    models: tuple[ModelName, ...] = ()
+    """Candidates put at the end. They have to meet the terms of the route, unless it waives them for downgrades."""
+
+
+class Threshold(Section):
+    """A point before the limit: active once used + held + this call reaches the ratio of the limit.
+
+    The hard limit itself denies; a threshold is for what happens before.
+    """
+
+    at_least_one: ClassVar = ("alert", "rewrite", "downgrade")
+
+    at_ratio: Annotated[Ratio, Field(examples=[0.8])]
+    """Ratio of the hard limit, from 0 to 1."""
+    alert: Annotated[str, Field(min_length=1, examples=["80 % of the month's budget is spent"])] | None = None
+    """Text of an alert, raised once per window."""
+    rewrite: tuple[Operation, ...] = ()
+    """Changes made to each call while the threshold is active."""
+    downgrade: Downgrade | None = None
+    """Takes models out of the candidates while the threshold is active."""
+
+
+_Limit = Annotated[
+    Expression,
+    IsExpression("number", "request", "variables", "now"),
+    Field(examples=['request.?team.orValue("") == "research" ? 500.0 : 50.0']),
+]
+
+
+class Budget(Section):
+    """A limit on what calls may cost, with thresholds before it. Every budget that matches must have room.
+
+    Exactly one hard limit; its unit is part of the key. A limit is a number or an expression.
+    """
+
+    exactly_one: ClassVar = ("hard_limit_usd", "hard_limit_tokens", "hard_limit_requests")
+
+    id: Identifier
+    """Name of the budget, unique within the policy."""
+    description: str = ""
+    """What the budget is for."""
+    when: Annotated[Expression, IsExpression("bool", "request", "variables", "model", "now"), _WHEN_COUNTED] | None = (
+        None
+    )
+    """Which calls count; absent means all."""
+    scope: (
+        Annotated[
+            Expression,
+            IsExpression("string", "request", "variables", "model", "now"),
+            Field(examples=['request.?team.orValue("nobody")', 'request.?feature.orValue("") + "/" + model.name']),
+        ]
+        | None
+    ) = None
+    """Who shares the limit, such as ``request.team``; absent means one limit for all."""
+    hard_limit_usd: Annotated[Usd, Field(examples=[250])] | _Limit | None = None
+    """US dollars that may be spent in one window. What would go above is denied."""
+    hard_limit_tokens: Annotated[int, Field(ge=0, examples=[5_000_000])] | _Limit | None = None
+    """Tokens of prompt and output that may be used in one window."""
+    hard_limit_requests: Annotated[int, Field(ge=0, examples=[10_000])] | _Limit | None = None
+    """Calls that may be made in one window."""
+    soft_limit_usd: Annotated[Usd, Field(examples=[200])] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
+    soft_limit_tokens: Annotated[int, Field(ge=0)] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
+    soft_limit_requests: Annotated[int, Field(ge=0)] | None = None
+    """Raises an alert when it is reached; below the hard limit."""
+    window: Window
+    """Time in which the limit holds: by the calendar, rolling, one fixed span, or for ever."""
+    thresholds: tuple[Threshold, ...] = ()
+    """What happens on the way to the limit."""
+    shadow: bool = False
+    """Count and report, but never exclude or deny."""
+    reason: Annotated[str, Field(examples=["the team's budget for this month is spent"])] = ""
+    """Shown to whoever is refused because of it."""
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Budget:
+        for unit in ("usd", "tokens", "requests"):
+            if unit != self.unit and getattr(self, f"soft_limit_{unit}") is not None:
+                raise ValueError(f"`soft_limit_{unit}` has another unit than `hard_limit_{self.unit}`")
+        return self
+
+    @property
+    def unit(self) -> Literal["usd", "tokens", "requests"]:
+        if self.hard_limit_usd is not None:
+            return "usd"
+        return "tokens" if self.hard_limit_tokens is not None else "requests"
 
 
 class PolicyDocument(Document):

@@ -6,15 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from costlens_policy.documents.document import Document, Section
+from costlens_policy.documents.document import AttributeName, Document, FilePath, ParameterName, Section, Usd
 from costlens_policy.documents.parameters import PASSING, steering
-from costlens_policy.documents.routes import Target
-from costlens_policy.documents.scalars import AttributeName, ParameterName, Usd
+from costlens_policy.documents.policy import Target
 
-__all__ = ["Admission", "Attribute", "Defaults", "ExpressionLimits", "FilePath", "LedgerTerms", "PolicySetDocument"]
-
-FilePath = Annotated[str, Field(min_length=1, max_length=500, examples=["policies/routing.yaml"])]
-"""Path relative to the document's own folder; it may not leave the repository."""
+__all__ = ["Admission", "Attribute", "Defaults", "ExpressionLimits", "LedgerTerms", "PolicySetDocument"]
 
 
 class Attribute(Section):

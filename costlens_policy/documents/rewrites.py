@@ -9,9 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
-from costlens_policy.documents.document import Section
-from costlens_policy.documents.parameters import canonical_parameter
-from costlens_policy.documents.scalars import (
+from costlens_policy.documents.document import (
     Count,
     Expression,
     Identifier,
@@ -19,7 +17,9 @@ from costlens_policy.documents.scalars import (
     Number,
     ParameterName,
     Pattern,
+    Section,
 )
+from costlens_policy.documents.parameters import canonical_parameter
 
 __all__ = [
     "OPERATIONS", "PARAMETERS", "Clamp", "DropExamples", "Effect", "Operation", "OperationFacts", "Redact", "Replace",

@@ -1,35 +1,43 @@
-"""A suite: the tests of a policy set."""
+"""A suite: the tests of a policy set.
+
+A matrix holds sections with placeholders: they are checked by shape when the suite is read, and in full once the
+placeholders are filled in.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
-from costlens_policy.documents.document import Document, Section
-from costlens_policy.documents.policy_set import FilePath
-from costlens_policy.documents.scalars import DurationText, Identifier, Instant, Number, Pattern, Usd
-from costlens_policy.documents.templates import TemplateOf
+from costlens_policy.documents.document import (
+    Document,
+    DurationText,
+    FilePath,
+    Identifier,
+    Instant,
+    Number,
+    Pattern,
+    Section,
+    Usd,
+)
 
 __all__ = [
-    "BalanceInput",
-    "Case",
-    "EstimateExpectation",
-    "Expectation",
-    "FallbackExpectation",
-    "Matrix",
-    "SuiteDefaults",
-    "SuiteDocument",
-    "TemporaryAmount",
-    "TextExpectation",
-]
+    "BalanceInput", "Case", "EstimateExpectation", "Expectation", "FallbackExpectation", "Matrix", "SuiteDefaults",
+    "SuiteDocument", "TemporaryAmount", "TextExpectation",
+]  # fmt: skip
+
 
 RequestFields = dict[str, Any]
 
 _Text = Annotated[str, Field(min_length=1)]
 
 _Amount = Annotated[Number, Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
+
 _SERIES_PART = r"[0-9]+(\.[0-9]+)?([+-][0-9]+(\.[0-9]+)?)?(x[0-9]{1,5})?"
+
 _Series = Annotated[
     str,
     Field(
@@ -41,7 +49,7 @@ _Series = Annotated[
 ]
 
 
-_Moment = Instant | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])]
+_Timestamp = Instant | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])]
 
 
 class TemporaryAmount(Section):
@@ -49,7 +57,7 @@ class TemporaryAmount(Section):
 
     amount: _Amount
     """Number in the budget's unit."""
-    expires_at: Annotated[_Moment, Field(examples=["+3d"])]
+    expires_at: Annotated[_Timestamp, Field(examples=["+3d"])]
     """First moment at which it no longer holds; ``+3d`` counts from the suite's ``now``."""
 
 
@@ -213,7 +221,7 @@ class Case(Section):
     """Fixtures merged in order, before ``request``."""
     request: RequestFields = Field(default_factory=dict)
     """Merged over the suite's defaults and the fixtures; null takes an attribute out."""
-    now: _Moment | None = None
+    now: _Timestamp | None = None
     """Time of the decision; ``+12m`` counts from the suite's ``now``."""
     balances: tuple[BalanceInput, ...] = ()
     """States of budgets, added to those of the defaults."""
@@ -221,6 +229,34 @@ class Case(Section):
     """Rules (``policy/rule``) that this case is about; it fails as vacuous when one of them was never evaluated."""
     expect: Expectation
     """What must be decided."""
+
+
+_PLACEHOLDER: Final[JsonSchemaValue] = {
+    "type": "string",
+    "pattern": r"^\$\{[^}]+\}$",
+    "patternErrorMessage": "a placeholder such as `${tier}`",
+    "description": "The value of an axis, such as `${tier}`.",
+}
+
+
+class _TemplateOf:
+    """Marks a ``dict[str, Any]`` as a section whose values may be placeholders ``${axis}`` until they are filled in.
+
+    The JSON Schema is the section's own, with a placeholder allowed wherever a text of any kind would not be.
+    """
+
+    __slots__ = ("section",)
+
+    def __init__(self, section: type[Section]) -> None:
+        self.section: Final = section
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema())
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        whole = self.section.model_json_schema()
+        definitions = whole.pop("$defs", {})
+        return _opened_section(whole, definitions)
 
 
 class Matrix(Section):
@@ -240,11 +276,11 @@ class Matrix(Section):
     """Merged over the suite's defaults and the fixtures; null takes an attribute out."""
     now: Instant | Annotated[str, Field(pattern=r"^\+|\$\{", examples=["+12m", "${time}"])] | None = None
     """Time of the decisions; ``+12m`` counts from the suite's ``now``."""
-    balances: tuple[Annotated[RequestFields, TemplateOf(BalanceInput)], ...] = ()
+    balances: tuple[Annotated[RequestFields, _TemplateOf(BalanceInput)], ...] = ()
     """States of budgets, added to those of the defaults."""
     targets: tuple[str, ...] = ()
     """Rules (``policy/rule``) that these cases are about."""
-    expect: Annotated[RequestFields, TemplateOf(Expectation)]
+    expect: Annotated[RequestFields, _TemplateOf(Expectation)]
     """What must be decided."""
     except_: tuple[dict[str, Any], ...] = Field(default=(), alias="except")
     """Combinations to leave out: axes with their values."""
@@ -271,3 +307,38 @@ class SuiteDocument(Document):
     """Single tests."""
     matrix: tuple[Matrix, ...] = ()
     """Tests for every combination of some values."""
+
+
+def _opened(schema: JsonSchemaValue, definitions: JsonSchemaValue) -> JsonSchemaValue:
+    """Let a placeholder stand for a value, and for each value within it."""
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].rpartition("/")[2]]
+        return _opened(target | {key: value for key, value in schema.items() if key != "$ref"}, definitions)
+    described = {key: schema[key] for key in ("description", "default", "title", "examples") if key in schema}
+    bare = {key: value for key, value in schema.items() if key not in described}
+    if not bare or _takes_any_text(bare):
+        return schema
+    if "anyOf" in bare:
+        branches = [_opened_section(branch, definitions) for branch in bare["anyOf"]]
+    else:
+        branches = [_opened_section(bare, definitions)]
+    if any(_takes_any_text(branch) for branch in branches):
+        return described | {"anyOf": branches}
+    return described | {"anyOf": [*branches, _PLACEHOLDER]}
+
+
+def _opened_section(schema: JsonSchemaValue, definitions: JsonSchemaValue) -> JsonSchemaValue:
+    """Open the values within a schema, not the schema itself."""
+    if "$ref" in schema:
+        return _opened_section(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    opened = dict(schema)
+    if "properties" in opened:
+        opened["properties"] = {key: _opened(value, definitions) for key, value in opened["properties"].items()}
+    for word in ("items", "additionalProperties"):
+        if isinstance(opened.get(word), dict):
+            opened[word] = _opened(opened[word], definitions)
+    return opened
+
+
+def _takes_any_text(schema: JsonSchemaValue) -> bool:
+    return schema.get("type") == "string" and not {"pattern", "format", "enum", "const"} & schema.keys()

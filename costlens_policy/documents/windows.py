@@ -7,8 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
-from costlens_policy.documents.document import Section
-from costlens_policy.documents.scalars import DurationText, Instant
+from costlens_policy.documents.document import DurationText, Instant, Section
 
 __all__ = ["CalendarWindow", "CallWindow", "FixedWindow", "LifetimeWindow", "RollingWindow", "Window", "window_of"]
 

@@ -7,29 +7,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from costlens_policy.documents.document import Document, Section
-from costlens_policy.documents.policy_set import FilePath
-from costlens_policy.documents.scalars import Milliseconds, ModelName, Ratio, Usd
+from costlens_policy.documents.document import Document, FilePath, Milliseconds, ModelName, Ratio, Section, Usd
 
 __all__ = [
-    "AmountSpread",
-    "Caching",
-    "Contender",
-    "CountSpread",
-    "FineTunedContender",
-    "GrowthSpread",
-    "Hybrid",
-    "Labelling",
-    "Needs",
-    "PromptTokens",
-    "Queries",
-    "RatioSpread",
-    "Retraining",
-    "Spread",
-    "Training",
-    "VolumeSpread",
+    "AmountSpread", "Caching", "Contender", "CountSpread", "FineTunedContender", "GrowthSpread", "Hybrid", "Labelling",
+    "Needs", "PromptTokens", "Queries", "RatioSpread", "Retraining", "Spread", "Training", "VolumeSpread",
     "WorkloadDocument",
-]
+]  # fmt: skip
 
 _MOST = 10**12
 

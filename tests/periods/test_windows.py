@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.documents.budgets import (
+from costlens_policy.documents.windows import (
     CalendarWindow,
     CallWindow,
     FixedWindow,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from costlens_policy.catalogue import Model
 from costlens_policy.diagnostics.suggestion import listed
-from costlens_policy.documents.routes import Limits
+from costlens_policy.documents.policy import Limits
 
 __all__ = ["LimitTest", "limit_tests"]
 

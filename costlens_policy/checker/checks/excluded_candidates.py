@@ -18,8 +18,7 @@ from costlens_policy.checker.checks.subject import (
 )
 from costlens_policy.checker.targets import models_of_target, targets_of
 from costlens_policy.diagnostics.model import Diagnostic, Related
-from costlens_policy.documents.policy import AccessRule
-from costlens_policy.documents.routes import Choice
+from costlens_policy.documents.policy import AccessRule, Choice
 
 __all__ = ["check_excluded_candidates"]
 

@@ -8,8 +8,7 @@ from typing import Final
 from costlens_policy.checker.checks.subject import Finding, Placed, Subject, access_rules, routes
 from costlens_policy.checker.conditions import Cover
 from costlens_policy.diagnostics.model import Diagnostic, Related
-from costlens_policy.documents.policy import AccessRule
-from costlens_policy.documents.routes import Route
+from costlens_policy.documents.policy import AccessRule, Route
 
 __all__ = ["check_shadowed_rules"]
 

@@ -14,9 +14,8 @@ from costlens_policy.checker.conditions import Condition, condition_of
 from costlens_policy.checker.targets import named_models
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import Document, PolicyDocument
-from costlens_policy.documents.policy import AccessRule
+from costlens_policy.documents.policy import AccessRule, Route
 from costlens_policy.documents.rewrites import Operation, Rewrite
-from costlens_policy.documents.routes import Route
 from costlens_policy.expressions import Extent, TypedExpr
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.runtime import CelError

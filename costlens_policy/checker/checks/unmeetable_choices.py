@@ -11,7 +11,7 @@ from costlens_policy.checker.checks.choice_limits import limit_tests
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, holds_for
 from costlens_policy.checker.targets import targets_of
 from costlens_policy.diagnostics.model import Diagnostic, Severity
-from costlens_policy.documents.routes import Choice
+from costlens_policy.documents.policy import Choice
 
 __all__ = ["check_unmeetable_choices"]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Placed, Subject, routes
 from costlens_policy.diagnostics.model import Diagnostic, Related
-from costlens_policy.documents.routes import Route
+from costlens_policy.documents.policy import Route
 
 __all__ = ["check_unreachable_routes"]
 

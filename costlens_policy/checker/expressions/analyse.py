@@ -20,9 +20,8 @@ from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents import Document, PolicyDocument
-from costlens_policy.documents.document import Section
+from costlens_policy.documents.document import IsExpression, Section
 from costlens_policy.documents.policy_set import ExpressionLimits
-from costlens_policy.documents.scalars import IsExpression
 from costlens_policy.expressions import (
     BOOL,
     DEFAULT_LIMITS,

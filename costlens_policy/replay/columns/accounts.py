@@ -13,7 +13,7 @@ import polars as pl
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep
-from costlens_policy.documents.budgets import FixedWindow
+from costlens_policy.documents.windows import FixedWindow
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, BalanceSeen
 from costlens_policy.errors import RequestError
