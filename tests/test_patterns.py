@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.patterns import LARGEST, Pattern, PatternError, compile_pattern
-from costlens_policy.rewrites.errors import RewriteError
+from costlens_policy.rewrites.content import RewriteError
 from tests.expressions.runtime.evaluating import evaluate, failure
 from tests.rewrites.making import chat, prompt, rewritten, user
 

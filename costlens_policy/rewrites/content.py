@@ -1,12 +1,18 @@
-"""What a rewrite works on, and what it tells about its work."""
+"""What rewrites work on, what they report of their work, how large it is, and why a rewrite fails."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-__all__ = ["Change", "Content", "Message", "Outcome"]
+from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.tokens import REPLY_TOKENS, Tally
+
+__all__ = [
+    "BAD_SHAPE", "MOST_CHARACTERS", "NOT_A_NUMBER", "NOT_A_TEXT", "NOT_FINISHED", "Change", "Content", "Message",
+    "Outcome", "RewriteError", "beside_messages", "content_tokens", "is_longer",
+]  # fmt: skip
 
 Message: TypeAlias = Any
 """A chat message as the caller gave it: a mapping with a ``role``, or else left alone."""
@@ -43,3 +49,61 @@ class Change:
 
 Outcome: TypeAlias = tuple[Content, tuple[Change, ...]]
 """What applying a step gives: the content afterwards (the same object where nothing changed), and the changes."""
+
+NOT_A_NUMBER: Final = "CL951"
+BAD_SHAPE: Final = "CL952"
+NOT_A_TEXT: Final = "CL953"
+NOT_FINISHED: Final = "CL954"
+
+
+class RewriteError(CostlensPolicyError):
+    """A rewrite cannot be carried out, so the request must not be sent as it is. ``code`` is one of CL951 to CL954."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+MOST_CHARACTERS: Final = 4_000_000
+"""Characters of a request, about a million tokens, beyond which nothing looks for texts to rewrite."""
+
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
+
+
+def content_tokens(content: Content, tally: Tally) -> int:
+    """Return the tokens of the prompt or the messages, and of the system text.
+
+    Raises ``RequestError`` for content nested without end.
+    """
+    return beside_messages(content, tally) + sum(tally.message(message) for message in content.messages or ())
+
+
+def beside_messages(content: Content, tally: Tally) -> int:
+    """Return the tokens of everything but the messages themselves."""
+    total = tally.value(content.prompt) + tally.value(content.system) + tally.content(content.params.get("system"))
+    return total if content.messages is None else total + REPLY_TOKENS
+
+
+def is_longer(value: Any, most: float) -> bool:
+    """Say whether the texts of a value have more than so many characters together; names of keys are texts, too."""
+    left = most
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        kind = type(item)
+        if kind is str:  # what stands in a request is plain, as nearly everything that is asked about
+            left -= len(item)
+        elif kind in _PLAIN:
+            continue
+        elif kind is dict or isinstance(item, Mapping):
+            left -= len(item)
+            rest += item.keys()
+            rest += item.values()
+        elif isinstance(item, list | tuple):
+            left -= len(item)
+            rest += item
+        elif isinstance(item, str | bytes | bytearray):
+            left -= len(item)
+        if left < 0:
+            return True
+    return False

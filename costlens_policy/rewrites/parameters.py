@@ -12,8 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costlens_policy.documents.parameters import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, canonical_parameter
-from costlens_policy.rewrites.content import Change, Content, Outcome
-from costlens_policy.rewrites.errors import NOT_A_NUMBER, RewriteError
+from costlens_policy.rewrites.content import NOT_A_NUMBER, Change, Content, Outcome, RewriteError
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 
 if TYPE_CHECKING:

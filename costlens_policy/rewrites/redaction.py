@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from costlens_policy.documents.placeholders import parse_template
 from costlens_policy.errors import InputError
-from costlens_policy.rewrites.content import Change, Content, Outcome
-from costlens_policy.rewrites.errors import NOT_FINISHED, RewriteError
+from costlens_policy.rewrites.content import NOT_FINISHED, Change, Content, Outcome, RewriteError
 from costlens_policy.rewrites.personal_data import (
     DETECTORS,
     Detector,
@@ -22,6 +20,7 @@ from costlens_policy.rewrites.personal_data import (
     in_characters,
 )
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
+from costlens_policy.rewrites.template import parse_template
 from costlens_policy.rewrites.texts import TextMapping
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _redact(operation: Redact, making: Making) -> tuple[Step, ...]:
 def _checked_regions(regions: tuple[str, ...]) -> tuple[str, ...]:
     if not regions:
         return ()
-    from costlens_policy.rewrites.personal_data.numbering import unknown_region
+    from costlens_policy.rewrites.personal_data.phone import unknown_region
 
     try:
         unknown = unknown_region(regions)

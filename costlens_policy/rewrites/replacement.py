@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from costlens_policy.patterns import Pattern, PatternError, compile_pattern
-from costlens_policy.rewrites.content import Change, Content, Outcome
-from costlens_policy.rewrites.errors import NOT_FINISHED, RewriteError
+from costlens_policy.rewrites.content import NOT_FINISHED, Change, Content, Outcome, RewriteError
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 from costlens_policy.rewrites.texts import TextMapping
 

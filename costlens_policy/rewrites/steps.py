@@ -1,4 +1,4 @@
-"""What every compiled operation offers, and how several are applied."""
+"""What every compiled operation has, and how several of them are applied, also those of rules with one target."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.tokens import Tokenizer
 
-__all__ = ["COMPILERS", "Activation", "Compile", "Making", "Merge", "RewriteStep", "Step", "apply_steps", "compiles"]
+__all__ = [
+    "COMPILERS", "Activation", "Compile", "Making", "Merge", "RewriteStep", "Step", "apply_steps", "combine",
+    "compiles",
+]  # fmt: skip
 
 Activation: TypeAlias = tuple[Any, ...]
 """The arguments of compiled expressions, in their order."""
@@ -86,3 +89,36 @@ def apply_steps(content: Content, steps: Iterable[Step | RewriteStep], activatio
         content, made = step.apply(content, activation)
         changes += made
     return content, changes
+
+
+def combine(rules: Iterable[tuple[Merge | None, Iterable[RewriteStep]]]) -> tuple[Step, ...]:
+    """Return the steps to apply for the rules that matched, each with its ``merge``, in their order.
+
+    A step whose target an earlier rule has set is treated as its own rule says, else as the earlier one says:
+    ``set_once`` drops it; ``append`` keeps both, and texts stand in the order of the rules; ``min`` and ``max`` put the
+    lower or higher number in the place of the earlier one. Without a merge, both are applied in order.
+    """
+    steps: list[Step] = []
+    owners: dict[str, tuple[int, int, Merge | None]] = {}
+    for rule, (merge, compiled) in enumerate(rules):
+        for step in (part for operation in compiled for part in operation.parts):
+            target = step.target
+            owner = owners.get(target) if target is not None else None
+            if owner is None or owner[0] == rule:
+                if target is not None:
+                    owners[target] = (rule, len(steps), merge)
+                steps.append(step)
+                continue
+            _join(steps, step, owner[1], merge or owner[2])
+    return tuple(steps)
+
+
+def _join(steps: list[Step], later: Step, place: int, merge: Merge | None) -> None:
+    """Add a step beside the one at ``place`` that has set its target."""
+    if merge == "set_once":
+        return
+    joined = steps[place].merged(later, merge) if merge is not None else None
+    if joined is None:
+        steps.append(later)
+    else:
+        steps[place] = joined

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from costlens_policy.documents.placeholders import ParsedTemplate, parse_template
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
 from costlens_policy.rewrites.shapes import (
     TOOL_ROLES,
@@ -20,6 +19,7 @@ from costlens_policy.rewrites.shapes import (
     with_text,
 )
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
+from costlens_policy.rewrites.template import ParsedTemplate, parse_template
 from costlens_policy.tokens import Tokenizer
 
 if TYPE_CHECKING:

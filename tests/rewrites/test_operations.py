@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from costlens_policy.documents.rewrites import OPERATIONS, PARAMETERS, Operation
-from costlens_policy.rewrites.compilation import IMPLEMENTATIONS, compile_operation
+from costlens_policy.rewrites import compile_operation, implementations
 from costlens_policy.rewrites.steps import COMPILERS
 
 EXAMPLES = {
@@ -25,9 +25,10 @@ EXAMPLES = {
 
 
 def test_each_has_a_row_an_implementation_and_an_example():
+    files = {module.__name__ for module in implementations()}
     assert set(OPERATIONS) == set(Operation.model_fields) == set(COMPILERS) == set(EXAMPLES)
     assert Operation.exactly_one == tuple(OPERATIONS)
-    assert all(module.__name__.startswith("costlens_policy.rewrites.") for module in IMPLEMENTATIONS)
+    assert {COMPILERS[name].__module__ for name in OPERATIONS} == files
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

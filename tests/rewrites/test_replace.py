@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.rewrites import group_references
+from costlens_policy.rewrites.replacement import group_references
 from tests.rewrites.making import assistant, changes, chat, prompt, rewritten, step, system, text, user
 
 

@@ -8,8 +8,8 @@ from typing import Final
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
-from costlens_policy.documents.placeholders import placeholders
 from costlens_policy.expressions import Extent
+from costlens_policy.rewrites.template import placeholders
 
 __all__ = ["check_placeholders"]
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Subject, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.rewrites.errors import RewriteError
-from costlens_policy.rewrites.personal_data.numbering import unknown_region
+from costlens_policy.rewrites.content import RewriteError
+from costlens_policy.rewrites.personal_data.phone import unknown_region
 
 __all__ = ["check_regions"]
 

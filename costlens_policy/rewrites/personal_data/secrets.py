@@ -1,4 +1,4 @@
-"""Keys and tokens of services: those with a form of their own, and those whose name says what they are."""
+"""Keys and tokens of services: those with a form of their own, those that a name announces, and those inside URLs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, pattern
 
-__all__ = ["API_KEYS"]
+__all__ = ["API_KEYS", "URL_CREDENTIALS"]
 
 _FORMS: Final = (
     r"sk-[A-Za-z0-9_-]{16,}",  # OpenAI, Anthropic, OpenRouter
@@ -67,4 +67,14 @@ API_KEYS: Final = (
         _accept_value,
         lengthy=True,
     ),
+)
+
+
+def _accept_credentials(data: bytes, start: int, end: int) -> Extent | None:
+    """Return what stands between ``://`` and ``@``."""
+    return data.index(b"://", start, end) + 3, end - 1
+
+
+URL_CREDENTIALS: Final = Detector(
+    pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\"'<>\[\]:@]*:[^\s/?#\"'<>\[\]]+@"), _accept_credentials, lengthy=True
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.documents.placeholders import parse_template, placeholders
+from costlens_policy.rewrites.template import parse_template, placeholders
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Addresses of the internet protocol, and credentials inside URLs."""
+"""Addresses of people and machines: e-mail, with letters of the Latin, Greek and Cyrillic alphabets, and IP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,41 @@ from typing import Final
 
 from costlens_policy.rewrites.personal_data.detector import Detector, Extent, alphanumeric_at, pattern
 
-__all__ = ["IPV4", "IPV6", "URL_CREDENTIALS"]
+__all__ = ["EMAIL", "EMAIL_SPELLED", "IPV4", "IPV6"]
+
+_LETTERS: Final = r"\p{Latin}\p{Greek}\p{Cyrillic}"
+"""Letters of scripts that put spaces between words; in others an address could not be told from the text around it."""
+
+_AT: Final = r"[\[({<]\s{0,3}(?:at|\x{e4}t|@)\s{0,3}[\])}>]"
+_DOT: Final = r"[\[({<]\s{0,3}(?:dot|punkt|punto|point|ponto|\.)\s{0,3}[\])}>]"
+"""How people write the signs of an address that no program shall read."""
+
+
+def _accept_email(data: bytes, start: int, end: int) -> Extent | None:
+    """Refuse the ``git@host:path`` of repositories, which names no person."""
+    if data[start : start + 4] == b"git@" and data[end : end + 1] in (b":", b"/"):
+        return None
+    return start, end
+
+
+_LOCAL: Final = rf"[{_LETTERS}0-9_%+-][{_LETTERS}0-9_.%+'&~-]*"
+_LABEL: Final = rf"[{_LETTERS}0-9][{_LETTERS}0-9-]*"
+_NEXT: Final = rf"(?:\.|\s{{0,3}}{_DOT}\s{{0,3}})"
+
+EMAIL: Final = Detector(
+    pattern(rf"[{_LETTERS}0-9_%+-][{_LETTERS}0-9_.%+'&~-]*@[{_LETTERS}0-9](?:[{_LETTERS}0-9.-]*)\.[{_LETTERS}]{{2,}}"),
+    _accept_email,
+    lengthy=True,
+)
+
+EMAIL_SPELLED: Final = Detector(
+    pattern(
+        rf"(?i){_LOCAL}\s{{0,3}}{_AT}\s{{0,3}}{_LABEL}(?:{_NEXT}{_LABEL})*{_NEXT}[{_LETTERS}]{{2,}}"
+        rf"|{_LOCAL}@{_LABEL}(?:\.{_LABEL})*\s{{0,3}}{_DOT}\s{{0,3}}(?:{_LABEL}{_NEXT})*[{_LETTERS}]{{2,}}"
+    ),
+    lengthy=True,
+)
+"""Addresses such as ``bob [at] example (dot) com``."""
 
 _LONGEST_IPV6: Final = 45
 _COLONS: Final = re.compile(rb"(?<![0-9A-Fa-f:])[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
@@ -85,15 +119,7 @@ def _accept_ipv6(data: bytes, start: int, end: int) -> Extent | None:
     return start, end
 
 
-def _accept_credentials(data: bytes, start: int, end: int) -> Extent | None:
-    """Return what stands between ``://`` and ``@``."""
-    return data.index(b"://", start, end) + 3, end - 1
-
-
 IPV4: Final = Detector(pattern(r"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b"), scan=_scan_ipv4)
 IPV6: Final = Detector(
     pattern(r"[0-9A-Fa-f:]*::[0-9A-Fa-f:.]*|:?(?:[0-9A-Fa-f]{1,4}:){6,7}[0-9A-Fa-f.]+:?"), scan=_scan_ipv6
-)
-URL_CREDENTIALS: Final = Detector(
-    pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#\"'<>\[\]:@]*:[^\s/?#\"'<>\[\]]+@"), _accept_credentials, lengthy=True
 )
