@@ -16,7 +16,6 @@ from costlens_policy.money import multiply
 from costlens_policy.rewrites import RewriteStep, Step, combine
 
 if TYPE_CHECKING:
-    from costlens_policy.documents.windows import Window
     from costlens_policy.periods import Schedule
 
 __all__ = [
@@ -252,7 +251,7 @@ class BudgetStep:
     unit: Literal["usd", "tokens", "requests"]
     limit: Decimal | Formula
     terms: Mapping[str, Any]
-    """The time in which the limit holds, as the document gives it; ``window`` is its typed form."""
+    """The time in which the limit holds, as the document gives it, with its defaults."""
     thresholds: tuple[ThresholdStep, ...]
     shadow: bool
     reason: str
@@ -289,19 +288,12 @@ class BudgetStep:
         return first
 
     @property
-    def window(self) -> Window:
-        """The time in which the limit holds. Made when it is asked for: deciding needs no types of documents."""
-        from costlens_policy.documents.windows import window_of
-
-        return window_of(self.terms)
-
-    @property
     def schedule(self) -> Schedule:
         """The periods of the window, made when they are first asked for."""
         if not self._schedule:
             from costlens_policy.periods import schedule_of
 
-            self._schedule.append(schedule_of(self.window))
+            self._schedule.append(schedule_of(self.terms))
         return self._schedule[0]
 
     def in_force(self, now: datetime) -> bool:

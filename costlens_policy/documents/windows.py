@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from costlens_policy.documents.document import DurationText, Instant, Section
 
-__all__ = ["CalendarWindow", "CallWindow", "FixedWindow", "LifetimeWindow", "RollingWindow", "Window", "window_of"]
+__all__ = ["CalendarWindow", "CallWindow", "FixedWindow", "LifetimeWindow", "RollingWindow", "Window"]
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -60,10 +59,3 @@ class CallWindow(Section):
 
 
 Window = CalendarWindow | RollingWindow | FixedWindow | LifetimeWindow | CallWindow
-
-_ANY: Final[TypeAdapter[Window]] = TypeAdapter(Window)
-
-
-def window_of(terms: Mapping[str, Any]) -> Window:
-    """Return the window of some terms, which are those of a document that was read."""
-    return _ANY.validate_python(terms)

@@ -7,6 +7,8 @@ clocks differ.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from costlens_policy.ledger.account import Account, AccountBalance, Grants
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment, AdjustmentKind
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
@@ -44,10 +46,13 @@ from costlens_policy.ledger.history import (
     ReservationQuery,
     ReservedLine,
 )
-from costlens_policy.ledger.memory import MemoryStore
 from costlens_policy.ledger.opening import Opener, OpenOptions, open_ledger
 from costlens_policy.ledger.protocol import Store
+from costlens_policy.on_demand import on_demand
 from costlens_policy.periods import Period
+
+if TYPE_CHECKING:
+    from costlens_policy.ledger.memory import MemoryStore
 
 __all__ = [
     "MAX_AMOUNT", "MAX_LIMIT", "Account", "AccountBalance", "AccountQuery", "Adjusted", "Adjustment",
@@ -58,3 +63,5 @@ __all__ = [
     "Settled", "Settlement", "Store", "Unit", "UnknownCallError", "amount_of", "decimal_of", "limit_of",
     "open_ledger",
 ]  # fmt: skip
+
+__getattr__ = on_demand(__name__, {"MemoryStore": "costlens_policy.ledger.memory"})

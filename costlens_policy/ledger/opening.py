@@ -21,10 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from costlens_policy.ledger.errors import LedgerError, LedgerUnavailableError
-from costlens_policy.ledger.memory import MemoryStore
 from costlens_policy.ledger.options import seconds_of, take_options
 from costlens_policy.ledger.protocol import Store
-from costlens_policy.ledger.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -80,10 +78,14 @@ def open_ledger(url: str, *, read_only: bool = False) -> Store:
 
 
 def _memory(url: str, options: OpenOptions) -> Store:
+    from costlens_policy.ledger.memory import MemoryStore
+
     return MemoryStore()
 
 
 def _sqlite(url: str, options: OpenOptions) -> Store:
+    from costlens_policy.ledger.sqlite import SQLiteStore
+
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not path:

@@ -8,9 +8,12 @@ comes twice, and where a whole day is missing (it then is empty).
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING
 
 from costlens_policy.periods.errors import PeriodError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 __all__ = ["day_at", "start_of_day", "zone_of"]
 
@@ -19,6 +22,8 @@ _SECOND = timedelta(seconds=1)
 
 def zone_of(name: str) -> ZoneInfo:
     """Return the IANA zone. Raises ``PeriodError`` where there is none of that name."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # not every policy set asks for a zone
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

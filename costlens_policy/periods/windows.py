@@ -6,23 +6,17 @@ starts on accounts of its own and the old ones stay as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, Protocol
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from costlens_policy.clock import duration_of
-from costlens_policy.documents.windows import (
-    CalendarWindow,
-    CallWindow,
-    FixedWindow,
-    LifetimeWindow,
-    RollingWindow,
-    Window,
-)
 from costlens_policy.periods.errors import PeriodError
 from costlens_policy.periods.local_days import day_at, start_of_day, zone_of
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 __all__ = ["Period", "Schedule", "schedule_of"]
 
@@ -61,19 +55,23 @@ class Schedule(Protocol):
         """Return the period at an instant; None where nothing is accounted."""
 
 
-def schedule_of(window: Window) -> Schedule:
-    """Return the periods of a window. Raises ``PeriodError`` for a zone or a span that does not exist."""
-    match window:
-        case CalendarWindow():
-            return _Calendar(window)
-        case RollingWindow():
-            return _Constant(_rolling(window.rolling))
-        case FixedWindow():
-            return _Fixed(window.starts_at, window.ends_at)
-        case LifetimeWindow():
+def schedule_of(terms: Mapping[str, Any]) -> Schedule:
+    """Return the periods of a window, given its terms: all keys of the document, with their defaults.
+
+    Raises ``PeriodError`` for a zone or a span that does not exist.
+    """
+    match terms:
+        case {"calendar": _}:
+            return _Calendar(**terms)
+        case {"rolling": length}:
+            return _Constant(_rolling(length))
+        case {"starts_at": start, "ends_at": end}:
+            return _Fixed(start, end)
+        case {"lifetime": True}:
             return _Constant(Period("lifetime"))
-        case CallWindow():
+        case {"per_call": True}:
             return _Constant(None)
+    raise ValueError(f"unknown terms of a window: {', '.join(terms)}")
 
 
 class _Constant:
@@ -110,10 +108,12 @@ class _Calendar:
 
     __slots__ = ("_begin", "_last", "_name", "_next", "_zone")
 
-    def __init__(self, window: CalendarWindow) -> None:
-        self._zone: ZoneInfo = zone_of(window.zone)
-        self._name = window.calendar, window.zone
-        self._begin, self._next = _steps(window)
+    def __init__(
+        self, *, calendar: str, zone: str, week_start: str, month_start_day: int, year_start_month: int
+    ) -> None:
+        self._zone: ZoneInfo = zone_of(zone)
+        self._name = calendar, zone
+        self._begin, self._next = _steps(calendar, week_start, month_start_day, year_start_month)
         self._last: tuple[datetime, datetime, Period] | None = None
 
     def at(self, now: datetime) -> Period:
@@ -137,21 +137,20 @@ class _Calendar:
 _Step = Callable[[date], date]
 
 
-def _steps(window: CalendarWindow) -> tuple[_Step, _Step]:
+def _steps(calendar: str, week_start: str, first_day: int, first_month: int) -> tuple[_Step, _Step]:
     """Return two functions: from a day to the first day of its period, and from that to the first day of the next
     one.
     """
-    if window.calendar == "day":
+    if calendar == "day":
         return (lambda day: day), (lambda first: first + timedelta(days=1))
-    if window.calendar == "week":
-        start = _WEEKDAYS.index(window.week_start)
+    if calendar == "week":
+        start = _WEEKDAYS.index(week_start)
         return (
             lambda day: day - timedelta(days=(day.weekday() - start) % 7),
             lambda first: first + timedelta(days=7),
         )
-    months = {"month": 1, "quarter": 3, "year": 12}[window.calendar]
-    phase = 0 if window.calendar == "month" else window.year_start_month - 1
-    first_day = window.month_start_day
+    months = {"month": 1, "quarter": 3, "year": 12}[calendar]
+    phase = 0 if calendar == "month" else first_month - 1
     return (
         lambda day: _first_of(_months(day, first_day), months, phase, first_day),
         lambda first: _day_of(_months(first, first_day) + months, first_day),

@@ -67,7 +67,7 @@ def test_a_limit_that_is_raised_is_seen_by_conditions_at_once(guard_of, clock):
     store = open_ledger("memory:")
     guard = guard_of(PACE, models="mini", ledger=store)
     assert [used_model(guard) for _ in range(6)][-1] == "nano"
-    day = schedule_of(CalendarWindow(calendar="day")).at(clock.now)
+    day = schedule_of(CalendarWindow(calendar="day").model_dump()).at(clock.now)
     account = Account("p/team", "red", "usd", day)
     store.adjust(Adjustment("a", "topup", account, amount_of(Decimal("0.01"), "usd"), "ann", "launch", clock.now))
     assert used_model(guard) == "mini"

@@ -57,7 +57,7 @@ def test_changes_by_hand_hold_at_once(guard_of, company, clock):
     store = open_ledger("memory:")
     guard = guard_of(TEAM, ledger=store)
     step = guard.shared.accounts.steps["p/team"]
-    account = Account("p/team", "red", "usd", schedule_of(step.window).at(clock.now))
+    account = Account("p/team", "red", "usd", schedule_of(step.terms).at(clock.now))
     day = clock.now + timedelta(hours=2)
     store.adjust(Adjustment("a", "override", account, 2 * 10**12, "ann", "too much", clock.now, day))
     assert guard.call(REQUEST).decision.balances[0].limit == Decimal("0.002")

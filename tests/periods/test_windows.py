@@ -16,8 +16,9 @@ from costlens_policy.documents.windows import (
     FixedWindow,
     LifetimeWindow,
     RollingWindow,
+    Window,
 )
-from costlens_policy.periods import Period, PeriodError, schedule_of
+from costlens_policy.periods import Period, PeriodError, Schedule, schedule_of
 from costlens_policy.periods.local_days import start_of_day
 
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
@@ -39,6 +40,10 @@ def calendar(kind: Any, zone: str = "UTC", **more: Any) -> CalendarWindow:
     return CalendarWindow(calendar=kind, zone=zone, **more)
 
 
+def periods_of(window: Window) -> Schedule:
+    return schedule_of(window.model_dump())
+
+
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
@@ -53,7 +58,7 @@ def at(text: str) -> datetime:
 @given(WINDOWS, INSTANTS)
 @settings(max_examples=400, deadline=None)
 def test_calendar_periods_tile_time(window: CalendarWindow, now: datetime) -> None:
-    schedule = schedule_of(window)
+    schedule = periods_of(window)
     period = schedule.at(now)
     assert period is not None
     assert period.starts_at is not None
@@ -61,9 +66,9 @@ def test_calendar_periods_tile_time(window: CalendarWindow, now: datetime) -> No
     assert period.starts_at <= now < period.resets_at
     assert period.resets_at - period.starts_at <= timedelta(days=LONGEST[window.calendar])
     for moment in (period.starts_at, period.resets_at - MICROSECOND, now):
-        assert schedule_of(window).at(moment) == period
-    following = schedule_of(window).at(period.resets_at)
-    before = schedule_of(window).at(period.starts_at - MICROSECOND)
+        assert periods_of(window).at(moment) == period
+    following = periods_of(window).at(period.resets_at)
+    before = periods_of(window).at(period.starts_at - MICROSECOND)
     assert following is not None
     assert before is not None
     assert following.starts_at == period.resets_at
@@ -85,7 +90,7 @@ def test_a_day_begins_at_the_first_moment_whose_local_date_it_is(zone: str, now:
 def test_every_change_of_the_clocks_near_midnight() -> None:
     """Go through all zones and days around changes in this century's first decades, hour by hour."""
     for zone in ("America/St_Johns", "Asia/Gaza", "Africa/Cairo", "America/Asuncion", "Asia/Tehran", "Atlantic/Azores"):
-        schedule = schedule_of(calendar("day", zone))
+        schedule = periods_of(calendar("day", zone))
         now, end = at("2006-01-01T00:00:00+00:00"), at("2011-01-01T00:00:00+00:00")
         last = schedule.at(now)
         assert last is not None
@@ -157,12 +162,12 @@ def test_every_change_of_the_clocks_near_midnight() -> None:
     ],
 )
 def test_periods_by_example(window: Any, now: str, id: str, starts_at: str, resets_at: str) -> None:
-    assert schedule_of(window).at(at(now)) == Period(id, at(starts_at), at(resets_at))
+    assert periods_of(window).at(at(now)) == Period(id, at(starts_at), at(resets_at))
 
 
 def test_a_fixed_span_has_no_effect_outside_of_it() -> None:
     start, end = at("2026-11-01T00:00:00Z"), at("2026-12-01T00:00:00Z")
-    schedule = schedule_of(FixedWindow(starts_at=start, ends_at=end))
+    schedule = periods_of(FixedWindow(starts_at=start, ends_at=end))
     assert schedule.at(start - MICROSECOND) is None
     assert schedule.at(end) is None
     assert schedule.at(start) == schedule.at(end - MICROSECOND)
@@ -170,12 +175,12 @@ def test_a_fixed_span_has_no_effect_outside_of_it() -> None:
 
 def test_windows_without_a_beginning() -> None:
     now = at("2026-11-24T12:00:00Z")
-    assert schedule_of(LifetimeWindow(lifetime=True)).at(now) == Period("lifetime")
-    assert schedule_of(CallWindow(per_call=True)).at(now) is None
+    assert periods_of(LifetimeWindow(lifetime=True)).at(now) == Period("lifetime")
+    assert periods_of(CallWindow(per_call=True)).at(now) is None
     day = Period("rolling:86400s", rolling=timedelta(days=1))
-    assert schedule_of(RollingWindow(rolling="24h")).at(now) == day
-    assert schedule_of(RollingWindow(rolling="1d")).at(now) == day
-    assert schedule_of(RollingWindow(rolling="1.5s")).at(now) == Period("rolling:1.5s", rolling=timedelta(seconds=1.5))
+    assert periods_of(RollingWindow(rolling="24h")).at(now) == day
+    assert periods_of(RollingWindow(rolling="1d")).at(now) == day
+    assert periods_of(RollingWindow(rolling="1.5s")).at(now) == Period("rolling:1.5s", rolling=timedelta(seconds=1.5))
 
 
 def test_alerts_of_a_rolling_window_are_raised_once_for_each_of_its_lengths() -> None:
@@ -201,9 +206,9 @@ def test_alerts_of_a_rolling_window_are_raised_once_for_each_of_its_lengths() ->
 )
 def test_windows_that_do_not_exist_are_refused(window: Any, words: str) -> None:
     with pytest.raises(PeriodError, match=words):
-        schedule_of(window)
+        periods_of(window)
 
 
 def test_the_end_of_the_calendar_is_an_error_and_no_traceback() -> None:
     with pytest.raises(PeriodError, match="the calendar ends"):
-        schedule_of(calendar("year")).at(at("9999-06-01T00:00:00Z"))
+        periods_of(calendar("year")).at(at("9999-06-01T00:00:00Z"))

@@ -45,8 +45,8 @@ def test_nothing_is_lost(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (again.policy_digest, again.catalogue_digest) == (plan.policy_digest, plan.catalogue_digest)
     assert again.catalogue == plan.catalogue
     assert again.attributes == plan.attributes
-    assert {id: step.window for id, (_, step) in again.budgets.items()} == {
-        id: step.window for id, (_, step) in plan.budgets.items()
+    assert {id: step.terms for id, (_, step) in again.budgets.items()} == {
+        id: step.terms for id, (_, step) in plan.budgets.items()
     }
 
 

@@ -18,7 +18,7 @@ from tests.saving.plans import write_set
 _HEAVY: Final = frozenset(
     (
         "lark", "celpy", "jsonschema", "yaml", "genai_prices", "pydantic", "polars", "rich", "click", "re2", "redis",
-        "psycopg",
+        "psycopg", "asyncio", "sqlite3", "ssl", "http", "email", "importlib.metadata",
     )
 )  # fmt: skip
 _READERS: Final = _HEAVY - {"click", "re2"}
@@ -60,6 +60,28 @@ def test_every_public_name_can_be_had(tmp_path: Path) -> None:
 def test_errors_and_a_loader_load_no_reader(tmp_path: Path) -> None:
     code = "from costlens_policy import Engine, PolicyError, RequestError, Router, load, load_plan"
     assert not _run(code, tmp_path)[1] & _READERS
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["from costlens_policy import Guard", "from costlens_policy.guard import Guard", "import costlens_policy.ledger"],
+)
+def test_a_guard_loads_no_reader_no_driver_and_nothing_for_other_kinds_of_programs(code: str, tmp_path: Path) -> None:
+    assert not _run(code, tmp_path)[1] & _READERS
+
+
+_GUARDED: Final = """
+import sys
+from costlens_policy import Guard, load
+engine = load(sys.argv[1])
+with Guard(engine) as guard, guard.call({"task": "summarization", "prompt": "Two words"}) as call:
+    call.settle(output_text="Yes.")
+"""
+
+
+def test_a_guarded_call_by_a_kept_plan_loads_no_reader(tmp_path: Path) -> None:
+    _run(_GUARDED, tmp_path, "policies")
+    assert not _run(_GUARDED, tmp_path, "policies")[1] & _READERS
 
 
 _READER: Final = "costlens_policy.checker.whole"

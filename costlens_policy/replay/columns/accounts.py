@@ -13,7 +13,6 @@ import polars as pl
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep
-from costlens_policy.documents.windows import FixedWindow
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, BalanceSeen
 from costlens_policy.errors import RequestError
@@ -120,7 +119,7 @@ class Accounts(Mapping[_Key, Balance]):
         steps: dict[str, BudgetStep] = {step.id: step for _, step in plan.budgets.values()}
         self.now = 0
         self._digits = {name: digits if step.unit == "usd" else 0 for name, step in steps.items()}
-        self._schedules = {name: schedule_of(step.window) for name, step in steps.items()}
+        self._schedules = {name: schedule_of(step.terms) for name, step in steps.items()}
         self._known: dict[_Key, Account] = {}
 
     def of(self, budget: str, key: str) -> Account:
@@ -178,7 +177,7 @@ class Line:
 class Lines:
     """The lines of batches; ``rows`` are by code, and ``charged`` the accounts of each with their units."""
 
-    __slots__ = ("_accounts", "_attributes", "_changes", "_fixed", "_known", "_plan", "_reads", "charged", "rows")
+    __slots__ = ("_accounts", "_attributes", "_changes", "_known", "_plan", "_reads", "_spans", "charged", "rows")
 
     def __init__(self, plan: Plan, attributes: Sequence[str], accounts: Accounts) -> None:
         self._plan = plan
@@ -186,8 +185,7 @@ class Lines:
         self._accounts = accounts
         self._changes = price_changes(plan)
         self._reads = reads_of_budgets(plan, attributes)
-        windows = [step.window for layer in plan.layers for step in layer.budgets]
-        self._fixed = [window for window in windows if isinstance(window, FixedWindow)]
+        self._spans = [step.span for layer in plan.layers for step in layer.budgets if step.span is not None]
         self._known: dict[tuple[Any, ...], int] = {}
         self.rows: list[tuple[Line, ...]] = []
         self.charged: list[tuple[tuple[Account, str], ...]] = []
@@ -203,7 +201,7 @@ class Lines:
             self._known.clear()
             self.rows.clear()
             self.charged.clear()
-        spans = [(micros(window.starts_at), micros(window.ends_at)) for window in self._fixed]
+        spans = [(micros(start), micros(end)) for start, end in self._spans]
         keys = keys_of(frame, self._reads, self._changes).with_columns(
             served.alias("served"),
             *(frame["time"].is_between(*span, closed="left").alias(f"span {at}") for at, span in enumerate(spans)),
