@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlens_policy.guard.errors import GuardError
-from costlens_policy.guard.events import Event, JsonLinesSink, LoggingSink, Sink, WebhookSink
+from costlens_policy.guard.events import Event, JsonLinesSink, LoggingSink, Sink
 from costlens_policy.guard.guard import Call, Guard
 from costlens_policy.guard.recording import Charged, ChargedBudget
 from costlens_policy.guard.spending import Spend
@@ -19,12 +19,18 @@ from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
     from costlens_policy.guard.async_guard import AsyncCall, AsyncGuard
+    from costlens_policy.guard.webhook import WebhookSink
 
 __all__ = [
     "AsyncCall", "AsyncGuard", "Call", "Charged", "ChargedBudget", "Event", "Guard", "GuardError", "JsonLinesSink",
     "LoggingSink", "Sink", "Spend", "WebhookSink",
 ]  # fmt: skip
 
-__getattr__ = on_demand(
-    __name__, dict.fromkeys(("AsyncCall", "AsyncGuard"), "costlens_policy.guard.async_guard")
-)  # asyncio takes its time, and is for those who await
+__getattr__ = on_demand(  # asyncio and HTTP take their time, and are for who uses them
+    __name__,
+    {
+        "AsyncCall": "costlens_policy.guard.async_guard",
+        "AsyncGuard": "costlens_policy.guard.async_guard",
+        "WebhookSink": "costlens_policy.guard.webhook",
+    },
+)

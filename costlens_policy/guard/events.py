@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from http.client import HTTPMessage
 from pathlib import Path
-from typing import IO, Any, Final, Literal, TypeAlias
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from typing import Any, Final, Literal, TypeAlias
 
-from costlens_policy.errors import CostlensPolicyError
-from costlens_policy.guard.errors import GuardError
 from costlens_policy.ledger.alerts import AlertClaim
 
-__all__ = ["Event", "EventKind", "JsonLinesSink", "LoggingSink", "Sink", "WebhookError", "WebhookSink", "sign"]
+__all__ = ["Event", "EventKind", "JsonLinesSink", "LoggingSink", "Sink"]
 
 
 EventKind: TypeAlias = Literal["alert", "denied", "ledger-lost", "ledger-back"]
@@ -112,75 +103,3 @@ class JsonLinesSink:
             os.write(file, line.encode())
         finally:
             os.close(file)
-
-
-SIGNATURE: Final = "X-Costlens-Signature"
-TIMESTAMP: Final = "X-Costlens-Timestamp"
-EVENT: Final = "X-Costlens-Event"
-
-
-class WebhookError(CostlensPolicyError):
-    """The receiver did not take the event: it will be sent again."""
-
-
-def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """Return the signature header of a request: ``sha256=`` and the HMAC-SHA256 of timestamp, point and body.
-
-    A receiver computes the same, compares it with ``hmac.compare_digest``, and refuses timestamps that are old.
-    """
-    signed = timestamp.encode() + b"." + body
-    return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-
-
-class WebhookSink:
-    """Sends each event as JSON by POST. An answer other than 2xx, a redirect included, counts as not received."""
-
-    def __init__(
-        self,
-        url: str,
-        secret: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        timeout: float = 10.0,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise GuardError(f"a webhook is an `http` or `https` URL, not `{url}`")
-        if not isinstance(secret, str) or not secret:
-            raise GuardError("a webhook needs a secret, a text, to sign with")
-        self._url: Final = url
-        self._secret: Final = secret
-        self._headers: Final = dict(headers or {})
-        self._timeout: Final = timeout
-        self._clock: Final = clock
-        self._opener: Final = build_opener(_NoRedirect)
-
-    def __call__(self, event: Event) -> None:
-        body = json.dumps(event.to_dict(), ensure_ascii=False, separators=(",", ":")).encode()
-        timestamp = str(int(self._clock()))
-        headers = {
-            "User-Agent": "costlens-policy",
-            **self._headers,
-            "Content-Type": "application/json",
-            EVENT: event.id,
-            TIMESTAMP: timestamp,
-            SIGNATURE: sign(self._secret, timestamp, body),
-        }
-        host = urlsplit(self._url).hostname
-        try:
-            with self._opener.open(Request(self._url, body, headers, method="POST"), timeout=self._timeout) as answer:
-                answer.read(1024)
-        except HTTPError as error:
-            with error:
-                raise WebhookError(f"`{host}` answered {error.code}") from None
-        except (URLError, OSError) as error:
-            raise WebhookError(f"`{host}` cannot be reached: {getattr(error, 'reason', error)}") from None
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    """A signed event goes where it was meant to go, and nowhere else."""
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        return None

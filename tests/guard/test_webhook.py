@@ -11,7 +11,7 @@ import pytest
 
 from costlens_policy.clock import system_now
 from costlens_policy.guard import Event, GuardError, WebhookSink
-from costlens_policy.guard.events import WebhookError, sign
+from costlens_policy.guard.webhook import WebhookError, sign
 from tests.guard.company import REQUEST
 from tests.guard.test_alerts import THRESHOLDS, wait_for
 
