@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final
 
 import click
@@ -65,6 +64,8 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
             near = self._renamed.get(name) or next(iter(get_close_matches(name, self.list_commands(ctx), n=1)), None)
             hint = f"; did you mean `{near}`?" if near else ""
             raise click.UsageError(f"no such command `{name}`{hint}", ctx)

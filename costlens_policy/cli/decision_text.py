@@ -28,7 +28,7 @@ _COLORS: Final = {"matched": "green", "failed": "red", "not matched": None, "not
 
 
 def decision_text(decision: Decision) -> str:
-    """Return a decision as text with terminal colours."""
+    """Return a decision as text with terminal colors."""
     blocks = [_answer(decision), _why(decision), _changes(decision)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -136,7 +136,7 @@ def _fact(name: str, text: str) -> str:
 
 
 def record_text(record: Record) -> str:
-    """Return a record as text with terminal colours; stages in which there is nothing to say are left out."""
+    """Return a record as text with terminal colors; stages in which there is nothing to say are left out."""
     return "\n".join("\n".join(_stage(stage)) + "\n" for stage in record.stages if stage.rules or stage.notes)
 
 

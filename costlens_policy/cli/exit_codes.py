@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Iterable
-from difflib import get_close_matches
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
@@ -141,6 +139,8 @@ def _usage_message(error: click.ClickException, context: click.Context | None) -
 
 
 def _no_option(error: click.NoSuchOption, context: click.Context | None) -> tuple[str, str]:
+    from difflib import get_close_matches
+
     known = [name for item in (context.command.params if context else []) for name in item.opts if name[:2] == "--"]
     close = get_close_matches(error.option_name, known, n=1)
     return f"no such option `{error.option_name}`", f"did you mean `{close[0]}`? " if close else ""
@@ -148,6 +148,8 @@ def _no_option(error: click.NoSuchOption, context: click.Context | None) -> tupl
 
 def _unexpected(error: BaseException, *, debug: bool) -> ExitCode:
     if debug:
+        import traceback
+
         note("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, OSError) and error.strerror:
         where = f"`{error.filename}`: " if error.filename else ""

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
 import click
 
-from costlens_policy.diagnostics.model import Diagnostic, PolicyError
-from costlens_policy.diagnostics.render import LinesOf, render
 from costlens_policy.diagnostics.text import escaped, safe
 from costlens_policy.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
 
+    from costlens_policy.diagnostics.model import Diagnostic
+    from costlens_policy.diagnostics.text import LinesOf
     from costlens_policy.source.located import SourceText
 
 __all__ = [
@@ -73,6 +72,8 @@ def _tamed(text: str, color: bool) -> str:
 
 def _is_json(text: str) -> bool:
     """Return whether a text is JSON, or JSON on each of its lines."""
+    import json
+
     for parts in ((text,), text.split("\n")):
         try:
             for part in filter(None, parts):
@@ -107,6 +108,8 @@ _WIDE = 240  # a table that is piped into a file is not cut at the width of a te
 
 def table_width() -> int:
     """Return how many characters of a line ``print_table`` has."""
+    import shutil
+
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
 
 
@@ -132,11 +135,14 @@ def render_diagnostics(
     diagnostics: Iterable[Diagnostic], format: str = "full", *, sources: Sequence[SourceText] = (), stderr: bool = False
 ) -> str:
     """Return diagnostics as text for standard output or standard error. ``sources`` are texts that are in no file."""
+    from costlens_policy.diagnostics.render import render
+
     color = prints_color(sys.stderr if stderr else sys.stdout)
-    return render(diagnostics, format, _lines_of(sources), colour=color)
+    return render(diagnostics, format, _lines_of(sources), color=color)
 
 
 def _lines_of(sources: Sequence[SourceText]) -> LinesOf:
+    from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.source.read import read_source
 
     @cache

@@ -1,49 +1,35 @@
-"""Diagnostics in every format that there is."""
+"""Diagnostics in every format that there is: a row of the table for each, and the function that it names."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 from urllib.parse import quote
 
 from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Diagnostic, Position, Related, Severity, Span, in_order
 from costlens_policy.diagnostics.text import LinesOf, concise, full
+from costlens_policy.version import __version__
 
-__all__ = ["Format", "LinesOf", "as_json", "github", "render", "sarif", "workflow_command"]
-
-
-class Format(StrEnum):
-    FULL = "full"
-    CONCISE = "concise"
-    JSON = "json"
-    SARIF = "sarif"
-    GITHUB = "github"
+__all__ = ["FORMATS", "LinesOf", "as_json", "github", "render", "sarif", "workflow_command"]
 
 
 def render(
     diagnostics: Iterable[Diagnostic],
-    format: Format | str = Format.FULL,
+    format: str = "full",
     lines_of: LinesOf = lambda _: None,
     *,
-    colour: bool = False,
+    color: bool = False,
 ) -> str:
-    """Return the diagnostics in order of place, as text that ends in a line end.
+    """Return the diagnostics in order of place, as text that ends in a line end. ``format`` is one of ``FORMATS``.
 
     ``lines_of`` gives the lines of a file, named as in the spans, or None where they are not at hand; only
     the full format asks for them. Without diagnostics the text formats are empty, JSON and SARIF are not.
     """
-    ordered = in_order(diagnostics)
-    writers: dict[Format, Callable[[], str]] = {
-        Format.FULL: lambda: full(ordered, lines_of, colour=colour),
-        Format.CONCISE: lambda: concise(ordered, colour=colour),
-        Format.JSON: lambda: as_json(ordered),
-        Format.SARIF: lambda: sarif(ordered),
-        Format.GITHUB: lambda: github(ordered),
-    }
-    return writers[Format(format)]()
+    if format not in FORMATS:
+        raise ValueError(f"unknown format `{format}`")
+    return FORMATS[format](in_order(diagnostics), lines_of, color)
 
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -125,11 +111,7 @@ def sarif(diagnostics: Sequence[Diagnostic]) -> str:
 
 
 def _driver(rules: Sequence[str]) -> dict[str, object]:
-    try:
-        installed = {"version": version("costlens-policy")}
-    except PackageNotFoundError:
-        installed = {}
-    return {"name": "costlens-policy", **installed, "rules": [_rule(code) for code in rules]}
+    return {"name": "costlens-policy", "version": __version__, "rules": [_rule(code) for code in rules]}
 
 
 def _rule(id: str) -> dict[str, object]:
@@ -163,3 +145,13 @@ def _location(span: Span, label: str) -> dict[str, object]:
     }
     where = {"artifactLocation": {"uri": quote(span.file.replace("\\", "/"))}, "region": region}
     return {"physicalLocation": where, **({"message": {"text": label}} if label else {})}
+
+
+FORMATS: Final[Mapping[str, Callable[[Sequence[Diagnostic], LinesOf, bool], str]]] = {
+    "full": lambda found, lines_of, color: full(found, lines_of, color=color),
+    "concise": lambda found, _, color: concise(found, color=color),
+    "json": lambda found, *_: as_json(found),
+    "sarif": lambda found, *_: sarif(found),
+    "github": lambda found, *_: github(found),
+}
+"""The formats; each is given diagnostics in order, the lines of files, and whether to color."""

@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 
-def full(diagnostics: Sequence[Diagnostic], lines_of: LinesOf, *, colour: bool) -> str:
+def full(diagnostics: Sequence[Diagnostic], lines_of: LinesOf, *, color: bool) -> str:
     """Return one block of lines for each diagnostic, with an empty line between."""
-    paint = Painter(on=colour)
+    paint = Painter(on=color)
     blocks = ("\n".join(_block(item, lines_of, paint)) + "\n" for item in diagnostics)
     return "\n".join(blocks)
 
@@ -82,9 +82,9 @@ def _note(word: str, text: str, gutter: int, paint: Painter) -> Iterator[str]:
         yield f"{' ' * gutter}   {' ' * len(word)}  {printable(line)}".rstrip()
 
 
-def concise(diagnostics: Sequence[Diagnostic], *, colour: bool) -> str:
+def concise(diagnostics: Sequence[Diagnostic], *, color: bool) -> str:
     """Return lines such as ``policies/a.yaml:14:19: error[CL302]: unknown variable `modle```."""
-    paint = Painter(on=colour)
+    paint = Painter(on=color)
     return "".join(_line(item, paint) for item in diagnostics)
 
 
@@ -120,14 +120,14 @@ class Mark:
     span: Span
     label: str
     sign: str
-    colour: str
+    color: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     number: int | None  # None for a row of marks
     text: str
-    colour: str = ""
+    color: str = ""
     gap: bool = False
 
 
@@ -145,7 +145,7 @@ def snippet(marks: Sequence[Mark], lines: Sequence[str], gutter: int, paint: Pai
             yield paint("...", FRAME)
             continue
         number = paint(f"{row.number or '':>{gutter}}", FRAME)
-        text = paint(row.text, row.colour) if row.colour else row.text
+        text = paint(row.text, row.color) if row.color else row.text
         yield f"{number} {bar} {text}".rstrip()
 
 
@@ -171,12 +171,12 @@ def _line_rows(number: int, lines: Sequence[str], marks: Sequence[Mark], long: M
     yield _Row(number, margin + window.shown())
     below = "" if long is None else "| " if inside or (opens and first_word) else "  "
     for mark in marks:
-        yield _Row(None, below + _underline(mark, number, window), mark.colour)
+        yield _Row(None, below + _underline(mark, number, window), mark.color)
     if long is not None and opens and not first_word:
-        yield _Row(None, " " + "_" * (window.column(long.span.start.column) + 1) + long.sign, long.colour)
+        yield _Row(None, " " + "_" * (window.column(long.span.start.column) + 1) + long.sign, long.color)
     if long is not None and number == _end_line(long.span):
         reach = window.column(_end_column(long.span, len(text)))
-        yield _Row(None, _labelled("|" + "_" * (reach + 1) + long.sign, long), long.colour)
+        yield _Row(None, _labelled("|" + "_" * (reach + 1) + long.sign, long), long.color)
 
 
 def _underline(mark: Mark, number: int, window: _Window) -> str:
@@ -297,7 +297,7 @@ _SEVERITIES: Final = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity
 
 
 def of_severity(severity: Severity) -> str:
-    """Return the colour in which a diagnostic and its carets are shown."""
+    """Return the color in which a diagnostic and its carets are shown."""
     return _SEVERITIES[severity]
 
 
@@ -307,5 +307,5 @@ class Painter:
     def __init__(self, *, on: bool) -> None:
         self._on = on
 
-    def __call__(self, text: str, colour: str) -> str:
-        return f"\x1b[{colour}m{text}\x1b[0m" if self._on and text.strip() else text
+    def __call__(self, text: str, color: str) -> str:
+        return f"\x1b[{color}m{text}\x1b[0m" if self._on and text.strip() else text

@@ -47,8 +47,8 @@ def policy_change(examples: Path, recorded: Path) -> Iterator[Table]:
 
 
 def _costs(found: Difference) -> tuple[str, str, str]:
-    colour = "red" if found.delta > 0 else "green"
-    change = "" if found.increase is None else f"[{colour}]{float(found.increase):+.1%}[/]"
+    color = "red" if found.delta > 0 else "green"
+    change = "" if found.increase is None else f"[{color}]{float(found.increase):+.1%}[/]"
     return f"${found.old_cost:,.2f}", f"${found.new_cost:,.2f}", change
 
 

@@ -114,7 +114,7 @@ def test_errors_of_one_policy_do_not_hide_those_of_another(tmp_path: Path) -> No
 
 def test_a_broken_catalogue_does_not_make_every_model_unknown(tmp_path: Path) -> None:
     write(tmp_path)
-    put(tmp_path / "catalogue.yaml", "models: {small: {colour: red}}", "Catalogue", "models")
+    put(tmp_path / "catalogue.yaml", "models: {small: {color: red}}", "Catalogue", "models")
     assert codes(tmp_path) == ["CL103"]
 
 

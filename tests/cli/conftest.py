@@ -38,7 +38,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
 @pytest.fixture
 def process() -> Callable[..., subprocess.CompletedProcess[bytes]]:
-    """Return a function that runs the program as a process, without colours unless ``env`` says so."""
+    """Return a function that runs the program as a process, without colors unless ``env`` says so."""
 
     def start(
         *arguments: str | Path, env: dict[str, str] | None = None, **keywords: Any

@@ -238,14 +238,14 @@ def test_characters_that_the_terminal_cannot_show_do_no_harm(process):
     assert done.stderr.startswith(b"error: no such code `n")
 
 
-def test_colours_only_where_they_are_seen(process):
+def test_colors_only_where_they_are_seen(process):
     assert b"\x1b[" not in process("nope").stderr
     assert b"\x1b[" in process("nope", env={"FORCE_COLOR": "1"}).stderr
     assert b"\x1b[" not in process("nope", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stderr
     assert b"\x1b[" not in process("nope", env={"FORCE_COLOR": "0"}).stderr
 
 
-def test_colours_on_a_terminal():
+def test_colors_on_a_terminal():
     pty = pytest.importorskip("pty")
     master, slave = pty.openpty()
     env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}

@@ -217,7 +217,7 @@ def test_no_lines(run, starter: Path, tmp_path: Path):
     assert "holds no request" in result.stderr
 
 
-def test_colours(process, starter: Path):
+def test_colors(process, starter: Path):
     done = process("eval", starter, "--request", starter / "request.yaml", "--explain", env={"FORCE_COLOR": "1"})
     assert b"\x1b[32m" in done.stdout
 

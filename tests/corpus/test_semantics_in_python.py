@@ -52,7 +52,7 @@ def test_s_req_2_null_counts_as_absent() -> None:
 
 def test_s_req_4_every_problem_is_told_at_once() -> None:
     with pytest.raises(RequestError) as caught:
-        decide("strict", tier="gold", colour="red", cost_budget="much")
+        decide("strict", tier="gold", color="red", cost_budget="much")
     assert len(caught.value.problems) == 4
 
 
@@ -68,9 +68,9 @@ def test_s_req_12_numbers_and_depth_are_bounded() -> None:
 
 
 def test_s_req_13_nothing_is_decided_on_a_refused_request(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="unknown attribute `colour`"):
-        decide("plain", colour="red")
-    (tmp_path / "request.json").write_text('{"colour": "red"}')
+    with pytest.raises(RequestError, match="unknown attribute `color`"):
+        decide("plain", color="red")
+    (tmp_path / "request.json").write_text('{"color": "red"}')
     result = CliRunner().invoke(
         app, ["eval", str(SETS / "plain"), str(CATALOGUE), "--request", str(tmp_path / "request.json")]
     )

@@ -8,7 +8,7 @@ import pytest
 
 from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Diagnostic, Severity
-from costlens_policy.diagnostics.render import Format, render
+from costlens_policy.diagnostics.render import FORMATS, render
 from costlens_policy.diagnostics.text import summary
 from tests.diagnostics.places import problem, related, span
 
@@ -27,7 +27,7 @@ def test_concise() -> None:
         "policies/premium.yaml:2:1: error[CL302]: unknown variable `modle` (did you mean `model`?)",
         "policies/premium.yaml:2:8: warning[CL014]: long",
     ]
-    assert "\x1b[1;33mwarning[CL014]\x1b[0m" in render(_ALL, "concise", colour=True)
+    assert "\x1b[1;33mwarning[CL014]\x1b[0m" in render(_ALL, "concise", color=True)
 
 
 def test_github_escapes_properties_and_messages() -> None:
@@ -95,8 +95,8 @@ def test_an_unknown_format_is_refused() -> None:
         render([], "yaml")
 
 
-@pytest.mark.parametrize("format", list(Format))
-def test_every_format_ends_in_one_line_end(format: Format) -> None:
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_ends_in_one_line_end(format: str) -> None:
     text = render(_ALL, format, lambda _: _TEXT.splitlines())
     assert text.endswith("\n")
     assert not text.endswith("\n\n")

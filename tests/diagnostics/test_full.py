@@ -15,9 +15,9 @@ from costlens_policy.diagnostics.text import printable, width
 from tests.diagnostics.places import problem, related
 
 
-def _full(text: str, *items: Diagnostic, colour: bool = False, **others: str) -> str:
+def _full(text: str, *items: Diagnostic, color: bool = False, **others: str) -> str:
     files = {"policies/premium.yaml": text, **{name.replace("_", "."): other for name, other in others.items()}}
-    return render(items, "full", lambda name: files[name].split("\n") if name in files else None, colour=colour)
+    return render(items, "full", lambda name: files[name].split("\n") if name in files else None, color=color)
 
 
 def _expected(text: str) -> str:
@@ -163,13 +163,13 @@ def test_nothing_in_a_file_commands_the_terminal(hostile: str) -> None:
         assert "\n" not in printable(hostile)
 
 
-def test_colours_only_on_request() -> None:
+def test_colors_only_on_request() -> None:
     text = "modle: 1"
     item = problem(text, "modle", "here", help="do")
-    plain, coloured = _full(text, item), _full(text, item, colour=True)
+    plain, colored = _full(text, item), _full(text, item, color=True)
     assert "\x1b" not in plain
-    assert "\x1b[1;31merror[CL302]\x1b[0m" in coloured
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+    assert "\x1b[1;31merror[CL302]\x1b[0m" in colored
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
 
 
 @given(st.text(st.characters(exclude_characters="\r\n"), max_size=30), st.text("ab漢😀\t", min_size=1, max_size=8))

@@ -14,7 +14,7 @@ from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
 from costlens_policy.cli.options import format_option, paths_argument
 from costlens_policy.cli.output import note, render_diagnostics, write_out
 from costlens_policy.diagnostics.model import Diagnostic, Severity, in_order
-from costlens_policy.diagnostics.render import Format
+from costlens_policy.diagnostics.render import FORMATS
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.diagnostics.text import summary
 
@@ -40,7 +40,7 @@ _START: Final = "`costlens-policy init` writes a starter"
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
 @paths_argument
-@format_option(*Format)
+@format_option(*FORMATS)
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
     """Check every policy set, policy, catalogue and suite in PATH, files or directories.
@@ -71,7 +71,7 @@ def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
 def _nothing(paths: Sequence[Path], output: str) -> ExitCode:
     """Report that there is nothing to check: to a program on standard output, in the format that it asked for."""
     message = f"no policy file in {listed(map(str, paths))}"
-    if output == Format.FULL:
+    if output == "full":
         raise NothingError(f"{message}; {_START}")
     write_out(render_diagnostics([Diagnostic("CL201", Severity.ERROR, message, help=_START)], output))
     return ExitCode.NOTHING

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from costlens_policy.diagnostics.model import Span
-from costlens_policy.diagnostics.render import Format, workflow_command
 from costlens_policy.diagnostics.render import render as render_diagnostics
+from costlens_policy.diagnostics.render import workflow_command
 from costlens_policy.testing.formats.sentences import (
     difference_sentence,
     nothing_to_run,
@@ -20,7 +20,7 @@ __all__ = ["render"]
 
 def render(run: Run) -> str:
     """Return the commands, then the summary as a plain line."""
-    return "".join([render_diagnostics(run.diagnostics, Format.GITHUB), *_cases(run), *_coverage(run), *_end(run)])
+    return "".join([render_diagnostics(run.diagnostics, "github"), *_cases(run), *_coverage(run), *_end(run)])
 
 
 def _cases(run: Run) -> Iterator[str]:

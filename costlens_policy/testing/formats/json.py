@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from costlens_policy.diagnostics.model import Span
-from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.testing.compare import ABSENT, Difference
 from costlens_policy.testing.coverage import Coverage, RuleCoverage
@@ -32,7 +31,7 @@ def _run(run: Run) -> dict[str, Any]:
             {"suite": item.where or None, "required_percent": item.required, "percent": item.reached}
             for item in run.shortfalls
         ],
-        "diagnostics": json.loads(render_diagnostics(run.diagnostics, Format.JSON)),
+        "diagnostics": json.loads(render_diagnostics(run.diagnostics, "json")),
     }
 
 

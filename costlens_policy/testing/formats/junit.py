@@ -9,7 +9,6 @@ from xml.etree.ElementTree import Element, SubElement
 
 from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import Span
-from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.diagnostics.text import safe
 from costlens_policy.testing.formats.sentences import difference_sentence, nothing_to_run, shortfall_sentence
@@ -66,14 +65,14 @@ def _problems(root: Element, run: Run) -> None:
         return
     node = SubElement(root, "testsuite", name="documents")
     if warnings := [item for item in run.diagnostics if not item.is_error]:
-        SubElement(node, "system-out").text = _clean(render_diagnostics(warnings, Format.FULL, run.lines_of))
+        SubElement(node, "system-out").text = _clean(render_diagnostics(warnings, "full", run.lines_of))
     _count(node, len(errors), 0, len(errors))
     for item in errors:
         code = CODES.get(item.code)
         title = f"{item.code}: {code.title if code else item.message}"
         case = _testcase(node, title, "documents", item.span)
         problem = SubElement(case, "error", type=item.code, message=_clean(item.message))
-        problem.text = _clean(render_diagnostics([item], Format.FULL, run.lines_of))
+        problem.text = _clean(render_diagnostics([item], "full", run.lines_of))
 
 
 def _nothing(root: Element, run: Run) -> None:

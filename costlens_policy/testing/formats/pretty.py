@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.diagnostics.render import Format
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.diagnostics.text import BOLD, Painter, printable, summary
 from costlens_policy.testing.coverage import Coverage, RuleCoverage
@@ -31,7 +30,7 @@ _INDENT: Final = " " * 11
 def render(run: Run, *, color: bool) -> str:
     """Return the whole report."""
     paint = Painter(on=color)
-    blocks = [render_diagnostics(run.diagnostics, Format.FULL, run.lines_of, colour=color)] if run.diagnostics else []
+    blocks = [render_diagnostics(run.diagnostics, "full", run.lines_of, color=color)] if run.diagnostics else []
     blocks += ["\n".join(_suite(suite, paint)) + "\n" for suite in run.suites]
     blocks += ["\n".join(_coverage_lines(coverage)) + "\n" for coverage in run.coverage]
     blocks.append("\n".join(_end(run, paint)) + "\n")
