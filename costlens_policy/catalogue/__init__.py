@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from costlens_policy.catalogue.catalogue import Catalogue
-from costlens_policy.catalogue.model import LONG_AGO, Model
+from costlens_policy.catalogue.catalogue import LONG_AGO, Catalogue, Model
 from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Tariff, Usage
 
 __all__ = ["BUCKETS", "LONG_AGO", "Catalogue", "Model", "Period", "Rates", "Tariff", "Usage"]

@@ -1,17 +1,81 @@
-"""All models by all their names."""
+"""What is known after imports, overrides and inheritance: a model, all models by all their names, and a digest."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from types import MappingProxyType
+from typing import Any, Final
 
-from costlens_policy.catalogue.digest import digest_of
-from costlens_policy.catalogue.model import Model
+from costlens_policy.catalogue.rates import Period, Rates, Tariff, Usage
 from costlens_policy.catalogue.versions import Versions
 from costlens_policy.diagnostics.suggestion import nearest
+from costlens_policy.money import plain
 
-__all__ = ["Catalogue"]
+__all__ = ["LONG_AGO", "Catalogue", "Model", "Period", "Rates", "Usage", "digest_of"]
+
+LONG_AGO: Final = date(1970, 1, 1)
+"""Stands for a day in the past that no source tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model. ``None`` and absent keys mean unknown, never a default.
+
+    ``name`` is unique in the catalogue; ``aliases`` are all its other names, ``provider/name`` among them, in order.
+    ``periods`` ascend by day; empty means unpriced.
+    """
+
+    name: str
+    provider: str | None = None
+    family: str | None = None
+    aliases: tuple[str, ...] = ()
+    base: str | None = None
+    trained_for: tuple[str, ...] = ()
+    periods: tuple[Period, ...] = ()
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: frozenset[str] | None = None
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    quality: Mapping[str, float] = field(default_factory=dict)
+    regions: tuple[str, ...] | None = None
+    external: bool = True
+    deprecated: date | None = None
+    retired: date | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    other_versions: tuple[str, ...] = ()
+    """Dated names that look like versions of this model, and are models with prices of their own."""
+    price_source: str = ""
+    """Where the prices come from, such as ``genai-prices 0.2.3`` or a file's name."""
+
+    def period_on(self, day: date) -> Period | None:
+        """Return the prices in force on a day (UTC), or None where there are none.
+
+        Where they change by the time of day, these are the dearest of the day; ``period_at`` tells the price at a time.
+        """
+        chosen = None
+        for period in self.periods:
+            if period.effective is not None and period.effective > day:
+                break
+            chosen = period
+        return chosen
+
+    def period_at(self, moment: datetime) -> Period | None:
+        """Return the prices in force at a timestamp with a zone, by its time of day, too; None where there are none."""
+        period = self.period_on(moment.astimezone(UTC).date())
+        return None if period is None else period.at(moment)
+
+    def deprecated_on(self, day: date) -> bool:
+        """Return whether the provider no longer recommends the model on a day (UTC)."""
+        return self.deprecated is not None and self.deprecated <= day
+
+    def retired_on(self, day: date) -> bool:
+        """Return whether the model no longer answers on a day (UTC)."""
+        return self.retired is not None and self.retired <= day
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +135,65 @@ class Catalogue:
 
 def _restored(models: dict[str, Model], digest: str, by_name: dict[str, Model]) -> Catalogue:
     return Catalogue(MappingProxyType(models), digest, MappingProxyType(by_name))
+
+
+def digest_of(models: Iterable[Model]) -> str:
+    """Return the SHA-256, in hexadecimal, of the models' names, facts and prices.
+
+    It does not depend on the order of models and keys, on how a number was written, nor on where a price comes from.
+    """
+    content = sorted((_facts(model) for model in models), key=lambda facts: facts["name"])
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _facts(model: Model) -> dict[str, Any]:
+    others = {"other_versions": sorted(model.other_versions)} if model.other_versions else {}
+    return others | {
+        "name": model.name,
+        "aliases": sorted(model.aliases),
+        "provider": model.provider,
+        "family": model.family,
+        "base": model.base,
+        "trained_for": model.trained_for,
+        "periods": [_period(period) for period in model.periods],
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "capabilities": None if model.capabilities is None else sorted(model.capabilities),
+        "latency_ms": [_double(model.latency_p50_ms), _double(model.latency_p95_ms)],
+        "quality": {task: float(value) for task, value in model.quality.items()},
+        "regions": model.regions,
+        "external": model.external,
+        "deprecated": _day(model.deprecated),
+        "retired": _day(model.retired),
+        "labels": dict(model.labels),
+    }
+
+
+def _period(period: Period) -> dict[str, Any]:
+    facts = {"effective": _day(period.effective), **_tariff(period.tariff())}
+    if period.service_tiers:
+        facts["service_tiers"] = {name: _tariff(tariff) for name, tariff in period.service_tiers.items()}
+    if period.hours:
+        facts["hours"] = [[minute, _tariff(prices.tariff())] for minute, prices in period.hours]
+    return facts
+
+
+def _tariff(tariff: Tariff) -> dict[str, Any]:
+    return {
+        "rates": _rates(tariff.rates),
+        "long_context": [[above, _rates(rates)] for above, rates in tariff.long_context],
+    }
+
+
+def _rates(rates: Rates) -> dict[str, str]:
+    prices = {bucket: plain(price) for bucket, price in rates.usd_per_million_tokens.items()}
+    return prices | {"request": plain(rates.usd_per_request)}
+
+
+def _double(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _day(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()

@@ -8,10 +8,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
-from costlens_policy.catalogue.catalogue import Catalogue
-from costlens_policy.catalogue.explicit import explicit_entry
-from costlens_policy.catalogue.model import LONG_AGO, Model
+from costlens_policy.catalogue.catalogue import LONG_AGO, Catalogue, Model
 from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Tariff, complete
+from costlens_policy.catalogue.writing import explicit_entry
 
 __all__ = ["FactChange", "ModelChange", "PriceChange", "compare"]
 

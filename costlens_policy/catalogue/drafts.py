@@ -1,16 +1,31 @@
-"""A model while documents are read one after the other."""
+"""What documents say of one model, collected while they are read one after the other: facts, and prices examined."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
-from costlens_policy.catalogue.rates import Period
-from costlens_policy.diagnostics.model import Span
-from costlens_policy.documents.catalogue import CatalogueModel, Latency, ModelFacts
+from costlens_policy.catalogue import problems
+from costlens_policy.catalogue.catalogue import Model
+from costlens_policy.catalogue.rates import MINUTES_OF_A_DAY, Period, Rates, Tariff, dearest_of
+from costlens_policy.catalogue.service_tiers import AUTO, tier_named, tier_tariff
+from costlens_policy.diagnostics.model import Diagnostic, Span
+from costlens_policy.documents.catalogue import (
+    CatalogueModel,
+    HourPrices,
+    Latency,
+    LongContext,
+    ModelFacts,
+    PricePeriod,
+    ServiceTierPrices,
+)
+from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, plain
 from costlens_policy.source.located import LocatedDocument, Path
 
-__all__ = ["Draft", "Place", "Reference"]
+__all__ = ["Draft", "Place", "Reference", "compare_prices", "examine_prices", "periods_from"]
 
 _FACTS: Final = tuple(ModelFacts.model_fields)
 _MERGED: Final = frozenset({"quality", "labels"})
@@ -110,3 +125,178 @@ class Draft:
         found = self.facts.get("latency_ms")
         assert found is None or isinstance(found, Latency)
         return found
+
+
+_MAX_PRICE: Final = Decimal(10) ** 9
+_MAX_DIGITS: Final = MAX_FRACTION_DIGITS - 6
+_LIKELY: Final = (Decimal("0.001"), Decimal(10_000))
+"""Between these lies every price of tokens that any provider asks, in US dollars per million."""
+_FAR: Final = 100
+"""Providers' discounts and resellers' margins stay well within this factor; other units do not."""
+_LIKELY_PER_REQUEST: Final = Decimal(100)
+
+
+def periods_from(prices: Sequence[PricePeriod]) -> tuple[Period, ...]:
+    """Return the periods of prices without errors.
+
+    What a long-context step leaves out costs there as in the step before it.
+    """
+    return tuple(_period(price) for price in prices)
+
+
+def _period(price: PricePeriod) -> Period:
+    per_request = price.usd_per_request or ZERO
+    given = _by_bucket(price.usd_per_million_tokens.items())
+    longer = given
+    tiers = []
+    for above, prices in _given_steps(price.long_context).items():
+        longer = longer | prices
+        tiers.append((above, Rates(longer, per_request)))
+    usual = Tariff(Rates(given, per_request), tuple(tiers))
+    by_hour = list(_by_hour(usual, [(item, _varied(item, given, usual)) for item in price.hours]))
+    dearest = dearest_of([tariff for _, tariff in by_hour])
+    named = {name: _varied(tier, given, usual) for name, tier in price.service_tiers.items()}
+    whole = Period(price.effective, dearest.rates, dearest.long_context, named)
+    if len(by_hour) == 1:
+        return whole
+    hours = ((minute, replace(whole, rates=own.rates, long_context=own.long_context)) for minute, own in by_hour)
+    return replace(whole, hours=tuple(hours))
+
+
+def _varied(prices: ServiceTierPrices, given: dict[str, Decimal], usual: Tariff) -> Tariff:
+    """Return prices that are told by what differs from the usual ones."""
+    per_request = usual.rates.usd_per_request if prices.usd_per_request is None else prices.usd_per_request
+    steps = {0: _by_bucket(prices.usd_per_million_tokens.items()), **_given_steps(prices.long_context)}
+    return tier_tariff(given, usual, steps, per_request)
+
+
+def _by_hour(usual: Tariff, hours: Sequence[tuple[HourPrices, Tariff]]) -> Iterator[tuple[int, Tariff]]:
+    """Yield (from this minute of the day on, prices), the first at 0."""
+    limits = [(_minute(item.start), _minute(item.end), tariff) for item, tariff in hours]
+    before = None
+    for minute in sorted({0, *(limit for start, end, _ in limits for limit in (start, end))}):
+        tariff = next((tariff for start, end, tariff in reversed(limits) if _holds(minute, start, end)), usual)
+        if tariff != before:
+            yield minute, tariff
+        before = tariff
+
+
+def _holds(minute: int, start: int, end: int) -> bool:
+    return (minute - start) % MINUTES_OF_A_DAY < ((end - start) % MINUTES_OF_A_DAY or MINUTES_OF_A_DAY)
+
+
+def _minute(text: str) -> int:
+    return int(text[:2]) * 60 + int(text[3:])
+
+
+def _given_steps(steps: Sequence[LongContext]) -> dict[int, dict[str, Decimal]]:
+    return {step.above_input_tokens: _by_bucket(step.usd_per_million_tokens.items()) for step in steps}
+
+
+def _by_bucket(prices: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    """Forget that the keys are literals."""
+    return dict(prices)
+
+
+def examine_prices(prices: Sequence[PricePeriod], place: Place) -> Iterator[Diagnostic]:
+    """Find what is wrong with prices; ``place`` is the list of them."""
+    before: date | None = None
+    for index, price in enumerate(prices):
+        here = place.at(index)
+        if index and (price.effective is None or (before is not None and price.effective <= before)):
+            yield problems.period_order(price.effective, before, here.at("effective").span)
+        before = price.effective or before
+        if missing := [bucket for bucket in ("input", "output") if bucket not in price.usd_per_million_tokens]:
+            yield problems.incomplete_price(missing, here.at("usd_per_million_tokens").key_span)
+        yield from _amounts(price, here)
+        for name, tier in price.service_tiers.items():
+            there = here.at("service_tiers", name)
+            if tier_named(name) != name or name == AUTO:
+                yield problems.tier_of_other_name(name, tier_named(name), there.key_span)
+            yield from _amounts(tier, there)
+        for number, hour in enumerate(price.hours):
+            yield from _amounts(hour, here.at("hours", number))
+
+
+def compare_prices(prices: Sequence[PricePeriod], listed: Model, place: Place) -> Iterator[Diagnostic]:
+    """Find prices that are far from all that the price list has had for a model: another unit, or swapped."""
+    known = [period.rates.usd_per_million_tokens for period in listed.periods]
+    if not known:
+        return
+    for index, price in enumerate(prices):
+        here = place.at(index, "usd_per_million_tokens")
+        given = _by_bucket(price.usd_per_million_tokens.items())
+        if _swapped(given, known[-1]):
+            has = f"`{plain(known[-1]['input'])}` for input and `{plain(known[-1]['output'])}` for output tokens"
+            said = f"the price list has {has} of `{listed.name}`"
+            yield problems.unlikely_price(
+                said, "swap the prices of `input` and `output`", here.at("input").span, "the price of output?"
+            )
+            continue
+        for bucket, amount in given.items():
+            low, high = min(rates[bucket] for rates in known), max(rates[bucket] for rates in known)
+            if amount and (amount * _FAR < low or (high and amount > high * _FAR)):
+                advice = _as_per_token(amount) if amount < low else "prices are US dollars per million tokens"
+                said = _far(amount, known[-1][bucket], listed.name)
+                yield problems.unlikely_price(said, advice, here.at(bucket).span)
+
+
+def _far(price: Decimal, listed: Decimal, model: str) -> str:
+    below = price < listed
+    ratio = listed / price if below else price / listed if listed else None
+    times = "far" if ratio is None else f"{ratio:,.0f} times"
+    where = f"{times} {'below' if below else 'above'} the price list's `{plain(listed)}` for `{model}`"
+    return f"`{plain(price)}` US dollars per million tokens is {where}"
+
+
+def _swapped(given: Mapping[str, Decimal], listed: Mapping[str, Decimal]) -> bool:
+    """Say whether prices of input and output are each near the other's, which are far apart."""
+    expected = listed["output"], listed["input"]
+    if expected[0] < 2 * expected[1]:
+        return False
+    near = (abs(given[key] - price) * 5 <= price for key, price in zip(("input", "output"), expected, strict=True))
+    return all(near)
+
+
+def _amounts(price: PricePeriod | ServiceTierPrices, place: Place) -> Iterator[Diagnostic]:
+    if price.usd_per_request is not None:
+        yield from _amount(price.usd_per_request, _LIKELY_PER_REQUEST, place.at("usd_per_request"))
+    yield from _tokens(price.usd_per_million_tokens.items(), place.at("usd_per_million_tokens"))
+    yield from _steps(price.long_context, place.at("long_context"))
+
+
+def _steps(steps: Sequence[LongContext], place: Place) -> Iterator[Diagnostic]:
+    before = 0
+    for index, step in enumerate(steps):
+        here = place.at(index)
+        if step.above_input_tokens <= before:
+            span = here.at("above_input_tokens").span
+            yield problems.long_context_order(step.above_input_tokens, before, span)
+        before = step.above_input_tokens
+        yield from _tokens(step.usd_per_million_tokens.items(), here.at("usd_per_million_tokens"))
+
+
+def _tokens(prices: Iterable[tuple[str, Decimal]], place: Place) -> Iterator[Diagnostic]:
+    low, high = _LIKELY
+    for bucket, price in prices:
+        here = place.at(bucket)
+        faults = list(_amount(price, high, here))
+        yield from faults
+        if not faults and 0 < price < low:
+            yield problems.unlikely_price(_unlikely(price), _as_per_token(price), here.span)
+
+
+def _amount(price: Decimal, high: Decimal, place: Place) -> Iterator[Diagnostic]:
+    if price > _MAX_PRICE or fraction_digits(price) > _MAX_DIGITS:
+        yield problems.price_out_of_range(place.span, _MAX_PRICE)
+    elif price > high:
+        yield problems.unlikely_price(_unlikely(price), "prices are US dollars per million tokens", place.span)
+
+
+def _unlikely(price: Decimal) -> str:
+    return f"`{plain(price)}` US dollars per million tokens is no likely price"
+
+
+def _as_per_token(price: Decimal) -> str:
+    per_token, per_thousand = plain(price * 10**6), plain(price * 10**3)
+    return f"if this is a price per token, write `{per_token}`; if it is one per thousand tokens, `{per_thousand}`"

@@ -13,8 +13,8 @@ from costlens_policy.money import MAX_FRACTION_DIGITS
 __all__ = [
     "ambiguous_name", "cycle", "empty_quality", "incomplete_price", "latency_order", "lock_changed",
     "long_context_order", "name_taken", "output_above_context", "period_order", "price_out_of_range",
-    "retired_before_deprecated", "tier_of_other_name", "two_price_sources", "unknown_import",
-    "unknown_model", "unlikely_price", "unpriced",
+    "retired_before_deprecated", "tier_of_other_name", "two_price_sources", "unknown_import", "unknown_model",
+    "unlikely_price", "unpriced",
 ]  # fmt: skip
 
 

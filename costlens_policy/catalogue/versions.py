@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
-__all__ = ["LATEST", "Spelling", "Versions", "provider_named", "spelling"]
+__all__ = ["LATEST", "Spelling", "Versions", "matches", "provider_named", "spelling"]
 
 _MOST_KEPT: Final = 4_096
 _MOST_CHARACTERS: Final = 500
@@ -193,3 +193,21 @@ def _one(found: Iterable[_Owned[N]], provider: str) -> N | None:
     """Return the model where it is one only, and no other provider's than the name tells."""
     models = {id(model): model for providers, model in found if not provider or provider in providers}
     return next(iter(models.values())) if len(models) == 1 else None
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Return whether the whole text fits the pattern; ``*`` stands for any text, also none, slashes included."""
+    first, *middle = pattern.split("*")
+    if not middle:
+        return pattern == text
+    last = middle.pop()
+    end = len(text) - len(last)
+    if not text.startswith(first) or not text.endswith(last) or end < len(first):
+        return False
+    position = len(first)
+    for part in middle:
+        found = text.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True

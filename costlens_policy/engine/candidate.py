@@ -11,10 +11,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from costlens_policy.catalogue.model import Model
-from costlens_policy.catalogue.multiples import asked_multiples, multiple_of
+from costlens_policy.catalogue.catalogue import Model
 from costlens_policy.catalogue.rates import TEXT_OUTPUT, Period, Rates
-from costlens_policy.catalogue.service_tiers import USUAL, tier_asked, tier_named
+from costlens_policy.catalogue.service_tiers import USUAL, asked_multiples, multiple_of, tier_asked, tier_named
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.engine.budgets import Verdict
 from costlens_policy.engine.facts import Call, Estimate

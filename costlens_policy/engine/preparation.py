@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from costlens_policy.catalogue.multiples import multiplied
-from costlens_policy.catalogue.service_tiers import expected_rates, possible_rates
+from costlens_policy.catalogue.service_tiers import expected_rates, multiplied, possible_rates
 from costlens_policy.compiler.attributes import MOST_TOKENS
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import RewriteRule

@@ -10,8 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.catalogue import Usage
-from costlens_policy.catalogue.multiples import asked_multiples
-from costlens_policy.catalogue.service_tiers import tier_asked
+from costlens_policy.catalogue.service_tiers import asked_multiples, tier_asked
 from costlens_policy.engine.budgets import BudgetStage
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.accounts import context_of

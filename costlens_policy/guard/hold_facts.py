@@ -15,9 +15,8 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from costlens_policy.catalogue import Model
-from costlens_policy.catalogue.multiples import MULTIPLYING, asked_multiples
 from costlens_policy.catalogue.rates import Period, Rates, Tariff, complete
-from costlens_policy.catalogue.service_tiers import SERVICE_TIER, tier_asked
+from costlens_policy.catalogue.service_tiers import MULTIPLYING, SERVICE_TIER, asked_multiples, tier_asked
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide

@@ -8,9 +8,8 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from costlens_policy.catalogue import BUCKETS, Model, Usage
-from costlens_policy.catalogue.multiples import multiple_of, multiplied
 from costlens_policy.catalogue.rates import Period, Rates
-from costlens_policy.catalogue.service_tiers import USUAL, billed_rates, tier_named
+from costlens_policy.catalogue.service_tiers import USUAL, billed_rates, multiple_of, multiplied, tier_named
 from costlens_policy.money import total
 from costlens_policy.usage.reported import USUAL_TERMS, Reported, Terms
 

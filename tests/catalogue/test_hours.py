@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from costlens_policy.catalogue import Model, Usage
 from costlens_policy.catalogue.comparison import compare
-from costlens_policy.catalogue.lock import lock
 from costlens_policy.catalogue.resolve import resolve
+from costlens_policy.catalogue.writing import lock
 from tests.catalogue.reading import read, resolved
 
 ONE = Usage(input=1_000_000)

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.catalogue import Catalogue, Usage
-from costlens_policy.catalogue.import_text import import_genai_prices, import_litellm
-from costlens_policy.catalogue.litellm_keys import CostKey, is_cost_key, read_key
-from costlens_policy.catalogue.price_list import listed_model
+from costlens_policy.catalogue.litellm import CostKey, import_litellm, is_cost_key, read_key
+from costlens_policy.catalogue.price_list import import_genai_prices, listed_model
 from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.errors import InputError
 from costlens_policy.source.read import source_of

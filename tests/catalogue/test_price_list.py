@@ -12,7 +12,7 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, Provider, TimeOfDateConstraint
 from genai_prices.types import Usage as ListUsage
 
-from costlens_policy.catalogue.model import LONG_AGO, Model, Usage
+from costlens_policy.catalogue.catalogue import LONG_AGO, Model, Usage
 from costlens_policy.catalogue.price_list import listed_model, matching, nearest_pattern
 
 ENTRIES = [(provider, entry) for provider in providers for entry in provider.models]

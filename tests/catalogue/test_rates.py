@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.catalogue.model import Model, Period, Rates, Usage
+from costlens_policy.catalogue.catalogue import Model, Period, Rates, Usage
 from costlens_policy.catalogue.rates import BUCKETS, complete
 
 PRICES = st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False, places=18)

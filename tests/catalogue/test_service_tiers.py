@@ -7,8 +7,7 @@ from decimal import Decimal
 import pytest
 
 from costlens_policy.catalogue import Period, Rates, Tariff, Usage
-from costlens_policy.catalogue.digest import digest_of
-from costlens_policy.catalogue.model import Model
+from costlens_policy.catalogue.catalogue import Model, digest_of
 from costlens_policy.catalogue.service_tiers import (
     billed_rates,
     expected_rates,

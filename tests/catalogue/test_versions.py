@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -12,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.catalogue import Catalogue, Model
-from costlens_policy.catalogue.lock import lock
 from costlens_policy.catalogue.price_list import listed_model, matching, meant_by, other_dates
-from costlens_policy.catalogue.versions import provider_named, spelling
+from costlens_policy.catalogue.versions import matches, provider_named, spelling
+from costlens_policy.catalogue.writing import lock
 from tests.catalogue.reading import resolved, told
 
 LIST_PROVIDERS = ("anthropic", "openai", "google", "mistral", "x-ai", "deepseek", "aws", "openrouter")
@@ -251,3 +252,22 @@ def test_what_the_list_merely_prices_alike_is_no_version() -> None:
 
 def test_a_name_that_the_list_gives_to_another_provider_means_no_reseller() -> None:
     assert resolved(imports_of("aws/*")).catalogue.find("claude-opus-5") is None
+
+
+TEXTS = st.text(alphabet="ab/", max_size=12)
+
+
+@given(st.text(alphabet="ab/*", max_size=8), TEXTS)
+def test_a_pattern_agrees_with_its_regular_expression(pattern: str, text: str) -> None:
+    expected = re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), text) is not None
+    assert matches(pattern, text) is expected
+
+
+@given(TEXTS)
+def test_a_text_fits_itself(text: str) -> None:
+    assert matches(text, text)
+    assert matches("*", text)
+
+
+def test_many_stars_stay_cheap() -> None:
+    assert not matches("*a" * 5_000 + "b", "a" * 10_000)

@@ -9,7 +9,7 @@ import pytest
 
 from costlens_policy import Balance, PolicyError
 from costlens_policy.catalogue import Model, Rates
-from costlens_policy.catalogue.multiples import asked_multiples, multiple_of
+from costlens_policy.catalogue.service_tiers import asked_multiples, multiple_of
 from costlens_policy.engine.candidate import TokenKinds
 from costlens_policy.engine.request import needs_of
 

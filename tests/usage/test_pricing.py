@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from costlens_policy.catalogue import Period, Rates, Tariff, Usage
-from costlens_policy.catalogue.model import Model
+from costlens_policy.catalogue.catalogue import Model
 from costlens_policy.usage import Portion, Reported, Terms, portions_of, price_call, price_usage
 
 DAY = date(2026, 11, 24)

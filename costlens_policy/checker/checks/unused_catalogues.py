@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.catalogue.wildcards import matches
+from costlens_policy.catalogue.versions import matches
 from costlens_policy.checker.bundle import LinkedDocument
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, catalogue_models
 from costlens_policy.checker.targets import targets_of

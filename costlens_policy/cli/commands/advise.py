@@ -291,7 +291,7 @@ def _names(items: tuple[Ranked, ...]) -> Iterator[str]:
 
 
 def _workload(item: Ranked, name: str) -> str:
-    from costlens_policy.catalogue.yaml_text import comment, yaml_lines
+    from costlens_policy.catalogue.writing import comment, yaml_lines
 
     derived = item.derived
     plain = {**derived.plain, "metadata": {**derived.plain["metadata"], "name": name}}
@@ -303,7 +303,7 @@ def _workload(item: Ranked, name: str) -> str:
 
 
 def _catalogue(items: tuple[Ranked, ...], ranking: Ranking) -> str:
-    from costlens_policy.catalogue.lock import document_text
+    from costlens_policy.catalogue.writing import document_text
 
     models: dict[str, Model] = {}
     for item in items:

@@ -315,7 +315,7 @@ def _json_value(value: object) -> str:
 
 def _locked(paths: Sequence[Path]) -> str:
     """Return the text of a _locked catalogue."""
-    from costlens_policy.catalogue.lock import lock
+    from costlens_policy.catalogue.writing import lock
     from costlens_policy.cli.sources import load_models
 
     return lock(load_models(paths), system_now().date())
@@ -336,7 +336,7 @@ def _offered_models(pattern: str) -> Iterator[Model]:
 
 def _imported_from_genai_prices(patterns: Sequence[str], day: date | None) -> str:
     """Return a catalogue document of models of the installed price list."""
-    from costlens_policy.catalogue.import_text import import_genai_prices
+    from costlens_policy.catalogue.price_list import import_genai_prices
 
     try:
         return import_genai_prices(patterns, day or system_now().date())
@@ -346,7 +346,7 @@ def _imported_from_genai_prices(patterns: Sequence[str], day: date | None) -> st
 
 def _imported_from_litellm(path: str, patterns: Sequence[str]) -> str:
     """Return a catalogue document of models in LiteLLM's price list; ``-`` is standard input."""
-    from costlens_policy.catalogue.import_text import import_litellm
+    from costlens_policy.catalogue.litellm import import_litellm
     from costlens_policy.source.read import read_source, read_stdin
 
     source = read_stdin(standard_input()) if path == "-" else read_source(path)
@@ -377,8 +377,7 @@ def _print_models(models: Iterable[Model], day: date | None, output: str) -> Non
 
 def _show_model(catalogue: Catalogue, name: str, output: str) -> None:
     """Print all that is known of a model, as the entry that would say the same in a catalogue document."""
-    from costlens_policy.catalogue.explicit import explicit_entry
-    from costlens_policy.catalogue.yaml_text import comment, yaml_lines
+    from costlens_policy.catalogue.writing import comment, explicit_entry, yaml_lines
 
     model = catalogue.find(name)
     if model is None:
