@@ -7,11 +7,10 @@ import math
 from typing import Any
 
 from costlens_policy.expressions import Duration, Timestamp, Type, Uint, Value
-from costlens_policy.expressions.declarations import TYPE_NAMES
+from costlens_policy.expressions.functions import TYPE_NAMES
 from costlens_policy.expressions.runtime.collections import add_entry, value_of_key
-from costlens_policy.expressions.runtime.durations import parse_duration
-from costlens_policy.expressions.runtime.kinds import type_name
-from costlens_policy.expressions.runtime.timestamps import parse_timestamp
+from costlens_policy.expressions.runtime.equality import type_name
+from costlens_policy.expressions.runtime.times import parse_duration, parse_timestamp
 
 __all__ = ["differs", "read_value"]
 

@@ -46,8 +46,7 @@ CATALOGUES: Final = frozenset(
     {
         "checker.checks",
         "cli.commands",
-        "expressions.declarations",
-        "expressions.runtime.library",
+        "expressions.functions",
         "rewrites.personal_data",
         "testing.formats",
     }

@@ -27,7 +27,7 @@ from costlens_policy.expressions import (
 
 if TYPE_CHECKING:
     from costlens_policy.documents.policy_set import Admission
-    from costlens_policy.expressions.cost import Sizes
+    from costlens_policy.expressions.functions.costs import Sizes
 
 __all__ = [
     "BUDGET", "ESTIMATE", "MODEL_FACTS", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute", "model_record",

@@ -18,7 +18,7 @@ from costlens_policy.compiler.priced_models import Admitted, Snapshots
 from costlens_policy.compiler.rules import BudgetStep, RouteStep
 from costlens_policy.documents import Document, PolicySetDocument
 from costlens_policy.expressions import TypedExpr
-from costlens_policy.expressions.runtime.limits import RunLimits
+from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.money import plain
 from costlens_policy.tokens import tokenizer_named
 

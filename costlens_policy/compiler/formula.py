@@ -11,8 +11,8 @@ from costlens_policy.diagnostics.model import Span
 from costlens_policy.expressions import DYN, TypedExpr, Uint, Value
 from costlens_policy.expressions.compile import Trace, compile_expression, compile_traced
 from costlens_policy.expressions.compile.first_match import compile_first_match
+from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.expressions.runtime.limits import RunLimits
 
 __all__ = ["ROOTS", "FirstRoute", "Formula"]
 

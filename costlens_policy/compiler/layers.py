@@ -29,7 +29,7 @@ from costlens_policy.documents import Document
 from costlens_policy.documents.policy import Budget, Choice, Downgrade, PolicyDocument, Route, Split, Target, Threshold
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import TypedExpr, Value
-from costlens_policy.expressions.runtime.limits import RunLimits
+from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.rewrites import RewriteStep, compile_operation
 from costlens_policy.source.located import LocatedDocument, Path
 from costlens_policy.tokens import Tokenizer

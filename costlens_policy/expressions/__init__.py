@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
-from costlens_policy.expressions.tree import Extent, Node
-from costlens_policy.expressions.typed import Invocation, Resolution, ResolutionKind, TypedExpr
+from costlens_policy.expressions.tree import Extent, Invocation, Node, Resolution, ResolutionKind, TypedExpr
 from costlens_policy.expressions.types import (
     ANY_LIST,
     ANY_MAP,
@@ -40,8 +39,8 @@ from costlens_policy.on_demand import on_demand
 if TYPE_CHECKING:
     from costlens_policy.expressions.analysis import Analysed, analyse
     from costlens_policy.expressions.checking.checker import check, unchecked
-    from costlens_policy.expressions.notation import parse_type
-    from costlens_policy.expressions.presence import Paths, present_when_true
+    from costlens_policy.expressions.checking.presence import Paths, present_when_true
+    from costlens_policy.expressions.functions.rows import parse_type
     from costlens_policy.expressions.problems import ExpressionError, Problem, did_you_mean
     from costlens_policy.expressions.syntax.parser import parse
 
@@ -58,14 +57,14 @@ __getattr__ = on_demand(
     {
         "Analysed": "costlens_policy.expressions.analysis",
         "ExpressionError": "costlens_policy.expressions.problems",
-        "Paths": "costlens_policy.expressions.presence",
+        "Paths": "costlens_policy.expressions.checking.presence",
         "Problem": "costlens_policy.expressions.problems",
         "analyse": "costlens_policy.expressions.analysis",
         "check": "costlens_policy.expressions.checking.checker",
         "did_you_mean": "costlens_policy.expressions.problems",
         "parse": "costlens_policy.expressions.syntax.parser",
-        "parse_type": "costlens_policy.expressions.notation",
-        "present_when_true": "costlens_policy.expressions.presence",
+        "parse_type": "costlens_policy.expressions.functions.rows",
+        "present_when_true": "costlens_policy.expressions.checking.presence",
         "unchecked": "costlens_policy.expressions.checking.checker",
     },
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from costlens_policy.expressions.checking.checker import check
+from costlens_policy.expressions.checking.presence import Paths
 from costlens_policy.expressions.cost import WorstCase, too_dear, worst_case
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
-from costlens_policy.expressions.presence import Paths
 from costlens_policy.expressions.problems import ExpressionError, Problem
 from costlens_policy.expressions.syntax.parser import parse
-from costlens_policy.expressions.typed import TypedExpr
+from costlens_policy.expressions.tree import TypedExpr
 from costlens_policy.expressions.types import Environment, Type
 
 __all__ = ["Analysed", "analyse"]

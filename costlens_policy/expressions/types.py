@@ -7,14 +7,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from costlens_policy.expressions.shapes import Shape
+from typing import Final
 
 __all__ = [
-    "ANY_LIST", "ANY_MAP", "BOOL", "BYTES", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "STRING", "TIMESTAMP", "TYPE",
-    "UINT", "UNKNOWN", "Environment", "Field", "Function", "Overload", "Record", "Type", "is_numeric", "list_of",
-    "map_of", "optional_of", "parameter", "type_of",
-]  # fmt: skip
+    "ANY_LIST",
+    "ANY_MAP",
+    "BOOL",
+    "BYTES",
+    "DOUBLE",
+    "DURATION",
+    "DYN",
+    "INT",
+    "NULL",
+    "SCALAR",
+    "STRING",
+    "TIMESTAMP",
+    "TYPE",
+    "UINT",
+    "UNKNOWN",
+    "Environment",
+    "Field",
+    "Function",
+    "Overload",
+    "Record",
+    "Shape",
+    "Type",
+    "is_numeric",
+    "list_of",
+    "map_of",
+    "optional_of",
+    "parameter",
+    "type_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The greatest size that a value can have, part by part.
+
+    ``text``: characters of a string, or bytes. ``elements``: elements of a list, or entries of a map; each is an
+    ``inner``, and a map's keys are ``key``. Both are None where nothing is known of them, as in ``dyn``.
+    ``number``: what an int can be at most, None where that is not known.
+    """
+
+    text: int = 0
+    elements: int = 0
+    inner: Shape | None = None
+    key: Shape | None = None
+    number: int | None = None
+
+
+SCALAR: Final = Shape()
+"""A number, a bool, a time: whatever has no size."""
 
 
 @dataclass(frozen=True, slots=True)

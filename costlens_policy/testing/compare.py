@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from costlens_policy.documents.suite import EstimateExpectation, Expectation, FallbackExpectation, TextExpectation
 from costlens_policy.engine.decision import Call, Decision, Estimate
-from costlens_policy.expressions.runtime.regexes import matcher
+from costlens_policy.expressions.runtime.regex import matcher
 from costlens_policy.testing.observation import Observation
 from costlens_policy.testing.vocabulary import Vocabulary
 

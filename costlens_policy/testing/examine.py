@@ -16,7 +16,7 @@ from costlens_policy.diagnostics.model import Related, Severity
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents.suite import BalanceInput, Case, Expectation, SuiteDocument, TextExpectation
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.expressions.runtime.regexes import matcher
+from costlens_policy.expressions.runtime.regex import matcher
 from costlens_policy.source.located import Path
 from costlens_policy.testing.matrix import SingleCase
 from costlens_policy.testing.prepare import merged

@@ -21,7 +21,7 @@ from costlens_policy.checker.expressions.analyse import expressions_of, marks_of
 from costlens_policy.documents.document import IsExpression, Section
 from costlens_policy.documents.policy_set import Admission
 from costlens_policy.expressions import BOOL, DEFAULT_LIMITS, DOUBLE, INT, STRING, Environment, analyse
-from costlens_policy.expressions.cost import Sizes
+from costlens_policy.expressions.functions.costs import Sizes
 from tests.checker.repository import bundle, codes, diagnostics, write
 
 EVERYWHERE = """

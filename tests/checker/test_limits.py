@@ -15,7 +15,7 @@ from costlens_policy.documents.policy_set import ExpressionLimits
 from costlens_policy.engine.decide import decide
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions import DEFAULT_LIMITS
-from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS, RunLimits
+from costlens_policy.expressions.limits import DEFAULT_RUN_LIMITS, RunLimits
 from tests.checker.repository import bundle, codes, diagnostics, found, write
 from tests.conftest import ROOT
 

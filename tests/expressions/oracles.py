@@ -18,7 +18,7 @@ from cel_expr_python.ext import ext_bindings, ext_optional
 
 from costlens_policy.expressions import Duration, Timestamp, Uint
 from costlens_policy.expressions.runtime import to_python
-from costlens_policy.expressions.runtime.kinds import kind_of
+from costlens_policy.expressions.runtime.equality import kind_of
 from tests.expressions.strategies import VARIABLES
 
 __all__ = ["ERROR", "REFUSED", "Answer", "answer_of", "ask_cel_cpp", "ask_cel_python"]

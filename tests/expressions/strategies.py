@@ -25,7 +25,7 @@ from costlens_policy.expressions import (
     analyse,
     parse_type,
 )
-from costlens_policy.expressions.runtime.durations import TIMESTAMP_MAX, TIMESTAMP_MIN
+from costlens_policy.expressions.runtime.times import TIMESTAMP_MAX, TIMESTAMP_MIN
 from tests.expressions.templates import TEMPLATES
 
 __all__ = ["ENVIRONMENT", "KINDS", "PARAMETERS", "VARIABLES", "bindings", "expressions", "typed"]

@@ -25,9 +25,9 @@ from costlens_policy.expressions import (
     unchecked,
 )
 from costlens_policy.expressions.compile import compile_expression, compile_traced
-from costlens_policy.expressions.declarations import functions
+from costlens_policy.expressions.functions import functions
+from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.expressions.runtime.limits import RunLimits
 from costlens_policy.expressions.syntax.macros import MACRO_NAMES
 
 __all__ = ["examine", "words"]

@@ -8,7 +8,7 @@ from typing import Final
 
 from costlens_policy.checker.expressions.analyse import budget_reads, nodes_of, variable_reads
 from costlens_policy.expressions import Extent, Node, TypedExpr
-from costlens_policy.expressions.presence import unguarded_reads
+from costlens_policy.expressions.checking.presence import unguarded_reads
 from costlens_policy.expressions.tree import Call, Index, Literal, Presence, Select
 
 __all__ = ["first_failure"]

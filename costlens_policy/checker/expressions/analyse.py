@@ -41,11 +41,10 @@ from costlens_policy.expressions import (
     TypedExpr,
     analyse,
 )
-from costlens_policy.expressions.cost import Sizes
-from costlens_policy.expressions.presence import Implied, Paths, present_when_true, unguarded_reads
-from costlens_policy.expressions.shapes import Shape
+from costlens_policy.expressions.checking.presence import Implied, Paths, present_when_true, unguarded_reads
+from costlens_policy.expressions.functions.costs import Sizes
 from costlens_policy.expressions.tree import Index, Literal, MapEntry, Name, Presence, Select
-from costlens_policy.expressions.types import UNKNOWN
+from costlens_policy.expressions.types import UNKNOWN, Shape
 from costlens_policy.source.located import LocatedDocument, Path, part_span
 
 __all__ = [

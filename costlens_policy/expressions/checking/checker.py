@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from costlens_policy.expressions.checking.aggregates import check_list, check_literal, check_map
 from costlens_policy.expressions.checking.calls import check_call
-from costlens_policy.expressions.checking.control import (
+from costlens_policy.expressions.checking.compounds import (
     check_bind,
     check_comprehension,
     check_conditional,
+    check_list,
+    check_literal,
     check_logic,
+    check_map,
     check_optional_map,
 )
 from costlens_policy.expressions.checking.members import check_index, check_name, check_presence, check_select
+from costlens_policy.expressions.checking.presence import Paths, unguarded_reads
 from costlens_policy.expressions.checking.walk import Rule, Walk
-from costlens_policy.expressions.presence import Paths, unguarded_reads
 from costlens_policy.expressions.problems import Problem
 from costlens_policy.expressions.tree import (
     Bind,
@@ -32,8 +34,8 @@ from costlens_policy.expressions.tree import (
     OptionalMap,
     Presence,
     Select,
+    TypedExpr,
 )
-from costlens_policy.expressions.typed import TypedExpr
 from costlens_policy.expressions.types import BOOL, DOUBLE, Environment, Type, is_numeric
 
 __all__ = ["check", "unchecked"]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from costlens_policy.expressions.checking.names import qualified_name
 from costlens_policy.expressions.checking.unification import is_parameter
-from costlens_policy.expressions.checking.walk import Walk
+from costlens_policy.expressions.checking.walk import Walk, qualified_name
 from costlens_policy.expressions.problems import did_you_mean, shortened
-from costlens_policy.expressions.tree import Index, Literal, Name, Node, Presence, Select
-from costlens_policy.expressions.typed import Resolution, ResolutionKind
+from costlens_policy.expressions.tree import Index, Literal, Name, Node, Presence, Resolution, ResolutionKind, Select
 from costlens_policy.expressions.types import BOOL, DYN, INT, UNKNOWN, Record, Type, is_numeric, optional_of
 
 __all__ = ["check_index", "check_name", "check_presence", "check_select"]

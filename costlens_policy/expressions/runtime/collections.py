@@ -1,26 +1,48 @@
-"""Lists and maps: size, membership, access by index, key and field name, what a comprehension goes over."""
+"""Lists, maps, sets and optionals.
+
+First what the language itself does with them: size, membership, access by index, key and field name, and what a
+comprehension goes over. Then the functions of the extensions. Sets are lists whose elements CEL's equality tells apart.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Final
 
-from costlens_policy.expressions.runtime.equality import contains
-from costlens_policy.expressions.runtime.errors import (
+from costlens_policy.expressions.errors import (
+    BAD_ARGUMENT,
     BAD_KEY,
     INDEX_OUT_OF_RANGE,
+    NO_OPTIONAL_VALUE,
     NO_OVERLOAD,
     NO_SUCH_KEY,
     CelError,
 )
-from costlens_policy.expressions.runtime.implementations import implements
-from costlens_policy.expressions.runtime.kinds import NUMBERS, SEQUENCES, kind_of
-from costlens_policy.expressions.values import NO_VALUE, BoolKey, OptionalValue, Uint, Value
+from costlens_policy.expressions.limits import check_size, too_large
+from costlens_policy.expressions.runtime.equality import NUMBERS, SEQUENCES, check_ordered, contains, key_of, kind_of
+from costlens_policy.expressions.runtime.functions import implements
+from costlens_policy.expressions.values import NO_VALUE, BoolKey, Duration, OptionalValue, Timestamp, Uint, Value
 
 __all__ = [
-    "add_entry", "element", "elements_of", "entries_of", "has_field", "in_map", "lookup", "make_map", "optional_lookup",
-    "optional_select", "select", "value_of_key",
-]  # fmt: skip
+    "add_entry",
+    "check_comparisons",
+    "element",
+    "elements_of",
+    "entries_of",
+    "has_field",
+    "in_map",
+    "lookup",
+    "make_map",
+    "of_non_zero",
+    "optional_lookup",
+    "optional_select",
+    "select",
+    "sort_by",
+    "unwrap",
+    "value_of",
+    "value_of_key",
+]
+
 
 _KEYS: Final = frozenset((str, int, Uint))
 _MISSING: Final = object()
@@ -155,3 +177,154 @@ def _key(key: Value) -> Value:
 
 def _not_selectable(container: Value) -> CelError:
     return CelError(NO_OVERLOAD, f"a {kind_of(container)} has no fields")
+
+
+_SORTABLE: Final = frozenset(("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes"))
+_MOST_COMPARISONS: Final = 1_000_000
+
+
+@implements("list_slice")
+def slice_of(elements: Sequence[Value], start: int, end: int) -> list[Value]:
+    if not 0 <= start <= end <= len(elements):
+        raise CelError(BAD_ARGUMENT, "the slice lies outside the list or ends before it starts")
+    return list(elements[start:end])
+
+
+@implements("list_flatten", "list_flatten_int")
+def flatten(elements: Sequence[Value], depth: int = 1) -> list[Value]:
+    """Replace lists by their elements, ``depth`` levels deep."""
+    if depth < 0:
+        raise CelError(BAD_ARGUMENT, "a list cannot be flattened to a negative depth")
+    flat = list(elements)
+    for _ in range(depth):
+        size = sum(len(element) if type(element) in SEQUENCES else 1 for element in flat)
+        if not any(type(element) in SEQUENCES for element in flat):
+            break
+        check_size(size)
+        flat = [inner for element in flat for inner in (element if type(element) in SEQUENCES else (element,))]
+    return flat
+
+
+@implements("list_distinct")
+def distinct(elements: Sequence[Value]) -> list[Value]:
+    """Return the elements that are not equal to an earlier one."""
+    first: dict[Hashable, Value] = {}
+    try:
+        for element in elements:
+            first.setdefault(key_of(element), element)
+        return list(first.values())
+    except ValueError:
+        check_comparisons(len(elements), len(elements))
+    found: list[Value] = []
+    for element in elements:
+        if not contains(element, found):
+            found.append(element)
+    return found
+
+
+def check_comparisons(elements: int, others: int) -> None:
+    """Raise LimitError where too many pairs would have to be compared, one by one."""
+    if elements * others > _MOST_COMPARISONS:
+        raise too_large()
+
+
+@implements(*(f"list_{kind}_sort" for kind in _SORTABLE))
+def sort(elements: Sequence[Value]) -> list[Value]:
+    return sort_by(elements, elements)
+
+
+def sort_by(elements: Sequence[Value], keys: Sequence[Value]) -> list[Value]:
+    """Return the elements in the order of their keys, which are of one sortable type. Raises CelError."""
+    kinds = set(map(kind_of, keys))
+    if len(kinds) > 1 or not kinds <= _SORTABLE:
+        raise CelError(NO_OVERLOAD, "only values of one ordered type can be sorted")
+    check_ordered(keys)
+    return [element for _, _, element in sorted(zip(keys, range(len(keys)), elements, strict=True))]
+
+
+@implements("lists_range")
+def range_to(limit: int) -> list[int]:
+    if limit < 0:
+        raise CelError(BAD_ARGUMENT, "a range cannot have a negative length")
+    check_size(limit)
+    return list(range(limit))
+
+
+@implements("list_reverse")
+def reverse(elements: Sequence[Value]) -> list[Value]:
+    return list(elements[::-1])
+
+
+@implements("list_first")
+def first(elements: Sequence[Value]) -> OptionalValue:
+    return OptionalValue(elements[0]) if elements else NO_VALUE
+
+
+@implements("list_last")
+def last(elements: Sequence[Value]) -> OptionalValue:
+    return OptionalValue(elements[-1]) if elements else NO_VALUE
+
+
+@implements("list_sets_contains_list")
+def contains_all(elements: Sequence[Value], others: Sequence[Value]) -> bool:
+    try:
+        return set(map(key_of, others)) <= set(map(key_of, elements))
+    except ValueError:
+        check_comparisons(len(elements), len(others))
+    return all(contains(other, elements) for other in others)
+
+
+@implements("list_sets_equivalent_list")
+def equivalent(elements: Sequence[Value], others: Sequence[Value]) -> bool:
+    return contains_all(elements, others) and contains_all(others, elements)
+
+
+@implements("list_sets_intersects_list")
+def intersects(elements: Sequence[Value], others: Sequence[Value]) -> bool:
+    try:
+        return not set(map(key_of, elements)).isdisjoint(map(key_of, others))
+    except ValueError:
+        check_comparisons(len(elements), len(others))
+    return any(contains(other, elements) for other in others)
+
+
+implements("optional_of")(OptionalValue)
+implements("optional_none")(lambda: NO_VALUE)
+
+
+@implements("optional_ofNonZeroValue")
+def of_non_zero(value: Value) -> OptionalValue:
+    """Return an optional without a value for null, false, zero and what is empty."""
+    if isinstance(value, Timestamp | Duration):
+        return OptionalValue(value) if value.nanoseconds else NO_VALUE
+    return OptionalValue(value) if value or value is NO_VALUE else NO_VALUE
+
+
+@implements("optional_hasValue")
+def has_value(optional: OptionalValue) -> bool:
+    return optional is not NO_VALUE
+
+
+@implements("optional_value")
+def value_of(optional: OptionalValue) -> Value:
+    if optional is NO_VALUE:
+        raise CelError(NO_OPTIONAL_VALUE, "the optional has no value")
+    return optional.value
+
+
+@implements("optional_or_optional")
+def either(optional: OptionalValue, other: OptionalValue) -> OptionalValue:
+    return other if optional is NO_VALUE else optional
+
+
+@implements("optional_orValue_value")
+def value_or(optional: OptionalValue, other: Value) -> Value:
+    return other if optional is NO_VALUE else optional.value
+
+
+@implements("optional_unwrap", "optional_unwrapOpt")
+def unwrap(optionals: Sequence[Value]) -> list[Value]:
+    """Return what the optionals of a list hold. Raises CelError when an element is none."""
+    if not all(type(optional) is OptionalValue for optional in optionals):
+        raise CelError(NO_OVERLOAD, "only a list of optionals can be unwrapped")
+    return [optional.value for optional in optionals if optional is not NO_VALUE]

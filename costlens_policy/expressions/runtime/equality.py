@@ -1,4 +1,4 @@
-"""Equality and order of any two values: langdef, "Equality" and "Ordering".
+"""The run-time type of a value, and equality and order of any two: langdef, "Equality" and "Ordering".
 
 Numbers compare across types on one line. Where an integer meets a double, it is compared as the double nearest to
 it, as the specification's own tests have it: ``dyn(9223372036854775807) < 9223372036854775808.0`` is false.
@@ -7,25 +7,76 @@ it, as the specification's own tests have it: ``dyn(9223372036854775807) < 92233
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from operator import ge, gt, le, lt
+from types import NoneType
 from typing import Any, Final
 
-from costlens_policy.expressions.runtime.errors import BAD_ARGUMENT, NO_OVERLOAD, CelError
-from costlens_policy.expressions.runtime.kinds import KINDS, NUMBERS, SEQUENCES, kind_of
-from costlens_policy.expressions.values import NO_VALUE, OptionalValue, Value
+from costlens_policy.expressions.errors import BAD_ARGUMENT, NO_OVERLOAD, CelError
+from costlens_policy.expressions.types import Type
+from costlens_policy.expressions.values import NO_VALUE, BoolKey, Duration, OptionalValue, Timestamp, Uint, Value
 
 __all__ = [
+    "KINDS",
+    "NUMBERS",
+    "SEQUENCES",
     "check_ordered",
     "contains",
     "equals",
     "greater",
     "greater_equals",
     "key_of",
+    "kind_of",
     "less",
     "less_equals",
     "not_equals",
+    "type_name",
 ]
+
+
+KINDS: Final[dict[type, str]] = {
+    bool: "bool",
+    int: "int",
+    Uint: "uint",
+    float: "double",
+    str: "string",
+    bytes: "bytes",
+    NoneType: "null_type",
+    list: "list",
+    tuple: "list",
+    dict: "map",
+    Timestamp: "timestamp",
+    Duration: "duration",
+    Type: "type",
+    OptionalValue: "optional_type",
+    IPv4Address: "net.IP",
+    IPv6Address: "net.IP",
+    IPv4Interface: "net.CIDR",
+    IPv6Interface: "net.CIDR",
+    BoolKey: "bool",
+}
+"""From a Python class to the name of the CEL type. Exact classes: ``bool`` is an ``int`` to Python only."""
+
+NUMBERS: Final = frozenset((int, Uint, float))
+SEQUENCES: Final = frozenset((list, tuple))
+
+_LONG_NAMES: Final = {"timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration"}
+
+
+def kind_of(value: Value) -> str:
+    """Return the CEL type's name, or Python's for what is not a CEL value."""
+    return KINDS.get(type(value)) or _inherited(type(value))
+
+
+def _inherited(kind: type) -> str:
+    """Return the kind of a class that extends one of the table, such as a dict that finds its entries when read."""
+    return next((KINDS[parent] for parent in kind.__mro__ if parent in KINDS), kind.__name__)
+
+
+def type_name(value: Type) -> str:
+    """Return how a type value is written: ``int``, ``google.protobuf.Timestamp``."""
+    return _LONG_NAMES.get(value.name, value.name)
+
 
 _EXACT: Final = 2**53
 """Integers below are doubles too, and no other integer is equal to one of these doubles, so that Python's exact

@@ -1,50 +1,63 @@
-"""Every function by its name, choosing among its overloads by the kinds of the arguments it is given."""
+"""The implementations of the declared functions, and the choice among a function's overloads at run time.
+
+A family of functions has one module here, under the name of the file with its rows: ``functions/strings.py`` declares
+what ``runtime/strings.py`` implements.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import product
-from typing import Final
+from typing import Final, TypeVar
 
-from costlens_policy.expressions.declarations import functions
+from costlens_policy.expressions.errors import NO_OVERLOAD, CelError
+from costlens_policy.expressions.functions import LIBRARIES, functions
 from costlens_policy.expressions.runtime.equality import (
+    KINDS,
     equals,
     greater,
     greater_equals,
+    kind_of,
     less,
     less_equals,
     not_equals,
 )
-from costlens_policy.expressions.runtime.errors import NO_OVERLOAD, CelError
-from costlens_policy.expressions.runtime.implementations import IMPLEMENTATIONS, Implementation
-from costlens_policy.expressions.runtime.kinds import KINDS, kind_of
 from costlens_policy.expressions.types import Type
 from costlens_policy.expressions.values import Value
 
-__all__ = ["SEARCHES", "dispatcher", "implementation", "implementations", "kind_of_type"]
+__all__ = [
+    "IMPLEMENTATIONS",
+    "Implementation",
+    "dispatcher",
+    "implementation",
+    "implementations",
+    "implements",
+    "kind_of_type",
+    "searches",
+]
 
-_MODULES: Final = (
-    "arithmetic",
-    "calendar",
-    "collections",
-    "conversions",
-    "durations",
-    "regexes",
-    "text",
-    "library.encoders",
-    "library.formatting",
-    "library.hashing",
-    "library.lists",
-    "library.math",
-    "library.network",
-    "library.optionals",
-    "library.patterns",
-    "library.sets",
-    "library.strings",
-    "library.traffic",
-)
+
+Implementation = Callable[..., Value]
+_F = TypeVar("_F", bound=Implementation)
+
+IMPLEMENTATIONS: Final[dict[str, Implementation]] = {}
+"""By the id of an overload. Filled as the modules of the run time are imported; ``implementations`` imports them all.
+
+A function may count on the kinds of its arguments (string, list …), not on the types of a list's elements.
+"""
+
+
+def implements(*overloads: str) -> Callable[[_F], _F]:
+    """Register a function for overloads of the declarations."""
+
+    def register(function: _F) -> _F:
+        IMPLEMENTATIONS.update(dict.fromkeys(overloads, function))
+        return function
+
+    return register
+
 
 _ANY_VALUES: Final[dict[str, Implementation]] = {
     "_==_": equals,
@@ -56,10 +69,13 @@ _ANY_VALUES: Final[dict[str, Implementation]] = {
 }
 """Operators that look at the kinds of their arguments themselves."""
 
-SEARCHES: Final = frozenset(("glob", "matches", "regex.extract", "regex.extractAll", "regex.replace"))
-"""Functions that are given the evaluation's account of work after their arguments, and pay from it."""
-
 _CONCRETE: Final = frozenset(KINDS.values())
+
+
+def searches(function: str) -> bool:
+    """Say whether a function is given the evaluation's account of work after its arguments, and pays from it."""
+    row = functions().get(function)
+    return row is not None and row.pattern != ""
 
 
 def kind_of_type(declared: Type) -> str | None:
@@ -76,8 +92,8 @@ def implementation(overload: str) -> Implementation:
 @cache
 def implementations() -> dict[str, Implementation]:
     """Return what does the work of every overload, by its id. Few expressions ask: most are plain Python."""
-    for module in _MODULES:
-        import_module(f"costlens_policy.expressions.runtime.{module}")
+    for library in LIBRARIES:
+        import_module(f"costlens_policy.expressions.runtime.{library}")
     return IMPLEMENTATIONS
 
 
@@ -101,7 +117,7 @@ def dispatcher(function: str, overloads: tuple[str, ...]) -> Implementation:
             raise CelError(NO_OVERLOAD, f"no matching overload: `{_call_text(function, values)}`")
         return found(*values, work)
 
-    return dispatch_search if function in SEARCHES else dispatch
+    return dispatch_search if searches(function) else dispatch
 
 
 def _table(function: str, overloads: tuple[str, ...]) -> dict[tuple[str, ...], Implementation]:

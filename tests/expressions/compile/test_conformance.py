@@ -12,7 +12,7 @@ from benchmarks import conformance
 from costlens_policy.expressions import TypedExpr, Value
 from costlens_policy.expressions.compile.exact.evaluation import Exact
 from costlens_policy.expressions.compile.fast.emitter import Emitter
-from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS
+from costlens_policy.expressions.limits import DEFAULT_RUN_LIMITS
 
 _IMPOSSIBLE: Final = {
     # It expects a backslash that is not in the expression; the twin for strings does not, and passes.

@@ -179,7 +179,7 @@ def test_false_operand_absorbs_an_error_before_it() -> None:
 
 def test_many_rules_are_not_all_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 2,000 rules that differ in their team, a request compiles, and so tries, only the one of its team."""
-    from costlens_policy.expressions.compile.first_match.condition import Condition
+    from costlens_policy.expressions.compile.first_match.conditions import Condition
 
     tried: list[int] = []
     compiled = Condition._compiled
@@ -192,7 +192,7 @@ def test_many_rules_are_not_all_tried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("shape", ["request.tokens >= {0} && request.tokens < {1}", "request.tokens < {1}"])
 def test_of_many_ranges_one_is_tried(monkeypatch: pytest.MonkeyPatch, shape: str) -> None:
-    from costlens_policy.expressions.compile.first_match.condition import Condition
+    from costlens_policy.expressions.compile.first_match.conditions import Condition
 
     tried: list[int] = []
     compiled = Condition._compiled

@@ -16,7 +16,7 @@ from costlens_policy.expressions import (
     analyse,
     list_of,
 )
-from costlens_policy.expressions.cost import Sizes
+from costlens_policy.expressions.functions.costs import Sizes
 
 SIZES = Sizes()
 REQUEST = Record(

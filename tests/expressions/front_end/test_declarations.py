@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from costlens_policy.expressions.checking.unification import is_parameter
-from costlens_policy.expressions.declarations import TYPE_NAMES, functions
+from costlens_policy.expressions.functions import TYPE_NAMES, functions
 from costlens_policy.expressions.types import Type
 
 

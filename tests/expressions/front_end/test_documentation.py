@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.expressions import BOOL, Limits, analyse
-from costlens_policy.expressions.declarations.reference import reference
+from costlens_policy.expressions.functions.reference import reference
 from costlens_policy.expressions.syntax.macros import MACRO_NAMES
 from tests.conftest import ROOT
 from tests.expressions.front_end.attributes import ENVIRONMENT

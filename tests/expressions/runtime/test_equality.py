@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from costlens_policy.cli.commands.cel.literals import literal
 from costlens_policy.expressions import Duration, Timestamp, Uint
+from costlens_policy.expressions.errors import CelError
 from costlens_policy.expressions.runtime import equals
 from costlens_policy.expressions.runtime.equality import contains, greater, greater_equals, key_of, less, less_equals
-from costlens_policy.expressions.runtime.errors import CelError
 from costlens_policy.expressions.values import NO_VALUE, BoolKey, OptionalValue
 from tests.expressions.runtime.evaluating import evaluate
 

@@ -15,12 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.diagnostics.codes import CODES
-from costlens_policy.expressions import Duration, Timestamp, Uint
-from costlens_policy.expressions.declarations import functions
-from costlens_policy.expressions.runtime import CelError, errors
-from costlens_policy.expressions.runtime.functions import SEARCHES, dispatcher, implementation
-from costlens_policy.expressions.runtime.implementations import IMPLEMENTATIONS
-from costlens_policy.expressions.runtime.limits import Work
+from costlens_policy.expressions import Duration, Timestamp, Uint, errors
+from costlens_policy.expressions.functions import functions
+from costlens_policy.expressions.limits import Work
+from costlens_policy.expressions.runtime import CelError
+from costlens_policy.expressions.runtime.functions import IMPLEMENTATIONS, dispatcher, implementation, searches
 from costlens_policy.expressions.values import NO_VALUE, BoolKey, OptionalValue
 from tests.expressions.runtime.evaluating import evaluate
 
@@ -55,7 +54,7 @@ def test_any_arguments_give_a_value_or_a_clean_error(name: str, data: st.DataObj
     lengths = sorted({len(overload.parameters) for overload in functions()[name].overloads})
     arguments = [data.draw(_VALUES) for _ in range(data.draw(st.sampled_from(lengths)))]
     function = dispatcher(name, tuple(overload.id for overload in functions()[name].overloads))
-    account = [Work()] if name in SEARCHES else []
+    account = [Work()] if searches(name) else []
     error = _error(lambda: function(*arguments, *account))
     if error is not None:
         assert error.code in CODES

@@ -6,8 +6,8 @@ import pytest
 
 from costlens_policy.expressions import DYN, INT, STRING, Environment, list_of, parse, unchecked
 from costlens_policy.expressions.compile import compile_expression, compile_traced
+from costlens_policy.expressions.limits import DEFAULT_RUN_LIMITS, SIZE, RunLimits
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS, SIZE, RunLimits
 
 _ENVIRONMENT = Environment({"l": list_of(INT), "s": STRING, "x": DYN})
 _PARAMETERS = ("l", "s", "x")

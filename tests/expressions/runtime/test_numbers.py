@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.expressions.runtime.arithmetic import divide_double, divide_int, modulo_int
-from costlens_policy.expressions.runtime.numerals import double_text, fixed_text, parse_double
+from costlens_policy.expressions.runtime.conversions import double_text, fixed_text, parse_double
+from costlens_policy.expressions.runtime.operators import divide_double, divide_int, modulo_int
 from tests.expressions.runtime.evaluating import evaluate, failure
 
 MAX, MIN = 2**63 - 1, -(2**63)

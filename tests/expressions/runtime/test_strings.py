@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.expressions.runtime.regexes import compile_pattern, matcher, plain_pattern
+from costlens_policy.expressions.runtime.regex import compile_pattern, matcher, plain_pattern
 from tests.expressions.runtime.evaluating import evaluate, failure
 
 

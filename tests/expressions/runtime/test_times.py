@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from costlens_policy.expressions import Duration, Timestamp
 from costlens_policy.expressions.runtime import CelError, from_python
-from costlens_policy.expressions.runtime.durations import TIMESTAMP_MAX, TIMESTAMP_MIN, duration_text, parse_duration
-from costlens_policy.expressions.runtime.timestamps import parse_timestamp, timestamp_text
+from costlens_policy.expressions.runtime.times import (
+    TIMESTAMP_MAX,
+    TIMESTAMP_MIN,
+    duration_text,
+    parse_duration,
+    parse_timestamp,
+    timestamp_text,
+)
 from tests.expressions.runtime.evaluating import evaluate, failure
 
 _TIMES = st.integers(TIMESTAMP_MIN, TIMESTAMP_MAX).map(Timestamp)

@@ -9,9 +9,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, Final
 
 from costlens_policy.expressions.runtime.collections import value_of_key
-from costlens_policy.expressions.runtime.durations import duration_text
-from costlens_policy.expressions.runtime.kinds import kind_of, type_name
-from costlens_policy.expressions.runtime.timestamps import timestamp_text
+from costlens_policy.expressions.runtime.equality import kind_of, type_name
+from costlens_policy.expressions.runtime.times import duration_text, timestamp_text
 from costlens_policy.expressions.types import Type
 from costlens_policy.expressions.values import NO_VALUE, BoolKey, Duration, OptionalValue, Timestamp, Uint, Value
 

@@ -36,11 +36,11 @@ from costlens_policy.expressions import (
     map_of,
     optional_of,
 )
-from costlens_policy.expressions.cost import Sizes
+from costlens_policy.expressions.functions.costs import Sizes
+from costlens_policy.expressions.limits import DEFAULT_RUN_LIMITS, RunLimits
 from costlens_policy.expressions.runtime import AdmissionError, admit, from_python
 from costlens_policy.expressions.runtime.collections import value_of_key
-from costlens_policy.expressions.runtime.kinds import kind_of
-from costlens_policy.expressions.runtime.limits import DEFAULT_RUN_LIMITS, RunLimits
+from costlens_policy.expressions.runtime.equality import kind_of
 from costlens_policy.expressions.values import OptionalValue
 
 __all__ = ["Surroundings", "of_values", "surroundings", "type_by_shape"]

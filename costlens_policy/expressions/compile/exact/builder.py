@@ -1,36 +1,52 @@
-"""From a typed tree to closures, node by node."""
+"""What the rules that build closures share: the frame of an evaluation, and the slots of its variables.
+
+A rule makes the evaluator of one type of node; ``exact.nodes`` has them all, and hands them to the builder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from costlens_policy.expressions.compile.charges import variables_within
-from costlens_policy.expressions.compile.exact import access, logic, macros
-from costlens_policy.expressions.compile.exact.frame import FIRST, PARTS, Evaluate, Frame, placed
-from costlens_policy.expressions.runtime.errors import CelError
-from costlens_policy.expressions.runtime.limits import SIZE
+from costlens_policy.expressions.compile.reads import variables_within
+from costlens_policy.expressions.errors import CelError
+from costlens_policy.expressions.limits import SIZE
 from costlens_policy.expressions.tree import (
-    Bind,
     Call,
-    Comprehension,
     Conditional,
     Extent,
-    Index,
-    ListLiteral,
     Literal,
     Logic,
-    MapLiteral,
     Name,
     Node,
-    OptionalMap,
-    Presence,
-    Select,
+    TypedExpr,
 )
-from costlens_policy.expressions.typed import TypedExpr
+from costlens_policy.expressions.values import Value
 
-__all__ = ["Builder"]
+__all__ = ["FIRST", "PARTS", "WORK", "Builder", "Evaluate", "Frame", "Rule", "placed"]
+
+
+Frame: TypeAlias = list[Any]
+"""A list of slots: the work left, the parts of a trace, then the parameters and the local variables."""
+
+Evaluate: TypeAlias = Callable[[Frame], Value]
+"""Evaluates one node in a frame. Raises CelError."""
+
+WORK: Final = 0
+PARTS: Final = 1
+FIRST: Final = 2
+
+
+Rule: TypeAlias = "Callable[[Builder, Any], Evaluate]"
+"""Builds the evaluator of a node of one type."""
+
+
+def placed(error: CelError, extent: Extent) -> CelError:
+    """Give an error the place of the node that raised it, unless a node below gave it one."""
+    if error.extent is None:
+        error.extent = extent
+    return error
 
 
 class Builder:
@@ -42,8 +58,17 @@ class Builder:
     ``loop_variables`` are those of the comprehensions around what is being built, None outside of any.
     """
 
-    def __init__(self, typed: TypedExpr, parameters: Sequence[str], size: int = SIZE, *, traced: bool = False) -> None:
+    def __init__(
+        self,
+        typed: TypedExpr,
+        parameters: Sequence[str],
+        rules: Mapping[type, Rule],
+        size: int = SIZE,
+        *,
+        traced: bool = False,
+    ) -> None:
         self.typed = typed
+        self._rules = rules
         self.size = size
         self.nodes: list[Node] = []
         self.slots = FIRST + len(parameters)
@@ -55,7 +80,7 @@ class Builder:
 
     def build(self, node: Node) -> Evaluate:
         """Return the evaluator of a node. Its errors carry the extent of the node that raised them."""
-        evaluate = _BUILDERS[type(node)](self, node)
+        evaluate = self._rules[type(node)](self, node)
         if self._traced and type(node) is not Literal:
             return self._tracing(node, evaluate)
         return evaluate if type(node) in _PLACE_THEMSELVES else _placing(node.extent, evaluate)
@@ -114,19 +139,3 @@ def _placing(extent: Extent, evaluate: Evaluate) -> Evaluate:
 
 _PLACE_THEMSELVES: Final = frozenset((Literal, Name, Logic, Conditional, Call))
 """Nodes that give their errors a place, or make none: one function call less for each."""
-
-_BUILDERS: Final[dict[type, Callable[[Builder, Any], Evaluate]]] = {
-    Literal: access.literal,
-    Name: access.name,
-    Select: access.select,
-    Index: access.index,
-    Presence: access.presence,
-    ListLiteral: access.list_literal,
-    MapLiteral: access.map_literal,
-    Call: logic.call,
-    Logic: logic.logic,
-    Conditional: logic.conditional,
-    Comprehension: macros.comprehension,
-    Bind: macros.bind,
-    OptionalMap: macros.optional_map,
-}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, Final
 
-from costlens_policy.expressions.compile.fast.names import Globals, parameter
+from costlens_policy.expressions.compile.fast.emitter import Globals, parameter
 from costlens_policy.expressions.compile.fast.python import (
     assign,
     attribute,
@@ -21,10 +21,9 @@ from costlens_policy.expressions.compile.fast.python import (
     named,
     subscript,
 )
-from costlens_policy.expressions.compile.first_match.condition import Entry
-from costlens_policy.expressions.compile.first_match.keys import Key
-from costlens_policy.expressions.compile.first_match.ranges import RangeTable
-from costlens_policy.expressions.compile.first_match.tables import Sorted, Table
+from costlens_policy.expressions.compile.first_match.conditions import Entry
+from costlens_policy.expressions.compile.first_match.demands import Key
+from costlens_policy.expressions.compile.first_match.tables import RangeTable, Sorted, Table
 
 __all__ = ["lookup"]
 

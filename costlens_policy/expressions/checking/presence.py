@@ -1,0 +1,294 @@
+"""Optional attributes, and keys of maps, that are read where they may be missing.
+
+What is known to be present flows through ``&&``, ``||``, ``!`` and ``?:``. Since a false operand of ``&&`` hides the
+error of another, whichever comes first, ``x.y == 1 && has(x.y)`` is as safe as the usual order. A plain read proves
+what it reads for all that is evaluated after it; an optional one, such as ``x.?y``, proves nothing unless it is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from typing import Final, TypeAlias
+
+from costlens_policy.diagnostics.model import Severity
+from costlens_policy.expressions.problems import Problem, shortened
+from costlens_policy.expressions.tree import (
+    Bind,
+    Call,
+    Comprehension,
+    Conditional,
+    Index,
+    ListLiteral,
+    Literal,
+    Logic,
+    MapLiteral,
+    Name,
+    Node,
+    OptionalMap,
+    Presence,
+    Select,
+    TypedExpr,
+)
+
+__all__ = ["Implied", "Paths", "present_when_true", "unguarded_reads"]
+
+Paths: TypeAlias = frozenset[tuple[str, ...]]
+"""Attributes and keys such as ``("request", "team")``; a key that is not written out stands as ``[its text]``."""
+
+Implied: TypeAlias = Mapping[tuple[str, ...], Paths]
+"""What is present whenever a condition that stands elsewhere is true, by its path: ``("variables", "is_large")``."""
+
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_EQUALITIES: Final = {"_==_": True, "_!=_": False}
+_NOTHING: Paths = frozenset()
+_NONE: Implied = {}
+_DEFAULTS = {"string": '""', "int": "0", "uint": "0u", "double": "0.0", "bool": "false", "list": "[]", "map": "{}"}
+
+
+def unguarded_reads(
+    typed: TypedExpr, present: Paths = _NOTHING, implied: Implied = _NONE, lenient: Collection[str] = ()
+) -> list[Problem]:
+    """Return a warning for each optional attribute or key that is read and may be missing.
+
+    ``present`` ones are not, nor is any below the ``lenient`` variables, where nothing comes of a missing one.
+    """
+    reader = _Reader(typed, implied, lenient)
+    reader.read(typed.root, present)
+    return reader.problems
+
+
+def present_when_true(typed: TypedExpr, implied: Implied = _NONE) -> Paths:
+    """Return the attributes that are present whenever the expression is true."""
+    return _Guards(typed.source, implied).present(typed.root, True)
+
+
+class _Reader:
+    def __init__(self, typed: TypedExpr, implied: Implied, lenient: Collection[str]) -> None:
+        self.problems: list[Problem] = []
+        self._typed = typed
+        self._guards = _Guards(typed.source, implied)
+        self._lenient = lenient
+
+    def read(self, node: Node, present: Paths) -> Paths:
+        """Look at every read below a node; return what is present once the node has been evaluated."""
+        if isinstance(node, Logic):
+            return self._logic(node, present)
+        if isinstance(node, Conditional):
+            return self._conditional(node, present)
+        if isinstance(node, Comprehension | Bind | OptionalMap):
+            return self._binding(node, present)
+        for child in self._children(node):
+            present = self.read(child, present)
+        if not isinstance(node, Select | Index) or node.optional:
+            return present
+        path = self._guards.path(node)
+        if path not in present and (path is None or path[0] not in self._lenient) and self._may_be_missing(node):
+            self._warn(node)
+        return present | {path} if path is not None else present
+
+    def _logic(self, node: Logic, present: Paths) -> Paths:
+        """Each operand may rely on what the others would decide: an absent attribute makes them win."""
+        decisive = node.operator == "&&"
+        guards = [self._guards.present(operand, decisive) for operand in node.operands]
+        after = present
+        for position, operand in enumerate(node.operands):
+            others = _union(guard for number, guard in enumerate(guards) if number != position)
+            after |= self.read(operand, after | others) - others
+        return present
+
+    def _conditional(self, node: Conditional, present: Paths) -> Paths:
+        present = self.read(node.condition, present)
+        accepted = self.read(node.accepted, present | self._guards.present(node.condition, True))
+        rejected = self.read(node.rejected, present | self._guards.present(node.condition, False))
+        return accepted & rejected
+
+    def _binding(self, node: Comprehension | Bind | OptionalMap, present: Paths) -> Paths:
+        outer, inner, names = _bound(node)
+        present = self.read(outer, present)
+        inside = frozenset(path for path in present if not _reads(path, names))
+        inside |= self._proved_inside(node)
+        for child in inner:
+            inside = self.read(child, inside)
+            if isinstance(node, Comprehension) and child is node.predicate:
+                inside |= self._guards.present(child, True)
+        return present
+
+    def _proved_inside(self, node: Comprehension | Bind | OptionalMap) -> Paths:
+        """Return what is there within a macro: the keys that it goes through, or the optional value that it maps."""
+        if isinstance(node, OptionalMap):
+            return self._guards.optional(node.operand)
+        if isinstance(node, Comprehension) and self._typed.types[node.range].name == "map":
+            path = self._guards.path(node.range)
+            return _NOTHING if path is None else frozenset({(*path, f"[{node.variable}]")})
+        return _NOTHING
+
+    def _may_be_missing(self, node: Select | Index) -> bool:
+        if node in self._typed.resolutions:
+            return False
+        if self._is_map(node.operand):
+            return not self._has_key(node)
+        if isinstance(node, Index):
+            return False
+        record = self._typed.environment.record(self._typed.types[node.operand])
+        field = record.fields.get(node.field) if record is not None else None
+        return field is not None and field.optional
+
+    def _is_map(self, node: Node) -> bool:
+        """Say whether a value is a map, or what a map holds that may hold anything."""
+        declared = self._typed.types[node]
+        if self._typed.environment.record(declared) is not None:
+            return False
+        if declared.name == "dyn" and isinstance(node, Select | Index) and node not in self._typed.resolutions:
+            return self._is_map(node.operand)
+        return declared.name == "map"
+
+    def _has_key(self, node: Select | Index) -> bool:
+        """Say whether a key is surely there: it is written out in the map itself, or another check asks for it."""
+        key = node.field if isinstance(node, Select) else node.key.value if isinstance(node.key, Literal) else None
+        if isinstance(node.operand, MapLiteral):
+            keys = [entry.key for entry in node.operand.entries if not entry.optional]
+            return key is not None and any(isinstance(one, Literal) and one.value == key for one in keys)
+        # `budgets` has the budgets of the policy set, by their ids, which linking has looked up.
+        return key is not None and isinstance(node.operand, Name) and node.operand.name == "budgets"
+
+    def _children(self, node: Node) -> Iterator[Node]:
+        if isinstance(node, Select | Presence):
+            if node not in self._typed.resolutions:
+                yield node.operand
+        elif isinstance(node, Index):
+            yield from (node.operand, node.key)
+        elif isinstance(node, Call):
+            yield from self._typed.calls[node].arguments
+        elif isinstance(node, ListLiteral):
+            yield from node.elements
+        elif isinstance(node, MapLiteral):
+            for entry in node.entries:
+                yield from (entry.key, entry.value)
+
+    def _text(self, node: Node) -> str:
+        return shortened(self._typed.source[node.extent.start : node.extent.end])
+
+    def _warn(self, node: Select | Index) -> None:
+        text, operand = self._text(node), self._text(node.operand)
+        default = _DEFAULTS.get(self._typed.types[node].name, "…")
+        if isinstance(node, Select):
+            advice = f"write `has({text}) && …`, or `{operand}.?{node.field}.orValue({default})`"
+            label, extent = "optional, and read without asking `has`", node.field_extent
+            if self._is_map(node.operand):
+                label = "a key that may be missing, and is read without asking `has`"
+        else:
+            key = self._text(node.key)
+            advice = f"write `{key} in {operand} && …`, or `{operand}[?{key}].orValue({default})`"
+            label, extent = "a key that may be missing, and is read without asking `in`", node.key.extent
+        self.problems.append(
+            Problem("CL314", f"`{text}` may be missing", extent, label, advice, severity=Severity.WARNING)
+        )
+
+
+class _Guards:
+    """What conditions say of what is present."""
+
+    def __init__(self, source: str, implied: Implied) -> None:
+        self._source = source
+        self._implied = implied
+
+    def present(self, node: Node, outcome: bool) -> Paths:
+        """Return what is surely present when a condition has an outcome; it is the other one when that is missing."""
+        if isinstance(node, Presence):
+            path = self.path(node)
+            return frozenset({path}) if outcome and path is not None else _NOTHING
+        if isinstance(node, Select):
+            path = self.path(node)
+            return self._implied.get(path, _NOTHING) if outcome and path is not None else _NOTHING
+        if isinstance(node, Call):
+            return self._present_by_call(node, outcome)
+        if isinstance(node, Logic):
+            each = [self.present(operand, outcome) for operand in node.operands]
+            return _union(each) if outcome == (node.operator == "&&") else frozenset.intersection(*each)
+        if isinstance(node, Conditional):
+            return self._present_either_way(node, outcome)
+        return _NOTHING
+
+    def path(self, node: Node) -> tuple[str, ...] | None:
+        """Return ``("request", "team")`` for ``request.team``; None for what is optional, or has no name."""
+        return self._path(node, optional=False)
+
+    def _path(self, node: Node, *, optional: bool) -> tuple[str, ...] | None:
+        """Return the path of a read; ``optional`` steps are steps like any, or make it none."""
+        steps: list[str] = []
+        while isinstance(node, Select | Presence | Index):
+            if not isinstance(node, Presence) and node.optional and not optional:
+                return None
+            steps.append(self._key(node.key) if isinstance(node, Index) else node.field)
+            node = node.operand
+        if isinstance(node, MapLiteral):
+            return (self._text(node), *reversed(steps))
+        return (node.name, *reversed(steps)) if isinstance(node, Name) else None
+
+    def optional(self, node: Node) -> Paths:
+        """Return what is present when an optional such as ``request.?team`` has a value: every step from ``.?`` on."""
+        if not isinstance(node, Select | Index):
+            return _NOTHING
+        before, path = self.optional(node.operand), self._path(node, optional=True)
+        return before if path is None or not (node.optional or before) else before | {path}
+
+    def _present_by_call(self, node: Call, outcome: bool) -> Paths:
+        if node.function == "!_":
+            return self.present(node.arguments[0], not outcome)
+        if node.function in _EQUALITIES:
+            return self._present_by_comparison(node, outcome == _EQUALITIES[node.function])
+        if not outcome:
+            return _NOTHING
+        if node.function == "@in" and len(node.arguments) == 2:
+            path = self.path(node.arguments[1])
+            return _NOTHING if path is None else frozenset({(*path, self._key(node.arguments[0]))})
+        if node.function == "hasValue" and node.target is not None:
+            return self.optional(node.target)
+        return _NOTHING
+
+    def _present_by_comparison(self, node: Call, equal: bool) -> Paths:
+        """Look through a comparison of a condition with ``true`` or ``false``."""
+        for one, other in (node.arguments, node.arguments[::-1]):
+            if isinstance(one, Literal) and isinstance(one.value, bool) and isinstance(other, Presence | Logic | Call):
+                return self.present(other, one.value is equal)
+        return _NOTHING
+
+    def _present_either_way(self, node: Conditional, outcome: bool) -> Paths:
+        results = [(True, node.accepted), (False, node.rejected)]
+        ways = [
+            self.present(node.condition, way) | self.present(result, outcome)
+            for way, result in results
+            if not (isinstance(result, Literal) and result.value is not outcome)
+        ]
+        return frozenset.intersection(*ways) if ways else _NOTHING
+
+    def _key(self, node: Node) -> str:
+        """Return a step for a key: as a field where it is a text that is written out."""
+        if isinstance(node, Literal) and isinstance(node.value, str):
+            return node.value
+        return f"[{self._text(node)}]"
+
+    def _text(self, node: Node) -> str:
+        return self._source[node.extent.start : node.extent.end]
+
+
+def _reads(path: tuple[str, ...], names: Set[str]) -> bool:
+    """Say whether a path depends on one of these variables: it begins with it, or has it in a key."""
+    if path[0] in names:
+        return True
+    return any(step[:1] in ("[", "{") and not names.isdisjoint(_WORD.findall(step)) for step in path)
+
+
+def _union(parts: Iterable[Paths]) -> Paths:
+    return _NOTHING.union(*parts)
+
+
+def _bound(node: Comprehension | Bind | OptionalMap) -> tuple[Node, list[Node], set[str]]:
+    """Return what is evaluated outside of the new variables, what inside, and their names."""
+    if isinstance(node, Bind):
+        return node.value, [node.body], {node.variable}
+    if isinstance(node, OptionalMap):
+        return node.operand, [node.transform], {node.variable}
+    names = {node.variable} if node.second is None else {node.variable, node.second}
+    return node.range, [child for child in (node.predicate, node.transform) if child is not None], names

@@ -1,1 +1,0 @@
-"""The extension libraries of CEL, and our own."""
