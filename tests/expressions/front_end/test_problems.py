@@ -146,3 +146,17 @@ def test_long_and_broken_texts_fit_into_a_sentence() -> None:
 def test_every_code_is_declared() -> None:
     declared = {code for code in CODES if code.startswith("CL3")}
     assert declared == {f"CL{number}" for number in range(301, 320)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("request.model.startsWith()", "`startsWith` takes 1 argument, and 0 are given"),
+        ("request.model.startsWith('a', 'b')", "`startsWith` takes 1 argument, and 2 are given"),
+        ("request.model.substring(1, 2, 3)", "`substring` takes 1 or 2 arguments, and 3 are given"),
+        ("request.model.replace('a')", "`replace` takes 2 or 3 arguments, and 1 is given"),
+        ("hash()", "`hash` takes 1 or 2 arguments, and 0 are given"),
+    ],
+)
+def test_what_a_method_is_called_on_does_not_count_as_an_argument(text: str, message: str) -> None:
+    assert [item.message for item in problems(text)] == [message]
