@@ -1,7 +1,7 @@
 """Every function that an expression may call: a row for each, in the file of its family.
 
-To add one, write its row here and its implementation in ``runtime``, in the module of the same name. The row's
-required fields make it complete; ``runtime.functions`` refuses a row without its implementation.
+To add one, write its row here and its implementation in ``runtime``, in the module of the same name. A row
+without its cost is an error at import, one without its implementation fails a test.
 """
 
 from __future__ import annotations
