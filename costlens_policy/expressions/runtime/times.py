@@ -13,7 +13,6 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from costlens_policy.expressions.errors import BAD_CONVERSION, TIME_OUT_OF_RANGE, UNKNOWN_ZONE, CelError
 from costlens_policy.expressions.runtime.functions import implements
@@ -217,6 +216,8 @@ def zone(name: str) -> tzinfo:
         if minutes < 24 * 60 and int(fixed[3]) < 60:
             return timezone(timedelta(minutes=-minutes if fixed[1] == "-" else minutes))
     elif 0 < len(name) <= _LONGEST_NAME:
+        from zoneinfo import ZoneInfo  # few expressions name a zone
+
         try:
             return ZoneInfo(name)
         except (LookupError, ValueError, OSError):
