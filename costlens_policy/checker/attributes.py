@@ -88,11 +88,11 @@ _STANDARD: Final = (
     _standard("messages", ANY_LIST, "messages in the shape of OpenAI or Anthropic", engine_reads=True),
     _standard("model", STRING, "model that the caller asked for"),
     _standard("prompt_tokens", INT, "tokens of the prompt", engine_reads=True, never_negative=True),
-    _standard("max_output_tokens", INT, "output limit of the call", engine_reads=True, never_negative=True),
+    _standard("max_output_tokens", INT, "limit on output tokens of the call", engine_reads=True, never_negative=True),
     _standard("params", _ANY_OBJECT, "parameters of the call, such as `temperature`", engine_reads=True),
     _standard("tools", ANY_LIST, "tools that the model may call", engine_reads=True),
     _standard("modalities", _TEXTS, "kinds of content, such as `text` or `image`", label=True, engine_reads=True),
-    _standard("response_format", DYN, "format that the answer must have", engine_reads=True),
+    _standard("response_format", DYN, "required format of the answer", engine_reads=True),
     _standard("stream", BOOL, "whether the answer is streamed", label=True),
     _standard("team", STRING, "team of the caller", label=True, recorded=True, grouped=True),
     _standard("organization", STRING, "organization of the caller", label=True, recorded=True),
@@ -107,14 +107,14 @@ _STANDARD: Final = (
     _standard("tags", _TEXTS, "free marks", label=True),
     _standard("session", STRING, "conversation that the call belongs to", label=True),
     _standard(
-        "cost_budget", DOUBLE, "highest cost of the call in US dollars",
+        "cost_budget", DOUBLE, "maximum cost of the call, in US dollars",
         engine_reads=True, never_negative=True,
     ),
     _standard(
-        "latency_budget_ms", DOUBLE, "longest time to the answer in milliseconds",
+        "latency_budget_ms", DOUBLE, "longest acceptable time to the answer, in milliseconds",
         engine_reads=True, never_negative=True,
     ),
-    _standard("metadata", _ANY_OBJECT, "free keys and values"),
+    _standard("metadata", _ANY_OBJECT, "custom keys and values"),
 )  # fmt: skip
 
 STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {attribute.name: attribute for attribute in _STANDARD}
@@ -133,20 +133,20 @@ def request_record(attributes: Mapping[str, DeclaredAttribute], sizes: Sizes) ->
 _MODEL: Final[Mapping[str, tuple[Type, str]]] = {
     "name": (STRING, "name in the catalogue"),
     "provider": (STRING, "who serves it"),
-    "family": (STRING, "models of one kind, whatever their size"),
+    "family": (STRING, "model family, regardless of size"),
     "base": (STRING, "model it was trained from"),
     "trained_for": (_TEXTS, "tasks it was trained for"),
-    "context_window": (INT, "tokens of prompt and output together"),
-    "max_output_tokens": (INT, "longest output, in tokens"),
+    "context_window": (INT, "maximum tokens of prompt and output together"),
+    "max_output_tokens": (INT, "maximum output, in tokens"),
     "capabilities": (_TEXTS, "what it can do"),
     "latency_p50_ms": (DOUBLE, "median time to the complete answer"),
-    "latency_p95_ms": (DOUBLE, "time to the complete answer that 95 of 100 calls keep to"),
+    "latency_p95_ms": (DOUBLE, "95th percentile of the time to the complete answer"),
     "quality": (map_of(STRING, DOUBLE), "measured quality by task, from 0 to 1"),
     "regions": (_TEXTS, "where the data is processed"),
     "external": (BOOL, "whether prompts leave the company"),
     "fine_tuned": (BOOL, "whether it was trained from another model"),
     "deprecated": (BOOL, "whether its provider no longer recommends it on the day of the call"),
-    "labels": (map_of(STRING, STRING), "free keys and values"),
+    "labels": (map_of(STRING, STRING), "custom keys and values"),
     "input_usd_per_million_tokens": (DOUBLE, "price of the prompt"),
     "output_usd_per_million_tokens": (DOUBLE, "price of the output"),
 }
@@ -166,8 +166,8 @@ ESTIMATE: Final = Record(
     "estimate",
     {
         "cost_usd": Field(DOUBLE, optional=True, description="cost in US dollars, absent without a price"),
-        "prompt_tokens": Field(INT, description="tokens of the prompt, as it is after the rewrites"),
-        "output_tokens": Field(INT, description="tokens that the answer may have"),
+        "prompt_tokens": Field(INT, description="prompt tokens after the rewrites"),
+        "output_tokens": Field(INT, description="limit on output tokens"),
     },
 )
 """What a call to the candidate will probably take."""
@@ -176,13 +176,13 @@ BUDGET: Final = Record(
     "budget",
     {
         "used": Field(DOUBLE, description="spent in the window, in the budget's unit"),
-        "held": Field(DOUBLE, description="held for calls that are under way"),
+        "held": Field(DOUBLE, description="held for calls in progress"),
         "limit": Field(DOUBLE, description="hard limit in force"),
         "left": Field(DOUBLE, description="what may still be spent or held"),
         "used_ratio": Field(DOUBLE, description="used and held, as a ratio of the limit"),
         "used_per_day": Field(DOUBLE, optional=True, description="spent on average in a day of the window so far"),
         "projected_ratio": Field(DOUBLE, optional=True, description="used when the window ends, at that rate"),
-        "exhausted_in": Field(DURATION, optional=True, description="how long what is left lasts at that rate"),
+        "exhausted_in": Field(DURATION, optional=True, description="how long the remainder lasts at that rate"),
     },
 )
 """State of one budget, for the scope key of the request."""

@@ -263,7 +263,7 @@ def _unlisted(reading: Reading, file: File, owners: Owners) -> Iterator[Diagnost
         Severity.ERROR if protects else Severity.WARNING,
         f"no policy set lists the {what} `{document.metadata.name}`",
         reading.located.root.span_of(("metadata", "name")),
-        f"{protects} without effect, and checked only by itself".strip(),
+        f"{protects} without effect, and checked only on its own".strip(),
         f"list the file under `{key}` of a policy set",
     )
 
@@ -294,13 +294,13 @@ def _not_read(library: Library, folder: Path, owners: Owners) -> Iterator[Diagno
         if os.path.islink(path) and not real.is_relative_to(repository):
             if os.path.isdir(path):
                 if _holds_ours(real):
-                    message = f"`{path}` is a link to a folder outside of the repository, whose documents are not read"
+                    message = f"`{path}` links to a folder outside the repository, so its documents are not read"
                     yield _unread("CL204", message, "copy the folder into it")
             elif is_yaml(os.path.basename(path)) and not owners.lists(real):  # who lists it has been told
-                yield _unread("CL204", f"`{path}` is a link that leads out of the repository", "copy the file into it")
+                yield _unread("CL204", f"`{path}` links to a file outside the repository", "copy the file into it")
         elif not is_yaml(os.path.basename(path)) and real not in library and _looks_like_ours(path):
-            message = f"`{path}` holds a document of costlens-policy, and folders are searched for YAML files only"
-            yield _unread("CL219", message, "let its name end in `.yaml`, or remove it")
+            message = f"`{path}` holds a costlens-policy document, but folders are searched for YAML files only"
+            yield _unread("CL219", message, "rename it to end in `.yaml`, or remove it")
     for error in shut:
         reason = (error.strerror or "unknown reason").lower()
         message = f"the folder `{error.filename}` cannot be listed: {reason}"

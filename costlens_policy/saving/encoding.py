@@ -105,7 +105,7 @@ class _Encoder:
                 self._close(stack.pop())
                 continue
             if id(part) in begun:
-                raise NotSavable("the plan holds an object that holds itself")
+                raise NotSavable("the plan contains an object that contains itself")
             begun.add(id(part))
             stack.append(_Open(part))
 
@@ -174,7 +174,7 @@ def name_of(kind: type) -> str:
     """Return the name of a class, such as ``compiler.plan:Layer``. Raises ``NotSavable`` for one that has no place."""
     module = kind.__module__.removeprefix(_PACKAGE)
     if module == kind.__module__ or not _is_savable(module, kind):
-        raise NotSavable(f"a plan that holds a {kind.__module__}.{kind.__qualname__} cannot be saved")
+        raise NotSavable(f"a plan with a {kind.__module__}.{kind.__qualname__} cannot be saved")
     return f"{module}:{kind.__qualname__}"
 
 
@@ -188,7 +188,7 @@ def class_named(name: str) -> type:
                 return kind
     except (ImportError, AttributeError):
         pass
-    raise UnusablePlan(f"it holds a `{name[:80]}`, which this version does not know")
+    raise UnusablePlan(f"it contains a `{name[:80]}`, which this version does not support")
 
 
 def fields_of(kind: type) -> tuple[str, ...] | None:
@@ -260,7 +260,7 @@ def writer(kind: type) -> tuple[str, Callable[[Any], str]] | None:
 def reader(word: str) -> Callable[[str], Any]:
     """Return what reads the values of a type. Raises ``UnusablePlan`` for an unknown word."""
     if word not in _READERS:
-        raise UnusablePlan(f"it holds a `{word[:80]}`, which this version does not know")
+        raise UnusablePlan(f"it contains a `{word[:80]}`, which this version does not support")
     return _READERS[word]
 
 

@@ -84,7 +84,7 @@ def read_plan(path: Path) -> Plan:
         return parse(read_bytes(path)).plan()
     except UnusablePlan as error:
         code = "CL025" if isinstance(error, ForeignPlan) else "CL024"
-        advice = "save it again, with the version that loads it"
+        advice = "save it again with this version"
         message = f"`{path}` cannot be used: {error}"
         raise PolicyError([Diagnostic(code, Severity.ERROR, message, help=advice)]) from error
 
@@ -99,7 +99,7 @@ def content_of(plan: Plan, remarks: Mapping[str, Any]) -> bytes:
 def parse(content: bytes) -> PlanFile:
     """Return the file that holds ``content``. Raises ``UnusablePlan``, and ``ForeignPlan`` for another version's."""
     if not content.startswith(_MAGIC):
-        raise UnusablePlan("it is no saved plan")
+        raise UnusablePlan("it is not a saved plan")
     head, _, body = content[len(_MAGIC) :].partition(b"\n")
     try:
         read = json.loads(head)
@@ -107,7 +107,7 @@ def parse(content: bytes) -> PlanFile:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UnusablePlan("it is damaged") from None
     if format != FORMAT or version != __version__:
-        raise ForeignPlan(f"version {str(version)[:40]} wrote it, and this is version {__version__}")
+        raise ForeignPlan(f"version {str(version)[:40]} wrote it, but this is version {__version__}")
     return PlanFile(remarks, digest, body)
 
 

@@ -49,7 +49,7 @@ def _unknown_key(document: LocatedDocument, kind: str, broken: Violation) -> Dia
         f"unknown key `{shown(broken.key)}` in {where}",
         span,
         "not a key of this section",
-        advice or f"the keys here are {listed(known)}",
+        advice or f"the keys are {listed(known)}",
     )
 
 
@@ -79,11 +79,11 @@ def _wrong_type(document: LocatedDocument, broken: Violation) -> Diagnostic:
     located = document.root.find(broken.path)
     assert located is not None
     actual = found(broken.value)
-    if actual == "a number" and expected(broken.schema) == "a whole number":
+    if actual == "a number" and expected(broken.schema) == "an integer":
         actual = "a fraction"
     return _problem(
         "CL105",
-        f"{subject(broken.path)} must be {expected(broken.schema)}, not {actual}",
+        f"{subject(broken.path)} must be {expected(broken.schema)}, got {actual}",
         document.root.span_of(broken.path) if located.kind == "scalar" else _head(document, broken),
         f"this is {actual}",
         advice_on_type(broken, written(document, located)),
@@ -102,7 +102,7 @@ def _empty(document: LocatedDocument, broken: Violation) -> Diagnostic:
         f"{subject(broken.path)} has no value",
         span,
         f"{expected(broken.schema)} is missing after this" if broken.path else "",
-        "write a value, or take the key out" if broken.path and isinstance(broken.path[-1], str) else "take it out",
+        "write a value, or remove the key" if broken.path and isinstance(broken.path[-1], str) else "remove it",
     )
 
 
@@ -112,10 +112,10 @@ def _unknown_value(document: LocatedDocument, broken: Violation) -> Diagnostic:
     if broken.key:
         where = subject(broken.path[:-1])
         span = document.root.key_span(broken.path) or document.root.span_of(broken.path)
-        advice = did_you_mean(text, allowed) or f"the keys here are {listed(allowed)}"
+        advice = did_you_mean(text, allowed) or f"the keys are {listed(allowed)}"
         return _problem("CL103", f"unknown key `{shown(text)}` in {where}", span, "not a key of this section", advice)
     advice = did_you_mean(text, allowed)
-    one_of = f"it must be {listed(allowed)}" if len(allowed) == 1 else f"it is one of {listed(allowed, 'or', 16)}"
+    one_of = f"it must be {listed(allowed)}" if len(allowed) == 1 else f"choose {listed(allowed, 'or', 16)}"
     return _problem(
         "CL106",
         f"`{shown(text)}` is not a value of {_owner(broken)}",
@@ -145,7 +145,7 @@ def _bad_form(document: LocatedDocument, broken: Violation) -> Diagnostic:
         message or f"{subject(broken.path)} cannot be `{shown(text)}`",
         span or document.root.span_of(broken.path),
         "wrong form",
-        f"write `{better}`; allowed are {rule}" if better else f"allowed are {rule}",
+        f"write `{better}`; allowed: {rule}" if better else f"allowed: {rule}",
     )
 
 
@@ -154,10 +154,10 @@ def _out_of_range(document: LocatedDocument, broken: Violation) -> Diagnostic:
     limits = {"minimum": "at least", "maximum": "at most"}
     advice = _range(schema)
     if schema.get("maximum") == 1 and isinstance(value, int | Decimal) and 1 < value <= 100:
-        advice = f"a ratio counts from 0 to 1: {value} % is `{Decimal(value) / 100}`"
+        advice = f"a ratio is from 0 to 1: {value} % is `{Decimal(value) / 100}`"
     return _problem(
         "CL108",
-        f"{subject(broken.path)} must be {limits[broken.rule]} {schema[broken.rule]}, not {value}",
+        f"{subject(broken.path)} must be {limits[broken.rule]} {schema[broken.rule]}, got {value}",
         document.root.span_of(broken.path),
         "out of range",
         advice,
@@ -166,7 +166,7 @@ def _out_of_range(document: LocatedDocument, broken: Violation) -> Diagnostic:
 
 def _range(schema: Mapping[str, Any]) -> str:
     if "minimum" in schema and "maximum" in schema:
-        return f"it goes from {schema['minimum']} to {schema['maximum']}"
+        return f"the range is from {schema['minimum']} to {schema['maximum']}"
     return ""
 
 
@@ -192,7 +192,7 @@ def _alternatives(document: LocatedDocument, broken: Violation) -> Diagnostic:
     there = [key for key in broken.value if key in keys] if isinstance(broken.value, dict) else []
     if len(there) < 2:
         message = f"{where} has none of {listed(keys, 'and', 16)}"
-        advice = "name exactly one of them" if exact else "name at least one of them"
+        advice = "add exactly one of them" if exact else "add at least one of them"
         return _problem("CL109", message, document.root.span_of((*broken.path, "")), "incomplete", advice)
     spans = [document.root.key_span((*broken.path, key)) for key in there]
     first, second = spans[0], spans[1]
@@ -203,7 +203,7 @@ def _alternatives(document: LocatedDocument, broken: Violation) -> Diagnostic:
         Severity.ERROR,
         f"{where} has both `{there[0]}` and `{there[1]}`",
         second,
-        "excluded by the other",
+        "conflicts with the other",
         f"keep one of {listed(there)}",
         (Related(first, "first one here"),),
     )
@@ -216,10 +216,10 @@ def _no_branch(document: LocatedDocument, broken: Violation) -> Diagnostic:
     ways = [" with ".join(f"`{key}`" for key in branch["required"]) for branch in sections if "required" in branch]
     return _problem(
         "CL109",
-        f"{subject(broken.path)} says nothing that is known",
+        f"{subject(broken.path)} has none of its keys",
         document.root.key_span(broken.path) or document.root.span_of(broken.path),
         "incomplete",
-        f"name {', '.join(ways[:-1])} or {ways[-1]}",
+        f"add {', '.join(ways[:-1])} or {ways[-1]}",
     )
 
 
@@ -263,10 +263,10 @@ def _none(schema: Any, broken: Violation, text: str) -> str:
 def _to_text(schema: Any, broken: Violation, text: str) -> str:
     value = broken.value
     if isinstance(value, bool | int | Decimal | date):
-        reads = {bool: "a truth value", int: "a number", Decimal: "a number"}.get(type(value), "a date")
+        reads = {bool: "a boolean", int: "a number", Decimal: "a number"}.get(type(value), "a date")
         return f'YAML reads {text} as {reads}; quote it: {_pair(broken)}"{text}"`'
     if schema.get("format") == "cel" and isinstance(value, dict) and len(value) == 1:
-        return "quote the expression, or write it on lines of its own after `|`"
+        return "quote the expression, or write it on separate lines after `|`"
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         return "write the text without the list"
     return ""
@@ -277,7 +277,7 @@ def _to_number(schema: Any, broken: Violation, text: str) -> str:
         return "write it without a fraction" if isinstance(broken.value, Decimal) else ""
     content = broken.value.strip()
     if _NUMBER.fullmatch(content):
-        return f"take the quotes away: {_pair(broken)}{content}`"
+        return f"remove the quotes: {_pair(broken)}{content}`"
     if digits := plain_number(content):
         return f"write {_pair(broken)}{digits}`"
     if match := _PERCENT.fullmatch(content):
@@ -304,7 +304,7 @@ def _to_mapping(schema: Any, broken: Violation, text: str) -> str:
     keys = list(schema.get("properties", ()))
     needed = schema.get("required", ())
     if isinstance(broken.value, list):
-        return f"take the `- ` away; its keys are {listed(keys)}" if keys else "write `name: value` pairs, without `- `"
+        return f"remove the `- `; its keys are {listed(keys)}" if keys else "write `name: value` pairs, without `- `"
     if isinstance(broken.value, str) and len(needed) == 1 and len(text) < 40:
         value = text if re.fullmatch(r"[\w./-]+", text) else json.dumps(broken.value, ensure_ascii=False)
         return f"write {_pair(broken)}{{{needed[0]}: {value}}}`"

@@ -62,7 +62,7 @@ def _check_head(located: LocatedDocument) -> Iterator[Diagnostic]:
             yield _missing_head(located, key)
     version, kind = _text(located, "apiVersion"), _text(located, "kind")
     if located.root.find(("apiVersion",)) is not None and version not in API_VERSIONS:
-        yield _unknown(located, "CL101", "apiVersion", f"this program knows {listed(API_VERSIONS)}")
+        yield _unknown(located, "CL101", "apiVersion", f"this version supports {listed(API_VERSIONS)}")
     elif located.root.find(("kind",)) is not None and kind not in KINDS:
         near = nearest(kind, KINDS)
         kinds = f"the kinds are {listed(KINDS)}"

@@ -201,7 +201,7 @@ _FORMATS: Final = {
 _TYPES: Final = {
     "string": "text",
     "number": "a number",
-    "integer": "a whole number",
+    "integer": "an integer",
     "boolean": "`true` or `false`",
     "array": "a list",
     "object": "a mapping",
@@ -222,7 +222,7 @@ def found(value: Plain) -> str:
         case None:
             return "nothing"
         case bool():
-            return "a truth value"
+            return "a boolean"
         case int() | Decimal():
             return "a number"
         case datetime():

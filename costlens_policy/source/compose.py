@@ -90,7 +90,7 @@ def _why(character: str) -> str:
     if character in _LINE_ENDS:
         return "some readers end the line here, others do not"
     if character == "\ufeff":
-        return "a byte order mark may only stand at the start of the file"
+        return "a byte order mark is allowed only at the start of the file"
     if unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"):
         return "it changes the order in which the line is displayed"
     return "it is invisible here"

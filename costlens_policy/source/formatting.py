@@ -77,9 +77,9 @@ def _unsafe(source: SourceText) -> Diagnostic:
     return Diagnostic(
         "CL022",
         Severity.ERROR,
-        "this file cannot be laid out without changing what it says",
+        "this file cannot be formatted without changing its meaning",
         span_between(source, 0, 0),
-        help="leave it as it is, or write its unusual parts more simply",
+        help="leave it as it is, or simplify its unusual parts",
     )
 
 

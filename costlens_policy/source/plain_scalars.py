@@ -53,7 +53,7 @@ class Doubt:
     help: str
 
     def is_about_number(self) -> bool:
-        """Tell whether the scalar might be a number or date, not a truth value."""
+        """Tell whether the scalar might be a number or date, not a boolean."""
         return self.severity is Severity.ERROR
 
 
@@ -102,7 +102,7 @@ def _moment(text: str) -> tuple[Scalar, Doubt | None]:
         return text, Doubt(
             "CL017",
             Severity.ERROR,
-            f"`{text}` is not a date that exists",
+            f"`{text}` is not a valid date",
             str(error),
             "correct it, or quote it if it is text",
         )
@@ -113,7 +113,7 @@ def _truth_word(text: str) -> Doubt:
     return Doubt(
         "CL014",
         Severity.WARNING,
-        f"`{text}` is text here, while other YAML readers take it for `{meaning}`",
+        f"`{text}` is text here, but other YAML readers take it for `{meaning}`",
         "neither quoted nor `true` or `false`",
         f'write `{meaning}`, or `"{text}"` if it is text',
     )
@@ -134,7 +134,7 @@ def _not_finite(text: str) -> Doubt:
         "CL016",
         Severity.ERROR,
         f"`{text}` is not a finite number",
-        "no amount or limit can be this",
+        "not a valid amount or limit",
         "leave the key out if there is no limit, or quote it if it is text",
     )
 

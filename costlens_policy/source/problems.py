@@ -28,7 +28,7 @@ def empty_file(span: Span) -> Diagnostic:
     return Diagnostic(
         "CL007",
         Severity.ERROR,
-        "the file holds no document",
+        "the file contains no document",
         span,
         help="write one, starting with `apiVersion` and `kind`, or remove the file",
     )
@@ -52,7 +52,7 @@ def merge_key(span: Span) -> Diagnostic:
         Severity.ERROR,
         "merge keys (`<<`) are not allowed",
         span,
-        label="this copies keys that a reader cannot see here",
+        label="this copies keys that are not visible here",
         help="write the keys out",
     )
 
@@ -79,7 +79,7 @@ def recursive_alias(name: str, span: Span, anchor: Span) -> Diagnostic:
     return Diagnostic(
         "CL012",
         Severity.ERROR,
-        f"the alias `*{name}` stands inside the value that it repeats",
+        f"the alias `*{name}` is inside the value that it repeats",
         span,
         help="write the value out",
         related=(Related(anchor, "this value would contain itself"),),
@@ -92,7 +92,7 @@ def too_many_aliased(name: str, span: Span, most: int) -> Diagnostic:
         Severity.ERROR,
         f"aliases repeat more than {most:,} values in this file",
         span,
-        label=f"the limit is passed with `*{name}`",
+        label=f"`*{name}` exceeds the limit",
         help="write the values out, or repeat fewer of them",
     )
 
@@ -106,16 +106,16 @@ def key_not_text(text: str, kind: str, span: Span) -> Diagnostic:
 
 
 def collection_as_key(kind: str, span: Span) -> Diagnostic:
-    return Diagnostic("CL018", Severity.ERROR, f"a key must be text, not {kind}", span, help="use a text as key")
+    return Diagnostic("CL018", Severity.ERROR, f"a key must be text, not {kind}", span, help="use a string as the key")
 
 
 def half_character(span: Span) -> Diagnostic:
     return Diagnostic(
         "CL005",
         Severity.ERROR,
-        "an escape in this text is half a character",
+        "an escape in this string is half a surrogate pair",
         span,
-        label="surrogates from U+D800 to U+DFFF are not characters",
+        label="U+D800 to U+DFFF are not characters",
         help="write the character itself, or `\\U` with eight digits",
     )
 
@@ -144,7 +144,7 @@ def too_many_values(span: Span, most: int) -> Diagnostic:
     return Diagnostic(
         "CL021",
         Severity.ERROR,
-        f"the file holds more than {most:,} values",
+        f"the file contains more than {most:,} values",
         span,
         help="split it into several files",
     )

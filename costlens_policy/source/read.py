@@ -102,7 +102,7 @@ _SPECIAL: Final = (
 
 
 def _not_a_file(name: str, what: str) -> Diagnostic:
-    return Diagnostic("CL001", Severity.ERROR, f"`{name}` is {what}, not a file", help="put a file in its place")
+    return Diagnostic("CL001", Severity.ERROR, f"`{name}` is {what}, not a file", help="replace it with a file")
 
 
 def _too_large(name: str, limit: int) -> Diagnostic:
@@ -128,14 +128,14 @@ def _not_utf8(name: str, data: bytes, at: int) -> Diagnostic:
         f"`{name}` is UTF-16 text, not UTF-8" if wide else f"byte 0x{data[at]:02X} is not valid UTF-8",
         Span(name, start, Position(start.offset + 1, start.line, start.column + 1)),
         label=f"byte {at} of the file",
-        help="save the file in the encoding UTF-8",
+        help="save the file as UTF-8",
     )
 
 
 def _unreadable(name: str, error: OSError | ValueError) -> Diagnostic:
     message, advice = f"`{name}` cannot be read: {error}", "check the path"
     if isinstance(error, FileNotFoundError) and os.path.islink(name):
-        message, advice = f"`{name}` is a link to nothing, `{os.readlink(name)}`", "repair or remove the link"
+        message, advice = f"`{name}` is a broken link to `{os.readlink(name)}`", "repair or remove the link"
     elif isinstance(error, FileNotFoundError):
         message, advice = f"there is no file `{name}`", _similar(name)
     elif isinstance(error, IsADirectoryError):
@@ -143,7 +143,7 @@ def _unreadable(name: str, error: OSError | ValueError) -> Diagnostic:
     elif isinstance(error, PermissionError):
         message, advice = f"no permission to read `{name}`", "change its permissions, or run as its owner"
     elif isinstance(error, NotADirectoryError):
-        message, advice = f"`{name}` leads through something that is not a folder", "check the path"
+        message, advice = f"`{name}` goes through something that is not a folder", "check the path"
     elif isinstance(error, OSError):
         reason = (error.strerror or str(error)).lower()
         message = f"`{_short(name)}` cannot be read: {reason}"

@@ -14,7 +14,7 @@ from costlens_policy.source.located import SourceText, position_at, span_between
 
 __all__ = ["syntax_problem"]
 
-_QUOTE_IT: Final = "put the whole value in quotes, or on lines of its own after `|`"
+_QUOTE_IT: Final = "put the whole value in quotes, or on separate lines after `|`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _tab(failure: _Failure) -> _Words | None:
         return None
     start = failure.at - len(before) + indent.index("\t")
     return _Words(
-        "a tab stands in the indentation of this line",
+        "this line is indented with a tab",
         start,
         1,
         label="tab",
@@ -192,14 +192,14 @@ def _no_key(failure: _Failure) -> _Words:
     if before and not before.endswith(("-", "?", ":")):
         return _trailing_text(failure, before)
     if word == "-":
-        return _misplaced(failure, "an item (`-`) stands where a key was expected", "the mapping starts here")
-    return _misplaced(failure, "the indentation of this line fits no line above", "the mapping starts here")
+        return _misplaced(failure, "expected a key, got an item (`-`)", "the mapping starts here")
+    return _misplaced(failure, "the indentation of this line matches no line above", "the mapping starts here")
 
 
 def _trailing_text(failure: _Failure, before: str) -> _Words:
     text = failure.line_after(failure.at)
     if text[:1] in ("]", "}"):
-        return _Words(f"the bracket `{text[:1]}` closes nothing", failure.at, 1, help="remove it")
+        return _Words(f"unmatched bracket `{text[:1]}`", failure.at, 1, help="remove it")
     return _Words(
         f"text follows after the closing `{before[-1]}`",
         failure.at,
@@ -211,8 +211,8 @@ def _trailing_text(failure: _Failure, before: str) -> _Words:
 
 def _no_item(failure: _Failure) -> _Words:
     if failure.column(failure.at) == failure.column(failure.since):
-        return _misplaced(failure, "a key stands where an item (`-`) was expected", "the list starts here")
-    return _misplaced(failure, "the indentation of this line fits no line above", "the list starts here")
+        return _misplaced(failure, "expected an item (`-`), got a key", "the list starts here")
+    return _misplaced(failure, "the indentation of this line matches no line above", "the list starts here")
 
 
 def _misplaced(failure: _Failure, message: str, label: str) -> _Words:
@@ -220,7 +220,7 @@ def _misplaced(failure: _Failure, message: str, label: str) -> _Words:
     advice = (
         f"it starts in column {column}; start it in column {wanted}, or as deep as the lines above it"
         if column != wanted
-        else "keep the items of a list and the keys of a mapping apart by indentation"
+        else "indent the items of a list and the keys of a mapping differently"
     )
     return _Words(
         message,
@@ -232,7 +232,7 @@ def _misplaced(failure: _Failure, message: str, label: str) -> _Words:
 
 
 def _item_here(failure: _Failure) -> _Words:
-    return _Words("an item (`-`) cannot start here", failure.at, 1, help="start the list on a line of its own")
+    return _Words("an item (`-`) cannot start here", failure.at, 1, help="start the list on a new line")
 
 
 def _next_document(failure: _Failure) -> _Words:
@@ -318,7 +318,7 @@ def _escape(failure: _Failure) -> _Words:
     found = re.compile(r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8}|.)?").match(failure.source.text, start)
     escape = found.group() if found else "\\"
     return _Words(
-        f"`{escape}` is not an escape that YAML knows",
+        f"`{escape}` is not a YAML escape",
         start,
         len(escape),
         label="escapes are read inside double quotes",
@@ -340,10 +340,10 @@ def _no_name(failure: _Failure) -> _Words:
 def _directive(failure: _Failure) -> _Words:
     start = failure.at - len(failure.line_before(failure.at))
     return _Words(
-        "this line is a directive that cannot be used",
+        "unsupported YAML directive",
         start,
         len(failure.line_after(start)),
-        help="remove the line; only `%YAML 1.1` and `%YAML 1.2` have a meaning",
+        help="remove the line; only `%YAML 1.1` and `%YAML 1.2` are supported",
     )
 
 

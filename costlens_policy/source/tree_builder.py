@@ -232,7 +232,7 @@ def _other_kind(text: str) -> str | None:
     content, doubt = resolve_plain(text)
     if isinstance(content, str):
         return "a number or a date" if doubt is not None and doubt.is_about_number() else None
-    kinds: tuple[tuple[type, str], ...] = ((bool, "a truth value"), (date, "a date"), (type(None), "null"))
+    kinds: tuple[tuple[type, str], ...] = ((bool, "a boolean"), (date, "a date"), (type(None), "null"))
     return next((word for kind, word in kinds if isinstance(content, kind)), "a number")
 
 
@@ -250,10 +250,10 @@ def cut_by_comment(source: SourceText, text: str, end: int) -> Diagnostic | None
     return Diagnostic(
         "CL023",
         Severity.ERROR,
-        "a comment starts inside quotes and cuts the text off",
+        "a comment cuts off this text",
         span_between(source, comment.start(1), comment.end(1)),
         label="a `#` after a space starts a comment",
-        help="put the whole value in quotes, or on lines of its own after `|`",
+        help="put the whole value in quotes, or on separate lines after `|`",
     )
 
 

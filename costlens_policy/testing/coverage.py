@@ -238,7 +238,7 @@ def _never_active(budget: BudgetStep, name: str, reached: int, decisions: int) -
         return "no case reaches a decision"
     if not reached:
         return f"no case counts against `{budget.id}`"
-    return f"spend reaches {name.rpartition('@')[2]} of `{budget.id}` in no case"
+    return f"no case spends {name.rpartition('@')[2]} of `{budget.id}`"
 
 
 def _cases(number: int) -> str:

@@ -75,7 +75,7 @@ class _Examiner:
     def case(self, case: Case, path: Path) -> None:
         for index, name in enumerate(case.fixtures):
             if name not in self._document.fixtures:
-                help = did_you_mean(name, self._document.fixtures) or "write it under `fixtures` of the suite"
+                help = did_you_mean(name, self._document.fixtures) or "add it under `fixtures` of the suite"
                 self._problems.report(
                     "CL601",
                     f"unknown fixture `{name}`",
@@ -155,13 +155,13 @@ class _Examiner:
         if other is not None:
             wanted = listed([_a(kinds[0]), *map(str, kinds[1:])], "or").replace("`", "")
             self._problems.report(
-                "CL602", f"`{name}` is not {wanted}", path, label=f"this is {_a(other)}", help="name another rule"
+                "CL602", f"`{name}` is not {wanted}", path, label=f"this is {_a(other)}", help="name a different rule"
             )
             return
         budgets_only = kinds == (RuleKind.BUDGET,)
         code, what = ("CL604", "budget") if budgets_only else ("CL602", "rule")
         help = self._known.suggest_rule(name, *kinds) or f"write it as `policy/{what}`"
-        self._problems.report(code, f"unknown {what} `{name}`", path, label=f"no policy has this {what}", help=help)
+        self._problems.report(code, f"unknown {what} `{name}`", path, label=f"no policy has such a {what}", help=help)
 
     def _balances(self, balances: Iterable[BalanceInput], path: Path) -> None:
         for index, entry in enumerate(balances):
@@ -185,7 +185,7 @@ class _Examiner:
             try:
                 matcher(text.matches)
             except CelError as error:
-                self._problems.report("CL615", str(error), (*path, "matches"), label="not RE2 syntax")
+                self._problems.report("CL615", str(error), (*path, "matches"), label="not valid RE2")
 
 
 class _Idle:
@@ -204,13 +204,13 @@ class _Idle:
         used = {name for item in self._cases for name in item.case.fixtures}
         for name in self._document.fixtures:
             if name not in used:
-                message, help = f"no case uses the fixture `{name}`", "name it under `fixtures` of a case, or remove it"
+                message, help = f"unused fixture `{name}`", "use it in a case, or remove it"
                 self._problems.report("CL617", message, ("fixtures", name), severity=_WARNING, at_key=True, help=help)
         for path, items in self._by_path.items():
             for index in range(min(len(item.case.fixtures) for item in items)):
                 if all(self._is_idle_fixture(item, index) for item in items):
                     name = items[0].case.fixtures[index]
-                    message = f"the fixture `{name}` changes nothing here: what follows replaces all of it"
+                    message = f"the fixture `{name}` has no effect here: what follows replaces all of it"
                     help = "move it after what it should replace, or remove it"
                     self._problems.report("CL618", message, (*path, "fixtures", index), severity=_WARNING, help=help)
 
@@ -226,7 +226,7 @@ class _Idle:
         for name in request if self._cases else ():
             less = {key: value for key, value in request.items() if key != name}
             if all(self._request(item, request) == self._request(item, less) for item in self._cases):
-                message = f"the default of `{name}` changes nothing: every case replaces it"
+                message = f"the default of `{name}` has no effect: every case replaces it"
                 place = ("defaults", "request", name)
                 self._problems.report(
                     "CL618", message, place, severity=_WARNING, at_key=True, help="remove it from the defaults"
@@ -244,14 +244,14 @@ class _Idle:
         given = [set(self._keys(item.case.balances)) for item in self._cases]
         for index, key in enumerate(self._keys(defaults)):
             if given and all(key in keys for keys in given):
-                message = "this balance changes nothing: every case gives another for the same budget and key"
+                message = "this balance has no effect: every case sets another for the same budget and key"
                 self._problems.report("CL618", message, ("defaults", "balances", index), severity=_WARNING)
 
     def _replaced_balances(self, entries: Sequence[BalanceInput], path: Path) -> None:
         keys = list(self._keys(entries))
         for index, key in enumerate(keys):
             if key in keys[index + 1 :]:
-                message = "this balance changes nothing: a later one is for the same budget and key"
+                message = "this balance has no effect: a later one sets the same budget and key"
                 self._problems.report("CL618", message, (*path, index), severity=_WARNING, help="keep one of the two")
 
     def _keys(self, entries: Iterable[BalanceInput]) -> Iterator[tuple[str, str]]:

@@ -163,14 +163,14 @@ def _refuse_equal_names(cases: list[SingleCase], problems: SuiteProblems) -> Non
                 "CL607",
                 f"several combinations of the matrix are named `{name}`",
                 (*item.path, "name"),
-                help="put an axis such as `${tier}` into the name",
+                help="add an axis such as `${tier}` to the name",
             )
         else:
             problems.report(
                 "CL607",
                 f"two cases are named `{name}`",
                 (*item.path, "name"),
-                help="give each case a name of its own",
+                help="give each case a unique name",
                 related=(Related(problems.place((*earlier, "name")), "the first one"),),
             )
 

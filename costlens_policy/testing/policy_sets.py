@@ -171,5 +171,5 @@ def _dated(model: Model) -> str:
     if len(model.periods) > 1 or any(period.effective is not None for period in model.periods):
         return f"the prices of `{model.name}` depend on the day"
     if model.deprecated is not None or model.retired is not None:
-        return f"`{model.name}` is deprecated or retired on some day"
+        return f"`{model.name}` has a deprecation or retirement date"
     return ""

@@ -108,7 +108,7 @@ class _Preparation:
             return None
 
     def _relative_to_nothing(self, path: Path) -> None:
-        message = "the time of the case counts from the suite's `now`, which is not set"
+        message = "the time of the case is relative to the suite's `now`, which is not set"
         self._problems.report("CL610", message, path, help="add `now: 2026-11-01T12:00:00Z` to the suite")
 
 
@@ -144,7 +144,7 @@ def _as_passed(value: Any) -> Any:
     return {key: _as_passed(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
-_SERIES_HELP: Final = "give `every: 1m`, and a `now` within the series"
+_SERIES_HELP: Final = "set `every: 1m`, and a `now` within the series"
 
 
 def _later(text: str, start: datetime) -> datetime:
@@ -224,7 +224,7 @@ class _BalancesOfCases:
         if isinstance(written, datetime):
             return written
         if self._start is None:
-            message = "the end counts from the suite's `now`, which is not set"
+            message = "the end is relative to the suite's `now`, which is not set"
             self._problems.report("CL610", message, path, help="add `now: 2026-11-01T12:00:00Z` to the suite")
             return None
         try:

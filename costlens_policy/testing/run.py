@@ -232,7 +232,7 @@ def _refused(case: PreparedCase, error: RequestError, seconds: float) -> CaseRes
     """A request that is refused is an error of the case, unless it expects just that."""
     expected = case.expect.request_error
     if expected is None:
-        notes = tuple(f"the request is not acceptable: {problem}" for problem in error.problems)
+        notes = tuple(f"invalid request: {problem}" for problem in error.problems)
         return CaseResult(case, CaseOutcome.ERROR, (), notes, None, seconds)
     if expected in str(error):
         return CaseResult(case, CaseOutcome.PASSED, (), (), None, seconds)

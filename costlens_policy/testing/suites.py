@@ -135,7 +135,7 @@ def _leads_out(file: Path) -> bool:
 
 
 def _outside(file: Path) -> Diagnostic:
-    message = f"`{file}` is a link that leads out of the repository"
+    message = f"`{file}` links to a file outside the repository"
     return Diagnostic("CL204", Severity.ERROR, message, help="copy the file into the repository")
 
 

@@ -59,7 +59,7 @@ EXAMPLES = "{low: 2000, base: 4000, high: 8000}"
         ("  model: triage", "  model: unheard-of", "CL208", "the catalogue has no model `unheard-of`"),
         ("  scope: narrow", "  scope: wide", "CL106", "scope"),
         ("catalogue: catalogue.yaml", "catalogue: catalog.yaml", "CL203", "did you mean `catalogue.yaml`?"),
-        ("catalogue: catalogue.yaml", "catalogue: ../../../x.yaml", "CL204", "leads out of the repository"),
+        ("catalogue: catalogue.yaml", "catalogue: ../../../x.yaml", "CL204", "is outside the repository"),
         ("catalogue: catalogue.yaml", "catalogue: ticket-triage.yaml", "CL205", "holds no catalogue"),
         ("kind: Workload", "kind: Worklod", "CL102", "did you mean `Workload`?"),
         (

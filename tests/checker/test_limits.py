@@ -136,6 +136,6 @@ def test_a_size_that_an_attribute_cannot_have(tmp_path: Path) -> None:
       code: {type: string, max_size: 3, default: abcd}
     """
     assert found(write(tmp_path, extra=extra)) == [
-        ("CL212", "`max_size` is for texts, lists and maps, and `count` is of type int"),
-        ("CL211", "the default is larger than `max_size`, 3"),
+        ("CL212", "`max_size` applies to strings, lists and maps only, but `count` is of type int"),
+        ("CL211", "the default must have a size of at most 3, its `max_size`"),
     ]

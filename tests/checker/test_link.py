@@ -159,7 +159,7 @@ def test_a_link_to_a_folder_outside_is_reported_where_it_holds_documents(tmp_pat
     (inside / "build-out").symlink_to(tmp_path / "build")
     (told,) = diagnostics(inside)
     assert (told.code, told.is_error) == ("CL204", False)
-    assert "teams` is a link to a folder outside" in told.message
+    assert "teams` links to a folder outside" in told.message
 
 
 def test_links_inside_the_repository_are_followed(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_folder_that_is_not_there(engine: Engine, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\x80\x04N.", b"apiVersion: costlens-policy/v1\n", b"{}", b"costlens"])
 def test_other_files_are_no_plans(saved: Path, content: bytes) -> None:
     saved.write_bytes(content)
-    with pytest.raises(PolicyError, match=r"team\.plan` cannot be used: it is no saved plan"):
+    with pytest.raises(PolicyError, match=r"team\.plan` cannot be used: it is not a saved plan"):
         load_plan(saved)
     assert _codes(saved) == ["CL024"]
 
@@ -202,7 +202,7 @@ def test_what_has_no_saved_form(tmp_path: Path) -> None:
             encode((1, value))
     endless: list[Any] = []
     endless.append((endless,))
-    with pytest.raises(NotSavable, match="holds itself"):
+    with pytest.raises(NotSavable, match="contains itself"):
         encode(endless)
 
 

@@ -77,12 +77,12 @@ def test_a_key_of_another_section_names_that_section() -> None:
 @pytest.mark.parametrize(
     ("window", "message"),
     [
-        ("{}", "`window` says nothing that is known"),
+        ("{}", "`window` has none of its keys"),
         ("{rolling: 5 days}", "`rolling` cannot be `5 days`"),
         ("{calendar: month, zome: UTC}", "unknown key `zome` in `window`"),
         ("{starts_at: 2026-01-01T00:00:00Z}", "`window` has no `ends_at`"),
         ("{lifetime: false}", "`false` is not a value of `lifetime`"),
-        ("month", "`window` must be a mapping, not text"),
+        ("month", "`window` must be a mapping, got text"),
         ("{rolling: 24h, zone: UTC}", "unknown key `zone` in `window`"),
         (
             "{starts_at: 2026-01-01, ends_at: 2026-02-01T00:00:00Z}",
@@ -97,7 +97,7 @@ def test_of_a_union_the_branch_that_was_meant_is_told(window: str, message: str)
 
 def test_a_limit_is_a_number_or_an_expression() -> None:
     ((code, message, _),) = problems("budgets: [{id: a, hard_limit_usd: true, window: {calendar: day}}]")
-    assert (code, message) == ("CL105", "`hard_limit_usd` must be a number or an expression, not a truth value")
+    assert (code, message) == ("CL105", "`hard_limit_usd` must be a number or an expression, got a boolean")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_what_never_holds_says_in_how_many_cases(run_text: RunText) -> None:
     assert rules["access/no-guests"].why == "its condition does not hold in any of the 2 cases that reach it"
     assert (rules["access/no-guests"].was_true, rules["access/no-guests"].was_false) == (0, 2)
     assert rules["spend/team-monthly"].covered
-    assert rules["spend/team-monthly@0.5"].why == "spend reaches 0.5 of `spend/team-monthly` in no case"
+    assert rules["spend/team-monthly@0.5"].why == "no case spends 0.5 of `spend/team-monthly`"
 
 
 def test_what_is_never_reached_says_what_decides_before(run_text: RunText) -> None:

@@ -28,7 +28,7 @@ CASES = {
     "CL607": (
         "cases: [{name: one, expect: {effect: allow}}, {name: one, expect: {effect: allow}}]",
         "one",
-        "name of its own",
+        "unique name",
     ),
     "CL608": ("cases: []", "trial", "add a case"),
     "CL611": (

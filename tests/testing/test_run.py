@@ -50,7 +50,7 @@ def test_a_request_that_is_refused_is_an_error(run_text: RunText) -> None:
     run = run_text("cases: [{name: a, request: {tier: gold}, expect: {effect: allow}}]")
     outcome, differences, (note,) = only(run)
     assert (outcome, differences) == (CaseOutcome.ERROR, [])
-    assert note.startswith("the request is not acceptable: `tier` must be one of")
+    assert note.startswith("invalid request: `tier` must be one of")
     assert run.exit_code == 4
 
 

@@ -26,7 +26,7 @@ def check_budget_scopes(subject: Subject) -> Iterator[Diagnostic]:
             for name, extent in budget_reads(typed):
                 if (scope := scopes.get(name)) is not None:
                     yield _FOUND.error(
-                        f"the budget `{name}` has a state for each model, and `budgets` knows no model",
+                        f"the budget `{name}` has a balance for each model, so `budgets` cannot read it",
                         Place(policy, path).part(extent),
                         "which model's?",
                         "read a budget whose scope does not depend on `model`",

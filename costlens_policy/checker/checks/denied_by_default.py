@@ -28,7 +28,7 @@ def check_denied_by_default(subject: Subject) -> Iterator[Diagnostic]:
             f"`{everything.name}` refuses every request",
             everything.place.at("effect").span,
             "without a condition",
-            "a deny wins over every allow; give it a condition",
+            "add a condition; a deny overrides every allow",
         )
     elif subject.bundle.policy_set.document.defaults.access == "deny":
         allows = [rule for rule in rules if rule.rule.effect == "allow"]
@@ -38,7 +38,7 @@ def check_denied_by_default(subject: Subject) -> Iterator[Diagnostic]:
                 denies.add(rule.condition, rule)
         if all(rule.condition.never or denies.first(rule.condition) is not None for rule in allows):
             yield _FOUND.mistake(
-                "every request is refused: the default is to deny, and no rule allows anything",
+                "every request is refused: the default is `deny`, and no rule allows anything",
                 default.span,
                 "no access rule overrides this",
                 "add a rule with `effect: allow` to a policy, or write `access: allow` here",

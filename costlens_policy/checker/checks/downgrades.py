@@ -34,10 +34,10 @@ def check_downgrades(subject: Subject) -> Iterator[Diagnostic]:
 
 def _dearer(name: str, price: Decimal, dearest: Decimal, place: Place) -> Diagnostic:
     return _FOUND.warning(
-        f"the downgrade to `{name}` makes calls dearer",
+        f"the downgrade to `{name}` makes calls more expensive",
         place.span,
         f"{format_usd(price)} per million tokens in and out",
-        f"the dearest model that a route names costs {format_usd(dearest)}; name one that costs less",
+        f"choose a model below {format_usd(dearest)}, the most expensive one that a route uses",
     )
 
 

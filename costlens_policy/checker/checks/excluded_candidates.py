@@ -73,7 +73,7 @@ def _fallbacks(subject: Subject, refused: Collection[Model]) -> Iterator[Diagnos
                         f"the fallback `{name}` never serves: it does not meet `{unmet}` of the choice",
                         place.at("fallbacks", at).span,
                         "always excluded",
-                        "name one that does, or write `waive_terms_for: [fallbacks]` at the route",
+                        "choose one that does, or add `waive_terms_for: [fallbacks]` to the route",
                         [Related(place.at("choose", *unmet.split(".")).span, "not met")],
                     )
 
@@ -96,10 +96,10 @@ def _downgrades(subject: Subject, refused: Collection[Model]) -> Iterator[Diagno
                     if model is not None and model not in refused and not _has_place(subject, model):
                         place = Place(policy, ("budgets", index, "thresholds", step, "downgrade", "models", at))
                         yield _FOUND.warning(
-                            f"the downgrade to `{name}` never takes place: the terms of no route admit it",
+                            f"the downgrade to `{name}` never happens: the terms of every route exclude it",
                             place.span,
                             "never tried",
-                            "name it among the fallbacks of a route, or write `waive_terms_for: [downgrades]` there",
+                            "add it to the fallbacks of a route, or add `waive_terms_for: [downgrades]` there",
                         )
 
 

@@ -35,7 +35,7 @@ def check_mixed_scripts(subject: Subject) -> Iterator[Diagnostic]:
                 yield _FOUND.warning(message, place.span, label, _ADVICE)
 
 
-_ADVICE: Final = "type the word again in one script; letters that look the same are not equal"
+_ADVICE: Final = "retype the word in one script; letters that look alike are not equal"
 
 
 def _mixed(text: str) -> Iterator[tuple[str, str]]:

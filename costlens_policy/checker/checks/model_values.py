@@ -45,7 +45,7 @@ def _unknown(subject: Subject, field: str, literal: Literal, place: Place, known
     if near is not None:
         advice = f"did you mean `{near}`?"
     else:
-        advice = f"it has {listed(sorted(known), most=6)}" if known else ""
+        advice = f"the catalogue has {listed(sorted(known), most=6)}" if known else ""
     message = f"no model of the catalogue has the {_WORDS[field] if field != 'name' else 'name'} `{value}`"
     label = f"an alias of `{alias.name}`" if alias is not None else "never equal"
     return _FOUND.warning(message, place.part(literal.extent), label, advice)

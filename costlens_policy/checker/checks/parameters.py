@@ -23,7 +23,7 @@ def check_parameters(subject: Subject) -> Iterator[Diagnostic]:
         for key, name, at in _named(operation, place):
             near = None if name in PASSING or steering(name) else nearest(name, PASSING)
             if near is not None:
-                message = f"no provider is known to take a parameter `{name}`"
+                message = f"no known provider takes a parameter `{name}`"
                 yield _FOUND.warning(message, at, "unknown parameter", f"did you mean `{near}`?")
             elif key == "clamp_params" and name in _OTHERS:
                 message = f"the parameter `{name}` is not a number"

@@ -35,11 +35,11 @@ def _replace(replace: Replace, place: Place) -> Iterator[Diagnostic]:
         compiled = compile_pattern(replace.pattern)
     except PatternError as error:
         foreign = next((name for text, name in _FOREIGN.items() if text in replace.pattern), "")
-        advice = f"RE2 has no {foreign}, so that every match takes linear time" if foreign else ""
+        advice = f"RE2 has no {foreign}, which keeps every match linear in time" if foreign else ""
         if error.reason == str(error):
             yield _FOUND.error("the pattern is too large", pattern.span, error.reason, _LESS)
         else:
-            yield _FOUND.error("the pattern is not a regular expression of RE2", pattern.span, error.reason, advice)
+            yield _FOUND.error("the pattern must be valid RE2 syntax", pattern.span, error.reason, advice)
         return
     for group, start, end in group_references(replace.text):
         if group > compiled.groups:
@@ -48,6 +48,6 @@ def _replace(replace: Replace, place: Place) -> Iterator[Diagnostic]:
                 f"the pattern has no group {group}",
                 place.at("text").part(Extent(start, end)),
                 f"the pattern has {has}",
-                "put round brackets around what the group should hold, or write `\\\\` for a backslash",
+                "put parentheses around what the group should capture, or write `\\\\` for a backslash",
                 [Related(pattern.span, "this pattern")],
             )

@@ -31,17 +31,17 @@ def _unknown(text: str, known: tuple[str, ...], place: Place) -> Iterator[Diagno
     for found in placeholders(text):
         if found.name not in known:
             if place.path[-2] == "template":
-                declare = f"known are {listed(known)}; further ones stand under `values`"
+                declare = f"the placeholders are {listed(known)}; define others under `values`"
             else:
-                declare = f"only {listed(known)} is known here"
+                declare = f"the only placeholder here is {listed(known)}"
             advice = did_you_mean(found.name, known) or declare
             span = place.part(Extent(found.start, found.end))
-            yield _FOUND.error(f"nothing fills in the placeholder `{found.name}`", span, "unknown name", advice)
+            yield _FOUND.error(f"unknown placeholder `{found.name}`", span, "has no value", advice)
 
 
 def _never_filled(text: str, place: Place) -> Iterator[Diagnostic]:
     for found in placeholders(text):
         span = place.part(Extent(found.start, found.end))
-        advice = "placeholders are filled in by `template`, with names and values of your own"
-        message = f"the placeholder `{found.name}` is sent as it stands"
-        yield _FOUND.warning(message, span, f"`{place.path[-2]}` fills in nothing", advice)
+        advice = "use `template`, which fills in placeholders from its `values`"
+        message = f"the placeholder `{found.name}` is sent as written"
+        yield _FOUND.warning(message, span, f"`{place.path[-2]}` does not fill in placeholders", advice)

@@ -13,7 +13,7 @@ from costlens_policy.rewrites.personal_data.phone import unknown_region
 __all__ = ["check_regions"]
 
 _FOUND: Final = Finding("CL429")
-_CODES: Final = "write the two letters of ISO 3166, such as `GB` for the United Kingdom"
+_CODES: Final = "write a two-letter ISO 3166 code, such as `GB` for the United Kingdom"
 
 
 def check_regions(subject: Subject) -> Iterator[Diagnostic]:

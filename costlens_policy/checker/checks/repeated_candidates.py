@@ -34,6 +34,8 @@ def check_repeated_candidates(subject: Subject) -> Iterator[Diagnostic]:
                         f"`{named.name}` is {'a share of the split' if share else 'a candidate'} already",
                         place.span,
                         "again",
-                        "add up the weights" if share else "an excluded model is not retried; remove the duplicate",
+                        "keep one and add up the weights"
+                        if share
+                        else "an excluded model is not retried; remove the duplicate",
                         [Related(before.span, "first here")],
                     )

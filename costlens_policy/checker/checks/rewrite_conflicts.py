@@ -85,12 +85,12 @@ def _report(first: Setting, later: Setting) -> Diagnostic:
     related = [Related(first.place.name_span, f"`{first.rewrite.name}` sets it here")]
     if rule.merge is not None:
         span = later.rewrite.place.at("merge").span
-        message = f"`merge: {rule.merge}` does not fit {later}, which `{first.rewrite.name}` sets, too"
+        message = f"`merge: {rule.merge}` does not fit {later}, which `{first.rewrite.name}` also sets"
         return _FOUND.error(message, span, "cannot be merged like this", f"use {choices}", related)
     return _FOUND.error(
         f"`{first.rewrite.name}` and `{later.rewrite.name}` both set {later}",
         later.place.name_span,
         "set again here",
-        f"say in `{rule.id}` what happens then, with {choices}, or let the conditions exclude each other",
+        f"add {choices} to `{rule.id}`, or make the conditions mutually exclusive",
         related,
     )

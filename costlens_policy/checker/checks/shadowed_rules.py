@@ -33,8 +33,8 @@ def _covered_routes(subject: Subject) -> Iterator[Diagnostic]:
             yield _FOUND.warning(
                 f"the route `{route.name}` never matches: `{covering.name}` matches first",
                 route.place.at("when").span,
-                "holds only where the other does, too",
-                f"move `{route.rule.id}` before it, or make their conditions exclude each other",
+                "holds only where the other also does",
+                f"move `{route.rule.id}` before it, or make their conditions mutually exclusive",
                 [Related(covering.place.at("when").span, "covers it")],
             )
         earlier.add(route.condition, route)
@@ -52,9 +52,9 @@ def _overruled_allows(subject: Subject) -> Iterator[Diagnostic]:
         over = denies.first(rule.condition)
         if over is not None:
             yield _FOUND.warning(
-                f"`{rule.name}` never lets anything through: `{over.name}` denies it",
+                f"`{rule.name}` never allows anything: `{over.name}` denies it",
                 rule.place.at("effect").span,
                 "always overruled",
-                "a deny wins over every allow; narrow the deny, or take the allow out",
+                "narrow the deny, or remove the allow; a deny overrides every allow",
                 [Related(over.place.at("effect").span, "holds wherever the other does")],
             )

@@ -30,10 +30,10 @@ def check_spelled_models(subject: Subject) -> Iterator[Diagnostic]:
             extent = next((at for name, at in reads if name in variables and _spelled(subject, variables[name])), None)
         if extent is not None:
             yield _FOUND.warning(
-                "this goes by the name that the caller wrote, so that another spelling evades it",
+                "this rule compares the name that the caller wrote, so another spelling evades it",
                 place.part(extent),
-                "an alias, `provider/name` or a dated name differs",
-                "read `model`, which is the model that would serve, whatever it was asked for as",
+                "an alias, `provider/name` or a dated name does not match",
+                "read `model` instead: the model that would serve, however the caller spelled it",
             )
 
 

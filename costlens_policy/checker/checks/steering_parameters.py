@@ -44,8 +44,8 @@ def _set(operation: Operation, place: Place, admitted: tuple[str, ...]) -> Itera
         yield from _given(name, value, at, admitted)
         own = steering(name)
         if name in admitted and own is not None and own.uncounted:
-            message = f"only a request can give `{name}`: it needs `prompt_tokens` with it, and a rewrite has none"
-            yield _FOUND.error(message, at.name_span, "adds text that nobody can count")
+            message = f"a rewrite must not set `{name}`, which needs the caller's `prompt_tokens` with it"
+            yield _FOUND.error(message, at.name_span, "adds text that cannot be counted")
 
 
 def _given(name: str, value: Any, at: Place, admitted: tuple[str, ...]) -> Iterator[Diagnostic]:
@@ -64,5 +64,5 @@ def _named(name: str, at: Place, admitted: tuple[str, ...]) -> Iterator[Diagnost
 
 
 def _report(path: str, row: Steering, at: Place) -> Diagnostic:
-    message = f"policies must not touch the parameter `{path}`: it would steer the call"
-    return _FOUND.error(message, at.name_span, "no request may carry this", advice(path, row))
+    message = f"a policy must not change the parameter `{path}`, which steers the call"
+    return _FOUND.error(message, at.name_span, "not allowed in any request", advice(path, row))

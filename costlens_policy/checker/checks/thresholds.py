@@ -28,12 +28,12 @@ def _thresholds(budget: Budget, thresholds: Place) -> Iterator[Diagnostic]:
         place = thresholds.at(index, "at_ratio")
         related = [Related(thresholds.at(index - 1, "at_ratio").span, "the threshold before it")] if index else []
         if threshold.at_ratio == 0:
-            advice = "a threshold starts above ratio 0; for what always holds, write a rewrite or a route"
+            advice = "a threshold must start above ratio 0; for what always applies, use a rewrite or a route"
             yield _FOUND.warning(
                 "a threshold at ratio 0 is always active", place.span, "from the first call on", advice
             )
         elif threshold.at_ratio == before:
-            advice = "put what they do into one threshold"
+            advice = "merge them into one threshold"
             message = f"two thresholds of `{budget.id}` start at `{threshold.at_ratio}`"
             yield _FOUND.warning(message, place.span, "again", advice, related)
         elif threshold.at_ratio < before:

@@ -27,7 +27,7 @@ def check_time_zones(subject: Subject) -> Iterator[Diagnostic]:
             known = known or available_timezones()
             if window.zone not in known:
                 place = Place(policy, ("budgets", index, "window", "zone"))
-                message = f"there is no time zone `{window.zone}`"
+                message = f"unknown time zone `{window.zone}`"
                 yield _FOUND.error(message, place.span, "not in the IANA database", _advice(window.zone, known))
 
 

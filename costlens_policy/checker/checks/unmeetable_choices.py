@@ -33,7 +33,7 @@ def _examine(subject: Subject, choice: Choice, place: Place) -> Diagnostic | Non
     """Return the first step at which no model is left."""
     models = [model for model in _models(subject, choice) if not model.retired_on(subject.day)]
     if not models:
-        return _FOUND.error("there is no model to choose from", place.key_span, "", "name models that are in use")
+        return _FOUND.error("there is no model to choose from", place.key_span, "", "list models that are not retired")
     among = subject.typed(place.at("among"))
     if among is not None:
         models = [model for model in models if holds_for(subject, among, model) is not False]
@@ -41,7 +41,7 @@ def _examine(subject: Subject, choice: Choice, place: Place) -> Diagnostic | Non
             advice = (
                 "compare it with `costlens-policy catalogue list`; a model never meets a condition on an unknown fact"
             )
-            return _FOUND.error("no model meets `among`", place.at("among").span, "holds for none", advice)
+            return _FOUND.error("no model meets `among`", place.at("among").span, "holds for no model", advice)
     for test in limit_tests(choice.limits):
         left = [model for model in models if test.meets(model)]
         if not left:
@@ -51,7 +51,7 @@ def _examine(subject: Subject, choice: Choice, place: Place) -> Diagnostic | Non
                 "a model never meets a limit on an unknown fact"
             )
             limit = place.at("limits", test.key).span
-            return _FOUND.error(f"no model that is left meets the limit `{test.key}`", limit, label, advice)
+            return _FOUND.error(f"no remaining model meets the limit `{test.key}`", limit, label, advice)
         models = left
     return None
 

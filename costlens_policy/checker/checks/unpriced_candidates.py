@@ -25,4 +25,4 @@ def check_unpriced_candidates(subject: Subject) -> Iterator[Diagnostic]:
             message = f"`{model.name}` has no price before {model.periods[0].effective}"
             yield _FOUND.warning(message, place.span, "cannot serve yet", advice)
         else:
-            yield _FOUND.error(f"`{model.name}` has no price, and so can never serve", place.span, "unpriced", advice)
+            yield _FOUND.error(f"`{model.name}` has no price, so it can never serve", place.span, "unpriced", advice)

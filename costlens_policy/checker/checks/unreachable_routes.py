@@ -23,7 +23,7 @@ def check_unreachable_routes(subject: Subject) -> Iterator[Diagnostic]:
                 f"the route `{route.name}` is never reached",
                 route.place.at("id").span,
                 "never tried",
-                f"move `{ending.rule.id}` behind it, or give it a condition",
+                f"move `{ending.rule.id}` below it, or add a condition to `{ending.rule.id}`",
                 [Related(ending.place.at("id").span, f"`{ending.name}` always matches")],
             )
         elif route.condition.always:

@@ -40,7 +40,7 @@ def _windows(subject: Subject) -> Iterator[Diagnostic]:
                 place = Place(policy, ("budgets", index, "window", key))
                 if window.calendar not in periods and place.exists:
                     advice = f"it is for {listed((f'calendar: {period}' for period in periods), 'or')}"
-                    message = f"`{key}` changes nothing in a window of a {window.calendar}"
+                    message = f"`{key}` has no effect in a window of a {window.calendar}"
                     yield _FOUND.warning(message, place.key_span, "without effect", advice)
 
 
@@ -58,7 +58,7 @@ def _merges(subject: Subject) -> Iterator[Diagnostic]:
         if all(len(settings[setting.target]) == 1 for setting in own):
             place = rewrite.place.at("merge")
             message = f"`{rewrite.name}` has nothing to merge with"
-            yield _FOUND.warning(message, place.key_span, "no other rewrite sets the same", "remove `merge`")
+            yield _FOUND.warning(message, place.key_span, "no other rewrite sets the same target", "remove `merge`")
 
 
 def _template_values(subject: Subject) -> Iterator[Diagnostic]:

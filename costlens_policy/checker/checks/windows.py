@@ -24,7 +24,7 @@ def check_windows(subject: Subject) -> Iterator[Diagnostic]:
                 if not re.search("[1-9]", budget.window.rolling):
                     message = f"the window of `{budget.id}` has no length"
                     yield _FOUND.error(
-                        message, place.at("rolling").span, "no time at all", "write a time such as `24h`"
+                        message, place.at("rolling").span, "zero length", "write a duration such as `24h`"
                     )
             elif isinstance(budget.window, FixedWindow):
                 yield from _fixed(subject, budget.id, budget.window, place)

@@ -61,11 +61,11 @@ def _call(typed: TypedExpr, node: Call) -> str:
     if node.function in _DIVISIONS and not _is_nonzero(node.arguments[1]):
         return "fails when it divides by zero"
     if node.function in _PARSERS and not all(literals) and _takes_text(typed, node):
-        return "fails for a text that cannot be read"
+        return "fails for a string that cannot be parsed"
     if node.function == "matches" and not (literals and literals[-1]):
         return "fails for a pattern that is not RE2"
     if node.function in _POSITIONS:
-        return "fails beyond the end of the text"
+        return "fails beyond the end of the string"
     invocation = typed.calls.get(node)
     if invocation is not None and len(invocation.overloads) > 1 and node.function not in ("_==_", "_!=_"):
         return "fails for values of another type"

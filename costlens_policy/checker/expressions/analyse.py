@@ -165,18 +165,18 @@ def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
         problem,
         code="CL215",
         message=f"`{name}` cannot be read here",
-        label="not known at this step",
-        help=f"this expression reads {listed(field.rule.roots)}; {_KNOWN_LATER[name]}",
+        label="not available at this step",
+        help=f"this expression can read {listed(field.rule.roots)}; {_KNOWN_LATER[name]}",
     )
 
 
 _KNOWN_LATER: Final = {
-    "request": "the request is known to every step",
-    "variables": "variables belong to one policy and are not known outside it",
-    "model": "`model` is known once there are candidates: in access rules, `choose`, rewrites and budgets",
-    "estimate": "`estimate` is known where candidates are compared: in `minimize` and `maximize`",
-    "budgets": "`budgets` is known in the conditions of access rules, routes and rewrites, and in `exclude`",
-    "now": "the time is known to every step",
+    "request": "the request is available at every step",
+    "variables": "variables belong to one policy and are not available outside it",
+    "model": "`model` is available once there are candidates: in access rules, `choose`, rewrites and budgets",
+    "estimate": "`estimate` is available where candidates are compared: in `minimize` and `maximize`",
+    "budgets": "`budgets` is available in the conditions of access rules, routes and rewrites, and in `exclude`",
+    "now": "the time is available at every step",
 }
 
 

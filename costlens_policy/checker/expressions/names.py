@@ -41,10 +41,10 @@ def _too_early(policy: LinkedDocument[PolicyDocument], path: Path, name: str, ex
         Severity.ERROR,
         f"`variables.{path[1]}` reads itself"
         if own
-        else f"`variables.{path[1]}` reads `{name}`, which stands below it",
+        else f"`variables.{path[1]}` reads `{name}`, which is defined below it",
         _span(policy, path, extent),
-        "not known yet",
-        "a variable may read those above it" if own else f"move `{name}` above `{path[1]}`",
+        "not defined yet",
+        "a variable can only read those above it" if own else f"move `{name}` above `{path[1]}`",
         related,
     )
 
@@ -55,7 +55,7 @@ def _unused(policy: LinkedDocument[PolicyDocument], typed: Mapping[Path, TypedEx
         return
     for name in policy.document.variables:
         if ("variables", name) not in read:
-            message = f"nothing reads the variable `{name}`"
+            message = f"unused variable `{name}`"
             span = policy.located.root.key_span(("variables", name))
             advice = f"use it as `variables.{name}`, or remove it"
             yield Diagnostic("CL213", Severity.WARNING, message, span, "unused", advice)
@@ -82,7 +82,9 @@ def _wrong_budget(span: Span, name: str, owners: Mapping[str, list[str]]) -> Dia
     else:
         message, label = f"no policy of the set has a budget `{name}`", "unknown budget"
         known = [item for item in owners if "/" not in item]
-        advice = did_you_mean(name, owners) or (f"there are {listed(known)}" if known else "the set has no budgets")
+        advice = did_you_mean(name, owners) or (
+            f"the budgets are {listed(known)}" if known else "the set has no budgets"
+        )
     return Diagnostic("CL209", Severity.ERROR, message, span, label, advice)
 
 

@@ -98,12 +98,12 @@ def no_policy_set(library: Library, paths: Sequence[Path]) -> Diagnostic:
     where = ", ".join(f"`{path}`" for path in paths) or "no path"
     kinds = {reading.kind for path in paths if os.path.isfile(path) for reading in library.open(path).readings}
     if above := next((name for path in paths if (name := _set_above(path))), ""):
-        advice = f"the one in `{above}` is further up; name it, or `{os.path.dirname(above) or '.'}`"
+        advice = f"there is one above, in `{above}`; pass that file or `{os.path.dirname(above) or '.'}`"
     elif known := sorted(kinds & set(KINDS)):
-        advice = f"this is a {known[0]}; name the PolicySet that lists it, or the folder with both"
+        advice = f"this is a {known[0]}; pass the PolicySet that lists it, or the folder that holds both"
     else:
         advice = "`costlens-policy init` writes one to start from"
-    return Diagnostic("CL201", Severity.ERROR, f"there is no policy set in {where}", help=advice)
+    return Diagnostic("CL201", Severity.ERROR, f"no policy set in {where}", help=advice)
 
 
 def _set_above(path: Path) -> str:
@@ -134,9 +134,9 @@ def several_policy_sets(found: Sequence[Found]) -> Diagnostic:
     return Diagnostic(
         "CL202",
         Severity.ERROR,
-        f"there are {len(found)} policy sets, and one is needed",
+        f"there are {len(found)} policy sets, but exactly one is needed",
         first.span,
         "one",
-        f"name the file that you mean: {', '.join(names[:-1])} or {names[-1]}",
+        f"pass the file that you mean: {', '.join(names[:-1])} or {names[-1]}",
         tuple(Related(item.span, "another") for item in others),
     )

@@ -107,7 +107,7 @@ class _Linker:
             if file is None:
                 continue
             if (before := first.setdefault(file, span)) != span:
-                self._report("CL206", f"`{text}` is listed twice", span, "again here", "take one of them out", before)
+                self._report("CL206", f"`{text}` is listed twice", span, "again here", "remove one of them", before)
                 continue
             documents += self._readings(file, span, wanted, kind)
         return tuple(documents)
@@ -194,7 +194,12 @@ class _Declaration:
             self._report_narrowing(standard.type)
             found = standard.type
         if given.values and found not in (STRING, None):
-            self._report("CL212", "values", f"`values` are texts, and `{self._name}` is of type {found}", "no text")
+            self._report(
+                "CL212",
+                "values",
+                f"`values` applies to strings only, but `{self._name}` is of type {found}",
+                "not a string",
+            )
         return replace(
             standard or DeclaredAttribute(self._name, DYN, recorded=True),
             type=found or DYN,
@@ -208,7 +213,7 @@ class _Declaration:
     def _max_size(self, found: Type | None) -> int | None:
         given = self._attribute.max_size
         if given is not None and found is not None and found.name not in _SIZED:
-            message = f"`max_size` is for texts, lists and maps, and `{self._name}` is of type {found}"
+            message = f"`max_size` applies to strings, lists and maps only, but `{self._name}` is of type {found}"
             self._report("CL212", "max_size", message, "has no size")
             return None
         return given
@@ -222,12 +227,12 @@ class _Declaration:
         try:
             found = parse_type(text)
         except ValueError:
-            self._report("CL210", "type", f"`{text}` is not a type", "cannot be read", _types_there_are())
+            self._report("CL210", "type", f"unknown type `{text}`", "not a type", _types_there_are())
             return None
         unknown = next(_unusable(found), None)
         if unknown is None:
             return found
-        self._report("CL210", "type", f"`{unknown}` is not a type", "unknown type", _meant(unknown))
+        self._report("CL210", "type", f"unknown type `{unknown}`", "not a type", _meant(unknown))
         return None
 
     def _report_narrowing(self, wanted: Type) -> None:
@@ -240,28 +245,33 @@ class _Declaration:
         if given.default is None:
             return None
         if not _fits(given.default, found):
-            self._report("CL211", "default", f"the default is not of type {found}", f"this is no {found}")
+            self._report("CL211", "default", f"the default must be of type {found}", f"not of type {found}")
         elif given.max_size is not None and found.name in _SIZED and len(given.default) > given.max_size:
-            self._report("CL211", "default", f"the default is larger than `max_size`, {given.max_size}", "too large")
+            self._report(
+                "CL211",
+                "default",
+                f"the default must have a size of at most {given.max_size}, its `max_size`",
+                "too large",
+            )
         elif given.values and given.default not in given.values:
             near = did_you_mean(str(given.default), given.values)
-            advice = near or f"it is one of {listed(given.values, 'or')}"
-            self._report("CL211", "default", f"the default `{given.default}` is not among `values`", "", advice)
+            advice = near or f"choose {listed(given.values, 'or')}"
+            self._report("CL211", "default", f"the default must be one of `values`, got `{given.default}`", "", advice)
         return _plain(given.default)
 
 
 def _meant(unknown: Type) -> str:
     if unknown.name == "map" and len(unknown.parameters) == 2:
-        return f"the keys of a map are of type {listed(_KEYS, 'or')}"
+        return f"map keys must be of type {listed(_KEYS, 'or')}"
     if unknown.name in _SCALARS:
-        return f"`{unknown.name}` stands alone"
+        return f"`{unknown.name}` takes no type parameters"
     other = _OTHER_NAMES.get(str(unknown).lower())
     near = f"did you mean `{other}`?" if other else did_you_mean(unknown.name, (*_SCALARS, "list", "map"))
     return near or _types_there_are()
 
 
 def _types_there_are() -> str:
-    return f"types are {listed(_SCALARS)}, `list(…)` and `map(…, …)`"
+    return f"the types are {listed(_SCALARS)}, `list(…)` and `map(…, …)`"
 
 
 def _unusable(found: Type) -> Iterator[Type]:
@@ -313,8 +323,10 @@ def check_policy_names(policies: Sequence[LinkedDocument[PolicyDocument]]) -> It
     for policy in policies:
         span = policy.located.root.span_of(("metadata", "name"))
         if (before := first.setdefault(policy.name, span)) != span:
-            message = f"two policies of the set are called `{policy.name}`"
-            yield _twice("CL206", message, span, before, "rename one of them; decisions name rules as `policy/rule`")
+            message = f"two policies of the set are named `{policy.name}`"
+            yield _twice(
+                "CL206", message, span, before, "rename one of them; decisions identify rules as `policy/rule`"
+            )
 
 
 def check_rule_ids(policy: LinkedDocument[PolicyDocument]) -> Iterator[Diagnostic]:
@@ -359,10 +371,10 @@ def _version(document: LinkedDocument[Document], named: NamedModel, own: str) ->
     return Diagnostic(
         "CL217",
         Severity.WARNING,
-        f"`{named.name}` is served as `{own}`, the model of the catalogue that it is a version of",
+        f"`{named.name}` is served as `{own}`, the catalogue model that it is a version of",
         document.located.root.span_of(named.path),
         "not a name in the catalogue",
-        f"write `{own}`, or import or declare `{named.name}` to send this name",
+        f"write `{own}`, or import or declare `{named.name}` to send that name",
     )
 
 

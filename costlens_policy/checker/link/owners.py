@@ -142,7 +142,7 @@ def resolve_reference(reference: Reference, repository: Path) -> str | Diagnosti
     try:
         return _resolve(reference, repository)
     except (OSError, ValueError, RuntimeError):  # names that no file can have, and circles of links
-        return _missing(reference, "no file can have this name")
+        return _missing(reference, "this is not a valid file name")
 
 
 def _resolve(reference: Reference, repository: Path) -> str | Diagnostic:
@@ -151,10 +151,10 @@ def _resolve(reference: Reference, repository: Path) -> str | Diagnostic:
     folder = os.path.dirname(reference.origin)
     target = Path(os.path.realpath(os.path.join(folder, reference.text)))
     if not target.is_relative_to(repository):
-        how = "outside" if ".." in Path(reference.text).parts else "a link out of it"
+        how = "outside" if ".." in Path(reference.text).parts else "a link to the outside"
         return _outside(reference, how, "copy the file into the repository")
     if os.path.isdir(target):
-        return _missing(reference, "name a file in it", instead="a folder")
+        return _missing(reference, "choose a file in it", instead="a folder")
     if not os.path.isfile(target):
         return _missing(reference, _similar(reference.text, target))
     shown = os.path.normpath(os.path.join(folder, reference.text))
@@ -162,7 +162,7 @@ def _resolve(reference: Reference, repository: Path) -> str | Diagnostic:
 
 
 def _outside(reference: Reference, label: str, advice: str) -> Diagnostic:
-    message = f"`{reference.text}` leads out of the repository"
+    message = f"`{reference.text}` is outside the repository"
     return Diagnostic("CL204", Severity.ERROR, message, reference.span, label, advice)
 
 
@@ -176,4 +176,4 @@ def _similar(text: str, target: Path) -> str:
         return f"there is no folder `{os.path.dirname(text)}` either"
     near = nearest(target.name, (item.name for item in target.parent.iterdir()))
     meant = os.path.join(os.path.dirname(text), near or "")
-    return f"did you mean `{meant}`?" if near else "paths are relative to the file that names them"
+    return f"did you mean `{meant}`?" if near else "paths are relative to the file that contains them"

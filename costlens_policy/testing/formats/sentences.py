@@ -94,7 +94,7 @@ def summary_line(run: Run) -> str:
 
 def shortfall_sentence(item: Shortfall) -> str:
     whose = f"the rules that suite `{item.where}` covers" if item.where else "the rules of this run"
-    return f"{item.reached} % of {whose} are covered, and {item.required} % are required"
+    return f"{item.reached} % of {whose} are covered, but {item.required} % are required"
 
 
 def nothing_to_run(run: Run) -> str:
