@@ -165,7 +165,6 @@ _WORDS: Final = {
 }
 """Words that say in any name what it is about, such as ``auto_router_default_model`` and ``routingConfig``."""
 
-
 _LIMIT: Final = _BY_NAME["maxtokens"]
 _NUMBER: Final = _BY_NAME["n"]
 _PAIRS: Final = tuple(

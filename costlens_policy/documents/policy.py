@@ -14,8 +14,10 @@ from costlens_policy.documents.document import (
     AttributeName,
     Capability,
     Document,
+    DurationText,
     Expression,
     Identifier,
+    Instant,
     IsExpression,
     Milliseconds,
     ModelName,
@@ -24,13 +26,12 @@ from costlens_policy.documents.document import (
     Usd,
 )  # fmt: skip
 from costlens_policy.documents.rewrites import Operation, Rewrite
-from costlens_policy.documents.windows import Window
 
 __all__ = [
-    "AccessRule", "Budget", "Choice", "Downgrade", "Limits", "PolicyDocument", "Route", "Split", "SplitTarget",
-    "Target", "Threshold", "Waived",
+    "AccessRule", "Budget", "CalendarWindow", "CallWindow", "Choice", "Downgrade", "FixedWindow", "LifetimeWindow",
+    "Limits", "PolicyDocument", "RollingWindow", "Route", "Split", "SplitTarget", "Target", "Threshold", "Waived",
+    "Window",
 ]  # fmt: skip
-
 
 _WHEN_ASKED = Field(
     examples=[
@@ -197,6 +198,56 @@ class Route(Target):
 
 
 _WHEN_COUNTED = Field(examples=["has(request.team)", 'has(request.environment) && request.environment == "production"'])
+
+_Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class CalendarWindow(Section):
+    """A period of the calendar in a time zone."""
+
+    calendar: Literal["day", "week", "month", "quarter", "year"]
+    """Period after which the budget starts anew."""
+    zone: Annotated[str, Field(examples=["UTC", "Europe/Berlin", "America/New_York"])] = "UTC"
+    """IANA time zone, such as ``Europe/Berlin``."""
+    week_start: _Weekday = "monday"
+    """First day of a ``week``."""
+    month_start_day: Annotated[int, Field(ge=1, le=28)] = 1
+    """First day of a ``month``, ``quarter`` or ``year``."""
+    year_start_month: Annotated[int, Field(ge=1, le=12)] = 1
+    """First month of the fiscal year, for a ``quarter`` or ``year``."""
+
+
+class RollingWindow(Section):
+    """The time that ends now."""
+
+    rolling: DurationText
+    """Length of the time that ends now, such as ``24h``."""
+
+
+class FixedWindow(Section):
+    """One span of time."""
+
+    starts_at: Instant
+    """First moment that counts."""
+    ends_at: Instant
+    """First moment that no longer counts."""
+
+
+class LifetimeWindow(Section):
+    """Without end."""
+
+    lifetime: Literal[True]
+    """Always ``true``: what was spent is never forgotten."""
+
+
+class CallWindow(Section):
+    """One call: the limit is on each call by itself, and nothing adds up."""
+
+    per_call: Literal[True]
+    """Always ``true``."""
+
+
+Window = CalendarWindow | RollingWindow | FixedWindow | LifetimeWindow | CallWindow
 
 
 class Downgrade(Section):

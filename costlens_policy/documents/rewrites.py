@@ -315,7 +315,6 @@ OPERATIONS: Final = {name: _facts_of(field) for name, field in Operation.model_f
 """Every operation with its facts, by the key of ``Operation``."""
 Operation.exactly_one = tuple(OPERATIONS)
 
-
 _WHEN = Field(examples=["model.external", 'model.name == "gpt-5-nano"'])
 
 

@@ -29,7 +29,6 @@ __all__ = [
     "SuiteDocument", "TemporaryAmount", "TextExpectation",
 ]  # fmt: skip
 
-
 RequestFields = dict[str, Any]
 
 _Text = Annotated[str, Field(min_length=1)]
@@ -47,7 +46,6 @@ _Series = Annotated[
         json_schema_extra={"patternErrorMessage": "numbers, or steps such as `0+2x20`, with a blank between them"},
     ),
 ]
-
 
 _Timestamp = Instant | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])]
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from costlens_policy.money import total
-from costlens_policy.periods.local_days import start_of_day
+from costlens_policy.periods import start_of_day
 from costlens_policy.report.timeline import BucketStart, TimeUnit, bucket_starts
 
 __all__ = ["Forecast", "Window", "forecast_spend", "window_at"]

@@ -8,9 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from costlens_policy.errors import RequestError
-from costlens_policy.tokens.counting import ESTIMATED, TokenCount, Tokenizer
-from costlens_policy.tokens.media import REFERENCES, bytes_tokens, data_tokens, is_data
-from costlens_policy.tokens.places import PAYLOADS, PLACES, Place, media_kind, media_of_key
+from costlens_policy.tokens.places import (
+    PAYLOADS,
+    PLACES,
+    REFERENCES,
+    Place,
+    bytes_tokens,
+    data_tokens,
+    is_data,
+    media_kind,
+    media_of_key,
+)
+from costlens_policy.tokens.tokenizers import ESTIMATED, TokenCount, Tokenizer
 
 __all__ = ["MESSAGE_TOKENS", "REPLY_TOKENS", "TOOLS_TOKENS", "Tally", "count_messages"]
 

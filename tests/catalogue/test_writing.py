@@ -1,4 +1,4 @@
-"""A lock reads back as the same catalogue, and notices when it was changed."""
+"""A catalogue that is written reads back as the same one, and a lock notices when it was changed."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from costlens_policy.checker.checks.rewrite_conflicts import Setting, settings_o
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, operations_of, rewrites
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
-from costlens_policy.documents.windows import CalendarWindow
+from costlens_policy.documents.policy import CalendarWindow
 from costlens_policy.rewrites.template import placeholders
 
 __all__ = ["check_unused_keys"]

@@ -216,8 +216,7 @@ def _write_page(report: Report, path: Path) -> None:
 
 def _settings_of(options: _ReportOptions) -> Settings:
     """Return how to sum up. Raises ``click.UsageError``."""
-    from costlens_policy.periods import PeriodError
-    from costlens_policy.periods.local_days import zone_of
+    from costlens_policy.periods import PeriodError, zone_of
     from costlens_policy.report import Settings
 
     by = tuple(dict.fromkeys(name.strip().removeprefix("request.") for name in options.by.split(",") if name.strip()))

@@ -1,26 +1,34 @@
-"""From a budget's window and an instant to the period of an account: when it began, when it starts anew.
+"""The time that a budget covers: when its period began, when it starts anew, and how it will stand at the end.
 
-A period's id says everything that tells it from the periods of other windows, so that a budget whose window was changed
-starts on accounts of its own and the old ones stay as they were.
+A period's id says everything that distinguishes it from the periods of other windows, so that a budget whose window was
+changed starts on accounts of its own and the old ones stay as they were.
+
+A day of the calendar begins at the first instant whose date, read off a local clock, is that day or a later one. That
+instant exists for every day and never lies before that of an earlier day, so days tile time: where midnight is skipped,
+where it comes twice, and where a whole day is missing (it then is empty).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from costlens_policy.clock import duration_of
-from costlens_policy.periods.errors import PeriodError
-from costlens_policy.periods.local_days import day_at, start_of_day, zone_of
+from costlens_policy.errors import CostlensPolicyError
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-__all__ = ["Period", "Schedule", "schedule_of"]
+__all__ = ["Forecast", "Period", "PeriodError", "Schedule", "forecast", "schedule_of", "start_of_day", "zone_of"]
 
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class PeriodError(CostlensPolicyError, ValueError):
+    """A zone or a span that does not exist, or a time beyond the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +192,104 @@ def _rolling(text: str) -> Period:
 
 def _text(instant: datetime) -> str:
     return instant.isoformat().removesuffix("+00:00") + "Z"
+
+
+_SECOND = timedelta(seconds=1)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return the IANA zone. Raises ``PeriodError`` where there is none of that name."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # not every policy set asks for a zone
+
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise PeriodError(f"unknown time zone `{name}`; use an IANA name such as `Europe/Berlin`") from None
+
+
+def start_of_day(day: date, zone: ZoneInfo) -> datetime:
+    """Return the instant, in UTC, at which ``day`` begins."""
+    midnight = datetime.combine(day, time(), zone)
+    first = midnight.astimezone(UTC)
+    if (first - _SECOND).astimezone(zone).date() < day:
+        return first
+    # Midnight lies inside a gap: the clocks jumped from the day before into this one, or over it.
+    return _first_on(day, zone, midnight.replace(fold=1).astimezone(UTC) - _SECOND, first)
+
+
+def day_at(instant: datetime, zone: ZoneInfo) -> date:
+    """Return the day that has begun last: where the clocks go back over midnight, a day stays begun."""
+    day = instant.astimezone(zone).date()
+    following = day + timedelta(days=1)
+    return following if instant >= start_of_day(following, zone) else day
+
+
+def _first_on(day: date, zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """Bisect to the second at which the local date becomes ``day`` or later."""
+    while after - before > _SECOND:
+        middle = before + (after - before) // 2
+        middle = middle.replace(microsecond=0)
+        if middle <= before:
+            break
+        if middle.astimezone(zone).date() < day:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+_ROUGHLY: Final = Context(prec=12)
+
+_DAY: Final = timedelta(days=1)
+
+_LONGEST: Final = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What follows from the average so far. Each is None where it cannot be told.
+
+    ``used_per_day`` is in the budget's unit. ``projected_ratio`` is how much of the limit will be used when the period
+    ends, ``exhausted_in`` how long what is left then lasts, at most ten years. A rolling window has no end, and
+    forgets as much as is spent if spending goes on: it has the first alone. Nothing is known before the period has
+    begun, nor of a lifetime, which has no beginning.
+    """
+
+    used_per_day: Decimal | None = None
+    projected_ratio: Decimal | None = None
+    exhausted_in: timedelta | None = None
+
+
+_UNKNOWN: Final = Forecast()
+
+
+def forecast(
+    used: Decimal,
+    left: Decimal | None,
+    limit: Decimal | None,
+    starts_at: datetime | None,
+    resets_at: datetime | None,
+    now: datetime,
+) -> Forecast:
+    """Return the forecast of a budget, amounts in its unit; ``limit`` and ``left`` are None where nobody knows them.
+
+    ``starts_at`` is when what counts began, ``resets_at`` when the period ends, None where it does not.
+    """
+    if starts_at is None or now <= starts_at:
+        return _UNKNOWN
+    elapsed = now - starts_at
+    rate = _ROUGHLY.divide(_ROUGHLY.multiply(used, _seconds(_DAY)), _seconds(elapsed))
+    if resets_at is None:
+        return Forecast(rate)
+    share = _ROUGHLY.divide(_seconds(elapsed), _seconds(resets_at - starts_at))
+    ratio = _ROUGHLY.divide(_ROUGHLY.divide(used, limit), share) if limit else None
+    return Forecast(rate, ratio, None if left is None or not rate else _lasts(left, rate))
+
+
+def _lasts(left: Decimal, rate: Decimal) -> timedelta:
+    days = _ROUGHLY.divide(left, rate)
+    return _LONGEST if days >= _LONGEST.days else timedelta(days=float(days))
+
+
+def _seconds(length: timedelta) -> Decimal:
+    return Decimal(length // timedelta(microseconds=1)).scaleb(-6)
