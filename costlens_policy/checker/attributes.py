@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from costlens_policy.expressions.functions.costs import Sizes
 
 __all__ = [
-    "BUDGET", "ESTIMATE", "MODEL_FACTS", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute", "model_record",
-    "model_values", "request_record", "unknown_facts",
+    "ASKED_MODEL", "BUDGET", "ESTIMATE", "MODEL_FACTS", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute",
+    "model_record", "model_values", "request_record", "unknown_facts",
 ]  # fmt: skip
 
 
@@ -86,7 +86,7 @@ _STANDARD: Final = (
     ),
     _standard("prompt", STRING, "text of a call without messages", engine_reads=True),
     _standard("messages", ANY_LIST, "messages in the shape of OpenAI or Anthropic", engine_reads=True),
-    _standard("model", STRING, "model that the caller asked for"),
+    _standard("model", STRING, "model that the caller asked for, as the caller spelled it"),
     _standard("prompt_tokens", INT, "tokens of the prompt", engine_reads=True, never_negative=True),
     _standard("max_output_tokens", INT, "limit on output tokens of the call", engine_reads=True, never_negative=True),
     _standard("params", _ANY_OBJECT, "parameters of the call, such as `temperature`", engine_reads=True),
@@ -121,12 +121,19 @@ STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {attribute.name: a
 """Request attributes that every policy set knows; all are optional unless the set says otherwise."""
 
 
+ASKED_MODEL: Final = "asked_model"
+"""The one attribute of ``request`` that no caller gives: the model of the catalogue that ``request.model`` means."""
+
+
 def request_record(attributes: Mapping[str, DeclaredAttribute], sizes: Sizes) -> Record:
     """Return the record ``request`` of a policy set with these attributes."""
     fields = {
         name: Field(item.type, not item.always_there, item.values, item.description, sizes.of(item.type, item.largest))
         for name, item in attributes.items()
     }
+    fields[ASKED_MODEL] = Field(
+        Type("model"), optional=True, description="model that `request.model` means, whatever its spelling"
+    )
     return Record("request", fields)
 
 

@@ -16,7 +16,15 @@ from typing import Any, Final
 
 import click
 
-from costlens_policy.checker.attributes import BUDGET, ESTIMATE, ROOT_TYPES, STANDARD_ATTRIBUTES, model_record
+from costlens_policy.checker.attributes import (
+    ASKED_MODEL,
+    BUDGET,
+    ESTIMATE,
+    ROOT_TYPES,
+    STANDARD_ATTRIBUTES,
+    model_record,
+    request_record,
+)
 from costlens_policy.cli.api_reference import api_page
 from costlens_policy.cli.app import app
 from costlens_policy.cli.command import PROGRAM, Command
@@ -24,6 +32,7 @@ from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.output import write_file
 from costlens_policy.documents import KINDS
 from costlens_policy.expressions import Record
+from costlens_policy.expressions.functions.costs import Sizes
 from costlens_policy.schema import file_name, json_schema
 
 __all__ = [
@@ -157,6 +166,7 @@ def attribute_reference() -> str:
     standard = "\n".join(
         f"| `request.{name}` | `{item.type}` | {item.description} |" for name, item in STANDARD_ATTRIBUTES.items()
     )
+    asked = request_record(STANDARD_ATTRIBUTES, Sizes()).fields[ASKED_MODEL]
     recorded = ", ".join(f"`{name}`" for name, item in STANDARD_ATTRIBUTES.items() if item.recorded)
     roots = "\n".join(f"| `{name}` | `{type_}` | {_ROOTS[name]} |" for name, type_ in ROOT_TYPES.items())
     return f"""# Reference: what expressions may read
@@ -179,6 +189,16 @@ one that may be missing as `request.?team.orValue("nobody")`, or behind `has(req
 | attribute | type | what it is |
 |---|---|---|
 {standard}
+
+Callers give these. Beside them stands one that follows from them:
+
+| attribute | type | what it is |
+|---|---|---|
+| `request.{ASKED_MODEL}` | [`{asked.type}`](#model) | {asked.description} |
+
+It has the attributes of [`model`](#model), and is missing where the request names no model, or one that the catalogue
+does not know or cannot tell from another. A model has several names, and callers may write any of them; so compare
+`request.?asked_model.name.orValue("") == "gpt-5"` rather than `request.model`.
 
 With each call, ledgers keep {recorded}.
 Of the attributes that a policy set declares, they keep numbers, booleans and texts of at most 200 characters. Reports

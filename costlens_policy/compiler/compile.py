@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker import CheckedBundle, LinkedDocument
+from costlens_policy.checker.attributes import ASKED_MODEL
 from costlens_policy.compiler.attributes import request_attributes
 from costlens_policy.compiler.layers import Formulas, compile_layer, compile_route
 from costlens_policy.compiler.plan import Layer, Plan, PlanDefaults
 from costlens_policy.compiler.priced_models import Admitted, Snapshots
 from costlens_policy.compiler.rules import BudgetStep, RouteStep
 from costlens_policy.documents import Document, PolicySetDocument
-from costlens_policy.expressions import TypedExpr
 from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.money import plain
 from costlens_policy.tokens import tokenizer_named
@@ -36,6 +36,12 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
     )
     attributes = request_attributes(linked.attributes)
     own = _formulas(bundle, linked.policy_set)
+    paths = {
+        path
+        for expressions in bundle.expressions.values()
+        for typed in expressions.values()
+        for path in typed.references
+    }
     return Plan(
         name=policy_set.metadata.name,
         version=policy_set.metadata.version,
@@ -58,17 +64,14 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         catalogue_digest=linked.catalogue.digest,
         admitted_params=frozenset(policy_set.admit.params),
         verifies_prompt_tokens=policy_set.prompt_tokens == "verified",
-        reads=frozenset(path[0] for typed in _expressions(bundle) for path in typed.references),
+        reads=frozenset(path[0] for path in paths),
+        reads_asked_model=any(path[0] == "request" and path[1:] in ((), (ASKED_MODEL,)) for path in paths),
     )
 
 
 def _admitted(policy_set: PolicySetDocument) -> Admitted:
     admit = policy_set.admit
     return Admitted(admit.unknown_models, admit.unpriced_models, admit.deprecated_models)
-
-
-def _expressions(bundle: CheckedBundle) -> Iterator[TypedExpr]:
-    return (typed for expressions in bundle.expressions.values() for typed in expressions.values())
 
 
 def _default_route(policy_set: PolicySetDocument, formulas: Formulas, catalogue: Catalogue) -> RouteStep:

@@ -132,6 +132,8 @@ class Plan:
     """Whether a caller's ``prompt_tokens`` count only where they are not below the count of the request's texts."""
     reads: frozenset[str]
     """Those of ``ROOTS`` that any expression reads; the others need not be there."""
+    reads_asked_model: bool
+    """Whether any expression reads ``request.asked_model``."""
     admit: Mapping[str, Admit] = field(init=False, repr=False, compare=False)
     """What admits a value, by the name of its attribute."""
     recorded: tuple[str, ...] = field(init=False, repr=False, compare=False)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from costlens_policy.catalogue import Model
+from costlens_policy.checker.attributes import ASKED_MODEL
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Layer, Plan
 from costlens_policy.compiler.priced_models import PricedModel
@@ -43,12 +44,13 @@ class Refusal(Exception):  # noqa: N818 - control flow inside one decision, neve
 class Context:
     """What every step reads. ``models`` are those of the day of ``now``.
 
-    ``instant`` is ``now`` as expressions see it, None where none reads it. ``counted`` is what ``verified`` counted.
+    ``view`` is the request as expressions see it. ``instant`` is ``now`` as they see it, None where none reads it.
+    ``counted`` is what ``verified`` counted.
     """
 
     __slots__ = (
         "balances", "budgets", "counted", "failures", "instant", "models", "now", "plan", "read", "request",
-        "variables",
+        "variables", "view",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +67,7 @@ class Context:
         self.now = now
         self.counted = counted
         self.models: Mapping[str, PricedModel] = plan.snapshots.on(now.date())
+        self.view = self._with_asked_model(request) if plan.reads_asked_model else request
         self.instant = from_python(now) if plan.reads_now else None
         self.variables: tuple[Mapping[str, Value], ...] = (
             tuple(_Variables(self, layer) if layer.variables else _NOTHING for layer in plan.layers)
@@ -84,6 +87,12 @@ class Context:
         self.variables = ()
         self.budgets = _NOTHING
 
+    def _with_asked_model(self, request: Mapping[str, Value]) -> Mapping[str, Value]:
+        """Put the model that is asked for, by whatever spelling, beside it; nothing where it means none, or two."""
+        name = request.get("model")
+        model = None if name is None else self.plan.catalogue.find(name)
+        return request if model is None else {**request, ASKED_MODEL: self.priced_model(model.name).view}
+
     def priced_model(self, name: str) -> PricedModel:
         """Return a model on the day of ``now``, also one that the catalogue does not list."""
         return self.models.get(name) or self.plan.snapshots.of(Model(name), self.now.date())
@@ -92,11 +101,11 @@ class Context:
         self, formula: Formula, layer: int, model: Mapping[str, Value] | None = None, estimate: Value = None
     ) -> Value:
         """Return the value of an expression of a layer. Raises ``CelError``."""
-        return formula.evaluate(self.request, self.variables[layer], self.budgets, model, estimate, self.instant)
+        return formula.evaluate(self.view, self.variables[layer], self.budgets, model, estimate, self.instant)
 
     def roots(self, model: Mapping[str, Value]) -> tuple[Value, ...]:
         """Return the values of ``ROOTS`` for the templates of all layers, which pick the variables of their own."""
-        return (self.request, self.variables, self.budgets, model, None, self.instant)
+        return (self.view, self.variables, self.budgets, model, None, self.instant)
 
     def holds(
         self, formula: Formula | None, layer: int, rule: str, stage: str, model: Mapping[str, Value] | None = None
@@ -108,7 +117,7 @@ class Context:
         if formula is None:
             return True
         try:
-            return bool(formula.evaluate(self.request, self.variables[layer], self.budgets, model, None, self.instant))
+            return bool(formula.evaluate(self.view, self.variables[layer], self.budgets, model, None, self.instant))
         except CelError as error:
             self.fail(formula, layer, rule, stage, error)
             return False
@@ -203,7 +212,7 @@ class _Variables(_WhenRead):
     def __missing__(self, name: str) -> Value:
         context = self._context
         formula = self._layer.variables[name]
-        value = formula.evaluate(context.request, self, context.budgets, None, None, context.instant)
+        value = formula.evaluate(context.view, self, context.budgets, None, None, context.instant)
         self[name] = value
         return value
 

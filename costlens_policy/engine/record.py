@@ -144,9 +144,7 @@ class _Walk:
         if not self._with_parts:
             return RuleRecord(rule, self._outcome(when, layer))
         context = self._context
-        trace = when.trace(
-            context.request, context.variables[layer], context.budgets, self._model, None, context.instant
-        )
+        trace = when.trace(context.view, context.variables[layer], context.budgets, self._model, None, context.instant)
         parts = tuple(dict.fromkeys(_telling(when, trace.parts)))
         if isinstance(trace.value, CelError):
             return RuleRecord(rule, RuleOutcome.FAILED, str(trace.value), when.source, parts)

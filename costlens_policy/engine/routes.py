@@ -40,7 +40,7 @@ def decide_route(context: Context) -> RouteStep:
     """Return the first route whose condition holds."""
     for layer, first in context.plan.stages.routes:
         try:
-            chosen = first.find(context.request, context.variables[layer], context.budgets, None, None, context.instant)
+            chosen = first.find(context.view, context.variables[layer], context.budgets, None, None, context.instant)
         except RuleError as failed:
             step = _one_by_one(context, layer, failed.index)
         else:

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.checker.attributes import ASKED_MODEL, STANDARD_ATTRIBUTES
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import ByChoice
@@ -36,6 +36,8 @@ class Verdicts:
         paths = {path for formula in formulas for path in formula.typed.references}
         everything = ("request",) in paths
         read = {path[1] for path in paths if path[0] == "request" and len(path) > 1}
+        if ASKED_MODEL in read:
+            read.add("model")
         self._plan = plan
         remembers = any(not step.per_call for _, step in plan.budgets.values())
         self._pure = not remembers and not everything and not any(path[0] == "now" for path in paths)

@@ -17,7 +17,8 @@ BUDGETS: Final = ("day", "mine", "tokens")
 _CONDITIONS: Final = (
     'request.task == "chat"', 'request.user != "eve"', "has(request.team)", 'request.metadata["n"] > 1',
     "request.prompt_tokens > 1000", '"a" in request.tags', 'request.metadata["flag"]', "now.getHours() < 12",
-    "has(request.cost_budget) && request.cost_budget > 0.001", "true",
+    "has(request.cost_budget) && request.cost_budget > 0.001", "true", 'request.asked_model.name == "mini"',
+    'request.?asked_model.name.orValue("") != "mini" && has(request.model)', "has(request.asked_model)",
 )  # fmt: skip
 _OF_MODELS: Final = (
     *_CONDITIONS, "model.output_usd_per_million_tokens > 5.0", 'model.quality["chat"] > 0.75', 'model.name == "nano"',

@@ -50,6 +50,16 @@ class TestRequest:
             company(ANY).decide({"prompt": 1, "nope": 2})
         assert len(caught.value.problems) == 2
 
+    def test_the_model_that_is_asked_for_is_known_whatever_its_spelling(self, company: Write) -> None:
+        routes = 'routes: [{id: asked, when: \'request.?asked_model.name.orValue("") == "mini"\', model: large}]\n'
+        engine = company(ANY + routes)
+        for name in ("mini", "mini-latest", "acme/mini", "mini-2026-01-01"):
+            decision = decide(engine, model=name)
+            assert decision.rule == "p0/asked"
+            assert "asked_model" not in decision.request
+        for name in ("nano", "other/mini", "nobody"):
+            assert decide(engine, model=name).rule == "default"
+
     @pytest.mark.parametrize("request_", [None, [], "hello", 3])
     def test_a_request_is_an_object(self, company: Write, request_: Any) -> None:
         with pytest.raises(RequestError, match="a request is an object"):

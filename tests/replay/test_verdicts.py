@@ -21,6 +21,7 @@ NOW = datetime(2026, 6, 1, 10, tzinfo=UTC)
 ROUTES = """
 routes:
   - {id: team, when: 'has(request.team) && request.team == "a"', model: small, fallbacks: [large]}
+  - {id: asked, when: 'has(request.asked_model) && request.asked_model.name == "large"', model: large}
   - {id: task, when: 'has(request.task) && request.task == "x"', model: small}
 """
 with TemporaryDirectory() as folder:
@@ -32,6 +33,7 @@ REQUESTS = st.fixed_dictionaries(
     optional={
         "team": st.sampled_from(["a", "b", 5]),
         "task": st.sampled_from(["x", "y"]),
+        "model": st.sampled_from(["large", "small", "nobody"]),
         "user": st.text(max_size=3) | st.just(7),
         "prompt_tokens": st.integers(18_990, 19_010) | st.integers(98_990, 99_010) | st.integers(-1, 200_000),
         "max_output_tokens": st.sampled_from([10, 1000, 8000, 9000]),

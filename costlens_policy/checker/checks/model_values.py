@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from costlens_policy.checker.attributes import ASKED_MODEL
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.checker.expressions.analyse import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
@@ -21,14 +22,14 @@ _WORDS: Final = {"name": "model", "base": "model", "provider": "provider", "fami
 
 def check_model_values(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of ``model.name == "gtp-5"``: no model of the catalogue is called so. Aliases never equal ``model.name``."""
-    if subject.bundle.policy_set.document.admit.unknown_models:
-        return
     known = _known(subject)
+    unlisted_serve = subject.bundle.policy_set.document.admit.unknown_models
     for document in subject.documents():
         for path, typed in subject.expressions[document].items():
-            for field, literal in _compared(typed):
-                if literal.value not in known[field]:
-                    yield _unknown(subject, field, literal, Place(document, path), known[field])
+            for read, literal in _compared(typed):
+                values = known[read.field]
+                if literal.value not in values and not (unlisted_serve and _is_candidate(read.operand)):
+                    yield _unknown(subject, read.field, literal, Place(document, path), values)
 
 
 def _known(subject: Subject) -> Mapping[str, frozenset[str]]:
@@ -51,24 +52,37 @@ def _unknown(subject: Subject, field: str, literal: Literal, place: Place, known
     return _FOUND.warning(message, place.part(literal.extent), label, advice)
 
 
-def _compared(typed: TypedExpr) -> Iterator[tuple[str, Literal]]:
-    """Yield the fields of ``model`` that are compared with texts, and the texts."""
+def _compared(typed: TypedExpr) -> Iterator[tuple[Select, Literal]]:
+    """Yield the fields of models that are compared with texts, and the texts."""
     for node in nodes_of(typed.root):
         if isinstance(node, Call) and node.function in _COMPARISONS and len(node.arguments) == 2:
             left, right = node.arguments
             for subject, other in ((left, right), (right, left)):
-                if (field := _field(subject)) is not None:
+                if (read := _field(subject)) is not None:
                     for literal in _texts(other):
-                        yield field, literal
+                        yield read, literal
 
 
-def _field(node: Node) -> str | None:
-    """Return which field of ``model`` is read, as ``model.provider`` or ``model.?provider.orValue("")``."""
+def _field(node: Node) -> Select | None:
+    """Return the read of a field of a model, as ``model.provider`` or ``model.?provider.orValue("")``."""
     if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
         node = node.target
-    if isinstance(node, Select) and isinstance(node.operand, Name) and node.operand.name == "model":
-        return node.field if node.field in _WORDS else None
-    return None
+    if not isinstance(node, Select) or node.field not in _WORDS:
+        return None
+    return node if _is_candidate(node.operand) or _is_asked(node.operand) else None
+
+
+def _is_candidate(node: Node) -> bool:
+    return isinstance(node, Name) and node.name == "model"
+
+
+def _is_asked(node: Node) -> bool:
+    """Say whether a node is the model that the caller asked for, which is always one of the catalogue."""
+    return isinstance(node, Select) and node.field == ASKED_MODEL and _is_request(node.operand)
+
+
+def _is_request(node: Node) -> bool:
+    return isinstance(node, Name) and node.name == "request"
 
 
 def _texts(node: Node) -> Iterator[Literal]:

@@ -1,13 +1,14 @@
-"""CL428: a rule that binds, and goes by the name that the caller wrote."""
+"""CL428: a rule that goes by the name that the caller wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, access_rules
 from costlens_policy.checker.expressions.analyse import nodes_of, variable_reads
-from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.diagnostics.model import Diagnostic, Span
+from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.expressions import Extent, Node, TypedExpr
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, Presence, Select
 
@@ -15,26 +16,78 @@ __all__ = ["check_spelled_models"]
 
 _FOUND: Final = Finding("CL428")
 _EQUALITY: Final = ("_==_", "_!=_", "@in")
+_LABEL: Final = "an alias, `provider/name` or a dated name does not match"
 
 
 def check_spelled_models(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of access rules and budgets that read ``request.model``: aliases and other spellings evade them."""
+    """Warn of rules that go by ``request.model``: aliases and other spellings evade them.
+
+    Of access rules and budgets whatever depends on the spelling is reported, of all else a comparison with a model.
+    """
+    blamed: set[Place] = set()
     for place in _binding(subject):
         typed = subject.typed(place)
-        if typed is None:
-            continue
-        extent = _spelled(subject, typed)
-        if extent is None:
-            variables = subject.variables(place.document)
-            reads = variable_reads(typed)
-            extent = next((at for name, at in reads if name in variables and _spelled(subject, variables[name])), None)
+        extent = None if typed is None else _evaded(subject, place, typed)
         if extent is not None:
+            blamed.add(place)
             yield _FOUND.warning(
                 "this rule compares the name that the caller wrote, so another spelling evades it",
                 place.part(extent),
-                "an alias, `provider/name` or a dated name does not match",
-                "read `model` instead: the model that would serve, however the caller spelled it",
+                _LABEL,
+                "read `model`, the model that would serve, or `request.asked_model`, the model that is asked for",
             )
+    if not subject.bundle.attributes["model"].values:
+        yield from _compared_elsewhere(subject, blamed)
+
+
+def _evaded(subject: Subject, place: Place, typed: TypedExpr) -> Extent | None:
+    """Return where a binding expression, or a variable that it reads, depends on the spelling."""
+    extent = _spelled(subject, typed)
+    if extent is not None:
+        return extent
+    variables = subject.variables(place.document)
+    reads = variable_reads(typed)
+    return next((at for name, at in reads if name in variables and _spelled(subject, variables[name])), None)
+
+
+def _compared_elsewhere(subject: Subject, blamed: set[Place]) -> Iterator[Diagnostic]:
+    """Yield comparisons of ``request.model`` with models of the catalogue, outside the places that are blamed."""
+    for document in subject.documents():
+        for path, typed in subject.expressions[document].items():
+            place = Place(document, path)
+            if place in blamed:
+                continue
+            for texts, extent in _comparisons(typed):
+                meant = {text: model.name for text in texts if (model := subject.bundle.catalogue.find(text))}
+                if meant:
+                    yield _elsewhere(place.part(extent), meant)
+
+
+def _elsewhere(span: Span, meant: Mapping[str, str]) -> Diagnostic:
+    names = sorted(set(meant.values()))
+    asked = 'request.?asked_model.name.orValue("")'
+    values = ", ".join(f'"{name}"' for name in names)
+    return _FOUND.warning(
+        f"`request.model` is compared with {listed(meant)}, which callers may spell differently",
+        span,
+        _LABEL,
+        "compare the model that is meant: "
+        + (f"`{asked} == {values}`" if len(names) == 1 else f"`{asked} in [{values}]`"),
+    )
+
+
+def _comparisons(typed: TypedExpr) -> Iterator[tuple[tuple[str, ...], Extent]]:
+    """Yield the texts that ``request.model`` is compared with, and where it stands."""
+    for node in nodes_of(typed.root):
+        if isinstance(node, Call) and node.function in _EQUALITY and len(node.arguments) == 2:
+            left, right = node.arguments
+            for asked, other in ((left, right), (right, left)):
+                if _is_asked(_without_default(asked)):
+                    yield tuple(_texts(other)), asked.extent
+
+
+def _without_default(node: Node) -> Node:
+    return node.target if isinstance(node, Call) and node.function == "orValue" and node.target is not None else node
 
 
 def _binding(subject: Subject) -> Iterator[Place]:

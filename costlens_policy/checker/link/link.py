@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
-from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES, DeclaredAttribute
+from costlens_policy.checker.attributes import ASKED_MODEL, STANDARD_ATTRIBUTES, DeclaredAttribute
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.checker.link.folders import Found
 from costlens_policy.checker.link.library import File, Library, Reading
@@ -190,6 +190,8 @@ class _Declaration:
         given = self._attribute
         standard = STANDARD_ATTRIBUTES.get(self._name)
         found = self._type()
+        if self._name == ASKED_MODEL:
+            self._report_taken()
         if standard is not None and found is not None and standard.type not in (found, DYN):
             self._report_narrowing(standard.type)
             found = standard.type
@@ -234,6 +236,12 @@ class _Declaration:
             return found
         self._report("CL210", "type", f"unknown type `{unknown}`", "not a type", _meant(unknown))
         return None
+
+    def _report_taken(self) -> None:
+        span = self._located.root.key_span(self._path)
+        assert span is not None
+        message = f"`{ASKED_MODEL}` is the model that `request.model` means, and no caller gives it"
+        self.diagnostics.append(Diagnostic("CL212", Severity.ERROR, message, span, "taken", "choose another name"))
 
     def _report_narrowing(self, wanted: Type) -> None:
         message = f"`{self._name}` is a standard attribute of type {wanted}"

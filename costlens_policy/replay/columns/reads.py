@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import polars as pl
 
-from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.checker.attributes import ASKED_MODEL, STANDARD_ATTRIBUTES
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import ByChoice, BySplit
@@ -23,6 +23,7 @@ from costlens_policy.replay.verdicts import parts
 __all__ = ["PROMPT", "Reads", "Shares", "keys_of", "price_changes", "reads_of_budgets", "reads_of_rules"]
 
 PROMPT: Final = "prompt_tokens"
+_ASKED: Final = "model"
 _EQUATED: Final = frozenset({"_==_", "_!=_", "@in"})
 _COMPARED: Final = _EQUATED | {"_<_", "_<=_", "_>_", "_>=_"}
 Shares: TypeAlias = tuple[str, tuple[int, ...]]
@@ -127,6 +128,9 @@ class _Seen:
             if path[0] == "request":
                 self.whole = self.whole or len(path) == 1
                 self.attributes.update(path[1:2])
+                if path[1:] == (ASKED_MODEL,):  # which follows from the name, and from the day, that always decides
+                    self.attributes.add(_ASKED)
+                    self.free.add(_ASKED)
         name = _attribute(formula.typed.root)
         if split is not None and name is not None:
             self.splits[name].add((split.salt, split.bounds))

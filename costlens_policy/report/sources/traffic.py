@@ -267,6 +267,7 @@ _PLAN: Final = Plan(
     admitted_params=frozenset(),
     verifies_prompt_tokens=False,
     reads=frozenset(),
+    reads_asked_model=False,
 )
 
 

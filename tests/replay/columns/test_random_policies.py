@@ -37,6 +37,8 @@ _CONSTANT = st.one_of(
     st.builds("request.prompt_tokens % 2 == {}".format, st.sampled_from([0, 1])),
     st.builds("request.?max_output_tokens.orValue(7) > {}".format, NUMBERS),
     st.just("request.?team.orValue(request.?user.orValue('')) == 'vip'"),
+    st.just("request.?asked_model.name.orValue('') == 'large'"),
+    st.just("has(request.asked_model) && request.asked_model.input_usd_per_million_tokens > 1.0"),
 )
 CONDITIONS = st.recursive(
     _CONSTANT,

@@ -10,8 +10,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
+from costlens_policy.catalogue import Model
 from costlens_policy.checker import CheckedBundle, LinkedBundle, check
 from costlens_policy.checker.attributes import (
+    ASKED_MODEL,
     ROOT_TYPES,
     STANDARD_ATTRIBUTES,
     model_record,
@@ -173,6 +175,9 @@ class _Admission:
             for name, value in self._reader.content.items():
                 self._root(self._reader, name, value, values)
             self._reader.finish()
+        asked = self._linked.catalogue.find(values["request"].get("model", ""))
+        if asked is not None:
+            values["request"][ASKED_MODEL] = self._facts(asked)
         return values
 
     def _root(self, reader: _Reader, name: str, value: Any, values: dict[str, Value]) -> None:
@@ -207,13 +212,17 @@ class _Admission:
                     reader.report(f"`{name}` {problem}", ("request", name))
 
     def _model(self, reader: _Reader, name: str) -> dict[str, Value]:
-        """Return the record ``model`` of a model on the day of ``now``."""
+        """Return the record ``model`` of a model of the catalogue."""
         catalogue = self._linked.catalogue
         model = catalogue.find(name)
         if model is None:
             help = did_you_mean(name, catalogue.models)
             reader.report(f"the catalogue has no model `{name}`", ("model",), help)
             return {}
-        given = reader.content.get("now")
+        return {"model": self._facts(model)}
+
+    def _facts(self, model: Model) -> dict[str, Value]:
+        """Return the facts of a model on the day of ``now``."""
+        given = None if self._reader is None else self._reader.content.get("now")
         day = (given if isinstance(given, datetime) else system_now()).date()
-        return {"model": model_values(model, model.period_on(day), day)}
+        return model_values(model, model.period_on(day), day)
