@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from operator import attrgetter
-from typing import Final
+from operator import mul
+from typing import Final, NamedTuple
 
 from costlens_policy.money import ZERO, fraction_digits, from_units, multiply, to_units
 
@@ -21,7 +21,6 @@ BUCKETS: Final[tuple[str, ...]] = (
     "output_audio", "input_image", "output_image",
 )  # fmt: skip
 """Every kind of token."""
-_TOKENS_OF: Final = attrgetter(*BUCKETS)
 TEXT_INPUT: Final = ("input", "cache_read", "cache_write", "cache_write_1h")
 """What a token of a prompt of text may be charged as."""
 TEXT_OUTPUT: Final = ("output", "reasoning")
@@ -63,9 +62,11 @@ def _price(bucket: str, given: Mapping[str, Decimal]) -> Decimal:
     return max(_price(kind, given) for kind in [kind for kind in kinds if kind in given] or kinds)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call in disjoint buckets: no token is counted in two of them."""
+class Usage(NamedTuple):
+    """Tokens of one call in disjoint buckets, in the order of ``BUCKETS``: no token is counted in two of them.
+
+    A named tuple, since one is made for every call, and a frozen class takes five times as long.
+    """
 
     input: int = 0
     cache_read: int = 0
@@ -78,12 +79,16 @@ class Usage:
     output_audio: int = 0
     input_image: int = 0
     output_image: int = 0
-    counted: tuple[tuple[str, int], ...] = field(init=False, repr=False, compare=False)
-    """The buckets that hold tokens, found once for all the models that are priced with them."""
 
-    def __post_init__(self) -> None:
-        counted = tuple([pair for pair in zip(BUCKETS, _TOKENS_OF(self), strict=True) if pair[1]])
-        object.__setattr__(self, "counted", counted)
+    @property
+    def tokens(self) -> int:
+        """All tokens together."""
+        return sum(self)
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """The tokens of each bucket that holds some."""
+        return {bucket: tokens for bucket, tokens in zip(BUCKETS, self, strict=True) if tokens}
 
     @property
     def prompt_tokens(self) -> int:
@@ -103,6 +108,8 @@ class Rates:
     usd_per_million_tokens: Mapping[str, Decimal]
     usd_per_request: Decimal = ZERO
     _per_token: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    _in_order: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    """The same in the order of ``BUCKETS``, which is that of a ``Usage``."""
     _per_request: int = field(init=False, repr=False, compare=False)
     _dearest: dict[tuple[str, ...], str] = field(init=False, repr=False, compare=False)
     is_coarse: bool = field(init=False, repr=False, compare=False)
@@ -117,9 +124,11 @@ class Rates:
         prices = complete(self.usd_per_million_tokens)
         digits = max(map(fraction_digits, prices.values()))
         digits = max(digits, fraction_digits(self.usd_per_request) - _MILLION_DIGITS)
+        per_token = {bucket: to_units(price, digits) for bucket, price in prices.items()}
         for name, value in (
             ("usd_per_million_tokens", prices),
-            ("_per_token", {bucket: to_units(price, digits) for bucket, price in prices.items()}),
+            ("_per_token", per_token),
+            ("_in_order", tuple(per_token.values())),
             ("_per_request", to_units(self.usd_per_request, digits + _MILLION_DIGITS)),
             ("_unit", from_units(1, digits + _MILLION_DIGITS)),
             ("_units_per_usd", 10 ** (digits + _MILLION_DIGITS)),
@@ -132,10 +141,7 @@ class Rates:
 
     def cost(self, usage: Usage) -> Decimal:
         """Return the exact cost of one call in US dollars."""
-        units = self._per_request
-        per_token = self._per_token
-        for bucket, tokens in usage.counted:
-            units += per_token[bucket] * tokens
+        units: int = self._per_request + sum(map(mul, usage, self._in_order))
         return multiply(units, self._unit)
 
     def cost_as(self, prompt: str, prompt_tokens: int, output: str, output_tokens: int) -> Decimal:
@@ -164,10 +170,7 @@ class Rates:
 
     def cost_as_double(self, usage: Usage) -> float:
         """Return ``float(cost(usage))``, which is what expressions see, in half the time."""
-        units = self._per_request
-        per_token = self._per_token
-        for bucket, tokens in usage.counted:
-            units += per_token[bucket] * tokens
+        units: int = self._per_request + sum(map(mul, usage, self._in_order))
         return units / self._units_per_usd
 
 

@@ -85,14 +85,25 @@ def _call(value: Any) -> str:
     if inspect.isclass(value):
         if getattr(value, "_is_protocol", False) or issubclass(value, enum.Enum) or not _has_own_init(value):
             return ""
-        signature = inspect.signature(value)
+        signature = _spelled(inspect.signature(value))
         internal = any(item.annotation in _internal() for item in signature.parameters.values())
         return "" if internal else _shown(signature.replace(return_annotation=inspect.Signature.empty))
     return _signature(value) if inspect.isfunction(value) else ""
 
 
+def _spelled(signature: inspect.Signature) -> inspect.Signature:
+    """Return a signature with its annotations as they are written, also that of a named tuple."""
+    given = [
+        item.replace(annotation=getattr(item.annotation, "__forward_arg__", item.annotation))
+        for item in signature.parameters.values()
+    ]
+    return signature.replace(parameters=given)
+
+
 def _has_own_init(value: type) -> bool:
-    return any("__init__" in vars(owner) for owner in value.__mro__ if owner.__module__.startswith("costlens_policy"))
+    return hasattr(value, "_fields") or any(
+        "__init__" in vars(owner) for owner in value.__mro__ if owner.__module__.startswith("costlens_policy")
+    )
 
 
 @cache

@@ -1,62 +1,151 @@
-"""From the budgets of a plan to the ledger: their accounts, amounts in its units, and what a decision holds."""
+"""From the budgets of a plan to the ledger: accounts and balances, amounts in its units, what a decision holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Context, Decimal
-from typing import Final, NamedTuple
+from threading import Lock
+from typing import Final, NamedTuple, TypeAlias
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.engine.context import Context as DecisionContext
 from costlens_policy.engine.decision import BalanceSeen, Decision
 from costlens_policy.ledger import Unit, decimal_of
-from costlens_policy.ledger.account import Account
+from costlens_policy.ledger.account import Account, AccountBalance
 from costlens_policy.ledger.amounts import amount_of, limit_of, split_limbs
-from costlens_policy.ledger.calls import HoldLine
+from costlens_policy.ledger.calls import Charge, ChargedLine, HoldLine, LineState
 from costlens_policy.money import ZERO
 from costlens_policy.periods import Period, Schedule
 
-__all__ = ["Accounts", "HeldLine", "LedgerAmounts", "context_of", "holds_of", "shown_amount"]
+__all__ = [
+    "NEVER", "Accounts", "HeldLine", "Known", "LedgerAmounts", "Place", "Seen", "context_of", "holds_of",
+    "shown_amount",
+]  # fmt: skip
 
 
-_KEPT: Final = 20_000
+_KEPT: Final = 50_000
+NEVER: Final = float("-inf")
+"""When a balance was seen that no store has reported yet."""
+
+Place: TypeAlias = tuple[str, str]
+"""A budget (``policy/budget``) and a scope key."""
+
+
+class Seen(NamedTuple):
+    """A balance, and when the store reported it, in seconds of a steady timer."""
+
+    balance: AccountBalance
+    at: float
+
+
+class Known:
+    """An account of the current period, and its balance as this process has seen it last."""
+
+    __slots__ = ("account", "limit", "seen")
+
+    def __init__(self, account: Account, limit: int | None) -> None:
+        self.account: Final = account
+        self.limit: Final = limit
+        """The limit of the policy in the ledger's units; None where it is an expression."""
+        self.seen = Seen(AccountBalance(account), NEVER)
+
+    def put(self, used: int, held: int, at: float) -> None:
+        """Take over what a hold or a charge reported. Neither says what was granted, so that stays as it was seen."""
+        self.seen = Seen(AccountBalance(self.account, used, held, self.seen.balance.grants), at)
+
+    def move(self, used: int, held: int) -> None:
+        """Move the balance by what this process knows and the store has not reported."""
+        (account, used_before, held_before, grants), at = self.seen
+        self.seen = Seen(AccountBalance(account, max(0, used_before + used), max(0, held_before + held), grants), at)
 
 
 class Accounts:
-    """The accounts of one plan. Each is made once for each of its periods; safe for threads."""
+    """The accounts of one plan, each with its balance as seen last; other processes may know more. Safe for threads."""
 
     def __init__(self, plan: Plan) -> None:
         self.steps: Final[dict[str, BudgetStep]] = {
             step.id: step for layer in plan.layers for step in layer.budgets if not step.per_call
         }
         """Every budget that adds up, by ``policy/budget``."""
-        self.limits: Final[dict[str, int]] = {
+        self._limits: Final[dict[str, int]] = {
             id: limit_of(step.limit, step.unit) for id, step in self.steps.items() if isinstance(step.limit, Decimal)
         }
-        """The limits that are constants, in the ledger's units."""
         self._schedules: Final[dict[str, Schedule]] = {id: step.schedule for id, step in self.steps.items()}
-        self._made: dict[tuple[str, str], Account] = {}
+        self._known: dict[Place, Known] = {}
+        self._lock = Lock()
+        """Held where a balance is changed: what moves it reads it first."""
 
     def period(self, budget: str, now: datetime) -> Period | None:
-        """Return the present period of a budget; None where it has none now."""
+        """Return the current period of a budget; None where it has none now."""
         return self._schedules[budget].at(now)
 
     def account(self, budget: str, key: str, now: datetime) -> Account | None:
-        """Return the present account of a budget and scope key; None where it has none now, or is per call."""
-        if budget not in self._schedules:
-            return None
-        period = self.period(budget, now)
+        """Return the current account of a budget and scope key; None where it has none now, or is per call."""
+        known = self.known((budget, key), now)
+        return None if known is None else known.account
+
+    def known(self, place: Place, now: datetime) -> Known | None:
+        """Return what is known of the current account of a budget and scope key; None as ``account`` does."""
+        schedule = self._schedules.get(place[0])
+        period = None if schedule is None else schedule.at(now)
         if period is None:
             return None
-        known = self._made.get((budget, key))
-        if known is not None and known.period is period:
+        known = self._known.get(place)
+        if known is not None and known.account.period is period:
             return known
-        if len(self._made) >= _KEPT:
-            self._made.clear()
-        account = self._made[budget, key] = Account(budget, key, self.steps[budget].unit, period)
-        return account
+        budget, key = place
+        return self._know(place, Account(budget, key, self.steps[budget].unit, period))
+
+    def put(self, balances: Iterable[AccountBalance], at: float) -> None:
+        """Take over balances that the store has reported."""
+        with self._lock:
+            for balance in balances:
+                if (known := self._of(balance.account)) is not None:
+                    known.seen = Seen(balance, at)
+
+    def put_held(self, lines: Iterable[LineState], at: float) -> None:
+        """Take over what a hold reports, with the hold itself."""
+        with self._lock:
+            for account, amount, _, used, held in lines:
+                if (known := self._of(account)) is not None:
+                    known.put(used, held + amount, at)
+
+    def put_charged(self, lines: Iterable[ChargedLine], at: float) -> None:
+        """Take over what a settlement reports."""
+        with self._lock:
+            for account, _, _, used, held in lines:
+                if (known := self._of(account)) is not None:
+                    known.put(used, held, at)
+
+    def add(self, charges: Iterable[Charge]) -> None:
+        """Count charges that the store does not have yet."""
+        with self._lock:
+            for charge in charges:
+                if (known := self._of(charge.account)) is not None:
+                    known.move(charge.amount, 0)
+
+    def hold(self, lines: Iterable[HoldLine], *, back: bool = False) -> None:
+        """Count what a call holds, or take it off again."""
+        with self._lock:
+            for line in lines:
+                if (known := self._of(line.account)) is not None:
+                    known.move(0, -line.amount if back else line.amount)
+
+    def _of(self, account: Account) -> Known | None:
+        """Return what is known of an account; None where its period is not the last one that was asked for."""
+        place = (account.budget, account.key)
+        known = self._known.get(place)
+        if known is None:
+            return self._know(place, account)
+        return known if known.account is account or known.account == account else None
+
+    def _know(self, place: Place, account: Account) -> Known:
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        known = self._known[place] = Known(account, self._limits.get(place[0]))
+        return known
 
 
 _EXACT: Final = Context(prec=120)
@@ -98,25 +187,25 @@ class HeldLine(NamedTuple):
         return self.ask.account
 
 
-def holds_of(decision: Decision, accounts: Accounts) -> tuple[HeldLine, ...]:
-    """Return what to hold: on each budget the most that the model or a listed fallback may add."""
-    return tuple(_held(decision, accounts))
+def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> tuple[HeldLine, ...]:
+    """Return what to hold: on each budget the most that the model or a listed fallback may add.
 
-
-def _held(decision: Decision, accounts: Accounts) -> Iterator[HeldLine]:
+    ``find`` returns what is known of the current account of a budget and scope key.
+    """
     amounts = LedgerAmounts()
+    lines = []
     for seen in decision.holds:
-        account = accounts.account(seen.budget, seen.key, decision.now)
-        if account is not None:
-            limit = None if seen.shadow else _policy_limit(seen, decision, accounts)
-            yield HeldLine(seen, HoldLine(account, amounts.of(seen.call, seen.unit), limit))
+        known = find((seen.budget, seen.key))
+        if known is not None:
+            limit = None if seen.shadow else known.limit
+            if limit is None and not seen.shadow:
+                limit = _evaluated_limit(seen, decision)
+            lines.append(HeldLine(seen, HoldLine(known.account, amounts.of(seen.call, seen.unit), limit)))
+    return tuple(lines)
 
 
-def _policy_limit(seen: BalanceSeen, decision: Decision, accounts: Accounts) -> int:
-    """Return the limit that the policy itself states, in the ledger's units: changes by hand are the ledger's."""
-    known = accounts.limits.get(seen.budget)
-    if known is not None:
-        return known
+def _evaluated_limit(seen: BalanceSeen, decision: Decision) -> int:
+    """Return the limit of the policy in the ledger's units, without manual adjustments: those are the ledger's."""
     layer, step = decision.plan.budgets[seen.budget]
     return limit_of(context_of(decision).limit(step, layer), step.unit)
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.service_tiers import asked_multiples, tier_asked
 from costlens_policy.engine.budgets import BudgetStage
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
-from costlens_policy.guard.accounts import context_of
+from costlens_policy.guard.accounts import Place, context_of
 from costlens_policy.guard.hold_facts import Recalled
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, add, plain, total
@@ -56,18 +55,18 @@ Basis: TypeAlias = Literal["reported", "estimated", "assumed"]
 """``reported`` by the provider; ``estimated`` from the text that arrived; ``assumed`` to be all that was held."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(NamedTuple):
     """What to charge. ``amounts`` are by budget and scope key, in the budget's unit.
 
-    ``cost`` is in US dollars, None where nothing of it has a price. ``notes`` say what could not be priced.
+    ``cost`` is in US dollars, written as short as it can be, None where nothing of it has a price. ``notes`` say what
+    could not be priced.
     """
 
     model: str
     basis: Basis
     usage: Usage | None
     cost: Decimal | None
-    amounts: dict[tuple[str, str], Decimal]
+    amounts: dict[Place, Decimal]
     facts: Facts
     notes: tuple[str, ...] = ()
 
@@ -92,12 +91,14 @@ def bill_reported(decision: Decision, model: str, reported: Reported, others: It
         told = zip(("service_tier", "inference_geo", "speed"), reported.terms, strict=True)
         facts |= {name: word for name, word in told if word is not None}
     notes = reported.notes
-    model, note = who_answered(decision, model, reported)
-    if note:
-        notes = (*notes, note)
+    if reported.answered is not None:
+        model, note = who_answered(decision, model, reported)
+        notes = (*notes, note) if note else notes
     for note in notes:
         _warn_once(reported.shape, note)
-    portions = _merged(decision, portions_of(model, reported))
+    portions = list(portions_of(model, reported))
+    if len(portions) > 1:
+        portions = list(_merged(decision, portions))
     return _bill(decision, [*portions, *others], "reported", facts, notes)
 
 
@@ -129,9 +130,6 @@ def _as_asked(decision: Decision, portion: Portion) -> Portion:
 def _merged(decision: Decision, portions: Iterable[Portion]) -> Iterator[Portion]:
     """Yield the portions; what a further one used on the very model that was asked is part of the first."""
     first, *others = portions
-    if not others:
-        yield first
-        return
     find = decision.plan.catalogue.find
     known = find(first.model)
     for other in others:
@@ -162,8 +160,9 @@ def bill_assumed(decision: Decision, model: str, problem: str, others: Sequence[
         for at, amount in known.amounts.items():
             if decision.plan.budgets[at[0]][1].unit != "requests":
                 bill.amounts[at] = add(bill.amounts.get(at, ZERO), amount)
-        bill = replace(bill, cost=add(bill.cost or ZERO, known.cost or ZERO), notes=(*bill.notes, *known.notes))
-    return replace(bill, facts={**bill.facts, "problem": problem}, notes=(*bill.notes, problem))
+        cost = Decimal(plain(add(bill.cost or ZERO, known.cost or ZERO)))
+        bill = bill._replace(cost=cost, notes=(*bill.notes, *known.notes))
+    return bill._replace(facts={**bill.facts, "problem": problem}, notes=(*bill.notes, problem))
 
 
 def _worst(decision: Decision, model: str) -> Bill:
@@ -172,10 +171,10 @@ def _worst(decision: Decision, model: str) -> Bill:
         asked = decision.estimate
         assert asked is not None, "a call that was held was allowed"
         everything = Usage(input=asked.prompt_tokens, output=asked.output_tokens)
-        return replace(_bill(decision, [Portion(model, everything)], "assumed"), usage=None)
+        return _bill(decision, [Portion(model, everything)], "assumed")._replace(usage=None)
     amounts = {(line.budget, line.key): line.call for line in _budgets_of(decision, model)}
-    facts = {"model": model, "basis": "assumed", **_cost_fact(estimate.worst_cost)}
-    return Bill(model, "assumed", None, estimate.worst_cost, amounts, facts)
+    cost, fact = _shortest(estimate.worst_cost)
+    return Bill(model, "assumed", None, cost, amounts, {"model": model, "basis": "assumed", **fact})
 
 
 def _bill(
@@ -185,38 +184,38 @@ def _bill(
     told: Facts = _NOTHING_TOLD,
     notes: Iterable[str] = (),
 ) -> Bill:
-    amounts: dict[tuple[str, str], Decimal] = {}
-    costs: list[Decimal] = []
-    said, used = list(notes), list[Usage]()
-    portions = [_as_asked(decision, portion) for portion in portions]
-    priced_each = price_each(
-        decision.plan.catalogue.find, portions, decision.now, lambda name: tier_asked(_params(decision, name))
-    )
-    for number, (portion, priced) in enumerate(priced_each):
-        used.append(priced.usage)
+    amounts: dict[Place, Decimal] = {}
+    costs, used, said = list[Decimal](), list[Usage](), list(notes)
+    for portion, priced in _priced(decision, portions):
         if priced.note:
             said.append(f"`{portion.model}`: {priced.note}")
-        cost = priced.cost
-        if cost is not None:
-            costs.append(cost)
-        for line in _budgets_of(decision, portion.model):
-            amount = _amount(decision, line, priced, first=number == 0)
-            at = (line.budget, line.key)
-            amounts[at] = amount if at not in amounts else add(amounts[at], amount)
-    cost = total(costs) if costs else None
-    facts: dict[str, Any] = {
-        "model": portions[0].model,
-        "basis": basis,
-        "usage": dict(used[0].counted),
-        **_cost_fact(cost),
-        **told,
-    }
+        if priced.cost is not None:
+            costs.append(priced.cost)
+        _add_amounts(amounts, decision, portion.model, priced, first=not used)
+        used.append(priced.usage)
+    model = portions[0].model
+    cost, fact = _shortest(total(costs) if costs else None)
+    facts: dict[str, Any] = {"model": model, "basis": basis, "usage": used[0].counted, **fact, **told}
     if len(portions) > 1:
         named = zip(portions[1:_MOST_NAMED], used[1:_MOST_NAMED], strict=True)
-        facts["other_models"] = {portion.model: dict(usage.counted) for portion, usage in named}
+        facts["other_models"] = {portion.model: usage.counted for portion, usage in named}
     if said:
         facts["problem"] = "; ".join(said)[:_LONGEST_PROBLEM]
-    return Bill(portions[0].model, basis, used[0], cost, amounts, facts, tuple(said))
+    return Bill(model, basis, used[0], cost, amounts, facts, tuple(said))
+
+
+def _priced(decision: Decision, portions: Iterable[Portion]) -> Iterator[tuple[Portion, Priced]]:
+    """Price each portion, on the terms that were asked for where its provider does not report them."""
+    asked = [_as_asked(decision, portion) for portion in portions]
+    find = decision.plan.catalogue.find
+    return price_each(find, asked, decision.now, lambda name: tier_asked(_params(decision, name)))
+
+
+def _add_amounts(amounts: dict[Place, Decimal], decision: Decision, model: str, priced: Priced, *, first: bool) -> None:
+    """Add what a portion counts on each of its model's budgets."""
+    for line in _budgets_of(decision, model):
+        amount, place = _amount(decision, line, priced, first=first), (line.budget, line.key)
+        amounts[place] = amount if place not in amounts else add(amounts[place], amount)
 
 
 def _params(decision: Decision, model: str) -> Mapping[str, Any]:
@@ -227,12 +226,13 @@ def _params(decision: Decision, model: str) -> Mapping[str, Any]:
 
 
 def _amount(decision: Decision, line: BalanceSeen, priced: Priced, *, first: bool) -> Decimal:
-    if line.unit == "requests":
-        return Decimal(1 if first else 0)
-    if line.unit == "tokens":
-        return Decimal(sum(tokens for _, tokens in priced.usage.counted))
-    if priced.cost is not None:
+    unit = line.unit
+    if unit == "usd" and priced.cost is not None:
         return priced.cost
+    if unit == "requests":
+        return Decimal(1 if first else 0)
+    if unit == "tokens":
+        return Decimal(priced.usage.tokens)
     if not first:
         return ZERO  # other models without a price are charged as the first
     # Without a price: what was held, or these tokens on the model that was decided, whichever is more.
@@ -248,8 +248,12 @@ def _estimates(decision: Decision) -> Iterator[tuple[str, Estimate]]:
         yield call.model, call.estimate
 
 
-def _cost_fact(cost: Decimal | None) -> dict[str, str]:
-    return {} if cost is None else {"cost_usd": plain(cost)}
+def _shortest(cost: Decimal | None) -> tuple[Decimal | None, dict[str, str]]:
+    """Return a cost as short as it can be written, and the fact that tells it."""
+    if cost is None:
+        return None, {}
+    text = plain(cost)
+    return Decimal(text), {"cost_usd": text}
 
 
 def _budgets_of(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:

@@ -39,7 +39,7 @@ def hold_call(shared: Shared, asked: Asked) -> Reserved:
 
     Raises ``RequestError``, ``DeniedError`` and ``CallConflictError``.
     """
-    snapshot = Snapshot(shared.accounts, shared.last_seen, asked.now)
+    snapshot = Snapshot(shared.accounts, asked.now)
     try:
         if asked.named:
             reserved = _hold_again(shared, asked, snapshot)
@@ -48,7 +48,7 @@ def hold_call(shared: Shared, asked: Asked) -> Reserved:
             assert isinstance(answer, Reserved), "a new id was never held before"
             reserved = answer
     except LedgerUnavailableError as fault:
-        return _hold_without_ledger(shared, asked, snapshot, fault)
+        return _hold_without_ledger(shared, asked, fault)
     except DeniedError as denied:
         _report_denied(shared, denied.decision, snapshot)
         raise
@@ -140,21 +140,25 @@ def _resumed(shared: Shared, name: str, asked: Asked) -> Reserved:
         if decision is not None and _is_held(shared, found, decision):
             if not decision.allowed:
                 raise DeniedError(decision)
-            return Reserved(decision, name, holds_of(decision, shared.accounts), found.expires_at)
+            return Reserved(decision, name, _lines(shared, decision), found.expires_at)
     raise CallConflictError(
         f"the id `{asked.id}` is that of another call, or of another version of the policies; to charge what it"
         f" holds, settle it by its id: `guard.settle({asked.id!r}, usage)`"
     )
 
 
+def _lines(shared: Shared, decision: Decision) -> tuple[HeldLine, ...]:
+    return holds_of(decision, lambda place: shared.accounts.known(place, decision.now))
+
+
 def _is_held(shared: Shared, found: Reservation, decision: Decision) -> bool:
-    lines = {line.account.name: line.ask.amount for line in holds_of(decision, shared.accounts)}
+    lines = {line.account.name: line.ask.amount for line in _lines(shared, decision)}
     return lines == {line.account.name: line.amount for line in found.lines}
 
 
-def _hold_without_ledger(shared: Shared, asked: Asked, snapshot: Snapshot, fault: LedgerUnavailableError) -> Reserved:
+def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableError) -> Reserved:
     """Decide on the balances seen last, and let the call through only within the allowance."""
-    decision = decide(shared.plan, asked.request, snapshot, asked.now)
+    decision = decide(shared.plan, asked.request, Snapshot(shared.accounts, asked.now), asked.now)
     if not decision.allowed:
         raise DeniedError(decision) from fault
     word = "is busy" if isinstance(fault, LedgerBusyError) else "cannot be reached"
@@ -171,8 +175,8 @@ def _hold_without_ledger(shared: Shared, asked: Asked, snapshot: Snapshot, fault
     if not room.take(asked.id, worst):
         full = f"ledger: the allowance has no room for {format_usd(worst)}: {taken}"
         raise DeniedError(decision.refused(reason, full)) from fault
-    lines = holds_of(decision, shared.accounts)
-    shared.last_seen.hold([line.ask for line in lines])
+    lines = _lines(shared, decision)
+    shared.accounts.hold([line.ask for line in lines])
     alone = f"ledger: counted by this process alone, {taken}"
     hold = f"{asked.id}~{uuid.uuid4()}" if asked.named else asked.id  # the ledger may know the id already
     may_be_held = shared.link.keep_hold(hold)
@@ -192,6 +196,6 @@ def _report_denied(shared: Shared, decision: Decision, snapshot: Snapshot) -> No
         if item.key is not None:
             reasons.setdefault((item.by, item.key), item.reason)
     for (budget, key), reason in reasons.items():
-        account = snapshot.account((budget, key))
-        if account is not None:
-            shared.alerts.denied(snapshot.known(account), reason)
+        seen = snapshot.seen((budget, key))
+        if seen is not None:
+            shared.alerts.denied(seen.balance, reason)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -15,7 +14,7 @@ from costlens_policy.guard.charging import Basis, Bill
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.guard.shared import Shared
 from costlens_policy.ledger import Charge, ChargedLine, LedgerUnavailableError, Settled, Settlement
-from costlens_policy.money import ZERO, plain
+from costlens_policy.money import ZERO
 
 __all__ = ["Charged", "ChargedBudget", "charge_call", "release_call"]
 
@@ -38,8 +37,7 @@ class ChargedBudget(NamedTuple):
         return max(self.amount - self.held, Decimal(0))
 
 
-@dataclass(frozen=True, slots=True)
-class Charged:
+class Charged(NamedTuple):
     """The charge of a call. ``cost`` is in US dollars, None where its model has no price.
 
     ``basis`` says where the amounts come from. ``late``: the hold had ended before. ``repeated``: the call
@@ -52,7 +50,7 @@ class Charged:
     basis: Basis
     cost: Decimal | None
     usage: Usage | None
-    lines: tuple[ChargedLine, ...] = field(repr=False)
+    lines: tuple[ChargedLine, ...]
     """What it was charged in the ledger's units."""
     late: bool = False
     repeated: bool = False
@@ -89,7 +87,7 @@ def charge_call(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill) ->
         return _charged(asked, bill, lines, recorded=False)
     if reserved.local and shared.allowance is not None:
         shared.allowance.give_back(asked.id)
-    shared.last_seen.put_charged(settled.lines, shared.timer())
+    shared.accounts.put_charged(settled.lines, shared.timer())
     _report_reached(shared, reserved, settled)
     return _charged(asked, bill, settled.lines, late=settled.late, repeated=settled.repeated)
 
@@ -127,13 +125,12 @@ def _forget_hold(shared: Shared, asked: Asked, reserved: Reserved) -> None:
     """Free what this process itself counts for the call."""
     if reserved.local and shared.allowance is not None:
         shared.allowance.give_back(asked.id)
-    shared.last_seen.hold([line.ask for line in reserved.lines], back=True)
+    shared.accounts.hold([line.ask for line in reserved.lines], back=True)
 
 
 def _count_alone(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill, charges: Iterable[Charge]) -> None:
     _forget_hold(shared, asked, reserved)
-    for charge in charges:
-        shared.last_seen.add(charge.account, used=charge.amount)
+    shared.accounts.add(charges)
     if reserved.local and shared.allowance is not None:
         shared.allowance.spend(asked.id, bill.cost or ZERO)
 
@@ -159,7 +156,6 @@ def _charged(
     repeated: bool = False,
     recorded: bool = True,
 ) -> Charged:
-    cost = None if bill.cost is None else Decimal(plain(bill.cost))
     return Charged(
-        asked.id, bill.model, bill.basis, cost, bill.usage, lines, late, repeated, recorded, notes=bill.notes
+        asked.id, bill.model, bill.basis, bill.cost, bill.usage, lines, late, repeated, recorded, notes=bill.notes
     )

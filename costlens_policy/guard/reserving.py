@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
 from costlens_policy.engine.facts import show_amount
-from costlens_policy.guard.accounts import HeldLine, holds_of
+from costlens_policy.guard.accounts import NEVER, HeldLine, Place, holds_of
 from costlens_policy.guard.balances import Snapshot, seen_line
 from costlens_policy.guard.hold_facts import facts_of
 from costlens_policy.guard.shared import Shared
@@ -21,7 +21,6 @@ _MOST_TURNS: Final = 3
 """How often a hold is given back because the balances that it met would have decided otherwise."""
 _MOST_REFUSALS: Final = 8
 """How often others may take the room that balances had shown, before the call is refused."""
-_NEVER: Final = float("inf")
 
 
 class Asked(NamedTuple):
@@ -100,11 +99,11 @@ def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> _Tentative:
     """Decide on balances that are known well enough, reading those that are not."""
     while True:
         decision = decide(shared.plan, asked.request, snapshot, asked.now)
-        plan = _Tentative(decision, holds_of(decision, shared.accounts) if decision.allowed else ())
+        plan = _Tentative(decision, holds_of(decision, snapshot.find) if decision.allowed else ())
         unread = _unread(shared, plan, snapshot)
         if not unread:
             return plan
-        snapshot.told(_read(shared, unread, asked.now), shared.timer())
+        snapshot.put(_read(shared, unread, asked.now), shared.timer())
 
 
 def _read(shared: Shared, accounts: list[Account], now: datetime) -> tuple[AccountBalance, ...]:
@@ -116,18 +115,15 @@ def _unread(shared: Shared, plan: _Tentative, snapshot: Snapshot) -> list[Accoun
     decision = plan.decision
     if not decision.balances_read:
         return []
-    oldest = shared.max_age if decision.allowed else -1.0
-    verified: set[tuple[str, str]] = set()
+    oldest = shared.timer() - shared.max_age if decision.allowed else float("inf")
+    verified: set[Place] = set()
     if not any(item.by in shared.accounts.steps for item in decision.excluded):
         verified = {(line.seen.budget, line.seen.key) for line in plan.lines}
-    unread, now = [], shared.timer()
-    for name in decision.balances_read:
-        account = snapshot.account(name)
-        if account is None or account.name in snapshot.fresh:
-            continue
-        age = snapshot.age_of(account, now)
-        if age == _NEVER or (name not in verified and age > oldest):
-            unread.append(account)
+    unread = []
+    for place in decision.balances_read:
+        seen = None if place in snapshot.fresh else snapshot.seen(place)
+        if seen is not None and (seen.at == NEVER or (place not in verified and seen.at < oldest)):
+            unread.append(seen.balance.account)
     return unread
 
 
@@ -147,7 +143,7 @@ def _after_refusal(
 
 
 def _reserved(shared: Shared, plan: _Tentative, held: Held) -> Reserved:
-    shared.last_seen.put_held(held.lines, shared.timer())
+    shared.accounts.put_held(held.lines, shared.timer())
     return Reserved(plan.decision, held.call, plan.lines, held.expires_at)
 
 
@@ -155,12 +151,12 @@ def _differs(shared: Shared, answer: Held | Refused, lines: tuple[HeldLine, ...]
     """Take over the balances that the ledger answered with; return whether they are others than were known."""
     told, changed = [], False
     for state, line in zip(answer.lines, lines, strict=True):
-        known = snapshot.known(line.account)
+        known = snapshot.balance((line.seen.budget, line.seen.key))
         balance = seen_line(state, line.ask, known)
         changed = changed or balance is not known
         told.append(balance)
     if changed or isinstance(answer, Refused):
-        snapshot.told(told, shared.timer())
+        snapshot.put(told, shared.timer())
     return changed
 
 

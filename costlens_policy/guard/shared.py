@@ -13,7 +13,6 @@ from costlens_policy.clock import system_now
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.guard.accounts import Accounts
 from costlens_policy.guard.alerts import Alerts
-from costlens_policy.guard.balances import LastSeen
 from costlens_policy.guard.delivery import Delivery
 from costlens_policy.guard.dialects import DIALECTS, unknown_dialect
 from costlens_policy.guard.errors import GuardError
@@ -103,7 +102,6 @@ class Shared:
     max_age: float
     in_memory: bool
     accounts: Accounts
-    last_seen: LastSeen
     link: Link
     delivery: Delivery
     alerts: Alerts
@@ -130,7 +128,6 @@ class Shared:
             max_age=usual_age if options.max_age is None else options.max_age,
             in_memory=in_memory,
             accounts=Accounts(plan),
-            last_seen=LastSeen(),
             link=link,
             delivery=delivery,
             alerts=alerts,

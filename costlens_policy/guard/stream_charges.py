@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
 from costlens_policy.catalogue import Usage
@@ -77,7 +76,7 @@ def bill_of_streams(sending: Sending, verdicts: Sequence[Verdict], others: Itera
         _LOG.warning("call `%s` is charged what was held for it: %s", hold, main.note)
         bill = _at_least(bill_assumed(decision, main.model, main.note, rest), bill)
     notes = (item.note for item in verdicts if item.note and item.note not in bill.notes)
-    return replace(bill, notes=(*bill.notes, *dict.fromkeys(notes)))
+    return bill._replace(notes=(*bill.notes, *dict.fromkeys(notes)))
 
 
 def judge_streams(
@@ -120,9 +119,9 @@ def judge(
     problem = problem or _gap(meter, answer, reported, charge_hold=charge_hold, secret=secret)
     base = reported or Reported(Usage(input=estimate.prompt_tokens), "", answered=answer.model or None)
     if not base.usage.prompt_tokens:
-        base = replace(base, usage=replace(base.usage, input=estimate.prompt_tokens))
+        base = base._replace(usage=base.usage._replace(input=estimate.prompt_tokens))
     usage = _at_worst(base.usage, estimate) if problem else _with_texts(base.usage, answer, estimate, count)
-    used = replace(base, usage=usage)
+    used = base._replace(usage=usage)
     if problem:
         return Verdict("assumed", used, problem)
     how = "broke off" if meter.ending == "failed" else "was left before its end"
@@ -181,13 +180,13 @@ def _gap(meter: StreamMeter, answer: Answer, reported: Reported | None, *, charg
 def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
     """Return what is wrong with a usage in the light of the stream that it came with."""
     usage = reported.usage
-    told = sum(tokens for _, tokens in usage.counted) + reported.unknown
+    told = usage.tokens + reported.unknown
     written = told - usage.prompt_tokens
     if not usage.prompt_tokens:
         return "the usage of the stream tells nothing of its prompt"
     if not written and (answer.unknown or answer.has_text):
         return "the usage of the stream tells of no output, and some arrived"
-    if answer.claimed > told + sum(tokens for _, other in reported.other_models for _, tokens in other.counted):
+    if answer.claimed > told + sum(other.tokens for _, other in reported.other_models):
         return f"the stream tells of {answer.claimed} tokens in `{answer.unknown}`, which are not in its usage"
     if answer.characters() > _LONGEST_TOKEN * written and (tokens := _fewest(answer, count)) > _FAR_OFF * written:
         return f"the usage of the stream tells of {written} tokens of output, and about {tokens} arrived"
@@ -196,7 +195,7 @@ def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
 
 def _written(usage: Usage) -> int:
     """Return the tokens of output, thinking among them."""
-    return sum(tokens for _, tokens in usage.counted) - usage.prompt_tokens
+    return usage.tokens - usage.prompt_tokens
 
 
 def _fewest(answer: Answer, count: Count) -> int:
@@ -215,16 +214,16 @@ def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) 
     written = answer.count(TEXT, count) + answer.count(TOOL, count) + thought
     more = max(0, min(written, max(told, estimate.output_tokens)) - told)
     thoughts = min(more, max(0, thought - usage.reasoning))
-    return replace(usage, reasoning=usage.reasoning + thoughts, output=usage.output + more - thoughts)
+    return usage._replace(reasoning=usage.reasoning + thoughts, output=usage.output + more - thoughts)
 
 
 def _at_worst(usage: Usage, estimate: Estimate) -> Usage:
     told = _written(usage)
-    return replace(usage, output=usage.output + max(0, estimate.output_tokens - told))
+    return usage._replace(output=usage.output + max(0, estimate.output_tokens - told))
 
 
 def _at_least(bill: Bill, floor: Bill) -> Bill:
     """Return a bill that is nowhere below another one: a stream may tell more than was thought to be the most."""
     amounts = {at: max(amount, floor.amounts.get(at, amount)) for at, amount in bill.amounts.items()}
     costs = [cost for cost in (bill.cost, floor.cost) if cost is not None]
-    return replace(bill, amounts={**floor.amounts, **amounts}, cost=max(costs, default=None))
+    return bill._replace(amounts={**floor.amounts, **amounts}, cost=max(costs, default=None))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -167,7 +166,7 @@ def _answer_of(usage: Usage) -> Usage:
 
 def tokens_of(usage: Usage, row: Row) -> int:
     """Return the tokens of a call, those on further models among them."""
-    return sum(tokens for item in (usage, *(more for _, more in row.other_models)) for _, tokens in item.counted)
+    return usage.tokens + sum(more.tokens for _, more in row.other_models)
 
 
 def refusal_of(decision: Decision) -> Outcome:
@@ -322,8 +321,8 @@ class _PromptCaches:
         read = self._read_blocks(row, model, prompt) if row.prefix else self._read_session(row, model, prompt)
         read, text = min(read, plain.input), plain.input
         if self._settings.long_lived:
-            return replace(plain, input=0, cache_read=read, cache_write_1h=text - read)
-        return replace(plain, input=0, cache_read=read, cache_write=text - read)
+            return plain._replace(input=0, cache_read=read, cache_write_1h=text - read)
+        return plain._replace(input=0, cache_read=read, cache_write=text - read)
 
     def _read_session(self, row: Row, model: str, prompt: int) -> int:
         assert row.session is not None

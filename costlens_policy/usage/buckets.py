@@ -124,7 +124,7 @@ def settled(counts: Counts, empty: Iterable[str] = ()) -> Read:
     notes = list(counts.contradictions)
     usage, _, whole, _ = _chosen(counts, total, notes)
     beyond = _beyond(counts, total, whole, notes)
-    if usage.counted and not usage.prompt_tokens and not beyond:
+    if usage.tokens and not usage.prompt_tokens and not beyond:
         raise UsageError("the usage tells no tokens of a prompt")
     return Read(usage, beyond, (*notes, *_remarks(counts)))
 
@@ -238,7 +238,7 @@ def _reading(counts: Counts, cache_beside: bool, reasoning_beside: bool, *, over
     if cache_beside and cached + written + audio + images > whole:  # so a total without them says nothing else
         extra += cached + written
     fits = text >= 0 and answered >= 0 and cached >= cached_audio
-    return _Reading(usage, fits, sum(tokens for _, tokens in usage.counted), extra)
+    return _Reading(usage, fits, usage.tokens, extra)
 
 
 def _beyond(counts: Counts, total: int | None, whole: int, notes: list[str]) -> int:

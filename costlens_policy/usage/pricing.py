@@ -145,5 +145,4 @@ def rate_of(
 def _with(usage: Usage, bucket: str, tokens: int) -> Usage:
     if not tokens:
         return usage
-    counts = dict(usage.counted)
-    return Usage(**{**counts, bucket: counts.get(bucket, 0) + tokens})
+    return usage._replace(**{bucket: getattr(usage, bucket) + tokens})

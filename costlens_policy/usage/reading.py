@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -120,8 +119,8 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
     if by_model is None:
         reported = _read(fields, shape, terms, answered)
     else:
-        reported = replace(_read_models(by_model, fields, shape, terms), answered=answered)
-    if reported.unknown > sum(tokens for _, tokens in reported.usage.counted) and not _ANSWERED.isdisjoint(around):
+        reported = _read_models(by_model, fields, shape, terms)._replace(answered=answered)
+    if reported.unknown > reported.usage.tokens and not _ANSWERED.isdisjoint(around):
         raise UsageError(f"most of what may be tokens in this response is not known: {reported.notes[0]}")
     return _with_tools(reported, ask)
 
@@ -167,7 +166,7 @@ def _with_tools(reported: Reported, ask: Callable[[str], Any]) -> Reported:
         notes += [
             f"`tool_usage.{shown(path)}` is {str(apart[path])[:20]}, which has no price by tokens" for path in apart
         ]
-    return replace(reported, unknown=unknown, notes=tuple(notes))
+    return reported._replace(unknown=unknown, notes=tuple(notes))
 
 
 def _asking(value: Any) -> Callable[[str], Any]:
@@ -406,7 +405,7 @@ def _read_models(by_model: Fields, fields: Fields, shape: str | None, terms: Ter
     if fields is not by_model and _tells(fields):
         around = _read(fields, shape, terms)
         own, notes = _remainder(around.usage, [usage for _, usage in others]), [*notes, *around.notes]
-        if own.counted:
+        if own.tokens:
             notes.append("its usages by model are fewer tokens than the usage around them; the larger counts")
     label = shape or "by-model"
     return Reported(own, label, terms, searches, 0, tuple(others), notes=tuple(dict.fromkeys(notes)))

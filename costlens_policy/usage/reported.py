@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from operator import add
 from typing import Final, NamedTuple
 
-from costlens_policy.catalogue import BUCKETS, Usage
+from costlens_policy.catalogue import Usage
 from costlens_policy.errors import CostlensPolicyError
 
 __all__ = ["USUAL_TERMS", "Reported", "Terms", "UsageError", "added"]
@@ -51,8 +51,7 @@ class Terms(NamedTuple):
 USUAL_TERMS: Final = Terms()
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(NamedTuple):
     """Usage of one call. ``shape`` says how it was read.
 
     ``unknown`` are tokens of a kind that nobody knows, which are not in ``usage`` and are charged at the dearest rate.
@@ -75,7 +74,7 @@ class Reported:
     @property
     def is_nothing(self) -> bool:
         """Whether it tells of no token at all, which no call has: zeros are no report of what a call cost."""
-        return not (self.usage.counted or self.unknown or self.other_models)
+        return not (any(self.usage) or self.unknown or self.other_models)
 
     @property
     def service_tier(self) -> str | None:
@@ -85,4 +84,4 @@ class Reported:
 
 def added(one: Usage, other: Usage) -> Usage:
     """Return the tokens of two usages together."""
-    return Usage(**{bucket: getattr(one, bucket) + getattr(other, bucket) for bucket in BUCKETS})
+    return Usage(*map(add, one, other))

@@ -90,7 +90,7 @@ def examine_stream(chunks: Iterable[Any], ending: Ending) -> None:
         return
     portions = [portion for verdict in verdicts for portion in portions_of("m", verdict.used)]
     usages = [portion.usage for portion in portions]
-    told = sum(tokens for usage in usages for _, tokens in usage.counted) + sum(item.unknown for item in portions)
+    told = sum(usage.tokens for usage in usages) + sum(item.unknown for item in portions)
     written = told - sum(usage.prompt_tokens for usage in usages)
     leaves = list(_walk(chunks))
     most = max((number for name, number in leaves if isinstance(number, int) and _is_count(name)), default=0)

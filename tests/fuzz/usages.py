@@ -69,7 +69,7 @@ def told_by_a_walk(value: Any) -> int:
 
 
 def _sum(usage: Usage) -> int:
-    return sum(tokens for _, tokens in usage.counted)
+    return usage.tokens
 
 
 def _counts(path: str) -> bool:

@@ -151,7 +151,7 @@ class Ordered:
             if row.others is not None:
                 units += self._prices.of_others(row.others, model, day, minute, row.terms)
         if row.others is not None:
-            tokens += sum(count for _, usage in others_in(row.others) for _, count in usage.counted)
+            tokens += sum(usage.tokens for _, usage in others_in(row.others))
         for account, unit in charged:
             account.charge(row.at, units if unit == "usd" else 1 if unit == "requests" else tokens)
         return hit

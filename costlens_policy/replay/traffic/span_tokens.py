@@ -204,8 +204,8 @@ def _with_media(found: Counted, told: _Told) -> Counted:
     seen = min(told.get("image in", 0), usage.input - into)
     out = min(told.get("audio out", 0), usage.output)
     drawn = min(told.get("image out", 0), usage.output - out)
-    return replace(found, recorded=replace(
-        usage, input=usage.input - into - seen, input_audio=into, input_image=seen,
+    return replace(found, recorded=usage._replace(
+        input=usage.input - into - seen, input_audio=into, input_image=seen,
         cache_read=usage.cache_read - audio_read, cache_read_audio=audio_read,
         output=usage.output - out - drawn, output_audio=out, output_image=drawn,
     ))  # fmt: skip
