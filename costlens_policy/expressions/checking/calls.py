@@ -1,14 +1,19 @@
-"""Calls: which overloads fit the types of the arguments."""
+"""Calls: which overloads fit the types of the arguments, and what is said where none does.
+
+Arguments that are written out are tried at once: patterns, durations, timestamps, time zones, addresses.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from costlens_policy.expressions.checking.literals import check_declared_values, check_literal_arguments
+from costlens_policy.diagnostics.model import Severity
 from costlens_policy.expressions.checking.walk import Walk, as_condition, qualified_name
+from costlens_policy.expressions.functions import functions
+from costlens_policy.expressions.functions.rows import ReadLiteral
 from costlens_policy.expressions.problems import did_you_mean, shortened
 from costlens_policy.expressions.syntax.macros import MACRO_NAMES
-from costlens_policy.expressions.tree import Call, Invocation, Literal, Node
+from costlens_policy.expressions.tree import Call, Invocation, ListLiteral, Literal, Node
 from costlens_policy.expressions.types import (
     BOOL,
     DOUBLE,
@@ -21,8 +26,9 @@ from costlens_policy.expressions.types import (
     Type,
     is_numeric,
 )
+from costlens_policy.expressions.values import Value
 
-__all__ = ["check_call", "no_overload", "unknown_function"]
+__all__ = ["check_call"]
 
 
 def check_call(walk: Walk, node: Call) -> Type:
@@ -30,7 +36,7 @@ def check_call(walk: Walk, node: Call) -> Type:
     types = [walk.type(argument) for argument in arguments]
     if function is None:
         walk.calls[node] = Invocation(node.function.removeprefix("."), arguments, ())
-        return unknown_function(walk, node, types)
+        return _unknown_function(walk, node, types)
     candidates = [item for item in function.overloads if item.member is member]
     exact = function.exact.get((member, tuple(types)))
     fitting, result = ([exact], exact.result) if exact else _fitting(walk, candidates, types)
@@ -40,10 +46,10 @@ def check_call(walk: Walk, node: Call) -> Type:
     if UNKNOWN in types:
         return result if fitting else UNKNOWN
     if not fitting:
-        return no_overload(walk, node, function, candidates, types)
+        return _no_overload(walk, node, function, candidates, types)
     if walk.strict:
-        check_literal_arguments(walk, function.name, fitting[0].id, arguments)
-        check_declared_values(walk, function.name, arguments)
+        _check_literal_arguments(walk, function.name, fitting[0].id, arguments)
+        _check_declared_values(walk, function.name, arguments)
     return result
 
 
@@ -88,7 +94,7 @@ def _compares_numbers(function: str, types: Sequence[Type]) -> bool:
 _MOST_SHOWN = 6
 
 
-def no_overload(
+def _no_overload(
     walk: Walk, node: Call, function: Function, candidates: Sequence[Overload], types: Sequence[Type]
 ) -> Type:
     """Report that no overload fits, with the reason that is the likeliest."""
@@ -217,7 +223,7 @@ def _written(name: str) -> str:
     return name.strip("@_") if not name[-1].isalnum() or name.startswith("@") else name
 
 
-def unknown_function(walk: Walk, node: Call, types: Sequence[Type]) -> Type:
+def _unknown_function(walk: Walk, node: Call, types: Sequence[Type]) -> Type:
     """Report a function that nobody declared, unless what it is called on is wrong already."""
     names = walk.scope.function_names() | MACRO_NAMES
     name = node.function
@@ -243,3 +249,98 @@ def _in_namespace(walk: Walk, node: Call, names: set[str]) -> str:
         return ""
     walk.problems[:] = [item for item in walk.problems if item.extent != node.target.extent]
     return name
+
+
+def _check_literal_arguments(walk: Walk, name: str, overload: str, arguments: Sequence[Node]) -> None:
+    """Report a literal argument that can only fail when it is evaluated."""
+    row = functions().get(name)
+    if row is None or all(item.id != overload for item in row.overloads):
+        return
+    if row.pattern == "regex":
+        _check_pattern(walk, arguments[1])
+    elif row.pattern == "glob":
+        _check_glob(walk, arguments[1])
+    elif overload in row.literals:
+        _check_conversion(walk, overload, row.literals[overload], arguments[0])
+    elif overload.endswith("_tz"):
+        _check_zone(walk, arguments[1])
+
+
+def _check_pattern(walk: Walk, node: Node) -> None:
+    pattern = _text(node)
+    if pattern is None:
+        return
+    from costlens_policy.patterns import PatternError, compile_pattern
+
+    try:
+        compile_pattern(pattern)
+    except PatternError as error:
+        advice = "patterns are RE2: without look-around and back-references"
+        if error.reason == str(error):
+            advice = "repeat less, such as `.*` for `.{0,1000}`, or `{10,}` for `{10,1000}`"
+        walk.report("CL311", "the pattern is not valid", node.extent, error.reason, advice)
+
+
+def _check_glob(walk: Walk, node: Node) -> None:
+    pattern = _text(node)
+    if pattern is not None and _fails("glob_string", "", pattern):
+        advice = "close every `[`, write the ends of a range in order, and `[[]` for a `[` itself"
+        walk.report("CL311", "the shell pattern is not valid", node.extent, "this always fails", advice)
+
+
+def _check_conversion(walk: Walk, overload: str, wanted: ReadLiteral, node: Node) -> None:
+    if isinstance(node, Literal) and _fails(overload, node.value):
+        shown = shortened(node.value) if isinstance(node.value, str) else walk.text(node)
+        walk.report("CL312", f"`{shown}` is not {wanted.kind}", node.extent, "this always fails", wanted.advice)
+
+
+def _fails(overload: str, *arguments: Value) -> bool:
+    # The run time brings RE2 and the address libraries along: it is loaded only where a literal is to be tried.
+    from costlens_policy.expressions.errors import CelError
+    from costlens_policy.expressions.runtime.functions import implementation
+
+    try:
+        implementation(overload)(*arguments)
+    except CelError:
+        return True
+    return False
+
+
+def _check_zone(walk: Walk, node: Node) -> None:
+    name = _text(node)
+    if name is None:
+        return
+    from costlens_policy.expressions.errors import CelError
+    from costlens_policy.expressions.runtime.times import zone
+
+    try:
+        zone(name)
+    except CelError:
+        advice = 'write a name such as "Europe/Berlin", or an offset such as "+01:00"'
+        walk.report("CL312", f"`{shortened(name)}` is not a time zone", node.extent, "this always fails", advice)
+
+
+def _text(node: Node) -> str | None:
+    return node.value if isinstance(node, Literal) and isinstance(node.value, str) else None
+
+
+def _check_declared_values(walk: Walk, function: str, arguments: Sequence[Node]) -> None:
+    """Warn of ``request.tier == "gold"`` where the tiers are declared and that is none of them."""
+    if function not in ("_==_", "_!=_", "@in"):
+        return
+    for attribute, other in (tuple(arguments), tuple(reversed(arguments))):
+        field = walk.fields.get(attribute)
+        if field is None or not field.values:
+            continue
+        for literal in _texts(other):
+            if literal.value not in field.values:
+                known = ", ".join(f"`{value}`" for value in field.values[:12])
+                advice = did_you_mean(literal.value, field.values) or f"it is one of {known}"
+                message = f"`{walk.text(attribute)}` is never `{shortened(literal.value)}`"
+                walk.report("CL313", message, literal.extent, "not a declared value", advice, Severity.WARNING)
+
+
+def _texts(node: Node) -> Iterator[Literal]:
+    for item in node.elements if isinstance(node, ListLiteral) else (node,):
+        if isinstance(item, Literal) and isinstance(item.value, str):
+            yield item
