@@ -272,7 +272,7 @@ def _protects(document: Document) -> str:
     """Say what of a policy keeps others safe, and does not while no set lists it; empty for nothing."""
     if not isinstance(document, PolicyDocument):
         return ""
-    redacts = any(step.redact is not None for rewrite in document.rewrites for step in rewrite.apply)
+    redacts = any(step.facts.protects for rewrite in document.rewrites for step in rewrite.apply)
     protecting = {"access rules": document.access, "budgets": document.budgets, "redaction": redacts}
     named = [name for name, there in protecting.items() if there]
     return f"its {' and '.join(named)} are" if named else ""

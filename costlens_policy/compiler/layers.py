@@ -99,7 +99,7 @@ class _LayerCompiler:
                     steps=self._steps(rewrite.apply, (*at, "apply")),
                     merge=rewrite.merge,
                     reads_model=when is not None and when.reads("model"),
-                    values_read_model=any(value.reads("model") for value in values),
+                    values_read_model=any(value.reads("model") for value in values.values()),
                     reason=rewrite.reason,
                 )
             )
@@ -142,10 +142,9 @@ class _LayerCompiler:
     def _steps(self, operations: tuple[Operation, ...], at: Path) -> tuple[RewriteStep, ...]:
         steps = []
         for index, operation in enumerate(operations):
-            values = operation.template.values if operation.template is not None else {}
-            place = (*at, index, "template", "values")
-            texts = {name: _InLayer(self._formulas.needed((*place, name)), self._index) for name in values}
-            steps.append(compile_operation(operation, texts, self._tokenizer))
+            inside = self._formulas.below((*at, index))
+            values = {str(path[-1]): _InLayer(formula, self._index) for path, formula in inside.items()}
+            steps.append(compile_operation(operation, values, self._tokenizer))
         return tuple(steps)
 
 
@@ -235,7 +234,7 @@ def _choice(choice: Choice, at: Path, formulas: Formulas, catalogue: Catalogue, 
 class Formulas:
     """Made on demand; two steps that share a place share the formula."""
 
-    __slots__ = ("_limits", "_located", "_made", "_results", "_typed")
+    __slots__ = ("_inside", "_limits", "_located", "_made", "_results", "_typed")
 
     def __init__(
         self, located: LocatedDocument, document: Document, typed: Mapping[Path, TypedExpr], limits: RunLimits
@@ -245,6 +244,7 @@ class Formulas:
         self._typed = typed
         self._results = {field.path: field.rule.result for field in expressions_of(document)}
         self._made: dict[Path, Formula] = {}
+        self._inside: dict[Path, list[Path]] | None = None
 
     def optional(self, at: Path) -> Formula | None:
         """Return the expression at a path, or None where the document has none."""
@@ -262,6 +262,11 @@ class Formulas:
         assert formula is not None, f"the checker typed nothing at {at}"
         return formula
 
-    def below(self, at: Path) -> list[Formula]:
-        """Return all expressions inside the section at a path."""
-        return [self.needed(path) for path in self._typed if path[: len(at)] == at]
+    def below(self, at: Path) -> dict[Path, Formula]:
+        """Return all expressions inside the section at a path, by their own paths."""
+        if self._inside is None:
+            self._inside = {}
+            for path in self._typed:
+                for length in range(len(path)):
+                    self._inside.setdefault(path[:length], []).append(path)
+        return {path: self.needed(path) for path in self._inside.get(at, ())}

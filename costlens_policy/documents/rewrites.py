@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, get_args
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, RootModel, model_validator
 from pydantic.fields import FieldInfo
 
 from costlens_policy.documents.document import (
@@ -22,113 +22,16 @@ from costlens_policy.documents.document import (
 from costlens_policy.documents.parameters import canonical_parameter
 
 __all__ = [
-    "OPERATIONS", "PARAMETERS", "Clamp", "DropExamples", "Effect", "Operation", "OperationFacts", "Redact", "Replace",
-    "Rewrite", "ShortenToolOutput", "SystemText", "Template", "TextPiece", "TrimHistory",
+    "OPERATIONS", "PARAMETERS", "Clamp", "ClampParams", "DropExamples", "Effect", "NamedParameter", "Operation",
+    "OperationFacts", "OperationSection", "ParameterSection", "Prefix", "Redact", "RemoveParams", "Replace", "Rewrite",
+    "SetParams", "ShortenToolOutput", "Suffix", "SystemText", "Template", "TrimHistory",
 ]  # fmt: skip
-
-PersonalData = Literal[
-    "email", "phone", "credit_card", "iban", "us_ssn", "ipv4", "ipv6", "url_credentials", "api_key",
-]  # fmt: skip
-
-
-class TextPiece(Section):
-    """Text put before or after the prompt, or the last user message."""
-
-    text: Annotated[str, Field(min_length=1, examples=["Always respond concisely. "])]
-    """The text, with the space or line end that separates it."""
-
-
-class SystemText(Section):
-    """The system text (OpenAI ``system`` or ``developer`` message, Anthropic ``system``)."""
-
-    text: Annotated[str, Field(min_length=1, examples=["Answer in at most three sentences."])]
-    """The system text."""
-    place: Literal["replace", "before", "after"] = "after"
-    """``replace`` what stands there, or put the text ``before`` or ``after`` it."""
-
-
-class Template(Section):
-    """Replaces the prompt, or the last user message, by a text with placeholders."""
-
-    text: Annotated[str, Field(min_length=1, examples=["Summarise in one sentence:\n{{ prompt }}"])]
-    """``{{ prompt }}`` stands for the prompt, ``{{ name }}`` for an entry of ``values``."""
-    values: dict[str, Annotated[Expression, IsExpression("string", "request", "variables", "model", "now")]] = Field(
-        default_factory=dict
-    )
-    """Further placeholders, each a CEL expression that gives a string."""
-
-
-class DropExamples(Section):
-    """Cuts few-shot examples out of the prompt or of the conversation."""
-
-    keep: Count = 0
-    """How many of the first examples stay."""
-    begin: Annotated[str, Field(min_length=1)] = "<example>"
-    """Marks the start of an example inside a text."""
-    end: Annotated[str, Field(min_length=1)] = "</example>"
-    """Marks the end of an example inside a text."""
-
-
-class TrimHistory(Section):
-    """Drops the oldest messages until the conversation fits.
-
-    System text and the last user message stay; a tool call and its results go together.
-    """
-
-    max_prompt_tokens: Annotated[int, Field(ge=1, examples=[8000])]
-    """Tokens that the whole conversation may have afterwards."""
-
-
-class ShortenToolOutput(Section):
-    """Cuts the middle out of tool results that are too long."""
-
-    max_tokens: Annotated[int, Field(ge=1, examples=[2000])]
-    """Tokens that each tool result may keep, half of them from its start and half from its end."""
-    marker: str = "\n[… {{ tokens }} tokens cut …]\n"
-    """What stands where text was cut; ``{{ tokens }}`` is how much."""
-
-
-class Replace(Section):
-    """Replaces what an RE2 pattern matches, in every text of the prompt and the messages."""
-
-    pattern: Pattern
-    """What is replaced, in RE2 syntax."""
-    text: str = ""
-    """Replacement; ``\\1`` stands for the first group."""
-    roles: tuple[Literal["system", "user", "assistant", "tool"], ...] = ()
-    """Only in messages of these roles; absent means all."""
-
-
-class Redact(Section):
-    """Replaces personal data by a label before the text leaves."""
-
-    kinds: Annotated[tuple[PersonalData, ...], Field(min_length=1, examples=[["email", "phone"]])]
-    """Kinds of personal data to look for."""
-    text: str = "[{{ kind }}]"
-    """What stands in its place; ``{{ kind }}`` is the kind of data that was found."""
-    regions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US", "DE"])], ...] = ()
-    """Countries by whose numbering plans ``phone`` finds further numbers (needs the extra ``costlens-policy[pii]``)."""
-
-
-class Clamp(Section):
-    """Bounds of a numeric parameter."""
-
-    at_least_one: ClassVar = ("min", "max")
-
-    min: Number | None = None
-    """Lowest value; a lower one is raised to it."""
-    max: Annotated[Number, Field(examples=[0.7])] | None = None
-    """Highest value; a higher one is lowered to it."""
-
-    @model_validator(mode="after")
-    def _bounds_in_order(self) -> Clamp:
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("`min` is above `max`")
-        return self
-
 
 Effect: TypeAlias = Literal["adds", "narrows", "replaces", "removes"]
 """What an operation does to what earlier rules have set: build on it, bound it, or wipe it."""
+
+PARAMETERS: Final = "params"
+"""The target of operations that set each parameter which they name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +53,14 @@ class OperationFacts:
     """Whether it may make a request much shorter."""
     reads_texts: bool
     """Whether it looks through all texts of a request."""
+    protects: bool
+    """Whether it keeps data from leaving, so that a policy without effect would put somebody at risk."""
 
 
-PARAMETERS: Final = "params"
+class OperationSection(Protocol):
+    """The section of an operation, which has its facts beside its keys."""
+
+    facts: ClassVar[OperationFacts]
 
 
 def _adds(section: Any) -> Effect:
@@ -179,109 +87,249 @@ def _none(section: Any) -> tuple[str, ...]:
     return ()
 
 
+PersonalData = Literal[
+    "email", "phone", "credit_card", "iban", "us_ssn", "ipv4", "ipv6", "url_credentials", "api_key",
+]  # fmt: skip
+
+
+class _TextPiece(Section):
+    text: Annotated[str, Field(min_length=1, examples=["Always respond concisely. "])]
+    """The text, with the space or line end that separates it."""
+
+
+class Prefix(_TextPiece):
+    """Text put before the prompt, or before the last user message."""
+
+    facts: ClassVar = OperationFacts(
+        target="prefix", noun="the prefix", effect=_replaces, text="text", placeholders=_none,
+        shortens=False, reads_texts=False, protects=False,
+    )  # fmt: skip
+
+
+class Suffix(_TextPiece):
+    """Text put after the prompt, or after the last user message."""
+
+    facts: ClassVar = OperationFacts(
+        target="suffix", noun="the suffix", effect=_replaces, text="text", placeholders=_none,
+        shortens=False, reads_texts=False, protects=False,
+    )  # fmt: skip
+
+
+class SystemText(Section):
+    """The system text (OpenAI ``system`` or ``developer`` message, Anthropic ``system``)."""
+
+    facts: ClassVar = OperationFacts(
+        target="system", noun="the system text", effect=_system_effect, text="text", placeholders=_none,
+        shortens=True, reads_texts=False, protects=False,
+    )  # fmt: skip
+
+    text: Annotated[str, Field(min_length=1, examples=["Answer in at most three sentences."])]
+    """The system text."""
+    place: Literal["replace", "before", "after"] = "after"
+    """``replace`` what stands there, or put the text ``before`` or ``after`` it."""
+
+
+class Template(Section):
+    """Replaces the prompt, or the last user message, by a text with placeholders."""
+
+    facts: ClassVar = OperationFacts(
+        target="prompt", noun="the prompt", effect=_replaces, text="text",
+        placeholders=lambda section: ("prompt", *section.values), shortens=True, reads_texts=False, protects=False,
+    )  # fmt: skip
+
+    text: Annotated[str, Field(min_length=1, examples=["Summarise in one sentence:\n{{ prompt }}"])]
+    """``{{ prompt }}`` stands for the prompt, ``{{ name }}`` for an entry of ``values``."""
+    values: dict[str, Annotated[Expression, IsExpression("string", "request", "variables", "model", "now")]] = Field(
+        default_factory=dict
+    )
+    """Further placeholders, each a CEL expression that gives a string."""
+
+
+class DropExamples(Section):
+    """Cuts few-shot examples out of the prompt or of the conversation."""
+
+    facts: ClassVar = OperationFacts(
+        target="examples", noun="examples", effect=_narrows, text=None, placeholders=_none,
+        shortens=True, reads_texts=True, protects=False,
+    )  # fmt: skip
+
+    keep: Count = 0
+    """How many of the first examples stay."""
+    begin: Annotated[str, Field(min_length=1)] = "<example>"
+    """Marks the start of an example inside a text."""
+    end: Annotated[str, Field(min_length=1)] = "</example>"
+    """Marks the end of an example inside a text."""
+
+
+class TrimHistory(Section):
+    """Drops the oldest messages until the conversation fits.
+
+    System text and the last user message stay; a tool call and its results go together.
+    """
+
+    facts: ClassVar = OperationFacts(
+        target="history", noun="history", effect=_narrows, text=None, placeholders=_none,
+        shortens=True, reads_texts=True, protects=False,
+    )  # fmt: skip
+
+    max_prompt_tokens: Annotated[int, Field(ge=1, examples=[8000])]
+    """Tokens that the whole conversation may have afterwards."""
+
+
+class ShortenToolOutput(Section):
+    """Cuts the middle out of tool results that are too long."""
+
+    facts: ClassVar = OperationFacts(
+        target="tool_output", noun="tool_output", effect=_narrows, text="marker",
+        placeholders=lambda section: ("tokens",), shortens=True, reads_texts=True, protects=False,
+    )  # fmt: skip
+
+    max_tokens: Annotated[int, Field(ge=1, examples=[2000])]
+    """Tokens that each tool result may keep, half of them from its start and half from its end."""
+    marker: str = "\n[… {{ tokens }} tokens cut …]\n"
+    """What stands where text was cut; ``{{ tokens }}`` is how much."""
+
+
+class Replace(Section):
+    """Replaces what an RE2 pattern matches, in every text of the prompt and the messages."""
+
+    facts: ClassVar = OperationFacts(
+        target=None, noun="", effect=_adds, text="text", placeholders=_none,
+        shortens=True, reads_texts=True, protects=False,
+    )  # fmt: skip
+
+    pattern: Pattern
+    """What is replaced, in RE2 syntax."""
+    text: str = ""
+    """Replacement; ``\\1`` stands for the first group."""
+    roles: tuple[Literal["system", "user", "assistant", "tool"], ...] = ()
+    """Only in messages of these roles; absent means all."""
+
+
+class Redact(Section):
+    """Replaces personal data by a label before the text leaves."""
+
+    facts: ClassVar = OperationFacts(
+        target=None, noun="", effect=_adds, text="text", placeholders=lambda section: ("kind",),
+        shortens=False, reads_texts=True, protects=True,
+    )  # fmt: skip
+
+    kinds: Annotated[tuple[PersonalData, ...], Field(min_length=1, examples=[["email", "phone"]])]
+    """Kinds of personal data to look for."""
+    text: str = "[{{ kind }}]"
+    """What stands in its place; ``{{ kind }}`` is the kind of data that was found."""
+    regions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US", "DE"])], ...] = ()
+    """Countries by whose numbering plans ``phone`` finds further numbers (needs the extra ``costlens-policy[pii]``)."""
+
+
+class Clamp(Section):
+    """Bounds of a numeric parameter."""
+
+    at_least_one: ClassVar = ("min", "max")
+
+    min: Number | None = None
+    """Lowest value; a lower one is raised to it."""
+    max: Annotated[Number, Field(examples=[0.7])] | None = None
+    """Highest value; a higher one is lowered to it."""
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Clamp:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("`min` is above `max`")
+        return self
+
+
+class NamedParameter(NamedTuple):
+    """A parameter that an operation names, the step of a path under which it does, and the value that it sets."""
+
+    name: str
+    step: str | int
+    value: Any = None
+
+
+P = TypeVar("P", bound=Mapping[str, Any] | tuple[str, ...])
+
+
+class ParameterSection(RootModel[P]):
+    """The section of an operation on parameters: a map or a list with their names."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @property
+    def named(self) -> Iterator[NamedParameter]:
+        """The parameters in order; a list may repeat one."""
+        if isinstance(self.root, Mapping):
+            return (NamedParameter(name, name, value) for name, value in self.root.items())
+        return (NamedParameter(name, index) for index, name in enumerate(self.root))
+
+
+class SetParams(
+    ParameterSection[Annotated[dict[ParameterName, Any], Field(min_length=1, examples=[{"temperature": 0.2}])]]
+):
+    """Values of parameters, by their names."""
+
+    facts: ClassVar = OperationFacts(
+        target=PARAMETERS, noun="the parameter", effect=_replaces, text=None, placeholders=_none,
+        shortens=False, reads_texts=False, protects=False,
+    )  # fmt: skip
+
+
+class ClampParams(
+    ParameterSection[
+        Annotated[dict[ParameterName, Clamp], Field(min_length=1, examples=[{"max_output_tokens": {"max": 500}}])]
+    ]
+):
+    """Bounds of parameters, by their names."""
+
+    facts: ClassVar = OperationFacts(
+        target=PARAMETERS, noun="the parameter", effect=_narrows, text=None, placeholders=_none,
+        shortens=False, reads_texts=False, protects=False,
+    )  # fmt: skip
+
+
+class RemoveParams(
+    ParameterSection[Annotated[tuple[ParameterName, ...], Field(min_length=1, examples=[["logprobs"]])]]
+):
+    """Names of parameters."""
+
+    facts: ClassVar = OperationFacts(
+        target=PARAMETERS, noun="the parameter", effect=_removes, text=None, placeholders=_none,
+        shortens=True, reads_texts=False, protects=False,
+    )  # fmt: skip
+
+
+S = TypeVar("S", bound=OperationSection)
+_Key: TypeAlias = S | None
+
+
 class Operation(Section):
     """One change; exactly one key."""
 
-    # fmt: off
-    # One row for each operation: its section, and its facts. ``rewrites`` implements it under the same name.
-    system: Annotated[
-        SystemText | None,
-        OperationFacts(
-            target="system", noun="the system text", effect=_system_effect, text="text", placeholders=_none,
-            shortens=True, reads_texts=False,
-        ),
-    ] = None
+    # One row for each operation; its section has its facts, and ``rewrites`` implements it under the same name.
+    system: _Key[SystemText] = None
     """Sets or extends the system text."""
-    prefix: Annotated[
-        TextPiece | None,
-        OperationFacts(
-            target="prefix", noun="the prefix", effect=_replaces, text="text", placeholders=_none,
-            shortens=False, reads_texts=False,
-        ),
-    ] = None
+    prefix: _Key[Prefix] = None
     """Puts a text before the prompt, or before the last user message."""
-    suffix: Annotated[
-        TextPiece | None,
-        OperationFacts(
-            target="suffix", noun="the suffix", effect=_replaces, text="text", placeholders=_none,
-            shortens=False, reads_texts=False,
-        ),
-    ] = None
+    suffix: _Key[Suffix] = None
     """Puts a text after the prompt, or after the last user message."""
-    template: Annotated[
-        Template | None,
-        OperationFacts(
-            target="prompt", noun="the prompt", effect=_replaces, text="text",
-            placeholders=lambda section: ("prompt", *section.values), shortens=True, reads_texts=False,
-        ),
-    ] = None
+    template: _Key[Template] = None
     """Replaces the prompt by a text with placeholders."""
-    drop_examples: Annotated[
-        DropExamples | None,
-        OperationFacts(
-            target="examples", noun="examples", effect=_narrows, text=None, placeholders=_none,
-            shortens=True, reads_texts=True,
-        ),
-    ] = None
+    drop_examples: _Key[DropExamples] = None
     """Cuts few-shot examples out."""
-    trim_history: Annotated[
-        TrimHistory | None,
-        OperationFacts(
-            target="history", noun="history", effect=_narrows, text=None, placeholders=_none,
-            shortens=True, reads_texts=True,
-        ),
-    ] = None
+    trim_history: _Key[TrimHistory] = None
     """Drops the oldest messages until the conversation fits."""
-    shorten_tool_output: Annotated[
-        ShortenToolOutput | None,
-        OperationFacts(
-            target="tool_output", noun="tool_output", effect=_narrows, text="marker",
-            placeholders=lambda section: ("tokens",), shortens=True, reads_texts=True,
-        ),
-    ] = None
+    shorten_tool_output: _Key[ShortenToolOutput] = None
     """Cuts the middle out of tool results that are too long."""
-    replace: Annotated[
-        Replace | None,
-        OperationFacts(
-            target=None, noun="", effect=_adds, text="text", placeholders=_none, shortens=True, reads_texts=True
-        ),
-    ] = None
+    replace: _Key[Replace] = None
     """Replaces what a pattern matches."""
-    redact: Annotated[
-        Redact | None,
-        OperationFacts(
-            target=None, noun="", effect=_adds, text="text", placeholders=lambda section: ("kind",),
-            shortens=False, reads_texts=True,
-        ),
-    ] = None
+    redact: _Key[Redact] = None
     """Replaces personal data by labels."""
-    set_params: Annotated[
-        Annotated[dict[ParameterName, Any], Field(min_length=1, examples=[{"temperature": 0.2}])] | None,
-        OperationFacts(
-            target=PARAMETERS, noun="the parameter", effect=_replaces, text=None, placeholders=_none,
-            shortens=False, reads_texts=False,
-        ),
-    ] = None
+    set_params: _Key[SetParams] = None
     """Sets parameters of the call, such as ``temperature`` or ``max_output_tokens``."""
-    clamp_params: Annotated[
-        Annotated[dict[ParameterName, Clamp], Field(min_length=1, examples=[{"max_output_tokens": {"max": 500}}])]
-        | None,
-        OperationFacts(
-            target=PARAMETERS, noun="the parameter", effect=_narrows, text=None, placeholders=_none,
-            shortens=False, reads_texts=False,
-        ),
-    ] = None
+    clamp_params: _Key[ClampParams] = None
     """Keeps numeric parameters within bounds; one that is absent stays absent."""
-    remove_params: Annotated[
-        Annotated[tuple[ParameterName, ...], Field(min_length=1, examples=[["logprobs"]])] | None,
-        OperationFacts(
-            target=PARAMETERS, noun="the parameter", effect=_removes, text=None, placeholders=_none,
-            shortens=True, reads_texts=False,
-        ),
-    ] = None
+    remove_params: _Key[RemoveParams] = None
     """Takes parameters out of the call."""
-
-    # fmt: on
 
     @property
     def name(self) -> str:
@@ -298,22 +346,34 @@ class Operation(Section):
         return OPERATIONS[self.name]
 
     @property
+    def effect(self) -> Effect:
+        """What it does to its target."""
+        return self.facts.effect(self.section)
+
+    @property
+    def parameters(self) -> Iterator[NamedParameter]:
+        """The parameters that it names, none for an operation on anything else."""
+        section = self.section
+        return section.named if isinstance(section, ParameterSection) else iter(())
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """What it sets, such as ``prefix`` or ``params.temperature``; each name once, in order."""
         target = self.facts.target
         if target == PARAMETERS:
-            return tuple(dict.fromkeys(f"{PARAMETERS}.{canonical_parameter(name)}" for name in self.section))
+            return tuple(dict.fromkeys(f"{PARAMETERS}.{canonical_parameter(item.name)}" for item in self.parameters))
         return () if target is None else (target,)
 
 
-def _facts_of(field: FieldInfo) -> OperationFacts:
-    (facts,) = (item for item in field.metadata if isinstance(item, OperationFacts))
-    return facts
+def _facts_of(key: FieldInfo) -> OperationFacts:
+    section: type[OperationSection] = get_args(key.annotation)[0]
+    return section.facts
 
 
-OPERATIONS: Final = {name: _facts_of(field) for name, field in Operation.model_fields.items()}
+OPERATIONS: Final = {name: _facts_of(key) for name, key in Operation.model_fields.items()}
 """Every operation with its facts, by the key of ``Operation``."""
 Operation.exactly_one = tuple(OPERATIONS)
+
 
 _WHEN = Field(examples=["model.external", 'model.name == "gpt-5-nano"'])
 

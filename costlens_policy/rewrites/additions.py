@@ -22,7 +22,7 @@ from costlens_policy.rewrites.shapes import (
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 
 if TYPE_CHECKING:
-    from costlens_policy.documents.rewrites import SystemText, TextPiece
+    from costlens_policy.documents.rewrites import Prefix, Suffix, SystemText
 
 __all__ = ["PrefixStep", "SuffixStep", "SystemStep"]
 
@@ -195,10 +195,10 @@ def _change(operation: str, target: str, text: str) -> Change:
 
 
 @compiles("prefix")
-def _prefix(section: TextPiece, making: Making) -> tuple[Step, ...]:
+def _prefix(section: Prefix, making: Making) -> tuple[Step, ...]:
     return (PrefixStep(section.text),)
 
 
 @compiles("suffix")
-def _suffix(section: TextPiece, making: Making) -> tuple[Step, ...]:
+def _suffix(section: Suffix, making: Making) -> tuple[Step, ...]:
     return (SuffixStep(section.text),)

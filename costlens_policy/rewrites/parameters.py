@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,7 @@ from costlens_policy.rewrites.content import NOT_A_NUMBER, Change, Content, Outc
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 
 if TYPE_CHECKING:
-    from costlens_policy.documents.rewrites import Clamp
+    from costlens_policy.documents.rewrites import ClampParams, RemoveParams, SetParams
 
 __all__ = ["ClampStep", "RemoveStep", "SetStep"]
 
@@ -156,19 +156,19 @@ def _with_params(content: Content, params: Mapping[str, Any]) -> Content:
 
 
 @compiles("set_params")
-def _set_params(section: Mapping[str, Any], making: Making) -> Iterator[Step]:
-    return (SetStep(canonical_parameter(name), _plain(value)) for name, value in section.items())
+def _set_params(section: SetParams, making: Making) -> Iterator[Step]:
+    return (SetStep(canonical_parameter(name), _plain(value)) for name, value in section.root.items())
 
 
 @compiles("clamp_params")
-def _clamp_params(section: Mapping[str, Clamp], making: Making) -> Iterator[Step]:
-    for name, bounds in section.items():
+def _clamp_params(section: ClampParams, making: Making) -> Iterator[Step]:
+    for name, bounds in section.root.items():
         yield ClampStep(canonical_parameter(name), _bound(bounds.min), _bound(bounds.max))
 
 
 @compiles("remove_params")
-def _remove_params(section: Iterable[str], making: Making) -> Iterator[Step]:
-    return (RemoveStep(canonical_parameter(name)) for name in section)
+def _remove_params(section: RemoveParams, making: Making) -> Iterator[Step]:
+    return (RemoveStep(canonical_parameter(name)) for name in section.root)
 
 
 def _bound(bound: Decimal | None) -> int | float | None:

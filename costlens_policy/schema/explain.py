@@ -345,7 +345,8 @@ def _sections(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     schema = json_schema(kind)
     yield "the document's top level", schema["properties"]
     for section in schema.get("$defs", {}).values():
-        yield f"`{section['title']}`", section.get("properties", {})
+        if "properties" in section:
+            yield f"`{section['title']}`", section["properties"]
 
 
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

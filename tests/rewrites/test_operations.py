@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from costlens_policy.documents.rewrites import OPERATIONS, PARAMETERS, Operation
+from costlens_policy.documents.rewrites import OPERATIONS, PARAMETERS, Operation, ParameterSection
 from costlens_policy.rewrites import compile_operation, implementations
 from costlens_policy.rewrites.steps import COMPILERS
 
@@ -38,8 +38,8 @@ def test_facts_agree_with_the_section_and_the_implementation(name):
     assert operation.name == name
     assert step.targets == operation.targets
     assert bool(operation.targets) == (facts.target is not None)
-    assert (facts.target == PARAMETERS) == (not hasattr(operation.section, "model_fields_set"))
-    assert facts.effect(operation.section) in ("adds", "narrows", "replaces", "removes")
+    assert (facts.target == PARAMETERS) == isinstance(operation.section, ParameterSection) == any(operation.parameters)
+    assert operation.effect in ("adds", "narrows", "replaces", "removes")
     assert (step.reads_texts, step.may_shorten) == (facts.reads_texts, facts.shortens)
     if facts.text is not None:
         assert isinstance(getattr(operation.section, facts.text), str)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.checks.subject import Finding, Place, Subject, operations_of
-from costlens_policy.diagnostics.model import Diagnostic, Span
+from costlens_policy.checker.checks.subject import Finding, Subject, operations_of
+from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import nearest
 from costlens_policy.documents.parameters import NUMBERS, PASSING, steering
-from costlens_policy.documents.rewrites import Operation
 
 __all__ = ["check_parameters"]
 
@@ -20,19 +19,12 @@ _OTHERS: Final = PASSING - NUMBERS
 def check_parameters(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of unknown parameters near a known name, and of bounds for parameters that are no numbers."""
     for operation, place in operations_of(subject):
-        for key, name, at in _named(operation, place):
+        for name, step, _ in operation.parameters:
+            at = place.at(operation.name, step).name_span
             near = None if name in PASSING or steering(name) else nearest(name, PASSING)
             if near is not None:
                 message = f"no known provider takes a parameter `{name}`"
                 yield _FOUND.warning(message, at, "unknown parameter", f"did you mean `{near}`?")
-            elif key == "clamp_params" and name in _OTHERS:
+            elif operation.effect == "narrows" and name in _OTHERS:
                 message = f"the parameter `{name}` is not a number"
                 yield _FOUND.warning(message, at, "has no bounds", "set or remove it instead")
-
-
-def _named(operation: Operation, place: Place) -> Iterator[tuple[str, str, Span]]:
-    for key in ("set_params", "clamp_params"):
-        for name in getattr(operation, key) or {}:
-            yield key, name, place.at(key, name).key_span
-    for index, name in enumerate(operation.remove_params or ()):
-        yield "remove_params", name, place.at("remove_params", index).span

@@ -25,8 +25,8 @@ _LESS: Final = "repeat less, such as `.*` for `.{0,1000}`, or `{10,}` for `{10,1
 def check_patterns(subject: Subject) -> Iterator[Diagnostic]:
     """Report the patterns of ``replace`` that do not compile, and groups that do not exist."""
     for operation, place in operations_of(subject):
-        if operation.replace is not None:
-            yield from _replace(operation.replace, place.at("replace"))
+        if isinstance(operation.section, Replace):
+            yield from _replace(operation.section, place.at(operation.name))
 
 
 def _replace(replace: Replace, place: Place) -> Iterator[Diagnostic]:

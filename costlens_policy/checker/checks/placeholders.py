@@ -8,6 +8,7 @@ from typing import Final
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
+from costlens_policy.documents.rewrites import Template
 from costlens_policy.expressions import Extent
 from costlens_policy.rewrites.template import placeholders
 
@@ -24,13 +25,16 @@ def check_placeholders(subject: Subject) -> Iterator[Diagnostic]:
             continue
         section, at = operation.section, place.at(operation.name, facts.text)
         text, known = getattr(section, facts.text), facts.placeholders(section)
-        yield from _unknown(text, known, at) if known else _never_filled(text, at)
+        if known:
+            yield from _unknown(text, known, at, open_ended=isinstance(section, Template))
+        else:
+            yield from _never_filled(text, operation.name, at)
 
 
-def _unknown(text: str, known: tuple[str, ...], place: Place) -> Iterator[Diagnostic]:
+def _unknown(text: str, known: tuple[str, ...], place: Place, *, open_ended: bool) -> Iterator[Diagnostic]:
     for found in placeholders(text):
         if found.name not in known:
-            if place.path[-2] == "template":
+            if open_ended:
                 declare = f"the placeholders are {listed(known)}; define others under `values`"
             else:
                 declare = f"the only placeholder here is {listed(known)}"
@@ -39,9 +43,9 @@ def _unknown(text: str, known: tuple[str, ...], place: Place) -> Iterator[Diagno
             yield _FOUND.error(f"unknown placeholder `{found.name}`", span, "has no value", advice)
 
 
-def _never_filled(text: str, place: Place) -> Iterator[Diagnostic]:
+def _never_filled(text: str, operation: str, place: Place) -> Iterator[Diagnostic]:
     for found in placeholders(text):
         span = place.part(Extent(found.start, found.end))
         advice = "use `template`, which fills in placeholders from its `values`"
         message = f"the placeholder `{found.name}` is sent as written"
-        yield _FOUND.warning(message, span, f"`{place.path[-2]}` does not fill in placeholders", advice)
+        yield _FOUND.warning(message, span, f"`{operation}` does not fill in placeholders", advice)

@@ -7,6 +7,7 @@ from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Subject, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.documents.rewrites import Redact
 from costlens_policy.rewrites.content import RewriteError
 from costlens_policy.rewrites.personal_data.phone import unknown_region
 
@@ -19,10 +20,11 @@ _CODES: Final = "write a two-letter ISO 3166 code, such as `GB` for the United K
 def check_regions(subject: Subject) -> Iterator[Diagnostic]:
     """Report the countries of ``redact`` by whose numbering plans nothing can be found."""
     for operation, place in operations_of(subject):
-        if operation.redact is None or not operation.redact.regions:
+        section = operation.section
+        if not isinstance(section, Redact):
             continue
-        regions = place.at("redact").at("regions")
-        for index, region in enumerate(operation.redact.regions):
+        regions = place.at(operation.name, "regions")
+        for index, region in enumerate(section.regions):
             try:
                 unknown = unknown_region([region])
             except RewriteError as missing:

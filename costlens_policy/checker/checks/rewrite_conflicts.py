@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,17 +58,15 @@ def settings_of(rewrite: Placed[Rewrite]) -> Iterator[Setting]:
         for target in operation.targets:
             if target not in seen:
                 seen.add(target)
-                effect = facts.effect(operation.section)
-                yield Setting(rewrite, target, facts.noun, effect, _place(place, operation, target))
+                yield Setting(rewrite, target, facts.noun, operation.effect, _place(place, operation, target))
 
 
 def _place(place: Place, operation: Operation, target: str) -> Place:
     """Return where a target is named: of a parameter, its own name in the operation."""
     if not target.startswith(_PARAMETER):
         return place
-    section, parameter = operation.section, target.removeprefix(_PARAMETER)
-    named = ((name if isinstance(section, Mapping) else index, name) for index, name in enumerate(section))
-    return next(place.at(key) for key, name in named if canonical_parameter(name) == parameter)
+    parameter = target.removeprefix(_PARAMETER)
+    return next(place.at(step) for name, step, _ in operation.parameters if canonical_parameter(name) == parameter)
 
 
 def _conflict(first: Setting, later: Setting) -> bool:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents.parameters import Steering, advice, steering, steering_inside
-from costlens_policy.documents.rewrites import Operation
 
 __all__ = ["check_steering_parameters"]
 
@@ -20,11 +19,11 @@ def check_steering_parameters(subject: Subject) -> Iterator[Diagnostic]:
     admitted = subject.bundle.policy_set.document.admit.params
     yield from _default(subject, admitted)
     for operation, place in operations_of(subject):
-        yield from _set(operation, place, admitted)
-        for name in operation.clamp_params or ():
-            yield from _named(name, place.at("clamp_params", name), admitted)
-        for index, name in enumerate(operation.remove_params or ()):
-            yield from _named(name, place.at("remove_params", index), admitted)
+        for name, step, value in operation.parameters:
+            at = place.at(operation.name, step)
+            yield from _given(name, value, at, admitted)
+            if operation.effect == "replaces" and name in admitted:
+                yield from _uncounted(name, at)
 
 
 def _default(subject: Subject, admitted: tuple[str, ...]) -> Iterator[Diagnostic]:
@@ -38,16 +37,6 @@ def _default(subject: Subject, admitted: tuple[str, ...]) -> Iterator[Diagnostic
         yield from _given(str(name), value, place.at(name), admitted)
 
 
-def _set(operation: Operation, place: Place, admitted: tuple[str, ...]) -> Iterator[Diagnostic]:
-    for name, value in (operation.set_params or {}).items():
-        at = place.at("set_params", name)
-        yield from _given(name, value, at, admitted)
-        own = steering(name)
-        if name in admitted and own is not None and own.uncounted:
-            message = f"a rewrite must not set `{name}`, which needs the caller's `prompt_tokens` with it"
-            yield _FOUND.error(message, at.name_span, "adds text that cannot be counted")
-
-
 def _given(name: str, value: Any, at: Place, admitted: tuple[str, ...]) -> Iterator[Diagnostic]:
     own = steering(name)
     if own is not None and name not in admitted:
@@ -57,10 +46,11 @@ def _given(name: str, value: Any, at: Place, admitted: tuple[str, ...]) -> Itera
         yield _report(path, row, at)
 
 
-def _named(name: str, at: Place, admitted: tuple[str, ...]) -> Iterator[Diagnostic]:
-    row = steering(name)
-    if row is not None and name not in admitted:
-        yield _report(name, row, at)
+def _uncounted(name: str, at: Place) -> Iterator[Diagnostic]:
+    own = steering(name)
+    if own is not None and own.uncounted:
+        message = f"only a request can give `{name}`: it needs `prompt_tokens` with it, and a rewrite has none"
+        yield _FOUND.error(message, at.name_span, "adds text that nobody can count")
 
 
 def _report(path: str, row: Steering, at: Place) -> Diagnostic:

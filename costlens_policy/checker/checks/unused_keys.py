@@ -10,6 +10,7 @@ from costlens_policy.checker.checks.subject import Finding, Place, Subject, oper
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents.policy import CalendarWindow
+from costlens_policy.documents.rewrites import Template
 from costlens_policy.rewrites.template import placeholders
 
 __all__ = ["check_unused_keys"]
@@ -63,12 +64,13 @@ def _merges(subject: Subject) -> Iterator[Diagnostic]:
 
 def _template_values(subject: Subject) -> Iterator[Diagnostic]:
     for operation, place in operations_of(subject):
-        if operation.template is None:
+        section = operation.section
+        if not isinstance(section, Template):
             continue
-        read = {found.name for found in placeholders(operation.template.text)}
-        for name in operation.template.values:
+        read = {found.name for found in placeholders(section.text)}
+        for name in section.values:
             if name not in read:
-                span = place.at("template", "values", name).key_span
+                span = place.at(operation.name, "values", name).key_span
                 advice = f"write `{{{{ {name} }}}}` where it belongs, or remove it"
                 yield _FOUND.warning(f"the template does not use `{name}`", span, "without effect", advice)
 
