@@ -1,0 +1,9 @@
+"""The critical values of what conditions read, and the search for a request that meets a goal over conditions."""
+
+from costlens_policy.assurance.domain.formulas import Every, Goal, Holds, Not, Outcome, Some
+from costlens_policy.assurance.domain.search import Assignment, Domain, Found, Nothing, Result, Undecided
+
+__all__ = [
+    "Assignment", "Domain", "Every", "Found", "Goal", "Holds", "Not", "Nothing", "Outcome", "Result", "Some",
+    "Undecided",
+]  # fmt: skip

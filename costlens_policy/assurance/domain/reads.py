@@ -1,0 +1,511 @@
+"""What conditions read, and how: for each place of a request, what it is compared with.
+
+A condition is taken apart into a tree of ``&&``, ``||``, ``!`` and ``?:`` over atoms. An atom is *understood* where
+every value it reads flows into a comparison with what is written out, a test of presence, a prefix or a membership:
+then finitely many values of each place stand for all that the atom can tell apart. Whatever else reads a value makes
+its place *searched*: examples are tried, and nothing is concluded from their failing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.expressions import BOOL, DYN, Node, ResolutionKind, Type
+from costlens_policy.expressions.tree import (
+    Call,
+    Comprehension,
+    Conditional,
+    Index,
+    ListLiteral,
+    Literal,
+    Logic,
+    Macro,
+    Name,
+    Presence,
+    Select,
+)
+
+__all__ = ["Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Tree", "Use", "Uses"]
+
+Read: TypeAlias = tuple[str, ...]
+"""A place that an expression reads: ``("request", "team")``, ``("request", "metadata", "plan")``, ``("model",)``,
+``("now",)``, ``("budgets", "p/month", "used_ratio")``."""
+
+
+@dataclass(slots=True)
+class Use:
+    """How a place is read by all conditions together. ``searched`` says why it is not understood, if it is not."""
+
+    type: Type = DYN
+    optional: bool = False
+    declared: tuple[str, ...] = ()
+    literals: set[Any] = field(default_factory=set)
+    prefixes: set[str] = field(default_factory=set)
+    suffixes: set[str] = field(default_factory=set)
+    parts: set[str] = field(default_factory=set)
+    patterns: set[str] = field(default_factory=set)
+    members: set[Any] = field(default_factory=set)
+    sizes: set[int] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+    """Accessors of a time, and changes of case, that are applied before it is compared."""
+    zones: set[str] = field(default_factory=set)
+    has_children: bool = False
+    searched: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Atom:
+    """A truth value that is evaluated as a whole. ``searched`` says why it is not understood, if it is not."""
+
+    formula: Formula
+    layer: int
+    reads: tuple[Read, ...]
+    searched: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    value: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Negation:
+    operand: Tree
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Junction:
+    """``&&`` of its operands, or ``||`` where ``any`` is true."""
+
+    any: bool
+    operands: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Branch:
+    condition: Tree
+    accepted: Tree
+    rejected: Tree
+
+
+Tree: TypeAlias = Atom | Constant | Negation | Junction | Branch
+
+_ORDERS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
+_TEXT_TESTS: Final = {"startsWith": "prefixes", "endsWith": "suffixes", "contains": "parts", "matches": "patterns"}
+_CASES: Final = frozenset({"lowerAscii", "upperAscii"})
+_TIMES: Final = frozenset({
+    "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes",
+    "getSeconds", "getMilliseconds",
+})  # fmt: skip
+_CALENDAR_NAMES: Final = frozenset({"getDayOfYear", "getFullYear", "getMilliseconds"})
+_ROOTS: Final = frozenset({"request", "budgets", "now"})
+
+
+@dataclass(slots=True)
+class _Flow:
+    """Where a value may come from: places, each with what was applied to it, and values that are written out."""
+
+    reads: list[tuple[Read, str]] = field(default_factory=list)
+    literals: list[Any] = field(default_factory=list)
+    unknown: str = ""
+
+    def join(self, other: _Flow) -> _Flow:
+        return _Flow(self.reads + other.reads, self.literals + other.literals, self.unknown or other.unknown)
+
+
+class Uses:
+    """Reads conditions, and gathers how each place is used by all of them."""
+
+    def __init__(self, models: Sequence[Mapping[str, Any]] = (), budgets: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.by_read: dict[Read, Use] = {}
+        self.models = models
+        """The records ``model`` of all that may serve."""
+        self.budgets = budgets
+        """Budgets by the names that conditions use, as ``policy/budget``."""
+        self._trees: dict[tuple[int, int], Tree] = {}
+
+    def tree(self, formula: Formula, layer: int, variables: Mapping[str, Formula]) -> Tree:
+        """Return the tree of a condition of a layer, whose variables are read through."""
+        key = (id(formula), layer)
+        if key not in self._trees:
+            self._trees[key] = _Reader(self, formula, layer, variables).tree(formula.typed.root)
+        return self._trees[key]
+
+    def use(self, read: Read) -> Use:
+        return self.by_read.setdefault(read, Use())
+
+
+class _Reader:
+    """Reads one formula."""
+
+    def __init__(self, uses: Uses, formula: Formula, layer: int, variables: Mapping[str, Formula]) -> None:
+        self._uses = uses
+        self._formula = formula
+        self._typed = formula.typed
+        self._layer = layer
+        self._variables = variables
+        self._reads: dict[Read, None] = {}
+        self._searched = ""
+
+    def tree(self, node: Node) -> Tree:
+        if isinstance(node, Logic):
+            return Junction(node.operator == "||", tuple(self.tree(operand) for operand in node.operands))
+        if isinstance(node, Call) and node.function == "!_":
+            return Negation(self.tree(node.arguments[0]))
+        if isinstance(node, Conditional):
+            return Branch(self.tree(node.condition), self.tree(node.accepted), self.tree(node.rejected))
+        if isinstance(node, Literal) and isinstance(node.value, bool):
+            return Constant(node.value)
+        variable = self._variable(node)
+        if variable is not None and variable.typed.type == BOOL:
+            return self._uses.tree(variable, self._layer, self._variables)
+        return self._atom(node)
+
+    def _atom(self, node: Node) -> Atom:
+        self._reads, self._searched = {}, ""
+        self._examine(node)
+        part = replace(self._formula, typed=replace(self._typed, root=node, type=self._typed.types.get(node, BOOL)))
+        return Atom(part, self._layer, tuple(self._reads), self._searched)
+
+    # What an atom does with what it reads
+
+    def _examine(self, node: Node) -> None:
+        """Register how the parts of a truth value are read."""
+        if isinstance(node, Presence):
+            self._presence(node)
+        elif isinstance(node, Comprehension):
+            self._comprehension(node)
+        elif isinstance(node, Conditional | Logic) or (isinstance(node, Call) and node.function == "!_"):
+            for inner in _children(node):
+                self._examine(inner)
+        elif isinstance(node, Call) and node.function in _ORDERS:
+            self._compare(*map(self._flow, node.arguments))
+        elif isinstance(node, Call) and node.function == "@in":
+            self._membership(*node.arguments)
+        elif isinstance(node, Call) and node.function in _TEXT_TESTS and node.target is not None:
+            self._text_test(node)
+        elif isinstance(node, Call) and node.function == "hasValue" and node.target is not None:
+            self._close(self._flow(node.target))
+        else:
+            self._close(self._flow(node))
+
+    def _presence(self, node: Presence) -> None:
+        read = self._path(node.operand)
+        if self._fact(node.operand) is not None:
+            self._flow(node.operand)
+        elif read is None:
+            self._opaque(node.operand)
+        else:
+            self._note((*read, node.field), self._field_type(node.operand, node.field))
+
+    def _compare(self, left: _Flow, right: _Flow) -> None:
+        unknown = left.unknown or right.unknown
+        if left.reads and right.reads:
+            unknown = unknown or "two values of the request are compared with each other"
+        for side, other in ((left, right), (right, left)):
+            for read, applied in side.reads:
+                self._compared(read, applied, other.literals)
+        if unknown:
+            self._search(unknown, left, right)
+
+    def _compared(self, read: Read, applied: str, literals: list[Any]) -> None:
+        use = self._uses.use(read)
+        if applied == "size":
+            use.sizes.update(value for value in literals if type(value) is int)
+        elif applied:
+            use.functions.add(applied)
+            use.literals.update(_hashable(literals)) if applied in _CASES else None
+        else:
+            use.literals.update(_hashable(literals))
+
+    def _membership(self, element: Node, container: Node) -> None:
+        read = self._path(container)
+        if read is not None and read[0] == "request":
+            found = self._flow(element)
+            type_ = self._typed.types.get(container, DYN)
+            self._note(read, type_)
+            if found.reads or found.unknown or not found.literals:
+                self._search("what is looked for is not written out", found, _Flow([(read, "")]))
+            elif type_.name == "map":
+                for key in found.literals:
+                    self._note((*read, str(key)), _value_type(type_))
+                    self._uses.use(read).has_children = True
+            else:
+                self._uses.use(read).members.update(_hashable(found.literals))
+                self._dynamic(read, type_)
+            return
+        self._compare(self._flow(element), self._listed(container))
+
+    def _listed(self, node: Node) -> _Flow:
+        """Return the elements of a list that is written out as where a value may come from."""
+        if self._fact(node) is not None:
+            return self._flow(node)
+        variable = self._variable(node)
+        if variable is not None:
+            return self._inside(variable)._listed(variable.typed.root)
+        if not isinstance(node, ListLiteral) or any(node.optional):
+            return replace(self._flow(node), unknown="the list is not written out")
+        found = _Flow()
+        for element in node.elements:
+            found = found.join(self._flow(element))
+        return found
+
+    def _text_test(self, node: Call) -> None:
+        assert node.target is not None
+        subject, argument = self._flow(node.target), self._flow(node.arguments[0])
+        if argument.reads or argument.unknown or subject.unknown or not argument.literals:
+            self._search("a text is tested with what is not written out", subject, argument)
+            return
+        for read, applied in subject.reads:
+            use = self._uses.use(read)
+            getattr(use, _TEXT_TESTS[node.function]).update(str(value) for value in argument.literals)
+            if applied:
+                use.functions.add(applied)
+            if node.function in ("contains", "matches") or applied:
+                self._search(f"`{node.function}` is tried on examples", subject)
+            self._dynamic(read, self._typed.types.get(node.target, DYN))
+
+    def _comprehension(self, node: Comprehension) -> None:
+        """Read ``list.exists(item, item == "x")`` and ``all`` as memberships."""
+        read = self._path(node.range)
+        found = _elements(node) if node.macro in (Macro.EXISTS, Macro.ALL) and read is not None else None
+        if read is None or found is None:
+            self._opaque(node)
+            return
+        type_ = self._typed.types.get(node.range, DYN)
+        self._note(read, type_)
+        self._uses.use(read).members.update(found)
+        self._dynamic(read, type_)
+
+    def _dynamic(self, read: Read, type_: Type) -> None:
+        """A place whose type nobody declared may hold a value of any type."""
+        if type_.name in ("dyn", "<unknown>") or any(inner.name == "dyn" for inner in type_.parameters):
+            self._search("its type is not declared", _Flow([(read, "")]))
+
+    # Where values come from
+
+    def _flow(self, node: Node) -> _Flow:
+        literal = _literal(node)
+        if literal is not None:
+            return _Flow(literals=[literal[0]])
+        read = self._path(node)
+        if read is not None:
+            self._note(read, self._typed.types.get(node, DYN))
+            return _Flow([(read, "")])
+        fact = self._fact(node)
+        if fact is not None:
+            return self._of_models(fact)
+        variable = self._variable(node)
+        if variable is not None:
+            return self._through(variable)
+        if isinstance(node, Conditional):
+            self._examine(node.condition)
+            return self._flow(node.accepted).join(self._flow(node.rejected))
+        if isinstance(node, Call):
+            return self._call(node)
+        return self._opaque(node)
+
+    def _call(self, node: Call) -> _Flow:
+        if node.function == "orValue" and node.target is not None:
+            return self._flow(node.target).join(self._flow(node.arguments[0]))
+        if node.function in ("or", "value") and node.target is not None:
+            return _joined(self._flow(inner) for inner in (node.target, *node.arguments))
+        subject = node.target if node.target is not None else next(iter(node.arguments), None)
+        if node.function in (*_CASES, "size") and subject is not None:
+            return self._applied(node.function, subject)
+        if node.function in _TIMES and subject is not None:
+            return self._time(node, subject)
+        return self._opaque(node)
+
+    def _applied(self, function: str, subject: Node) -> _Flow:
+        found = self._flow(subject)
+        if found.literals or any(applied for _, applied in found.reads):
+            return replace(found, unknown=found.unknown or f"`{function}` of several values")
+        return replace(found, reads=[(read, function) for read, _ in found.reads])
+
+    def _time(self, node: Call, subject: Node) -> _Flow:
+        found = self._flow(subject)
+        zones = [_literal(argument) for argument in node.arguments] if node.target is not None else []
+        if found.reads != [(("now",), "")] or None in zones:
+            return replace(found, unknown=found.unknown or "a time that is worked out")
+        self._uses.use(("now",)).zones.update(str(zone[0]) for zone in zones if zone is not None)
+        unknown = "one of very many days" if node.function in _CALENDAR_NAMES else ""
+        return _Flow([(("now",), node.function)], unknown=unknown)
+
+    def _through(self, variable: Formula) -> _Flow:
+        """Return where the value of a variable comes from; what reads it is in this atom."""
+        inner = self._inside(variable)
+        found = inner._flow(variable.typed.root)
+        self._reads.update(inner._reads)
+        self._searched = self._searched or inner._searched
+        return found
+
+    def _inside(self, variable: Formula) -> _Reader:
+        inner = _Reader(self._uses, variable, self._layer, self._variables)
+        inner._reads = self._reads
+        return inner
+
+    def _opaque(self, node: Node) -> _Flow:
+        """Return what an expression that is not understood reads: examples are tried, none stands for all."""
+        found = _Flow(unknown=_reason(node))
+        for inner in _children(node):
+            part = self._flow(inner)
+            found.reads.extend(part.reads)
+            found.literals.extend(part.literals)
+        self._search(found.unknown, found)
+        return found
+
+    def _search(self, why: str, *flows: _Flow) -> None:
+        """Mark places as searched; what is written out near them serves as examples."""
+        self._searched = self._searched or why
+        literals = [value for flow in flows for value in flow.literals]
+        for flow in flows:
+            for read, _ in flow.reads:
+                use = self._uses.use(read)
+                use.searched = use.searched or why
+                use.literals.update(_hashable(literals))
+
+    def _close(self, found: _Flow) -> None:
+        """Take a value that decides by itself, such as a flag."""
+        if any(applied for _, applied in found.reads):
+            self._search("a value that is worked out decides", found)
+        for read, _ in found.reads:
+            self._dynamic(read, self._uses.use(read).type)
+
+    # Places
+
+    def _path(self, node: Node) -> Read | None:
+        """Return the place of the request, of a budget or of time that a chain of selections reads, or None."""
+        chain = self._chain(node)
+        if chain is None or chain[0] not in _ROOTS:
+            return None
+        if chain[0] == "budgets" and len(chain) > 1:
+            return ("budgets", self._uses.budgets.get(chain[1], chain[1]), *chain[2:])
+        return chain
+
+    def _fact(self, node: Node) -> Read | None:
+        """Return what an expression reads of ``model``, or None where it is another one."""
+        chain = self._chain(node)
+        return chain if chain is not None and chain[0] in ("model", "estimate") else None
+
+    def _chain(self, node: Node) -> Read | None:
+        if isinstance(node, Name):
+            resolution = self._typed.resolutions.get(node)
+            is_root = resolution is None or resolution.kind is ResolutionKind.VARIABLE
+            return (node.name,) if is_root and node.name != "variables" else None
+        if isinstance(node, Select):
+            above, step = self._chain(node.operand), node.field
+        elif isinstance(node, Index) and isinstance(node.key, Literal) and isinstance(node.key.value, str):
+            above, step = self._chain(node.operand), node.key.value
+        else:
+            return None
+        return (*above, step) if above is not None else None
+
+    def _of_models(self, fact: Read) -> _Flow:
+        """Return what a fact is for any model: as good as written out, since the models are known."""
+        self._reads[fact[:1]] = None
+        if fact[0] == "estimate":
+            self._searched = self._searched or "`estimate` depends on the texts of the request"
+            return _Flow(unknown=self._searched)
+        values: list[Any] = list(self._uses.models)
+        for step in fact[1:]:
+            values = [value[step] for value in values if isinstance(value, Mapping) and step in value]
+        flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
+        return _Flow(literals=[item for item in flat if isinstance(item, str | int | float)])
+
+    def _note(self, read: Read, type_: Type) -> None:
+        """Register a place, and those that it is inside of."""
+        if read[-1:] and len(read) > 1 and read[0] == "request":
+            for depth in range(2, len(read)):
+                self._uses.use(read[:depth]).has_children = True
+                self._describe(read[:depth], self._uses.use(read[:depth]))
+                self._reads[read[:depth]] = None
+        self._reads[read] = None
+        use = self._uses.use(read)
+        self._describe(read, use)
+        plain = type_.parameters[0] if type_.name == "optional_type" else type_
+        if use.type == DYN and len(read) != 2:
+            use.type = plain
+
+    def _describe(self, read: Read, use: Use) -> None:
+        if read[0] != "request" or len(read) < 2:
+            return
+        record = self._typed.environment.records.get("request")
+        declared = record.fields.get(read[1]) if record is not None else None
+        if len(read) == 2 and declared is not None:
+            use.type, use.optional, use.declared = declared.type, declared.optional, tuple(declared.values)
+        elif len(read) > 2:
+            use.optional = True
+
+    def _field_type(self, operand: Node, name: str) -> Type:
+        type_ = self._typed.types.get(operand, DYN)
+        if type_.name in self._typed.environment.records:
+            found = self._typed.environment.records[type_.name].fields.get(name)
+            return DYN if found is None else found.type
+        return _value_type(type_)
+
+    def _variable(self, node: Node) -> Formula | None:
+        if isinstance(node, Select) and isinstance(node.operand, Name) and node.operand.name == "variables":
+            return self._variables.get(node.field)
+        return None
+
+
+def _literal(node: Node) -> tuple[Any] | None:
+    """Return what is written out, in a tuple; None where nothing is."""
+    if isinstance(node, Call) and node.function == "-_" and isinstance(node.arguments[0], Literal):
+        value = node.arguments[0].value
+        return (-value,) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return (node.value,) if isinstance(node, Literal) else None
+
+
+def _elements(node: Comprehension) -> set[Any] | None:
+    """Return what the elements of a list are compared with, where that is all that is asked of them."""
+    predicate = node.predicate
+    operands = predicate.operands if isinstance(predicate, Logic) else (predicate,)
+    found: set[Any] = set()
+    for operand in operands:
+        if not (isinstance(operand, Call) and operand.function in ("_==_", "_!=_")):
+            return None
+        sides = operand.arguments
+        names = [side for side in sides if isinstance(side, Name) and side.name == node.variable]
+        literals = [value for side in sides if (value := _literal(side)) is not None]
+        if len(names) != 1 or len(literals) != 1 or node.second is not None:
+            return None
+        found.update(_hashable(list(literals[0])))
+    return found
+
+
+def _joined(flows: Iterator[_Flow]) -> _Flow:
+    found = _Flow()
+    for flow in flows:
+        found = found.join(flow)
+    return found
+
+
+def _hashable(values: list[Any]) -> Iterator[Any]:
+    return (value for value in values if value is not None and isinstance(value, str | int | float | bytes))
+
+
+def _value_type(type_: Type) -> Type:
+    inner = type_.parameters[0] if type_.name == "optional_type" else type_
+    return inner.parameters[1] if inner.name == "map" and len(inner.parameters) == 2 else DYN
+
+
+def _reason(node: Node) -> str:
+    return f"`{node.function.strip('_@')}`" if isinstance(node, Call) else "an expression over several values"
+
+
+def _children(node: Any) -> Iterator[Node]:
+    """Yield the operands of a node."""
+    for name in getattr(node, "__slots__", ()):
+        value = getattr(node, name)
+        if isinstance(value, tuple):
+            yield from (item for item in value if hasattr(item, "extent"))
+        elif hasattr(value, "extent"):
+            yield value
+
+

@@ -1,0 +1,197 @@
+"""The critical values of a place: few, and between them all that conditions can tell apart.
+
+For a number they are what it is compared with, and its neighbours; for a text what it is compared with, each prefix and
+suffix with something else, and one text that nothing names; for a list which of the named elements it has; for all that
+need not be there, absence. What is not understood gets examples, and is marked as searched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import combinations
+from typing import Any, Final
+
+from costlens_policy.assurance.domain.examples import texts_matching
+from costlens_policy.assurance.domain.reads import Use
+from costlens_policy.expressions import Value
+from costlens_policy.expressions.runtime import from_python
+
+__all__ = ["ABSENT", "Absent", "critical_values"]
+
+_MOST_VALUES: Final = 500
+_MOST_MEMBERS: Final = 6
+_OTHER: Final = "other"
+
+
+class Absent:
+    """A place of a request at which there is nothing."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT: Final = Absent()
+
+
+def critical_values(use: Use, now: datetime) -> tuple[tuple[Value | Absent, ...], str]:
+    """Return the values of a place, and why they do not stand for all that it may hold; empty where they do.
+
+    ``now`` is where times begin.
+    """
+    why = use.searched
+    if use.declared:
+        values: list[Any] = [*sorted(set(use.declared) & use.literals), *sorted(set(use.declared) - use.literals)]
+    else:
+        values = list(_of_type(use, now))
+    if use.optional:
+        values.append(ABSENT)
+    values = list(_unique(values))
+    if len(values) > _MOST_VALUES:
+        return tuple(values[:_MOST_VALUES]), why or "it is compared with very many values"
+    if use.type.name == "list" and len(use.members) > _MOST_MEMBERS:
+        return tuple(values), why or "very many elements are looked for in it"
+    return tuple(values), why
+
+
+def _of_type(use: Use, now: datetime) -> Iterator[Any]:
+    match use.type.name:
+        case "bool":
+            yield from (True, False)
+        case "string":
+            yield from _texts(use)
+        case "int" | "uint":
+            yield from _whole_numbers(use)
+        case "double":
+            yield from _numbers(use)
+        case "list":
+            yield from _lists(use)
+        case "map":
+            yield {}
+            if not use.has_children or use.sizes or use.searched:
+                yield from ({f"key{n}": "x" for n in range(size)} for size in _around(use.sizes) if size > 0)
+        case "timestamp":
+            yield from _times(use, now)
+        case "duration":
+            yield from (from_python(timedelta(seconds=seconds)) for seconds in (0, 1, 60, 3600, 86400))
+        case _:
+            yield from _anything(use, now)
+
+
+def _texts(use: Use) -> Iterator[str]:
+    literals = sorted(value for value in use.literals if isinstance(value, str))
+    yield from literals
+    if "lowerAscii" in use.functions or "upperAscii" in use.functions:
+        for value in literals:
+            yield from (value.upper(), value.lower(), value.title(), value.swapcase())
+    other = _other((*literals, *use.prefixes, *use.suffixes, *use.parts))
+    begin, end = sorted(use.prefixes), sorted(use.suffixes)
+    yield from (*begin, *end)
+    yield from (prefix + other for prefix in begin)
+    yield from (other + suffix for suffix in end)
+    yield from (prefix + other + suffix for prefix in begin for suffix in end)
+    yield from sorted(use.parts)
+    yield from (f"{other} {part} {other}" for part in sorted(use.parts))
+    for pattern in sorted(use.patterns):
+        yield from texts_matching(pattern)
+    yield from ("x" * size for size in _around(use.sizes) if 0 <= size <= 200_000)
+    yield other
+    yield ""
+
+
+def _other(named: Iterable[str]) -> str:
+    """Return a text that is none of those that are named, and begins or ends none of them."""
+    named = tuple(named)
+    name = _OTHER
+    while any(text.startswith(name) or name.startswith(text) or text.endswith(name) for text in named if text):
+        name += "z"
+    return name
+
+
+def _whole_numbers(use: Use) -> Iterator[int]:
+    bounds = sorted(value for value in use.literals if isinstance(value, int | float) and not isinstance(value, bool))
+    found = {near for value in bounds if math.isfinite(value) for near in _near(value)}
+    low, high = (-(2**63), 2**63 - 1) if use.type.name == "int" else (0, 2**64 - 1)
+    yield from sorted(value for value in found if low <= value <= high)
+    yield 1000
+    if use.searched:
+        yield from (0, 1, 10, 100, 10_000, 100_000, 1_000_000)
+
+
+def _near(value: float) -> Iterator[int]:
+    yield from (math.floor(value) - 1, math.floor(value), math.ceil(value), math.ceil(value) + 1)
+
+
+def _numbers(use: Use) -> Iterator[float]:
+    bounds = sorted({float(value) for value in use.literals if type(value) in (int, float) and math.isfinite(value)})
+    yield from bounds
+    yield from ((one + two) / 2 for one, two in zip(bounds, bounds[1:], strict=False))
+    if bounds:
+        yield from (bounds[0] - 1, bounds[-1] + 1, bounds[0] / 2)
+    yield 1.0
+    if use.searched:
+        yield from (0.0, 0.001, 10.0, 1000.0, 1e6)
+
+
+def _lists(use: Use) -> Iterator[list[Any]]:
+    members = sorted(use.members, key=repr)
+    for size in range(min(len(members), _MOST_MEMBERS) + 1):
+        yield from (list(chosen) for chosen in combinations(members[:_MOST_MEMBERS], size))
+    yield from ([member] for member in members[_MOST_MEMBERS:])
+    other = _other(member for member in members if isinstance(member, str))
+    yield [other]
+    yield from ([*chosen, other] for size in (1, 2) for chosen in combinations(members, min(size, len(members))))
+    for size in _around(use.sizes):
+        if 0 < size <= 10_000:
+            yield [other] * size
+            yield from ([member, *[other] * (size - 1)] for member in members)
+
+
+def _around(sizes: Iterable[int]) -> Iterator[int]:
+    return iter(sorted({near for size in sizes for near in (size - 1, size, size + 1) if near >= 0}))
+
+
+_STEPS: Final = {"getSeconds": 1, "getMinutes": 60, "getHours": 3600}
+_HOURS: Final = 3600
+
+
+def _times(use: Use, now: datetime) -> Iterator[Any]:
+    """Yield every hour of a week, noon of every day of a year, and what is compared with."""
+    named = [value for value in use.literals if isinstance(value, datetime)]
+    yield from (from_python(value + timedelta(seconds=shift)) for value in named for shift in (-1, 0, 1))
+    yield from_python(now)
+    begin = now.replace(minute=30, second=0, microsecond=0)
+    if use.functions & {"getHours", "getDayOfWeek"} or use.searched:
+        yield from (from_python(begin + timedelta(hours=hour)) for hour in range(7 * 24))
+    if use.functions & {"getMonth", "getDate", "getDayOfMonth", "getDayOfWeek"}:
+        yield from (from_python(begin + timedelta(days=day)) for day in range(0, 366))
+    if "getMinutes" in use.functions:
+        yield from (from_python(begin + timedelta(minutes=minute)) for minute in range(60))
+    if "getSeconds" in use.functions:
+        yield from (from_python(begin + timedelta(seconds=second)) for second in range(60))
+
+
+def _anything(use: Use, now: datetime) -> Iterator[Any]:
+    """Yield values of the types that a place without a declared one is compared with."""
+    kinds = {type(value) for value in use.literals}
+    if bool in kinds:
+        yield from (True, False)
+    if kinds & {int, float}:
+        yield from _whole_numbers(use)
+    yield from _texts(use)
+    if use.members or use.sizes:
+        yield from _lists(use)
+    if use.has_children:
+        yield {}
+
+
+def _unique(values: Iterable[Any]) -> Iterator[Any]:
+    seen: set[str] = set()
+    for value in values:
+        key = f"{type(value).__name__}:{value!r}"
+        if key not in seen:
+            seen.add(key)
+            yield value
