@@ -129,6 +129,8 @@ _MEANING: Final = (
     Code("CL427", "excluded-candidate", "candidate that can never serve"),
     Code("CL428", "spelled-model", "rule that depends on the caller's spelling"),
     Code("CL429", "unknown-region", "unknown numbering plan"),
+    Code("CL430", "evaded-deny", "deny that callers can evade"),
+    Code("CL431", "evaded-budget", "budget that callers can evade"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

@@ -29,6 +29,9 @@ class Attribute(Section):
     """The only values it may take."""
     max_size: Annotated[int, Field(ge=0, le=10_000_000, examples=[50])] | None = None
     """Most characters of a text, elements of a list or entries of a map; a request with more is refused."""
+    trusted: bool | None = None
+    """Who sets it: your service (``true``), or callers as they like (``false``). Left out, ``check`` examines what a
+    request without it gets out of; ``false``: what one with another value does, too; ``true``: nothing."""
     description: str = ""
     """What the attribute says about a request."""
 

@@ -10,20 +10,23 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from costlens_policy.assurance import examine
 from costlens_policy.checker import check_all
 from costlens_policy.diagnostics.codes import CODES
+from costlens_policy.diagnostics.model import in_order
 from costlens_policy.diagnostics.render import render
 
 CASES: Final = Path(__file__).parent / "diagnostics"
 PAGES: Final = Path(__file__).parents[2] / "docs" / "codes"
 FOLDERS: Final = sorted(path for path in CASES.iterdir() if path.is_dir() and not path.name.startswith("CL6"))
 DAY: Final = date(2026, 11, 1)
+NOON: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 NOT_BY_CHECK: Final = {
     "CL001": "a path that cannot be read is no file of a case",
@@ -84,10 +87,12 @@ def _wrap(folder: Path) -> list[str]:
 
 def _rendered(folder: Path) -> tuple[str, set[str]]:
     checked = check_all(_wrap(folder), on=DAY)
+    found = [item for bundle in checked.bundles for item in examine(bundle, NOON)]
+    diagnostics = in_order([*checked.diagnostics, *found])
     text = render(
-        checked.diagnostics, lines_of=lambda name: checked.sources[name].lines() if name in checked.sources else None
+        diagnostics, lines_of=lambda name: checked.sources[name].lines() if name in checked.sources else None
     )
-    return text, {item.code for item in checked.diagnostics}
+    return text, {item.code for item in diagnostics}
 
 
 @pytest.mark.parametrize("case", FOLDERS, ids=lambda path: path.name)

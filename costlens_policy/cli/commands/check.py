@@ -51,12 +51,14 @@ def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
 
     Every problem is reported at once, with its place and a code that `explain` describes.
     """
+    from costlens_policy.assurance import examine
     from costlens_policy.checker import check_all
     from costlens_policy.testing import examine_suites
 
     checked = check_all(paths)
     suites = examine_suites(paths, _by_file(checked))
-    diagnostics = _once((*checked.diagnostics, *suites.diagnostics))
+    found = (item for bundle in checked.bundles for item in examine(bundle))
+    diagnostics = _once((*checked.diagnostics, *suites.diagnostics, *found))
     sources = {source.name: source for source in (*suites.sources, *checked.sources.values())}
     files = _examined(paths, checked, diagnostics) | {source.name for source in suites.sources}
     if not files and not diagnostics:

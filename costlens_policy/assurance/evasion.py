@@ -1,0 +1,80 @@
+"""How a caller gets out of what holds for a request: by what is left out, or by another value of what is not trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from costlens_policy.assurance.domain import Assignment, Every, Found, Goal, Not
+from costlens_policy.assurance.domain.reads import Read
+from costlens_policy.assurance.domain.values import ABSENT
+from costlens_policy.assurance.subject import Subject
+
+__all__ = ["Evasion", "evasions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evasion:
+    """Two requests that differ in one attribute, ``name``: the rule holds for ``held`` and not for ``free``.
+
+    ``omitted`` says that ``free`` leaves the attribute out.
+    """
+
+    name: str
+    held: Assignment
+    free: Assignment
+    omitted: bool
+
+
+def evasions(subject: Subject, goal: Goal, elsewhere: Goal) -> Iterator[Evasion]:
+    """Yield ways out of a goal that do not meet ``elsewhere`` either, the first for each attribute.
+
+    An attribute that the service sets (``trusted: true``) is never a way out, one that callers set (``trusted: false``)
+    always, and any other where it may be left out and the rule holds for a value that no rule names: then a request
+    without it passes although a stranger's does not.
+    """
+    held = subject.domain.find(goal)
+    if not isinstance(held, Found):
+        return
+    for read in [read for read in held.values if len(read) >= 2 and read[0] == "request"]:
+        trusted = _is_trusted(subject, read)
+        if trusted:
+            continue
+        found = _strangers(subject, goal, held.values, read) if trusted is None else held.values
+        if found is None:
+            continue
+        for value in subject.domain.values(read):
+            if trusted is None and value is not ABSENT:
+                continue
+            way = _way_out(subject, Every((Not(goal), Not(elsewhere))), goal, found, read, value)
+            if way is not None:
+                yield way
+                break
+
+
+def _is_trusted(subject: Subject, read: Read) -> bool | None:
+    declared = subject.attributes.get(read[1])
+    return None if declared is None else declared.trusted
+
+
+def _strangers(subject: Subject, goal: Goal, values: Assignment, read: Read) -> Assignment | None:
+    """Return the request with a text that no rule names, where the goal is met by it, too."""
+    named = subject.domain.uses.by_read[read].literals
+    for value in subject.domain.values(read):
+        is_strange = isinstance(value, str) and value != "" and value not in named
+        if is_strange and subject.domain.met(goal, {**values, read: value}):
+            return {**values, read: value}
+    return None
+
+
+def _way_out(
+    subject: Subject, out: Goal, goal: Goal, values: Assignment, read: Read, value: object
+) -> Evasion | None:
+    given = {place: known for place, known in values.items() if place[: len(read)] != read}
+    found = subject.domain.find(out, {**given, read: value})
+    if not isinstance(found, Found):
+        return None
+    held = {**found.values, **values}
+    if subject.domain.met(goal, held) is not True:
+        return None
+    return Evasion(".".join(read[1:]), held, found.values, value is ABSENT)
