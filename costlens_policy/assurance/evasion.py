@@ -1,4 +1,4 @@
-"""How a caller gets out of what holds for a request: by what is left out, or by another value of what is not trusted."""
+"""How callers evade a rule: by leaving an attribute out, or by another value of one that is not trusted."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def _strangers(subject: Subject, goal: Goal, values: Assignment, read: Read) -> 
     return None
 
 
-def _way_out(
-    subject: Subject, out: Goal, goal: Goal, values: Assignment, read: Read, value: object
-) -> Evasion | None:
+def _way_out(subject: Subject, out: Goal, goal: Goal, values: Assignment, read: Read, value: object) -> Evasion | None:
     given = {place: known for place, known in values.items() if place[: len(read)] != read}
     found = subject.domain.find(out, {**given, read: value})
     if not isinstance(found, Found):

@@ -17,5 +17,7 @@ __all__ = ["examine"]
 def examine(bundle: CheckedBundle, now: datetime | None = None) -> tuple[Diagnostic, ...]:
     """Return what is found on a policy set that can be compiled, in order. ``now`` is today at noon when left out."""
     day = system_now().date()
-    subject = Subject(compile_plan(bundle), bundle.linked.policy_set.document, now or datetime.combine(day, time(12), UTC))
+    subject = Subject(
+        compile_plan(bundle), bundle.linked.policy_set.document, now or datetime.combine(day, time(12), UTC)
+    )
     return in_order(diagnostic for find in FINDINGS for diagnostic in find(subject))

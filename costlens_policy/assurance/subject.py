@@ -12,7 +12,7 @@ from costlens_policy.assurance.domain import Assignment, Domain, Every, Goal, Ho
 from costlens_policy.assurance.domain.values import ABSENT
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.compiler.rules import AccessStep, BudgetStep
+from costlens_policy.compiler.rules import AccessStep, BudgetStep, RewriteRule, RouteStep
 from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.documents.policy_set import PolicySetDocument
 from costlens_policy.engine.decide import decide
@@ -104,9 +104,9 @@ class Subject:
 
 def _conditions(plan: Plan) -> Iterator[tuple[Formula, int]]:
     for index, layer in enumerate(plan.layers):
-        for step in (*layer.access, *layer.routes, *layer.rewrites, *layer.budgets):
-            if step.when is not None:
-                yield step.when, index
+        rules: tuple[AccessStep | RouteStep | RewriteRule | BudgetStep, ...]
+        rules = (*layer.access, *layer.routes, *layer.rewrites, *layer.budgets)
+        yield from ((step.when, index) for step in rules if step.when is not None)
 
 
 def shown(request: Mapping[str, Any]) -> str:

@@ -35,7 +35,9 @@ def checked(
     on_error: str = "skip",
 ) -> CheckedBundle:
     """Return a policy set whose denies and routes have these conditions."""
-    lines = [f'apiVersion: costlens-policy/v1\nkind: Policy\nmetadata: {{name: p, version: "1"}}\non_error: {on_error}\n']
+    lines = [
+        f'apiVersion: costlens-policy/v1\nkind: Policy\nmetadata: {{name: p, version: "1"}}\non_error: {on_error}\n'
+    ]
     if denies:
         lines.append("access:\n")
     lines += [

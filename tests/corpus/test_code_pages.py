@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from costlens_policy.assurance import examine
 from costlens_policy.checker import check_all
 
 PAGES: Final = Path(__file__).parents[2] / "docs" / "codes"
@@ -53,5 +54,6 @@ def test_example_gives_the_code(page: Path, tmp_path: Path) -> None:
     assert example is not None
     for name, text in (("example", example[1]), ("catalogue", CATALOGUE), ("policy-set", SET)):
         (tmp_path / f"{name}.yaml").write_text(text)
-    codes = {item.code for item in check_all(tmp_path, on=date(2026, 11, 1)).diagnostics}
-    assert page.stem in codes
+    checked = check_all(tmp_path, on=date(2026, 11, 1))
+    found = [item for bundle in checked.bundles for item in examine(bundle)]
+    assert page.stem in {item.code for item in (*checked.diagnostics, *found)}

@@ -89,9 +89,7 @@ def _rendered(folder: Path) -> tuple[str, set[str]]:
     checked = check_all(_wrap(folder), on=DAY)
     found = [item for bundle in checked.bundles for item in examine(bundle, NOON)]
     diagnostics = in_order([*checked.diagnostics, *found])
-    text = render(
-        diagnostics, lines_of=lambda name: checked.sources[name].lines() if name in checked.sources else None
-    )
+    text = render(diagnostics, lines_of=lambda name: checked.sources[name].lines() if name in checked.sources else None)
     return text, {item.code for item in diagnostics}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 __all__ = ["texts_matching"]
 
-_ENDS: Final = (codes.AT, codes.ASSERT, codes.ASSERT_NOT)
+_LONGEST: Final = 10_000
 
 
 def texts_matching(pattern: str) -> Iterator[str]:
@@ -28,10 +28,12 @@ def texts_matching(pattern: str) -> Iterator[str]:
 
 
 def _text(parsed: Any, least: bool) -> str:
-    return "".join(_part(code, value, least) for code, value in parsed)
+    return "".join(_part(code, value, least) for code, value in parsed)[:_LONGEST]
 
 
 def _part(code: Any, value: Any, least: bool) -> str:
+    if code is codes.IN:
+        return _member(value)
     match code:
         case codes.LITERAL:
             return chr(value)
@@ -39,15 +41,14 @@ def _part(code: Any, value: Any, least: bool) -> str:
             return "b" if chr(value) == "a" else "a"
         case codes.ANY:
             return "a"
-        case codes.IN:
-            return _member(value)
         case codes.BRANCH:
             return _text(value[1][0 if least else -1], least)
         case codes.SUBPATTERN:
             return _text(value[-1], least)
         case codes.MAX_REPEAT | codes.MIN_REPEAT | codes.POSSESSIVE_REPEAT:
             low, high, inner = value
-            return _text(inner, least) * (low if least else min(int(high), low + 2))
+            times = min(int(low) if least else min(int(high), int(low) + 2), _LONGEST)
+            return (_text(inner, least) * times)[:_LONGEST]
         case _:
             return ""
 
@@ -61,7 +62,7 @@ def _member(items: Any) -> str:
             return chr(value)
         if code is codes.RANGE:
             return chr(value[0])
-        return {codes.CATEGORY_DIGIT: "7", codes.CATEGORY_SPACE: " "}.get(value, "a")
+        return "7" if value is codes.CATEGORY_DIGIT else " " if value is codes.CATEGORY_SPACE else "a"
     excluded = {chr(value) for code, value in items[1:] if code is codes.LITERAL}
     return next(character for character in "a7 -#Zé漢" if character not in excluded)
 

@@ -120,7 +120,9 @@ class _Flow:
 class Uses:
     """Reads conditions, and gathers how each place is used by all of them."""
 
-    def __init__(self, models: Sequence[Mapping[str, Any]] = (), budgets: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, models: Sequence[Mapping[str, Any]] = (), budgets: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.by_read: dict[Read, Use] = {}
         self.models = models
         """The records ``model`` of all that may serve."""
@@ -507,5 +509,3 @@ def _children(node: Any) -> Iterator[Node]:
             yield from (item for item in value if hasattr(item, "extent"))
         elif hasattr(value, "extent"):
             yield value
-
-

@@ -162,7 +162,7 @@ class Inputs:
             elif read[0] == "budgets":
                 found.budgets.setdefault(read[1], {})[read[2]] = value
             elif read[0] == "model":
-                found.model = models[value]
+                found.model = models[str(value)]
             elif read[0] == "now":
                 found.now = value
         return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Final
 
 from costlens_policy.assurance.domain.examples import texts_matching
@@ -128,7 +128,7 @@ def _near(value: float) -> Iterator[int]:
 def _numbers(use: Use) -> Iterator[float]:
     bounds = sorted({float(value) for value in use.literals if type(value) in (int, float) and math.isfinite(value)})
     yield from bounds
-    yield from ((one + two) / 2 for one, two in zip(bounds, bounds[1:], strict=False))
+    yield from ((one + two) / 2 for one, two in pairwise(bounds))
     if bounds:
         yield from (bounds[0] - 1, bounds[-1] + 1, bounds[0] / 2)
     yield 1.0
@@ -154,10 +154,6 @@ def _around(sizes: Iterable[int]) -> Iterator[int]:
     return iter(sorted({near for size in sizes for near in (size - 1, size, size + 1) if near >= 0}))
 
 
-_STEPS: Final = {"getSeconds": 1, "getMinutes": 60, "getHours": 3600}
-_HOURS: Final = 3600
-
-
 def _times(use: Use, now: datetime) -> Iterator[Any]:
     """Yield every hour of a week, noon of every day of a year, and what is compared with."""
     named = [value for value in use.literals if isinstance(value, datetime)]
@@ -167,7 +163,7 @@ def _times(use: Use, now: datetime) -> Iterator[Any]:
     if use.functions & {"getHours", "getDayOfWeek"} or use.searched:
         yield from (from_python(begin + timedelta(hours=hour)) for hour in range(7 * 24))
     if use.functions & {"getMonth", "getDate", "getDayOfMonth", "getDayOfWeek"}:
-        yield from (from_python(begin + timedelta(days=day)) for day in range(0, 366))
+        yield from (from_python(begin + timedelta(days=day)) for day in range(366))
     if "getMinutes" in use.functions:
         yield from (from_python(begin + timedelta(minutes=minute)) for minute in range(60))
     if "getSeconds" in use.functions:

@@ -29,15 +29,15 @@ def find_evaded_budgets(subject: Subject) -> Iterator[Diagnostic]:
                 continue
             if not any(seen.budget == step.id for seen in before.balances):
                 continue
-            how = f"leaves `{way.name}` out" if way.omitted else f"chooses another `{way.name}`"
+            how = f"leaving out `{way.name}`" if way.omitted else f"setting another `{way.name}`"
             yield _FOUND.at(
                 step.when,
                 Severity.WARNING if way.omitted else Severity.ERROR,
-                f"`{step.id}` is evaded by a caller who {how}: it counts `{shown(held)}`, and nothing counts "
+                f"callers can evade `{step.id}` by {how}: it counts `{shown(held)}`, but no budget counts "
                 f"`{shown(free)}`",
                 "does not count that request",
-                f"count such calls, too, with `scope: request.?{way.name}.orValue(\"nobody\")` and no `when`, or declare "
-                f"`{way.name}` as `required` or `trusted: true`"
+                f'remove `when` and use `scope: request.?{way.name}.orValue("nobody")`, or declare `{way.name}` as '
+                "`required: true` or `trusted: true`"
                 if way.omitted
-                else f"decide by an attribute that your service sets, and not by `{way.name}`",
+                else f"use an attribute that your service sets instead of `{way.name}`",
             )

@@ -27,13 +27,13 @@ def find_evaded_denies(subject: Subject) -> Iterator[Diagnostic]:
             before, after = subject.decide(held), subject.decide(free)
             if before is None or after is None or before.rule != step.id or after.effect != "allow":
                 continue
-            how = f"leaves `{way.name}` out" if way.omitted else f"chooses another `{way.name}`"
+            how = f"leaving out `{way.name}`" if way.omitted else f"setting another `{way.name}`"
             yield _FOUND.at(
                 step.when,
                 Severity.ERROR,
-                f"`{step.id}` is evaded by a caller who {how}: it refuses `{shown(held)}` and not `{shown(free)}`",
+                f"callers can evade `{step.id}` by {how}: it denies `{shown(held)}` but not `{shown(free)}`",
                 "does not hold for that request",
-                f"deny requests without `{way.name}`, too, or declare it `required` or `trusted: true`"
+                f"also deny requests without `{way.name}`, or declare it `required: true` or `trusted: true`"
                 if way.omitted
-                else f"decide by an attribute that your service sets, and not by `{way.name}`",
+                else f"use an attribute that your service sets instead of `{way.name}`",
             )
