@@ -75,8 +75,10 @@ class BuiltinEstimate:
         letters = classes.translate(_LETTERS)
         total = _WORD * (letters.count(b" l") + letters.startswith(b"l")) + _CAMEL * classes.count(b"lu")
         marks = classes.translate(None, _LOWER)
-        for sequence, weight in _ASCII:
-            total += weight * marks.count(sequence)
+        for mark, sequences in _ASCII:
+            if mark in marks:  # prose has few digits and line ends
+                for sequence, weight in sequences:
+                    total += weight * marks.count(sequence)
         if len(text) > _WORD_OF_PROSE:
             total += _unlike_prose(data, classes)
         if not text.isascii():
@@ -155,10 +157,12 @@ _CAMEL: Final = 1213
 _LOWER: Final = b"l"
 """Class of the lower-case letters, which are left out before the following sequences are counted."""
 _ASCII: Final = (
-    (b".", 329), (b". ", 482), (b" .", 302), (b"\n", 598), (b"\n ", 782), (b"uuuu", 505), (b"0", 472), (b"0.", 857),
-    (b"0u", 1940), (b" 0", 663),
-)  # fmt: skip
-"""Sequences of classes that every text is searched for: a sign, a line end, an indentation, a digit …"""
+    (ord("."), ((b".", 329), (b". ", 482), (b" .", 302))),
+    (ord("\n"), ((b"\n", 598), (b"\n ", 782))),
+    (ord("u"), ((b"uuuu", 505),)),
+    (ord("0"), ((b"0", 472), (b"0.", 857), (b"0u", 1940), (b" 0", 663))),
+)
+"""Sequences of classes that every text is searched for, by a class that is in them: signs, line ends, digits."""
 _OTHER: Final = (
     (b"w", 475), (b"x", 563), (b"g", 220), (b"c", 98), (b"y", 206), (b"h", 211), (b"aaaaa", 1225), (b"p", 1499),
     (b"j", 740), (b"z", 705), (b"k", 382), (b"f", 242), (b"o", 1393),
