@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, TypeAlias
@@ -14,6 +14,7 @@ from costlens_policy.compiler.priced_models import Snapshots
 from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, Combinations, RewriteRule, RouteStep
 from costlens_policy.expressions import Value
+from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
 
 __all__ = ["Layer", "OnError", "Plan", "PlanDefaults", "Stages"]
@@ -56,6 +57,8 @@ class Stages:
     routes: tuple[tuple[int, FirstRoute], ...]
     rewrites: tuple[tuple[int, RewriteRule], ...]
     combinations: Combinations
+    reads_texts: bool
+    """Whether a rewrite, of a rule or of a threshold, looks through all texts of a request."""
     budgets: tuple[tuple[int, BudgetStep], ...]
     budgets_read_model: bool
     """Whether a budget may be another one, or none, for another model."""
@@ -76,6 +79,7 @@ class Stages:
             routes=tuple((index, layer.first_route) for index, layer in enumerate(layers) if layer.routes),
             rewrites=tuple((index, rule) for index, layer in enumerate(layers) for rule in layer.rewrites),
             combinations=Combinations(),
+            reads_texts=any(step.reads_texts for layer in layers for step in _rewrite_steps(layer)),
             budgets=tuple((index, step) for index, layer in enumerate(layers) for step in layer.budgets),
             budgets_read_model=any(
                 step.when_reads_model or step.scope_reads_model for layer in layers for step in layer.budgets
@@ -86,6 +90,14 @@ class Stages:
             has_variables=any(layer.variables for layer in layers),
             no_variables=({},) * len(layers),
         )
+
+
+def _rewrite_steps(layer: Layer) -> Iterator[RewriteStep]:
+    for rule in layer.rewrites:
+        yield from rule.steps
+    for budget in layer.budgets:
+        for threshold in budget.thresholds:
+            yield from threshold.steps
 
 
 @dataclass(frozen=True, slots=True)

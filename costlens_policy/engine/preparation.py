@@ -110,7 +110,8 @@ class Preparations:
         for active in thresholds:
             if not active.threshold.steps:
                 continue
-            self._check_length([(active.budget.id, active.threshold.steps)])
+            if self._stages.reads_texts:
+                self._check_length([(active.budget.id, active.threshold.steps)])
             try:
                 content, made = apply_steps(content, active.threshold.steps, self._context.roots(priced.view))
             except (RewriteError, CelError) as error:
@@ -144,7 +145,7 @@ class Preparations:
 
     def _prepare(self, rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Prepared:
         """Apply all rules together. A rule that fails refuses the request or, where its policy says so, is left out."""
-        if rules:
+        if self._stages.reads_texts:
             self._check_length((rule.id, rule.steps) for _, rule in rules)
         try:
             content, changes = self._together(rules, priced)
@@ -157,14 +158,14 @@ class Preparations:
 
     def _check_length(self, rules: Iterable[tuple[str, Sequence[RewriteStep]]]) -> None:
         """Refuse what is too long to look through, and what no model could read unless a rule makes it much shorter."""
-        content, window = self._original, self._context.plan.snapshots.largest_window
-        texts = (content.prompt, content.messages, content.params)
-        if not is_longer(texts, min(MOST_CHARACTERS, _CHARACTERS_OF_TOKEN * window)):
-            return  # as nearly always
         steps = [(rule, step) for rule, steps in rules for step in steps]
         reading = next((rule for rule, step in steps if step.reads_texts), None)
         if reading is None:
             return
+        content, window = self._original, self._context.plan.snapshots.largest_window
+        texts = (content.prompt, content.messages, content.params)
+        if not is_longer(texts, min(MOST_CHARACTERS, _CHARACTERS_OF_TOKEN * window)):
+            return  # as nearly always
         if is_longer(texts, MOST_CHARACTERS):
             most = f"the {MOST_CHARACTERS:,} characters that are rewritten"
         elif any(step.may_shorten for _, step in steps):
