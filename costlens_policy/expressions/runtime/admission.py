@@ -41,6 +41,7 @@ _LONGEST_PLACE: Final = 300
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _READY: Final = (Uint, Timestamp, Duration, Type, OptionalValue, IPv4Address, IPv6Address, IPv4Interface, IPv6Interface)
+_PLAIN: Final = frozenset({bool, type(None)})
 
 
 class AdmissionError(CostlensPolicyError, ValueError):
@@ -67,9 +68,12 @@ def from_python(value: Any) -> Value:
 
 
 def _admitted(value: Any, depth: int, room: list[int] | None) -> Value:
-    if type(value) is str:
+    kind = type(value)
+    if kind is str or kind in _PLAIN:
         return value
-    if value is None or value is True or value is False or isinstance(value, _READY):
+    if kind is dict or kind is list:  # as JSON has them, so that the next lines are for what else there is
+        return _nested(value, depth, [_MOST] if room is None else room)
+    if isinstance(value, _READY):
         return value
     if isinstance(value, str):
         return str.__str__(value)
@@ -89,7 +93,9 @@ def _admitted(value: Any, depth: int, room: list[int] | None) -> Value:
 def _nested(value: Any, depth: int, room: list[int]) -> Value:
     if depth >= _DEEPEST:
         raise AdmissionError(f"nests deeper than {_DEEPEST} levels")
-    if isinstance(value, list | tuple):
+    if type(value) is dict:
+        return _map(value, depth + 1, room)
+    if isinstance(value, (list, tuple)):
         return _list(value, depth + 1, room)
     if isinstance(value, Mapping):
         return _map(value, depth + 1, room)
@@ -116,7 +122,10 @@ def _map(value: Mapping[Any, Any], depth: int, room: list[int]) -> dict[Value, V
     key: Any = None
     try:
         for key, element in value.items():
-            add_entry(entries, _admitted(key, depth, room), _admitted(element, depth, room))
+            if type(key) is str and key not in entries:
+                entries[key] = element if type(element) is str else _admitted(element, depth, room)
+            else:
+                add_entry(entries, _admitted(key, depth, room), _admitted(element, depth, room))
     except AdmissionError as problem:
         raise placed(f".{str(key)[:60]}", problem) from None
     except CelError as problem:
