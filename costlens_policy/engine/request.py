@@ -13,6 +13,7 @@ from costlens_policy.documents.parameters import (
     LONGEST_NAME,
     OUTPUT_LIMIT,
     OUTPUT_LIMIT_NAMES,
+    PASSING,
     SYSTEM,
     advice,
     steering,
@@ -25,6 +26,9 @@ from costlens_policy.rewrites import Content, content_tokens
 from costlens_policy.tokens import PLACES, Place, Tally, Tokenizer, media_kind, media_of_key
 
 __all__ = ["GIVEN", "admit_request", "content_of", "count_request", "needs_of", "same_texts", "verified"]
+
+
+_LIMITS: Final = frozenset(OUTPUT_LIMIT_NAMES)
 
 
 def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
@@ -47,9 +51,9 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
         except ValueError as problem:
             problems.append(_placed(name, str(problem)))
     if "params" in admitted:
-        problems.extend(_examine_params(plan, admitted))
+        problems += _examine_params(plan, admitted)
     if plan.filled_in:
-        problems.extend(_fill_in(plan, admitted))
+        problems += _fill_in(plan, admitted)
     if not plan.required <= admitted.keys():
         problems.extend(f"`{name}` is required" for name in plan.attributes if name in plan.required - admitted.keys())
     if "prompt" in admitted and "messages" in admitted:
@@ -59,17 +63,24 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
     return admitted
 
 
-def _fill_in(plan: Plan, admitted: dict[str, Value]) -> Iterator[str]:
+def _fill_in(plan: Plan, admitted: dict[str, Value]) -> list[str]:
+    problems: list[str] = []
     for name, default in plan.filled_in:
         if name not in admitted:
             admitted[name] = default
             if name == "params":
-                yield from _examine_params(plan, admitted)
+                problems = _examine_params(plan, admitted)
+    return problems
 
 
-def _examine_params(plan: Plan, admitted: dict[str, Value]) -> Iterator[str]:
-    yield from _steering_params(admitted, plan.admitted_params)
-    yield from _read_limits(plan.attributes, admitted)
+def _examine_params(plan: Plan, admitted: dict[str, Value]) -> list[str]:
+    params: Mapping[str, Value] = admitted["params"]
+    problems: list[str] = []
+    if not PASSING.issuperset(params):
+        problems += _steering_params(admitted, plan.admitted_params)
+    if not _LIMITS.isdisjoint(params):
+        problems += _read_limits(plan.attributes, admitted)
+    return problems
 
 
 def _steering_params(admitted: Mapping[str, Value], open_to: frozenset[str]) -> Iterator[str]:
