@@ -45,10 +45,10 @@ class DeclaredAttribute:
 
     name: str
     type: Type
+    description: str = ""
     required: bool = False
     default: Any = None
     values: tuple[str, ...] = ()
-    description: str = ""
     max_size: int | None = None
     label: bool = False
     """Says whose the request is, or what for, in no words of the request itself: stays in a record without texts."""
@@ -74,52 +74,52 @@ class DeclaredAttribute:
 _TEXTS: Final = list_of(STRING)
 _ANY_OBJECT: Final = map_of(STRING, DYN)
 
-
-def _standard(name: str, type_: Type, description: str, **flags: bool) -> DeclaredAttribute:
-    return DeclaredAttribute(name, type_, description=description, **flags)  # type: ignore[arg-type]  # names of flags
-
-
 _STANDARD: Final = (
-    _standard(
+    DeclaredAttribute(
         "task", STRING, "what the call is for, such as `summarization`",
         label=True, recorded=True, engine_reads=True,
     ),
-    _standard("prompt", STRING, "text of a call without messages", engine_reads=True),
-    _standard("messages", ANY_LIST, "messages in the shape of OpenAI or Anthropic", engine_reads=True),
-    _standard("model", STRING, "model that the caller asked for, as the caller spelled it"),
-    _standard("prompt_tokens", INT, "tokens of the prompt", engine_reads=True, never_negative=True),
-    _standard("max_output_tokens", INT, "limit on output tokens of the call", engine_reads=True, never_negative=True),
-    _standard("params", _ANY_OBJECT, "parameters of the call, such as `temperature`", engine_reads=True),
-    _standard("tools", ANY_LIST, "tools that the model may call", engine_reads=True),
-    _standard("modalities", _TEXTS, "kinds of content, such as `text` or `image`", label=True, engine_reads=True),
-    _standard("response_format", DYN, "required format of the answer", engine_reads=True),
-    _standard("stream", BOOL, "whether the answer is streamed", label=True),
-    _standard("team", STRING, "team of the caller", label=True, recorded=True, grouped=True),
-    _standard("organization", STRING, "organization of the caller", label=True, recorded=True),
-    _standard("project", STRING, "project that the call belongs to", label=True, recorded=True),
-    _standard(
+    DeclaredAttribute("prompt", STRING, "text of a call without messages", engine_reads=True),
+    DeclaredAttribute("messages", ANY_LIST, "messages in the shape of OpenAI or Anthropic", engine_reads=True),
+    DeclaredAttribute("model", STRING, "model that the caller asked for, as the caller spelled it"),
+    DeclaredAttribute("prompt_tokens", INT, "tokens of the prompt", engine_reads=True, never_negative=True),
+    DeclaredAttribute(
+        "max_output_tokens", INT, "limit on output tokens of the call",
+        engine_reads=True, never_negative=True,
+    ),
+    DeclaredAttribute("params", _ANY_OBJECT, "parameters of the call, such as `temperature`", engine_reads=True),
+    DeclaredAttribute("tools", ANY_LIST, "tools that the model may call", engine_reads=True),
+    DeclaredAttribute(
+        "modalities", _TEXTS, "kinds of content, such as `text` or `image`",
+        label=True, engine_reads=True,
+    ),
+    DeclaredAttribute("response_format", DYN, "required format of the answer", engine_reads=True),
+    DeclaredAttribute("stream", BOOL, "whether the answer is streamed", label=True),
+    DeclaredAttribute("team", STRING, "team of the caller", label=True, recorded=True, grouped=True),
+    DeclaredAttribute("organization", STRING, "organization of the caller", label=True, recorded=True),
+    DeclaredAttribute("project", STRING, "project that the call belongs to", label=True, recorded=True),
+    DeclaredAttribute(
         "feature", STRING, "feature of the product that the call serves",
         label=True, recorded=True, grouped=True,
     ),
-    _standard("user", STRING, "who calls", label=True, recorded=True, grouped=True),
-    _standard("environment", STRING, "environment, such as `production`", label=True, recorded=True),
-    _standard("region", STRING, "region that the request comes from", label=True),
-    _standard("tags", _TEXTS, "free marks", label=True),
-    _standard("session", STRING, "conversation that the call belongs to", label=True),
-    _standard(
+    DeclaredAttribute("user", STRING, "who calls", label=True, recorded=True, grouped=True),
+    DeclaredAttribute("environment", STRING, "environment, such as `production`", label=True, recorded=True),
+    DeclaredAttribute("region", STRING, "region that the request comes from", label=True),
+    DeclaredAttribute("tags", _TEXTS, "free marks", label=True),
+    DeclaredAttribute("session", STRING, "conversation that the call belongs to", label=True),
+    DeclaredAttribute(
         "cost_budget", DOUBLE, "maximum cost of the call, in US dollars",
         engine_reads=True, never_negative=True,
     ),
-    _standard(
+    DeclaredAttribute(
         "latency_budget_ms", DOUBLE, "longest acceptable time to the answer, in milliseconds",
         engine_reads=True, never_negative=True,
     ),
-    _standard("metadata", _ANY_OBJECT, "custom keys and values"),
+    DeclaredAttribute("metadata", _ANY_OBJECT, "custom keys and values"),
 )  # fmt: skip
 
 STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {attribute.name: attribute for attribute in _STANDARD}
 """Request attributes that every policy set knows; all are optional unless the set says otherwise."""
-
 
 ASKED_MODEL: Final = "asked_model"
 """The one attribute of ``request`` that no caller gives: the model of the catalogue that ``request.model`` means."""
