@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from costlens_policy.assurance.domain import Assignment, Every, Found, Goal, Not
-from costlens_policy.assurance.domain.reads import Read
+from costlens_policy.assurance.domain.reads import Read, Use
 from costlens_policy.assurance.domain.values import ABSENT
 from costlens_policy.assurance.subject import Subject
 
@@ -59,12 +59,18 @@ def _is_trusted(subject: Subject, read: Read) -> bool | None:
 
 def _strangers(subject: Subject, goal: Goal, values: Assignment, read: Read) -> Assignment | None:
     """Return the request with a text that no rule names, where the goal is met by it, too."""
-    named = subject.domain.uses.by_read[read].literals
+    use = subject.domain.uses.by_read[read]
+    if use.patterns or use.parts:
+        return None  # what fits a pattern is not a stranger
     for value in subject.domain.values(read):
-        is_strange = isinstance(value, str) and value != "" and value not in named
-        if is_strange and subject.domain.met(goal, {**values, read: value}):
+        if isinstance(value, str) and _is_strange(value, use) and subject.domain.met(goal, {**values, read: value}):
             return {**values, read: value}
     return None
+
+
+def _is_strange(value: str, use: Use) -> bool:
+    named = value.startswith(tuple(use.prefixes)) or value.endswith(tuple(use.suffixes))
+    return value != "" and value not in use.literals and not named
 
 
 def _way_out(subject: Subject, out: Goal, goal: Goal, values: Assignment, read: Read, value: object) -> Evasion | None:
