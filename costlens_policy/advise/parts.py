@@ -5,10 +5,10 @@ Only in the pictures do amounts become floats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from costlens_policy.advise.advice import Advice
 from costlens_policy.advise.inputs import Range, rules_of_thumb
@@ -17,7 +17,7 @@ from costlens_policy.advise.strategies import FINE_TUNED, SMALL
 from costlens_policy.advise.strategy import HOURS_PER_MONTH, BreakEven
 from costlens_policy.money import plain
 
-__all__ = ["AdviceTable", "Part", "Picture", "Sentences", "assumptions", "headline", "parts_of", "readable"]
+__all__ = ["AdviceTable", "Page", "Part", "Picture", "Sentences", "assumptions", "headline", "parts_of", "readable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class Picture:
 
 
 Part: TypeAlias = AdviceTable | Sentences | Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is printed, in any format: parts under a heading, and all that was calculated as JSON data."""
+
+    heading: str
+    parts: Iterable[Part]
+    data: Callable[[], Mapping[str, Any]]
 
 
 def headline(advice: Advice) -> str:

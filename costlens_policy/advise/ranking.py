@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,13 +13,13 @@ from costlens_policy.advise.advice import Advice, advise_on
 from costlens_policy.advise.calls import EPOCH, MICROSECOND, Seen, Task
 from costlens_policy.advise.derivation import DerivationSettings, Derived, Market, UnpricedError, derive
 from costlens_policy.advise.inputs import Range, rules_of_thumb
-from costlens_policy.advise.parts import AdviceTable, Part, Sentences, readable, usd
+from costlens_policy.advise.parts import AdviceTable, Page, Part, Sentences, readable, usd
 from costlens_policy.advise.strategies import CACHED_PROMPT, PROMPT
 from costlens_policy.advise.text import export_advice
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.money import ZERO, multiply, plain
 
-__all__ = ["Ranked", "Ranking", "export_ranking", "headline_of", "parts_of_ranking", "rank"]
+__all__ = ["Ranked", "Ranking", "page_of_ranking", "rank"]
 
 _PROMPTS: Final = (PROMPT, CACHED_PROMPT, None)
 
@@ -98,7 +98,12 @@ _LONGEST: Final = 40
 """More of a label is not shown."""
 
 
-def headline_of(ranking: Ranking) -> str:
+def page_of_ranking(ranking: Ranking, notes: Sequence[str]) -> Page:
+    """Return the ranking as a page; ``notes`` on the traffic are in its data only."""
+    return Page(_headline(ranking), _parts(ranking), lambda: {**_export(ranking), "notes": list(notes)})
+
+
+def _headline(ranking: Ranking) -> str:
     """Return what was read, the horizon, and the day of the prices."""
     seen, asked = ranking.seen, ranking.asked
     months = f"{asked.months} month{'' if asked.months == 1 else 's'}"
@@ -114,7 +119,7 @@ def _name_of(task: Task) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
-def parts_of_ranking(ranking: Ranking) -> Iterator[Part]:
+def _parts(ranking: Ranking) -> Iterator[Part]:
     """Yield the parts in the order in which they are read."""
     candidates, others = tuple(ranking.candidates), tuple(ranking.others)
     if candidates:
@@ -230,7 +235,7 @@ def _assumed(ranked: Iterable[Ranked]) -> Iterator[str]:
     yield "the rest is assumed as for a workload: `costlens-policy advise WORKLOAD` prints it"
 
 
-def export_ranking(ranking: Ranking) -> dict[str, Any]:
+def _export(ranking: Ranking) -> dict[str, Any]:
     """Return the ranking: tasks in its order, each with the whole advice on it."""
     period = ranking.seen.period
     return {

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from costlens_policy.advise.advice import Advice, Recommendation
 from costlens_policy.advise.numbers import Numbers, Swing
-from costlens_policy.advise.parts import AdviceTable, Part, Picture, Sentences, assumptions, headline, parts_of
+from costlens_policy.advise.parts import AdviceTable, Page, Part, Picture, Sentences, assumptions, headline, parts_of
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.money import plain
 
-__all__ = ["as_markdown", "as_text", "export_advice", "markdown_of", "text_of"]
+__all__ = ["as_json", "as_markdown", "as_text", "export_advice", "page_of"]
 
 
-def as_text(advice: Advice) -> str:
-    """Return the advice for a terminal."""
-    return text_of(headline(advice), parts_of(advice))
+def page_of(advice: Advice) -> Page:
+    """Return the advice on one workload as a page."""
+    return Page(headline(advice), parts_of(advice), partial(export_advice, advice))
 
 
-def as_markdown(advice: Advice) -> str:
-    """Return the advice as Markdown; pictures stand in code blocks."""
-    return markdown_of(headline(advice), parts_of(advice))
+def as_text(page: Page) -> str:
+    """Return a page for a terminal."""
+    shown = ("\n".join([part.title, *(f"  {line}".rstrip() for line in _text_lines(part))]) for part in page.parts)
+    return "\n\n".join([page.heading, *shown]) + "\n"
 
 
-def text_of(heading: str, parts: Iterable[Part]) -> str:
-    """Return parts under a heading for a terminal."""
-    shown = ("\n".join([part.title, *(f"  {line}".rstrip() for line in _text_lines(part))]) for part in parts)
-    return "\n\n".join([heading, *shown]) + "\n"
+def as_markdown(page: Page) -> str:
+    """Return a page as Markdown; pictures stand in code blocks."""
+    shown = ("\n".join([f"## {_capital(part.title)}", "", *_markdown_lines(part)]) for part in page.parts)
+    return "\n\n".join([f"# {page.heading}", *shown]) + "\n"
 
 
-def markdown_of(heading: str, parts: Iterable[Part]) -> str:
-    """Return parts under a heading as Markdown."""
-    shown = ("\n".join([f"## {_capital(part.title)}", "", *_markdown_lines(part)]) for part in parts)
-    return "\n\n".join([f"# {heading}", *shown]) + "\n"
+def as_json(page: Page) -> str:
+    return json.dumps(page.data(), indent=2, ensure_ascii=False)
 
 
 def _text_lines(part: Part) -> Iterator[str]:

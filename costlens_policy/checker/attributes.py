@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from costlens_policy.expressions.functions.costs import Sizes
 
 __all__ = [
-    "ASKED_MODEL", "BUDGET", "ESTIMATE", "MODEL_FACTS", "ROOT_TYPES", "STANDARD_ATTRIBUTES", "DeclaredAttribute",
-    "model_record", "model_values", "request_record", "unknown_facts",
+    "ASKED_MODEL", "BUDGET", "ESTIMATE", "MODEL_FACTS", "REPORT_LABELS", "ROOT_TYPES", "STANDARD_ATTRIBUTES",
+    "DeclaredAttribute", "model_record", "model_values", "request_record", "unknown_facts",
 ]  # fmt: skip
 
 
@@ -120,6 +120,10 @@ _STANDARD: Final = (
 
 STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {attribute.name: attribute for attribute in _STANDARD}
 """Request attributes that every policy set knows; all are optional unless the set says otherwise."""
+
+REPORT_LABELS: Final = ("provider", "model", *(item.name for item in _STANDARD if item.grouped), "rule")
+"""The labels of a call by which a report groups, unless others are named."""
+
 
 ASKED_MODEL: Final = "asked_model"
 """The one attribute of ``request`` that no caller gives: the model of the catalogue that ``request.model`` means."""

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from costlens_policy.clock import duration_of
-from costlens_policy.money import usd
-from costlens_policy.replay.traffic.ready import READY
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 __all__ = [
     "Amount",
     "Day",
+    "LateOption",
     "Suggesting",
     "Timestamp",
     "TrafficOptions",
     "Until",
     "files_option",
-    "format_option",
     "gathered",
     "mapping_option",
     "max_increase_option",
@@ -94,6 +94,8 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # as above
     name = "amount"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        from costlens_policy.money import usd
+
         try:
             return usd(value)
         except ValueError:
@@ -122,6 +124,25 @@ class Suggesting(click.ParamType):  # type: ignore[type-arg]  # as above
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(word) for word in self.words() if word.startswith(incomplete)]
+
+
+class LateOption(click.Option):
+    """An option whose help or default come from functions, so that their source is imported only when it is needed."""
+
+    def __init__(self, *names: Any, help_from: Callable[[], str] | None = None, **keywords: Any) -> None:
+        super().__init__(*names, **keywords)
+        self._help_from = help_from
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        self.resolve()
+        return super().get_help_record(ctx)
+
+    def resolve(self) -> None:
+        """Set the help and the default to what the functions return."""
+        if self._help_from is not None:
+            self.help = self._help_from()
+        if callable(self.default):
+            self.default = self.default()
 
 
 def paths_argument(function: _Function) -> _Function:
@@ -171,20 +192,6 @@ def no_new_denials_option(function: _Function) -> _Function:
     return click.option("--no-new-denials", is_flag=True, help=words)(function)
 
 
-def format_option(*formats: str) -> Callable[[_Function], _Function]:
-    """Add ``--format`` with the first of the formats as the default."""
-    names = [str(name) for name in formats]  # click would offer the names of an enum's members, not their values
-    return click.option(
-        "--format",
-        "output",
-        type=click.Choice(names),
-        default=names[0],
-        show_default=True,
-        metavar="FORMAT",
-        help=f"Output format: {', '.join(f'`{name}`' for name in names)}.",
-    )
-
-
 def _current_directory(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
     return paths or (Path(),)
 
@@ -223,10 +230,13 @@ def files_option(*, required: bool) -> Callable[[Any], Any]:
     )  # fmt: skip
 
 
-mapping_option = click.option(
-    "--mapping", metavar="NAME|FILE",
-    help=f"Names the columns: {', '.join(READY)}, or a YAML file. Default: recognized from the columns.",
-)  # fmt: skip
+def _mapping_help() -> str:
+    from costlens_policy.replay.traffic.ready import READY
+
+    return f"Names the columns: {', '.join(READY)}, or a YAML file. Default: recognized from the columns."
+
+
+mapping_option = click.option("--mapping", metavar="NAME|FILE", cls=LateOption, help_from=_mapping_help)
 start_option = click.option(
     "--start", type=Timestamp(), metavar="TIME",
     help="Where relative times start. Default: 2026-01-01T00:00:00Z.",

@@ -8,16 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from costlens_policy.advise.advice import own_policy_set
 from costlens_policy.advise.calls import Seen, TaskCall
-from costlens_policy.api import load
 from costlens_policy.cli.traffic import TrafficInput
-from costlens_policy.compiler.attributes import RequestAttribute
-from costlens_policy.compiler.plan import Plan
-from costlens_policy.expressions import ANY_LIST, STRING
 from costlens_policy.replay import ColumnMapping, Row, TrafficError
 from costlens_policy.replay.traffic.cells import cell, text_of
-from costlens_policy.replay.traffic.reading import RowReader, raw_rows
+from costlens_policy.replay.traffic.reading import TEXTS_ONLY, RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
 
 __all__ = ["CallReader", "ReadCalls", "read_calls"]
@@ -45,7 +40,7 @@ def read_calls(files: Sequence[str], asked: TrafficInput, by: str, tick: Callabl
             raise TrafficError(f"advice does not read `{name}`; leave it out, or group by it with --by")
     mapping = replace(asked.mapping, columns=kept, constants=constants, named=named)
     more = {by: asked.mapping.columns[label]} if label in asked.mapping.named else {}
-    rows = RowReader(mapping, _plan(), asked.settings.start, files=tuple(files), more=more)
+    rows = RowReader(mapping, TEXTS_ONLY, asked.settings.start, files=tuple(files), more=more)
     reader = CallReader(asked.mapping, by, rows)
     for name in files:
         for raw in raw_rows(name, reader.rows):
@@ -58,13 +53,6 @@ def read_calls(files: Sequence[str], asked: TrafficInput, by: str, tick: Callabl
 
 def _is_read(name: str) -> bool:
     return not name.startswith("request.") or name in _TEXTS
-
-
-def _plan() -> Plan:
-    """Return a plan for the reader of rows, which asks it for attributes and for a tokenizer; it decides nothing."""
-    texts = (RequestAttribute("prompt", STRING), RequestAttribute("messages", ANY_LIST))
-    with own_policy_set() as folder:
-        return replace(load(folder).plan, attributes={attribute.name: attribute for attribute in texts})
 
 
 @dataclass(slots=True)
@@ -87,7 +75,7 @@ class CallReader:
         self._unlabelled += label is None
         tokens = row.prompt_tokens
         if tokens is None:
-            tokens = self.rows.plan.tokenizer.count(prompt if isinstance(prompt, str) else "")
+            tokens = self.rows.shape.tokenizer.count(prompt if isinstance(prompt, str) else "")
             self._estimated += 1
         output, usage = row.output_tokens, row.recorded
         if output is None:

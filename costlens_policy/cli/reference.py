@@ -29,6 +29,7 @@ from costlens_policy.cli.api_reference import api_page
 from costlens_policy.cli.app import app
 from costlens_policy.cli.command import PROGRAM, Command
 from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.options import LateOption
 from costlens_policy.cli.output import write_file
 from costlens_policy.documents import KINDS
 from costlens_policy.expressions import Record
@@ -95,6 +96,8 @@ def _section(name: str, command: Command) -> str:
 def _options(command: Command) -> Iterator[str]:
     for option in command.params:
         if isinstance(option, click.Option) and not option.hidden and option.expose_value:
+            if isinstance(option, LateOption):
+                option.resolve()
             takes = "" if option.is_flag else f" {option.metavar}"
             default = f" Default: `{option.default}`." if option.show_default else ""
             words = " ".join((option.help or "").split()).replace("|", "\\|")

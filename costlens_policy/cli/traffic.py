@@ -1,4 +1,7 @@
-"""What commands on recorded traffic share: reading their options, progress, skipped rows, and results as tables."""
+"""What commands on recorded traffic share: reading their options, progress, skipped rows, and two plans compared.
+
+``diff`` and ``catalogue diff`` decide the traffic with both plans, and a change must pass the gates that are asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from costlens_policy.cli.exit_codes import NothingError
+from costlens_policy.cli.exit_codes import ExitCode, NothingError
 from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.options import TrafficOptions
-from costlens_policy.cli.output import note, print_table, write_file, write_out
+from costlens_policy.cli.output import note, write_file
 from costlens_policy.diagnostics.text import printable
-from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError
+from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError, open_traffic
 from costlens_policy.replay.settings import START, Progress, Silent
-from costlens_policy.replay.tables import SummaryTable, csv_text, markdown
+from costlens_policy.replay.tables import csv_text
 from costlens_policy.replay.traffic.places import look_for
 from costlens_policy.replay.traffic.recognition import recognized
 from costlens_policy.replay.traffic.row import Reject
@@ -29,13 +33,20 @@ from costlens_policy.replay.traffic.row import Reject
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
+    from costlens_policy.compiler.plan import Plan
+    from costlens_policy.replay.difference import Difference
+
 __all__ = [
+    "Comparison",
+    "Gates",
     "TrafficInput",
+    "compare_plans",
+    "ended",
+    "exit_code_for",
     "found_files",
     "mapping_for",
     "no_request",
     "percentage",
-    "print_result",
     "progress",
     "too_many_rejects",
     "understand",
@@ -155,34 +166,75 @@ def _count(text: str) -> int:
     return number
 
 
-def print_result(
-    output: str, title: str, verdict: str, tables: Iterable[SummaryTable], notes: Iterable[str], assumed: Iterable[str]
-) -> None:
-    """Print as ``text`` or ``markdown``."""
-    if output == "markdown":
-        write_out(markdown(title, verdict, tables, notes, assumed))
-        return
-    write_out(verdict + "\n")
-    for table in tables:
-        if table.rows:
-            _print(table)
-    for text in notes:
-        write_out(f"note: {printable(text)}")
-    for number, text in enumerate(assumed):
-        text = printable(text)
-        write_out(f"  - {text}" if number else f"\nassumptions:\n  - {text}")
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What a change must not do, word for word."""
+
+    max_increase: str | None
+    no_new_denials: bool
+
+    def failures(self, difference: Difference) -> list[str]:
+        """Return a sentence for each gate that does not hold. A request without a price cannot hold a limit of cost."""
+        found = []
+        if self.max_increase is not None:
+            limit, increase = percentage(self.max_increase, "--max-increase"), difference.increase
+            if increase is None:
+                found.append("the cost grows from zero")
+            elif increase > limit:
+                found.append(f"the cost grows by {increase:.2%}, more than {self.max_increase}")
+            if difference.newly_unpriced:
+                found.append(f"{difference.newly_unpriced} requests lose their price, so the increase is not known")
+        if self.no_new_denials and difference.newly_denied:
+            found.append(f"{difference.newly_denied} requests are newly denied")
+        return found
 
 
-def _print(table: SummaryTable) -> None:
-    from rich.markup import escape
-    from rich.table import Table as RichTable
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What became of recorded traffic, and a sentence for each gate that does not hold."""
 
-    shown = RichTable(title=escape(table.title), title_justify="left", title_style="bold")
-    for index, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if index in table.numbers else "left", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*(escape(printable(cell)) for cell in row))
-    print_table(shown)
+    difference: Difference
+    failures: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        from costlens_policy.replay.tables import difference_verdict
+
+        return "\n".join([difference_verdict(self.difference), *(f"failed: {text}" for text in self.failures)])
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.difference.to_dict(), "failed": list(self.failures)}
+
+
+def compare_plans(before: Plan, after: Plan, options: TrafficOptions, gates: Gates) -> Comparison:
+    """Decide the traffic with both plans."""
+    from costlens_policy.replay.difference import diff
+
+    asked = understand(options)
+    files = asked.files
+    with progress() as shown, open_traffic(after, files, asked.mapping, asked.settings, shown) as traffic:
+        if not traffic.rows and not traffic.rejects:
+            raise no_request(files)
+        shown.start("deciding", len(traffic.rows), "rows")
+        tick = partial(shown.advance, 1)
+        difference = diff(before, after, traffic, asked.settings, asked.mapping.block_tokens, tick)
+    return Comparison(difference, tuple(gates.failures(difference)))
+
+
+def ended(compared: Comparison, options: TrafficOptions) -> ExitCode:
+    """Write the rows that were skipped, and return ``GATE`` where a gate does not hold."""
+    rejects = compared.difference.rejects
+    write_rejects(rejects, options.rejects, len(rejects))
+    return exit_code_for(list(compared.failures), len(rejects), compared.difference.rows, options)
+
+
+def exit_code_for(failures: list[str], rejects: int, rows: int, options: TrafficOptions) -> ExitCode:
+    """Print the gates that do not hold, and return the exit code."""
+    if too_many_rejects(rejects, rows, options.max_rejects):
+        failures = [*failures, f"{rejects} rows were skipped, more than {options.max_rejects}"]
+    for text in failures:
+        note(f"failed: {text}")
+    return ExitCode.GATE if failures else ExitCode.OK
 
 
 _AT_ONCE: Final = {"rows": 500, "bytes": 500_000}

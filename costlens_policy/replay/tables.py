@@ -1,13 +1,14 @@
-"""Results of replay and diff as tables, and tables as Markdown and as CSV: what people read, in any format."""
+"""Results of replay and diff as summaries with tables, and these as Markdown, as JSON and as CSV."""
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from costlens_policy.diagnostics.text import printable, safe
 from costlens_policy.money import ZERO, format_usd, total
@@ -15,8 +16,8 @@ from costlens_policy.replay.difference import Difference, Example, Side
 from costlens_policy.replay.result import Result
 
 __all__ = [
-    "SummaryTable", "change", "csv_text", "difference_tables", "difference_verdict", "dollars", "markdown",
-    "result_tables", "result_verdict", "share",
+    "Summary", "SummaryTable", "as_json", "change", "csv_text", "difference_tables", "difference_verdict", "dollars",
+    "markdown", "result_tables", "result_verdict", "share",
 ]  # fmt: skip
 
 _CENT = Decimal("0.01")
@@ -31,6 +32,21 @@ class SummaryTable:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came of recorded traffic: a verdict of a few lines, tables, what to know about both, and all of it as data.
+
+    Tables without rows are not shown.
+    """
+
+    title: str
+    verdict: str
+    tables: Iterable[SummaryTable]
+    notes: Iterable[str]
+    assumptions: Iterable[str]
+    data: Callable[[], Mapping[str, Any]] = dict
 
 
 def dollars(amount: Decimal | None) -> str:
@@ -182,15 +198,17 @@ def _line(example: Example) -> tuple[str, ...]:
     return example.place, _short(example.old), _short(example.new), f"{example.prompt_tokens:,}", cost
 
 
-def markdown(
-    title: str, verdict: str, tables: Iterable[SummaryTable], notes: Iterable[str], assumed: Iterable[str]
-) -> str:
-    """Return the whole report; the assumptions are folded away, never left out."""
-    parts = [f"### {title}", "\n".join(f"- {_safe(line)}" for line in verdict.splitlines())]
-    parts.extend(_table(table) for table in tables if table.rows)
-    if noted := [f"- {_safe(note)}" for note in notes]:
+def as_json(summary: Summary) -> str:
+    return json.dumps(summary.data(), indent=2, ensure_ascii=False)
+
+
+def markdown(summary: Summary) -> str:
+    """Return the whole summary; the assumptions are folded away, never left out."""
+    parts = [f"### {summary.title}", "\n".join(f"- {_safe(line)}" for line in summary.verdict.splitlines())]
+    parts.extend(_table(table) for table in summary.tables if table.rows)
+    if noted := [f"- {_safe(note)}" for note in summary.notes]:
         parts.append("**Notes on the traffic**\n\n" + "\n".join(noted))
-    if listed := "\n".join(f"- {_safe(line)}" for line in assumed):
+    if listed := "\n".join(f"- {_safe(line)}" for line in summary.assumptions):
         parts.append(f"<details><summary>Assumptions</summary>\n\n{listed}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 

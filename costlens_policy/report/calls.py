@@ -14,7 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from costlens_policy.catalogue import Usage
-from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.checker.attributes import REPORT_LABELS
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.money import MAX_FRACTION_DIGITS, from_units, to_units
 from costlens_policy.replay.traffic.row import Reject
@@ -134,12 +134,7 @@ def _schema(dimensions: tuple[str, ...]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-DIMENSIONS: tuple[str, ...] = (
-    "provider",
-    "model",
-    *(item.name for item in STANDARD_ATTRIBUTES.values() if item.grouped),
-    "rule",
-)
+DIMENSIONS: tuple[str, ...] = REPORT_LABELS
 """The labels of a call by which a report groups, unless others are named."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +16,11 @@ from costlens_policy.report.forecast import Forecast
 from costlens_policy.report.summarize import Report
 from costlens_policy.report.timeline import shown_start
 
-__all__ = ["as_csv", "export_report"]
+__all__ = ["as_csv", "as_json", "export_report"]
+
+
+def as_json(report: Report) -> str:
+    return json.dumps(export_report(report), indent=2, ensure_ascii=False)
 
 
 def export_report(report: Report) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from costlens_policy.replay import Settings
 from costlens_policy.replay.difference import diff
 from costlens_policy.replay.settings import assumptions
-from costlens_policy.replay.tables import difference_tables, difference_verdict, markdown
+from costlens_policy.replay.tables import Summary, difference_tables, difference_verdict, markdown
 from tests.replay.conftest import call
 
 CHEAP = "routes:\n  - {id: cheap, model: small}\n"
@@ -56,7 +56,7 @@ def test_markdown_cannot_be_broken_out_of(plan_of, traffic_of):
     old, new = plan_of(), plan_of(CLOSED.replace("reason: closed", "reason: '| <b>@everyone</b> `x`'"), "new")
     difference = diff(old, new, traffic_of(old, [call()]), Settings())
     tables = difference_tables(difference)
-    text = markdown("Change", difference_verdict(difference), tables, [], assumptions(Settings()))
+    text = markdown(Summary("Change", difference_verdict(difference), tables, [], assumptions(Settings())))
     assert "<b>" not in text
     assert "@everyone" not in text
     assert "1 newly denied" in text

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError
-from costlens_policy.cli.options import Day, TrafficOptions, format_option, optional_traffic
-from costlens_policy.cli.output import note, render_diagnostics, write_file, write_out
+from costlens_policy.cli.formats import Formats
+from costlens_policy.cli.options import Day, TrafficOptions, optional_traffic
+from costlens_policy.cli.output import note, render_diagnostics, write_file
 from costlens_policy.clock import system_now
 from costlens_policy.errors import InputError
 
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LONGEST = 120
+_FORMATS: Final = Formats(
+    text="costlens_policy.advise.text:as_text",
+    json="costlens_policy.advise.text:as_json",
+    markdown="costlens_policy.advise.text:as_markdown",
+)
 
 
 class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no argument here
@@ -107,7 +112,7 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
     type=click.Path(path_type=Path),
     help="Policy set that recommends, instead of the one that the workload names.",
 )
-@format_option("text", "json", "markdown")
+@_FORMATS.option
 def command(
     path: Path | None,
     traffic: TrafficOptions,
@@ -139,16 +144,13 @@ def command(
 def _print_advice(path: Path, months: int, day: date | None, policy_set: Path | None, output: str) -> None:
     """Print the advice on a workload. Raises ``PolicyError`` where a document is not right."""
     from costlens_policy.advise import advise
-    from costlens_policy.advise.text import as_markdown, as_text, export_advice
+    from costlens_policy.advise.text import page_of
 
     now = system_now() if day is None else datetime.combine(day, time(), UTC)
     advice = advise(path, months=months, now=now, policy_set=policy_set)
     if advice.warnings:
         note(render_diagnostics(advice.warnings, stderr=True))
-    if output == "json":
-        write_out(json.dumps(export_advice(advice), indent=2, ensure_ascii=False))
-    else:
-        write_out(as_markdown(advice) if output == "markdown" else as_text(advice))
+    _FORMATS.print(page_of(advice), output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,17 +198,12 @@ def _advise_on_traffic(
 
 
 def _print(ranking: Ranking, notes: Sequence[str], output: str, folder: Path | None) -> None:
-    from costlens_policy.advise.ranking import export_ranking, headline_of, parts_of_ranking
-    from costlens_policy.advise.text import markdown_of, text_of
+    from costlens_policy.advise.ranking import page_of_ranking
 
     written = [] if folder is None else _write_workloads(ranking, folder)
     for text in notes:
         note(text)
-    if output == "json":
-        write_out(json.dumps(export_ranking(ranking) | {"notes": list(notes)}, indent=2, ensure_ascii=False))
-    else:
-        shown = markdown_of if output == "markdown" else text_of
-        write_out(shown(headline_of(ranking), parts_of_ranking(ranking)))
+    _FORMATS.print(page_of_ranking(ranking, notes), output)
     for path in written:
         note(f"wrote `{path}`")
     if folder is not None and not written:

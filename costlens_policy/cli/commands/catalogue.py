@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +15,10 @@ import click
 
 from costlens_policy.cli.command import Command, Group
 from costlens_policy.cli.exit_codes import ExitCode, NothingError
+from costlens_policy.cli.formats import SUMMARY_FORMATS, format_option
 from costlens_policy.cli.options import (
     Day,
     TrafficOptions,
-    format_option,
     max_increase_option,
     no_new_denials_option,
     optional_traffic,
@@ -32,9 +33,9 @@ from costlens_policy.money import plain
 if TYPE_CHECKING:
     from costlens_policy.catalogue import Catalogue, Model
     from costlens_policy.catalogue.comparison import ModelChange, PriceChange
-    from costlens_policy.cli.comparison import Comparison, Gates
+    from costlens_policy.cli.traffic import Comparison, Gates
     from costlens_policy.compiler.plan import Plan
-    from costlens_policy.replay.tables import SummaryTable
+    from costlens_policy.replay.tables import Summary, SummaryTable
 
 __all__ = ["command"]
 
@@ -134,7 +135,7 @@ def _lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
 @click.argument("new", metavar="NEW")
 @click.option("--policy", type=click.Path(path_type=Path), metavar="PATH", help="Policy set to decide --traffic with.")
 @optional_traffic
-@format_option("text", "json", "markdown")
+@SUMMARY_FORMATS.option
 @max_increase_option
 @no_new_denials_option
 def _diff(
@@ -152,7 +153,7 @@ def _diff(
     --traffic, recorded requests are decided with each: where the model stays the same, its price changed; where it does
     not, the policy made another choice.
     """
-    from costlens_policy.cli.comparison import Gates
+    from costlens_policy.cli.traffic import Gates
 
     return _diff_catalogues(old, new, policy, traffic, output, Gates(max_increase, no_new_denials))
 
@@ -210,8 +211,8 @@ def _diff_catalogues(
 ) -> ExitCode:
     """Compare and print. Returns ``GATE`` where a gate does not hold."""
     from costlens_policy.catalogue.comparison import compare
-    from costlens_policy.cli.comparison import compare_plans, ended
     from costlens_policy.cli.sources import load_models, policies_at
+    from costlens_policy.cli.traffic import compare_plans, ended
 
     _expect_both(policy, options, gates)
     with policies_at(old) as old_path, policies_at(new) as new_path:
@@ -220,10 +221,7 @@ def _diff_catalogues(
     compared = None
     if policy is not None:
         compared = compare_plans(_plan_with(policy, before), _plan_with(policy, after), options, gates)
-    if output == "json":
-        write_out(json.dumps(_difference_data(changes, compared), indent=2, ensure_ascii=False))
-    else:
-        _print_difference(output, changes, compared)
+    SUMMARY_FORMATS.print(_summary(changes, compared), output)
     return ExitCode.OK if compared is None else ended(compared, options)
 
 
@@ -244,20 +242,23 @@ def _plan_with(policy: Path, catalogue: Catalogue) -> Plan:
     return compile_plan(check(policy, catalogue=catalogue))
 
 
-def _print_difference(output: str, changes: Sequence[ModelChange], compared: Comparison | None) -> None:
-    from costlens_policy.cli.traffic import print_result
+def _summary(changes: Sequence[ModelChange], compared: Comparison | None) -> Summary:
     from costlens_policy.replay.settings import assumptions
-    from costlens_policy.replay.tables import difference_tables
+    from costlens_policy.replay.tables import Summary, difference_tables
 
     counts = {what: sum(change.what == what for change in changes) for what in ("changed", "added", "removed")}
     verdict = ", ".join(f"{number} {'model' if number == 1 else 'models'} {what}" for what, number in counts.items())
+    tables, data = tuple(_tables(changes)), partial(_difference_data, changes, compared)
     if compared is None:
-        print_result(output, _TITLE, verdict, _tables(changes), (), ())
-        return
+        return Summary(_TITLE, verdict, tables, (), (), data)
     difference = compared.difference
-    tables = (*_tables(changes), *difference_tables(difference))
-    print_result(
-        output, _TITLE, f"{verdict}\n{compared.verdict}", tables, difference.notes, assumptions(difference.settings)
+    return Summary(
+        _TITLE,
+        f"{verdict}\n{compared.verdict}",
+        (*tables, *difference_tables(difference)),
+        difference.notes,
+        assumptions(difference.settings),
+        data,
     )
 
 

@@ -11,7 +11,8 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
-from costlens_policy.cli.options import format_option, paths_argument
+from costlens_policy.cli.formats import format_option
+from costlens_policy.cli.options import paths_argument
 from costlens_policy.cli.output import note, render_diagnostics, write_out
 from costlens_policy.diagnostics.model import Diagnostic, Severity, in_order
 from costlens_policy.diagnostics.render import FORMATS

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
+from costlens_policy.cli.formats import SUMMARY_FORMATS
 from costlens_policy.cli.options import (
     TrafficOptions,
-    format_option,
     max_increase_option,
     no_new_denials_option,
     traffic_options,
 )
-from costlens_policy.cli.output import write_out
 
 __all__ = ["command"]
 
@@ -34,7 +31,7 @@ __all__ = ["command"]
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @traffic_options
-@format_option("text", "json", "markdown")
+@SUMMARY_FORMATS.option
 @max_increase_option
 @no_new_denials_option
 def command(
@@ -45,19 +42,22 @@ def command(
     Each is a file, a directory, or a git revision as REV:path. Each side has its own budgets and prompt caches.
     """
     from costlens_policy.api import load
-    from costlens_policy.cli.comparison import Gates, compare_plans, ended
     from costlens_policy.cli.sources import policies_at
-    from costlens_policy.cli.traffic import print_result
+    from costlens_policy.cli.traffic import Gates, compare_plans, ended
     from costlens_policy.replay.settings import assumptions
-    from costlens_policy.replay.tables import difference_tables
+    from costlens_policy.replay.tables import Summary, difference_tables
 
     with policies_at(old) as old_path, policies_at(new) as new_path:
         before, after = load(old_path, cache=False).plan, load(new_path, cache=False).plan
     compared = compare_plans(before, after, traffic, Gates(max_increase, no_new_denials))
     difference = compared.difference
-    if output == "json":
-        write_out(json.dumps(compared.to_dict(), indent=2, ensure_ascii=False))
-    else:
-        assumed, tables = assumptions(difference.settings), difference_tables(difference)
-        print_result(output, "What this policy change does", compared.verdict, tables, difference.notes, assumed)
+    summary = Summary(
+        "What this policy change does",
+        compared.verdict,
+        difference_tables(difference),
+        difference.notes,
+        assumptions(difference.settings),
+        compared.to_dict,
+    )
+    SUMMARY_FORMATS.print(summary, output)
     return ended(compared, traffic)

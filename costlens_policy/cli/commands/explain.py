@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.options import format_option
+from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.output import write_out
 from costlens_policy.errors import InputError
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.options import TrafficOptions, format_option, traffic_options
-from costlens_policy.cli.output import write_out
+from costlens_policy.cli.formats import SUMMARY_FORMATS
+from costlens_policy.cli.options import TrafficOptions, traffic_options
 
 __all__ = ["command"]
 
@@ -36,7 +35,7 @@ __all__ = ["command"]
     metavar="FILE",
     help="Keep state in FILE, and continue from it after an interruption.",
 )
-@format_option("text", "json", "markdown")
+@SUMMARY_FORMATS.option
 def command(policy: Path, traffic: TrafficOptions, resume: Path | None, output: str) -> ExitCode:
     """Run every recorded request through the policy set in POLICY, in order of time.
 
@@ -44,11 +43,10 @@ def command(policy: Path, traffic: TrafficOptions, resume: Path | None, output: 
     recorded tokens at the prices of that day. Assumptions are printed with the result.
     """
     from costlens_policy.api import load
-    from costlens_policy.cli.comparison import exit_code_for
-    from costlens_policy.cli.traffic import no_request, print_result, progress, understand, write_rejects
+    from costlens_policy.cli.traffic import exit_code_for, no_request, progress, understand, write_rejects
     from costlens_policy.replay import replay_files
     from costlens_policy.replay.settings import assumptions
-    from costlens_policy.replay.tables import result_tables, result_verdict
+    from costlens_policy.replay.tables import Summary, result_tables, result_verdict
 
     plan = load(policy).plan
     source = understand(traffic)
@@ -57,10 +55,8 @@ def command(policy: Path, traffic: TrafficOptions, resume: Path | None, output: 
         result = replay_files(plan, files, source.mapping, source.settings, shown, resume)
     if not result.rows and not result.rejected:
         raise no_request(files)
-    if output == "json":
-        write_out(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
-    else:
-        assumed = assumptions(source.settings)
-        print_result(output, "Replay", result_verdict(result), result_tables(result), result.notes, assumed)
+    tables, assumed = result_tables(result), assumptions(source.settings)
+    summary = Summary("Replay", result_verdict(result), tables, result.notes, assumed, result.to_dict)
+    SUMMARY_FORMATS.print(summary, output)
     write_rejects(result.rejects, traffic.rejects, result.rejected)
     return exit_code_for([], result.rejected, result.rows, traffic)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError
+from costlens_policy.cli.formats import Formats
 from costlens_policy.cli.options import (
+    LateOption,
     Timestamp,
     files_option,
-    format_option,
     gathered,
     mapping_option,
     max_rejects_option,
     start_option,
 )
-from costlens_policy.cli.output import note, print_table, write_file, write_out
+from costlens_policy.cli.output import note, write_file
 from costlens_policy.clock import system_now
 from costlens_policy.errors import InputError
 
@@ -95,10 +95,17 @@ _SOURCES = (
     max_rejects_option,
 )  # fmt: skip
 
+
+def _usual_labels() -> str:
+    from costlens_policy.checker.attributes import REPORT_LABELS
+
+    return ",".join(REPORT_LABELS)
+
+
 _SUMMARY = (
     click.option("--baseline", metavar="MODEL", help="Show savings against one model serving every call."),
     click.option(
-        "--by", default="provider,model,team,feature,user,rule", show_default=True, metavar="LABELS",
+        "--by", cls=LateOption, default=_usual_labels, show_default=True, metavar="LABELS",
         help="Labels to group by, separated by commas.",
     ),
     click.option(
@@ -126,6 +133,13 @@ def _report_options(function: _Function) -> _Function:
     return gathered("options", _ReportOptions, (*_SOURCES, *_SUMMARY))(function)
 
 
+_FORMATS: Final = Formats(
+    text="costlens_policy.report.text:text_parts",
+    json="costlens_policy.report.export:as_json",
+    csv="costlens_policy.report.export:as_csv",
+)
+
+
 @click.command(
     "report",
     cls=Command,
@@ -141,7 +155,7 @@ def _report_options(function: _Function) -> _Function:
 )
 @_report_options
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write an HTML page with charts.")
-@format_option("text", "json", "csv")
+@_FORMATS.option
 def command(options: _ReportOptions, html: Path | None, output: str) -> ExitCode:
     """Sum up the calls of a ledger or of logs: spend, tokens, requests, cache hits, latency, denials, savings.
 
@@ -163,7 +177,7 @@ def command(options: _ReportOptions, html: Path | None, output: str) -> ExitCode
         report = summarize(read, settings)
         if html is not None:  # before anything is printed, since whoever reads that may stop early
             _write_page(report, html)
-        _print(report, output)
+        _FORMATS.print(report, output)
     if too_many_rejects(len(read.rejects), read.frame.height, options.max_rejects):
         note(f"failed: {len(read.rejects):,} rows were skipped, more than {options.max_rejects}")
         return ExitCode.GATE
@@ -182,29 +196,6 @@ def _need(module: str) -> None:
 def _left_out(read: Read) -> str:
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in read.left_out.items())
     return f"; there are {reasons}" if reasons else ""
-
-
-def _print(report: Report, output: str) -> None:
-    if output == "json":
-        from costlens_policy.report.export import export_report
-
-        write_out(json.dumps(export_report(report), indent=2, ensure_ascii=False))
-    elif output == "csv":
-        from costlens_policy.report.export import as_csv
-
-        write_out(as_csv(report))
-    else:
-        _print_text(report)
-
-
-def _print_text(report: Report) -> None:
-    from costlens_policy.report.text import text_parts
-
-    for part in text_parts(report):
-        if isinstance(part, str):
-            write_out(part)
-        else:
-            print_table(part)
 
 
 def _write_page(report: Report, path: Path) -> None:

@@ -11,7 +11,8 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.options import format_option, paths_argument
+from costlens_policy.cli.formats import format_option
+from costlens_policy.cli.options import paths_argument
 from costlens_policy.cli.output import note, print_table, prints_color, write_file, write_out
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.testing.formats import RunFormat, render

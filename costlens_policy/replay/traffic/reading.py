@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from costlens_policy.catalogue import Usage
+from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.expressions import ANY_LIST, STRING
 from costlens_policy.replay.traffic.cells import (
     Counted,
     attribute_of,
@@ -35,12 +37,35 @@ from costlens_policy.replay.traffic.sources import RawRow, read_file
 from costlens_policy.replay.traffic.span_tokens import SpanTokens
 from costlens_policy.replay.traffic.spans import Spans
 from costlens_policy.replay.traffic.transcripts import Transcripts
+from costlens_policy.tokens import ESTIMATE, Tokenizer
 from costlens_policy.usage import Reported, UsageError, added, read_usage
 
-__all__ = ["EARLY", "RowReader", "raw_rows", "read_traffic"]
+__all__ = ["EARLY", "TEXTS_ONLY", "RequestShape", "RowReader", "raw_rows", "read_traffic"]
 
 EARLY: Final = datetime(2015, 1, 1, tzinfo=UTC)
 """Calls before this are told: their unit of time may be another one."""
+
+
+class RequestShape(Protocol):
+    """Which attributes requests have, and how the tokens of their texts are counted. A plan is one."""
+
+    @property
+    def attributes(self) -> Mapping[str, RequestAttribute]: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _TextsOnly:
+    attributes: Mapping[str, RequestAttribute]
+    tokenizer: Tokenizer
+
+
+TEXTS_ONLY: Final[RequestShape] = _TextsOnly(
+    {"prompt": RequestAttribute("prompt", STRING), "messages": RequestAttribute("messages", ANY_LIST)}, ESTIMATE
+)
+"""For who reads traffic without deciding it: of a request, only the texts are of interest."""
 
 _MOST_TOLD: Final = 8
 _NUMBERS: Final = re.compile(r"[0-9][0-9,.]*")
@@ -121,7 +146,7 @@ class RowReader:
     """
 
     mapping: ColumnMapping
-    plan: Plan
+    shape: RequestShape
     start: datetime
     rows: list[Row] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -180,7 +205,7 @@ class RowReader:
     def examine(self) -> None:
         """Refuse a mapping whose attributes the policy set does not have."""
         for _, name in self.attributes:
-            if name not in self.plan.attributes:
+            if name not in self.shape.attributes:
                 raise TrafficError(self._no_attribute(name))
 
     def note_unread(self, columns: ColumnCheck) -> None:
@@ -190,7 +215,7 @@ class RowReader:
         self.similar |= columns.similar
 
     def _no_attribute(self, name: str) -> str:
-        close = get_close_matches(name, self.plan.attributes, n=1)
+        close = get_close_matches(name, self.shape.attributes, n=1)
         hint = f"did you mean `{close[0]}`?" if close else "declare it under `attributes` of the policy set"
         return f"no attribute `{name}` of a request in this policy set; {hint}"
 
@@ -220,7 +245,7 @@ class RowReader:
         prompt, output = told.counted.prompt, told.counted.output
         attributes = self._attributes(fields)
         answers = {
-            model: self.plan.tokenizer.count(text_of(value))
+            model: self.shape.tokenizer.count(text_of(value))
             for model, column in mapping.answers.items()
             if (value := cell(fields, column)) is not None
         }
@@ -306,7 +331,7 @@ class RowReader:
         found: dict[str, Any] = {}
         for name, attribute in self.attributes:
             if (value := self._value(fields, name)) is not None:
-                found[attribute] = attribute_of(value, self.plan.attributes[attribute].type)
+                found[attribute] = attribute_of(value, self.shape.attributes[attribute].type)
         session = self._value(fields, "session")
         if session is not None:
             found.setdefault("session", text_of(session))

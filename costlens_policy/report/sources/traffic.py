@@ -9,23 +9,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from costlens_policy.catalogue import Catalogue, Model, Usage
-from costlens_policy.compiler.attributes import RequestAttribute
-from costlens_policy.compiler.plan import Plan, PlanDefaults
-from costlens_policy.compiler.priced_models import Admitted, Snapshots
-from costlens_policy.compiler.rules import ByName, RouteStep
-from costlens_policy.expressions import ANY_LIST, STRING
+from costlens_policy.catalogue import Model, Usage
 from costlens_policy.replay import READY, ColumnMapping, Row, find_files
 from costlens_policy.replay.settings import START
 from costlens_policy.replay.traffic.cells import cell, cost_of, text_of, timestamp_of
-from costlens_policy.replay.traffic.reading import RowReader, raw_rows
+from costlens_policy.replay.traffic.reading import TEXTS_ONLY, RowReader, raw_rows
 from costlens_policy.replay.traffic.row import Reject
 from costlens_policy.replay.traffic.sources import RawRow
 from costlens_policy.report.calls import CallQuery, Columns, Read, ReportedCall, ReportError, shown_calls
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.sources.labels import Extras
 from costlens_policy.report.summarize import Report, Settings, summarize
-from costlens_policy.tokens import ESTIMATE
 from costlens_policy.usage import USUAL_TERMS, Terms
 
 __all__ = ["Costs", "TrafficSource", "report_on"]
@@ -61,7 +55,7 @@ class TrafficSource:
         """Read all files. Raises ``TrafficError`` for what cannot be used as a whole."""
         extras = self.extras
         reader = RowReader(
-            self.mapping, _PLAN, self.start, files=tuple(self.files), more=extras.must_be_there,
+            self.mapping, TEXTS_ONLY, self.start, files=tuple(self.files), more=extras.must_be_there,
             known=tuple(extras.columns.values()),
         )  # fmt: skip
         columns = Columns(asked.dimensions)
@@ -140,7 +134,7 @@ class TrafficSource:
         prompt, output = row.prompt_tokens, row.output_tokens
         if prompt is None:
             text = row.attributes.get("prompt") or row.attributes.get("messages")
-            prompt = _PLAN.tokenizer.count(text_of(text))
+            prompt = TEXTS_ONLY.tokenizer.count(text_of(text))
             self.counts["estimated"] += 1
         if output is None:
             output = row.answers.get(row.model or "")
@@ -245,30 +239,6 @@ class TrafficSource:
                 f"the computed cost of {shown_calls(self.counts['uncached'])} takes the whole prompt as uncached, "
                 "since the log does not report the cached part; `replay` models prompt caches"
             )
-
-
-_NO_MODELS: Final = Catalogue.of(())
-_TEXTS: Final = (RequestAttribute("prompt", STRING), RequestAttribute("messages", ANY_LIST))
-
-_PLAN: Final = Plan(
-    name="report",
-    version="1",
-    layers=(),
-    defaults=PlanDefaults(False, RouteStep("default", None, ByName(()), "", 0), 1, 0, None),
-    attributes={attribute.name: attribute for attribute in _TEXTS},
-    required=frozenset(),
-    filled_in=(),
-    catalogue=_NO_MODELS,
-    snapshots=Snapshots(_NO_MODELS, Admitted(False, False, False)),
-    tokenizer=ESTIMATE,
-    budgets={},
-    policy_digest="",
-    catalogue_digest="",
-    admitted_params=frozenset(),
-    verifies_prompt_tokens=False,
-    reads=frozenset(),
-    reads_asked_model=False,
-)
 
 
 def report_on(

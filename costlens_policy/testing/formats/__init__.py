@@ -1,8 +1,9 @@
-"""A run for people, or in the formats that other tools read: a file for each."""
+"""A run for people, or in the formats that other tools read: each a row of ``RunFormat``, and a file of its name."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the names of formats are shown by `--help`, which needs no run
@@ -23,16 +24,6 @@ class RunFormat(StrEnum):
 
 def render(run: Run, format: RunFormat | str = RunFormat.PRETTY, *, color: bool = False) -> str:
     """Return a run as text that ends in a line end. Only the pretty format has colors."""
-    from costlens_policy.testing.formats import github, json, junit, pretty, tap
-
-    match RunFormat(format):
-        case RunFormat.PRETTY:
-            return pretty.render(run, color=color)
-        case RunFormat.JSON:
-            return json.render(run)
-        case RunFormat.TAP:
-            return tap.render(run)
-        case RunFormat.GITHUB:
-            return github.render(run)
-        case RunFormat.JUNIT:
-            return junit.render(run)
+    renderer = import_module(f"{__name__}.{RunFormat(format)}")
+    rendered: str = renderer.render(run, color=color)
+    return rendered

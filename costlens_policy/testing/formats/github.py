@@ -18,7 +18,7 @@ from costlens_policy.testing.results import Run
 __all__ = ["render"]
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, color: bool = False) -> str:
     """Return the commands, then the summary as a plain line."""
     return "".join([render_diagnostics(run.diagnostics, "github"), *_cases(run), *_coverage(run), *_end(run)])
 

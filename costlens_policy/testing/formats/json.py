@@ -15,7 +15,7 @@ from costlens_policy.testing.results import CaseResult, Run, SuiteResult
 __all__ = ["render"]
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, color: bool = False) -> str:
     """Return the run as JSON text."""
     return json.dumps(_run(run), indent=2, ensure_ascii=False) + "\n"
 

@@ -19,7 +19,7 @@ __all__ = ["render"]
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, color: bool = False) -> str:
     """Return the XML text."""
     root = Element("testsuites", name="costlens-policy")
     for suite in run.suites:

@@ -27,7 +27,7 @@ _SIGNS: Final = {"=": BOLD, "-": _GREEN, "+": _RED, " ": ""}
 _INDENT: Final = " " * 11
 
 
-def render(run: Run, *, color: bool) -> str:
+def render(run: Run, *, color: bool = False) -> str:
     """Return the whole report."""
     paint = Painter(on=color)
     blocks = [render_diagnostics(run.diagnostics, "full", run.lines_of, color=color)] if run.diagnostics else []

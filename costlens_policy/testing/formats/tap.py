@@ -23,7 +23,7 @@ class _Point:
     after: tuple[str, ...] = ()
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, color: bool = False) -> str:
     """Return the lines of the protocol."""
     points = [*_problems(run), *map(_suite, run.suites), *_coverage(run)]
     warnings = [_remark(item) for item in run.diagnostics if not item.is_error]

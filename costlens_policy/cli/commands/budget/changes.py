@@ -17,7 +17,8 @@ import click
 from costlens_policy.cli.command import Command, Example
 from costlens_policy.cli.commands.budget.options import AMOUNT, BUDGET, EXITS, LEDGER, TO, change_options, ends, opened
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.options import format_option, paths_argument
+from costlens_policy.cli.formats import format_option
+from costlens_policy.cli.options import paths_argument
 from costlens_policy.cli.output import write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable

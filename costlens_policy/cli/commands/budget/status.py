@@ -16,7 +16,8 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.commands.budget.options import EXITS, Opened, look_options, opened
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.options import Timestamp, format_option
+from costlens_policy.cli.formats import format_option
+from costlens_policy.cli.options import Timestamp
 from costlens_policy.cli.output import note, print_table, prints_color, table_width, write_out
 from costlens_policy.clock import system_now
 

@@ -12,7 +12,7 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError
-from costlens_policy.cli.options import format_option
+from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.output import note, render_diagnostics, standard_input, write_out
 
 if TYPE_CHECKING:
