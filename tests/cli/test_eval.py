@@ -173,7 +173,7 @@ def test_invalid_policies(run, starter: Path):
 def test_no_policy_set(run, tmp_path: Path, starter: Path):
     result = run("eval", starter / "schemas", "--request", starter / "request.yaml")
     assert result.exit_code == 3
-    assert "there is no policy set" in result.stderr
+    assert "no policy set in" in result.stderr
 
 
 def test_missing_policies(run, starter: Path):
