@@ -167,8 +167,7 @@ def _examine(
 def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]) -> Analysis:
     analysis = analyse_bundle(bundle)
     diagnostics += analysis.diagnostics
-    for policy in bundle.policies:
-        diagnostics += check_variables(policy, analysis)
+    diagnostics += check_variables(bundle, analysis)
     if linked.has_all_policies:  # else the budgets of the others would look unknown
         diagnostics += check_budget_names(bundle, analysis)
     return analysis

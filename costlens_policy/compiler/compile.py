@@ -45,10 +45,11 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
     return Plan(
         name=policy_set.metadata.name,
         version=policy_set.metadata.version,
+        variables={name: own.needed(("variables", name)) for name in policy_set.variables},
         layers=layers,
         defaults=PlanDefaults(
             allows=policy_set.defaults.access == "allow",
-            route=_default_route(policy_set, own, linked.catalogue),
+            route=_default_route(policy_set, own, linked.catalogue, len(layers)),
             max_output_tokens=policy_set.defaults.max_output_tokens,
             max_fallbacks=policy_set.defaults.max_fallbacks,
             allowance_usd=policy_set.ledger.allowance_usd,
@@ -74,8 +75,9 @@ def _admitted(policy_set: PolicySetDocument) -> Admitted:
     return Admitted(admit.unknown_models, admit.unpriced_models, admit.deprecated_models)
 
 
-def _default_route(policy_set: PolicySetDocument, formulas: Formulas, catalogue: Catalogue) -> RouteStep:
-    return compile_route(policy_set.defaults.route, "default", ("defaults", "route"), formulas, catalogue, 0)
+def _default_route(policy_set: PolicySetDocument, formulas: Formulas, catalogue: Catalogue, layer: int) -> RouteStep:
+    """Return the default route. Its ``layer`` is the one after the last, which has the variables of the set alone."""
+    return compile_route(policy_set.defaults.route, "default", ("defaults", "route"), formulas, catalogue, layer)
 
 
 def _formulas(bundle: CheckedBundle, document: LinkedDocument[Document]) -> Formulas:

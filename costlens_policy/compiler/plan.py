@@ -66,10 +66,10 @@ class Stages:
     """Whether no rewrite reads ``model``, so that every candidate gets the same request."""
     has_variables: bool
     no_variables: tuple[Mapping[str, Value], ...]
-    """The variables of all layers where ``has_variables`` is false."""
+    """The variables of all layers, and of the default route, where ``has_variables`` is false."""
 
     @classmethod
-    def of(cls, layers: tuple[Layer, ...]) -> Stages:
+    def of(cls, layers: tuple[Layer, ...], *, shares_variables: bool) -> Stages:
         access = tuple((index, step) for index, layer in enumerate(layers) for step in layer.access)
         by_model = tuple((index, step) for index, step in access if step.by_model)
         return cls(
@@ -87,8 +87,8 @@ class Stages:
             one_request_for_all=not any(
                 rule.reads_model or rule.values_read_model for layer in layers for rule in layer.rewrites
             ),
-            has_variables=any(layer.variables for layer in layers),
-            no_variables=({},) * len(layers),
+            has_variables=shares_variables or any(layer.variables for layer in layers),
+            no_variables=({},) * (len(layers) + 1),
         )
 
 
@@ -125,6 +125,8 @@ class Plan:
 
     name: str
     version: str
+    variables: Mapping[str, Formula]
+    """Those of the policy set, which every layer reads beside its own."""
     layers: tuple[Layer, ...]
     defaults: PlanDefaults
     attributes: Mapping[str, RequestAttribute]
@@ -163,4 +165,4 @@ class Plan:
         object.__setattr__(self, "budget_ids", frozenset(step.id for _, step in self.budgets.values()))
         object.__setattr__(self, "reads_now", "now" in self.reads)
         object.__setattr__(self, "reads_budgets", "budgets" in self.reads)
-        object.__setattr__(self, "stages", Stages.of(self.layers))
+        object.__setattr__(self, "stages", Stages.of(self.layers, shares_variables=bool(self.variables)))

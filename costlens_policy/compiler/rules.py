@@ -140,7 +140,8 @@ TargetStep: TypeAlias = ByName | ByExpression | BySplit | ByChoice
 
 @dataclass(frozen=True, slots=True)
 class RouteStep:
-    """A rule of the routes stage; ``layer`` is the index of the layer whose variables its target reads.
+    """A rule of the routes stage; ``layer`` is the index of the layer whose variables its target reads. The default
+    route has the index after the last.
 
     ``binds_fallbacks`` and ``binds_downgrades`` say whether its own fallbacks, and the models that budgets add, have to
     meet its terms.

@@ -77,6 +77,7 @@ _LINKING: Final = (
     Code("CL217", "version-of-model", "model version served under another name"),
     Code("CL218", "unlisted-catalogue", "catalogue that no policy set lists"),
     Code("CL219", "unread-file", "document in a file that is not read"),
+    Code("CL220", "hidden-variable", "variable that hides one of the policy set"),
 )
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression cannot be parsed"),

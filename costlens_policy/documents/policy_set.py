@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from costlens_policy.documents.document import AttributeName, Document, FilePath, ParameterName, Section, Usd
+from costlens_policy.documents.document import (
+    AttributeName,
+    Document,
+    Expression,
+    FilePath,
+    IsExpression,
+    ParameterName,
+    Section,
+    Usd,
+)
 from costlens_policy.documents.parameters import PASSING, steering
 from costlens_policy.documents.policy import Target
 
@@ -128,6 +137,11 @@ class PolicySetDocument(Document):
     attributes: dict[AttributeName, Attribute] = Field(default_factory=dict)
     """Request attributes beside the standard ones; a standard name here narrows it (``required``, ``default``,
     ``values``)."""
+    variables: dict[AttributeName, Annotated[Expression, IsExpression("any", "request", "variables", "now")]] = Field(
+        default_factory=dict, examples=[{"is_production": 'request.?environment.orValue("") == "production"'}]
+    )
+    """Named expressions that every policy and the default route read as ``variables.name``; each may read those above
+    it. A policy's own variable of the same name hides it there."""
     defaults: Defaults
     """What holds where no rule speaks. Nothing is implied."""
     tokenizer: Literal["estimate", "o200k"] = "estimate"

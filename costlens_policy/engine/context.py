@@ -12,7 +12,7 @@ from typing import Final
 from costlens_policy.catalogue import Model
 from costlens_policy.checker.attributes import ASKED_MODEL
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import Layer, Plan
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import BudgetStep, key_problem
 from costlens_policy.engine.facts import Balance, Failure
@@ -70,9 +70,7 @@ class Context:
         self.view = self._with_asked_model(request) if plan.reads_asked_model else request
         self.instant = from_python(now) if plan.reads_now else None
         self.variables: tuple[Mapping[str, Value], ...] = (
-            tuple(_Variables(self, layer) if layer.variables else _NOTHING for layer in plan.layers)
-            if plan.stages.has_variables
-            else plan.stages.no_variables
+            self._variables() if plan.stages.has_variables else plan.stages.no_variables
         )
         self.budgets = _BudgetStates(self) if plan.reads_budgets else _NOTHING
         self.failures: dict[Failure, None] = {}
@@ -86,6 +84,13 @@ class Context:
         """Let go of what only deciding needs: it refers back to this context, and would wait for the collector."""
         self.variables = ()
         self.budgets = _NOTHING
+
+    def _variables(self) -> tuple[Mapping[str, Value], ...]:
+        """Return what each layer reads as ``variables``, and after the last what the default route does."""
+        plan = self.plan
+        shared = _Variables(self, plan.variables, _NOTHING) if plan.variables else _NOTHING
+        layers = (_Variables(self, layer.variables, shared) if layer.variables else shared for layer in plan.layers)
+        return (*layers, shared)
 
     def _with_asked_model(self, request: Mapping[str, Value]) -> Mapping[str, Value]:
         """Put the model that is asked for, by whatever spelling, beside it; nothing where it means none, or two."""
@@ -129,8 +134,9 @@ class Context:
             raise Refusal(rule, f"{stage}: `{rule}` failed: {error}")
 
     def note(self, formula: Formula, rule: str, stage: str, error: CelError) -> None:
-        """Note a failed expression whose consequence the step itself draws."""
-        self.add(Failure(rule, stage, error.code, str(error), formula.span))
+        """Note a failed expression whose consequence the step itself draws, at the place of a variable at fault."""
+        place = error.origin if isinstance(error.origin, Formula) else formula
+        self.add(Failure(rule, stage, error.code, str(error), place.span))
 
     def add(self, failure: Failure) -> None:
         """Note a failure once, however many candidates meet it."""
@@ -200,21 +206,37 @@ class _WhenRead(dict[str, Value]):
 
 
 class _Variables(_WhenRead):
-    """The variables of one layer."""
+    """The variables of one layer, beside those of the policy set, which are evaluated once for all layers.
 
-    __slots__ = ("_context", "_layer")
+    One that fails is not evaluated again, either: ``_failed`` has its error, whose ``origin`` is its formula.
+    """
 
-    def __init__(self, context: Context, layer: Layer) -> None:
+    __slots__ = ("_context", "_failed", "_formulas", "_shared")
+
+    def __init__(self, context: Context, formulas: Mapping[str, Formula], shared: Mapping[str, Value]) -> None:
         self._context = context
-        self._layer = layer
-        self._names = layer.variables
+        self._failed: dict[str, CelError] = {}
+        self._formulas = formulas
+        self._shared = shared
+        self._names = dict.fromkeys((*shared, *formulas)) if shared else formulas
 
     def __missing__(self, name: str) -> Value:
-        context = self._context
-        formula = self._layer.variables[name]
-        value = formula.evaluate(context.view, self, context.budgets, None, None, context.instant)
-        self[name] = value
-        return value
+        formula = self._formulas.get(name)
+        if formula is None:
+            return self._shared[name]
+        if name not in self._failed:
+            context = self._context
+            try:
+                value = formula.evaluate(context.view, self, context.budgets, None, None, context.instant)
+            except CelError as error:
+                error.origin = error.origin or formula
+                self._failed[name] = error
+            else:
+                self[name] = value
+                return value
+        known = self._failed[name]
+        known.extent = None  # it is part of another text than that of the reader
+        raise known.with_traceback(None)
 
 
 class _BudgetStates(_WhenRead):

@@ -37,7 +37,8 @@ TOO_DEEP: Final = "CL916"
 class CelError(CostlensPolicyError):
     """An expression has no value. ``code`` is a run-time code such as ``CL902``.
 
-    ``extent`` is the part of the expression to blame; functions raise without one, the evaluator adds it.
+    ``extent`` is the part of the expression to blame; functions raise without one, the evaluator adds it. ``origin`` is
+    whatever its owner calls the expression that failed, where that is another one: a variable that was read.
     """
 
     def __init__(self, code: str, message: str, extent: Extent | None = None) -> None:
@@ -45,6 +46,7 @@ class CelError(CostlensPolicyError):
         self.code = code
         self.message = message
         self.extent = extent
+        self.origin: object = None
 
     def __repr__(self) -> str:
         return f"CelError({self.code}, {self.message!r}, {self.extent})"

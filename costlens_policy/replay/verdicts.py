@@ -32,7 +32,7 @@ class Verdicts:
     __slots__ = ("_banded", "_bounds", "_known", "_labels", "_plan", "_pure", "shared")
 
     def __init__(self, plan: Plan) -> None:
-        formulas = list(parts(plan.layers, Formula)) + list(parts(plan.defaults, Formula))
+        formulas = list(parts((plan.variables, plan.layers, plan.defaults), Formula))
         paths = {path for formula in formulas for path in formula.typed.references}
         everything = ("request",) in paths
         read = {path[1] for path in paths if path[0] == "request" and len(path) > 1}

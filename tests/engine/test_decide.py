@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -365,3 +366,48 @@ class TestRecord:
         other = company(ANY + 'routes: [{id: a, when: request.task == "y", model: mini}]').plan
         assert one.policy_digest == two.policy_digest != other.policy_digest
         assert one.catalogue_digest == other.catalogue_digest
+
+
+class TestSharedVariables:
+    VARIABLES = 'variables:\n  n: request.metadata["n"]\n  is_low: variables.n < 5\n'
+    ROUTE = "routes: [{id: low, when: variables.is_low, model: mini}]\n"
+
+    @pytest.mark.parametrize(("metadata", "errors"), [({"n": 9}, 0), ({}, 2)])
+    def test_each_is_evaluated_once_for_all_policies(
+        self, company: Write, metadata: dict[str, int], errors: int
+    ) -> None:
+        engine = company(ANY + self.ROUTE, ANY + self.ROUTE, more=self.VARIABLES)
+        evaluated: list[str] = []
+        for name, formula in engine.plan.variables.items():
+            object.__setattr__(formula, "evaluate", _noting(name, evaluated, formula.evaluate))
+        decision = decide(engine, metadata=metadata)
+        assert decision.rule == "default"
+        assert sorted(evaluated) == ["is_low", "n"]
+        assert [failure.code for failure in decision.errors] == ["CL902"] * errors
+
+    def test_an_error_stands_where_the_variable_does(self, company: Write) -> None:
+        engine = company(ANY + self.ROUTE, more=self.VARIABLES)
+        (failure,) = decide(engine, metadata={}).errors
+        assert failure.span is not None
+        assert failure.span.file.endswith("policy-set.yaml")
+        assert failure.span.start.column == 6
+
+    def test_the_default_route_reads_those_of_the_set_alone(self, company: Write) -> None:
+        own = ANY + "variables: {target: '\"mini\"'}\n"
+        engine = company(own, route="{model_from: variables.target}", more="variables: {target: '\"large\"'}\n")
+        assert decide(engine).model == "large"
+
+    def test_a_plan_travels_with_them(self, company: Write) -> None:
+        engine = company(ANY + self.ROUTE, more=self.VARIABLES)
+        decision = decide(engine, metadata={"n": 1})
+        assert pickle.loads(pickle.dumps(decision)) == decision
+        assert decision.rule == "p0/low"
+        assert "variables.is_low" in str(decision.record())
+
+
+def _noting(name: str, evaluated: list[str], evaluate: Any) -> Any:
+    def noting(*values: Any) -> Any:
+        evaluated.append(name)
+        return evaluate(*values)
+
+    return noting

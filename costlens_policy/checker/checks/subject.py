@@ -97,10 +97,12 @@ class Subject:
         return self.expressions[place.document].get(place.path)
 
     def variables(self, document: LinkedDocument[Document]) -> Mapping[str, TypedExpr]:
-        """Return the typed variables of a document by name."""
+        """Return the typed variables that a document can read by name: its own, and those of the policy set."""
         if document not in self._variables:
-            typed = self.expressions[document].items()
-            self._variables[document] = {str(path[1]): found for path, found in typed if path[0] == "variables"}
+            both = (self.expressions[self.bundle.policy_set], self.expressions[document])
+            self._variables[document] = {
+                str(path[1]): found for typed in both for path, found in typed.items() if path[0] == "variables"
+            }
         return self._variables[document]
 
     def condition(self, place: Place) -> Condition:

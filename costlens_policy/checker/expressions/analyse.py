@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final, get_args
 
 from costlens_policy.checker.attributes import (
@@ -19,7 +21,7 @@ from costlens_policy.checker.attributes import (
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
-from costlens_policy.documents import Document, PolicyDocument
+from costlens_policy.documents import Document, PolicyDocument, PolicySetDocument
 from costlens_policy.documents.document import IsExpression, Section
 from costlens_policy.documents.policy_set import ExpressionLimits
 from costlens_policy.expressions import (
@@ -62,6 +64,7 @@ __all__ = [
     "missing_reads",
     "nodes_of",
     "variable_reads",
+    "variables_of",
 ]
 
 
@@ -90,9 +93,12 @@ def analyse_bundle(bundle: LinkedBundle) -> Analysis:
     limits = limits_of(bundle.policy_set.document.limits)
     request = request_record(bundle.attributes, Sizes(limits))
     model = model_record(unknown_facts(bundle.catalogue, bundle.policy_set.document.admit))
+    shared = _NONE_SHARED
     for document in (bundle.policy_set, *bundle.policies):
-        analyst = _Analyst(document, request, model, limits)
+        analyst = _Analyst(document, request, model, limits, shared)
         expressions[document] = analyst.run()
+        if document is bundle.policy_set:
+            shared = analyst.shared()
         diagnostics += analyst.diagnostics
         if analyst.failed:
             failed.add(document)
@@ -103,39 +109,66 @@ def analyse_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, .
     """Return what is wrong with a policy's expressions whatever the policy set: its attributes are not known."""
     unknowable = ("CL302", MAY_BE_MISSING, _TOO_DEAR)
     request = request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS))
-    analyst = _Analyst(policy, request, model_record(), DEFAULT_LIMITS)
+    analyst = _Analyst(policy, request, model_record(), DEFAULT_LIMITS, _NONE_SHARED)
     analyst.run()
     return tuple(
         item
         for item in analyst.diagnostics
-        if item.code not in unknowable or (item.code == "CL302" and "request." not in item.message)
+        if item.code not in unknowable or (item.code == "CL302" and not _BY_THE_SET.search(item.message))
     )
+
+
+_BY_THE_SET: Final = re.compile(r"`(request|variables)\.")
+"""What a policy set may declare."""
+
+
+def variables_of(document: Document) -> Mapping[str, str]:
+    """Return the variables that a document declares, as texts."""
+    return document.variables if isinstance(document, PolicyDocument | PolicySetDocument) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The variables of the policy set, by name and by path, as far as they could be typed."""
+
+    fields: Mapping[str, Field]
+    expressions: Mapping[Path, TypedExpr]
+
+
+_NONE_SHARED: Final = Shared({}, {})
 
 
 class _Analyst:
     """Types the expressions of one document, its variables first and in order."""
 
-    def __init__(self, document: LinkedDocument[Document], request: Record, model: Record, limits: Limits) -> None:
+    def __init__(
+        self, document: LinkedDocument[Document], request: Record, model: Record, limits: Limits, shared: Shared
+    ) -> None:
         self._document = document
         self._limits = limits
-        content = document.document
-        names = content.variables if isinstance(content, PolicyDocument) else ()
-        self._environments = Environments(request, model, names)
+        self._shared = shared
+        self._environments = Environments(request, model, variables_of(document.document), shared.fields)
+        self._found: dict[Path, TypedExpr] = {}
         self.diagnostics: list[Diagnostic] = []
         self.failed = False
 
     def run(self) -> Mapping[Path, TypedExpr]:
-        found: dict[Path, TypedExpr] = {}
+        found = self._found
         for field in expressions_of(self._document.document):
             typed = self._type(field)
             if typed is None:
                 self.failed = True
             else:
                 found[field.path] = typed
-        implied = implied_by_variables(found)
+        implied = implied_by_variables({**self._shared.expressions, **found})
         for path, typed in found.items():
             self._report(path, missing_reads(path, typed, found, implied))
         return found
+
+    def shared(self) -> Shared:
+        """Return the variables of the document, for those that read them besides."""
+        typed = {path: typed for path, typed in self._found.items() if path[0] == "variables"}
+        return Shared(self._environments.variables, typed)
 
     def _type(self, field: ExpressionField) -> TypedExpr | None:
         environment = self._environments.of(field.rule.roots)
@@ -172,7 +205,7 @@ def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
 
 _KNOWN_LATER: Final = {
     "request": "the request is available at every step",
-    "variables": "variables belong to one policy and are not available outside it",
+    "variables": "variables are available at every step",
     "model": "`model` is available once there are candidates: in access rules, `choose`, rewrites and budgets",
     "estimate": "`estimate` is available where candidates are compared: in `minimize` and `maximize`",
     "budgets": "`budgets` is available in the conditions of access rules, routes and rewrites, and in `exclude`",
@@ -257,14 +290,20 @@ def _is_root(typed: TypedExpr, node: Node, root: str) -> bool:
 
 
 class Environments:
-    """Environments of one document by the roots that a field may name.
+    """Environments of one document by the roots that a field may name. ``shared`` are variables of the policy set.
 
     A variable is of type ``UNKNOWN`` until it is learnt, and stays so when it cannot be typed: what reads it is
     then left in peace.
     """
 
-    def __init__(self, request: Record, model: Record, variables: Iterable[str]) -> None:
-        self._fields = dict.fromkeys(variables, Field(UNKNOWN))
+    def __init__(
+        self,
+        request: Record,
+        model: Record,
+        variables: Iterable[str],
+        shared: Mapping[str, Field] = MappingProxyType({}),
+    ) -> None:
+        self._fields = {**shared, **dict.fromkeys(variables, Field(UNKNOWN))}
         own = Record("variables", self._fields)
         self._records = {record.name: record for record in (request, model, own, ESTIMATE, BUDGET)}
         self._made: dict[tuple[str, ...], Environment] = {}
@@ -274,6 +313,11 @@ class Environments:
         if roots not in self._made:
             self._made[roots] = Environment({root: ROOT_TYPES[root] for root in roots}, self._records)
         return self._made[roots]
+
+    @property
+    def variables(self) -> Mapping[str, Field]:
+        """The variables, as far as they are learnt."""
+        return self._fields
 
     def learn(self, variable: str, found: Type, shape: Shape | None) -> None:
         """Note the type of a variable and how large it can be, for all environments."""

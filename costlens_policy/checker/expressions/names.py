@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
-from costlens_policy.checker.expressions.analyse import Analysis, budget_reads, variable_reads
+from costlens_policy.checker.expressions.analyse import Analysis, budget_reads, variable_reads, variables_of
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
-from costlens_policy.documents import PolicyDocument
-from costlens_policy.expressions import Extent, TypedExpr
+from costlens_policy.documents import Document, PolicyDocument, PolicySetDocument
+from costlens_policy.expressions import Extent
 from costlens_policy.source.located import Path, part_span
 
 __all__ = ["check_budget_names", "check_variables"]
@@ -18,22 +18,30 @@ __all__ = ["check_budget_names", "check_variables"]
 _ALL: Final = ("variables",)
 
 
-def check_variables(policy: LinkedDocument[PolicyDocument], analysis: Analysis) -> Iterator[Diagnostic]:
-    """Report variables that are read before they are there, and those that nothing reads."""
-    typed = analysis.expressions[policy]
-    order = {name: index for index, name in enumerate(policy.document.variables)}
-    for path, expression in typed.items():
+def check_variables(bundle: LinkedBundle, analysis: Analysis) -> Iterator[Diagnostic]:
+    """Report variables that are read before they are there, that hide others, and that nothing reads."""
+    for document in (bundle.policy_set, *bundle.policies):
+        yield from _misordered(document, analysis)
+    for policy in bundle.policies:
+        yield from _hiding(policy, bundle.policy_set)
+        if policy not in analysis.failed:
+            yield from _unused(policy, _read(policy, analysis))
+    if not analysis.failed:
+        yield from _unused(bundle.policy_set, _read_of_set(bundle, analysis))
+
+
+def _misordered(document: LinkedDocument[Document], analysis: Analysis) -> Iterator[Diagnostic]:
+    order = {name: index for index, name in enumerate(variables_of(document.document))}
+    for path, expression in analysis.expressions[document].items():
         if path[0] == "variables":
             for name, extent in variable_reads(expression):
                 if order.get(name, -1) >= order[str(path[1])]:
-                    yield _too_early(policy, path, name, extent)
-    if policy not in analysis.failed:
-        yield from _unused(policy, typed)
+                    yield _too_early(document, path, name, extent)
 
 
-def _too_early(policy: LinkedDocument[PolicyDocument], path: Path, name: str, extent: Extent) -> Diagnostic:
+def _too_early(document: LinkedDocument[Document], path: Path, name: str, extent: Extent) -> Diagnostic:
     own = path[1] == name
-    root = policy.located.root
+    root = document.located.root
     declared = root.key_span(("variables", name))
     related = () if own or declared is None else (Related(declared, "declared here"),)
     return Diagnostic(
@@ -42,21 +50,52 @@ def _too_early(policy: LinkedDocument[PolicyDocument], path: Path, name: str, ex
         f"`variables.{path[1]}` reads itself"
         if own
         else f"`variables.{path[1]}` reads `{name}`, which is defined below it",
-        _span(policy, path, extent),
+        _span(document, path, extent),
         "not defined yet",
         "a variable can only read those above it" if own else f"move `{name}` above `{path[1]}`",
         related,
     )
 
 
-def _unused(policy: LinkedDocument[PolicyDocument], typed: Mapping[Path, TypedExpr]) -> Iterator[Diagnostic]:
-    read = {reference for expression in typed.values() for reference in expression.references}
-    if _ALL in read:
-        return
+def _hiding(
+    policy: LinkedDocument[PolicyDocument], policy_set: LinkedDocument[PolicySetDocument]
+) -> Iterator[Diagnostic]:
+    shared = policy_set.document.variables
     for name in policy.document.variables:
-        if ("variables", name) not in read:
+        if name in shared:
+            own, other = (item.located.root.key_span(("variables", name)) for item in (policy, policy_set))
+            assert own is not None
+            assert other is not None
+            message = f"the variable `{name}` hides the one that the policy set declares"
+            advice = "rename one of the two, or remove this one to read that of the policy set"
+            yield Diagnostic(
+                "CL220", Severity.WARNING, message, own, "hides it here", advice, (Related(other, "hidden"),)
+            )
+
+
+def _read(document: LinkedDocument[Document], analysis: Analysis) -> frozenset[str]:
+    """Return the variables that the expressions of a document read: all where one reads the record as a whole."""
+    references = {path for typed in analysis.expressions[document].values() for path in typed.references}
+    if _ALL in references:
+        return frozenset(variables_of(document.document))
+    return frozenset(path[1] for path in references if path[0] == "variables")
+
+
+def _read_of_set(bundle: LinkedBundle, analysis: Analysis) -> frozenset[str]:
+    """Return the variables of the policy set that anything reads."""
+    shared = frozenset(bundle.policy_set.document.variables)
+    read = _read(bundle.policy_set, analysis)
+    for policy in bundle.policies:
+        references = {path for typed in analysis.expressions[policy].values() for path in typed.references}
+        read |= shared if _ALL in references else _read(policy, analysis) - frozenset(policy.document.variables)
+    return read
+
+
+def _unused(document: LinkedDocument[Document], read: frozenset[str]) -> Iterator[Diagnostic]:
+    for name in variables_of(document.document):
+        if name not in read:
             message = f"unused variable `{name}`"
-            span = policy.located.root.key_span(("variables", name))
+            span = document.located.root.key_span(("variables", name))
             advice = f"use it as `variables.{name}`, or remove it"
             yield Diagnostic("CL213", Severity.WARNING, message, span, "unused", advice)
 
@@ -88,7 +127,7 @@ def _wrong_budget(span: Span, name: str, owners: Mapping[str, list[str]]) -> Dia
     return Diagnostic("CL209", Severity.ERROR, message, span, label, advice)
 
 
-def _span(policy: LinkedDocument[PolicyDocument], path: Path, extent: Extent) -> Span:
-    value = policy.located.root.find(path)
+def _span(document: LinkedDocument[Document], path: Path, extent: Extent) -> Span:
+    value = document.located.root.find(path)
     assert value is not None
-    return part_span(policy.located.source, value, extent.start, extent.end)
+    return part_span(document.located.source, value, extent.start, extent.end)

@@ -55,7 +55,7 @@ def reads_of_rules(plan: Plan, given: Iterable[str]) -> Reads:
     layers = [(layer.variables, layer.access, layer.routes, layer.rewrites) for layer in plan.layers]
     seen = _Seen()
     splits = {id(split.key): split for split in parts((layers, plan.defaults), BySplit)}
-    for formula in parts((layers, plan.defaults), Formula):
+    for formula in parts((plan.variables, layers, plan.defaults), Formula):
         seen.add(formula, splits.get(id(formula)))
     if any(_weighs_more_than_cost(choice) for choice in parts((layers, plan.defaults), ByChoice)):
         seen.free.add(PROMPT)
@@ -70,7 +70,7 @@ def reads_of_budgets(plan: Plan, given: Iterable[str]) -> Reads:
     for formula in parts([(step.when, step.scope, step.limit) for step in steps], Formula):
         seen.add(formula)
     if "variables" in seen.roots:
-        for formula in parts([layer.variables for layer in plan.layers], Formula):
+        for formula in parts([plan.variables, *(layer.variables for layer in plan.layers)], Formula):
             seen.add(formula)
     known = [name for name in given if name in plan.attributes]
     reads = _reads(plan, seen, known, {name for name in known if name not in seen.attributes})
