@@ -274,26 +274,24 @@ _RULES: Final[dict[type, Callable[[_Walk, Any], Measure]]] = {
 
 
 _MOST_SHOWN: Final = 10**15
-_ONE_PASS: Final = (
-    "declare a `max_size` for what it goes through, or ask with `in` or the functions of `sets`, which take one pass"
-)
-_SMALLER: Final = "declare a `max_size` for what it reads, or let it make less"
+_ONE_PASS: Final = "declare a `max_size` for the list, or use `in` or the functions of `sets`, which take one pass"
+_SMALLER: Final = "declare a `max_size` for what it reads, or make a smaller value"
 
 
 def too_dear(typed: TypedExpr, found: WorstCase, limits: Limits = DEFAULT_LIMITS) -> Problem | None:
     """Return the problem of an expression that may take more steps than the limit; None for every other."""
     if found.steps <= limits.cost:
         return None if found.weight <= limits.cost else _too_large(found, limits)
-    message = f"this may take {_number(found.steps)} steps, and the limit is {limits.cost:,}"
+    message = f"this may take {_number(found.steps)} steps, above the limit of {limits.cost:,}"
     node, times = _to_blame(typed.root, found, limits.cost)
     advice = _ONE_PASS if isinstance(node, Comprehension) else _SMALLER
     return Problem("CL319", message, _extent(node), _label(typed, found, node, times), advice)
 
 
 def _too_large(found: WorstCase, limits: Limits) -> Problem:
-    message = f"this may make a value of {_number(found.weight)} parts, and whatever reads it takes a step for each"
+    message = f"this may make a value of {_number(found.weight)} parts, and reading it takes a step for each"
     label = f"the limit is {limits.cost:,}"
-    return Problem("CL319", message, _extent(found.heaviest), label, "let it hold less")
+    return Problem("CL319", message, _extent(found.heaviest), label, "make a smaller value")
 
 
 def _to_blame(root: Node, found: WorstCase, limit: int) -> tuple[Node, int]:
@@ -327,7 +325,7 @@ def _label(typed: TypedExpr, found: WorstCase, node: Node, times: int) -> str:
     again = "" if times == 1 else f", {_number(times)} times over"
     if isinstance(node, Comprehension):
         text = shortened(typed.source[node.range.extent.start : node.range.extent.end], 40)
-        return f"goes through {_number(found.visits[node])} elements of `{text}`{again}"
+        return f"visits {_number(found.visits[node])} elements of `{text}`{again}"
     return f"{_number(found.nodes[node])} steps{again}"
 
 

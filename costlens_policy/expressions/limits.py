@@ -163,7 +163,7 @@ def held_to(size: int, function: Callable[..., Value]) -> Callable[..., Value]:
 
 
 def too_large(size: int = SIZE) -> LimitError:
-    return LimitError(TOO_LARGE, f"the result would be larger than {size:,} characters, bytes or elements")
+    return LimitError(TOO_LARGE, f"the result would have more than {size:,} characters, bytes or elements")
 
 
 def too_deep() -> LimitError:

@@ -114,7 +114,7 @@ def test_the_size_of_a_variable_is_that_of_its_expression(tmp_path: Path) -> Non
     """
     (dear,) = diagnostics(write(tmp_path, policy))
     assert dear.code == "CL319"
-    assert dear.label.startswith("goes through 10,001 elements of `variables.letters`")
+    assert dear.label.startswith("visits 10,001 elements of `variables.letters`")
 
 
 def test_a_request_with_more_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ _FOREIGN: Final = {
     "(?=": "lookahead", "(?!": "lookahead", "(?<=": "lookbehind", "(?<!": "lookbehind", "(?>": "atomic groups",
     "(?P=": "references back", "\\1": "references back", "\\2": "references back",
 }  # fmt: skip
-_LESS: Final = "repeat less, such as `.*` for `.{0,1000}`, or `{10,}` for `{10,1000}`"
+_LESS: Final = "use fewer repetitions, such as `.*` for `.{0,1000}`, or `{10,}` for `{10,1000}`"
 
 
 def check_patterns(subject: Subject) -> Iterator[Diagnostic]:

@@ -149,7 +149,7 @@ def _comparison(walk: Walk, node: Call, left: Type, right: Type, label: str) -> 
     advice = ""
     if NULL in (left, right):
         message = f"a value of type {left if right == NULL else right} is never null"
-        advice = "ask `has(…)` whether an attribute is present"
+        advice = "use `has(…)` to find out whether an attribute is present"
     elif left.name == "list" and right.name != "list":
         advice = f"write `{walk.text(node.arguments[1])} in {walk.text(node.arguments[0])}`"
     elif "optional_type" in (left.name, right.name):
@@ -185,7 +185,7 @@ def _time_conversion(walk: Walk, node: Call, left: Type, right: Type) -> str:
 
 def _not(walk: Walk, node: Call, found: Type) -> Type:
     operand = node.arguments[0]
-    message = f"`!` turns a condition round, and this is a value of type {found}"
+    message = f"`!` needs a bool, got {found}"
     return walk.report("CL309", message, operand.extent, f"type {found}", as_condition(walk.text(operand), found))
 
 
@@ -203,13 +203,13 @@ def _number_of_arguments(walk: Walk, node: Call, function: Function, candidates:
     takes = " or ".join(map(str, counts))
     noun = "argument" if counts == [1] else "arguments"
     given = len(node.arguments)
-    message = f"`{_written(function.name)}` takes {takes} {noun}, and {given} {'is' if given == 1 else 'are'} given"
+    message = f"`{_written(function.name)}` takes {takes} {noun}, got {given}"
     return walk.report("CL304", message, node.function_extent, "", _listed(function.name, candidates))
 
 
 def _listed(name: str, candidates: Sequence[Overload]) -> str:
     written = [_signature(name, item) for item in candidates[:_MOST_SHOWN]]
-    return "there is " + ", ".join(written) + (" and more" if len(candidates) > _MOST_SHOWN else "")
+    return "available: " + ", ".join(written) + (" and more" if len(candidates) > _MOST_SHOWN else "")
 
 
 def _signature(name: str, overload: Overload) -> str:
@@ -277,7 +277,7 @@ def _check_pattern(walk: Walk, node: Node) -> None:
     except PatternError as error:
         advice = "patterns are RE2: without look-around and back-references"
         if error.reason == str(error):
-            advice = "repeat less, such as `.*` for `.{0,1000}`, or `{10,}` for `{10,1000}`"
+            advice = "use fewer repetitions, such as `.*` for `.{0,1000}`, or `{10,}` for `{10,1000}`"
         walk.report("CL311", "the pattern is not valid", node.extent, error.reason, advice)
 
 

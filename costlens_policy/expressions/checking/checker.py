@@ -71,7 +71,7 @@ def check(
     """
     walk = Walk(source, environment, _RULES, strict=True)
     if expected == BOOL:
-        walk.condition(node, "a condition is expected here")
+        walk.condition(node, "a condition")
     else:
         _expect(walk, node, walk.type(node), expected)
     typed = walk.finished(node)
@@ -95,8 +95,12 @@ def _expect(walk: Walk, node: Node, found: Type, expected: Type | None) -> None:
     advice = f"write `{expected}({walk.text(node)})`" if is_numeric(expected) and is_numeric(shown) else ""
     if expected == DOUBLE and isinstance(node, Literal) and isinstance(node.value, int):
         advice = f"write `{node.value}.0`"
-    message = f"a value of type {expected} is expected here, and this is of type {shown}"
+    message = f"the value must be {_article(expected)}, got {shown}"
     walk.report("CL309", message, node.extent, f"type {shown}", advice)
+
+
+def _article(item: Type) -> str:
+    return f"{'an' if item.name[0] in 'aeio' else 'a'} {item}"
 
 
 def _name(walk: Walk, node: Name) -> Type:
@@ -156,7 +160,7 @@ def _member(walk: Walk, node: Select | Presence, operand: Node, field: str) -> T
         found = DYN
     else:
         shown = walk.shown(target)
-        message = f"a value of type {shown} has no attributes, and so no `{shortened(field)}`"
+        message = f"a value of type {shown} has no attribute `{shortened(field)}`"
         found = walk.report("CL316", message, node.field_extent, f"`{walk.text(operand)}` is of type {shown}")
     return optional_of(found) if chained and found != UNKNOWN else found
 
@@ -199,12 +203,12 @@ def _element(walk: Walk, node: Index, container: Type, key: Type) -> Type:
     if container.name == "list":
         if walk.substitution.fits([(INT, key)]):
             return container.parameters[0]
-        return _wrong_key(walk, node, "an element of a list is named by an int", key)
+        return _wrong_key(walk, node, "the index of a list must be an int", key)
     if container.name == "map":
         wanted = walk.substitution.resolve(container.parameters[0])
         if walk.substitution.fits([(wanted, key)]) or (is_numeric(wanted) and is_numeric(key)):
             return container.parameters[1]
-        return _wrong_key(walk, node, f"the keys of this map are of type {walk.shown(wanted)}", key)
+        return _wrong_key(walk, node, f"a key of this map must be {_article(walk.shown(wanted))}", key)
     advice = ""
     if walk.environment.record(container) and isinstance(node.key, Literal):
         advice = f"write `{walk.text(node.operand)}.{node.key.value}`"
@@ -216,7 +220,7 @@ def _element(walk: Walk, node: Index, container: Type, key: Type) -> Type:
 
 def _wrong_key(walk: Walk, node: Index, message: str, key: Type) -> Type:
     shown = walk.shown(key)
-    return walk.report("CL316", f"{message}, not by a value of type {shown}", node.key.extent, f"type {shown}")
+    return walk.report("CL316", f"{message}, got {shown}", node.key.extent, f"type {shown}")
 
 
 def _unknown_variable(walk: Walk, node: Name) -> Type:
@@ -277,7 +281,7 @@ def _part(walk: Walk, node: Node, optional: bool) -> Type:
     inner = walk.substitution.fresh()
     if not walk.substitution.fits([(optional_of(inner), found)]):
         shown = walk.shown(found)
-        message = f"`?` takes an optional, and this is a value of type {shown}"
+        message = f"`?` needs an optional, got {shown}"
         return walk.report("CL304", message, node.extent, f"type {shown}", "leave out the `?`")
     return walk.substitution.resolve(inner)
 
@@ -286,7 +290,7 @@ def _key(walk: Walk, entry: MapEntry) -> Type:
     found = walk.type(entry.key)
     if found not in _KEYS and not is_parameter(found):
         shown = walk.shown(found)
-        message = f"a value of type {shown} cannot be a key of a map"
+        message = f"a map key must be a string, int, uint or bool, got {shown}"
         return walk.report("CL318", message, entry.key.extent, f"type {shown}", "keys are string, int, uint or bool")
     return found
 
@@ -299,8 +303,8 @@ def _report_repeated(walk: Walk, node: MapLiteral) -> None:
         # `1` and `1u` are one key; `true` is another, though Python says otherwise.
         key = (isinstance(entry.key.value, bool), entry.key.value)
         if key in seen:
-            message = f"the key `{walk.text(entry.key)}` stands in this map already"
-            walk.report("CL318", message, entry.key.extent, "the second one", "leave one of the two out")
+            message = f"duplicate key `{walk.text(entry.key)}`"
+            walk.report("CL318", message, entry.key.extent, "the second one", "remove one of the two")
         seen.add(key)
 
 
@@ -309,19 +313,19 @@ _PREDICATES = frozenset({Macro.ALL, Macro.EXISTS, Macro.EXISTS_ONE})
 
 def _logic(walk: Walk, node: Logic) -> Type:
     for operand in node.operands:
-        walk.condition(operand, f"`{node.operator}` joins conditions")
+        walk.condition(operand, f"an operand of `{node.operator}`")
     return BOOL
 
 
 def _conditional(walk: Walk, node: Conditional) -> Type:
-    walk.condition(node.condition, "what stands before `?` is a condition")
+    walk.condition(node.condition, "what stands before `?`")
     accepted, rejected = walk.type(node.accepted), walk.type(node.rejected)
     if UNKNOWN in (accepted, rejected):
         return accepted if rejected == UNKNOWN else rejected
     if walk.substitution.fits([(accepted, rejected)]):
         return walk.substitution.join(accepted, rejected)
     first, second = walk.shown(accepted), walk.shown(rejected)
-    message = f"the two results of `?:` are of the types {first} and {second}"
+    message = f"both results of `?:` must be of one type, got {first} and {second}"
     advice = "make them one type"
     if is_numeric(accepted) and is_numeric(rejected):
         advice = "write both as doubles, such as `1.0`, or convert one with `double(…)`"
@@ -339,7 +343,7 @@ def _optional_map(walk: Walk, node: OptionalMap) -> Type:
     operand, held = walk.type(node.operand), walk.substitution.fresh()
     if not walk.substitution.fits([(optional_of(held), operand)]):
         shown = walk.shown(operand)
-        message = f"`{name}` belongs to optionals, and this is a value of type {shown}"
+        message = f"`{name}` needs an optional, got {shown}"
         walk.report("CL304", message, node.operand.extent, f"type {shown}")
         held = UNKNOWN
     elif operand in (DYN, UNKNOWN):
@@ -350,7 +354,7 @@ def _optional_map(walk: Walk, node: OptionalMap) -> Type:
         return optional_of(result)
     if not walk.substitution.fits([(optional_of(walk.substitution.fresh()), result)]):
         shown = walk.shown(result)
-        message = f"the result of `optFlatMap` is an optional, and this is a value of type {shown}"
+        message = f"the result of `optFlatMap` must be an optional, got {shown}"
         return walk.report("CL304", message, node.transform.extent, f"type {shown}", "write `optMap`")
     return result
 
@@ -361,7 +365,7 @@ def _comprehension(walk: Walk, node: Comprehension) -> Type:
     variables = {node.variable: first} if node.second is None else {node.variable: first, node.second: second}
     with walk.scope.inside(variables):
         if node.predicate is not None:
-            walk.condition(node.predicate, f"`{node.macro}` asks for a condition")
+            walk.condition(node.predicate, f"the condition of `{node.macro}`")
         result = walk.type(node.transform) if node.transform is not None else BOOL
     return _result(walk, node, container, first, result)
 
@@ -374,7 +378,7 @@ def _range(walk: Walk, node: Comprehension) -> Type:
         walk.substitution.fits([(DYN, found)])
         return DYN
     shown = walk.shown(found)
-    message = f"`{node.macro}` goes through a list or a map, and this is a value of type {shown}"
+    message = f"`{node.macro}` needs a list or a map, got {shown}"
     return walk.report("CL304", message, node.range.extent, f"type {shown}")
 
 
@@ -407,7 +411,7 @@ def _entries(walk: Walk, node: Comprehension, result: Type) -> Type:
     if walk.substitution.fits([(wanted, result)]):
         return wanted if result in (DYN, UNKNOWN) else result
     shown = walk.shown(result)
-    message = f"`transformMapEntry` makes a map of each entry, and this is a value of type {shown}"
+    message = f"the result of `transformMapEntry` must be a map, got {shown}"
     return walk.report("CL304", message, node.transform.extent, f"type {shown}", "write `{key: value}`")
 
 

@@ -174,13 +174,13 @@ class _Reader:
         default = _DEFAULTS.get(self._typed.types[node].name, "…")
         if isinstance(node, Select):
             advice = f"write `has({text}) && …`, or `{operand}.?{node.field}.orValue({default})`"
-            label, extent = "optional, and read without asking `has`", node.field_extent
+            label, extent = "optional, and read without `has`", node.field_extent
             if self._is_map(node.operand):
-                label = "a key that may be missing, and is read without asking `has`"
+                label = "a key that may be missing, read without `has`"
         else:
             key = self._text(node.key)
             advice = f"write `{key} in {operand} && …`, or `{operand}[?{key}].orValue({default})`"
-            label, extent = "a key that may be missing, and is read without asking `in`", node.key.extent
+            label, extent = "a key that may be missing, read without `in`", node.key.extent
         self.problems.append(
             Problem("CL314", f"`{text}` may be missing", extent, label, advice, severity=Severity.WARNING)
         )

@@ -60,12 +60,12 @@ class Walk:
         return self.substitution.resolve(found)
 
     def condition(self, node: Node, what: str) -> None:
-        """Check a node that must be a bool; ``what`` begins the sentence: ```&&` joins conditions``."""
+        """Check a node that must be a bool; ``what`` begins the sentence: ``an operand of `&&` ``."""
         found = self.type(node)
         if not self.substitution.fits([(BOOL, found)]):
             shown = self.shown(found)
             advice = as_condition(self.text(node), shown)
-            self.report("CL309", f"{what}, and this is a value of type {shown}", node.extent, f"type {shown}", advice)
+            self.report("CL309", f"{what} must be a bool, got {shown}", node.extent, f"type {shown}", advice)
 
     def shown(self, item: Type) -> Type:
         """Return a type as it is shown to people, without open parameters."""
@@ -107,8 +107,8 @@ def as_condition(text: str, found: Type) -> str:
     if found.name in endings:
         return f"compare it, for example `{text} {endings[found.name]}`"
     if found.name in ("list", "map"):
-        return f"ask for its size: `size({text}) > 0`"
-    return f"ask `{text}.hasValue()`" if found.name == "optional_type" else ""
+        return f"compare its size: `size({text}) > 0`"
+    return f"write `{text}.hasValue()`" if found.name == "optional_type" else ""
 
 
 def qualified_name(node: Node) -> str | None:

@@ -101,7 +101,7 @@ def _nested(value: Any, depth: int, room: list[int]) -> Value:
         return _map(value, depth + 1, room)
     inner = of_library(value)
     if inner is value:
-        raise AdmissionError(f"is a Python {type(value).__name__}, which expressions do not know")
+        raise AdmissionError(f"is a Python {type(value).__name__}, which expressions do not support")
     return _admitted(inner, depth + 1, room)
 
 
@@ -407,4 +407,4 @@ def _otherwise(admit_it: _Admit, expected: str, value: Any) -> Value:
 
 def _must_be(expected: str, value: Any) -> AdmissionError:
     kind = kind_of(value)
-    return AdmissionError(f"must be {expected}, not {_WORDS.get(kind, f'a {kind}')}")
+    return AdmissionError(f"must be {expected}, got {_WORDS.get(kind, f'a {kind}')}")

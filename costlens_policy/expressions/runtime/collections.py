@@ -57,7 +57,7 @@ def add_entry(entries: dict[Value, Value], key: Value, value: Value) -> None:
     if type(key) is bool:
         key = BoolKey(key)
     elif type(key) not in _KEYS:
-        raise CelError(BAD_KEY, f"a map key is an int, uint, bool or string, not a {kind_of(key)}")
+        raise CelError(BAD_KEY, f"a map key must be a string, int, uint or bool, got a {kind_of(key)}")
     if key in entries:
         raise CelError(BAD_KEY, "two entries of the map have the same key")
     entries[key] = value
@@ -87,7 +87,7 @@ def element(elements: Sequence[Value], index: int) -> Value:
     """Return the element of a list; unlike Python's, CEL's indices are never negative. Raises CelError."""
     if 0 <= index < len(elements):
         return elements[index]
-    raise CelError(INDEX_OUT_OF_RANGE, "the list has no element at this index")
+    raise CelError(INDEX_OUT_OF_RANGE, "the index is out of the list's range")
 
 
 def lookup(container: Value, key: Value) -> Value:
@@ -99,7 +99,7 @@ def lookup(container: Value, key: Value) -> Value:
         return found
     if isinstance(container, dict):
         raise CelError(NO_SUCH_KEY, "the map has no such key")
-    raise CelError(INDEX_OUT_OF_RANGE, "the list has no element at this index")
+    raise CelError(INDEX_OUT_OF_RANGE, "the index is out of the list's range")
 
 
 def optional_lookup(container: Value, key: Value) -> Value:
@@ -148,7 +148,7 @@ def elements_of(container: Value) -> Collection[Value]:
         return container  # type: ignore[no-any-return]  # a value is of no static type
     if isinstance(container, dict):
         return container if BoolKey not in map(type, container) else [value_of_key(key) for key in container]
-    raise CelError(NO_OVERLOAD, f"a comprehension goes over a list or a map, not over a {kind_of(container)}")
+    raise CelError(NO_OVERLOAD, f"a comprehension needs a list or a map, got a {kind_of(container)}")
 
 
 def entries_of(container: Value) -> Collection[tuple[Value, Value]]:
@@ -172,7 +172,7 @@ def _key(key: Value) -> Value:
         return BoolKey(key)
     if type(key) in _KEYS or type(key) is float:
         return key
-    raise CelError(BAD_KEY, f"a map has no keys that are a {kind_of(key)}")
+    raise CelError(BAD_KEY, f"a map key must be a string, int, uint or bool, got a {kind_of(key)}")
 
 
 def _not_selectable(container: Value) -> CelError:
@@ -186,7 +186,7 @@ _MOST_COMPARISONS: Final = 1_000_000
 @implements("list_slice")
 def slice_of(elements: Sequence[Value], start: int, end: int) -> list[Value]:
     if not 0 <= start <= end <= len(elements):
-        raise CelError(BAD_ARGUMENT, "the slice lies outside the list or ends before it starts")
+        raise CelError(BAD_ARGUMENT, "the slice is out of the list's range, or ends before it starts")
     return list(elements[start:end])
 
 
@@ -194,7 +194,7 @@ def slice_of(elements: Sequence[Value], start: int, end: int) -> list[Value]:
 def flatten(elements: Sequence[Value], depth: int = 1) -> list[Value]:
     """Replace lists by their elements, ``depth`` levels deep."""
     if depth < 0:
-        raise CelError(BAD_ARGUMENT, "a list cannot be flattened to a negative depth")
+        raise CelError(BAD_ARGUMENT, "the depth must not be negative")
     flat = list(elements)
     for _ in range(depth):
         size = sum(len(element) if type(element) in SEQUENCES else 1 for element in flat)
@@ -245,7 +245,7 @@ def sort_by(elements: Sequence[Value], keys: Sequence[Value]) -> list[Value]:
 @implements("lists_range")
 def range_to(limit: int) -> list[int]:
     if limit < 0:
-        raise CelError(BAD_ARGUMENT, "a range cannot have a negative length")
+        raise CelError(BAD_ARGUMENT, "the length of a range must not be negative")
     check_size(limit)
     return list(range(limit))
 

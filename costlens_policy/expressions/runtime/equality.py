@@ -197,4 +197,4 @@ greater_equals = _order(">=", ge)
 def check_ordered(values: Sequence[Value]) -> None:
     """Raise CelError where a NaN is among values that are to be put in order: it is neither above nor below any."""
     if any(type(value) is float and value != value for value in values):
-        raise CelError(BAD_ARGUMENT, "`NaN` has no place in an order")
+        raise CelError(BAD_ARGUMENT, "`NaN` cannot be ordered")

@@ -55,7 +55,7 @@ def _numbers(values: Sequence[Value]) -> Sequence[Value]:
     if not values:
         raise CelError(BAD_ARGUMENT, "an empty list has neither a greatest nor a least element")
     if not NUMBERS.issuperset(map(type, values)):
-        raise CelError(NO_OVERLOAD, "only numbers have a greatest and a least one")
+        raise CelError(NO_OVERLOAD, "the elements of the list must be numbers")
     return values
 
 
@@ -194,7 +194,7 @@ def _shift_right(value: int, bits: int) -> int:
 
 def _shift(bits: int) -> int:
     if bits < 0:
-        raise CelError(BAD_ARGUMENT, "bits cannot be shifted by a negative number of places")
+        raise CelError(BAD_ARGUMENT, "the number of places to shift must not be negative")
     return bits
 
 

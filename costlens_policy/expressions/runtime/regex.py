@@ -30,7 +30,7 @@ _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 def compile_pattern(pattern: str) -> Pattern:
     """Return the compiled pattern. Raises CelError for one that is not RE2's syntax, or is too large."""
     if len(pattern) > _LONGEST:
-        raise CelError(BAD_REGEX, f"the pattern has more than {_LONGEST:,} characters")
+        raise CelError(BAD_REGEX, f"a pattern must be at most {_LONGEST:,} characters long")
     try:
         return compiled_by_engine(pattern)
     except PatternError as error:
@@ -131,7 +131,7 @@ def replace(text: str, pattern: str, replacement: str, limit: int, work: Work | 
 def _of_one_group(pattern: str) -> Pattern:
     compiled = compile_pattern(pattern)
     if compiled.groups > 1:
-        raise CelError(BAD_ARGUMENT, "the pattern has more than one group")
+        raise CelError(BAD_ARGUMENT, "the pattern must have at most one group")
     return compiled
 
 
@@ -165,11 +165,11 @@ def _pieces(replacement: str, groups: int) -> list[str | int]:
     for part in _REPLACEMENT.finditer(replacement):
         reference: Any = part[1]
         if part[0].startswith("\\") and reference is None:
-            raise CelError(BAD_ARGUMENT, "in a replacement a backslash stands before a digit or a backslash only")
+            raise CelError(BAD_ARGUMENT, "in a replacement, a backslash must be followed by a digit or a backslash")
         if reference is None or reference == "\\":
             pieces.append(reference or part[0])
         elif int(reference) <= groups:
             pieces.append(int(reference))
         else:
-            raise CelError(BAD_ARGUMENT, "the replacement names a group that the pattern does not have")
+            raise CelError(BAD_ARGUMENT, "the replacement refers to a group that the pattern does not have")
     return pieces

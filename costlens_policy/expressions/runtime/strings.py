@@ -159,7 +159,7 @@ def quote(text: str) -> str:
 
 def _check_position(text: str, position: int) -> None:
     if not 0 <= position <= len(text):
-        raise CelError(BAD_ARGUMENT, "the position lies outside the text")
+        raise CelError(BAD_ARGUMENT, "the position is outside of the text")
 
 
 _CLAUSE: Final = re.compile(r"%(?:%|(?:\.(\d{1,9}))?([a-zA-Z])|.?)", re.DOTALL)
@@ -189,12 +189,12 @@ def format_text(template: str, arguments: Sequence[Value]) -> str:
 def _formatted(clause: re.Match[str], arguments: Sequence[Value], used: int) -> str:
     formatter = _FORMATTERS.get(clause[2])
     if formatter is None:
-        raise CelError(BAD_ARGUMENT, "the format has a clause that is none of %s %d %f %e %b %x %X %o")
+        raise CelError(BAD_ARGUMENT, "a clause of the format must be one of %s %d %f %e %b %x %X %o")
     if used >= len(arguments):
         raise CelError(BAD_ARGUMENT, "the format has more clauses than arguments")
     precision = _DEFAULT_PRECISION if clause[1] is None else int(clause[1])
     if precision > _MOST_PRECISION:
-        raise CelError(BAD_ARGUMENT, f"a precision is at most {_MOST_PRECISION}")
+        raise CelError(BAD_ARGUMENT, f"a precision must be at most {_MOST_PRECISION:,}")
     return formatter(arguments[used], precision)
 
 

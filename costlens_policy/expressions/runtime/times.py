@@ -69,7 +69,7 @@ def parse_duration(text: str) -> Duration:
     if not body:
         raise _bad_duration()
     if total > _LONGEST:
-        raise CelError(TIME_OUT_OF_RANGE, "a duration is at most 10,000 years")
+        raise CelError(TIME_OUT_OF_RANGE, "a duration must be at most 10,000 years")
     return Duration(sign * total)
 
 
@@ -160,7 +160,7 @@ def checked_timestamp(nanoseconds: int) -> Timestamp:
     """Return the instant, which must lie in the years 1 to 9999. Raises CelError."""
     if TIMESTAMP_MIN <= nanoseconds <= TIMESTAMP_MAX:
         return Timestamp(nanoseconds)
-    raise CelError(TIME_OUT_OF_RANGE, "the timestamp lies outside the years 1 to 9999")
+    raise CelError(TIME_OUT_OF_RANGE, "a timestamp must be within the years 1 to 9999")
 
 
 _DAY: Final = 86_400
@@ -222,7 +222,7 @@ def zone(name: str) -> tzinfo:
             return ZoneInfo(name)
         except (LookupError, ValueError, OSError):
             pass  # three ways of saying that there is no such file
-    raise CelError(UNKNOWN_ZONE, "the time zone is neither an IANA name nor an offset such as `+02:00`")
+    raise CelError(UNKNOWN_ZONE, "a time zone must be an IANA name or an offset such as `+02:00`")
 
 
 def _local_seconds(value: Timestamp, name: str) -> int:

@@ -55,7 +55,7 @@ def _as_regex(part: re.Match[str]) -> str:
         escaped = re.sub(r"([\[\]^])", r"\\\1", part[4])
         return f"[{'^' if part[3] else ''}{escaped}]"
     if part[5] == "[":
-        raise CelError(BAD_ARGUMENT, "the shell pattern has a `[` without its `]`")
+        raise CelError(BAD_ARGUMENT, "the shell pattern has a `[` without a `]`")
     return re.escape(part[5])
 
 
@@ -71,7 +71,7 @@ def tokens_of_messages(messages: Sequence[Value]) -> int:
     try:
         return count_messages(messages, ESTIMATE).tokens
     except RequestError:
-        raise CelError(BAD_ARGUMENT, "a message has keys that are no texts, or is nested too deeply") from None
+        raise CelError(BAD_ARGUMENT, "a message has keys that are not strings, or is nested too deeply") from None
 
 
 @implements("usd_int_double")
@@ -93,7 +93,7 @@ def sampled_with_salt(key: str, salt: str, percent: float) -> bool:
 def _sampled(key: str, salt: str, percent: float) -> bool:
     """Say whether the bucket of a key is among the first: the same as ``hash(key, salt) < percent * 100``, exactly."""
     if not 0 <= percent <= 100:
-        raise CelError(BAD_ARGUMENT, "a share lies between 0 and 100 percent")
+        raise CelError(BAD_ARGUMENT, "a share must be from 0 to 100 percent")
     return bucket(key, salt) < _buckets(percent)
 
 

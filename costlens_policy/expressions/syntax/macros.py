@@ -67,7 +67,7 @@ def _has(use: Use) -> Expansion:
         return use.wrong("`has` takes one argument", advice)
     selected = use.arguments[0]
     if not isinstance(selected, Select) or selected.optional:
-        return use.wrong("`has` asks whether a field is present, and this is no field", advice, selected)
+        return use.wrong("the argument of `has` must be a field such as `a.b`", advice, selected)
     return Expansion(Presence(use.extent, selected.operand, selected.field, selected.field_extent))
 
 
@@ -102,19 +102,23 @@ def _comprehension(use: Use) -> Expansion | None:
     assert use.target is not None
     count = len(use.arguments)
     if count not in form.one + form.two:
-        return use.wrong(f"`{use.name}` does not take {count} arguments", f"write `{form.usage}`")
+        return use.wrong(f"`{use.name}` takes {_numbers(form)} arguments, got {count}", f"write `{form.usage}`")
     number = 1 if count in form.one else 2
     names = [_variable(argument) for argument in use.arguments[:number]]
     for name, argument in zip(names, use.arguments, strict=False):
         if name is None:
             return use.wrong(f"`{use.name}` needs a name for its variable", f"write `{form.usage}`", argument)
     if names[0] == names[-1] and number == 2:
-        return use.wrong("the two variables have one name", "write two different names", use.arguments[1])
+        return use.wrong("the two variables must have different names", "write two different names", use.arguments[1])
     predicate, transform = _bodies(form, use.arguments[number:])
     second = names[1] if number == 2 else None
     return Expansion(
         Comprehension(use.extent, form.macro, use.name_extent, use.target, str(names[0]), predicate, transform, second)
     )
+
+
+def _numbers(form: _Form) -> str:
+    return " or ".join(map(str, sorted(form.one + form.two)))
 
 
 def _bodies(form: _Form, bodies: tuple[Node, ...]) -> tuple[Node | None, Node | None]:

@@ -31,13 +31,15 @@ __all__ = ["Builder", "Part", "parse", "unexpected"]
 def parse(source: str, limits: Limits = DEFAULT_LIMITS) -> Node:
     """Return the tree of an expression, its macros expanded. Raises ExpressionError with every problem found."""
     if len(source) > limits.source:
-        message = f"an expression may be {limits.source} characters long, and this one has {len(source)}"
+        message = f"an expression must be at most {limits.source:,} characters long, got {len(source):,}"
         raise ExpressionError((Problem("CL305", message, Extent(0, 0), "this expression is too long"),))
     grammar = tables()
     tokens, problems = tokenize(source, limits, grammar)
     if not tokens and not problems:
         extent = Extent(0, len(source))
-        problems = [Problem("CL301", "the expression is empty", extent, "", "write `true` for what always holds")]
+        problems = [
+            Problem("CL301", "the expression is empty", extent, "", "write `true` for a condition that always holds")
+        ]
     if problems:
         raise ExpressionError(tuple(problems))
     builder = Builder(limits)
@@ -234,13 +236,13 @@ class Builder:
     def _message(self, items: Items) -> Part:
         extent = Extent(items[0].start, items[-1].end)
         advice = 'write a map instead: `{"key": value}`'
-        self.report("CL317", "there are no protobuf messages here", extent, "this builds a message", advice)
+        self.report("CL317", "protobuf messages are not supported", extent, "this builds a message", advice)
         return self._part(MapLiteral(extent, ()), items[0])
 
     def _count(self, found: Items, what: str, extent: Extent) -> None:
         if len(found) > self._limits.elements:
-            message = f"there may be {self._limits.elements} {what}, and here are {len(found)}"
-            self.report("CL305", message, extent, f"these are too many {what}")
+            message = f"at most {self._limits.elements:,} {what} are allowed, got {len(found):,}"
+            self.report("CL305", message, extent, f"too many {what}")
 
 
 def _sequence(items: Items) -> Items:

@@ -58,7 +58,7 @@ _MISTAKES = {
     "=": "write `==` to compare",
     "&": "write `&&` for and",
     "|": "write `||` for or",
-    ";": "an expression is one formula without `;`",
+    ";": "an expression has no `;`",
     "\u201c": 'write straight quotes: `"`',
     "\u201d": 'write straight quotes: `"`',
     "\u2018": "write straight quotes: `'`",
@@ -97,7 +97,7 @@ class _Lexer:
 
     def run(self) -> None:
         for half in _SURROGATE.finditer(self._source):
-            self._report("CL301", "half of a surrogate pair is no character", *half.span())
+            self._report("CL301", "half of a surrogate pair is not a character", *half.span())
             return
         position = 0
         while 0 <= position < len(self._source):
@@ -176,7 +176,7 @@ class _Lexer:
         end = body.end()
         inside = self._source[opened : end - len(quotes)]
         if len(inside) > self._limits.literal:
-            message = f"a literal may be {self._limits.literal} characters long, and this one has {len(inside)}"
+            message = f"a literal must be at most {self._limits.literal:,} characters long, got {len(inside):,}"
             self._report("CL305", message, start, opened, "this literal is too long")
         literal = read_text(inside, prefix)
         for offset, length, wrong, advice in literal.wrong:
@@ -188,8 +188,8 @@ class _Lexer:
     def _unclosed(self, start: int, opened: int, quotes: str) -> None:
         advice = f"close it with `{quotes}`"
         if len(quotes) == 1:
-            advice += f"; a text of several lines stands between `{quotes * 3}`"
-        self._report("CL306", "a string is not closed", start, opened, "it begins here", advice)
+            advice += f"; write a text of several lines between `{quotes * 3}`"
+        self._report("CL306", "unterminated string", start, opened, "it begins here", advice)
 
     def _unexpected(self, position: int) -> int:
         space = _SPACE.match(self._source, position)
@@ -198,7 +198,7 @@ class _Lexer:
         shown = f"`{character}`" if character.isprintable() else f"character U+{ord(character):04X}"
         advice = _MISTAKES.get(character, "")
         if not advice and character.isalpha():
-            advice = "names are made of the letters a to z, digits and `_`; other letters stand in strings"
+            advice = "names are made of the letters a to z, digits and `_`; write other letters in strings"
         self._report("CL301", f"unexpected {shown}", position, position + 1, "", advice)
         return position + 1
 
@@ -243,7 +243,7 @@ def read_number(text: str) -> NumberLiteral:
     if unsigned:
         return _read_uint(text, integer)
     if integer is None or not -_INT_LIMIT <= integer < _INT_LIMIT:
-        wrong = f"`{shortened(text, 32)}` does not fit an int, which has 64 bits"
+        wrong = f"`{shortened(text, 32)}` does not fit in an int of 64 bits"
         return NumberLiteral("INT_LIT", 0, wrong, "a double (`1e20`) is larger, and a uint (`1u`) reaches twice as far")
     return NumberLiteral("INT_LIT", integer)
 
@@ -251,14 +251,14 @@ def read_number(text: str) -> NumberLiteral:
 def _read_uint(text: str, integer: int | None) -> NumberLiteral:
     if integer is None or not 0 <= integer < _UINT_LIMIT:
         reason = "is negative" if text.startswith("-") else "has more than 64 bits"
-        return NumberLiteral("UINT_LIT", Uint(0), f"`{shortened(text, 32)}` does not fit a uint: it {reason}")
+        return NumberLiteral("UINT_LIT", Uint(0), f"`{shortened(text, 32)}` does not fit in a uint: it {reason}")
     return NumberLiteral("UINT_LIT", Uint(integer))
 
 
 def _read_double(text: str) -> NumberLiteral:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        return NumberLiteral("FLOAT_LIT", 0.0, f"`{shortened(text, 32)}` does not fit a double")
+        return NumberLiteral("FLOAT_LIT", 0.0, f"`{shortened(text, 32)}` does not fit in a double")
     return NumberLiteral("FLOAT_LIT", number)
 
 
@@ -298,7 +298,7 @@ def _joined(content: bytes, inside: str, as_bytes: bool, wrong: list[tuple[int, 
     try:
         return TextLiteral(paired.decode("utf-16"))
     except UnicodeDecodeError:
-        lone = "an escape is half of a surrogate pair and no character"
+        lone = "an escape is half of a surrogate pair, not a character"
         return TextLiteral("", ((0, len(inside), lone, "write the character itself, or `\\U` with eight digits"),))
 
 
@@ -321,10 +321,10 @@ def _complaint(escape: str, as_bytes: bool) -> tuple[str, str]:
     if len(escape) > 2 and as_bytes:
         return f"`{escape}` cannot stand in bytes", "write the character itself, or its octets as `\\xNN`"
     if len(escape) > 2:
-        return f"`{escape}` is no Unicode character", ""
+        return f"`{escape}` is not a Unicode character", ""
     if escape[1] in "xXuU01234567":
         digits = {"x": "two hexadecimal digits", "u": "four hexadecimal digits", "U": "eight hexadecimal digits"}
         needs = digits.get(escape[1] if escape[1] != "X" else "x", "three octal digits up to `\\377`")
         return f"`{escape}` must be followed by {needs}" if escape[1] in "xXuU" else f"`{escape}` begins {needs}", ""
     shown = f"`{escape}`" if escape.isprintable() else "a backslash before a line end"
-    return f"{shown} is no escape", 'write `\\\\` for a backslash, or put `r` before the quotes: r"\\d+"'
+    return f"{shown} is not an escape sequence", 'write `\\\\` for a backslash, or put `r` before the quotes: r"\\d+"'

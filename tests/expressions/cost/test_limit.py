@@ -79,8 +79,8 @@ def test_the_innermost_part_that_is_too_dear_is_named() -> None:
     text = "request.tags.all(a, request.tags.all(b, a != b) && request.tags.all(c, request.tags.all(d, c != d)))"
     (problem,) = analyse(text, ENVIRONMENT).problems
     assert problem.extent.start == text.index("all(d")
-    assert problem.label == "goes through 200 elements of `request.tags`, 40,000 times over"
-    assert problem.message.endswith("steps, and the limit is 1,000,000")
+    assert problem.label == "visits 200 elements of `request.tags`, 40,000 times over"
+    assert problem.message.endswith("steps, above the limit of 1,000,000")
     assert "`max_size`" in problem.help
 
 

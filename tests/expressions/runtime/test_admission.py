@@ -106,26 +106,26 @@ def test_admitted(declared: str, value: Any, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("declared", "value", "problem"),
     [
-        ("bool", 1, "must be true or false, not an integer"),
-        ("int", True, "must be an integer, not true or false"),
-        ("int", 5.0, "must be an integer, not a number"),
+        ("bool", 1, "must be true or false, got an integer"),
+        ("int", True, "must be an integer, got true or false"),
+        ("int", 5.0, "must be an integer, got a number"),
         ("int", 2**63, "is an integer that does not fit in 64 bits"),
         ("uint", -1, "must not be negative"),
-        ("double", "1", "must be a number, not a string"),
+        ("double", "1", "must be a number, got a string"),
         ("double", float("nan"), "is not a finite number"),
         ("double", 10**400, "is too large for a double"),
-        ("string", 1, "must be a string, not an integer"),
+        ("string", 1, "must be a string, got an integer"),
         ("timestamp", datetime(1970, 1, 1), "is a time without a time zone"),
         ("timestamp", "yesterday", "is refused: the text is not an RFC 3339 timestamp"),
-        ("duration", 5, "must be a duration, not an integer"),
-        ("list(string)", "abc", "must be a list, not a string"),
-        ("list(string)", ["a", 1], "[1] must be a string, not an integer"),
-        ("map(string, list(int))", {"a": [1, "b"]}, ".a[1] must be an integer, not a string"),
+        ("duration", 5, "must be a duration, got an integer"),
+        ("list(string)", "abc", "must be a list, got a string"),
+        ("list(string)", ["a", 1], "[1] must be a string, got an integer"),
+        ("map(string, list(int))", {"a": [1, "b"]}, ".a[1] must be an integer, got a string"),
         ("map(string, int)", {1: 1}, " has a key that must be a string"),
         ("session", {}, "lacks its field `id`"),
         ("session", {"id": "x", "turn": []}, "has no field `turn`"),
-        ("session", {"id": 1}, ".id must be a string, not an integer"),
-        ("dyn", {1.5: 1}, "holds a map in which a map key is"),
+        ("session", {"id": 1}, ".id must be a string, got an integer"),
+        ("dyn", {1.5: 1}, "holds a map in which a map key must be"),
         ("dyn", object(), "is a Python object"),
         ("dyn", {1, 2}, "is a Python set"),
         ("dyn", {"a": [1, {"b": {1, 2}}]}, ".a[1].b is a Python set"),
@@ -171,7 +171,7 @@ def test_numpy_values_are_plain() -> None:
             assert type(admitted) in (int, float, str, bool, list), name
     assert admit(numpy.int64(3), parse_type("int")) == 3
     assert admit(numpy.bool_(True), parse_type("bool")) is True
-    with pytest.raises(AdmissionError, match="must be an integer, not a number"):
+    with pytest.raises(AdmissionError, match="must be an integer, got a number"):
         admit(numpy.float64(3), parse_type("int"))
 
 

@@ -156,7 +156,7 @@ def _element(builder: Builder, node: Node, optional: bool) -> Evaluate:
     def unwrapped(frame: Frame) -> Value:
         value = evaluate(frame)
         if type(value) is not OptionalValue:
-            raise CelError(NO_OVERLOAD, f"`?` stands before an optional, not before a {kind_of(value)}", node.extent)
+            raise CelError(NO_OVERLOAD, f"`?` needs an optional, got a {kind_of(value)}", node.extent)
         return value if value is NO_VALUE else value.value
 
     return unwrapped
@@ -183,7 +183,7 @@ def _as_bool(value: Value, extent: Extent) -> bool:
     """Return a bool as it is. Raises CelError for any other value."""
     if value is True or value is False:
         return bool(value)
-    raise CelError(NO_OVERLOAD, f"a bool belongs here, not a {kind_of(value)}", extent)
+    raise CelError(NO_OVERLOAD, f"the value must be a bool, got a {kind_of(value)}", extent)
 
 
 def _decide(operands: Iterable[tuple[Evaluate, Extent]], frame: Frame, decisive: bool) -> bool:
@@ -363,7 +363,7 @@ def _transform_map_entry(loop: _Loop, frame: Frame) -> dict[Value, Value]:
     for _ in loop.accepted(frame):
         entry = transform(frame)
         if type(entry) is not dict:
-            raise CelError(NO_OVERLOAD, f"a map belongs here, not a {kind_of(entry)}", loop.extent)
+            raise CelError(NO_OVERLOAD, f"the value must be a map, got a {kind_of(entry)}", loop.extent)
         for key, value in entries_of(entry):
             add_entry(made, key, value)
     return made
@@ -419,7 +419,7 @@ def _optional_map(builder: Builder, node: OptionalMap) -> Evaluate:
 def _as_optional(value: Value, extent: Extent) -> OptionalValue:
     if type(value) is OptionalValue:
         return value
-    raise CelError(NO_OVERLOAD, f"an optional belongs here, not a {kind_of(value)}", extent)
+    raise CelError(NO_OVERLOAD, f"the value must be an optional, got a {kind_of(value)}", extent)
 
 
 RULES: Final[Mapping[type, Rule]] = {
