@@ -11,8 +11,8 @@ from typing import Final
 from costlens_policy.advise.strategies import Contest, Setting
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
-from costlens_policy.checker.link import Library
-from costlens_policy.checker.link.owners import Reference, resolve_reference
+from costlens_policy.checker.library import Library
+from costlens_policy.checker.owners import Reference, resolve_reference
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
 from costlens_policy.documents import CatalogueDocument, WorkloadDocument
 from costlens_policy.source.located import LocatedDocument

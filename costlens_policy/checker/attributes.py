@@ -124,7 +124,6 @@ STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {attribute.name: a
 REPORT_LABELS: Final = ("provider", "model", *(item.name for item in _STANDARD if item.grouped), "rule")
 """The labels of a call by which a report groups, unless others are named."""
 
-
 ASKED_MODEL: Final = "asked_model"
 """The one attribute of ``request`` that no caller gives: the model of the catalogue that ``request.model`` means."""
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedBundle", "LinkedBundle", "LinkedDocument"]
 
-
 D = TypeVar("D", bound=Document, covariant=True)
 
 

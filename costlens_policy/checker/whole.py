@@ -24,18 +24,9 @@ from costlens_policy.checker.expressions import (
     check_budget_names,
     check_variables,
 )
-from costlens_policy.checker.link import (
-    File,
-    Found,
-    Library,
-    Linked,
-    Owners,
-    Reading,
-    find_sets,
-    link_set,
-    no_policy_set,
-    several_policy_sets,
-)
+from costlens_policy.checker.library import File, Found, Library, Reading, find_sets, no_policy_set, several_policy_sets
+from costlens_policy.checker.link import Linked, link_set
+from costlens_policy.checker.owners import Owners
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity, in_order
 from costlens_policy.documents import CatalogueDocument, Document, PolicyDocument
@@ -43,7 +34,6 @@ from costlens_policy.source.located import LocatedDocument, SourceText
 from costlens_policy.source.read import is_yaml, repository_of, visible_files, yaml_files
 
 __all__ = ["Checked", "check", "check_all", "check_loose", "check_set", "files_of"]
-
 
 Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 

@@ -45,7 +45,7 @@ def load_models(paths: Sequence[Path]) -> Catalogue:
 
 def _catalogue_documents(paths: Sequence[Path]) -> list[tuple[LocatedDocument, CatalogueDocument]] | None:
     """Return the catalogue documents in files, or None where a path is a folder or holds something else."""
-    from costlens_policy.checker.link import Library
+    from costlens_policy.checker.library import Library
     from costlens_policy.documents import CatalogueDocument
 
     library = Library()

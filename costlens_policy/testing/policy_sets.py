@@ -12,8 +12,8 @@ from typing import Any, Final
 from costlens_policy.api import Engine
 from costlens_policy.catalogue import Model
 from costlens_policy.checker import CheckedBundle
-from costlens_policy.checker.link.folders import declares_a_set
-from costlens_policy.checker.link.owners import Reference, resolve_reference
+from costlens_policy.checker.library import declares_a_set
+from costlens_policy.checker.owners import Reference, resolve_reference
 from costlens_policy.checker.whole import check_set
 from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.formula import Formula

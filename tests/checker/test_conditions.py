@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.checker.conditions import Condition, Cover, condition_of
+from costlens_policy.checker.condition import Condition, Cover, condition_of
 from costlens_policy.expressions import BOOL, DYN, INT, STRING, Environment, Field, Record, Type, TypedExpr, analyse
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.runtime import CelError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.checker.conditions.condition import Domain, Finite, Range
+from costlens_policy.checker.condition import Domain, Finite, Range
 
 VALUES = st.integers(0, 6) | st.sampled_from(["a", "b", ("bool", True)])
 SAMPLE = [*range(-2, 9), 0.5, 3.5, 6.5, "a", "b", "c", ("bool", True), ("bool", False)]

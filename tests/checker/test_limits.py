@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from costlens_policy.checker.expressions.analyse import limits_of
+from costlens_policy.checker.expressions import limits_of
 from costlens_policy.compiler import compile_plan
 from costlens_policy.documents.policy_set import ExpressionLimits
 from costlens_policy.engine.decide import decide

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Placed, Subject, access_rules, routes
-from costlens_policy.checker.conditions import Cover
+from costlens_policy.checker.condition import Cover
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.documents.policy import AccessRule, Route
 

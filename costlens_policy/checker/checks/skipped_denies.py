@@ -1,18 +1,27 @@
-"""CL414: a deny that is skipped when its condition fails."""
+"""CL414: a deny that is skipped when its condition fails; and which expressions can fail."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, access_rules
-from costlens_policy.checker.conditions.failures import first_failure
+from costlens_policy.checker.expressions import budget_reads, nodes_of, variable_reads
 from costlens_policy.diagnostics.model import Diagnostic, Related
-from costlens_policy.expressions.tree import Select
+from costlens_policy.expressions import Extent, Node, TypedExpr
+from costlens_policy.expressions.checking.presence import unguarded_reads
+from costlens_policy.expressions.tree import Call, Index, Literal, Presence, Select
 
 __all__ = ["check_skipped_denies"]
 
 _FOUND: Final = Finding("CL414")
+
+_DIVISIONS: Final = ("_/_", "_%_")
+
+_PARSERS: Final = ("int", "uint", "double", "bool", "timestamp", "duration")
+
+_POSITIONS: Final = ("charAt", "substring", "indexOf", "lastIndexOf")
 
 
 def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
@@ -23,7 +32,7 @@ def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
             continue
         when = rule.place.at("when")
         typed = subject.typed(when)
-        failure = first_failure(typed, subject.variables(rule.policy), uncertain) if typed is not None else None
+        failure = _first_failure(typed, subject.variables(rule.policy), uncertain) if typed is not None else None
         if failure is not None:
             extent, why = failure
             yield _FOUND.mistake(
@@ -43,8 +52,79 @@ def _uncertain_budgets(subject: Subject) -> Iterator[tuple[str, str]]:
             scope = subject.typed(Place(policy, ("budgets", index, "scope")))
             needed = ""
             if subject.typed(Place(policy, ("budgets", index, f"hard_limit_{budget.unit}"))) is None:
-                if scope is None or first_failure(scope, variables) is None:
+                if scope is None or _first_failure(scope, variables) is None:
                     continue
                 needed = scope.source if isinstance(scope.root, Select) else ""
             yield budget.id, needed
             yield f"{policy.name}/{budget.id}", needed
+
+
+def _first_failure(
+    typed: TypedExpr, variables: Mapping[str, TypedExpr], uncertain: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Extent, str] | None:
+    """Return the first part that can fail, and why; None where nothing can. Variables are followed.
+
+    ``uncertain`` are the names of budgets whose scope or limit can fail, each with the attribute that has to be there
+    for it not to, such as ``request.team``, or an empty text.
+    """
+    found = sorted(_failures(typed, uncertain), key=lambda item: item[0].start)
+    if found:
+        return found[0]
+    for name, extent in variable_reads(typed):
+        if name in variables and (inner := _first_failure(variables[name], variables)) is not None:
+            return extent, inner[1]
+    return None
+
+
+def _failures(typed: TypedExpr, uncertain: Mapping[str, str]) -> Iterator[tuple[Extent, str]]:
+    for problem in unguarded_reads(typed):
+        yield problem.extent, "fails where this is missing"
+    guarded = {_text(typed, node.operand) + "." + node.field for node in _presences(typed)}
+    budgets = dict(budget_reads(typed))
+    for name, extent in budgets.items():
+        if name in uncertain and uncertain[name] not in guarded:
+            yield extent, "fails where the scope or the limit of this budget does"
+    for node in nodes_of(typed.root):
+        if isinstance(node, Select) and not node.optional:
+            operand = typed.types.get(node.operand)
+            if operand is not None and operand.name == "dyn" and _text(typed, node) not in guarded:
+                yield node.field_extent, "fails where this is missing"
+        elif isinstance(node, Index) and not node.optional and node.key.extent not in budgets.values():
+            operand = typed.types.get(node.operand)
+            if operand is None or operand.name != "map":  # whose keys are looked at above
+                yield node.extent, "fails where there is no such element"
+        elif isinstance(node, Call) and (why := _call(typed, node)):
+            yield node.extent, why
+
+
+def _call(typed: TypedExpr, node: Call) -> str:
+    literals = [isinstance(argument, Literal) for argument in node.arguments]
+    if node.function in _DIVISIONS and not _is_nonzero(node.arguments[1]):
+        return "fails when it divides by zero"
+    if node.function in _PARSERS and not all(literals) and _takes_text(typed, node):
+        return "fails for a string that cannot be parsed"
+    if node.function == "matches" and not (literals and literals[-1]):
+        return "fails for a pattern that is not RE2"
+    if node.function in _POSITIONS:
+        return "fails beyond the end of the string"
+    invocation = typed.calls.get(node)
+    if invocation is not None and len(invocation.overloads) > 1 and node.function not in ("_==_", "_!=_"):
+        return "fails for values of another type"
+    return ""
+
+
+def _takes_text(typed: TypedExpr, node: Call) -> bool:
+    found = typed.types.get(node.arguments[0]) if node.arguments else None
+    return found is None or found.name in ("string", "dyn")
+
+
+def _is_nonzero(node: Node) -> bool:
+    return isinstance(node, Literal) and isinstance(node.value, int | float) and node.value != 0
+
+
+def _presences(typed: TypedExpr) -> Iterator[Presence]:
+    return (node for node in nodes_of(typed.root) if isinstance(node, Presence))
+
+
+def _text(typed: TypedExpr, node: Node) -> str:
+    return typed.source[node.extent.start : node.extent.end]

@@ -17,7 +17,7 @@ from costlens_policy.cli.output import note, prints_color, render_diagnostics, s
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError
 
 if TYPE_CHECKING:
-    from costlens_policy.checker.link.library import File
+    from costlens_policy.checker.library import File
     from costlens_policy.source.located import SourceText
 
 __all__ = ["command"]
@@ -105,7 +105,7 @@ def _format_stdin(mode: _Mode) -> ExitCode:
 
 def _files(paths: Iterable[Path]) -> Iterator[File]:
     """Yield each file once: those named, and in folders those that hold a document of this program."""
-    from costlens_policy.checker.link.library import Library
+    from costlens_policy.checker.library import Library
     from costlens_policy.source.read import yaml_files
 
     library, seen = Library(), set()

@@ -21,7 +21,7 @@ from costlens_policy.checker.attributes import (
     request_record,
     unknown_facts,
 )
-from costlens_policy.checker.expressions.analyse import Environments, limits_of
+from costlens_policy.checker.expressions import Environments, limits_of
 from costlens_policy.cli.inputs import Input, RejectedError, bad_request, read_input
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.attributes import request_attributes

@@ -1,9 +1,9 @@
 """Conditions as conjunctions: enough to tell that two exclude each other, or that one follows from another.
 
 What is not understood stays one opaque part, equal only to the same expression, so that no verdict rests on a guess.
-
 A domain, a finite set or a range, is what an operand can still be: limited by the condition, and by what it can be at
-all, such as declared values, counts, and the parts of a time.
+all, such as declared values, counts, and the parts of a time. A cover finds which of many conditions another one
+implies without trying them all.
 """
 
 from __future__ import annotations
@@ -11,25 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.expressions import Extent, Field, Node, TypedExpr
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Logic, Name, Select
 
 __all__ = [
-    "ALWAYS",
-    "ANYTHING",
-    "Condition",
-    "Domain",
-    "Finite",
-    "Form",
-    "Possible",
-    "Range",
-    "condition_of",
+    "ALWAYS", "ANYTHING", "Condition", "Cover", "Domain", "Finite", "Form", "Possible", "Range", "condition_of",
     "union_of",
-]
-
+]  # fmt: skip
 
 Number: TypeAlias = int | float
 
@@ -298,7 +289,6 @@ _ORDERS: Final = ("_<_", "_<=_", "_>_", "_>=_")
 
 _SWAPPED: Final = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 
-
 _NEVER_NEGATIVE: Final = frozenset(item.name for item in STANDARD_ATTRIBUTES.values() if item.never_negative)
 
 """Attributes of a request that is refused where they are below zero."""
@@ -392,3 +382,55 @@ def _keeps_case(node: Node, value: Hashable) -> bool:
     if change is None or not isinstance(value, str):
         return True
     return all(change(character) == character for character in value if character.isascii())
+
+
+T = TypeVar("T")
+
+
+class Cover(Generic[T]):
+    """Items with the conditions under which they hold.
+
+    Each condition is kept under one of its parts, the most telling one: where that part allows few values, under each
+    of them. What a condition implies can then only be found under its own parts.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Condition, T]] = []
+        self._always: list[int] = []
+        self._by_value: dict[tuple[Form, Hashable], list[int]] = {}
+        self._by_form: dict[Form, list[int]] = {}
+
+    def add(self, condition: Condition, item: T) -> None:
+        place = len(self._kept)
+        self._kept.append((condition, item))
+        if not condition.parts:
+            self._always.append(place)
+            return
+        form, domain = min(condition.parts.items(), key=self._crowd)
+        if isinstance(domain, Finite):
+            for value in domain.values:
+                self._by_value.setdefault((form, value), []).append(place)
+        else:
+            self._by_form.setdefault(form, []).append(place)
+
+    def first(self, condition: Condition) -> T | None:
+        """Return the first item that holds wherever the condition does, or None."""
+        for place in sorted(self._candidates(condition)):
+            kept, item = self._kept[place]
+            if condition.implies(kept):
+                return item
+        return None
+
+    def _crowd(self, part: tuple[Form, Domain]) -> int:
+        """Return how many others already stand where a part would be kept; what allows many values comes last."""
+        form, domain = part
+        if isinstance(domain, Finite) and len(domain.values) <= 64:
+            return max((len(self._by_value.get((form, value), ())) for value in domain.values), default=0)
+        return 1 + len(self._kept)
+
+    def _candidates(self, condition: Condition) -> Iterator[int]:
+        yield from self._always
+        for form, domain in condition.parts.items():
+            yield from self._by_form.get(form, ())
+            if isinstance(domain, Finite) and domain.values:
+                yield from self._by_value.get((form, next(iter(domain.values))), ())

@@ -13,9 +13,8 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.checker.attributes import ASKED_MODEL, STANDARD_ATTRIBUTES, DeclaredAttribute
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
-from costlens_policy.checker.link.folders import Found
-from costlens_policy.checker.link.library import File, Library, Reading
-from costlens_policy.checker.link.owners import Reference, resolve_reference
+from costlens_policy.checker.library import File, Found, Library, Reading
+from costlens_policy.checker.owners import Reference, resolve_reference
 from costlens_policy.checker.targets import NamedModel, admitted_models, named_models
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
@@ -25,7 +24,6 @@ from costlens_policy.expressions import DYN, STRING, Type, parse_type
 from costlens_policy.source.located import Path as LocatedPath
 
 __all__ = ["Linked", "check_models", "check_policy_names", "check_rule_ids", "declare_attributes", "link_set"]
-
 
 D = TypeVar("D", bound=Document)
 

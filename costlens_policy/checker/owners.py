@@ -11,15 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from costlens_policy.checker.link.folders import Found, sets_in
-from costlens_policy.checker.link.library import File, Library
+from costlens_policy.checker.library import File, Found, Library, sets_in
 from costlens_policy.diagnostics.model import Diagnostic, Severity, Span
 from costlens_policy.diagnostics.suggestion import nearest
 from costlens_policy.documents import PolicySetDocument, WorkloadDocument
 from costlens_policy.source.read import checkout_of, is_yaml, repository_of, yaml_files
 
 __all__ = ["Owners", "Reference", "resolve_reference"]
-
 
 _UP: Final = 10
 _NEAR: Final = 3
