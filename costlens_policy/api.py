@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.engine.decide import Models
@@ -118,7 +118,7 @@ def load_plan(path: str | os.PathLike[str]) -> Engine:
     return Engine(read_plan(Path(path)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OptimalModel:
     """The model to call, as ``Router`` gives it: its ``name``, and the decision behind it."""
 

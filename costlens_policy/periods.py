@@ -11,13 +11,13 @@ where it comes twice, and where a whole day is missing (it then is empty).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from costlens_policy.clock import duration_of
 from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -31,7 +31,7 @@ class PeriodError(CostlensPolicyError, ValueError):
     """A zone or a span that does not exist, or a time beyond the calendar."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Period:
     """The time that one account covers. ``starts_at`` and ``resets_at`` are in UTC, None where there is no such moment.
 
@@ -245,7 +245,7 @@ _DAY: Final = timedelta(days=1)
 _LONGEST: Final = timedelta(days=3650)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forecast:
     """What follows from the average so far. Each is None where it cannot be told.
 

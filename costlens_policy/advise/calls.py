@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from costlens_policy.advise.inputs import Range
 from costlens_policy.advise.strategy import HOURS_PER_MONTH
+from costlens_policy.frozen import frozen
 from costlens_policy.tokens import ESTIMATE
 
 __all__ = [
@@ -23,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TaskCall:
     """``task`` is the label that calls are grouped by; ``time`` is None where it means nothing.
 
@@ -224,7 +225,7 @@ _WEEKS_FOR_GROWTH: Final = 4
 _LEAST, _MOST = Decimal(-1), Decimal(10)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedSpan:
     """The time that a record covers, in microseconds since 1970, for all of its calls together.
 
@@ -245,7 +246,7 @@ class RecordedSpan:
         return self.length // _WEEK
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Volume:
     """Queries a month, from the quietest week to the busiest; growth is None where the record is too short for it."""
 

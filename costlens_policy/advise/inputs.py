@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from costlens_policy.documents.document import Number, Section
 from costlens_policy.documents.workload import FineTunedContender, Spread, WorkloadDocument
+from costlens_policy.frozen import frozen
 from costlens_policy.money import multiply, total
 from costlens_policy.source.compose import compose
 from costlens_policy.source.read import source_of
@@ -23,7 +23,7 @@ _FILE = "rules_of_thumb.yaml"
 _HALF = Decimal("0.5")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Range:
     """An input as low, base and high; all three are equal where it is known. ``origin`` says who gave it."""
 

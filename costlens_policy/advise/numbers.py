@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
 
@@ -17,6 +16,7 @@ from costlens_policy.advise.strategies import (
     strategies_at,
 )
 from costlens_policy.advise.strategy import BreakEven, Strategy, break_even, cumulative
+from costlens_policy.frozen import frozen
 from costlens_policy.money import total
 
 __all__ = ["Extremes", "Numbers", "Swing", "calculate", "crossover", "swings", "totals_at"]
@@ -24,7 +24,7 @@ __all__ = ["Extremes", "Numbers", "Swing", "calculate", "crossover", "swings", "
 _MOST = 10**12
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Numbers:
     """Amounts are US dollars over the horizon, by strategy. ``prompting`` is the cheaper way to prompt.
 
@@ -98,7 +98,7 @@ def crossover(setting: Setting, base: Point, name: str) -> int | None:
     return high
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Swing:
     """What one input alone does to the totals and savings of the strategies, all others at their base."""
 
@@ -115,7 +115,7 @@ class Swing:
         return total((high, low.copy_negate())).copy_abs()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Extremes:
     """The lowest and the highest value of something by strategy, over every combination of low, base and high."""
 

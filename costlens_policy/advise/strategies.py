@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 
 from costlens_policy.advise.inputs import Point
 from costlens_policy.advise.strategy import HOURS_PER_WEEK, Query, Strategy, monthly_queries, query_cost
 from costlens_policy.catalogue import Model, Period
 from costlens_policy.documents.workload import FineTunedContender, WorkloadDocument
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, multiply, per_million, total
 
 __all__ = [
@@ -26,7 +26,7 @@ HYBRID = "hybrid"
 _ONE = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contest:
     """A model of the workload, and its prices on the day of the advice."""
 
@@ -34,7 +34,7 @@ class Contest:
     period: Period
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """What stays the same whatever the uncertain inputs are."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -11,6 +10,7 @@ from math import ceil
 from typing import Final
 
 from costlens_policy.catalogue import Period
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, multiply, total
 
 __all__ = [
@@ -23,7 +23,7 @@ HOURS_PER_MONTH: Final = Decimal("730.5")
 HOURS_PER_WEEK: Final = Decimal(168)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stretch:
     """A month, or one of the two parts of the month in which the model comes.
 
@@ -63,7 +63,7 @@ _MILLIONTH = Decimal("1e-6")
 _ONE = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """Tokens of an average query. ``cached`` are read from the cache, ``written`` are written into it.
 
@@ -98,7 +98,7 @@ def query_cost(period: Period, query: Query) -> Decimal:
     return total((multiply(tokens, _MILLIONTH), rates.usd_per_request))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Strategy:
     """What one way to serve the task costs, in US dollars.
 
@@ -149,7 +149,7 @@ class Strategy:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BreakEven:
     """From here to the end of the horizon the cumulative cost is no higher: time in months, and queries until then."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from costlens_policy.assurance.domain import Assignment, Every, Found, Goal, Not
 from costlens_policy.assurance.domain.reads import Read, Use
 from costlens_policy.assurance.domain.values import ABSENT
 from costlens_policy.assurance.subject import Subject
+from costlens_policy.frozen import frozen
 
 __all__ = ["Evasion", "evasions"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evasion:
     """Two requests that differ in one attribute, ``name``: the rule holds for ``held`` and not for ``free``.
 

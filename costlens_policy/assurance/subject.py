@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions.runtime import to_python
+from costlens_policy.frozen import frozen
 
 __all__ = ["Finding", "Subject", "shown"]
 
@@ -29,7 +29,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """Makes the diagnostics of one finding."""
 

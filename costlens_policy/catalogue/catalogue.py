@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 from costlens_policy.catalogue.rates import Period, Rates, Tariff, Usage
 from costlens_policy.catalogue.versions import Versions
 from costlens_policy.diagnostics.suggestion import nearest
+from costlens_policy.frozen import frozen
 from costlens_policy.money import plain
 
 __all__ = ["LONG_AGO", "Catalogue", "Model", "Period", "Rates", "Usage", "digest_of"]
@@ -21,7 +22,7 @@ LONG_AGO: Final = date(1970, 1, 1)
 """Stands for a day in the past that no source tells."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Model:
     """One model. ``None`` and absent keys mean unknown, never a default.
 
@@ -78,7 +79,7 @@ class Model:
         return self.retired is not None and self.retired <= day
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Catalogue:
     """The models there are, in the order of their names."""
 

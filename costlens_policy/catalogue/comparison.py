@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
@@ -11,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 from costlens_policy.catalogue.catalogue import LONG_AGO, Catalogue, Model
 from costlens_policy.catalogue.rates import BUCKETS, Period, Rates, Tariff, complete
 from costlens_policy.catalogue.writing import explicit_entry
+from costlens_policy.frozen import frozen
 
 __all__ = ["FactChange", "ModelChange", "PriceChange", "compare"]
 
@@ -20,7 +20,7 @@ _AT: Final = "from "
 """Stands before a time of day (UTC) in the place of a service tier."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PriceChange:
     """A price of a model, in US dollars per million tokens, or for each request where ``kind`` is ``request``.
 
@@ -42,7 +42,7 @@ class PriceChange:
         return (self.new - self.old) / self.old if self.old and self.new is not None else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FactChange:
     """Anything else that is known of a model, as text; None where a side does not know it."""
 
@@ -51,7 +51,7 @@ class FactChange:
     new: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelChange:
     """One model of either catalogue. Of one that is added or removed, the prices are listed with one side None."""
 

@@ -22,6 +22,7 @@ from costlens_policy.documents.catalogue import (
     PricePeriod,
     ServiceTierPrices,
 )
+from costlens_policy.frozen import frozen
 from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, plain
 from costlens_policy.source.located import LocatedDocument, Path
 
@@ -31,7 +32,7 @@ _FACTS: Final = tuple(ModelFacts.model_fields)
 _MERGED: Final = frozenset({"quality", "labels"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A value of a document, or the spot where it would stand."""
 
@@ -56,7 +57,7 @@ class Place:
         return self.document.root.key_span(self.path) or self.span
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """The name of another model, and where it is written."""
 

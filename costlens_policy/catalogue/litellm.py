@@ -12,7 +12,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal
 from typing import Any, Final, TypeAlias
@@ -24,6 +23,7 @@ from costlens_policy.catalogue.versions import matches
 from costlens_policy.catalogue.writing import document_text
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, multiply
 from costlens_policy.source.located import SourceText
 
@@ -372,7 +372,7 @@ _BY_TOKENS: Final = re.compile(
 _OTHERWISE: Final = re.compile(rf"({_any_of(_NOT_BY_TOKENS)})(?!_token)([_.][A-Za-z0-9_.]+)?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CostKey:
     """What a cost key prices.
 

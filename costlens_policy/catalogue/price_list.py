@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
@@ -27,6 +27,7 @@ from costlens_policy.catalogue.service_tiers import USUAL, tier_named
 from costlens_policy.catalogue.versions import LATEST, Versions, matches, provider_named, spelling
 from costlens_policy.catalogue.writing import document_text
 from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, multiply
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def priced_alike(name: str, provider: str | None) -> Model | None:
     return None if found is None else listed_model(found.name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Named:
     name: str
     provider: str
@@ -376,13 +377,13 @@ def _minute(limit: datetime) -> int:
     return limit.hour * 60 + limit.minute + bool(limit.second)  # 23:59:59 ends with the day
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Always:
     prices: ModelPrice
     constraint: None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Variant:
     """Prices of a service tier, which stand for those of the model where they are given."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from costlens_policy.catalogue import price_list, problems
 from costlens_policy.catalogue.catalogue import Catalogue, Model
@@ -13,12 +12,13 @@ from costlens_policy.catalogue.versions import Versions
 from costlens_policy.catalogue.writing import DIGEST_LABEL, digest_label
 from costlens_policy.diagnostics.model import Diagnostic, in_order
 from costlens_policy.documents.catalogue import CatalogueDocument, CatalogueModel
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument
 
 __all__ = ["Resolved", "resolve"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolved:
     """The catalogue, as much of it as can be made out, and every problem found."""
 
@@ -80,7 +80,7 @@ def _changed(pair: tuple[LocatedDocument, CatalogueDocument], alone: Resolved) -
         yield problems.lock_changed(expected, actual, place.span)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Imports:
     """Imported models by ``provider/name``, and the patterns that match nothing."""
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+
+from costlens_policy.frozen import frozen
 
 __all__ = ["LATEST", "Spelling", "Versions", "matches", "provider_named", "spelling"]
 
@@ -63,7 +64,7 @@ _POINT: Final = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 _TUNED: Final = re.compile(r"(?P<base>.+)\.ft-[^/]*$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spelling:
     """A name taken apart.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ from costlens_policy.expressions import (
     list_of,
     map_of,
 )
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.documents.policy_set import Admission
@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeclaredAttribute:
     """A request attribute: one row for all that the checker, the engine, ledgers, replay and reports do with it.
 

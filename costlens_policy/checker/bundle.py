@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from costlens_policy.catalogue import Catalogue
@@ -11,6 +10,7 @@ from costlens_policy.checker.attributes import DeclaredAttribute
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents import CatalogueDocument, Document, PolicyDocument, PolicySetDocument
 from costlens_policy.expressions import TypedExpr
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, Path, SourceText
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["CheckedBundle", "LinkedBundle", "LinkedDocument"]
 D = TypeVar("D", bound=Document, covariant=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class LinkedDocument(Generic[D]):
     """A typed document and the text that it was read from. Compared by identity."""
 
@@ -33,7 +33,7 @@ class LinkedDocument(Generic[D]):
         return self.document.metadata.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkedBundle:
     """A policy set with everything it names: policies in their order, the resolved catalogue, request attributes.
 
@@ -48,7 +48,7 @@ class LinkedBundle:
     sources: Mapping[str, SourceText]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckedBundle:
     """A linked bundle that can be compiled, and its typed expressions.
 

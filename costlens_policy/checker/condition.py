@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.expressions import Extent, Field, Node, TypedExpr
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Logic, Name, Select
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "ALWAYS", "ANYTHING", "Condition", "Cover", "Domain", "Finite", "Form", "Possible", "Range", "condition_of",
@@ -25,7 +26,7 @@ __all__ = [
 Number: TypeAlias = int | float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finite:
     """These values and no others."""
 
@@ -46,7 +47,7 @@ class Finite:
         return not self.values
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Range:
     """Everything but ``excluded``, and of numbers only those between two bounds; open bounds are not part of it."""
 
@@ -132,7 +133,7 @@ _TRUE: Final = ("bool", True)
 _FALSE: Final = ("bool", False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """Holds only where each form has a value in its domain. ``exact``: and holds wherever that is so."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, get_args
@@ -50,6 +50,7 @@ from costlens_policy.expressions.checking.presence import Implied, Paths, presen
 from costlens_policy.expressions.functions.costs import Sizes
 from costlens_policy.expressions.tree import Index, Literal, MapEntry, Name, Presence, Select
 from costlens_policy.expressions.types import UNKNOWN, Shape
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, Path, part_span
 
 __all__ = [
@@ -63,7 +64,7 @@ _EXPECTED: Final = {"bool": BOOL, "string": STRING}
 _NUMBERS: Final = (INT, DOUBLE, UINT, DYN, UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Analysis:
     """The expressions that could be typed, by document and path, and what is wrong with any.
 
@@ -117,7 +118,7 @@ def variables_of(document: Document) -> Mapping[str, str]:
     return document.variables if isinstance(document, PolicyDocument | PolicySetDocument) else {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shared:
     """The variables of the policy set, by name and by path, as far as they could be typed."""
 
@@ -331,7 +332,7 @@ def limits_of(stated: ExpressionLimits) -> Limits:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpressionField:
     """``text`` is the expression; ``rule`` says which roots it may name and which type it must have."""
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Related, Severity, Span
 from costlens_policy.documents import KINDS, Document
+from costlens_policy.frozen import frozen
 from costlens_policy.schema import read_document
 from costlens_policy.source.compose import Composed, compose
 from costlens_policy.source.located import LocatedDocument, SourceText
@@ -125,7 +126,7 @@ _LISTING_LINE: Final = re.compile(r"""^["']?kind["']?\s*:\s*["']?(PolicySet|Work
 _SET_LINE: Final = re.compile(r"""^["']?kind["']?\s*:\s*["']?PolicySet\b""", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A policy set and the file it stands in."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +21,7 @@ from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents import CatalogueDocument, Document, PolicyDocument, PolicySetDocument
 from costlens_policy.documents.policy_set import Admission, Attribute
 from costlens_policy.expressions import DYN, STRING, Type, parse_type
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path as LocatedPath
 
 __all__ = ["Linked", "check_models", "check_policy_names", "check_rule_ids", "declare_attributes", "link_set"]
@@ -28,7 +29,7 @@ __all__ = ["Linked", "check_models", "check_policy_names", "check_rule_ids", "de
 D = TypeVar("D", bound=Document)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Linked:
     """``bundle`` is absent where the policy set itself cannot be read; with errors it may lack policies.
 

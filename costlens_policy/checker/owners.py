@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from costlens_policy.checker.library import File, Found, Library, sets_in
 from costlens_policy.diagnostics.model import Diagnostic, Severity, Span
 from costlens_policy.diagnostics.suggestion import nearest
 from costlens_policy.documents import PolicySetDocument, WorkloadDocument
+from costlens_policy.frozen import frozen
 from costlens_policy.source.read import checkout_of, is_yaml, repository_of, yaml_files
 
 __all__ = ["Owners", "Reference", "resolve_reference"]
@@ -126,7 +126,7 @@ def _shared() -> set[Path]:
     return {Path(os.path.realpath(folder)) for folder in folders}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """A path as a document gives it, the place where it stands, and the file that gives it."""
 

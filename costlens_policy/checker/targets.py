@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from costlens_policy.documents import Document, PolicyDocument, PolicySetDocument
 from costlens_policy.documents.policy import Target
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path
 
 __all__ = ["NamedModel", "admitted_models", "models_of_target", "named_models", "targets_of"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedModel:
     """A model's name as a document gives it, and its path there."""
 

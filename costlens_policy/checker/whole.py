@@ -6,7 +6,6 @@ import codecs
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from os import PathLike
@@ -30,6 +29,7 @@ from costlens_policy.checker.owners import Owners
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity, in_order
 from costlens_policy.documents import CatalogueDocument, Document, PolicyDocument
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, SourceText
 from costlens_policy.source.read import is_yaml, repository_of, visible_files, yaml_files
 
@@ -38,7 +38,7 @@ __all__ = ["Checked", "check", "check_all", "check_loose", "check_set", "files_o
 Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checked:
     """Everything found in some paths: the sets that are right, all diagnostics in order, every text by file name.
 
@@ -130,7 +130,7 @@ def _errors(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     return [item for item in diagnostics if item.is_error]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Examined:
     bundle: CheckedBundle | None
     diagnostics: tuple[Diagnostic, ...]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -22,6 +21,7 @@ from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decision import Balance
 from costlens_policy.errors import CostlensPolicyError, RequestError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import usd
 from costlens_policy.source.located import LocatedValue, SourceText
 from costlens_policy.source.located import Path as Place
@@ -70,7 +70,7 @@ def bad_balances(message: str, span: Span | None, help: str = "") -> Diagnostic:
     return Diagnostic(_BALANCES, Severity.ERROR, message, span, help=help)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Input:
     """One value as plain data. ``root`` gives what knows its places; JSON that YAML cannot express has none."""
 
@@ -131,7 +131,7 @@ def _yaml(source: SourceText, what: str) -> Input:
     return Input(source, root.to_plain(), lambda: root)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestLine:
     """One line of a file. ``content`` is a request, or there is a ``problem``."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from importlib import import_module
@@ -14,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from costlens_policy.clock import duration_of
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -196,7 +196,7 @@ def _current_directory(_: click.Context, __: click.Parameter, paths: tuple[Path,
     return paths or (Path(),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrafficOptions:
     """The traffic as it was named on the command line, word for word."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from costlens_policy.advise.calls import Seen, TaskCall
 from costlens_policy.cli.traffic import TrafficInput
+from costlens_policy.frozen import frozen
 from costlens_policy.replay import ColumnMapping, Row, TrafficError
 from costlens_policy.replay.traffic.cells import cell, text_of
 from costlens_policy.replay.traffic.reading import TEXTS_ONLY, RowReader, raw_rows
@@ -20,7 +21,7 @@ __all__ = ["CallReader", "ReadCalls", "read_calls"]
 _TEXTS: Final = ("request.prompt", "request.messages")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadCalls:
     """``notes`` say what had to be taken for granted or was put right."""
 

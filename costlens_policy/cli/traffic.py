@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from difflib import get_close_matches
@@ -23,6 +22,7 @@ from costlens_policy.cli.inputs import read_input
 from costlens_policy.cli.options import TrafficOptions
 from costlens_policy.cli.output import note, write_file
 from costlens_policy.diagnostics.text import printable
+from costlens_policy.frozen import frozen
 from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError, open_traffic
 from costlens_policy.replay.settings import START, Progress, Silent
 from costlens_policy.replay.tables import csv_text
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrafficInput:
     """The options, read: which files, by which mapping, with which settings."""
 
@@ -166,7 +166,7 @@ def _count(text: str) -> int:
     return number
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gates:
     """What a change must not do, word for word."""
 
@@ -189,7 +189,7 @@ class Gates:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """What became of recorded traffic, and a sentence for each gate that does not hold."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type, Value
 from costlens_policy.expressions.runtime import admitter, of_library
+from costlens_policy.frozen import frozen
 from costlens_policy.money import usd
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _TOKENS: Final = frozenset({"prompt_tokens", "max_output_tokens"})
 
 
 @rebuilt
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestAttribute:
     """A declared attribute, whose values are checked for type, range and, where declared, membership and size.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from costlens_policy.compiler.rebuilt import rebuilt
@@ -13,6 +13,7 @@ from costlens_policy.expressions.compile import Trace, compile_expression, compi
 from costlens_policy.expressions.compile.first_match import compile_first_match
 from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.frozen import frozen
 
 __all__ = ["ROOTS", "FirstRoute", "Formula"]
 
@@ -29,7 +30,7 @@ _RESULTS: Final[Mapping[str, tuple[str, frozenset[type]]]] = {
 
 
 @rebuilt
-@dataclass(frozen=True, slots=True)
+@frozen
 class Formula:
     """``evaluate`` takes the values of ``ROOTS`` in order and returns a CEL value or raises ``CelError``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -14,6 +14,7 @@ from costlens_policy.compiler.priced_models import Snapshots
 from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, Combinations, RewriteRule, RouteStep
 from costlens_policy.expressions import Value
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites import RewriteStep
 from costlens_policy.tokens import Tokenizer
 
@@ -23,7 +24,7 @@ OnError: TypeAlias = Literal["deny", "skip"]
 
 
 @rebuilt
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layer:
     """One policy of the set, in its place."""
 
@@ -41,7 +42,7 @@ class Layer:
         object.__setattr__(self, "first_route", FirstRoute([step.when for step in self.routes]))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stages:
     """What each stage walks through: the rules of all layers in order, each with the index of its layer.
 
@@ -100,7 +101,7 @@ def _rewrite_steps(layer: Layer) -> Iterator[RewriteStep]:
             yield from threshold.steps
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanDefaults:
     """What holds where no rule speaks. ``route`` is a rule like any other: ``default``, without a condition.
 
@@ -115,7 +116,7 @@ class PlanDefaults:
 
 
 @rebuilt
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A compiled policy set.
 

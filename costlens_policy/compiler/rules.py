@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -12,6 +12,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import Shortlists
 from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.expressions.tree import Select
+from costlens_policy.frozen import frozen
 from costlens_policy.money import multiply
 from costlens_policy.rewrites import RewriteStep, Step, combine
 
@@ -41,7 +42,7 @@ Merge: TypeAlias = Literal["append", "min", "max", "set_once"]
 
 
 @rebuilt
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessStep:
     """A rule of the access stage. ``id`` is ``policy/rule``, as in every step; ``when`` absent means always.
 
@@ -62,14 +63,14 @@ class AccessStep:
         object.__setattr__(self, "by_model", reads or self.only is not None or bool(self.only_models))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ByName:
     """Models in the order in which they are tried."""
 
     models: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ByExpression:
     """The model that an expression names, then the fallbacks."""
 
@@ -77,7 +78,7 @@ class ByExpression:
     fallbacks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BySplit:
     """Shares of the keys: ``bounds[i]`` is the sum of the weights up to model ``i``."""
 
@@ -88,7 +89,7 @@ class BySplit:
     fallbacks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChoiceLimits:
     """What a candidate of a choice keeps to; ``None`` means no limit."""
 
@@ -99,7 +100,7 @@ class ChoiceLimits:
 
 
 @rebuilt
-@dataclass(frozen=True, slots=True)
+@frozen
 class ByChoice:
     """The best of ``models`` by ``score``.
 
@@ -138,7 +139,7 @@ def _is_cost(score: Formula) -> bool:
 TargetStep: TypeAlias = ByName | ByExpression | BySplit | ByChoice
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RouteStep:
     """A rule of the routes stage; ``layer`` is the index of the layer whose variables its target reads. The default
     route has the index after the last.
@@ -156,7 +157,7 @@ class RouteStep:
     binds_downgrades: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RewriteRule:
     """A rule of the rewrites stage. ``reads_model`` says whether its condition has to be asked for each candidate,
     ``values_read_model`` whether what it writes differs by candidate.
@@ -212,7 +213,7 @@ def key_problem(key: str) -> str | None:
     return None if size <= LONGEST_KEY else f"must have at most {LONGEST_KEY} bytes, got {size:,}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ThresholdStep:
     """A point before the limit of a budget, at a ratio of the hard limit or, for a soft limit, at an amount.
 
@@ -242,7 +243,7 @@ def _lowest(thresholds: tuple[ThresholdStep, ...]) -> tuple[ThresholdStep, ...]:
 
 
 @rebuilt
-@dataclass(frozen=True, slots=True)
+@frozen
 class BudgetStep:
     """A budget. ``limit`` is a constant, or a formula that gives a number in the budget's ``unit``."""
 

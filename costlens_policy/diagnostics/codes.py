@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from costlens_policy.frozen import frozen
 
 __all__ = ["CODES", "Code"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Code:
     """``id`` such as ``CL302``, a short ``name`` for people, and the ``title`` of its page in docs/codes."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.frozen import frozen
 
 __all__ = ["Diagnostic", "PolicyError", "Position", "Related", "Severity", "Span", "exit_code_of", "in_order"]
 
@@ -17,7 +17,7 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class Position:
     """A place in a file. ``line`` and ``column`` count from 1, in code points; ``offset`` from 0."""
 
@@ -26,7 +26,7 @@ class Position:
     column: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class Span:
     """Half-open stretch of one file. ``file`` is the path as the user named it."""
 
@@ -35,7 +35,7 @@ class Span:
     end: Position
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Related:
     """Another place that the reader needs, such as the first of two equal keys."""
 
@@ -43,7 +43,7 @@ class Related:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnostic:
     """One problem. ``message`` is one lower-case sentence without a full stop, in the author's words.
 

@@ -6,10 +6,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from costlens_policy.diagnostics.model import Diagnostic, Severity, Span, in_order
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "BOLD",
@@ -113,7 +113,7 @@ _BEFORE: Final = 60  # of these, how many stand before the mark
 _MOST_LINES: Final = 6  # of one mark; further lines in its middle are left out
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """A place to be underlined. ``sign`` is ``^`` for the main place and ``-`` for others."""
 
@@ -123,7 +123,7 @@ class Mark:
     color: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Row:
     number: int | None  # None for a row of marks
     text: str

@@ -16,9 +16,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "COMPLETIONS", "LONGEST_NAME", "NO_TEXTS", "NUMBERS", "OUTPUT_LIMIT", "OUTPUT_LIMIT_NAMES", "PASSING", "SYSTEM",
@@ -63,7 +64,7 @@ PASSING: Final = NO_TEXTS | _SCHEMAS | {SYSTEM}
 """The known parameters that a request may have."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Steering:
     """What parameters of one meaning decide again, and what to do ``instead`` of giving one.
 

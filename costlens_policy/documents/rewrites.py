@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, get_args
 
 from pydantic import ConfigDict, Field, RootModel, model_validator
@@ -20,6 +19,7 @@ from costlens_policy.documents.document import (
     Section,
 )
 from costlens_policy.documents.parameters import canonical_parameter
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "OPERATIONS", "PARAMETERS", "Clamp", "ClampParams", "DropExamples", "Effect", "NamedParameter", "Operation",
@@ -34,7 +34,7 @@ PARAMETERS: Final = "params"
 """The target of operations that set each parameter which they name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OperationFacts:
     """All that the checker and the engine know of an operation beside its implementation. None has a default."""
 

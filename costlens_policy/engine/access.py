@@ -5,7 +5,6 @@ A rule that reads ``model`` is asked later, for every candidate, and refuses tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from costlens_policy.compiler.formula import Formula
@@ -16,11 +15,12 @@ from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.frozen import frozen
 
 __all__ = ["Access", "decide_access", "refused_model"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """``rule`` is the first rule that denied or, where none did, the first that allowed, or ``default``.
 

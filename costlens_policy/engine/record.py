@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -15,6 +15,7 @@ from costlens_policy.engine.facts import BalanceSeen, show_amount
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part
 from costlens_policy.expressions.runtime import CelError, to_python
+from costlens_policy.frozen import frozen
 from costlens_policy.money import format_usd
 
 __all__ = ["Record", "RuleOutcome", "RuleRecord", "StageRecord", "outcomes_of", "record_of", "show"]
@@ -27,7 +28,7 @@ class RuleOutcome(StrEnum):
     NOT_REACHED = "not reached"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuleRecord:
     """One rule.
 
@@ -41,7 +42,7 @@ class RuleRecord:
     parts: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StageRecord:
     """One step of the decision: ``request``, ``access``, ``routes``, ``candidates``, ``budgets`` or ``rewrites``."""
 
@@ -50,7 +51,7 @@ class StageRecord:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     stages: tuple[StageRecord, ...]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from costlens_policy.expressions.checking.checker import check
 from costlens_policy.expressions.checking.presence import Paths
 from costlens_policy.expressions.cost import WorstCase, too_dear, worst_case
@@ -12,11 +10,12 @@ from costlens_policy.expressions.problems import ExpressionError, Problem
 from costlens_policy.expressions.syntax.parser import parse
 from costlens_policy.expressions.tree import TypedExpr
 from costlens_policy.expressions.types import Environment, Type
+from costlens_policy.frozen import frozen
 
 __all__ = ["Analysed", "analyse"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Analysed:
     """``typed`` is absent when a problem is an error; warnings come with it.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 from costlens_policy.expressions.functions import functions
@@ -40,12 +39,13 @@ from costlens_policy.expressions.tree import (
     TypedExpr,
 )
 from costlens_policy.expressions.types import SCALAR, Shape
+from costlens_policy.frozen import frozen
 from costlens_policy.patterns import PatternError, compile_pattern
 
 __all__ = ["WorstCase", "too_dear", "worst_case"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorstCase:
     """What one evaluation takes at worst.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sized
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from costlens_policy.expressions.errors import TOO_DEEP, TOO_LARGE, TOO_MANY_ITERATIONS, LimitError
 from costlens_policy.expressions.values import Value
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """Limits of one expression.
 
@@ -58,7 +58,7 @@ SIZE: Final = 10_000_000
 """Code points, bytes or elements of a value that an expression makes, unless set lower."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunLimits:
     """What one evaluation may do, whatever its values are.
 

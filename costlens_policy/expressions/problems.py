@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from costlens_policy.diagnostics.model import Severity
 from costlens_policy.expressions.tree import Extent
+from costlens_policy.frozen import frozen
 
 __all__ = ["ExpressionError", "Problem", "did_you_mean", "shortened"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One problem: a lower-case sentence; ``label`` says what stands at ``extent``, ``help`` what to do."""
 

@@ -7,12 +7,12 @@ compiler can turn them into Python comprehensions and a message can speak of wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from costlens_policy.expressions.types import Environment, Type
 from costlens_policy.expressions.values import Value
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "Bind",
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Extent:
     """Half-open stretch of the expression's text, in code points from 0."""
 
@@ -47,7 +47,7 @@ class Extent:
     end: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Literal:
     """A constant: null, bool, int, uint, double, string or bytes."""
 
@@ -55,7 +55,7 @@ class Literal:
     value: Value
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Name:
     """An identifier; a leading dot (absolute name) is kept in ``name``."""
 
@@ -63,7 +63,7 @@ class Name:
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Select:
     """``operand.field``; with ``optional`` it is ``operand.?field``. ``field_extent`` covers the field's name."""
 
@@ -74,7 +74,7 @@ class Select:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Index:
     """``operand[key]``; with ``optional`` it is ``operand[?key]``."""
 
@@ -84,7 +84,7 @@ class Index:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Call:
     """A function, a method (``target`` present) or an operator.
 
@@ -99,7 +99,7 @@ class Call:
     arguments: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Logic:
     """``a && b && c`` or ``a || b || c`` as one node of two operands or more; ``operator`` is ``&&`` or ``||``."""
 
@@ -108,7 +108,7 @@ class Logic:
     operands: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Conditional:
     """``condition ? accepted : rejected``."""
 
@@ -118,7 +118,7 @@ class Conditional:
     rejected: Node
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class ListLiteral:
     """``[a, b]``; ``optional[i]`` says whether element ``i`` was written ``?x``."""
 
@@ -127,7 +127,7 @@ class ListLiteral:
     optional: tuple[bool, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class MapEntry:
     extent: Extent
     key: Node
@@ -135,13 +135,13 @@ class MapEntry:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class MapLiteral:
     extent: Extent
     entries: tuple[MapEntry, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Presence:
     """The macro ``has(operand.field)``."""
 
@@ -163,7 +163,7 @@ class Macro(StrEnum):
     SORT_BY = "sortBy"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Comprehension:
     """``range.all(v, predicate)`` and its kin.
 
@@ -183,7 +183,7 @@ class Comprehension:
     second: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Bind:
     """``cel.bind(variable, value, body)``; ``cel.block`` becomes nested ones with variables ``@index0``, ``@index1`` …
 
@@ -197,7 +197,7 @@ class Bind:
     body: Node
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class OptionalMap:
     """``operand.optMap(variable, transform)``; with ``flat`` ``optFlatMap``, whose transform is itself optional."""
 
@@ -232,7 +232,7 @@ class ResolutionKind(StrEnum):
     TYPE = "type"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolution:
     """What an identifier stands for.
 
@@ -246,7 +246,7 @@ class Resolution:
     type: Type
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Invocation:
     """What a call calls. ``function`` carries its namespace (``math.greatest``, ``_+_``).
 
@@ -261,7 +261,7 @@ class Invocation:
     overloads: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypedExpr:
     """A checked expression.
 

@@ -6,8 +6,10 @@ Names and rules follow the CEL specification, "Types" and "Gradual type checking
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "ANY_LIST",
@@ -41,7 +43,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shape:
     """The greatest size that a value can have, part by part.
 
@@ -61,7 +63,7 @@ SCALAR: Final = Shape()
 """A number, a bool, a time: whatever has no size."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Type:
     """A type, such as ``int``, ``list(string)`` or the record ``request``. Equal by structure.
 
@@ -122,7 +124,7 @@ def is_numeric(candidate: Type) -> bool:
     return candidate in (INT, UINT, DOUBLE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """One attribute of a record. ``values`` lists the only values it can take, where that is declared.
 
@@ -136,7 +138,7 @@ class Field:
     shape: Shape | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """An object with declared fields, such as ``request`` or ``model``; a dict at run time."""
 
@@ -144,7 +146,7 @@ class Record:
     fields: Mapping[str, Field]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Overload:
     """One signature. ``id`` is cel-go's overload name where it has one.
 
@@ -157,7 +159,7 @@ class Overload:
     member: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Function:
     """A function, method or operator. ``name`` carries its namespace: ``math.greatest``, ``_+_``."""
 
@@ -176,7 +178,7 @@ def _is_open(item: Type) -> bool:
     return item.name.startswith("<") or any(map(_is_open, item.parameters))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Environment:
     """What an expression may name. A variable whose type names a record is that record.
 

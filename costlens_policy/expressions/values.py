@@ -17,8 +17,9 @@ record                ``dict`` with the names of its present fields as keys
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from costlens_policy.frozen import frozen
 
 __all__ = ["NO_VALUE", "BoolKey", "Duration", "OptionalValue", "Timestamp", "Uint", "Value"]
 
@@ -35,28 +36,28 @@ class Uint(int):
         return f"{int(self)}u"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class Duration:
     """A signed length of time in nanoseconds."""
 
     nanoseconds: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class Timestamp:
     """An instant: nanoseconds since 1970-01-01T00:00:00Z, from year 1 to year 9999."""
 
     nanoseconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BoolKey:
     """The key ``true`` or ``false`` of a map: as ``True`` it would be one key with ``1`` to a Python dict."""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class OptionalValue:
     """A value that is there, though it need not have been; see ``NO_VALUE``. Equality is the run time's."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -13,6 +12,7 @@ from typing import Final
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
+from costlens_policy.frozen import frozen
 from costlens_policy.guard.delivery import LEASE, Delivery
 from costlens_policy.guard.events import Event, EventKind
 from costlens_policy.guard.link import Link
@@ -25,7 +25,7 @@ __all__ = ["Alerts", "Standing"]
 _REMEMBERED: Final = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """How an account stands, in the budget's unit: ``reached`` is what thresholds are compared with."""
 

@@ -9,10 +9,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from costlens_policy.frozen import frozen
 from costlens_policy.guard.events import Event, Sink
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger.alerts import AlertClaim
@@ -30,7 +30,7 @@ _REMEMBERED: Final = 10_000
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Task:
     """An event to deliver. ``claim`` is absent where no ledger remembers it, so that it is kept here."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from costlens_policy.catalogue.service_tiers import BATCH, SERVICE_TIER, tier_asked, tier_named
 from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, SYSTEM
+from costlens_policy.frozen import frozen
 from costlens_policy.guard.errors import GuardError
 
 __all__ = ["DIALECTS", "Dialect", "Spoken", "speak", "unknown_dialect"]
@@ -30,7 +30,7 @@ _INFERENCE_NAMES: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spoken:
     """A request in one dialect: the messages, all other parameters, and what the messages and the model are called."""
 
@@ -40,7 +40,7 @@ class Spoken:
     model_name: str = "model"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Parts:
     """``system`` is the text beside the messages, empty where there is none."""
 
@@ -163,7 +163,7 @@ _TEXTS: Final = frozenset({"text", "input_text", "output_text"})
 _TOOLS: Final = frozenset({"tool", "function"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Words:
     """How one dialect says what all have: a text, a call of a tool (id, name, input), and its result (id, name, text).
 

@@ -6,11 +6,12 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
+from costlens_policy.frozen import frozen
 from costlens_policy.ledger.alerts import AlertClaim
 
 __all__ = ["Event", "EventKind", "JsonLinesSink", "LoggingSink", "Sink"]
@@ -21,7 +22,7 @@ EventKind: TypeAlias = Literal["alert", "denied", "ledger-lost", "ledger-back"]
 _TIMES = ("time", "resets_at")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """Something that people want to know.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from threading import Lock
 from typing import Final, TypeAlias
 
+from costlens_policy.frozen import frozen
 from costlens_policy.ledger.calls import Settlement
 from costlens_policy.ledger.errors import LedgerBusyError, LedgerUnavailableError
 from costlens_policy.ledger.protocol import Store
@@ -64,7 +64,7 @@ class Allowance:
             self._used = ZERO
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """A hold to give back. The request for it may still be on its way to the store."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal
 from typing import Final, Literal
@@ -12,6 +11,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import BudgetStep, key_problem
 from costlens_policy.errors import RequestError
+from costlens_policy.frozen import frozen
 from costlens_policy.guard.accounts import Accounts, shown_amount
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.link import Link
@@ -24,7 +24,7 @@ _PAGE: Final = 1000
 _RATIOS: Final = Context(prec=12)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spend:
     """The state of one budget and scope key in its present period, in the budget's unit.
 

@@ -16,11 +16,12 @@ background.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from costlens_policy.frozen import frozen
 from costlens_policy.ledger.amounts import MICROSECOND, SECOND, Unit, instant_of
 from costlens_policy.ledger.errors import AmountError
 from costlens_policy.periods import Period
@@ -55,7 +56,7 @@ LAST_NAME: Final = "\U0010ffff"
 _LONGEST: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """One budget, one scope key, one period, one unit.
 
@@ -81,7 +82,7 @@ class Account:
         object.__setattr__(self, "scope", SEPARATOR.join((self.budget, self.unit, self.key)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grants:
     """What adjustments do to a limit for the time being: ``override`` replaces it, ``topup`` is added."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from costlens_policy.frozen import frozen
 from costlens_policy.ledger.account import Account, AccountBalance, Grants, checked_text
 from costlens_policy.ledger.amounts import checked_amount, instant_of, micros
 from costlens_policy.ledger.calls import Facts
@@ -21,7 +21,7 @@ AdjustmentKind: TypeAlias = Literal["topup", "override", "revoke", "set", "relea
 ``release`` changes nothing here: it records that somebody has given back a hold of that amount."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adjustment:
     """A manual adjustment. ``id`` makes repeating it harmless. Raises ``AdjustmentError`` for one that is invalid.
 
@@ -58,7 +58,7 @@ class Adjustment:
         return {"author": self.author, "reason": self.reason, **until, **call}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adjusted:
     """The account after the adjustment; where it had been made before, as it was then."""
 
@@ -67,7 +67,7 @@ class Adjusted:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """``until`` is in microseconds since 1970, None for a top-up of a period without end.
 

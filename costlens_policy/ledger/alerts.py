@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from costlens_policy.frozen import frozen
 from costlens_policy.ledger.account import checked_text
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.ledger.errors import AmountError
@@ -12,7 +13,7 @@ from costlens_policy.ledger.errors import AmountError
 __all__ = ["AlertClaim", "PendingAlert"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlertClaim:
     """An alert that is due.
 
@@ -35,7 +36,7 @@ class AlertClaim:
         return "\x1f".join((self.budget, self.period, self.threshold, self.key))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PendingAlert:
     """An alert that was claimed and not yet reported as delivered.
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from costlens_policy.frozen import frozen
 from costlens_policy.ledger.account import Account, checked_text
 from costlens_policy.ledger.amounts import MAX_LIMIT, SECOND, checked_amount, instant_of
 from costlens_policy.ledger.errors import AmountError
@@ -46,7 +47,7 @@ _MAX_LINES: Final = 64
 _NO_FACTS: Final[Facts] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HoldLine:
     """What the call may cost at most on one account.
 
@@ -63,7 +64,7 @@ class HoldLine:
             raise AmountError(f"a limit must be a whole number from 0 to {MAX_LIMIT}, got `{self.limit!r}`")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hold:
     """Asks for room on every line, for as long as the lease.
 
@@ -135,7 +136,7 @@ class Refused(NamedTuple):
         return tuple(line for line in self.lines if not line.has_room)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Released:
     """``state`` is ``released``, or ``settled`` where the charge came first, or ``unknown`` for a call that was never
     held.
@@ -145,7 +146,7 @@ class Released:
     state: CallState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Extended:
     """``state`` is ``held`` where the lease now lasts until ``expires_at``; otherwise the hold had ended and nothing
     changed.
@@ -156,7 +157,7 @@ class Extended:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Charge:
     """What the call cost on one account."""
 
@@ -167,7 +168,7 @@ class Charge:
         checked_amount(self.amount)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settlement:
     """The charges of one call.
 

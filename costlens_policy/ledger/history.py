@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeAlias, TypeVar
 
+from costlens_policy.frozen import frozen
 from costlens_policy.ledger.account import AFTER_SEPARATOR, LAST_NAME, SEPARATOR, Account, AccountBalance
 from costlens_policy.ledger.adjustments import AdjustmentKind
 from costlens_policy.ledger.amounts import SECOND, Unit, micros
@@ -36,7 +36,7 @@ EntryKind: TypeAlias = Literal["charge"] | AdjustmentKind
 _Item = TypeVar("_Item", AccountBalance, "Entry", "Reservation")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page(Generic[_Item]):
     """Part of a listing. ``next`` is what ``after`` must be for the following part, and empty at the end."""
 
@@ -44,7 +44,7 @@ class Page(Generic[_Item]):
     next: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One change of one account, never altered.
 
@@ -76,7 +76,7 @@ class Entry:
         return max(0, self.amount - self.was_held) if self.kind == "charge" else 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntryQuery:
     """Which entries, in the order in which they were made.
 
@@ -107,7 +107,7 @@ class EntryQuery:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReservedLine:
     """What a reservation holds on one account."""
 
@@ -115,7 +115,7 @@ class ReservedLine:
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reservation:
     """A call, what was held for it, and what became of it.
 
@@ -132,7 +132,7 @@ class Reservation:
     settled: Settled | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReservationQuery:
     """Which open reservations, by the end of their lease. ``expired`` asks for those whose client never came back."""
 
@@ -164,7 +164,7 @@ class ReservationQuery:
         ) or (self.budget is None and self.key is None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccountQuery:
     """Which accounts, by name. ``budget`` with ``period`` is the fast way to all keys of the current period."""
 

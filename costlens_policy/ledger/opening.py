@@ -14,12 +14,13 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from costlens_policy.frozen import frozen
 from costlens_policy.ledger.errors import LedgerError, LedgerUnavailableError
 from costlens_policy.ledger.options import seconds_of, take_options
 from costlens_policy.ledger.protocol import Store
@@ -35,7 +36,7 @@ ENTRY_POINTS: Final = "costlens_policy.ledgers"
 _FORMS: Final = "`memory:`, `sqlite:///spend.db`, `redis://host:6379/0` or `postgresql://user@host/database`"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenOptions:
     """How a ledger is to be opened. Later versions may add fields, each with a default.
 
@@ -161,7 +162,7 @@ def _distribution(entry: EntryPoint) -> str:
     return entry.value if entry.dist is None else entry.dist.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _PlugIn:
     """Opens the ledgers of a plug-in, and reports what is wrong with it by the name of its distribution."""
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.errors import RequestError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, plain, total
 from costlens_policy.replay.result import Outcome
 from costlens_policy.replay.settings import Settings, assumptions
@@ -23,7 +24,7 @@ _EXAMPLES = 3
 _WORST = 10
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class Side:
     """How a request decides: the rule, and the model or why there is none."""
 
@@ -32,7 +33,7 @@ class Side:
     effect: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Example:
     """A request that decides differently. ``delta`` is in US dollars, None where a side has no price."""
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.engine.decision import Alert
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, multiply, plain, total
 from costlens_policy.replay.settings import Settings, assumptions
 from costlens_policy.replay.traffic.row import Reject, Row
@@ -21,7 +22,7 @@ Refused = Literal["access", "budget", "unservable", "error"]
 """Why a request was denied: a rule said so, a budget had no room, no candidate can serve it, an expression failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """``refused`` is empty where the request is allowed.
 

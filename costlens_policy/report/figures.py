@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final
 
 import polars as pl
 
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, subtract
 from costlens_policy.report.calls import LABEL, amount_in, summed
 
@@ -17,7 +17,7 @@ __all__ = ["FIGURES", "Figures", "Group", "Grouping", "Latency", "figures_of", "
 _ROUGHLY: Final = Context(prec=12)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Latency:
     """Of ``calls`` calls, in milliseconds. A percentile is the smallest latency that so many per cent keep to."""
 
@@ -27,7 +27,7 @@ class Latency:
     p99: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Figures:
     """What is known of some calls. Money is exact.
 
@@ -135,7 +135,7 @@ EMPTY: Final = Figures(0, 0, 0, 0, 0, 0, 0, 0, ZERO, ZERO, ZERO, None)
 """The figures of no call."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """The calls with one value of a label; None for those on which it was not recorded."""
 
@@ -143,7 +143,7 @@ class Group:
     figures: Figures
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grouping:
     """The groups by one label, the dearest first. ``others`` are the ``left`` groups beyond the first few, together."""
 

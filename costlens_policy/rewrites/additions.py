@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import BAD_SHAPE, Change, Content, Message, Outcome, RewriteError
 from costlens_policy.rewrites.shapes import (
     after_results,
@@ -29,7 +30,7 @@ __all__ = ["PrefixStep", "SuffixStep", "SystemStep"]
 _BETWEEN = "\n\n"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SystemStep:
     """Sets or extends the system text.
 
@@ -110,7 +111,7 @@ def _system(section: SystemText, making: Making) -> tuple[Step, ...]:
     return (SystemStep(section.text, section.place),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PrefixStep:
     """Puts a text before the prompt, or before the first text of the last user message."""
 
@@ -146,7 +147,7 @@ class PrefixStep:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SuffixStep:
     """Puts a text after the prompt, or after the last text of the last user message."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.frozen import frozen
 from costlens_policy.tokens import REPLY_TOKENS, Tally
 
 __all__ = [
@@ -33,7 +33,7 @@ class Content(NamedTuple):
     system: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One change. ``detail`` says what happened, in short, and never quotes what was taken away.
 

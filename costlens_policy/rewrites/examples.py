@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
 from costlens_policy.rewrites.shapes import body_of, is_list, last_user_turn, text_of, with_content
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
@@ -20,7 +20,7 @@ _ROLES: Final = frozenset({"system", "user"})
 _NAMES: Final = frozenset({"example_user", "example_assistant"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DropExamplesStep:
     """Cuts examples out, except the first ``keep``.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome, beside_messages
 from costlens_policy.rewrites.shapes import (
     SYSTEM_ROLES,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["TrimHistoryStep"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrimHistoryStep:
     """Drops the oldest messages until at most ``max_prompt_tokens`` are left, with the system text.
 

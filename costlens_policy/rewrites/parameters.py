@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costlens_policy.documents.parameters import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, canonical_parameter
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import NOT_A_NUMBER, Change, Content, Outcome, RewriteError
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 
@@ -23,7 +23,7 @@ __all__ = ["ClampStep", "RemoveStep", "SetStep"]
 _Number: TypeAlias = int | float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetStep:
     """Sets a parameter. The output limit keeps the name, or the names, that the request gives it."""
 
@@ -54,7 +54,7 @@ class SetStep:
         return SetStep(self.name, (min if merge == "min" else max)(self.value, later.value))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClampStep:
     """Keeps a number within bounds; where they cross, the upper one holds. What is absent or null stays so."""
 
@@ -99,7 +99,7 @@ class ClampStep:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveStep:
     """Takes a parameter out of the call, under every name it has."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import NOT_FINISHED, Change, Content, Outcome, RewriteError
 from costlens_policy.rewrites.personal_data import (
     DETECTORS,
@@ -34,7 +34,7 @@ _Match: TypeAlias = tuple[int, int, str]
 _MOST_ROUNDS: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RedactStep:
     """Replaces personal data in every text, tool calls and tool results among them.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from costlens_policy.frozen import frozen
 from costlens_policy.patterns import Pattern, PatternError, compile_pattern
 from costlens_policy.rewrites.content import NOT_FINISHED, Change, Content, Outcome, RewriteError
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
@@ -30,7 +30,7 @@ def group_references(text: str) -> list[tuple[int, int, int]]:
     return [(int(found[1]), found.start(), found.end()) for found in _REFERENCE.finditer(text) if found[1] != "\\"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplaceStep:
     """Replaces every match of a pattern.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import Change, Content, Outcome
 from costlens_policy.tokens import Tokenizer
 
@@ -33,7 +33,7 @@ class Step(Protocol):
         """Return the one step that stands for both, or None where both are applied, one after the other."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RewriteStep:
     """A compiled operation: one step, or one for each parameter that it names."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import NOT_A_TEXT, Change, Content, Outcome, RewriteError
 from costlens_policy.rewrites.shapes import (
     body_of,
@@ -44,7 +44,7 @@ def placeholders(text: str) -> list[Placeholder]:
     return [Placeholder(match[1].strip(), match.start(), match.end()) for match in _PLACEHOLDER.finditer(text)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ParsedTemplate:
     """A template: ``literals[0]``, the value of ``names[0]``, ``literals[1]`` and so on."""
 
@@ -75,7 +75,7 @@ def parse_template(text: str) -> ParsedTemplate:
     return ParsedTemplate(literals, tuple(item.name for item in found))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TemplateStep:
     """Replaces the prompt, or all text of the last user message, which ``prompt`` stands for in the template."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import BAD_SHAPE, Content, Message, RewriteError
 from costlens_policy.rewrites.shapes import is_list, kind_of, speaker_of
 from costlens_policy.tokens import (
@@ -102,7 +102,7 @@ _SIGNED: Final = frozenset({"thinking", "redacted_thinking"})
 _DROPPED: Final[Any] = object()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextMapping:
     """Applies a function to the prompt, the system text, and in messages to every text of every shape.
 

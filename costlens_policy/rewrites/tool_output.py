@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import Change, Content, Message, Outcome
 from costlens_policy.rewrites.shapes import (
     TOOL_ROLES,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ShortenToolOutputStep"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShortenToolOutputStep:
     """Keeps the start and the end of each tool result, and a marker between them: together ``max_tokens``.
 

@@ -8,7 +8,7 @@ first, rows are counted on from there. The last row is the whole. ``kinds`` are 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -17,6 +17,8 @@ from importlib import import_module
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
+
+from costlens_policy.frozen import frozen, is_frozen
 
 __all__ = [
     "JSON",
@@ -50,7 +52,7 @@ def encode(value: Any) -> Encoded:
     return encoder.encoded()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class _Form:
     """How the objects of one class are written: the ``kind`` that the file knows, and how to get at their parts.
 
@@ -221,7 +223,8 @@ def _is_savable(module: str, kind: type) -> bool:
     if module.partition(".")[0] not in _PHASES:
         return False
     if is_dataclass(kind):
-        return kind.__dataclass_params__.frozen and all(_by_position(item) for item in fields(kind))  # type: ignore[attr-defined]
+        fixed = is_frozen(kind) or kind.__dataclass_params__.frozen  # type: ignore[attr-defined]  # each has them
+        return fixed and all(_by_position(item) for item in fields(kind))
     return issubclass(kind, Enum) or _is_section(kind) or "__getnewargs__" in vars(kind) or issubclass(kind, int)
 
 

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,7 @@ from typing import Any, Final
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
 from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
 from costlens_policy.saving.encoding import ForeignPlan, NotSavable, UnusablePlan, decode, encode
 from costlens_policy.source.read import read_bytes
 from costlens_policy.version import __version__
@@ -47,7 +47,7 @@ FORMAT: Final = 1
 _MAGIC: Final = b"costlens-policy plan\n"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanFile:
     """A file whose plan has not been looked at yet. ``remarks`` is what was written beside it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
+from costlens_policy.frozen import frozen
 from costlens_policy.schema.generate import json_schema
 from costlens_policy.source.located import LocatedDocument, LocatedValue, Path, Plain
 
@@ -35,7 +35,7 @@ Schema = Mapping[str, Any]
 _MOMENTS: Final = {"date": (date,), "date-time": (date, datetime)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Violation:
     """One rule of the schema that one value breaks.
 

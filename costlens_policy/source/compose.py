@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import yaml
 
 from costlens_policy.diagnostics.model import Diagnostic, Severity, in_order
+from costlens_policy.frozen import frozen
 from costlens_policy.source import problems
 from costlens_policy.source.located import LocatedDocument, SourceText, span_between
 from costlens_policy.source.syntax import syntax_problem
@@ -23,7 +23,7 @@ __all__ = ["Composed", "compose"]
 _LOADER: Final = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Composed:
     """The documents of one file and every problem found; with an error among these, use no document."""
 

@@ -15,6 +15,7 @@ from typing import Final
 import yaml
 
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
+from costlens_policy.frozen import frozen
 from costlens_policy.source.compose import compose
 from costlens_policy.source.located import Plain, SourceText, position_at, span_between
 from costlens_policy.source.read import source_of
@@ -257,7 +258,7 @@ def _comment_indent(column: int, levels: tuple[Level, ...], following: Line | No
 INDENT: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Level:
     """A block collection that is open at some line: the column it had, and the one it gets."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeAlias
 
 from costlens_policy.diagnostics.model import Position, Span
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "Entry",
@@ -32,7 +32,7 @@ Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
 Path: TypeAlias = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceText:
     """The text of one file. ``name`` is the path as the user named it, ``line_starts`` are offsets.
 
@@ -49,7 +49,7 @@ class SourceText:
         return tuple(self.text[a:b].rstrip("\r\n") for a, b in zip(self.line_starts, ends, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One key of a mapping and its value."""
 
@@ -58,7 +58,7 @@ class Entry:
     value: LocatedValue
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocatedValue:
     """One YAML value.
 
@@ -147,7 +147,7 @@ class LocatedValue:
         return item if isinstance(item, LocatedValue) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocatedDocument:
     """One document of a file, and the text that it was read from."""
 

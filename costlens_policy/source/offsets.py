@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import overload
+
+from costlens_policy.frozen import frozen
 
 __all__ = ["Offsets", "offsets_of", "read_block"]
 
@@ -132,7 +133,7 @@ _DEEPEST_GUESS = 40
 _LINE = re.compile(r"([^\r\n]*)(\r\n?|\n|\Z)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Line:
     start: int  # offset of its first character
     text: str

@@ -7,12 +7,12 @@ repository may follow it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
 from costlens_policy.diagnostics.model import Severity
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Scalar
 
 __all__ = ["Doubt", "resolve_plain"]
@@ -42,7 +42,7 @@ _UNDERSCORED: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Doubt:
     """What is questionable about a plain scalar; the caller knows where it stands."""
 

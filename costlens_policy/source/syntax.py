@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import yaml
 
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText, position_at, span_between
 
 __all__ = ["syntax_problem"]
@@ -17,7 +17,7 @@ __all__ = ["syntax_problem"]
 _QUOTE_IT: Final = "put the whole value in quotes, or on separate lines after `|`"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Failure:
     """What the parser said. Both parsers of PyYAML, in C and in Python, come down to this."""
 
@@ -61,7 +61,7 @@ class _Failure:
         return self.source.line_starts[position_at(self.source, offset).line - 1]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Words:
     """The parts of a diagnostic, with its place as offset and length."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from costlens_policy.diagnostics.model import Diagnostic, Position, Severity, Span
+from costlens_policy.frozen import frozen
 from costlens_policy.source import problems
 from costlens_policy.source.located import Entry, LocatedValue, Scalar, SourceText, position_at, span_between
 from costlens_policy.source.offsets import offsets_of
@@ -257,7 +258,7 @@ def cut_by_comment(source: SourceText, text: str, end: int) -> Diagnostic | None
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """A key whose value comes next; ``text`` is None where the entry is to be dropped."""
 
@@ -306,7 +307,7 @@ class OpenNode:
         return Node(LocatedValue(content, span, kind), self.weight, self.height)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A value with its extent: ``weight`` counts values and long texts in it, ``height`` levels of nesting."""
 

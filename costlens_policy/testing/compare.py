@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.documents.suite import EstimateExpectation, Expectation, FallbackExpectation, TextExpectation
 from costlens_policy.engine.decision import Call, Decision, Estimate
 from costlens_policy.expressions.runtime.regex import matcher
+from costlens_policy.frozen import frozen
 from costlens_policy.testing.observation import Observation
 from costlens_policy.testing.vocabulary import Vocabulary
 
@@ -26,7 +27,7 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """One thing that is not as expected. ``path`` leads through the decision, as in ``params.temperature``.
 
@@ -40,7 +41,7 @@ class Difference:
     relation: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Comparison:
     """An observed decision and the names that the expectation may use for things in it."""
 

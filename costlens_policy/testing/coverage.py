@@ -10,6 +10,7 @@ from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.engine.record import RuleOutcome
+from costlens_policy.frozen import frozen
 from costlens_policy.testing.observation import Observation
 from costlens_policy.testing.policy_sets import SetUnderTest
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
@@ -28,7 +29,7 @@ __all__ = [
 _MOST_NAMED = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuleCoverage:
     """One rule, or one threshold of a budget (``policy/budget@0.8``). It is covered once a case made it match.
 
@@ -52,7 +53,7 @@ class RuleCoverage:
         return self.matched > 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyCoverage:
     """The rules of one policy, stage by stage."""
 
@@ -68,7 +69,7 @@ class PolicyCoverage:
         return _percent(self.covered, len(self.rules))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Coverage:
     """The policies of one policy set that count."""
 

@@ -6,7 +6,6 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 from costlens_policy.diagnostics.model import Related
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents.suite import Case, Matrix, SuiteDocument
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path
 from costlens_policy.testing.suites import SuiteProblems
 
@@ -23,7 +23,7 @@ MOST_COMBINATIONS: Final = 10_000
 _NOT_FILLED: Final = {"axes", "except_"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SingleCase:
     """A case, and the path at which it, or the matrix that it comes from, is written."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -15,6 +14,7 @@ from costlens_policy.compiler.rules import key_problem
 from costlens_policy.diagnostics.model import Related, Span
 from costlens_policy.documents.suite import BalanceInput, Case, Expectation, SuiteDocument, TemporaryAmount
 from costlens_policy.engine.decision import Balance
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO
 from costlens_policy.source.located import Path
 from costlens_policy.testing.matrix import SingleCase
@@ -28,7 +28,7 @@ _TIMELESS: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Time of decisions that do not depend on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreparedCase:
     """A case ready to run. ``span`` is where its name is written."""
 

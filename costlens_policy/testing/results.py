@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from costlens_policy.diagnostics.model import Diagnostic, exit_code_of
 from costlens_policy.engine.decision import Decision
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText
 from costlens_policy.testing.compare import Difference
 from costlens_policy.testing.coverage import Coverage
@@ -26,7 +26,7 @@ class CaseOutcome(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaseResult:
     """One case. ``notes`` say what the differences do not; ``decision`` is absent where nothing was decided."""
 
@@ -47,7 +47,7 @@ class CaseResult:
         return () if self.decision is None else tuple(f"error {item}" for item in self.decision.errors)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SuiteResult:
     """One suite. ``policy_set`` is the file of the policy set under test."""
 
@@ -62,7 +62,7 @@ class SuiteResult:
         return sum(result.seconds for result in self.cases)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shortfall:
     """Coverage below a threshold, in percent; ``where`` names the suite that sets it, or is empty for the whole run."""
 
@@ -71,7 +71,7 @@ class Shortfall:
     reached: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """A run of suites. ``coverage`` has one entry for each policy set, over all its suites.
 

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TypeAlias
 from costlens_policy.checker import CheckedBundle
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
 from costlens_policy.errors import RequestError
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText
 from costlens_policy.source.read import read_source, yaml_files
 from costlens_policy.testing.compare import ABSENT, Difference, compare
@@ -55,7 +55,7 @@ def run_suites(
     return session.finish(min_coverage)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Examined:
     """What is wrong with suites, without running them. ``sources`` are their texts."""
 
@@ -76,7 +76,7 @@ def examine_suites(
     return Examined(session.diagnostics, session.search.sources)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Ran:
     """A suite that ran, the policy set it tested, and what its cases did to the rules."""
 
@@ -197,7 +197,7 @@ def _total(coverage: tuple[Coverage, ...]) -> int:
     return 100 * sum(rule.covered for rule in rules) // len(rules) if rules else 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _CaseRunner:
     """Runs the cases of one suite. ``timer`` gives seconds; what decisions do to the rules is added to ``counts``."""
 
@@ -250,7 +250,7 @@ def _unasked(case: PreparedCase, observation: Observation, known: Vocabulary) ->
             yield never_asked(rule, decider, known)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchEvent:
     """A run, and the files whose change led to it; none for the first."""
 

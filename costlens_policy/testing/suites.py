@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Related, Severity, Span
 from costlens_policy.documents.suite import SuiteDocument
+from costlens_policy.frozen import frozen
 from costlens_policy.schema import read_document
 from costlens_policy.source.compose import compose
 from costlens_policy.source.located import LocatedDocument, SourceText, part_span
@@ -26,7 +26,7 @@ _NAMES: Final = ("_test.yaml", "_test.yml")
 _KIND: Final = re.compile(r"""^(?:kind|"kind"|'kind')\s*:\s*["']?Suite\b""", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundSuite:
     """A suite that fits its schema, and the text it was read from."""
 
@@ -38,7 +38,7 @@ class FoundSuite:
         return self.located.source.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SuiteSearch:
     """What was found under some paths. ``diagnostics`` are about files and documents that cannot be read."""
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import importlib
 import string
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "ESTIMATE", "ESTIMATED", "BpeOpenai", "BuiltinEstimate", "TokenCount", "Tokenizer", "count", "tokenizer_named",
@@ -27,7 +27,7 @@ __all__ = [
 ESTIMATED: Final = "estimate"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenCount:
     """A number of tokens. ``basis`` is the name of the tokenizer that counted every part of it, else ``estimate``."""
 

@@ -7,11 +7,11 @@ absorb errors as CEL does; a goal says what an error means for its rule.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from costlens_policy.assurance.domain.reads import Atom, Branch, Constant, Junction, Negation, Tree
+from costlens_policy.frozen import frozen
 
 __all__ = ["Every", "Goal", "Holds", "Not", "Outcome", "Some", "Standing"]
 
@@ -23,7 +23,7 @@ class Outcome(Enum):
     OPEN = "open"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Holds:
     """A condition is true; an error counts as ``error``."""
 
@@ -31,17 +31,17 @@ class Holds:
     error: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Not:
     operand: Goal
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Every:
     operands: Sequence[Goal]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Some:
     operands: Sequence[Goal]
 

@@ -28,6 +28,7 @@ from costlens_policy.expressions.tree import (
     Presence,
     Select,
 )
+from costlens_policy.frozen import frozen
 
 __all__ = ["Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Tree", "Use", "Uses"]
 
@@ -57,7 +58,7 @@ class Use:
     searched: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Atom:
     """A truth value that is evaluated as a whole. ``searched`` says why it is not understood, if it is not."""
 
@@ -67,17 +68,17 @@ class Atom:
     searched: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Constant:
     value: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Negation:
     operand: Tree
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Junction:
     """``&&`` of its operands, or ``||`` where ``any`` is true."""
 
@@ -85,7 +86,7 @@ class Junction:
     operands: tuple[Tree, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Branch:
     condition: Tree
     accepted: Tree

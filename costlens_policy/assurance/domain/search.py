@@ -18,6 +18,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, from_python
+from costlens_policy.frozen import frozen
 
 __all__ = ["Assignment", "Domain", "Found", "Nothing", "Result", "Undecided"]
 
@@ -27,19 +28,19 @@ _BEGIN: Final = datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
 Assignment: TypeAlias = Mapping[Read, Value | Absent]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A goal is met by these values; what is not among them may be anything."""
 
     values: Assignment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Nothing:
     """No request meets the goal: all that conditions can tell apart was decided."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Undecided:
     """No request was found, and ``why`` that says little."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from costlens_policy.catalogue import Model
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents.policy import Limits
+from costlens_policy.frozen import frozen
 
 __all__ = ["LimitTest", "limit_tests"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LimitTest:
     """Whether a model meets a limit, and in words what the best of several has."""
 

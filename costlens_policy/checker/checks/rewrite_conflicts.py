@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Placed, Subject, rewrites
@@ -11,6 +10,7 @@ from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents.parameters import canonical_parameter
 from costlens_policy.documents.rewrites import PARAMETERS, Effect, Operation, Rewrite
+from costlens_policy.frozen import frozen
 
 __all__ = ["Setting", "check_rewrite_conflicts", "settings_of"]
 
@@ -18,7 +18,7 @@ _FOUND: Final = Finding("CL401")
 _PARAMETER: Final = f"{PARAMETERS}."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """One target of a rewrite, as ``Operation.targets`` names it, and what is done to it there."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Generic, TypeAlias, TypeVar
 
@@ -19,6 +19,7 @@ from costlens_policy.documents.rewrites import Operation, Rewrite
 from costlens_policy.expressions import Extent, TypedExpr
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path, part_span
 
 __all__ = [
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A value of a document; reports are made at it."""
 
@@ -78,7 +79,7 @@ class Place:
         return self.document.located.root.find(self.path) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """A linked bundle whose expressions are typed. ``day`` (UTC) says which prices are in force."""
 
@@ -116,7 +117,7 @@ Check: TypeAlias = Callable[[Subject], Iterator[Diagnostic]]
 """A check looks at a subject and yields what it finds. All that one check finds carries the same code."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """Makes the diagnostics of one check."""
 
@@ -142,7 +143,7 @@ class Finding:
 R = TypeVar("R", AccessRule, Route, Rewrite)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placed(Generic[R]):
     """A rule, where it stands, and when it holds. ``name`` is ``policy/rule``."""
 

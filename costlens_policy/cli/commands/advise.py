@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ from costlens_policy.cli.options import Day, TrafficOptions, optional_traffic
 from costlens_policy.cli.output import note, render_diagnostics, write_file
 from costlens_policy.clock import system_now
 from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.advise.derivation import Market
@@ -153,7 +154,7 @@ def _print_advice(path: Path, months: int, day: date | None, policy_set: Path | 
     _FORMATS.print(page_of(advice), output)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Wanted:
     """What was asked for beside the traffic, word for word."""
 

@@ -6,7 +6,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -21,6 +20,7 @@ from costlens_policy.cli.output import note, prints_color, write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.errors import InputError, RequestError
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.api import Engine
@@ -119,7 +119,7 @@ def command(
     return ExitCode.DENIED if denied and exit_code else ExitCode.OK
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Options:
     """What was asked for on the command line."""
 

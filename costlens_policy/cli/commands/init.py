@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any, Final
@@ -19,6 +18,7 @@ from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.output import note, write_file, write_out
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
 
 __all__ = ["command", "installed_origin", "starter_files", "write_starter"]
 
@@ -81,7 +81,7 @@ _VERSION: Final = re.compile(r"\d+(\.\w+)*([.+-]\w+)*")
 _EXTRAS: Final = re.compile(r"costlens[-_.]policy(\[[\w, -]+\])?\s*([<>=!~@].*)?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Origin:
     """``requirement`` is the line of requirements.txt; ``place`` a folder or file of this machine that it names."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -26,6 +25,7 @@ from costlens_policy.cli.options import (
 from costlens_policy.cli.output import note, write_file
 from costlens_policy.clock import system_now
 from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.catalogue import Model
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _ReportOptions:
     """What was asked for, word for word. Either ``ledger`` or ``files`` name where the calls come from."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import paths_argument
 from costlens_policy.cli.output import note, print_table, prints_color, write_file, write_out
 from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.frozen import frozen
 from costlens_policy.testing.formats import RunFormat, render
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def command(
     return _run_watching(options) if watch else _run_once(options)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Options:
     """What was asked for on the command line."""
 

@@ -7,11 +7,12 @@ one, from the limits' assumptions. Each row of a function names one of the rules
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
 from costlens_policy.expressions.types import DYN, SCALAR, Shape, Type
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "CallSizes", "Measure", "Rule", "Sizes", "addition", "all_matches", "capped", "character", "comparison", "constant",
@@ -108,7 +109,7 @@ _ASSUMED_PATTERN: Final = 500
 """The size that a pattern from data counts as. A larger one is held to the evaluation's `iterations`, as all are."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measure:
     """Steps, and the shape of what comes out."""
 
@@ -116,7 +117,7 @@ class Measure:
     shape: Shape = SCALAR
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallSizes:
     """A call: the shapes and types of its arguments, and the shape that its type alone gives the result."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from costlens_policy.expressions.functions.costs import Rule
 from costlens_policy.expressions.types import DYN, Function, Overload, Type
+from costlens_policy.frozen import frozen
 
 __all__ = ["ReadLiteral", "StandardFunction", "function", "parse_signature", "parse_type"]
 
@@ -33,7 +34,7 @@ class ReadLiteral(NamedTuple):
     advice: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StandardFunction(Function):
     """A function of the language, its extensions or our own; ``function`` makes it.
 

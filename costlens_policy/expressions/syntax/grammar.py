@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from costlens_policy.frozen import frozen
 
 __all__ = ["Action", "Reduction", "Tables", "analyse_grammar", "grammar_text", "store", "tables"]
 
@@ -22,7 +24,7 @@ _LEAVES = frozenset({"ident", "literal"})
 _STORED = Path(__file__).with_name("tables.json")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reduction:
     """A rule to apply: ``size`` values become one. ``name`` is the rule's in the grammar.
 
@@ -38,7 +40,7 @@ Action: TypeAlias = int | Reduction
 """In a state: the state to go to, or the rule to apply first."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tables:
     """``states[state][terminal or rule]`` is what to do; state 0 is the first, ``end`` the last.
 

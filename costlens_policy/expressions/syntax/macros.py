@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from costlens_policy.expressions.tree import (
@@ -21,11 +20,12 @@ from costlens_policy.expressions.tree import (
     Presence,
     Select,
 )  # fmt: skip
+from costlens_policy.frozen import frozen
 
 __all__ = ["MACRO_NAMES", "Expansion", "Use", "expand"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Use:
     """A call as written. ``report`` takes code, message, extent, label and help."""
 

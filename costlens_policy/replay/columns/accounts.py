@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
 from typing import Any, Final
@@ -16,6 +15,7 @@ from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, BalanceSeen
 from costlens_policy.errors import RequestError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import from_units, plain
 from costlens_policy.periods import Schedule, schedule_of
 from costlens_policy.replay.columns.batch import instant, micros
@@ -155,7 +155,7 @@ UNKNOWN: Final = -1
 _KEPT: Final = 200_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """A budget that calls count against. Amounts are units of the account.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -17,6 +17,7 @@ from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Call, Decision, Estimate
 from costlens_policy.errors import RequestError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import to_units
 from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, instant
 from costlens_policy.replay.columns.reads import PROMPT, Reads, keys_of, price_changes, reads_of_rules
@@ -26,7 +27,7 @@ from costlens_policy.replay.simulation import errors_of, refusal_of
 __all__ = ["ALONE", "REFUSED", "Choice", "Deciding", "Facts", "FactsTable", "facts_of", "requests_in"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """A model that can serve.
 
@@ -42,7 +43,7 @@ class Choice:
     per_token: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """``choices`` are the models in the order in which they are tried; none where the request is denied.
 

@@ -17,6 +17,7 @@ from costlens_policy.compiler.rules import ByChoice, BySplit
 from costlens_policy.engine.routes import split_position
 from costlens_policy.expressions import DOUBLE, INT, STRING
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, Presence, Select
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE, DAY
 from costlens_policy.replay.verdicts import parts
 
@@ -32,7 +33,7 @@ _WEIGHED: Final = frozenset(item.name for item in STANDARD_ATTRIBUTES.values() i
 """What the engine itself looks at, whether rules do or not."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reads:
     """What tells decisions apart.
 

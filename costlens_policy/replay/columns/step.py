@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -11,6 +11,7 @@ import polars as pl
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.errors import RequestError
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.accounts import Accounts, Lines
 from costlens_policy.replay.columns.batch import complete_batch, instant
 from costlens_policy.replay.columns.deciding import ALONE, REFUSED, Deciding, FactsTable, requests_in
@@ -25,7 +26,7 @@ from costlens_policy.replay.traffic.row import Reject
 __all__ = ["ArrowStream", "Job", "State", "step"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """A plan and the assumptions. ``attributes`` are those of the request that batches have columns for.
 

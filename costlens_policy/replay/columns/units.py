@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from costlens_policy.catalogue.rates import Period, Rates, Tariff, Usage, complete
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.frozen import frozen
 from costlens_policy.money import from_units, multiply, to_units, total
 from costlens_policy.replay.columns.batch import EPOCH, others_in
 from costlens_policy.usage import MULTIPLE_DIGITS, Portion, Terms, period_of, price_each, rate_of
@@ -33,7 +33,7 @@ def _day_of(number: int) -> date:
     return _FIRST + timedelta(days=number)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnitPrice:
     """Units for a token of each bucket, and for the request itself."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.request import admit_request
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions import BOOL, DOUBLE, INT, STRING, Type
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, RECORDED, batch_of, fits, micros, schema_of
 from costlens_policy.replay.simulation import rejected, request_of
 from costlens_policy.replay.traffic.cells import PARTS, attribute_of
@@ -49,7 +50,7 @@ PLAIN_COST: Final = re.compile(r"[0-9]{1,14}(\.[0-9]{1,30})?")
 """An amount whose text is as it would be written here."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """Which columns, of which types, are which field.
 

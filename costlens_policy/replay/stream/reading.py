@@ -18,6 +18,7 @@ import polars as pl
 from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.rates import BUCKETS
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE, RECORDED, instant, others_in, recorded_in, schema_of
 from costlens_policy.replay.columns.step import Job
 from costlens_policy.replay.settings import Progress, Settings
@@ -171,7 +172,7 @@ def _size(name: str) -> int | None:
     return None if packed else Path(name).stat().st_size
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk:
     """A batch, and where reading stood after it.
 

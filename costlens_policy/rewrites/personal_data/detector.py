@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from costlens_policy.frozen import frozen
 from costlens_policy.patterns import Pattern, compile_pattern
 
 __all__ = ["Detector", "Extent", "alphanumeric_at", "any_of", "digit_at", "pattern"]
@@ -31,7 +31,7 @@ def _whole(data: bytes, start: int, end: int) -> Extent | None:
     return start, end
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Detector:
     """Finds one kind of data. ``accept`` returns the part of a match that is the data, or None where it is none.
 

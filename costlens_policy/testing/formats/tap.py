@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.frozen import frozen
 from costlens_policy.testing.formats.sentences import difference_sentence, nothing_to_run, shortfall_sentence
 from costlens_policy.testing.results import CaseResult, Run, SuiteResult
 
 __all__ = ["render"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Point:
     """One test point with the lines that come before it (a subtest) and after it (a YAML block)."""
 

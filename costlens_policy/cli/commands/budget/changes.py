@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +21,7 @@ from costlens_policy.cli.options import paths_argument
 from costlens_policy.cli.output import write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.guard.spending import Spend
@@ -152,7 +152,7 @@ COMMANDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Change:
     """An adjustment that is asked for. ``expires`` is a timestamp, or a duration from now on."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from costlens_policy.cli.options import Timestamp
 from costlens_policy.cli.output import note, print_table, write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable
+from costlens_policy.frozen import frozen
 from costlens_policy.money import plain
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ _PAGE = 500
 _Item = TypeVar("_Item", "Entry", "Reservation")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Listing:
     """Which lines are asked for, and how many at most."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -15,6 +14,7 @@ import click
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.options import Amount, Until, paths_argument
 from costlens_policy.diagnostics.suggestion import did_you_mean
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.compiler.plan import Plan
@@ -114,7 +114,7 @@ def _with(function: _Function, *parameters: Parameter) -> _Function:
     return function
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """The plan, its accounts, and the store."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any, Final, NamedTuple
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from costlens_policy.diagnostics.text import printable
+from costlens_policy.frozen import frozen
 from costlens_policy.guard.spending import Spend
 from costlens_policy.money import plain
 from costlens_policy.periods import Forecast, forecast
@@ -20,7 +20,7 @@ from costlens_policy.periods import Forecast, forecast
 __all__ = ["Row", "row_of", "shown", "shown_length", "table_of"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """The state of one budget and scope key, and what is to be expected of it."""
 

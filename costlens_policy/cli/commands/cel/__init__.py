@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.output import note, render_diagnostics, standard_input, write_out
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.cli.commands.cel.answer import Answer
@@ -76,7 +76,7 @@ def command(
     return _run(_Options(expression, values_path, policy_set, types_only=types_only, as_json=output == "json"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Options:
     """What was asked for on the command line."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from costlens_policy.cli.commands.cel.literals import json_value, literal
@@ -15,6 +14,7 @@ from costlens_policy.expressions import Extent, Problem, Record, TypedExpr, anal
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part, Trace, compile_traced
 from costlens_policy.expressions.cost import WorstCase
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText, span_between
 from costlens_policy.source.read import source_of
 
@@ -24,7 +24,7 @@ __all__ = ["Answer", "as_object", "as_text", "ask", "shortened"]
 _UNBOUND: Final = "CL913"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """``typed`` and ``worst`` are absent where the expression is wrong, ``trace`` also where only types were asked."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from costlens_policy.expressions.compile.exact.builder import FIRST, Builder, Evaluate
@@ -12,6 +11,7 @@ from costlens_policy.expressions.errors import CelError
 from costlens_policy.expressions.limits import DEFAULT_RUN_LIMITS, RunLimits, Work, too_deep
 from costlens_policy.expressions.tree import Extent, TypedExpr
 from costlens_policy.expressions.values import Value
+from costlens_policy.frozen import frozen
 
 __all__ = ["NOT_EVALUATED", "Exact", "Part", "Trace", "compile_traced"]
 
@@ -53,7 +53,7 @@ NOT_EVALUATED: Final = _NotEvaluated()
 """The value of a part that the result did not depend on, such as what follows ``false &&``."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """A stretch of the expression, and what it evaluated to: a value, an error, or ``NOT_EVALUATED``.
 
@@ -64,7 +64,7 @@ class Part:
     value: Value | CelError
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trace:
     """The result of an expression, and its parts without the literals, in the order of the text, outer ones first."""
 

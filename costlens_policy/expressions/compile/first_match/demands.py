@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from costlens_policy.expressions.tree import (
@@ -25,6 +24,7 @@ from costlens_policy.expressions.tree import (
     TypedExpr,
 )
 from costlens_policy.expressions.types import DOUBLE, INT, STRING
+from costlens_policy.frozen import frozen
 
 __all__ = ["Demands", "Key", "Operand", "Range", "Wanted", "demands_of"]
 
@@ -33,7 +33,7 @@ Wanted: TypeAlias = frozenset[str | int]
 _LARGEST_SET: Final = 64
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen(order=True)
 class Key:
     """A field of a record variable: its whole value, or its first ``prefix`` characters where that is not 0.
 
@@ -46,7 +46,7 @@ class Key:
     optional: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Range:
     """Numbers between two bounds, each of which may be one of them itself."""
 
@@ -62,7 +62,7 @@ class Range:
         return Range(low.low, high.high, low.includes_low, high.includes_high)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operand:
     """An operand of a condition's ``&&``: a demand of ``key``, or a ``has()`` of the ``field``, or neither."""
 
@@ -71,7 +71,7 @@ class Operand:
     field: tuple[str, str] | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Demands:
     """The ``wanted`` values by key, the ``ranges`` of numbers by key, and the operands they come from.
 

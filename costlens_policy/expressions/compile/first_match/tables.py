@@ -15,13 +15,13 @@ import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.expressions.compile.first_match.conditions import Condition, Entry
 from costlens_policy.expressions.compile.first_match.demands import Demands, Key, Range
+from costlens_policy.frozen import frozen
 
 __all__ = ["RangeTable", "Sorted", "Table", "sort_conditions", "sort_ranges"]
 
@@ -33,7 +33,7 @@ _MOST_TABLES: Final = 6
 _SMALLEST_TABLE: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """``rows`` by the keys' values: a value for one key, a tuple for several. ``without`` lists, by a key that may be
     missing, the conditions that are an error there instead of false."""
@@ -43,7 +43,7 @@ class Table:
     without: Mapping[Key, tuple[Entry, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sorted:
     """All conditions: those in ``tables``, those in ``ranges``, and the ``rest``, which is tried for every request."""
 
@@ -126,7 +126,7 @@ _MOST_ENTRIES: Final = 200_000
 _Ranges: TypeAlias = Sequence[tuple[int, Range]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RangeTable:
     """``rows[i]`` are the conditions for numbers from ``starts[i - 1]`` on and below ``starts[i]``.
 
