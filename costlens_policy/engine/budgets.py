@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
@@ -12,9 +13,9 @@ from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion, show_amount
 from costlens_policy.expressions.runtime import CelError
-from costlens_policy.money import add, subtract
+from costlens_policy.money import ZERO, add, subtract
 
-__all__ = ["FREE", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Verdict"]
+__all__ = ["FREE", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Verdict", "held_for"]
 
 _ONE: Final = Decimal(1)
 _NEVER: Final = Decimal("Infinity")
@@ -80,8 +81,8 @@ class Verdict:
 
     @property
     def seen(self) -> tuple[BalanceSeen, ...]:
-        calls = ((applied, self.call(applied.step)) for applied in self.budgets)
-        return tuple(applied.seen(call) for applied, call in calls if call is not None)
+        budgets, call_of = self.budgets, self.call
+        return tuple([item.seen(call) for item in budgets if (call := call_of(item.step)) is not None])
 
     @property
     def exclusion(self) -> Exclusion | None:
@@ -119,6 +120,22 @@ class Verdict:
 
 FREE: Final = Verdict([], None, 0)
 """What the budgets say where there are none."""
+
+
+def held_for(verdicts: Sequence[Verdict]) -> tuple[BalanceSeen, ...]:
+    """Return on each budget the most that one of the candidates may add. Limits on single calls hold nothing."""
+    budgets = verdicts[0].budgets if verdicts else []
+    if budgets and all(verdict.budgets is budgets for verdict in verdicts):  # as nearly always: nothing is reached
+        usd, tokens = max([verdict.usd or ZERO for verdict in verdicts]), max([verdict.tokens for verdict in verdicts])
+        return Verdict([item for item in budgets if not item.step.per_call], usd, tokens).seen
+    dearest: dict[tuple[str, str], tuple[AppliedBudget, Decimal]] = {}
+    for verdict in verdicts:
+        for applied in verdict.budgets:
+            call, place = verdict.call(applied.step), (applied.step.id, applied.key)
+            known = dearest.get(place)
+            if call is not None and not applied.step.per_call and (known is None or call > known[1]):
+                dearest[place] = (applied, call)
+    return tuple([applied.seen(call) for applied, call in dearest.values()])
 
 
 class Costs(Protocol):

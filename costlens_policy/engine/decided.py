@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import RouteStep
 from costlens_policy.engine.access import Access
-from costlens_policy.engine.budgets import AppliedBudget
+from costlens_policy.engine.budgets import held_for
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
@@ -130,15 +129,7 @@ class Decided:
 
         There is room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
         """
-        dearest: dict[tuple[str, str], tuple[AppliedBudget, Decimal]] = {}
-        for candidate in self._kept:
-            verdict = candidate.verdict
-            for applied in verdict.budgets:
-                call, place = verdict.call(applied.step), (applied.step.id, applied.key)
-                known = dearest.get(place)
-                if call is not None and not applied.step.per_call and (known is None or call > known[1]):
-                    dearest[place] = (applied, call)
-        return tuple([applied.seen(call) for applied, call in dearest.values()])
+        return held_for([candidate.verdict for candidate in self._kept])
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -31,8 +31,11 @@ class Balance:
     def of_ledger(cls, used: Decimal, held: Decimal, override: Decimal | None, topup: Decimal) -> Balance:
         """Return a balance of amounts that a ledger has examined: they need not be examined for each call again."""
         balance = object.__new__(cls)
-        for name, amount in (("used", used), ("held", held), ("override", override), ("topup", topup)):
-            object.__setattr__(balance, name, amount)
+        put = object.__setattr__
+        put(balance, "used", used)
+        put(balance, "held", held)
+        put(balance, "override", override)
+        put(balance, "topup", topup)
         return balance
 
     def limit_in_force(self, limit: Decimal) -> Decimal:

@@ -20,8 +20,7 @@ from costlens_policy.money import ZERO
 from costlens_policy.periods import Period, Schedule
 
 __all__ = [
-    "NEVER", "Accounts", "HeldLine", "Known", "LedgerAmounts", "Place", "Seen", "context_of", "holds_of",
-    "shown_amount",
+    "NEVER", "Accounts", "Known", "LedgerAmounts", "Place", "ToHold", "context_of", "holds_of", "shown_amount",
 ]  # fmt: skip
 
 
@@ -33,32 +32,26 @@ Place: TypeAlias = tuple[str, str]
 """A budget (``policy/budget``) and a scope key."""
 
 
-class Seen(NamedTuple):
-    """A balance, and when the store reported it, in seconds of a steady timer."""
-
-    balance: AccountBalance
-    at: float
-
-
 class Known:
-    """An account of the current period, and its balance as this process has seen it last."""
+    """An account of the current period, and its balance as the store reported it last, in this process.
 
-    __slots__ = ("account", "limit", "seen")
+    ``at`` is when that was, in seconds of a steady timer. It is written after the balance and read before it, without a
+    lock, so that a balance is never taken for newer than it is.
+    """
+
+    __slots__ = ("account", "at", "balance", "limit")
 
     def __init__(self, account: Account, limit: int | None) -> None:
         self.account: Final = account
         self.limit: Final = limit
         """The limit of the policy in the ledger's units; None where it is an expression."""
-        self.seen = Seen(AccountBalance(account), NEVER)
-
-    def put(self, used: int, held: int, at: float) -> None:
-        """Take over what a hold or a charge reported. Neither says what was granted, so that stays as it was seen."""
-        self.seen = Seen(AccountBalance(self.account, used, held, self.seen.balance.grants), at)
+        self.balance = AccountBalance(account)
+        self.at = NEVER
 
     def move(self, used: int, held: int) -> None:
         """Move the balance by what this process knows and the store has not reported."""
-        (account, used_before, held_before, grants), at = self.seen
-        self.seen = Seen(AccountBalance(account, max(0, used_before + used), max(0, held_before + held), grants), at)
+        account, used_before, held_before, grants = self.balance
+        self.balance = AccountBalance(account, max(0, used_before + used), max(0, held_before + held), grants)
 
 
 class Accounts:
@@ -103,21 +96,24 @@ class Accounts:
         with self._lock:
             for balance in balances:
                 if (known := self._of(balance.account)) is not None:
-                    known.seen = Seen(balance, at)
+                    known.balance = balance
+                    known.at = at
 
     def put_held(self, lines: Iterable[LineState], at: float) -> None:
-        """Take over what a hold reports, with the hold itself."""
+        """Take over what a hold reports, with the hold itself; what was granted stays as it was seen."""
         with self._lock:
             for account, amount, _, used, held in lines:
                 if (known := self._of(account)) is not None:
-                    known.put(used, held + amount, at)
+                    known.balance = AccountBalance(account, used, held + amount, known.balance.grants)
+                    known.at = at
 
     def put_charged(self, lines: Iterable[ChargedLine], at: float) -> None:
-        """Take over what a settlement reports."""
+        """Take over what a settlement reports; what was granted stays as it was seen."""
         with self._lock:
             for account, _, _, used, held in lines:
                 if (known := self._of(account)) is not None:
-                    known.put(used, held, at)
+                    known.balance = AccountBalance(account, used, held, known.balance.grants)
+                    known.at = at
 
     def add(self, charges: Iterable[Charge]) -> None:
         """Count charges that the store does not have yet."""
@@ -176,32 +172,29 @@ class LedgerAmounts:
         return self._found
 
 
-class HeldLine(NamedTuple):
-    """A budget that a decision counts against, and what is asked of the ledger for it."""
+class ToHold(NamedTuple):
+    """What a decision holds: the budgets as it saw them and, in the same order, what is asked of the ledger."""
 
-    seen: BalanceSeen
-    ask: HoldLine
-
-    @property
-    def account(self) -> Account:
-        return self.ask.account
+    seen: tuple[BalanceSeen, ...] = ()
+    lines: tuple[HoldLine, ...] = ()
 
 
-def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> tuple[HeldLine, ...]:
+def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHold:
     """Return what to hold: on each budget the most that the model or a listed fallback may add.
 
     ``find`` returns what is known of the current account of a budget and scope key.
     """
     amounts = LedgerAmounts()
-    lines = []
+    counted, lines = [], []
     for seen in decision.holds:
         known = find((seen.budget, seen.key))
         if known is not None:
             limit = None if seen.shadow else known.limit
             if limit is None and not seen.shadow:
                 limit = _evaluated_limit(seen, decision)
-            lines.append(HeldLine(seen, HoldLine(known.account, amounts.of(seen.call, seen.unit), limit)))
-    return tuple(lines)
+            counted.append(seen)
+            lines.append(HoldLine(known.account, amounts.of(seen.call, seen.unit), limit))
+    return ToHold(tuple(counted), tuple(lines))
 
 
 def _evaluated_limit(seen: BalanceSeen, decision: Decision) -> int:

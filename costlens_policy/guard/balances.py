@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from costlens_policy.engine.decision import Balance
-from costlens_policy.guard.accounts import Accounts, Known, Place, Seen
-from costlens_policy.ledger.account import AccountBalance, Grants
+from costlens_policy.guard.accounts import NEVER, Accounts, Known, Place
+from costlens_policy.ledger.account import Account, AccountBalance, Grants
 from costlens_policy.ledger.amounts import decimal_of
 from costlens_policy.ledger.calls import HoldLine, LineState
 from costlens_policy.money import ZERO
@@ -16,6 +16,8 @@ from costlens_policy.money import ZERO
 __all__ = ["Snapshot", "seen_line"]
 
 _NOTHING: Final = Balance()
+_FRESH: Final = float("inf")
+"""When a balance was reported that is never too old."""
 
 
 class Snapshot(Mapping[Place, Balance]):
@@ -25,15 +27,14 @@ class Snapshot(Mapping[Place, Balance]):
     store reports during the call takes its place.
     """
 
-    __slots__ = ("_accounts", "_found", "_now", "_seen", "fresh")
+    __slots__ = ("_accounts", "_balances", "_found", "_now", "_times")
 
     def __init__(self, accounts: Accounts, now: datetime) -> None:
-        self.fresh: set[Place] = set()
-        """What the store has reported during this call."""
         self._accounts = accounts
         self._now = now
         self._found: dict[Place, Known | None] = {}
-        self._seen: dict[Place, Seen] = {}
+        self._balances: dict[Place, AccountBalance] = {}
+        self._times: dict[Place, float] = {}
 
     def find(self, place: Place) -> Known | None:
         """Return what is known of the current account of a budget and scope key; None where it has none now."""
@@ -41,24 +42,33 @@ class Snapshot(Mapping[Place, Balance]):
             return self._found[place]
         known = self._found[place] = self._accounts.known(place, self._now)
         if known is not None:
-            self._seen[place] = known.seen
+            self._times[place] = known.at
+            self._balances[place] = known.balance
         return known
 
-    def seen(self, place: Place) -> Seen | None:
-        """Return the balance that decisions are made on, and when the store reported it."""
-        return None if self.find(place) is None else self._seen[place]
+    def balance(self, place: Place) -> AccountBalance | None:
+        """Return the balance that decisions are made on; None where the budget has no account now."""
+        return None if self.find(place) is None else self._balances[place]
 
-    def balance(self, place: Place) -> AccountBalance:
-        """Return the balance of an account that was found."""
-        return self._seen[place].balance
+    def unread(self, places: Iterable[Place], verified: Collection[Place], oldest: float) -> list[Account]:
+        """Return the accounts of which the store reported no balance yet, or none since ``oldest``.
+
+        What was reported during this call is never too old, nor is what is ``verified`` by a hold.
+        """
+        times = self._times
+        return [
+            self._balances[place].account
+            for place in places
+            if (at := times.get(place, _FRESH)) == NEVER or (at < oldest and place not in verified)
+        ]
 
     def put(self, balances: Iterable[AccountBalance], at: float) -> None:
         """Take over what the store has reported just now."""
         balances = list(balances)
         for balance in balances:
             place = (balance.account.budget, balance.account.key)
-            self._seen[place] = Seen(balance, at)
-            self.fresh.add(place)
+            self._balances[place] = balance
+            self._times[place] = _FRESH
         self._accounts.put(balances, at)
 
     def __getitem__(self, place: Place) -> Balance:
@@ -69,7 +79,7 @@ class Snapshot(Mapping[Place, Balance]):
         """Return the balance; the engine asks for each budget of each call, and a mapping's own way takes longer."""
         if self.find(place) is None:
             return default
-        (account, used, held, grants), _ = self._seen[place]
+        account, used, held, grants = self._balances[place]
         unit, override, topup = account.unit, grants.override, grants.topup
         return Balance.of_ledger(
             decimal_of(used, unit) if used else ZERO,

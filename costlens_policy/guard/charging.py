@@ -119,7 +119,10 @@ def who_answered(decision: Decision, model: str, reported: Reported) -> tuple[st
 
 def _as_asked(decision: Decision, portion: Portion) -> Portion:
     """Return a portion on the terms that were asked for where its provider does not report them."""
-    asked = asked_multiples(_params(decision, portion.model))
+    params = _params(decision, portion.model)
+    tier, asked = tier_asked(params), asked_multiples(params)
+    if tier is not None:
+        portion = portion._replace(asked_tier=tier)
     if asked is None:
         return portion
     told = portion.terms
@@ -186,7 +189,8 @@ def _bill(
 ) -> Bill:
     amounts: dict[Place, Decimal] = {}
     costs, used, said = list[Decimal](), list[Usage](), list(notes)
-    for portion, priced in _priced(decision, portions):
+    asked = [_as_asked(decision, portion) for portion in portions]
+    for portion, priced in price_each(decision.plan.catalogue.find, asked, decision.now):
         if priced.note:
             said.append(f"`{portion.model}`: {priced.note}")
         if priced.cost is not None:
@@ -202,13 +206,6 @@ def _bill(
     if said:
         facts["problem"] = "; ".join(said)[:_LONGEST_PROBLEM]
     return Bill(model, basis, used[0], cost, amounts, facts, tuple(said))
-
-
-def _priced(decision: Decision, portions: Iterable[Portion]) -> Iterator[tuple[Portion, Priced]]:
-    """Price each portion, on the terms that were asked for where its provider does not report them."""
-    asked = [_as_asked(decision, portion) for portion in portions]
-    find = decision.plan.catalogue.find
-    return price_each(find, asked, decision.now, lambda name: tier_asked(_params(decision, name)))
 
 
 def _add_amounts(amounts: dict[Place, Decimal], decision: Decision, model: str, priced: Priced, *, first: bool) -> None:

@@ -7,7 +7,7 @@ would have been on the day of the decision.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -25,44 +25,40 @@ from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, plain
 
-__all__ = ["Recalled", "decide_again", "facts_of"]
+__all__ = ["Recalled", "Recorded", "decide_again", "facts_of"]
 
 
 _LONGEST: Final = 200
 _DIGEST: Final = 16
 
 
-def facts_of(decision: Decision, *, replayable: bool) -> Facts:
-    """Return the facts of a hold: model, rule, policy, and the recorded attributes of the request.
+class Recorded:
+    """Which attributes of requests a plan records: standard ones by their names, declared ones under ``attributes``."""
 
-    Attributes that a policy set declares stand under ``attributes``: numbers, booleans and short texts.
+    __slots__ = ("declared", "policy", "standard")
+
+    def __init__(self, plan: Plan) -> None:
+        self.standard: Final = tuple(name for name in plan.recorded if name in STANDARD_ATTRIBUTES)
+        self.declared: Final = tuple(name for name in plan.recorded if name not in STANDARD_ATTRIBUTES)
+        self.policy: Final = plan.policy_digest[:_DIGEST]
+
+
+def facts_of(decision: Decision, recorded: Recorded, *, replayable: bool) -> Facts:
+    """Return the facts of a hold: model, rule, policy, and the recorded attributes of the request.
 
     A ``replayable`` one carries the time and the balances, with which the same request is decided the same again, and
     what its charge needs.
     """
     request, estimate = decision.request, decision.estimate
-    facts: dict[str, Any] = {
-        "model": decision.model,
-        "rule": decision.rule,
-        "policy": decision.policy_digest[:_DIGEST],
-    }
+    facts: dict[str, Any] = {"model": decision.model, "rule": decision.rule, "policy": recorded.policy}
     if estimate is not None:
         facts["tokens"] = [estimate.prompt_tokens, estimate.output_tokens]
-    own: dict[str, str | int | float | bool] = {}
-    for name in decision.plan.recorded:
+    for name in recorded.standard:
         value = request.get(name)
-        if value is None:
-            continue
-        if name in STANDARD_ATTRIBUTES:
-            if isinstance(value, str) and value:
-                facts[name] = _storable(value[:_LONGEST])
-        elif isinstance(value, str):
-            if 0 < len(value) <= _LONGEST:  # what is longer may be a prompt, of which no part is kept
-                own[name] = _storable(value)
-        elif isinstance(value, int | float):
-            own[name] = value
-    if own:  # apart from the facts, whose names they may have
-        facts["attributes"] = own
+        if value and isinstance(value, str):
+            facts[name] = _storable(value[:_LONGEST])
+    if recorded.declared and (declared := _declared(request, recorded.declared)):
+        facts["attributes"] = declared  # apart from the facts, whose names they may have
     if replayable:
         facts["decided"] = {
             "now": decision.now.isoformat(),
@@ -70,6 +66,19 @@ def facts_of(decision: Decision, *, replayable: bool) -> Facts:
         }
         facts |= _charging_facts(decision)
     return facts
+
+
+def _declared(request: Mapping[str, Any], names: Iterable[str]) -> dict[str, str | int | float | bool]:
+    """Return the recorded attributes that a policy set declares: numbers, booleans and short texts."""
+    declared: dict[str, str | int | float | bool] = {}
+    for name in names:
+        value = request.get(name)
+        if isinstance(value, str):
+            if 0 < len(value) <= _LONGEST:  # what is longer may be a prompt, of which no part is kept
+                declared[name] = _storable(value)
+        elif isinstance(value, int | float):
+            declared[name] = value
+    return declared
 
 
 def _storable(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError
-from costlens_policy.guard.accounts import HeldLine, holds_of
+from costlens_policy.guard.accounts import ToHold, holds_of
 from costlens_policy.guard.alerts import Standing
 from costlens_policy.guard.balances import Snapshot
 from costlens_policy.guard.hold_facts import Recalled, decide_again
@@ -61,12 +61,9 @@ def recall_call(shared: Shared, id: str) -> tuple[Asked, Reserved]:
     """Return a call by its id as its hold remembers it, to be charged without deciding anything; see ``recall``."""
     found = recall(shared.link, id, shared.clock())
     decision = Recalled(shared.plan, found)
-    lines = tuple(
-        HeldLine(seen, HoldLine(line.account, line.amount, None))
-        for seen, line in zip(decision.holds, found.lines, strict=True)
-    )
+    lines = tuple(HoldLine(line.account, line.amount, None) for line in found.lines)
     asked = Asked({}, id, True, shared.options.lease, found.reserved_at)
-    return asked, Reserved(decision, found.call, lines, found.expires_at)
+    return asked, Reserved(decision, found.call, ToHold(decision.holds, lines), found.expires_at)
 
 
 def _hold_names(id: str) -> Iterator[str]:
@@ -140,19 +137,19 @@ def _resumed(shared: Shared, name: str, asked: Asked) -> Reserved:
         if decision is not None and _is_held(shared, found, decision):
             if not decision.allowed:
                 raise DeniedError(decision)
-            return Reserved(decision, name, _lines(shared, decision), found.expires_at)
+            return Reserved(decision, name, _to_hold(shared, decision), found.expires_at)
     raise CallConflictError(
         f"the id `{asked.id}` is that of another call, or of another version of the policies; to charge what it"
         f" holds, settle it by its id: `guard.settle({asked.id!r}, usage)`"
     )
 
 
-def _lines(shared: Shared, decision: Decision) -> tuple[HeldLine, ...]:
+def _to_hold(shared: Shared, decision: Decision) -> ToHold:
     return holds_of(decision, lambda place: shared.accounts.known(place, decision.now))
 
 
 def _is_held(shared: Shared, found: Reservation, decision: Decision) -> bool:
-    lines = {line.account.name: line.ask.amount for line in _lines(shared, decision)}
+    lines = {line.account.name: line.amount for line in _to_hold(shared, decision).lines}
     return lines == {line.account.name: line.amount for line in found.lines}
 
 
@@ -175,12 +172,12 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
     if not room.take(asked.id, worst):
         full = f"ledger: the allowance has no room for {format_usd(worst)}: {taken}"
         raise DeniedError(decision.refused(reason, full)) from fault
-    lines = _lines(shared, decision)
-    shared.accounts.hold([line.ask for line in lines])
+    to_hold = _to_hold(shared, decision)
+    shared.accounts.hold(to_hold.lines)
     alone = f"ledger: counted by this process alone, {taken}"
     hold = f"{asked.id}~{uuid.uuid4()}" if asked.named else asked.id  # the ledger may know the id already
     may_be_held = shared.link.keep_hold(hold)
-    return Reserved(decision.noted(reason, alone), hold, lines, None, local=True, asked=may_be_held)
+    return Reserved(decision.noted(reason, alone), hold, to_hold, None, local=True, asked=may_be_held)
 
 
 def _report_reached(shared: Shared, decision: Decision) -> None:
@@ -196,6 +193,6 @@ def _report_denied(shared: Shared, decision: Decision, snapshot: Snapshot) -> No
         if item.key is not None:
             reasons.setdefault((item.by, item.key), item.reason)
     for (budget, key), reason in reasons.items():
-        seen = snapshot.seen((budget, key))
-        if seen is not None:
-            shared.alerts.denied(seen.balance, reason)
+        balance = snapshot.balance((budget, key))
+        if balance is not None:
+            shared.alerts.denied(balance, reason)

@@ -95,7 +95,7 @@ def charge_call(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill) ->
 def release_call(shared: Shared, asked: Asked, reserved: Reserved) -> None:
     """Give back what is held."""
     _forget_hold(shared, asked, reserved)
-    if not reserved.asked or not reserved.lines:
+    if not reserved.asked or not reserved.held.lines:
         return
     if reserved.local:
         shared.link.release_later(reserved.hold, shared.clock())
@@ -110,14 +110,15 @@ def _charges(shared: Shared, reserved: Reserved, bill: Bill) -> tuple[Charge, ..
     """Return the charges, in the order of what is held as far as that goes."""
     left, units = dict(bill.amounts), LedgerAmounts()
     charges = []
-    for line in reserved.lines:
-        at = (line.seen.budget, line.seen.key)
-        if at in left:
-            charges.append(Charge(line.account, units.of(left.pop(at), line.seen.unit)))
-    for (budget, key), amount in left.items():
-        account = shared.accounts.account(budget, key, reserved.decision.now)
-        if account is not None:
-            charges.append(Charge(account, units.of(amount, account.unit)))
+    for line in reserved.held.lines:
+        account = line.account
+        place = (account.budget, account.key)
+        if place in left:
+            charges.append(Charge(account, units.of(left.pop(place), account.unit)))
+    for place, amount in left.items():
+        known = shared.accounts.known(place, reserved.decision.now)
+        if known is not None:
+            charges.append(Charge(known.account, units.of(amount, known.account.unit)))
     return tuple(charges)
 
 
@@ -125,7 +126,7 @@ def _forget_hold(shared: Shared, asked: Asked, reserved: Reserved) -> None:
     """Free what this process itself counts for the call."""
     if reserved.local and shared.allowance is not None:
         shared.allowance.give_back(asked.id)
-    shared.accounts.hold([line.ask for line in reserved.lines], back=True)
+    shared.accounts.hold(reserved.held.lines, back=True)
 
 
 def _count_alone(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill, charges: Iterable[Charge]) -> None:
@@ -137,7 +138,7 @@ def _count_alone(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill, c
 
 def _report_reached(shared: Shared, reserved: Reserved, settled: Settled) -> None:
     alerts = shared.alerts
-    limits = {(line.seen.budget, line.seen.key): line.seen.limit for line in reserved.lines}
+    limits = {(seen.budget, seen.key): seen.limit for seen in reserved.held.seen}
     for account, _, _, used, held in settled.lines:
         limit = limits.get((account.budget, account.key))
         if limit is not None and alerts.may_be_due(account, used + held, limit):

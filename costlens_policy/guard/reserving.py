@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
 from costlens_policy.engine.facts import show_amount
-from costlens_policy.guard.accounts import NEVER, HeldLine, Place, holds_of
+from costlens_policy.guard.accounts import Place, ToHold, holds_of
 from costlens_policy.guard.balances import Snapshot, seen_line
 from costlens_policy.guard.hold_facts import facts_of
 from costlens_policy.guard.shared import Shared
-from costlens_policy.ledger import Account, AccountBalance, Held, Hold, Refused, decimal_of
+from costlens_policy.ledger import Account, AccountBalance, Held, Hold, HoldLine, Refused, decimal_of
 
 __all__ = ["Asked", "Reserved", "reserve"]
 
@@ -21,6 +21,7 @@ _MOST_TURNS: Final = 3
 """How often a hold is given back because the balances that it met would have decided otherwise."""
 _MOST_REFUSALS: Final = 8
 """How often others may take the room that balances had shown, before the call is refused."""
+_NOTHING: Final = ToHold()
 
 
 class Asked(NamedTuple):
@@ -43,7 +44,7 @@ class Reserved(NamedTuple):
 
     decision: Decision
     hold: str
-    lines: tuple[HeldLine, ...]
+    held: ToHold
     expires_at: datetime | None
     local: bool = False
     asked: bool = True
@@ -53,12 +54,10 @@ class _Tentative(NamedTuple):
     """A decision, and what it asks the ledger to hold."""
 
     decision: Decision
-    lines: tuple[HeldLine, ...]
+    to_hold: ToHold
 
     def asks_same(self, other: _Tentative) -> bool:
-        return self is other or (
-            self.decision.allowed and [line.ask for line in self.lines] == [line.ask for line in other.lines]
-        )
+        return self is other or (self.decision.allowed and self.to_hold.lines == other.to_hold.lines)
 
 
 def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapshot) -> Reserved | Held:
@@ -72,20 +71,23 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
     turns = refusals = 0
     name, plan = next(names), _plan_for(shared, asked, snapshot)
     while True:
-        if not plan.decision.allowed:
-            raise DeniedError(plan.decision)
-        if not plan.lines:
-            return Reserved(plan.decision, name, (), None)
-        answer = _ask(shared, asked, name, plan)
+        decision, to_hold = plan
+        if not decision.allowed:
+            raise DeniedError(decision)
+        if not to_hold.lines:
+            return Reserved(decision, name, to_hold, None)
+        facts = facts_of(decision, shared.recorded, replayable=asked.named)
+        answer = shared.link.reserve(Hold(name, to_hold.lines, asked.now, asked.lease, facts))
+        changed = _take_over(shared, answer, to_hold.lines, snapshot)
         if isinstance(answer, Refused):
             refusals += 1
-            plan = _after_refusal(shared, asked, snapshot, answer, plan, last=refusals == _MOST_REFUSALS)
+            plan = _plan_for(shared, asked, snapshot)
+            if refusals == _MOST_REFUSALS and plan.decision.allowed:
+                plan = _Tentative(_overtaken(plan.decision, answer), _NOTHING)
             continue
         if answer.repeated and asked.named:
             return answer
-        again = plan
-        if _differs(shared, answer, plan.lines, snapshot):
-            again = _plan_for(shared, asked, snapshot)
+        again = _plan_for(shared, asked, snapshot) if changed else plan
         if again.asks_same(plan):
             return _reserved(shared, again, answer)
         if again.decision.allowed and turns == _MOST_TURNS:
@@ -99,10 +101,10 @@ def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> _Tentative:
     """Decide on balances that are known well enough, reading those that are not."""
     while True:
         decision = decide(shared.plan, asked.request, snapshot, asked.now)
-        plan = _Tentative(decision, holds_of(decision, snapshot.find) if decision.allowed else ())
-        unread = _unread(shared, plan, snapshot)
+        to_hold = holds_of(decision, snapshot.find) if decision.allowed else _NOTHING
+        unread = _unread(shared, decision, to_hold, snapshot) if decision.balances_read else None
         if not unread:
-            return plan
+            return _Tentative(decision, to_hold)
         snapshot.put(_read(shared, unread, asked.now), shared.timer())
 
 
@@ -110,54 +112,32 @@ def _read(shared: Shared, accounts: list[Account], now: datetime) -> tuple[Accou
     return shared.link.ask(lambda store: store.balances(accounts, now))
 
 
-def _unread(shared: Shared, plan: _Tentative, snapshot: Snapshot) -> list[Account]:
+def _unread(shared: Shared, decision: Decision, to_hold: ToHold, snapshot: Snapshot) -> list[Account]:
     """Return the accounts whose balances are not known well enough for what was decided on them."""
-    decision = plan.decision
-    if not decision.balances_read:
-        return []
     oldest = shared.timer() - shared.max_age if decision.allowed else float("inf")
-    verified: set[Place] = set()
-    if not any(item.by in shared.accounts.steps for item in decision.excluded):
-        verified = {(line.seen.budget, line.seen.key) for line in plan.lines}
-    unread = []
-    for place in decision.balances_read:
-        seen = None if place in snapshot.fresh else snapshot.seen(place)
-        if seen is not None and (seen.at == NEVER or (place not in verified and seen.at < oldest)):
-            unread.append(seen.balance.account)
-    return unread
+    verified: Collection[Place] = ()
+    if not decision.excluded or not any(item.by in shared.accounts.steps for item in decision.excluded):
+        verified = {(seen.budget, seen.key) for seen in to_hold.seen}
+    return snapshot.unread(decision.balances_read, verified, oldest)
 
 
-def _ask(shared: Shared, asked: Asked, name: str, plan: _Tentative) -> Held | Refused:
-    facts = facts_of(plan.decision, replayable=asked.named)
-    hold = Hold(name, tuple([line.ask for line in plan.lines]), asked.now, asked.lease, facts)
-    return shared.link.reserve(hold)
-
-
-def _after_refusal(
-    shared: Shared, asked: Asked, snapshot: Snapshot, answer: Refused, plan: _Tentative, *, last: bool
-) -> _Tentative:
-    """Decide anew on the balances that the ledger refused the hold with."""
-    _differs(shared, answer, plan.lines, snapshot)
-    again = _plan_for(shared, asked, snapshot)
-    return _Tentative(_overtaken(again.decision, answer), ()) if last and again.decision.allowed else again
-
-
-def _reserved(shared: Shared, plan: _Tentative, held: Held) -> Reserved:
-    shared.accounts.put_held(held.lines, shared.timer())
-    return Reserved(plan.decision, held.call, plan.lines, held.expires_at)
-
-
-def _differs(shared: Shared, answer: Held | Refused, lines: tuple[HeldLine, ...], snapshot: Snapshot) -> bool:
+def _take_over(shared: Shared, answer: Held | Refused, lines: tuple[HoldLine, ...], snapshot: Snapshot) -> bool:
     """Take over the balances that the ledger answered with; return whether they are others than were known."""
     told, changed = [], False
     for state, line in zip(answer.lines, lines, strict=True):
-        known = snapshot.balance((line.seen.budget, line.seen.key))
-        balance = seen_line(state, line.ask, known)
+        known = snapshot.balance((line.account.budget, line.account.key))
+        assert known is not None, "what is asked of an account was decided on its balance"
+        balance = seen_line(state, line, known)
         changed = changed or balance is not known
         told.append(balance)
     if changed or isinstance(answer, Refused):
         snapshot.put(told, shared.timer())
     return changed
+
+
+def _reserved(shared: Shared, plan: _Tentative, held: Held) -> Reserved:
+    shared.accounts.put_held(held.lines, shared.timer())
+    return Reserved(plan.decision, held.call, plan.to_hold, held.expires_at)
 
 
 def _overtaken(decision: Decision, refused: Refused) -> Decision:

@@ -17,6 +17,7 @@ from costlens_policy.guard.delivery import Delivery
 from costlens_policy.guard.dialects import DIALECTS, unknown_dialect
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import LoggingSink, Sink
+from costlens_policy.guard.hold_facts import Recorded
 from costlens_policy.guard.journal import Allowance
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import MemoryStore, Store, open_ledger
@@ -102,6 +103,7 @@ class Shared:
     max_age: float
     in_memory: bool
     accounts: Accounts
+    recorded: Recorded
     link: Link
     delivery: Delivery
     alerts: Alerts
@@ -128,6 +130,7 @@ class Shared:
             max_age=usual_age if options.max_age is None else options.max_age,
             in_memory=in_memory,
             accounts=Accounts(plan),
+            recorded=Recorded(plan),
             link=link,
             delivery=delivery,
             alerts=alerts,

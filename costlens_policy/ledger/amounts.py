@@ -53,7 +53,8 @@ def amount_of(value: Decimal | int, unit: Unit) -> int:
 
     Raises ``AmountError`` for what is negative, not finite, or above ``MAX_AMOUNT``.
     """
-    return checked_amount(_whole(value, unit, ROUND_CEILING))
+    amount = _whole(value, unit, ROUND_CEILING)
+    return amount if amount <= MAX_AMOUNT else checked_amount(amount)
 
 
 def limit_of(value: Decimal | int, unit: Unit) -> int:
@@ -86,9 +87,7 @@ def join_limbs(high: int, low: int) -> int:
 
 
 def _whole(value: Decimal | int, unit: Unit, rounding: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        raise AmountError(f"an amount must be a decimal or a whole number, got `{value!r}`")
-    number = Decimal(value)
+    number = value if value.__class__ is Decimal else _decimal(value)
     if not number.is_finite() or number < 0:
         raise AmountError(f"an amount must be finite and non-negative, got `{value}`")
     if number.adjusted() > 40:
@@ -97,6 +96,12 @@ def _whole(value: Decimal | int, unit: Unit, rounding: str) -> int:
         return int(number.scaleb(_FRACTION_DIGITS[unit], _EXACT).to_integral_value(rounding, _EXACT))
     except InvalidOperation:
         raise AmountError(f"an amount must have at most {_EXACT.prec} digits, got `{value}`") from None
+
+
+def _decimal(value: Decimal | int) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, Decimal | int):
+        raise AmountError(f"an amount must be a decimal or a whole number, got `{value!r}`")
+    return Decimal(value)
 
 
 MICROSECOND: Final = timedelta(microseconds=1)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from costlens_policy.frozen import frozen
@@ -122,7 +123,13 @@ class Held(NamedTuple):
     @property
     def expires_at(self) -> datetime:
         """When the hold ends by itself, in UTC."""
-        return instant_of(self.end * SECOND)
+        return _end_of_lease(self.end)
+
+
+@lru_cache(maxsize=256)
+def _end_of_lease(second: int) -> datetime:
+    """Return the instant; the leases of many calls end in the same second."""
+    return instant_of(second * SECOND)
 
 
 class Refused(NamedTuple):

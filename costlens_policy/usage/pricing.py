@@ -26,12 +26,16 @@ _ONE: Final = Decimal(1)
 
 
 class Portion(NamedTuple):
-    """Usage on one model, which may be another than the one that was asked; ``unknown`` are tokens beyond it."""
+    """Usage on one model, which may be another than the one that was asked; ``unknown`` are tokens beyond it.
+
+    ``asked_tier`` is the service tier that the model was asked for, which counts where ``terms`` name none.
+    """
 
     model: str
     usage: Usage
     terms: Terms = USUAL_TERMS
     unknown: int = 0
+    asked_tier: str | None = None
 
 
 class Priced(NamedTuple):
@@ -54,19 +58,17 @@ def portions_of(model: str, reported: Reported) -> Iterator[Portion]:
 
 
 def price_each(
-    find: Callable[[str], Model | None],
-    portions: Iterable[Portion],
-    at: date | datetime,
-    asked_tier: Callable[[str], str | None] = lambda model: None,
+    find: Callable[[str], Model | None], portions: Iterable[Portion], at: date | datetime
 ) -> Iterator[tuple[Portion, Priced]]:
     """Price each portion of a call. One that has no price of its own costs as the first: the unknown is not free.
 
-    ``find`` gives a model by its name, ``asked_tier`` the service tier that a model was asked for.
+    ``find`` gives a model by its name.
     """
     first: Model | None = None
     for number, portion in enumerate(portions):
-        model, tier = find(portion.model), asked_tier(portion.model)
-        priced = price_usage(model, portion.usage, at, terms=portion.terms, asked_tier=tier, unknown=portion.unknown)
+        name, usage, terms, unknown, asked_tier = portion
+        model = find(name)
+        priced = price_usage(model, usage, at, terms=terms, asked_tier=asked_tier, unknown=unknown)
         if number == 0:
             first = model
         elif priced.cost is None and first is not None:
@@ -101,6 +103,8 @@ def price_usage(
     period = None if model is None else period_of(model, at)
     if model is None or period is None:
         return Priced(None, "it has no price on this day", _with(usage, "output", unknown))
+    if terms is USUAL_TERMS and asked_tier is None and not unknown:  # as nearly always
+        return Priced(period.rates_for(usage.prompt_tokens).cost(usage), "", usage)
     rate = rate_of(model, period, usage, terms, asked_tier)
     if unknown:
         usage = _with(usage, rate.rates.dearest(_DEAREST_OF), unknown)
