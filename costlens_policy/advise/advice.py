@@ -1,4 +1,4 @@
-"""The whole advice: the numbers, the facts that policies read, and the decision that recommends a strategy."""
+"""The whole advice: the workload with what it refers to, the numbers, the facts, and the decision that recommends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal, Inexact
 from importlib.resources import as_file, files
 from math import ceil
@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from costlens_policy.advise.inputs import RulesOfThumb, rules_of_thumb
 from costlens_policy.advise.numbers import Numbers, calculate
-from costlens_policy.advise.read import read_workload
 from costlens_policy.advise.strategies import (
     CACHED_PROMPT,
     FINE_TUNED,
@@ -25,12 +24,19 @@ from costlens_policy.advise.strategies import (
     Setting,
 )
 from costlens_policy.api import load
+from costlens_policy.catalogue import Catalogue
+from costlens_policy.catalogue.resolve import resolve
+from costlens_policy.checker.library import Library
+from costlens_policy.checker.owners import Reference, resolve_reference
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity
+from costlens_policy.documents import CatalogueDocument, WorkloadDocument
 from costlens_policy.documents.workload import Contender
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.record import RuleOutcome
 from costlens_policy.errors import InputError, RequestError
 from costlens_policy.money import multiply, total
+from costlens_policy.source.located import LocatedDocument
+from costlens_policy.source.read import repository_of
 
 __all__ = [
     "Advice", "Consideration", "Recommendation", "advise", "advise_on", "facts_of", "own_policy_set", "recommend",
@@ -61,7 +67,7 @@ def advise(
     the package recommends. Raises ``PolicyError`` with every problem of the workload, the catalogue or the policies,
     ``InputError`` where sums would have more digits than can be kept exactly.
     """
-    given = read_workload(path, months, now.date())
+    given = _read_workload(path, months, now.date())
     return advise_on(given.setting, now, policy_set or given.policy_set, given.warnings)
 
 
@@ -221,3 +227,121 @@ def _break_even(known: Mapping[str, Decimal], numbers: Numbers) -> Iterator[tupl
         found = numbers.break_evens[FINE_TUNED]
         yield "break_even_months", None if found is None else float(found.months)
         yield "crossover_queries_per_month", numbers.crossovers[FINE_TUNED]
+
+
+_CONTENDERS: Final = ("current", "small", "fine_tuned")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a workload file gives. ``policy_set`` is a file's name, ``warnings`` are about the catalogue."""
+
+    setting: Setting
+    policy_set: str | None
+    warnings: tuple[Diagnostic, ...]
+
+
+def _read_workload(path: str | os.PathLike[str], months: int, day: date) -> _Given:
+    """Read a workload, for a horizon in months, at the prices of a day (UTC).
+
+    Raises ``PolicyError`` with every problem of the file and of the catalogue that it names.
+    """
+    library = Library()
+    located, document = _workload(library, os.fspath(path))
+    origin = Path(os.path.realpath(path))
+    place = (located, repository_of(origin, [origin.parent]))
+    catalogue, warnings = _catalogue(library, document, place)
+    contests, problems = _contests(document, located, catalogue, day)
+    policy_set = None
+    if document.policy_set is not None:
+        named = _resolved(document.policy_set, "policy_set", place)
+        if isinstance(named, Diagnostic):
+            problems.append(named)
+        else:
+            policy_set = named
+    if problems:
+        raise PolicyError([*problems, *warnings])
+    setting = Setting(document, months, contests["current"], contests.get("small"), contests.get("fine_tuned"))
+    return _Given(setting, policy_set, warnings)
+
+
+def _workload(library: Library, name: str) -> tuple[LocatedDocument, WorkloadDocument]:
+    file = library.open(name)
+    found = [reading for reading in file.readings if reading.kind == "Workload"]
+    readings = found or file.readings
+    diagnostics = [*file.diagnostics, *(item for reading in readings for item in reading.diagnostics)]
+    if any(item.is_error for item in diagnostics):
+        raise PolicyError(diagnostics)
+    if len(found) != 1:
+        raise PolicyError([_not_one_workload(name, len(found))])
+    document = found[0].document
+    assert isinstance(document, WorkloadDocument), "its kind says so"
+    return found[0].located, document
+
+
+def _not_one_workload(name: str, count: int) -> Diagnostic:
+    message = f"`{name}` holds {count or 'no'} workload{'s' if count else ''}, and one is needed"
+    return Diagnostic("CL205", Severity.ERROR, message, help="name a file with one document of `kind: Workload`")
+
+
+def _resolved(text: str, key: str, place: tuple[LocatedDocument, Path]) -> str | Diagnostic:
+    located, repository = place
+    reference = Reference(text, located.root.span_of((key,)), located.source.name)
+    return resolve_reference(reference, repository)
+
+
+def _catalogue(
+    library: Library, document: WorkloadDocument, place: tuple[LocatedDocument, Path]
+) -> tuple[Catalogue, tuple[Diagnostic, ...]]:
+    named = _resolved(document.catalogue, "catalogue", place)
+    if isinstance(named, Diagnostic):
+        raise PolicyError([named])
+    file = library.open(named)
+    diagnostics = [*file.diagnostics, *(item for reading in file.readings for item in reading.diagnostics)]
+    documents = [
+        (reading.located, reading.document)
+        for reading in file.readings
+        if isinstance(reading.document, CatalogueDocument)
+    ]
+    if not documents and not diagnostics:
+        span = place[0].root.span_of(("catalogue",))
+        diagnostics.append(Diagnostic("CL205", Severity.ERROR, f"`{named}` holds no catalogue", span, "named here"))
+    if any(item.is_error for item in diagnostics):
+        raise PolicyError(diagnostics)
+    resolved = resolve(documents)
+    if any(item.is_error for item in resolved.diagnostics):
+        raise PolicyError(resolved.diagnostics)
+    return resolved.catalogue, (*diagnostics, *resolved.diagnostics)
+
+
+def _contests(
+    document: WorkloadDocument, located: LocatedDocument, catalogue: Catalogue, day: date
+) -> tuple[dict[str, Contest], list[Diagnostic]]:
+    contests: dict[str, Contest] = {}
+    problems: list[Diagnostic] = []
+    for key in _CONTENDERS:
+        contender = getattr(document, key)
+        if contender is None:
+            continue
+        found = _contest(contender.model, key, located, catalogue, day)
+        if isinstance(found, Contest):
+            contests[key] = found
+        else:
+            problems.append(found)
+    return contests, problems
+
+
+def _contest(name: str, key: str, located: LocatedDocument, catalogue: Catalogue, day: date) -> Contest | Diagnostic:
+    span = located.root.span_of((key, "model"))
+    model = catalogue.find(name)
+    if model is None:
+        near = catalogue.suggest(name)
+        advice = f"did you mean `{near}`?" if near else "add it to the catalogue that the workload names"
+        message = f"the catalogue has no model `{name}`"
+        return Diagnostic("CL208", Severity.ERROR, message, span, "not in the catalogue", advice)
+    period = model.period_on(day)
+    if period is None:
+        message = f"`{name}` has no price on {day}, so there is nothing to calculate with"
+        advice = "give it prices in the catalogue; a model of your own may cost 0 a token and something an hour"
+        return Diagnostic("CL409", Severity.ERROR, message, span, "without a price", advice)
+    return Contest(model, period)

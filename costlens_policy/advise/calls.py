@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, Final
 
 from costlens_policy.advise.inputs import Range
-from costlens_policy.advise.strategy import HOURS_PER_MONTH
+from costlens_policy.advise.strategies import HOURS_PER_MONTH
 from costlens_policy.frozen import frozen
 from costlens_policy.tokens import ESTIMATE
 

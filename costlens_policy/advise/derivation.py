@@ -14,8 +14,7 @@ from pydantic import ValidationError
 
 from costlens_policy.advise.calls import Seen, Task, volume_of
 from costlens_policy.advise.inputs import Range
-from costlens_policy.advise.strategies import Contest, Setting
-from costlens_policy.advise.strategy import Query, query_cost
+from costlens_policy.advise.strategies import Contest, Query, Setting, query_cost
 from costlens_policy.catalogue import Model
 from costlens_policy.documents import WorkloadDocument
 

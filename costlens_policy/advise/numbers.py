@@ -10,12 +10,15 @@ from costlens_policy.advise.inputs import Point, Range, RulesOfThumb, base_point
 from costlens_policy.advise.strategies import (
     CACHED_PROMPT,
     PROMPT,
+    BreakEven,
     Setting,
+    Strategy,
+    break_even,
+    cumulative,
     monthly_at,
     prompting_of,
     strategies_at,
 )
-from costlens_policy.advise.strategy import BreakEven, Strategy, break_even, cumulative
 from costlens_policy.frozen import frozen
 from costlens_policy.money import total
 

@@ -13,8 +13,7 @@ from typing import Any, Final, TypeAlias
 from costlens_policy.advise.advice import Advice
 from costlens_policy.advise.inputs import Range, rules_of_thumb
 from costlens_policy.advise.numbers import Numbers, Swing
-from costlens_policy.advise.strategies import FINE_TUNED, SMALL
-from costlens_policy.advise.strategy import HOURS_PER_MONTH, BreakEven
+from costlens_policy.advise.strategies import FINE_TUNED, HOURS_PER_MONTH, SMALL, BreakEven
 from costlens_policy.money import plain
 
 __all__ = ["AdviceTable", "Page", "Part", "Picture", "Sentences", "assumptions", "headline", "parts_of", "readable"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from costlens_policy.advise.inputs import base_point, rules_of_thumb, uncertain_inputs
 from costlens_policy.advise.numbers import calculate, totals_at
-from costlens_policy.advise.strategy import monthly_queries
+from costlens_policy.advise.strategies import monthly_queries
 from tests.advise.workloads import document, setting
 
 SPREADS: dict[str, dict[str, Any]] = {

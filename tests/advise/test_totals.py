@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from costlens_policy.advise.inputs import base_point, rules_of_thumb, uncertain_inputs
 from costlens_policy.advise.numbers import crossover, totals_at
-from costlens_policy.advise.strategies import Setting, monthly_at, prompting_of, strategies_at
-from costlens_policy.advise.strategy import break_even, cumulative
+from costlens_policy.advise.strategies import Setting, break_even, cumulative, monthly_at, prompting_of, strategies_at
 from tests.advise import independent
 from tests.advise.independent import MONTH_HOURS, Facts, paid_by
 from tests.advise.workloads import setting

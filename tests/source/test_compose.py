@@ -167,7 +167,7 @@ def test_comments_after_closed_quotes_are_fine(text: str) -> None:
 
 
 def test_too_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("costlens_policy.source.tree_builder.MAX_VALUES", 100)
+    monkeypatch.setattr("costlens_policy.source.compose._MAX_VALUES", 100)
     assert _problem("- a\n" * 200).code == "CL021"
     assert not _compose("- a\n" * 90).diagnostics
 

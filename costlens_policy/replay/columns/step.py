@@ -1,9 +1,15 @@
-"""One batch at a time: the job, the state between batches, and the step that decides, prices and counts."""
+"""One batch at a time: the job, the state between batches, and the step that decides, prices and counts.
+
+Where budgets count, rows are charged one by one and in order, in whole units; where thresholds act, the engine decides
+each row itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import field
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -12,11 +18,28 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
-from costlens_policy.replay.columns.accounts import Accounts, Lines
-from costlens_policy.replay.columns.batch import complete_batch, instant
-from costlens_policy.replay.columns.deciding import ALONE, REFUSED, Deciding, FactsTable, requests_in
-from costlens_policy.replay.columns.ordered import Exactly, Ordered
-from costlens_policy.replay.columns.pricing import Pricing, SessionCaches
+from costlens_policy.replay.columns.accounts import UNKNOWN, Account, Accounts, Line, Lines
+from costlens_policy.replay.columns.batch import (
+    ATTRIBUTE,
+    DAY,
+    MINUTE,
+    RECORDED,
+    complete_batch,
+    instant,
+    others_in,
+    recorded_in,
+)
+from costlens_policy.replay.columns.deciding import (
+    ALONE,
+    REFUSED,
+    Choice,
+    Deciding,
+    Facts,
+    FactsTable,
+    facts_of,
+    requests_in,
+)
+from costlens_policy.replay.columns.pricing import Pricing, SessionCaches, lifetime_of
 from costlens_policy.replay.columns.reads import PROMPT
 from costlens_policy.replay.columns.sums import Sums
 from costlens_policy.replay.columns.units import UnitPrices
@@ -63,8 +86,8 @@ class State:
         self.deciding = Deciding(job.plan, job.attributes, self.facts, job.prices)
         self.pricing = Pricing(job.plan, job.settings, self.facts, job.prices, SessionCaches(job.settings))
         lines = Lines(job.plan, job.attributes, self.accounts)
-        exactly = Exactly(job.plan, job.attributes, self.facts, self.accounts)
-        self.ordered = Ordered(job.settings, self.facts, job.prices, lines, exactly) if job.plan.budgets else None
+        exactly = _Exactly(job.plan, job.attributes, self.facts, self.accounts)
+        self.ordered = _Ordered(job.settings, self.facts, job.prices, lines, exactly) if job.plan.budgets else None
 
     def merge(self, other: State) -> None:
         """Add the sums of a state over other rows."""
@@ -182,3 +205,257 @@ def _rejects(job: Job, frame: pl.DataFrame) -> Sequence[Reject]:
 
 def _text(shown: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in shown.items() if value is not None)[:_LONGEST]
+
+
+_SETTLED: Final = {"_code": pl.Int32, "_sent": pl.Int64, "_read": pl.Int64}
+_Charged = tuple[tuple[Account, str], ...]
+
+
+@dataclass(slots=True)
+class _Row:
+    """What a call is charged for."""
+
+    at: int
+    prompt: int
+    output: int
+    session: str | None
+    model: str | None
+    recorded: tuple[int | None, ...]
+    terms: str | None
+    others: str | None
+
+
+class _Ordered:
+    """Decides with budgets. Its state are the accounts, and ``held``: by session and model what its cache holds."""
+
+    __slots__ = (
+        "_caches", "_denials", "_exactly", "_facts", "_least", "_lifetime", "_lines", "_prices", "_swept", "_variants",
+        "_write", "held",
+    )  # fmt: skip
+
+    def __init__(
+        self, settings: Settings, facts: FactsTable, prices: UnitPrices, lines: Lines, exactly: _Exactly
+    ) -> None:
+        self._facts = facts
+        self._prices = prices
+        self._lines = lines
+        self._exactly = exactly
+        self._caches = settings.cache
+        self._least = settings.cache_min_tokens
+        self._lifetime = lifetime_of(settings)
+        self._write = "cache_write_1h" if settings.long_lived else "cache_write"
+        self._variants: dict[tuple[int, int], int] = {}
+        self._denials: dict[tuple[int, str], int] = {}
+        self._swept = 1000
+        self.held: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def settle(self, frame: pl.DataFrame, codes: pl.Series, sums: Sums) -> pl.DataFrame:
+        """Return ``_code``, ``_sent`` and ``_read`` of each row as ``Pricing`` takes them; alerts go to the sums.
+
+        ``codes`` are of the facts without budgets.
+        """
+        facts, buckets = self._facts.rows, recorded_in(frame.columns)
+        lines = self._lines.codes(frame, self._served(codes)).to_list()
+        requests = self._exactly.requests(frame)
+        chosen, sent, read = [], [], []
+        for place, (code, line, row) in enumerate(zip(codes.to_list(), lines, _rows(frame, buckets), strict=True)):
+            charged: _Charged = ()
+            if code == ALONE or facts[code].choices:
+                found = None if code == ALONE or line == UNKNOWN else self._judge(code, line, row, sums)
+                if found is None:
+                    code, charged = self._exactly.decide(requests(place), row.at, row.prompt, sums)
+                else:
+                    code, charged = found, self._lines.charged[line]
+            choice = facts[code].winner
+            length = row.prompt if choice is None else row.prompt + choice.shift
+            chosen.append(code)
+            sent.append(length)
+            read.append(0 if choice is None else self._take(row, choice.model, length, charged, buckets))
+        self._sweep(frame["time"][-1])
+        return pl.DataFrame({"_code": chosen, "_sent": sent, "_read": read}, schema=_SETTLED)
+
+    def _served(self, codes: pl.Series) -> pl.Series:
+        served = pl.Series([*(bool(item.choices) for item in self._facts.rows), False], dtype=pl.Boolean)
+        return served.gather(codes.replace(ALONE, len(self._facts.rows)))
+
+    def _judge(self, code: int, line: int, row: _Row, sums: Sums) -> int | None:
+        """Return the code of the facts once every budget was asked; None where a threshold does more than alert."""
+        facts, lines = self._facts.rows[code], self._lines.rows[line]
+        at, prompt = row.at, row.prompt
+        first = ""
+        for place, choice in enumerate(facts.choices):
+            if choice.per_token is None:
+                return None
+            worst = choice.fixed + choice.per_token * prompt
+            full, due = "", False
+            for item in lines:
+                unit = item.unit
+                call = worst if unit == "usd" else 1 if unit == "requests" else prompt + choice.shift + choice.limit
+                taken = item.account.at(at)
+                reached = taken + call
+                if item.acts_from is not inf and taken + _most(facts, unit, prompt) >= item.acts_from:
+                    return None
+                if reached > item.limit:
+                    full = full or item.budget
+                due = due or reached >= item.alerts_from
+            if not full:
+                if due:
+                    self._alert(lines, worst, choice, row, sums)
+                return code if not place else self._variant(code, place)
+            first = first or full
+        return self._denied(code, first)
+
+    def _alert(self, lines: Sequence[Line], worst: int, choice: Choice, row: _Row, sums: Sums) -> None:
+        tokens = row.prompt + choice.shift + choice.limit
+        for item in lines:
+            reached = item.account.at(row.at) + {"usd": worst, "requests": 1, "tokens": tokens}[item.unit]
+            for start, amount, text in item.alerts:
+                if reached >= start:
+                    sums.alert_once(item.account, item.budget, item.key, amount, text, row.at)
+
+    def _take(self, row: _Row, model: str, length: int, charged: _Charged, buckets: Sequence[str]) -> int:
+        """Charge a call to its budgets; return what it reads from a cache."""
+        by_session = self._caches and row.session is not None and length >= self._least
+        hit = self._hit(row, model, length) if by_session else 0
+        if not charged:
+            return hit
+        day, minute, tokens = row.at // DAY, self._minute(row.at), length + row.output
+        price = self._prices.of(model, day, length, minute, row.terms)
+        units = 0
+        if price is not None:
+            recorded = row.recorded if row.recorded and row.recorded[0] is not None else ()
+            as_recorded = self._caches and row.session is None and model == row.model and length == row.prompt
+            if as_recorded and recorded:
+                units = sum(price.per_token[name] * (count or 0) for name, count in zip(buckets, recorded, strict=True))
+            else:
+                told = dict(zip(buckets, recorded, strict=False))
+                units = _units(price.per_token, row, length, told, (hit, self._write) if by_session else None)
+            units += price.per_request
+            if row.others is not None:
+                units += self._prices.of_others(row.others, model, day, minute, row.terms)
+        if row.others is not None:
+            tokens += sum(usage.tokens for _, usage in others_in(row.others))
+        for account, unit in charged:
+            account.charge(row.at, units if unit == "usd" else 1 if unit == "requests" else tokens)
+        return hit
+
+    def _minute(self, at: int) -> int:
+        """Return the last minute before a time of day from which on prices may be others."""
+        minutes = self._prices.minutes
+        return minutes[bisect_right(minutes, at % DAY // MINUTE) - 1] if minutes else 0
+
+    def _hit(self, row: _Row, model: str, length: int) -> int:
+        assert row.session is not None
+        key = row.session, model
+        held, ends = self.held.get(key, (0, row.at))
+        self.held[key] = length, row.at + self._lifetime
+        return held if held <= length and row.at < ends else 0
+
+    def _sweep(self, now: int) -> None:
+        """Forget caches that have ended, whenever there are twice as many as were alive the last time."""
+        if len(self.held) > self._swept:
+            self.held = {key: state for key, state in self.held.items() if state[1] > now}
+            self._swept = max(1000, 2 * len(self.held))
+
+    def _variant(self, code: int, place: int) -> int:
+        """Return the code of the same facts where the first models have no room."""
+        known = self._variants.get((code, place))
+        if known is None:
+            facts = self._facts.rows[code]
+            known = self._facts.code(replace(facts, choices=facts.choices[place:]))
+            self._variants[code, place] = known
+        return known
+
+    def _denied(self, code: int, budget: str) -> int:
+        """Return the code of the same facts where no model has room."""
+        known = self._denials.get((code, budget))
+        if known is None:
+            facts = Facts(budget, "budget", (), self._facts.rows[code].errors)
+            known = self._denials[code, budget] = self._facts.code(facts)
+        return known
+
+
+def _rows(frame: pl.DataFrame, buckets: Sequence[str]) -> Iterator[_Row]:
+    recorded = frame.select(f"{RECORDED}{name}" for name in buckets).iter_rows() if buckets else [()] * frame.height
+    columns = (frame[name].to_list() for name in ("time", "prompt", "output", "session", "_model"))
+    told = (frame[name].to_list() if name in frame.columns else [None] * frame.height for name in ("tier", "others"))
+    return map(_Row, *columns, recorded, *told)
+
+
+def _units(
+    rates: Mapping[str, int], row: _Row, length: int, told: Mapping[str, int | None], cached: tuple[int, str] | None
+) -> int:
+    """Return what the tokens of a call cost; ``cached`` is what it reads from a cache, and as what it writes the rest.
+
+    Only text is cached: recorded tokens of other kinds, ``told`` by bucket, stay so.
+    """
+    text, written, units = length, row.output, 0
+    if told:
+        sound = min((told.get("input_audio") or 0) + (told.get("cache_read_audio") or 0), length)
+        images = min(told.get("input_image") or 0, length - sound)
+        text -= sound + images
+        units = rates["input_audio"] * sound + rates["input_image"] * images
+        for name in ("reasoning", "output_audio", "output_image"):
+            tokens = told.get(name) or 0
+            written -= tokens
+            units += rates[name] * tokens
+    if cached is None:
+        return units + rates["input"] * text + rates["output"] * written
+    hit, write = min(cached[0], text), cached[1]
+    return units + rates["cache_read"] * hit + rates[write] * (text - hit) + rates["output"] * written
+
+
+def _most(facts: Facts, unit: str, prompt: int) -> float:
+    """Return the most that a call may add, whichever model serves it; infinite where that is not known."""
+    if unit == "requests":
+        return 1
+    if unit == "tokens":
+        return max(prompt + choice.shift + choice.limit for choice in facts.choices)
+    costs = [None if item.per_token is None else item.fixed + item.per_token * prompt for item in facts.choices]
+    return inf if None in costs else max(cost for cost in costs if cost is not None)
+
+
+class _Exactly:
+    """The engine, over the accounts of a replay."""
+
+    __slots__ = ("_accounts", "_attributes", "_facts", "_plan")
+
+    def __init__(self, plan: Plan, attributes: Sequence[str], facts: FactsTable, accounts: Accounts) -> None:
+        self._plan = plan
+        self._attributes = tuple(attributes)
+        self._facts = facts
+        self._accounts = accounts
+
+    def decide(
+        self, request: Mapping[str, Any], at: int, prompt: int, sums: Sums
+    ) -> tuple[int, tuple[tuple[Account, str], ...]]:
+        """Return the code of the facts, and the accounts that the call is charged to, with their units."""
+        self._accounts.now = at
+        sums.made += 1
+        try:
+            decision = decide(self._plan, {**request, PROMPT: prompt}, self._accounts, instant(at))
+        except RequestError:
+            return self._facts.code(REFUSED), ()
+        facts = facts_of(decision, prompt)
+        charged = []
+        for seen in decision.balances:
+            account = self._accounts.of(seen.budget, seen.key)
+            account.at(at)
+            charged.append((account, seen.unit))
+        for alert in decision.alerts:
+            account = self._accounts.of(alert.budget, alert.key)
+            account.at(at)
+            sums.alert_once(account, alert.budget, alert.key, alert.at, alert.text, at)
+        return self._facts.code(replace(facts, choices=facts.choices[:1])), tuple(charged)
+
+    def requests(self, frame: pl.DataFrame) -> Callable[[int], dict[str, Any]]:
+        """Return a function that gives the request of a row by its place, without the length of its prompt."""
+        columns: list[tuple[str, list[Any]]] = []
+
+        def request(place: int) -> dict[str, Any]:
+            if not columns:
+                given = [name for name in self._attributes if f"{ATTRIBUTE}{name}" in frame.columns]
+                columns.extend((name, frame[f"{ATTRIBUTE}{name}"].to_list()) for name in given)
+            return {name: values[place] for name, values in columns if values[place] is not None}
+
+        return request
