@@ -15,10 +15,11 @@ from costlens_policy.expressions.types import DYN, SCALAR, Shape, Type
 from costlens_policy.frozen import frozen
 
 __all__ = [
-    "CallSizes", "Measure", "Rule", "Sizes", "addition", "all_matches", "capped", "character", "comparison", "constant",
-    "counting", "distinct", "doubled", "either", "element", "extremum", "flattened", "formatted", "glob", "hashing",
-    "joined", "joining", "least", "match_replaced", "membership", "pattern_from_data", "replaced", "same", "scan",
-    "search", "set_comparison", "short_text", "size", "sorting", "sorting_steps", "split", "tokens", "unwrapped",
+    "CallSizes", "Measure", "Rule", "Sizes", "adding_up", "addition", "all_matches", "capped", "character",
+    "comparison", "constant", "counting", "distinct", "doubled", "either", "element", "extremum", "flattened",
+    "formatted", "glob", "hashing", "joined", "joining", "least", "match_replaced", "membership", "pattern_from_data",
+    "replaced", "same", "scan", "search", "set_comparison", "short_text", "size", "sorting", "sorting_steps", "split",
+    "tokens", "unwrapped",
 ]  # fmt: skip
 
 _CHARACTERS: Final = 1_000
@@ -322,6 +323,12 @@ def either(call: CallSizes) -> Measure:
 def extremum(call: CallSizes) -> Measure:
     """Of numbers, or of a list of them."""
     return Measure(1 + call.elements)
+
+
+def adding_up(call: CallSizes) -> Measure:
+    numbers = call.arguments[0]
+    each = call.sizes.inner(numbers).number
+    return Measure(1 + numbers.elements, Shape(number=None if each is None else max(0, each) * numbers.elements))
 
 
 def least(call: CallSizes) -> Measure:

@@ -6,8 +6,9 @@ comprehension goes over. Then the functions of the extensions. Sets are lists wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Hashable, Sequence
+from functools import reduce
+from typing import Any, Final
 
 from costlens_policy.expressions.errors import (
     BAD_ARGUMENT,
@@ -21,6 +22,8 @@ from costlens_policy.expressions.errors import (
 from costlens_policy.expressions.limits import check_size, too_large
 from costlens_policy.expressions.runtime.equality import NUMBERS, SEQUENCES, check_ordered, contains, key_of, kind_of
 from costlens_policy.expressions.runtime.functions import implements
+from costlens_policy.expressions.runtime.operators import add_double, checked_int, checked_uint
+from costlens_policy.expressions.runtime.times import checked_duration
 from costlens_policy.expressions.values import NO_VALUE, BoolKey, Duration, OptionalValue, Timestamp, Uint, Value
 
 __all__ = [
@@ -240,6 +243,45 @@ def sort_by(elements: Sequence[Value], keys: Sequence[Value]) -> list[Value]:
         raise CelError(NO_OVERLOAD, "only values of one ordered type can be sorted")
     check_ordered(keys)
     return [element for _, _, element in sorted(zip(keys, range(len(keys)), elements, strict=True))]
+
+
+@implements("list_int_sum", "sum_list_int")
+def sum_of_ints(numbers: Sequence[Value]) -> Value:
+    """Return the sum, which must fit in 64 bits whatever the order of adding. Raises CelError."""
+    return _sum(numbers, 0)
+
+
+@implements("list_uint_sum", "sum_list_uint")
+def sum_of_uints(numbers: Sequence[Value]) -> Value:
+    return _sum(numbers, Uint(0))
+
+
+@implements("list_double_sum", "sum_list_double")
+def sum_of_doubles(numbers: Sequence[Value]) -> Value:
+    """Return the sum from left to right, as ``+`` has it. (Python's own ``sum`` rounds otherwise from 3.12 on.)"""
+    return _sum(numbers, 0.0)
+
+
+@implements("list_duration_sum", "sum_list_duration")
+def sum_of_durations(durations: Sequence[Value]) -> Value:
+    return _sum(durations, Duration(0))
+
+
+def _sum(values: Sequence[Value], empty: Value) -> Value:
+    """Add up what is of one kind, whichever the list was declared with. Raises CelError."""
+    kinds = set(map(type, values)) or {type(empty)}
+    add = _ADDING.get(kinds.pop()) if len(kinds) == 1 else None
+    if add is None:
+        raise CelError(NO_OVERLOAD, "only a list of numbers or durations of one type can be added up")
+    return add(values) if values else empty
+
+
+_ADDING: Final[dict[type, Callable[[Any], Value]]] = {
+    int: lambda numbers: checked_int(sum(numbers)),
+    Uint: lambda numbers: checked_uint(sum(map(int, numbers))),
+    float: lambda numbers: reduce(add_double, numbers),
+    Duration: lambda durations: checked_duration(sum(duration.nanoseconds for duration in durations)),
+}
 
 
 @implements("lists_range")

@@ -15,8 +15,8 @@ from costlens_policy.expressions.runtime.functions import implements
 from costlens_policy.expressions.values import Uint, Value
 
 __all__ = [
-    "INT_MAX", "INT_MIN", "UINT_MAX", "add_bytes", "add_list", "add_string", "checked_int", "checked_uint",
-    "divide_double", "divide_int", "modulo_int", "overflow",
+    "INT_MAX", "INT_MIN", "UINT_MAX", "add_bytes", "add_double", "add_list", "add_string", "checked_int",
+    "checked_uint", "divide_double", "divide_int", "modulo_int", "overflow",
 ]  # fmt: skip
 
 INT_MIN: Final = -(2**63)

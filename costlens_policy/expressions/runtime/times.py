@@ -23,6 +23,7 @@ __all__ = [
     "SECOND",
     "TIMESTAMP_MAX",
     "TIMESTAMP_MIN",
+    "checked_duration",
     "checked_timestamp",
     "duration_text",
     "parse_duration",
@@ -95,17 +96,17 @@ def seconds_text(nanoseconds: int) -> str:
 
 @implements("add_duration_duration")
 def add_durations(left: Duration, right: Duration) -> Duration:
-    return _checked_duration(left.nanoseconds + right.nanoseconds)
+    return checked_duration(left.nanoseconds + right.nanoseconds)
 
 
 @implements("subtract_duration_duration")
 def subtract_durations(left: Duration, right: Duration) -> Duration:
-    return _checked_duration(left.nanoseconds - right.nanoseconds)
+    return checked_duration(left.nanoseconds - right.nanoseconds)
 
 
 @implements("subtract_timestamp_timestamp")
 def subtract_timestamps(left: Timestamp, right: Timestamp) -> Duration:
-    return _checked_duration(left.nanoseconds - right.nanoseconds)
+    return checked_duration(left.nanoseconds - right.nanoseconds)
 
 
 @implements("add_timestamp_duration")
@@ -150,7 +151,8 @@ def _whole(nanoseconds: int, unit: int) -> int:
     return -whole if nanoseconds < 0 else whole
 
 
-def _checked_duration(nanoseconds: int) -> Duration:
+def checked_duration(nanoseconds: int) -> Duration:
+    """Return the duration, which must fit in 64 bits of nanoseconds. Raises CelError."""
     if INT_MIN <= nanoseconds <= INT_MAX:
         return Duration(nanoseconds)
     raise CelError(TIME_OUT_OF_RANGE, "the duration is longer than 292 years")

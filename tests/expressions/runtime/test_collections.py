@@ -6,7 +6,11 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from costlens_policy.expressions import Environment, Type, Uint, analyse
+from costlens_policy.expressions.compile import compile_expression
 from tests.expressions.runtime.evaluating import evaluate, failure
 
 MAX, MIN = 2**63 - 1, -(2**63)
@@ -26,6 +30,12 @@ MAX, MIN = 2**63 - 1, -(2**63)
         ("[1, [2, [3, [4]]]].flatten(2)", [1, 2, 3, [4]]),
         ("[1, 1.0, 'a', true, 1u, [1], [1.0]].distinct()", [1, "a", True, [1]]),
         ("lists.range(3)", [0, 1, 2]),
+        ("sum([1, 2, 3]) + [4].sum() + sum([])", 10),
+        ("[1.5, 2.5].sum() / 2.0 + sum([0.0])", 2.0),
+        ("sum([1u, 2u]) == 3u && type(sum([1u])) == uint", True),
+        ("sum([duration('1h'), duration('-5m')]) == duration('55m')", True),
+        (f"sum([{MAX}, 1, -1])", MAX),
+        ("m.map(k, k.size()).sum()", 2),
         ("[1, 2, 3].slice(1, 3)", [2, 3]),
         ("[1, 2].first().value() + [1, 2].last().value() + [].first().orValue(3)", 6),
         ("dyn(2) in [1.0, 2.0] && !(dyn('a') in {1: 2}) && !(dyn([1]) in {1: 2})", True),
@@ -52,6 +62,11 @@ def test_values(text: str, expected: Any) -> None:
     ("text", "code"),
     [
         ("{x: 1, 1: 2}", "CL907"),
+        (f"sum([{MAX}, 1])", "CL904"),
+        (f"sum([{2**64 - 1}u, 1u])", "CL904"),
+        ("sum([duration('2500000h'), duration('2500000h')])", "CL910"),
+        ("sum([1, 2.0])", "CL901"),
+        ("sum([dyn(true)])", "CL901"),
         ("{dyn(1.5): 1}", "CL907"),
         ("[x].transformMapEntry(i, v, {'a': v, string(b'a'): v})", "CL907"),
         ("[1, 2].transformMapEntry(i, v, {x: v})", "CL907"),
@@ -120,3 +135,27 @@ def test_errors(text: str, code: str) -> None:
 def test_extensions(text: str, expected: Any) -> None:
     found = evaluate(text)
     assert found == expected or (isinstance(expected, float) and math.isclose(found, expected))
+
+
+_NUMBERS = {
+    "int": st.integers(-10, 10),
+    "uint": st.integers(0, 10).map(Uint),
+    "double": st.floats(allow_nan=False, allow_infinity=False),
+}
+
+
+@pytest.mark.parametrize("kind", _NUMBERS)
+@given(st.data())
+def test_a_sum_is_what_adding_one_by_one_gives(kind: str, data: st.DataObject) -> None:
+    numbers = data.draw(st.lists(_NUMBERS[kind], max_size=6))
+    typed = analyse(
+        "sum(numbers) == numbers.sum() ? sum(numbers) : numbers.sum()",
+        Environment({"numbers": Type("list", (Type(kind),))}),
+    ).typed
+    assert typed is not None
+    assert typed.type == Type(kind)
+    found = compile_expression(typed, ("numbers",))(numbers)
+    expected = numbers[0] if numbers else {"int": 0, "uint": Uint(0), "double": 0.0}[kind]
+    for number in numbers[1:]:
+        expected = type(expected)(expected + number)
+    assert (type(found), found) == (type(expected), expected) or math.isnan(expected)
