@@ -6,7 +6,6 @@ that is handed a plan, or finds its plan in the cache, never pays for them.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from datetime import datetime
@@ -101,6 +100,8 @@ def _compiled(paths: tuple[Path, ...], kept: KeptPlan | None) -> Plan:
     plan = compile_plan(bundle)
     mistakes = [item for item in bundle.warnings if item.is_error]
     if mistakes:  # and no plan is kept: it would be found without a word
+        import logging
+
         logging.getLogger("costlens_policy").warning("%s", PolicyError(mistakes))
     elif kept is not None:
         kept.keep(bundle.linked, plan)

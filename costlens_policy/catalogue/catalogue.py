@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -143,9 +142,11 @@ def digest_of(models: Iterable[Model]) -> str:
 
     It does not depend on the order of models and keys, on how a number was written, nor on where a price comes from.
     """
+    from hashlib import sha256  # a plan that was kept has its digest
+
     content = sorted((_facts(model) for model in models), key=lambda facts: facts["name"])
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return sha256(text.encode("ascii")).hexdigest()
 
 
 def _facts(model: Model) -> dict[str, Any]:

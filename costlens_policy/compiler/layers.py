@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
 from typing import cast
@@ -30,6 +29,7 @@ from costlens_policy.documents.policy import Budget, Choice, Downgrade, PolicyDo
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import TypedExpr, Value
 from costlens_policy.expressions.limits import RunLimits
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites import RewriteStep, compile_operation
 from costlens_policy.source.located import LocatedDocument, Path
 from costlens_policy.tokens import Tokenizer
@@ -156,7 +156,7 @@ def _soft(budget: Budget) -> tuple[ThresholdStep, ...]:
     return (ThresholdStep(None, Decimal(soft), "the soft limit is reached", (), False, None, ()),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _InLayer:
     """An expression that is given the variables of all layers and reads those of its own."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 __all__ = ["did_you_mean", "listed", "nearest"]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is most like ``name``, whatever its case; None when none is near."""
+    from difflib import get_close_matches  # not on the way to a decision
+
     by_folded = {_folded(item): item for item in sorted(known)}
     near = get_close_matches(_folded(name[:200]), by_folded, n=1, cutoff=0.7)
     return by_folded[near[0]] if near else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
+from binascii import b2a_base64
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -236,7 +236,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return f"{plain(Decimal(value // _MICROSECOND).scaleb(-6))}s"
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
+        return b2a_base64(value, newline=False).decode()
     return value.isoformat() if isinstance(value, date) else value
 
 

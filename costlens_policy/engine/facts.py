@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from costlens_policy.diagnostics.model import Span
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, format_usd, total, usd
 
 __all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure", "show_amount"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Balance:
     """State of one budget and scope key, in the budget's unit: what is spent, and what is held for calls under way.
 
@@ -71,7 +71,7 @@ class Estimate(NamedTuple):
     worst_cost: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """The request as it is to be sent to one model: rewrites may differ from model to model.
 
@@ -88,7 +88,7 @@ class Call:
     balances: tuple[BalanceSeen, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exclusion:
     """A candidate that was excluded.
 
@@ -103,7 +103,7 @@ class Exclusion:
     threshold: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alert:
     """An alert that is due: the budget, the scope key, and the amount from which the threshold is active."""
 
@@ -129,7 +129,7 @@ class BalanceSeen(NamedTuple):
     shadow: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """A rule whose expression failed at run time, and the place of the expression."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -125,7 +124,9 @@ def _placed(name: str, problem: str) -> str:
 
 
 def _unknown(plan: Plan, name: object) -> str:
-    close = difflib.get_close_matches(str(name), plan.attributes, n=1, cutoff=0.6)
+    from difflib import get_close_matches
+
+    close = get_close_matches(str(name), plan.attributes, n=1, cutoff=0.6)
     hint = f"; did you mean `{close[0]}`?" if close else "; declare it under `attributes` of the policy set"
     return f"unknown attribute `{name}`{hint}"
 

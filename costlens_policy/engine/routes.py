@@ -5,7 +5,6 @@ A model that a budget adds, or that a choice has for a fallback, must not undo w
 
 from __future__ import annotations
 
-import hashlib
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -88,7 +87,9 @@ def candidates_of(context: Context, route: RouteStep, prepare: Preparations, exc
 
 def split_position(key: str, salt: str, bounds: tuple[int, ...]) -> int:
     """Return which share a key falls into: 64 bits of SHA-256 over salt, NUL and key, scaled to the weights."""
-    digest = hashlib.sha256(f"{salt}\0{key}".encode("utf-8", "surrogatepass")).digest()
+    from hashlib import sha256  # only splits need it
+
+    digest = sha256(f"{salt}\0{key}".encode("utf-8", "surrogatepass")).digest()
     return bisect_right(bounds, int.from_bytes(digest[:8]) * bounds[-1] >> 64)
 
 

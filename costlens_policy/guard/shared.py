@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.frozen import frozen
 from costlens_policy.guard.accounts import Accounts
 from costlens_policy.guard.alerts import Alerts
 from costlens_policy.guard.delivery import Delivery
@@ -31,7 +31,7 @@ _MAX_AGE: Final = 1.0
 """Seconds for which a balance of a store with a round trip is good enough to look at."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """How a guard behaves; ``Guard`` says what each of them means."""
 
@@ -88,7 +88,7 @@ class _Leaving(Protocol):
     def leave(self, error: BaseException | None) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Shared:
     """The plan, the way to its ledger, what is known of it, and who is told. Every part is safe for threads.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.documents.policy import Budget
+from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path as LocatedPath
 from costlens_policy.source.read import checkout_of, repository_of
 from costlens_policy.testing.suites import FoundSuite, SuiteProblems
@@ -34,7 +35,7 @@ __all__ = [
 _STAGES: Final = ("access", "routes", "rewrites", "budgets")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimeRead:
     """Something that depends on time. ``what`` ends the sentence "the suite does not set `now`, and …"."""
 
@@ -42,7 +43,7 @@ class TimeRead:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class SetUnderTest:
     """A policy set under test. ``file`` is named as its first suite reaches it; ``places`` are the ids of its rules."""
 
