@@ -1,7 +1,7 @@
 """Report: where the money went. Calls of logs and ledgers, summed up exactly by label and time, and shown.
 
-Data flow one way: ``sources`` give calls in columns, ``summarize`` makes a ``Report`` of them, and ``export``,
-``spreadsheet``, ``text`` and ``html`` show it.
+Data flow one way: ``traffic`` and ``ledger`` give calls in columns, ``summarize`` makes a ``Report`` of them, and
+``export``, ``spreadsheet``, ``text`` and ``html`` show it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from costlens_policy.on_demand import on_demand
 from costlens_policy.report.calls import DIMENSIONS, CallQuery, Read, ReportError
+from costlens_policy.report.ledger import LedgerSource
 from costlens_policy.report.prices import Prices
-from costlens_policy.report.sources.labels import Extras
-from costlens_policy.report.sources.ledger import LedgerSource
-from costlens_policy.report.sources.traffic import TrafficSource, report_on
 from costlens_policy.report.summarize import Report, Settings, summarize
+from costlens_policy.report.traffic import Extras, TrafficSource, report_on
 
 if TYPE_CHECKING:
     from costlens_policy.report.html import as_html

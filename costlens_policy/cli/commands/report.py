@@ -269,7 +269,7 @@ def _traffic(options: _ReportOptions, by: tuple[str, ...], prices: Prices, basel
     from costlens_policy.cli.traffic import found_files, mapping_for
     from costlens_policy.replay.settings import START
     from costlens_policy.report import Extras, TrafficSource
-    from costlens_policy.report.sources.labels import split_columns
+    from costlens_policy.report.traffic import split_columns
 
     if options.budget is not None or options.key is not None:
         raise _usage("`--budget` and `--key` select charges of a ledger; a log has none")

@@ -1,1 +1,0 @@
-"""Where calls come from: traffic logs, and ledgers."""
