@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -47,14 +47,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """Commands in the order in which they were added, with a suggestion for a word that is not among them.
-
-    ``renamed`` has what commands were called before, and what they are called now.
-    """
-
-    def __init__(self, *args: Any, renamed: Mapping[str, str] | None = None, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
-        self._renamed: Final = renamed or {}
+    """Commands in the order in which they were added, with a suggestion for a word that is not among them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -66,7 +59,7 @@ class Group(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
-            near = self._renamed.get(name) or next(iter(get_close_matches(name, self.list_commands(ctx), n=1)), None)
+            near = next(iter(get_close_matches(name, self.list_commands(ctx), n=1)), None)
             hint = f"; did you mean `{near}`?" if near else ""
             raise click.UsageError(f"no such command `{name}`{hint}", ctx)
         return super().resolve_command(ctx, args)

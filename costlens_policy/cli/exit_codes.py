@@ -45,9 +45,9 @@ _MEANINGS = {
     ExitCode.NOTHING: "nothing to do: no policy file or no test case was found",
     ExitCode.TEST_FAILED: "a policy test failed",
     ExitCode.COVERAGE: "rule coverage is below the threshold",
-    ExitCode.FAILURE: "a file or stream cannot be read or written, or internal error",
-    ExitCode.GATE: "a requested limit is exceeded: cost, denials, or skipped rows",
-    ExitCode.DENIED: "the decision is to deny, with `--exit-code`",
+    ExitCode.FAILURE: "a file or stream cannot be read or written, or an internal error",
+    ExitCode.GATE: "a limit that was set is exceeded: on cost, denials or skipped rows",
+    ExitCode.DENIED: "the request is denied, with `--exit-code`",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C",
 }
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from costlens_policy.cli.output import print_table, write_out
-from costlens_policy.diagnostics.text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -78,6 +77,8 @@ SUMMARY_FORMATS: Final = Formats(
 
 def summary_text(summary: Summary) -> Iterator[str | Table]:
     """Yield a summary for the terminal."""
+    from costlens_policy.diagnostics.text import printable
+
     yield summary.verdict + "\n"
     yield from (_rich(table) for table in summary.tables if table.rows)
     yield from (f"note: {printable(text)}" for text in summary.notes)
@@ -88,6 +89,8 @@ def summary_text(summary: Summary) -> Iterator[str | Table]:
 def _rich(table: SummaryTable) -> Table:
     from rich.markup import escape
     from rich.table import Table
+
+    from costlens_policy.diagnostics.text import printable
 
     shown = Table(title=escape(table.title), title_justify="left", title_style="bold")
     for index, heading in enumerate(table.headings):

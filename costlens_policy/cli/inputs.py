@@ -1,6 +1,6 @@
 """Data that is given on the command line beside the policies: requests, balances and mappings, as YAML or JSON.
 
-JSON is read as RFC 8259 has it, without the liberties that Python takes: no NaN, no repeated key, no half characters.
+JSON is read as RFC 8259 has it, without the liberties of Python: no NaN, no repeated key, no unpaired surrogate.
 """
 
 from __future__ import annotations
@@ -328,4 +328,4 @@ def _refuse_surrogates(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise ValueError("a string holds half of a surrogate pair") from None
+        raise ValueError("a string contains an unpaired surrogate") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -118,6 +117,8 @@ class Suggesting(click.ParamType):  # type: ignore[type-arg]  # as above
         words = self.words()
         if value in words:
             return str(value)
+        from difflib import get_close_matches
+
         close = get_close_matches(str(value), words, n=1)
         hint = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(f'`{word}`' for word in words)}"
         raise click.BadParameter(f"no {self.name} `{value}`; {hint}", ctx, param)
@@ -159,7 +160,7 @@ def write_option(function: _Function) -> _Function:
         "target",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="Write into FILE instead of printing.",
+        help="Write to FILE instead of printing.",
     )(function)
 
 
@@ -239,7 +240,7 @@ def _mapping_help() -> str:
 mapping_option = click.option("--mapping", metavar="NAME|FILE", cls=LateOption, help_from=_mapping_help)
 start_option = click.option(
     "--start", type=Timestamp(), metavar="TIME",
-    help="Where relative times start. Default: 2026-01-01T00:00:00Z.",
+    help="What relative times count from. Default: 2026-01-01T00:00:00Z.",
 )  # fmt: skip
 max_rejects_option = click.option(
     "--max-rejects", default="0", show_default=True, metavar="N|PERCENT",
@@ -275,7 +276,7 @@ _OPTIONS = (
     start_option,
     click.option(
         "--rejects", type=click.Path(path_type=Path), metavar="FILE",
-        help="Write the skipped rows, and why, as CSV.",
+        help="Write the skipped rows, with the reasons, as CSV.",
     ),
     max_rejects_option,
 )  # fmt: skip

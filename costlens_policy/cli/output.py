@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
 import click
 
-from costlens_policy.diagnostics.text import escaped, safe
 from costlens_policy.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ __all__ = [
     "render_diagnostics",
     "standard_input",
     "write_file",
+    "write_json",
     "write_out",
 ]
 
@@ -53,6 +53,13 @@ def write_out(text: str) -> None:
         click.echo(_tamed(text, prints_color(sys.stdout)), nl=not text.endswith("\n"), color=True)
 
 
+def write_json(data: object) -> None:
+    """Write data to standard output as JSON."""
+    import json
+
+    write_out(json.dumps(data, indent=2, ensure_ascii=False))
+
+
 def note(text: str) -> None:
     """Print on standard error what is not part of the result."""
     click.echo(_tamed(text, prints_color(sys.stderr)), err=True, color=prints_color(sys.stderr))
@@ -60,6 +67,8 @@ def note(text: str) -> None:
 
 def _tamed(text: str, color: bool) -> str:
     """Return a text without controls but for colors; in JSON they become escapes, elsewhere they are shown by name."""
+    from costlens_policy.diagnostics.text import escaped, safe  # help and version print nothing through here
+
     if not color:
         text = click.unstyle(text)
     if safe(text) == text:

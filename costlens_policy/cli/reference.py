@@ -123,14 +123,14 @@ def _who_exits(code: ExitCode) -> str:
 
 _EVERY_COMMAND = """
 Every command takes `--help`, which shows examples, and `--debug` (or `COSTLENS_DEBUG=1`), which shows the traceback of
-an unexpected error. `--version` prints the version. Results go to standard output, everything said beside them to
-standard error. Colours appear on a terminal only; `NO_COLOR=1` switches them off, `FORCE_COLOR=1` on. Files are
-written whole or not at all. [Exit codes](exit-codes.md) are stable."""
+an unexpected error. `--version` prints the version. Results go to standard output, everything else to standard
+error. Colors appear on a terminal only; `NO_COLOR=1` turns them off, `FORCE_COLOR=1` on. A file is written completely
+or not at all. [Exit codes](exit-codes.md) are stable."""
 
 _WHICH_CODE = """
-A file or folder named on the command line that cannot be read gives 6; a file that is readable but wrong gives 1. A
-request that is not acceptable gives 2, since nothing is wrong with the policies. Where tests fail and coverage is low,
-too, the code is 4.
+A file or directory named on the command line that cannot be read gives 6; a file that can be read but is invalid gives
+1. An invalid request gives 2, since nothing is wrong with the policies. If tests fail and coverage is also too low, the
+code is 4.
 """
 
 _SCALARS: Final = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
@@ -153,7 +153,7 @@ def document_reference(kind: str) -> str:
     parts = [
         f"# Reference: `kind: {kind}`\n\n{_MADE_OF_TYPES}\n",
         f"{schema['description']}\n",
-        "Every key with its type, what it is where it is left out, and an example. A key that is not listed is an "
+        "Every key with its type, its default, and an example. A key that is not listed is an "
         f"error. Editors complete from [{file_name(kind)}](../schemas/{file_name(kind)}). Other kinds: {others}; what "
         "expressions may read: [attributes](attributes.md).\n",
         f"## {kind}\n",
@@ -176,9 +176,9 @@ def attribute_reference() -> str:
 
 {_MADE_OF_TYPES}
 
-Which of these names an expression may start from, its key says, in the references of [policies]({_page("Policy")}) and
-[policy sets]({_page("PolicySet")}). What can stand around them is in [expressions](expressions.md).
-`costlens-policy cel --type model` lists a record on the command line, with `--policy-set PATH` as that set declares it.
+The references of [policies]({_page("Policy")}) and [policy sets]({_page("PolicySet")}) say for each key which of these
+names its expression may use; [expressions](expressions.md) describes the language. `costlens-policy cel --type model`
+lists the attributes of a record on the command line, with `--policy-set PATH` as that set declares them.
 
 | name | type | what it is |
 |---|---|---|
@@ -186,26 +186,26 @@ Which of these names an expression may start from, its key says, in the referenc
 
 ## request
 
-All of these are optional unless a policy set says otherwise under `attributes`, where it may also declare more. Read
-one that may be missing as `request.?team.orValue("nobody")`, or behind `has(request.team)`.
+All of these are optional unless a policy set requires them under `attributes`, where it may also declare more. Read an
+attribute that may be missing as `request.?team.orValue("nobody")`, or after `has(request.team) &&`.
 
 | attribute | type | what it is |
 |---|---|---|
 {standard}
 
-Callers give these. Beside them stands one that follows from them:
+Callers set these. One more is derived from them:
 
 | attribute | type | what it is |
 |---|---|---|
 | `request.{ASKED_MODEL}` | [`{asked.type}`](#model) | {asked.description} |
 
-It has the attributes of [`model`](#model), and is missing where the request names no model, or one that the catalogue
-does not know or cannot tell from another. A model has several names, and callers may write any of them; so compare
+It has the attributes of [`model`](#model), and is missing if the request names no model, or one that is unknown to the
+catalogue or ambiguous in it. A model may have several names, and callers may use any of them, so compare
 `request.?asked_model.name.orValue("") == "gpt-5"` rather than `request.model`.
 
-With each call, ledgers keep {recorded}.
-Of the attributes that a policy set declares, they keep numbers, booleans and texts of at most 200 characters. Reports
-group by any of them: `report --by tenant`.
+Ledgers record with each call: {recorded}.
+Of the attributes that a policy set declares, they record numbers, booleans, and strings of at most 200 characters.
+Reports group by any of them: `report --by tenant`.
 
 ## model
 
@@ -217,8 +217,8 @@ group by any of them: `report --by tenant`.
 
 ## budgets
 
-`budgets["team-month"]`, or `budgets["policy/team-month"]` where several policies have a budget of that name, is the
-state of one budget for the scope key of the request, before the call. Amounts are in the budget's unit.
+`budgets["team-month"]`, or `budgets["policy/team-month"]` if several policies have a budget of that name, is the state
+of one budget for the scope key of the request, before the call. Amounts are in the budget's unit.
 
 {_record(BUDGET, 'budgets["team-month"]')}
 """
@@ -226,9 +226,9 @@ state of one budget for the scope key of the request, before the call. Amounts a
 
 _ROOTS: Final = {
     "request": "the request, with defaults filled in",
-    "model": "the candidate that is looked at",
-    "estimate": "what a call to that candidate may take at most",
-    "budgets": "the state of each budget by its name",
+    "model": "the candidate under consideration",
+    "estimate": "the most that a call to that candidate may take",
+    "budgets": "the state of each budget, by name",
     "variables": "the variables of the policy, each of the type of its expression",
     "now": "the time of the decision",
 }

@@ -183,7 +183,7 @@ class Gates:
             elif increase > limit:
                 found.append(f"the cost grows by {increase:.2%}, more than {self.max_increase}")
             if difference.newly_unpriced:
-                found.append(f"{difference.newly_unpriced} requests lose their price, so the increase is not known")
+                found.append(f"{difference.newly_unpriced} requests lose their price, so the increase is unknown")
         if self.no_new_denials and difference.newly_denied:
             found.append(f"{difference.newly_denied} requests are newly denied")
         return found

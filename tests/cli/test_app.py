@@ -85,8 +85,8 @@ def test_no_command_shows_help(run):
         (["chekc"], "error: no such command `chekc`; did you mean `check`?", "costlens-policy --help"),
         (["zzz"], "error: no such command `zzz`\n", "costlens-policy --help"),
         (
-            ["budget", "withdraw"],
-            "error: no such command `withdraw`; did you mean `revoke`?",
+            ["budget", "revok"],
+            "error: no such command `revok`; did you mean `revoke`?",
             "costlens-policy budget --help",
         ),
         (["check", "--fromat", "json"], "error: no such option `--fromat`", "did you mean `--format`?"),

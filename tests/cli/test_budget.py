@@ -170,8 +170,8 @@ class TestRelease:
     def test_gives_back_what_a_call_holds_and_says_so(self, run, url, ask):
         result = run("budget", "release", "under-way", "--ledger", url, "--reason", "abandoned")
         assert result.stdout == (
-            "`under-way` holds $0.0012 on `p/team` of `blue` no more\n"
-            "`under-way` holds 1 requests on `p/all` no more\n"
+            "`under-way` no longer holds $0.0012 on `p/team` of `blue`\n"
+            "`under-way` no longer holds 1 requests on `p/all`\n"
         )  # fmt: skip
         assert {line["held"] for line in ask("status")} == {"0"}
         entries = [line for line in ask("history") if line["kind"] == "release"]
@@ -257,7 +257,7 @@ class TestListings:
         assert "decided" not in row["facts"]
         assert ask("reservations", "--expired") == []
         assert "under-way" in run("budget", "reservations", folder, "--ledger", url).stdout
-        assert run("budget", "reservations", folder, "--ledger", url, "--expired").stderr == "every call came back\n"
+        assert run("budget", "reservations", folder, "--ledger", url, "--expired").stderr == "no lease has expired\n"
 
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)

@@ -207,7 +207,7 @@ def test_what_a_change_of_prices_moves(run, prices: Path):
     assert (moved["old_cost"], moved["new_cost"], moved["changed"]) == ("0.0045", "0.0225", 3)
     assert list(moved["causes"]) == ["another model"]
     markdown = run("catalogue", "diff", "policies", "dearest.yaml", *traffic, "--format", "markdown").stdout
-    assert markdown.startswith("### What this change of the catalogue does\n\n- 1 model changed")
+    assert markdown.startswith("### Effect of this catalogue change\n\n- 1 model changed")
 
 
 def test_gates_of_a_change_of_prices(run, prices: Path):

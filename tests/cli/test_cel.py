@@ -170,13 +170,13 @@ def test_nothing_to_do(run):
     assert run("cel", input="\n\n").exit_code == 3
     result = run("cel", "--vars", "-", input="a: 1\n")
     assert result.exit_code == 2
-    assert "cannot both come from standard input" in result.stderr
+    assert "cannot both be read from standard input" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("text", "message", "exit_code"),
     [
-        ("[1, 2]", "variables are an object of names and values", 2),
+        ("[1, 2]", "variables must be an object of names and values", 2),
         ("a-b: 1", "`a-b` cannot be a name in an expression", 2),
         ("a: 99999999999999999999", "does not fit in 64 bits", 2),
         ("a: [", "CL005", 2),

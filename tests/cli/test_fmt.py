@@ -27,7 +27,7 @@ def test_formats_in_place(run, ugly: Path):
     result = run("fmt", ugly)
     assert result.exit_code == 0
     assert result.stdout == f"{ugly}\n"
-    assert result.stderr == "1 file formatted, 0 left as they are\n"
+    assert result.stderr == "1 file formatted, 0 unchanged\n"
     text = ugly.read_text()
     assert text.startswith("apiVersion:")
     assert "# keep me" in text

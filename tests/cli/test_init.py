@@ -84,7 +84,7 @@ def test_requirements_name_where_this_program_came_from(run, tmp_path: Path):
     result = run("init", tmp_path)
     checkout = Path(__file__).resolve().parents[2]
     assert (tmp_path / "requirements.txt").read_text() == f"costlens-policy @ {checkout.as_uri()}\n"
-    assert "which is on this machine only" in result.stderr
+    assert "which only this machine has" in result.stderr
     assert "`init --force --install SPEC`" in result.stderr
 
 
@@ -143,7 +143,7 @@ def test_a_path_of_this_machine_is_told(run, tmp_path: Path):
     (tmp_path / "c.whl").touch()
     result = run("init", tmp_path / "new", "--install", tmp_path / "c.whl")
     assert (tmp_path / "new" / "requirements.txt").read_text() == f"costlens-policy @ {(tmp_path / 'c.whl').as_uri()}\n"
-    assert "which is on this machine only" in result.stderr
+    assert "which only this machine has" in result.stderr
 
 
 @pytest.mark.parametrize("spec", ["nowhere", "../nowhere", "", "other-package==1"])

@@ -1,4 +1,4 @@
-"""``advise``: prompting, a smaller model, fine-tuning or some of each."""
+"""``advise``: compare the cost of prompting, caching, a smaller model and fine-tuning."""
 
 from __future__ import annotations
 
@@ -76,26 +76,29 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
     metavar="LABEL",
     default="task",
     show_default=True,
-    help="Of traffic: the label that groups calls into tasks.",
+    help="With --traffic: the label that groups calls into tasks.",
 )
 @click.option(
     "--prices",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Of traffic: a policy set, or catalogues, with models and prices. Default: the installed price list.",
+    help="With --traffic: a policy set, or catalogues, with models and prices. Default: the installed price list.",
 )
 @click.option(
-    "--small", metavar="MODEL", help="Of traffic: the smaller model. Default: the cheapest known to be as good."
+    "--small", metavar="MODEL", help="With --traffic: the smaller model. Default: the cheapest one known to be as good."
 )
 @click.option(
     "--fine-tuned",
     "trained",
     metavar="MODEL",
-    help="Of traffic: the model to fine-tune. Default: the catalogue's for the task, or the cheapest.",
+    help="With --traffic: the model to fine-tune. Default: the catalogue's for the task, or the cheapest.",
 )
 @click.option(
-    "--write", metavar="DIR", type=click.Path(path_type=Path), help="Of traffic: write a workload for each candidate."
+    "--write",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="With --traffic: write a workload for each candidate.",
 )
 @click.option(
     "--horizon",
@@ -129,9 +132,9 @@ def command(
 ) -> ExitCode:
     """Compare what the WORKLOAD costs by prompting, with caching, a smaller model, a fine-tuned model, or both.
 
-    Totals, break-even and ranges are exact sums of the inputs. The recommendation is made by a policy set that you can
-    read and change; the advice names its rules. With --traffic, a workload is derived from the recorded calls of each
-    task, and tasks are ranked by savings.
+    Totals, break-even points and ranges are computed exactly from the inputs. A policy set that you can read and change
+    makes the recommendation, and the advice names its rules. With --traffic, a workload is derived from the recorded
+    calls of each task, and tasks are ranked by savings.
     """
     if (path is None) == (not traffic.files):
         raise click.UsageError("name either a workload or recorded calls with `--traffic`", click.get_current_context())
@@ -184,7 +187,7 @@ def _advise_on_traffic(
         raise no_request(files)
     write_rejects(read.rejects, options.rejects, len(read.rejects))
     if not calls:
-        raise NothingError("no row can be read")
+        raise NothingError("no row could be read")
     now = system_now() if day is None else datetime.combine(day, time(), UTC)
     settings = understood.settings
     asked = DerivationSettings(

@@ -1,4 +1,4 @@
-"""``catalogue``: look at models and prices, compare them, take them over from price lists, fix them in time."""
+"""``catalogue``: show, compare, import and lock models and prices."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from costlens_policy.cli.options import (
     paths_argument,
     write_option,
 )
-from costlens_policy.cli.output import print_or_write, print_table, standard_input, write_out
+from costlens_policy.cli.output import print_or_write, print_table, standard_input, write_json, write_out
 from costlens_policy.clock import system_now
 from costlens_policy.errors import InputError
 from costlens_policy.money import plain
@@ -41,7 +41,7 @@ __all__ = ["command"]
 
 _EXITS = [ExitCode.INVALID, ExitCode.NOTHING]
 _HEADINGS = ("model", "provider", "context", "input", "output", "state", "prices from")
-_TITLE: Final = "What this change of the catalogue does"
+_TITLE: Final = "Effect of this catalogue change"
 _NUMBERS: Final = frozenset({2, 3, 4})
 
 
@@ -101,7 +101,7 @@ def _show(name: str, paths: tuple[Path, ...], output: str) -> ExitCode:
     cls=Command,
     short_help="Write out all models and prices, so that decisions are reproducible.",
     examples=[
-        ("print the _locked catalogue of the policy set in this directory", "catalogue lock ."),
+        ("print the locked catalogue of the policy set in this directory", "catalogue lock ."),
         ("write it to a file", "catalogue lock . --write catalogue.lock.yaml"),
     ],
     exits=_EXITS,
@@ -133,7 +133,12 @@ def _lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
 )
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
-@click.option("--policy", type=click.Path(path_type=Path), metavar="PATH", help="Policy set to decide --traffic with.")
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Policy set that decides the traffic.",
+)
 @optional_traffic
 @SUMMARY_FORMATS.option
 @max_increase_option
@@ -150,7 +155,7 @@ def _diff(
     """Compare the models, prices and limits of the catalogues OLD and NEW.
 
     Each is a catalogue document, a lock, a policy set, or one of them in a git revision as REV:path. With --policy and
-    --traffic, recorded requests are decided with each: where the model stays the same, its price changed; where it does
+    --traffic, recorded requests are decided with each: where the model is the same, its price changed; where it is
     not, the policy made another choice.
     """
     from costlens_policy.cli.traffic import Gates
@@ -169,7 +174,7 @@ def _import_group() -> None:
 @_import_group.command(
     "genai-prices",
     cls=Command,
-    short_help="From the price list that is installed with this program.",
+    short_help="Import from the installed price list.",
     examples=[
         ("print a catalogue of some models", "catalogue import genai-prices openai/gpt-5 'anthropic/claude-*'"),
         ("write it", "catalogue import genai-prices openai/gpt-5* --write prices.yaml"),
@@ -187,9 +192,9 @@ def _import_installed(patterns: tuple[str, ...], day: date | None, target: Path 
 @_import_group.command(
     "litellm",
     cls=Command,
-    short_help="From a copy of LiteLLM's model_prices_and_context_window.json.",
+    short_help="Import from a copy of LiteLLM's model_prices_and_context_window.json.",
     examples=[
-        ("all models that are priced by tokens", "catalogue import litellm model_prices_and_context_window.json"),
+        ("all models that are priced per token", "catalogue import litellm model_prices_and_context_window.json"),
         ("some of them", "catalogue import litellm model_prices_and_context_window.json 'azure/*' --write azure.yaml"),
     ],
     exits=[ExitCode.INVALID],
@@ -228,11 +233,14 @@ def _diff_catalogues(
 def _expect_both(policy: Path | None, options: TrafficOptions, gates: Gates) -> None:
     context = click.get_current_context()
     if policy is None and options.files:
-        raise click.UsageError("--traffic needs --policy PATH", context)
+        raise click.UsageError("`--traffic` needs `--policy PATH`", context)
     if policy is not None and not options.files:
-        raise click.UsageError("--policy needs --traffic FILE", context)
+        raise click.UsageError("`--policy` needs `--traffic FILE`", context)
     if policy is None and (gates.max_increase is not None or gates.no_new_denials):
-        raise click.UsageError("a gate needs --policy and --traffic; catalogues alone have no cost", context)
+        raise click.UsageError(
+            "`--max-increase` and `--no-new-denials` need `--policy` and `--traffic`; catalogues alone have no cost",
+            context,
+        )
 
 
 def _plan_with(policy: Path, catalogue: Catalogue) -> Plan:
@@ -315,7 +323,7 @@ def _json_value(value: object) -> str:
 
 
 def _locked(paths: Sequence[Path]) -> str:
-    """Return the text of a _locked catalogue."""
+    """Return the text of a locked catalogue."""
     from costlens_policy.catalogue.writing import lock
     from costlens_policy.cli.sources import load_models
 
@@ -358,7 +366,7 @@ def _print_models(models: Iterable[Model], day: date | None, output: str) -> Non
     """Print one line for each model, with the prices of a day (UTC; today when left out)."""
     on = day or system_now().date()
     if output == "json":
-        write_out(json.dumps([_listed_facts(model, on) for model in models], indent=2, ensure_ascii=False))
+        write_json([_listed_facts(model, on) for model in models])
         return
     from rich.markup import escape
     from rich.table import Table

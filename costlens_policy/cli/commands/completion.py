@@ -1,4 +1,4 @@
-"""``completion``: print what makes a shell complete the program's words."""
+"""``completion``: print the script that lets a shell complete the command line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["command"]
     cls=Command,
     short_help="Print the completion script of a shell.",
     examples=[
-        ("bash, from now on", "completion bash >> ~/.bashrc"),
-        ("zsh, from now on", "completion zsh >> ~/.zshrc"),
-        ("fish, from now on", "completion fish > ~/.config/fish/completions/costlens-policy.fish"),
+        ("bash: complete in new shells", "completion bash >> ~/.bashrc"),
+        ("zsh: the same", "completion zsh >> ~/.zshrc"),
+        ("fish: the same", "completion fish > ~/.config/fish/completions/costlens-policy.fish"),
     ],
 )
 @click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))

@@ -52,7 +52,7 @@ def command(
     compared = compare_plans(before, after, traffic, Gates(max_increase, no_new_denials))
     difference = compared.difference
     summary = Summary(
-        "What this policy change does",
+        "Effect of this policy change",
         compared.verdict,
         difference_tables(difference),
         difference.notes,

@@ -16,7 +16,7 @@ from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import Timestamp, paths_argument
-from costlens_policy.cli.output import note, prints_color, write_out
+from costlens_policy.cli.output import note, prints_color, write_json, write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.errors import InputError, RequestError
@@ -158,7 +158,7 @@ def _models(models: Models, options: _Options) -> bool:
     """Print which models may serve; return whether none may."""
     if options.as_json:
         excluded = [{"model": item.model, "reason": item.reason, "by": item.by or None} for item in models.excluded]
-        write_out(json.dumps({"may_serve": models.may_serve, "excluded": excluded}, indent=2, ensure_ascii=False))
+        write_json({"may_serve": models.may_serve, "excluded": excluded})
         return not models.may_serve
     lines = [click.style(f"may serve  {name}", fg="green") for name in models.may_serve]
     lines += [f"excluded   {item.model}: {item.reason}" for item in models.excluded]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
@@ -65,6 +64,8 @@ def _code_page(word: str, output: str) -> str:
 
 
 def _code_of(word: str) -> Code:
+    from difflib import get_close_matches
+
     from costlens_policy.diagnostics.codes import CODES
 
     by_name = {code.name: code for code in CODES.values()}

@@ -1,8 +1,7 @@
-"""``fmt``: bring policy files into one form."""
+"""``fmt``: format policy files."""
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ __all__ = ["command"]
         ("format every document in this directory", "fmt ."),
         ("only list files that are not formatted, as CI does", "fmt --check ."),
         ("show what would change", "fmt --diff policies"),
-        ("format what an editor sends", "fmt - < policies/routing.yaml"),
+        ("format standard input, for an editor", "fmt - < policies/routing.yaml"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
@@ -79,7 +78,9 @@ def _format_paths(paths: Iterable[Path], mode: _Mode) -> ExitCode:
     if problems:
         note(render_diagnostics(problems, stderr=True).rstrip())
     if not changed and not same and not problems:
-        raise NothingError(f"no policy file in {', '.join(f'`{path}`' for path in paths)}; `init` writes a starter")
+        raise NothingError(
+            f"no policy file in {', '.join(f'`{path}`' for path in paths)}; `costlens-policy init` writes a starter"
+        )
     note(_summary(changed, same, mode))
     unformatted = ExitCode.INVALID if changed and mode.check else ExitCode.OK
     return exit_code_of(problems) or unformatted
@@ -144,6 +145,8 @@ def _format_file(file: File, mode: _Mode) -> bool:
 
 
 def _difference(source: SourceText, formatted: str) -> str:
+    import difflib
+
     before, after = source.text.splitlines(keepends=True), formatted.splitlines(keepends=True)
     lines = difflib.unified_diff(before, after, source.name, source.name)
     text = "".join(_colored(line) if line.endswith("\n") else f"{_colored(line)}\n" for line in lines)
@@ -157,6 +160,4 @@ def _colored(line: str) -> str:
 
 def _summary(changed: int, same: int, mode: _Mode) -> str:
     done = "formatted" if mode.writes else "not formatted"
-    return (
-        f"{changed} {'file' if changed == 1 else 'files'} {done}, {same} left as {'it is' if same == 1 else 'they are'}"
-    )
+    return f"{changed} {'file' if changed == 1 else 'files'} {done}, {same} unchanged"

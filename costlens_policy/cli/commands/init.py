@@ -16,7 +16,6 @@ from costlens_policy import __version__
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.output import note, write_file, write_out
-from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
 
@@ -46,7 +45,7 @@ __all__ = ["command", "installed_origin", "starter_files", "write_starter"]
     "--install",
     metavar="SPEC",
     help="What `requirements.txt` installs this program from: a version, URL or path. "
-    "Default: where this one was installed from.",
+    "Default: where this installation came from.",
 )
 def command(folder: Path, force: bool, install: str | None) -> ExitCode:
     """Write a starter repository: policy set, catalogue, policies with their tests, a CI workflow, pre-commit hooks and
@@ -59,8 +58,8 @@ def command(folder: Path, force: bool, install: str | None) -> ExitCode:
     write_out(f"wrote {len(starter_files())} files into `{folder}`\n\n{_next_steps(folder)}")
     if origin.place:
         note(
-            f"\nnote: requirements.txt installs costlens-policy from `{origin.place}`, which is on this machine only\n"
-            "  = help: before CI runs, name a URL, or a file in the repository: `init --force --install SPEC`"
+            f"\nnote: requirements.txt installs costlens-policy from `{origin.place}`, which only this machine has\n"
+            "  = help: name a URL, or a file in the repository, for CI: `init --force --install SPEC`"
         )
     return ExitCode.OK
 
@@ -116,9 +115,7 @@ def _chosen_origin(text: str, folder: Path) -> _Origin:
         return _Origin(text)
     place = Path(text).resolve()
     if not text or not place.exists():
-        raise InputError(
-            f"`{text}` is not a version, a URL or a path that exists; name one to install this program from"
-        )
+        raise InputError(f"`{text}` is not a version, a URL or an existing path; name one to install this program from")
     top = folder.resolve()
     if place != top and place.is_relative_to(top):
         return _Origin(f"./{place.relative_to(top).as_posix()}")
@@ -177,11 +174,13 @@ def starter_files(origin: _Origin | None = None) -> dict[str, str]:
 
 def write_starter(folder: Path, *, force: bool, origin: _Origin | None = None) -> None:
     """Write the starter into a folder. Raises ``InputError`` where files exist, unless ``force``."""
+    from costlens_policy.diagnostics.suggestion import listed
+
     texts = starter_files(origin)
     there = [path for path in texts if (folder / path).exists()]
     if there and not force:
         names = listed(str(folder / path) for path in there)
-        raise InputError(f"nothing was written, since there is already {names}; use `--force` to replace")
+        raise InputError(f"nothing was written, since {names} already exist; use `--force` to replace files")
     for path, text in texts.items():
         write_file(folder / path, text.encode())
 

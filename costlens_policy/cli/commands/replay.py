@@ -1,4 +1,4 @@
-"""``replay``: decide recorded traffic anew, and say what it would have cost."""
+"""``replay``: decide recorded traffic again, and show what it would have cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["command"]
     "--resume",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Keep state in FILE, and continue from it after an interruption.",
+    help="Keep the state in FILE, and continue from there after an interruption.",
 )
 @SUMMARY_FORMATS.option
 def command(policy: Path, traffic: TrafficOptions, resume: Path | None, output: str) -> ExitCode:

@@ -1,4 +1,4 @@
-"""``report``: where the money went."""
+"""``report``: show where the money went."""
 
 from __future__ import annotations
 
@@ -67,13 +67,14 @@ _NEEDED = {"polars": "polars", "vl_convert": "vl-convert-python", "jinja2": "Jin
 
 _SOURCES = (
     click.option("--ledger", metavar="URL", help="A ledger, such as sqlite:///spend.db."),
-    click.option("--budget", metavar="POLICY/BUDGET", help="Of a ledger: charges of one budget only."),
-    click.option("--key", metavar="KEY", help="Of a ledger: charges of one scope key only, such as a team."),
+    click.option("--budget", metavar="POLICY/BUDGET", help="With --ledger: only charges of this budget."),
+    click.option("--key", metavar="KEY", help="With --ledger: only charges of this scope key, such as a team."),
     files_option(required=False),
     mapping_option,
     click.option(
         "--column", "columns", multiple=True, metavar="FIELD=COLUMN",
-        help="A field in a column: as in `replay`, a label, latency_ms, latency_s, end_time, denied or baseline_cost.",
+        help="Read a field from a column: those of `replay`, labels, latency_ms, latency_s, end_time, denied, "
+        "baseline_cost.",
     ),
     click.option(
         "--set", "constants", multiple=True, metavar="FIELD=VALUE",
@@ -87,10 +88,10 @@ _SOURCES = (
     click.option(
         "--costs", type=click.Choice(["either", "recorded", "computed"]), default="either", show_default=True,
         metavar="WHICH",
-        help="What a call cost: `recorded` in the log, `computed` from prices, or `either`, in this order.",
+        help="Cost of a call: `recorded` in the log, `computed` from prices, or `either`, in this order.",
     ),
-    click.option("--since", type=Timestamp(), metavar="TIME", help="From this time on."),
-    click.option("--until", type=Timestamp(), metavar="TIME", help="Before this time."),
+    click.option("--since", type=Timestamp(), metavar="TIME", help="Only calls from this time on."),
+    click.option("--until", type=Timestamp(), metavar="TIME", help="Only calls before this time."),
     click.option("--rejects", type=click.Path(path_type=Path), metavar="FILE", help="Write the skipped rows as CSV."),
     max_rejects_option,
 )  # fmt: skip
@@ -110,11 +111,11 @@ _SUMMARY = (
     ),
     click.option(
         "--top", type=click.IntRange(1, 1000), default=10, show_default=True, metavar="N",
-        help="How many groups to show; the rest is one line.",
+        help="How many groups to show; the rest are summed up in one row.",
     ),
     click.option(
         "--time", "unit", type=click.Choice(["hour", "day", "week", "month"]), metavar="UNIT",
-        help="Time steps: hour, day, week or month. Default: by the span of the calls.",
+        help="Time steps: hour, day, week or month. Default: chosen by the time span of the calls.",
     ),
     click.option("--zone", default="UTC", show_default=True, metavar="ZONE", help="Time zone, such as Europe/Berlin."),
     click.option(

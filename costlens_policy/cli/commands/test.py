@@ -13,7 +13,6 @@ from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import paths_argument
 from costlens_policy.cli.output import note, print_table, prints_color, write_file, write_out
-from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.frozen import frozen
 from costlens_policy.testing.formats import RunFormat, render
 
@@ -47,7 +46,7 @@ __all__ = ["command"]
     "--filter",
     "filter_text",
     metavar="TEXT",
-    help="Run the cases whose `file: name` contains TEXT, or matches it with `*`.",
+    help="Run only the cases whose `file: name` contains TEXT, or matches it if TEXT contains `*`.",
 )
 @format_option(*(format for format in RunFormat if format is not RunFormat.JUNIT))
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Also write JUnit XML to FILE.")
@@ -98,6 +97,7 @@ def _run_once(options: _Options) -> ExitCode:
 
 def _run_watching(options: _Options) -> ExitCode:
     """Run and print, again after every change, until Ctrl-C."""
+    from costlens_policy.diagnostics.suggestion import listed
     from costlens_policy.testing.run import watch
 
     for event in watch(options.paths, lambda: _run(options)):

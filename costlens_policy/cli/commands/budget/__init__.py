@@ -1,4 +1,4 @@
-"""``budget``: what is spent, what is held, what is left; and manual adjustments."""
+"""``budget``: show what is spent, held and left, and adjust limits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ from costlens_policy.cli.commands.budget import changes, listing, status
 __all__ = ["command"]
 
 
-@click.group(
-    "budget",
-    cls=Group,
-    renamed={"withdraw": "revoke"},
-    short_help="Show what is spent, held and left, and adjust limits.",
-)
+@click.group("budget", cls=Group, short_help="Show what is spent, held and left, and adjust limits.")
 def command() -> None:
     """Show what budgets have used, hold and have left in a ledger, and adjust limits.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from costlens_policy.cli.commands.budget.options import AMOUNT, BUDGET, EXITS, L
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import paths_argument
-from costlens_policy.cli.output import write_out
+from costlens_policy.cli.output import write_json, write_out
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.frozen import frozen
@@ -79,12 +78,12 @@ def _command(
 @paths_argument
 @LEDGER
 @click.option("--reason", metavar="TEXT", required=True, help="Why; kept in the history.")
-@click.option("--author", metavar="NAME", help="Who does this. Default: your git or user name.")
+@click.option("--author", metavar="NAME", help="Who makes the change. Default: your git or user name.")
 @format_option("text", "json")
 def _release(id: str, paths: tuple[Path, ...], ledger: str, reason: str, author: str | None, output: str) -> ExitCode:
     """Release what the call ID holds, on all its budgets. `budget reservations` lists such calls.
 
-    A later charge still counts. PATH is accepted as in the other commands, and not read.
+    A charge that arrives later still counts. PATH is accepted, as in the other commands, but not read.
     """
     _release_hold(ledger, id, reason, author, output)
     return ExitCode.OK
@@ -95,9 +94,10 @@ COMMANDS: Final = (
         "set",
         "override",
         "Override a limit until a given time.",
-        """Replace the limit of BUDGET with AMOUNT, in its unit, in every period until it expires.
+        """Replace the limit of BUDGET with AMOUNT, in its unit, in every period until the override expires.
 
-        One can be in force at a time; `budget revoke` ends it early. Permanent limits belong in the policy.
+        Only one override can be in force at a time; `budget revoke` ends it early. Permanent limits belong in the
+        policy.
         """,
         [
             (
@@ -116,7 +116,7 @@ COMMANDS: Final = (
         "topup",
         "topup",
         "Add to a limit in the current period.",
-        "Add AMOUNT to the limit of BUDGET until its period ends, or earlier if it expires. Several top-ups add up.",
+        "Add AMOUNT to the limit of BUDGET until its period ends, or `--expires` if that is earlier. Top-ups add up.",
         [("twenty dollars more this month", f"budget topup team 20 {_ON_RESEARCH} --reason 'approved by Ann'")],
         AMOUNT,
         paths_argument,
@@ -138,9 +138,9 @@ COMMANDS: Final = (
         "reset",
         "set",
         "Correct the used amount.",
-        "Set what BUDGET has used in its current period. The history keeps the difference; holds stay.",
+        "Set what BUDGET has used in its current period. The history records the difference; held amounts stay held.",
         [
-            ("to nothing used", f"budget reset team {_ON_RESEARCH} --reason 'charged by mistake'"),
+            ("to zero", f"budget reset team {_ON_RESEARCH} --reason 'charged by mistake'"),
             ("to what the invoice says", f"budget reset team {_ON_RESEARCH} --to 12.40 --reason 'invoice 1123'"),
         ],
         paths_argument,
@@ -181,7 +181,7 @@ def _adjust(paths: Sequence[Path], ledger: str, asked: _Change, output: str) -> 
             raise click.UsageError(str(error), click.get_current_context()) from error
         (spend,) = found.spend(now, account.budget, account.key)
     if output == "json":
-        write_out(json.dumps(row_of(spend, now).to_dict(), indent=2, ensure_ascii=False))
+        write_json(row_of(spend, now).to_dict())
         return
     write_out(_sentence(spend, adjusted.repeated, now))
 
@@ -206,7 +206,7 @@ def _release_hold(ledger: str, id: str, reason: str, author: str | None, output:
             if state == "settled":
                 raise click.UsageError(f"the call `{found.call}` was just settled", click.get_current_context())
     if output == "json":
-        write_out(json.dumps(reservation_data(found) | {"state": "released"}, indent=2, ensure_ascii=False))
+        write_json(reservation_data(found) | {"state": "released"})
         return
     if found.state == "released":
         write_out(f"the call `{printable(found.call)}` was already released")
@@ -215,8 +215,8 @@ def _release_hold(ledger: str, id: str, reason: str, author: str | None, output:
         account = line.account
         whose = f" of `{printable(account.key)}`" if account.key else ""
         amount = show_amount(decimal_of(line.amount, account.unit), account.unit)
-        ended = ", whose lease had ended" if found.state == "expired" else ""
-        write_out(f"`{printable(found.call)}` holds {amount} on `{account.budget}`{whose} no more{ended}")
+        ended = "; its lease had expired" if found.state == "expired" else ""
+        write_out(f"`{printable(found.call)}` no longer holds {amount} on `{account.budget}`{whose}{ended}")
 
 
 def _records(found: Reservation, reason: str, author: str, now: datetime) -> list[Adjustment]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +16,7 @@ from costlens_policy.cli.commands.budget.options import EXITS, Opened, look_opti
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import Timestamp
-from costlens_policy.cli.output import note, print_table, write_out
+from costlens_policy.cli.output import note, print_table, write_json
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.text import printable
 from costlens_policy.frozen import frozen
@@ -70,7 +69,7 @@ def _history(
     short_help="List the calls that are under way.",
     examples=[
         ("what is held now", "budget reservations . --ledger sqlite:///spend.db"),
-        ("calls whose clients never came back", "budget reservations . --ledger sqlite:///spend.db --expired"),
+        ("calls that were never settled or released", "budget reservations . --ledger sqlite:///spend.db --expired"),
     ],
     exits=EXITS,
 )
@@ -119,7 +118,7 @@ def _print_history(paths: Sequence[Path], ledger: str, asked: _Listing, output: 
 
         entries = list(islice(_pages(found.store, page), asked.limit))
     if output == "json":
-        write_out(json.dumps([_entry_data(entry) for entry in entries], indent=2, ensure_ascii=False))
+        write_json([_entry_data(entry) for entry in entries])
         return
     if not entries:
         note("no charges or adjustments")
@@ -141,7 +140,7 @@ def _print_history(paths: Sequence[Path], ledger: str, asked: _Listing, output: 
 
 
 def _print_reservations(paths: Sequence[Path], ledger: str, asked: _Listing, output: str) -> None:
-    """Print the calls that are under way, or those whose clients never came back."""
+    """Print the calls that are under way, or those that were never settled or released."""
     from costlens_policy.cli.commands.budget.table import shown, shown_length
     from costlens_policy.ledger import ReservationQuery, decimal_of
 
@@ -155,10 +154,10 @@ def _print_reservations(paths: Sequence[Path], ledger: str, asked: _Listing, out
 
         reservations = list(islice(_pages(found.store, page), asked.limit))
     if output == "json":
-        write_out(json.dumps([reservation_data(item) for item in reservations], indent=2, ensure_ascii=False))
+        write_json([reservation_data(item) for item in reservations])
         return
     if not reservations:
-        note("every call came back" if asked.expired else "no call is under way")
+        note("no lease has expired" if asked.expired else "no calls under way")
         return
     table = _table(
         "call", "since", "lease ended" if asked.expired else "lease ends in", "budget", "key", ">held", "model"

@@ -13,7 +13,6 @@ import click
 
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.options import Amount, Until, paths_argument
-from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
@@ -84,8 +83,8 @@ def change_options(function: _Function) -> _Function:
         function,
         click.option("--key", metavar="KEY", callback=_key, help="The scope key, for a budget with a scope."),
         click.option("--reason", metavar="TEXT", required=True, help="Why; kept in the history."),
-        click.option("--author", metavar="NAME", help="Who does this. Default: your git or user name."),
-        click.option("--id", metavar="ID", help="Makes it safe to repeat this: an id is applied once."),
+        click.option("--author", metavar="NAME", help="Who makes the change. Default: your git or user name."),
+        click.option("--id", metavar="ID", help="Makes the command safe to repeat: each id is applied once."),
     )
 
 
@@ -96,7 +95,7 @@ def ends(*, required: bool) -> Parameter:
         metavar="TIME",
         type=Until(),
         required=required,
-        help="When it ends: a timestamp such as 2026-11-02T09:00:00Z, or a duration such as 2h or 3d.",
+        help="When the change ends: a timestamp such as 2026-11-02T09:00:00Z, or a duration such as 2h or 3d.",
     )
 
 
@@ -124,12 +123,14 @@ class Opened:
 
     def step(self, budget: str) -> BudgetStep:
         """Return a budget by ``policy/budget``, or its id where only one policy has it."""
+        from costlens_policy.diagnostics.suggestion import did_you_mean
+
         known = self.plan.budgets.get(budget)
         if known is None:
             hint = did_you_mean(budget, self.plan.budgets) or "`budget status` lists them"
             raise click.UsageError(f"no budget `{budget}`; {hint}", click.get_current_context())
         if known[1].per_call:
-            message = f"`{known[1].id}` limits each call by itself and is not in a ledger"
+            message = f"`{known[1].id}` limits each call by itself and is not kept in a ledger"
             raise click.UsageError(message, click.get_current_context())
         return known[1]
 

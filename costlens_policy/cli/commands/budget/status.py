@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from costlens_policy.cli.commands.budget.options import EXITS, Opened, look_opti
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import Timestamp
-from costlens_policy.cli.output import note, print_table, prints_color, table_width, write_out
+from costlens_policy.cli.output import note, print_table, prints_color, table_width, write_json
 from costlens_policy.clock import system_now
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ def _status(
 ) -> ExitCode:
     """Show each budget of the policy set in PATH in its current period.
 
-    `a day` is the average use in the period, `lasts` how long the rest lasts at that rate. A budget with a scope is
-    shown for the keys that were used.
+    `a day` is the average daily use in the period; `lasts` is how long the rest will last at that rate. A budget with a
+    scope has a row for each key that was used.
     """
     _print_status(paths, ledger, (budget, key), now, output)
     return ExitCode.OK
@@ -71,14 +70,13 @@ def _status(
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="Time between two looks.",
+    help="Time between refreshes.",
 )
-@click.option("--times", type=click.IntRange(1), metavar="N", help="Stop after N looks.")
+@click.option("--times", type=click.IntRange(1), metavar="N", help="Stop after N refreshes.")
 def _watch(
     paths: tuple[Path, ...], ledger: str, budget: str | None, key: str | None, interval: float, times: int | None
 ) -> ExitCode:
     """Show each budget of the policy set in PATH, refreshed as money is spent, until Ctrl-C."""
-
     _watch_budgets(paths, ledger, (budget, key), interval, times)
     return ExitCode.OK
 
@@ -98,7 +96,7 @@ def _print_status(paths: Sequence[Path], ledger: str, which: Which, now: datetim
         at = now or system_now()
         rows = _rows(found, which, at)
     if output == "json":
-        write_out(json.dumps([row.to_dict() for row in rows], indent=2, ensure_ascii=False))
+        write_json([row.to_dict() for row in rows])
         return
     if not rows:
         note("nothing was spent in the current periods")
@@ -116,7 +114,7 @@ def _watch_budgets(
     times: int | None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Show the budgets, refreshed until Ctrl-C or ``times`` looks. Off a terminal, tables follow each other."""
+    """Show the budgets, refreshed until Ctrl-C or ``times`` refreshes. Off a terminal, tables follow each other."""
     from costlens_policy.cli.commands.budget.table import table_of
 
     with opened(paths, ledger, read_only=True) as found:

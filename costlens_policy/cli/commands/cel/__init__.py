@@ -1,4 +1,4 @@
-"""``cel``: type and evaluate single expressions."""
+"""``cel``: type-check and evaluate single expressions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError
 from costlens_policy.cli.formats import format_option
-from costlens_policy.cli.output import note, render_diagnostics, standard_input, write_out
+from costlens_policy.cli.output import note, render_diagnostics, standard_input, write_json, write_out
 from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ _STANDARD_INPUT: Final = "<stdin>"
 @click.command(
     "cel",
     cls=Command,
-    short_help="Evaluate or type an expression, with the value of each part.",
+    short_help="Evaluate or type-check an expression, showing the value of each part.",
     examples=[
         ("evaluate an expression", "cel 'size(\"gpt-5\") > 3 && [1, 2].exists(x, x > 1)'"),
         ("with variables from a file", "cel 'request.team == \"research\"' --vars variables.yaml"),
-        ("type a condition as a policy set declares its names", "cel --type 'request.tags.size()' --policy-set ."),
+        ("type-check a condition of a policy set", "cel --type 'request.tags.size()' --policy-set ."),
         ("list the attributes of a record with their types", "cel --type model"),
         ("read a long expression from standard input", "cel - --vars variables.yaml < condition.cel"),
         ("open a console", "cel --policy-set ."),
@@ -57,7 +57,7 @@ _STANDARD_INPUT: Final = "<stdin>"
     "--type",
     "types_only",
     is_flag=True,
-    help="Show the type instead of evaluating; of a record, its attributes.",
+    help="Show the type instead of evaluating; for a record, its attributes.",
 )
 @format_option("text", "json")
 def command(
@@ -67,11 +67,11 @@ def command(
 
     Without EXPR, open a console; if standard input is not a terminal, each of its lines is an expression.
 
-    With `--policy-set`, `--vars` has values under `request`, `estimate` and `budgets`; `model` is an object, or the
-    name of a model of the catalogue. Without it, every key is a variable, whose type follows from its value.
+    With `--policy-set`, `--vars` gives values for `request`, `estimate` and `budgets`; `model` is an object, or the
+    name of a model of the catalogue. Without it, every key is a variable, and its type follows from its value.
     """
     if values_path == "-" and expression in (None, "-"):
-        message = "the expression and `--vars` cannot both come from standard input"
+        message = "the expression and `--vars` cannot both be read from standard input"
         raise click.UsageError(message, click.get_current_context())
     return _run(_Options(expression, values_path, policy_set, types_only=types_only, as_json=output == "json"))
 
@@ -114,7 +114,7 @@ def _one(options: _Options, around: Surroundings, text: str, name: str) -> ExitC
 
     answer = ask(text, around, name, evaluate=not options.types_only)
     if options.as_json:
-        write_out(json.dumps(as_object(answer), indent=2, ensure_ascii=False))
+        write_json(as_object(answer))
     else:
         write_out(as_text(answer, parts=True))
         _print_problems(answer)

@@ -22,10 +22,10 @@ _NAME: Final = "<console>"
 _REMEMBERED: Final = 1_000
 _HELP: Final = """\
 an expression    evaluate it
-:type EXPR       type it, without evaluating it
-:vars            list what expressions may name
-:help            show this
-:quit            leave; Ctrl-D does the same
+:type EXPR       show its type, without evaluating it
+:vars            list the variables
+:help            show this help
+:quit            quit; Ctrl-D does the same
 """
 
 
@@ -45,8 +45,8 @@ class Console:
         }
 
     def run(self) -> ExitCode:
-        """Answer lines until ``:quit`` or the end. Ctrl-C gives up a line, not the console."""
-        note("expressions of CEL, one a line; `:help` tells more")
+        """Answer lines until ``:quit`` or the end. Ctrl-C discards a line, not the console."""
+        note("one CEL expression per line; `:help` lists the commands")
         while True:
             try:
                 line = self._read(_PROMPT).strip()
@@ -88,7 +88,7 @@ class Console:
             value = f"  = {shortened(literal(values[name]))}" if name in values else ""
             write_out(f"{name:{width}}  {declared}{value}")
         if not variables:
-            note("there are no variables; `--vars FILE` and `--policy-set PATH` bring some")
+            note("no variables; `--vars FILE` and `--policy-set PATH` define some")
 
 
 def _line_reader() -> Callable[[str], str]:

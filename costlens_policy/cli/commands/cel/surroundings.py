@@ -102,7 +102,7 @@ def surroundings(values_path: str | None, policy_set: Path | None, *, types_only
         return Surroundings(environments.of(_ROOTS), {})
     given = None if values_path is None else read_input(values_path, "object of variables")
     if given is not None and not isinstance(given.content, dict):
-        problem = bad_request("variables are an object of names and values", given.place(()), "write `name: value`")
+        problem = bad_request("variables must be an object of names and values", given.place(()), "write `name: value`")
         raise RejectedError([problem], (given.source,))
     if policy_set is None:
         return of_values({} if given is None else _Reader(given).values())
@@ -142,7 +142,7 @@ class _Reader:
                 self.report(f"`{name}` {problem}", (name,))
 
 
-_NAMES_ARE: Final = "names are made of the letters a to z, digits and `_`, with no digit first"
+_NAMES_ARE: Final = "a name consists of letters, digits and `_`, and does not start with a digit"
 
 
 def _declared(bundle: CheckedBundle, given: Input | None) -> Surroundings:
@@ -188,9 +188,7 @@ class _Admission:
         elif name in ROOT_TYPES:
             self._other_root(reader, name, value, values)
         else:
-            reader.report(
-                f"unknown name `{name}`", (name,), f"with a policy set there are {listed(ROOT_TYPES)}", key=True
-            )
+            reader.report(f"unknown name `{name}`", (name,), f"a policy set declares {listed(ROOT_TYPES)}", key=True)
 
     def _other_root(self, reader: _Reader, name: str, value: Any, values: dict[str, Value]) -> None:
         declared = Type("dyn") if name == "variables" else ROOT_TYPES[name]
