@@ -43,7 +43,7 @@ __all__ = [
 ]  # fmt: skip
 
 _TOO_LONG: Final = (
-    "the sums have more digits than can be kept exactly; lower the growth or the horizon, or give numbers fewer digits"
+    "the totals have too many digits to be exact; lower the growth or the horizon, or use numbers with fewer digits"
 )
 
 
@@ -140,7 +140,7 @@ def recommend(policy_set: str | os.PathLike[str], facts: Mapping[str, Any], now:
 
 
 def _no_advice(policy_set: str | os.PathLike[str], error: RequestError) -> Diagnostic:
-    message = f"`{os.fspath(policy_set)}` does not take the facts of a workload: {'; '.join(error.problems)}"
+    message = f"`{os.fspath(policy_set)}` does not accept the facts of a workload: {'; '.join(error.problems)}"
     return Diagnostic("CL921", Severity.ERROR, message, help="declare the attributes as `policies/advice` does")
 
 
@@ -280,8 +280,8 @@ def _workload(library: Library, name: str) -> tuple[LocatedDocument, WorkloadDoc
 
 
 def _not_one_workload(name: str, count: int) -> Diagnostic:
-    message = f"`{name}` holds {count or 'no'} workload{'s' if count else ''}, and one is needed"
-    return Diagnostic("CL205", Severity.ERROR, message, help="name a file with one document of `kind: Workload`")
+    message = f"`{name}` contains {count or 'no'} workload{'' if count == 1 else 's'}, but exactly one is needed"
+    return Diagnostic("CL205", Severity.ERROR, message, help="pass a file with one document of `kind: Workload`")
 
 
 def _resolved(text: str, key: str, place: tuple[LocatedDocument, Path]) -> str | Diagnostic:
@@ -305,7 +305,7 @@ def _catalogue(
     ]
     if not documents and not diagnostics:
         span = place[0].root.span_of(("catalogue",))
-        diagnostics.append(Diagnostic("CL205", Severity.ERROR, f"`{named}` holds no catalogue", span, "named here"))
+        diagnostics.append(Diagnostic("CL205", Severity.ERROR, f"`{named}` contains no catalogue", span, "named here"))
     if any(item.is_error for item in diagnostics):
         raise PolicyError(diagnostics)
     resolved = resolve(documents)
@@ -336,12 +336,12 @@ def _contest(name: str, key: str, located: LocatedDocument, catalogue: Catalogue
     model = catalogue.find(name)
     if model is None:
         near = catalogue.suggest(name)
-        advice = f"did you mean `{near}`?" if near else "add it to the catalogue that the workload names"
+        advice = f"did you mean `{near}`?" if near else "add it to the catalogue of the workload"
         message = f"the catalogue has no model `{name}`"
         return Diagnostic("CL208", Severity.ERROR, message, span, "not in the catalogue", advice)
     period = model.period_on(day)
     if period is None:
-        message = f"`{name}` has no price on {day}, so there is nothing to calculate with"
-        advice = "give it prices in the catalogue; a model of your own may cost 0 a token and something an hour"
+        message = f"`{name}` has no price on {day}, so its cost cannot be calculated"
+        advice = "add prices to the catalogue; your own model can cost 0 per token and a price per hour"
         return Diagnostic("CL409", Severity.ERROR, message, span, "without a price", advice)
     return Contest(model, period)

@@ -128,7 +128,7 @@ def _described(task: Task, asked: DerivationSettings) -> str:
 def _current(task: Task, market: Market) -> Model:
     name = task.model
     if name is None:
-        raise UnpricedError("no call names its model; name it with --set model=NAME")
+        raise UnpricedError("no call records its model; set it with --set model=NAME")
     found = market.find(name)
     if found is None:
         raise UnpricedError(f"`{name}` has no price in {market.source}")
@@ -144,13 +144,15 @@ def _queries(task: Task, seen: Seen, notes: _Notes) -> dict[str, Any]:
     volume = None if period is None else volume_of(task.times, period)
     if volume is None:
         notes.unknown.append("volume")
-        notes.assumed.append("the recorded calls are those of one month, since they have no times")
+        notes.assumed.append("the recorded calls cover one month, since they have no timestamps")
         return {"per_month": Decimal(task.calls)}
     if volume.growth is None:
         if period is not None and not period.weeks:
-            notes.assumed.append(f"all days go on as the recorded {period.length / 3_600_000_000:.1f} hours")
+            notes.assumed.append(f"every day is like the recorded {period.length / 3_600_000_000:.1f} hours")
         notes.unknown.append("growth")
-        notes.assumed.append("no growth: calls of four weeks or more would show it, from the first half to the second")
+        notes.assumed.append(
+            "no growth: measuring it takes four weeks of calls, to compare the first half with the second"
+        )
         return {"per_month": _spread(volume.per_month)}
     return {"per_month": _spread(volume.per_month), "growth_per_month": _spread(volume.growth)}
 
@@ -158,12 +160,12 @@ def _queries(task: Task, seen: Seen, notes: _Notes) -> dict[str, Any]:
 def _absorbed(shared: int | None, notes: _Notes) -> dict[str, Any]:
     """Return what training would absorb: the shared start, at worst nothing of it."""
     if shared is None:
-        notes.unknown.append("shared start of the prompts")
-        notes.assumed.append("training absorbs nothing of the prompt, since too few prompts are recorded to compare")
+        notes.unknown.append("shared prefix of the prompts")
+        notes.assumed.append("training absorbs no part of the prompt, since too few prompts are recorded to compare")
         return {}
     if not shared:
         return {}
-    notes.assumed.append("training absorbs the start that nine of ten prompts share, at worst none of it")
+    notes.assumed.append("training absorbs the prefix that nine of ten prompts share, or at worst none of it")
     return {"instructions": _spread(Range(Decimal(0), Decimal(shared), Decimal(shared)))}
 
 
@@ -187,10 +189,10 @@ def _caching(
         notes.unknown.append("cached share")
     warm = task.warm(asked.lifetime)
     if not shared or warm is None or shared < asked.shortest_tokens:
-        notes.assumed.append("no prompt cache, since neither cached tokens nor a long enough shared start are recorded")
+        notes.assumed.append("no prompt cache, since neither cached tokens nor a long enough shared prefix is recorded")
         return None
     seconds = int(asked.lifetime.total_seconds())
-    notes.assumed.append(f"the shared start is cached, and found there by calls within {seconds} s of the one before")
+    notes.assumed.append(f"the shared prefix is cached, and hit by calls within {seconds} s of the one before")
     return {"share": _ratio(shared, tokens), "hit_ratio": warm, "shortest_tokens": asked.shortest_tokens}
 
 
@@ -213,19 +215,17 @@ def _ratio(part: int, whole: int) -> Decimal:
 
 def _others(task: Task, found: Contenders, per_month: int, notes: _Notes) -> Iterator[tuple[str, Any]]:
     for name in found.too_small:
-        notes.assumed.append(f"not `{name}` where its context window does not hold an average call")
+        notes.assumed.append(f"`{name}` is not considered, since an average call exceeds its context window")
     if found.small is None:
-        notes.assumed.append("no smaller model, since none is known to be as good; name one with --small")
+        notes.assumed.append("no smaller model, since none is known to be as good; set one with --small")
     else:
         yield "small", _contender(task, found.small)
     if found.trained is None:
-        notes.assumed.append("no model to train, since none is known that costs less; name one with --fine-tuned")
+        notes.assumed.append("no model to fine-tune, since none is known to cost less; set one with --fine-tuned")
         return
     if found.base is not None:
-        notes.assumed.append(f"a trained model costs as much a token as `{found.base}`, which it would be trained from")
-    notes.assumed.append(
-        "a month of recorded answers are the labels, and checking them costs nothing beside the training"
-    )
+        notes.assumed.append(f"a fine-tuned model costs as much per token as its base, `{found.base}`")
+    notes.assumed.append("a month of recorded answers serves as labels, and checking them costs nothing extra")
     labelling = {"at_hand": max(task.calls, per_month), "usd_each": Decimal(0)}
     yield "fine_tuned", {**_contender(task, found.trained), "labelling": labelling}
 
@@ -235,7 +235,7 @@ def _needs(task: Task, found: Contenders, notes: _Notes) -> dict[str, Any]:
     if wanted is None:
         notes.unknown.append("accuracy")
     else:
-        notes.assumed.append("no more accuracy is needed than that of the current model")
+        notes.assumed.append("the accuracy of the current model is enough")
     scope = "multi-domain" if task.name is None else "narrow"
     return {"scope": scope} | ({} if wanted is None else {"accuracy": wanted})
 

@@ -68,10 +68,10 @@ def parts_of(advice: Advice) -> Iterator[Part]:
     if numbers.break_evens:
         against = f"break-even against {numbers.prompting}"
         yield Sentences(against, tuple(_break_even(name, advice) for name in numbers.break_evens))
-    yield Picture("paid by then, in US dollars", tuple(_curve_chart(numbers)))
+    yield Picture("cumulative cost, in US dollars", tuple(_curve_chart(numbers)))
     moved = next((name for name in (FINE_TUNED, SMALL) if name in numbers.strategies), None)
     if moved is not None and numbers.swings:
-        title = f"what moves the saving of {moved} ({usd(numbers.savings[moved])})"
+        title = f"sensitivity of the saving of {moved} ({usd(numbers.savings[moved])})"
         yield Picture(title, tuple(_swing_chart(numbers, moved)))
     yield Sentences("assumptions", assumptions(advice))
 
@@ -89,7 +89,7 @@ def _months(count: int) -> str:
 def _recommendation(advice: Advice) -> Sentences:
     found = advice.recommendation
     title = f"recommendation: {found.strategy or 'none'}"
-    besides = (f"besides, {item.rule}: {item.says}" for item in found.considerations)
+    besides = (f"also, {item.rule}: {item.says}" for item in found.considerations)
     return Sentences(title, (f"{found.rule}: {found.says}", *besides))
 
 
@@ -127,10 +127,10 @@ def _when(found: BreakEven | None, months: int) -> str:
 
 def _volume(found: int | None) -> str:
     if found is None:
-        return "no volume makes it pay, since its queries are no cheaper or it costs too much to have"
+        return "it pays off at no volume, since its queries are no cheaper or its fixed costs are too high"
     if found == 1:
-        return "it pays at any volume"
-    return f"it pays from {found:,} queries in the first month on"
+        return "it pays off at any volume"
+    return f"it pays off from {found:,} queries in the first month"
 
 
 def assumptions(advice: Advice) -> tuple[str, ...]:
@@ -150,15 +150,15 @@ def _range(item: Range) -> str:
 
 def _assumptions(advice: Advice) -> Iterator[str]:
     workload, numbers = advice.setting.workload, advice.numbers
-    yield "lowest and highest are over every combination of the lowest and highest inputs; they are not probabilities"
-    yield f"prices stay as they are on {advice.now.date()}; there is no interest"
-    yield "of people's time, only labelling is counted"
-    yield "every query is an average one, and prices of long contexts go by the average prompt"
+    yield "lowest and highest cover every combination of the lowest and highest inputs; they are not probabilities"
+    yield f"prices stay those of {advice.now.date()}; there is no interest"
+    yield "the only staff time counted is labeling"
+    yield "every query is an average one, which decides whether long-context prices apply"
     yield f"a month has {HOURS_PER_MONTH} hours; queries grow from month to month, not within one"
     if workload.caching is not None:
-        yield "all strategies but prompt-only find the start of the prompt in the cache as often as the workload says"
+        yield "all strategies but prompt-only hit the prompt cache as often as the workload states"
     if workload.fine_tuned is not None:
-        yield f"until the trained model serves, {numbers.prompting} does; labelling and training are paid at the start"
+        yield f"until the fine-tuned model serves, {numbers.prompting} does; labeling and training are paid upfront"
     rules = rules_of_thumb()
     for name, item in numbers.inputs.items():
         if item.origin != "workload":
@@ -208,7 +208,7 @@ def _swing_chart(numbers: Numbers, strategy: str) -> Iterator[str]:
     """Yield a bar for each uncertain input that moves a saving, the longest first; ``|`` is the saving at the base."""
     swings = sorted((item for item in numbers.swings if item.width(strategy)), key=lambda item: -item.width(strategy))
     if not swings:
-        yield "no uncertain input moves it"
+        yield "no uncertain input affects it"
         return
     base = float(numbers.savings[strategy])
     ends = [float(saving[strategy]) for item in swings for saving in item.savings]

@@ -123,12 +123,10 @@ def _parts(ranking: Ranking) -> Iterator[Part]:
     """Yield the parts in the order in which they are read."""
     candidates, others = tuple(ranking.candidates), tuple(ranking.others)
     if candidates:
-        yield _table("candidates, by what they save", candidates)
+        yield _table("candidates, by savings", candidates)
         yield Sentences("why", _why(candidates))
     else:
-        yield Sentences(
-            "candidates, by what they save", ("none: a prompt on the current model is best for every task",)
-        )
+        yield Sentences("candidates, by savings", ("none: a prompt on the current model is best for every task",))
     if others:
         yield _table("better prompted", others)
         yield Sentences("why not", _why(others))
@@ -138,7 +136,7 @@ def _parts(ranking: Ranking) -> Iterator[Part]:
     if ranking.ranked:
         yield _told(ranking.ranked)
         yield Sentences("not known from the traffic", tuple(_unknown(ranking.ranked)))
-        yield Sentences("taken for granted", tuple(_assumed(ranking.ranked)))
+        yield Sentences("assumptions", tuple(_assumed(ranking.ranked)))
 
 
 def _when(ranking: Ranking) -> str:
@@ -154,7 +152,7 @@ def _instant(micros: int) -> datetime:
 
 
 def _table(title: str, ranked: Iterable[Ranked]) -> AdviceTable:
-    headings = ("task", "costs a month", "instead", "saving", "at worst", "at best", "pays after")
+    headings = ("task", "cost per month", "instead", "saving", "at worst", "at best", "pays after")
     return AdviceTable(title, headings, tuple(map(_row, ranked)))
 
 
@@ -200,7 +198,7 @@ def _why(ranked: Iterable[Ranked]) -> tuple[str, ...]:
     for item in ranked:
         found = item.advice.recommendation
         told = found.considerations if item.is_candidate else ()
-        besides = "".join(f"; besides, {extra.says}" for extra in told)
+        besides = "".join(f"; also, {extra.says}" for extra in told)
         tasks.setdefault(f"{found.says} ({found.rule}){besides}", []).append(_name_of(item.task))
     return tuple(f"{', '.join(names)}: {text}" for text, names in tasks.items())
 
@@ -215,7 +213,7 @@ def _unknown(ranked: Iterable[Ranked]) -> Iterator[str]:
         yield f"{fact}: {'every task' if len(names) == len(items) > 1 else ', '.join(names)}"
     yield (
         "for every task: how much accuracy and speed it needs beyond what it has, how often its instructions change, "
-        "whether its data may be used for training; say so in a workload (--write DIR)"
+        "whether its data may be used for training; set these in a workload (--write DIR)"
     )
 
 
@@ -226,13 +224,13 @@ def _assumed(ranked: Iterable[Ranked]) -> Iterator[str]:
         if len(item.task.models) > 1:
             name = item.task.model or ""
             share = item.task.models[name] / item.task.calls
-            yield f"{_name_of(item.task)}: all calls are calculated with `{name}`, which served {share:.0%} of them"
+            yield f"{_name_of(item.task)}: all calls count as calls of `{name}`, which served {share:.0%} of them"
     rules, used = rules_of_thumb(), dict[str, Range]()
     for item in items:
         used |= {name: given for name, given in item.advice.numbers.inputs.items() if given.origin == rules.source}
     for name, given in used.items():
         yield f"`{name}` is {' .. '.join(map(readable, (given.low, given.base, given.high)))} ({given.origin})"
-    yield "the rest is assumed as for a workload: `costlens-policy advise WORKLOAD` prints it"
+    yield "further assumptions are those of a workload: `costlens-policy advise WORKLOAD` prints them"
 
 
 def _export(ranking: Ranking) -> dict[str, Any]:

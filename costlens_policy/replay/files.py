@@ -22,8 +22,8 @@ __all__ = ["open_traffic", "replay_files"]
 _WHOLE_ROWS: Final = ("prefix", "request.prompt", "request.messages", "request.prompt_tokens")
 """Fields that no batch holds."""
 _NOT_RESUMABLE: Final = (
-    "this traffic is replayed row by row and cannot be resumed; that needs Polars, files instead of `-`, and counted "
-    "tokens instead of texts, outcomes or prefixes"
+    "this traffic is replayed row by row and cannot be resumed; resuming needs Polars, files instead of `-`, and token "
+    "counts instead of texts, outcomes or prefixes"
 )
 
 

@@ -34,29 +34,29 @@ class Settings:
 
 
 def assumptions(settings: Settings) -> Iterator[str]:
-    """Say in sentences what a result rests on."""
+    """Yield the assumptions of a result, each as a sentence."""
     if settings.cache:
         yield (
-            f"prompt caches: each model has its own for each session, alive for "
-            f"{settings.cache_lifetime.total_seconds():g} s after its last use; a turn reads what the model saw of the "
-            f"session before and writes the rest at the {'one-hour' if settings.long_lived else 'five-minute'} price; "
-            f"a prompt that got shorter was compacted and is written anew; prompts below "
-            f"{settings.cache_min_tokens} tokens are not cached"
+            f"prompt caches: each model has its own for each session, which lives for "
+            f"{settings.cache_lifetime.total_seconds():g} s after its last use; a turn reads the part of the session "
+            f"that the model has seen and writes the rest at the "
+            f"{'one-hour' if settings.long_lived else 'five-minute'} price; a prompt that got shorter was compacted "
+            f"and is written again; prompts below {settings.cache_min_tokens} tokens are not cached"
         )
         yield (
             "rows without a session keep their recorded cached tokens on the recorded model, and have none on another"
         )
     else:
-        yield "prompt caches: ignored, every prompt token is an uncached one"
+        yield "prompt caches: ignored, every prompt token counts as uncached"
     yield "answers are as long as recorded, whichever model gives them; the range shows all of them shorter and longer"
     yield (
-        "prices are those of the catalogue at the time of the row (UTC), at the service tier that the log names, where "
-        "the model has one, else at the usual one; what a call used on further models is part of its cost, whichever "
-        "model serves it"
+        "prices are those of the catalogue at the time of the row (UTC), at the service tier in the log if the model "
+        "has prices for it, otherwise at the standard one; what a call used on further models is part of its cost, "
+        "whichever model serves it"
     )
-    yield "rewrites change token counts by what they change in recorded texts; rows that hold counts alone stay as long"
-    yield "budgets: each call is charged at once, in the order of time; calls under way hold nothing"
-    yield "what no model can serve is counted as denied and not priced; fallbacks after failures are not modelled"
+    yield "rewrites change token counts by what they change in recorded texts; rows with counts alone keep their length"
+    yield "budgets: each call is charged immediately, in time order; calls in progress hold nothing"
+    yield "requests that no model can serve count as denied, without a price; fallbacks after failures are not modeled"
 
 
 class Progress(Protocol):

@@ -94,7 +94,7 @@ def result_verdict(result: Result) -> str:
         if result.saved_by_denying:
             lines.append(f"of that, {dollars(result.saved_by_denying)} is the cost of requests that are denied now")
     if result.logged:
-        lines.append(f"the log itself states {dollars(result.logged_cost)} for {result.logged} requests")
+        lines.append(f"the log itself records {dollars(result.logged_cost)} for {result.logged} requests")
     if result.longer:
         lines.append(f"{result.longer} recorded answers are longer than the output limit of the call; priced in full")
     return "\n".join(lines)
@@ -136,7 +136,7 @@ def _quality(result: Result) -> SummaryTable:
         for name, way in result.quality.items()
     ]
     headings = ("who answers", "requests", "right", "cost")
-    return SummaryTable("Quality beside cost, from recorded outcomes", headings, rows, frozenset({1, 2, 3}))
+    return SummaryTable("Quality and cost, from recorded outcomes", headings, rows, frozenset({1, 2, 3}))
 
 
 _SHOWN = 20
@@ -145,7 +145,7 @@ _SHOWN = 20
 def difference_verdict(difference: Difference) -> str:
     """Return the answer in a line or two."""
     lines = [
-        f"{difference.changed} of {difference.rows} requests decide differently: {difference.newly_denied} newly "
+        f"{difference.changed} of {difference.rows} requests are decided differently: {difference.newly_denied} newly "
         f"denied, {difference.newly_allowed} newly allowed",
         f"cost {dollars(difference.old_cost)} -> {dollars(difference.new_cost)}: {change(difference.delta)} "
         f"({share(difference.delta, difference.old_cost)})",
@@ -166,7 +166,7 @@ def difference_tables(difference: Difference) -> Iterator[SummaryTable]:
     if difference.groups:
         yield _groups(difference)
     if difference.worst:
-        yield SummaryTable("Dearer by most", ("row", "was", "is", "prompt tokens", "cost"), [
+        yield SummaryTable("Largest cost increases", ("row", "was", "is", "prompt tokens", "cost"), [
             _line(example) for example in difference.worst
         ], frozenset({3, 4}))  # fmt: skip
     denied = [
@@ -176,7 +176,7 @@ def difference_tables(difference: Difference) -> Iterator[SummaryTable]:
         for example in group.examples
     ]
     if denied:
-        yield SummaryTable("Newly denied, for example", ("row", "was", "is", "reason"), denied[:_SHOWN])
+        yield SummaryTable("Newly denied, examples", ("row", "was", "is", "reason"), denied[:_SHOWN])
 
 
 def _groups(difference: Difference) -> SummaryTable:

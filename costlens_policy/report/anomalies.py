@@ -28,7 +28,7 @@ RULE: Final = (
     f"a day or hour is an anomaly if its spend is further from the median of its series than {_LIMIT} times the larger "
     f"of {_TO_DEVIATION} times the median distance from that median and {_FLOOR:.0%} of it; days from Monday to "
     f"Friday, those of weekends, and hours of the day (from {_FEWEST} days on) are compared among themselves; the "
-    f"first and the last one are left aside as they may be incomplete, and fewer than {_FEWEST} are not judged"
+    f"first and the last one are ignored, as they may be incomplete, and fewer than {_FEWEST} are not judged"
 )
 
 

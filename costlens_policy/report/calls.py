@@ -154,7 +154,7 @@ class CallQuery:
 class Read:
     """``frame`` has the columns of ``Columns``.
 
-    ``left_out`` counts what is not in it, by the reason; ``notes`` say what had to be taken for granted,
+    ``left_out`` counts what is not in it, by the reason; ``notes`` say what had to be assumptions,
     ``assumptions`` what the figures rest on. ``denials_known`` is false where the source cannot tell of any.
     """
 

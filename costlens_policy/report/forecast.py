@@ -79,7 +79,7 @@ def forecast_spend(
     current = _step_at(now, unit, zone)
     known = _complete(spend, unit, current)
     if len(known) < _FEWEST:
-        says = f"no forecast: it takes {_FEWEST} whole {unit}s after the first one, and there are {len(known)}"
+        says = f"no forecast: it needs {_FEWEST} whole {unit}s after the first one, but there are {len(known)}"
         return Forecast(window, now, spent, says, len(known))
     coming = [(at, _left(at, unit, now, window, zone)) for at in _coming(current, window, unit, zone)]
     season, name = (24, "hour of the day") if unit == "hour" else (7, "weekday")
@@ -98,9 +98,9 @@ def forecast_spend(
 
 def _method(unit: str, season: str, known: int, seasonal: bool) -> str:
     how = (
-        f"each {unit} to come is expected to cost the mean of the latest {_LATEST} of the same {season}"
+        f"each future {unit} is expected to cost the mean of the latest {_LATEST} of the same {season}"
         if seasonal
-        else f"each {unit} to come is expected to cost the mean of all, as there are not {_SEASONS} of each {season}"
+        else f"each future {unit} is expected to cost the mean of all, as there are not {_SEASONS} of each {season}"
     )
     return (
         f"{how}, from {known} whole {unit}s; the range holds 80 % if {unit}s differ from that as independently as they "

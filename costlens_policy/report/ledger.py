@@ -121,17 +121,20 @@ class LedgerSource:
         if self.counts["no usage"]:
             yield f"{self.counts['no usage']:,} charges report no tokens; their cost counts, their tokens do not"
         if self.counts["others"]:
-            yield f"{self.counts['others']:,} calls used further models; their cost counts for the model that was asked"
+            yield f"{self.counts['others']:,} calls used further models; their cost counts toward the requested model"
         if self.counts["set"]:
             corrected = format_usd(self.corrected)
             yield f"{self.counts['set']:,} manual adjustments ({corrected}) are not calls and not part of the spend"
         yield "a ledger keeps what was charged: denied requests and latencies are not recorded there"
         if self.budget is None and self.key is None:
-            yield "calls that no budget counts are in no ledger"
+            yield "calls that count against no budget are not in the ledger"
 
     def _assumptions(self) -> Iterator[str]:
         yield "the cost of a call is the one computed when it was charged, at the prices of its day"
-        for basis, says in (("estimated", "counted here, since no usage came"), ("assumed", "the most it could be")):
+        for basis, says in (
+            ("estimated", "counted by the guard, since no usage was reported"),
+            ("assumed", "the worst case"),
+        ):
             if count := self.counts[f"basis {basis}"]:
                 yield f"the cost of {count:,} calls is {basis}: {says}"
         if self.counts["by charge"]:

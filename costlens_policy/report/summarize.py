@@ -106,7 +106,7 @@ def summarize(read: Read, settings: Settings) -> Report:
     """Make the report of what was read. Raises ``ReportError`` where that is no call."""
     frame = read.frame
     if not frame.height:
-        raise ReportError("no call is left to report on")
+        raise ReportError("there are no calls to report on")
     ends = frame.select(pl.col("time").min().alias("first"), pl.col("time").max().alias("last")).row(0)
     first, last = map(instant_of, ends)
     unit = settings.time or unit_for(first, last)
@@ -200,13 +200,13 @@ def _not_recorded(read: Read, groupings: Sequence[Grouping]) -> Iterator[str]:
 
 def _assumptions(read: Read, compared: bool) -> Iterator[str]:
     yield "cache hit rate: cached input tokens as a share of the input tokens of calls whose cached part is recorded"
-    yield "latency: p95 is the smallest latency that at least 95 % of the calls with a recorded one keep to, exactly"
+    yield "latency: p95 is the smallest latency that at least 95 % of the calls with a recorded latency do not exceed"
     if compared and read.baseline:
         yield (
             f"savings: each call's own tokens, cached part included, priced at `{read.baseline}` on the day of the "
-            "call, less what it cost; answers are taken to be as long there, and calls that do not fit its context "
+            "call, minus what it cost; answers are assumed to be equally long, and calls that do not fit its context "
             "window or have no cost of their own are left out of the comparison"
         )
     elif compared:
-        yield "savings: the recorded cost of the baseline less what each call cost, over calls that have both"
+        yield "savings: the recorded cost of the baseline minus what each call cost, over calls that have both"
     yield f"anomalies: {RULE}"

@@ -55,7 +55,7 @@ def bucket_starts(first: BucketStart, last: BucketStart, unit: TimeUnit) -> tupl
     found = tuple(_walk(first, last, unit))
     if len(found) > _MOST:
         raise ReportError(
-            f"the calls span more than {_MOST:,} {unit}s; take a longer `--time`, or leave odd times out with "
+            f"the calls span more than {_MOST:,} {unit}s; use a longer `--time`, or exclude outliers with "
             "`--since` and `--until`"
         )
     return found

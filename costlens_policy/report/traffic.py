@@ -31,7 +31,7 @@ __all__ = ["Costs", "Extras", "TrafficSource", "report_on", "split_columns"]
 Costs = Literal["recorded", "computed", "either"]
 """Which cost of a call counts: the one that the log states, the one that prices give, or the first that is known."""
 
-_OUTSIDE: Final = "outside of the time asked for"
+_OUTSIDE: Final = "outside the requested time range"
 _MOST: Final = 8
 _UNREADABLE: Final = "rows that cannot be read"
 
@@ -105,7 +105,7 @@ class TrafficSource:
             place = f"{raw.file}:{raw.number}"
             first = reader.ids.setdefault(text_of(id), place)
             if first != place:
-                raise ValueError(f"the id `{text_of(id)}` was there before, at {first}")
+                raise ValueError(f"duplicate id `{text_of(id)}`, first seen at {first}")
         model = cell(raw.fields, mapping.columns["model"]) if "model" in mapping.columns else None
         return ReportedCall(instant, self._labels(None if model is None else text_of(model), labels), denied=True)
 
@@ -142,7 +142,7 @@ class TrafficSource:
         if output is None:
             output = row.answers.get(row.model or "")
             if output is None:
-                raise ValueError("answers of several models, and no model that was called")
+                raise ValueError("answers of several models, but no called model")
         return Usage(input=prompt, output=output)
 
     def _cost(self, row: Row, usage: Usage, provider: str | None) -> Decimal | None:
@@ -206,9 +206,9 @@ class TrafficSource:
 
     def _unpriced(self) -> Iterator[str]:
         if self.counts["unstated"]:
-            yield f"the log states no cost of {shown_calls(self.counts['unstated'])}"
+            yield f"the log records no cost of {shown_calls(self.counts['unstated'])}"
         if nameless := self.unpriced.pop(None, 0):
-            yield f"the log names no model for {shown_calls(nameless)}, so that they have no price"
+            yield f"the log records no model for {shown_calls(nameless)}, so they have no price"
         if self.unpriced:
             named = [f"`{name}` ({shown_calls(count)})" for name, count in self.unpriced.most_common(_MOST)]
             more = f", and {len(self.unpriced) - _MOST:,} more models" if len(self.unpriced) > _MOST else ""
@@ -217,19 +217,19 @@ class TrafficSource:
     def _tiers(self) -> str:
         tiered, computed = self.counts["tiered"], self.counts["computed"]
         if not tiered:
-            return "usual service tier, since the log names none"
-        return "service tier that the log names" + ("" if tiered == computed else ", else the usual one")
+            return "standard service tier, since the log records none"
+        return "service tier in the log" + ("" if tiered == computed else ", otherwise the standard one")
 
     def _assumptions(self) -> Iterator[str]:
         if self.counts["recorded"]:
-            yield f"the cost of {shown_calls(self.counts['recorded'])} is the one that the log states"
+            yield f"the cost of {shown_calls(self.counts['recorded'])} is the one in the log"
         if self.counts["computed"]:
             yield (
                 f"the cost of {shown_calls(self.counts['computed'])} is computed from their tokens at the prices of "
                 f"their time (UTC) in {self.prices.source}, at the {self._tiers()}"
             )
             if count := self.counts["others"]:
-                yield f"{shown_calls(count)} used further models; their cost counts for the model that was asked"
+                yield f"{shown_calls(count)} used further models; their cost counts toward the requested model"
             other = [
                 f"`{name}` as `{model}`"
                 for name, model in sorted(self.priced_as.items())
@@ -239,7 +239,7 @@ class TrafficSource:
                 yield f"priced under another name: {', '.join(other[:8])}{', …' if len(other) > 8 else ''}"
         if self.counts["uncached"]:
             yield (
-                f"the computed cost of {shown_calls(self.counts['uncached'])} takes the whole prompt as uncached, "
+                f"the computed cost of {shown_calls(self.counts['uncached'])} treats the whole prompt as uncached, "
                 "since the log does not report the cached part; `replay` models prompt caches"
             )
 
@@ -375,11 +375,11 @@ class Extras:
             return None
         ended, _ = timestamp_of(value, self.mapping.time_unit, self.start if self.mapping.relative else None)
         if ended < began:
-            raise ValueError(f"it ends at `{value}`, before it begins")
+            raise ValueError(f"it ends at `{value}`, before it starts")
         return int((ended - began).total_seconds() * 1_000_000)
 
 
 def _no_field(name: str, dimensions: tuple[str, ...]) -> str:
     close = get_close_matches(name, (*FIELDS, *_EXTRAS, *dimensions), n=1)
-    add = f"to group by it, name it in `--by`, beside {', '.join(dimensions)}"
-    return f"no field `{name}` of a row; {f'did you mean `{close[0]}`?' if close else add}"
+    add = f"to group by it, add it to `--by`; the dimensions are {', '.join(dimensions)}"
+    return f"unknown field `{name}`; {f'did you mean `{close[0]}`?' if close else add}"

@@ -60,7 +60,7 @@ EXAMPLES = "{low: 2000, base: 4000, high: 8000}"
         ("  scope: narrow", "  scope: wide", "CL106", "scope"),
         ("catalogue: catalogue.yaml", "catalogue: catalog.yaml", "CL203", "did you mean `catalogue.yaml`?"),
         ("catalogue: catalogue.yaml", "catalogue: ../../../x.yaml", "CL204", "is outside the repository"),
-        ("catalogue: catalogue.yaml", "catalogue: ticket-triage.yaml", "CL205", "holds no catalogue"),
+        ("catalogue: catalogue.yaml", "catalogue: ticket-triage.yaml", "CL205", "contains no catalogue"),
         ("kind: Workload", "kind: Worklod", "CL102", "did you mean `Workload`?"),
         (
             "  retraining:",
@@ -119,7 +119,7 @@ def test_a_hybrid_needs_a_trained_model(folder: Path) -> None:
 def test_files_that_are_no_workload(folder: Path) -> None:
     for path, code, words in (
         ("missing.yaml", 6, "there is no file"),
-        ("catalogue.yaml", 1, "holds no workload"),
+        ("catalogue.yaml", 1, "contains no workload"),
         (".", 6, "is a folder"),
     ):
         result = CliRunner().invoke(app, ["advise", path])
@@ -130,7 +130,7 @@ def test_files_that_are_no_workload(folder: Path) -> None:
 def test_a_policy_set_that_is_not_for_advice(folder: Path) -> None:
     result = CliRunner().invoke(app, ["advise", "ticket-triage.yaml", "--policy-set", str(ROOT / "policies")])
     assert result.exit_code == 1
-    assert "does not take the facts of a workload" in result.stderr
+    assert "does not accept the facts of a workload" in result.stderr
 
 
 @pytest.mark.parametrize("horizon", ["0mo", "121mo", "11y", "12", "-3mo", "soon", "1.5y"])
@@ -151,5 +151,5 @@ def test_sums_that_cannot_be_kept_exactly_are_refused(folder: Path, changes: dic
         path.write_text(path.read_text().replace(old, new))
     result = CliRunner().invoke(app, ["advise", "ticket-triage.yaml", "--horizon", "10y"])
     assert result.stdout == ""
-    assert "more digits than can be kept exactly" in result.stderr
+    assert "too many digits to be exact" in result.stderr
     assert "internal error" not in result.stderr

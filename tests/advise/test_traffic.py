@@ -93,7 +93,7 @@ def test_facts_of_the_calls(folder: Path) -> None:
     assert abs(share * Decimal(inputs["caching.hit_ratio"]["base"]) - read) < Decimal("0.0002")
     assert answer["left_out"] == [{"task": "odd", "calls": 10, "why": "`unheard-of` has no price in `catalogue.yaml`"}]
     assert "growth" in tasks["triage"]["unknown"]
-    assert "shared start of the prompts" in tasks["drafting"]["unknown"]
+    assert "shared prefix of the prompts" in tasks["drafting"]["unknown"]
 
 
 def test_models_are_chosen_by_what_the_catalogue_knows(folder: Path) -> None:
@@ -103,7 +103,7 @@ def test_models_are_chosen_by_what_the_catalogue_knows(folder: Path) -> None:
     drafting = tasks["drafting"]["advice"]
     assert drafting["recommendation"]["facts"]["small_accuracy"] == 0.95, "`middle` is as good, and costs less"
     assert "fine_tuned_accuracy" not in drafting["recommendation"]["facts"], "nobody has measured what is not there"
-    assert any("`tiny`, which it would be trained from" in text for text in tasks["drafting"]["assumed"])
+    assert any("its base, `tiny`" in text for text in tasks["drafting"]["assumed"])
 
 
 def test_ranking(folder: Path) -> None:
@@ -118,7 +118,7 @@ def test_ranking(folder: Path) -> None:
     assert savings[-1] > 0
     assert [item["instead"] for item in answer["tasks"]][:2] == ["fine-tuned", "small-model"]
     text = advise("--traffic", "calls.jsonl", "--prices", "catalogue.yaml").stdout
-    order = ("candidates, by what they save", "better prompted", "why not", "not calculated", "not known", "taken for")
+    order = ("candidates, by savings", "better prompted", "why not", "not calculated", "not known", "assumptions")
     places = [text.index(part) for part in order]
     assert places == sorted(places)
     assert "rare: " in text[text.index("why not") :]
@@ -152,7 +152,7 @@ def test_a_named_model_that_cannot_hold_the_calls_is_left_out(folder: Path) -> N
     (folder / "catalogue.yaml").write_text(CATALOGUE.replace("  middle:\n", "  middle:\n    context_window: 1000\n"))
     tasks = {item["task"]: item for item in ranked("--small", "middle")["tasks"]}
     assert "small-model" not in tasks["triage"]["advice"]["strategies"], "2,040 tokens"
-    assert "not `middle` where its context window does not hold an average call" in tasks["triage"]["assumed"]
+    assert "`middle` is not considered, since an average call exceeds its context window" in tasks["triage"]["assumed"]
     assert "small-model" in tasks["drafting"]["advice"]["strategies"], "900 tokens"
 
 
@@ -221,10 +221,10 @@ def test_calls_without_times_or_models(folder: Path) -> None:
     (folder / "map.yaml").write_text("columns: {prompt_tokens: prompt_tokens, output_tokens: output_tokens}\n")
     arguments = ("--traffic", "bare.jsonl", "--mapping", "map.yaml", "--prices", "catalogue.yaml")
     nobody = advise(*arguments)
-    assert "no call names its model; name it with --set model=NAME" in nobody.stdout
+    assert "no call records its model; set it with --set model=NAME" in nobody.stdout
     text = advise(*arguments, "--set", "model=large").stdout
     assert "volume: a" in text
-    assert "the recorded calls are those of one month" in text
+    assert "the recorded calls cover one month" in text
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_tables_that_keep_old_files_are_refused(tmp_path, monkeypatch, mark, kin
     for name, text in ((f"table/{mark}", "{}"), ("table/data/a.csv", CSV)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    with pytest.raises(TrafficError, match=f"is a {kind} table.* name the current files one by one"):
+    with pytest.raises(TrafficError, match=f"is in {kind} format.* pass each current file"):
         find_files([pattern])
     assert find_files(["table/data/a.csv"]) == ("table/data/a.csv",)
 
@@ -84,7 +84,7 @@ def test_what_lies_beside_is_told_and_nothing_is_read_twice(tmp_path, monkeypatc
     assert any("z.csv (the same as" in name for name in found.skipped)
     (tmp_path / "only").mkdir()
     (tmp_path / "only/x.txt").write_text("")
-    with pytest.raises(TrafficError, match=r"no traffic in `only`.*there is only `only/x.txt`"):
+    with pytest.raises(TrafficError, match=r"no traffic in `only`.*found only `only/x.txt`"):
         find_files(["only"])
 
 
@@ -92,7 +92,7 @@ def test_a_file_beside_itself_packed_is_refused(tmp_path):
     for name in ("a.csv", "a.csv.gz", "b.csv"):
         (tmp_path / name).write_bytes(gzip.compress(CSV.encode()) if name.endswith("gz") else CSV.encode())
     for pattern in (str(tmp_path), f"{tmp_path}/*"):
-        with pytest.raises(TrafficError, match=r"a\.csv` and `.*a\.csv\.gz` seem to hold the same rows"):
+        with pytest.raises(TrafficError, match=r"a\.csv` and `.*a\.csv\.gz` seem to contain the same rows"):
             find_files([pattern])
     assert len(find_files([str(tmp_path / "a.csv"), str(tmp_path / "a.csv.gz")])) == 2
 

@@ -60,7 +60,7 @@ def test_a_constant_does_not_hide_a_column_that_is_not_there(plan_of, write):
 
 
 def test_fields_without_effect_are_refused():
-    with pytest.raises(TrafficError, match="`usage` holds the counts"):
+    with pytest.raises(TrafficError, match="`usage` already contains"):
         READY["openai"].with_columns({"cached_tokens": "x"}, {})
     with pytest.raises(TrafficError, match="`block_tokens`"):
         READY["plain"].with_columns({"prefix": "x"}, {})
@@ -107,7 +107,7 @@ def test_a_column_that_is_a_field_but_for_its_spelling_is_named(plan_of, write, 
         replay_files(plan_of(), files, READY["plain"], Settings()).notes,
         read_traffic(files, READY["plain"], plan_of(), Settings().start).notes,
     ):
-        assert f"`{name}` is not read; is it `service_tier`?" in notes
+        assert f"`{name}` is not read; did you mean `service_tier`?" in notes
 
 
 def test_what_litellm_says_again_is_not_named(plan_of, write):

@@ -267,7 +267,7 @@ def test_sums_of_sums_and_spans_between_that_count_nothing():
 def test_an_agent_counts_what_lies_not_below_it():
     totals, _, notes = calls(span("a", "", "invoke_agent", (1000, 100)), *CHATS)
     assert sorted(totals) == [(100, 10), (200, 20), (700, 70)]
-    assert "1 spans carry more tokens than the spans below them; the difference was counted as a call" in notes
+    assert "1 spans have more tokens than their child spans; the difference was counted as a call" in notes
     assert calls(span("a", "", "invoke_agent", (1000, 100)))[0] == [(1000, 100)]
 
 

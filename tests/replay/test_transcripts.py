@@ -64,7 +64,7 @@ def test_each_message_once_in_its_last_state(read):
     rows, notes = read(lines)
     assert rows == [("a", 41), ("b", 7)]
     assert "3 lines repeat a message in an earlier state, and were not counted again" in notes
-    assert "1 lines sum up the messages of their session, and were not counted again" in notes
+    assert "1 lines summarize the messages of their session, and were not counted again" in notes
 
 
 def test_a_session_that_was_continued_in_another_file(read):

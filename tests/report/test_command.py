@@ -57,7 +57,7 @@ def test_bad_rows_decide_the_exit_code(run, write_log, tmp_path):
         (("--traffic", "LOG", "--key", "x"), 2, "a log has none"),
         (("--traffic", "LOG", "--column", "team"), 2, "is not FIELD=COLUMN"),
         (("--traffic", "LOG", "--max-rejects", "few"), 2, "not a number of rows"),
-        (("--traffic", "LOG", "--since", "2027-01-01T00:00:00Z"), 3, "20 outside of the time asked for"),
+        (("--traffic", "LOG", "--since", "2027-01-01T00:00:00Z"), 3, "20 outside the requested time range"),
         (
             ("--traffic", "LOG", "--since", "2027-01-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"), 2,
             "must be after `--since`",

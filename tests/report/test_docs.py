@@ -11,8 +11,9 @@ PAGE = ROOT / "docs" / "report.md"
 def test_the_commands_print_what_is_shown(request):
     document = PAGE.read_text(encoding="utf-8")
     if request.config.getoption("--update-golden"):
-        commands = document.replace("```python", "```text")
-        PAGE.write_text(walk(commands, ROOT, update=True).replace("```text", "```python"), encoding="utf-8")
+        commands = document.replace("```text", "```json").replace("```python", "```text")
+        shown = walk(commands, ROOT, update=True).replace("```text", "```python").replace("```json", "```text")
+        PAGE.write_text(shown, encoding="utf-8")
     else:
         shown = "".join(f"```console\n{block.text}```\n" for block in blocks(document) if block.language == "console")
         assert walk(shown, ROOT) == shown

@@ -127,7 +127,7 @@ def test_calls_outside_of_the_time_are_counted(read_log):
     asked = CallQuery(since=datetime(2026, 11, 2, 2, tzinfo=UTC), until=datetime(2026, 11, 2, 5, tzinfo=UTC))
     read = read_log([call(number) for number in range(10)], asked=asked)
     assert read.frame.height == 3
-    assert read.left_out == {"outside of the time asked for": 7}
+    assert read.left_out == {"outside the requested time range": 7}
     assert "the cost of 3 calls" in read.assumptions[0]
 
 

@@ -72,7 +72,7 @@ class TestForecast:
         window = window_at(now, "month", UTC_ZONE)
         found = forecast_spend(days(date(2026, 11, 1), [10, 10, 4]), Decimal(24), window, now, UTC_ZONE)
         assert (found.expected, found.steps) == (None, 1)
-        assert "it takes 3 whole days" in found.method
+        assert "it needs 3 whole days" in found.method
         assert forecast_spend({}, Decimal(0), window, now, UTC_ZONE).steps == 0
 
     def test_a_day_by_hours(self):

@@ -24,9 +24,9 @@ def test_bad_rows_are_counted_with_their_reasons(read_log):
     assert read.frame.height == 4
     assert read.left_out == {"rows that cannot be read": 4}
     problems = " | ".join(reject.problem for reject in read.rejects)
-    for part in ("was there before", "0 prompt tokens", "must be non-negative", "no time"):
+    for part in ("duplicate id", "0 prompt tokens", "must be non-negative", "no time"):
         assert part in problems
-    assert any("1 times have no zone" in note for note in read.notes)
+    assert any("1 timestamps have no zone" in note for note in read.notes)
     assert any("the latency of 2 calls cannot be read, such as: `soon` is not a number" in note for note in read.notes)
 
 
@@ -52,7 +52,7 @@ def test_labels_stand_where_they_are_said_to_be(read_log):
 def test_a_column_that_is_not_there_is_an_error(read_log):
     with pytest.raises(TrafficError, match="has no column `teem` for `team`; did you mean `team`"):
         read_log([call(1)], columns={"team": "teem"})
-    with pytest.raises(TrafficError, match="no field `promt_tokens` of a row; did you mean `prompt_tokens`"):
+    with pytest.raises(TrafficError, match="unknown field `promt_tokens`; did you mean `prompt_tokens`"):
         read_log([call(1)], columns={"promt_tokens": "x"})
     with pytest.raises(TrafficError, match="no column `prompt_tokens`"):
         read_log([{"time": "2026-11-02T09:00:00Z", "prompt_token": 1}])
@@ -63,7 +63,7 @@ def test_models_without_a_price_are_named(read_log):
     report = summarize(read, Settings())
     assert report.totals.unpriced == 2
     assert any("`house-model` (1 call)" in note for note in report.notes)
-    assert any("names no model for 1 call" in note for note in report.notes)
+    assert any("records no model for 1 call" in note for note in report.notes)
     assert "user" in report.not_recorded
     assert "latency" in report.not_recorded
 

@@ -54,7 +54,7 @@ def test_weeks_and_months():
 
 def test_too_many_steps_are_refused():
     frame = frame_at(datetime(1970, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
-    with pytest.raises(ReportError, match="take a longer `--time`"):
+    with pytest.raises(ReportError, match="use a longer `--time`"):
         timeline_of(frame, "day", BERLIN)
 
 

@@ -6,7 +6,7 @@
 | `file`, `number` | int32, int64 | the place of the row: index of its file, and its line |
 | `prompt`, `output` | int64 | tokens; the prompt includes the cached part |
 | `model`, `session` | string, may be null | as recorded |
-| `cost` | string or double, may be null | US dollars that the log itself states |
+| `cost` | string or double, may be null | US dollars that the log itself records |
 | `request.NAME` | string, int64, double or bool, may be null | an attribute of the request; null where it is absent |
 | `recorded.BUCKET` | int64 | the provider's buckets: all of them null where they were not recorded |
 | `tier` | string, may be null | the service tier that served the call, in the provider's word |

@@ -88,7 +88,7 @@ class ParquetFile:
         except pl.exceptions.PolarsError as error:
             raise _unreadable(self.name, error) from error
         if not before:
-            fitting.reader.notes.append(f"`{self.name}` holds no row")
+            fitting.reader.notes.append(f"`{self.name}` contains no rows")
 
     def _scan(self) -> pl.LazyFrame:
         """Return the columns of the file, and beside them those that its path names."""

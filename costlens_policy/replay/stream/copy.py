@@ -58,7 +58,7 @@ class Repeats:
             return False
         row = frame.row(place, named=True)
         text = ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
-        rejects.append(Reject(file, number, f"the id `{id}` was there before, at {first}", text))
+        rejects.append(Reject(file, number, f"duplicate id `{id}`, first seen at {first}", text))
         return True
 
 

@@ -176,14 +176,14 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise TrafficError(f"`{self.path}` is not a replay to resume: {str(error).lower()}") from error
+            raise TrafficError(f"`{self.path}` is not a saved replay: {str(error).lower()}") from error
         known = content.get("identity") if isinstance(content, dict) else None
         if not isinstance(known, dict):
-            raise TrafficError(f"`{self.path}` is not a replay to resume; name another file")
+            raise TrafficError(f"`{self.path}` is not a saved replay; choose another file")
         for name, value in self._identity.items():
             if known.get(name) != value:
                 raise TrafficError(
-                    f"`{self.path}` holds another replay, whose {name} differs; remove it or name another file"
+                    f"`{self.path}` contains a replay whose {name} differs; remove it or choose another file"
                 )
         return {name: value for name, value in content.items() if name != "identity"}
 

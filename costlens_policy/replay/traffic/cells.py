@@ -96,10 +96,10 @@ def tokens_of(value: Any) -> int:
     if value.__class__ is int and 0 <= value < 10**18:
         return int(value)
     if isinstance(value, str) and _THOUSANDS.fullmatch(value):
-        raise ValueError(f"`{value}` may be meant as a thousand times as much; write it without the dot")
+        raise ValueError(f"`{value}` is ambiguous, since the dot may separate thousands; write it without the dot")
     number = _number(value)
     if number != int(number):
-        raise ValueError(f"`{value}` is not a whole number of tokens")
+        raise ValueError(f"a number of tokens must be an integer, got `{value}`")
     if number < 0:
         raise ValueError(f"a number of tokens must be non-negative, got `{value}`")
     return int(number)
@@ -134,7 +134,7 @@ def outcome_of(value: Any) -> float:
 
 
 def timestamp_of(value: Any, unit: TimeUnit, start: datetime | None) -> tuple[datetime, bool]:
-    """Return the instant in UTC, and whether a time zone had to be taken for granted. Raises ``ValueError``.
+    """Return the instant in UTC, and whether a time zone had to be assumptions. Raises ``ValueError``.
 
     ``start`` is what a relative time counts from, None where times are absolute. Times before 1970 or from 2200 on are
     no times of calls: fields that nobody set, or another unit.
@@ -273,7 +273,7 @@ def _prompt(counts: Mapping[str, int | None]) -> int | None:
         return uncached + parts
     if prompt is not None and parts > prompt:
         raise ValueError(
-            f"{parts} cached tokens of a prompt of {prompt}; a count without them is `uncached_tokens`, not "
-            "`prompt_tokens`"
+            f"{parts} cached tokens in a prompt of {prompt}; map a count that excludes them as `uncached_tokens`, "
+            "not `prompt_tokens`"
         )
     return prompt

@@ -52,7 +52,7 @@ def _fraction(digits: str) -> Decimal:
     try:
         return Decimal(digits)
     except ArithmeticError:
-        raise ValueError(f"the number `{digits[:30]}` is beyond all bounds") from None
+        raise ValueError(f"the number `{digits[:30]}` is out of range") from None
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=_fraction, object_pairs_hook=_unique)
@@ -344,5 +344,5 @@ class _Values:
                 break
         self._text = "".join(pieces)
         if len(self._text) - self._at > _LONGEST:
-            raise TrafficError(f"`{self._name}` holds one object of more than {_LONGEST:,} characters; split it")
+            raise TrafficError(f"`{self._name}` contains one object of more than {_LONGEST:,} characters; split it")
         return size > 0

@@ -76,7 +76,7 @@ class ColumnMapping:
         """
         for name in (*columns, *constants):
             if name not in FIELDS and not name.startswith("request."):
-                raise TrafficError(f"no field `{name}` of a row{_meant(name)}")
+                raise TrafficError(f"unknown field `{name}`{_meant(name)}")
         made = replace(
             self,
             columns={**self.columns, **columns},
@@ -86,14 +86,14 @@ class ColumnMapping:
         counts = [name for name in made.named if name in COUNTS]
         if counts and "usage" in made.columns:
             if "usage" in made.named or self.columns.keys().isdisjoint(COUNTS):
-                raise TrafficError(f"`usage` holds the counts of tokens already; map either `usage` or `{counts[0]}`")
+                raise TrafficError(f"`usage` already contains the token counts; map either `usage` or `{counts[0]}`")
             made = replace(made, columns={name: item for name, item in made.columns.items() if name != "usage"})
         if "prefix" in made.columns and not made.block_tokens:
-            raise TrafficError("`prefix` needs the size of its blocks; write `block_tokens` into a mapping file")
+            raise TrafficError("`prefix` needs a block size; set `block_tokens` in a mapping file")
         return made
 
 
 def _meant(name: str) -> str:
     close = get_close_matches(name, FIELDS, n=1)
     known = ", ".join(FIELDS)
-    return f"; did you mean `{close[0]}`?" if close else f"; there are {known}, and `request.NAME` for attributes"
+    return f"; did you mean `{close[0]}`?" if close else f"; the fields are {known}, and `request.NAME` for attributes"

@@ -38,14 +38,14 @@ _MUST_BE: Final[Mapping[str, str]] = {
     "based_on": "the name of a ready mapping",
     "time_unit": f"one of {', '.join(get_args(TimeUnit))}",
     "relative": "true or false",
-    "block_tokens": "a whole number of at least 1",
+    "block_tokens": "a positive integer",
 }
 _LONGEST: Final = 60
-_OF_NAMES: Final = "an object of names"
+_OF_NAMES: Final = "a mapping of names"
 
 
 def mapping_of(content: Any, name: str) -> ColumnMapping:
-    """Return the mapping that a file's content describes. Raises ``TrafficError`` for what is none."""
+    """Return the mapping that a file's content describes. Raises ``TrafficError`` if it describes none."""
     if not isinstance(content, dict):
         raise TrafficError(f"`{name}` is not a mapping; write `columns:` with a field and its column on each line")
     try:
@@ -60,8 +60,8 @@ def mapping_of(content: Any, name: str) -> ColumnMapping:
 def _ready(name: str) -> ColumnMapping:
     if name not in READY:
         close = get_close_matches(name, READY, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(READY)}"
-        raise TrafficError(f"no ready mapping `{name}`; {hint}")
+        hint = f"did you mean `{close[0]}`?" if close else f"the ready mappings are {', '.join(READY)}"
+        raise TrafficError(f"unknown ready mapping `{name}`; {hint}")
     return READY[name]
 
 

@@ -50,8 +50,8 @@ def look_for(patterns: Sequence[str]) -> FoundFiles:
         names, others = _named(pattern)
         if not names:
             raise TrafficError(
-                f"no traffic in `{pattern}`; name files of {', '.join(_KINDS)} (or with .gz, .zst)"
-                + (f", there is only `{others[0]}`" if others else "")
+                f"no traffic in `{pattern}`; pass files of type {', '.join(_KINDS)} (or with .gz, .zst)"
+                + (f"; found only `{others[0]}`" if others else "")
             )
         for name in names:
             real = name if name == STDIN else os.path.realpath(name)
@@ -87,7 +87,9 @@ def _refuse_twins(names: Sequence[str]) -> None:
         bare = next((name[: -len(suffix)] for suffix in _PACKED if name.lower().endswith(suffix)), name)
         first = plain.setdefault(bare, name)
         if first != name:
-            raise TrafficError(f"`{first}` and `{name}` seem to hold the same rows; name one of them, or both by name")
+            raise TrafficError(
+                f"`{first}` and `{name}` seem to contain the same rows; pass one of them, or list both explicitly"
+            )
 
 
 def _inside(folder: Path) -> Iterator[str]:
@@ -107,8 +109,8 @@ def _refuse_tables(folders: Sequence[Path] | dict[Path, None]) -> None:
         kind = _table(folder)
         if kind:
             raise TrafficError(
-                f"`{folder}` is a {kind} table, where files of old versions lie beside the current ones; name the "
-                f"current files one by one ({_CURRENT[kind].format(folder)}), or export the table to one Parquet file"
+                f"`{folder}` is in {kind} format, which keeps old versions beside the current ones; pass each "
+                f"current file ({_CURRENT[kind].format(folder)}), or export the table to one Parquet file"
             )
 
 

@@ -107,7 +107,7 @@ def _cut(name: str) -> str:
         return ""  # reading it says what is wrong
 
 
-_NO_END: Final = "`{}` has no line end at its end; is it cut?"
+_NO_END: Final = "`{}` does not end with a newline; is it truncated?"
 
 
 def raw_rows(name: str, reader: RowReader) -> Iterator[RawRow]:
@@ -133,7 +133,7 @@ def raw_rows(name: str, reader: RowReader) -> Iterator[RawRow]:
         columns.check()
         reader.note_unread(columns)
     else:
-        reader.notes.append(f"`{name}` holds no row")
+        reader.notes.append(f"`{name}` contains no rows")
 
 
 @dataclass(slots=True)
@@ -217,7 +217,7 @@ class RowReader:
     def _no_attribute(self, name: str) -> str:
         close = get_close_matches(name, self.shape.attributes, n=1)
         hint = f"did you mean `{close[0]}`?" if close else "declare it under `attributes` of the policy set"
-        return f"no attribute `{name}` of a request in this policy set; {hint}"
+        return f"the policy set has no attribute `{name}`; {hint}"
 
     def take(self, raw: RawRow) -> None:
         """Read a row."""
@@ -250,7 +250,7 @@ class RowReader:
             if (value := cell(fields, column)) is not None
         }
         if prompt is None and "prompt" not in attributes and "messages" not in attributes:
-            raise ValueError("neither prompt tokens nor a prompt to count them in")
+            raise ValueError("neither prompt tokens nor a prompt to count")
         if prompt == 0:
             raise ValueError("0 prompt tokens")
         if output is None and not answers:
@@ -354,7 +354,7 @@ class RowReader:
         if row.id is None or self.ids is None:
             return ""
         first = self.ids.setdefault(row.id, row.place)
-        return "" if first == row.place else f"the id `{row.id}` was there before, at {first}"
+        return "" if first == row.place else f"duplicate id `{row.id}`, first seen at {first}"
 
     def traffic(self, files: tuple[str, ...]) -> Traffic:
         """Return all rows in the order of time."""
@@ -365,15 +365,21 @@ class RowReader:
         return Traffic(tuple(rows), tuple(self.rejects), files, tuple(self.all_notes(late)))
 
     def all_notes(self, late: int) -> list[str]:
-        """Return what had to be taken for granted or was put right. ``late`` rows came before the one before them."""
+        """Return what had to be assumptions or was put right. ``late`` rows came before the one before them."""
         said = (
-            (late, f"rows were not in the order of time ({late} steps back); they were sorted"),
-            (self.zoneless, f"{self.zoneless} times have no zone and were taken as UTC"),
-            (self.timeless, f"{self.timeless} rows have no time and were put at {self.start.isoformat()}"),
-            (self.early, f"{self.early} times are before {EARLY.year}; is `time_unit` right?"),
+            (late, f"rows were not in time order ({late} steps back) and were sorted"),
+            (self.zoneless, f"{self.zoneless} timestamps have no zone and were read as UTC"),
+            (self.timeless, f"{self.timeless} rows have no timestamp and were placed at {self.start.isoformat()}"),
+            (self.early, f"{self.early} timestamps are before {EARLY.year}; is `time_unit` right?"),
             (self.silent, f"{self.silent} rows have 0 output tokens; they were kept"),
-            (self.beyond, f"{self.beyond} rows have a total of more than their tokens; the rest was counted as output"),
-            (self.contradicted, f"{self.contradicted} rows have a total of less than their tokens, which were counted"),
+            (
+                self.beyond,
+                f"{self.beyond} rows have a total above the sum of their tokens; the rest was counted as output",
+            ),
+            (
+                self.contradicted,
+                f"{self.contradicted} rows have a total below the sum of their tokens; the tokens were counted",
+            ),
         )
         about = [*self._about_mapping(), *self.notes, *(text for count, text in said if count)]
         about += [f"usage of {count} rows: {note}" for note, count in self.told.most_common(_MOST_TOLD)]
@@ -382,21 +388,21 @@ class RowReader:
         if self.unread:
             named = [f"`{name}` of `{file}`" for name, file in list(self.unread.items())[:_MOST_NAMED]]
             more = f", and {len(self.unread) - _MOST_NAMED} more" if len(self.unread) > _MOST_NAMED else ""
-            about.append(f"not read, though they look like tokens or money: {', '.join(named)}{more}")
+            about.append(f"not read, although they look like tokens or money: {', '.join(named)}{more}")
         similar = sorted(self.similar.items())[:_MOST_NAMED]
-        return about + [f"`{name}` is not read; is it `{meant}`?" for name, meant in similar]
+        return about + [f"`{name}` is not read; did you mean `{meant}`?" for name, meant in similar]
 
     def _about_mapping(self) -> Iterator[str]:
         mapping = self.mapping
         if mapping.recognized:
-            yield f"read by `--mapping {mapping.name}`, whose columns the traffic has; none was named"
+            yield f"read by `--mapping {mapping.name}`, detected from the columns"
         if mapping.relative:
-            yield f"times are relative and count from {self.start.isoformat()} in every session"
+            yield f"timestamps are relative to {self.start.isoformat()} in every session"
         if mapping.summed:
-            yield "each row sums up several requests: they count as one, and as long as all together"
+            yield "each row aggregates several requests, which count as one request of their total length"
         if self.dropped:
             left_out = ", ".join(f"{column} = {', '.join(values)}" for column, values in mapping.drop.items())
-            yield f"{self.dropped} rows were left out as the mapping says ({left_out})"
+            yield f"{self.dropped} rows were left out as the mapping specifies ({left_out})"
 
 
 _MOST_NAMED: Final = 8

@@ -156,8 +156,8 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             optional=True,
             summed=True,
             signature=("usage_date_utc", "model_version", "usage_input_tokens_no_cache", "usage_output_tokens"),
-            about="the CSV of Anthropic's console. Each row sums up several requests, counts as "
-            "one, and is priced by the length of all together",
+            about="the CSV of Anthropic's console. Each row aggregates several requests, counts as "
+            "one, and is priced by their total length",
         ),
         ColumnMapping(
             "anthropic-usage",
@@ -170,7 +170,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             optional=True,
             summed=True,
             signature=("starting_at", "uncached_input_tokens", "cache_read_input_tokens", "output_tokens"),
-            about="Anthropic's usage API; rows as of `anthropic-console`",
+            about="Anthropic's usage API; rows as in `anthropic-console`",
         ),
         ColumnMapping(
             "openai-usage",
@@ -182,7 +182,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             optional=True,
             summed=True,
             signature=("start_time", "input_cached_tokens", "output_tokens", "num_model_requests"),
-            about="OpenAI's usage API; rows as of `anthropic-console`",
+            about="OpenAI's usage API; rows as in `anthropic-console`",
         ),
     )
 }  # fmt: skip

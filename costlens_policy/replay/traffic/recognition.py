@@ -114,7 +114,7 @@ class ColumnCheck:
         hint = f"did you mean `{spelled[close[0]]}`? " if close else ""
         has = ", ".join(f"`{item}`" for item in self._first[:12])
         raise TrafficError(
-            f"`{self.file}` has no column `{option}` for `{name}`; {hint}it has {has}; name it with --column"
+            f"`{self.file}` has no column `{option}` for `{name}`; {hint}its columns are {has}; set it with --column"
         )
 
     def _unread(self, fields: Mapping[str, Any]) -> None:

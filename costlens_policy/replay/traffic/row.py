@@ -67,7 +67,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """All rows in the order of time. ``notes`` say what had to be taken for granted or was put right."""
+    """All rows in the order of time. ``notes`` say what had to be assumptions or was put right."""
 
     rows: tuple[Row, ...]
     rejects: tuple[Reject, ...]

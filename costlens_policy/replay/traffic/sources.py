@@ -27,7 +27,7 @@ _PACKED: Final[Mapping[bytes, str]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd":
 _OTHERS: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "an Excel or ZIP file", b"\xd0\xcf\x11\xe0": "an Excel file", b"Obj\x01": "an Avro file",
     b"ORC": "an ORC file", b"ARROW1": "an Arrow file", b"SQLite format 3": "an SQLite database",
-    b"BZh": "packed with bzip2", b"\xfd7zXZ": "packed with xz", b"%PDF": "a PDF file",
+    b"BZh": "compressed with bzip2", b"\xfd7zXZ": "compressed with xz", b"%PDF": "a PDF file",
 }  # fmt: skip
 """What files begin with that are not read here."""
 _MARKS: Final = (
@@ -100,7 +100,7 @@ def _opened(name: str) -> io.BufferedReader:
     if name != STDIN:
         return open(name, "rb")
     if sys.stdin is None:
-        raise TrafficError("standard input is closed; name a file instead of `-`")
+        raise TrafficError("standard input is closed; pass a file instead of `-`")
     return io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
 
 
@@ -109,7 +109,9 @@ def _text(name: str, stream: io.BufferedReader, head: bytes) -> AbstractContextM
     packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), "")
     if packed == "zstd":
         if name == STDIN:
-            raise TrafficError("standard input is packed with zstd; unpack it first, as with `zstd -dc`")
+            raise TrafficError(
+                "standard input is compressed with zstd; decompress it first, for example with `zstd -dc`"
+            )
         lines = _unpacked(name)
         first = next(lines, "")
         return nullcontext((chain((first,), lines), first))
@@ -117,7 +119,7 @@ def _text(name: str, stream: io.BufferedReader, head: bytes) -> AbstractContextM
         stream = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)))
         head = stream.peek(_PEEK)[:_PEEK]
     elif name.lower().endswith((".gz", ".zst")) and head:
-        raise TrafficError(f"`{name}` cannot be read: it is not packed as its name says")
+        raise TrafficError(f"`{name}` cannot be read: it is not compressed as its name suggests")
     for mark, what in _OTHERS.items():
         if head.startswith(mark):
             raise TrafficError(f"`{name}` is {what}; convert it to CSV, JSON lines or Parquet")
@@ -199,7 +201,7 @@ def _json(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[Raw
         halved += found.halved
         yield RawRow(name, last, found.fields, found.text, found.problem)
     if halved:
-        note(f"{halved} rows of `{name}` have halves of characters, which were read as `{_UNREADABLE}`")
+        note(f"{halved} rows of `{name}` have unpaired surrogates, which were read as `{_UNREADABLE}`")
 
 
 def _parquet(name: str) -> Iterator[RawRow]:

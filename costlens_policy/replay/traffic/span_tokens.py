@@ -174,7 +174,7 @@ def _role(words: frozenset[str]) -> str:
 
 def _read(told: _Told, unknown: _Told, disjoint: bool) -> SpanTokens:
     if not {"input", "fresh"} & told.keys() and not (disjoint and {"read", "write"} & told.keys()):
-        raise ValueError("tokens are reported, but not those of the input")
+        raise ValueError("tokens are reported, but no input tokens")
     given, output, total = told.get("input", 0), told.get("output", 0), told.get("total")
     long = told.get("write 1h", 0)
     short = max(told.get("write", 0) - long, told.get("write 5m", 0))

@@ -106,7 +106,7 @@ class Spans:
             return
         other = next((name for name in _NO_SPANS if name in raw.fields), None)
         if other is not None:
-            yield replace(raw, fields={}, problem=f"`{other}` holds no spans; export the traces")
+            yield replace(raw, fields={}, problem=f"`{other}` contains no spans; export the traces")
             return
         for span in _spans(raw.fields):
             if span[_KEY] is None and not span["attributes"].keys() - raw.fields.keys() and not _is_span(span):
@@ -230,8 +230,8 @@ class Spans:
 
 _SAYS: Final = {
     "others": "spans of other kinds are not calls of a model and were skipped",
-    "sums": "spans carry the sum of the spans below them, and were not counted again",
-    "rest": "spans carry more tokens than the spans below them; the difference was counted as a call",
+    "sums": "spans repeat the sum of their child spans, and were not counted again",
+    "rest": "spans have more tokens than their child spans; the difference was counted as a call",
     "twice": "spans were exported more than once, and were counted once",
     "failed": "calls failed and report no tokens; they were skipped",
     "on top": "spans have cached tokens that cannot be part of their input, and were counted on top of it",

@@ -19,7 +19,7 @@ __all__ = ["Transcripts"]
 _MARKS: Final = frozenset({"message", "sessionId", "session_id", "uuid", "leafUuid", "messageId", "snapshot"})
 _SAYS: Final = {
     "repeats": "lines repeat a message in an earlier state, and were not counted again",
-    "sums": "lines sum up the messages of their session, and were not counted again",
+    "sums": "lines summarize the messages of their session, and were not counted again",
     "lines": "lines of transcripts are not answers of a model and were skipped",
     "agents": "results report tokens of sub-agents whose messages are not in the traffic; add their transcripts",
 }

@@ -196,7 +196,7 @@ def _basis(report: Report) -> _Card:
         lines.append(f"not recorded: {', '.join(report.not_recorded)}")
     if report.anomalies.skipped and report.anomalies.judged:
         lines.append(f"series too short to be judged for anomalies: {report.anomalies.skipped}")
-    return _Card("What this rests on", lines=(*lines, *report.notes, *report.assumptions), wide=True)
+    return _Card("Assumptions and notes", lines=(*lines, *report.notes, *report.assumptions), wide=True)
 
 
 def _chart(title: str, name: str, spec: Callable[[int], Spec], width: int) -> _Chart:

@@ -84,15 +84,15 @@ def test_another_replay_does_not_go_on_from_it(plan_of, written, tmp_path):
         (plan, Settings(cache=False), MAPPING, "assumptions"),
         (plan, Settings(), READY["plain"], "mapping"),
     ):
-        with pytest.raises(TrafficError, match=f"another replay, whose {differs} differs"):
+        with pytest.raises(TrafficError, match=f"a replay whose {differs} differs"):
             replay_files(other, files, mapping, settings, None, state)
     assert state.read_bytes() == kept
     Path(files[0]).write_bytes(Path(files[0]).read_bytes())
     os.utime(files[0], (1, 1))
-    with pytest.raises(TrafficError, match="another replay, whose traffic differs"):
+    with pytest.raises(TrafficError, match="a replay whose traffic differs"):
         replay_files(plan, files, MAPPING, Settings(), None, state)
     state.write_text("{}")
-    with pytest.raises(TrafficError, match="not a replay to resume"):
+    with pytest.raises(TrafficError, match="not a saved replay"):
         replay_files(plan, files, MAPPING, Settings(), None, state)
 
 
