@@ -62,7 +62,7 @@ def _ways(result: Result) -> dict[str, tuple[str, str]]:
         "always the strong model": strong,
         "always the weak model": weak,
         "the policy": quality["policy"],
-        "a coin, as often for the strong model": coin,
+        "a coin flip, with the same share of the strong model": coin,
         "an oracle that knows who is right": quality["oracle"],
     }
     return {name: (f"{right:.1%}", f"${cost:,.2f}") for name, (right, cost) in ways.items()}
