@@ -317,7 +317,7 @@ def _contest(model: Model, day: date) -> Contest | None:
 
 
 def _no_worse(task: Task, one: Contest, other: Contest) -> bool:
-    """Say whether a model is known to be as good at the task as another: measured, or as the catalogue states."""
+    """Return whether a model is known to be as good at the task as another: measured, or as the catalogue states."""
     found, wanted = quality(task, one.model), quality(task, other.model)
     return found is not None and wanted is not None and found >= wanted
 

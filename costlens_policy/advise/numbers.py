@@ -133,7 +133,7 @@ def totals_at(setting: Setting, point: Point) -> dict[str, Decimal]:
 
 
 def _savings_at(setting: Setting, point: Point, totals: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Return by how much each strategy is cheaper than the cheaper way to prompt; negative where it is dearer."""
+    """Return how much each strategy saves compared with the cheaper way to prompt; negative if it costs more."""
     prompting = totals[prompting_of(strategies_at(setting, point)).name]
     return {name: total((prompting, amount.copy_negate())) for name, amount in totals.items()}
 

@@ -34,7 +34,7 @@ class Ranked:
 
     @property
     def is_candidate(self) -> bool:
-        """Whether the policies recommend something else than a prompt on the present model."""
+        """Whether the policies recommend something else than a prompt on the current model."""
         return self.advice.recommendation.strategy not in _PROMPTS
 
     @property

@@ -294,7 +294,7 @@ def _trained(name: str, tuned: FineTunedContender, point: Point, prompting: Deci
 
 
 def _training_cost(tuned: FineTunedContender, point: Point) -> Decimal:
-    """Return US dollars for one training, labelling aside: as given, or from the size of the data."""
+    """Return US dollars for one training, labeling aside: as given, or from the size of the data."""
     training = tuned.training
     if training is None or training.tokens_per_example is None:
         return point["fine_tuned.training.usd"]

@@ -1,6 +1,6 @@
-"""The checker: linking, typing and checking. What comes out is right, or does not come out.
+"""The checker: linking, typing and checking. It returns only bundles without errors.
 
-The functions import the rest when they are called, so that naming the types of a bundle costs nothing.
+The functions import the rest when they are called, so that using the types of a bundle costs nothing.
 """
 
 from __future__ import annotations

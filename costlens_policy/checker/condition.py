@@ -1,4 +1,4 @@
-"""Conditions as conjunctions: enough to tell that two exclude each other, or that one follows from another.
+"""Conditions as conjunctions: enough to tell that two are mutually exclusive, or that one follows from another.
 
 What is not understood stays one opaque part, equal only to the same expression, so that no verdict rests on a guess.
 A domain, a finite set or a range, is what an operand can still be: limited by the condition, and by what it can be at
@@ -36,7 +36,7 @@ class Finite:
         return Finite(frozenset(value for value in self.values if value in other))
 
     def within(self, other: Domain) -> bool:
-        """Say whether every value of this domain is one of the other."""
+        """Return whether every value of this domain is one of the other."""
         return all(value in other for value in self.values)
 
     def __contains__(self, value: Hashable) -> bool:
@@ -65,7 +65,7 @@ class Range:
         return Range(low, low_open, high, not high_closed, self.excluded | other.excluded)
 
     def within(self, other: Domain) -> bool:
-        """Say whether every value of this domain is one of the other; False where that cannot be told."""
+        """Return whether every value of this domain is one of the other; False where that cannot be told."""
         if isinstance(other, Finite):
             return self.is_empty
         return (
@@ -149,13 +149,13 @@ class Condition:
         return any(domain.is_empty for domain in self.parts.values())
 
     def excludes(self, other: Condition) -> bool:
-        """Say whether the two can never hold together."""
+        """Return whether the two can never hold together."""
         return any(
             domain.meet(other.parts[form]).is_empty for form, domain in self.parts.items() if form in other.parts
         )
 
     def implies(self, other: Condition) -> bool:
-        """Say whether the other holds wherever this one does; False where that cannot be told."""
+        """Return whether the other holds wherever this one does; False where that cannot be told."""
         return other.exact and all(
             form in self.parts and self.parts[form].within(domain) for form, domain in other.parts.items()
         )
@@ -356,7 +356,7 @@ class Possible:
         return next((type_.name for type_ in found if type_ is not None), "")
 
     def _whole(self, node: Node, domain: Domain) -> Domain:
-        """Close the bounds of whole numbers: above 999 is from 1,000 on."""
+        """Close the bounds of integers: above 999 is from 1,000 on."""
         if not isinstance(domain, Range) or self._type(node) != "int":
             return domain
         low, high = domain.low, domain.high
@@ -378,7 +378,7 @@ def _or_value(can: Domain, other: Node) -> Domain:
 
 
 def _keeps_case(node: Node, value: Hashable) -> bool:
-    """Say whether a text can be what is left of letters that were all made small, or large."""
+    """Return whether a text can be what is left of letters that were all made small, or large."""
     change = _CASES.get(node.function) if isinstance(node, Call) else None
     if change is None or not isinstance(value, str):
         return True

@@ -283,7 +283,7 @@ def _is_root(typed: TypedExpr, node: Node, root: str) -> bool:
 class Environments:
     """Environments of one document by the roots that a field may name. ``shared`` are variables of the policy set.
 
-    A variable is of type ``UNKNOWN`` until it is learnt, and stays so when it cannot be typed: what reads it is
+    A variable is of type ``UNKNOWN`` until it is learned, and stays so when it cannot be typed: what reads it is
     then left in peace.
     """
 
@@ -307,7 +307,7 @@ class Environments:
 
     @property
     def variables(self) -> Mapping[str, Field]:
-        """The variables, as far as they are learnt."""
+        """The variables, as far as they are learned."""
         return self._fields
 
     def learn(self, variable: str, found: Type, shape: Shape | None) -> None:

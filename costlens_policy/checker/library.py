@@ -167,7 +167,7 @@ def sets_in(library: Library, names: Iterable[str]) -> Iterator[tuple[File, list
 
 
 def declares_a_set(name: str | os.PathLike[str]) -> bool:
-    """Say whether a file looks as if it held a policy set."""
+    """Return whether a file looks as if it held a policy set."""
     return _declares(name, _SET_LINE)
 
 

@@ -292,7 +292,7 @@ def _unusable(found: Type) -> Iterator[Type]:
 
 
 def _fits(value: Any, wanted: Type) -> bool:
-    """Say whether a plain value of YAML can stand for a value of a type."""
+    """Return whether a plain value of YAML can stand for a value of a type."""
     match wanted.name:
         case "dyn":
             return True

@@ -54,13 +54,13 @@ class Owners:
         return tuple(self._listed.get(file.resolved, ()))
 
     def _is_new(self, folder: Path, depth: int | None) -> bool:
-        """Say whether a folder has not been looked at so deeply, and remember it; None is all the way down."""
+        """Return whether a folder has not been looked at so deeply, and remember it; None is all the way down."""
         seen = (folder, depth) in self._looked_at
         self._looked_at.add((folder, depth))
         return not seen
 
     def lists(self, file: Path) -> bool:
-        """Say whether a set or workload that has been looked at names a file."""
+        """Return whether a set or workload that has been looked at names a file."""
         return file in self._listed or file in self._priced
 
     def _folders(self, file: Path) -> Iterator[Path]:

@@ -215,7 +215,7 @@ def files_of(library: Library, paths: Sequence[Path]) -> Iterator[tuple[File, bo
 
 
 def _might_be_ours(file: File) -> bool:
-    """Say whether a file that cannot be read may hold a document of ours: nobody can tell, or its bytes say so."""
+    """Return whether a file that cannot be read may hold a document of ours: nobody can tell, or its bytes say so."""
     if file.source is not None:
         return False
     if not os.path.isfile(file.name):  # a pipe, a device, a link to nothing

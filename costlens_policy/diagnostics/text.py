@@ -302,7 +302,7 @@ def of_severity(severity: Severity) -> str:
 
 
 class Painter:
-    """Colours texts when switched on, else leaves them as they are."""
+    """Colors texts when switched on, else leaves them as they are."""
 
     def __init__(self, *, on: bool) -> None:
         self._on = on

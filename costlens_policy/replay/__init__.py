@@ -1,4 +1,4 @@
-"""Replay: recorded traffic decided anew, and what that would have cost."""
+"""Replay: recorded traffic decided again, and what it would have cost."""
 
 from __future__ import annotations
 

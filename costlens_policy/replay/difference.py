@@ -1,4 +1,4 @@
-"""Two policy sets over the same traffic: which requests decide differently, what that costs, and why."""
+"""Two policy sets over the same traffic: which requests are decided differently, what that costs, and why."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Difference:
 
     @property
     def worst(self) -> list[Example]:
-        """Return the requests that get dearest, the dearest first."""
+        """Return the requests that get most expensive, the most expensive first."""
         return [example for _, _, example in sorted(self._worst, key=lambda item: item[:2], reverse=True)]
 
     def to_dict(self) -> dict[str, Any]:

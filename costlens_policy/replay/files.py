@@ -35,11 +35,11 @@ def replay_files(
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> Result:
-    """Replay files in the order of time.
+    """Replay files in time order.
 
     With Polars, traffic of counted tokens is replayed in columns and in bounded memory; ``checkpoint`` is then a file
-    that is written while the replay is under way, from which the same call goes on after an interruption. Other traffic
-    is read into memory and replayed row by row. Both give the same result. Raises ``TrafficError``.
+    that is written during the replay, from which the same call continues after an interruption. Other traffic is read
+    into memory and replayed row by row. Both give the same result. Raises ``TrafficError``.
     """
     shown = Silent() if progress is None else progress
     if _in_columns(plan, mapping, files):
@@ -55,9 +55,9 @@ def replay_files(
 def open_traffic(
     plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Settings, progress: Progress | None = None
 ) -> Iterator[Traffic | StreamedTraffic]:
-    """Read files, to walk their rows in the order of time until the end.
+    """Read files, and iterate over their rows in time order inside the block.
 
-    With Polars, rows of counted tokens are on disk and not in memory. Raises ``TrafficError``.
+    With Polars, rows with token counts are on disk and not in memory. Raises ``TrafficError``.
     """
     shown = Silent() if progress is None else progress
     with ExitStack() as stack:
@@ -78,7 +78,7 @@ def _read(plan: Plan, files: Sequence[str], mapping: ColumnMapping, settings: Se
 
 
 def _in_columns(plan: Plan, mapping: ColumnMapping, files: Sequence[str]) -> bool:
-    """Say whether batches can hold what the mapping reads. Standard input is read once, so it is not tried on it."""
+    """Return whether batches can hold what the mapping reads. Standard input is read once, so it is not tried on it."""
     if find_spec("polars") is None or STDIN in files or mapping.outcomes or mapping.answers:
         return False
     names = {*mapping.columns, *mapping.constants}

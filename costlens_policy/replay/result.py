@@ -95,10 +95,12 @@ class Quality:
 
 @dataclass(slots=True)
 class Result:
-    """``compared`` rows have a price on both sides; ``recorded_cost`` and ``compared_cost`` are about them alone.
+    """The result of a replay. Amounts are in US dollars.
 
-    ``saved_by_denying`` is the recorded cost of compared rows that are denied now: no saving for who wants the answer.
-    ``written`` is what the answers alone cost. ``rejects`` holds the first of the ``rejected`` rows.
+    ``compared`` rows have a price on both sides; ``recorded_cost`` and ``compared_cost`` cover only them.
+
+    ``saved_by_denying`` is the recorded cost of compared rows that are denied now: not a saving for anyone who wants
+    the answer. ``written`` is the cost of the answers alone. ``rejects`` has the first of the ``rejected`` rows.
     """
 
     settings: Settings
@@ -196,7 +198,7 @@ class Result:
         return self.quality.setdefault(name, Quality())
 
     def cost_range(self) -> tuple[Decimal, Decimal]:
-        """Return the cost if all answers were shorter, and longer, by ``output_range``."""
+        """Return the cost with all answers shorter, and longer, by ``output_range``."""
         swing = multiply(self.written, self.settings.output_range)
         return total((self.cost, -swing)), total((self.cost, swing))
 

@@ -16,10 +16,12 @@ _SHORT: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``cache_lifetime`` starts anew with each use; one of more than five minutes is written at the one-hour price.
+    """The assumptions of a replay, all printed with the result.
+
+    ``cache_lifetime`` restarts with each use; above five minutes, writes cost the one-hour price.
 
     A prompt of fewer than ``cache_min_tokens`` is not cached. ``output_range`` is the share by which the length of
-    answers may change with the model.
+    answers can vary with the model. ``start`` is what relative times are relative to.
     """
 
     cache: bool = True

@@ -1,4 +1,4 @@
-"""Replay row by row, in the order of time: decide, price, charge, and read and write prompt caches as providers do."""
+"""Replay row by row, in time order: decide, price, charge, and read and write prompt caches as providers do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def replay(
     block_tokens: int = 0,
     tick: Callable[[], None] | None = None,
 ) -> Result:
-    """Re-run every decision in the order of time. ``block_tokens`` is the size of a block of the rows' ``prefix``."""
+    """Re-run every decision in time order. ``block_tokens`` is the size of a block of the rows' ``prefix``."""
     rejects = list(traffic.rejects)
     result = Result(settings, traffic.files, list(traffic.notes), rejects=rejects, rejected=len(rejects))
     simulation, baseline = Simulation(plan, settings, block_tokens), _Baseline(plan, settings, block_tokens)
@@ -294,7 +294,7 @@ def _by_kind(recorded: Usage | None, prompt: int, output: int) -> Usage:
 
 
 class _PromptCaches:
-    """The caches of all sessions and models. Rows are asked for in the order of time."""
+    """The caches of all sessions and models. Rows are asked for in time order."""
 
     __slots__ = ("_block_tokens", "_blocks", "_sessions", "_settings")
 

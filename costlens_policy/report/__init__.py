@@ -1,4 +1,4 @@
-"""Report: where the money went. Calls of logs and ledgers, summed up exactly by label and time, and shown.
+"""Report: where the money went. Calls of logs and ledgers, summed exactly by label and time.
 
 Data flow one way: ``traffic`` and ``ledger`` give calls in columns, ``summarize`` makes a ``Report`` of them, and
 ``export``, ``spreadsheet``, ``text`` and ``html`` show it.

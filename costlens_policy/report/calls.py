@@ -1,6 +1,6 @@
 """Calls in columns: one call, many of them as a frame, and what a source has read.
 
-Money stands in two whole numbers for each amount, so that sums of any length are exact.
+Money stands in two integers for each amount, so that sums of any length are exact.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Columns:
 
 
 def _storable(text: str | None) -> str | None:
-    """Return a text that a column can hold: halves of characters, which JSON can have, become question marks."""
+    """Return a text that a column can hold: unpaired surrogates, which JSON can have, become question marks."""
     return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -140,7 +140,7 @@ DIMENSIONS: tuple[str, ...] = REPORT_LABELS
 
 @dataclass(frozen=True, slots=True)
 class CallQuery:
-    """Which calls to read: from a time on, before a time, with which labels."""
+    """Which calls to read: from ``since`` on, before ``until``, with which labels."""
 
     dimensions: tuple[str, ...] = DIMENSIONS
     since: datetime | None = None
@@ -154,7 +154,7 @@ class CallQuery:
 class Read:
     """``frame`` has the columns of ``Columns``.
 
-    ``left_out`` counts what is not in it, by the reason; ``notes`` say what had to be assumptions,
+    ``left_out`` counts what is not in it, by the reason; ``notes`` say what had to be assumed,
     ``assumptions`` what the figures rest on. ``denials_known`` is false where the source cannot tell of any.
     """
 
@@ -177,4 +177,4 @@ def shown_calls(count: int) -> str:
 
 
 class ReportError(CostlensPolicyError):
-    """A report cannot be made as it was asked for; after a semicolon the message says what to do."""
+    """The requested report is not possible; after a semicolon the message suggests a remedy."""

@@ -145,7 +145,7 @@ class Group:
 
 @frozen
 class Grouping:
-    """The groups by one label, the dearest first. ``others`` are the ``left`` groups beyond the first few, together."""
+    """The groups by one label, the most expensive first. ``others`` is the sum of the ``left`` remaining groups."""
 
     dimension: str
     groups: tuple[Group, ...]

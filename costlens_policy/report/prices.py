@@ -64,7 +64,7 @@ class Prices:
         return price_call(lambda name: found if name == (model or "") else self.model(name, provider), portions, at)
 
     def fits(self, model: Model, usage: Usage, output: int) -> bool:
-        """Say whether a model could have served a call, as far as its context window is known."""
+        """Return whether a model could have served a call, as far as its context window is known."""
         return model.context_window is None or usage.prompt_tokens + output <= model.context_window
 
     def baseline(self, model: Model, usage: Usage, at: datetime, *, terms: Terms = USUAL_TERMS) -> Decimal | None:

@@ -37,9 +37,9 @@ ALL_OTHERS: Final = "all others"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to summarize. ``time`` is the unit of the timeline, chosen by the span of the calls where it is None.
+    """How to summarize. ``time`` is the unit of the timeline; if None, it depends on the period of the calls.
 
-    ``now`` ends what is known; the last call does where it is None.
+    ``now`` is the end of the known period; if None, it is the last call.
     """
 
     by: tuple[str, ...] = DIMENSIONS
@@ -60,7 +60,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the calls of ``source`` cost. ``baseline`` names what savings are against, empty where nothing is."""
+    """The cost of the calls of ``source``. Savings are relative to the model ``baseline``, empty without one."""
 
     source: str
     settings: Settings
@@ -103,7 +103,7 @@ _BY_DAYS: Final = timedelta(days=10)
 
 
 def summarize(read: Read, settings: Settings) -> Report:
-    """Make the report of what was read. Raises ``ReportError`` where that is no call."""
+    """Summarize what was read. Raises ``ReportError`` if there are no calls."""
     frame = read.frame
     if not frame.height:
         raise ReportError("there are no calls to report on")

@@ -361,7 +361,7 @@ class Extras:
         return found
 
     def denied(self, fields: Mapping[str, Any]) -> bool:
-        """Say whether a row records a request that was refused."""
+        """Return whether a row records a request that was refused."""
         value = self.value(fields, "denied")
         return value is not None and str(value).strip().lower() in _REFUSED
 

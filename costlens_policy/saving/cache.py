@@ -75,7 +75,7 @@ class KeptPlan:
 
 
 def _could_be_brought_along(folder: Folder, paths: Sequence[Path]) -> bool:
-    """Say whether the cache lies where the policies come from, which could then bring their own plan along."""
+    """Return whether the cache lies where the policies come from, which could then bring their own plan along."""
     place = Path(os.path.realpath(folder.path))
     return any(place.is_relative_to(_repository(Path(os.path.realpath(path)), paths)) for path in paths)
 
@@ -106,7 +106,7 @@ def inputs_of(paths: Sequence[Path], bundle: LinkedBundle) -> Mapping[str, Any] 
 
 
 def still_hold(inputs: Mapping[str, Any], paths: Sequence[Path]) -> bool:
-    """Say whether reading the policies anew would read the same."""
+    """Return whether reading the policies anew would read the same."""
     try:
         return (
             all(os.path.realpath(name) == where for name, where in inputs["links"].items())

@@ -233,7 +233,7 @@ def _by_position(item: Any) -> bool:
 
 
 def _is_section(kind: type) -> bool:
-    """Say whether a class is a section of a document. The class that they all share is not imported to find out."""
+    """Return whether a class is a section of a document. The class that they all share is not imported to find out."""
     return hasattr(kind, "model_fields")
 
 

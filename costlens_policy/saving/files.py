@@ -220,7 +220,7 @@ class Folder:
 
 
 def _is_safe(found: os.stat_result) -> bool:
-    """Say whether nobody but the user of this process can have written a file or folder."""
+    """Return whether nobody but the user of this process can have written a file or folder."""
     return found.st_uid == _user() and not found.st_mode & _OTHERS_MAY_WRITE
 
 

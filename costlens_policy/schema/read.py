@@ -91,7 +91,7 @@ def _unknown(located: LocatedDocument, code: str, key: str, advice: str) -> Diag
 
 
 def _telling(found: Iterable[Violation]) -> list[Violation]:
-    """Leave out consequences: what a wrong type breaks besides, and what is missing because its key is misspelt."""
+    """Leave out consequences: what a wrong type breaks besides, and what is missing because its key is misspelled."""
     by_place = sorted(found, key=lambda item: tuple(map(str, item.path)))
     return [item for _, group in groupby(by_place, key=lambda item: item.path) for item in _causes(list(group))]
 

@@ -209,7 +209,7 @@ _TYPES: Final = {
 
 
 def expected(schema: Mapping[str, Any]) -> str:
-    """Return what a schema wants, such as ``a whole number or an expression``."""
+    """Return what a schema wants, such as ``an integer or an expression``."""
     branches = schema.get("anyOf", ()) if "type" not in schema else ()
     if branches:
         return " or ".join(dict.fromkeys(expected(branch) for branch in branches))

@@ -61,7 +61,7 @@ def _documents(source: SourceText) -> list[Plain]:
 
 
 def _same(before: list[Plain], source: SourceText) -> bool:
-    """Tell whether the new text holds the same documents; the order of their keys may differ."""
+    """Return whether the new text holds the same documents; the order of their keys may differ."""
     try:
         after = _documents(source)
     except PolicyError:
@@ -222,7 +222,7 @@ class _Indenter:
         return number - 1 if column == 0 else number
 
     def _is_unended(self, token: yaml.ScalarToken) -> bool:
-        """Tell whether the file ends within a block scalar, whose last line then lacks its line end."""
+        """Return whether the file ends within a block scalar, whose last line then lacks its line end."""
         return token.end_mark.index >= len(self._source.text) and self._source.text[-1] not in "\r\n"
 
 
@@ -348,7 +348,7 @@ def fix_block(lines: list[Line], first: int, last: int, column: int, parent: Lev
 
 
 def _is_outside(line: Line, indent: int, chomping: str, *, is_unended: bool) -> bool:
-    """Tell whether a last line adds nothing to the text; kept line ends and blanks after the indentation do."""
+    """Return whether a last line adds nothing to the text; kept line ends and blanks after the indentation do."""
     return not line.text[indent:] and not line.text.strip() and (chomping != "+" or is_unended)
 
 

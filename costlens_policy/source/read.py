@@ -156,7 +156,7 @@ def _short(name: str) -> str:
 
 
 def _similar(name: str) -> str:
-    """Suggest a neighbour with a similar name, where there is one."""
+    """Suggest a neighbor with a similar name, where there is one."""
     path = Path(name)
     try:
         names = [item.name for item in path.parent.iterdir()]
@@ -192,14 +192,14 @@ def checkout_of(origin: Path) -> Path | None:
 
 
 def is_yaml(name: str) -> bool:
-    """Say whether a file is read when a folder is: its name ends as YAML does, and does not begin with a dot."""
+    """Return whether a file is read when a folder is: its name ends as YAML does, and does not begin with a dot."""
     return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
 
 
 def yaml_files(folder: str | os.PathLike[str], *, links_out: bool = False) -> Iterator[str]:
     """Yield the YAML files below a folder in order, leaving out hidden folders.
 
-    Links to folders outside of the repository are not followed, nor are links to such files; ``links_out`` names these,
+    Links to folders outside the repository are not followed, nor are links to such files; ``links_out`` names these,
     too, for a caller that reports them.
     """
     inside = Path(os.path.realpath(folder))
@@ -228,7 +228,7 @@ def visible_files(folder: str | os.PathLike[str], on_error: Callable[[OSError], 
 
 
 def _is_entered(path: str, inside: Path, repository: Path, entered: set[Path]) -> bool:
-    """Say whether a walk goes on in a folder: a link must lead to what the walk does not come to without it."""
+    """Return whether a walk goes on in a folder: a link must lead to what the walk does not come to without it."""
     if not os.path.islink(path):
         return True
     real = Path(os.path.realpath(path))

@@ -319,7 +319,7 @@ class Doubt:
     help: str
 
     def is_about_number(self) -> bool:
-        """Tell whether the scalar might be a number or date, not a boolean."""
+        """Return whether the scalar might be a number or date, not a boolean."""
         return self.severity is Severity.ERROR
 
 

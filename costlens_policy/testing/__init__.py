@@ -1,4 +1,4 @@
-"""Tests of policies: run suites against their policy sets, measure coverage, show what came of it."""
+"""Tests of policies: run suites against their policy sets, measure coverage, and show the results."""
 
 from __future__ import annotations
 

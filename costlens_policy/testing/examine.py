@@ -45,7 +45,7 @@ def examine(
 def report_idle(
     document: SuiteDocument, cases: Sequence[SingleCase], known: Vocabulary, problems: SuiteProblems
 ) -> None:
-    """Warn of fixtures, defaults, balances, cases and expectations that make no difference."""
+    """Warn about fixtures, defaults, balances, cases and expectations that make no difference."""
     idle = _Idle(document, cases, known, problems)
     idle.fixtures()
     idle.defaults()

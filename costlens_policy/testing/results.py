@@ -18,7 +18,7 @@ __all__ = ["CaseOutcome", "CaseResult", "Run", "Shortfall", "SuiteResult"]
 
 
 class CaseOutcome(StrEnum):
-    """``VACUOUS``: everything expected holds, and yet a rule that the case is about was never evaluated."""
+    """``VACUOUS``: all expectations hold, but one of the case's target rules was never evaluated."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -28,7 +28,7 @@ class CaseOutcome(StrEnum):
 
 @frozen
 class CaseResult:
-    """One case. ``notes`` say what the differences do not; ``decision`` is absent where nothing was decided."""
+    """One case. ``notes`` add what the differences do not show; ``decision`` is None if nothing was decided."""
 
     case: PreparedCase
     outcome: CaseOutcome
@@ -73,9 +73,9 @@ class Shortfall:
 
 @frozen
 class Run:
-    """A run of suites. ``coverage`` has one entry for each policy set, over all its suites.
+    """The result of a run. ``coverage`` has one entry for each policy set, over all its suites.
 
-    ``sources`` holds the texts that were read by the names that spans carry; ``filtered`` is the filter, if any.
+    ``sources`` has the text of each file by the name that spans carry; ``filtered`` is the filter, if any.
     """
 
     suites: tuple[SuiteResult, ...]
@@ -93,7 +93,7 @@ class Run:
         return (result for suite in self.suites for result in suite.cases)
 
     def counts(self) -> Mapping[CaseOutcome, int]:
-        """Return how many cases had each outcome, those that none had included."""
+        """Return the number of cases with each outcome, including zeros."""
         counted = Counter(result.outcome for result in self.results)
         return {outcome: counted[outcome] for outcome in CaseOutcome}
 

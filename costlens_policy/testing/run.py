@@ -45,9 +45,10 @@ def run_suites(
 ) -> Run:
     """Run every suite in files and folders.
 
-    ``filter`` keeps the cases whose ``file: name`` contains it, or matches it where it has ``*`` or ``?``; the coverage
-    that suites ask for is not asked of a part of them. ``min_coverage`` is in percent, over all policy sets. ``now`` is
-    the time of suites that fix none. Nothing is raised for bad files: the run's ``diagnostics`` say what is wrong.
+    ``filter`` keeps the cases whose ``file: name`` contains it, or matches it if it has ``*`` or ``?``; with a filter,
+    the coverage that suites require is not checked. ``min_coverage`` is in percent, over all policy sets. ``now`` is
+    the time for suites that do not fix it. Invalid files raise nothing: the run's ``diagnostics`` explain what is
+    wrong.
     """
     session = _Session(tuple(map(Path, paths)), filter, now, timer)
     for suite in session.search.suites:
@@ -66,9 +67,9 @@ class Examined:
 def examine_suites(
     paths: Iterable[str | os.PathLike[str]], checked: Mapping[Path, CheckedBundle | None] | None = None
 ) -> Examined:
-    """Hold every suite in files and folders against its policy set, as a run does before it decides anything.
+    """Check every suite in files and folders against its policy set, as a run does before it decides anything.
 
-    ``checked`` are policy sets that have been checked already by the places of their files, None for those with errors.
+    ``checked`` has policy sets that have already been checked, by their real paths, with None for those with errors.
     """
     session = _Session(tuple(map(Path, paths)), checked=checked)
     for suite in session.search.suites:

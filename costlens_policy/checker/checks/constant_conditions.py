@@ -17,7 +17,7 @@ _FOUND: Final = Finding("CL423")
 
 
 def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
-    """Report ``when`` and ``among`` whose parts contradict each other, and warn of those that say nothing.
+    """Report ``when`` and ``among`` whose parts contradict each other, and warn about those that say nothing.
 
     A deny that never holds is an error: somebody relies on it.
     """
@@ -42,7 +42,7 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _has_been_told(subject: Subject, place: Place) -> bool:
-    """Say whether a comparison with a value that is not declared, which CL313 tells of, is why nothing holds."""
+    """Return whether a comparison with a value that is not declared, which CL313 tells of, is why nothing holds."""
     typed = subject.typed(place)
     request = typed.environment.records.get("request") if typed is not None else None
     if typed is None or request is None:

@@ -1,4 +1,4 @@
-"""CL407: a downgrade to a model that is dearer than what it replaces."""
+"""CL407: a downgrade to a model that is more expensive than what it replaces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOUND: Final = Finding("CL407")
 
 
 def check_downgrades(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn where a downgrade adds a model dearer than every one that the routes name."""
+    """Warn where a downgrade adds a model more expensive than every one that the routes name."""
     prices = [price for name in _routed(subject) if (price := _price(subject, name)) is not None]
     if not prices:
         return

@@ -14,7 +14,7 @@ _FOUND: Final = Finding("CL424")
 
 
 def check_empty_policies(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of policies without rules."""
+    """Warn about policies without rules."""
     for policy in subject.bundle.policies:
         content = policy.document
         if not (content.access or content.routes or content.rewrites or content.budgets):

@@ -26,7 +26,7 @@ _FOUND: Final = Finding("CL427")
 
 
 def check_excluded_candidates(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of models that access rules always refuse, or that the terms of routes always exclude."""
+    """Warn about models that access rules always refuse, or that the terms of routes always exclude."""
     rules = [rule for rule in access_rules(subject) if not rule.condition.never]
     refused: list[Model] = []
     for model, place in catalogue_models(subject):
@@ -45,7 +45,7 @@ def check_excluded_candidates(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _always_refuses(subject: Subject, rule: Placed[AccessRule], model: Model) -> bool:
-    """Say whether a rule refuses a model whatever the request is."""
+    """Return whether a rule refuses a model whatever the request is."""
     when = subject.typed(rule.place.at("when"))
     if when is not None and not holds_for(subject, when, model):
         return False
@@ -104,7 +104,7 @@ def _downgrades(subject: Subject, refused: Collection[Model]) -> Iterator[Diagno
 
 
 def _has_place(subject: Subject, model: Model) -> bool:
-    """Say whether some route names a model, or might take it from a downgrade."""
+    """Return whether some route names a model, or might take it from a downgrade."""
     find = subject.bundle.catalogue.find
     for document in subject.documents():
         for path, target in targets_of(document.document):

@@ -20,7 +20,7 @@ _ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE",
 
 
 def check_mixed_scripts(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of words in texts that expressions compare with, and in declared values, whose letters mix scripts."""
+    """Warn about words in texts that expressions compare with, and in declared values, whose letters mix scripts."""
     for document in subject.documents():
         for path, typed in subject.expressions[document].items():
             for node in nodes_of(typed.root):

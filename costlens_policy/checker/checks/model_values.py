@@ -21,7 +21,7 @@ _WORDS: Final = {"name": "model", "base": "model", "provider": "provider", "fami
 
 
 def check_model_values(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of ``model.name == "gtp-5"``: no model of the catalogue is called so. Aliases never equal ``model.name``."""
+    """Warn about ``model.name == "gtp-5"``, which no model of the catalogue has. Aliases never equal ``model.name``."""
     known = _known(subject)
     unlisted_serve = subject.bundle.policy_set.document.admit.unknown_models
     for document in subject.documents():
@@ -77,7 +77,7 @@ def _is_candidate(node: Node) -> bool:
 
 
 def _is_asked(node: Node) -> bool:
-    """Say whether a node is the model that the caller asked for, which is always one of the catalogue."""
+    """Return whether a node is the model that the caller asked for, which is always one of the catalogue."""
     return isinstance(node, Select) and node.field == ASKED_MODEL and _is_request(node.operand)
 
 

@@ -14,7 +14,7 @@ _FOUND: Final = Finding("CL410")
 
 
 def check_outdated_candidates(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of models that are deprecated or retired on the day. No error: a policy must not fail to load overnight."""
+    """Warn about models that are deprecated or retired on the day; an error would break policies overnight."""
     admits = subject.bundle.policy_set.document.admit.deprecated_models
     for model, place in catalogue_models(subject):
         if model.retired_on(subject.day):

@@ -17,7 +17,7 @@ _OTHERS: Final = PASSING - NUMBERS
 
 
 def check_parameters(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of unknown parameters near a known name, and of bounds for parameters that are no numbers."""
+    """Warn about unknown parameters near a known name, and of bounds for parameters that are no numbers."""
     for operation, place in operations_of(subject):
         for name, step, _ in operation.parameters:
             at = place.at(operation.name, step).name_span

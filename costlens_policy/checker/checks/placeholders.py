@@ -18,7 +18,7 @@ _FOUND: Final = Finding("CL419")
 
 
 def check_placeholders(subject: Subject) -> Iterator[Diagnostic]:
-    """Report placeholders with unknown names; warn of those in texts that are taken as they are."""
+    """Report placeholders with unknown names; warn about those in texts that are taken as they are."""
     for operation, place in operations_of(subject):
         facts = operation.facts
         if facts.text is None:

@@ -15,12 +15,12 @@ _FOUND: Final = Finding("CL408")
 
 
 def _second_chance(before: Place, place: Place) -> bool:
-    """Say whether a fallback names a model of a choice: the choice may rule it out, and the fallback lets it in."""
+    """Return whether a fallback names a model of a choice: the choice may rule it out, and the fallback lets it in."""
     return "choose" in before.path and "choose" not in place.path
 
 
 def check_repeated_candidates(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of candidates that a target names again, also under another name of the same model."""
+    """Warn about candidates that a target names again, also under another name of the same model."""
     for document in subject.documents():
         for path, target in targets_of(document.document):
             first: dict[str, Place] = {}

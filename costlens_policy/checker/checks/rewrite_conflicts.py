@@ -70,7 +70,7 @@ def _place(place: Place, operation: Operation, target: str) -> Place:
 
 
 def _conflict(first: Setting, later: Setting) -> bool:
-    """Say whether the later one loses what the first has done: a bound is not lost where what it bounds is removed."""
+    """Return whether the later one overrides the first; removing a parameter does not override its bounds."""
     if later.effect not in ("replaces", "removes") or (first.effect, later.effect) == ("narrows", "removes"):
         return False
     merge = later.rewrite.rule.merge or first.rewrite.rule.merge

@@ -16,7 +16,7 @@ _FOUND: Final = Finding("CL413")
 
 
 def check_shadowed_rules(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of routes whose condition an earlier one covers, and of allow rules that a deny rule always overrules."""
+    """Warn about routes whose condition an earlier one covers, and of allow rules that a deny rule always overrules."""
     yield from _covered_routes(subject)
     yield from _overruled_allows(subject)
 

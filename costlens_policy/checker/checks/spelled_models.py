@@ -20,7 +20,7 @@ _LABEL: Final = "an alias, `provider/name` or a dated name does not match"
 
 
 def check_spelled_models(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of rules that go by ``request.model``: aliases and other spellings evade them.
+    """Warn about rules that go by ``request.model``: aliases and other spellings evade them.
 
     Of access rules and budgets whatever depends on the spelling is reported, of all else a comparison with a model.
     """

@@ -16,7 +16,7 @@ _FOUND: Final = Finding("CL403")
 
 
 def check_thresholds(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of a threshold that is always active, and of two at the same ratio or out of order."""
+    """Warn about a threshold that is always active, and of two at the same ratio or out of order."""
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
             yield from _thresholds(budget, Place(policy, ("budgets", index, "thresholds")))

@@ -18,7 +18,7 @@ _FOUND: Final = Finding("CL416")
 
 
 def check_unused_catalogues(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of catalogues without a model that a target names. A choice among all models uses every catalogue."""
+    """Warn about catalogues without a model that a target names. A choice among all models uses every catalogue."""
     if _is_open(subject):
         return
     used = {name for model, _ in catalogue_models(subject) for name in (model.name, *model.aliases, model.base)}
@@ -30,7 +30,7 @@ def check_unused_catalogues(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _is_open(subject: Subject) -> bool:
-    """Say whether a target can reach models that it does not name."""
+    """Return whether a target can reach models that it does not name."""
     return any(
         target.model_from is not None or (target.choose is not None and not target.choose.models)
         for document in subject.documents()

@@ -24,7 +24,7 @@ _PERIODS: Final = {
 
 
 def check_unused_keys(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of keys without effect in windows, rewrites, templates and attributes."""
+    """Warn about keys without effect in windows, rewrites, templates and attributes."""
     yield from _windows(subject)
     yield from _merges(subject)
     yield from _template_values(subject)

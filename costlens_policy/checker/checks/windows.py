@@ -16,7 +16,7 @@ _FOUND: Final = Finding("CL405")
 
 
 def check_windows(subject: Subject) -> Iterator[Diagnostic]:
-    """Report rolling windows of no length and fixed ones that end before they start; warn of those that are over."""
+    """Report rolling windows of no length and fixed ones that end before they start; warn about those that are over."""
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
             place = Place(policy, ("budgets", index, "window"))

@@ -68,7 +68,7 @@ class Account:
                 self._charges.append((now, amount))
 
     def is_first(self, now: int, start: Decimal) -> bool:
-        """Say whether an alert that begins at an amount is due for the first time in the current period.
+        """Return whether an alert that begins at an amount is due for the first time in the current period.
 
         ``at`` was asked for the same time before. A rolling window alerts once in each of its lengths.
         """

@@ -1,4 +1,4 @@
-"""A batch: recorded requests as columns, in the order of time.
+"""A batch: recorded requests as columns, in time order.
 
 | column | type | what |
 |---|---|---|
@@ -107,7 +107,7 @@ _INT_MAX: Final = 2**63 - 1
 
 
 def scalar_attributes(plan: Plan, names: Iterable[str]) -> bool:
-    """Say whether all attributes of these names are declared, and are texts, numbers or truth values."""
+    """Return whether all attributes of these names are declared, and are texts, numbers or booleans."""
     return all(name in plan.attributes and plan.attributes[name].type in SCALARS for name in names)
 
 
@@ -123,7 +123,7 @@ def schema_of(plan: Plan, attributes: Sequence[str]) -> dict[str, Any]:
 
 
 def fits(row: Row, plan: Plan) -> bool:
-    """Say whether a batch can hold a row without loss: counted tokens, and nothing that is told by model or block."""
+    """Return whether a batch can hold a row without loss: token counts, and nothing by model or block."""
     if row.prompt_tokens is None or row.output_tokens is None or row.outcomes or row.answers or row.prefix:
         return False
     if max(row.prompt_tokens, row.output_tokens) > MOST_TOKENS:

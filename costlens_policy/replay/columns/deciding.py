@@ -296,7 +296,7 @@ class Deciding:
         return self.facts.code(_with_costs(facts, ends, low[1], high[1], self._prices))
 
     def _fails_otherwise(self, facts: Facts, request: Mapping[str, Any], at: int, prompt: int) -> bool:
-        """Say whether a decision fails in other places than one that tries all models."""
+        """Return whether a decision fails in other places than one that tries all models."""
         self.made += 1
         return _probe(self._plan, request, instant(at), prompt)[0].errors != facts.errors
 

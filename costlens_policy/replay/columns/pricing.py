@@ -36,7 +36,7 @@ _NONE: Final = pl.lit(0, pl.Int64)
 
 
 class Pricing:
-    """UnitPrices batches and counts them. ``recorded`` are the caches of the recorded models."""
+    """Prices batches and counts them. ``recorded`` are the caches of the recorded models."""
 
     __slots__ = ("_facts", "_plan", "_prices", "_settings", "_write", "recorded")
 
@@ -259,7 +259,7 @@ def cached(settings: Settings, session: pl.Expr, prompt: pl.Expr) -> pl.Expr:
 class SessionCaches:
     """What each model has seen of each session last: ``held`` has one row for each of them that is still alive.
 
-    Batches come in the order of time.
+    Batches come in time order.
     """
 
     __slots__ = ("_lifetime", "held")

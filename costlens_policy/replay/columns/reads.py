@@ -97,7 +97,7 @@ def _reads(plan: Plan, seen: _Seen, given: Iterable[str], unread: set[str]) -> R
 
 
 def _weighs_more_than_cost(choice: ByChoice) -> bool:
-    """Say whether a choice makes anything of the estimate but to rank by the cost alone."""
+    """Return whether a choice makes anything of the estimate but to rank by the cost alone."""
     score = choice.score.typed
     by_cost = isinstance(score.root, Select) and score.references == {("estimate", "cost_usd")}
     formulas = [formula for formula in (None if by_cost else choice.score, choice.among) if formula is not None]
@@ -139,7 +139,7 @@ class _Seen:
             self._walk(formula.typed.root)
 
     def only_compared(self, name: str, plan: Plan) -> bool:
-        """Say whether nothing more than comparisons with numbers of its own type tells values apart."""
+        """Return whether nothing more than comparisons with numbers of its own type tells values apart."""
         if name == PROMPT and name not in self.attributes:
             return True
         kind = {INT: (int,), DOUBLE: (float, int)}.get(plan.attributes[name].type, ())

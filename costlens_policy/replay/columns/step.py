@@ -51,9 +51,9 @@ __all__ = ["ArrowStream", "Job", "State", "step"]
 
 @frozen
 class Job:
-    """A plan and the assumptions. ``attributes`` are those of the request that batches have columns for.
+    """A plan and the assumptions. ``attributes`` are the request attributes for which batches have columns.
 
-    ``files`` are the names that the column ``file`` counts, for rows that are left out.
+    ``files`` are the names to which the column ``file`` refers by index, for rows that are left out.
     """
 
     plan: Plan
@@ -70,10 +70,10 @@ class Job:
 
 
 class State:
-    """The sums, the caches of sessions, and what was spent of each budget.
+    """The sums, the caches of sessions, and the accounts of budgets.
 
-    Decisions that can be shared are kept beside it, and are made again where a state is read back. ``merge`` adds a
-    state of other rows; that is right where they share no session and no budget.
+    Shared decisions are kept beside it, and are made again when a state is restored. ``merge`` adds a state of other
+    rows; the result is correct if they share no session and no budget.
     """
 
     __slots__ = ("accounts", "deciding", "facts", "ordered", "pricing", "served", "sums")
@@ -127,10 +127,10 @@ class ArrowStream(Protocol):
 
 
 def step(job: Job, state: State, batch: ArrowStream) -> State:
-    """Replay the requests of a batch, whose columns ``batch`` of this package describes; return the state after it.
+    """Replay the requests of a batch and return the state after it. ``replay/columns/batch.py`` lists the columns.
 
-    The state is changed and returned. Rows are in the order of time, also from one batch to the next where sessions or
-    budgets are shared.
+    The state is changed in place and returned. Rows must be in time order, also from one batch to the next if they
+    share sessions or budgets.
     """
     given = batch if isinstance(batch, pl.DataFrame) else pl.DataFrame(batch)
     if not given.height:

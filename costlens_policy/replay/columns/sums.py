@@ -1,4 +1,4 @@
-"""Sums over batches: everything that a result counts, in whole numbers, to be merged and written down."""
+"""Sums over batches: everything that a result counts, in integers, to be merged and written down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""UnitPrices as whole numbers of one small unit for the whole catalogue, by model, day and length of the prompt."""
+"""Prices as integers of one small unit for the whole catalogue, by model, day and length of the prompt."""
 
 from __future__ import annotations
 

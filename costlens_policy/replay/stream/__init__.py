@@ -1,1 +1,1 @@
-"""Replay of files in bounded memory: batches in the order of time, a state that can be written down and resumed."""
+"""Replay of files in bounded memory: batches in time order, a state that can be written down and resumed."""

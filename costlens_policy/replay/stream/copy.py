@@ -1,4 +1,4 @@
-"""A copy of traffic on disk, walked in the order of time in bounded memory, without repeated ids."""
+"""A copy of traffic on disk, walked in time order in bounded memory, without repeated ids."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class TimedCopy:
         return rejects
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """Yield all rows in the order of time; of equal times, in the order of the files."""
+        """Yield all rows in time order; of equal times, in the order of the files."""
         yield from self._sorted() if self.late else self._as_added()
 
     def _as_added(self) -> Iterator[pl.DataFrame]:

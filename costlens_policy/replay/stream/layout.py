@@ -219,7 +219,7 @@ class Layout:
 
 
 def _suits(field: str, types: Sequence[Any], mapping: ColumnMapping, plan: Plan) -> bool:
-    """Say whether all columns of a field have one type, and one that is read in columns."""
+    """Return whether all columns of a field have one type, and one that is read in columns."""
     if not types:
         return True
     wanted = _FIELDS.get(field, ())
@@ -249,7 +249,7 @@ class Fitting:
         self.refused: list[Reject] = []
 
     def take(self, raws: Iterable[RawRow]) -> pl.DataFrame:
-        """ReadBatch rows; return those that could be read. Raises ``UnfitError``."""
+        """Read rows; return those that could be read. Raises ``UnfitError``."""
         for raw in raws:
             self.reader.take(raw)
         return self.drain()

@@ -1,4 +1,4 @@
-"""Files as chunks in the order of time, or as rows: Parquet as it is where that is in order, else by a copy."""
+"""Files as chunks in time order, or as rows: Parquet as it is where that is in order, else by a copy."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _COUNTERS: Final = (
 
 
 class UnsortedError(Exception):
-    """Rows read as they are turned out not to be in the order of time."""
+    """Rows read as they are turned out not to be in time order."""
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class Files:
                 yield Chunk(frame, (file, start), read, tuple(rejects), memory)
 
     def copied(self, folder: Path, progress: Progress) -> tuple[TimedCopy, list[Reject]]:
-        """ReadBatch all rows into a copy that can be walked in the order of time; return it and the rows left out.
+        """Read all rows into a copy that can be walked in time order; return it and the rows left out.
 
         Raises ``TrafficError`` and ``UnfitError``.
         """

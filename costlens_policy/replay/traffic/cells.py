@@ -55,7 +55,7 @@ def cell(fields: MappingType[str, Any], column: str) -> Any:
 
 
 def has_cell(fields: MappingType[str, Any], column: str) -> bool:
-    """Say whether a row has a column, or one of its alternatives, be it empty."""
+    """Return whether a row has a column, or one of its alternatives, be it empty."""
     return column in fields or any(_walk(fields, name) is not _MISSING for name in column.split("|"))
 
 
@@ -69,7 +69,7 @@ def _object(text: str) -> Any:
 
 
 def object_of(value: Any) -> Any:
-    """Return an object that stands as a text of JSON in a cell, anything else as it is."""
+    """Return an object that stands as JSON text in a cell, anything else as it is."""
     found = _object(value) if isinstance(value, str) and value[:1] in ("{", "[") else None
     return value if found is None else found
 
@@ -134,7 +134,7 @@ def outcome_of(value: Any) -> float:
 
 
 def timestamp_of(value: Any, unit: TimeUnit, start: datetime | None) -> tuple[datetime, bool]:
-    """Return the instant in UTC, and whether a time zone had to be assumptions. Raises ``ValueError``.
+    """Return the instant in UTC, and whether a time zone had to be assumed. Raises ``ValueError``.
 
     ``start`` is what a relative time counts from, None where times are absolute. Times before 1970 or from 2200 on are
     no times of calls: fields that nobody set, or another unit.
@@ -242,7 +242,7 @@ def counted(counts: Mapping[str, int | None]) -> Counted:
     """Return what the counts of a row say. Raises ``ValueError`` where they contradict each other.
 
     Reasoning lies inside the output, unless there is more of it or the total shows that it came on top. What the total
-    shows beyond everything else may be anything, and is counted as output, the dearest kind of text.
+    shows beyond everything else may be anything, and is counted as output, the most expensive kind of text.
     """
     prompt, output, reasoning = _prompt(counts), counts.get("output_tokens"), counts.get("reasoning_tokens") or 0
     if prompt is None or output is None:

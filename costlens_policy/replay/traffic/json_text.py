@@ -66,7 +66,7 @@ class JsonObject(NamedTuple):
     text: str
     problem: str = ""
     halved: bool = False
-    """Whether it had halves of characters, which no text can hold."""
+    """Whether it had unpaired surrogates, which no text can hold."""
 
 
 def json_objects(name: str, lines: Iterator[str] | TextIO, note: Callable[[str], None]) -> Iterator[JsonObject]:
@@ -162,7 +162,7 @@ def _rows(line: int | None, value: Any, text: str, around: Sequence[str] = (_BUC
 
 
 def _whole(value: Any) -> Any:
-    """Return a value with a mark in place of each half of a character, such as writers that cut texts leave."""
+    """Return a value with a mark in place of each unpaired surrogate, such as writers that cut texts leave."""
     if isinstance(value, str):
         return _HALF.sub("\ufffd", value)
     if isinstance(value, dict):

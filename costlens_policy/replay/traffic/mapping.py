@@ -31,11 +31,11 @@ FIELDS: Final = ("time", "id", "model", "session", *COUNTS, "service_tier", "cos
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """``columns`` and ``constants`` go by field.
+    """Which column of the traffic is which field: ``columns`` and ``constants`` are by field.
 
-    A column may be a path (``usage.input_tokens``) and may have alternatives (``a|b``, the first that is there).
-    ``relative`` times count from the start of the replay. ``outcomes`` says by model which column tells whether its
-    answer was right, ``answers`` which one holds its text. ``block_tokens`` is the size of a block of ``prefix``.
+    A column can be a path (``usage.input_tokens``) and can have alternatives (``a|b``, the first one present).
+    ``relative`` times are relative to the start of the replay. ``outcomes`` has, by model, the column with the quality
+    of its answer, and ``answers`` the one with its text. ``block_tokens`` is the size of a block of ``prefix``.
     """
 
     name: str
@@ -72,7 +72,7 @@ class ColumnMapping:
     def with_columns(self, columns: Mapping[str, str], constants: Mapping[str, Any]) -> ColumnMapping:
         """Return the mapping with further columns and constants.
 
-        Raises ``TrafficError`` for a field there is not, and for one that would have no effect.
+        Raises ``TrafficError`` for an unknown field, and for one that would have no effect.
         """
         for name in (*columns, *constants):
             if name not in FIELDS and not name.startswith("request."):

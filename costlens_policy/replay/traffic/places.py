@@ -35,9 +35,10 @@ class FoundFiles(NamedTuple):
 
 
 def find_files(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the files that paths, folders and globs name, each once, in order.
+    """Return the files that match paths, folders and globs, each once, in order.
 
-    Raises ``TrafficError`` for what names nothing, and for folders of tables whose old files lie beside the current.
+    Raises ``TrafficError`` for a pattern without files, and for tables whose folders mix old files with the current
+    ones.
     """
     return look_for(patterns).files
 
@@ -81,7 +82,7 @@ def _named(pattern: str) -> tuple[list[str], list[str]]:
 
 
 def _refuse_twins(names: Sequence[str]) -> None:
-    """Refuse a file that lies beside itself, packed: its rows would be counted twice."""
+    """Refuse a file that lies beside a compressed copy of itself: its rows would be counted twice."""
     plain: dict[str, str] = {}
     for name in names:
         bare = next((name[: -len(suffix)] for suffix in _PACKED if name.lower().endswith(suffix)), name)
@@ -100,7 +101,7 @@ def _inside(folder: Path) -> Iterator[str]:
 
 
 def _hidden(name: str) -> bool:
-    """Say whether a name is one of those that engines write beside data: `_SUCCESS`, `.part-0.crc`, `_temporary`."""
+    """Return whether a name is one of those that engines write beside data: `_SUCCESS`, `.part-0.crc`, `_temporary`."""
     return name.startswith((".", "_")) or name.endswith((".crc", ".tmp", "~"))
 
 
@@ -135,7 +136,7 @@ def kind_of(name: str) -> str:
 
 
 def rereadable(name: str) -> bool:
-    """Say whether a file can be read twice, as standard input and pipes cannot."""
+    """Return whether a file can be read twice, as standard input and pipes cannot."""
     return name != STDIN and Path(name).is_file()
 
 

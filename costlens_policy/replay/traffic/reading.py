@@ -79,10 +79,10 @@ def read_traffic(
     start: datetime,
     tick: Callable[[], None] | None = None,
 ) -> Traffic:
-    """Read all files and put the rows in the order of time.
+    """Read all files and put the rows in time order.
 
-    ``plan`` says which attributes there are and counts the tokens of texts; ``start`` is what relative times count
-    from, and the time of rows without one; ``tick`` is called for each row. Raises ``TrafficError``.
+    ``plan`` declares the attributes and counts the tokens of texts; ``start`` is what relative times are relative to,
+    and the time of rows without one; ``tick`` is called for each row. Raises ``TrafficError``.
     """
     names = tuple(files)
     reader = RowReader(mapping, plan, start, files=names)
@@ -357,7 +357,7 @@ class RowReader:
         return "" if first == row.place else f"duplicate id `{row.id}`, first seen at {first}"
 
     def traffic(self, files: tuple[str, ...]) -> Traffic:
-        """Return all rows in the order of time."""
+        """Return all rows in time order."""
         rows = self.rows
         late = sum(later.time < earlier.time for earlier, later in pairwise(rows))
         if late:
@@ -365,7 +365,7 @@ class RowReader:
         return Traffic(tuple(rows), tuple(self.rejects), files, tuple(self.all_notes(late)))
 
     def all_notes(self, late: int) -> list[str]:
-        """Return what had to be assumptions or was put right. ``late`` rows came before the one before them."""
+        """Return what had to be assumed or was put right. ``late`` rows came before the one before them."""
         said = (
             (late, f"rows were not in time order ({late} steps back) and were sorted"),
             (self.zoneless, f"{self.zoneless} timestamps have no zone and were read as UTC"),
@@ -429,7 +429,7 @@ def _own(reported: Reported, model: Any) -> tuple[Usage, tuple[tuple[str, Usage]
 
 
 def _tells_cache(report: Any) -> bool:
-    """Say whether a usage object has a count of cached tokens, be it 0."""
+    """Return whether a usage object has a count of cached tokens, be it 0."""
     return isinstance(report, Mapping) and any(
         "cach" in str(name).lower() if isinstance(value, int | float) else _tells_cache(value)
         for name, value in report.items()

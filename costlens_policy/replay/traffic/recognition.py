@@ -54,7 +54,7 @@ def recognized(files: Sequence[str], columns: Mapping[str, str], constants: Mapp
 
 
 def _has_all(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bool:
-    """Say whether one row has all columns."""
+    """Return whether one row has all columns."""
     return any(all(has_cell(row, column) for column in columns) for row in rows)
 
 

@@ -17,7 +17,7 @@ __all__ = ["Reject", "Row", "Rows", "StreamedTraffic", "Traffic", "TrafficError"
 
 
 class TrafficError(CostlensPolicyError):
-    """Traffic, or a mapping of its columns, cannot be used as a whole; after a semicolon it says what to do."""
+    """The traffic, or the mapping of its columns, is unusable; after a semicolon the message suggests a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Row:
     """One recorded request.
 
     ``attributes`` are those of the request. ``prompt_tokens`` includes the cached part and is None where only texts
-    were recorded; ``output_tokens`` is None where answers differ by model (``answers``, tokens by model).
-    ``recorded`` holds the provider's buckets where the traffic has them, ``logged_cost`` the cost that it states.
-    ``outcomes`` says by model how good its answer was, from 0 to 1. ``service_tier`` is the provider's word for the
-    tier that served the call, ``other_models`` what the call used on further models, by name. ``cache_known`` is true
-    where the log tells the cached part of the prompt.
+    were recorded; ``output_tokens`` is None where answers differ by model (``answers``, tokens by model). ``recorded``
+    has the provider's buckets if the traffic has them, and ``logged_cost`` the cost according to the log. ``outcomes``
+    has the quality of the answer by model, from 0 to 1. ``service_tier`` is the provider's name of the tier that served
+    the call, and ``other_models`` is what the call used on further models, by name. ``cache_known`` is true if the log
+    has the cached part of the prompt.
     """
 
     file: str
@@ -67,7 +67,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """All rows in the order of time. ``notes`` say what had to be assumptions or was put right."""
+    """All rows in time order. ``notes`` list what had to be assumed or was corrected."""
 
     rows: tuple[Row, ...]
     rejects: tuple[Reject, ...]

@@ -105,7 +105,7 @@ def _opened(name: str) -> io.BufferedReader:
 
 
 def _text(name: str, stream: io.BufferedReader, head: bytes) -> AbstractContextManager[tuple[Lines, str]]:
-    """Return the text of a file, unpacked, and how it begins."""
+    """Return the text of a file, decompressed, and how it begins."""
     packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), "")
     if packed == "zstd":
         if name == STDIN:
@@ -139,7 +139,7 @@ def _encoding(head: bytes) -> str:
 
 
 def _unpacked(name: str) -> Iterator[str]:
-    """Yield the lines of a file that is packed with zstd. Raises ``OSError`` where the archive is damaged."""
+    """Yield the lines of a file that is compressed with zstd. Raises ``OSError`` where the archive is damaged."""
     polars = _polars("zstd-compressed files")
     for frame in polars.scan_lines(name, glob=False).collect_batches(chunk_size=_BATCH, maintain_order=True):
         yield from (f"{line}\n" for line in frame.to_series())

@@ -3,8 +3,8 @@
 Sources: OpenTelemetry semantic conventions for generative AI (``gen_ai.usage.*``; input tokens include the cached
 ones); OpenInference (``llm.token_count.*``); OpenLLMetry (``gen_ai.usage.cache_read_input_tokens``,
 ``llm.usage.total_tokens``); pydantic-ai (``gen_ai.usage.details.*``); Vercel AI SDK (``ai.usage.*``); Langfuse
-(``langfuse.observation.usage_details``, whose kinds exclude each other unless they are a provider's own); MLflow
-(``mlflow.chat.tokenUsage``); Braintrust, LangSmith and others, which keep usage objects as texts of JSON. Names are
+(``langfuse.observation.usage_details``, whose kinds are mutually exclusive unless they are a provider's own); MLflow
+(``mlflow.chat.tokenUsage``); Braintrust, LangSmith and others, which keep usage objects as JSON texts. Names are
 understood by their words, so that one that an instrumentation spells in its own way is understood, too.
 """
 
@@ -36,7 +36,7 @@ _TOKENS: Final = frozenset({"token", "tokens"})
 _OF_EMBEDDINGS: Final = "ai.usage.tokens"
 """All that the Vercel AI SDK tells of an embedding."""
 _DISJOINT: Final = "langfuse.observation.usage_details."
-"""Its kinds exclude each other, so that the input does not include the cached part."""
+"""Its kinds are mutually exclusive, so that the input does not include the cached part."""
 _LONGEST_TEXT: Final = 10_000
 _COUNTS_IN_TEXT: Final = re.compile(
     r"""["'](?:prompt|completion|input|output|total|candidates)_?tokens?(?:_?count)?["']\s*:\s*[1-9]""", re.I
@@ -71,7 +71,7 @@ class SpanTokens:
 
 
 def has_tokens(attributes: Mapping[str, Any]) -> bool:
-    """Say whether a span reports how many tokens it used, under any name."""
+    """Return whether a span reports how many tokens it used, under any name."""
     return any(_role(words) for _, words, _ in _reported(attributes))
 
 
@@ -89,7 +89,7 @@ def texts_with_tokens(attributes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def object_in(name: str, value: Any) -> Any:
-    """Return the object that an attribute holds as a text of JSON or Python, if it is one that may tell of tokens."""
+    """Return the object that an attribute holds as JSON text or Python, if it is one that may tell of tokens."""
     if not isinstance(value, str) or value[:1] != "{" or len(value) > _LONGEST_TEXT:
         return value
     if not name.startswith(_FAMILIES) and f"{name}." not in _FAMILIES and not _OTHERS.match(f"{name}."):

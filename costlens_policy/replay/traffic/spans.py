@@ -174,7 +174,7 @@ class Spans:
             yield replace(raw, fields={}, problem=f"the span of a call that reports no tokens{reads}")
 
     def _is_covered(self, key: _Key | None) -> bool:
-        """Say whether a span below counts something, or one above more than the spans below it that do."""
+        """Return whether a span below counts something, or one above more than the spans below it that do."""
         sums = self._sums()
         if key is None or key in self._over:
             return key is not None
@@ -207,7 +207,7 @@ class Spans:
         return None
 
     def _goes_round(self, at: _Key, key: _Key) -> bool:
-        """Say whether a span lies above another one that lies above it; neither is a sum of the other."""
+        """Return whether a span lies above another one that lies above it; neither is a sum of the other."""
         above: _Key | None = at
         for _ in range(_DEEPEST):
             above = self._above.get(above) if above is not None else None

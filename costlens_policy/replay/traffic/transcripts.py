@@ -114,7 +114,7 @@ def _may_be_a_call(fields: Mapping[str, Any]) -> bool:
 
 
 def _synthetic(message: Mapping[str, Any]) -> bool:
-    """Say whether the agent wrote a message itself, such as one about an error; no model was asked."""
+    """Return whether the agent wrote a message itself, such as one about an error; no model was asked."""
     usage = message.get("usage")
     return message.get("model") == "<synthetic>" and (not isinstance(usage, Mapping) or not _size(usage))
 

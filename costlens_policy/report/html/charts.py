@@ -286,7 +286,7 @@ _LABEL_WIDTH: Final = 92
 
 
 def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
-    """One bar for each group of a label, the dearest first; what nothing is known of has none."""
+    """One bar for each group of a label, the most expensive first; what nothing is known of has none."""
     rows: list[dict[str, Any]] = []
     for group in grouping.groups:
         amount = group.figures.cost if report.priced else Decimal(group.figures.tokens)

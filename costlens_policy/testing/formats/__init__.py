@@ -23,7 +23,7 @@ class RunFormat(StrEnum):
 
 
 def render(run: Run, format: RunFormat | str = RunFormat.PRETTY, *, color: bool = False) -> str:
-    """Return a run as text that ends in a line end. Only the pretty format has colors."""
+    """Return a run as text that ends with a newline. Only the pretty format has colors."""
     renderer = import_module(f"{__name__}.{RunFormat(format)}")
     rendered: str = renderer.render(run, color=color)
     return rendered
