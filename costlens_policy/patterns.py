@@ -58,19 +58,31 @@ class Pattern:
     """A compiled pattern. Two with the same text are equal.
 
     ``groups`` is how many groups it has; ``search(data, at)`` returns the first match from a place on, an object whose
-    ``span()`` tells its place, or None.
+    ``span()`` tells its place, or None. Without ``compiled``, it is compiled when it is first used.
     """
 
     __slots__ = ("_match", "_within", "groups", "pattern", "search", "size")
 
     def __init__(self, pattern: str | bytes, compiled: Any, size: int) -> None:
         self.pattern: Final = pattern
-        self.groups: Final[int] = compiled.groups
-        self.search: Final = compiled.search
         self.size: Final = size
-        self._match: Final = compiled._regexp.Match
+        self.groups: int
+        self.search: Any
+        self._match: Any
+        if compiled is not None:
+            self._take(compiled)
         # To the engine, the bytes of a character beyond ASCII stand apart, and no word begins or ends between them.
         self._within: Final = (b"\\B" if isinstance(pattern, bytes) else "\\B") in pattern  # type: ignore[operator]
+
+    def _take(self, compiled: Any) -> None:
+        self.groups, self.search, self._match = compiled.groups, compiled.search, compiled._regexp.Match
+
+    def __getattr__(self, name: str) -> Any:
+        """Compile the pattern: only then are there names that every pattern has, and this one not yet."""
+        if name not in Pattern.__slots__:
+            raise AttributeError(f"a pattern has no attribute `{name}`")
+        self._take(_compiled(self.pattern if isinstance(self.pattern, bytes) else self.pattern.encode()))
+        return getattr(self, name)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel as the text of the pattern, which is compiled again where it arrives."""
@@ -128,14 +140,15 @@ def _after(data: bytes, at: int) -> int:
 def compile_pattern(pattern: str | bytes, largest: int | None = LARGEST) -> Pattern:
     """Return the compiled pattern, kept for the next time. Raises ``PatternError``.
 
-    It is UTF-8 where it is bytes. ``largest`` is the size that it may have; None is for patterns of the program's own.
+    It is UTF-8 where it is bytes. ``largest`` is the size that it may have; None is for patterns of the program's own,
+    which are compiled when they are first used.
     """
+    if largest is None:
+        return Pattern(pattern, None, 0)
     try:
         encoded = pattern.encode() if isinstance(pattern, str) else pattern
     except UnicodeEncodeError:
         raise PatternError("the pattern holds half of a surrogate pair") from None
-    if largest is None:
-        return Pattern(pattern, _compiled(encoded), 0)
     if b"\\C" in encoded and any(part == "\\C" for part in _PARTS.findall(encoded.decode("utf-8", "replace"))):
         raise PatternError("`\\C` would take a byte out of a character")
     size = _size(encoded.decode("utf-8", "replace"))

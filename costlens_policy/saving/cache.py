@@ -11,7 +11,6 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import TZPATH
 
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.plan import Plan
@@ -178,8 +177,12 @@ def _libraries() -> Iterator[str]:
             yield from sorted(name for name in names if name.endswith(_METADATA))
 
 
+_ZONES: Final = "/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"
+"""Where Python looks for time zones, unless it is told otherwise. To ask `zoneinfo` takes as long as the rest here."""
+
+
 def _time_zones() -> Iterator[str]:
-    return (_stamp(place) for place in TZPATH)
+    return (_stamp(place) for place in (*_ZONES, *os.environ.get("PYTHONTZPATH", "").split(os.pathsep)))
 
 
 def _stamp(path: str | os.PathLike[str]) -> str:

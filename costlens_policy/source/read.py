@@ -8,7 +8,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from os import PathLike, fspath, fstat
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -157,6 +156,8 @@ def _short(name: str) -> str:
 
 def _similar(name: str) -> str:
     """Suggest a neighbor with a similar name, where there is one."""
+    from difflib import get_close_matches  # not for files that are there
+
     path = Path(name)
     try:
         names = [item.name for item in path.parent.iterdir()]
