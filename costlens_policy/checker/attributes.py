@@ -28,6 +28,7 @@ from costlens_policy.frozen import frozen
 if TYPE_CHECKING:
     from costlens_policy.documents.policy_set import Admission
     from costlens_policy.expressions.functions.costs import Sizes
+    from costlens_policy.expressions.types import Shape
 
 __all__ = [
     "ASKED_MODEL", "BUDGET", "ESTIMATE", "MODEL_FACTS", "REPORT_LABELS", "ROOT_TYPES", "STANDARD_ATTRIBUTES",
@@ -58,6 +59,8 @@ class DeclaredAttribute:
     """A report groups by it unless other labels are named."""
     engine_reads: bool = False
     """The engine itself looks at it, whether or not a rule does."""
+    holds_messages: bool = False
+    """Its elements are messages, each of which counts as a whole in what an expression may cost."""
     never_negative: bool = False
     """A request is refused where it is below zero."""
 
@@ -80,7 +83,10 @@ _STANDARD: Final = (
         label=True, recorded=True, engine_reads=True,
     ),
     DeclaredAttribute("prompt", STRING, "text of a call without messages", engine_reads=True),
-    DeclaredAttribute("messages", ANY_LIST, "messages in the shape of OpenAI or Anthropic", engine_reads=True),
+    DeclaredAttribute(
+        "messages", ANY_LIST, description="messages in the shape of OpenAI or Anthropic",
+        engine_reads=True, holds_messages=True,
+    ),
     DeclaredAttribute("model", STRING, "model that the caller asked for, as the caller spelled it"),
     DeclaredAttribute("prompt_tokens", INT, "tokens of the prompt", engine_reads=True, never_negative=True),
     DeclaredAttribute(
@@ -131,13 +137,17 @@ ASKED_MODEL: Final = "asked_model"
 def request_record(attributes: Mapping[str, DeclaredAttribute], sizes: Sizes) -> Record:
     """Return the record ``request`` of a policy set with these attributes."""
     fields = {
-        name: Field(item.type, not item.always_there, item.values, item.description, sizes.of(item.type, item.largest))
+        name: Field(item.type, not item.always_there, item.values, item.description, _shape(item, sizes))
         for name, item in attributes.items()
     }
     fields[ASKED_MODEL] = Field(
         Type("model"), optional=True, description="model that `request.model` means, whatever its spelling"
     )
     return Record("request", fields)
+
+
+def _shape(item: DeclaredAttribute, sizes: Sizes) -> Shape:
+    return sizes.messages(item.largest) if item.holds_messages else sizes.of(item.type, item.largest)
 
 
 _MODEL: Final[Mapping[str, tuple[Type, str]]] = {

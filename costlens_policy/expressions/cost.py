@@ -230,7 +230,7 @@ def _comprehension(walk: _Walk, node: Comprehension) -> Measure:
 
 def _variables(walk: _Walk, node: Comprehension, container: Shape) -> tuple[Shape, Shape]:
     """Return the shapes of the two variables; with one variable only the first counts."""
-    inner, key = walk.sizes.inner(container), walk.sizes.key(container)
+    inner, key = walk.sizes.each(container), walk.sizes.key(container)
     if node.second is not None:
         return key, inner
     if container.key is not None:

@@ -130,9 +130,14 @@ def _weight(value: Value) -> int:
 
 
 def _elements(value: Collection[Value]) -> int:
-    """Count the elements of a list or the values of a map, at all levels."""
-    inner = value.values() if isinstance(value, dict) else value
-    return len(value) + sum(_elements(element) for element in inner if isinstance(element, list | tuple | dict))
+    """Count the elements of a list or the values of a map, at all levels; a long text counts as several."""
+    total = len(value)
+    for element in value.values() if isinstance(value, dict) else value:
+        if isinstance(element, str | bytes):
+            total += len(element) * _ELEMENTS // _CHARACTERS
+        elif isinstance(element, list | tuple | dict):
+            total += _elements(element)
+    return total
 
 
 def within(elements: _SizedT, limit: int = ITERATIONS) -> _SizedT:

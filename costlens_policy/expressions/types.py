@@ -49,7 +49,8 @@ class Shape:
 
     ``text``: characters of a string, or bytes. ``elements``: elements of a list, or entries of a map; each is an
     ``inner``, and a map's keys are ``key``. Both are None where nothing is known of them, as in ``dyn``.
-    ``number``: what an int can be at most, None where that is not known.
+    ``number``: what an int can be at most, None where that is not known. ``is_total`` says of a value whose ``inner``
+    is not known that ``text`` and ``elements`` are those of all its levels together.
     """
 
     text: int = 0
@@ -57,6 +58,7 @@ class Shape:
     inner: Shape | None = None
     key: Shape | None = None
     number: int | None = None
+    is_total: bool = False
 
 
 SCALAR: Final = Shape()

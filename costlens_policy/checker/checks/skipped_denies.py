@@ -11,7 +11,9 @@ from costlens_policy.checker.expressions import budget_reads, nodes_of, variable
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.expressions import Extent, Node, TypedExpr
 from costlens_policy.expressions.checking.presence import unguarded_reads
-from costlens_policy.expressions.tree import Call, Index, Literal, Presence, Select
+from costlens_policy.expressions.functions import functions
+from costlens_policy.expressions.tree import Call, Index, Invocation, Literal, Presence, Select
+from costlens_policy.expressions.types import DYN, parameter
 
 __all__ = ["check_skipped_denies"]
 
@@ -108,9 +110,16 @@ def _call(typed: TypedExpr, node: Call) -> str:
     if node.function in _POSITIONS:
         return "fails beyond the end of the string"
     invocation = typed.calls.get(node)
-    if invocation is not None and len(invocation.overloads) > 1 and node.function not in ("_==_", "_!=_"):
+    if invocation is not None and len(invocation.overloads) > 1 and not _takes_anything(invocation):
         return "fails for values of another type"
     return ""
+
+
+def _takes_anything(invocation: Invocation) -> bool:
+    """Say whether a function has an overload for any values, as equality has."""
+    row = functions().get(invocation.function)
+    overloads = row.overloads if row is not None else ()
+    return any(set(item.parameters) in ({DYN}, {parameter("A")}) for item in overloads)
 
 
 def _takes_text(typed: TypedExpr, node: Call) -> bool:

@@ -61,14 +61,33 @@ class Sizes:
                 return self.of(declared.parameters[0], size)
         return self.any if size is None else Shape(size, size)
 
+    def messages(self, size: int | None = None) -> Shape:
+        """Return the shape of the messages of a request.
+
+        Each has a text of the assumed length, in a few parts of whatever shape: the sizes of a message are those of all
+        its levels together, so that going through its parts costs as much as going through its text.
+        """
+        message = Shape(self._limits.assumed_text, max(1, self._limits.assumed_list // 10), is_total=True)
+        return Shape(elements=self._limits.assumed_list if size is None else size, inner=message)
+
     def inner(self, shape: Shape) -> Shape:
-        """Return the shape of an element of a list, or of a value of a map."""
-        return self.any if shape.inner is None else shape.inner
+        """Return the shape of any one value in a list or a map; of a total, that one may hold all."""
+        if shape.inner is None:
+            return shape if shape.is_total else self.any
+        return shape.inner
+
+    def each(self, shape: Shape) -> Shape:
+        """Return the shape of the elements that a comprehension goes through; those of a total share it."""
+        if not shape.is_total or shape.inner is not None or not shape.elements:
+            return self.inner(shape)
+        return replace(shape, text=-(-shape.text // shape.elements), elements=1)
 
     def key(self, shape: Shape) -> Shape:
         """Return the shape of a map's keys; a list's are numbers."""
         if shape.key is not None:
             return shape.key
+        if shape.is_total:
+            return self.each(shape)
         return self.of(DYN) if shape.inner is None else SCALAR
 
     def weight(self, shape: Shape) -> int:
@@ -93,6 +112,7 @@ def _cover(shapes: list[Shape]) -> Shape:
     return Shape(
         text=max(shape.text for shape in shapes),
         elements=max(shape.elements for shape in shapes),
+        is_total=bool(holding) and all(shape.is_total for shape in holding),
         inner=joined(inner) if inner and is_known else None,
         key=joined(keys) if keys and is_known else None,
         number=None if None in numbers else max(number for number in numbers if number is not None),
@@ -182,6 +202,23 @@ def hashing(call: CallSizes) -> Measure:
 
 def tokens(call: CallSizes) -> Measure:
     return Measure(10 + call.text // 10 + call.elements * (20 + call.sizes.weight(call.sizes.any)), Shape())
+
+
+def text(call: CallSizes) -> Measure:
+    """All texts inside a value are joined; what is inside of a request, its messages say."""
+    value = call.sizes.messages() if call.types[0].name == "request" else call.arguments[0]
+    size = capped(_text_within(value) + value.elements)
+    return Measure(10 + call.sizes.weight(value) + size // _CHARACTERS, Shape(text=size))
+
+
+def _text_within(shape: Shape) -> int:
+    """Return the characters of a value at all its levels; a value of which nothing is known counts as a flat one."""
+    if shape.is_total:
+        return shape.text
+    if not shape.elements:
+        return shape.text or 64
+    key = 0 if shape.key is None else shape.key.text
+    return shape.elements * (key + (shape.text if shape.inner is None else _text_within(shape.inner)))
 
 
 def comparison(call: CallSizes) -> Measure:

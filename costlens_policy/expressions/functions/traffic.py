@@ -41,6 +41,14 @@ FUNCTIONS = (
         tokens_list="(list(dyn)) -> int",
     ),
     function(
+        "text",
+        "all text of the request (system text, prompt, messages), of messages, of one message or of its content, with "
+        "line ends between parts: what the model reads, tool calls and results too, but no roles, ids, images or files",
+        cost=costs.text,
+        text_dyn="(dyn) -> string",
+        text_request="(request) -> string",
+    ),
+    function(
         "usd",
         "US dollars that tokens cost at a price per million of them",
         cost=costs.constant,

@@ -21,7 +21,7 @@ from costlens_policy.expressions.runtime.functions import implements
 from costlens_policy.expressions.runtime.times import duration_text, timestamp_text
 from costlens_policy.expressions.values import Value
 
-__all__ = ["utf8"]
+__all__ = ["format_text", "utf8"]
 
 
 @implements("string_to_bytes")

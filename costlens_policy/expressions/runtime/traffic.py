@@ -1,10 +1,11 @@
-"""Our own functions for the rules of LLM traffic: tokens, what they cost, and sticky shares of traffic."""
+"""Our own functions for the rules of LLM traffic: texts, tokens, what they cost, and sticky shares of traffic."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from math import ceil
@@ -12,12 +13,12 @@ from typing import Final
 
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions.errors import BAD_ARGUMENT, CelError
-from costlens_policy.expressions.limits import Work
+from costlens_policy.expressions.limits import Work, check_size
 from costlens_policy.expressions.runtime.functions import implements
 from costlens_policy.expressions.runtime.regex import matcher
-from costlens_policy.expressions.runtime.strings import utf8
+from costlens_policy.expressions.runtime.strings import format_text, utf8
 from costlens_policy.expressions.values import Value
-from costlens_policy.tokens import ESTIMATE, count_messages
+from costlens_policy.tokens import ESTIMATE, PAYLOADS, PLACES, Place, count_messages, is_data, media_kind, media_of_key
 
 __all__ = ["BUCKETS", "bucket"]
 
@@ -72,6 +73,103 @@ def tokens_of_messages(messages: Sequence[Value]) -> int:
         return count_messages(messages, ESTIMATE).tokens
     except RequestError:
         raise CelError(BAD_ARGUMENT, "a message has keys that are not strings, or is nested too deeply") from None
+
+
+@implements("text_dyn")
+def text_of(value: Value) -> str:
+    """Return the texts of messages, a message, its content, or any part of it, a line end between each. It never fails.
+
+    What no row of ``PLACES`` names is text. Raises LimitError where all of it is too much for one value.
+    """
+    return _joined([value])
+
+
+@implements("text_request")
+def text_of_request(request: Mapping[str, Value]) -> str:
+    """Return the texts of a request: its system text, and its prompt or its messages."""
+    system = request["params"].get("system") if "params" in request else None
+    return _joined([system, *(request[name] for name in ("prompt", "messages") if name in request)])
+
+
+def _joined(values: Sequence[Value]) -> str:
+    texts: list[str] = []
+    for value in values:
+        _collect(value, texts)
+    check_size(sum(map(len, texts)) + len(texts))
+    text = "\n".join(texts)
+    # Half of a surrogate pair, which JSON can smuggle in, would make every pattern fail.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _collect(value: Value, texts: list[str]) -> None:
+    """Add the texts of a message, a part, or a list of them."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            _collect(item, texts)
+    elif not isinstance(value, dict):
+        _collect_any(value, texts)
+    elif media_kind(value) is not None:
+        _collect_around(value, texts)
+    else:
+        for key, item in value.items():
+            _collect_at(PLACES.get(key) if isinstance(key, str) else None, key, item, texts)
+
+
+def _collect_at(place: Place | None, key: Value, value: Value, texts: list[str]) -> None:
+    match place:
+        case Place.PARTS | Place.CALLS | Place.ENTRY:
+            _collect(value, texts)
+        case Place.MEDIA:
+            for item in value if isinstance(value, list | tuple) else (value,):
+                (_collect if media_of_key(key, item) is None else _collect_around)(item, texts)
+        case Place.JSON if isinstance(value, str):
+            _collect_any(_read_json(value), texts)
+        case Place.TEXT | Place.JSON:
+            _collect_any(value, texts)
+        case None:
+            _collect_any({key: value}, texts)
+
+
+def _collect_any(value: Value, texts: list[str]) -> None:
+    """Add every text of any value, the keys and numbers of objects, too."""
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _collect_any(item, texts)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _collect_any(key, texts)
+            _collect_any(item, texts)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        texts.append(format_text("%d", [value]))
+    elif isinstance(value, bytes):
+        texts.append(value.decode("utf-8", "replace"))
+
+
+def _collect_around(value: Value, texts: list[str]) -> None:
+    """Add the texts that stand around an image, a clip or a file, such as its title, and not where its bytes are."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            _collect_around(item, texts)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if PLACES.get(key) is not Place.MARK and not (key in PAYLOADS and isinstance(item, str | bytes)):
+                _collect_around(item, texts)
+    elif isinstance(value, str) and not is_data(value, in_media=False):
+        texts.append(value)
+
+
+def _read_json(text: str) -> Value:
+    """Return what a JSON text says: escapes hide nothing. What is not JSON, or says a key twice, stays as it is."""
+    try:
+        return json.loads(text, object_pairs_hook=_pairs)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _pairs(entries: list[tuple[str, Value]]) -> list[Value]:
+    return [part for entry in entries for part in entry]
 
 
 @implements("usd_int_double")

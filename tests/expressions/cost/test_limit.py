@@ -26,7 +26,7 @@ REQUEST = Record(
         "pair": Field(list_of(STRING), shape=SIZES.of(list_of(STRING), 2)),
         "code": Field(STRING, shape=SIZES.of(STRING, 8)),
         "prompt": Field(STRING),
-        "messages": Field(list_of(DYN)),
+        "messages": Field(list_of(DYN), shape=SIZES.messages()),
     },
 )
 ENVIRONMENT = Environment({"request": Type("request")}, {"request": REQUEST})
@@ -52,6 +52,12 @@ def blamed(text: str, limits: Limits = DEFAULT_LIMITS) -> str | None:
         "request.prompt.split(' ').exists(word, word.contains('secret'))",
         "request.code.split('').all(a, request.code.split('').all(b, request.code.split('').all(c, a + b != c)))",
         " && ".join(["request.prompt.matches('a+b')"] * 100),
+        "text(request).matches('(?i)\\\\b(secret|confidential|internal|top[- ]secret)\\\\b')",
+        "request.messages.exists(m, text(m).matches('[0-9]{3}-[0-9]{2}-[0-9]{4}'))",
+        "request.messages.exists(m, m.content.exists(part, part.text.matches('(?i)secret|password')))",
+        "request.messages.exists(m, m.content.exists(part, part.content.exists(inner, inner.text.contains('a'))))",
+        "request.messages.filter(m, m.role == 'user').map(m, size(text(m))).sum() > 8000",
+        "cel.bind(all, text(request.messages), request.tags.exists(tag, all.contains(tag)))",
     ],
 )
 def test_what_is_usual_is_within_the_limit(text: str) -> None:
@@ -69,6 +75,8 @@ def test_what_is_usual_is_within_the_limit(text: str) -> None:
         ("request.tags.map(t, request.tags).flatten().all(a, request.tags.all(b, a != b))", "all"),
         ("cel.bind(a, lists.range(900), a.exists(x, a.exists(y, a.map(z, z).size() > x + y)))", "map"),
         ("request.prompt.split('').map(a, request.prompt.replace('', a)).size() > 1", "map"),
+        ("request.tags.exists(tag, text(request.messages).contains(tag))", "exists"),
+        ("request.messages.exists(a, request.messages.exists(b, text(a) == text(b) + '!'))", "exists"),
     ],
 )
 def test_what_multiplies_is_blamed(text: str, expected: str | None) -> None:
