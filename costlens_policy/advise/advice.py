@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, Inexact
 from importlib.resources import as_file, files
@@ -34,6 +33,7 @@ from costlens_policy.documents.workload import Contender
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.record import RuleOutcome
 from costlens_policy.errors import InputError, RequestError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import multiply, total
 from costlens_policy.source.located import LocatedDocument
 from costlens_policy.source.read import repository_of
@@ -47,7 +47,7 @@ _TOO_LONG: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Advice:
     """``warnings`` are about the catalogue."""
 
@@ -91,7 +91,7 @@ def advise_on(
 _OUTPUT_LIMIT: Final = "max_output_tokens"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Consideration:
     """A rule that holds whatever is chosen, and what it says."""
 
@@ -99,7 +99,7 @@ class Consideration:
     says: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recommendation:
     """``strategy`` is None where the policies refuse to recommend any. ``marks`` are what rules set for programs."""
 
@@ -232,7 +232,7 @@ def _break_even(known: Mapping[str, Decimal], numbers: Numbers) -> Iterator[tupl
 _CONTENDERS: Final = ("current", "small", "fine_tuned")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Given:
     """What a workload file gives. ``policy_set`` is a file's name, ``warnings`` are about the catalogue."""
 

@@ -17,6 +17,7 @@ from costlens_policy.advise.inputs import Range
 from costlens_policy.advise.strategies import Contest, Query, Setting, query_cost
 from costlens_policy.catalogue import Model
 from costlens_policy.documents import WorkloadDocument
+from costlens_policy.frozen import frozen
 
 __all__ = [
     "CATALOGUE", "POLICY_SET", "Contenders", "DerivationSettings", "Derived", "Market", "UnpricedError", "contenders",
@@ -29,7 +30,7 @@ _NO_LETTERS: Final = re.compile(r"[^a-z0-9]+")
 _TEN_THOUSANDTH: Final = Decimal("0.0001")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DerivationSettings:
     """``by`` is the label that calls are grouped by; ``swing`` how far answers may be longer or shorter.
 
@@ -45,7 +46,7 @@ class DerivationSettings:
     swing: Decimal = Decimal("0.2")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Derived:
     """``plain`` is the document as it can be written; ``unknown`` says what calls do not tell, ``assumed`` what for it.
 
@@ -240,7 +241,7 @@ def _needs(task: Task, found: Contenders, notes: _Notes) -> dict[str, Any]:
     return {"scope": scope} | ({} if wanted is None else {"accuracy": wanted})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Market:
     """Models and their prices. ``find`` knows any name of a model, ``offered`` are those that may be chosen from.
 
@@ -254,7 +255,7 @@ class Market:
     trained: Model | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contenders:
     """``base`` is the model that the trained one would be trained from, and whose prices it is given; None where the
     trained model is there.

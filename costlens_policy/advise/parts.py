@@ -6,7 +6,6 @@ Only in the pictures do amounts become floats.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -14,12 +13,13 @@ from costlens_policy.advise.advice import Advice
 from costlens_policy.advise.inputs import Range, rules_of_thumb
 from costlens_policy.advise.numbers import Numbers, Swing
 from costlens_policy.advise.strategies import FINE_TUNED, HOURS_PER_MONTH, SMALL, BreakEven
+from costlens_policy.frozen import frozen
 from costlens_policy.money import plain
 
 __all__ = ["AdviceTable", "Page", "Part", "Picture", "Sentences", "assumptions", "headline", "parts_of", "readable"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdviceTable:
     """Rows of texts under headings; all columns but the first hold numbers."""
 
@@ -28,13 +28,13 @@ class AdviceTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sentences:
     title: str
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Picture:
     """Lines that only stand right in a font of one width."""
 
@@ -45,7 +45,7 @@ class Picture:
 Part: TypeAlias = AdviceTable | Sentences | Picture
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """What is printed, in any format: parts under a heading, and all that was calculated as JSON data."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +16,7 @@ from costlens_policy.advise.parts import AdviceTable, Page, Part, Sentences, rea
 from costlens_policy.advise.strategies import CACHED_PROMPT, PROMPT
 from costlens_policy.advise.text import export_advice
 from costlens_policy.diagnostics.text import printable
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, multiply, plain
 
 __all__ = ["Ranked", "Ranking", "page_of_ranking", "rank"]
@@ -24,7 +24,7 @@ __all__ = ["Ranked", "Ranking", "page_of_ranking", "rank"]
 _PROMPTS: Final = (PROMPT, CACHED_PROMPT, None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ranked:
     """A task, its workload, and the advice on it."""
 
@@ -58,7 +58,7 @@ class Ranked:
         return multiply(numbers.strategies[numbers.prompting].usd_per_query, numbers.monthly[0])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ranking:
     """``ranked`` has candidates first, then by saving. ``left_out`` says by task why nothing was calculated for it."""
 

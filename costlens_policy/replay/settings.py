@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
+
+from costlens_policy.frozen import frozen
 
 __all__ = ["START", "Progress", "Settings", "Silent", "assumptions"]
 
@@ -14,7 +15,7 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _SHORT: Final = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """The assumptions of a replay, all printed with the result.
 

@@ -6,11 +6,11 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.diagnostics.text import printable, safe
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, format_usd, total
 from costlens_policy.replay.difference import Difference, Example, Side
 from costlens_policy.replay.result import Result
@@ -24,7 +24,7 @@ _CENT = Decimal("0.01")
 _SMALL = Decimal("0.000001")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SummaryTable:
     """``numbers`` are the columns, from 0 on, that hold numbers."""
 
@@ -34,7 +34,7 @@ class SummaryTable:
     numbers: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Summary:
     """What came of recorded traffic: a verdict of a few lines, tables, what to know about both, and all of it as data.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Context, Decimal
 from statistics import median
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO
 from costlens_policy.report.timeline import BucketStart
 
@@ -32,7 +32,7 @@ RULE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Series:
     """The spend of the calls with one value of a label, or of all calls, by day or hour without gaps."""
 
@@ -41,7 +41,7 @@ class Series:
     spend: tuple[tuple[BucketStart, Decimal], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Anomaly:
     """``usual`` is the median of the ``compared`` steps, ``deviations`` how far it is from it, by its sign."""
 
@@ -54,7 +54,7 @@ class Anomaly:
     compared: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Anomalies:
     """``found`` are in the order of the money they are about. ``skipped`` series had too few days or hours to judge."""
 

@@ -16,6 +16,7 @@ import polars as pl
 from costlens_policy.catalogue import Usage
 from costlens_policy.checker.attributes import REPORT_LABELS
 from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import MAX_FRACTION_DIGITS, from_units, to_units
 from costlens_policy.replay.traffic.row import Reject
 
@@ -59,7 +60,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _NOTHING: Final = (None, None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReportedCall:
     """``labels`` are by dimension; what was not recorded is absent. ``usage`` is None for a denied call.
 
@@ -138,7 +139,7 @@ DIMENSIONS: tuple[str, ...] = REPORT_LABELS
 """The labels of a call by which a report groups, unless others are named."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallQuery:
     """Which calls to read: from ``since`` on, before ``until``, with which labels."""
 
@@ -150,7 +151,7 @@ class CallQuery:
         return (self.since is None or instant >= self.since) and (self.until is None or instant < self.until)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Read:
     """``frame`` has the columns of ``Columns``.
 

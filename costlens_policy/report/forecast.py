@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from costlens_policy.frozen import frozen
 from costlens_policy.money import total
 from costlens_policy.periods import start_of_day
 from costlens_policy.report.timeline import BucketStart, TimeUnit, bucket_starts
@@ -27,7 +27,7 @@ _NORMAL: Final = Decimal("1.2816")
 _CENT: Final = Decimal("0.01")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Window:
     """The stretch of the calendar that a forecast is for."""
 
@@ -36,7 +36,7 @@ class Window:
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forecast:
     """``spent`` so far is exact; ``expected`` at the end, and ``low`` to ``high``, are estimates in whole cents.
 

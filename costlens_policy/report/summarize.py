@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -13,6 +13,7 @@ import polars as pl
 
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.diagnostics.suggestion import did_you_mean
+from costlens_policy.frozen import frozen
 from costlens_policy.money import add
 from costlens_policy.report.anomalies import RULE, Anomalies, Series, find_anomalies, series_from
 from costlens_policy.report.calls import DIMENSIONS, Read, ReportError, micros
@@ -35,7 +36,7 @@ ALL_OTHERS: Final = "all others"
 """What remains of a label beyond its largest values."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """How to summarize. ``time`` is the unit of the timeline; if None, it depends on the period of the calls.
 
@@ -50,7 +51,7 @@ class Settings:
     now: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stack:
     """The spend of each bucket by the values of a label: the largest few, then all others together."""
 
@@ -58,7 +59,7 @@ class Stack:
     layers: tuple[tuple[str, Mapping[BucketStart, Decimal]], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """The cost of the calls of ``source``. Savings are relative to the model ``baseline``, empty without one."""
 

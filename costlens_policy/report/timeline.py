@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from costlens_policy.frozen import frozen
 from costlens_policy.report.calls import LABEL, ReportError, amount_in, summed
 from costlens_policy.report.figures import EMPTY, FIGURES, Figures, figures_of
 
@@ -25,7 +25,7 @@ _MOST: Final = 5000
 _UP_TO: Final = ((timedelta(days=3), "hour"), (timedelta(days=120), "day"), (timedelta(days=800), "week"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bucket:
     """The calls of one stretch of time."""
 

@@ -6,7 +6,7 @@ Whatever is not plainly right is read row by row, by the reader that says what i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -15,6 +15,7 @@ import polars as pl
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import BOOL, DOUBLE, INT
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.columns.batch import ATTRIBUTE
 from costlens_policy.replay.stream.layout import PLAIN_COST, Fitting, Layout
 from costlens_policy.replay.traffic.mapping import ColumnMapping
@@ -27,7 +28,7 @@ __all__ = ["BATCH", "ParquetFile", "ReadBatch", "TextRows", "types_of"]
 BATCH: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadBatch:
     """What could be read of so many rows of a file."""
 
@@ -47,7 +48,7 @@ def _unreadable(name: str, error: Exception) -> TrafficError:
     return TrafficError(f"`{name}` cannot be read as Parquet: {' '.join(str(error).split())[:200]}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ParquetFile:
     """A Parquet file, the place of its name among the files, and its layout."""
 
@@ -109,7 +110,7 @@ _ODD: Final = object()
 _DIGITS: Final = 15
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextRows:
     """The rows of a file as columns of the types that the mapping asks for."""
 

@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Mapping
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.expressions import STRING, Type
+from costlens_policy.frozen import frozen
 from costlens_policy.money import usd
 from costlens_policy.replay.traffic.mapping import TimeUnit
 
@@ -221,7 +221,7 @@ PARTS: Final = ("uncached_tokens", "cached_tokens", "cache_write_tokens", "cache
 """Those that say more than how long the prompt and the answer are."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counted:
     """The counts of one row.
 

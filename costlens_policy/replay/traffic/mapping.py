@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from difflib import get_close_matches
 from typing import Any, Final, Literal
 
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.traffic.row import TrafficError
 
 __all__ = ["COUNTS", "FIELDS", "TEXTS", "TOKENS", "ColumnMapping", "TimeUnit"]
@@ -29,7 +30,7 @@ FIELDS: Final = ("time", "id", "model", "session", *COUNTS, "service_tier", "cos
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ColumnMapping:
     """Which column of the traffic is which field: ``columns`` and ``constants`` are by field.
 

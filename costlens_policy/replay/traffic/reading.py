@@ -16,6 +16,7 @@ from costlens_policy.catalogue import Usage
 from costlens_policy.compiler.attributes import RequestAttribute
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import ANY_LIST, STRING
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.traffic.cells import (
     Counted,
     attribute_of,
@@ -56,7 +57,7 @@ class RequestShape(Protocol):
     def tokenizer(self) -> Tokenizer: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _TextsOnly:
     attributes: Mapping[str, RequestAttribute]
     tokenizer: Tokenizer
@@ -408,7 +409,7 @@ class RowReader:
 _MOST_NAMED: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Told:
     counted: Counted
     service_tier: str | None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:  # help reads the ready mappings, and does without prices
     from costlens_policy.catalogue import Usage
@@ -20,7 +20,7 @@ class TrafficError(CostlensPolicyError):
     """The traffic, or the mapping of its columns, is unusable; after a semicolon the message suggests a remedy."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One recorded request.
 
@@ -55,7 +55,7 @@ class Row:
         return f"{self.file}:{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reject:
     """A row that is left out, as it stood in the file, and why."""
 
@@ -65,7 +65,7 @@ class Reject:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Traffic:
     """All rows in time order. ``notes`` list what had to be assumed or was corrected."""
 
@@ -82,7 +82,7 @@ class Rows(Protocol):
     def __iter__(self) -> Iterator[Row]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StreamedTraffic:
     """As ``Traffic``, but that rows are not held in memory."""
 

@@ -8,11 +8,12 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from itertools import chain
 from typing import Any, Final, TextIO, TypeAlias, cast
 
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.traffic.json_text import json_objects
 from costlens_policy.replay.traffic.places import STDIN, kind_of, partition_of
 from costlens_policy.replay.traffic.row import TrafficError
@@ -40,7 +41,7 @@ _EMPTY: Final = frozenset({"NULL", "null", "\\N", "None", "NaT", "<NA>", "#N/A"}
 _UNREADABLE: Final = "\ufffd"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RawRow:
     """One row of a file.
 

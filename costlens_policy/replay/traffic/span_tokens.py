@@ -14,10 +14,11 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
+from costlens_policy.frozen import frozen
 from costlens_policy.replay.traffic.cells import Counted, counted, tokens_of
 
 __all__ = ["SpanTokens", "has_tokens", "object_in", "texts_with_tokens", "tokens_in", "unread_tokens"]
@@ -58,7 +59,7 @@ _PIXELS: Final = frozenset({"image", "images"})
 _Told = dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpanTokens:
     """``unknown`` are names that look like tokens and are in no known kind; they are counted where they may be beyond.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
@@ -17,6 +17,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from costlens_policy.diagnostics.text import printable
+from costlens_policy.frozen import frozen
 from costlens_policy.report.figures import Figures, Grouping
 from costlens_policy.report.html.charts import (
     Spec,
@@ -61,7 +62,7 @@ class _Cell(NamedTuple):
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _NumberTable:
     """What a chart shows, in numbers."""
 
@@ -71,7 +72,7 @@ class _NumberTable:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Chart:
     """A chart twice: for broad screens, and with the same size of text for narrow ones."""
 
@@ -80,7 +81,7 @@ class _Chart:
     narrow: Markup
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Card:
     """One card of the page. A table beside a chart is folded away."""
 
