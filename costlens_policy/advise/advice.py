@@ -275,7 +275,7 @@ def _workload(library: Library, name: str) -> tuple[LocatedDocument, WorkloadDoc
     if len(found) != 1:
         raise PolicyError([_not_one_workload(name, len(found))])
     document = found[0].document
-    assert isinstance(document, WorkloadDocument), "its kind says so"
+    assert isinstance(document, WorkloadDocument), "`kind` is Workload"
     return found[0].located, document
 
 

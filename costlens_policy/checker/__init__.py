@@ -29,10 +29,10 @@ def check(
     on: date | None = None,
     catalogue: Catalogue | None = None,
 ) -> CheckedBundle:
-    """Return the one policy set in files or folders, examined on a day (UTC; today when left out).
+    """Return the one policy set in files or folders, checked for a day (UTC; default: today).
 
-    With ``catalogue`` it is examined, and decides, on those models in place of its own. Raises ``PolicyError`` with
-    every diagnostic, warnings included, where there is an error, no set, or several.
+    With ``catalogue`` it is checked, and decides, with those models instead of its own. Raises ``PolicyError`` with
+    every diagnostic, including warnings, if there is an error, no set, or several.
     """
     from costlens_policy.checker import whole
 
@@ -40,9 +40,9 @@ def check(
 
 
 def check_all(paths: str | PathLike[str] | Iterable[str | PathLike[str]], *, on: date | None = None) -> Checked:
-    """Check every document in files and folders: each policy set as a whole, all others by themselves.
+    """Check every document in files and folders: each policy set as a whole, all others on their own.
 
-    Raises nothing that is about the documents.
+    Problems of the documents are returned, not raised.
     """
     from costlens_policy.checker import whole
 

@@ -1,4 +1,4 @@
-"""What expressions may read: the standard request attributes and the records of the stages, declared once."""
+"""What expressions can read: the standard request attributes and the records of the stages, declared once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 
 @frozen
 class DeclaredAttribute:
-    """A request attribute: one row for all that the checker, the engine, ledgers, replay and reports do with it.
+    """A request attribute: one row for everything that the checker, the engine, ledgers, replay and reports need.
 
     ``default`` is a plain Python value, None where there is none. ``max_size`` is the most characters, elements or
     entries that it may have, where that is declared.
@@ -70,7 +70,7 @@ class DeclaredAttribute:
 
     @property
     def largest(self) -> int | None:
-        """Most characters, elements or entries, from whatever says so; None where nothing does."""
+        """The maximum number of characters, elements or entries; None without a limit."""
         return max(map(len, self.values)) if self.values else self.max_size
 
 
@@ -190,7 +190,7 @@ ESTIMATE: Final = Record(
         "output_tokens": Field(INT, description="limit on output tokens"),
     },
 )
-"""What a call to the candidate will probably take."""
+"""The expected tokens and cost of a call to the candidate."""
 
 BUDGET: Final = Record(
     "budget",

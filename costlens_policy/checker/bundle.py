@@ -1,4 +1,4 @@
-"""What linking and checking hand on."""
+"""What linking and checking return."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class LinkedBundle:
 class CheckedBundle:
     """A linked bundle that can be compiled, and its typed expressions.
 
-    ``warnings`` are what is worth a second look, errors that do not stop among them.
+    ``warnings`` include errors that do not prevent loading.
     """
 
     linked: LinkedBundle

@@ -1,4 +1,4 @@
-"""Every code that a diagnostic can carry. A number, once released, is never used for anything else."""
+"""Every code of a diagnostic. A released code is never reused."""
 
 from __future__ import annotations
 

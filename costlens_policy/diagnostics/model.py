@@ -1,4 +1,4 @@
-"""What a problem in a document is: a code, a sentence, a place, and what to do about it."""
+"""A problem in a document: a code, a message, a place, and a remedy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Span:
 
 @frozen
 class Related:
-    """Another place that the reader needs, such as the first of two equal keys."""
+    """A related place, such as the first of two equal keys."""
 
     span: Span
     label: str
@@ -47,9 +47,9 @@ class Related:
 class Diagnostic:
     """One problem. ``message`` is one lower-case sentence without a full stop, in the author's words.
 
-    ``label`` says what stands at the place, ``help`` what to do. ``span`` is absent only where no text is
-    to blame, such as a missing file; then ``message`` names the file. An error that does not stop (``stops``) is about
-    what the author can hardly want, in policies that mean something all the same: checks fail, services load them.
+    ``label`` describes the place, and ``help`` what to do. ``span`` is None only if the problem has no place, such as a
+    missing file; then ``message`` has the file. An error with ``stops`` false is almost certainly a mistake, but the
+    policies can be compiled: checks fail, and services load them.
     """
 
     code: str
@@ -87,7 +87,7 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 class PolicyError(CostlensPolicyError):
-    """Documents cannot be used. ``diagnostics`` carries every problem found, warnings included."""
+    """The documents are invalid. ``diagnostics`` has every problem, including warnings."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = in_order(diagnostics)

@@ -22,10 +22,10 @@ def render(
     *,
     color: bool = False,
 ) -> str:
-    """Return the diagnostics in order of place, as text that ends in a line end. ``format`` is one of ``FORMATS``.
+    """Return the diagnostics in order of place, as text that ends with a newline. ``format`` is one of ``FORMATS``.
 
-    ``lines_of`` gives the lines of a file, named as in the spans, or None where they are not at hand; only
-    the full format asks for them. Without diagnostics the text formats are empty, JSON and SARIF are not.
+    ``lines_of`` gives the lines of a file, named as in the spans, or None if they are not available; only the full
+    format needs them. Without diagnostics the text formats are empty, but JSON and SARIF are not.
     """
     if format not in FORMATS:
         raise ValueError(f"unknown format `{format}`")

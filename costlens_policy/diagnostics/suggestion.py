@@ -1,4 +1,4 @@
-"""The nearest known name to one that is not known."""
+"""The known name that is closest to an unknown one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["did_you_mean", "listed", "nearest"]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like ``name``, whatever its case; None when none is near."""
+    """Return the known name that is most similar to ``name``, ignoring case; None if none is close."""
     from difflib import get_close_matches  # not on the way to a decision
 
     by_folded = {_folded(item): item for item in sorted(known)}
@@ -17,7 +17,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``did you mean `model`?`` for the nearest known name, or an empty text when none is near."""
+    """Return ``did you mean `model`?`` for the closest known name, or an empty string if none is close."""
     near = nearest(name, known)
     return f"did you mean `{near}`?" if near is not None else ""
 

@@ -1,4 +1,4 @@
-"""Diagnostics for people: the lines that they are about with carets, one line for each, and a summary."""
+"""Diagnostics for people: source lines with carets, a line per diagnostic, and a summary."""
 
 from __future__ import annotations
 

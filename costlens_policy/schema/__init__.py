@@ -1,4 +1,4 @@
-"""The schema phase: from located documents to typed ones, and the JSON Schemas that editors use."""
+"""The schema phase: from located documents to typed ones; and the JSON Schemas for editors."""
 
 from __future__ import annotations
 

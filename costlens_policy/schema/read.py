@@ -26,7 +26,7 @@ _HEAD: Final = ("apiVersion", "kind")
 
 
 def read_document(located: LocatedDocument) -> tuple[Document | None, tuple[Diagnostic, ...]]:
-    """Return the typed document and no diagnostics, or None and everything that is wrong with it, in order of place."""
+    """Return the typed document without diagnostics, or None with all its problems, in order of place."""
     if located.root.kind != "mapping":
         return None, (_not_a_mapping(located),)
     if head := tuple(_check_head(located)):

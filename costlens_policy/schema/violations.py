@@ -217,7 +217,7 @@ def expected(schema: Mapping[str, Any]) -> str:
 
 
 def found(value: Plain) -> str:
-    """Return what kind of value stands there."""
+    """Return what kind of value this is."""
     match value:
         case None:
             return "nothing"
@@ -243,7 +243,7 @@ def written(document: LocatedDocument, value: LocatedValue) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text fit for a message: one line, not too long."""
+    """Return text for a message: one line, shortened if necessary."""
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 

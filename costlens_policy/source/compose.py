@@ -49,7 +49,7 @@ class Composed:
 
 
 def compose(source: SourceText) -> Composed:
-    """Compose all documents of a text. Bad input raises nothing; empty documents are left out."""
+    """Compose all documents of a text. Invalid input raises nothing; empty documents are omitted."""
     if forbidden := tuple(_forbidden_characters(source)):
         return Composed((), forbidden)
     builder = _TreeBuilder(source)

@@ -1,4 +1,4 @@
-"""What can be wrong with the structure of a YAML file; one function for each code."""
+"""Problems with the structure of a YAML file; one function for each code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find and read the files of a policy set: folders, standard input, sizes and encodings, all inside the repository."""
+"""Find and read the files of a policy set: folders, standard input, sizes and encodings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_source(path: str | PathLike[str], *, limit: int = MAX_BYTES) -> SourceText:
-    """Read one file of at most ``limit`` bytes; ``PolicyError`` (CL001, CL002, CL003) where that fails."""
+    """Read one file of at most ``limit`` bytes. Raises ``PolicyError`` (CL001, CL002, CL003)."""
     name = fspath(path)
     try:
         if what := _never_ends(name):
@@ -48,7 +48,7 @@ def read_source(path: str | PathLike[str], *, limit: int = MAX_BYTES) -> SourceT
 
 
 def read_bytes(path: str | PathLike[str]) -> bytes:
-    """Read one file of any size as it is; ``PolicyError`` (CL001) where that fails."""
+    """Read one file of any size, as bytes. Raises ``PolicyError`` (CL001)."""
     name = fspath(path)
     try:
         with open(name, "rb") as stream:

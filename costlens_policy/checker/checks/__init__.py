@@ -1,4 +1,4 @@
-"""The checks on meaning: one file and one code each, in the order in which they run."""
+"""The semantic checks: one file and one code each, in the order in which they run."""
 
 from __future__ import annotations
 

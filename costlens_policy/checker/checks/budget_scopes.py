@@ -1,4 +1,4 @@
-"""CL406: a condition that asks for the state of a budget which only a model can tell."""
+"""CL406: a condition that reads a budget whose balance depends on the model."""
 
 from __future__ import annotations
 

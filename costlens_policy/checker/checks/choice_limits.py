@@ -1,4 +1,4 @@
-"""The limits of a choice that the catalogue alone can tell about."""
+"""The limits of a choice that the catalogue alone decides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["LimitTest", "limit_tests"]
 
 @frozen
 class LimitTest:
-    """Whether a model meets a limit, and in words what the best of several has."""
+    """Whether a model meets a limit, and a description of the best of several models."""
 
     key: str
     meets: Callable[[Model], bool]
@@ -22,7 +22,7 @@ class LimitTest:
 
 
 def limit_tests(limits: Limits) -> Iterator[LimitTest]:
-    """Yield a test for each limit that is given. What is unknown meets no limit, as in a decision."""
+    """Yield a test for each limit. An unknown fact meets no limit, as in a decision."""
     if limits.requires:
         yield _requires(frozenset(limits.requires))
     if limits.max_latency_ms is not None:

@@ -17,9 +17,9 @@ _FOUND: Final = Finding("CL423")
 
 
 def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
-    """Report ``when`` and ``among`` whose parts contradict each other, and warn about those that say nothing.
+    """Report ``when`` and ``among`` that never hold, and warn about those that always do.
 
-    A deny that never holds is an error: somebody relies on it.
+    A deny that never holds is an error, since somebody relies on it.
     """
     for policy in subject.bundle.policies:
         for path in subject.expressions[policy]:

@@ -16,9 +16,9 @@ _FOUND: Final = Finding("CL425")
 
 
 def check_denied_by_default(subject: Subject) -> Iterator[Diagnostic]:
-    """Report where the default is to deny and no rule allows anything, or where one denies everything.
+    """Report a set whose default is to deny and that allows nothing, and a rule that denies everything.
 
-    A rule allows nothing that never holds, or holds only where a deny does, which wins.
+    An allow has no effect if it never holds, or holds only where a deny does.
     """
     rules = list(access_rules(subject))
     everything = next((rule for rule in rules if rule.rule.effect == "deny" and rule.condition.always), None)

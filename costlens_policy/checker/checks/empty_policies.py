@@ -1,4 +1,4 @@
-"""CL424: a policy that says nothing."""
+"""CL424: a policy without rules."""
 
 from __future__ import annotations
 

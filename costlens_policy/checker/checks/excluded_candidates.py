@@ -1,4 +1,4 @@
-"""CL427: a model that is named where it may never serve: a rule about models or the terms of the route exclude it."""
+"""CL427: a candidate that can never serve, since a rule about models or the terms of the route exclude it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _always_refuses(subject: Subject, rule: Placed[AccessRule], model: Model) ->
 
 
 def _fallbacks(subject: Subject, refused: Collection[Model]) -> Iterator[Diagnostic]:
-    """Yield what there is to say of fallbacks of choices."""
+    """Yield the findings about fallbacks of choices."""
     for document in subject.documents():
         for path, target in targets_of(document.document):
             if target.choose is None or "fallbacks" in target.waive_terms_for:
@@ -87,7 +87,7 @@ def _unmet(subject: Subject, choice: Choice, place: Place, model: Model) -> str:
 
 
 def _downgrades(subject: Subject, refused: Collection[Model]) -> Iterator[Diagnostic]:
-    """Yield what there is to say of models that downgrades add where no route has them."""
+    """Yield the findings about models that downgrades add but no route has."""
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
             for step, threshold in enumerate(budget.thresholds):

@@ -1,4 +1,4 @@
-"""CL421: a parameter that looks like a slip of the pen for a known one."""
+"""CL421: a parameter that looks like a misspelling of a known one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OTHERS: Final = PASSING - NUMBERS
 
 
 def check_parameters(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn about unknown parameters near a known name, and of bounds for parameters that are no numbers."""
+    """Warn about unknown parameters that resemble a known one, and about bounds for ones that are not numbers."""
     for operation, place in operations_of(subject):
         for name, step, _ in operation.parameters:
             at = place.at(operation.name, step).name_span

@@ -1,4 +1,4 @@
-"""CL418: a pattern that is not RE2, or a replacement that names a group which the pattern does not have."""
+"""CL418: an invalid RE2 pattern, or a replacement that refers to a group that the pattern does not have."""
 
 from __future__ import annotations
 

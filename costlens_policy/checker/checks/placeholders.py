@@ -1,4 +1,4 @@
-"""CL419: a placeholder that nothing fills in."""
+"""CL419: a placeholder without a value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOUND: Final = Finding("CL419")
 
 
 def check_placeholders(subject: Subject) -> Iterator[Diagnostic]:
-    """Report placeholders with unknown names; warn about those in texts that are taken as they are."""
+    """Report placeholders with unknown names; warn about those in texts that are sent as written."""
     for operation, place in operations_of(subject):
         facts = operation.facts
         if facts.text is None:

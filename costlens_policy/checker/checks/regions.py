@@ -1,4 +1,4 @@
-"""CL429: redaction by the numbering plan of a country that has none, or without the library that knows them."""
+"""CL429: redaction by the numbering plan of a country that has none, or without the library that has the plans."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CODES: Final = "write a two-letter ISO 3166 code, such as `GB` for the United K
 
 
 def check_regions(subject: Subject) -> Iterator[Diagnostic]:
-    """Report the countries of ``redact`` by whose numbering plans nothing can be found."""
+    """Report the countries of ``redact`` without a numbering plan."""
     for operation, place in operations_of(subject):
         section = operation.section
         if not isinstance(section, Redact):

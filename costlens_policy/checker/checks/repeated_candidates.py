@@ -1,4 +1,4 @@
-"""CL408: a model that is tried twice."""
+"""CL408: a model that a target lists twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _second_chance(before: Place, place: Place) -> bool:
 
 
 def check_repeated_candidates(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn about candidates that a target names again, also under another name of the same model."""
+    """Warn about candidates that a target lists twice, even under two names of the same model."""
     for document in subject.documents():
         for path, target in targets_of(document.document):
             first: dict[str, Place] = {}

@@ -1,4 +1,4 @@
-"""CL401: two rewrites set one target, and nothing says what happens then."""
+"""CL401: two rewrites set the same target, and neither has a ``merge``."""
 
 from __future__ import annotations
 

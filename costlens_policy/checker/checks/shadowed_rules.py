@@ -1,4 +1,4 @@
-"""CL413: a rule behind another that holds wherever it does."""
+"""CL413: a rule that another one shadows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CL402: a soft limit that the hard limit never lets anyone reach."""
+"""CL402: a soft limit that is not below the hard limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CL411: a split that has nothing to divide."""
+"""CL411: a split whose weights are all zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CL426: policies set, bound or remove a parameter that no request may carry, since it would steer the call."""
+"""CL426: policies set, bound or remove a parameter that steers the call, which no request may carry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FOUND: Final = Finding("CL426")
 
 
 def check_steering_parameters(subject: Subject) -> Iterator[Diagnostic]:
-    """Report parameters that decide again what the policies decide, unless the policy set admits them."""
+    """Report parameters that override what the policies decide, unless the policy set admits them."""
     admitted = subject.bundle.policy_set.document.admit.params
     yield from _default(subject, admitted)
     for operation, place in operations_of(subject):

@@ -1,4 +1,4 @@
-"""What a check sees: the bundle, its rules and operations in order with their places, and how a finding is made."""
+"""The input of a check: the bundle, its rules and operations in order with their places, and how to report."""
 
 from __future__ import annotations
 
@@ -107,14 +107,14 @@ class Subject:
         return self._variables[document]
 
     def condition(self, place: Place) -> Condition:
-        """Return what the condition at a place says; one that is left out always holds."""
+        """Return the condition at a place; a missing one always holds."""
         if place not in self._conditions:
             self._conditions[place] = condition_of(self.typed(place), self.variables(place.document))
         return self._conditions[place]
 
 
 Check: TypeAlias = Callable[[Subject], Iterator[Diagnostic]]
-"""A check looks at a subject and yields what it finds. All that one check finds carries the same code."""
+"""A check examines a subject and yields its findings, all with the same code."""
 
 
 @frozen
@@ -131,7 +131,7 @@ class Finding:
     def mistake(
         self, message: str, span: Span, label: str = "", advice: str = "", related: Sequence[Related] = ()
     ) -> Diagnostic:
-        """Return an error in what is meant: ``check`` fails, and whoever loads the policies is warned."""
+        """Return an error that does not prevent loading: ``check`` fails, and ``load`` logs a warning."""
         return Diagnostic(self.code, Severity.ERROR, message, span, label, advice, tuple(related), stops=False)
 
     def warning(

@@ -1,4 +1,4 @@
-"""CL415: a choice that no model of the catalogue can win."""
+"""CL415: a choice that no model of the catalogue can meet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FOUND: Final = Finding("CL415")
 
 
 def check_unmeetable_choices(subject: Subject) -> Iterator[Diagnostic]:
-    """Report choices whose filter or limits leave no model; a warning where fallbacks need not keep to them."""
+    """Report choices whose filter or limits exclude every model; this is a warning if fallbacks need not meet them."""
     for document in subject.documents():
         for path, target in targets_of(document.document):
             if target.choose is not None:

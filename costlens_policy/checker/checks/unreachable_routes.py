@@ -1,4 +1,4 @@
-"""CL412: a route behind one that always matches."""
+"""CL412: a route after one that always matches."""
 
 from __future__ import annotations
 

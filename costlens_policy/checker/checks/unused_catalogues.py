@@ -1,4 +1,4 @@
-"""CL416: a catalogue of which the policy set uses nothing."""
+"""CL416: a catalogue that the policy set does not use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CL417: a key that is accepted and changes nothing."""
+"""CL417: a valid key without effect."""
 
 from __future__ import annotations
 

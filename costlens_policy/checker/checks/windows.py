@@ -1,4 +1,4 @@
-"""CL405: a window of time in which nothing can happen."""
+"""CL405: an empty window."""
 
 from __future__ import annotations
 

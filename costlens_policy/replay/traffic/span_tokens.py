@@ -199,7 +199,7 @@ def _read(told: _Told, unknown: _Told, disjoint: bool) -> SpanTokens:
 def _with_media(found: Counted, told: _Told) -> Counted:
     """Take audio and images out of the kinds of text, where they fit into them."""
     usage = found.recorded
-    assert usage is not None, "writes are always told, be they 0"
+    assert usage is not None, "writes are always reported, even if 0"
     audio_read = min(told.get("read audio", 0), usage.cache_read)
     into = min(told.get("audio in", 0), usage.input)
     seen = min(told.get("image in", 0), usage.input - into)

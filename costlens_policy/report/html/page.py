@@ -306,7 +306,7 @@ def _draw(spec: Spec, name: str, title: str) -> Markup:
     """
     svg = vl_convert.vegalite_to_svg({**_drawable(spec), "config": _CONFIG}, vl_version=_VERSION)
     size = _SIZE.match(svg)
-    assert size is not None, "a drawing says how large it is"
+    assert size is not None, "a drawing has its size"
     inner = svg[size.end() : svg.rindex("</svg>")]
     numbers: dict[str, str] = {}
     inner = _ID.sub(lambda found: found[1] + numbers.setdefault(found[2], f"{name}-{len(numbers)}"), inner)
