@@ -1,4 +1,4 @@
-"""How long it takes until the first decision: imports, compilation, and the command with and without the plan cache.
+"""How long it takes until the first decision: compilation, and the command with and without the plan cache.
 
 ``python -m benchmarks.start [--quick] [--json]``. Each start is a process of its own; what counts is its CPU time, user
 and system together, and of several the median. Ratios are within one run.
@@ -7,8 +7,6 @@ and system together, and of several the median. Ratios are within one run.
 from __future__ import annotations
 
 import json
-import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -17,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from benchmarks.imports import milliseconds
 from benchmarks.policies import write_route_rules
 from benchmarks.rules import cel_condition, make_rules, requests_for
 from benchmarks.section import Section, run_section
@@ -46,20 +45,9 @@ def section(*, quick: bool) -> Section:
     runs = 3 if quick else 9
     with TemporaryDirectory() as name:
         folder = Path(name)
-        rows = (*_imports(runs), *_commands(folder, runs), *_compiling(folder, 1 if quick else 3))
+        rows = (*_commands(folder, runs), *_compiling(folder, 1 if quick else 3))
         rows += tuple(_memory(folder, _RULES if quick else _MANY_RULES))
     return Section("start", "Start (CPU time, medians)", ("what", "result", "unit", "beside"), rows)
-
-
-def _imports(runs: int) -> Iterator[Row]:
-    bare = _process(["-c", "pass"], runs)
-    yield "python, nothing imported", bare, "ms", ""
-    for what, code in (
-        ("import costlens_policy", "import costlens_policy"),
-        ("from costlens_policy import load, load_plan", "from costlens_policy import load, load_plan"),
-    ):
-        taken = _process(["-c", code], runs)
-        yield what, taken, "ms", f"{taken - bare:+.0f} ms"
 
 
 def _commands(folder: Path, runs: int) -> Iterator[Row]:
@@ -169,15 +157,7 @@ def _policies(folder: Path, rules: int) -> Path:
 
 def _process(arguments: Sequence[str], runs: int, *, cache: str = "off") -> float:
     """Return the median CPU time in milliseconds of a Python process."""
-    return statistics.median(_milliseconds(arguments, cache) for _ in range(runs))
-
-
-def _milliseconds(arguments: Sequence[str], cache: str) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = os.environ | {SETTING: cache}
-    subprocess.run([sys.executable, *arguments], env=environment, stdout=subprocess.DEVNULL, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return 1000 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    return statistics.median(milliseconds(arguments, {SETTING: cache}) for _ in range(runs))
 
 
 if __name__ == "__main__":
