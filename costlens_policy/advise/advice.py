@@ -63,9 +63,9 @@ def advise(
 ) -> Advice:
     """Advise on the workload in a file over a horizon of months, at the prices of a timestamp.
 
-    ``policy_set`` (a file or folder) takes the place of the one that the workload names; where neither is, the one of
-    the package recommends. Raises ``PolicyError`` with every problem of the workload, the catalogue or the policies,
-    ``InputError`` where sums would have more digits than can be kept exactly.
+    ``policy_set`` (a file or folder) overrides that of the workload; by default the package's own policies recommend.
+    Raises ``PolicyError`` with every problem of the workload, the catalogue or the policies, and ``InputError`` if
+    totals have too many digits to be exact.
     """
     given = _read_workload(path, months, now.date())
     return advise_on(given.setting, now, policy_set or given.policy_set, given.warnings)
@@ -77,7 +77,7 @@ def advise_on(
     policy_set: str | os.PathLike[str] | None = None,
     warnings: tuple[Diagnostic, ...] = (),
 ) -> Advice:
-    """Advise on a workload that was read or made already. Raises as ``advise`` does."""
+    """Advise on a workload that was already read or derived. Raises like ``advise``."""
     rules = rules_of_thumb()
     try:
         numbers = calculate(setting, rules)
@@ -93,7 +93,7 @@ _OUTPUT_LIMIT: Final = "max_output_tokens"
 
 @frozen
 class Consideration:
-    """A rule that holds whatever is chosen, and what it says."""
+    """A matching consideration: the rule and its reason."""
 
     rule: str
     says: str
@@ -101,7 +101,7 @@ class Consideration:
 
 @frozen
 class Recommendation:
-    """``strategy`` is None where the policies refuse to recommend any. ``marks`` are what rules set for programs."""
+    """``strategy`` is None if the policies refuse a recommendation. ``marks`` are flags for programs."""
 
     strategy: str | None
     rule: str
@@ -118,10 +118,7 @@ def own_policy_set() -> AbstractContextManager[Path]:
 
 
 def recommend(policy_set: str | os.PathLike[str], facts: Mapping[str, Any], now: datetime) -> Recommendation:
-    """Decide the facts by a policy set.
-
-    Raises ``PolicyError`` where the set is not right, or does not take the facts: then it is not one for advice.
-    """
+    """Decide the facts with a policy set. Raises ``PolicyError`` if it is invalid, or does not accept the facts."""
     engine = load(policy_set)
     try:
         decision = engine.decide(facts, now=now)
@@ -148,7 +145,7 @@ _STRATEGIES = {"caching": CACHED_PROMPT, "fine_tuned": FINE_TUNED, "small": SMAL
 
 
 def facts_of(setting: Setting, numbers: Numbers, rules: RulesOfThumb) -> dict[str, Any]:
-    """Return the attributes by name. What is not known is left out; nothing is assumed in its place."""
+    """Return the attributes by name. Unknown facts are omitted; nothing is assumed instead."""
     workload = setting.workload
     needs = workload.needs
     facts: dict[str, Any] = {

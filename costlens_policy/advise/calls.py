@@ -51,11 +51,11 @@ MICROSECOND: Final = timedelta(microseconds=1)
 
 _SHARE: Final = 0.9
 
-"""A start counts where this share of the prompts has it."""
+"""The share of the prompts that must have a prefix."""
 
 _ENOUGH: Final = 10
 
-"""Fewer prompts tell nothing of what they share."""
+"""With fewer prompts, no shared prefix is derived."""
 
 _KEPT: Final = 200
 
@@ -133,7 +133,7 @@ class Task:
         return min(self.models, key=lambda name: (-self.models[name], name)) if self.models else None
 
     def accuracy(self, *names: str | None) -> Decimal | None:
-        """Return how often a model was right, by any of its names; None where that was not recorded."""
+        """Return the accuracy of a model, by any of its names; None if it was not recorded."""
         found = next((self._outcomes[name] for name in names if name in self._outcomes), None)
         return None if found is None else Decimal(repr(round(sum(found) / len(found), 4)))
 

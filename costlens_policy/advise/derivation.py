@@ -62,7 +62,7 @@ class Derived:
 
 
 class UnpricedError(Exception):
-    """The calls of a task cannot be calculated with; the message says why."""
+    """The cost of a task's calls cannot be calculated; the message explains why."""
 
 
 @dataclass(slots=True)

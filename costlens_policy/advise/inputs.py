@@ -38,7 +38,7 @@ class Range:
 
 
 class _Between(Section):
-    """A rule of thumb with a lowest and a highest value."""
+    """A rule of thumb with a low and a high value."""
 
     low: Number
     base: Number | None = None

@@ -1,4 +1,4 @@
-"""All that is calculated from a workload before anything is recommended, and what uncertain inputs do to it."""
+"""The numbers of a workload: costs, savings, break-evens, and their sensitivity to uncertain inputs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Numbers:
     break_evens: Mapping[str, BreakEven | None]
     crossovers: Mapping[str, int | None]
     curves: Mapping[str, tuple[Decimal, ...]]
-    """What has been paid by the end of each month, from 0 on."""
+    """The cumulative cost at the end of each month, from 0 on."""
 
 
 def calculate(setting: Setting, rules: RulesOfThumb) -> Numbers:
@@ -103,7 +103,7 @@ def crossover(setting: Setting, base: Point, name: str) -> int | None:
 
 @frozen
 class Swing:
-    """What one input alone does to the totals and savings of the strategies, all others at their base."""
+    """The effect of one input on the totals and savings of the strategies, with all others at their base."""
 
     input: str
     range: Range

@@ -1,4 +1,4 @@
-"""Two policy sets over the same traffic: which requests are decided differently, what that costs, and why."""
+"""Two policy sets on the same traffic: which requests are decided differently, what that costs, and why."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WORST = 10
 
 @frozen(order=True)
 class Side:
-    """How a request decides: the rule, and the model or why there is none."""
+    """How a request is decided: the rule, and the model or the reason why there is none."""
 
     rule: str
     model: str
@@ -35,7 +35,7 @@ class Side:
 
 @frozen
 class Example:
-    """A request that decides differently. ``delta`` is in US dollars, None where a side has no price."""
+    """A request that is decided differently. ``delta`` is in US dollars, None where a side has no price."""
 
     place: str
     old: Side
@@ -113,7 +113,7 @@ class Difference:
 
     @property
     def worst(self) -> list[Example]:
-        """Return the requests that get most expensive, the most expensive first."""
+        """Return the requests with the largest cost increases, the largest first."""
         return [example for _, _, example in sorted(self._worst, key=lambda item: item[:2], reverse=True)]
 
     def to_dict(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def diff(
     block_tokens: int = 0,
     tick: Callable[[], None] | None = None,
 ) -> Difference:
-    """Replay traffic through two policy sets side by side, each with balances and caches of its own."""
+    """Replay traffic through two policy sets side by side, each with its own balances and caches."""
     difference = Difference(settings, traffic.files, traffic.notes, list(traffic.rejects))
     first, second = Simulation(old, settings, block_tokens), Simulation(new, settings, block_tokens)
     for row in traffic.rows:

@@ -1,4 +1,4 @@
-"""What one recorded request would have come to, and what a whole replay found, counted while it runs."""
+"""The outcome of one recorded request, and the totals of a replay, counted while it runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ModelTotals", "Outcome", "Quality", "Refused", "Result"]
 
 
 Refused = Literal["access", "budget", "unservable", "error"]
-"""Why a request was denied: a rule said so, a budget had no room, no candidate can serve it, an expression failed."""
+"""Why a request was denied: a rule denies it, a budget has no room, no candidate can serve it, an expression failed."""
 
 
 @frozen

@@ -63,13 +63,13 @@ def assumptions(settings: Settings) -> Iterator[str]:
 
 
 class Progress(Protocol):
-    """Is told what begins and how it advances."""
+    """Receives the progress of a replay."""
 
     def start(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
-        """Begin with something of so many units in all, or of an unknown number; ``done`` of them before."""
+        """Start a phase with a total number of units, or an unknown one; ``done`` of them are complete."""
 
     def advance(self, units: int) -> None:
-        """Go on by so many units."""
+        """Advance by a number of units."""
 
 
 class Silent:

@@ -75,7 +75,7 @@ _WHY = {
 
 
 def result_verdict(result: Result) -> str:
-    """Return the answer in a line or two."""
+    """Return the summary in a line or two."""
     low, high = result.cost_range()
     swing = f"{result.settings.output_range:.0%}"
     lines = [
@@ -101,7 +101,7 @@ def result_verdict(result: Result) -> str:
 
 
 def result_tables(result: Result) -> Iterator[SummaryTable]:
-    """Yield the tables that have something to say."""
+    """Yield the tables that are not empty."""
     yield SummaryTable(
         "Models",
         ("model", "requests", "prompt tokens", "of them cached", "output tokens", "cost", "unpriced"),
@@ -143,7 +143,7 @@ _SHOWN = 20
 
 
 def difference_verdict(difference: Difference) -> str:
-    """Return the answer in a line or two."""
+    """Return the summary in a line or two."""
     lines = [
         f"{difference.changed} of {difference.rows} requests are decided differently: {difference.newly_denied} newly "
         f"denied, {difference.newly_allowed} newly allowed",
@@ -158,7 +158,7 @@ def difference_verdict(difference: Difference) -> str:
 
 
 def difference_tables(difference: Difference) -> Iterator[SummaryTable]:
-    """Yield the tables that have something to say."""
+    """Yield the tables that are not empty."""
     if difference.causes:
         causes = sorted(difference.causes.items(), key=lambda item: -abs(item[1].delta))
         rows = [(cause, f"{group.requests:,}", change(group.delta)) for cause, group in causes]

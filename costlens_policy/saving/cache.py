@@ -26,7 +26,10 @@ __all__ = ["KeptPlan", "inputs_of", "installation", "still_hold"]
 
 
 class KeptPlan:
-    """The place of one policy set in the cache. Whatever goes wrong here, the policies are read as if it were not."""
+    """The entry of one policy set in the cache.
+
+    If anything fails here, the policies are read as if there were no cache.
+    """
 
     __slots__ = ("_folder", "_name", "_paths")
 
@@ -37,9 +40,9 @@ class KeptPlan:
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> KeptPlan | None:
-        """Return the place for the policy set in some paths, None where there is no cache.
+        """Return the entry for the policy set in some paths, None without a cache.
 
-        The day is part of it, since checks look at dates: a model that retires tomorrow makes an error tomorrow.
+        The day is part of its key, since checks depend on dates: a model that retires tomorrow is an error tomorrow.
         """
         folder = chosen_folder()
         if folder is None or _could_be_brought_along(folder, paths):
@@ -51,7 +54,7 @@ class KeptPlan:
         return cls(folder, sha256(json.dumps(seen).encode()).hexdigest()[:40], paths)
 
     def find(self) -> Plan | None:
-        """Return the plan, None where there is none that still holds."""
+        """Return the plan, or None if there is no valid one."""
         content = self._folder.read(self._name)
         if content is None:
             return None
@@ -74,7 +77,7 @@ class KeptPlan:
 
 
 def _could_be_brought_along(folder: Folder, paths: Sequence[Path]) -> bool:
-    """Return whether the cache lies where the policies come from, which could then bring their own plan along."""
+    """Return whether the cache is inside the repository of the policies, which could then plant a plan."""
     place = Path(os.path.realpath(folder.path))
     return any(place.is_relative_to(_repository(Path(os.path.realpath(path)), paths)) for path in paths)
 
@@ -105,7 +108,7 @@ def inputs_of(paths: Sequence[Path], bundle: LinkedBundle) -> Mapping[str, Any] 
 
 
 def still_hold(inputs: Mapping[str, Any], paths: Sequence[Path]) -> bool:
-    """Return whether reading the policies anew would read the same."""
+    """Return whether reading the policies again would read the same."""
     try:
         return (
             all(os.path.realpath(name) == where for name, where in inputs["links"].items())

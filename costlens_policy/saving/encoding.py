@@ -151,11 +151,11 @@ def _flat(value: Any) -> Sequence[Any]:
 
 
 class NotSavable(Exception):  # noqa: N818 (names what is the case; users see a diagnostic or nothing)
-    """The plan holds something that has no saved form."""
+    """The plan contains something that cannot be saved."""
 
 
 class UnusablePlan(Exception):  # noqa: N818 (as above)
-    """The file holds no saved plan, or one that is damaged. The message completes: "… cannot be used: …"."""
+    """The file is not a saved plan, or is damaged. The message completes "… cannot be used: …"."""
 
 
 class ForeignPlan(UnusablePlan):

@@ -49,7 +49,7 @@ _MAGIC: Final = b"costlens-policy plan\n"
 
 @frozen
 class PlanFile:
-    """A file whose plan has not been looked at yet. ``remarks`` is what was written beside it."""
+    """A file whose plan has not been decoded yet. ``remarks`` is what was stored with it."""
 
     remarks: Mapping[str, Any]
     _digest: str
@@ -69,7 +69,7 @@ class PlanFile:
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Save a plan under a name. Raises ``InputError``."""
+    """Save a plan to a file. Raises ``InputError``."""
     try:
         replace_file(path, content_of(plan, {}))
     except OSError as error:
@@ -79,7 +79,7 @@ def write_plan(plan: Plan, path: Path) -> None:
 
 
 def read_plan(path: Path) -> Plan:
-    """Return the plan that was saved under a name. Raises ``PolicyError`` (CL001, CL024, CL025)."""
+    """Load a plan from a file. Raises ``PolicyError`` (CL001, CL024, CL025)."""
     try:
         return parse(read_bytes(path)).plan()
     except UnusablePlan as error:
@@ -112,7 +112,7 @@ def parse(content: bytes) -> PlanFile:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file that is there as a whole or not at all, whoever else writes it meanwhile. Raises ``OSError``."""
+    """Write a file atomically, even with concurrent writers. Raises ``OSError``."""
     from tempfile import mkstemp  # it imports more than all else here, and reading a plan needs none of it
 
     handle, name = mkstemp(dir=path.parent, prefix=".", suffix=".part")
@@ -159,7 +159,7 @@ def _of_user() -> Path | None:
 
 
 class Folder:
-    """Files by name. What cannot be read or written safely is not there; nothing is raised."""
+    """Files by name. Files that cannot be read or written safely are ignored; nothing is raised."""
 
     __slots__ = ("path",)
 
@@ -167,7 +167,7 @@ class Folder:
         self.path = path
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file, None where there is none that only its owner can have written."""
+        """Return the content of a file; None if it is missing, or if others could have written it."""
         if not self._is_ours():
             return None
         try:
@@ -179,7 +179,7 @@ class Folder:
             return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, and take away those that are of no use any more."""
+        """Write a file, and delete expired ones."""
         with suppress(OSError):
             os.makedirs(self.path, mode=0o700, exist_ok=True)
             if self._is_ours():
@@ -187,7 +187,7 @@ class Folder:
                 self._tidy()
 
     def clear(self) -> int:
-        """Delete every saved plan and return how many there were. Raises ``OSError``."""
+        """Delete every saved plan and return their number. Raises ``OSError``."""
         files = self.files()
         for path in files:
             path.unlink(missing_ok=True)
@@ -220,11 +220,11 @@ class Folder:
 
 
 def _is_safe(found: os.stat_result) -> bool:
-    """Return whether nobody but the user of this process can have written a file or folder."""
+    """Return whether only the user of this process can have written a file or folder."""
     return found.st_uid == _user() and not found.st_mode & _OTHERS_MAY_WRITE
 
 
 def _user() -> int | None:
-    """Return the user of this process; None where the operating system knows none."""
+    """Return the user id of this process; None if the operating system has none."""
     ask: Callable[[], int] | None = getattr(os, "geteuid", None)
     return None if ask is None else ask()

@@ -1,4 +1,4 @@
-"""Replay in columns: batches of recorded requests in, a state out. Needs Polars, the extra ``replay``."""
+"""Columnar replay: batches of recorded requests in, a state out. Needs Polars, the extra ``replay``."""
 
 from __future__ import annotations
 

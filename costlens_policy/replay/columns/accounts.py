@@ -1,4 +1,4 @@
-"""Budgets in whole units: what each account has used, and which of them a request counts against."""
+"""Budgets in integer units: what each account has used, and which accounts a request counts against."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deciding a batch: requests that differ in nothing that decides share one decision."""
+"""Deciding a batch: requests without relevant differences share one decision."""
 
 from __future__ import annotations
 

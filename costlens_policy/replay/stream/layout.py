@@ -52,7 +52,7 @@ PLAIN_COST: Final = re.compile(r"[0-9]{1,14}(\.[0-9]{1,30})?")
 
 @frozen
 class Layout:
-    """Which columns, of which types, are which field.
+    """Which columns, with which types, are which field.
 
     ``columns`` are the columns by field, the first that has a value counts. ``start`` is what relative times count
     from.

@@ -61,7 +61,7 @@ def has_cell(fields: MappingType[str, Any], column: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _object(text: str) -> Any:
-    """Return the object that a text is in JSON, as databases export columns of objects; None where it is none."""
+    """Return the object of JSON text, as databases export columns of objects; None if it is not one."""
     try:
         return json.loads(text, parse_float=Decimal)
     except (ValueError, ArithmeticError, RecursionError):
