@@ -28,20 +28,9 @@ from costlens_policy.source.located import Path as Place
 from costlens_policy.source.read import MAX_BYTES, read_source, read_stdin
 
 __all__ = [
-    "MAX_DEPTH",
-    "Input",
-    "RejectedError",
-    "RequestLine",
-    "bad_balances",
-    "bad_request",
-    "is_json_lines",
-    "read_balances",
-    "read_input",
-    "read_json",
-    "read_request",
-    "request_lines",
-    "request_problems",
-]
+    "MAX_DEPTH", "Input", "RejectedError", "RequestLine", "bad_balances", "bad_request", "is_json_lines",
+    "read_balances", "read_input", "read_json", "read_request", "request_lines", "request_problems",
+]  # fmt: skip
 
 _REQUEST: Final = "CL921"
 _BALANCES: Final = "CL922"

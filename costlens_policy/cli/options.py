@@ -18,25 +18,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 __all__ = [
-    "Amount",
-    "Day",
-    "LateOption",
-    "Suggesting",
-    "Timestamp",
-    "TrafficOptions",
-    "Until",
-    "files_option",
-    "gathered",
-    "mapping_option",
-    "max_increase_option",
-    "max_rejects_option",
-    "no_new_denials_option",
-    "optional_traffic",
-    "paths_argument",
-    "start_option",
-    "traffic_options",
-    "write_option",
-]
+    "Amount", "Day", "LateOption", "Suggesting", "Timestamp", "TrafficOptions", "Until", "files_option", "gathered",
+    "mapping_option", "max_increase_option", "max_rejects_option", "no_new_denials_option", "optional_traffic",
+    "paths_argument", "start_option", "traffic_options", "write_option",
+]  # fmt: skip
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -25,17 +25,9 @@ if TYPE_CHECKING:
     from costlens_policy.source.located import SourceText
 
 __all__ = [
-    "note",
-    "print_error",
-    "print_or_write",
-    "print_table",
-    "prints_color",
-    "render_diagnostics",
-    "standard_input",
-    "write_file",
-    "write_json",
-    "write_out",
-]
+    "note", "print_error", "print_or_write", "print_table", "prints_color", "render_diagnostics", "standard_input",
+    "write_file", "write_json", "write_out",
+]  # fmt: skip
 
 
 def prints_color(stream: TextIO) -> bool:

@@ -37,14 +37,9 @@ from costlens_policy.expressions.functions.costs import Sizes
 from costlens_policy.schema import file_name, json_schema
 
 __all__ = [
-    "attribute_reference",
-    "command_reference",
-    "commands",
-    "document_reference",
-    "example_of",
-    "exit_code_reference",
+    "attribute_reference", "command_reference", "commands", "document_reference", "example_of", "exit_code_reference",
     "language_pages",
-]
+]  # fmt: skip
 
 _MADE = "<!-- Made by `make docs` from the program; edit the commands instead. -->"
 _MADE_OF_TYPES: Final = "<!-- Made by `make docs` from the program; edit the types of the documents instead. -->"

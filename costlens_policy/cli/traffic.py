@@ -37,21 +37,9 @@ if TYPE_CHECKING:
     from costlens_policy.replay.difference import Difference
 
 __all__ = [
-    "Comparison",
-    "Gates",
-    "TrafficInput",
-    "compare_plans",
-    "ended",
-    "exit_code_for",
-    "found_files",
-    "mapping_for",
-    "no_request",
-    "percentage",
-    "progress",
-    "too_many_rejects",
-    "understand",
-    "write_rejects",
-]
+    "Comparison", "Gates", "TrafficInput", "compare_plans", "ended", "exit_code_for", "found_files", "mapping_for",
+    "no_request", "percentage", "progress", "too_many_rejects", "understand", "write_rejects",
+]  # fmt: skip
 
 
 @frozen

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.cli.commands.cel.answer import ask
+from costlens_policy.cli.commands.cel.answer import ask, literal
 from costlens_policy.cli.commands.cel.console import Console
-from costlens_policy.cli.commands.cel.literals import literal
 from costlens_policy.cli.commands.cel.surroundings import Surroundings, of_values, type_by_shape
 from costlens_policy.expressions import Environment, parse_type
 from costlens_policy.expressions.runtime import CelError, equals

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.cli.commands.cel.literals import literal
+from costlens_policy.cli.commands.cel.answer import literal
 from costlens_policy.expressions import Duration, Timestamp, Uint
 from costlens_policy.expressions.errors import CelError
 from costlens_policy.expressions.runtime import equals

@@ -23,18 +23,8 @@ if TYPE_CHECKING:
     from costlens_policy.ledger import Account, Store
 
 __all__ = [
-    "AMOUNT",
-    "BUDGET",
-    "EXITS",
-    "LEDGER",
-    "TO",
-    "Opened",
-    "change_options",
-    "ends",
-    "look_options",
-    "most",
-    "opened",
-]
+    "AMOUNT", "BUDGET", "EXITS", "LEDGER", "TO", "Opened", "change_options", "ends", "look_options", "most", "opened",
+]  # fmt: skip
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -1,12 +1,17 @@
-"""One expression asked: what it is, what it gives, and what is wrong with it."""
+"""One expression asked: what it is, what it gives, and what is wrong with it.
+
+Values are written as expressions write them, so that what is printed can be put into an expression again.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, Final
 
-from costlens_policy.cli.commands.cel.literals import json_value, literal
 from costlens_policy.cli.commands.cel.surroundings import Surroundings
 from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.diagnostics.render import as_json
@@ -14,11 +19,16 @@ from costlens_policy.expressions import Extent, Problem, Record, TypedExpr, anal
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part, Trace, compile_traced
 from costlens_policy.expressions.cost import WorstCase
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.expressions.runtime.collections import value_of_key
+from costlens_policy.expressions.runtime.equality import kind_of, type_name
+from costlens_policy.expressions.runtime.times import duration_text, timestamp_text
+from costlens_policy.expressions.types import Type
+from costlens_policy.expressions.values import NO_VALUE, BoolKey, Duration, OptionalValue, Timestamp, Uint, Value
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText, span_between
 from costlens_policy.source.read import source_of
 
-__all__ = ["Answer", "as_object", "as_text", "ask", "shortened"]
+__all__ = ["Answer", "as_object", "as_text", "ask", "literal", "shortened"]
 
 
 _UNBOUND: Final = "CL913"
@@ -166,7 +176,7 @@ def as_object(answer: Answer) -> dict[str, Any]:
         found["steps"] = answer.worst.steps
     if answer.trace is not None:
         if not isinstance(answer.trace.value, CelError):
-            found |= {"value": json_value(answer.trace.value), "literal": literal(answer.trace.value)}
+            found |= {"value": _json_value(answer.trace.value), "literal": literal(answer.trace.value)}
         found["parts"] = [_part_object(answer, part) for part in answer.trace.parts]
     return found | {"problems": json.loads(as_json(answer.diagnostics))}
 
@@ -177,4 +187,109 @@ def _part_object(answer: Answer, part: Part) -> dict[str, Any]:
         return place | {"evaluated": False}
     if isinstance(part.value, CelError):
         return place | {"evaluated": True, "error": {"code": part.value.code, "message": part.value.message}}
-    return place | {"evaluated": True, "value": json_value(part.value)}
+    return place | {"evaluated": True, "value": _json_value(part.value)}
+
+
+_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\", '"': '\\"'}
+
+
+def literal(value: Value) -> str:
+    """Return an expression on one line that gives the value, and nothing that could command a terminal."""
+    return _WRITERS[type(value)](value)
+
+
+def _double(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f'double("{value}")'
+
+
+def _text(value: str) -> str:
+    return f'"{"".join(map(_character, value))}"'
+
+
+def _character(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isprintable():
+        return character
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def _bytes(value: bytes) -> str:
+    inside = "".join(
+        _character(chr(byte)) if 0x20 <= byte < 0x7F or byte in b"\n\r\t" else f"\\x{byte:02x}" for byte in value
+    )
+    return f'b"{inside}"'
+
+
+def _list(value: Any) -> str:
+    return f"[{', '.join(map(literal, value))}]"
+
+
+def _map(value: dict[Value, Value]) -> str:
+    return f"{{{', '.join(f'{literal(key)}: {literal(entry)}' for key, entry in value.items())}}}"
+
+
+def _optional(value: OptionalValue) -> str:
+    return "optional.none()" if value is NO_VALUE else f"optional.of({literal(value.value)})"
+
+
+_WRITERS: Final[dict[type, Callable[[Any], str]]] = {
+    type(None): lambda value: "null",
+    bool: lambda value: "true" if value else "false",
+    BoolKey: lambda value: literal(value.value),
+    int: int.__repr__,
+    Uint: repr,
+    float: _double,
+    str: _text,
+    bytes: _bytes,
+    list: _list,
+    tuple: _list,
+    dict: _map,
+    Timestamp: lambda value: f'timestamp("{timestamp_text(value)}")',
+    Duration: lambda value: f'duration("{duration_text(value)}")',
+    Type: type_name,
+    OptionalValue: _optional,
+    IPv4Address: lambda value: f'ip("{value}")',
+    IPv6Address: lambda value: f'ip("{value}")',
+    IPv4Interface: lambda value: f'cidr("{value}")',
+    IPv6Interface: lambda value: f'cidr("{value}")',
+}
+
+
+def _json_value(value: Value) -> Any:
+    """Return the value as JSON has it; bytes become base64, times and what else JSON lacks the text of CEL."""
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return int(value)
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+        case list() | tuple():
+            return [_json_value(element) for element in value]
+        case dict():
+            return {key: _json_value(entry) for key, entry in zip(_keys(value), value.values(), strict=True)}
+        case OptionalValue():
+            return None if value is NO_VALUE else _json_value(value.value)
+        case Timestamp():
+            return timestamp_text(value)
+        case Duration():
+            return duration_text(value)
+    return type_name(value) if isinstance(value, Type) else str(value)
+
+
+def _keys(entries: Iterable[Value]) -> list[str]:
+    """Return the keys of a map as JSON has them. What would read like another key is written with its type."""
+    inner = [value_of_key(key) for key in entries]
+    taken = {key for key in inner if isinstance(key, str)}
+    keys = []
+    for key in inner:
+        text = key if isinstance(key, str) else literal(key).removesuffix("u")
+        while not isinstance(key, str) and text in taken:
+            text = f"{kind_of(key)}({text})"
+        taken.add(text)
+        keys.append(text)
+    return keys

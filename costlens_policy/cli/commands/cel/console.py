@@ -9,8 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from costlens_policy.cli.commands.cel.answer import as_text, ask, shortened
-from costlens_policy.cli.commands.cel.literals import literal
+from costlens_policy.cli.commands.cel.answer import as_text, ask, literal, shortened
 from costlens_policy.cli.commands.cel.surroundings import Surroundings
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.output import note, print_error, render_diagnostics, write_out
