@@ -35,6 +35,14 @@ class Command(click.Command):
         self.exits: Final = tuple(sorted({ExitCode.OK, ExitCode.USAGE, *exits, ExitCode.FAILURE}))
         self.params.append(debug_option())
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. An error in what it was given names its help, wherever the error comes from."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, each under a line that says what it does, then the exit codes."""
         if self.examples:

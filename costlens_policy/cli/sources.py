@@ -77,8 +77,7 @@ def _open_ledger(url: str, read_only: bool) -> Store:
     from costlens_policy.ledger import LedgerError, LedgerUnavailableError, open_ledger
 
     if url.startswith("memory:"):
-        message = "a ledger in memory belongs to its own process; name a file or a server"
-        raise click.UsageError(message, click.get_current_context())
+        raise click.UsageError("a ledger in memory belongs to its own process; name a file or a server")
     if url.startswith("sqlite:") and not Path(unquote(urlsplit(url).path.removeprefix("/"))).exists():
         raise InputError(f"no ledger `{url}`; a guard creates it when it is first used")
     try:
@@ -86,7 +85,7 @@ def _open_ledger(url: str, read_only: bool) -> Store:
     except LedgerUnavailableError:
         raise
     except LedgerError as error:
-        raise click.UsageError(str(error), click.get_current_context()) from error
+        raise click.UsageError(str(error)) from error
 
 
 @contextmanager

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from costlens_policy.replay.difference import Difference
 
 __all__ = [
-    "Comparison", "Gates", "TrafficInput", "compare_plans", "ended", "exit_code_for", "found_files", "mapping_for",
-    "no_request", "percentage", "progress", "too_many_rejects", "understand", "write_rejects",
+    "Comparison", "Gates", "TrafficInput", "compare_plans", "ended", "exit_code_for", "fields_of", "found_files",
+    "mapping_for", "no_request", "percentage", "progress", "too_many_rejects", "understand", "write_rejects",
 ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def no_request(files: Iterable[str]) -> NothingError:
 def understand(options: TrafficOptions) -> TrafficInput:
     """Read the mapping and the settings. Raises ``TrafficError``, ``RejectedError`` or ``click.BadParameter``."""
     files = found_files(options.files)
-    columns, constants = dict(map(_pair, options.columns)), dict(map(_pair, options.constants))
+    columns, constants = fields_of(options.columns), fields_of(options.constants)
     mapping = mapping_for(options.mapping, files, columns, constants).with_columns(columns, constants)
     too_many_rejects(0, 0, options.max_rejects)  # a wrong number is reported before anything runs
     settings = Settings(
@@ -104,6 +104,11 @@ def mapping_for(
 
 
 _MOST_SKIPPED = 8
+
+
+def fields_of(texts: Iterable[str]) -> dict[str, str]:
+    """Read ``FIELD=COLUMN`` or ``FIELD=VALUE``. Raises ``click.BadParameter``."""
+    return dict(map(_pair, texts))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -234,7 +234,7 @@ def test_calls_without_times_or_models(folder: Path) -> None:
         (("x.yaml", "--traffic", "calls.jsonl"), 2, "name either a workload or recorded calls"),
         (("--traffic", "empty.jsonl"), 3, "no request in"),
         (("--traffic", "missing.jsonl"), 6, "missing.jsonl"),
-        (("--traffic", "broken.jsonl"), 3, "no row can be read"),
+        (("--traffic", "broken.jsonl"), 3, "no row could be read"),
         (("--traffic", "cut.jsonl"), 7, "1 rows were skipped"),
         (("--traffic", "renamed.jsonl"), 6, "did you mean `prompt_token`?"),
     ],

@@ -137,7 +137,7 @@ def command(
     calls of each task, and tasks are ranked by savings.
     """
     if (path is None) == (not traffic.files):
-        raise click.UsageError("name either a workload or recorded calls with `--traffic`", click.get_current_context())
+        raise click.UsageError("name either a workload or recorded calls with `--traffic`")
     if path is None:
         wanted = _Wanted(by.removeprefix("request."), prices, small, trained, write)
         return _advise_on_traffic(traffic, wanted, months, day, policy_set, output)
@@ -250,7 +250,7 @@ def _named(name: str | None, catalogue: Catalogue | None) -> Model | None:
     if found is None or not found.periods:
         near = nearest_pattern(name) if catalogue is None else catalogue.suggest(name)
         hint = f"did you mean `{near}`?" if near else "`costlens-policy catalogue list` lists those of a catalogue"
-        raise click.UsageError(f"no price for `{name}`; {hint}", click.get_current_context())
+        raise click.UsageError(f"no price for `{name}`; {hint}")
     return found
 
 

@@ -231,15 +231,13 @@ def _diff_catalogues(
 
 
 def _expect_both(policy: Path | None, options: TrafficOptions, gates: Gates) -> None:
-    context = click.get_current_context()
     if policy is None and options.files:
-        raise click.UsageError("`--traffic` needs `--policy PATH`", context)
+        raise click.UsageError("`--traffic` needs `--policy PATH`")
     if policy is not None and not options.files:
-        raise click.UsageError("`--policy` needs `--traffic FILE`", context)
+        raise click.UsageError("`--policy` needs `--traffic FILE`")
     if policy is None and (gates.max_increase is not None or gates.no_new_denials):
         raise click.UsageError(
-            "`--max-increase` and `--no-new-denials` need `--policy` and `--traffic`; catalogues alone have no cost",
-            context,
+            "`--max-increase` and `--no-new-denials` need `--policy` and `--traffic`; catalogues alone have no cost"
         )
 
 
@@ -350,7 +348,7 @@ def _imported_from_genai_prices(patterns: Sequence[str], day: date | None) -> st
     try:
         return import_genai_prices(patterns, day or system_now().date())
     except InputError as error:
-        raise click.UsageError(str(error), click.get_current_context()) from error
+        raise click.UsageError(str(error)) from error
 
 
 def _imported_from_litellm(path: str, patterns: Sequence[str]) -> str:
@@ -392,7 +390,7 @@ def _show_model(catalogue: Catalogue, name: str, output: str) -> None:
     if model is None:
         near = catalogue.suggest(name)
         hint = f"did you mean `{near}`?" if near else "`costlens-policy catalogue list` lists them"
-        raise click.UsageError(f"no model `{name}` in this catalogue; {hint}", click.get_current_context())
+        raise click.UsageError(f"no model `{name}` in this catalogue; {hint}")
     entry = explicit_entry(model)
     if output == "json":
         write_out(json.dumps({"name": model.name, **entry}, indent=2, ensure_ascii=False, default=_json_text))

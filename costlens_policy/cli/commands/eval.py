@@ -96,14 +96,12 @@ def command(
     from costlens_policy.cli.inputs import is_json_lines
 
     if request_path == "-" == balances_path:
-        message = "`--request` and `--balances` cannot both read standard input"
-        raise click.UsageError(message, click.get_current_context())
+        raise click.UsageError("`--request` and `--balances` cannot both read standard input")
     as_json = output == "json"
     if models and (explain or is_json_lines(request_path)):
-        message = "`--models` takes one request, without `--explain`"
-        raise click.UsageError(message, click.get_current_context())
+        raise click.UsageError("`--models` takes one request, without `--explain`")
     if no_texts and not (as_json or is_json_lines(request_path)):
-        raise click.UsageError("`--no-texts` needs `--format json`", click.get_current_context())
+        raise click.UsageError("`--no-texts` needs `--format json`")
     options = _Options(
         paths,
         request_path,

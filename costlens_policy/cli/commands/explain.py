@@ -74,7 +74,7 @@ def _code_of(word: str) -> Code:
         return found
     close = get_close_matches(word.lower(), [*by_name, *(item.lower() for item in CODES)], n=1)
     hint = f"; did you mean `{close[0].upper() if close[0] not in by_name else close[0]}`?" if close else ""
-    raise click.UsageError(f"no such code `{word}`{hint}", click.get_current_context(silent=True))
+    raise click.UsageError(f"no such code `{word}`{hint}")
 
 
 def _page_of(code: Code) -> str:

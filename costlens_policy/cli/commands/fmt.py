@@ -47,7 +47,7 @@ def command(paths: tuple[str, ...], check: bool, diff: bool) -> ExitCode:
     if "-" not in paths:
         return _format_paths([Path(path) for path in paths], mode)
     if len(paths) > 1:
-        raise click.UsageError("`-` cannot be combined with other paths", click.get_current_context())
+        raise click.UsageError("`-` cannot be combined with other paths")
     return _format_stdin(mode)
 
 

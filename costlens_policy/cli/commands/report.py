@@ -213,15 +213,15 @@ def _settings_of(options: _ReportOptions) -> Settings:
 
     by = tuple(dict.fromkeys(name.strip().removeprefix("request.") for name in options.by.split(",") if name.strip()))
     if not by:
-        raise _usage("`--by` needs a label, such as `--by model,team`")
+        raise click.UsageError("`--by` needs a label, such as `--by model,team`")
     if (options.ledger is None) == (not options.files):
-        raise _usage("name either a ledger with `--ledger` or logs with `--traffic`")
+        raise click.UsageError("name either a ledger with `--ledger` or logs with `--traffic`")
     if options.since is not None and options.until is not None and options.until <= options.since:
-        raise _usage("`--until` must be after `--since`")
+        raise click.UsageError("`--until` must be after `--since`")
     try:
         zone = zone_of(options.zone)
     except PeriodError as error:
-        raise _usage(str(error)) from error
+        raise click.UsageError(str(error)) from error
     now = options.now or (None if options.ledger is None else system_now())
     return Settings(by, options.top, options.unit, zone, options.window, now)  # type: ignore[arg-type]  # click has checked the words
 
@@ -262,22 +262,20 @@ def _baseline(name: str, prices: Prices) -> Model:
     if model is None or not model.periods:
         near = prices.suggest(name)
         hint = f"did you mean `{near}`?" if near else "`costlens-policy catalogue list` lists those of a catalogue"
-        raise _usage(f"no price for the baseline `{name}`; {hint}")
+        raise click.UsageError(f"no price for the baseline `{name}`; {hint}")
     return model
 
 
 def _traffic(options: _ReportOptions, by: tuple[str, ...], prices: Prices, baseline: Model | None) -> TrafficSource:
-    from costlens_policy.cli.traffic import found_files, mapping_for
+    from costlens_policy.cli.traffic import fields_of, found_files, mapping_for
     from costlens_policy.replay.settings import START
     from costlens_policy.report import Extras, TrafficSource
     from costlens_policy.report.traffic import split_columns
 
     if options.budget is not None or options.key is not None:
-        raise _usage("`--budget` and `--key` select charges of a ledger; a log has none")
+        raise click.UsageError("`--budget` and `--key` select charges of a ledger; a log has none")
     files = found_files(options.files)
-    columns, own, constants, fixed = split_columns(
-        dict(map(_pair, options.columns)), dict(map(_pair, options.constants))
-    )
+    columns, own, constants, fixed = split_columns(fields_of(options.columns), fields_of(options.constants))
     mapping = mapping_for(options.mapping, files, columns, constants).with_columns(columns, constants)
     start = options.start or START
     extras = Extras.of(mapping, own, fixed, by, start)
@@ -285,17 +283,6 @@ def _traffic(options: _ReportOptions, by: tuple[str, ...], prices: Prices, basel
     return TrafficSource(files, extras.reader_mapping, extras, prices, start, costs, baseline)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name or not value:
-        raise click.BadParameter(f"`{text}` is not FIELD=COLUMN; write it as team=cost_center")
-    return name.strip(), value.strip()
-
-
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
     return url.replace(f":{parts.password}@", ":…@") if parts.password else url
-
-
-def _usage(message: str) -> click.UsageError:
-    return click.UsageError(message, click.get_current_context())

@@ -72,8 +72,7 @@ def command(
     A suite is a document of kind Suite, usually in a file named `*_test.yaml`. A run without cases fails.
     """
     if coverage and output != RunFormat.PRETTY:
-        message = "`--coverage` needs `--format pretty`; the other formats always include coverage"
-        raise click.UsageError(message, click.get_current_context())
+        raise click.UsageError("`--coverage` needs `--format pretty`; the other formats always include coverage")
     options = _Options(paths, filter_text, output, junit, coverage, min_coverage)
     return _run_watching(options) if watch else _run_once(options)
 

@@ -178,7 +178,7 @@ def _adjust(paths: Sequence[Path], ledger: str, asked: _Change, output: str) -> 
         try:
             adjusted = found.store.adjust(adjustment)
         except AdjustmentError as error:
-            raise click.UsageError(str(error), click.get_current_context()) from error
+            raise click.UsageError(str(error)) from error
         (spend,) = found.spend(now, account.budget, account.key)
     if output == "json":
         write_json(row_of(spend, now).to_dict())
@@ -204,7 +204,7 @@ def _release_hold(ledger: str, id: str, reason: str, author: str | None, output:
                 store.adjust(entry)
             state = store.release(found.call, now).state
             if state == "settled":
-                raise click.UsageError(f"the call `{found.call}` was just settled", click.get_current_context())
+                raise click.UsageError(f"the call `{found.call}` was just settled")
     if output == "json":
         write_json(reservation_data(found) | {"state": "released"})
         return
@@ -230,7 +230,7 @@ def _records(found: Reservation, reason: str, author: str, now: datetime) -> lis
             for number, line in enumerate(found.lines)
         ]
     except (AdjustmentError, AmountError) as error:
-        raise click.UsageError(str(error), click.get_current_context()) from error
+        raise click.UsageError(str(error)) from error
 
 
 def _hold(store: Store, id: str, now: datetime) -> Reservation:
@@ -242,11 +242,10 @@ def _hold(store: Store, id: str, now: datetime) -> Reservation:
     try:
         found = recall(Link(lambda: store, time.monotonic), id, now)
     except (UnknownCallError, AmountError) as error:
-        message = f"{error}; `budget reservations` lists calls under way"
-        raise click.UsageError(message, click.get_current_context()) from error
+        raise click.UsageError(f"{error}; `budget reservations` lists calls under way") from error
     if found.state == "settled":
         message = f"the call `{found.call}` is settled and holds nothing; `budget reset` corrects the used amount"
-        raise click.UsageError(message, click.get_current_context())
+        raise click.UsageError(message)
     return found
 
 
@@ -259,7 +258,7 @@ def _adjustment(asked: _Change, account: Account, now: datetime) -> Adjustment:
     try:
         amount = amount_of(asked.amount, account.unit)
         if decimal_of(amount, account.unit) != asked.amount:
-            raise click.UsageError(f"an amount in {account.unit} must be whole", click.get_current_context())
+            raise click.UsageError(f"an amount in {account.unit} must be whole")
         return Adjustment(
             asked.id or str(uuid.uuid4()),
             asked.kind,
@@ -271,7 +270,7 @@ def _adjustment(asked: _Change, account: Account, now: datetime) -> Adjustment:
             expires,
         )
     except (AdjustmentError, AmountError) as error:
-        raise click.UsageError(str(error), click.get_current_context()) from error
+        raise click.UsageError(str(error)) from error
 
 
 def _sentence(spend: Spend, repeated: bool, now: datetime) -> str:

@@ -118,25 +118,21 @@ class Opened:
         known = self.plan.budgets.get(budget)
         if known is None:
             hint = did_you_mean(budget, self.plan.budgets) or "`budget status` lists them"
-            raise click.UsageError(f"no budget `{budget}`; {hint}", click.get_current_context())
+            raise click.UsageError(f"no budget `{budget}`; {hint}")
         if known[1].per_call:
-            message = f"`{known[1].id}` limits each call by itself and is not kept in a ledger"
-            raise click.UsageError(message, click.get_current_context())
+            raise click.UsageError(f"`{known[1].id}` limits each call by itself and is not kept in a ledger")
         return known[1]
 
     def account(self, budget: str, key: str | None, now: datetime) -> Account:
         """Return the current account of a budget and scope key, which a budget with a scope needs."""
         step = self.step(budget)
         if step.scope is None and key:
-            message = f"`{step.id}` has no scope; remove `--key`"
-            raise click.UsageError(message, click.get_current_context())
+            raise click.UsageError(f"`{step.id}` has no scope; remove `--key`")
         if step.scope is not None and key is None:
-            message = f"`{step.id}` has a limit for each `{step.scope.source}`; set `--key`"
-            raise click.UsageError(message, click.get_current_context())
+            raise click.UsageError(f"`{step.id}` has a limit for each `{step.scope.source}`; set `--key`")
         account = self.accounts.account(step.id, key or "", now)
         if account is None:
-            message = f"the window of `{step.id}` does not contain the current time"
-            raise click.UsageError(message, click.get_current_context())
+            raise click.UsageError(f"the window of `{step.id}` does not contain the current time")
         return account
 
     def spend(self, now: datetime, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:

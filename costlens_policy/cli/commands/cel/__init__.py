@@ -71,8 +71,7 @@ def command(
     name of a model of the catalogue. Without it, every key is a variable, and its type follows from its value.
     """
     if values_path == "-" and expression in (None, "-"):
-        message = "the expression and `--vars` cannot both be read from standard input"
-        raise click.UsageError(message, click.get_current_context())
+        raise click.UsageError("the expression and `--vars` cannot both be read from standard input")
     return _run(_Options(expression, values_path, policy_set, types_only=types_only, as_json=output == "json"))
 
 
