@@ -107,6 +107,9 @@ def _no_overload(
         return _other_style(walk, node, function)
     if all(len(item.parameters) != len(types) for item in candidates):
         return _number_of_arguments(walk, node, function, candidates)
+    if function.name == "orValue" and shown[0].name == "optional_type":
+        message = f"the default must be of type {shown[0].parameters[0]}, got {shown[1]}"
+        return walk.report("CL304", message, node.arguments[0].extent, f"type {shown[1]}")
     given = shown[1:] if node.target is not None and candidates[0].member else shown
     listed = ", ".join(map(str, given))
     message = f"`{_written(function.name)}` does not take ({listed})"

@@ -211,7 +211,7 @@ def _element(walk: Walk, node: Index, container: Type, key: Type) -> Type:
         return _wrong_key(walk, node, f"a key of this map must be {_article(walk.shown(wanted))}", key)
     advice = ""
     if walk.environment.record(container) and isinstance(node.key, Literal):
-        advice = f"write `{walk.text(node.operand)}.{node.key.value}`"
+        advice = f"write `{walk.text(node.operand)}.{'?' if node.optional else ''}{node.key.value}`"
     elif container.name == "string":
         advice = "write `.charAt(0)` or `.substring(0, 3)`"
     shown = walk.shown(container)

@@ -177,9 +177,10 @@ class _Reader:
             label, extent = "optional, and read without `has`", node.field_extent
             if self._is_map(node.operand):
                 label = "a key that may be missing, read without `has`"
+                advice = f'write `has({text}) && …`, or `{operand}.get("{node.field}", {default})`'
         else:
             key = self._text(node.key)
-            advice = f"write `{key} in {operand} && …`, or `{operand}[?{key}].orValue({default})`"
+            advice = f"write `{key} in {operand} && …`, or `{operand}.get({key}, {default})`"
             label, extent = "a key that may be missing, read without `in`", node.key.extent
         self.problems.append(
             Problem("CL314", f"`{text}` may be missing", extent, label, advice, severity=Severity.WARNING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from costlens_policy.expressions.tree import (
@@ -10,6 +11,7 @@ from costlens_policy.expressions.tree import (
     Call,
     Comprehension,
     Extent,
+    Index,
     ListLiteral,
     Literal,
     Macro,
@@ -58,6 +60,8 @@ def expand(use: Use) -> Expansion | None:
         return macro(use) if macro else None
     if use.name in _COMPREHENSIONS:
         return _comprehension(use)
+    if use.name == "get":
+        return _get(use, use.target)
     return _optional_map(use) if use.name in ("optMap", "optFlatMap") else None
 
 
@@ -144,6 +148,23 @@ def _optional_map(use: Use) -> Expansion:
     return Expansion(OptionalMap(use.extent, use.target, variable, use.arguments[1], flat))
 
 
+def _get(use: Use, target: Node) -> Expansion:
+    """``a.b.get(key, default)`` is ``a.?b[?key].orValue(default)``: nothing on the way to the key need be there."""
+    if len(use.arguments) != 2:
+        return use.wrong("`get` takes a key and a default", "write `map.get(key, default)`")
+    key, default = use.arguments
+    found = Index(use.extent, _optional(target), key, optional=True)
+    return Expansion(Call(use.extent, "orValue", use.name_extent, found, (default,)), 2)
+
+
+def _optional(node: Node) -> Node:
+    """Return a chain of selections with its first step optional, and so all that follow."""
+    if not isinstance(node, Select | Index):
+        return node
+    operand = _optional(node.operand)
+    return replace(node, optional=True) if operand is node.operand else replace(node, operand=operand)
+
+
 def _bind(use: Use) -> Expansion:
     usage = "write `cel.bind(name, value, result)`"
     if len(use.arguments) != 3:
@@ -201,4 +222,4 @@ _NAMESPACED: dict[str, Callable[[Use], Expansion]] = {
     "math.least": _extremum,
 }
 _NAMESPACES = frozenset(name.partition(".")[0] for name in _NAMESPACED)
-MACRO_NAMES = frozenset({"has", "optMap", "optFlatMap", *_COMPREHENSIONS, *_NAMESPACED})
+MACRO_NAMES = frozenset({"get", "has", "optMap", "optFlatMap", *_COMPREHENSIONS, *_NAMESPACED})

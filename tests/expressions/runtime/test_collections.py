@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.expressions import Environment, Type, Uint, analyse
-from costlens_policy.expressions.compile import compile_expression
+from costlens_policy.expressions import BOOL, INT, STRING, Environment, Field, Record, Type, Uint, analyse, map_of
+from costlens_policy.expressions.compile import compile_expression, compile_traced
 from tests.expressions.runtime.evaluating import evaluate, failure
 
 MAX, MIN = 2**63 - 1, -(2**63)
@@ -48,6 +48,8 @@ MAX, MIN = 2**63 - 1, -(2**63)
         ("{?'a': optional.none(), ?'b': optional.of(1)}", {"b": 1}),
         ("m.?n.?b.orValue(7) + m[?'x'].orValue(1)", 8),
         ("m.?a.optMap(v, v + 1).value() + m.?z.optFlatMap(v, optional.of(v)).orValue(0)", 2),
+        ("m.get('a', 7) + m.get('b', 7) + m.n.get('x', 7) + m.z.y.get('x', 7)", 22),
+        ("m.get('a', 1 / 0) + [5].get(0, 1) + [5].get(1, 1)", 7),
         ("has(m.a) && !has(m.b) && has(m.?n.x) == false", True),
         ("cel.bind(x, 1 / 0, true)", True),
         ("cel.bind(x, [1, 2], x + x)", [1, 2, 1, 2]),
@@ -159,3 +161,32 @@ def test_a_sum_is_what_adding_one_by_one_gives(kind: str, data: st.DataObject) -
     for number in numbers[1:]:
         expected = type(expected)(expected + number)
     assert (type(found), found) == (type(expected), expected) or math.isnan(expected)
+
+
+_HEADERS, _COUNTS = Field(map_of(STRING, STRING), optional=True), Field(map_of(INT, INT), optional=True)
+_RECORD = Record("request", {"headers": _HEADERS, "counts": _COUNTS})
+_REQUESTS: list[dict[str, Any]] = [{}, {"headers": {}}, {"headers": {"x": "a"}, "counts": {1: 2}}]
+_LONG = "has(request.headers) && 'x' in request.headers ? request.headers['x'] : 'none'"
+
+
+@pytest.mark.parametrize("request_", _REQUESTS)
+@pytest.mark.parametrize(
+    ("short", "long", "kind"),
+    [
+        ("request.headers.get('x', 'none')", _LONG, STRING),
+        ("request.counts.get(1, 0)", "has(request.counts) && 1 in request.counts ? request.counts[1] : 0", INT),
+        ("request.headers.get('x', string(1)) == 'a'", "request.?headers[?'x'].orValue(string(1)) == 'a'", BOOL),
+        ("request.?headers.get('x', '')", "request.?headers.x.orValue('')", STRING),
+    ],
+)
+def test_get_is_what_asking_for_each_step_gives(short: str, long: str, kind: Type, request_: dict[str, Any]) -> None:
+    environment = Environment({"request": Type("request")}, {"request": _RECORD})
+    found = []
+    for text in (short, long):
+        analysed = analyse(text, environment, kind)
+        assert analysed.typed is not None, analysed.problems
+        assert analysed.problems == ()
+        assert ("request", "counts" if "counts" in text else "headers") in analysed.typed.references
+        found.append(compile_expression(analysed.typed, ("request",))(request_))
+        assert compile_traced(analysed.typed, ("request",))(request_).value == found[-1]
+    assert found[0] == found[1]

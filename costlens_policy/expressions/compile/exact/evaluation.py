@@ -79,7 +79,8 @@ def compile_traced(
     builder = Builder(typed, parameters, RULES, limits.size, traced=True)
     evaluate = builder.build(typed.root)
     extents = [node.extent for node in builder.nodes]
-    order = sorted(range(len(extents)), key=lambda place: (extents[place].start, -extents[place].end))
+    shown = {extent: place for place, extent in enumerate(extents)}  # of a macro's nodes, the outermost
+    order = sorted(shown.values(), key=lambda place: (extents[place].start, -extents[place].end))
     room = [None] * (builder.slots - len(parameters) - FIRST)
 
     def trace(*values: Value) -> Trace:

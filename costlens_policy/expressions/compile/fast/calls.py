@@ -259,6 +259,7 @@ def _are_strings(emitter: Emitter, *nodes: Node) -> bool:
 
 _SCRATCH: Final = "o"
 _PLAIN_KEYS: Final = ("string", "int", "uint")
+_NO_ENTRIES: Final[dict[Value, Value]] = {}
 
 
 def _or_value(emitter: Emitter, _: str, optional: Node, other: Node) -> ast.expr | None:
@@ -300,12 +301,26 @@ def _has_value(emitter: Emitter, _: str, optional: Node) -> ast.expr | None:
 
 
 def _entry(emitter: Emitter, node: Node) -> tuple[ast.expr, ast.expr] | None:
-    """Return container and key of ``map.?field`` and ``map[?key]``, where the container is a map and no optional."""
-    if not isinstance(node, Select | Index) or not node.optional or emitter.kind(node.operand) != "map":
+    """Return container and key of ``map.?field`` and ``map[?key]``; the map itself may be missing."""
+    if not isinstance(node, Select | Index) or not node.optional:
+        return None
+    container = _entries(emitter, node.operand)
+    if container is None:
         return None
     if isinstance(node, Select):
-        return emitter.emit(node.operand), const(node.field)
-    return (emitter.emit(node.operand), emitter.emit(node.key)) if emitter.kind(node.key) in _PLAIN_KEYS else None
+        return container, const(node.field)
+    return (container, emitter.emit(node.key)) if emitter.kind(node.key) in _PLAIN_KEYS else None
+
+
+def _entries(emitter: Emitter, node: Node) -> ast.expr | None:
+    """Emit a map; of an attribute ``record.?field`` that is one, no entries where the attribute is absent."""
+    if emitter.kind(node) == "map":
+        return emitter.emit(node)
+    declared = emitter.typed.types[node]
+    holds_map = declared.name == "optional_type" and declared.parameters[0].name == "map"
+    if not isinstance(node, Select) or not node.optional or not holds_map or emitter.kind(node.operand) != "map":
+        return None
+    return call(attribute(emitter.emit(node.operand), "get"), const(node.field), emitter.bind(_NO_ENTRIES))
 
 
 _Interval: TypeAlias = tuple[int, int]
