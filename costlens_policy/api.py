@@ -41,7 +41,7 @@ class Engine:
         """Decide one request.
 
         ``balances`` holds the state of the budgets by (``policy/budget``, scope key); what it does not list is zero.
-        ``now`` is aware, and the present when left out. Raises ``RequestError`` when the request is not acceptable,
+        ``now`` is aware, and defaults to the current time. Raises ``RequestError`` when the request is not acceptable,
         ``ValueError`` for a balance of a budget that there is none of: taken for zero, it would open the budget.
         """
         self._examine(balances)

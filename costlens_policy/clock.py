@@ -1,4 +1,4 @@
-"""Where the present time comes from; everything below the facade takes it as an argument."""
+"""Where the current time comes from; everything below the facade takes it as an argument."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 60
 
 
 def system_now() -> datetime:
-    """Return the present time, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 

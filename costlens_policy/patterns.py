@@ -58,7 +58,7 @@ class Pattern:
     """A compiled pattern. Two with the same text are equal.
 
     ``groups`` is how many groups it has; ``search(data, at)`` returns the first match from a place on, an object whose
-    ``span()`` tells its place, or None. Without ``compiled``, it is compiled when it is first used.
+    ``span()`` gives its place, or None. Without ``compiled``, it is compiled when it is first used.
     """
 
     __slots__ = ("_match", "_within", "groups", "pattern", "search", "size")
@@ -157,10 +157,10 @@ def compile_pattern(pattern: str | bytes, largest: int | None = LARGEST) -> Patt
     if b"\\p" in encoded or b"\\P" in encoded:
         _compiled(encoded, memory=_MEMORY)
     compiled = _compiled(encoded)
-    told: int = compiled.programsize if size is None else size
-    if told > largest:
-        raise _too_large(told, largest)
-    return Pattern(pattern, compiled, told)
+    found: int = compiled.programsize if size is None else size
+    if found > largest:
+        raise _too_large(found, largest)
+    return Pattern(pattern, compiled, found)
 
 
 def _too_large(size: int, largest: int) -> PatternError:
@@ -168,7 +168,7 @@ def _too_large(size: int, largest: int) -> PatternError:
 
 
 def _size(pattern: str) -> int | None:
-    """Return the size of a pattern; None where it cannot be told from its parts."""
+    """Return the size of a pattern; None where its parts do not say."""
     reduced = _BEYOND_LATIN.sub("x", _PARTS.sub(_reduced, pattern))
     try:
         size: int = _compiled(reduced.encode("latin-1"), "LATIN1").programsize
@@ -178,7 +178,7 @@ def _size(pattern: str) -> int | None:
 
 
 def _reduced(found: re.Match[str]) -> str:
-    """Return what stands for a part of a pattern when its size is told."""
+    """Return what stands for a part of a pattern when its size is worked out."""
     part = found[0]
     if part[0] == "[" or (part[0] == "\\" and part[1:2] in _CLASSES):
         return "[a-z]"

@@ -33,7 +33,7 @@ class PeriodError(CostlensPolicyError, ValueError):
 
 @frozen
 class Period:
-    """The time that one account covers. ``starts_at`` and ``resets_at`` are in UTC, None where there is no such moment.
+    """The time that one account covers. ``starts_at`` and ``resets_at`` are in UTC, None where there is no such time.
 
     ``rolling`` is the length of a window that ends now, and None for every other window.
     """
@@ -102,7 +102,7 @@ class _Fixed:
     def __init__(self, starts_at: datetime, ends_at: datetime) -> None:
         start, end = starts_at.astimezone(UTC), ends_at.astimezone(UTC)
         if end <= start:
-            raise PeriodError(f"a window from {_text(start)} to {_text(end)} contains no moment")
+            raise PeriodError(f"a window from {_text(start)} to {_text(end)} is empty")
         self._span = start, end
         self._period = Period(f"fixed:{_text(start)}:{_text(end)}", start, end)
 
@@ -247,7 +247,7 @@ _LONGEST: Final = timedelta(days=3650)
 
 @frozen
 class Forecast:
-    """What follows from the average so far. Each is None where it cannot be told.
+    """What follows from the average so far. Each is None where it is unknown.
 
     ``used_per_day`` is in the budget's unit. ``projected_ratio`` is how much of the limit will be used when the period
     ends, ``exhausted_in`` how long what is left then lasts, at most ten years. A rolling window has no end, and

@@ -200,7 +200,7 @@ def test_alerts_of_a_rolling_window_are_raised_once_for_each_of_its_lengths() ->
         (RollingWindow(rolling="0s"), "too short to hold anything"),
         (
             FixedWindow(starts_at=at("2026-11-02T00:00:00Z"), ends_at=at("2026-11-01T00:00:00Z")),
-            "contains no moment",
+            "is empty",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from costlens_policy.money import plain
 __all__ = ["LONG_AGO", "Catalogue", "Model", "Period", "Rates", "Usage", "digest_of"]
 
 LONG_AGO: Final = date(1970, 1, 1)
-"""Stands for a day in the past that no source tells."""
+"""Stands for a day in the past that no source states."""
 
 
 @frozen
@@ -55,7 +55,7 @@ class Model:
     def period_on(self, day: date) -> Period | None:
         """Return the prices in force on a day (UTC), or None where there are none.
 
-        Where they change by the time of day, these are the dearest of the day; ``period_at`` tells the price at a time.
+        Where they change by the time of day, these are the highest of the day; ``period_at`` gives the price at a time.
         """
         chosen = None
         for period in self.periods:

@@ -14,7 +14,7 @@ from costlens_policy.frozen import frozen
 
 __all__ = ["FactChange", "ModelChange", "PriceChange", "compare"]
 
-Place: TypeAlias = tuple[str, str, int]
+_Place: TypeAlias = tuple[str, str, int]
 """A kind of token or ``request``, a service tier or a time of day, and above how many tokens of the prompt."""
 _AT: Final = "from "
 """Stands before a time of day (UTC) in the place of a service tier."""
@@ -96,10 +96,10 @@ def _flat(entry: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
 def _prices(old: Model | None, new: Model | None) -> Iterator[PriceChange]:
     """Compare the prices on each day on which either side has new ones.
 
-    What goes on as before is not told again; from when on a difference is gone, is.
+    What goes on as before is not repeated; the day from which a difference is gone is reported.
     """
-    told: dict[Place, tuple[Decimal | None, Decimal | None]] = {}
-    differing: dict[Place, None] = {}
+    told: dict[_Place, tuple[Decimal | None, Decimal | None]] = {}
+    differing: dict[_Place, None] = {}
     for day in sorted({period.effective or LONG_AGO for model in (old, new) if model for period in model.periods}):
         before = old.period_on(day) if old else None
         after = new.period_on(day) if new else None
@@ -132,7 +132,7 @@ def _tiers(periods: Iterable[Period]) -> Iterator[str]:
         yield f"{_AT}{minute // 60:02}:{minute % 60:02}"
 
 
-def _places(before: Period | None, after: Period | None) -> Iterator[Place]:
+def _places(before: Period | None, after: Period | None) -> Iterator[_Place]:
     periods = [period for period in (before, after) if period is not None]
     for tier in _tiers(periods):
         steps = {above for period in periods for above, _ in _tariff(period, tier).long_context}
@@ -140,19 +140,19 @@ def _places(before: Period | None, after: Period | None) -> Iterator[Place]:
             yield from ((kind, tier, above) for kind in (*BUCKETS, "request"))
 
 
-def _rates(period: Period, place: Place) -> Rates:
+def _rates(period: Period, place: _Place) -> Rates:
     _, tier, above = place
     return _tariff(period, tier).rates_for(above + 1)
 
 
-def _price(period: Period | None, place: Place) -> Decimal | None:
+def _price(period: Period | None, place: _Place) -> Decimal | None:
     if period is None:
         return None
     rates = _rates(period, place)
     return rates.usd_per_request if place[0] == "request" else rates.usd_per_million_tokens[place[0]]
 
 
-def _follows(before: Period | None, after: Period | None, place: Place) -> bool:
+def _follows(before: Period | None, after: Period | None, place: _Place) -> bool:
     """Say whether a price is, on both sides, the one that follows from those of other kinds of tokens."""
     kind = place[0]
     if kind == "request":

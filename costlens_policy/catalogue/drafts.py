@@ -26,7 +26,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, plain
 from costlens_policy.source.located import LocatedDocument, Path
 
-__all__ = ["Draft", "Place", "Reference", "compare_prices", "examine_prices", "periods_from"]
+__all__ = ["Draft", "ModelReference", "Place", "compare_prices", "examine_prices", "periods_from"]
 
 _FACTS: Final = tuple(ModelFacts.model_fields)
 _MERGED: Final = frozenset({"quality", "labels"})
@@ -58,7 +58,7 @@ class Place:
 
 
 @frozen
-class Reference:
+class ModelReference:
     """The name of another model, and where it is written."""
 
     name: str
@@ -69,9 +69,9 @@ class Reference:
 class Draft:
     """What the documents read so far say of one model.
 
-    ``place`` is the key of its latest entry, or the pattern that imported it. ``places`` tells of facts that a document
-    gives for this model where it does. ``prices_settled`` keeps the model from being called unpriced: it has been told
-    to be so, or there is a problem with its prices already.
+    ``place`` is the key of its latest entry, or the pattern that imported it. ``places`` says where a document gives
+    a fact for this model. ``prices_settled`` keeps the model from being called unpriced: it is meant
+    to be, or there is a problem with its prices already.
     """
 
     name: str
@@ -80,9 +80,9 @@ class Draft:
     facts: dict[str, Any] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     aliases: dict[str, Place] = field(default_factory=dict)
-    base: Reference | None = None
+    base: ModelReference | None = None
     trained_for: tuple[str, ...] = ()
-    price_as: Reference | None = None
+    price_as: ModelReference | None = None
     periods: tuple[Period, ...] = ()
     price_source: str = ""
     prices_settled: bool = False
@@ -106,7 +106,7 @@ class Draft:
         if entry.other_versions is not None:
             self.facts["other_versions"] = entry.other_versions
         if entry.fine_tuned is not None:
-            self.base = Reference(entry.fine_tuned.base, place.at("fine_tuned", "base"))
+            self.base = ModelReference(entry.fine_tuned.base, place.at("fine_tuned", "base"))
             self.trained_for = entry.fine_tuned.tasks
 
     def inherit(self, base: Draft) -> None:
@@ -165,7 +165,7 @@ def _period(price: PricePeriod) -> Period:
 
 
 def _varied(prices: ServiceTierPrices, given: dict[str, Decimal], usual: Tariff) -> Tariff:
-    """Return prices that are told by what differs from the usual ones."""
+    """Return prices that are given by what differs from the usual ones."""
     per_request = usual.rates.usd_per_request if prices.usd_per_request is None else prices.usd_per_request
     steps = {0: _by_bucket(prices.usd_per_million_tokens.items()), **_given_steps(prices.long_context)}
     return tier_tariff(given, usual, steps, per_request)
@@ -295,7 +295,7 @@ def _amount(price: Decimal, high: Decimal, place: Place) -> Iterator[Diagnostic]
 
 
 def _unlikely(price: Decimal) -> str:
-    return f"`{plain(price)}` US dollars per million tokens is no likely price"
+    return f"`{plain(price)}` US dollars per million tokens is an unlikely price"
 
 
 def _as_per_token(price: Decimal) -> str:

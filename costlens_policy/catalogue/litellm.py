@@ -90,7 +90,7 @@ def import_litellm(source: SourceText, patterns: Sequence[str] = ("*",)) -> str:
 def _left_out(unpriced: Sequence[str], unnamed: Sequence[str], unheld: Mapping[str, int]) -> Iterator[str]:
     if unheld:
         keys = ", ".join(f"{key} ({count})" for key, count in sorted(unheld.items()))
-        yield f"not held, with the number of models that have it: {keys}"
+        yield f"left out, with the number of models that have it: {keys}"
     if unpriced:
         yield f"left out, since they are not priced by input and output tokens: {listed(unpriced, most=50)}"
     if unnamed:
@@ -99,7 +99,7 @@ def _left_out(unpriced: Sequence[str], unnamed: Sequence[str], unheld: Mapping[s
 
 def _read(name: str, entry: Any, file: str) -> tuple[Model, tuple[str, ...]]:
     if not isinstance(entry, dict):
-        raise InputError(f"`{file}`: the entry of `{name}` is no object")
+        raise InputError(f"`{file}`: the entry of `{name}` must be an object")
     try:
         return _model(name, entry, "LiteLLM")
     except ValueError as error:
@@ -112,15 +112,15 @@ def _entries(source: SourceText) -> dict[str, Any]:
     except RecursionError:
         raise InputError(f"`{source.name}` is nested too deeply") from None
     except ValueError as error:
-        raise InputError(f"`{source.name}` is no JSON that can be read: {error}") from None
+        raise InputError(f"`{source.name}` is not valid JSON: {error}") from None
     if not isinstance(content, dict):
-        raise InputError(f"`{source.name}` is no JSON object with an entry for each model")
+        raise InputError(f"`{source.name}` must be a JSON object with an entry for each model")
     content.pop(_EXAMPLE_ENTRY, None)
     return content
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError(f"`{text}` is no number")
+    raise ValueError(f"`{text}` is not a number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _model(name: str, entry: Mapping[str, Any], source: str) -> tuple[Model, tup
         max_output_tokens=_count(entry.get("max_output_tokens")),
         capabilities=_capabilities(entry),
         deprecated=_day(entry.get("deprecation_date")),
-        price_source=source + (f" (not held: {', '.join(shown)})" if shown else ""),
+        price_source=source + (f" (left out: {', '.join(shown)})" if shown else ""),
     )
     return model, (*unheld, *others)
 
@@ -209,13 +209,13 @@ def _from_threshold_on(steps: _Steps) -> _Steps:
 
 def _price(name: str, value: Any, bucket: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError(f"`{name}`: its value is no number")
+        raise ValueError(f"`{name}`: its value is not a number")
     rounded = _AS_FLOAT.create_decimal(value)
     if not 0 <= rounded < _MAX_PRICE:
-        raise ValueError(f"`{name}`: its value `{rounded}` is no price")
+        raise ValueError(f"`{name}`: its value `{rounded}` is not a price")
     price = rounded if bucket == _REQUEST else multiply(rounded, 1_000_000)
     if price >= _MAX_PRICE or fraction_digits(price) > MAX_FRACTION_DIGITS - 6:
-        raise ValueError(f"`{name}`: its value `{rounded}` is no price")
+        raise ValueError(f"`{name}`: its value `{rounded}` is not a price")
     return price
 
 
@@ -225,7 +225,7 @@ def _table(table: Any, usual: Mapping[str, Decimal]) -> _Steps:
     A table that prices no tokens gives nothing.
     """
     if not isinstance(table, list) or not all(isinstance(tier, dict) for tier in table):
-        raise ValueError("`tiered_pricing`: it is no list of tiers")
+        raise ValueError("`tiered_pricing`: it must be a list of tiers")
     tiers = [(tier, *_prices(tier)) for tier in table]
     if not any(prices for _, prices, _ in tiers):
         return {}
@@ -347,7 +347,7 @@ _COST_WORDS: Final = frozenset(
     ("cost", "costs", "discount", "fee", "fees", "multiplier", "multipliers", "price", "prices", "pricing", "rate",
      "rates", "surcharge", "uplift")
 )  # fmt: skip
-"""A key that has one of these words tells a price, whether this program knows what it means or not."""
+"""A key that has one of these words is a price, whether this program knows what it means or not."""
 _NO_PRICE: Final = re.compile(
     r"supports_\w+|supported_\w+|max_\w+|min_\w+|litellm_provider|mode|source|comment|notes?|metadata|deprecation_date"
     r"|rpm|tpm|rpd|tpd|\w*rate_limits?|sample_rate|frame_rate|output_vector_size|tool_use_system_prompt_tokens"
@@ -391,7 +391,7 @@ def is_cost_key(key: str) -> bool:
 
 
 def _may_be_price(key: str) -> bool:
-    """Return whether a key that is none of the grammar tells a price by its words."""
+    """Return whether a key that is none of the grammar is a price by its words."""
     return not _COST_WORDS.isdisjoint(key.split("_")) and not _is_no_price(key)
 
 
@@ -406,7 +406,7 @@ def read_key(key: str) -> CostKey:
     if found is None:
         if _OTHERWISE.fullmatch(key) or _UPLIFT.fullmatch(key):
             return CostKey("")
-        raise ValueError("it is no cost key that can be read")
+        raise ValueError("unknown cost key")
     bucket = _BUCKETS.get(found["base"], "")
     if found["ttl"]:
         bucket = _with_ttl(bucket, found["ttl"] + found["ttl_unit"])

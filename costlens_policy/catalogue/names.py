@@ -107,6 +107,6 @@ class Names:
 
 
 def _apart(name: str) -> tuple[str, str]:
-    """Return what tells a name from others, whatever leads to it."""
+    """Return what distinguishes a name from others, whatever leads to it."""
     read = spelling(name)
     return read.stem, read.version

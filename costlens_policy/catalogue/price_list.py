@@ -48,7 +48,7 @@ _MAKERS: Final = frozenset(
 
 _MONTH: Final = re.compile(r"(?:-preview-[0-9]{2}-[0-9]{4}|-[0-9]{2}-[0-9]{4}|-[0-9]{4}|-latest)$")
 
-"""How a name ends where it tells a version by a month or a number, which ``catalogue.versions`` alone cannot read."""
+"""How a name ends where it states a version by a month or a number, which ``catalogue.versions`` alone cannot read."""
 
 _FAMILY: Final = re.compile(
     "(?:chatgpt|claude|codestral|command|deepseek|gemini|glm|gpt|grok|kimi|ministral|mistral|o[134](?:-|$)|sonar|text-emb)"

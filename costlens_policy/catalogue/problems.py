@@ -31,14 +31,14 @@ def unknown_model(name: str, meant: str | None, span: Span) -> Diagnostic:
 
 
 def name_taken(name: str, owner: str, span: Span, first: Span | None) -> Diagnostic:
-    related = (Related(first, f"`{owner}` stands here"),) if first is not None else ()
+    related = (Related(first, f"`{owner}` is defined here"),) if first is not None else ()
     return Diagnostic(
         "CL503",
         Severity.ERROR,
         f"`{name}` already means the model `{owner}`",
         span,
         "this name is taken",
-        "give one of the two another name",
+        "rename one of the two",
         related,
     )
 
@@ -62,7 +62,7 @@ def cycle(names: Sequence[str], verb: str, span: Span) -> Diagnostic:
         f"`{names[0]}` {verb} itself: {path}",
         span,
         "leads back to the model",
-        "break the circle at one of these models",
+        "break the cycle at one of these models",
     )
 
 
@@ -85,16 +85,16 @@ def incomplete_price(missing: Sequence[str], span: Span) -> Diagnostic:
         f"the price of {listed(missing)} tokens is missing",
         span,
         "prices without it",
-        f"add `{missing[0]}`; write `0` where these tokens are free",
+        f"add `{missing[0]}`; write `0` if these tokens are free",
     )
 
 
 def period_order(effective: date | None, before: date | None, span: Span) -> Diagnostic:
     if effective is None:
-        message, advice = "only the first period may lack `effective`", "add the day from which these prices hold"
+        message, advice = "only the first period may omit `effective`", "add the day from which these prices hold"
     else:
-        message = f"`{effective}` does not come after `{before}`, the period before it"
-        advice = "order the periods by day, each day once"
+        message = f"`effective` must be after `{before}`, got `{effective}`"
+        advice = "list the periods by day, each day once"
     return Diagnostic("CL508", Severity.ERROR, message, span, "out of order", advice)
 
 
@@ -102,10 +102,10 @@ def long_context_order(above: int, before: int, span: Span) -> Diagnostic:
     return Diagnostic(
         "CL509",
         Severity.ERROR,
-        f"`{above}` is not more than `{before}`, the threshold before it",
+        f"`above_input_tokens` must be more than `{before}`, got `{above}`",
         span,
         "out of order",
-        "order the thresholds from low to high, each once",
+        "list the steps from low to high, each once",
     )
 
 
@@ -117,9 +117,9 @@ def price_out_of_range(span: Span, limit: Decimal) -> Diagnostic:
     return Diagnostic(
         "CL511",
         Severity.ERROR,
-        f"a price is at most {limit:,f} US dollars and has at most {MAX_FRACTION_DIGITS - 6} digits after the point",
+        f"a price must be at most {limit:,f} US dollars, with at most {MAX_FRACTION_DIGITS - 6} decimal places",
         span,
-        "cannot be reckoned with",
+        "out of range",
         "prices are US dollars per million tokens",
     )
 
@@ -128,9 +128,9 @@ def two_price_sources(span: Span, other: Span) -> Diagnostic:
     return Diagnostic(
         "CL512",
         Severity.ERROR,
-        "a model has either `prices` or `price_as`",
+        "a model must have `prices` or `price_as`, not both",
         span,
-        "gives prices, too",
+        "also sets prices",
         "remove one of the two",
         (Related(other, "the other source of prices"),),
     )
@@ -151,7 +151,7 @@ def output_above_context(name: str, output: int, context: int, span: Span) -> Di
     return Diagnostic(
         "CL514",
         Severity.WARNING,
-        f"`{name}` can put out `{output}` tokens, but its context window holds only `{context}`",
+        f"`{name}` can output `{output}` tokens, but its context window holds only `{context}`",
         span,
         "does not fit",
         "the context window holds prompt and output together",
@@ -162,7 +162,7 @@ def latency_order(p50: Decimal, p95: Decimal, span: Span) -> Diagnostic:
     return Diagnostic(
         "CL515",
         Severity.ERROR,
-        f"a `p95` of `{p95}` ms is below the `p50` of `{p50}` ms",
+        f"`p95` must be at least `p50`, got `{p95}` ms and `{p50}` ms",
         span,
         "in the wrong order",
         "half of the calls are faster than `p50`, and 95 of 100 are faster than `p95`",
@@ -182,9 +182,12 @@ def empty_quality(span: Span) -> Diagnostic:
 
 def tier_of_other_name(name: str, own: str, span: Span) -> Diagnostic:
     if own and own != name:
-        message, advice = f"`{name}` is another name of the service tier `{own}`", f"write `{own}`"
+        message, advice = f"`{name}` is an alias of the service tier `{own}`", f"write `{own}`"
     else:
-        message, advice = f"`{name}` is no service tier with prices of its own", "the usual prices stand beside them"
+        message, advice = (
+            f"`{name}` is not a service tier with prices of its own",
+            "set the usual prices outside `service_tiers`",
+        )
     return Diagnostic("CL518", Severity.ERROR, message, span, "these prices would never be used", advice)
 
 
@@ -192,7 +195,7 @@ def lock_changed(expected: str, actual: str, span: Span) -> Diagnostic:
     return Diagnostic(
         "CL517",
         Severity.ERROR,
-        "the locked catalogue is not what its digest says",
+        "the locked catalogue does not match its digest",
         span,
         f"the content has `{actual[:19]}…`, the label `{expected[:19]}…`",
         "lock again with `costlens-policy catalogue lock`, or put the changes into a later catalogue",

@@ -45,7 +45,7 @@ _FEMTO_DIGITS: Final = 15
 def complete(given: Mapping[str, Decimal]) -> dict[str, Decimal]:
     """Return prices for every bucket: one that is left out costs as the narrowest given kind that it belongs to.
 
-    Of two such kinds the dearer counts, so that a gap in a price list never makes an estimate too low. Raises
+    Of two such kinds the more expensive counts, so that a gap in a price list never makes an estimate too low. Raises
     ``ValueError`` where ``input`` or ``output`` is missing, or a bucket is unknown.
     """
     missing = [bucket for bucket in ("input", "output") if bucket not in given]
@@ -99,7 +99,7 @@ class Usage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Prices at one moment for one prompt length, in US dollars per million tokens by bucket.
+    """Prices at one time for one prompt length, in US dollars per million tokens by bucket.
 
     ``input`` and ``output`` must be given; the other buckets are filled in by ``complete``. Prices are turned into
     whole numbers of one small unit once, so that ``cost`` is integer arithmetic.
@@ -199,7 +199,7 @@ class Period:
     service_tiers: Mapping[str, Tariff] = field(default_factory=dict)
     hours: tuple[tuple[int, Period], ...] = ()
     """Where prices change by the time of day: (minute of the day in UTC from which on, prices), the first at 0. All
-    other fields then hold the dearest of the day, which is what a call is estimated and held at."""
+    other fields then hold the highest of the day, which is what a call is estimated and held at."""
 
     def at(self, moment: datetime) -> Period:
         """Return the prices at the time of day of a timestamp with a zone; the same where they do not depend on it."""

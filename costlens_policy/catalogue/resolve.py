@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from costlens_policy.catalogue import price_list, problems
 from costlens_policy.catalogue.catalogue import Catalogue, Model
-from costlens_policy.catalogue.drafts import Draft, Place, Reference, compare_prices, examine_prices, periods_from
+from costlens_policy.catalogue.drafts import Draft, ModelReference, Place, compare_prices, examine_prices, periods_from
 from costlens_policy.catalogue.names import Names
 from costlens_policy.catalogue.versions import Versions
 from costlens_policy.catalogue.writing import DIGEST_LABEL, digest_label
@@ -161,7 +161,7 @@ def _prices(draft: Draft, entry: CatalogueModel, place: Place, *, locked: bool) 
     if entry.prices is not None and entry.price_as is not None:
         yield problems.two_price_sources(place.at("price_as").key_span, place.at("prices").key_span)
     if entry.price_as is not None:
-        draft.price_as, draft.periods = Reference(entry.price_as, place.at("price_as")), ()
+        draft.price_as, draft.periods = ModelReference(entry.price_as, place.at("price_as")), ()
     elif entry.prices is not None:
         found = list(examine_prices(entry.prices, place.at("prices")))
         # The prices of a lock have been reviewed, and are many.
@@ -197,7 +197,7 @@ def _examine_whole(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def _unpriced(draft: Draft) -> Iterator[Diagnostic]:
-    """Report own models without prices; of imported ones, the policies that use them are told."""
+    """Report models of the document without prices; imported ones are reported where policies use them."""
     if draft.periods or draft.prices_settled or "models" not in draft.place.path[:1]:
         return
     if draft.price_as is not None:
@@ -261,7 +261,7 @@ def _inherit_facts(drafts: Mapping[str, Draft], names: Names) -> Iterator[Diagno
     for name in ordered:
         draft, base = drafts[name], drafts[name].base
         assert base is not None, "only models with a base are linked"
-        draft.base = Reference(links[name], base.place)
+        draft.base = ModelReference(links[name], base.place)
         draft.inherit(drafts[links[name]])
     for circle in circles:
         base = drafts[circle[0]].base
@@ -289,7 +289,7 @@ def _take_prices(drafts: Mapping[str, Draft], names: Names) -> Iterator[Diagnost
 
 
 def _links(
-    drafts: Mapping[str, Draft], names: Names, reference_of: Callable[[Draft], Reference | None]
+    drafts: Mapping[str, Draft], names: Names, reference_of: Callable[[Draft], ModelReference | None]
 ) -> tuple[dict[str, str], list[Diagnostic]]:
     """Return which model refers to which, and the references that lead nowhere."""
     links: dict[str, str] = {}

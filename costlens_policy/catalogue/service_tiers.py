@@ -83,7 +83,7 @@ def billed_rates(period: Period, usage: Usage, reported: str | None, asked: str 
     """Return the rates of a call that was made, and what is not known of its tier, empty where all is.
 
     The tier that the provider reports counts; where it reports none, the one that was asked for. Where the provider
-    was to choose, and does not say what it chose, the dearest of its tiers counts.
+    was to choose, and does not say what it chose, the most expensive of its tiers counts.
     """
     prompt = usage.prompt_tokens
     if reported is None and asked is None:
@@ -94,7 +94,10 @@ def billed_rates(period: Period, usage: Usage, reported: str | None, asked: str 
         if not period.service_tiers:
             return period.rates_for(prompt), ""
         dearest = max(possible_rates(period, prompt, AUTO), key=lambda rates: rates.cost(usage))
-        return dearest, "the service tier is not reported, so the dearest counts: settle with the whole response"
+        return (
+            dearest,
+            "the service tier is not reported, so the most expensive one counts: settle with the whole response",
+        )
     known = name in period.service_tiers or name in _NEVER_DEARER
     return expected_rates(period, prompt, name), "" if known else f"the service tier `{name}` has no price"
 
@@ -105,7 +108,7 @@ def tier_tariff(
     """Return the prices of a tier from those that are ``given`` for it, by the prompt length that they start above.
 
     A kind of token that is left out costs as usual (``usual_given``), and beyond a length as up to it. Where only the
-    usual prices change at a length, the dearer of both counts from there on.
+    usual prices change at a length, the more expensive of both counts from there on.
     """
     prices = {**usual_given, **given.get(0, {})}
     rates = Rates(prices, per_request)
@@ -163,7 +166,7 @@ def _word(value: Any) -> str | None:
 def multiple_of(model: Model, geo: str | None, speed: str | None) -> tuple[Decimal, str]:
     """Return what the prices of a model are multiplied by on some terms, and what is not known of that.
 
-    Terms or models that are not known count as the dearest that are.
+    Unknown terms or models count as the most expensive known ones.
     """
     generation = _generation(model)
     multiple, remarks = _ONE, list[str]()
@@ -171,14 +174,14 @@ def multiple_of(model: Model, geo: str | None, speed: str | None) -> tuple[Decim
     if where not in _ELSEWHERE and (generation is None or generation[1] >= _US_FROM):
         multiple = _US
         if where != "us" or generation is None:
-            remarks.append(f"what `inference_geo: {geo}` costs is not known; it counts {_US} times")
+            remarks.append(f"the price of `inference_geo: {geo}` is unknown; it counts {_US} times")
     if how_fast == "optimized":
         multiple = multiply(multiple, _OPTIMIZED)
     elif how_fast not in _USUAL_SPEED:
         known = _FAST.get(generation[0]) if generation is not None and how_fast == "fast" else None
         if known is None:
             known = max(_FAST.values())
-            remarks.append(f"what `speed: {speed}` costs is not known; it counts {known} times")
+            remarks.append(f"the price of `speed: {speed}` is unknown; it counts {known} times")
         multiple = multiply(multiple, known)
     return multiple, "; ".join(remarks)
 
@@ -189,7 +192,7 @@ def multiplied(cost: Decimal, multiple: Decimal, per_request: Decimal) -> Decima
 
 
 def _generation(model: Model) -> tuple[str, tuple[int, int]] | None:
-    """Return family and generation of a Claude, such as ``opus-4-6`` and (4, 6); None for a name that tells none."""
+    """Return family and generation of a Claude, such as ``opus-4-6`` and (4, 6); None for a name without one."""
     for name in (model.name, *model.aliases, model.base or ""):
         found = _GENERATION.search(name.lower())
         if found is not None:

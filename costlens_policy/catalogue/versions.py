@@ -68,7 +68,7 @@ _TUNED: Final = re.compile(r"(?P<base>.+)\.ft-[^/]*$")
 class Spelling:
     """A name taken apart.
 
-    ``provider`` is empty where the name tells none, ``version`` where it has no date; ``latest`` stands for itself.
+    ``provider`` is empty where the name has none, ``version`` where it has no date; ``latest`` stands for itself.
     """
 
     provider: str
@@ -191,7 +191,7 @@ def _index(models: Iterable[N]) -> _Index[N]:
 
 
 def _one(found: Iterable[_Owned[N]], provider: str) -> N | None:
-    """Return the model where it is one only, and no other provider's than the name tells."""
+    """Return the model where it is one only, and no other provider's than the name says."""
     models = {id(model): model for providers, model in found if not provider or provider in providers}
     return next(iter(models.values())) if len(models) == 1 else None
 

@@ -125,7 +125,7 @@ def _period_entry(period: Period) -> Value:
 
 
 def _hour_entries(period: Period, given: Mapping[str, Decimal]) -> Iterator[Value]:
-    """Yield the prices by the time of day; what is not said there costs as the dearest of the day."""
+    """Yield the prices by the time of day; what is left out there costs as the highest of the day."""
     ends = [start for start, _ in period.hours[1:]] + [MINUTES_OF_A_DAY]
     for (start, prices), end in zip(period.hours, ends, strict=True):
         if prices.tariff() != period.tariff():

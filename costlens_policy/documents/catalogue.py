@@ -52,8 +52,8 @@ class ServiceTierPrices(Section):
     usd_per_request: Usd | None = None
     """US dollars for each call, beside its tokens; absent means as usual."""
     long_context: tuple[LongContext, ...] = ()
-    """Prices of calls with long prompts at this tier. Where only the usual prices have such a step, the dearer of the
-    two counts beyond it."""
+    """Prices of calls with long prompts at this tier. Where only the usual prices have such a step, the more expensive
+    of the two counts beyond it."""
 
 
 class HourPrices(ServiceTierPrices):
@@ -84,7 +84,7 @@ class PricePeriod(Section):
     """Prices of service tiers that differ from the usual ones, by the tier's name."""
     hours: tuple[HourPrices, ...] = ()
     """Prices that differ by the time of day; of two that overlap, the later entry counts. Calls that were made cost
-    what held at their time; estimates and holds take the dearest of the day."""
+    what held at their time; estimates and holds take the highest of the day."""
 
 
 class Latency(Section):

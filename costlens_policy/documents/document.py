@@ -13,9 +13,31 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 __all__ = [
-    "API_VERSIONS", "AttributeName", "Capability", "Count", "Date", "Document", "DocumentName", "DurationText",
-    "Expression", "FilePath", "Identifier", "Instant", "IsExpression", "Metadata", "Milliseconds", "ModelName",
-    "Number", "ParameterName", "Pattern", "Ratio", "Section", "ServiceTier", "TimeOfDay", "Usd", "Version",
+    "API_VERSIONS",
+    "AttributeName",
+    "Capability",
+    "Count",
+    "Date",
+    "Document",
+    "DocumentName",
+    "DurationText",
+    "Expression",
+    "FilePath",
+    "Identifier",
+    "IsExpression",
+    "Metadata",
+    "Milliseconds",
+    "ModelName",
+    "Number",
+    "ParameterName",
+    "Pattern",
+    "Ratio",
+    "Section",
+    "ServiceTier",
+    "TimeOfDay",
+    "Timestamp",
+    "Usd",
+    "Version",
 ]  # fmt: skip
 
 
@@ -35,7 +57,7 @@ class IsExpression:
 
 def _with_zone(value: datetime) -> datetime:
     if value.tzinfo is None:
-        raise ValueError("a moment has a time and a zone, such as `2026-11-01T12:00:00Z`")
+        raise ValueError("a timestamp needs a time and a zone, such as `2026-11-01T12:00:00Z`")
     return value
 
 
@@ -134,7 +156,7 @@ TimeOfDay = Annotated[
     str, _name(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", 5, 'hours and minutes in quotes, such as `"16:30"`', "16:30")
 ]
 Date = Annotated[date, WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-01"]})]
-Instant = Annotated[
+Timestamp = Annotated[
     datetime,
     AfterValidator(_with_zone),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-01T12:00:00Z"]}),
@@ -175,9 +197,9 @@ class Section(BaseModel):
     @model_validator(mode="after")
     def _keep_to_alternatives(self) -> Self:
         if self.exactly_one and self._count(self.exactly_one) != 1:
-            raise ValueError(f"name exactly one of {_listed(self.exactly_one)}")
+            raise ValueError(f"set exactly one of {_listed(self.exactly_one)}")
         if self.at_least_one and not self._count(self.at_least_one):
-            raise ValueError(f"name at least one of {_listed(self.at_least_one)}")
+            raise ValueError(f"set at least one of {_listed(self.at_least_one)}")
         return self
 
     def _count(self, keys: tuple[str, ...]) -> int:

@@ -82,53 +82,53 @@ class Steering:
 
 
 _ROWS: Final = (
-    Steering("model prompt messages tools modalities responseformat", "give it beside `params`", False, inner=True),
-    Steering("responsemodalities outputmodalities", "give `modalities` beside `params`", False, inner=True),
+    Steering("model prompt messages tools modalities responseformat", "pass it outside `params`", False, inner=True),
+    Steering("responsemodalities outputmodalities", "pass `modalities` outside `params`", False, inner=True),
     Steering(
         "modelid modelname modeluri modelgroup modellist models basemodel engine engineid deployment deploymentid"
         " azuredeployment route fallbacks fallbackmodels defaultfallbacks contextwindowfallbacks"
         " contextwindowfallbackdict contentpolicyfallbacks provider providers customllmprovider preset agentid"
         " assistantid inferenceprofile adapterid adaptersource lora",
-        "the policies choose the model; give the one you wish as `model` beside `params`",
+        "the policies choose the model; pass the one you want as `model`, outside `params`",
         inner=True,
     ),
     Steering(
         "maxoutputtokens maxtokens maxcompletiontokens maxtokenstosample maxnewtokens maxgenlen maxgeneratedtokens"
         " maxtokencount maxlength maxlen maxoutputlength numpredict npredict tokenstogenerate outputlength"
         " maxdecodesteps maxresponsetokens maxresponseoutputtokens maximumtokens",
-        "give the output limit as `max_output_tokens`",
+        "pass the output limit as `max_output_tokens`",
         False,
         inner=True,
     ),
     Steering(
         "n bestof candidatecount numgenerations numcompletions numreturnsequences numresults numoutputs numcandidates"
         " numsamples numresponses samplecount completioncount",
-        "give the number of answers as `n`",
+        "pass the number of answers as `n`",
         False,
         inner=True,
     ),
-    Steering("servicetier", "give it as `service_tier`", False),
-    Steering("inferencegeo", "give it as `inference_geo`", False),
-    Steering("speed", "give it as `speed`", False),
-    Steering("performanceconfig performanceconfiglatency", "give it as `performanceConfig`", False),
-    Steering("cachecontrol", "give it as `cache_control`", False),
+    Steering("servicetier", "pass it as `service_tier`", False),
+    Steering("inferencegeo", "pass it as `inference_geo`", False),
+    Steering("speed", "pass it as `speed`", False),
+    Steering("performanceconfig performanceconfiglatency", "pass it as `performanceConfig`", False),
+    Steering("cachecontrol", "pass it as `cache_control`", False),
     Steering(
         "system systeminstruction systeminstructions systemprompt systemmessage instruction instructions preamble"
         " preambleoverride input inputs inputtext inputaudio inputids inputsembeds content contents message chathistory"
         " conversationhistory history suffix documents prediction query context examples image images custompromptdict"
         " initialpromptvalue finalpromptvalue promptid promptlabel promptversion promptvariables prompts promptembeds"
         " prompttokenids chattemplate template",
-        "give texts as `prompt` or `messages`, where they are counted and redacted",
+        "pass texts as `prompt` or `messages`, where they are counted and redacted",
     ),
     Steering(
         "functions functiondeclarations tooldefinitions toolconfig toolsets mcpservers actions plugins connectors",
-        "declare `tools` beside `params`",
+        "pass `tools` outside `params`",
     ),
     Steering(
         "previousresponseid conversation conversationid thread threadid cachedcontent container fileids attachments"
         " vectorstoreids toolresources datasources websearchoptions websearch searchparameters searchoptions"
         " enablesearch grounding retrievalconfig",
-        "send the texts that it stands for, since nobody can count them",
+        "send the texts that it refers to, since nobody can count them",
         uncounted=True,
     ),
     Steering(
@@ -137,22 +137,22 @@ _ROWS: Final = (
         " credentials organizationid organization project userconfig callbacks client httpclient"
         " httpoptions requestoptions proxy proxies regionname mockresponse"
         " numretries maxretries retries automaticcontinuation maxagenticloops retrypolicy retrystrategy routersettings",
-        "set it up at the client that sends the call",
+        "configure it in the client that sends the call",
     ),
     Steering(
         "extrabody extrajson extraparams extrafields config generationconfig generatecontentconfig generateconfig"
         " inferenceconfig inferenceparams textgenerationconfig parameters params options optionalparams"
         " additionalmodelrequestfields additionalbodyparameters additionalparams modelkwargs modelparams modelsettings"
         " samplingparams llmconfig kwargs request requestbody body payload",
-        "give what it holds as parameters of their own",
+        "pass its contents as separate parameters",
         holds=True,
     ),
 )
 _BY_NAME: Final = {name: row for row in _ROWS for name in row.names.split()}
 _CLIENT: Final = _BY_NAME["extraheaders"]
 _CLIENT_OPTION: Final = re.compile(r"_|extra([_-]|[A-Z])|(?i:mock|litellm|aws|azure|vertex|.*api_?key)")
-"""How the names of options begin that tell an SDK how, where or as whom to call."""
-_DISGUISED: Final = Steering("", "write its name in letters of ASCII", False)
+"""How the names of options begin that set how, where or as whom an SDK calls."""
+_DISGUISED: Final = Steering("", "write its name in ASCII letters", False)
 _SEGMENTS: Final = re.compile(r"[.:/\[\]]")
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _WORDS: Final = {
@@ -253,7 +253,7 @@ def advice(path: str, row: Steering) -> str:
     """Return what to do instead of giving a parameter, or one inside another, that steers."""
     name = path.partition(".")[0]
     inside_unknown = name != path and steering(name) is None
-    admits = f", or name it under `admit: {{params: [{name}]}}` of the policy set"
+    admits = f", or list it under `admit: {{params: [{name}]}}` of the policy set"
     return row.instead + (admits if inside_unknown or (row.admissible and name == path) else "")
 
 

@@ -17,12 +17,12 @@ from costlens_policy.documents.document import (
     DurationText,
     Expression,
     Identifier,
-    Instant,
     IsExpression,
     Milliseconds,
     ModelName,
     Ratio,
     Section,
+    Timestamp,
     Usd,
 )  # fmt: skip
 from costlens_policy.documents.rewrites import Operation, Rewrite
@@ -227,10 +227,10 @@ class RollingWindow(Section):
 class FixedWindow(Section):
     """One span of time."""
 
-    starts_at: Instant
-    """First moment that counts."""
-    ends_at: Instant
-    """First moment that no longer counts."""
+    starts_at: Timestamp
+    """When it starts."""
+    ends_at: Timestamp
+    """When it ends; this instant is outside."""
 
 
 class LifetimeWindow(Section):
@@ -341,7 +341,7 @@ class Budget(Section):
     def _one_unit(self) -> Budget:
         for unit in ("usd", "tokens", "requests"):
             if unit != self.unit and getattr(self, f"soft_limit_{unit}") is not None:
-                raise ValueError(f"`soft_limit_{unit}` has another unit than `hard_limit_{self.unit}`")
+                raise ValueError(f"`soft_limit_{unit}` must have the unit of `hard_limit_{self.unit}`")
         return self
 
     @property
@@ -375,5 +375,5 @@ class PolicyDocument(Document):
     @model_validator(mode="after")
     def _says_what_errors_do(self) -> PolicyDocument:
         if self.access and self.on_error is None:
-            raise ValueError("a policy with `access` rules must say `on_error: deny` or `on_error: skip`")
+            raise ValueError("a policy with `access` rules must set `on_error: deny` or `on_error: skip`")
         return self

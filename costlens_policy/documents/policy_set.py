@@ -33,7 +33,7 @@ class Attribute(Section):
     required: bool = False
     """A request without it is refused."""
     default: Annotated[Any, Field(examples=["free", 0])] = None
-    """Value where the request has none; the attribute is then always present."""
+    """Value where the request has none; the attribute is then always set."""
     values: tuple[Annotated[str, Field(examples=["free", "pro"])], ...] = ()
     """The only values it may take."""
     max_size: Annotated[int, Field(ge=0, le=10_000_000, examples=[50])] | None = None
@@ -63,7 +63,7 @@ class Admission(Section):
         for name in self.params:
             row = steering(name)
             if name in PASSING:
-                raise ValueError(f"`params` names `{name}`, which passes without it")
+                raise ValueError(f"`params` must not list `{name}`, which is passed on anyway")
             if row is not None and not row.admissible:
                 raise ValueError(f"`params` cannot admit `{name}`: {row.instead}")
         return self
@@ -106,7 +106,7 @@ class LedgerTerms(Section):
     @model_validator(mode="after")
     def _bounded(self) -> LedgerTerms:
         if self.unreachable == "allow" and self.allowance_usd is None:
-            raise ValueError("`unreachable: allow` needs `allowance_usd`, or nothing would bound what is spent")
+            raise ValueError("`unreachable: allow` needs `allowance_usd`, since nothing else limits what is spent")
         if self.unreachable == "deny" and self.allowance_usd is not None:
             raise ValueError("`allowance_usd` has no effect without `unreachable: allow`")
         return self

@@ -137,7 +137,7 @@ class Template(Section):
         placeholders=lambda section: ("prompt", *section.values), shortens=True, reads_texts=False, protects=False,
     )  # fmt: skip
 
-    text: Annotated[str, Field(min_length=1, examples=["Summarise in one sentence:\n{{ prompt }}"])]
+    text: Annotated[str, Field(min_length=1, examples=["Summarize in one sentence:\n{{ prompt }}"])]
     """``{{ prompt }}`` stands for the prompt, ``{{ name }}`` for an entry of ``values``."""
     values: dict[str, Annotated[Expression, IsExpression("string", "request", "variables", "model", "now")]] = Field(
         default_factory=dict
@@ -235,7 +235,7 @@ class Clamp(Section):
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Clamp:
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("`min` is above `max`")
+            raise ValueError("`min` must be at most `max`")
         return self
 
 

@@ -17,10 +17,10 @@ from costlens_policy.documents.document import (
     DurationText,
     FilePath,
     Identifier,
-    Instant,
     Number,
     Pattern,
     Section,
+    Timestamp,
     Usd,
 )
 
@@ -47,7 +47,7 @@ _Series = Annotated[
     ),
 ]
 
-_Timestamp = Instant | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])]
+_SuiteTime = Timestamp | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])]
 
 
 class TemporaryAmount(Section):
@@ -55,8 +55,8 @@ class TemporaryAmount(Section):
 
     amount: _Amount
     """Number in the budget's unit."""
-    expires_at: Annotated[_Timestamp, Field(examples=["+3d"])]
-    """First moment at which it no longer holds; ``+3d`` counts from the suite's ``now``."""
+    expires_at: Annotated[_SuiteTime, Field(examples=["+3d"])]
+    """When it stops holding; ``+3d`` counts from the suite's ``now``."""
 
 
 class BalanceInput(Section):
@@ -75,9 +75,9 @@ class BalanceInput(Section):
     held: _Amount | None = None
     """Held for calls that are under way."""
     override: _Amount | TemporaryAmount | None = None
-    """Limit that was set by hand, in place of the policy's."""
+    """Limit that a person has set, in place of the policy's."""
     topup: _Amount | TemporaryAmount | None = None
-    """Added to the limit by hand."""
+    """What a person has added to the limit."""
     every: Annotated[DurationText, Field(examples=["1m"])] | None = None
     """Time between two values of a series, which starts at the suite's ``now``."""
 
@@ -102,7 +102,7 @@ class TextExpectation(Section):
     def _expects_something(self) -> TextExpectation:
         demands = (self.contains, self.excludes, self.starts_with, self.ends_with, self.matches)
         if self.equals is None and not any(demands):
-            raise ValueError("an expectation of a text must name something, such as `contains`")
+            raise ValueError("an expectation of a text must set at least one key, such as `contains`")
         return self
 
 
@@ -123,7 +123,7 @@ class EstimateExpectation(Section):
     @model_validator(mode="after")
     def _expects_something(self) -> EstimateExpectation:
         if not self.model_fields_set:
-            raise ValueError("an expectation of the estimate must name something, such as `max_cost_usd`")
+            raise ValueError("an expectation of the estimate must set at least one key, such as `max_cost_usd`")
         return self
 
 
@@ -193,9 +193,9 @@ class Expectation(Section):
     def _expects_something(self) -> Expectation:
         named = {name for name in self.model_fields_set - {"exact"} if getattr(self, name) is not None}
         if not named:
-            raise ValueError("an expectation must name something")
+            raise ValueError("an expectation must set at least one key")
         if "request_error" in named and named != {"request_error"}:
-            raise ValueError("`request_error` stands alone: nothing is decided on a request that is refused")
+            raise ValueError("`request_error` must be the only key: nothing is decided about a refused request")
         return self
 
 
@@ -218,8 +218,8 @@ class Case(Section):
     fixtures: tuple[Identifier, ...] = ()
     """Fixtures merged in order, before ``request``."""
     request: RequestFields = Field(default_factory=dict)
-    """Merged over the suite's defaults and the fixtures; null takes an attribute out."""
-    now: _Timestamp | None = None
+    """Merged over the suite's defaults and the fixtures; null removes an attribute."""
+    now: _SuiteTime | None = None
     """Time of the decision; ``+12m`` counts from the suite's ``now``."""
     balances: tuple[BalanceInput, ...] = ()
     """States of budgets, added to those of the defaults."""
@@ -271,8 +271,8 @@ class Matrix(Section):
     fixtures: tuple[Annotated[str, Field(min_length=1, examples=["premium-user"])], ...] = ()
     """Fixtures merged in order, before ``request``."""
     request: RequestFields = Field(default_factory=dict)
-    """Merged over the suite's defaults and the fixtures; null takes an attribute out."""
-    now: Instant | Annotated[str, Field(pattern=r"^\+|\$\{", examples=["+12m", "${time}"])] | None = None
+    """Merged over the suite's defaults and the fixtures; null removes an attribute."""
+    now: Timestamp | Annotated[str, Field(pattern=r"^\+|\$\{", examples=["+12m", "${time}"])] | None = None
     """Time of the decisions; ``+12m`` counts from the suite's ``now``."""
     balances: tuple[Annotated[RequestFields, _TemplateOf(BalanceInput)], ...] = ()
     """States of budgets, added to those of the defaults."""
@@ -291,7 +291,7 @@ class SuiteDocument(Document):
     """This document tests a policy set."""
     policy_set: Annotated[FilePath, Field(examples=["policy-set.yaml"])]
     """The policy set under test, relative to this file."""
-    now: Instant | None = None
+    now: Timestamp | None = None
     """Time of every decision; required where a rule under test reads time, prices change or budgets have windows."""
     coverage: Annotated[int, Field(ge=0, le=100)] | None = None
     """Lowest share of the covered policies' rules, in percent."""

@@ -40,16 +40,16 @@ class Spread(Section):
     low: Decimal
     """Lowest value that you would believe."""
     base: Decimal
-    """The value to reckon with."""
+    """The value to calculate with."""
     high: Decimal
     """Highest value that you would believe."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Spread:
         if self.low > self.base:
-            raise ValueError("`low` is above `base`")
+            raise ValueError("`low` must be at most `base`")
         if self.high < self.base:
-            raise ValueError("`high` is below `base`")
+            raise ValueError("`high` must be at least `base`")
         return self
 
 
@@ -59,7 +59,7 @@ class AmountSpread(Spread):
     low: _Amount
     """Lowest value that you would believe."""
     base: _Amount
-    """The value to reckon with."""
+    """The value to calculate with."""
     high: _Amount
     """Highest value that you would believe."""
 
@@ -70,7 +70,7 @@ class CountSpread(Spread):
     low: _Count
     """Lowest value that you would believe."""
     base: _Count
-    """The value to reckon with."""
+    """The value to calculate with."""
     high: _Count
     """Highest value that you would believe."""
 
@@ -81,7 +81,7 @@ class VolumeSpread(Spread):
     low: _Volume
     """Lowest value that you would believe."""
     base: _Volume
-    """The value to reckon with."""
+    """The value to calculate with."""
     high: _Volume
     """Highest value that you would believe."""
 
@@ -92,7 +92,7 @@ class RatioSpread(Spread):
     low: Ratio
     """Lowest value that you would believe."""
     base: Ratio
-    """The value to reckon with."""
+    """The value to calculate with."""
     high: Ratio
     """Highest value that you would believe."""
 
@@ -103,7 +103,7 @@ class GrowthSpread(Spread):
     low: _Growth
     """Lowest value that you would believe."""
     base: _Growth
-    """The value to reckon with."""
+    """The value to calculate with."""
     high: _Growth
     """Highest value that you would believe."""
 
@@ -131,7 +131,7 @@ class PromptTokens(Section):
     def _parts_fit(self) -> PromptTokens:
         parts = sum(item.high if isinstance(item, Spread) else item for item in (self.examples, self.instructions))
         if parts > self.tokens:
-            raise ValueError(f"`examples` and `instructions` may have {parts} tokens, more than the prompt's `tokens`")
+            raise ValueError(f"`examples` and `instructions` must fit into `tokens`, got up to {parts} tokens")
         return self
 
 
@@ -176,7 +176,7 @@ class Training(Section):
         if self.tokens_per_example is not None and self.usd_per_million_tokens is None:
             raise ValueError("`tokens_per_example` needs `usd_per_million_tokens`")
         if self.usd is not None and {"epochs", "usd_per_million_tokens"} & self.model_fields_set:
-            raise ValueError("`usd` is the whole cost; leave `epochs` and `usd_per_million_tokens` out")
+            raise ValueError("`usd` is the whole cost; remove `epochs` and `usd_per_million_tokens`")
         return self
 
 
@@ -263,7 +263,7 @@ class WorkloadDocument(Document):
     output_tokens: Annotated[_Count | CountSpread, Field(examples=[80])]
     """Tokens of an answer, on average."""
     current: Contender
-    """The model that is prompted at present."""
+    """The model that is prompted today."""
     caching: Caching | None = None
     """How far a prompt cache helps; absent means that prompting with caching is not looked at."""
     small: Contender | None = None

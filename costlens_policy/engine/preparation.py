@@ -26,9 +26,9 @@ from costlens_policy.rewrites import (
     MOST_CHARACTERS,
     Change,
     Content,
-    Outcome,
     RewriteError,
     RewriteStep,
+    Rewritten,
     apply_steps,
     is_longer,
 )
@@ -174,7 +174,7 @@ class Preparations:
             most = f"{_CHARACTERS_OF_TOKEN} characters for each token of the largest context window, {window}"
         raise Refusal(reading, f"rewrites: the request has more than {most}")
 
-    def _together(self, rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Outcome:
+    def _together(self, rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Rewritten:
         if not rules:
             return self._original, ()
         steps = self._stages.combinations.of([rule for _, rule in rules])

@@ -22,7 +22,7 @@ from costlens_policy.documents.parameters import (
 from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
 from costlens_policy.rewrites import Content, content_tokens
-from costlens_policy.tokens import PLACES, Place, Tally, Tokenizer, media_kind, media_of_key
+from costlens_policy.tokens import KEY_KINDS, KeyKind, TokenCounter, Tokenizer, media_kind, media_of_key
 
 __all__ = ["GIVEN", "admit_request", "content_of", "count_request", "needs_of", "same_texts", "verified"]
 
@@ -136,7 +136,7 @@ _MEDIA: Final = {"image": "vision", "audio": "audio_input"}
 """Kinds of media in messages, and what a model that reads them can do."""
 _FILES: Final = frozenset({"file", "input_file"})
 """Types of parts with a file. Documents need nothing: each model of the providers that have them reads them."""
-_INSIDE: Final = frozenset({Place.PARTS, Place.CALLS, Place.ENTRY, Place.MEDIA})
+_INSIDE: Final = frozenset({KeyKind.PARTS, KeyKind.CALLS, KeyKind.ENTRY, KeyKind.MEDIA})
 """Places in which there may be further parts."""
 
 _ASKING: Final = frozenset({"messages", "tools", "modalities", "response_format"})
@@ -184,8 +184,8 @@ def _media_needs(messages: Iterable[Any]) -> Iterator[str]:
 def _under_keys(item: Mapping[Any, Any], rest: list[Any]) -> Iterator[str]:
     """Yield what the values of a message or part need by their keys; those that hold further parts join ``rest``."""
     for key, value in item.items():
-        place = PLACES.get(key) if type(key) is str else None
-        if place is Place.MEDIA and value and (found := media_of_key(key, value)) in _MEDIA:
+        place = KEY_KINDS.get(key) if type(key) is str else None
+        if place is KeyKind.MEDIA and value and (found := media_of_key(key, value)) in _MEDIA:
             yield _MEDIA[found]
         elif place in _INSIDE:
             rest.append(value)
@@ -226,7 +226,7 @@ def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tok
     if prompt is not None and not aside and SYSTEM not in content.params and _ASIDE.isdisjoint(request):
         written = 0 if system is None else _written(tokenizer.count, system)
         return tokenizer.count(prompt) + written, tokenizer.name
-    tally = Tally(tokenizer)
+    tally = TokenCounter(tokenizer)
     total = content_tokens(content, tally) + tally.tools(request.get("tools"))
     total += tally.form(request.get("response_format"))
     total += sum(map(tally.value, aside))

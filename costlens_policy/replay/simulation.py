@@ -18,7 +18,7 @@ from costlens_policy.replay.result import Outcome, Refused, Result
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic
 from costlens_policy.replay.verdicts import Verdicts
-from costlens_policy.usage import Portion, Terms, period_of, price_each, rate_of
+from costlens_policy.usage import Portion, ServiceTerms, period_of, price_each, rate_of
 
 __all__ = ["Simulation", "errors_of", "price", "refusal_of", "rejected", "replay", "request_of"]
 
@@ -146,7 +146,7 @@ def price(plan: Plan, name: str, usage: Usage, row: Row) -> tuple[Decimal | None
     period = None if model is None else period_of(model, row.time)
     if model is None or period is None:
         return None, ZERO
-    terms = Terms.of(row.service_tier)
+    terms = ServiceTerms.of(row.service_tier)
     rate = rate_of(model, period, usage, terms)
     cost = rate.cost(usage)
     if row.other_models:

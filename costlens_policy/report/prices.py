@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from costlens_policy.catalogue import Catalogue, Model, Usage
 from costlens_policy.catalogue.price_list import listed_model, meant_by, nearest_pattern
-from costlens_policy.usage import USUAL_TERMS, Portion, Priced, Terms, price_call, price_usage
+from costlens_policy.usage import USUAL_TERMS, Portion, Priced, ServiceTerms, price_call, price_usage
 
 __all__ = ["Prices"]
 
@@ -53,7 +53,7 @@ class Prices:
         at: datetime,
         provider: str | None = None,
         *,
-        terms: Terms = USUAL_TERMS,
+        terms: ServiceTerms = USUAL_TERMS,
         other_models: Sequence[tuple[str, Usage]] = (),
     ) -> Priced:
         """Price a call at a timestamp, on the terms that it was served on, with what it used on other models."""
@@ -67,7 +67,9 @@ class Prices:
         """Return whether a model could have served a call, as far as its context window is known."""
         return model.context_window is None or usage.prompt_tokens + output <= model.context_window
 
-    def baseline(self, model: Model, usage: Usage, at: datetime, *, terms: Terms = USUAL_TERMS) -> Decimal | None:
+    def baseline(
+        self, model: Model, usage: Usage, at: datetime, *, terms: ServiceTerms = USUAL_TERMS
+    ) -> Decimal | None:
         """Return what the same tokens would have cost at a model; None where it could not serve them, or has no price.
 
         The cached part of the prompt counts as cached there, too.

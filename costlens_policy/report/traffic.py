@@ -24,7 +24,7 @@ from costlens_policy.replay.traffic.sources import RawRow
 from costlens_policy.report.calls import CallQuery, Columns, Read, ReportedCall, ReportError, shown_calls
 from costlens_policy.report.prices import Prices
 from costlens_policy.report.summarize import Report, Settings, summarize
-from costlens_policy.usage import USUAL_TERMS, Terms
+from costlens_policy.usage import USUAL_TERMS, ServiceTerms
 
 __all__ = ["Costs", "Extras", "TrafficSource", "report_on", "split_columns"]
 
@@ -152,7 +152,7 @@ class TrafficSource:
         if self.costs == "recorded":
             self.counts["unstated"] += 1
             return None
-        terms = Terms.of(row.service_tier)
+        terms = ServiceTerms.of(row.service_tier)
         priced = self.prices.cost(row.model, usage, row.time, provider, terms=terms, other_models=row.other_models)
         if priced.note and priced.cost is not None:
             self.doubts[priced.note] += 1
@@ -173,7 +173,7 @@ class TrafficSource:
 
     def _baseline(self, row: Row, fields: Mapping[str, Any], usage: Usage) -> Decimal | None:
         if self.baseline is not None:
-            return self.prices.baseline(self.baseline, usage, row.time, terms=Terms.of(row.service_tier))
+            return self.prices.baseline(self.baseline, usage, row.time, terms=ServiceTerms.of(row.service_tier))
         stated = self.extras.value(fields, "baseline_cost")
         try:
             return None if stated is None else cost_of(stated)

@@ -14,8 +14,8 @@ from costlens_policy.rewrites.content import (
     MOST_CHARACTERS,
     Change,
     Content,
-    Outcome,
     RewriteError,
+    Rewritten,
     content_tokens,
     is_longer,
 )
@@ -35,8 +35,21 @@ if TYPE_CHECKING:
     from costlens_policy.documents.rewrites import Operation
 
 __all__ = [
-    "MOST_CHARACTERS", "Activation", "Change", "Content", "Merge", "Outcome", "RewriteError", "RewriteStep", "Step",
-    "apply_steps", "combine", "compile_operation", "content_tokens", "implementations", "is_longer",
+    "MOST_CHARACTERS",
+    "Activation",
+    "Change",
+    "Content",
+    "Merge",
+    "RewriteError",
+    "RewriteStep",
+    "Rewritten",
+    "Step",
+    "apply_steps",
+    "combine",
+    "compile_operation",
+    "content_tokens",
+    "implementations",
+    "is_longer",
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from costlens_policy.frozen import frozen
-from costlens_policy.rewrites.content import BAD_SHAPE, Change, Content, Message, Outcome, RewriteError
+from costlens_policy.rewrites.content import BAD_SHAPE, Change, Content, Message, RewriteError, Rewritten
 from costlens_policy.rewrites.shapes import (
     after_results,
     body_of,
@@ -47,7 +47,7 @@ class SystemStep:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_on_system", (self._change("system"),))
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         messages, params = content.messages, content.params
         leading = leading_system(messages) if messages is not None else 0
         in_params = params.get("system") is not None
@@ -68,7 +68,7 @@ class SystemStep:
             return SystemStep(self.text + _BETWEEN + later.text, self.place)
         return None
 
-    def _in_params(self, content: Content, leading: int) -> Outcome:
+    def _in_params(self, content: Content, leading: int) -> Rewritten:
         """Change ``params["system"]``; when it replaces all system text, the leading messages go."""
         system = self._joined(content.params.get("system"), "params.system")
         messages = content.messages
@@ -77,7 +77,7 @@ class SystemStep:
         params = {**content.params, "system": system}
         return Content(content.prompt, messages, params, content.system), (self._change("params.system"),)
 
-    def _in_messages(self, content: Content, leading: int) -> Outcome:
+    def _in_messages(self, content: Content, leading: int) -> Rewritten:
         messages = content.messages or ()
         index = leading - 1 if self.place == "after" else 0
         message = messages[index]
@@ -85,24 +85,24 @@ class SystemStep:
         rest = messages[leading if self.place == "replace" else index + 1 :]
         return self._with_messages(content, (*messages[:index], changed, *rest), index)
 
-    def _with_messages(self, content: Content, messages: tuple[Message, ...], index: int) -> Outcome:
+    def _with_messages(self, content: Content, messages: tuple[Message, ...], index: int) -> Rewritten:
         changes = (self._change(f"messages[{index}]"),)
         return Content(content.prompt, messages, content.params, content.system), changes
 
-    def _joined(self, present: Any, where: str = "system") -> Any:
+    def _joined(self, current: Any, where: str = "system") -> Any:
         """Return the system text that was there together with the new one, in the shape it had."""
-        if self.place == "replace" or present is None or present == "":
+        if self.place == "replace" or current is None or current == "":
             return self.text
-        if isinstance(present, str):
-            pair = (self.text, present) if self.place == "before" else (present, self.text)
+        if isinstance(current, str):
+            pair = (self.text, current) if self.place == "before" else (current, self.text)
             return _BETWEEN.join(pair)
-        if is_list(present):
-            block = text_part(present, self.text)
-            return [block, *present] if self.place == "before" else [*present, block]
-        raise RewriteError(BAD_SHAPE, f"`{where}` is neither a text nor a list of parts")
+        if is_list(current):
+            block = text_part(current, self.text)
+            return [block, *current] if self.place == "before" else [*current, block]
+        raise RewriteError(BAD_SHAPE, f"`{where}` must be a string or a list of parts")
 
     def _change(self, target: str) -> Change:
-        detail = "replaced" if self.place == "replace" else f"{len(self.text)} characters put {self.place} it"
+        detail = "replaced" if self.place == "replace" else f"{len(self.text)} characters added {self.place} it"
         return Change("system", target, detail)
 
 
@@ -122,7 +122,7 @@ class PrefixStep:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_on_prompt", (_change("prefix", "prompt", self.text),))
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         if content.prompt is not None:
             prompt = self.text + content.prompt
             return Content(prompt, content.messages, content.params, content.system), self._on_prompt
@@ -158,7 +158,7 @@ class SuffixStep:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_on_prompt", (_change("suffix", "prompt", self.text),))
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         if content.prompt is not None:
             prompt = content.prompt + self.text
             return Content(prompt, content.messages, content.params, content.system), self._on_prompt
@@ -181,7 +181,7 @@ class SuffixStep:
         return None
 
 
-def _edit_turn(content: Content, edit: Callable[[Message], Message], operation: str, text: str) -> Outcome:
+def _edit_turn(content: Content, edit: Callable[[Message], Message], operation: str, text: str) -> Rewritten:
     """Edit the last message in which a person speaks; without one there is nothing to do."""
     messages = content.messages or ()
     index = last_user_turn(messages)
@@ -192,7 +192,9 @@ def _edit_turn(content: Content, edit: Callable[[Message], Message], operation: 
 
 
 def _change(operation: str, target: str, text: str) -> Change:
-    return Change(operation, target, f"{len(text)} characters put {'before' if operation == 'prefix' else 'after'} it")
+    return Change(
+        operation, target, f"{len(text)} characters added {'before' if operation == 'prefix' else 'after'} it"
+    )
 
 
 @compiles("prefix")

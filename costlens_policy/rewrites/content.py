@@ -7,11 +7,22 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
-from costlens_policy.tokens import REPLY_TOKENS, Tally
+from costlens_policy.tokens import REPLY_TOKENS, TokenCounter
 
 __all__ = [
-    "BAD_SHAPE", "MOST_CHARACTERS", "NOT_A_NUMBER", "NOT_A_TEXT", "NOT_FINISHED", "Change", "Content", "Message",
-    "Outcome", "RewriteError", "beside_messages", "content_tokens", "is_longer",
+    "BAD_SHAPE",
+    "MOST_CHARACTERS",
+    "NOT_A_NUMBER",
+    "NOT_A_TEXT",
+    "NOT_FINISHED",
+    "Change",
+    "Content",
+    "Message",
+    "RewriteError",
+    "Rewritten",
+    "beside_messages",
+    "content_tokens",
+    "is_longer",
 ]  # fmt: skip
 
 Message: TypeAlias = Any
@@ -47,7 +58,7 @@ class Change:
     counts: tuple[tuple[str, int], ...] = ()
 
 
-Outcome: TypeAlias = tuple[Content, tuple[Change, ...]]
+Rewritten: TypeAlias = tuple[Content, tuple[Change, ...]]
 """What applying a step gives: the content afterwards (the same object where nothing changed), and the changes."""
 
 NOT_A_NUMBER: Final = "CL951"
@@ -70,7 +81,7 @@ MOST_CHARACTERS: Final = 4_000_000
 _PLAIN: Final = frozenset({int, float, bool, type(None)})
 
 
-def content_tokens(content: Content, tally: Tally) -> int:
+def content_tokens(content: Content, tally: TokenCounter) -> int:
     """Return the tokens of the prompt or the messages, and of the system text.
 
     Raises ``RequestError`` for content nested without end.
@@ -78,7 +89,7 @@ def content_tokens(content: Content, tally: Tally) -> int:
     return beside_messages(content, tally) + sum(tally.message(message) for message in content.messages or ())
 
 
-def beside_messages(content: Content, tally: Tally) -> int:
+def beside_messages(content: Content, tally: TokenCounter) -> int:
     """Return the tokens of everything but the messages themselves."""
     total = tally.value(content.prompt) + tally.value(content.system) + tally.content(content.params.get("system"))
     return total if content.messages is None else total + REPLY_TOKENS

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from costlens_policy.frozen import frozen
-from costlens_policy.rewrites.content import Change, Content, Message, Outcome
+from costlens_policy.rewrites.content import Change, Content, Message, Rewritten
 from costlens_policy.rewrites.shapes import body_of, is_list, last_user_turn, text_of, with_content
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 from costlens_policy.rewrites.texts import TextMapping
@@ -33,18 +33,18 @@ class DropExamplesStep:
     begin: str
     end: str
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         changes: list[Change] = []
         named, left = content, self.keep
         if content.messages is not None:
             messages, dropped, left = _without_named(content.messages, self.keep)
             if dropped:
-                changes.append(Change("drop_examples", "messages", f"{dropped} messages of examples dropped"))
+                changes.append(Change("drop_examples", "messages", f"{dropped} messages of examples removed"))
                 named = Content(content.prompt, messages, content.params, content.system)
         cutter = _Cutter(self.begin, self.end, left)
 
         def note(where: str) -> None:
-            changes.append(Change("drop_examples", where, f"{cutter.taken()} examples cut out"))
+            changes.append(Change("drop_examples", where, f"{cutter.taken()} examples removed"))
 
         cut = TextMapping(cutter.cut, note, _ROLES).apply(named)
         return _without_empty(named, cut), tuple(changes)

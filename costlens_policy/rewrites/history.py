@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from costlens_policy.frozen import frozen
-from costlens_policy.rewrites.content import Change, Content, Message, Outcome, beside_messages
+from costlens_policy.rewrites.content import Change, Content, Message, Rewritten, beside_messages
 from costlens_policy.rewrites.shapes import (
     SYSTEM_ROLES,
     TOOL_ROLES,
@@ -19,7 +19,7 @@ from costlens_policy.rewrites.shapes import (
     role_of,
 )
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
-from costlens_policy.tokens import Tally, Tokenizer
+from costlens_policy.tokens import TokenCounter, Tokenizer
 
 if TYPE_CHECKING:
     from costlens_policy.documents.rewrites import TrimHistory
@@ -39,11 +39,11 @@ class TrimHistoryStep:
     max_prompt_tokens: int
     tokenizer: Tokenizer
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         messages = content.messages
         if not messages:
             return content, ()
-        tally = Tally(self.tokenizer)
+        tally = TokenCounter(self.tokenizer)
         sizes = [tally.message(message) for message in messages]
         total = beside_messages(content, tally) + sum(sizes)
         if total <= self.max_prompt_tokens:
@@ -63,11 +63,11 @@ class TrimHistoryStep:
             return min(self, later, key=_limit) if merge == "min" else max(self, later, key=_limit)
         return None
 
-    def _result(self, content: Content, dropped: set[int], total: int, left: int) -> Outcome:
+    def _result(self, content: Content, dropped: set[int], total: int, left: int) -> Rewritten:
         count = f"{len(dropped)} of {len(content.messages or ())} messages dropped"
         detail = f"{count}, {total} tokens before, {left} after"
         if left > self.max_prompt_tokens:
-            detail += f", still above {self.max_prompt_tokens} because the rest has to stay"
+            detail += f", still above {self.max_prompt_tokens} because the rest must stay"
         change = Change("trim_history", "messages", detail)
         if not dropped:
             return content, (change,)

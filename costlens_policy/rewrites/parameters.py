@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costlens_policy.documents.parameters import OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES, canonical_parameter
 from costlens_policy.frozen import frozen
-from costlens_policy.rewrites.content import NOT_A_NUMBER, Change, Content, Outcome, RewriteError
+from costlens_policy.rewrites.content import NOT_A_NUMBER, Change, Content, RewriteError, Rewritten
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class SetStep:
     def target(self) -> str:
         return f"params.{self.name}"
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         params = dict(content.params)
         for name in _present(self.name, params) or (self.name,):
             params[name] = copy.deepcopy(self.value)
@@ -66,7 +66,7 @@ class ClampStep:
     def target(self) -> str:
         return f"params.{self.name}"
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         params = content.params
         changes: tuple[Change, ...] = ()
         for name in _present(self.name, params):
@@ -74,7 +74,7 @@ class ClampStep:
             if value is None:
                 continue
             if not _is_number(value):
-                raise RewriteError(NOT_A_NUMBER, f"parameter `{name}` is not a number")
+                raise RewriteError(NOT_A_NUMBER, f"the parameter `{name}` must be a number")
             bounded = self._bounded(value)
             if bounded != value:
                 params = {**params, name: bounded}
@@ -109,7 +109,7 @@ class RemoveStep:
     def target(self) -> str:
         return f"params.{self.name}"
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         names = _present(self.name, content.params)
         if not names:
             return content, ()
@@ -122,7 +122,7 @@ class RemoveStep:
 
 @lru_cache(1024, typed=True)
 def _bounding(name: str, bound: _Number, lowered: bool) -> Change:
-    """Return what is told of a number that was out of bounds: one of two things for each bound of a policy."""
+    """Return what is reported of a number that was out of bounds: one of two things for each bound of a policy."""
     return Change("clamp_params", f"params.{name}", f"{'lowered' if lowered else 'raised'} to {bound}")
 
 

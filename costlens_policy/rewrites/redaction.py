@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
-from costlens_policy.rewrites.content import NOT_FINISHED, Change, Content, Outcome, RewriteError
+from costlens_policy.rewrites.content import NOT_FINISHED, Change, Content, RewriteError, Rewritten
 from costlens_policy.rewrites.personal_data import (
     DETECTORS,
     Detector,
@@ -51,7 +51,7 @@ class RedactStep:
     regions: tuple[str, ...] = ()
     """Countries by whose numbering plans telephone numbers are found."""
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         redaction = _Redaction(self)
         changes: list[Change] = []
 
@@ -121,7 +121,7 @@ class _Redaction:
             if not found or self._step.labels_hold_data:
                 break
         else:
-            raise RewriteError(NOT_FINISHED, "a text shows new personal data however often it is redacted")
+            raise RewriteError(NOT_FINISHED, "a text reveals new personal data however often it is redacted")
         if left == text:
             return text
         self._counts.update(counts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from costlens_policy.frozen import frozen
 from costlens_policy.patterns import Pattern, PatternError, compile_pattern
-from costlens_policy.rewrites.content import NOT_FINISHED, Change, Content, Outcome, RewriteError
+from costlens_policy.rewrites.content import NOT_FINISHED, Change, Content, RewriteError, Rewritten
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 from costlens_policy.rewrites.texts import TextMapping
 
@@ -42,7 +42,7 @@ class ReplaceStep:
     pieces: tuple[bytes | int, ...]
     roles: frozenset[str]
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         changes: list[Change] = []
 
         def note(where: str) -> None:
@@ -75,7 +75,7 @@ class _Replacement:
         for spans in self._pattern.matches(subject):
             self._left -= _MATCH
             if self._left < 0:
-                raise RewriteError(NOT_FINISHED, "the pattern of a `replace` is found too often")
+                raise RewriteError(NOT_FINISHED, "the pattern of a `replace` matches too often")
             start, end = spans[0]
             parts.append(data[at:start])
             parts += (piece if isinstance(piece, bytes) else _group(spans[piece], data) for piece in self._pieces)

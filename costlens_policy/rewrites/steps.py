@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from costlens_policy.frozen import frozen
-from costlens_policy.rewrites.content import Change, Content, Outcome
+from costlens_policy.rewrites.content import Change, Content, Rewritten
 from costlens_policy.tokens import Tokenizer
 
 __all__ = [
@@ -26,7 +26,7 @@ class Step(Protocol):
     def target(self) -> str | None:
         """What is set, as ``Operation.targets`` names it; None where it is nothing that another rule could set."""
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         """Return the content afterwards and what changed. Raises ``RewriteError`` and what expressions raise."""
 
     def merged(self, later: Step, merge: Merge) -> Step | None:
@@ -49,7 +49,7 @@ class RewriteStep:
         """What the operation sets."""
         return tuple(part.target for part in self.parts if part.target is not None)
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         """Return the content afterwards and what changed. Raises ``RewriteError`` and what expressions raise."""
         if len(self.parts) == 1:
             return self.parts[0].apply(content, activation)
@@ -79,7 +79,7 @@ def compiles(operation: str) -> Callable[[Compile], Compile]:
     return enter
 
 
-def apply_steps(content: Content, steps: Iterable[Step | RewriteStep], activation: Activation) -> Outcome:
+def apply_steps(content: Content, steps: Iterable[Step | RewriteStep], activation: Activation) -> Rewritten:
     """Apply steps in order. ``activation`` is what the expressions of templates read.
 
     Raises ``RewriteError`` and what expressions raise; then nothing has been changed.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from costlens_policy.frozen import frozen
-from costlens_policy.rewrites.content import NOT_A_TEXT, Change, Content, Outcome, RewriteError
+from costlens_policy.rewrites.content import NOT_A_TEXT, Change, Content, RewriteError, Rewritten
 from costlens_policy.rewrites.shapes import (
     body_of,
     is_list,
@@ -83,7 +83,7 @@ class TemplateStep:
     template: ParsedTemplate
     values: tuple[tuple[str, Callable[..., Any]], ...]
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         if content.prompt is not None:
             prompt = self._render(content.prompt, activation)
             return Content(prompt, content.messages, content.params, content.system), (_change("prompt"),)
@@ -119,14 +119,14 @@ class TemplateStep:
         for name, evaluate in self.values:
             value = evaluate(*activation)
             if not isinstance(value, str):
-                raise RewriteError(NOT_A_TEXT, f"the template value `{name}` is not a text")
+                raise RewriteError(NOT_A_TEXT, f"the template value `{name}` must be a string")
             values[name] = value
         values["prompt"] = prompt
         return self.template.render(values)
 
 
 def _change(target: str) -> Change:
-    return Change("template", target, "put into a template")
+    return Change("template", target, "inserted into a template")
 
 
 @compiles("template")

@@ -11,9 +11,9 @@ from costlens_policy.frozen import frozen
 from costlens_policy.rewrites.content import BAD_SHAPE, Content, Message, RewriteError
 from costlens_policy.rewrites.shapes import is_list, kind_of, speaker_of
 from costlens_policy.tokens import (
+    KEY_KINDS,
     PAYLOADS,
-    PLACES,
-    Place,
+    KeyKind,
     is_data,
     media_kind,
     media_of_key,
@@ -109,7 +109,7 @@ class TextMapping:
     ``roles`` are those whose texts are meant, of ``system``, ``user``, ``assistant`` and ``tool``; empty means all
     texts, those of other roles too. A prompt is a user's text, a tool result a tool's, whatever message carries it.
     ``numbers`` says whether whole numbers in tool calls, and where nobody knows what stands there, count as texts.
-    ``note`` is told each place where something changed, right after it did.
+    ``note`` gets each place where something changed, right after it did.
 
     ``everywhere`` is for what must not leave: then names, addresses, parameters and text files in base64 are texts,
     too. Where a text speaks to the provider, as an id does, it cannot be changed, and the mapping fails if it would.
@@ -124,7 +124,7 @@ class TextMapping:
     def apply(self, content: Content) -> Content:
         """Return the content afterwards; the same object where no text changed.
 
-        Raises ``RewriteError`` for messages whose texts cannot be told from the rest.
+        Raises ``RewriteError`` for messages whose texts cannot be distinguished from the rest.
         """
         try:
             return self._apply(content)
@@ -173,7 +173,7 @@ class TextMapping:
     def _message(self, message: Message, index: int) -> Message:
         where = f"messages[{index}]"
         if not isinstance(message, Mapping):
-            raise RewriteError(BAD_SHAPE, f"`{where}` is not an object")
+            raise RewriteError(BAD_SHAPE, f"`{where}` must be an object")
         new = self._entry(message, speaker_of(message), where)
         return self._noted(message, new, where)
 
@@ -185,7 +185,7 @@ class TextMapping:
             part = self._part(content, role, where)
             return [] if part is _DROPPED else part
         if not is_list(content):
-            raise RewriteError(BAD_SHAPE, f"`{where}` is neither a text nor a list of parts")
+            raise RewriteError(BAD_SHAPE, f"`{where}` must be a string or a list of parts")
         parts = [self._part(part, role, where) for part in content]
         if all(new is old for new, old in zip(parts, content, strict=True)):
             return content
@@ -198,7 +198,7 @@ class TextMapping:
         if isinstance(part, str):
             return self._mapped(part, role)
         if not isinstance(part, Mapping):
-            raise RewriteError(BAD_SHAPE, f"`{where}` holds a part that is neither a text nor an object")
+            raise RewriteError(BAD_SHAPE, f"`{where}` must hold only strings and objects")
         kind = kind_of(part)
         new = self._entry(part, "tool" if kind.endswith("tool_result") else role, where)
         if new is not part and (kind in _SIGNED or "reasoningContent" in part):
@@ -213,7 +213,7 @@ class TextMapping:
             return self._media(item, True, where) if self.everywhere else item
         changed: dict[Any, Any] | None = None
         for key, value in item.items():
-            place = PLACES.get(key) if type(key) is str else None
+            place = KEY_KINDS.get(key) if type(key) is str else None
             new = value if value is None else self._at(place, key, value, role, where)
             if new is not value and new != value:
                 changed = {**item} if changed is None else changed
@@ -224,23 +224,23 @@ class TextMapping:
                 changed[free_key(changed, name)] = moved
         return item if changed is None else changed
 
-    def _at(self, place: Place | None, key: str, value: Any, role: str, where: str) -> Any:
+    def _at(self, place: KeyKind | None, key: str, value: Any, role: str, where: str) -> Any:
         """Return the value under a key with its texts changed."""
         match place:
-            case Place.PARTS:
+            case KeyKind.PARTS:
                 return self._texts(value, role, f"{where}.{key}")
-            case Place.MARK:
+            case KeyKind.MARK:
                 return self._unchangeable(value, f"{where}.{key}")
-            case Place.SEALED:
+            case KeyKind.SEALED:
                 return self._media(value, True, f"{where}.{key}") if self.everywhere else value
-            case Place.CALLS | Place.ENTRY:
+            case KeyKind.CALLS | KeyKind.ENTRY:
                 whose = "tool" if key in _RESULTS else role
                 return _each(value, lambda call: self._entry(call, whose, f"{where}.{key}"))
-            case Place.MEDIA:
+            case KeyKind.MEDIA:
                 return _each(value, lambda item: self._under(key, item, role, f"{where}.{key}"))
-            case Place.JSON if isinstance(value, str):
+            case KeyKind.JSON if isinstance(value, str):
                 return map_json(value, self.transform, self.numbers) if self._means(role) else value
-            case Place.TEXT if key == "name" and not self.everywhere:
+            case KeyKind.TEXT if key == "name" and not self.everywhere:
                 return value
         return self._mapped(value, role, numbers=self.numbers)
 
@@ -255,9 +255,7 @@ class TextMapping:
 
     def _unchangeable(self, value: Any, where: str) -> Any:
         if self.everywhere and map_value(value, self.transform, False) is not value:
-            raise RewriteError(
-                BAD_SHAPE, f"`{where}` holds a text that would have to change, and speaks to the provider"
-            )
+            raise RewriteError(BAD_SHAPE, f"`{where}` holds a text to change in a field that only the provider reads")
         return value
 
     def _media(self, value: Any, payload: bool, where: str) -> Any:
@@ -269,10 +267,10 @@ class TextMapping:
         if isinstance(value, Mapping):
             entries: dict[Any, Any] = {}
             for key, item in value.items():
-                if isinstance(key, str) and PLACES.get(key) is Place.MARK:
+                if isinstance(key, str) and KEY_KINDS.get(key) is KeyKind.MARK:
                     entries[key] = self._unchangeable(item, f"{where}.{key}")
                     continue
-                name = self.transform(key) if isinstance(key, str) and key not in PLACES else key
+                name = self.transform(key) if isinstance(key, str) and key not in KEY_KINDS else key
                 entries[free_key(entries, name)] = self._media(item, key in PAYLOADS, where)
             same = entries.keys() == value.keys() and all(entries[key] is item for key, item in value.items())
             return value if same else entries

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costlens_policy.frozen import frozen
-from costlens_policy.rewrites.content import Change, Content, Message, Outcome
+from costlens_policy.rewrites.content import Change, Content, Message, Rewritten
 from costlens_policy.rewrites.shapes import (
     TOOL_ROLES,
     body_of,
@@ -40,7 +40,7 @@ class ShortenToolOutputStep:
     marker: ParsedTemplate
     tokenizer: Tokenizer
 
-    def apply(self, content: Content, activation: Activation) -> Outcome:
+    def apply(self, content: Content, activation: Activation) -> Rewritten:
         if not content.messages:
             return content, ()
         changes: list[Change] = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from costlens_policy.tokens.messages import MESSAGE_TOKENS, REPLY_TOKENS, TOOLS_TOKENS, Tally, count_messages
+from costlens_policy.tokens.messages import MESSAGE_TOKENS, REPLY_TOKENS, TOOLS_TOKENS, TokenCounter, count_messages
 from costlens_policy.tokens.places import (
     IMAGE_TOKENS,
+    KEY_KINDS,
     MEDIA_TYPES,
     PAYLOADS,
-    PLACES,
-    Place,
+    KeyKind,
     is_data,
     media_kind,
     media_of_key,
@@ -26,7 +26,26 @@ from costlens_policy.tokens.tokenizers import (
 )
 
 __all__ = [
-    "ESTIMATE", "IMAGE_TOKENS", "MEDIA_TYPES", "MESSAGE_TOKENS", "PAYLOADS", "PLACES", "REPLY_TOKENS", "TOOLS_TOKENS",
-    "BpeOpenai", "BuiltinEstimate", "Place", "Tally", "TokenCount", "Tokenizer", "count", "count_messages", "is_data",
-    "media_kind", "media_of_key", "text_in_data", "tokenizer_named", "with_text_in_data",
+    "ESTIMATE",
+    "IMAGE_TOKENS",
+    "KEY_KINDS",
+    "MEDIA_TYPES",
+    "MESSAGE_TOKENS",
+    "PAYLOADS",
+    "REPLY_TOKENS",
+    "TOOLS_TOKENS",
+    "BpeOpenai",
+    "BuiltinEstimate",
+    "KeyKind",
+    "TokenCount",
+    "TokenCounter",
+    "Tokenizer",
+    "count",
+    "count_messages",
+    "is_data",
+    "media_kind",
+    "media_of_key",
+    "text_in_data",
+    "tokenizer_named",
+    "with_text_in_data",
 ]  # fmt: skip

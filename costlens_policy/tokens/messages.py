@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from costlens_policy.errors import RequestError
 from costlens_policy.tokens.places import (
+    KEY_KINDS,
     PAYLOADS,
-    PLACES,
     REFERENCES,
-    Place,
+    KeyKind,
     bytes_tokens,
     data_tokens,
     is_data,
@@ -21,7 +21,7 @@ from costlens_policy.tokens.places import (
 )
 from costlens_policy.tokens.tokenizers import ESTIMATED, TokenCount, Tokenizer
 
-__all__ = ["MESSAGE_TOKENS", "REPLY_TOKENS", "TOOLS_TOKENS", "Tally", "count_messages"]
+__all__ = ["MESSAGE_TOKENS", "REPLY_TOKENS", "TOOLS_TOKENS", "TokenCounter", "count_messages"]
 
 MESSAGE_TOKENS: Final = 4
 """What a message takes beside its content: its role and the marks around it."""
@@ -57,7 +57,7 @@ def count_messages(messages: Iterable[Any], tokenizer: Tokenizer) -> TokenCount:
     The basis is ``estimate`` as soon as there is an image, a clip or a file. Raises ``RequestError`` for a message
     nested without end.
     """
-    tally = Tally(tokenizer)
+    tally = TokenCounter(tokenizer)
     total = REPLY_TOKENS + sum(tally.message(message) for message in messages)
     return TokenCount(total, tally.basis)
 
@@ -71,7 +71,7 @@ def _hidden(tool: Any) -> int:
     return 0 if any(key in tool for key in _DEFINITIONS) else _PROVIDERS_TOOL
 
 
-class Tally:
+class TokenCounter:
     """Counts the parts of one request, and remembers whether all of them could really be counted."""
 
     __slots__ = ("_count", "basis")
@@ -161,25 +161,25 @@ class Tally:
         total = 0
         unknown: dict[Any, Any] = {}
         for key, value in item.items():
-            place = PLACES.get(key) if type(key) is str else None
+            place = KEY_KINDS.get(key) if type(key) is str else None
             if place is None:
                 unknown[key] = value
             elif value is not None:
                 total += self._at(place, key, value)
         return total + (self._json(unknown) if unknown else 0)
 
-    def _at(self, place: Place, key: str, value: Any) -> int:
+    def _at(self, place: KeyKind, key: str, value: Any) -> int:
         match place:
-            case Place.PARTS:
+            case KeyKind.PARTS:
                 return self._parts(value)
-            case Place.MARK:
+            case KeyKind.MARK:
                 return self._mark(value)
-            case Place.CALLS:
+            case KeyKind.CALLS:
                 calls = value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
                 return sum(MESSAGE_TOKENS + self._entry(call) for call in calls)
-            case Place.ENTRY:
+            case KeyKind.ENTRY:
                 return self._entry(value)
-            case Place.MEDIA:
+            case KeyKind.MEDIA:
                 items = value if isinstance(value, list | tuple) else (value,)
                 return sum(self._under(key, item) for item in items)
         return self.value(value)
@@ -218,8 +218,8 @@ class Tally:
         if isinstance(value, Mapping):
             total = 0
             for key, item in value.items():
-                place = PLACES.get(key) if type(key) is str else None
-                if place is Place.MARK:
+                place = KEY_KINDS.get(key) if type(key) is str else None
+                if place is KeyKind.MARK:
                     total += self._mark(item)
                 else:
                     known = place is not None or key in PAYLOADS

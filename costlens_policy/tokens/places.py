@@ -15,13 +15,26 @@ from enum import Enum, auto
 from typing import Any, Final
 
 __all__ = [
-    "AUDIO_TOKENS", "FILE_TOKENS", "IMAGE_TOKENS", "MEDIA_TYPES", "PAGE_TOKENS", "PAYLOADS", "PLACES", "REFERENCES",
-    "Place", "bytes_tokens", "data_tokens", "is_data", "media_kind", "media_of_key", "text_in_data",
+    "AUDIO_TOKENS",
+    "FILE_TOKENS",
+    "IMAGE_TOKENS",
+    "KEY_KINDS",
+    "MEDIA_TYPES",
+    "PAGE_TOKENS",
+    "PAYLOADS",
+    "REFERENCES",
+    "KeyKind",
+    "bytes_tokens",
+    "data_tokens",
+    "is_data",
+    "media_kind",
+    "media_of_key",
+    "text_in_data",
     "with_text_in_data",
 ]  # fmt: skip
 
 
-class Place(Enum):
+class KeyKind(Enum):
     """What a key holds."""
 
     MARK = auto()
@@ -42,7 +55,7 @@ class Place(Enum):
     """An image, a clip or a file."""
 
 
-def _rows(place: Place, keys: str) -> dict[str, Place]:
+def _rows(place: KeyKind, keys: str) -> dict[str, KeyKind]:
     return dict.fromkeys(keys.split(), place)
 
 
@@ -53,29 +66,31 @@ _KINDS_OF_KEYS: Final[Mapping[str, str]] = {
     "document_url": "file", "inlineData": "file", "inline_data": "file", "source": "file",
 }  # fmt: skip
 
-PLACES: Final[Mapping[str, Place]] = {
+KEY_KINDS: Final[Mapping[str, KeyKind]] = {
     **_rows(
-        Place.MARK,
+        KeyKind.MARK,
         "role type id status index tool_call_id tool_use_id call_id toolUseId item_id response_id approval_request_id "
         "container_id cache_control cachePoint cache_point media_type mimeType mime_type mediaType format detail "
         "is_error isError prefix object created created_at file_id",
     ),
     **_rows(
-        Place.TEXT,
+        KeyKind.TEXT,
         "text name refusal reasoning reasoning_content thinking message tool_plan tool_name transcript code title "
         "context query queries error logs stdout stderr filename document_name displayName json data",
     ),
-    **_rows(Place.JSON, "arguments input args response"),
-    **_rows(Place.PARTS, "content parts output outputs results summary tool_results"),
-    **_rows(Place.CALLS, "tool_calls function_call functionCall functionResponse function_response toolUse toolResult"),
+    **_rows(KeyKind.JSON, "arguments input args response"),
+    **_rows(KeyKind.PARTS, "content parts output outputs results summary tool_results"),
     **_rows(
-        Place.ENTRY,
+        KeyKind.CALLS, "tool_calls function_call functionCall functionResponse function_response toolUse toolResult"
+    ),
+    **_rows(
+        KeyKind.ENTRY,
         "function custom action reasoningContent reasoningText guardContent executableCode codeExecutionResult",
     ),
     **_rows(
-        Place.SEALED, "signature encrypted_content thoughtSignature thought_signature redactedContent encrypted_index"
+        KeyKind.SEALED, "signature encrypted_content thoughtSignature thought_signature redactedContent encrypted_index"
     ),
-    **dict.fromkeys(_KINDS_OF_KEYS, Place.MEDIA),
+    **dict.fromkeys(_KINDS_OF_KEYS, KeyKind.MEDIA),
 }
 """What stands under each key that is known."""
 
@@ -107,7 +122,7 @@ def media_kind(item: Mapping[Any, Any]) -> str | None:
 
 
 def media_of_key(key: str, value: Any) -> str | None:
-    """Return the kind of media under a key of ``Place.MEDIA``; None where it is an object whose texts are written out.
+    """Return the kind of media under a key of ``KeyKind.MEDIA``; None for an object whose texts are written out.
 
     Those are documents of Anthropic, Bedrock and Cohere that have a text or a list of parts.
     """

@@ -205,7 +205,7 @@ def _leads(first: int, last: int, weight: int, before: bytes = b"") -> tuple[tup
 
 
 _BLOCKS: Final[dict[bytes, tuple[tuple[tuple[bytes, ...], int], ...]]] = {
-    # Letters that tell Ukrainian, Serbian and Bulgarian from Russian, and traditional from simplified Chinese:
+    # Letters that distinguish Ukrainian, Serbian and Bulgarian from Russian, and traditional from simplified Chinese:
     # languages of one script differ in how many tokens they were given.
     b"c": (_letters("іїєј", 1245), _letters("ъ", 2666)),
     b"z": (_letters("們這為說對來會從點裡嗎麼還讓與於", 3358),),

@@ -15,9 +15,10 @@ from costlens_policy.usage.pricing import (
     rate_of,
 )
 from costlens_policy.usage.reading import SHAPES, read_usage, usage_fields
-from costlens_policy.usage.reported import USUAL_TERMS, Reported, Terms, UsageError, added
+from costlens_policy.usage.reported import USUAL_TERMS, Reported, ServiceTerms, UsageError, added
 
 __all__ = [
-    "MULTIPLE_DIGITS", "SHAPES", "USUAL_TERMS", "Portion", "Priced", "Rate", "Reported", "Terms", "UsageError", "added",
-    "period_of", "portions_of", "price_call", "price_each", "price_usage", "rate_of", "read_usage", "usage_fields",
+    "MULTIPLE_DIGITS", "SHAPES", "USUAL_TERMS", "Portion", "Priced", "Rate", "Reported", "ServiceTerms", "UsageError",
+    "added", "period_of", "portions_of", "price_call", "price_each", "price_usage", "rate_of", "read_usage",
+    "usage_fields",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 Providers disagree on what is part of what: a cached token is part of the prompt (OpenAI) or stands beside it
 (Anthropic), a thought is part of the answer (OpenAI) or stands beside it (xAI, Gemini). What a provider's total shows
 goes before what is usual for the names; what does not fit into its whole stands beside it; and of two readings that
-cannot be told apart the larger counts, with a note.
+cannot be distinguished the larger counts, with a note.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from costlens_policy.usage.names import BESIDE, REPEATED, role_of
 from costlens_policy.usage.numbers import MOST_TOKENS, count, shown
 from costlens_policy.usage.reported import UsageError
 
-__all__ = ["Counts", "Read", "counts_of", "settled"]
+__all__ = ["Bucketed", "Counts", "counts_of", "settled"]
 
 _OF_BASE: Final = ("input_tokens", "input_token_count", "total_input_tokens")
 """Names of a prompt that counts caches beside it, where they have names that say so."""
@@ -45,7 +45,7 @@ class Counts:
         return self.roles.get(role, 0)
 
 
-class Read(NamedTuple):
+class Bucketed(NamedTuple):
     """``usage`` in buckets, ``unknown`` tokens beyond it, and what has to be said about them."""
 
     usage: Usage
@@ -84,7 +84,7 @@ def counts_of(found: Mapping[str, Any], *, inside: bool = False) -> Counts:
 def _add(counts: Counts, role: str, path: str, tokens: int) -> None:
     before = counts.roles[role]
     if before and tokens and before != tokens and role in ("prompt", "answer", "total"):
-        counts.contradictions.append(f"`{shown(path)}` is {tokens:,}, another name for it says {before:,}")
+        counts.contradictions.append(f"`{shown(path)}` is {tokens:,}, but another name for it reports {before:,}")
     counts.roles[role] = max(before, tokens)
 
 
@@ -96,7 +96,7 @@ def _add_unknown(counts: Counts, path: str, value: Any) -> None:
         tokens = count(path, float(value) if isinstance(value, str) else value)
     except (UsageError, ValueError):
         if _may_be_tokens(value):
-            raise UsageError(f"`{shown(path)}` is no number that can be read") from None
+            raise UsageError(f"`{shown(path)}` is not a readable number") from None
         counts.odd.append(path)
     else:
         if tokens:
@@ -111,11 +111,11 @@ def _may_be_tokens(value: Any) -> bool:
         return True
 
 
-def settled(counts: Counts, empty: Iterable[str] = ()) -> Read:
+def settled(counts: Counts, empty: Iterable[str] = ()) -> Bucketed:
     """Return the buckets. ``empty`` are paths that hold nothing.
 
-    Zeros are read as zeros. Raises ``UsageError`` where no tokens are told, none of the prompt though there is an
-    answer, or where a whole is null that no total tells.
+    Zeros are read as zeros. Raises ``UsageError`` where no tokens are reported, none of the prompt though there is an
+    answer, or where a whole is null that no total makes up for.
     """
     total = counts.roles.get("total") or None
     if counts.apart and not any(counts.roles.values()) and not counts.unknown:
@@ -125,13 +125,13 @@ def settled(counts: Counts, empty: Iterable[str] = ()) -> Read:
     usage, _, whole, _ = _chosen(counts, total, notes)
     beyond = _beyond(counts, total, whole, notes)
     if usage.tokens and not usage.prompt_tokens and not beyond:
-        raise UsageError("the usage tells no tokens of a prompt")
-    return Read(usage, beyond, (*notes, *_remarks(counts)))
+        raise UsageError("the usage reports no prompt tokens")
+    return Bucketed(usage, beyond, (*notes, *_remarks(counts)))
 
 
 def _only_apart(counts: Counts) -> str:
     names = ", ".join(f"`{shown(name)}`" for name in counts.apart)
-    return f"the usage tells no tokens, but {names}, which has no price by tokens"
+    return f"the usage reports no tokens, only {names}, which has no price by tokens"
 
 
 def _refuse_nulls(counts: Counts, total: int | None, empty: Iterable[str]) -> None:
@@ -140,7 +140,7 @@ def _refuse_nulls(counts: Counts, total: int | None, empty: Iterable[str]) -> No
     for path in empty:
         role = role_of(path)
         if role in ("prompt", "answer") and role not in counts.roles:
-            raise UsageError(f"`{shown(path)}` is null, and no total tells it")
+            raise UsageError(f"`{shown(path)}` is null, and no total makes up for it")
 
 
 class _Reading(NamedTuple):
@@ -172,11 +172,11 @@ def _chosen(counts: Counts, total: int | None, notes: list[str]) -> _Reading:
                 return other
         overlapping = _reading(counts, False, reasoning, overlapping=True)
         if not usual.fits and overlapping.fits and overlapping.sum == total:
-            notes.append("its cached tokens and those of sound or images overlap; the dearer count")
+            notes.append("its cached tokens and those of sound or images overlap; the more expensive ones count")
             return overlapping
     if not usual.fits:
         usual = others[0] if others else usual
-        notes.append("its parts are more tokens than the whole that they are said to be part of; they count on top")
+        notes.append("its parts exceed the whole that they belong to; they are counted on top")
     if total is not None and total < usual.sum:
         notes.append(f"its total is {total:,} tokens and the sum of its parts is {usual.sum:,}; the larger counts")
     return usual
@@ -249,14 +249,14 @@ def _beyond(counts: Counts, total: int | None, whole: int, notes: list[str]) -> 
         beyond = total - whole + sum(tokens for tokens in counts.unknown.values() if tokens > total)
     if not counts.unknown:
         if beyond:
-            notes.append(f"its total shows {beyond:,} tokens that nothing names; they count at the dearest rate")
+            notes.append(f"its total shows {beyond:,} tokens that nothing names; they count at the highest rate")
         return beyond
     names = ", ".join(f"`{shown(name)}` ({tokens:,})" for name, tokens in list(counts.unknown.items())[:_MANY])
     more = f" and {len(counts.unknown) - _MANY} more" if len(counts.unknown) > _MANY else ""
     if beyond:
-        notes.append(f"{names}{more} is not known; {beyond:,} tokens count at the dearest rate")
+        notes.append(f"{names}{more} is unknown; {beyond:,} tokens count at the highest rate")
     else:
-        notes.append(f"{names}{more} is not known; its total shows that it is part of what was read")
+        notes.append(f"{names}{more} is unknown; its total shows that it is part of what was read")
     return beyond
 
 
@@ -264,4 +264,4 @@ def _remarks(counts: Counts) -> Iterator[str]:
     for path, value in list(counts.apart.items())[:_MANY]:
         yield f"`{shown(path)}` is {str(value)[:20]}, which has no price by tokens"
     if counts.odd:
-        yield f"{', '.join(f'`{shown(path)}`' for path in counts.odd[:_MANY])} is not known, and no number of tokens"
+        yield f"{', '.join(f'`{shown(path)}`' for path in counts.odd[:_MANY])} is unknown, and not a number of tokens"

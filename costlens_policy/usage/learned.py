@@ -132,16 +132,16 @@ def known(asked: str | None, looks: Outline) -> Learned | None:
     return _KNOWN.get((asked, looks))
 
 
-def learn(asked: str | None, looks: Outline, fields: dict[str, Any], told: str, beside: frozenset[str]) -> None:
-    """Keep how a usage that could be read is read, where that can be kept; ``told`` is what its shape is called."""
+def learn(asked: str | None, looks: Outline, fields: dict[str, Any], shape: str, beside: frozenset[str]) -> None:
+    """Keep how a usage that could be read is read, where that can be kept; ``shape`` is what it is called."""
     if (asked, looks) in _KNOWN or len(str(looks)) > _LONGEST:
         return
     if len(_KNOWN) >= _MOST_KNOWN:
         _KNOWN.clear()
-    _KNOWN[asked, looks] = _learned(fields, told, beside)
+    _KNOWN[asked, looks] = _learned(fields, shape, beside)
 
 
-def _learned(fields: dict[str, Any], told: str, beside: frozenset[str]) -> Learned | None:
+def _learned(fields: dict[str, Any], shape: str, beside: frozenset[str]) -> Learned | None:
     kinds = list[type]()
     marks, empty = numbers_in(_marked(fields, kinds), ("iterations",))
     places = {mark.bit_length() - 1: path for path, mark in marks.items() if type(mark) is int}
@@ -164,11 +164,11 @@ def _learned(fields: dict[str, Any], told: str, beside: frozenset[str]) -> Learn
             zeros.append(place)
     if not any(role == _ROLES["prompt"] for _, role in tokens):
         return None
-    return Learned(told, tuple(tokens), tuple(zeros), not _CACHES.isdisjoint(beside), "reasoning" in beside)
+    return Learned(shape, tuple(tokens), tuple(zeros), not _CACHES.isdisjoint(beside), "reasoning" in beside)
 
 
 def _marked(value: Any, kinds: list[type]) -> Any:
-    """Return a usage with a bit of its own for each number, so that even a sum of some tells which they were."""
+    """Return a usage with a bit of its own for each number, so that even a sum of some shows which they were."""
     kind = type(value)
     if kind is dict:
         return {name: _marked(item, kinds) for name, item in value.items()}

@@ -107,7 +107,7 @@ BESIDE: Final = frozenset({
 TELEMETRY: Final = ("gen_ai.usage.", "llm.usage.", "llm.token_count.", "ai.usage.")
 """Before the names of attributes of spans. Everything else there is no usage."""
 REPEATED: Final = ("raw.", "request_usage_entries.", "raw_usage.")
-"""Before numbers that tell once more what stands around them."""
+"""Before numbers that repeat what stands around them."""
 HEADERS: Final = "x_amzn_bedrock_"
 """Before the names of headers in which Bedrock counts what ``InvokeModel`` used."""
 BY_MODEL: Final = ("model_usage", "modelUsage", "usage_by_model")
@@ -119,7 +119,7 @@ _NO_TOKENS: Final = re.compile(
 )
 """Names of numbers that are money, times or shares, and so no tokens."""
 MONEY: Final = ("cost.", "cost_details.", "pydantic_ai_gateway.", "timings.", "generation_settings.")
-"""Before numbers of objects that tell money, times or settings."""
+"""Before numbers of objects that hold money, times or settings."""
 _MEASURED: Final = re.compile(r"_(cost|price|usd|ms|time|seconds?|rate)$|_per_sec(ond)?($|_)|^time_to_")
 
 

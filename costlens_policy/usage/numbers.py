@@ -25,7 +25,7 @@ _MOST_NUMBERS: Final = 2_000
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _DIGITS: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _KEYS: Final = ("modality", "ttl")
-"""What tells the items of a list of objects apart."""
+"""What distinguishes the items of a list of objects."""
 _MOST_KNOWN: Final = 4_096
 _MOST_NAMES: Final = 200
 _LONGEST_PATH: Final = 120
@@ -74,11 +74,11 @@ def fields_of(value: Any) -> Fields:
     if slots:
         names = [slots] if isinstance(slots, str) else list(slots)
         return {name: getattr(value, name, None) for name in names if not name.startswith("_")}
-    raise UsageError(f"a value of type `{type(value).__name__}` is not a usage, and not a response that has one")
+    raise UsageError(f"a value of type `{type(value).__name__}` is neither a usage nor a response with one")
 
 
 def _properties(value: Any) -> Fields:
-    """Return what an object tells that keeps its fields to itself."""
+    """Return the properties of an object that keeps its fields to itself."""
     found = {name: item for base in type(value).__mro__ for name, item in vars(base).items()}
     return {name: getattr(value, name) for name, item in found.items() if isinstance(item, property) and name[0] != "_"}
 

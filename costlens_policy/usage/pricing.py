@@ -11,7 +11,7 @@ from costlens_policy.catalogue import BUCKETS, Model, Usage
 from costlens_policy.catalogue.rates import Period, Rates
 from costlens_policy.catalogue.service_tiers import USUAL, billed_rates, multiple_of, multiplied, tier_named
 from costlens_policy.money import total
-from costlens_policy.usage.reported import USUAL_TERMS, Reported, Terms
+from costlens_policy.usage.reported import USUAL_TERMS, Reported, ServiceTerms
 
 __all__ = [
     "MULTIPLE_DIGITS", "Portion", "Priced", "Rate", "period_of", "portions_of", "price_call", "price_each",
@@ -33,7 +33,7 @@ class Portion(NamedTuple):
 
     model: str
     usage: Usage
-    terms: Terms = USUAL_TERMS
+    terms: ServiceTerms = USUAL_TERMS
     unknown: int = 0
     asked_tier: str | None = None
 
@@ -42,7 +42,7 @@ class Priced(NamedTuple):
     """The cost in US dollars, exact; None where the model has no price on the day.
 
     ``note`` says what is not known of the price, empty where all is. ``usage`` is what was priced: with tokens of an
-    unknown kind as the dearest one.
+    unknown kind as the most expensive one.
     """
 
     cost: Decimal | None
@@ -91,14 +91,14 @@ def price_usage(
     usage: Usage,
     at: date | datetime,
     *,
-    terms: Terms = USUAL_TERMS,
+    terms: ServiceTerms = USUAL_TERMS,
     asked_tier: str | None = None,
     unknown: int = 0,
 ) -> Priced:
-    """Price the usage of one model at the prices of a timestamp, or at the dearest of a day (UTC).
+    """Price the usage of one model at the prices of a timestamp, or at the highest of a day (UTC).
 
     The service tier that the provider reports goes before the one that was asked for; ``unknown`` tokens cost what the
-    dearest kind does. None for a model that the catalogue does not list.
+    most expensive kind does. None for a model that the catalogue does not list.
     """
     period = None if model is None else period_of(model, at)
     if model is None or period is None:
@@ -113,7 +113,7 @@ def price_usage(
 
 
 def period_of(model: Model, at: date | datetime) -> Period | None:
-    """Return the prices of a model at a timestamp, or the dearest of a day (UTC); None where there are none."""
+    """Return the prices of a model at a timestamp, or the highest of a day (UTC); None where there are none."""
     return model.period_at(at) if isinstance(at, datetime) else model.period_on(at)
 
 
@@ -133,7 +133,7 @@ class Rate(NamedTuple):
 
 
 def rate_of(
-    model: Model, period: Period, usage: Usage, terms: Terms = USUAL_TERMS, asked_tier: str | None = None
+    model: Model, period: Period, usage: Usage, terms: ServiceTerms = USUAL_TERMS, asked_tier: str | None = None
 ) -> Rate:
     """Return the rates of a call on a model in a period, on the terms that the provider reports."""
     tier, speed = terms.tier, terms.speed

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from costlens_policy.catalogue import BUCKETS, Usage
-from costlens_policy.usage.buckets import Read, counts_of, settled
+from costlens_policy.usage.buckets import Bucketed, counts_of, settled
 from costlens_policy.usage.learned import Outline, known, learn, outline
 from costlens_policy.usage.names import BY_MODEL, HEADERS, TELEMETRY, TIERED, role_of
 from costlens_policy.usage.numbers import Fields, count, fields_of, has_fields, items_of, numbers, shown, snake
-from costlens_policy.usage.reported import USUAL_TERMS, Reported, Terms, UsageError, added
+from costlens_policy.usage.reported import USUAL_TERMS, Reported, ServiceTerms, UsageError, added
 
 __all__ = ["SHAPES", "Shape", "read_usage", "usage_fields"]
 
@@ -76,7 +76,7 @@ SHAPES: Final[dict[str, Shape]] = {
     "other": Shape(("prompt", "answer", "total", "apart")),
 }  # fmt: skip
 """Shapes by name, the narrower ones first. A usage is read by all its names; its shape is what it is called in notes
-and facts, and may be named where the names do not tell whose usage it is."""
+and facts, and may be named where the names do not say whose usage it is."""
 
 _ANSWER: Final = ("output", "reasoning", "output_audio", "output_image")
 _PROMPT: Final = tuple(bucket for bucket in BUCKETS if bucket not in _ANSWER)
@@ -86,7 +86,7 @@ _ANSWERS: Final = frozenset({
     "message", "messages", "content", "response", "generation", "generated_text", "embedding", "embeddings", "context",
     "logprobs", "completion_probabilities", "generation_settings", "tokens", "outputs", "tool_calls",
 })  # fmt: skip
-"""What a response that is no usage, but tells tokens itself, as Ollama's does, holds of the answer and of how it was
+"""What a response that is no usage, but reports tokens itself, as Ollama's does, holds of the answer and of how it was
 made. Numbers in it are arguments of tools, ids of tokens or vectors."""
 _ANSWERED: Final = _ANSWERS - {"tokens", "tool_calls", "context", "outputs"}
 """Those which no usage has."""
@@ -100,8 +100,8 @@ _KNOWN_SHAPES: Final[dict[tuple[str, ...], str]] = {}
 def read_usage(value: Any, shape: str | None = None) -> Reported:
     """Return the usage in a provider's usage object, or in a response, an event or a framework's message with one.
 
-    ``value`` is a mapping, or an object of an SDK. ``shape`` is one of ``SHAPES``; without it the shape is told by
-    the names. Raises ``UsageError`` for what tells no tokens, or cannot be read.
+    ``value`` is a mapping, or an object of an SDK. ``shape`` is one of ``SHAPES``; without it the names
+    decide. Raises ``UsageError`` for what reports no tokens, or cannot be read.
     """
     if shape is not None and shape not in SHAPES:
         raise UsageError(f"unknown shape `{shape}`; known are {', '.join(SHAPES)}")
@@ -121,7 +121,7 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
     else:
         reported = _read_models(by_model, fields, shape, terms)._replace(answered=answered)
     if reported.unknown > reported.usage.tokens and not _ANSWERED.isdisjoint(around):
-        raise UsageError(f"most of what may be tokens in this response is not known: {reported.notes[0]}")
+        raise UsageError(f"most of what may be tokens in this response is unknown: {reported.notes[0]}")
     return _with_tools(reported, ask)
 
 
@@ -143,7 +143,7 @@ def _of_usage(fields: Fields, *, embeds: bool) -> Fields:
 
 
 def _with_tools(reported: Reported, ask: Callable[[str], Any]) -> Reported:
-    """Add what the provider's tools used, which OpenAI's responses tell beside the usage, of models that are not told.
+    """Add what the provider's tools used, which OpenAI's responses report beside the usage, without the models.
 
     Source: ``tool_usage`` in OpenAI's API reference (responses).
     """
@@ -161,7 +161,7 @@ def _with_tools(reported: Reported, ask: Callable[[str], Any]) -> Reported:
         sides = (sum(number for path, number in tokens.items() if path.endswith(end)) for end in _SIDES)
         unknown += (most := max((*sides, *tokens.values()), default=0))
         if most:
-            notes.append(f"`tool_usage.{shown(snake(str(name)))}` is {most:,} tokens; they count at the dearest rate")
+            notes.append(f"`tool_usage.{shown(snake(str(name)))}` is {most:,} tokens; they count at the highest rate")
         apart = {path: number for path, number in found.items() if "token" not in path and number}
         notes += [
             f"`tool_usage.{shown(path)}` is {str(apart[path])[:20]}, which has no price by tokens" for path in apart
@@ -224,13 +224,13 @@ def _only(value: Any) -> Any:
 
 
 def _tells(value: Any) -> bool:
-    """Say whether something tells tokens itself."""
+    """Return whether something reports tokens itself."""
     if not has_fields(value):
         return False
     return any(role_of(snake(str(name))) in ("prompt", "answer", "total") for name in fields_of(value))
 
 
-def _read(fields: Fields, shape: str | None, terms: Terms, answered: str | None = None) -> Reported:
+def _read(fields: Fields, shape: str | None, terms: ServiceTerms, answered: str | None = None) -> Reported:
     """Read one usage: as others of its shape were read, or by all its names."""
     if type(fields) is not dict:
         return _read_all(fields, shape, terms, answered)
@@ -245,7 +245,7 @@ def _read(fields: Fields, shape: str | None, terms: Terms, answered: str | None 
 
 
 def _read_all(
-    fields: Fields, shape: str | None, terms: Terms, answered: str | None = None, looks: Outline | None = None
+    fields: Fields, shape: str | None, terms: ServiceTerms, answered: str | None = None, looks: Outline | None = None
 ) -> Reported:
     """Read one usage by all its names, with the iterations that it may list; keep how where it has a look."""
     elsewhere = [name for name in BY_MODEL if name in fields and has_fields(fields[name])]
@@ -262,7 +262,7 @@ def _read_all(
         if looks is not None and name not in _PREFIXED and isinstance(fields, dict):
             learn(shape, looks, fields, name, frozenset(counts.beside))
     else:
-        read = Read(Usage(), 0, ())
+        read = Bucketed(Usage(), 0, ())
     if own is not None:
         read = _larger(read, own)
     if name == "langchain" and terms.tier is None:
@@ -306,7 +306,7 @@ def _requests(found: Mapping[str, Any], what: str) -> int:
 
 
 def _shape(fields: Fields, found: Mapping[str, Any]) -> str:
-    """Return the name of the shape that the names tell. Raises ``UsageError`` where they tell none."""
+    """Return the shape that the names are of. Raises ``UsageError`` where they are of none."""
     names = (*map(str, fields), *found)
     known = _KNOWN_SHAPES.get(names)
     if known is None:
@@ -327,12 +327,12 @@ def _shape_of(names: tuple[str, ...], found: Mapping[str, Any]) -> str:
     raise UsageError("this is no usage object of a known shape; name one with `shape`")
 
 
-def _iterations(fields: Fields) -> tuple[Read | None, tuple[tuple[str, Usage], ...]]:
+def _iterations(fields: Fields) -> tuple[Bucketed | None, tuple[tuple[str, Usage], ...]]:
     """Return the sum of what Anthropic did on the call's own model, and what it asked of others.
 
     What is billed is the sum of all iterations; top-level counts leave out some, such as those of a compaction.
     """
-    own: list[Read] = []
+    own: list[Bucketed] = []
     others = []
     for item in items_of(fields.get("iterations"), "iterations"):
         read = _read_item(item)
@@ -344,27 +344,27 @@ def _iterations(fields: Fields) -> tuple[Read | None, tuple[tuple[str, Usage], .
     return (_sum(own) if own else None), tuple(others)
 
 
-def _read_item(item: Fields) -> Read:
+def _read_item(item: Fields) -> Bucketed:
     found, empty = numbers(item)
-    return settled(counts_of(found), empty) if any(found.values()) else Read(Usage(), 0, ())
+    return settled(counts_of(found), empty) if any(found.values()) else Bucketed(Usage(), 0, ())
 
 
-def _with_unknown(read: Read) -> Usage:
+def _with_unknown(read: Bucketed) -> Usage:
     """Return a usage with what is not known of it as output, which is what costs most as a rule."""
     if not read.unknown:
         return read.usage
     return added(read.usage, Usage(output=read.unknown))
 
 
-def _sum(reads: list[Read]) -> Read:
+def _sum(reads: list[Bucketed]) -> Bucketed:
     usage, unknown, notes = Usage(), 0, list[str]()
     for read in reads:
         usage, unknown = added(usage, read.usage), unknown + read.unknown
         notes += read.notes
-    return Read(usage, unknown, tuple(notes))
+    return Bucketed(usage, unknown, tuple(notes))
 
 
-def _larger(whole: Read, parts: Read) -> Read:
+def _larger(whole: Bucketed, parts: Bucketed) -> Bucketed:
     """Return the sum of the parts; on each side where the whole counts as many tokens or more, the whole."""
     chosen, notes = dict[str, int](), [*whole.notes, *parts.notes]
     for side in (_PROMPT, _ANSWER):
@@ -373,11 +373,11 @@ def _larger(whole: Read, parts: Read) -> Read:
             notes.append(f"its iterations are {summed:,} tokens where the whole is {counted:,}; the larger counts")
         better = whole if counted >= summed else parts
         chosen |= {bucket: getattr(better.usage, bucket) for bucket in side}
-    return Read(Usage(**chosen), max(whole.unknown, parts.unknown), tuple(notes))
+    return Bucketed(Usage(**chosen), max(whole.unknown, parts.unknown), tuple(notes))
 
 
 def _by_model(ask: Callable[[str], Any], fields: Fields) -> Fields | None:
-    """Return usages by the name of the model, where they are told so."""
+    """Return usages by the name of the model, where they are reported so."""
     for name in BY_MODEL:
         for found in (ask(name), fields.get(name)):
             if has_fields(found) and fields_of(found):
@@ -392,12 +392,12 @@ def _by_model(ask: Callable[[str], Any], fields: Fields) -> Fields | None:
     return None
 
 
-def _read_models(by_model: Fields, fields: Fields, shape: str | None, terms: Terms) -> Reported:
+def _read_models(by_model: Fields, fields: Fields, shape: str | None, terms: ServiceTerms) -> Reported:
     """Read usages by model. What a usage around them counts beyond their sum is the call's own."""
     others, notes, searches = [], list[str](), 0
     for name, inner in by_model.items():
-        read = _read(fields_of(inner), None, Terms())
-        others.append((_word(str(name)), _with_unknown(Read(read.usage, read.unknown, ()))))
+        read = _read(fields_of(inner), None, ServiceTerms())
+        others.append((_word(str(name)), _with_unknown(Bucketed(read.usage, read.unknown, ()))))
         others += read.other_models
         notes += [f"`{shown(str(name))}`: {note}" for note in read.notes]
         searches += read.web_searches
@@ -427,8 +427,8 @@ def _answered(ask: Callable[[str], Any]) -> str | None:
     return None
 
 
-def _told_terms(fields: dict[str, Any]) -> Terms:
-    """Return the terms that a usage tells itself. Most tell one tier, and where it was served."""
+def _told_terms(fields: dict[str, Any]) -> ServiceTerms:
+    """Return the terms that a usage states itself. Most state one tier, and where it was served."""
     tier, geo = fields.get("service_tier"), fields.get("inference_geo")
     words = (tier, geo or "")
     if fields.get("speed") is None and all(type(word) is str and len(word) < _LONGEST_WORD for word in words):
@@ -437,11 +437,11 @@ def _told_terms(fields: dict[str, Any]) -> Terms:
 
 
 @lru_cache(maxsize=256)
-def _plain_terms(tier: str, geo: str | None) -> Terms:
+def _plain_terms(tier: str, geo: str | None) -> ServiceTerms:
     return _terms({"service_tier": tier, "inference_geo": geo}.get)
 
 
-def _terms(*asks: Callable[[str], Any]) -> Terms:
+def _terms(*asks: Callable[[str], Any]) -> ServiceTerms:
     """Return on what terms a call was served, from the usage or beside it."""
     tier = geo = speed = None
     for ask in asks:
@@ -452,7 +452,7 @@ def _terms(*asks: Callable[[str], Any]) -> Terms:
             geo = _word(said)
         if speed is None and isinstance(said := ask("speed"), str):
             speed = _word(said)
-    return Terms(tier, geo, speed) if tier or geo is not None or speed is not None else USUAL_TERMS
+    return ServiceTerms(tier, geo, speed) if tier or geo is not None or speed is not None else USUAL_TERMS
 
 
 def _tier(said: Any) -> str | None:

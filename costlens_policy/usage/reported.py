@@ -8,18 +8,18 @@ from typing import Final, NamedTuple
 from costlens_policy.catalogue import Usage
 from costlens_policy.errors import CostlensPolicyError
 
-__all__ = ["USUAL_TERMS", "Reported", "Terms", "UsageError", "added"]
+__all__ = ["USUAL_TERMS", "Reported", "ServiceTerms", "UsageError", "added"]
 
 
 _USUAL_WORDS: Final = frozenset({"geo global", "geo not_available", "speed standard"})
 
 
 class UsageError(CostlensPolicyError):
-    """A usage object cannot be understood, or tells of no tokens. Nothing is guessed from it."""
+    """A usage object cannot be understood, or reports no tokens. Nothing is guessed from it."""
 
 
-class Terms(NamedTuple):
-    """On what terms a call was served, in the provider's words; None where it told none.
+class ServiceTerms(NamedTuple):
+    """On what terms a call was served, in the provider's words; None where it reported none.
 
     ``tier`` is the service tier, ``geo`` where Anthropic ran the call (``us`` costs more), ``speed`` how fast.
     """
@@ -30,7 +30,7 @@ class Terms(NamedTuple):
 
     @property
     def text(self) -> str | None:
-        """The terms in one line, such as ``priority`` or ``standard, geo us, speed fast``; None where none were told.
+        """The terms in one line, such as ``priority`` or ``standard, geo us, speed fast``; None where there are none.
 
         What says nothing but the usual is left out, so that most calls have equal terms.
         """
@@ -39,7 +39,7 @@ class Terms(NamedTuple):
         return ", ".join([self.tier or "standard", *more]) if more else self.tier
 
     @classmethod
-    def of(cls, text: str | None) -> Terms:
+    def of(cls, text: str | None) -> ServiceTerms:
         """Return the terms that ``text`` wrote, or that a tier's name alone is."""
         if text is None:
             return USUAL_TERMS
@@ -48,13 +48,13 @@ class Terms(NamedTuple):
         return cls(tier, words.get("geo"), words.get("speed"))
 
 
-USUAL_TERMS: Final = Terms()
+USUAL_TERMS: Final = ServiceTerms()
 
 
 class Reported(NamedTuple):
     """Usage of one call. ``shape`` says how it was read.
 
-    ``unknown`` are tokens of a kind that nobody knows, which are not in ``usage`` and are charged at the dearest rate.
+    ``unknown`` are tokens of a kind that nobody knows, which are not in ``usage`` and are charged at the highest rate.
     ``other_models`` holds what the call used on further models (an advisor that the provider asked on its own), by
     name; ``answered`` is the name of the model that the response says it is from. ``web_searches`` and the like are
     not tokens and not part of ``usage``. ``notes`` name what was not understood, what contradicts itself, and what has
@@ -63,7 +63,7 @@ class Reported(NamedTuple):
 
     usage: Usage
     shape: str
-    terms: Terms = USUAL_TERMS
+    terms: ServiceTerms = USUAL_TERMS
     web_searches: int = 0
     web_fetches: int = 0
     other_models: tuple[tuple[str, Usage], ...] = ()
@@ -73,7 +73,7 @@ class Reported(NamedTuple):
 
     @property
     def is_nothing(self) -> bool:
-        """Whether it tells of no token at all, which no call has: zeros are no report of what a call cost."""
+        """Whether it reports no token at all, which no call has: zeros do not say what a call cost."""
         return not (any(self.usage) or self.unknown or self.other_models)
 
     @property

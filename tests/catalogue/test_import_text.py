@@ -166,7 +166,7 @@ def test_what_cannot_be_held_is_named() -> None:
             "tiered_pricing": [{"max_results_range": [0, 25], "input_cost_per_query": 0.005}],
         }
     )
-    (whole, line) = [line for line in text.splitlines() if "not held" in line]
+    (whole, line) = [line for line in text.splitlines() if "left out" in line]
     for name in ("12hr_flex", "12hr,", "search", "uplift", "1080p", "tiered_pricing"):
         assert name in line
         assert name.rstrip(",") in whole
@@ -187,7 +187,7 @@ def test_what_cannot_be_held_is_named() -> None:
 )
 def test_whatever_may_be_a_price_is_named(key: str, value: Any, said: str) -> None:
     text = import_litellm(source_of(json.dumps({"a": PLAIN | {key: value}, "b": PLAIN | {key: value}})))
-    assert f"# not held, with the number of models that have it: {key} (2)" in text
+    assert f"# left out, with the number of models that have it: {key} (2)" in text
     assert text.count(said) >= 2
 
 
@@ -225,7 +225,7 @@ def test_of_two_prices_of_one_thing_the_dearer_counts(extra: dict[str, Any], usa
     ],
 )  # fmt: skip
 def test_a_fact_that_cannot_be_read_is_named(key: str, value: Any) -> None:
-    assert f"(not held: {key}: {value})" in litellm(PLAIN | {key: value})
+    assert f"(left out: {key}: {value})" in litellm(PLAIN | {key: value})
 
 
 def test_models_without_prices_for_tokens_are_named() -> None:
@@ -250,12 +250,12 @@ def test_only_matching_models_are_read() -> None:
         ({"input_cost_per_token_turbo": 1e-6}, "`input_cost_per_token_turbo`"),
         ({"input_cost_per_image_token_turbo": 1e-6}, "`input_cost_per_image_token_turbo`"),
         ({"output_cost_per_thought": 1e-6}, "`output_cost_per_thought`"),
-        ({"output_cost_per_token": "1e-6"}, "`output_cost_per_token`: its value is no number"),
-        ({"output_cost_per_token": True}, "its value is no number"),
-        ({"output_cost_per_token": -1e-6}, "is no price"),
-        ({"output_cost_per_token": 1e6}, "is no price"),
-        ({"output_cost_per_token": 1e-90}, "is no price"),
-        ({"tiered_pricing": {"range": [0, 1]}}, "is no list of tiers"),
+        ({"output_cost_per_token": "1e-6"}, "`output_cost_per_token`: its value is not a number"),
+        ({"output_cost_per_token": True}, "its value is not a number"),
+        ({"output_cost_per_token": -1e-6}, "is not a price"),
+        ({"output_cost_per_token": 1e6}, "is not a price"),
+        ({"output_cost_per_token": 1e-90}, "is not a price"),
+        ({"tiered_pricing": {"range": [0, 1]}}, "it must be a list of tiers"),
         ({"tiered_pricing": [{"range": [1, 2], "input_cost_per_token": 1}]}, "no tier starts at 0"),
         ({"tiered_pricing": [{"range": [0.5, 2], "input_cost_per_token": 1}]}, "the range"),
         ({"tiered_pricing": [{"range": [0, 2], "input_cost_per_token_flex": 1, "input_cost_per_token": 1}]}, "above 0"),
@@ -271,12 +271,12 @@ def test_an_unreadable_price_fails_the_import(extra: dict[str, Any], words: str)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[]", "no JSON object"),
-        ("{", "no JSON that can be read"),
-        ('{"m": 3}', "the entry of `m` is no object"),
+        ("[]", "must be a JSON object"),
+        ("{", "is not valid JSON"),
+        ('{"m": 3}', "the entry of `m` must be an object"),
         ('{"m": {}, "m": {}}', "the key `m` appears twice"),
-        ('{"m": {"input_cost_per_token": NaN}}', "`NaN` is no number"),
-        ('{"m": {"input_cost_per_token": 1e999999}}', "is no price"),
+        ('{"m": {"input_cost_per_token": NaN}}', "`NaN` is not a number"),
+        ('{"m": {"input_cost_per_token": 1e999999}}', "is not a price"),
         ('{"m": {"input_cost_per_token": ' + "9" * 5000 + "}}", "prices.json"),
         ("[" * 100_000, "nested too deeply"),
     ],

@@ -28,26 +28,26 @@ CASES = [
     ),
     (
         f"models: {{a: {{{OK}}}, b: {{{OK}, aliases: [c, a]}}}}",
-        [("CL503", "a", "give one of the two another name")],
+        [("CL503", "a", "rename one of the two")],
     ),
     (
         f"models: {{a: {{{OK}, aliases: [c]}}, b: {{{OK}, aliases: [c]}}}}",
-        [("CL503", "c", "give one of the two another name")],
+        [("CL503", "c", "rename one of the two")],
     ),
     (
         "imports: [{source: genai-prices, models: [openai/gpt-5-nano]}]\n"
         f"models: {{gpt-5-nano: {{{OK}}}, openai/gpt-5-nano: {{{OK}}}}}",
-        [("CL503", "openai/gpt-5-nano", "give one of the two another name")],
+        [("CL503", "openai/gpt-5-nano", "rename one of the two")],
     ),
     (IMPORT + f"models: {{gpt-4o: {{{OK}}}}}", [("CL504", "gpt-4o", "write `github-copilot/gpt-4o`")]),
     (IMPORT + "models: {a: {price_as: gpt-4o}}", [("CL504", "gpt-4o", "write `github-copilot/gpt-4o`")]),
     (
         "models: {c: {price_as: a}, b: {price_as: c}, a: {price_as: b}, d: {price_as: a}}",
-        [("CL505", "b", "break the circle at one of these models")],
+        [("CL505", "b", "break the cycle at one of these models")],
     ),
     (
         f"models: {{a: {{fine_tuned: {{base: a}}, {OK}}}}}",
-        [("CL505", "a", "break the circle at one of these models")],
+        [("CL505", "a", "break the cycle at one of these models")],
     ),
     (
         "models: {a: {family: x}}",
@@ -55,13 +55,13 @@ CASES = [
     ),
     (
         "models: {a: {prices: [{usd_per_million_tokens: {input: 1}}]}, b: {price_as: a}}",
-        [("CL507", "usd_per_million_tokens", "add `output`; write `0` where these tokens are free")],
+        [("CL507", "usd_per_million_tokens", "add `output`; write `0` if these tokens are free")],
     ),
     (
         "models: {a: {prices: ["
         "{effective: 2026-02-01, usd_per_million_tokens: {input: 1, output: 1}}, "
         "{effective: 2026-01-01, usd_per_million_tokens: {input: 1, output: 1}}]}}",
-        [("CL508", "2026-01-01", "order the periods by day, each day once")],
+        [("CL508", "2026-01-01", "list the periods by day, each day once")],
     ),
     (
         "models: {a: {prices: ["
@@ -72,7 +72,7 @@ CASES = [
         "models: {a: {prices: [{usd_per_million_tokens: {input: 1, output: 1}, long_context: ["
         "{above_input_tokens: 200, usd_per_million_tokens: {input: 1}},"
         "{above_input_tokens: 100, usd_per_million_tokens: {input: 1}}]}]}}",
-        [("CL509", "100", "order the thresholds from low to high, each once")],
+        [("CL509", "100", "list the steps from low to high, each once")],
     ),
     (
         "models: {a: {prices: [{usd_per_million_tokens: {input: 0.000002, output: 20000}}]}}",

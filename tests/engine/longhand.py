@@ -12,7 +12,7 @@ from costlens_policy.compiler.rules import BudgetStep, ByChoice, Combinations, R
 from costlens_policy.engine import decide, preparation
 from costlens_policy.engine.context import Context
 from costlens_policy.rewrites import Content, Step, combine, content_tokens
-from costlens_policy.tokens import Tally, Tokenizer
+from costlens_policy.tokens import TokenCounter, Tokenizer
 
 __all__ = ["longhand"]
 
@@ -43,7 +43,7 @@ def _combined(_: Combinations, rules: Sequence[RewriteRule]) -> tuple[Step, ...]
 
 
 def _counted(content: Content, request: Mapping[str, Any], tokenizer: Tokenizer) -> tuple[int, str]:
-    tally = Tally(tokenizer)
+    tally = TokenCounter(tokenizer)
     total = content_tokens(content, tally) + tally.tools(request.get("tools"))
     total += tally.form(request.get("response_format"))
     return total, tally.basis

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from costlens_policy.errors import RequestError
 from costlens_policy.rewrites import Content, RewriteError
-from costlens_policy.tokens import ESTIMATE, PLACES, Place, count_messages, text_in_data
+from costlens_policy.tokens import ESTIMATE, KEY_KINDS, KeyKind, count_messages, text_in_data
 from tests.rewrites.dialects import PDF, PNG
 from tests.rewrites.making import step
 
@@ -20,7 +20,7 @@ LEFT: Final = ("bob@", "@example", "bob%40", "\uff20", "u0040", "[at]", "b@examp
 _REDACT: Final = step(redact={"kinds": ["email", "phone", "credit_card"]})
 _FILES: Final = (PNG, PDF)
 """Bytes in base64, which are counted by what they hold."""
-_FREE: Final = (Place.MARK, Place.SEALED)
+_FREE: Final = (KeyKind.MARK, KeyKind.SEALED)
 _SHORT: Final = 128
 _JOINED: Final = 0.9
 """Texts that are counted in one piece may have some tokens fewer than each by itself."""
@@ -88,8 +88,8 @@ def _unmarked(value: Any) -> Any:
     """Return a value without what speaks to the provider, and without the names of known keys: these may be free."""
     if isinstance(value, Mapping):
         return [
-            _unmarked(item) if key in PLACES else [key, _unmarked(item)]
+            _unmarked(item) if key in KEY_KINDS else [key, _unmarked(item)]
             for key, item in value.items()
-            if PLACES.get(key) not in _FREE
+            if KEY_KINDS.get(key) not in _FREE
         ]
     return [_unmarked(item) for item in value] if isinstance(value, list | tuple) else value

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.tokens import MEDIA_TYPES, PLACES
+from costlens_policy.tokens import KEY_KINDS, MEDIA_TYPES
 from tests.fuzz.messages import ADDRESS, examine_bytes, examine_messages
 from tests.rewrites.dialects import PNG, holding
 
@@ -27,7 +27,7 @@ SHAPES = sorted(holding(""))
 texts = st.text(max_size=30) | st.sampled_from(
     [*ADDRESSES, "x", "", "data:text/plain,bob@example.com", "a\n    b\n\tc", "\\n\\n", "naïve", "{}", '"', "a" * 200]
 )
-keys = st.text(max_size=3) | st.sampled_from([*PLACES, "unknown", "payload", "url", "bytes", ADDRESS, "result"])
+keys = st.text(max_size=3) | st.sampled_from([*KEY_KINDS, "unknown", "payload", "url", "bytes", ADDRESS, "result"])
 leaves = texts | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4), max_leaves=8

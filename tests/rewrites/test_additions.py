@@ -18,7 +18,7 @@ def test_prefix_of_a_prompt() -> None:
     content = rewritten(prompt("Why?", temperature=1), **PREFIX)
     assert content == Content("Be brief. Why?", None, {"temperature": 1})
     (change,) = changes(prompt("Why?"), **PREFIX)
-    assert (change.operation, change.target, change.detail) == ("prefix", "prompt", "10 characters put before it")
+    assert (change.operation, change.target, change.detail) == ("prefix", "prompt", "10 characters added before it")
 
 
 def test_suffix_of_a_prompt() -> None:
@@ -111,7 +111,7 @@ def test_both_places_at_once() -> None:
 
 
 def test_system_text_of_an_unknown_shape_is_an_error() -> None:
-    with pytest.raises(RewriteError, match=r"`params\.system` is neither a text nor a list of parts"):
+    with pytest.raises(RewriteError, match=r"`params\.system` must be a string or a list of parts"):
         rewritten(chat(user("u"), system={"x": 1}), system={"text": "X"})
 
 
@@ -132,7 +132,7 @@ def test_values_of_a_template_read_the_activation_and_are_not_expanded_again() -
 
 def test_a_value_that_is_no_text_is_an_error() -> None:
     template = step({"n": lambda: 1}, template={"text": "{{ n }}", "values": {"n": "1"}})
-    with pytest.raises(RewriteError, match="the template value `n` is not a text") as caught:
+    with pytest.raises(RewriteError, match="the template value `n` must be a string") as caught:
         template.apply(prompt("x"), ())
     assert caught.value.code == "CL953"
 

@@ -53,7 +53,7 @@ def test_they_are_counted_over_all_texts() -> None:
     changed = rewritten(content, drop_examples={"keep": 1})
     assert changed.messages == (system("<example>1</example> s"), user("u"), assistant("<example>3</example>"))
     (change,) = changes(content, drop_examples={"keep": 1})
-    assert (change.target, change.detail) == ("messages[1]", "1 examples cut out")
+    assert (change.target, change.detail) == ("messages[1]", "1 examples removed")
 
 
 def test_examples_by_name() -> None:
@@ -64,7 +64,7 @@ def test_examples_by_name() -> None:
     content = chat(system("s"), *pairs, named("example_assistant", "a2"), named("example_assistant", "b2"), user("u"))
     assert rewritten(content, **DROP).messages == (system("s"), user("u"))
     assert rewritten(content, drop_examples={"keep": 1}).messages == (system("s"), *pairs[:2], user("u"))
-    assert changes(content, **DROP)[0].detail == "5 messages of examples dropped"
+    assert changes(content, **DROP)[0].detail == "5 messages of examples removed"
 
 
 def test_what_held_only_examples_goes_except_the_last_user_message() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from costlens_policy.rewrites import Content, content_tokens
 from costlens_policy.rewrites.shapes import call_ids, is_anthropic, is_user_turn, last_user_turn, result_ids, role_of
-from costlens_policy.tokens import ESTIMATE, Tally
+from costlens_policy.tokens import ESTIMATE, TokenCounter
 from tests.rewrites.making import assistant, changes, chat, prompt, rewritten, system, text, user
 
 
@@ -19,7 +19,7 @@ def trimmed(content: Content, limit: int) -> Content:
 
 
 def tokens_of(content: Content) -> int:
-    return content_tokens(content, Tally(ESTIMATE))
+    return content_tokens(content, TokenCounter(ESTIMATE))
 
 
 def calls(*ids: str) -> dict[str, Any]:
@@ -60,9 +60,7 @@ def test_the_oldest_go_first() -> None:
 
 def test_system_text_and_the_last_user_message_stay_however_small_the_limit() -> None:
     assert trimmed(LONG, 1).messages == (system("s"), user("three"))
-    assert (
-        "still above 1 because the rest has to stay" in changes(LONG, trim_history={"max_prompt_tokens": 1})[0].detail
-    )
+    assert "still above 1 because the rest must stay" in changes(LONG, trim_history={"max_prompt_tokens": 1})[0].detail
 
 
 def test_what_has_to_stay_is_said_even_if_nothing_goes() -> None:

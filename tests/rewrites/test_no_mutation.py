@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens_policy.rewrites import Content, RewriteError, content_tokens
-from costlens_policy.tokens import ESTIMATE, Tally
+from costlens_policy.tokens import ESTIMATE, TokenCounter
 from tests.rewrites.making import step
 
 OPERATIONS: list[dict[str, Any]] = [
@@ -65,5 +65,5 @@ def test_every_operation_on_every_shape(content: Content, operation: dict[str, A
         assert error.code in ("CL951", "CL952")  # noqa: PT017 - both outcomes are fine, a change of the input is not
     else:
         assert after is content or made
-        assert content_tokens(after, Tally(ESTIMATE)) >= 0
+        assert content_tokens(after, TokenCounter(ESTIMATE)) >= 0
     assert content == before

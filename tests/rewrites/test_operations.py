@@ -48,5 +48,5 @@ def test_facts_agree_with_the_section_and_the_implementation(name):
 
 @pytest.mark.parametrize("keys", [(), ("prefix", "suffix")])
 def test_an_operation_has_exactly_one_key(keys):
-    with pytest.raises(ValueError, match="name exactly one of `system`, `prefix`"):
+    with pytest.raises(ValueError, match="set exactly one of `system`, `prefix`"):
         Operation.model_validate({key: EXAMPLES[key] for key in keys})

@@ -83,7 +83,7 @@ def test_clamp_leaves_what_is_absent_and_knows_every_name_of_the_output_limit() 
 
 @pytest.mark.parametrize("value", [True, "5", [5], {}, float("nan")])
 def test_clamping_what_is_no_number_is_an_error(value: Any) -> None:
-    with pytest.raises(RewriteError, match="parameter `n` is not a number") as caught:
+    with pytest.raises(RewriteError, match="the parameter `n` must be a number") as caught:
         params({"n": value}, clamp_params={"n": {"max": 1}})
     assert caught.value.code == "CL951"
 

@@ -117,7 +117,7 @@ def holds(shown: str) -> bool:
 @pytest.mark.parametrize("key", ["id", "tool_call_id", "role", "type", "status", "cache_control"])
 def test_an_id_cannot_be_redacted(key: str) -> None:
     for message in ({**user("x"), key: "bob@example.com"}, user([{"type": "image", "file_id": "f", key: "b@x.org"}])):
-        with pytest.raises(RewriteError, match=rf"messages\[0\].*{key}.* speaks to the provider") as caught:
+        with pytest.raises(RewriteError, match=rf"messages\[0\].*{key}.* only the provider reads") as caught:
             rewritten(chat(message), redact=MAIL)
         assert caught.value.code == "CL952"
         assert "@" not in str(caught.value)

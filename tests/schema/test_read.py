@@ -86,7 +86,7 @@ def test_a_key_of_another_section_names_that_section() -> None:
         ("{rolling: 24h, zone: UTC}", "unknown key `zone` in `window`"),
         (
             "{starts_at: 2026-01-01, ends_at: 2026-02-01T00:00:00Z}",
-            "a moment has a time and a zone, such as `2026-11-01T12:00:00Z`",
+            "a timestamp needs a time and a zone, such as `2026-11-01T12:00:00Z`",
         ),
     ],
 )

@@ -17,7 +17,7 @@ from costlens_policy.tokens import (
     MESSAGE_TOKENS,
     REPLY_TOKENS,
     TOOLS_TOKENS,
-    Tally,
+    TokenCounter,
     count_messages,
 )
 from tests.rewrites.dialects import PDF, PNG, holding
@@ -142,7 +142,7 @@ def test_each_image_of_a_list_counts() -> None:
 
 
 def test_tools_have_a_system_prompt() -> None:
-    tally = Tally(ESTIMATE)
+    tally = TokenCounter(ESTIMATE)
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
     assert tally.tools(None) == tally.tools([]) == 0
     assert tally.tools([tool]) == TOOLS_TOKENS + ESTIMATE.count(json.dumps([tool]))

@@ -1,4 +1,4 @@
-"""Whatever object is thrown at the reader: no number of tokens is lost, or the object is refused."""
+"""Whatever object is thrown at the reader: not a number of tokens is lost, or the object is refused."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.frozen import frozen
 from costlens_policy.money import from_units, multiply, to_units, total
 from costlens_policy.replay.columns.batch import EPOCH, others_in
-from costlens_policy.usage import MULTIPLE_DIGITS, Portion, Terms, period_of, price_each, rate_of
+from costlens_policy.usage import MULTIPLE_DIGITS, Portion, ServiceTerms, period_of, price_each, rate_of
 
 __all__ = ["UnitPrice", "UnitPrices"]
 
@@ -87,7 +87,7 @@ class UnitPrices:
         key = others, model, day, minute, terms
         units = self._others.get(key)
         if units is None:
-            told = Terms.of(terms)
+            told = ServiceTerms.of(terms)
             portions = [Portion(model, Usage(), told), *(Portion(*item, told) for item in others_in(others))]
             priced = list(price_each(self._plan.catalogue.find, portions, _timestamp_of(day, minute)))[1:]
             cost = total(item.cost for _, item in priced if item.cost is not None)
@@ -106,7 +106,7 @@ class UnitPrices:
         period = None if offer is None else period_of(offer.model, _timestamp_of(day, minute))
         steps = None
         if offer is not None and period is not None:
-            told = Terms.of(terms)
+            told = ServiceTerms.of(terms)
             starts = sorted({0, *(above for tariff in _tariffs(period) for above, _ in tariff.long_context)})
             rates = ((start, rate_of(offer.model, period, Usage(input=start + 1), told)) for start in starts)
             steps = [(start, self._price(rate.rates, rate.multiple)) for start, rate in rates]

@@ -12,7 +12,7 @@ from costlens_policy.rewrites.personal_data.detector import Detector, Extent, al
 __all__ = ["EMAIL", "EMAIL_SPELLED", "IPV4", "IPV6"]
 
 _LETTERS: Final = r"\p{Latin}\p{Greek}\p{Cyrillic}"
-"""Letters of scripts that put spaces between words; in others an address could not be told from the text around it."""
+"""Letters of scripts that put spaces between words; in others nothing would part an address from the text around it."""
 
 _AT: Final = r"[\[({<]\s{0,3}(?:at|\x{e4}t|@)\s{0,3}[\])}>]"
 _DOT: Final = r"[\[({<]\s{0,3}(?:dot|punkt|punto|point|ponto|\.)\s{0,3}[\])}>]"

@@ -1,4 +1,4 @@
-"""Numbers that banks and offices give out, each with a check by which it is told from other numbers.
+"""Numbers that banks and offices give out, each with a check that distinguishes it from other numbers.
 
 Payment cards have the prefix and the length of a network and a check digit (Luhn), international bank account numbers
 (IBAN) the length of their country and a remainder of 97 (ISO 13616); of social security numbers of the United States it

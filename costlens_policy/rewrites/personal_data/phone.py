@@ -5,8 +5,8 @@ parentheses, the groups of North America or of Chinese mobiles, or a word such a
 numbers and what is called an order or an invoice are let through.
 
 Where a policy names countries, the library ``phonenumbers`` (extra ``pii``) is asked, too: it knows which numbers a
-country has given out, so it tells ``612 345 678`` from an amount, which no pattern can. Without any, it is not asked,
-so that decisions never depend on what is installed.
+country has given out, so it distinguishes ``612 345 678`` from an amount, which no pattern can. Without any, it is not
+asked, so that decisions never depend on what is installed.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _scan_numbers(data: bytes, regions: Sequence[str]) -> Iterator[Extent]:
                 start -= data[start - 1 : start] in (b"+", b"(") and start > run.start()
                 tries += len(regions)
                 if tries > _MOST_TRIES:
-                    raise RewriteError(NOT_FINISHED, "a text has more numbers than telephone numbers are looked for in")
+                    raise RewriteError(NOT_FINISHED, "a text has too many numbers to look for telephone numbers")
                 if _is_number(library, data[start:end].decode("ascii"), regions) and _is_free(data, start):
                     bare = data[start] == 0x28 and b")" not in data[start:end]
                     yield start + bare, end

@@ -42,7 +42,7 @@ _BEFORE_VALUE: Final = re.compile(rb"[ \t]+|[\"']?[ \t]*[:=][ \t]*[\"']?")
 
 
 def _accept_form(data: bytes, start: int, end: int) -> Extent | None:
-    """Refuse words joined by hyphens, which a key without a digit cannot be told from."""
+    """Refuse words joined by hyphens, which look like a key without a digit."""
     return (start, end) if _has_digit(data[start:end]) else None
 
 
