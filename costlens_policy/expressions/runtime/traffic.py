@@ -18,7 +18,16 @@ from costlens_policy.expressions.runtime.functions import implements
 from costlens_policy.expressions.runtime.regex import matcher
 from costlens_policy.expressions.runtime.strings import format_text, utf8
 from costlens_policy.expressions.values import Value
-from costlens_policy.tokens import ESTIMATE, PAYLOADS, PLACES, Place, count_messages, is_data, media_kind, media_of_key
+from costlens_policy.tokens import (
+    ESTIMATE,
+    KEY_KINDS,
+    PAYLOADS,
+    KeyKind,
+    count_messages,
+    is_data,
+    media_kind,
+    media_of_key,
+)
 
 __all__ = ["BUCKETS", "bucket"]
 
@@ -79,7 +88,7 @@ def tokens_of_messages(messages: Sequence[Value]) -> int:
 def text_of(value: Value) -> str:
     """Return the texts of messages, a message, its content, or any part of it, a line end between each. It never fails.
 
-    What no row of ``PLACES`` names is text. Raises LimitError where all of it is too much for one value.
+    What no row of ``KEY_KINDS`` names is text. Raises LimitError where all of it is too much for one value.
     """
     return _joined([value])
 
@@ -112,19 +121,19 @@ def _collect(value: Value, texts: list[str]) -> None:
         _collect_around(value, texts)
     else:
         for key, item in value.items():
-            _collect_at(PLACES.get(key) if isinstance(key, str) else None, key, item, texts)
+            _collect_at(KEY_KINDS.get(key) if isinstance(key, str) else None, key, item, texts)
 
 
-def _collect_at(place: Place | None, key: Value, value: Value, texts: list[str]) -> None:
+def _collect_at(place: KeyKind | None, key: Value, value: Value, texts: list[str]) -> None:
     match place:
-        case Place.PARTS | Place.CALLS | Place.ENTRY:
+        case KeyKind.PARTS | KeyKind.CALLS | KeyKind.ENTRY:
             _collect(value, texts)
-        case Place.MEDIA:
+        case KeyKind.MEDIA:
             for item in value if isinstance(value, list | tuple) else (value,):
                 (_collect if media_of_key(key, item) is None else _collect_around)(item, texts)
-        case Place.JSON if isinstance(value, str):
+        case KeyKind.JSON if isinstance(value, str):
             _collect_any(_read_json(value), texts)
-        case Place.TEXT | Place.JSON:
+        case KeyKind.TEXT | KeyKind.JSON:
             _collect_any(value, texts)
         case None:
             _collect_any({key: value}, texts)
@@ -154,7 +163,7 @@ def _collect_around(value: Value, texts: list[str]) -> None:
             _collect_around(item, texts)
     elif isinstance(value, dict):
         for key, item in value.items():
-            if PLACES.get(key) is not Place.MARK and not (key in PAYLOADS and isinstance(item, str | bytes)):
+            if KEY_KINDS.get(key) is not KeyKind.MARK and not (key in PAYLOADS and isinstance(item, str | bytes)):
                 _collect_around(item, texts)
     elif isinstance(value, str) and not is_data(value, in_media=False):
         texts.append(value)

@@ -16,7 +16,7 @@ from costlens_policy.expressions import Environment, Limits, Type, analyse, pars
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.functions.costs import Sizes
 from costlens_policy.expressions.runtime import CelError, from_python
-from costlens_policy.tokens import ESTIMATE, PLACES, Place, count_messages
+from costlens_policy.tokens import ESTIMATE, KEY_KINDS, KeyKind, count_messages
 
 TYPES = {"text": "string", "messages": "list(dyn)", "price": "double", "key": "string", "any": "dyn"}
 
@@ -114,7 +114,7 @@ def test_text_of_a_request(request_: dict[str, Any], expected: str) -> None:
 
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(max_size=4)
-_KEYS = st.sampled_from([*PLACES, "novel"]) | st.text()
+_KEYS = st.sampled_from([*KEY_KINDS, "novel"]) | st.text()
 _VALUES = st.recursive(_LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3))
 
 
@@ -125,7 +125,7 @@ def test_any_value_has_a_text_that_can_be_searched(value: Any) -> None:
     assert evaluate("text(any)", any=value).encode() is not None
 
 
-_READ = [*sorted(key for key, place in PLACES.items() if place in (Place.TEXT, Place.PARTS)), "novel"]
+_READ = [*sorted(key for key, place in KEY_KINDS.items() if place in (KeyKind.TEXT, KeyKind.PARTS)), "novel"]
 
 
 @given(st.sampled_from(_READ), st.text())
