@@ -150,6 +150,10 @@ class Rates:
         units = self._per_request + per_token[prompt] * prompt_tokens + per_token[output] * output_tokens
         return multiply(units, self._unit)
 
+    def usd(self, units: int) -> Decimal:
+        """Return the US dollars of so many of the units in which costs are computed."""
+        return multiply(units, self._unit)
+
     @property
     def units_per_usd(self) -> int:
         """How many of the units in which costs are computed make a dollar."""

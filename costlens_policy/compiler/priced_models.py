@@ -40,7 +40,9 @@ class PricedModel:
     """A model on a day.
 
     ``view`` is the record ``model`` of expressions; ``refusal`` says why it may not serve, or is empty. ``most_output``
-    and ``window`` are the model's limits in tokens, beyond every number where they are not known.
+    and ``window`` are the model's limits in tokens, beyond every number where they are not known. ``usual`` is what a
+    token of the prompt, one of the output and the request itself cost in whole units, so many to the dollar; None where
+    that depends on the length of the prompt, or some tokens of a text may cost more.
     """
 
     model: Model
@@ -49,11 +51,23 @@ class PricedModel:
     refusal: str
     most_output: float = field(init=False)
     window: float = field(init=False)
+    usual: tuple[int, int, int] | None = field(init=False, repr=False, compare=False)
+    units_per_usd: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         most, window = self.model.max_output_tokens, self.model.context_window
+        period = self.period
+        is_usual = period is not None and not period.long_context and period.rates.is_plain
+        units_per_usd = period.rates.units_per_usd if period is not None else 1
+        object.__setattr__(self, "units_per_usd", units_per_usd)
+        object.__setattr__(self, "usual", period.rates.in_units(units_per_usd) if period and is_usual else None)
         object.__setattr__(self, "most_output", math.inf if most is None else most)
         object.__setattr__(self, "window", math.inf if window is None else window)
+
+    def usual_cost(self, units: int) -> Decimal:
+        """Return the US dollars of so many units."""
+        assert self.period is not None
+        return self.period.rates.usd(units)
 
 
 class Snapshots:

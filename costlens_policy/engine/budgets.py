@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,11 +16,14 @@ from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion,
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.money import ZERO, add, subtract
 
-__all__ = ["FREE", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Verdict", "held_for"]
+__all__ = [
+    "FREE", "SURELY", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Costs", "Verdict", "added", "held_for",
+]  # fmt: skip
 
 _ONE: Final = Decimal(1)
+SURELY: Final = 1 - 1e-12
+"""What takes a double below the amount that it was rounded from."""
 _NEVER: Final = Decimal("Infinity")
-_NO_ROOM: Final = Decimal("-Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,11 @@ class AppliedBudget:
         self.key = key
         self.limit = limit
         self.balance = balance
-        self.taken = add(balance.used, balance.held)
+        self.taken = taken = balance.used if balance.held is ZERO else add(balance.used, balance.held)
         first = step.first if limit is step.limit else None
-        self.room = subtract(step.first_under(limit) if first is None else first, self.taken)
+        if first is None:
+            first = step.first_under(limit) if step.lowest else limit
+        self.room = first if taken is ZERO else subtract(first, taken)
 
     def seen(self, call: Decimal) -> BalanceSeen:
         """Return what a decision tells of the budget for a call that may add so much."""
@@ -53,36 +59,55 @@ class AppliedBudget:
         return BalanceSeen(step.id, self.key, step.unit, self.limit, balance.used, balance.held, call, step.shadow)
 
 
-class Verdict:
-    """What the budgets say to one candidate.
+class Costs(Protocol):
+    """What budgets need to know of a call: an estimate, or a candidate."""
 
-    ``budgets`` are the budgets that the call counts against, ``usd`` and ``tokens`` what it may add to them. ``barred``
-    is the first reason why the candidate may not serve however cheap the call gets, ``full`` the first budget that has
-    no room. ``shadowed`` are the reasons of budgets in shadow, which exclude nobody.
+    @property
+    def cost(self) -> Decimal | None: ...
+    @property
+    def worst_cost(self) -> Decimal | None: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+
+
+class PricedCall(Costs, Protocol):
+    """A candidate, which knows quickly whether its worst cost stays below an amount."""
+
+    priced: PricedModel
+
+    def surely_below(self, usd: float) -> bool: ...
+
+
+def added(step: BudgetStep, costs: Costs) -> Decimal | None:
+    """Return what a call adds to a budget at most, in its unit; None where its worst cost is not known."""
+    if step.unit == "usd":
+        return costs.worst_cost
+    return _ONE if step.unit == "requests" else Decimal(costs.prompt_tokens + costs.output_tokens)
+
+
+class Verdict:
+    """What the budgets say to one candidate, or to all of them where they reach nothing.
+
+    ``budgets`` are the budgets that the call counts against. ``barred`` is the first reason why the candidate may not
+    serve however cheap the call gets, ``full`` the first budget that has no room. ``shadowed`` are the reasons of
+    budgets in shadow, which exclude nobody.
     """
 
-    __slots__ = ("alerts", "barred", "budgets", "full", "shadowed", "thresholds", "tokens", "usd")
+    __slots__ = ("alerts", "barred", "budgets", "full", "shadowed", "thresholds")
 
-    def __init__(self, budgets: list[AppliedBudget], usd: Decimal | None, tokens: int) -> None:
+    def __init__(self, budgets: list[AppliedBudget]) -> None:
         self.budgets = budgets
-        self.usd = usd
-        self.tokens = tokens
         self.thresholds: list[ActiveThreshold] = []
         self.alerts: list[Alert] = []
         self.barred: Exclusion | None = None
         self.full: Exclusion | None = None
         self.shadowed: list[Exclusion] = []
 
-    def call(self, step: BudgetStep) -> Decimal | None:
-        """Return what the call adds to a budget at most, in its unit; None where its worst cost is not known."""
-        if step.unit == "usd":
-            return self.usd
-        return _ONE if step.unit == "requests" else Decimal(self.tokens)
-
-    @property
-    def seen(self) -> tuple[BalanceSeen, ...]:
-        budgets, call_of = self.budgets, self.call
-        return tuple([item.seen(call) for item in budgets if (call := call_of(item.step)) is not None])
+    def seen(self, costs: Costs) -> tuple[BalanceSeen, ...]:
+        """Return the budgets as they stood before a call, without those to which it adds nobody knows what."""
+        return tuple([item.seen(call) for item in self.budgets if (call := added(item.step, costs)) is not None])
 
     @property
     def exclusion(self) -> Exclusion | None:
@@ -91,7 +116,7 @@ class Verdict:
     @property
     def rewrites(self) -> bool:
         """Whether an active threshold changes the call."""
-        return any(active.threshold.steps for active in self.thresholds) if self.thresholds else False
+        return any(active.threshold.steps for active in self.thresholds)
 
     def bar(
         self, step: BudgetStep, model: str, reason: str, key: str | None = None, threshold: Decimal | None = None
@@ -114,52 +139,57 @@ class Verdict:
 
     def after(self, again: Verdict) -> Verdict:
         """Return the verdict on a call that this verdict's thresholds have rewritten: their work, the new room."""
-        again.thresholds, again.alerts = self.thresholds, self.alerts
-        return again
+        result = Verdict(again.budgets)
+        result.thresholds, result.alerts = self.thresholds, self.alerts
+        result.barred, result.full, result.shadowed = again.barred, again.full, again.shadowed
+        return result
 
 
-FREE: Final = Verdict([], None, 0)
+FREE: Final = Verdict([])
 """What the budgets say where there are none."""
 
 
-def held_for(verdicts: Sequence[Verdict]) -> tuple[BalanceSeen, ...]:
+class JudgedCall(Costs, Protocol):
+    """A candidate, and what the budgets say to it."""
+
+    verdict: Verdict
+
+
+class _Most(NamedTuple):
+    """The most that any of several calls may add."""
+
+    cost: Decimal | None
+    worst_cost: Decimal | None
+    prompt_tokens: int
+    output_tokens: int = 0
+
+
+def held_for(calls: Sequence[JudgedCall]) -> tuple[BalanceSeen, ...]:
     """Return on each budget the most that one of the candidates may add. Limits on single calls hold nothing."""
-    budgets = verdicts[0].budgets if verdicts else []
-    if budgets and all(verdict.budgets is budgets for verdict in verdicts):  # as nearly always: nothing is reached
-        usd, tokens = max([verdict.usd or ZERO for verdict in verdicts]), max([verdict.tokens for verdict in verdicts])
-        return Verdict([item for item in budgets if not item.step.per_call], usd, tokens).seen
+    budgets = calls[0].verdict.budgets if calls else []
+    if budgets and all(call.verdict.budgets is budgets for call in calls):  # as nearly always: nothing is reached
+        usd = max([call.worst_cost or ZERO for call in calls])
+        most = _Most(usd, usd, max([call.prompt_tokens + call.output_tokens for call in calls]))
+        return Verdict([item for item in budgets if not item.step.per_call]).seen(most)
     dearest: dict[tuple[str, str], tuple[AppliedBudget, Decimal]] = {}
-    for verdict in verdicts:
-        for applied in verdict.budgets:
-            call, place = verdict.call(applied.step), (applied.step.id, applied.key)
+    for candidate in calls:
+        for applied in candidate.verdict.budgets:
+            call, place = added(applied.step, candidate), (applied.step.id, applied.key)
             known = dearest.get(place)
             if call is not None and not applied.step.per_call and (known is None or call > known[1]):
                 dearest[place] = (applied, call)
     return tuple([applied.seen(call) for applied, call in dearest.values()])
 
 
-class Costs(Protocol):
-    """What budgets need to know of a call: an estimate, or a candidate that has one."""
-
-    @property
-    def cost(self) -> Decimal | None: ...
-    @property
-    def worst_cost(self) -> Decimal | None: ...
-    @property
-    def prompt_tokens(self) -> int: ...
-    @property
-    def output_tokens(self) -> int: ...
-
-
 class _Shared(NamedTuple):
-    """The budgets of all candidates, and below what a call in US dollars and tokens reaches nothing in any of them."""
+    """The budgets of all candidates, and below how many US dollars and tokens a call reaches nothing in any of them."""
 
-    budgets: list[AppliedBudget]
-    usd: Decimal
-    tokens: Decimal
+    verdict: Verdict
+    usd: float
+    tokens: float
 
 
-_NOTHING_SHARED: Final = _Shared([], _NO_ROOM, _NO_ROOM)
+_NOTHING_SHARED: Final = _Shared(FREE, -math.inf, -math.inf)
 """Every candidate asks the budgets one by one."""
 
 
@@ -178,16 +208,16 @@ class BudgetStage:
         """By budget: None where it does not match the request, whatever the model."""
         self._shared: _Shared | None = None
 
-    def judge(self, priced: PricedModel, costs: Costs) -> Verdict:
-        """Ask every budget that matches the call on this model. The strictest wins."""
-        usd, tokens = costs.worst_cost, costs.prompt_tokens + costs.output_tokens
-        if usd is not None:
-            shared = self._shared
-            if shared is None:
-                shared = self._shared = self._found(priced)
-            if usd < shared.usd and tokens < shared.tokens:
-                return Verdict(shared.budgets, usd, tokens)  # as nearly always: nothing is reached
-        return self._step_by_step(priced, costs, Verdict([], usd, tokens))
+    def judge(self, call: PricedCall) -> Verdict:
+        """Ask every budget that matches the call on a model. The strictest wins."""
+        shared = self._shared
+        if shared is None:
+            if not call.surely_below(math.inf):  # its worst cost is not known: some budgets will not even be read
+                return self.judge_each(call.priced, call)
+            shared = self._shared = self._found(call.priced)
+        if call.surely_below(shared.usd) and call.prompt_tokens + call.output_tokens < shared.tokens:
+            return shared.verdict  # as nearly always: nothing is reached
+        return self.judge_each(call.priced, call)
 
     def _found(self, priced: PricedModel) -> _Shared:
         """Read the budgets once for all candidates, where they are the same for all of them."""
@@ -195,7 +225,7 @@ class BudgetStage:
         if stages.budgets_read_model:
             return _NOTHING_SHARED
         budgets: list[AppliedBudget] = []
-        usd = tokens = requests = _NEVER
+        usd = tokens = _NEVER
         for layer, step in stages.budgets:
             if step.has_terms and not self._applies(layer, step, priced):
                 continue
@@ -209,17 +239,18 @@ class BudgetStage:
                 usd = room if room < usd else usd
             elif unit == "tokens":
                 tokens = room if room < tokens else tokens
-            else:
-                requests = min(requests, room)
-        return _Shared(budgets, usd if requests > _ONE else _NO_ROOM, tokens)
+            elif room <= _ONE:
+                return _NOTHING_SHARED
+        return _Shared(Verdict(budgets), float(usd), float(tokens) * SURELY)
 
-    def _step_by_step(self, priced: PricedModel, costs: Costs, result: Verdict) -> Verdict:
-        known = self._known
+    def judge_each(self, priced: PricedModel, costs: Costs) -> Verdict:
+        """Ask the budgets one by one whether they match the call, and what it reaches there."""
+        known, result = self._known, Verdict([])
         for layer, step in self._context.plan.stages.budgets:
             applied = known.get(step.id)
             if applied is None and (step.id in known or not self._applies(layer, step, priced)):
                 continue
-            call = result.call(step)
+            call = added(step, costs)
             if call is None:
                 _bar_unpriced(step, priced, costs, result)
                 continue

@@ -6,22 +6,21 @@ A budget holds the worst case: every token as the dearest kind that the provider
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from costlens_policy.catalogue.catalogue import Model
 from costlens_policy.catalogue.rates import TEXT_OUTPUT, Period, Rates
 from costlens_policy.catalogue.service_tiers import USUAL, asked_multiples, multiple_of, tier_asked, tier_named
 from costlens_policy.compiler.priced_models import PricedModel
-from costlens_policy.engine.budgets import Verdict
-from costlens_policy.engine.facts import Call, Estimate
+from costlens_policy.engine.budgets import FREE, SURELY
+from costlens_policy.engine.facts import BalanceSeen, Call, Estimate
 from costlens_policy.expressions import Value
 from costlens_policy.money import format_usd, round_up
 from costlens_policy.rewrites import Change, Content
 
-__all__ = ["Candidate", "Prepared", "TokenKinds", "obstacle", "on_terms", "terms_of"]
+__all__ = ["Candidate", "Prepared", "Price", "TokenKinds", "obstacle", "on_terms", "terms_of"]
 
 _MARKS: Final = ("cache_control", "cachePoint", "cache_point")
 """Keys by which a request asks for a cache write: Anthropic's, which others took over, and Bedrock's."""
@@ -31,42 +30,76 @@ _WITH_WRITES: Final = ("input", *_WRITES)
 """The dearest of these is ``input`` where cache writes cost nothing more; then nobody needs to look for them."""
 
 
-@dataclass(slots=True)
 class Prepared:
-    """A rewritten request. Not frozen, which would take 0.8 µs of each decision, and never changed.
+    """A rewritten request. Not a frozen data class, which would take 0.8 µs of each decision, and never changed.
 
     ``rules`` are the rewrites applied, in order. ``prompt_tokens`` and ``basis`` are as in ``Estimate``;
     ``output_tokens`` is the limit of one completion, ``tier`` the word for the service tier that is asked for, if any,
     ``terms`` where and how fast the call is to run, if either is asked for.
     """
 
-    content: Content
-    changes: tuple[Change, ...]
-    rules: tuple[str, ...]
-    prompt_tokens: int
-    basis: str
-    output_tokens: int
-    completions: int
-    tier: str | None
-    terms: tuple[str | None, str | None] | None = None
+    __slots__ = (
+        "basis", "changes", "completions", "content", "output_tokens", "prompt_tokens", "rules", "terms", "tier",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        content: Content,
+        changes: tuple[Change, ...],
+        rules: tuple[str, ...],
+        prompt_tokens: int,
+        basis: str,
+        output_tokens: int,
+        completions: int,
+        tier: str | None = None,
+        terms: tuple[str | None, str | None] | None = None,
+    ) -> None:
+        self.content = content
+        self.changes = changes
+        self.rules = rules
+        self.prompt_tokens = prompt_tokens
+        self.basis = basis
+        self.output_tokens = output_tokens
+        self.completions = completions
+        self.tier = tier
+        self.terms = terms
+
+    def with_limit(self, content: Content, output_tokens: int) -> Prepared:
+        """Return the request with another output limit, which ``content`` has already."""
+        return Prepared(
+            content,
+            self.changes,
+            self.rules,
+            self.prompt_tokens,
+            self.basis,
+            output_tokens,
+            self.completions,
+            self.tier,
+            self.terms,
+        )
 
 
-@dataclass(slots=True)
+Price: TypeAlias = int | tuple[Decimal | None, Decimal | None]
+"""What a call costs: whole units of the model's rates where it cannot cost more, else ``cost`` and ``worst_cost``."""
+
+
 class Candidate:
     """A model with the request as it would get it, what that costs, and what the budgets say to it.
 
-    Not frozen, which would take 0.8 µs for each of them. ``verdict`` and ``added_by`` are set once, the rest is never
-    changed. ``cost`` and ``worst_cost`` are as in ``Estimate``, as is ``output_tokens``: for all completions together.
-    ``added_by`` names the budget whose downgrade added the model, empty where the route did.
+    ``verdict`` and ``added_by`` are set once, the rest is never changed. ``cost`` and ``worst_cost`` are as in
+    ``Estimate``, as is ``output_tokens``: for all completions together. ``added_by`` names the budget whose downgrade
+    added the model, empty where the route did.
     """
 
-    priced: PricedModel
-    prepared: Prepared
-    cost: Decimal | None
-    worst_cost: Decimal | None
-    output_tokens: int
-    verdict: Verdict
-    added_by: str = ""
+    __slots__ = ("_price", "added_by", "output_tokens", "prepared", "priced", "verdict")
+
+    def __init__(self, priced: PricedModel, prepared: Prepared, output_tokens: int, price: Price) -> None:
+        self.priced = priced
+        self.prepared = prepared
+        self.output_tokens = output_tokens
+        self._price = price
+        self.verdict = FREE
+        self.added_by = ""
 
     @property
     def name(self) -> str:
@@ -75,6 +108,29 @@ class Candidate:
     @property
     def prompt_tokens(self) -> int:
         return self.prepared.prompt_tokens
+
+    @property
+    def cost(self) -> Decimal | None:
+        return self._amounts[0]
+
+    @property
+    def worst_cost(self) -> Decimal | None:
+        return self._amounts[1]
+
+    @property
+    def _amounts(self) -> tuple[Decimal | None, Decimal | None]:
+        price = self._price
+        if not isinstance(price, tuple):
+            cost = self.priced.usual_cost(price)
+            price = self._price = cost, cost
+        return price
+
+    def surely_below(self, usd: float) -> bool:
+        """Say whether the worst cost is known, and so far below an amount that rounding cannot matter."""
+        price = self._price
+        if isinstance(price, tuple):
+            return price[1] is not None and price[1] < usd * SURELY
+        return price < usd * SURELY * self.priced.units_per_usd
 
     @property
     def estimate(self) -> Estimate:
@@ -100,8 +156,13 @@ class Candidate:
             params=content.params,
             rewrites=self.prepared.rules,
             estimate=self.estimate,
-            balances=self.verdict.seen,
+            balances=self.balances,
         )
+
+    @property
+    def balances(self) -> tuple[BalanceSeen, ...]:
+        """The budgets that the call counts against."""
+        return self.verdict.seen(self)
 
 
 class TokenKinds:
@@ -190,7 +251,7 @@ def obstacle(request: Mapping[str, Value], needs: frozenset[str], candidate: Can
     if (
         output <= priced.most_output
         and candidate.prepared.prompt_tokens + output <= priced.window
-        and (budget is None or (candidate.cost is not None and candidate.cost <= _exact(budget)))
+        and (budget is None or candidate.surely_below(budget))
         and not needs
         and "latency_budget_ms" not in request
     ):

@@ -177,14 +177,14 @@ class _Unpicked:
 
 def _up(budgets: BudgetStage, candidate: Candidate, prepare: Preparations) -> tuple[Candidate, Exclusion | None]:
     """Ask the budgets about a candidate, and say why it is excluded, if it is."""
-    verdict = budgets.judge(candidate.priced, candidate)
+    verdict = budgets.judge(candidate)
     reason = ""
     if verdict.thresholds and verdict.barred is None and verdict.rewrites:
         source = candidate.added_by
         candidate = prepare.under(candidate, verdict.thresholds)  # what is held is the call as the thresholds leave it
         candidate.added_by = source
         reason = obstacle(prepare.request, prepare.needs, candidate)
-        verdict = verdict.after(budgets.judge(candidate.priced, candidate))
+        verdict = verdict.after(budgets.judge(candidate))
     candidate.verdict = verdict
     return candidate, verdict.exclusion or (Exclusion(candidate.name, reason) if reason else None)
 

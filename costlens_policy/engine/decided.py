@@ -116,7 +116,7 @@ class Decided:
     @property
     def balances(self) -> tuple[BalanceSeen, ...]:
         """The budgets that the winner counts against."""
-        return self._kept[0].verdict.seen if self._kept else ()
+        return self._kept[0].balances if self._kept else ()
 
     @property
     def shadowed(self) -> tuple[Exclusion, ...]:
@@ -129,7 +129,7 @@ class Decided:
 
         There is room for all of it, since a candidate without room is not listed. Limits on single calls hold nothing.
         """
-        return held_for([candidate.verdict for candidate in self._kept])
+        return held_for(self._kept)
 
     @property
     def reasons(self) -> tuple[str, ...]:

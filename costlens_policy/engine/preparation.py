@@ -7,7 +7,6 @@ once, and candidates to which the same rules apply share one rewritten request.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from costlens_policy.catalogue.service_tiers import expected_rates, multiplied, possible_rates
@@ -15,8 +14,8 @@ from costlens_policy.compiler.attributes import MOST_TOKENS
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import RewriteRule
 from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
-from costlens_policy.engine.budgets import FREE, ActiveThreshold
-from costlens_policy.engine.candidate import Candidate, Prepared, TokenKinds, on_terms, terms_of
+from costlens_policy.engine.budgets import ActiveThreshold
+from costlens_policy.engine.candidate import Candidate, Prepared, Price, TokenKinds, on_terms, terms_of
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.facts import Failure
 from costlens_policy.engine.request import GIVEN, content_of, count_request, needs_of, same_texts
@@ -232,26 +231,31 @@ class Preparations:
         """Say what the call costs on a model. The prompt is charged once, the output for each completion."""
         if prepared.output_tokens > priced.most_output and self.limit_is_default(prepared):
             prepared = _fitted(prepared, int(priced.most_output))
-        prompt, output, period = prepared.prompt_tokens, prepared.output_tokens * prepared.completions, priced.period
+        prompt, output = prepared.prompt_tokens, prepared.output_tokens * prepared.completions
+        if priced.usual is not None and prepared.tier is None and prepared.terms is None and not self.needs:
+            per_prompt, per_output, request = priced.usual
+            return Candidate(priced, prepared, output, per_prompt * prompt + per_output * output + request)
+        return Candidate(priced, prepared, output, self._price(priced, prepared, prompt, output))
+
+    def _price(self, priced: PricedModel, prepared: Prepared, prompt: int, output: int) -> Price:
+        """Return what a call costs where that is more than so much for each token, and what it may cost at most."""
+        period = priced.period
         if period is None:
-            return Candidate(priced, prepared, None, None, output, FREE)
+            return None, None
         tier, multiple = prepared.tier, None
         if prepared.terms is not None:
             tier, multiple = on_terms(priced, period, tier, *prepared.terms)
-        if tier is not None:
-            rates = expected_rates(period, prompt, tier)
-        else:
-            rates = period.rates_for(prompt) if period.long_context else period.rates
+        rates = period.rates_for(prompt) if tier is None else expected_rates(period, prompt, tier)
         cost = rates.cost_as("input", prompt, "output", output)
         if tier is None and multiple is None and rates.is_plain and not self.needs:
-            return Candidate(priced, prepared, cost, cost, output, FREE)
+            return cost, cost
         possible = (rates,) if tier is None else possible_rates(period, prompt, tier)
         self._kinds = self._kinds or TokenKinds(self.request, self.needs)
         worst = self._kinds.worst_cost(priced.model, possible, prepared.content.params, prompt, output)
         if multiple is not None:
             cost = multiplied(cost, multiple, rates.usd_per_request)
             worst = None if worst is None else round_up(multiplied(worst, multiple, rates.usd_per_request))
-        return Candidate(priced, prepared, cost, worst, output, FREE)
+        return cost, worst
 
     def limit_is_default(self, prepared: Prepared) -> bool:
         """Say whether nobody asked for the output limit, so that it is fitted to each model."""
@@ -260,7 +264,7 @@ class Preparations:
 
 def _fitted(prepared: Prepared, most: int) -> Prepared:
     """Fit an output limit that nobody asked for to what a model can write."""
-    return replace(prepared, content=_limited(prepared.content, most), output_tokens=most)
+    return prepared.with_limit(_limited(prepared.content, most), most)
 
 
 def _limited(content: Content, limit: int) -> Content:

@@ -271,4 +271,4 @@ def _budgets_of(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
 
 def _asked_anew(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
     context = context_of(decision)
-    return BudgetStage(context).judge(context.priced_model(model), _FREE).seen
+    return BudgetStage(context).judge_each(context.priced_model(model), _FREE).seen(_FREE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from costlens_policy.engine.budgets import BudgetStage, Verdict
+from costlens_policy.engine.budgets import BudgetStage, Costs, Verdict, added
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.preparation import Preparations
@@ -80,14 +80,14 @@ def _active_thresholds(decision: Decision, models: Sequence[str] | None = None) 
             candidate = prepare.of(context.priced_model(model))
         except Refusal:
             continue
-        active.update(_active(budgets.judge(candidate.priced, candidate)))
+        active.update(_active(budgets.judge(candidate), candidate))
     context.close()
     return frozenset(active)
 
 
-def _active(verdict: Verdict) -> Iterator[tuple[str, int]]:
+def _active(verdict: Verdict, costs: Costs) -> Iterator[tuple[str, int]]:
     for applied in verdict.budgets:
-        call = verdict.call(applied.step)
+        call = added(applied.step, costs)
         for index, threshold in enumerate(applied.step.thresholds):
             if call is not None and add(applied.taken, call) >= threshold.starts_at(applied.limit):
                 yield applied.step.id, index
