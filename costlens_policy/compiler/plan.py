@@ -63,6 +63,8 @@ class Stages:
     budgets: tuple[tuple[int, BudgetStep], ...]
     budgets_read_model: bool
     """Whether a budget may be another one, or none, for another model."""
+    only_routes: bool
+    """Whether nothing but the route says who serves: no rewrite, no budget, no access rule about models."""
     one_request_for_all: bool
     """Whether no rewrite reads ``model``, so that every candidate gets the same request."""
     has_variables: bool
@@ -85,6 +87,7 @@ class Stages:
             budgets_read_model=any(
                 step.when_reads_model or step.scope_reads_model for layer in layers for step in layer.budgets
             ),
+            only_routes=not (by_model or any(layer.rewrites or layer.budgets for layer in layers)),
             one_request_for_all=not any(
                 rule.reads_model or rule.values_read_model for layer in layers for rule in layer.rewrites
             ),

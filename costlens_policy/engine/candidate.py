@@ -16,6 +16,7 @@ from costlens_policy.catalogue.service_tiers import USUAL, asked_multiples, mult
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.engine.budgets import FREE, SURELY
 from costlens_policy.engine.facts import BalanceSeen, Call, Estimate
+from costlens_policy.engine.request import content_of
 from costlens_policy.expressions import Value
 from costlens_policy.money import format_usd, round_up
 from costlens_policy.rewrites import Change, Content
@@ -35,16 +36,17 @@ class Prepared:
 
     ``rules`` are the rewrites applied, in order. ``prompt_tokens`` and ``basis`` are as in ``Estimate``;
     ``output_tokens`` is the limit of one completion, ``tier`` the word for the service tier that is asked for, if any,
-    ``terms`` where and how fast the call is to run, if either is asked for.
+    ``terms`` where and how fast the call is to run, if either is asked for. ``content`` is made when it is asked for
+    where it is that of the request itself.
     """
 
     __slots__ = (
-        "basis", "changes", "completions", "content", "output_tokens", "prompt_tokens", "rules", "terms", "tier",
+        "_content", "basis", "changes", "completions", "output_tokens", "prompt_tokens", "rules", "terms", "tier",
     )  # fmt: skip
 
     def __init__(
         self,
-        content: Content,
+        content: Content | Mapping[str, Value],
         changes: tuple[Change, ...],
         rules: tuple[str, ...],
         prompt_tokens: int,
@@ -54,7 +56,7 @@ class Prepared:
         tier: str | None = None,
         terms: tuple[str | None, str | None] | None = None,
     ) -> None:
-        self.content = content
+        self._content = content
         self.changes = changes
         self.rules = rules
         self.prompt_tokens = prompt_tokens
@@ -63,6 +65,13 @@ class Prepared:
         self.completions = completions
         self.tier = tier
         self.terms = terms
+
+    @property
+    def content(self) -> Content:
+        content = self._content
+        if not isinstance(content, Content):
+            content = self._content = content_of(content, self.output_tokens)
+        return content
 
     def with_limit(self, content: Content, output_tokens: int) -> Prepared:
         """Return the request with another output limit, which ``content`` has already."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,15 +10,16 @@ from typing import Any, Final
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.priced_models import PricedModel
-from costlens_policy.compiler.rules import RouteStep
+from costlens_policy.compiler.rules import ByName, RouteStep
+from costlens_policy.documents.parameters import OUTPUT_LIMIT
 from costlens_policy.engine.access import Access, decide_access, refused_model
-from costlens_policy.engine.budgets import ActiveThreshold, BudgetStage
-from costlens_policy.engine.candidate import Candidate, obstacle
+from costlens_policy.engine.budgets import SURELY, ActiveThreshold, BudgetStage
+from costlens_policy.engine.candidate import Candidate, Prepared, obstacle
 from costlens_policy.engine.context import Balances, Context, Refusal
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.preparation import Preparations
-from costlens_policy.engine.request import admit_request, verified
+from costlens_policy.engine.request import GIVEN, admit_request, verified
 from costlens_policy.engine.routes import Picked, Terms, candidates_of, decide_route
 
 __all__ = ["Models", "decide", "models_for", "open_context", "try_candidates"]
@@ -58,6 +60,8 @@ def _decide(plan: Plan, context: Context) -> Decision:
         route = decide_route(context)
     except Refusal as refusal:
         return Decision(context, access, None, (), (), refusal.rule, refusal.reason)
+    if plan.stages.only_routes and (served := _at_once(context, route)):
+        return Decision(context, access, route, served, (), route.id)
     excluded: list[Exclusion] = []
     try:
         prepare = Preparations(context)
@@ -72,6 +76,40 @@ def _decide(plan: Plan, context: Context) -> Decision:
         names = [candidate.name for candidate in kept]
         excluded = [item for item in excluded if item.model not in names]
     return Decision(context, access, route, tuple(kept), tuple(excluded), route.id)
+
+
+_NOT_AT_ONCE: Final = frozenset({
+    "messages", "tools", "modalities", "response_format", "params", "latency_budget_ms",
+})  # fmt: skip
+"""Attributes of a request that take a closer look at it, or at each model."""
+
+
+def _at_once(context: Context, route: RouteStep) -> tuple[Candidate, ...] | None:
+    """Return the candidates of a route that names its models, for a bare request that each of them may serve.
+
+    None says that there is more to look at: then the request is decided step by step, to the same effect.
+    """
+    request, target = context.request, route.target
+    tokens = request.get("prompt_tokens")
+    if tokens is None or context.counted is not None or not _NOT_AT_ONCE.isdisjoint(request):
+        return None
+    defaults = context.plan.defaults
+    output, budget = request.get(OUTPUT_LIMIT, defaults.max_output_tokens), request.get("cost_budget")
+    if output < 1 or not isinstance(target, ByName):
+        return None
+    prepared = Prepared(request, (), (), tokens, GIVEN, output, 1)
+    limit = math.inf if budget is None else budget * SURELY
+    served: list[Candidate] = []
+    for name in target.models[: 1 + defaults.max_fallbacks]:
+        priced = context.models.get(name)
+        if priced is None or priced.usual is None or priced.refusal:
+            return None
+        per_prompt, per_output, fixed = priced.usual
+        price = per_prompt * tokens + per_output * output + fixed
+        if output > priced.most_output or tokens + output > priced.window or price >= limit * priced.units_per_usd:
+            return None
+        served.append(Candidate(priced, prepared, output, price))
+    return tuple(served)
 
 
 def try_candidates(

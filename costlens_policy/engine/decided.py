@@ -62,7 +62,7 @@ class Decided:
     @property
     def model(self) -> str | None:
         """The model to call; None where the request is denied."""
-        return self._kept[0].name if self._kept else None
+        return self._kept[0].priced.model.name if self._kept else None
 
     @property
     def fallbacks(self) -> tuple[str, ...]:

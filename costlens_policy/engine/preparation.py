@@ -125,8 +125,7 @@ class Preparations:
         tokens, output = request.get("prompt_tokens"), request.get(OUTPUT_LIMIT, self._default_output)
         if tokens is None or output < 1 or self._tokens or "params" in request or "messages" in request:
             return self._measured(self._original, (), ())
-        content = Content(request.get("prompt"), None, {OUTPUT_LIMIT: output})
-        return Prepared(content, (), (), tokens, GIVEN, output, 1, None)
+        return Prepared(request, (), (), tokens, GIVEN, output, 1)
 
     @property
     def _original(self) -> Content:

@@ -26,6 +26,7 @@ def longhand() -> Iterator[None]:
     with ExitStack() as patches:
         for owner, name, value in (
             (ByChoice, "by_cost", never),
+            (Stages, "only_routes", never),
             (Stages, "one_request_for_all", never),
             (Stages, "budgets_read_model", always),
             (BudgetStep, "first", property(lambda _: None)),
