@@ -214,6 +214,7 @@ ROOT_TYPES: Final[Mapping[str, Type]] = {
     "budgets": map_of(STRING, Type("budget")),
     "variables": Type("variables"),
     "now": TIMESTAMP,
+    "data": Type("data"),
 }
 """Every name that an expression can start from; which of them it may, its field says."""
 

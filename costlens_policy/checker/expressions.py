@@ -21,7 +21,8 @@ from costlens_policy.checker.attributes import (
     request_record,
     unknown_facts,
 )
-from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
+from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, SharedData
+from costlens_policy.checker.data import NO_DATA
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents import Document, PolicyDocument, PolicySetDocument
@@ -86,7 +87,7 @@ def analyse_bundle(bundle: LinkedBundle) -> Analysis:
     model = model_record(unknown_facts(bundle.catalogue, bundle.policy_set.document.admit))
     shared = _NONE_SHARED
     for document in (bundle.policy_set, *bundle.policies):
-        analyst = _Analyst(document, request, model, limits, shared)
+        analyst = _Analyst(document, request, model, limits, shared, bundle.data)
         expressions[document] = analyst.run()
         if document is bundle.policy_set:
             shared = analyst.shared()
@@ -100,7 +101,7 @@ def analyse_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, .
     """Return what is wrong with a policy's expressions whatever the policy set: its attributes are not known."""
     unknowable = ("CL302", MAY_BE_MISSING, _TOO_DEAR)
     request = request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS))
-    analyst = _Analyst(policy, request, model_record(), DEFAULT_LIMITS, _NONE_SHARED)
+    analyst = _Analyst(policy, request, model_record(), DEFAULT_LIMITS, _NONE_SHARED, None)
     analyst.run()
     return tuple(
         item
@@ -133,12 +134,18 @@ class _Analyst:
     """Types the expressions of one document, its variables first and in order."""
 
     def __init__(
-        self, document: LinkedDocument[Document], request: Record, model: Record, limits: Limits, shared: Shared
+        self,
+        document: LinkedDocument[Document],
+        request: Record,
+        model: Record,
+        limits: Limits,
+        shared: Shared,
+        data: SharedData | None,
     ) -> None:
         self._document = document
         self._limits = limits
         self._shared = shared
-        self._environments = Environments(request, model, variables_of(document.document), shared.fields)
+        self._environments = Environments(request, model, data, variables_of(document.document), shared.fields)
         self._found: dict[Path, TypedExpr] = {}
         self.diagnostics: list[Diagnostic] = []
         self.failed = False
@@ -183,7 +190,7 @@ class _Analyst:
 def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
     """Say of a name that other stages know why it is not known here."""
     name = field.text[problem.extent.start : problem.extent.end]
-    if problem.code != "CL302" or name not in ROOT_TYPES or name in field.rule.roots:
+    if problem.code != "CL302" or name not in _KNOWN_LATER or name in field.rule.roots:
         return problem
     return replace(
         problem,
@@ -281,28 +288,33 @@ def _is_root(typed: TypedExpr, node: Node, root: str) -> bool:
 
 
 class Environments:
-    """Environments of one document by the roots that a field may name. ``shared`` are variables of the policy set.
+    """Environments of one document by the roots that a field may name; ``data`` may be named by every field.
 
-    A variable is of type ``UNKNOWN`` until it is learned, and stays so when it cannot be typed: what reads it is
-    then left in peace.
+    ``shared`` are variables of the policy set. A variable is of type ``UNKNOWN`` until it is learned, and stays so when
+    it cannot be typed: what reads it is then left in peace. Without ``data`` nobody knows what the set has there.
     """
 
     def __init__(
         self,
         request: Record,
         model: Record,
-        variables: Iterable[str],
+        data: SharedData | None = NO_DATA,
+        variables: Iterable[str] = (),
         shared: Mapping[str, Field] = MappingProxyType({}),
     ) -> None:
         self._fields = {**shared, **dict.fromkeys(variables, Field(UNKNOWN))}
+        self._data = DYN if data is None else ROOT_TYPES["data"]
+        self._constants = {"data": data.values} if data is not None and data.values else {}
         own = Record("variables", self._fields)
-        self._records = {record.name: record for record in (request, model, own, ESTIMATE, BUDGET)}
+        records = {record.name: record for record in (request, model, own, ESTIMATE, BUDGET)}
+        self._records = records if data is None else {**records, **data.records}
         self._made: dict[tuple[str, ...], Environment] = {}
 
     def of(self, roots: tuple[str, ...]) -> Environment:
         """Return the environment of a field; equal roots give the same object."""
         if roots not in self._made:
-            self._made[roots] = Environment({root: ROOT_TYPES[root] for root in roots}, self._records)
+            variables = {root: ROOT_TYPES[root] for root in roots} | {"data": self._data}
+            self._made[roots] = Environment(variables, self._records, constants=self._constants)
         return self._made[roots]
 
     @property
@@ -384,7 +396,7 @@ def _marks(parts: Any) -> Iterator[IsExpression]:
 _ALL: Final = ("variables",)
 
 
-def check_variables(bundle: LinkedBundle, analysis: Analysis) -> Iterator[Diagnostic]:
+def check_variables(bundle: LinkedBundle, analysis: Analysis, *, has_all_policies: bool) -> Iterator[Diagnostic]:
     """Report variables that are read before they are there, that hide others, and that nothing reads."""
     for document in (bundle.policy_set, *bundle.policies):
         yield from _misordered(document, analysis)
@@ -392,8 +404,22 @@ def check_variables(bundle: LinkedBundle, analysis: Analysis) -> Iterator[Diagno
         yield from _hiding(policy, bundle.policy_set)
         if policy not in analysis.failed:
             yield from _unused(policy, _read(policy, analysis))
-    if not analysis.failed:
+    if has_all_policies and not analysis.failed:
         yield from _unused(bundle.policy_set, _read_of_set(bundle, analysis))
+        yield from _unused_data(bundle, analysis)
+
+
+def _unused_data(bundle: LinkedBundle, analysis: Analysis) -> Iterator[Diagnostic]:
+    expressions = (typed for each in analysis.expressions.values() for typed in each.values())
+    read = {path for typed in expressions for path in typed.constants}
+    if bundle.data is None or ("data",) in read:
+        return
+    for index, table in enumerate(bundle.tables):
+        if ("data", table.name) not in read:
+            message = f"nothing reads the data document `{table.name}`"
+            span = bundle.policy_set.located.root.span_of(("data", index))
+            advice = f"use it as `data.{table.name}`, or remove it from the list"
+            yield Diagnostic("CL224", Severity.WARNING, message, span, "unused", advice)
 
 
 def _misordered(document: LinkedDocument[Document], analysis: Analysis) -> Iterator[Diagnostic]:

@@ -12,13 +12,14 @@ from typing import Any, Final, TypeVar
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.checker.attributes import ASKED_MODEL, STANDARD_ATTRIBUTES, DeclaredAttribute
-from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
+from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, SharedData
+from costlens_policy.checker.data import read_data
 from costlens_policy.checker.library import File, Found, Library, Reading
 from costlens_policy.checker.owners import Reference, resolve_reference
 from costlens_policy.checker.targets import NamedModel, admitted_models, named_models
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
-from costlens_policy.documents import CatalogueDocument, Document, PolicyDocument, PolicySetDocument
+from costlens_policy.documents import CatalogueDocument, DataDocument, Document, PolicyDocument, PolicySetDocument
 from costlens_policy.documents.policy_set import Admission, Attribute
 from costlens_policy.expressions import DYN, STRING, Type, parse_type
 from costlens_policy.frozen import frozen
@@ -79,6 +80,13 @@ class _Linker:
         before = len(self.diagnostics)
         catalogues = self._documents("catalogues", CatalogueDocument, "Catalogue")
         unread = any(item.is_error for item in self.diagnostics[before:])
+        known = len(self.diagnostics)
+        tables = self._documents("data", DataDocument, "Data")
+        data: SharedData | None
+        data, wrong = read_data(tables)
+        self.diagnostics += wrong
+        if any(item.is_error for item in self.diagnostics[known:]):
+            data = None  # what stands there is not known, and what reads it left in peace
         resolved = resolve([(item.located, item.document) for item in catalogues])
         attributes, problems = declare_attributes(self._set)
         self.diagnostics += resolved.diagnostics
@@ -88,6 +96,8 @@ class _Linker:
             policies=policies,
             catalogues=catalogues,
             catalogue=resolved.catalogue if self._catalogue is None else self._catalogue,
+            tables=tables,
+            data=data,
             attributes=attributes,
             sources=self._library.sources(),
         )
@@ -138,7 +148,11 @@ class _Linker:
 
 
 def _where(kind: str) -> str:
-    places = {"Policy": "list it under `policies`", "Catalogue": "list it under `catalogues`"}
+    places = {
+        "Policy": "list it under `policies`",
+        "Catalogue": "list it under `catalogues`",
+        "Data": "list it under `data`",
+    }
     return places.get(kind, "name another file")
 
 

@@ -16,6 +16,7 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument
 from costlens_policy.checker.checks import Subject, run_checks
+from costlens_policy.checker.data import read_data
 from costlens_policy.checker.expressions import (
     Analysis,
     analyse_alone,
@@ -28,7 +29,7 @@ from costlens_policy.checker.link import Linked, link_set
 from costlens_policy.checker.owners import Owners
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity, in_order
-from costlens_policy.documents import CatalogueDocument, Document, PolicyDocument
+from costlens_policy.documents import CatalogueDocument, DataDocument, Document, PolicyDocument
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, SourceText
 from costlens_policy.source.read import is_yaml, repository_of, visible_files, yaml_files
@@ -115,10 +116,18 @@ def check_all(paths: Paths, *, on: date | None = None) -> Checked:
     return Checked(bundles, in_order(diagnostics), library.sources(), read, broken)
 
 
+_LISTED: Final = {
+    "Policy": ("CL216", "policy", "policies"),
+    "Catalogue": ("CL218", "catalogue", "catalogues"),
+    "Data": ("CL223", "data document", "data"),
+}
+"""What a policy set lists: by kind, the code for one that no set lists, the word for it, and the key."""
+
+
 def _parts(library: Library, given: Sequence[Path]) -> Iterator[File]:
     """Yield the files that were given and hold what a policy set may list."""
     for file, _ in files_of(library, given):
-        if any(reading.is_ours and reading.kind in ("Policy", "Catalogue") for reading in file.readings):
+        if any(reading.is_ours and reading.kind in _LISTED for reading in file.readings):
             yield file
 
 
@@ -157,7 +166,7 @@ def _examine(
 def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]) -> Analysis:
     analysis = analyse_bundle(bundle)
     diagnostics += analysis.diagnostics
-    diagnostics += check_variables(bundle, analysis)
+    diagnostics += check_variables(bundle, analysis, has_all_policies=linked.has_all_policies)
     if linked.has_all_policies:  # else the budgets of the others would look unknown
         diagnostics += check_budget_names(bundle, analysis)
     return analysis
@@ -192,10 +201,10 @@ def check_loose(
             yield from reading.diagnostics
             if lists_are_right:
                 yield from _unlisted(reading, file, owners)
-            if isinstance(reading.document, PolicyDocument):
-                yield from analyse_alone(LinkedDocument(reading.located, reading.document))
             if isinstance(reading.document, CatalogueDocument):
                 catalogues.append((reading.located, reading.document))
+            else:
+                yield from _by_itself(reading)
         if not named:
             together.append(catalogues)
     for catalogues in together:
@@ -203,6 +212,14 @@ def check_loose(
     for path in paths:
         if os.path.isdir(path):
             yield from _not_read(library, path, owners)
+
+
+def _by_itself(reading: Reading) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the meaning of a document, whatever policy set may list it."""
+    if isinstance(reading.document, PolicyDocument):
+        yield from analyse_alone(LinkedDocument(reading.located, reading.document))
+    elif isinstance(reading.document, DataDocument):
+        yield from read_data([LinkedDocument(reading.located, reading.document)])[1]
 
 
 def files_of(library: Library, paths: Sequence[Path]) -> Iterator[tuple[File, bool]]:
@@ -236,7 +253,7 @@ def _might_be_ours(file: File) -> bool:
 def _unlisted(reading: Reading, file: File, owners: Owners) -> Iterator[Diagnostic]:
     """Report a policy or catalogue that no set lists, or why nobody can tell whether one does."""
     document = reading.document
-    if not isinstance(document, PolicyDocument | CatalogueDocument):
+    if document is None or reading.kind not in _LISTED:
         return
     if owners.of(file) or owners.lists(file.resolved):
         return
@@ -244,8 +261,7 @@ def _unlisted(reading: Reading, file: File, owners: Owners) -> Iterator[Diagnost
     if unreadable:
         yield from (item for found in unreadable for item in _problems(found))
         return
-    is_policy = isinstance(document, PolicyDocument)
-    code, what, key = ("CL216", "policy", "policies") if is_policy else ("CL218", "catalogue", "catalogues")
+    code, what, key = _LISTED[reading.kind]
     protects = _protects(document)
     yield Diagnostic(
         code,

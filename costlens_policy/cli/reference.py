@@ -216,6 +216,13 @@ Reports group by any of them: `report --by tenant`.
 of one budget for the scope key of the request, before the call. Amounts are in the budget's unit.
 
 {_record(BUDGET, 'budgets["team-month"]')}
+
+## data
+
+`data.teams` is the value of the [data document]({_page("Data")}) `teams` that the policy set lists, in every
+expression. Its type is inferred. A literal key, as in `data.teams.research.tier`, is checked and replaced by its value
+when the policies are loaded; a computed key, as in `data.teams[request.team].tier`, has the type that all values share.
+See [shared tables and variables](data.md).
 """
 
 
@@ -224,8 +231,9 @@ _ROOTS: Final = {
     "model": "the candidate under consideration",
     "estimate": "the most that a call to that candidate may take",
     "budgets": "the state of each budget, by name",
-    "variables": "the variables of the policy, each of the type of its expression",
+    "variables": "the variables of the policy and of the policy set, each of the type of its expression",
     "now": "the time of the decision",
+    "data": "the tables of the policy set, by their names",
 }
 
 

@@ -61,7 +61,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         snapshots=Snapshots(linked.catalogue, _admitted(policy_set)),
         tokenizer=tokenizer,
         budgets=_budgets(layers),
-        policy_digest=_digest(policy_set, (policy.document for policy in linked.policies)),
+        policy_digest=_digest(policy_set, (item.document for item in (*linked.policies, *linked.tables))),
         catalogue_digest=linked.catalogue.digest,
         admitted_params=frozenset(policy_set.admit.params),
         verifies_prompt_tokens=policy_set.prompt_tokens == "verified",
@@ -94,14 +94,14 @@ def _budgets(layers: Sequence[Layer]) -> Mapping[str, tuple[int, BudgetStep]]:
     return named | {id: entries[0] for id, entries in short.items() if len(entries) == 1}
 
 
-_FILE_NAMES: Final = {"policies", "catalogues"}
+_FILE_NAMES: Final = {"policies", "catalogues", "data"}
 """Keys that only say where to find the documents; what is in them is part of the digests."""
 
 
-def _digest(policy_set: Document, policies: Iterable[Document]) -> str:
-    """Return the SHA-256, in hexadecimal, of the canonical JSON of a policy set and its policies in order."""
+def _digest(policy_set: Document, documents: Iterable[Document]) -> str:
+    """Return the SHA-256, in hexadecimal, of the canonical JSON of a policy set, its policies and its data in order."""
     content = [policy_set.model_dump(by_alias=True, exclude=_FILE_NAMES)]
-    content += [policy.model_dump(by_alias=True) for policy in policies]
+    content += [document.model_dump(by_alias=True) for document in documents]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_text)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -79,6 +79,10 @@ _LINKING: Final = (
     Code("CL218", "unlisted-catalogue", "catalogue that no policy set lists"),
     Code("CL219", "unread-file", "document in a file that is not read"),
     Code("CL220", "hidden-variable", "variable that hides one of the policy set"),
+    Code("CL221", "unusable-data", "value that a data document cannot have"),
+    Code("CL222", "data-of-another-type", "data of another type than declared"),
+    Code("CL223", "unlisted-data", "data document that no policy set lists"),
+    Code("CL224", "unused-data", "data document that nothing reads"),
 )
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression cannot be parsed"),

@@ -14,6 +14,7 @@ from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
     from costlens_policy.documents.catalogue import CatalogueDocument
+    from costlens_policy.documents.data import DataDocument
     from costlens_policy.documents.document import API_VERSIONS, Document, Metadata
     from costlens_policy.documents.policy import PolicyDocument
     from costlens_policy.documents.policy_set import PolicySetDocument
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     from costlens_policy.documents.workload import WorkloadDocument
 
 __all__ = [
-    "API_VERSIONS", "KINDS", "CatalogueDocument", "Document", "Metadata", "PolicyDocument", "PolicySetDocument",
-    "SuiteDocument", "WorkloadDocument",
+    "API_VERSIONS", "KINDS", "CatalogueDocument", "DataDocument", "Document", "Metadata", "PolicyDocument",
+    "PolicySetDocument", "SuiteDocument", "WorkloadDocument",
 ]  # fmt: skip
 
 _MODULES: Final = {
     "Policy": "policy",
     "PolicySet": "policy_set",
     "Catalogue": "catalogue",
+    "Data": "data",
     "Suite": "suite",
     "Workload": "workload",
 }

@@ -134,6 +134,8 @@ class PolicySetDocument(Document):
     """Policy files in order: earlier layers first."""
     catalogues: Annotated[tuple[FilePath, ...], Field(min_length=1)]
     """Catalogue files; a later one overrides models of an earlier one."""
+    data: tuple[Annotated[FilePath, Field(examples=["data/teams.yaml"])], ...] = ()
+    """Files with tables (``kind: Data``) that every policy reads as ``data.name``."""
     attributes: dict[AttributeName, Attribute] = Field(default_factory=dict)
     """Request attributes beside the standard ones; a standard name here narrows it (``required``, ``default``,
     ``values``)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
@@ -71,6 +72,7 @@ def outcomes_of(decision: Decided) -> dict[str, RuleOutcome]:
     return {rule.id: rule.outcome for stage in stages for rule in stage.rules}
 
 
+_TABLE: Final = re.compile(r"data(\.\w+)*")
 _UNREACHED: Final = RuleOutcome.NOT_REACHED
 
 
@@ -187,14 +189,19 @@ def _candidates(decision: Decided) -> StageRecord:
 
 
 def _telling(when: Formula, parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
-    """Yield parts with their values, without those that tell nothing: the whole, whole records, and constants."""
+    """Yield parts with their values, without those that tell nothing: the whole, records, tables, and constants."""
     for part in parts:
         text, value = when.source[part.extent.start : part.extent.end], part.value
-        if value is NOT_EVALUATED or text == when.source or text in ROOTS:
+        if value is NOT_EVALUATED or text == when.source or text in ROOTS or _is_table(text, value):
             continue
         shown = show(value)
         if text != shown:
             yield text, shown
+
+
+def _is_table(text: str, value: object) -> bool:
+    """Say whether a part is a table of the policy set, which is the same for every request."""
+    return isinstance(value, dict) and _TABLE.fullmatch(text) is not None
 
 
 def _balance(seen: BalanceSeen) -> str:

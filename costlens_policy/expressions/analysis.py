@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from costlens_policy.expressions.checking.checker import check
 from costlens_policy.expressions.checking.presence import Paths
+from costlens_policy.expressions.constants import folded
 from costlens_policy.expressions.cost import WorstCase, too_dear, worst_case
 from costlens_policy.expressions.limits import DEFAULT_LIMITS, Limits
 from costlens_policy.expressions.problems import ExpressionError, Problem
@@ -44,6 +47,10 @@ def analyse(
     except ExpressionError as error:
         return Analysed(None, error.problems)
     typed, problems = check(text, root, environment, expected, present)
+    if typed is not None and typed.constants:
+        constants = typed.constants  # of which nothing may be left once they are folded
+        typed, problems = check(text, folded(typed), environment, expected, present)
+        typed = None if typed is None else replace(typed, constants=constants)
     if typed is None:
         return Analysed(None, problems)
     worst = worst_case(typed, limits)

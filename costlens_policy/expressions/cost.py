@@ -137,6 +137,8 @@ def _member(walk: _Walk, node: Select, operand: Shape) -> Shape:
     field = record.fields.get(node.field) if record is not None else None
     if field is None:
         return walk.sizes.inner(operand)
+    if field.shape is None and record is not None and record.values is not None and operand.inner is not None:
+        return operand.inner
     return walk.sizes.of(field.type) if field.shape is None else field.shape
 
 

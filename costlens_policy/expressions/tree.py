@@ -49,10 +49,11 @@ class Extent:
 
 @frozen(eq=False)
 class Literal:
-    """A constant: null, bool, int, uint, double, string or bytes."""
+    """A constant: null, bool, int, uint, double, string or bytes. One that is ``named`` was read from a constant."""
 
     extent: Extent
     value: Value
+    named: bool = False
 
 
 @frozen(eq=False)
@@ -269,7 +270,8 @@ class TypedExpr:
     a dotted name; nodes below such a ``Select`` have neither a type nor a resolution. A ``Name`` without a
     resolution (only in an unchecked expression) is an error when evaluated.
     ``references`` are the paths the expression reads, such as ``("request", "team")`` or ``("model",)``: a record's
-    variable is followed by one field, every other variable stands alone.
+    variable is followed by one field, every other variable stands alone. ``constants`` are the same of variables that
+    never change.
     """
 
     source: str
@@ -280,3 +282,4 @@ class TypedExpr:
     calls: Mapping[Call, Invocation]
     references: frozenset[tuple[str, ...]]
     environment: Environment
+    constants: frozenset[tuple[str, ...]] = frozenset()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Final
+from typing import Any, Final
 
 from costlens_policy.frozen import frozen
 
@@ -142,10 +142,15 @@ class Field:
 
 @frozen
 class Record:
-    """An object with declared fields, such as ``request`` or ``model``; a dict at run time."""
+    """An object with declared fields, such as ``request`` or ``model``; a dict at run time.
+
+    One with ``values`` is a table: a map from texts whose keys are known. Any key may be read, as ``table[key]``, and
+    ``values`` is the type of whatever is there.
+    """
 
     name: str
     fields: Mapping[str, Field]
+    values: Type | None = None
 
 
 @frozen
@@ -185,14 +190,25 @@ class Environment:
     """What an expression may name. A variable whose type names a record is that record.
 
     ``functions`` are those beyond the standard library and the extensions, which are always there.
-    ``container`` resolves unqualified names as the specification's "Name Resolution" says.
+    ``container`` resolves unqualified names as the specification's "Name Resolution" says. ``constants`` are the values
+    of variables that never change.
     """
 
     variables: Mapping[str, Type]
     records: Mapping[str, Record] = field(default_factory=dict)
     container: str = ""
     functions: Mapping[str, Function] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self, candidate: Type) -> Record | None:
         """Return the record that a type names, or None for every other type."""
         return None if candidate.parameters else self.records.get(candidate.name)
+
+    def plain(self, candidate: Type) -> Type:
+        """Return a type with maps in the place of tables, as functions take them."""
+        record = self.record(candidate)
+        if record is not None and record.values is not None:
+            return map_of(STRING, self.plain(record.values))
+        if not candidate.parameters:
+            return candidate
+        return Type(candidate.name, tuple(map(self.plain, candidate.parameters)))

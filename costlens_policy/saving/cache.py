@@ -123,7 +123,10 @@ def still_hold(inputs: Mapping[str, Any], paths: Sequence[Path]) -> bool:
 def _references(bundle: LinkedBundle, origin: str) -> Iterator[str]:
     """Yield the names under which the policy set knows its files, before links on the way are followed."""
     document = bundle.policy_set.document
-    return (os.path.join(os.path.dirname(origin), text) for text in (*document.policies, *document.catalogues))
+    return (
+        os.path.join(os.path.dirname(origin), text)
+        for text in (*document.policies, *document.catalogues, *document.data)
+    )
 
 
 def _repository_of_origin(origin: str, paths: Sequence[Path]) -> Path:

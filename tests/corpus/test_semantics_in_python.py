@@ -247,6 +247,57 @@ def test_s_exp_6_messages_quote_no_value() -> None:
         assert all(secret not in failure.message for failure in decision.errors)
 
 
+TABLE = 'apiVersion: costlens-policy/v1\nkind: Data\nmetadata: {name: limits, version: "1"}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{", "CL005"), (TABLE, "CL104"), (TABLE + "data: {long: }\n", "CL221"),
+        (TABLE + "data: {long: 1e999}\n", "CL016"),
+        (TABLE + "type: map(string, int)\ndata: {otherwise: nano}\n", "CL222"),
+        (TABLE.replace("limits", "teams") + "data: 1\n", "CL206"),
+    ],
+)  # fmt: skip
+def test_s_dat_2_what_is_wrong_with_data_is_an_error_when_it_is_loaded(tmp_path: Path, text: str, code: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        load(changed(tmp_path, "data", limits=text))
+    assert code in {item.code for item in caught.value.diagnostics}
+    (tmp_path / "data" / "limits.yaml").unlink()
+    with pytest.raises(PolicyError, match="there is no file `limits"):
+        load(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "read", ["data.teams.nobody", 'data.teams["nobody"]', "data.teams.research.lead", "data.nobody"]
+)
+def test_s_dat_4_a_key_that_is_written_out_and_not_there_is_an_error_when_it_is_loaded(
+    tmp_path: Path, read: str
+) -> None:
+    text = (SETS / "data" / "policy.yaml").read_text(encoding="utf-8")
+    copy = changed(
+        tmp_path,
+        "data",
+        policy=text.replace("data.limits.long, model", f"{read}.long', model").replace(
+            "when: request.?prompt", "when: 'request.?prompt"
+        ),
+    )
+    with pytest.raises(PolicyError) as caught:
+        load(copy)
+    assert "CL302" in {item.code for item in caught.value.diagnostics}
+
+
+def test_s_dat_5_the_policy_digest_covers_the_data(tmp_path: Path) -> None:
+    digest = engine_of(SETS / "data").plan.policy_digest
+    same = (
+        TABLE
+        + "# a comment\ndata: {freeze: 2026-12-24T01:00:00+01:00, ratios: [1, 0.50], long: 20_000, otherwise: nano}\n"
+    )
+    assert load(changed(tmp_path, "data", limits=same.replace("20_000", "20000"))).plan.policy_digest == digest
+    other = same.replace("20_000", "20001")
+    assert load(changed(tmp_path, "data", limits=other)).plan.policy_digest != digest
+
+
 def test_s_mon_1_no_sum_is_rounded() -> None:
     hair = Decimal("1e-30")
     room = Decimal("0.9988") - Decimal("0.5")

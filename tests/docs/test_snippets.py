@@ -29,6 +29,7 @@ _AROUND: Final = {
     "budgets": _HEAD.format(kind="Policy"),
     "apply": _HEAD.format(kind="Policy") + "rewrites:\n- id: part\n",
     "attributes": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
+    "variables": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "ledger": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "admit": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "cases": _HEAD.format(kind="Suite") + "policy_set: policy-set.yaml\n",

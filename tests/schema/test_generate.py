@@ -30,6 +30,7 @@ def test_checked_in_schema_is_the_generated_one(name: str) -> None:
 def test_files_are_named_by_kind_and_version() -> None:
     assert sorted(map(file_name, KINDS)) == [
         "catalogue.v1.json",
+        "data.v1.json",
         "policy-set.v1.json",
         "policy.v1.json",
         "suite.v1.json",

@@ -40,6 +40,9 @@ def check_call(walk: Walk, node: Call) -> Type:
     candidates = [item for item in function.overloads if item.member is member]
     exact = function.exact.get((member, tuple(types)))
     fitting, result = ([exact], exact.result) if exact else _fitting(walk, candidates, types)
+    if not fitting and walk.environment.constants:
+        types = [walk.plain(item) for item in types]
+        fitting, result = _fitting(walk, candidates, types)
     if not fitting and _compares_numbers(function.name, types):
         fitting, result = [function.overloads[0]], BOOL
     walk.calls[node] = Invocation(function.name, arguments, tuple(item.id for item in fitting))

@@ -19,6 +19,7 @@ from costlens_policy.expressions.tree import (
     Call,
     Comprehension,
     Conditional,
+    Extent,
     Index,
     ListLiteral,
     Literal,
@@ -138,13 +139,13 @@ def _as_a_whole(walk: Walk, node: Select) -> Resolution | None:
 def _resolved(walk: Walk, node: Name | Select, resolution: Resolution) -> Type:
     walk.resolutions[node] = resolution
     if resolution.kind is ResolutionKind.VARIABLE:
-        walk.references.add(tuple(resolution.name.split(".")))
+        walk.paths(resolution.name).add(tuple(resolution.name.split(".")))
     return resolution.type
 
 
 def _member(walk: Walk, node: Select | Presence, operand: Node, field: str) -> Type:
     """Return the type of ``operand.field``."""
-    known = set(walk.references)
+    known = walk.references | walk.constants
     target, chained = _unwrapped(walk.type(operand))
     record = walk.environment.record(target)
     if record is not None:
@@ -169,10 +170,10 @@ def _refine_reference(walk: Walk, known: set[tuple[str, ...]], operand: Node, fi
     """A record's variable is read field by field: ``request.team`` reads no other field of ``request``."""
     resolution = walk.resolutions.get(operand) if isinstance(operand, Name | Select) else None
     if resolution is not None and resolution.kind is ResolutionKind.VARIABLE:
-        whole = tuple(resolution.name.split("."))
+        paths, whole = walk.paths(resolution.name), tuple(resolution.name.split("."))
         if whole not in known:
-            walk.references.discard(whole)
-        walk.references.add((*whole, field))
+            paths.discard(whole)
+        paths.add((*whole, field))
 
 
 def _attribute(walk: Walk, node: Select | Presence, operand: Node, record: Record, field: str) -> Type:
@@ -183,8 +184,29 @@ def _attribute(walk: Walk, node: Select | Presence, operand: Node, record: Recor
     owner = walk.text(operand)
     advice = did_you_mean(field, record.fields) or f"it has {_listed(record)}"
     name = shortened(field)
+    if record.values is not None:
+        return _unknown_key(walk, owner, name, node.field_extent, advice)
     label = f"`{owner}` has no attribute `{name}`"
     return walk.report("CL302", f"unknown variable `{owner}.{name}`", node.field_extent, label, advice)
+
+
+def _unknown_key(walk: Walk, owner: str, key: str, extent: Extent, advice: str) -> Type:
+    return walk.report("CL302", f"`{owner}` has no key `{key}`", extent, "unknown key", advice)
+
+
+def _entry(walk: Walk, node: Index, table: Record, values: Type, key: Type) -> Type:
+    """Return the type of what a table has at a key: where that is written out, of this very entry."""
+    if not walk.substitution.fits([(STRING, key)]):
+        return _wrong_key(walk, node, "the keys of this table are of type string", key)
+    if not isinstance(node.key, Literal) or not isinstance(node.key.value, str):
+        return values
+    declared = table.fields.get(node.key.value)
+    if declared is not None:
+        walk.fields[node] = declared
+        return declared.type
+    owner, name = walk.text(node.operand), shortened(node.key.value)
+    advice = did_you_mean(node.key.value, table.fields) or f"it has {_listed(table)}"
+    return _unknown_key(walk, owner, name, node.key.extent, advice)
 
 
 def _listed(record: Record) -> str:
@@ -209,8 +231,10 @@ def _element(walk: Walk, node: Index, container: Type, key: Type) -> Type:
         if walk.substitution.fits([(wanted, key)]) or (is_numeric(wanted) and is_numeric(key)):
             return container.parameters[1]
         return _wrong_key(walk, node, f"a key of this map must be {_article(walk.shown(wanted))}", key)
-    advice = ""
-    if walk.environment.record(container) and isinstance(node.key, Literal):
+    advice, record = "", walk.environment.record(container)
+    if record is not None and record.values is not None:
+        return _entry(walk, node, record, record.values, key)
+    if record is not None and isinstance(node.key, Literal):
         advice = f"write `{walk.text(node.operand)}.{'?' if node.optional else ''}{node.key.value}`"
     elif container.name == "string":
         advice = "write `.charAt(0)` or `.substring(0, 3)`"
@@ -322,6 +346,8 @@ def _conditional(walk: Walk, node: Conditional) -> Type:
     accepted, rejected = walk.type(node.accepted), walk.type(node.rejected)
     if UNKNOWN in (accepted, rejected):
         return accepted if rejected == UNKNOWN else rejected
+    if accepted != rejected:
+        accepted, rejected = walk.plain(accepted), walk.plain(rejected)
     if walk.substitution.fits([(accepted, rejected)]):
         return walk.substitution.join(accepted, rejected)
     first, second = walk.shown(accepted), walk.shown(rejected)
@@ -372,6 +398,9 @@ def _comprehension(walk: Walk, node: Comprehension) -> Type:
 
 def _range(walk: Walk, node: Comprehension) -> Type:
     found = walk.type(node.range)
+    record = walk.environment.record(found)
+    if record is not None and record.values is not None:
+        return map_of(STRING, record.values)
     if found.name in ("list", "map") or found in (DYN, UNKNOWN):
         return found
     if is_parameter(found):

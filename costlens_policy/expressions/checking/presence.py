@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from costlens_policy.diagnostics.model import Severity
 from costlens_policy.expressions.problems import Problem, shortened
@@ -30,6 +30,7 @@ from costlens_policy.expressions.tree import (
     Select,
     TypedExpr,
 )
+from costlens_policy.expressions.types import Record
 
 __all__ = ["Implied", "Paths", "present_when_true", "unguarded_reads"]
 
@@ -118,7 +119,7 @@ class _Reader:
         """Return what is there within a macro: the keys that it goes through, or the optional value that it maps."""
         if isinstance(node, OptionalMap):
             return self._guards.optional(node.operand)
-        if isinstance(node, Comprehension) and self._typed.types[node.range].name == "map":
+        if isinstance(node, Comprehension) and (self._is_map(node.range) or self._record(node.range) is not None):
             path = self._guards.path(node.range)
             return _NOTHING if path is None else frozenset({(*path, f"[{node.variable}]")})
         return _NOTHING
@@ -128,11 +129,17 @@ class _Reader:
             return False
         if self._is_map(node.operand):
             return not self._has_key(node)
-        if isinstance(node, Index):
+        record = self._record(node.operand)
+        if record is None:
             return False
-        record = self._typed.environment.record(self._typed.types[node.operand])
-        field = record.fields.get(node.field) if record is not None else None
+        key = _written(node)
+        if key is None:
+            return record.values is not None
+        field = record.fields.get(key)
         return field is not None and field.optional
+
+    def _record(self, node: Node) -> Record | None:
+        return self._typed.environment.record(self._typed.types[node])
 
     def _is_map(self, node: Node) -> bool:
         """Say whether a value is a map, or what a map holds that may hold anything."""
@@ -145,7 +152,7 @@ class _Reader:
 
     def _has_key(self, node: Select | Index) -> bool:
         """Say whether a key is surely there: it is written out in the map itself, or another check asks for it."""
-        key = node.field if isinstance(node, Select) else node.key.value if isinstance(node.key, Literal) else None
+        key = _written(node)
         if isinstance(node.operand, MapLiteral):
             keys = [entry.key for entry in node.operand.entries if not entry.optional]
             return key is not None and any(isinstance(one, Literal) and one.value == key for one in keys)
@@ -272,6 +279,13 @@ class _Guards:
 
     def _text(self, node: Node) -> str:
         return self._source[node.extent.start : node.extent.end]
+
+
+def _written(node: Select | Index) -> Any:
+    """Return a field, or a key that is written out; None for one that is not."""
+    if isinstance(node, Select):
+        return node.field
+    return node.key.value if isinstance(node.key, Literal) else None
 
 
 def _reads(path: tuple[str, ...], names: Set[str]) -> bool:

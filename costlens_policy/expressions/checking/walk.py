@@ -42,6 +42,7 @@ class Walk:
         self.resolutions: dict[Name | Select, Resolution] = {}
         self.calls: dict[Call, Invocation] = {}
         self.references: set[tuple[str, ...]] = set()
+        self.constants: set[tuple[str, ...]] = set()
         self.fields: dict[Node, Field] = {}
         self._source = source
         self._rules = rules
@@ -58,6 +59,14 @@ class Walk:
             found = DYN
         self._types[node] = found
         return self.substitution.resolve(found)
+
+    def paths(self, variable: str) -> set[tuple[str, ...]]:
+        """Return where reads of a variable are noted."""
+        return self.constants if variable in self.environment.constants else self.references
+
+    def plain(self, item: Type) -> Type:
+        """Return a type as functions take it: a table is a map."""
+        return self.environment.plain(item) if self.environment.constants else item
 
     def condition(self, node: Node, what: str) -> None:
         """Check a node that must be a bool; ``what`` begins the sentence: ``an operand of `&&` ``."""
@@ -95,6 +104,7 @@ class Walk:
             calls=self.calls,
             references=frozenset(self.references),
             environment=self.environment,
+            constants=frozenset(self.constants),
         )
 
 

@@ -27,12 +27,13 @@ from costlens_policy.expressions.tree import (
     Node,
     OptionalMap,
     Presence,
+    Resolution,
     ResolutionKind,
     Select,
     TypedExpr,
 )
 
-__all__ = ["FreeNames", "charged_arguments", "kind_of_node", "variables_within"]
+__all__ = ["FreeNames", "charged_arguments", "is_constant", "kind_of_node", "variables_within"]
 
 
 _LARGE: Final = frozenset(("string", "bytes", "list", "map", None))
@@ -81,6 +82,11 @@ def _is_small(typed: TypedExpr, node: Node, variables: Collection[str]) -> bool:
     return isinstance(node, Literal)
 
 
+def is_constant(typed: TypedExpr, resolution: Resolution) -> bool:
+    """Say whether an identifier stands for a variable that never changes."""
+    return resolution.kind is ResolutionKind.VARIABLE and resolution.name in typed.environment.constants
+
+
 _Nodes: TypeAlias = tuple[Node, ...]
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -117,7 +123,9 @@ class FreeNames:
         resolution = self._typed.resolutions.get(node)
         if resolution is None:
             return frozenset((node.name,)) if isinstance(node, Name) else None
-        return _NOTHING if resolution.kind is ResolutionKind.TYPE else frozenset((resolution.name,))
+        if resolution.kind is ResolutionKind.TYPE or is_constant(self._typed, resolution):
+            return _NOTHING
+        return frozenset((resolution.name,))
 
 
 _OUTSIDE: Final[dict[type, Callable[[TypedExpr, Any], _Nodes]]] = {

@@ -105,8 +105,9 @@ def _type_lines(answer: Answer) -> Iterator[str]:
     assert answer.worst is not None
     yield str(answer.typed.type)
     yield from _fields(answer)
-    if answer.typed.references:
-        yield f"  reads {', '.join('.'.join(path) for path in sorted(answer.typed.references))}"
+    reads = sorted(answer.typed.references | answer.typed.constants)
+    if reads:
+        yield f"  reads {', '.join('.'.join(path) for path in reads)}"
     yield f"  takes {answer.worst.steps:,} steps at worst"
 
 
@@ -172,7 +173,7 @@ def as_object(answer: Answer) -> dict[str, Any]:
                 }
                 for name, item in record.fields.items()
             }
-        found["reads"] = [list(path) for path in sorted(answer.typed.references)]
+        found["reads"] = [list(path) for path in sorted(answer.typed.references | answer.typed.constants)]
         found["steps"] = answer.worst.steps
     if answer.trace is not None:
         if not isinstance(answer.trace.value, CelError):

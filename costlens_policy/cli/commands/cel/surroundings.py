@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
@@ -31,16 +32,19 @@ from costlens_policy.expressions import (
     DEFAULT_LIMITS,
     DYN,
     Environment,
+    Field,
     Limits,
     Type,
+    TypedExpr,
     Value,
     list_of,
     map_of,
     optional_of,
 )
+from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.functions.costs import Sizes
 from costlens_policy.expressions.limits import DEFAULT_RUN_LIMITS, RunLimits
-from costlens_policy.expressions.runtime import AdmissionError, admit, from_python
+from costlens_policy.expressions.runtime import AdmissionError, CelError, admit, from_python
 from costlens_policy.expressions.runtime.collections import value_of_key
 from costlens_policy.expressions.runtime.equality import kind_of
 from costlens_policy.expressions.values import OptionalValue
@@ -98,7 +102,7 @@ def surroundings(values_path: str | None, policy_set: Path | None, *, types_only
     With neither values nor a policy set, types are those that every policy set starts from.
     """
     if types_only and values_path is None and policy_set is None:
-        environments = Environments(request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS)), model_record(), ())
+        environments = Environments(request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS)), model_record())
         return Surroundings(environments.of(_ROOTS), {})
     given = None if values_path is None else read_input(values_path, "object of variables")
     if given is not None and not isinstance(given.content, dict):
@@ -151,12 +155,29 @@ def _declared(bundle: CheckedBundle, given: Input | None) -> Surroundings:
     limits = limits_of(document.limits)
     request = request_record(linked.attributes, Sizes(limits))
     model = model_record(unknown_facts(linked.catalogue, document.admit))
-    environment = Environments(request, model, ()).of(_ROOTS)
+    variables = {
+        str(path[1]): typed for path, typed in bundle.typed_of(linked.policy_set).items() if path[0] == "variables"
+    }
+    fields = {name: Field(typed.type) for name, typed in variables.items()}
+    roots = (*_ROOTS, "variables") if variables else _ROOTS
+    environment = Environments(request, model, linked.data, shared=fields).of(roots)
     values = _Admission(bundle.linked, environment, given).values()
     if "variables" in values:
         types = {**environment.variables, "variables": type_by_shape(values["variables"])}
-        environment = Environment(types, environment.records)
+        environment = replace(environment, variables=types)
+    elif variables:
+        values["variables"] = _evaluated(variables, values)
     return Surroundings(environment, values, limits, RunLimits(document.limits.iterations, document.limits.value_size))
+
+
+def _evaluated(variables: Mapping[str, TypedExpr], values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the variables of the policy set for given values; one that fails is absent."""
+    found: dict[str, Value] = {}
+    known = {root: values.get(root) for root in ROOT_TYPES} | {"variables": found}
+    for name, typed in variables.items():
+        with suppress(CelError):
+            found[name] = compile_expression(typed, tuple(known))(*known.values())
+    return found
 
 
 class _Admission:
@@ -185,6 +206,8 @@ class _Admission:
             values[name] |= dict(self._request(reader, value))
         elif name == "model" and isinstance(value, str):
             values |= self._model(reader, value)
+        elif name == "data":
+            reader.report("`data` is what the data documents of the policy set say", (name,), key=True)
         elif name in ROOT_TYPES:
             self._other_root(reader, name, value, values)
         else:

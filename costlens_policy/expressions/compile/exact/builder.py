@@ -81,7 +81,7 @@ class Builder:
     def build(self, node: Node) -> Evaluate:
         """Return the evaluator of a node. Its errors carry the extent of the node that raised them."""
         evaluate = self._rules[type(node)](self, node)
-        if self._traced and type(node) is not Literal:
+        if self._traced and not (type(node) is Literal and not node.named):
             return self._tracing(node, evaluate)
         return evaluate if type(node) in _PLACE_THEMSELVES else _placing(node.extent, evaluate)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Final
 
 from costlens_policy.expressions.compile.exact.builder import WORK, Builder, Evaluate, Frame, Rule, placed
-from costlens_policy.expressions.compile.reads import charged_arguments
+from costlens_policy.expressions.compile.reads import charged_arguments, is_constant
 from costlens_policy.expressions.errors import NO_OVERLOAD, UNBOUND_NAME, CelError, LimitError
 from costlens_policy.expressions.limits import held_to
 from costlens_policy.expressions.runtime.collections import (
@@ -80,6 +80,9 @@ def _resolved(builder: Builder, node: Node, resolution: Resolution) -> Evaluate:
         return lambda frame: value
     if resolution.kind is ResolutionKind.LOCAL:
         return _local(builder, resolution.name)
+    if is_constant(builder.typed, resolution):
+        constant = builder.typed.environment.constants[resolution.name]
+        return lambda frame: constant
     slot = builder.variable(resolution.name)
     return _unbound(node, resolution.name) if slot is None else lambda frame: frame[slot]
 

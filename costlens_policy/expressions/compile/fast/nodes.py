@@ -26,6 +26,7 @@ from costlens_policy.expressions.compile.fast.python import (
     subscript,
     target,
 )
+from costlens_policy.expressions.compile.reads import is_constant
 from costlens_policy.expressions.limits import RunLimits, within
 from costlens_policy.expressions.runtime.collections import (
     element,
@@ -82,6 +83,8 @@ def _resolved(emitter: Emitter, resolution: Resolution) -> ast.expr:
         return emitter.globals.constant(Type(resolution.type.parameters[0].name))
     if resolution.kind is ResolutionKind.LOCAL:
         return emitter.local(resolution.name)
+    if is_constant(emitter.typed, resolution):
+        return emitter.globals.constant(emitter.typed.environment.constants[resolution.name])
     return emitter.variable(resolution.name)
 
 
