@@ -47,6 +47,7 @@ CATALOGUES: Final = frozenset(
         "checker.checks",
         "cli.commands",
         "expressions.functions",
+        "expressions.runtime",
         "rewrites.personal_data",
         "testing.formats",
     }

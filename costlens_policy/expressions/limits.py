@@ -10,19 +10,9 @@ from costlens_policy.expressions.values import Value
 from costlens_policy.frozen import frozen
 
 __all__ = [
-    "DEFAULT_LIMITS",
-    "DEFAULT_RUN_LIMITS",
-    "ITERATIONS",
-    "SIZE",
-    "Limits",
-    "RunLimits",
-    "Work",
-    "check_size",
-    "held_to",
-    "too_deep",
-    "too_large",
-    "within",
-]
+    "DEFAULT_LIMITS", "DEFAULT_RUN_LIMITS", "ITERATIONS", "SIZE", "Limits", "RunLimits", "Work", "check_size",
+    "held_to", "too_deep", "too_large", "within",
+]  # fmt: skip
 
 
 @frozen

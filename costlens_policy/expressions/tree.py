@@ -15,28 +15,10 @@ from costlens_policy.expressions.values import Value
 from costlens_policy.frozen import frozen
 
 __all__ = [
-    "Bind",
-    "Call",
-    "Comprehension",
-    "Conditional",
-    "Extent",
-    "Index",
-    "Invocation",
-    "ListLiteral",
-    "Literal",
-    "Logic",
-    "Macro",
-    "MapEntry",
-    "MapLiteral",
-    "Name",
-    "Node",
-    "OptionalMap",
-    "Presence",
-    "Resolution",
-    "ResolutionKind",
-    "Select",
-    "TypedExpr",
-]
+    "Bind", "Call", "Comprehension", "Conditional", "Extent", "Index", "Invocation", "ListLiteral", "Literal", "Logic",
+    "Macro", "MapEntry", "MapLiteral", "Name", "Node", "OptionalMap", "Presence", "Resolution", "ResolutionKind",
+    "Select", "TypedExpr",
+]  # fmt: skip
 
 
 @frozen

@@ -12,35 +12,10 @@ from typing import Any, Final
 from costlens_policy.frozen import frozen
 
 __all__ = [
-    "ANY_LIST",
-    "ANY_MAP",
-    "BOOL",
-    "BYTES",
-    "DOUBLE",
-    "DURATION",
-    "DYN",
-    "INT",
-    "NULL",
-    "SCALAR",
-    "STRING",
-    "TIMESTAMP",
-    "TYPE",
-    "UINT",
-    "UNKNOWN",
-    "Environment",
-    "Field",
-    "Function",
-    "Overload",
-    "Record",
-    "Shape",
-    "Type",
-    "is_numeric",
-    "list_of",
-    "map_of",
-    "optional_of",
-    "parameter",
-    "type_of",
-]
+    "ANY_LIST", "ANY_MAP", "BOOL", "BYTES", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "SCALAR", "STRING",
+    "TIMESTAMP", "TYPE", "UINT", "UNKNOWN", "Environment", "Field", "Function", "Overload", "Record", "Shape", "Type",
+    "is_numeric", "list_of", "map_of", "optional_of", "parameter", "type_of",
+]  # fmt: skip
 
 
 @frozen

@@ -17,14 +17,8 @@ from costlens_policy.expressions.tree import TypedExpr
 from costlens_policy.expressions.values import Value
 
 __all__ = [
-    "NOT_EVALUATED",
-    "Part",
-    "RuleError",
-    "Trace",
-    "compile_expression",
-    "compile_first_match",
-    "compile_traced",
-]
+    "NOT_EVALUATED", "Part", "RuleError", "Trace", "compile_expression", "compile_first_match", "compile_traced",
+]  # fmt: skip
 
 
 def compile_expression(

@@ -22,16 +22,9 @@ from costlens_policy.expressions.types import Record, Type
 from costlens_policy.expressions.values import NO_VALUE, Duration, OptionalValue, Timestamp, Uint, Value
 
 __all__ = [
-    "AdmissionError",
-    "admit",
-    "admitter",
-    "from_datetime",
-    "from_python",
-    "from_timedelta",
-    "of_library",
-    "placed",
+    "AdmissionError", "admit", "admitter", "from_datetime", "from_python", "from_timedelta", "of_library", "placed",
     "to_python",
-]
+]  # fmt: skip
 
 
 _DEEPEST: Final = 64

@@ -27,24 +27,10 @@ from costlens_policy.expressions.runtime.times import checked_duration
 from costlens_policy.expressions.values import NO_VALUE, BoolKey, Duration, OptionalValue, Timestamp, Uint, Value
 
 __all__ = [
-    "add_entry",
-    "check_comparisons",
-    "element",
-    "elements_of",
-    "entries_of",
-    "has_field",
-    "in_map",
-    "lookup",
-    "make_map",
-    "of_non_zero",
-    "optional_lookup",
-    "optional_select",
-    "select",
-    "sort_by",
-    "unwrap",
-    "value_of",
+    "add_entry", "check_comparisons", "element", "elements_of", "entries_of", "has_field", "in_map", "lookup",
+    "make_map", "of_non_zero", "optional_lookup", "optional_select", "select", "sort_by", "unwrap", "value_of",
     "value_of_key",
-]
+]  # fmt: skip
 
 
 _KEYS: Final = frozenset((str, int, Uint))

@@ -17,21 +17,9 @@ from costlens_policy.expressions.types import Type
 from costlens_policy.expressions.values import NO_VALUE, BoolKey, Duration, OptionalValue, Timestamp, Uint, Value
 
 __all__ = [
-    "KINDS",
-    "NUMBERS",
-    "SEQUENCES",
-    "check_ordered",
-    "contains",
-    "equals",
-    "greater",
-    "greater_equals",
-    "key_of",
-    "kind_of",
-    "less",
-    "less_equals",
-    "not_equals",
-    "type_name",
-]
+    "KINDS", "NUMBERS", "SEQUENCES", "check_ordered", "contains", "equals", "greater", "greater_equals", "key_of",
+    "kind_of", "less", "less_equals", "not_equals", "type_name",
+]  # fmt: skip
 
 
 KINDS: Final[dict[type, str]] = {

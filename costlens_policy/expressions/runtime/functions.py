@@ -28,15 +28,9 @@ from costlens_policy.expressions.types import Type
 from costlens_policy.expressions.values import Value
 
 __all__ = [
-    "IMPLEMENTATIONS",
-    "Implementation",
-    "dispatcher",
-    "implementation",
-    "implementations",
-    "implements",
-    "kind_of_type",
-    "searches",
-]
+    "IMPLEMENTATIONS", "Implementation", "dispatcher", "implementation", "implementations", "implements",
+    "kind_of_type", "searches",
+]  # fmt: skip
 
 
 Implementation = Callable[..., Value]

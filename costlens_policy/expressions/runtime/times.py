@@ -20,18 +20,9 @@ from costlens_policy.expressions.runtime.operators import INT_MAX, INT_MIN
 from costlens_policy.expressions.values import Duration, Timestamp
 
 __all__ = [
-    "SECOND",
-    "TIMESTAMP_MAX",
-    "TIMESTAMP_MIN",
-    "checked_duration",
-    "checked_timestamp",
-    "duration_text",
-    "parse_duration",
-    "parse_timestamp",
-    "seconds_text",
-    "timestamp_text",
-    "zone",
-]
+    "SECOND", "TIMESTAMP_MAX", "TIMESTAMP_MIN", "checked_duration", "checked_timestamp", "duration_text",
+    "parse_duration", "parse_timestamp", "seconds_text", "timestamp_text", "zone",
+]  # fmt: skip
 
 
 SECOND: Final = 1_000_000_000
