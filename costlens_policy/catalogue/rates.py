@@ -86,6 +86,11 @@ class Usage(NamedTuple):
         return sum(self)
 
     @property
+    def answer_tokens(self) -> int:
+        """The tokens of the answer, thinking among them."""
+        return self.output + self.reasoning + self.output_audio + self.output_image
+
+    @property
     def counted(self) -> dict[str, int]:
         """The tokens of each bucket that holds some."""
         return {bucket: tokens for bucket, tokens in zip(BUCKETS, self, strict=True) if tokens}

@@ -20,7 +20,7 @@ from costlens_policy.money import ZERO
 from costlens_policy.periods import Period, Schedule
 
 __all__ = [
-    "NEVER", "Accounts", "Known", "LedgerAmounts", "Place", "ToHold", "context_of", "holds_of", "shown_amount",
+    "NEVER", "Accounts", "Known", "Place", "ToHold", "context_of", "holds_of", "shown_amount",
 ]  # fmt: skip
 
 
@@ -99,13 +99,12 @@ class Accounts:
                     known.balance = balance
                     known.at = at
 
-    def put_held(self, lines: Iterable[LineState], at: float) -> None:
+    def put_held(self, known: Iterable[Known], lines: Iterable[LineState], at: float) -> None:
         """Take over what a hold reports, with the hold itself; what was granted stays as it was seen."""
         with self._lock:
-            for account, amount, _, used, held in lines:
-                if (known := self._of(account)) is not None:
-                    known.balance = AccountBalance(account, used, held + amount, known.balance.grants)
-                    known.at = at
+            for item, (account, amount, _, used, held) in zip(known, lines, strict=True):
+                item.balance = AccountBalance(account, used, held + amount, item.balance.grants)
+                item.at = at
 
     def put_charged(self, lines: Iterable[ChargedLine], at: float) -> None:
         """Take over what a settlement reports; what was granted stays as it was seen."""
@@ -155,28 +154,15 @@ def shown_amount(amount: int, unit: Unit) -> Decimal:
     return decimal_of(amount, unit).normalize(_EXACT) if rest else Decimal(whole)
 
 
-class LedgerAmounts:
-    """Amounts of one call in the ledger's units. Most of its budgets have the very same one, which is found once."""
-
-    __slots__ = ("_found", "_unit", "_value")
-
-    def __init__(self) -> None:
-        self._value: Decimal | None = None
-        self._unit: Unit = "usd"
-        self._found = 0
-
-    def of(self, value: Decimal, unit: Unit) -> int:
-        """Return what ``amount_of`` does."""
-        if value is not self._value or unit != self._unit:
-            self._value, self._unit, self._found = value, unit, amount_of(value, unit)
-        return self._found
-
-
 class ToHold(NamedTuple):
-    """What a decision holds: the budgets as it saw them and, in the same order, what is asked of the ledger."""
+    """What a decision holds: the budgets as it saw them and, in the same order, what is asked of the ledger.
+
+    ``known`` is what is known of the accounts, empty for a hold of which only the ledger knows.
+    """
 
     seen: tuple[BalanceSeen, ...] = ()
     lines: tuple[HoldLine, ...] = ()
+    known: tuple[Known, ...] = ()
 
 
 def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHold:
@@ -184,17 +170,22 @@ def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHol
 
     ``find`` returns what is known of the current account of a budget and scope key.
     """
-    amounts = LedgerAmounts()
-    counted, lines = [], []
+    counted, lines, accounts = [], [], []
+    value, value_unit, amount = ZERO, "", 0  # most budgets of a call have the very same value, which is converted once
     for seen in decision.holds:
-        known = find((seen.budget, seen.key))
-        if known is not None:
-            limit = None if seen.shadow else known.limit
-            if limit is None and not seen.shadow:
-                limit = _evaluated_limit(seen, decision)
-            counted.append(seen)
-            lines.append(HoldLine(known.account, amounts.of(seen.call, seen.unit), limit))
-    return ToHold(tuple(counted), tuple(lines))
+        budget, key, unit, _, _, _, call, shadow = seen
+        known = find((budget, key))
+        if known is None:
+            continue
+        if call is not value or unit != value_unit:
+            value, value_unit, amount = call, unit, amount_of(call, unit)
+        limit = None
+        if not shadow:
+            limit = _evaluated_limit(seen, decision) if known.limit is None else known.limit
+        counted.append(seen)
+        lines.append(HoldLine(known.account, amount, limit))
+        accounts.append(known)
+    return ToHold(tuple(counted), tuple(lines), tuple(accounts))
 
 
 def _evaluated_limit(seen: BalanceSeen, decision: Decision) -> int:

@@ -51,8 +51,13 @@ class Alerts:
         self._thresholds = {
             step.id: tuple(_with_alerts(step)) for layer in plan.layers for step in layer.budgets if not step.per_call
         }
+        self._any = any(self._thresholds.values())
         self._first: dict[str, tuple[Decimal, float]] = {}
         self._raised: dict[tuple[str, str, str], None] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any threshold has an alert."""
+        return self._any
 
     def may_be_due(self, account: Account, taken: int, limit: Decimal) -> bool:
         """Say whether what is used and held of an account, in the ledger's units, may reach one of its thresholds."""

@@ -27,13 +27,14 @@ class Snapshot(Mapping[Place, Balance]):
     store reports during the call takes its place.
     """
 
-    __slots__ = ("_accounts", "_balances", "_found", "_now", "_times")
+    __slots__ = ("_accounts", "_found", "_now", "_times", "balances")
 
     def __init__(self, accounts: Accounts, now: datetime) -> None:
+        self.balances: dict[Place, AccountBalance] = {}
+        """What decisions are made on, of each account that was looked at."""
         self._accounts = accounts
         self._now = now
         self._found: dict[Place, Known | None] = {}
-        self._balances: dict[Place, AccountBalance] = {}
         self._times: dict[Place, float] = {}
 
     def find(self, place: Place) -> Known | None:
@@ -43,12 +44,8 @@ class Snapshot(Mapping[Place, Balance]):
         known = self._found[place] = self._accounts.known(place, self._now)
         if known is not None:
             self._times[place] = known.at
-            self._balances[place] = known.balance
+            self.balances[place] = known.balance
         return known
-
-    def balance(self, place: Place) -> AccountBalance | None:
-        """Return the balance that decisions are made on; None where the budget has no account now."""
-        return None if self.find(place) is None else self._balances[place]
 
     def unread(self, places: Iterable[Place], verified: Collection[Place], oldest: float) -> list[Account]:
         """Return the accounts of which the store reported no balance yet, or none since ``oldest``.
@@ -57,7 +54,7 @@ class Snapshot(Mapping[Place, Balance]):
         """
         times = self._times
         return [
-            self._balances[place].account
+            self.balances[place].account
             for place in places
             if (at := times.get(place, _FRESH)) == NEVER or (at < oldest and place not in verified)
         ]
@@ -67,7 +64,7 @@ class Snapshot(Mapping[Place, Balance]):
         balances = list(balances)
         for balance in balances:
             place = (balance.account.budget, balance.account.key)
-            self._balances[place] = balance
+            self.balances[place] = balance
             self._times[place] = _FRESH
         self._accounts.put(balances, at)
 
@@ -79,7 +76,7 @@ class Snapshot(Mapping[Place, Balance]):
         """Return the balance; the engine asks for each budget of each call, and a mapping's own way takes longer."""
         if self.find(place) is None:
             return default
-        account, used, held, grants = self._balances[place]
+        account, used, held, grants = self.balances[place]
         unit, override, topup = account.unit, grants.override, grants.topup
         return Balance.of_ledger(
             decimal_of(used, unit) if used else ZERO,

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from costlens_policy.catalogue import Usage
@@ -182,37 +183,51 @@ def _worst(decision: Decision, model: str) -> Bill:
 
 def _bill(
     decision: Decision,
-    portions: list[Portion],
+    portions: Sequence[Portion],
     basis: Basis,
     told: Facts = _NOTHING_TOLD,
-    notes: Iterable[str] = (),
+    notes: tuple[str, ...] = (),
 ) -> Bill:
-    amounts: dict[Place, Decimal] = {}
-    costs, used, said = list[Decimal](), list[Usage](), list(notes)
-    asked = [_as_asked(decision, portion) for portion in portions]
-    for portion, priced in price_each(decision.plan.catalogue.find, asked, decision.now):
+    first, *others = portions
+    bill = _bill_of_one(decision, first, basis, told, notes)
+    return _with_others(decision, bill, first, others) if others else bill
+
+
+def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, told: Facts, notes: tuple[str, ...]) -> Bill:
+    """Bill the portion of the model that was asked."""
+    model, usage, terms, unknown, asked_tier = _as_asked(decision, portion)
+    found = decision.plan.catalogue.find(model)
+    priced = price_usage(found, usage, decision.now, terms=terms, asked_tier=asked_tier, unknown=unknown)
+    exactly, note, usage = priced
+    if note:
+        notes = (*notes, f"`{model}`: {note}")
+    cost, fact = _shortest(exactly)
+    facts: dict[str, Any] = {"model": model, "basis": basis, "usage": usage.counted, **fact, **told}
+    if notes:
+        facts["problem"] = "; ".join(notes)[:_LONGEST_PROBLEM]
+    amounts = {(line.budget, line.key): _amount(decision, line, priced) for line in _budgets_of(decision, model)}
+    return Bill(model, basis, usage, cost, amounts, facts, notes)
+
+
+def _with_others(decision: Decision, bill: Bill, first: Portion, others: Iterable[Portion]) -> Bill:
+    """Return a bill with what other models cost on top. They are no further request."""
+    amounts, notes, used = dict(bill.amounts), list(bill.notes), list[tuple[str, dict[str, int]]]()
+    costs = [] if bill.cost is None else [bill.cost]
+    asked = [_as_asked(decision, portion) for portion in (first, *others)]
+    for portion, priced in islice(price_each(decision.plan.catalogue.find, asked, decision.now), 1, None):
+        used.append((portion.model, priced.usage.counted))
         if priced.note:
-            said.append(f"`{portion.model}`: {priced.note}")
+            notes.append(f"`{portion.model}`: {priced.note}")
         if priced.cost is not None:
             costs.append(priced.cost)
-        _add_amounts(amounts, decision, portion.model, priced, first=not used)
-        used.append(priced.usage)
-    model = portions[0].model
+        for line in _budgets_of(decision, portion.model):
+            amount, place = _further_amount(line, priced), (line.budget, line.key)
+            amounts[place] = add(amounts.get(place, ZERO), amount)
     cost, fact = _shortest(total(costs) if costs else None)
-    facts: dict[str, Any] = {"model": model, "basis": basis, "usage": used[0].counted, **fact, **told}
-    if len(portions) > 1:
-        named = zip(portions[1:_MOST_NAMED], used[1:_MOST_NAMED], strict=True)
-        facts["other_models"] = {portion.model: usage.counted for portion, usage in named}
-    if said:
-        facts["problem"] = "; ".join(said)[:_LONGEST_PROBLEM]
-    return Bill(model, basis, used[0], cost, amounts, facts, tuple(said))
-
-
-def _add_amounts(amounts: dict[Place, Decimal], decision: Decision, model: str, priced: Priced, *, first: bool) -> None:
-    """Add what a portion counts on each of its model's budgets."""
-    for line in _budgets_of(decision, model):
-        amount, place = _amount(decision, line, priced, first=first), (line.budget, line.key)
-        amounts[place] = amount if place not in amounts else add(amounts[place], amount)
+    facts = {**bill.facts, **fact, "other_models": dict(used[: _MOST_NAMED - 1])}
+    if notes:
+        facts["problem"] = "; ".join(notes)[:_LONGEST_PROBLEM]
+    return bill._replace(cost=cost, amounts=amounts, facts=facts, notes=tuple(notes))
 
 
 def _params(decision: Decision, model: str) -> Mapping[str, Any]:
@@ -222,20 +237,24 @@ def _params(decision: Decision, model: str) -> Mapping[str, Any]:
     return next((call.params for call in decision.fallback_calls if call.model == model), decision.params)
 
 
-def _amount(decision: Decision, line: BalanceSeen, priced: Priced, *, first: bool) -> Decimal:
-    unit = line.unit
-    if unit == "usd" and priced.cost is not None:
-        return priced.cost
-    if unit == "requests":
-        return Decimal(1 if first else 0)
-    if unit == "tokens":
-        return Decimal(priced.usage.tokens)
-    if not first:
-        return ZERO  # other models without a price are charged as the first
+def _amount(decision: Decision, line: BalanceSeen, priced: Priced) -> Decimal:
+    unit, cost = line.unit, priced.cost
+    if unit == "usd" and cost is not None:
+        return cost
+    if unit != "usd":
+        return Decimal(1 if unit == "requests" else priced.usage.tokens)
     # Without a price: what was held, or these tokens on the model that was decided, whichever is more.
     held = max((held.call for held in decision.holds if held.budget == line.budget), default=ZERO)
     decided = decision.plan.catalogue.find(decision.model or "")
     return max(held, price_usage(decided, priced.usage, decision.now).cost or ZERO)
+
+
+def _further_amount(line: BalanceSeen, priced: Priced) -> Decimal:
+    if line.unit == "requests":
+        return ZERO
+    if line.unit == "tokens":
+        return Decimal(priced.usage.tokens)
+    return priced.cost or ZERO  # other models without a price are charged as the first
 
 
 def _estimates(decision: Decision) -> Iterator[tuple[str, Estimate]]:
@@ -266,7 +285,7 @@ def _budgets_of(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
         listed = next((call.balances for call in decision.fallback_calls if call.model == model), None)
         lines = _asked_anew(decision, model) if listed is None else listed
     budgets = decision.plan.budgets
-    return tuple(line for line in lines if not budgets[line.budget][1].per_call)
+    return tuple([line for line in lines if not budgets[line.budget][1].per_call])
 
 
 def _asked_anew(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:

@@ -193,6 +193,5 @@ def _report_denied(shared: Shared, decision: Decision, snapshot: Snapshot) -> No
         if item.key is not None:
             reasons.setdefault((item.by, item.key), item.reason)
     for (budget, key), reason in reasons.items():
-        balance = snapshot.balance((budget, key))
-        if balance is not None:
-            shared.alerts.denied(balance, reason)
+        if snapshot.find((budget, key)) is not None:
+            shared.alerts.denied(snapshot.balances[budget, key], reason)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from costlens_policy.catalogue import Usage
-from costlens_policy.guard.accounts import LedgerAmounts, shown_amount
+from costlens_policy.guard.accounts import Place, ToHold, shown_amount
 from costlens_policy.guard.alerts import Standing
 from costlens_policy.guard.charging import Basis, Bill
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.guard.shared import Shared
 from costlens_policy.ledger import Charge, ChargedLine, LedgerUnavailableError, Settled, Settlement
+from costlens_policy.ledger.amounts import amount_of
 from costlens_policy.money import ZERO
 
 __all__ = ["Charged", "ChargedBudget", "charge_call", "release_call"]
@@ -88,7 +89,8 @@ def charge_call(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill) ->
     if reserved.local and shared.allowance is not None:
         shared.allowance.give_back(asked.id)
     shared.accounts.put_charged(settled.lines, shared.timer())
-    _report_reached(shared, reserved, settled)
+    if shared.alerts:
+        _report_reached(shared, reserved.held, settled)
     return _charged(asked, bill, settled.lines, late=settled.late, repeated=settled.repeated)
 
 
@@ -108,18 +110,28 @@ def release_call(shared: Shared, asked: Asked, reserved: Reserved) -> None:
 
 def _charges(shared: Shared, reserved: Reserved, bill: Bill) -> tuple[Charge, ...]:
     """Return the charges, in the order of what is held as far as that goes."""
-    left, units = dict(bill.amounts), LedgerAmounts()
-    charges = []
+    charges, amounts = [], bill.amounts
+    value, value_unit, charged = ZERO, "", 0  # most budgets of a call have the very same value, which is converted once
     for line in reserved.held.lines:
         account = line.account
-        place = (account.budget, account.key)
-        if place in left:
-            charges.append(Charge(account, units.of(left.pop(place), account.unit)))
-    for place, amount in left.items():
-        known = shared.accounts.known(place, reserved.decision.now)
-        if known is not None:
-            charges.append(Charge(known.account, units.of(amount, known.account.unit)))
+        amount, unit = amounts.get((account.budget, account.key)), account.unit
+        if amount is None:
+            continue
+        if amount is not value or unit != value_unit:
+            value, value_unit, charged = amount, unit, amount_of(amount, unit)
+        charges.append(Charge(account, charged))
+    if len(charges) < len(amounts):
+        charges += _not_held(shared, reserved, amounts)
     return tuple(charges)
+
+
+def _not_held(shared: Shared, reserved: Reserved, amounts: Mapping[Place, Decimal]) -> Iterator[Charge]:
+    """Yield what is charged on budgets of which nothing is held."""
+    held = {(line.account.budget, line.account.key) for line in reserved.held.lines}
+    for place, amount in amounts.items():
+        known = None if place in held else shared.accounts.known(place, reserved.decision.now)
+        if known is not None:
+            yield Charge(known.account, amount_of(amount, known.account.unit))
 
 
 def _forget_hold(shared: Shared, asked: Asked, reserved: Reserved) -> None:
@@ -136,16 +148,14 @@ def _count_alone(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill, c
         shared.allowance.spend(asked.id, bill.cost or ZERO)
 
 
-def _report_reached(shared: Shared, reserved: Reserved, settled: Settled) -> None:
+def _report_reached(shared: Shared, held: ToHold, settled: Settled) -> None:
     alerts = shared.alerts
-    limits = {(seen.budget, seen.key): seen.limit for seen in reserved.held.seen}
-    for account, _, _, used, held in settled.lines:
-        limit = limits.get((account.budget, account.key))
-        if limit is not None and alerts.may_be_due(account, used + held, limit):
-            standing = Standing(
-                account, shown_amount(used, account.unit), shown_amount(held, account.unit), limit, ZERO
-            )
-            alerts.reached(standing)
+    limits = {line.account.name: seen.limit for line, seen in zip(held.lines, held.seen, strict=True)}
+    for account, _, _, used, held_now in settled.lines:
+        limit = limits.get(account.name)
+        if limit is not None and alerts.may_be_due(account, used + held_now, limit):
+            unit = account.unit
+            alerts.reached(Standing(account, shown_amount(used, unit), shown_amount(held_now, unit), limit, ZERO))
 
 
 def _charged(

@@ -125,8 +125,8 @@ def _take_over(shared: Shared, answer: Held | Refused, lines: tuple[HoldLine, ..
     """Take over the balances that the ledger answered with; return whether they are others than were known."""
     told, changed = [], False
     for state, line in zip(answer.lines, lines, strict=True):
-        known = snapshot.balance((line.account.budget, line.account.key))
-        assert known is not None, "what is asked of an account was decided on its balance"
+        account = line.account
+        known = snapshot.balances[account.budget, account.key]
         balance = seen_line(state, line, known)
         changed = changed or balance is not known
         told.append(balance)
@@ -136,8 +136,9 @@ def _take_over(shared: Shared, answer: Held | Refused, lines: tuple[HoldLine, ..
 
 
 def _reserved(shared: Shared, plan: _Tentative, held: Held) -> Reserved:
-    shared.accounts.put_held(held.lines, shared.timer())
-    return Reserved(plan.decision, held.call, plan.to_hold, held.expires_at)
+    decision, to_hold = plan
+    shared.accounts.put_held(to_hold.known, held.lines, shared.timer())
+    return Reserved(decision, held.call, to_hold, held.expires_at)
 
 
 def _overtaken(decision: Decision, refused: Refused) -> Decision:

@@ -133,7 +133,7 @@ def doubtful(reported: Reported, response: object) -> str:
     usage = reported.usage
     if reported.shape == "anthropic" and _is_unfinished(response):
         return "the message was not complete when it was handed over"
-    if reported.unknown or reported.other_models or _written(usage):
+    if reported.unknown or reported.other_models or usage.answer_tokens:
         return ""
     meter = StreamMeter()
     meter.see(response)
@@ -164,7 +164,7 @@ def _gap(meter: StreamMeter, answer: Answer, reported: Reported | None, *, charg
         return _NO_USAGE
     if charge_hold:
         return "the stream broke off"
-    if answer.is_up_to_date and not (secret and (reported is None or not _written(reported.usage))):
+    if answer.is_up_to_date and not (secret and (reported is None or not reported.usage.answer_tokens)):
         return ""  # a usage that grows with the stream counts what it does not show
     if answer.hidden:
         return f"the stream was cut short, and does not show all that it used: {answer.hidden}"
@@ -193,11 +193,6 @@ def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
     return ""
 
 
-def _written(usage: Usage) -> int:
-    """Return the tokens of output, thinking among them."""
-    return usage.tokens - usage.prompt_tokens
-
-
 def _fewest(answer: Answer, count: Count) -> int:
     """Return about how many tokens the texts are, were each run of one character as few as it can be."""
 
@@ -209,7 +204,7 @@ def _fewest(answer: Answer, count: Count) -> int:
 
 def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) -> Usage:
     """Return a usage with the texts that arrived, as far as they are more than it tells, within the limit of output."""
-    told = _written(usage)
+    told = usage.answer_tokens
     thought = answer.count(THOUGHT, count)
     written = answer.count(TEXT, count) + answer.count(TOOL, count) + thought
     more = max(0, min(written, max(told, estimate.output_tokens)) - told)
@@ -218,7 +213,7 @@ def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) 
 
 
 def _at_worst(usage: Usage, estimate: Estimate) -> Usage:
-    told = _written(usage)
+    told = usage.answer_tokens
     return usage._replace(output=usage.output + max(0, estimate.output_tokens - told))
 
 

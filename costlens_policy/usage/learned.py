@@ -8,18 +8,16 @@ comes goes the long way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.usage.names import REPEATED, TIERED, role_of
 from costlens_policy.usage.numbers import MOST_TOKENS
 from costlens_policy.usage.numbers import numbers as numbers_in
 
-__all__ = ["Learned", "Outline", "known", "learn", "outline"]
-
-Outline: TypeAlias = tuple[Any, ...]
-"""Names, and the kinds of what they name; words that say something stand for themselves."""
+__all__ = ["Learned", "known", "learn"]
 
 _WHOLES: Final = ("prompt", "answer", "total")
 _PARTS: Final = (
@@ -33,34 +31,87 @@ _WORDS: Final = frozenset({
 })  # fmt: skip
 """Names whose texts are few. A usage with other texts, which may be many, is not learned."""
 _LONGEST_WORD: Final = 30
-_MOST_NUMBERS: Final = 60
+_MOST_VALUES: Final = 80
 _MOST_KNOWN: Final = 512
+_MOST_ALIKE: Final = 8
+"""How many shapes with the same names outside are kept."""
 _LONGEST: Final = 5_000
-_DEEPEST: Final = 6
-_KNOWN: Final[dict[tuple[str | None, Outline], Learned | None]] = {}
+_KNOWN: Final[dict[tuple[Any, ...], tuple[Learned, ...]]] = {}
+"""By the shape that was asked for, and the names outside."""
+
+
+class _Part(NamedTuple):
+    """What stands inside a value of a row: the names of a mapping, None for a list, and the kinds of what it holds."""
+
+    place: int
+    names: tuple[Any, ...] | None
+    kinds: tuple[type, ...]
+
+
+class _Looks(NamedTuple):
+    """What a usage looks like as a row: its values, then what stands inside the first of them, and so on.
+
+    ``words`` are the texts and booleans that belong to the looks, with their places.
+    """
+
+    kinds: tuple[type, ...]
+    parts: tuple[_Part, ...]
+    words: tuple[tuple[int, Any], ...]
+
+    def row_of(self, value: dict[Any, Any]) -> list[Any] | None:
+        """Return a usage as a row; None for one that looks otherwise. Its names outside are those of the looks."""
+        row = [*value.values()]
+        if tuple(map(type, row)) != self.kinds:
+            return None
+        for place, names, kinds in self.parts:
+            inner = row[place]
+            if names is not None:
+                if tuple(inner) != names:
+                    return None
+                inner = inner.values()
+            if tuple(map(type, inner)) != kinds:
+                return None
+            row += inner
+        for place, word in self.words:
+            if row[place] != word:
+                return None
+        return row
 
 
 class Learned(NamedTuple):
-    """Where the numbers of a shape go, by their places in its order.
+    """Where the numbers of a shape go, by their places in its row.
 
     ``tokens`` are the places of tokens with those of their roles, ``zeros`` the places of what has to be read at
     length unless it is zero. ``cache_beside`` and ``reasoning_beside`` say what is no part of its whole.
     """
 
-    shape: str
-    tokens: tuple[tuple[int, int], ...]
-    zeros: tuple[int, ...]
-    cache_beside: bool
-    reasoning_beside: bool
+    looks: _Looks
+    shape: str = ""
+    tokens: tuple[tuple[int, int], ...] = ()
+    """Empty for a shape that has to be read at length whatever its numbers are."""
+    zeros: tuple[int, ...] = ()
+    cache_beside: bool = False
+    reasoning_beside: bool = False
+    pick: Callable[[Sequence[Any]], tuple[int, ...]] | None = None
+    """Takes the tokens of each role out of a row with a zero behind it, where no role has two places."""
 
-    def read(self, numbers: list[Any]) -> Usage | None:
-        """Return the buckets; None where the numbers need the reader of everything."""
+    def read(self, value: dict[Any, Any]) -> Usage | None:
+        """Return the buckets; None where the usage looks otherwise, or needs the reader of everything."""
+        if not self.tokens or (row := self.looks.row_of(value)) is None:
+            return None
         for place in self.zeros:
-            if numbers[place]:
+            if row[place]:
                 return None
+        if self.pick is None:
+            return self._read_roles(row)
+        row.append(0)
+        picked = self.pick(row)
+        return self._usage(*picked) if min(picked) >= 0 and max(picked) <= MOST_TOKENS else None
+
+    def _read_roles(self, row: list[Any]) -> Usage | None:
         roles = [0] * len(_ROLES)
         for place, role in self.tokens:
-            tokens = numbers[place]
+            tokens = row[place]
             before = roles[role]
             if tokens != before:
                 if not 0 <= tokens <= MOST_TOKENS or (before and tokens and role < len(_WHOLES)):
@@ -93,68 +144,66 @@ class Learned(NamedTuple):
         )
 
 
-def outline(value: Mapping[str, Any], numbers: list[Any], depth: int = 0) -> Outline | None:
-    """Return what a usage looks like, and put its numbers into ``numbers``; None for what is not learned."""
-    parts: list[Any] = list(value)
-    for name, item in value.items():
-        kind = type(item)
-        if kind is int or kind is float:
-            numbers.append(item)
-            parts.append(kind)
-        elif item is None:
-            parts.append(None)
-        elif kind is dict or kind is list:
-            if depth > _DEEPEST:
-                return None
-            inner = outline(item, numbers, depth + 1) if kind is dict else _outline_of_items(item, numbers, depth + 1)
-            if inner is None:
-                return None
-            parts.append(inner)
-        elif kind is bool or (kind is str and name in _WORDS and len(item) <= _LONGEST_WORD):
-            parts.append(item)
-        else:
-            return None
-    return tuple(parts) if len(numbers) <= _MOST_NUMBERS else None
+def known(asked: str | None, value: dict[Any, Any]) -> Iterable[Learned]:
+    """Return what was learned of shapes with the names of a usage outside."""
+    return _KNOWN.get((asked, *value), ())
 
 
-def _outline_of_items(items: list[Any], numbers: list[Any], depth: int) -> Outline | None:
-    parts: list[Any] = [list]
-    for item in items:
-        inner = outline(item, numbers, depth) if type(item) is dict and len(parts) < _MOST_NUMBERS else None
-        if inner is None:
-            return None
-        parts.append(inner)
-    return tuple(parts)
-
-
-def known(asked: str | None, looks: Outline) -> Learned | None:
-    """Return what was learned of a shape; None where that is nothing, or it was never seen."""
-    return _KNOWN.get((asked, looks))
-
-
-def learn(asked: str | None, looks: Outline, fields: dict[str, Any], shape: str, beside: frozenset[str]) -> None:
+def learn(asked: str | None, value: dict[Any, Any], shape: str, beside: frozenset[str]) -> None:
     """Keep how a usage that could be read is read, where that can be kept; ``shape`` is what it is called."""
-    if (asked, looks) in _KNOWN or len(str(looks)) > _LONGEST:
+    looks = _looks_of(value)
+    alike = _KNOWN.get((asked, *value), ())
+    if looks is None or len(alike) >= _MOST_ALIKE or any(item.looks == looks for item in alike):
         return
     if len(_KNOWN) >= _MOST_KNOWN:
         _KNOWN.clear()
-    _KNOWN[asked, looks] = _learned(fields, shape, beside)
+    _KNOWN[asked, *value] = (*alike, _learned(value, looks, shape, beside) or Learned(looks))
 
 
-def _learned(fields: dict[str, Any], shape: str, beside: frozenset[str]) -> Learned | None:
+def _looks_of(value: dict[Any, Any]) -> _Looks | None:
+    """Return what a usage looks like; None for what is not learned, such as texts, which may be many."""
+    names, row = list[Any](value), list[Any](value.values())
+    parts, words = list[_Part](), list[tuple[int, Any]]()
+    for place, item in enumerate(row):  # which grows while it is walked
+        kind = type(item)
+        if kind is dict:
+            parts.append(_Part(place, tuple(item), tuple(map(type, item.values()))))
+            names += item
+            row += item.values()
+        elif kind is list and all(type(inner) is dict for inner in item):
+            parts.append(_Part(place, None, tuple(map(type, item))))
+            names += [None] * len(item)
+            row += item
+        elif kind is bool or (kind is str and names[place] in _WORDS and len(item) <= _LONGEST_WORD):
+            words.append((place, item))
+        elif kind is not int and kind is not float and item is not None:
+            return None
+        if len(row) > _MOST_VALUES:
+            return None
+    if sum(len(str(name)) for name in names) > _LONGEST:
+        return None
+    return _Looks(tuple(map(type, value.values())), tuple(parts), tuple(words))
+
+
+def _learned(value: dict[Any, Any], looks: _Looks, shape: str, beside: frozenset[str]) -> Learned | None:
+    """Return where the numbers of a shape go; None for one that has to be read at length."""
     kinds = list[type]()
-    marks, empty = numbers_in(_marked(fields, kinds), ("iterations",))
-    places = {mark.bit_length() - 1: path for path, mark in marks.items() if type(mark) is int}
-    if len(places) != len(kinds) or any(mark.bit_count() != 1 for mark in marks.values() if type(mark) is int):
+    marked = _marked(value, kinds)
+    marks, empty = numbers_in(marked, ("iterations",))
+    paths = {mark: path for path, mark in marks.items() if type(mark) is int}
+    if len(paths) != len(kinds) or any(mark.bit_count() != 1 for mark in paths):
         return None  # some are added up, or stand where they are read otherwise
     if any(type(mark) is not int and (type(mark) is not bool or role_of(path)) for path, mark in marks.items()):
         return None
     if any(role_of(path) in ("prompt", "answer") for path in empty):
         return None
     tokens, zeros = list[tuple[int, int]](), list[int]()
-    for place, path in places.items():
+    for place, mark in enumerate(_row_of(marked)):
+        if type(mark) is not int:
+            continue
+        path = paths[mark]
         role = role_of(path)
-        if role in _ROLES and kinds[place] is int and not any(tier in path for tier in TIERED):
+        if role in _ROLES and kinds[mark.bit_length() - 1] is int and not any(tier in path for tier in TIERED):
             tokens.append((place, _ROLES[role]))
         elif role == "citations":
             return None
@@ -164,7 +213,20 @@ def _learned(fields: dict[str, Any], shape: str, beside: frozenset[str]) -> Lear
             zeros.append(place)
     if not any(role == _ROLES["prompt"] for _, role in tokens):
         return None
-    return Learned(shape, tuple(tokens), tuple(zeros), not _CACHES.isdisjoint(beside), "reasoning" in beside)
+    cache_beside, reasoning_beside = not _CACHES.isdisjoint(beside), "reasoning" in beside
+    return Learned(looks, shape, tuple(tokens), tuple(zeros), cache_beside, reasoning_beside, _picker(tokens))
+
+
+def _picker(tokens: Sequence[tuple[int, int]]) -> Callable[[Sequence[Any]], tuple[int, ...]] | None:
+    places = {role: place for place, role in tokens}
+    return itemgetter(*(places.get(role, -1) for role in _ROLES.values())) if len(places) == len(tokens) else None
+
+
+def _row_of(value: dict[Any, Any]) -> list[Any]:
+    row = list[Any](value.values())
+    for item in row:  # which grows while it is walked
+        row += item.values() if type(item) is dict else item if type(item) is list else ()
+    return row
 
 
 def _marked(value: Any, kinds: list[type]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from costlens_policy.catalogue import BUCKETS, Usage
 from costlens_policy.usage.buckets import Bucketed, counts_of, settled
-from costlens_policy.usage.learned import Outline, known, learn, outline
+from costlens_policy.usage.learned import known, learn
 from costlens_policy.usage.names import BY_MODEL, HEADERS, TELEMETRY, TIERED, role_of
 from costlens_policy.usage.numbers import Fields, count, fields_of, has_fields, items_of, numbers, shown, snake
 from costlens_policy.usage.reported import USUAL_TERMS, Reported, ServiceTerms, UsageError, added
@@ -232,22 +232,16 @@ def _tells(value: Any) -> bool:
 
 def _read(fields: Fields, shape: str | None, terms: ServiceTerms, answered: str | None = None) -> Reported:
     """Read one usage: as others of its shape were read, or by all its names."""
-    if type(fields) is not dict:
-        return _read_all(fields, shape, terms, answered)
-    told = list[Any]()
-    looks = outline(fields, told)
-    if looks is None:
-        return _read_all(fields, shape, terms, answered)
-    learned = known(shape, looks)
-    if learned is not None and (usage := learned.read(told)) is not None:
-        return Reported(usage, learned.shape, terms, answered=answered)
-    return _read_all(fields, shape, terms, answered, looks)
+    if type(fields) is dict:
+        for learned in known(shape, fields):
+            usage = learned.read(fields)
+            if usage is not None:
+                return Reported(usage, learned.shape, terms, answered=answered)
+    return _read_all(fields, shape, terms, answered)
 
 
-def _read_all(
-    fields: Fields, shape: str | None, terms: ServiceTerms, answered: str | None = None, looks: Outline | None = None
-) -> Reported:
-    """Read one usage by all its names, with the iterations that it may list; keep how where it has a look."""
+def _read_all(fields: Fields, shape: str | None, terms: ServiceTerms, answered: str | None = None) -> Reported:
+    """Read one usage by all its names, with the iterations that it may list, and keep how it is read."""
     elsewhere = [name for name in BY_MODEL if name in fields and has_fields(fields[name])]
     found, empty = numbers(fields, ("iterations", *elsewhere))
     if any(path.startswith(HEADERS) for path in found):
@@ -259,8 +253,8 @@ def _read_all(
     if own is None or any(found.values()):
         counts = counts_of(found, inside=SHAPES[name].inside)
         read = settled(counts, empty)
-        if looks is not None and name not in _PREFIXED and isinstance(fields, dict):
-            learn(shape, looks, fields, name, frozenset(counts.beside))
+        if name not in _PREFIXED and type(fields) is dict:
+            learn(shape, fields, name, frozenset(counts.beside))
     else:
         read = Bucketed(Usage(), 0, ())
     if own is not None:
