@@ -67,7 +67,7 @@ _MADE: Final = type("_Made", (), {"__repr__": lambda _: "<factory>"})()
 
 def _init(cls: type, items: Sequence[Field[Any]]) -> Any:
     """Return ``__init__``. A field that is none of its parameters has a default, or is left to ``__post_init__``."""
-    scope: dict[str, Any] = {"_set": _SET, "_made": _MADE}
+    scope: dict[str, Any] = {"_made": _MADE}
     by_place: list[str] = ["self"]
     by_name: list[str] = []
     lines: list[str] = []
@@ -86,7 +86,8 @@ def _init(cls: type, items: Sequence[Field[Any]]) -> Any:
             (by_name if item.kw_only else by_place).append(f"{name}={default}" if default else name)
             value = f"{value} if {name} is _made else {name}" if default == "_made" else name
         if item.init or default:
-            lines.append(f" _set(self, {name!r}, {value})")
+            scope[f"_set_{name}"] = getattr(cls, name).__set__  # that of the slot, which is quicker than any other way
+            lines.append(f" _set_{name}(self, {value})")
     if hasattr(cls, "__post_init__"):
         lines.append(" self.__post_init__()")
     parameters = ", ".join([*by_place, *(["*", *by_name] if by_name else [])])

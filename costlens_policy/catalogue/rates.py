@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import compress
 from operator import mul
 from typing import Final, NamedTuple
 
@@ -93,7 +94,7 @@ class Usage(NamedTuple):
     @property
     def counted(self) -> dict[str, int]:
         """The tokens of each bucket that holds some."""
-        return {bucket: tokens for bucket, tokens in zip(BUCKETS, self, strict=True) if tokens}
+        return dict(compress(zip(BUCKETS, self, strict=True), self))
 
     @property
     def prompt_tokens(self) -> int:

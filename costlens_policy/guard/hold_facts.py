@@ -53,8 +53,8 @@ def facts_of(decision: Decision, recorded: Recorded, *, replayable: bool) -> Fac
     facts: dict[str, Any] = {"model": decision.model, "rule": decision.rule, "policy": recorded.policy}
     if estimate is not None:
         facts["tokens"] = [estimate.prompt_tokens, estimate.output_tokens]
-    for name in recorded.standard:
-        value = request.get(name)
+    for name in filter(request.__contains__, recorded.standard):
+        value = request[name]
         if value and isinstance(value, str):
             facts[name] = _storable(value[:_LONGEST])
     if recorded.declared and (declared := _declared(request, recorded.declared)):

@@ -56,14 +56,14 @@ class OpenCall:
     def counts(self, now: int) -> bool:
         """Whether no account has freed it, by this clock or by another one."""
         for end in self.ends:
-            end.tally.moved(now)
+            end.tally.move(now)
         return all(end.counts for end in self.ends)
 
     def unhold(self, now: int) -> None:
         """Give back what is held on every account that still counts it."""
         if not self.released:
             for line, end in zip(self.lines, self.ends, strict=True):
-                end.tally.moved(now)
+                end.tally.move(now)
                 end.unhold(line.amount)
 
     def charge(
@@ -74,14 +74,18 @@ class OpenCall:
         amounts, others = match_charges(self.lines, charges)
         for line, lease, charged in zip(self.lines, self.ends, amounts, strict=True):
             account, amount, limit, used, held = line
-            tally = lease.tally.moved(now)
+            tally = lease.tally
+            if not tally.since <= now < tally.until:
+                tally.move(now)
             if not lease.counts:
                 late = True
             elif not self.released:
                 lease.unhold(amount)
-            tally.charge(charged or 0, at)
-            lines.append(ChargedLine(account, charged or 0, amount, tally.used, tally.held))
-            flat += (account, amount, limit, used, held, charged, tally.used, tally.held)
+            if charged:
+                tally.charge(charged, at)
+            used_now, held_now = tally.used, tally.held
+            lines.append(ChargedLine(account, charged or 0, amount, used_now, held_now))
+            flat += (account, amount, limit, used, held, charged, used_now, held_now)
         return late, others
 
     def held_again(self, hold: Hold, now: int) -> Held:
@@ -191,7 +195,7 @@ class LeaseEnd:
 class Tally:
     """Counters of one account.
 
-    They are right from ``since`` until ``until``, in microseconds; ``moved`` makes them right.
+    They are right from ``since`` until ``until``, in microseconds; ``move`` makes them right.
 
     The store holds its lock around everything here.
     """
@@ -211,11 +215,17 @@ class Tally:
         self.since = -_NEVER
         self.until = -_NEVER if self._width else _NEVER
 
-    def moved(self, now: int) -> Tally:
-        """Return the tally itself, right for ``now``: what has expired is freed, and a rolling window ends now."""
-        if not self.since <= now < self.until:
-            self._move(now)
-        return self
+    def move(self, now: int) -> None:
+        """Make the counters right for ``now``: what has expired is freed, and a rolling window ends now."""
+        if self.since <= now < self.until:
+            return
+        for passed in [end for end in self._ends if end * SECOND <= now]:
+            end = self._ends.pop(passed)
+            end.counts = False
+            self.held -= end.amount
+        self.until = min(self._ends, default=_NEVER) * SECOND
+        if self._width:
+            self._roll(now // self._width)
 
     def at(self, now: int) -> tuple[int, int]:
         """Return used and held at ``now``, changing nothing."""
@@ -234,7 +244,7 @@ class Tally:
         return end
 
     def charge(self, amount: int, at: int) -> None:
-        """Add to what is used. ``at`` is not before the time of the last ``moved``."""
+        """Add to what is used. ``at`` is not before the time of the last ``move``."""
         self.used += amount
         if self._width:
             bucket = at // self._width
@@ -252,15 +262,6 @@ class Tally:
         """Whether the period was over at ``instant`` and nothing is held any more."""
         resets_at = self.account.period.resets_at
         return resets_at is not None and resets_at < instant and self.at(micros(instant))[1] == 0
-
-    def _move(self, now: int) -> None:
-        for passed in [end for end in self._ends if end * SECOND <= now]:
-            end = self._ends.pop(passed)
-            end.counts = False
-            self.held -= end.amount
-        self.until = min(self._ends, default=_NEVER) * SECOND
-        if self._width:
-            self._roll(now // self._width)
 
     def _roll(self, bucket: int) -> None:
         self._clocks = clocks_after(self._clocks, bucket)

@@ -62,12 +62,14 @@ class MemoryStore:
             record = self._journal.calls.get(hold.call)
             if record is not None:
                 return record.held_again(hold, now)
-            tallies, states, room = [], [], True
+            tallies, states, room, known, granted = [], [], True, self._tallies, self._grants
             for line in hold.lines:
                 account, amount = line.account, line.amount
-                tally = self._at(account, now)
+                tally = known.get(account.name) or Tally(account)
+                if not tally.since <= now < tally.until:
+                    tally.move(now)
                 used, held = tally.used, tally.held
-                limit = self._limit(line, now) if self._grants else line.limit
+                limit = self._limit(line, now) if granted else line.limit
                 if limit is not None and used + held + amount > limit:
                     room = False
                 tallies.append(tally)
@@ -218,7 +220,9 @@ class MemoryStore:
 
     def _at(self, account: Account, now: int) -> Tally:
         """Return the account's tally, right for ``now``; a new one is not kept yet."""
-        return (self._tallies.get(account.name) or Tally(account)).moved(now)
+        tally = self._tallies.get(account.name) or Tally(account)
+        tally.move(now)
+        return tally
 
     def _keep(self, tally: Tally, now: datetime) -> None:
         """Keep a tally that something is written to; of too many the oldest goes, if its period is over."""
