@@ -50,7 +50,7 @@ EXAMPLES = "{low: 2000, base: 4000, high: 8000}"
         (GROWTH, "{low: -2, base: 0, high: 0}", "CL108", "low"),
         (GROWTH, ".nan", "CL016", ""),
         ("tokens: 5200", "tokens: 0", "CL108", "tokens"),
-        ("examples: 3400", "examples: 4400", "CL111", "more than the prompt's `tokens`"),
+        ("examples: 3400", "examples: 4400", "CL111", "must fit into `tokens`"),
         ("share: 0.9", "share: 90", "CL108", "share"),
         ("usd_each: 0.40", "usd_each: -0.40", "CL108", "usd_each"),
         ("every_months: 6", "every_months: 0", "CL108", "every_months"),

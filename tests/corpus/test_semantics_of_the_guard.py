@@ -299,7 +299,7 @@ def test_s_grd_18_streams_under_way_at_the_end_of_the_block(world: World) -> Non
     [
         ({}, "0.0011", ""),
         ({"queue_time": 0.5, "cost": 3}, "0.0011", ""),
-        ({"dream_tokens": 10}, "0.00112", "`dream_tokens` (10) is not known"),
+        ({"dream_tokens": 10}, "0.00112", "`dream_tokens` (10) is unknown"),
         ({"dream_tokens": 10, "total_tokens": 1050}, "0.0011", "is part of what was read"),
         ({"total_tokens": 1060}, "0.00112", "10 tokens that nothing names"),
         ({"total_tokens": 900}, "0.0011", "the larger counts"),
