@@ -117,7 +117,7 @@ class Catalogue:
         return self._by_name.get(name) or self._versions.find(name)
 
     def calls_it(self, name: str) -> bool:
-        """Say whether a model has this very name, so that nothing has to be made of it."""
+        """Return whether a model has this very name, so that nothing has to be made of it."""
         return name in self._by_name
 
     def suggest(self, name: str) -> str | None:

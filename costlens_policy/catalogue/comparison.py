@@ -153,7 +153,7 @@ def _price(period: Period | None, place: _Place) -> Decimal | None:
 
 
 def _follows(before: Period | None, after: Period | None, place: _Place) -> bool:
-    """Say whether a price is, on both sides, the one that follows from those of other kinds of tokens."""
+    """Return whether a price is, on both sides, the one that follows from those of other kinds of tokens."""
     kind = place[0]
     if kind == "request":
         return not any(_price(period, place) for period in (before, after))

@@ -251,7 +251,7 @@ def _far(price: Decimal, listed: Decimal, model: str) -> str:
 
 
 def _swapped(given: Mapping[str, Decimal], listed: Mapping[str, Decimal]) -> bool:
-    """Say whether prices of input and output are each near the other's, which are far apart."""
+    """Return whether prices of input and output are each near the other's, which are far apart."""
     expected = listed["output"], listed["input"]
     if expected[0] < 2 * expected[1]:
         return False

@@ -100,7 +100,7 @@ class Names:
                 self._meaning.setdefault(name, *models)
 
     def problem_with(self, name: str, span: Span) -> Diagnostic:
-        """Say why a name means no model."""
+        """Return why a name means no model."""
         if choices := self.choices(name):
             return problems.ambiguous_name(name, choices, span)
         return problems.unknown_model(name, nearest(name, self._meaning), span)

@@ -219,7 +219,7 @@ def steering(name: str) -> Steering | None:
 
 
 def _passes(name: str) -> bool:
-    """Say whether a name is that of a known parameter that passes, in whatever case."""
+    """Return whether a name is that of a known parameter that passes, in whatever case."""
     return name in PASSING or _folded(name) in _PASSING_FOLDED
 
 

@@ -96,7 +96,7 @@ def beside_messages(content: Content, tally: TokenCounter) -> int:
 
 
 def is_longer(value: Any, most: float) -> bool:
-    """Say whether the texts of a value have more than so many characters together; names of keys are texts, too."""
+    """Return whether the texts of a value have more than so many characters together; names of keys are texts, too."""
     left = most
     rest = [value]
     while rest:

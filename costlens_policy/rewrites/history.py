@@ -109,7 +109,7 @@ class _Exchanges:
         return (group for group in self._groups if group[0] not in pinned)
 
     def cannot_open(self, exchange: list[int]) -> bool:
-        """Say whether an exchange, all droppable ones before it gone, would open the conversation and may not."""
+        """Return whether an exchange, all droppable ones before it gone, would open the conversation and may not."""
         return self._opened_by_user and exchange[0] < self._first_pinned and not self._opens(exchange[0])
 
     def _pin_opening(self) -> None:

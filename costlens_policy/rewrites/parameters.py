@@ -134,7 +134,7 @@ def _present(name: str, params: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _is_number(value: Any) -> bool:
-    """Say whether a value is a number; a truth value is none, nor is NaN."""
+    """Return whether a value is a number; a truth value is none, nor is NaN."""
     if type(value) is int:
         return True
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value

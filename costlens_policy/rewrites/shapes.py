@@ -23,7 +23,7 @@ _ANTHROPIC_PARTS: Final = frozenset(
 
 
 def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
-    """Say whether a value is a list of things, which a text is not."""
+    """Return whether a value is a list of things, which a text is not."""
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
 
 
@@ -96,7 +96,7 @@ def with_content(message: Mapping[str, Any], content: Any) -> dict[str, Any]:
 
 
 def is_result(part: Any) -> bool:
-    """Say whether a part is the result of a tool."""
+    """Return whether a part is the result of a tool."""
     return kind_of(part).endswith("tool_result") or (isinstance(part, Mapping) and any(key in part for key in _RESULTS))
 
 
@@ -114,7 +114,7 @@ def leading_system(messages: Sequence[Message]) -> int:
 
 
 def is_user_turn(message: Message) -> bool:
-    """Say whether a person speaks: a user message that is more than the results of tools."""
+    """Return whether a person speaks: a user message that is more than the results of tools."""
     if role_of(message) != "user":
         return False
     content = body_of(message)
@@ -129,7 +129,7 @@ def last_user_turn(messages: Sequence[Message]) -> int | None:
 
 
 def is_anthropic(messages: Sequence[Message], params: Mapping[str, Any]) -> bool:
-    """Say whether a request has what only Anthropic's shape has."""
+    """Return whether a request has what only Anthropic's shape has."""
     if "system" in params:
         return True
     return any(kind_of(part) in _ANTHROPIC_PARTS for message in messages for part in parts_of(message))

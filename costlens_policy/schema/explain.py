@@ -1,4 +1,4 @@
-"""Say what is wrong with a document in the words of its author: one explanation for each rule of JSON Schema.
+"""Return what is wrong with a document in the words of its author: one explanation for each rule of JSON Schema.
 
 Values of a wrong type or form get advice on what was probably meant; unknown keys are told where they belong.
 """

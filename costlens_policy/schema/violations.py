@@ -138,7 +138,7 @@ def _read(error: ValidationError) -> Iterator[Violation]:
 
 
 def _read_union(error: ValidationError, path: Path) -> Iterator[Violation]:
-    """Say what the branch that fits best finds wrong, or that no branch fits."""
+    """Return what the branch that fits best finds wrong, or that no branch fits."""
     value: Any = error.instance
     schema: Any = error.schema
     branch = best_branch(value, schema["anyOf"])

@@ -172,7 +172,7 @@ _IMAGES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0"
 
 
 def is_data(text: str, *, in_media: bool) -> bool:
-    """Say whether a text is bytes in base64: a ``data:`` URL anywhere, inside of media also without its head."""
+    """Return whether a text is bytes in base64: a ``data:`` URL anywhere, inside of media also without its head."""
     head = _DATA_URL.match(text)
     if head is None and (not in_media or len(text) < _SHORTEST):
         return False

@@ -104,7 +104,7 @@ def _add_unknown(counts: Counts, path: str, value: Any) -> None:
 
 
 def _may_be_tokens(value: Any) -> bool:
-    """Say whether a number may stand for tokens, though it is not one: too large for any call, or infinite."""
+    """Return whether a number may stand for tokens, though it is not one: too large for any call, or infinite."""
     try:
         return not float(value) < MOST_TOKENS
     except (TypeError, ValueError, OverflowError):
@@ -194,7 +194,7 @@ def _plain(roles: Mapping[str, int]) -> _Reading | None:
 
 
 def _reasons_beside(counts: Counts) -> bool:
-    """Say whether reasoning is known to stand beside the answer, as with Gemini's thoughts, and with Perplexity."""
+    """Return whether reasoning is known to stand beside the answer, as with Gemini's thoughts, and with Perplexity."""
     return "reasoning" in counts.beside or "citations" in counts.roles or "num_search_queries" in counts.apart
 
 

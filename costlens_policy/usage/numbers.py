@@ -131,7 +131,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(item: Any) -> bool:
-    """Say whether something counts: numbers of Python, decimals, and those of numpy."""
+    """Return whether something counts: numbers of Python, decimals, and those of numpy."""
     return isinstance(item, int | float | Decimal) or (hasattr(item, "__index__") and not isinstance(item, type))
 
 
@@ -214,7 +214,7 @@ def _word(key: Any) -> str:
 
 
 def has_fields(item: Any) -> bool:
-    """Say whether something is a mapping, or an object with fields."""
+    """Return whether something is a mapping, or an object with fields."""
     if item is None:
         return False
     return isinstance(item, Mapping) or (

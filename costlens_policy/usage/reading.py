@@ -289,7 +289,7 @@ def _attribute(name: str) -> str:
 
 
 def _names_tier(found: Mapping[str, Any], tier: str) -> bool:
-    """Say whether LangChain names a tier in the details of OpenAI's usage: `input_token_details.flex_cache_read`."""
+    """Return whether LangChain names a tier in the details of OpenAI's usage: `input_token_details.flex_cache_read`."""
     details = (path.rpartition(".")[2] for path, tokens in found.items() if "_details." in path and tokens)
     return any(last == tier or last.startswith(f"{tier}_") for last in details)
 

@@ -82,7 +82,7 @@ def _scan_ipv4(data: bytes) -> Iterator[Extent]:
 
 
 def _is_version(data: bytes, start: int) -> bool:
-    """Say whether what stands before four numbers makes them a version, also the last of several."""
+    """Return whether what stands before four numbers makes them a version, also the last of several."""
     for _ in range(_MOST_VERSIONS):
         before = data[max(0, start - _LOOK_BACK) : start]
         listed = _NUMBER_BEFORE.match(before[::-1])

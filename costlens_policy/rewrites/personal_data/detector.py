@@ -62,10 +62,10 @@ class Detector:
 
 
 def digit_at(data: bytes, index: int) -> bool:
-    """Say whether there is a digit at an offset, which may be outside."""
+    """Return whether there is a digit at an offset, which may be outside."""
     return 0 <= index < len(data) and 0x30 <= data[index] <= 0x39
 
 
 def alphanumeric_at(data: bytes, index: int) -> bool:
-    """Say whether there is a letter, a digit or ``_`` of ASCII at an offset, which may be outside."""
+    """Return whether there is a letter, a digit or ``_`` of ASCII at an offset, which may be outside."""
     return 0 <= index < len(data) and (data[index : index + 1].isalnum() or data[index] == 0x5F)

@@ -64,7 +64,7 @@ def _in_run(data: bytes, start: int, end: int) -> Iterator[Extent]:
 
 
 def _stands_alone(data: bytes, start: int, end: int) -> bool:
-    """Say whether no longer number goes on before or after, as an amount or an id would."""
+    """Return whether no longer number goes on before or after, as an amount or an id would."""
     if alphanumeric_at(data, start - 1) or alphanumeric_at(data, end):
         return False
     before = start and data[start - 1] in b".-" and digit_at(data, start - 2)
@@ -72,7 +72,7 @@ def _stands_alone(data: bytes, start: int, end: int) -> bool:
 
 
 def _is_column(data: bytes, start: int, end: int) -> bool:
-    """Say whether groups on lines of their own are numbers of a column that goes on before or after."""
+    """Return whether groups on lines of their own are numbers of a column that goes on before or after."""
     if b"\n" not in data[start:end]:
         return False
     above, below = data[max(0, start - 3) : start].rstrip(b"\r\n"), data[end : end + 3].lstrip(b"\r\n")

@@ -90,12 +90,12 @@ def _accept_named(data: bytes, start: int, end: int) -> Extent | None:
 
 
 def _is_free(data: bytes, start: int) -> bool:
-    """Say whether nothing before shows that this is, or belongs to, another kind of number."""
+    """Return whether nothing before shows that this is, or belongs to, another kind of number."""
     return not alphanumeric_at(data, start - 1) and not _OTHER_NUMBER.search(data, max(0, start - _LOOK_BACK), start)
 
 
 def _stops(data: bytes, end: int) -> bool:
-    """Say whether no longer number or time goes on here."""
+    """Return whether no longer number or time goes on here."""
     return not alphanumeric_at(data, end) and not (data[end : end + 1] in b"./-:" and digit_at(data, end + 1))
 
 
@@ -117,12 +117,12 @@ class _Run:
             self.kind = "00" if data.startswith(b"00", self.first) else "0"
 
     def has_fitting_length(self, count: int) -> bool:
-        """Say whether the first groups have as many digits as a number of this kind."""
+        """Return whether the first groups have as many digits as a number of this kind."""
         fewest, most = _LENGTHS[self.kind]
         return fewest <= self.lengths[count - 1] <= most
 
     def may_end(self, count: int) -> bool:
-        """Say whether the number may end after so many groups, though others may follow."""
+        """Return whether the number may end after so many groups, though others may follow."""
         end = self.groups[count - 1][1]
         if count == len(self.groups):
             return _stops(self.data, end)
