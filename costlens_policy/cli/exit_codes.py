@@ -3,57 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from costlens_policy.cli.output import note, print_error
+from costlens_policy.cli.output import note, print_error, render_diagnostics
 from costlens_policy.errors import CostlensPolicyError
 
 if TYPE_CHECKING:
-    from costlens_policy.cli.inputs import RejectedError
     from costlens_policy.diagnostics.model import Diagnostic, PolicyError
+    from costlens_policy.source.located import SourceText
 
-__all__ = ["ExitCode", "NothingError", "exit_code_of", "report_failure"]
+__all__ = ["ExitCode", "NothingError", "RejectedError", "exit_code_of", "report_failure"]
 
 
 class ExitCode(IntEnum):
     """Stable: scripts and CI depend on these numbers."""
 
-    OK = 0
-    INVALID = 1
-    USAGE = 2
-    NOTHING = 3
-    TEST_FAILED = 4
-    COVERAGE = 5
-    FAILURE = 6
-    GATE = 7
-    DENIED = 10
-    INTERRUPTED = 130
+    meaning: str
 
-    @property
-    def meaning(self) -> str:
-        return _MEANINGS[self]
+    def __new__(cls, number: int, meaning: str = "") -> ExitCode:
+        code = int.__new__(cls, number)
+        code._value_, code.meaning = number, meaning
+        return code
 
-
-_MEANINGS = {
-    ExitCode.OK: "success",
-    ExitCode.INVALID: "a policy, catalogue, suite or expression is invalid, or not formatted",
-    ExitCode.USAGE: "usage error, or a request that the policy set does not accept",
-    ExitCode.NOTHING: "nothing to do: no policy file or no test case was found",
-    ExitCode.TEST_FAILED: "a policy test failed",
-    ExitCode.COVERAGE: "rule coverage is below the threshold",
-    ExitCode.FAILURE: "a file or stream cannot be read or written, or an internal error",
-    ExitCode.GATE: "a limit that was set is exceeded: on cost, denials or skipped rows",
-    ExitCode.DENIED: "the request is denied, with `--exit-code`",
-    ExitCode.INTERRUPTED: "interrupted by Ctrl-C",
-}
+    OK = 0, "success"
+    INVALID = 1, "a policy, catalogue, suite or expression is invalid, or not formatted"
+    USAGE = 2, "usage error, or a request that the policy set does not accept"
+    NOTHING = 3, "nothing to do: no policy file or no test case was found"
+    TEST_FAILED = 4, "a policy test failed"
+    COVERAGE = 5, "rule coverage is below the threshold"
+    FAILURE = 6, "a file or stream cannot be read or written, or an internal error"
+    GATE = 7, "a limit that was set is exceeded: on cost, denials or skipped rows"
+    DENIED = 10, "the request is denied, with `--exit-code`"
+    INTERRUPTED = 130, "interrupted by Ctrl-C"
 
 
 class NothingError(CostlensPolicyError):
     """There is nothing to do; the message says what was looked for."""
+
+
+class RejectedError(CostlensPolicyError):
+    """Nothing is wrong with the policies. ``sources`` are the texts that the diagnostics are about."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic] = (), sources: Sequence[SourceText] = ()) -> None:
+        from costlens_policy.diagnostics.model import in_order
+
+        self.diagnostics = in_order(diagnostics)
+        self.sources = tuple(sources)
+        super().__init__("; ".join(item.message for item in self.diagnostics))
 
 
 def report_failure(error: BaseException, *, debug: bool) -> ExitCode:
@@ -80,19 +80,14 @@ _QUOTED: Final = re.compile(r"'([^']*)'")
 
 
 def _on_purpose(error: CostlensPolicyError) -> ExitCode:
-    from costlens_policy.cli.exit_codes import NothingError
-    from costlens_policy.cli.inputs import RejectedError
     from costlens_policy.diagnostics.model import PolicyError
 
     if isinstance(error, PolicyError):
         return _policy(error)
     if isinstance(error, RejectedError):
         return _rejected(error)
-    if isinstance(error, NothingError):
-        print_error(*_message_and_help(error))
-        return ExitCode.NOTHING
     print_error(*_message_and_help(error))
-    return ExitCode.FAILURE
+    return ExitCode.NOTHING if isinstance(error, NothingError) else ExitCode.FAILURE
 
 
 def _message_and_help(error: CostlensPolicyError) -> tuple[str, str]:
@@ -102,16 +97,12 @@ def _message_and_help(error: CostlensPolicyError) -> tuple[str, str]:
 
 
 def _rejected(error: RejectedError) -> ExitCode:
-    from costlens_policy.cli.output import render_diagnostics
-
     if error.diagnostics:
         note(render_diagnostics(error.diagnostics, sources=error.sources, stderr=True))
     return ExitCode.FAILURE if exit_code_of(error.diagnostics) is ExitCode.FAILURE else ExitCode.USAGE
 
 
 def _policy(error: PolicyError) -> ExitCode:
-    from costlens_policy.cli.output import render_diagnostics
-
     note(render_diagnostics(error.diagnostics, stderr=True))
     return exit_code_of(error.diagnostics)
 

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from costlens_policy.cli.exit_codes import RejectedError
 from costlens_policy.cli.output import standard_input
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import key_problem
-from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity, Span, in_order
+from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decision import Balance
-from costlens_policy.errors import CostlensPolicyError, RequestError
+from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import usd
 from costlens_policy.source.located import LocatedValue, SourceText
@@ -28,7 +29,7 @@ from costlens_policy.source.located import Path as Place
 from costlens_policy.source.read import MAX_BYTES, read_source, read_stdin
 
 __all__ = [
-    "MAX_DEPTH", "Input", "RejectedError", "RequestLine", "bad_balances", "bad_request", "is_json_lines",
+    "MAX_DEPTH", "Input", "RequestLine", "bad_balances", "bad_request", "is_json_lines",
     "read_balances", "read_input", "read_json", "read_request", "request_lines", "request_problems",
 ]  # fmt: skip
 
@@ -38,15 +39,6 @@ _UNKNOWN: Final = "unknown attribute "
 _NAMED: Final = re.compile(r"`([^`]+)`")
 _KEYS: Final = ("budget", "key", "used", "held", "override", "topup")
 _AMOUNTS: Final = ("used", "held", "override", "topup")
-
-
-class RejectedError(CostlensPolicyError):
-    """Nothing is wrong with the policies. ``sources`` are the texts that the diagnostics are about."""
-
-    def __init__(self, diagnostics: Iterable[Diagnostic] = (), sources: Sequence[SourceText] = ()) -> None:
-        self.diagnostics = in_order(diagnostics)
-        self.sources = tuple(sources)
-        super().__init__("; ".join(item.message for item in self.diagnostics))
 
 
 def bad_request(message: str, span: Span | None, help: str = "") -> Diagnostic:

@@ -25,7 +25,7 @@ from costlens_policy.diagnostics.text import printable
 from costlens_policy.frozen import frozen
 from costlens_policy.replay import READY, ColumnMapping, Settings, TrafficError, open_traffic
 from costlens_policy.replay.settings import START, Progress, Silent
-from costlens_policy.replay.tables import csv_text
+from costlens_policy.replay.tables import csv_text, difference_verdict
 from costlens_policy.replay.traffic.places import look_for
 from costlens_policy.replay.traffic.recognition import recognized
 from costlens_policy.replay.traffic.row import Reject
@@ -191,8 +191,6 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        from costlens_policy.replay.tables import difference_verdict
-
         return "\n".join([difference_verdict(self.difference), *(f"failed: {text}" for text in self.failures)])
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import click
 
 from costlens_policy.cli.command import Command
-from costlens_policy.cli.exit_codes import ExitCode, NothingError
+from costlens_policy.cli.exit_codes import ExitCode, NothingError, RejectedError
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import Timestamp, paths_argument
 from costlens_policy.cli.output import note, prints_color, write_json, write_out
@@ -178,7 +178,7 @@ def _json(decision: Decision, options: _Options, indent: int | None = None) -> s
 
 def _many(engine: Engine, options: _Options, balances: Balances) -> bool:
     """Decide line by line, all at one time; for an invalid line, its problems are printed instead."""
-    from costlens_policy.cli.inputs import RejectedError, request_lines
+    from costlens_policy.cli.inputs import request_lines
 
     now = options.now or system_now()
     counts: Counter[str] = Counter()

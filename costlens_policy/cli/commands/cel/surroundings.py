@@ -23,7 +23,8 @@ from costlens_policy.checker.attributes import (
     unknown_facts,
 )
 from costlens_policy.checker.expressions import Environments, limits_of
-from costlens_policy.cli.inputs import Input, RejectedError, bad_request, read_input
+from costlens_policy.cli.exit_codes import RejectedError
+from costlens_policy.cli.inputs import Input, bad_request, read_input
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.attributes import request_attributes
 from costlens_policy.diagnostics.model import Diagnostic
