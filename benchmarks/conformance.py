@@ -24,7 +24,7 @@ from costlens_policy.expressions import (
     Overload,
     Type,
     TypedExpr,
-    analyse,
+    analyze,
     parse,
     parse_type,
     unchecked,
@@ -75,8 +75,8 @@ def _typed(case: Case, environment: Environment) -> TypedExpr | str:
             return unchecked(text, parse(text), environment)
         except ExpressionError as error:
             return str(error)
-    analysed = analyse(text, environment)
-    return analysed.typed or "; ".join(problem.message for problem in analysed.problems)
+    analyzed = analyze(text, environment)
+    return analyzed.typed or "; ".join(problem.message for problem in analyzed.problems)
 
 
 def _evaluated(case: Case, typed: TypedExpr) -> str:

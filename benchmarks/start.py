@@ -24,7 +24,7 @@ from costlens_policy import Engine, load
 from costlens_policy.checker import check
 from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.formula import ROOTS
-from costlens_policy.expressions import BOOL, TypedExpr, analyse, parse
+from costlens_policy.expressions import BOOL, TypedExpr, analyze, parse
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.saving.files import SETTING, content_of
 from costlens_policy.saving.files import parse as parse_file
@@ -91,14 +91,14 @@ def _expressions(rounds: int) -> Iterator[Row]:
     environment = _typed(texts[0]).environment
     each = 1e6 / len(texts)
 
-    def analysed() -> list[TypedExpr]:
-        return [typed for text in texts if (typed := analyse(text, environment, BOOL).typed) is not None]
+    def analyzed() -> list[TypedExpr]:
+        return [typed for text in texts if (typed := analyze(text, environment, BOOL).typed) is not None]
 
-    typed = analysed()
+    typed = analyzed()
     if len(typed) != len(texts):
         raise RuntimeError("a condition of the workload has the wrong type")
     parsing = cpu_seconds(lambda: list(map(parse, texts)), rounds) * each
-    whole = cpu_seconds(analysed, rounds) * each
+    whole = cpu_seconds(analyzed, rounds) * each
     compiling = cpu_seconds(lambda: [compile_expression(item, ROOTS) for item in typed], rounds) * each
     yield "parse an expression", parsing, "µs", ""
     yield "parse, type and bound an expression", whole, "µs", ""

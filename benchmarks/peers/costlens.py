@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.policies import DEFAULT_MODEL, write_route_rules
 from benchmarks.rules import Decide, Request, Rule, cel_condition
 from costlens_policy import load
-from costlens_policy.expressions import DOUBLE, INT, STRING, Environment, TypedExpr, analyse
+from costlens_policy.expressions import DOUBLE, INT, STRING, Environment, TypedExpr, analyze
 from costlens_policy.expressions.compile.first_match import compile_first_match
 from costlens_policy.expressions.types import Field, Record, Type
 
@@ -45,6 +45,6 @@ def prepare_conditions(rules: Sequence[Rule]) -> Decide:
 
 
 def _typed(rule: Rule, environment: Environment) -> TypedExpr:
-    typed = analyse(cel_condition(rule, of="request."), environment).typed
+    typed = analyze(cel_condition(rule, of="request."), environment).typed
     assert typed is not None
     return typed

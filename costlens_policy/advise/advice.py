@@ -165,8 +165,8 @@ def facts_of(setting: Setting, numbers: Numbers, rules: RulesOfThumb) -> dict[st
     facts.update(_models(setting, rules))
     facts.update(_money(numbers))
     if workload.fine_tuned is not None:
-        facts["labelled_examples"] = workload.fine_tuned.labelling.at_hand
-        facts["examples_needed"] = ceil(numbers.inputs["fine_tuned.labelling.examples"].base)
+        facts["labeled_examples"] = workload.fine_tuned.labeling.at_hand
+        facts["examples_needed"] = ceil(numbers.inputs["fine_tuned.labeling.examples"].base)
     return {name: value for name, value in facts.items() if value is not None}
 
 

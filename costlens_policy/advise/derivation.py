@@ -227,8 +227,8 @@ def _others(task: Task, found: Contenders, per_month: int, notes: _Notes) -> Ite
     if found.base is not None:
         notes.assumed.append(f"a fine-tuned model costs as much per token as its base, `{found.base}`")
     notes.assumed.append("a month of recorded answers serves as labels, and checking them costs nothing extra")
-    labelling = {"at_hand": max(task.calls, per_month), "usd_each": Decimal(0)}
-    yield "fine_tuned", {**_contender(task, found.trained), "labelling": labelling}
+    labeling = {"at_hand": max(task.calls, per_month), "usd_each": Decimal(0)}
+    yield "fine_tuned", {**_contender(task, found.trained), "labeling": labeling}
 
 
 def _needs(task: Task, found: Contenders, notes: _Notes) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class RulesOfThumb(Section):
 
     source: Annotated[str, Field(min_length=1)]
     training_usd: _Between
-    labelled_examples: _Between
+    labeled_examples: _Between
     lead_weeks: _Between
     crossover_queries_per_month: _About
     latency_reduction: _About
@@ -106,14 +106,14 @@ def _inputs(workload: WorkloadDocument, rules: RulesOfThumb) -> Iterator[tuple[s
 
 
 def _training_inputs(tuned: FineTunedContender, rules: RulesOfThumb) -> Iterator[tuple[str, Range]]:
-    training, examples = tuned.training, tuned.labelling.examples
+    training, examples = tuned.training, tuned.labeling.examples
     if training is None:
         yield "fine_tuned.training.usd", rules.range_of(rules.training_usd)
     elif training.usd is not None:
         yield "fine_tuned.training.usd", _range(training.usd)
-    by_rule = rules.range_of(rules.labelled_examples)
-    yield "fine_tuned.labelling.examples", by_rule if examples is None else _range(examples)
-    yield "fine_tuned.labelling.usd_each", _range(tuned.labelling.usd_each)
+    by_rule = rules.range_of(rules.labeled_examples)
+    yield "fine_tuned.labeling.examples", by_rule if examples is None else _range(examples)
+    yield "fine_tuned.labeling.usd_each", _range(tuned.labeling.usd_each)
     yield "fine_tuned.hosting_usd_per_hour", _range(tuned.hosting_usd_per_hour)
     lead = tuned.lead_weeks
     yield "fine_tuned.lead_weeks", rules.range_of(rules.lead_weeks) if lead is None else _range(lead)

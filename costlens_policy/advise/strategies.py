@@ -277,10 +277,10 @@ def _cached(workload: WorkloadDocument, point: Point, query: Query, absorbed: De
 
 def _trained(name: str, tuned: FineTunedContender, point: Point, prompting: Decimal, cost: Decimal) -> Strategy:
     training = _training_cost(tuned, point)
-    examples, usd_each = point["fine_tuned.labelling.examples"], point["fine_tuned.labelling.usd_each"]
-    missing = max(total((examples, Decimal(-tuned.labelling.at_hand))), ZERO)
+    examples, usd_each = point["fine_tuned.labeling.examples"], point["fine_tuned.labeling.usd_each"]
+    missing = max(total((examples, Decimal(-tuned.labeling.at_hand))), ZERO)
     again = tuned.retraining
-    relabelled = ZERO if again is None else multiply(again.relabelled_share, examples)
+    relabeled = ZERO if again is None else multiply(again.relabeled_share, examples)
     return Strategy(
         name,
         usd_per_query=cost,
@@ -288,7 +288,7 @@ def _trained(name: str, tuned: FineTunedContender, point: Point, prompting: Deci
         upfront_usd=total((training, multiply(missing, usd_each))),
         usd_per_hour=point["fine_tuned.hosting_usd_per_hour"],
         wait_hours=multiply(point["fine_tuned.lead_weeks"], HOURS_PER_WEEK),
-        again_usd=ZERO if again is None else total((training, multiply(relabelled, usd_each))),
+        again_usd=ZERO if again is None else total((training, multiply(relabeled, usd_each))),
         again_months=0 if again is None else again.every_months,
     )
 
@@ -299,5 +299,5 @@ def _training_cost(tuned: FineTunedContender, point: Point) -> Decimal:
     if training is None or training.tokens_per_example is None:
         return point["fine_tuned.training.usd"]
     assert training.usd_per_million_tokens is not None, "the document has seen to it"
-    tokens = multiply(point["fine_tuned.labelling.examples"], training.tokens_per_example * training.epochs)
+    tokens = multiply(point["fine_tuned.labeling.examples"], training.tokens_per_example * training.epochs)
     return per_million(training.usd_per_million_tokens, int(tokens))

@@ -45,7 +45,7 @@ from costlens_policy.expressions import (
     Record,
     Type,
     TypedExpr,
-    analyse,
+    analyze,
 )
 from costlens_policy.expressions.checking.presence import Implied, Paths, present_when_true, unguarded_reads
 from costlens_policy.expressions.functions.costs import Sizes
@@ -55,7 +55,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, Path, part_span
 
 __all__ = [
-    "MAY_BE_MISSING", "Analysis", "Environments", "ExpressionField", "analyse_alone", "analyse_bundle", "budget_reads",
+    "MAY_BE_MISSING", "Analysis", "Environments", "ExpressionField", "analyze_alone", "analyze_bundle", "budget_reads",
     "check_budget_names", "check_variables", "expressions_of", "implied_by_variables", "limits_of", "marks_of",
     "missing_reads", "nodes_of", "variable_reads", "variables_of",
 ]  # fmt: skip
@@ -77,7 +77,7 @@ class Analysis:
     failed: frozenset[LinkedDocument[Document]]
 
 
-def analyse_bundle(bundle: LinkedBundle) -> Analysis:
+def analyze_bundle(bundle: LinkedBundle) -> Analysis:
     """Type the expressions of the policy set and its policies."""
     expressions: dict[LinkedDocument[Document], Mapping[Path, TypedExpr]] = {}
     diagnostics: list[Diagnostic] = []
@@ -97,7 +97,7 @@ def analyse_bundle(bundle: LinkedBundle) -> Analysis:
     return Analysis(expressions, tuple(diagnostics), frozenset(failed))
 
 
-def analyse_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, ...]:
+def analyze_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, ...]:
     """Return what is wrong with a policy's expressions whatever the policy set: its attributes are not known."""
     unknowable = ("CL302", MAY_BE_MISSING, _TOO_DEAR)
     request = request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS))
@@ -170,12 +170,12 @@ class _Analyst:
 
     def _type(self, field: ExpressionField) -> TypedExpr | None:
         environment = self._environments.of(field.rule.roots)
-        analysed = analyse(field.text, environment, _EXPECTED.get(field.rule.result), self._limits)
-        typed = analysed.typed
-        if analysed.worst is not None and typed is not None and field.path[0] == "variables":
-            self._environments.learn(str(field.path[1]), typed.type, analysed.worst.shape)
+        analyzed = analyze(field.text, environment, _EXPECTED.get(field.rule.result), self._limits)
+        typed = analyzed.typed
+        if analyzed.worst is not None and typed is not None and field.path[0] == "variables":
+            self._environments.learn(str(field.path[1]), typed.type, analyzed.worst.shape)
         # Whether an attribute may be missing depends on the rule around; it is asked once all are typed.
-        problems = [_within_reach(item, field) for item in analysed.problems if item.code != MAY_BE_MISSING]
+        problems = [_within_reach(item, field) for item in analyzed.problems if item.code != MAY_BE_MISSING]
         if typed is not None and field.rule.result == "number" and typed.type not in _NUMBERS:
             message = f"the expression must be a number, got type {typed.type}"
             problems.append(Problem("CL309", message, typed.root.extent, f"type {typed.type}"))

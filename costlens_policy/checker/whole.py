@@ -19,8 +19,8 @@ from costlens_policy.checker.checks import Subject, run_checks
 from costlens_policy.checker.data import read_data
 from costlens_policy.checker.expressions import (
     Analysis,
-    analyse_alone,
-    analyse_bundle,
+    analyze_alone,
+    analyze_bundle,
     check_budget_names,
     check_variables,
 )
@@ -164,7 +164,7 @@ def _examine(
 
 
 def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]) -> Analysis:
-    analysis = analyse_bundle(bundle)
+    analysis = analyze_bundle(bundle)
     diagnostics += analysis.diagnostics
     diagnostics += check_variables(bundle, analysis, has_all_policies=linked.has_all_policies)
     if linked.has_all_policies:  # else the budgets of the others would look unknown
@@ -217,7 +217,7 @@ def check_loose(
 def _by_itself(reading: Reading) -> Iterator[Diagnostic]:
     """Yield what is wrong with the meaning of a document, whatever policy set may list it."""
     if isinstance(reading.document, PolicyDocument):
-        yield from analyse_alone(LinkedDocument(reading.located, reading.document))
+        yield from analyze_alone(LinkedDocument(reading.located, reading.document))
     elif isinstance(reading.document, DataDocument):
         yield from read_data([LinkedDocument(reading.located, reading.document)])[1]
 

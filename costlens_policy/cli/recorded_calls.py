@@ -65,7 +65,7 @@ class CallReader:
     rows: RowReader
     seen: Seen = field(default_factory=Seen)
     _estimated: int = 0
-    _unlabelled: int = 0
+    _unlabeled: int = 0
 
     def __post_init__(self) -> None:
         self.seen.block_tokens = self.mapping.block_tokens
@@ -73,7 +73,7 @@ class CallReader:
     def take(self, row: Row, fields: Mapping[str, Any]) -> None:
         """Add the call of a row."""
         label, prompt = self._value(fields, self.by), self._prompt(row, fields)
-        self._unlabelled += label is None
+        self._unlabeled += label is None
         tokens = row.prompt_tokens
         if tokens is None:
             tokens = self.rows.shape.tokenizer.count(prompt if isinstance(prompt, str) else "")
@@ -102,7 +102,7 @@ class CallReader:
         if self._estimated:
             notes.append(f"{self._estimated:,} prompts have no token count and were counted by an estimate")
         named = f"request.{self.by}" in (*self.mapping.columns, *self.mapping.constants)
-        if self._unlabelled and self._unlabelled == self.seen.calls:
+        if self._unlabeled and self._unlabeled == self.seen.calls:
             if named:
                 raise TrafficError(
                     f"no row has a value in `{self.mapping.columns[f'request.{self.by}']}` for `{self.by}`"
@@ -110,8 +110,8 @@ class CallReader:
             notes.append(
                 f"no row has a `{self.by}`, so all calls are one task; --column request.{self.by}=COLUMN names it"
             )
-        elif self._unlabelled:
-            notes.append(f"{self._unlabelled:,} calls have no `{self.by}` and are counted as one task")
+        elif self._unlabeled:
+            notes.append(f"{self._unlabeled:,} calls have no `{self.by}` and are counted as one task")
         return notes
 
     def _value(self, fields: Mapping[str, Any], name: str) -> Any:

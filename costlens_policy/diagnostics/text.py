@@ -176,16 +176,16 @@ def _line_rows(number: int, lines: Sequence[str], marks: Sequence[Mark], long: M
         yield _Row(None, " " + "_" * (window.column(long.span.start.column) + 1) + long.sign, long.color)
     if long is not None and number == _end_line(long.span):
         reach = window.column(_end_column(long.span, len(text)))
-        yield _Row(None, _labelled("|" + "_" * (reach + 1) + long.sign, long), long.color)
+        yield _Row(None, _labeled("|" + "_" * (reach + 1) + long.sign, long), long.color)
 
 
 def _underline(mark: Mark, number: int, window: _Window) -> str:
     start = window.column(mark.span.start.column)
     end = window.column(mark.span.end.column) if mark.span.end.line == number else window.column(None)
-    return _labelled(" " * start + mark.sign * max(end - start, 1), mark)
+    return _labeled(" " * start + mark.sign * max(end - start, 1), mark)
 
 
-def _labelled(text: str, mark: Mark) -> str:
+def _labeled(text: str, mark: Mark) -> str:
     return f"{text} {printable(mark.label)}" if mark.label else text
 
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from costlens_policy.documents.document import Document, FilePath, Milliseconds, ModelName, Ratio, Section, Usd
 
 __all__ = [
-    "AmountSpread", "Caching", "Contender", "CountSpread", "FineTunedContender", "GrowthSpread", "Hybrid", "Labelling",
+    "AmountSpread", "Caching", "Contender", "CountSpread", "FineTunedContender", "GrowthSpread", "Hybrid", "Labeling",
     "Needs", "PromptTokens", "Queries", "RatioSpread", "Retraining", "Spread", "Training", "VolumeSpread",
     "WorkloadDocument",
 ]  # fmt: skip
@@ -163,9 +163,9 @@ class Training(Section):
     exactly_one: ClassVar = ("usd", "tokens_per_example")
 
     usd: Annotated[_Amount | AmountSpread, Field(examples=[8000])] | None = None
-    """US dollars for one training, labelling aside."""
+    """US dollars for one training, labeling aside."""
     tokens_per_example: Annotated[int, Field(ge=1, le=10_000_000, examples=[900])] | None = None
-    """Tokens of one labelled example; the training reads each in every epoch."""
+    """Tokens of one labeled example; the training reads each in every epoch."""
     epochs: Annotated[int, Field(ge=1, le=1000, examples=[3])] = 1
     """How often the training reads each example."""
     usd_per_million_tokens: Annotated[Usd, Field(examples=[25])] | None = None
@@ -180,13 +180,13 @@ class Training(Section):
         return self
 
 
-class Labelling(Section):
+class Labeling(Section):
     """The examples to train on."""
 
     examples: Annotated[_Count | CountSpread, Field(examples=[4000])] | None = None
     """Examples that the training needs; the rule of thumb when left out."""
     at_hand: Annotated[int, Field(ge=0, le=10**12, examples=[1500])] = 0
-    """Examples that are labelled already."""
+    """Examples that are labeled already."""
     usd_each: Annotated[_Amount | AmountSpread, Field(examples=[0.35])]
     """US dollars to label one more."""
 
@@ -196,8 +196,8 @@ class Retraining(Section):
 
     every_months: Annotated[int, Field(ge=1, le=120, examples=[6])]
     """Months between two trainings."""
-    relabelled_share: Annotated[Ratio, Field(examples=[0.2])] = Decimal(0)
-    """Share of the examples that is labelled anew each time."""
+    relabeled_share: Annotated[Ratio, Field(examples=[0.2])] = Decimal(0)
+    """Share of the examples that is labeled anew each time."""
 
 
 class FineTunedContender(Contender):
@@ -205,7 +205,7 @@ class FineTunedContender(Contender):
 
     training: Training | None = None
     """Cost of one training; the rule of thumb when left out."""
-    labelling: Labelling
+    labeling: Labeling
     """What it is trained on, and what that costs."""
     retraining: Retraining | None = None
     """Training again; absent means never."""

@@ -1,6 +1,6 @@
 """CEL: from text to a typed expression, and from there (``expressions.compile``) to a Python function.
 
-``analyse`` is the whole front end. Neither lark nor cel-python is imported to use it, and what reads and checks texts
+``analyze`` is the whole front end. Neither lark nor cel-python is imported to use it, and what reads and checks texts
 is imported when it is used: expressions that were saved need it no more.
 """
 
@@ -37,7 +37,7 @@ from costlens_policy.expressions.values import Duration, Timestamp, Uint, Value
 from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from costlens_policy.expressions.analysis import Analysed, analyse
+    from costlens_policy.expressions.analysis import Analyzed, analyze
     from costlens_policy.expressions.checking.checker import check, unchecked
     from costlens_policy.expressions.checking.presence import Paths, present_when_true
     from costlens_policy.expressions.functions.rows import parse_type
@@ -46,20 +46,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_LIST", "ANY_MAP", "BOOL", "BYTES", "DEFAULT_LIMITS", "DOUBLE", "DURATION", "DYN", "INT", "NULL", "STRING",
-    "TIMESTAMP", "UINT", "Analysed", "Duration", "Environment", "ExpressionError", "Extent", "Field", "Function",
+    "TIMESTAMP", "UINT", "Analyzed", "Duration", "Environment", "ExpressionError", "Extent", "Field", "Function",
     "Invocation", "Limits", "Node", "Overload", "Paths", "Problem", "Record", "Resolution", "ResolutionKind",
-    "Timestamp", "Type", "TypedExpr", "Uint", "Value", "analyse", "check", "did_you_mean", "list_of", "map_of",
+    "Timestamp", "Type", "TypedExpr", "Uint", "Value", "analyze", "check", "did_you_mean", "list_of", "map_of",
     "optional_of", "parse", "parse_type", "present_when_true", "unchecked",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
     __name__,
     {
-        "Analysed": "costlens_policy.expressions.analysis",
+        "Analyzed": "costlens_policy.expressions.analysis",
         "ExpressionError": "costlens_policy.expressions.problems",
         "Paths": "costlens_policy.expressions.checking.presence",
         "Problem": "costlens_policy.expressions.problems",
-        "analyse": "costlens_policy.expressions.analysis",
+        "analyze": "costlens_policy.expressions.analysis",
         "check": "costlens_policy.expressions.checking.checker",
         "did_you_mean": "costlens_policy.expressions.problems",
         "parse": "costlens_policy.expressions.syntax.parser",

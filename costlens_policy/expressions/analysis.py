@@ -15,11 +15,11 @@ from costlens_policy.expressions.tree import TypedExpr
 from costlens_policy.expressions.types import Environment, Type
 from costlens_policy.frozen import frozen
 
-__all__ = ["Analysed", "analyse"]
+__all__ = ["Analyzed", "analyze"]
 
 
 @frozen
-class Analysed:
+class Analyzed:
     """``typed`` is absent when a problem is an error; warnings come with it.
 
     ``worst`` is what evaluating it takes at worst; it is there whenever the types are right.
@@ -30,13 +30,13 @@ class Analysed:
     worst: WorstCase | None = None
 
 
-def analyse(
+def analyze(
     text: str,
     environment: Environment,
     expected: Type | None = None,
     limits: Limits = DEFAULT_LIMITS,
     present: Paths = frozenset(),
-) -> Analysed:
+) -> Analyzed:
     """Parse and type one expression against what it may name. Never raises.
 
     ``expected`` is the type it must have; ``present`` are optional attributes, such as ``("request", "team")``, that
@@ -45,14 +45,14 @@ def analyse(
     try:
         root = parse(text, limits)
     except ExpressionError as error:
-        return Analysed(None, error.problems)
+        return Analyzed(None, error.problems)
     typed, problems = check(text, root, environment, expected, present)
     if typed is not None and typed.constants:
         constants = typed.constants  # of which nothing may be left once they are folded
         typed, problems = check(text, folded(typed), environment, expected, present)
         typed = None if typed is None else replace(typed, constants=constants)
     if typed is None:
-        return Analysed(None, problems)
+        return Analyzed(None, problems)
     worst = worst_case(typed, limits)
     dear = too_dear(typed, worst, limits)
-    return Analysed(typed, problems, worst) if dear is None else Analysed(None, (*problems, dear), worst)
+    return Analyzed(typed, problems, worst) if dear is None else Analyzed(None, (*problems, dear), worst)

@@ -49,7 +49,7 @@ class RedactStep:
     labels_hold_data: bool
     """Whether a label would itself be redacted, such as an address of your own; then one round is all there is."""
     regions: tuple[str, ...] = ()
-    """Countries by whose numbering plans telephone numbers are found."""
+    """Countries by whose numbering plans phone numbers are found."""
 
     def apply(self, content: Content, activation: Activation) -> Rewritten:
         redaction = _Redaction(self)

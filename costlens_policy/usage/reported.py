@@ -1,4 +1,4 @@
-"""What a provider says of one call, normalised."""
+"""What a provider says of one call, normalized."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Facts:
     at_hand: F
     usd_each: F
     every: int
-    relabelled: F
+    relabeled: F
     hourly: F
     weeks: F
     routed: F
@@ -75,7 +75,7 @@ def first_payment(facts: Facts) -> F:
 
 
 def later_payment(facts: Facts) -> F:
-    return facts.training + facts.relabelled * facts.examples * facts.usd_each
+    return facts.training + facts.relabeled * facts.examples * facts.usd_each
 
 
 def paid_by(facts: Facts, strategy: str, until: F, beside: str | None = None) -> F:

@@ -32,7 +32,7 @@ def test_facts_are_the_declared_attributes() -> None:
         needs=needs,
         current={"model": "large", "accuracy": Decimal("0.93"), "latency_ms": 2000},
         small={"model": "small", "accuracy": Decimal("0.8"), "latency_ms": 500},
-        fine_tuned={"model": "tuned", "accuracy": 1, "training": {"usd": 1}, "labelling": {"usd_each": 1}},
+        fine_tuned={"model": "tuned", "accuracy": 1, "training": {"usd": 1}, "labeling": {"usd_each": 1}},
         queries={"per_month": 5_000_000},
     )
     assert set(full) == set(check(ADVICE).linked.policy_set.document.attributes)

@@ -94,11 +94,11 @@ def test_strategies_are_those_that_the_workload_speaks_of() -> None:
 
 
 def test_rules_of_thumb_fill_in_what_is_left_out() -> None:
-    workload = document(fine_tuned={"model": "tuned", "labelling": {"usd_each": Decimal("0.4")}})
+    workload = document(fine_tuned={"model": "tuned", "labeling": {"usd_each": Decimal("0.4")}})
     inputs = uncertain_inputs(workload, rules_of_thumb())
     rules = rules_of_thumb()
     taken = {name: item for name, item in inputs.items() if item.origin == rules.source}
-    assert list(taken) == ["fine_tuned.training.usd", "fine_tuned.labelling.examples", "fine_tuned.lead_weeks"]
+    assert list(taken) == ["fine_tuned.training.usd", "fine_tuned.labeling.examples", "fine_tuned.lead_weeks"]
     training = taken["fine_tuned.training.usd"]
     assert (training.low, training.base, training.high) == (3000, 11500, 20000)
     assert rules.source == "rule of thumb given in the project's brief"

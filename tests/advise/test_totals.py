@@ -36,7 +36,7 @@ def _cases(draw: st.DrawFn) -> tuple[Setting, Facts]:
         "at_hand": draw(st.integers(0, 20_000)),
         "usd_each": draw(_decimals("0", "2", 2)),
         "every": draw(st.integers(1, 30)),
-        "relabelled": draw(_decimals("0", "1", 2)),
+        "relabeled": draw(_decimals("0", "1", 2)),
         "hourly": draw(_decimals("0", "5", 2)),
         "weeks": draw(_decimals("0", "70", 1)),
         "routed": draw(_decimals("0", "1", 2)),
@@ -58,8 +58,8 @@ def _cases(draw: st.DrawFn) -> tuple[Setting, Facts]:
         fine_tuned={
             "model": "tuned",
             "training": {"usd": values["training"]},
-            "labelling": {name: values[name] for name in ("examples", "at_hand", "usd_each")},
-            "retraining": {"every_months": values["every"], "relabelled_share": values["relabelled"]},
+            "labeling": {name: values[name] for name in ("examples", "at_hand", "usd_each")},
+            "retraining": {"every_months": values["every"], "relabeled_share": values["relabeled"]},
             "hosting_usd_per_hour": values["hourly"],
             "lead_weeks": values["weeks"],
         },
@@ -148,7 +148,7 @@ def test_by_hand() -> None:
         fine_tuned={
             "model": "tuned",
             "training": {"tokens_per_example": 1000, "epochs": 3, "usd_per_million_tokens": 25},
-            "labelling": {"examples": 2000, "at_hand": 500, "usd_each": Decimal("0.4")},
+            "labeling": {"examples": 2000, "at_hand": 500, "usd_each": Decimal("0.4")},
             "lead_weeks": 0,
         },
     )

@@ -32,8 +32,8 @@ def document(**changes: Any) -> WorkloadDocument:
         "fine_tuned": {
             "model": "tuned",
             "training": {"usd": 5000},
-            "labelling": {"examples": 2000, "at_hand": 500, "usd_each": Decimal("0.4")},
-            "retraining": {"every_months": 4, "relabelled_share": Decimal("0.25")},
+            "labeling": {"examples": 2000, "at_hand": 500, "usd_each": Decimal("0.4")},
+            "retraining": {"every_months": 4, "relabeled_share": Decimal("0.25")},
             "hosting_usd_per_hour": Decimal("0.35"),
             "lead_weeks": 3,
         },

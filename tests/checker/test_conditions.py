@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.checker.condition import Condition, Cover, condition_of
-from costlens_policy.expressions import BOOL, DYN, INT, STRING, Environment, Field, Record, Type, TypedExpr, analyse
+from costlens_policy.expressions import BOOL, DYN, INT, STRING, Environment, Field, Record, Type, TypedExpr, analyze
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.runtime import CelError
 
@@ -37,9 +37,9 @@ REQUESTS = [
 
 
 def typed(text: str) -> TypedExpr:
-    analysed = analyse(text, ENVIRONMENT, BOOL)
-    assert analysed.typed is not None, analysed.problems
-    return analysed.typed
+    analyzed = analyze(text, ENVIRONMENT, BOOL)
+    assert analyzed.typed is not None, analyzed.problems
+    return analyzed.typed
 
 
 def condition(text: str) -> Condition:
@@ -191,7 +191,7 @@ def test_variables_are_read_through() -> None:
     environment = Environment(
         {"request": Type("request"), "variables": Type("variables")}, {"request": REQUEST, "variables": record}
     )
-    reading = analyse("variables.short", environment, BOOL).typed
+    reading = analyze("variables.short", environment, BOOL).typed
     assert reading is not None
     found = condition_of(reading, {"short": typed("request.tokens < 2")})
     assert found.excludes(condition("request.tokens > 2"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from benchmarks.memory import peak_kib
-from costlens_policy.expressions import Environment, Limits, analyse, parse_type
+from costlens_policy.expressions import Environment, Limits, analyze, parse_type
 from costlens_policy.expressions.compile import compile_expression, compile_traced
 from costlens_policy.expressions.runtime import CelError
 
@@ -40,15 +40,15 @@ class Case:
 def outcome(case: Case) -> Any:
     """Return the value of a case, or the code of what is wrong with it. Both forms must agree."""
     environment = Environment({name: parse_type(declared) for name, declared in TYPES.items()})
-    analysed = analyse(case.text, environment, limits=case.limits)
-    if analysed.typed is None:
-        return analysed.problems[0].code
+    analyzed = analyze(case.text, environment, limits=case.limits)
+    if analyzed.typed is None:
+        return analyzed.problems[0].code
     values = tuple(case.values.get(name) for name in TYPES)
     try:
-        fast = compile_expression(analysed.typed, tuple(TYPES))(*values)
+        fast = compile_expression(analyzed.typed, tuple(TYPES))(*values)
     except CelError as error:
         fast = error.code
-    exact = compile_traced(analysed.typed, tuple(TYPES))(*values).value
+    exact = compile_traced(analyzed.typed, tuple(TYPES))(*values).value
     assert fast == (exact.code if isinstance(exact, CelError) else exact), "the two forms differ"
     return fast
 

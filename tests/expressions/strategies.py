@@ -22,7 +22,7 @@ from costlens_policy.expressions import (
     Type,
     TypedExpr,
     Uint,
-    analyse,
+    analyze,
     parse_type,
 )
 from costlens_policy.expressions.runtime.times import TIMESTAMP_MAX, TIMESTAMP_MIN
@@ -157,11 +157,11 @@ def expressions(draw: _Draw, kind: str, depth: int = 3, without: Collection[str]
 
 def typed(text: str) -> TypedExpr:
     """Type a written expression; one in which the checker finds a literal that always fails is drawn anew."""
-    analysed = analyse(text, ENVIRONMENT, limits=_LIMITS)
-    codes = {problem.code for problem in analysed.problems if problem.is_error}
+    analyzed = analyze(text, ENVIRONMENT, limits=_LIMITS)
+    codes = {problem.code for problem in analyzed.problems if problem.is_error}
     assume(not codes & _FAILING_LITERALS)
-    assert analysed.typed is not None, (text, analysed.problems)
-    return analysed.typed
+    assert analyzed.typed is not None, (text, analyzed.problems)
+    return analyzed.typed
 
 
 class _Writer:

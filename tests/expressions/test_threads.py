@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from costlens_policy import load
-from costlens_policy.expressions import Environment, analyse, parse_type
+from costlens_policy.expressions import Environment, analyze, parse_type
 from costlens_policy.expressions.compile import compile_expression, compile_traced
 from costlens_policy.expressions.runtime import CelError
 from tests.checker.repository import write
@@ -59,7 +59,7 @@ def outcome(evaluate: Callable[..., Any], values: tuple[Any, ...]) -> Any:
 
 
 def compiled(text: str) -> Callable[..., Any]:
-    typed = analyse(text, Environment({name: parse_type(declared) for name, declared in TYPES.items()})).typed
+    typed = analyze(text, Environment({name: parse_type(declared) for name, declared in TYPES.items()})).typed
     assert typed is not None, text
     return compile_expression(typed, tuple(TYPES))
 
@@ -81,7 +81,7 @@ def test_threads_see_their_own_values(name: str) -> None:
 
 
 def test_traces_of_threads_do_not_mix() -> None:
-    typed = analyse("[n, n + 1].exists(a, a == n * 2)", Environment({"n": parse_type("int")})).typed
+    typed = analyze("[n, n + 1].exists(a, a == n * 2)", Environment({"n": parse_type("int")})).typed
     assert typed is not None
     trace = compile_traced(typed, ("n",))
     expected = [trace(thread) for thread in range(THREADS)]

@@ -18,7 +18,7 @@ from costlens_policy.expressions import (
     Type,
     TypedExpr,
     Uint,
-    analyse,
+    analyze,
     list_of,
     parse,
     parse_type,
@@ -70,14 +70,14 @@ _ARGUMENTS: Final = (*(value for _, value in _VALUES.values()), {"task": "chat",
 def examine(data: bytes) -> None:
     """Take bytes for an expression. Raises AssertionError where something does not hold, or whatever crashes."""
     text = data.decode("utf-8", "surrogateescape" if data[:1] == b"\xed" else "replace")
-    analysed = analyse(text, _ENVIRONMENT, limits=LIMITS)
-    assert analysed.typed is not None or any(problem.is_error for problem in analysed.problems)
-    for problem in analysed.problems:
+    analyzed = analyze(text, _ENVIRONMENT, limits=LIMITS)
+    assert analyzed.typed is not None or any(problem.is_error for problem in analyzed.problems)
+    for problem in analyzed.problems:
         assert 0 <= problem.extent.start <= problem.extent.end <= len(text)
         assert "\n" not in problem.message
-    if analysed.typed is not None:
-        _evaluate(analysed.typed)
-    elif analysed.worst is None:
+    if analyzed.typed is not None:
+        _evaluate(analyzed.typed)
+    elif analyzed.worst is None:
         _evaluate_unchecked(text)
 
 

@@ -104,7 +104,7 @@ def test_invalid_utf_8_has_a_line_and_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf_16_is_recognised(tmp_path: Path, encoding: str) -> None:
+def test_utf_16_is_recognized(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "wide.yaml"
     path.write_bytes("\ufeffa: é".encode(encoding))
     assert "UTF-16" in _refused(path).message

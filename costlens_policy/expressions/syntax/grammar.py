@@ -1,6 +1,6 @@
 """cel-python's grammar as LALR tables.
 
-lark analyses the grammar, which takes 200 ms. So its tables are kept in ``tables.json`` together with the digest of the
+lark analyzes the grammar, which takes 200 ms. So its tables are kept in ``tables.json`` together with the digest of the
 grammar they were made from, and are used only while that is the grammar that cel-python ships; else lark runs again.
 ``python -m costlens_policy.expressions.syntax`` writes the file.
 """
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from costlens_policy.frozen import frozen
 
-__all__ = ["Action", "Reduction", "Tables", "analyse_grammar", "grammar_text", "store", "tables"]
+__all__ = ["Action", "Reduction", "Tables", "analyze_grammar", "grammar_text", "store", "tables"]
 
 _LEAVES = frozenset({"ident", "literal"})
 _STORED = Path(__file__).with_name("tables.json")
@@ -79,7 +79,7 @@ def tables() -> Tables:
     grammar = grammar_text()
     stored = json.loads(_STORED.read_text(encoding="utf-8"))
     if stored["digest"] != _digest(grammar):
-        stored = analyse_grammar(grammar)
+        stored = analyze_grammar(grammar)
     rules = tuple(Reduction(name, size, size > 1 or name in _LEAVES) for name, size in stored["rules"])
     states = tuple(
         {name: rules[-1 - number] if number < 0 else number for name, number in state.items()}
@@ -90,8 +90,8 @@ def tables() -> Tables:
 
 def store() -> None:
     """Write the tables of the grammar that is installed beside this file."""
-    analysed = json.dumps(analyse_grammar(grammar_text()), sort_keys=True, separators=(",", ":"))
-    _STORED.write_text(analysed + "\n", encoding="utf-8")
+    analyzed = json.dumps(analyze_grammar(grammar_text()), sort_keys=True, separators=(",", ":"))
+    _STORED.write_text(analyzed + "\n", encoding="utf-8")
 
 
 def grammar_text() -> str:
@@ -103,8 +103,8 @@ def grammar_text() -> str:
     return theirs + Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
 
 
-def analyse_grammar(grammar: str) -> dict[str, Any]:
-    """Let lark analyse a grammar, and number its states and rules in the order in which they are reached."""
+def analyze_grammar(grammar: str) -> dict[str, Any]:
+    """Let lark analyze a grammar, and number its states and rules in the order in which they are reached."""
     parsed = _lark(grammar)
     table = parsed.parser.parser._parse_table
     numbers = {table.start_states["expr"]: 0}

@@ -29,7 +29,7 @@ DETECTORS: Final[Mapping[str, tuple[Detector, ...]]] = {
 
 
 def detectors_of(kind: str, regions: tuple[str, ...]) -> tuple[Detector, ...]:
-    """Return how a kind is found, telephone numbers also by the numbering plans of countries."""
+    """Return how a kind is found, phone numbers also by the numbering plans of countries."""
     if kind != "phone" or not regions:
         return DETECTORS[kind]
     return (*DETECTORS[kind], numbers_of(regions))

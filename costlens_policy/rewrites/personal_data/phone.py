@@ -1,4 +1,4 @@
-"""Telephone numbers: international ones, and national ones in the forms in which people write them.
+"""Phone numbers: international ones, and national ones in the forms in which people write them.
 
 A number needs something that other numbers do not have: a leading ``+``, a trunk ``0`` with separators, an area code in
 parentheses, the groups of North America or of Chinese mobiles, or a word such as ``phone`` before it. Dates, plain
@@ -235,7 +235,7 @@ def _scan_numbers(data: bytes, regions: Sequence[str]) -> Iterator[Extent]:
                 start -= data[start - 1 : start] in (b"+", b"(") and start > run.start()
                 tries += len(regions)
                 if tries > _MOST_TRIES:
-                    raise RewriteError(NOT_FINISHED, "a text has too many numbers to look for telephone numbers")
+                    raise RewriteError(NOT_FINISHED, "a text has too many numbers to look for phone numbers")
                 if _is_number(library, data[start:end].decode("ascii"), regions) and _is_free(data, start):
                     bare = data[start] == 0x28 and b")" not in data[start:end]
                     yield start + bare, end

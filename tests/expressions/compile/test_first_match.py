@@ -19,7 +19,7 @@ from costlens_policy.expressions import (
     Record,
     Type,
     TypedExpr,
-    analyse,
+    analyze,
     list_of,
 )
 from costlens_policy.expressions.compile import RuleError, compile_first_match, compile_traced
@@ -94,11 +94,11 @@ _BOUNDED: Final = {
 
 
 def _typed(text: str) -> TypedExpr:
-    typed = analyse(text, _ENVIRONMENT).typed
+    typed = analyze(text, _ENVIRONMENT).typed
     if typed is None:  # an optional attribute without a guard is an error of the checker, and still has a meaning
         relaxed = {**_REQUEST.fields, "tier": Field(STRING), "limit": Field(INT)}
         environment = Environment({"request": Type("request")}, {"request": Record("request", relaxed)})
-        typed = analyse(text, environment).typed
+        typed = analyze(text, environment).typed
     assert typed is not None, text
     return typed
 

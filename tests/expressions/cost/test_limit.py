@@ -13,7 +13,7 @@ from costlens_policy.expressions import (
     Limits,
     Record,
     Type,
-    analyse,
+    analyze,
     list_of,
 )
 from costlens_policy.expressions.functions.costs import Sizes
@@ -33,12 +33,12 @@ ENVIRONMENT = Environment({"request": Type("request")}, {"request": REQUEST})
 
 
 def blamed(text: str, limits: Limits = DEFAULT_LIMITS) -> str | None:
-    analysed = analyse(text, ENVIRONMENT, limits=limits)
-    if not analysed.problems:
+    analyzed = analyze(text, ENVIRONMENT, limits=limits)
+    if not analyzed.problems:
         return None
-    (problem,) = analysed.problems
+    (problem,) = analyzed.problems
     assert problem.code == "CL319"
-    assert analysed.typed is None
+    assert analyzed.typed is None
     return text[problem.extent.start : problem.extent.end]
 
 
@@ -85,7 +85,7 @@ def test_what_multiplies_is_blamed(text: str, expected: str | None) -> None:
 
 def test_the_innermost_part_that_is_too_dear_is_named() -> None:
     text = "request.tags.all(a, request.tags.all(b, a != b) && request.tags.all(c, request.tags.all(d, c != d)))"
-    (problem,) = analyse(text, ENVIRONMENT).problems
+    (problem,) = analyze(text, ENVIRONMENT).problems
     assert problem.extent.start == text.index("all(d")
     assert problem.label == "visits 200 elements of `request.tags`, 40,000 times over"
     assert problem.message.endswith("steps, above the limit of 1,000,000")
@@ -102,6 +102,6 @@ def test_the_limit_is_a_setting() -> None:
 
 def test_numbers_beyond_all_measure_stay_short() -> None:
     text = "x" + "".join(f".all(x{number}, x" for number in range(40)) + " == x" + ")" * 40
-    (problem,) = analyse(text, Environment({"x": list_of(DYN)})).problems
+    (problem,) = analyze(text, Environment({"x": list_of(DYN)})).problems
     assert "more than 1,000,000,000,000,000 steps" in problem.message
     assert len(problem.label) < 120

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.expressions import Environment, Limits, Type, TypedExpr, analyse, parse_type
+from costlens_policy.expressions import Environment, Limits, Type, TypedExpr, analyze, parse_type
 from costlens_policy.expressions.compile.exact.builder import Builder
 from costlens_policy.expressions.compile.exact.nodes import RULES
 from costlens_policy.expressions.cost import worst_case
@@ -168,8 +168,8 @@ MAKING = [
 @pytest.mark.parametrize("text", MAKING)
 def test_what_makes_values_keeps_to_it(text: str) -> None:
     environment = Environment({name: parse_type(declared) for name, (declared, _) in GIVEN.items()})
-    expression = analyse(text, environment).typed
-    assert expression is not None, analyse(text, environment).problems
+    expression = analyze(text, environment).typed
+    assert expression is not None, analyze(text, environment).problems
     found = worst_case(expression, SMALL)
     value, visited = evaluated(expression, tuple(GIVEN), *(value for _, value in GIVEN.values()))
     assert value is not None
@@ -178,7 +178,7 @@ def test_what_makes_values_keeps_to_it(text: str) -> None:
 
 
 def test_each_node_is_measured_once_and_parts_take_no_more_than_the_whole() -> None:
-    expression = analyse("[1, 2].map(x, x + 1).exists(y, y > 2) && 'a' in ['b']", Environment({})).typed
+    expression = analyze("[1, 2].map(x, x + 1).exists(y, y > 2) && 'a' in ['b']", Environment({})).typed
     assert expression is not None
     found = worst_case(expression)
     assert set(found.nodes) == set(expression.types)

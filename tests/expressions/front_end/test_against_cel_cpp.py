@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.expressions import Environment, analyse, parse_type
+from costlens_policy.expressions import Environment, analyze, parse_type
 from costlens_policy.expressions.types import Type
 
 cel = pytest.importorskip("cel_expr_python.cel")
@@ -62,17 +62,17 @@ _WE_REFUSE = {"CL312", "CL316", "CL318"}
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(_EXPRESSIONS)
 def test_both_accept_the_same_expressions_and_deduce_the_same_types(text: str) -> None:
-    analysed = analyse(text, _OURS)
+    analyzed = analyze(text, _OURS)
     try:
         deduced = _THEIRS.compile(text).return_type().name()
     except Exception as error:
         reason = str(error)
-        assert analysed.typed is None or any(sign in reason for sign in _WE_ALLOW), reason
+        assert analyzed.typed is None or any(sign in reason for sign in _WE_ALLOW), reason
         return
-    if analysed.typed is None:
-        assert {problem.code for problem in analysed.problems} & _WE_REFUSE, analysed.problems
+    if analyzed.typed is None:
+        assert {problem.code for problem in analyzed.problems} & _WE_REFUSE, analyzed.problems
     else:
-        assert _spelled(deduced) == str(analysed.typed.type)
+        assert _spelled(deduced) == str(analyzed.typed.type)
 
 
 def _spelled(theirs: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.diagnostics.codes import CODES
-from costlens_policy.expressions import BOOL, analyse
+from costlens_policy.expressions import BOOL, analyze
 from tests.conftest import ROOT
 from tests.expressions.front_end.attributes import ENVIRONMENT
 
@@ -23,9 +23,9 @@ def test_examples_do_what_the_page_says(page: Path) -> None:
     examples, remedies = (block.splitlines() for block in _BLOCK.findall(text))
     for example in examples:
         if "…" not in example:
-            assert page.stem in {problem.code for problem in analyse(example, ENVIRONMENT, BOOL).problems}, example
+            assert page.stem in {problem.code for problem in analyze(example, ENVIRONMENT, BOOL).problems}, example
     for remedy in remedies:
-        assert analyse(remedy, ENVIRONMENT, BOOL).problems == (), remedy
+        assert analyze(remedy, ENVIRONMENT, BOOL).problems == (), remedy
 
 
 def test_every_code_of_expressions_has_a_page() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from costlens_policy.expressions import BOOL, Limits, analyse
+from costlens_policy.expressions import BOOL, Limits, analyze
 from costlens_policy.expressions.functions.reference import reference
 from costlens_policy.expressions.syntax.macros import MACRO_NAMES
 from tests.conftest import ROOT
@@ -24,7 +24,7 @@ def test_the_list_of_functions_is_complete(golden: Callable[[Path, str], None]) 
 
 @pytest.mark.parametrize("example", _EXAMPLES)
 def test_examples_are_free_of_problems(example: str) -> None:
-    assert analyse(example, ENVIRONMENT, BOOL).problems == ()
+    assert analyze(example, ENVIRONMENT, BOOL).problems == ()
 
 
 def test_every_macro_is_named() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from costlens_policy.expressions import BOOL, Environment, analyse
+from costlens_policy.expressions import BOOL, Environment, analyze
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.runtime import CelError
 
@@ -117,14 +117,14 @@ ip('10.0.0.0/8') == ip('10.0.0.0')
 
 @pytest.mark.parametrize("line", _HOLDS.strip().splitlines())
 def test_what_the_documentation_says_holds(line: str) -> None:
-    analysed = analyse(line, Environment({}), BOOL)
-    assert analysed.typed is not None, analysed.problems
-    assert compile_expression(analysed.typed, ())() is True
+    analyzed = analyze(line, Environment({}), BOOL)
+    assert analyzed.typed is not None, analyzed.problems
+    assert compile_expression(analyzed.typed, ())() is True
 
 
 @pytest.mark.parametrize("line", _FAILS.strip().splitlines())
 def test_what_the_documentation_calls_an_error_fails(line: str) -> None:
-    typed = analyse(line, Environment({}), BOOL).typed
+    typed = analyze(line, Environment({}), BOOL).typed
     if typed is not None:
         with pytest.raises(CelError):
             compile_expression(typed, ())()

@@ -14,7 +14,7 @@ from costlens_policy.expressions.syntax import grammar
 
 def test_the_stored_tables_are_what_lark_makes_of_the_grammar() -> None:
     stored = json.loads(Path(grammar.__file__).with_name("tables.json").read_text(encoding="utf-8"))
-    assert stored == grammar.analyse_grammar(grammar.grammar_text()), "run python -m costlens_policy.expressions.syntax"
+    assert stored == grammar.analyze_grammar(grammar.grammar_text()), "run python -m costlens_policy.expressions.syntax"
 
 
 def test_another_grammar_is_analysed_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.expressions import Environment, ExpressionError, Limits, analyse, parse, unchecked
+from costlens_policy.expressions import Environment, ExpressionError, Limits, analyze, parse, unchecked
 from costlens_policy.expressions.syntax.grammar import tables
 from costlens_policy.expressions.syntax.tokens import tokenize
 
@@ -57,11 +57,11 @@ def test_the_deepest_that_is_allowed_can_be_checked_within_the_recursion_limit()
     ]
     assert sys.getrecursionlimit() >= 1000
     for text in texts:
-        assert analyse(text, Environment({})).typed is not None, text[:20]
+        assert analyze(text, Environment({})).typed is not None, text[:20]
 
 
 def test_long_chains_of_logic_are_one_level() -> None:
-    assert analyse("true" + "||true" * 2_000, Environment({})).typed is not None
+    assert analyze("true" + "||true" * 2_000, Environment({})).typed is not None
 
 
 @pytest.mark.parametrize("quotes", ["'", '"', "'''", '"""'])
@@ -79,9 +79,9 @@ def test_the_lexer_is_linear_on_other_long_runs() -> None:
 
 @given(st.lists(st.sampled_from(_PIECES), max_size=40).map("".join))
 def test_pieces_of_syntax_never_crash(text: str) -> None:
-    analysed = analyse(text, Environment({}))
-    assert analysed.typed is not None or analysed.problems
-    for problem in analysed.problems:
+    analyzed = analyze(text, Environment({}))
+    assert analyzed.typed is not None or analyzed.problems
+    for problem in analyzed.problems:
         assert 0 <= problem.extent.start <= problem.extent.end <= len(text)
 
 

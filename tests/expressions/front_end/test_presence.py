@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from costlens_policy.diagnostics.model import Severity
-from costlens_policy.expressions import analyse, present_when_true
+from costlens_policy.expressions import analyze, present_when_true
 from tests.expressions.front_end.attributes import ENVIRONMENT
 
 
 def unguarded(text: str, present: frozenset[tuple[str, ...]] = frozenset()) -> list[str]:
-    analysed = analyse(text, ENVIRONMENT, present=present)
-    assert analysed.typed is not None, analysed.problems
-    assert all(problem.severity is Severity.WARNING and problem.code == "CL314" for problem in analysed.problems)
-    return [text[problem.extent.start : problem.extent.end] for problem in analysed.problems]
+    analyzed = analyze(text, ENVIRONMENT, present=present)
+    assert analyzed.typed is not None, analyzed.problems
+    assert all(problem.severity is Severity.WARNING and problem.code == "CL314" for problem in analyzed.problems)
+    return [text[problem.extent.start : problem.extent.end] for problem in analyzed.problems]
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_an_unguarded_read_is_reported_once(text: str, expected: list[str]) -> N
 
 
 def test_what_an_earlier_condition_asked_for_counts() -> None:
-    condition = analyse("has(request.team) && request.stream", ENVIRONMENT).typed
+    condition = analyze("has(request.team) && request.stream", ENVIRONMENT).typed
     assert condition is not None
     assert unguarded("request.team == 'a'", present_when_true(condition)) == []
     assert unguarded("request.cost_budget > 1.0", present_when_true(condition)) == ["cost_budget"]
 
 
 def test_the_help_shows_both_ways_out() -> None:
-    (problem,) = analyse("request.cost_budget > 1.0", ENVIRONMENT).problems
+    (problem,) = analyze("request.cost_budget > 1.0", ENVIRONMENT).problems
     assert "has(request.cost_budget) && …" in problem.help
     assert "request.?cost_budget.orValue(0.0)" in problem.help

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from costlens_policy.diagnostics.codes import CODES
-from costlens_policy.expressions import BOOL, DOUBLE, Problem, Type, analyse
+from costlens_policy.expressions import BOOL, DOUBLE, Problem, Type, analyze
 from tests.expressions.front_end.attributes import ENVIRONMENT
 
 
 def problems(text: str, expected: Type | None = None) -> list[Problem]:
-    return [item for item in analyse(text, ENVIRONMENT, expected).problems if item.code != "CL314"]
+    return [item for item in analyze(text, ENVIRONMENT, expected).problems if item.code != "CL314"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from costlens_policy.expressions import (
     ResolutionKind,
     Type,
     TypedExpr,
-    analyse,
+    analyze,
     parse,
     parse_type,
     unchecked,
@@ -26,9 +26,9 @@ from tests.expressions.front_end.attributes import ENVIRONMENT
 
 
 def typed(text: str, environment: Environment = ENVIRONMENT) -> TypedExpr:
-    analysed = analyse(text, environment)
-    assert analysed.typed is not None, analysed.problems
-    return analysed.typed
+    analyzed = analyze(text, environment)
+    assert analyzed.typed is not None, analyzed.problems
+    return analyzed.typed
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from costlens_policy.expressions import DYN, Environment, analyse
+from costlens_policy.expressions import DYN, Environment, analyze
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.runtime import CelError, from_python, to_python
 
@@ -13,9 +13,9 @@ __all__ = ["evaluate", "failure"]
 
 def evaluate(text: str, **variables: Any) -> Any:
     """Return the value as plain Python. Raises CelError."""
-    analysed = analyse(text, Environment(dict.fromkeys(variables, DYN)))
-    assert analysed.typed is not None, [problem.message for problem in analysed.problems]
-    function = compile_expression(analysed.typed, tuple(variables))
+    analyzed = analyze(text, Environment(dict.fromkeys(variables, DYN)))
+    assert analyzed.typed is not None, [problem.message for problem in analyzed.problems]
+    function = compile_expression(analyzed.typed, tuple(variables))
     return to_python(function(*map(from_python, variables.values())))
 
 

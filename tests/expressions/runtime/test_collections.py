@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.expressions import BOOL, INT, STRING, Environment, Field, Record, Type, Uint, analyse, map_of
+from costlens_policy.expressions import BOOL, INT, STRING, Environment, Field, Record, Type, Uint, analyze, map_of
 from costlens_policy.expressions.compile import compile_expression, compile_traced
 from tests.expressions.runtime.evaluating import evaluate, failure
 
@@ -150,7 +150,7 @@ _NUMBERS = {
 @given(st.data())
 def test_a_sum_is_what_adding_one_by_one_gives(kind: str, data: st.DataObject) -> None:
     numbers = data.draw(st.lists(_NUMBERS[kind], max_size=6))
-    typed = analyse(
+    typed = analyze(
         "sum(numbers) == numbers.sum() ? sum(numbers) : numbers.sum()",
         Environment({"numbers": Type("list", (Type(kind),))}),
     ).typed
@@ -183,10 +183,10 @@ def test_get_is_what_asking_for_each_step_gives(short: str, long: str, kind: Typ
     environment = Environment({"request": Type("request")}, {"request": _RECORD})
     found = []
     for text in (short, long):
-        analysed = analyse(text, environment, kind)
-        assert analysed.typed is not None, analysed.problems
-        assert analysed.problems == ()
-        assert ("request", "counts" if "counts" in text else "headers") in analysed.typed.references
-        found.append(compile_expression(analysed.typed, ("request",))(request_))
-        assert compile_traced(analysed.typed, ("request",))(request_).value == found[-1]
+        analyzed = analyze(text, environment, kind)
+        assert analyzed.typed is not None, analyzed.problems
+        assert analyzed.problems == ()
+        assert ("request", "counts" if "counts" in text else "headers") in analyzed.typed.references
+        found.append(compile_expression(analyzed.typed, ("request",))(request_))
+        assert compile_traced(analyzed.typed, ("request",))(request_).value == found[-1]
     assert found[0] == found[1]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES, request_record
-from costlens_policy.expressions import Environment, Limits, Type, analyse, parse_type
+from costlens_policy.expressions import Environment, Limits, Type, analyze, parse_type
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.functions.costs import Sizes
 from costlens_policy.expressions.runtime import CelError, from_python
@@ -28,9 +28,9 @@ def evaluate(text: str, /, **values: Any) -> Any:
 @cache
 def _compiled(text: str) -> Callable[..., Any]:
     environment = Environment({name: parse_type(declared) for name, declared in TYPES.items()})
-    analysed = analyse(text, environment, limits=Limits(cost=10**12))
-    assert analysed.typed is not None, analysed.problems
-    return compile_expression(analysed.typed, tuple(TYPES))
+    analyzed = analyze(text, environment, limits=Limits(cost=10**12))
+    assert analyzed.typed is not None, analyzed.problems
+    return compile_expression(analyzed.typed, tuple(TYPES))
 
 
 def test_tokens_of_a_text_are_the_estimate() -> None:
@@ -106,11 +106,11 @@ def test_text_of_messages_a_content_and_any_value() -> None:
 )
 def test_text_of_a_request(request_: dict[str, Any], expected: str) -> None:
     environment = Environment({"request": Type("request")}, {"request": request_record(STANDARD_ATTRIBUTES, Sizes())})
-    analysed = analyse("text(request)", environment)
-    assert analysed.typed is not None
-    assert analysed.problems == ()
-    assert analysed.typed.references == {("request",)}
-    assert compile_expression(analysed.typed, ("request",))(from_python(request_)) == expected
+    analyzed = analyze("text(request)", environment)
+    assert analyzed.typed is not None
+    assert analyzed.problems == ()
+    assert analyzed.typed.references == {("request",)}
+    assert compile_expression(analyzed.typed, ("request",))(from_python(request_)) == expected
 
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(max_size=4)

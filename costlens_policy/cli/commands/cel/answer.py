@@ -15,7 +15,7 @@ from typing import Any, Final
 from costlens_policy.cli.commands.cel.surroundings import Surroundings
 from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.diagnostics.render import as_json
-from costlens_policy.expressions import Extent, Problem, Record, TypedExpr, analyse
+from costlens_policy.expressions import Extent, Problem, Record, TypedExpr, analyze
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part, Trace, compile_traced
 from costlens_policy.expressions.cost import WorstCase
 from costlens_policy.expressions.runtime import CelError
@@ -52,19 +52,19 @@ class Answer:
 def ask(text: str, surroundings: Surroundings, name: str, *, evaluate: bool) -> Answer:
     """Type an expression and, if asked, evaluate it. ``name`` is what its places name. Never raises."""
     source = source_of(text, name)
-    analysed = analyse(source.text, surroundings.environment, limits=surroundings.limits)
-    diagnostics = tuple(_placed(source, analysed.problems))
-    if analysed.typed is None:
+    analyzed = analyze(source.text, surroundings.environment, limits=surroundings.limits)
+    diagnostics = tuple(_placed(source, analyzed.problems))
+    if analyzed.typed is None:
         return Answer(source, diagnostics)
     if not evaluate:
-        return Answer(source, diagnostics, analysed.typed, analysed.worst)
+        return Answer(source, diagnostics, analyzed.typed, analyzed.worst)
     values = surroundings.values
-    evaluate_traced = compile_traced(analysed.typed, tuple(values), limits=surroundings.run_limits)
+    evaluate_traced = compile_traced(analyzed.typed, tuple(values), limits=surroundings.run_limits)
     trace = evaluate_traced(*values.values())
     if isinstance(trace.value, CelError):
         # A warning that something may be missing says no more than the error that it is.
         diagnostics = (_failure(source, trace.value),)
-    return Answer(source, diagnostics, analysed.typed, analysed.worst, trace)
+    return Answer(source, diagnostics, analyzed.typed, analyzed.worst, trace)
 
 
 def _placed(source: SourceText, problems: Iterable[Problem]) -> Iterator[Diagnostic]:
