@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from costlens_policy.usage import UsageError
 
 __all__ = [
-    "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "CallConflictError", "CostlensPolicyError",
-    "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError", "LedgerError",
-    "LedgerUnavailableError", "OptimalModel", "PolicyError", "ReportError", "RequestError", "Router",
-    "TrafficError", "UnknownCallError", "UsageError", "load", "load_plan",
+    "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "CallConflictError", "CostlensPolicyError", "Decision",
+    "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError", "LedgerError",
+    "LedgerUnavailableError", "OptimalModel", "PolicyError", "ReportError", "RequestError", "Router", "TrafficError",
+    "UnknownCallError", "UsageError", "load", "load_plan",
 ]  # fmt: skip
 
 __getattr__ = on_demand(

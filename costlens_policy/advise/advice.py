@@ -14,14 +14,7 @@ from typing import Any, Final
 
 from costlens_policy.advise.inputs import RulesOfThumb, rules_of_thumb
 from costlens_policy.advise.numbers import Numbers, calculate
-from costlens_policy.advise.strategies import (
-    CACHED_PROMPT,
-    FINE_TUNED,
-    HYBRID,
-    SMALL,
-    Contest,
-    Setting,
-)
+from costlens_policy.advise.strategies import CACHED_PROMPT, FINE_TUNED, HYBRID, SMALL, Contest, Setting
 from costlens_policy.api import load
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve

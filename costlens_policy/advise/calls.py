@@ -19,8 +19,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.tokens import ESTIMATE
 
 __all__ = [
-    "EPOCH", "MICROSECOND", "RecordedSpan", "Sample", "Seen", "Task", "TaskCall", "Volume", "shared_start",
-    "volume_of",
+    "EPOCH", "MICROSECOND", "RecordedSpan", "Sample", "Seen", "Task", "TaskCall", "Volume", "shared_start", "volume_of",
 ]  # fmt: skip
 
 
@@ -47,7 +46,6 @@ class TaskCall:
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 MICROSECOND: Final = timedelta(microseconds=1)
-
 
 _SHARE: Final = 0.9
 

@@ -42,7 +42,6 @@ _MOST: Final = 50_000
 """Values of one document, keys aside."""
 _INT_MAX: Final = 2**63 - 1
 
-
 NO_DATA: Final = SharedData({}, {"data": Record("data", {})})
 
 

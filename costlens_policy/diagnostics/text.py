@@ -12,23 +12,9 @@ from costlens_policy.diagnostics.model import Diagnostic, Severity, Span, in_ord
 from costlens_policy.frozen import frozen
 
 __all__ = [
-    "BOLD",
-    "FRAME",
-    "LinesOf",
-    "Mark",
-    "Painter",
-    "concise",
-    "escaped",
-    "full",
-    "last_line",
-    "of_severity",
-    "piece",
-    "printable",
-    "safe",
-    "snippet",
-    "summary",
-    "width",
-]
+    "BOLD", "FRAME", "LinesOf", "Mark", "Painter", "concise", "escaped", "full", "last_line", "of_severity", "piece",
+    "printable", "safe", "snippet", "summary", "width",
+]  # fmt: skip
 
 
 def full(diagnostics: Sequence[Diagnostic], lines_of: LinesOf, *, color: bool) -> str:

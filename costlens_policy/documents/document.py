@@ -13,31 +13,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 __all__ = [
-    "API_VERSIONS",
-    "AttributeName",
-    "Capability",
-    "Count",
-    "Date",
-    "Document",
-    "DocumentName",
-    "DurationText",
-    "Expression",
-    "FilePath",
-    "Identifier",
-    "IsExpression",
-    "Metadata",
-    "Milliseconds",
-    "ModelName",
-    "Number",
-    "ParameterName",
-    "Pattern",
-    "Ratio",
-    "Section",
-    "ServiceTier",
-    "TimeOfDay",
-    "Timestamp",
-    "Usd",
-    "Version",
+    "API_VERSIONS", "AttributeName", "Capability", "Count", "Date", "Document", "DocumentName", "DurationText",
+    "Expression", "FilePath", "Identifier", "IsExpression", "Metadata", "Milliseconds", "ModelName", "Number",
+    "ParameterName", "Pattern", "Ratio", "Section", "ServiceTier", "TimeOfDay", "Timestamp", "Usd", "Version",
 ]  # fmt: skip
 
 

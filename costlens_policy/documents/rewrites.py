@@ -374,7 +374,6 @@ OPERATIONS: Final = {name: _facts_of(key) for name, key in Operation.model_field
 """Every operation with its facts, by the key of ``Operation``."""
 Operation.exactly_one = tuple(OPERATIONS)
 
-
 _WHEN = Field(examples=["model.external", 'model.name == "gpt-5-nano"'])
 
 

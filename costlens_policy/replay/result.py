@@ -17,7 +17,6 @@ from costlens_policy.replay.traffic.row import Reject, Row
 
 __all__ = ["ModelTotals", "Outcome", "Quality", "Refused", "Result"]
 
-
 Refused = Literal["access", "budget", "unservable", "error"]
 """Why a request was denied: a rule denies it, a budget has no room, no candidate can serve it, an expression failed."""
 

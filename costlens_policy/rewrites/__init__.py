@@ -19,37 +19,15 @@ from costlens_policy.rewrites.content import (
     content_tokens,
     is_longer,
 )
-from costlens_policy.rewrites.steps import (
-    COMPILERS,
-    Activation,
-    Making,
-    Merge,
-    RewriteStep,
-    Step,
-    apply_steps,
-    combine,
-)
+from costlens_policy.rewrites.steps import COMPILERS, Activation, Making, Merge, RewriteStep, Step, apply_steps, combine
 from costlens_policy.tokens import ESTIMATE, Tokenizer
 
 if TYPE_CHECKING:
     from costlens_policy.documents.rewrites import Operation
 
 __all__ = [
-    "MOST_CHARACTERS",
-    "Activation",
-    "Change",
-    "Content",
-    "Merge",
-    "RewriteError",
-    "RewriteStep",
-    "Rewritten",
-    "Step",
-    "apply_steps",
-    "combine",
-    "compile_operation",
-    "content_tokens",
-    "implementations",
-    "is_longer",
+    "MOST_CHARACTERS", "Activation", "Change", "Content", "Merge", "RewriteError", "RewriteStep", "Rewritten", "Step",
+    "apply_steps", "combine", "compile_operation", "content_tokens", "implementations", "is_longer",
 ]  # fmt: skip
 
 

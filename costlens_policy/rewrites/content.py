@@ -10,19 +10,8 @@ from costlens_policy.frozen import frozen
 from costlens_policy.tokens import REPLY_TOKENS, TokenCounter
 
 __all__ = [
-    "BAD_SHAPE",
-    "MOST_CHARACTERS",
-    "NOT_A_NUMBER",
-    "NOT_A_TEXT",
-    "NOT_FINISHED",
-    "Change",
-    "Content",
-    "Message",
-    "RewriteError",
-    "Rewritten",
-    "beside_messages",
-    "content_tokens",
-    "is_longer",
+    "BAD_SHAPE", "MOST_CHARACTERS", "NOT_A_NUMBER", "NOT_A_TEXT", "NOT_FINISHED", "Change", "Content", "Message",
+    "RewriteError", "Rewritten", "beside_messages", "content_tokens", "is_longer",
 ]  # fmt: skip
 
 Message: TypeAlias = Any

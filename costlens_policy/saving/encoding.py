@@ -21,22 +21,9 @@ from typing import Any, Final, TypeAlias
 from costlens_policy.frozen import frozen, is_frozen
 
 __all__ = [
-    "JSON",
-    "Encoded",
-    "ForeignPlan",
-    "NotSavable",
-    "UnusablePlan",
-    "class_named",
-    "constructor",
-    "decode",
-    "encode",
-    "fields_of",
-    "name_of",
-    "parts_of",
-    "reader",
-    "writer",
-]
-
+    "JSON", "Encoded", "ForeignPlan", "NotSavable", "UnusablePlan", "class_named", "constructor", "decode", "encode",
+    "fields_of", "name_of", "parts_of", "reader", "writer",
+]  # fmt: skip
 
 Encoded: TypeAlias = dict[str, list[Any]]
 

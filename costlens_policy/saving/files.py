@@ -28,18 +28,9 @@ from costlens_policy.source.read import read_bytes
 from costlens_policy.version import __version__
 
 __all__ = [
-    "FORMAT",
-    "SETTING",
-    "Folder",
-    "PlanFile",
-    "chosen_folder",
-    "content_of",
-    "parse",
-    "read_plan",
-    "replace_file",
+    "FORMAT", "SETTING", "Folder", "PlanFile", "chosen_folder", "content_of", "parse", "read_plan", "replace_file",
     "write_plan",
-]
-
+]  # fmt: skip
 
 FORMAT: Final = 1
 """Counts up whenever files of before can no longer be read."""

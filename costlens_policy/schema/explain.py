@@ -241,7 +241,6 @@ _RULES: Final[dict[str, Callable[[LocatedDocument, Violation], Diagnostic]]] = {
     "union": _no_branch,
 }
 
-
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
 _PERCENT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _MONEY: Final = re.compile(r"(?:\$|usd)\s*([0-9]+(?:\.[0-9]+)?)|([0-9]+(?:\.[0-9]+)?)\s*(?:\$|usd)", re.IGNORECASE)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "read_document"]
 
-
 _HEAD: Final = ("apiVersion", "kind")
 
 

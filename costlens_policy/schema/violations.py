@@ -16,20 +16,9 @@ from costlens_policy.schema.generate import json_schema
 from costlens_policy.source.located import LocatedDocument, LocatedValue, Path, Plain
 
 __all__ = [
-    "Schema",
-    "Violation",
-    "best_branch",
-    "expected",
-    "found",
-    "inline_schema",
-    "section_name",
-    "shown",
-    "subject",
-    "type_of",
-    "violations",
-    "written",
-]
-
+    "Schema", "Violation", "best_branch", "expected", "found", "inline_schema", "section_name", "shown", "subject",
+    "type_of", "violations", "written",
+]  # fmt: skip
 
 Schema = Mapping[str, Any]
 _MOMENTS: Final = {"date": (date,), "date-time": (date, datetime)}

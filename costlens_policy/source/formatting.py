@@ -21,16 +21,9 @@ from costlens_policy.source.located import Plain, SourceText, position_at, span_
 from costlens_policy.source.read import source_of
 
 __all__ = [
-    "INDENT",
-    "Level",
-    "Line",
-    "arranged_lines",
-    "fix_block",
-    "fix_flow",
-    "format_source",
-    "format_text",
+    "INDENT", "Level", "Line", "arranged_lines", "fix_block", "fix_flow", "format_source", "format_text",
     "indented_lines",
-]
+]  # fmt: skip
 
 
 def format_text(text: str, name: str = "<text>") -> str:

@@ -13,19 +13,9 @@ from costlens_policy.diagnostics.model import Position, Span
 from costlens_policy.frozen import frozen
 
 __all__ = [
-    "Entry",
-    "LocatedDocument",
-    "LocatedValue",
-    "Path",
-    "Plain",
-    "Scalar",
-    "SourceText",
-    "line_starts",
-    "part_span",
-    "position_at",
-    "span_between",
-]
-
+    "Entry", "LocatedDocument", "LocatedValue", "Path", "Plain", "Scalar", "SourceText", "line_starts", "part_span",
+    "position_at", "span_between",
+]  # fmt: skip
 
 Scalar: TypeAlias = str | int | Decimal | bool | date | datetime | None
 Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"

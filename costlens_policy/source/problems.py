@@ -8,20 +8,9 @@ from difflib import get_close_matches
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 
 __all__ = [
-    "collection_as_key",
-    "duplicate_anchor",
-    "duplicate_key",
-    "empty_file",
-    "half_character",
-    "key_not_text",
-    "merge_key",
-    "recursive_alias",
-    "tag_refused",
-    "too_deep",
-    "too_many_aliased",
-    "too_many_values",
-    "unknown_alias",
-]
+    "collection_as_key", "duplicate_anchor", "duplicate_key", "empty_file", "half_character", "key_not_text",
+    "merge_key", "recursive_alias", "tag_refused", "too_deep", "too_many_aliased", "too_many_values", "unknown_alias",
+]  # fmt: skip
 
 
 def empty_file(span: Span) -> Diagnostic:

@@ -16,18 +16,9 @@ from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Position,
 from costlens_policy.source.located import SourceText, line_starts, position_at
 
 __all__ = [
-    "MAX_BYTES",
-    "checkout_of",
-    "is_yaml",
-    "read_bytes",
-    "read_source",
-    "read_stdin",
-    "repository_of",
-    "source_of",
-    "visible_files",
-    "yaml_files",
-]
-
+    "MAX_BYTES", "checkout_of", "is_yaml", "read_bytes", "read_source", "read_stdin", "repository_of", "source_of",
+    "visible_files", "yaml_files",
+]  # fmt: skip
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

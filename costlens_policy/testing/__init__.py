@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
     from costlens_policy.testing.run import examine_suites, run_suites
 
-__all__ = [
-    "CaseOutcome", "CaseResult", "Run", "RunFormat", "SuiteResult", "examine_suites", "render", "run_suites",
-]  # fmt: skip
+__all__ = ["CaseOutcome", "CaseResult", "Run", "RunFormat", "SuiteResult", "examine_suites", "render", "run_suites"]
 
 _ORIGINS = {
     **dict.fromkeys(["CaseOutcome", "CaseResult", "Run", "SuiteResult"], "costlens_policy.testing.results"),

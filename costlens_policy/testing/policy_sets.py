@@ -26,11 +26,7 @@ from costlens_policy.source.read import checkout_of, repository_of
 from costlens_policy.testing.suites import FoundSuite, SuiteProblems
 from costlens_policy.testing.vocabulary import Vocabulary
 
-__all__ = [
-    "PolicySets",
-    "SetUnderTest",
-    "TimeRead",
-]
+__all__ = ["PolicySets", "SetUnderTest", "TimeRead"]
 
 _STAGES: Final = ("access", "routes", "rewrites", "budgets")
 

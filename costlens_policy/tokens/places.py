@@ -15,21 +15,8 @@ from enum import Enum, auto
 from typing import Any, Final
 
 __all__ = [
-    "AUDIO_TOKENS",
-    "FILE_TOKENS",
-    "IMAGE_TOKENS",
-    "KEY_KINDS",
-    "MEDIA_TYPES",
-    "PAGE_TOKENS",
-    "PAYLOADS",
-    "REFERENCES",
-    "KeyKind",
-    "bytes_tokens",
-    "data_tokens",
-    "is_data",
-    "media_kind",
-    "media_of_key",
-    "text_in_data",
+    "AUDIO_TOKENS", "FILE_TOKENS", "IMAGE_TOKENS", "KEY_KINDS", "MEDIA_TYPES", "PAGE_TOKENS", "PAYLOADS", "REFERENCES",
+    "KeyKind", "bytes_tokens", "data_tokens", "is_data", "media_kind", "media_of_key", "text_in_data",
     "with_text_in_data",
 ]  # fmt: skip
 

@@ -10,7 +10,6 @@ from costlens_policy.errors import CostlensPolicyError
 
 __all__ = ["USUAL_TERMS", "Reported", "ServiceTerms", "UsageError", "added"]
 
-
 _USUAL_WORDS: Final = frozenset({"geo global", "geo not_available", "speed standard"})
 
 

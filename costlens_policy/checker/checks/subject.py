@@ -23,18 +23,9 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path, part_span
 
 __all__ = [
-    "Check",
-    "Finding",
-    "Place",
-    "Placed",
-    "Subject",
-    "access_rules",
-    "catalogue_models",
-    "holds_for",
-    "operations_of",
-    "rewrites",
-    "routes",
-]
+    "Check", "Finding", "Place", "Placed", "Subject", "access_rules", "catalogue_models", "holds_for", "operations_of",
+    "rewrites", "routes",
+]  # fmt: skip
 
 
 @frozen

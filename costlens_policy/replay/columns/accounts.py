@@ -24,7 +24,6 @@ from costlens_policy.replay.columns.reads import PROMPT, keys_of, price_changes,
 
 __all__ = ["UNKNOWN", "Account", "Accounts", "Line", "Lines"]
 
-
 _Key = tuple[str, str]
 _NOTHING: Final = Balance()
 _FOR_EVER: Final = 2**63

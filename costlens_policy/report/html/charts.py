@@ -25,7 +25,6 @@ __all__ = [
     "shortened", "spend_over_time", "tokens_over_time",
 ]  # fmt: skip
 
-
 Spec: TypeAlias = dict[str, Any]
 COLORS: Final = tuple(f"var(--series-{number})" for number in range(1, 7))
 """Of series, in order; the last one is for what is left."""

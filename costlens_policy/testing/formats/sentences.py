@@ -13,14 +13,8 @@ from costlens_policy.testing.compare import ABSENT, Difference
 from costlens_policy.testing.results import CaseOutcome, Run, Shortfall
 
 __all__ = [
-    "difference_lines",
-    "difference_sentence",
-    "nothing_to_run",
-    "plain",
-    "shortfall_sentence",
-    "shown",
-    "summary_line",
-]
+    "difference_lines", "difference_sentence", "nothing_to_run", "plain", "shortfall_sentence", "shown", "summary_line",
+]  # fmt: skip
 
 _LONGEST: Final = 72
 
