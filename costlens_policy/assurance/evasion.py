@@ -60,7 +60,7 @@ def _is_trusted(subject: Subject, read: Read) -> bool | None:
 def _strangers(subject: Subject, goal: Goal, values: Assignment, read: Read) -> Assignment | None:
     """Return the request with a text that no rule names, where the goal is met by it, too."""
     use = subject.domain.uses.by_read[read]
-    if use.patterns or use.parts:
+    if use.patterns or use.parts or use.searched:
         return None  # what fits a pattern is not a stranger
     for value in subject.domain.values(read):
         if isinstance(value, str) and _is_strange(value, use) and subject.domain.met(goal, {**values, read: value}):

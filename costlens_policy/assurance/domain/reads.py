@@ -8,7 +8,7 @@ its place *searched*: examples are tried, and nothing is concluded from their fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -95,8 +95,15 @@ class Branch:
 
 Tree: TypeAlias = Atom | Constant | Negation | Junction | Branch
 
+_UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
+_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _ORDERS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
 _TEXT_TESTS: Final = {"startsWith": "prefixes", "endsWith": "suffixes", "contains": "parts", "matches": "patterns"}
+_CHANGES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "lowerAscii": lambda text: text.translate(_LOWER),
+    "upperAscii": lambda text: text.translate(_UPPER),
+    "size": len,
+}
 _CASES: Final = frozenset({"lowerAscii", "upperAscii"})
 _TIMES: Final = frozenset({
     "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes",
@@ -239,7 +246,6 @@ class _Reader:
                     self._uses.use(read).has_children = True
             else:
                 self._uses.use(read).members.update(_hashable(found.literals))
-                self._dynamic(read, type_)
             return
         self._compare(self._flow(element), self._listed(container))
 
@@ -270,7 +276,6 @@ class _Reader:
                 use.functions.add(applied)
             if node.function in ("contains", "matches") or applied:
                 self._search(f"`{node.function}` is tried on examples", subject)
-            self._dynamic(read, self._typed.types.get(node.target, DYN))
 
     def _comprehension(self, node: Comprehension) -> None:
         """Read ``list.exists(item, item == "x")`` and ``all`` as memberships."""
@@ -282,12 +287,6 @@ class _Reader:
         type_ = self._typed.types.get(node.range, DYN)
         self._note(read, type_)
         self._uses.use(read).members.update(found)
-        self._dynamic(read, type_)
-
-    def _dynamic(self, read: Read, type_: Type) -> None:
-        """A place whose type nobody declared may hold a value of any type."""
-        if type_.name in ("dyn", "<unknown>") or any(inner.name == "dyn" for inner in type_.parameters):
-            self._search("its type is not declared", _Flow([(read, "")]))
 
     # Where values come from
 
@@ -326,9 +325,12 @@ class _Reader:
 
     def _applied(self, function: str, subject: Node) -> _Flow:
         found = self._flow(subject)
-        if found.literals or any(applied for _, applied in found.reads):
-            return replace(found, unknown=found.unknown or f"`{function}` of several values")
-        return replace(found, reads=[(read, function) for read, _ in found.reads])
+        unknown = found.unknown or (
+            f"`{function}` of a value that is worked out" if any(a for _, a in found.reads) else ""
+        )
+        change = _CHANGES[function]
+        literals = [change(value) for value in found.literals if isinstance(value, str | list | dict)]
+        return _Flow([(read, function) for read, _ in found.reads], literals, unknown)
 
     def _time(self, node: Call, subject: Node) -> _Flow:
         found = self._flow(subject)
@@ -376,8 +378,6 @@ class _Reader:
         """Take a value that decides by itself, such as a flag."""
         if any(applied for _, applied in found.reads):
             self._search("a value that is worked out decides", found)
-        for read, _ in found.reads:
-            self._dynamic(read, self._uses.use(read).type)
 
     # Places
 

@@ -6,14 +6,14 @@ Atoms are evaluated by the compiled expressions themselves, on a request that ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance.domain.formulas import Goal, Outcome, Standing
 from costlens_policy.assurance.domain.reads import Atom, Read, Tree, Uses
-from costlens_policy.assurance.domain.values import ABSENT, Absent, critical_values
+from costlens_policy.assurance.domain.values import ABSENT, Absent, Critical, critical_values
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import Value
@@ -59,7 +59,7 @@ class Domain:
         priced = [plan.snapshots.of(model, now.date()) for model in plan.catalogue]
         self.models = {item.model.name: item.view for item in priced}
         self.uses = Uses(list(self.models.values()), {name: step.id for name, (_, step) in plan.budgets.items()})
-        self._values: dict[Read, tuple[tuple[Value | Absent, ...], str]] = {}
+        self._critical: dict[Read, Critical] = {}
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
 
     def tree(self, formula: Formula, layer: int) -> Tree:
@@ -68,11 +68,13 @@ class Domain:
 
     def values(self, read: Read) -> tuple[Value | Absent, ...]:
         """Return the critical values of a place; none for what cannot be given one."""
-        return self._critical(read)[0]
+        return self.critical(read).values
 
-    def why_searched(self, read: Read) -> str:
-        """Return why the critical values of a place do not stand for all; empty where they do."""
-        return self._critical(read)[1]
+    def critical(self, read: Read) -> Critical:
+        """Return the critical values of a place, and what they stand for."""
+        if read not in self._critical:
+            self._critical[read] = self._of(read)
+        return self._critical[read]
 
     def find(self, goal: Goal, given: Assignment | None = None) -> Result:
         """Search for values that meet a goal, beside those that are given."""
@@ -102,40 +104,44 @@ class Domain:
             return Outcome.TRUE if value else Outcome.FALSE
         return Outcome.ERROR
 
-    def _critical(self, read: Read) -> tuple[tuple[Value | Absent, ...], str]:
-        if read not in self._values:
-            self._values[read] = self._of(read)
-        return self._values[read]
-
-    def _of(self, read: Read) -> tuple[tuple[Value | Absent, ...], str]:
+    def _of(self, read: Read) -> Critical:
         if read == ("model",):
-            return tuple(self.models), ""
+            return Critical(tuple(self.models), frozenset(range(len(self.models))))
         if read[0] == "estimate" or read in (("request",), ("budgets",)):
-            return (), "it is read as a whole"
-        use = self.uses.by_read[read]
+            return Critical(why=f"`{read[0]}` is read as a whole")
+        found = critical_values(self.uses.by_read[read], self._now)
         if read[0] == "budgets":
-            values, why = critical_values(use, self._now)
-            return tuple(value for value in values if not isinstance(value, float) or value >= 0), why
+            return _kept(found, lambda value: not isinstance(value, int | float) or value >= 0)
         attribute = self._plan.attributes.get(read[1]) if len(read) == 2 else None
-        values, why = critical_values(use, self._now)
         if attribute is None:
-            return values, why
+            return found
         if attribute.never_negative:
-            values = tuple(value for value in values if not isinstance(value, int | float) or value >= 0)
-        if attribute.default is not None:
-            values = tuple(_unique_first(attribute.default, values))
+            found = _kept(found, lambda value: not isinstance(value, int | float) or value >= 0)
         if attribute.max_size is not None:
-            values = tuple(value for value in values if not _is_longer(value, attribute.max_size))
-        return values, why
+            most = attribute.max_size
+            found = _kept(found, lambda value: not isinstance(value, str | list | dict) or len(value) <= most)
+        return found if attribute.default is None else _beginning_with(attribute.default, found)
 
 
-def _unique_first(first: Value, values: Iterable[Value | Absent]) -> Iterable[Value | Absent]:
-    yield first
-    yield from (value for value in values if value != first or type(value) is not type(first))
+def _kept(found: Critical, keep: Callable[[Any], bool]) -> Critical:
+    """Return those critical values that a place can have."""
+    left = [(value, n in found.alone) for n, value in enumerate(found.values) if keep(value)]
+    return Critical(
+        tuple(value for value, _ in left), frozenset(n for n, (_, alone) in enumerate(left) if alone), found.why
+    )
 
 
-def _is_longer(value: Value | Absent, most: int) -> bool:
-    return isinstance(value, str | list | dict) and len(value) > most
+def _beginning_with(default: Value, found: Critical) -> Critical:
+    """Return critical values with the default first, which is there where a caller leaves the attribute out."""
+    others = [(value, n in found.alone) for n, value in enumerate(found.values) if not _equal(value, default)]
+    values = [(default, True), *others]
+    return Critical(
+        tuple(value for value, _ in values), frozenset(n for n, (_, alone) in enumerate(values) if alone), found.why
+    )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
 
 
 def _key(value: Value | Absent) -> object:
@@ -200,42 +206,61 @@ class _Variables(dict[str, Value]):
 
 @dataclass(slots=True)
 class _Search:
+    """One search. ``why`` says what was not decided, where a branch was left for no better reason than an example."""
+
     domain: Domain
     goal: Goal
     values: dict[Read, Value | Absent]
+    alone: set[Read] = field(default_factory=set)
     steps: int = 0
     why: str = ""
-    tried: set[Read] = field(default_factory=set)
 
     def run(self) -> Result:
+        self.alone.update(self.values)
         if self._met():
             return Found(self._smallest())
         if self.steps > _MOST_STEPS:
             return Undecided("there are very many combinations")
-        why = self.why or next((why for read in self.tried if (why := self.domain.why_searched(read))), "")
-        return Undecided(why) if why else Nothing()
+        return Undecided(self.why) if self.why else Nothing()
 
     def _met(self) -> bool:
         """Give a value to one place after the other until the goal is met."""
         self.steps += 1
-        standing = Standing(lambda atom: self.domain.evaluate(atom, self.values))
+        standing = Standing(self._evaluate)
         met = standing.of(self.goal)
         if met is not None or self.steps > _MOST_STEPS:
+            if met is False and not self.why:
+                self.why = self._doubt()
             return bool(met) and self.steps <= _MOST_STEPS
         atom = standing.open
         assert atom is not None
-        self.why = self.why or atom.searched
         read = next(read for read in atom.reads if read not in self.values)
-        self.tried.add(read)
-        values = self.domain.values(read)
-        if not values:
-            self.why = self.why or self.domain.why_searched(read)
-        for value in values:
+        critical = self.domain.critical(read)
+        self.why = self.why or critical.why
+        for place, value in enumerate(critical.values):
             self.values[read] = value
+            if place in critical.alone:
+                self.alone.add(read)
             if self._met():
                 return True
             del self.values[read]
+            self.alone.discard(read)
         return False
+
+    def _evaluate(self, atom: Atom) -> Outcome:
+        return self.domain.evaluate(atom, self.values)
+
+    def _doubt(self) -> str:
+        """Say why the goal, which these values do not meet, might be met by others for which they stand."""
+        doubtful: list[str] = []
+
+        def evaluate(atom: Atom) -> Outcome:
+            if atom.searched and not self.alone.issuperset(atom.reads):
+                doubtful.append(atom.searched)
+                return Outcome.OPEN
+            return self.domain.evaluate(atom, self.values)
+
+        return doubtful[0] if Standing(evaluate).of(self.goal) is None and doubtful else ""
 
     def _smallest(self) -> Assignment:
         """Leave out of the values what the goal does not need."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any, Final
@@ -18,7 +19,7 @@ from costlens_policy.assurance.domain.reads import Use
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import from_python
 
-__all__ = ["ABSENT", "Absent", "critical_values"]
+__all__ = ["ABSENT", "Absent", "Critical", "critical_values"]
 
 _MOST_VALUES: Final = 500
 _MOST_MEMBERS: Final = 6
@@ -37,24 +38,42 @@ class Absent:
 ABSENT: Final = Absent()
 
 
-def critical_values(use: Use, now: datetime) -> tuple[tuple[Value | Absent, ...], str]:
-    """Return the values of a place, and why they do not stand for all that it may hold; empty where they do.
+@dataclass(frozen=True, slots=True)
+class Critical:
+    """The critical values of a place.
 
-    ``now`` is where times begin.
+    ``alone`` are those that stand for nothing but themselves, by their places in ``values``; each of the others stands
+    for many, so that only what is understood is known of all of them. ``why`` says what else there may be, if anything.
     """
-    why = use.searched
+
+    values: tuple[Value | Absent, ...] = ()
+    alone: frozenset[int] = frozenset()
+    why: str = ""
+
+
+def critical_values(use: Use, now: datetime) -> Critical:
+    """Return the critical values of a place. ``now`` is where times begin."""
     if use.declared:
         values: list[Any] = [*sorted(set(use.declared) & use.literals), *sorted(set(use.declared) - use.literals)]
     else:
-        values = list(_of_type(use, now))
+        values = list(_unique(_of_type(use, now)))
+    why = ""
+    if len(values) > _MOST_VALUES:
+        values, why = values[:_MOST_VALUES], "it is compared with very many values"
+    if use.type.name == "list" and len(use.members) > _MOST_MEMBERS:
+        why = "very many elements are looked for in it"
+    if use.type.name in ("dyn", "<unknown>", "null_type"):
+        why = "its type is not declared"
     if use.optional:
         values.append(ABSENT)
-    values = list(_unique(values))
-    if len(values) > _MOST_VALUES:
-        return tuple(values[:_MOST_VALUES]), why or "it is compared with very many values"
-    if use.type.name == "list" and len(use.members) > _MOST_MEMBERS:
-        return tuple(values), why or "very many elements are looked for in it"
-    return tuple(values), why
+    return Critical(tuple(values), frozenset(n for n, value in enumerate(values) if _is_alone(value, use)), why)
+
+
+def _is_alone(value: Any, use: Use) -> bool:
+    """Say whether a critical value stands for itself only."""
+    if value is ABSENT or isinstance(value, bool) or use.declared:
+        return True
+    return isinstance(value, str | int | float) and value in use.literals
 
 
 def _of_type(use: Use, now: datetime) -> Iterator[Any]:
