@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from costlens_policy.assurance.domain import Assignment, Every, Found, Goal, Not
+from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, Goal, Not
 from costlens_policy.assurance.domain.reads import Read, Use
-from costlens_policy.assurance.domain.values import ABSENT
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.frozen import frozen
 
@@ -53,15 +52,15 @@ def evasions(subject: Subject, goal: Goal, elsewhere: Goal) -> Iterator[Evasion]
 
 
 def _is_trusted(subject: Subject, read: Read) -> bool | None:
-    declared = subject.attributes.get(read[1])
+    declared = subject.bundle.linked.policy_set.document.attributes.get(read[1])
     return None if declared is None else declared.trusted
 
 
 def _strangers(subject: Subject, goal: Goal, values: Assignment, read: Read) -> Assignment | None:
     """Return the request with a text that no rule names, where the goal is met by it, too."""
     use = subject.domain.uses.by_read[read]
-    if use.patterns or use.parts or use.searched:
-        return None  # what fits a pattern is not a stranger
+    if use.patterns or use.parts or use.functions or use.searched:
+        return None  # what fits a pattern, or differs in case only, is not a stranger
     for value in subject.domain.values(read):
         if isinstance(value, str) and _is_strange(value, use) and subject.domain.met(goal, {**values, read: value}):
             return {**values, read: value}

@@ -8,16 +8,16 @@ from costlens_policy.assurance.findings import FINDINGS
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.bundle import CheckedBundle
 from costlens_policy.clock import system_now
-from costlens_policy.compiler import compile_plan
 from costlens_policy.diagnostics.model import Diagnostic, in_order
 
 __all__ = ["examine"]
 
 
 def examine(bundle: CheckedBundle, now: datetime | None = None) -> tuple[Diagnostic, ...]:
-    """Return what is found on a policy set that can be compiled, in order. ``now`` is today at noon when left out."""
-    day = system_now().date()
-    subject = Subject(
-        compile_plan(bundle), bundle.linked.policy_set.document, now or datetime.combine(day, time(12), UTC)
-    )
-    return in_order(diagnostic for find in FINDINGS for diagnostic in find(subject))
+    """Return what is found on a policy set that can be compiled, in order. ``now`` is today at noon when left out.
+
+    Nothing is said of what a check has reported: a finding on top of it would be of something that is to be changed.
+    """
+    subject = Subject(bundle, now or datetime.combine(system_now().date(), time(12), UTC))
+    found = (diagnostic for find in FINDINGS for diagnostic in find(subject))
+    return in_order(item for item in found if item.span is None or not subject.is_diagnosed(item.span))

@@ -1,72 +1,100 @@
-"""What findings see: a plan, the goals of its rules over one domain, and the engine to try a request on."""
+"""What findings see: documents with their places, a plan, goals over one domain, and the engine to try requests on."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Final, TypeAlias
 
-from costlens_policy.assurance.domain import Assignment, Domain, Every, Goal, Holds
-from costlens_policy.assurance.domain.values import ABSENT
+from costlens_policy.assurance.domain import ABSENT, Assignment, Domain, Every, Goal, Holds
+from costlens_policy.assurance.domain.reads import ASKED
+from costlens_policy.checker.bundle import CheckedBundle, LinkedDocument
+from costlens_policy.checker.checks import Subject as Documents
+from costlens_policy.checker.checks.subject import Place
+from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, RewriteRule, RouteStep
-from costlens_policy.diagnostics.model import Diagnostic, Severity
-from costlens_policy.documents.policy_set import PolicySetDocument
+from costlens_policy.diagnostics.model import Span
+from costlens_policy.documents import PolicyDocument
 from costlens_policy.engine.decide import decide
-from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions.runtime import to_python
-from costlens_policy.frozen import frozen
 
-__all__ = ["Finding", "Subject", "shown"]
+__all__ = ["Rule", "Step", "Subject", "shown"]
 
 _ALWAYS: Final = Every(())
+_SECTIONS: Final = ("access", "routes", "rewrites", "budgets")
 _EXAMPLES: Final[Mapping[str, Any]] = {
     "string": "other", "int": 1000, "uint": 1000, "double": 1.0, "bool": True, "list": [], "map": {},
     "timestamp": datetime(2026, 1, 5, 12, tzinfo=UTC),
 }  # fmt: skip
 
+Step: TypeAlias = AccessStep | RouteStep | RewriteRule | BudgetStep
 
-@frozen
-class Finding:
-    """Makes the diagnostics of one finding."""
 
-    code: str
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as the plan has it, where it stands, and the goal that it holds.
 
-    def at(
-        self, formula: Formula, severity: Severity, message: str, label: str, advice: str, *, stops: bool = False
-    ) -> Diagnostic:
-        return Diagnostic(self.code, severity, message, formula.span, label, advice, stops=stops)
+    An error in its condition counts as its policy says: under ``on_error: deny`` as if it held.
+    """
+
+    step: Step
+    layer: int
+    place: Place
+    goal: Goal
+
+    @property
+    def id(self) -> str:
+        return self.step.id
+
+    @property
+    def when(self) -> Formula | None:
+        return self.step.when
+
+    @property
+    def span(self) -> Span:
+        """Where the condition is written, or the rule where it has none."""
+        return self.place.at("when").span if self.when is not None else self.place.key_span
 
 
 class Subject:
-    """A plan with the conditions of all its rules in one domain, so that their critical values are those of all."""
+    """A policy set with the conditions of all its rules in one domain, so that critical values are those of all."""
 
-    def __init__(self, plan: Plan, document: PolicySetDocument, now: datetime) -> None:
-        self.plan = plan
-        self.attributes = document.attributes
-        """As the policy set declares them."""
+    def __init__(self, bundle: CheckedBundle, now: datetime) -> None:
+        self.bundle = bundle
+        self.documents = Documents(bundle.linked, bundle.expressions, now.date())
+        self.plan = compile_plan(bundle)
         self.now = now
-        self.domain = Domain(plan, now)
-        self._goals = {id(formula): self._goal(formula, layer) for formula, layer in _conditions(plan)}
+        self.domain = Domain(self.plan, now)
+        self.rules = {section: tuple(self._rules(section)) for section in _SECTIONS}
+        """The rules of each section, in the order in which they are asked."""
+        self._diagnosed = {(item.span.file, item.span.start) for item in bundle.warnings if item.span is not None}
 
-    def holds(self, when: Formula | None, layer: int) -> Goal:
-        """Return that a condition holds, as its policy counts errors: under ``on_error: deny`` as if it did."""
-        return _ALWAYS if when is None else self._goals[id(when)]
+    @property
+    def policies(self) -> tuple[LinkedDocument[PolicyDocument], ...]:
+        return self.bundle.linked.policies
 
-    def denies(self) -> Iterator[tuple[AccessStep, Goal]]:
-        """Yield the rules that refuse requests whatever the model, and when they do."""
-        for layer, step in self.plan.stages.access:
-            if step.denies:
-                yield step, self.holds(step.when, layer)
+    @cached_property
+    def denies(self) -> tuple[Rule, ...]:
+        """The rules that refuse requests whatever the model."""
+        return tuple(rule for rule in self.rules["access"] if _refuses(rule.step))
 
-    def budgets(self) -> Iterator[tuple[BudgetStep, Goal]]:
-        """Yield the budgets that can refuse, and which calls they count."""
-        for layer, step in self.plan.stages.budgets:
-            if not step.shadow:
-                yield step, self.holds(step.when, layer)
+    @cached_property
+    def limits(self) -> tuple[Rule, ...]:
+        """The budgets that can refuse."""
+        return tuple(
+            rule for rule in self.rules["budgets"] if isinstance(rule.step, BudgetStep) and not rule.step.shadow
+        )
+
+    def is_diagnosed(self, span: Span) -> bool:
+        """Say whether a check has reported something at a place already."""
+        return (span.file, span.start) in self._diagnosed
 
     def request(self, values: Assignment) -> dict[str, Any]:
         """Return the request of an assignment as a caller would write it, with what the policy set requires."""
@@ -75,21 +103,34 @@ class Subject:
             value = values[read]
             if read[0] != "request" or value is ABSENT:
                 continue
+            if read == ASKED:
+                found["model"] = dict(value)["name"]
+                continue
             place: Any = found
             for step in read[1:-1]:
                 place = place.get(step) if isinstance(place, dict) else None
             if isinstance(place, dict) and self._says_something(read, value):
                 place[read[-1]] = to_python(value)
-        for name in self.plan.required - found.keys():
+        for name in sorted(self.plan.required - found.keys()):
             attribute = self.plan.attributes[name]
             found[name] = attribute.values[0] if attribute.values else _EXAMPLES.get(attribute.type.name, "other")
         return found
 
-    def decide(self, request: Mapping[str, Any]) -> Decision | None:
-        """Return what the engine decides, None where it does not admit the request."""
+    def decide(
+        self,
+        request: Mapping[str, Any],
+        values: Assignment | None = None,
+        used: Mapping[tuple[str, str], Decimal] | None = None,
+    ) -> Decision | None:
+        """Return what the engine decides, None where it does not admit the request.
+
+        ``values`` may hold the time; ``used`` is what was spent, by budget and scope key.
+        """
         texts = {} if "prompt" in request or "messages" in request else {"prompt": "Hello."}
+        now = to_python((values or {}).get(("now",), None)) or self.now
+        balances = {key: Balance(used=amount) for key, amount in (used or {}).items()}
         try:
-            return decide(self.plan, {**texts, **request}, None, self.now)
+            return decide(self.plan, {**texts, **request}, balances, now)
         except CostlensPolicyError:
             return None
 
@@ -98,15 +139,20 @@ class Subject:
         attribute = self.plan.attributes.get(read[1])
         return attribute is None or len(read) > 2 or attribute.default is None or value != attribute.default
 
-    def _goal(self, formula: Formula, layer: int) -> Goal:
-        return Holds(self.domain.tree(formula, layer), self.plan.layers[layer].on_error == "deny")
+    def _rules(self, section: str) -> Iterator[Rule]:
+        for index, (layer, policy) in enumerate(zip(self.plan.layers, self.policies, strict=True)):
+            steps: tuple[Step, ...] = getattr(layer, section)
+            for at, step in enumerate(steps):
+                yield Rule(step, index, Place(policy, (section, at)), self._goal(step.when, index))
+
+    def _goal(self, when: Formula | None, layer: int) -> Goal:
+        if when is None:
+            return _ALWAYS
+        return Holds(self.domain.tree(when, layer), self.plan.layers[layer].on_error == "deny")
 
 
-def _conditions(plan: Plan) -> Iterator[tuple[Formula, int]]:
-    for index, layer in enumerate(plan.layers):
-        rules: tuple[AccessStep | RouteStep | RewriteRule | BudgetStep, ...]
-        rules = (*layer.access, *layer.routes, *layer.rewrites, *layer.budgets)
-        yield from ((step.when, index) for step in rules if step.when is not None)
+def _refuses(step: Step) -> bool:
+    return isinstance(step, AccessStep) and step.denies and not step.by_model
 
 
 def shown(request: Mapping[str, Any]) -> str:

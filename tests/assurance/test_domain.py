@@ -102,7 +102,7 @@ def test_the_search_agrees_with_trying_all(tmp_path_factory: pytest.TempPathFact
         return outcomes[-1] and not any(outcomes[:-1])
 
     if isinstance(result, Found):
-        subject = Subject(plan, bundle.linked.policy_set.document, NOW)
+        subject = Subject(bundle, NOW)
         assert meets(subject.request(result.values)), result
     elif isinstance(result, Nothing):
         assert not [request for request in itertools.islice(all_requests(names), 4000) if meets(request)]

@@ -14,6 +14,8 @@ from costlens_policy.checker import check_all
 
 PAGES: Final = Path(__file__).parents[2] / "docs" / "codes"
 EXAMPLE: Final = re.compile(r"## Example\n\n```yaml\n(.*?)```", re.DOTALL)
+FIXED: Final = re.compile(r"## How to fix it\n.*?```yaml\n(on_error.*?)```", re.DOTALL)
+HEAD: Final = 'apiVersion: costlens-policy/v1\nkind: Policy\nmetadata: {name: fixed, version: "1"}\n'
 
 SET: Final = """\
 apiVersion: costlens-policy/v1
@@ -52,8 +54,20 @@ def _pages() -> list[Path]:
 def test_example_gives_the_code(page: Path, tmp_path: Path) -> None:
     example = EXAMPLE.search(page.read_text())
     assert example is not None
-    for name, text in (("example", example[1]), ("catalogue", CATALOGUE), ("policy-set", SET)):
-        (tmp_path / f"{name}.yaml").write_text(text)
-    checked = check_all(tmp_path, on=date(2026, 11, 1))
-    found = [item for bundle in checked.bundles for item in examine(bundle)]
-    assert page.stem in {item.code for item in (*checked.diagnostics, *found)}
+    assert page.stem in _codes(example[1], tmp_path)
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.glob("CL4[3-9]*.md")), ids=lambda page: page.stem)
+def test_the_fix_removes_the_code(page: Path, tmp_path: Path) -> None:
+    fixed = FIXED.search(page.read_text())
+    assert fixed is not None
+    assert page.stem not in _codes(HEAD + fixed[1], tmp_path)
+
+
+def _codes(example: str, folder: Path) -> set[str]:
+    """Return the codes that a policy gives in a small policy set."""
+    for name, text in (("example", example), ("catalogue", CATALOGUE), ("policy-set", SET)):
+        (folder / f"{name}.yaml").write_text(text)
+    checked = check_all(folder, on=date(2026, 11, 1))
+    assert checked.bundles, checked.diagnostics
+    return {item.code for bundle in checked.bundles for item in (*checked.diagnostics, *examine(bundle))}

@@ -2,8 +2,9 @@
 
 from costlens_policy.assurance.domain.formulas import Every, Goal, Holds, Not, Outcome, Some
 from costlens_policy.assurance.domain.search import Assignment, Domain, Found, Nothing, Result, Undecided
+from costlens_policy.assurance.domain.values import ABSENT
 
 __all__ = [
-    "Assignment", "Domain", "Every", "Found", "Goal", "Holds", "Not", "Nothing", "Outcome", "Result", "Some",
+    "ABSENT", "Assignment", "Domain", "Every", "Found", "Goal", "Holds", "Not", "Nothing", "Outcome", "Result", "Some",
     "Undecided",
 ]  # fmt: skip

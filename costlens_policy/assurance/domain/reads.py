@@ -30,7 +30,7 @@ from costlens_policy.expressions.tree import (
 )
 from costlens_policy.frozen import frozen
 
-__all__ = ["Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Tree", "Use", "Uses"]
+__all__ = ["ASKED", "Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Tree", "Use", "Uses"]
 
 Read: TypeAlias = tuple[str, ...]
 """A place that an expression reads: ``("request", "team")``, ``("request", "metadata", "plan")``, ``("model",)``,
@@ -95,6 +95,8 @@ class Branch:
 
 Tree: TypeAlias = Atom | Constant | Negation | Junction | Branch
 
+ASKED: Final = ("request", "asked_model")
+"""The model that the caller asked for, as a record of the catalogue."""
 _UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _ORDERS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
@@ -384,7 +386,7 @@ class _Reader:
     def _path(self, node: Node) -> Read | None:
         """Return the place of the request, of a budget or of time that a chain of selections reads, or None."""
         chain = self._chain(node)
-        if chain is None or chain[0] not in _ROOTS:
+        if chain is None or chain[0] not in _ROOTS or (chain[:2] == ASKED and len(chain) > 2):
             return None
         if chain[0] == "budgets" and len(chain) > 1:
             return ("budgets", self._uses.budgets.get(chain[1], chain[1]), *chain[2:])
@@ -393,7 +395,9 @@ class _Reader:
     def _fact(self, node: Node) -> Read | None:
         """Return what an expression reads of ``model``, or None where it is another one."""
         chain = self._chain(node)
-        return chain if chain is not None and chain[0] in ("model", "estimate") else None
+        if chain is None or (chain[0] == "request" and chain[:2] != ASKED):
+            return None
+        return chain if chain[0] in ("model", "estimate", "request") else None
 
     def _chain(self, node: Node) -> Read | None:
         if isinstance(node, Name):
@@ -410,12 +414,14 @@ class _Reader:
 
     def _of_models(self, fact: Read) -> _Flow:
         """Return what a fact is for any model: as good as written out, since the models are known."""
-        self._reads[fact[:1]] = None
         if fact[0] == "estimate":
+            self._reads[fact[:1]] = None
             self._searched = self._searched or "`estimate` depends on the texts of the request"
             return _Flow(unknown=self._searched)
+        root = ASKED if fact[0] == "request" else fact[:1]
+        self._note(root, DYN)
         values: list[Any] = list(self._uses.models)
-        for step in fact[1:]:
+        for step in fact[len(root) :]:
             values = [value[step] for value in values if isinstance(value, Mapping) and step in value]
         flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
         return _Flow(literals=[item for item in flat if isinstance(item, str | int | float)])

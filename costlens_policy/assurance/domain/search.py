@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance.domain.formulas import Goal, Outcome, Standing
-from costlens_policy.assurance.domain.reads import Atom, Read, Tree, Uses
+from costlens_policy.assurance.domain.reads import ASKED, Atom, Read, Tree, Uses
 from costlens_policy.assurance.domain.values import ABSENT, Absent, Critical, critical_values
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
@@ -95,6 +95,7 @@ class Domain:
 
     def _evaluated(self, atom: Atom, values: Assignment) -> Outcome:
         inputs = Inputs.of({read: values[read] for read in atom.reads}, self.models)
+        inputs.name_budgets(self.uses.budgets)
         variables = _Variables(self._plan.layers[atom.layer].variables, inputs)
         try:
             value = atom.formula.evaluate(*inputs.roots(variables))
@@ -107,6 +108,8 @@ class Domain:
     def _of(self, read: Read) -> Critical:
         if read == ("model",):
             return Critical(tuple(self.models), frozenset(range(len(self.models))))
+        if read == ASKED:
+            return Critical((*self.models.values(), ABSENT), frozenset(range(len(self.models) + 1)))
         if read[0] == "estimate" or read in (("request",), ("budgets",)):
             return Critical(why=f"`{read[0]}` is read as a whole")
         found = critical_values(self.uses.by_read[read], self._now)
@@ -173,6 +176,10 @@ class Inputs:
             elif read[0] == "now":
                 found.now = value
         return found
+
+    def name_budgets(self, names: Mapping[str, str]) -> None:
+        """Let conditions find the budgets under all names that they go by."""
+        self.budgets.update({name: self.budgets[id_] for name, id_ in names.items() if id_ in self.budgets})
 
     def _put(self, steps: Sequence[str], value: Value) -> None:
         """Put a value into the request, unless what it is inside of is not there, or no object."""

@@ -5,8 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from costlens_policy.assurance.findings.constant_keys import find_constant_keys
+from costlens_policy.assurance.findings.constant_parts import find_constant_parts
+from costlens_policy.assurance.findings.covered_rules import find_covered_rules
+from costlens_policy.assurance.findings.denied_rules import find_denied_rules
 from costlens_policy.assurance.findings.evaded_budgets import find_evaded_budgets
 from costlens_policy.assurance.findings.evaded_denies import find_evaded_denies
+from costlens_policy.assurance.findings.fixed_offsets import find_fixed_offsets
+from costlens_policy.assurance.findings.hidden_characters import find_hidden_characters
+from costlens_policy.assurance.findings.idle_rewrites import find_idle_rewrites
+from costlens_policy.assurance.findings.impossible_downgrades import find_impossible_downgrades
+from costlens_policy.assurance.findings.late_alerts import find_late_alerts
+from costlens_policy.assurance.findings.loose_patterns import find_loose_patterns
+from costlens_policy.assurance.findings.near_names import find_near_names
+from costlens_policy.assurance.findings.odd_shares import find_odd_shares
+from costlens_policy.assurance.findings.range_edges import find_range_edges
+from costlens_policy.assurance.findings.unit_slips import find_unit_slips
+from costlens_policy.assurance.findings.unreachable_budgets import find_unreachable_budgets
+from costlens_policy.assurance.findings.unreached_soft_limits import find_unreached_soft_limits
+from costlens_policy.assurance.findings.unrouted_models import find_unrouted_models
+from costlens_policy.assurance.findings.unservable_routes import find_unservable_routes
+from costlens_policy.assurance.findings.zero_limits import find_zero_limits
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.diagnostics.model import Diagnostic
 
@@ -17,4 +36,24 @@ Find: TypeAlias = Callable[[Subject], Iterator[Diagnostic]]
 FINDINGS: Final[tuple[Find, ...]] = (
     find_evaded_denies,
     find_evaded_budgets,
+    find_covered_rules,
+    find_denied_rules,
+    find_constant_parts,
+    find_unservable_routes,
+    find_impossible_downgrades,
+    find_constant_keys,
+    find_zero_limits,
+    find_unreachable_budgets,
+    find_unrouted_models,
+    find_late_alerts,
+    find_unreached_soft_limits,
+    find_idle_rewrites,
+    find_odd_shares,
+    find_loose_patterns,
+    find_near_names,
+    find_hidden_characters,
+    find_range_edges,
+    find_fixed_offsets,
+    find_unit_slips,
 )
+"""CL430, CL431 and so on. None depends on another; the order is that of their codes."""

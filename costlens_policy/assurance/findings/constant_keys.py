@@ -1,0 +1,97 @@
+"""CL437: the scope of a budget, or the key of a split, that does not tell callers apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.assurance.domain import ABSENT, Every, Found, Not
+from costlens_policy.assurance.subject import Subject
+from costlens_policy.checker.checks.subject import Finding, Place
+from costlens_policy.checker.targets import targets_of
+from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.expressions import TypedExpr
+from costlens_policy.expressions.tree import Call, Literal, Select
+
+__all__ = ["find_constant_keys"]
+
+_FOUND: Final = Finding("CL437")
+
+
+def find_constant_keys(subject: Subject) -> Iterator[Diagnostic]:
+    """Report scopes and keys that are the same for all, and those that differ from one call to the next."""
+    for rule in subject.rules["budgets"]:
+        place = rule.place.at("scope")
+        typed = subject.documents.typed(place)
+        if typed is not None:
+            yield from _scope(rule.id, place, typed)
+    for document in subject.documents.documents():
+        for path, target in targets_of(document.document):
+            place = Place(document, (*path, "split", "key"))
+            typed = subject.documents.typed(place) if target.split is not None else None
+            if typed is not None and place.exists:
+                yield from _key(subject, place, typed)
+
+
+def _scope(name: str, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
+    if not typed.references:
+        yield _FOUND.mistake(
+            f"the scope of `{name}` is the same text for every call",
+            place.span,
+            "reads nothing of the request",
+            "leave `scope` out for one limit that all share, or write it without quotes inside",
+        )
+    elif ("now",) in typed.references:
+        yield _FOUND.mistake(
+            f"the scope of `{name}` changes with the time, so that calls do not add up",
+            place.span,
+            "reads `now`",
+            "the `window` of a budget is what begins anew; let the scope say who shares it",
+        )
+
+
+def _key(subject: Subject, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
+    if ("now",) in typed.references:
+        yield _FOUND.warning(
+            "the key of the split changes with the time, so that nobody keeps a model",
+            place.span,
+            "reads `now`",
+            "use what stays the same for a caller, such as `request.user`",
+        )
+    elif not typed.references:
+        yield _FOUND.warning(
+            "the key of the split is the same text for every call", place.span, "reads nothing of the request",
+            "use what differs from one caller to the next, such as `request.user`",
+        )  # fmt: skip
+    elif (name := _optional_with_default(typed)) and not _is_guarded(subject, place, name):
+        yield _FOUND.warning(
+            f"all callers without `{name}` fall into one share of the split",
+            place.span,
+            "one key for all of them",
+            f"let the route match only where `has(request.{name})`, or use what every request has",
+        )
+
+
+def _optional_with_default(typed: TypedExpr) -> str:
+    """Return the attribute that a key reads with a text in its place where it is missing."""
+    root = typed.root
+    if not (isinstance(root, Call) and root.function == "orValue" and isinstance(root.target, Select)):
+        return ""
+    return root.target.field if isinstance(root.arguments[0], Literal) and root.target.optional else ""
+
+
+def _is_guarded(subject: Subject, place: Place, name: str) -> bool:
+    """Say whether the route matches no request without the attribute."""
+    read = ("request", name)
+    route = next(
+        (
+            rule
+            for rule in subject.rules["routes"]
+            if rule.place.document is place.document and rule.place.path == place.path[:2]
+        ),
+        None,
+    )
+    if route is None or read not in subject.domain.uses.by_read:
+        return False
+    earlier = [Not(other.goal) for other in subject.rules["routes"] if other.place != route.place][:0]
+    return not isinstance(subject.domain.find(Every([route.goal, *earlier]), {read: ABSENT}), Found)

@@ -1,0 +1,58 @@
+"""CL432: a rule for which several others together leave nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from costlens_policy.assurance.domain import Every, Not, Nothing
+from costlens_policy.assurance.subject import Rule, Subject
+from costlens_policy.checker.checks.subject import Finding
+from costlens_policy.compiler.rules import AccessStep
+from costlens_policy.diagnostics.model import Diagnostic, Related
+
+__all__ = ["find_covered_rules"]
+
+_FOUND: Final = Finding("CL432")
+
+
+def find_covered_rules(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of routes that earlier ones cover together, and of allow rules that denies overrule together."""
+    earlier: list[Rule] = []
+    for route in subject.rules["routes"]:
+        covering = _covering(subject, route, earlier)
+        if covering:
+            advice = f"move `{route.id}` before them, or narrow them"
+            yield _report(route, f"the route `{route.id}` never matches", covering, "match first", advice)
+        else:
+            earlier.append(route)
+    for rule in subject.rules["access"]:
+        if isinstance(rule.step, AccessStep) and not rule.step.denies and not rule.step.by_model:
+            covering = _covering(subject, rule, subject.denies)
+            if covering:
+                advice = "a deny wins over every allow; narrow the denies, or remove the allow"
+                yield _report(rule, f"`{rule.id}` never lets anything through", covering, "deny it", advice)
+
+
+def _covering(subject: Subject, rule: Rule, others: Sequence[Rule]) -> list[Rule]:
+    """Return those of others without which the rule would be reached, if together they leave nothing for it."""
+
+    def is_covered(by: Sequence[Rule]) -> bool:
+        goal = Every([rule.goal, *(Not(other.goal) for other in by)])
+        return isinstance(subject.domain.find(goal), Nothing)
+
+    if rule.when is None or not others or is_covered(()) or not is_covered(others):
+        return []
+    needed = list(others)
+    for other in others:
+        without = [item for item in needed if item is not other]
+        if is_covered(without):
+            needed = without
+    return needed
+
+
+def _report(rule: Rule, what: str, covering: Sequence[Rule], do: str, advice: str) -> Diagnostic:
+    names = " and ".join(f"`{other.id}`" for other in covering)
+    related = [Related(other.span, "covers a part of it") for other in covering]
+    verb = do if len(covering) > 1 else do.replace("match", "matches").replace("deny", "denies")
+    return _FOUND.warning(f"{what}: {names} {verb}", rule.span, "holds only where one of them does", advice, related)

@@ -1,0 +1,35 @@
+"""CL433: a route for requests that access rules always deny."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.assurance.domain import Every, Found, Not, Nothing
+from costlens_policy.assurance.subject import Subject
+from costlens_policy.checker.checks.subject import Finding
+from costlens_policy.diagnostics.model import Diagnostic, Related
+
+__all__ = ["find_denied_rules"]
+
+_FOUND: Final = Finding("CL433")
+_WHAT: Final = {"routes": "matches only", "rewrites": "changes only", "budgets": "counts only"}
+
+
+def find_denied_rules(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of routes, rewrites and budgets that no request reaches, since access denies all for which they hold."""
+    passed = [Not(deny.goal) for deny in subject.denies]
+    for section, what in _WHAT.items():
+        for rule in subject.rules[section]:
+            if rule.when is None or not passed:
+                continue
+            holds = isinstance(subject.domain.find(rule.goal), Found)
+            if holds and isinstance(subject.domain.find(Every([rule.goal, *passed])), Nothing):
+                related = [Related(deny.span, "denies") for deny in subject.denies]
+                yield _FOUND.warning(
+                    f"`{rule.id}` {what} requests that access denies",
+                    rule.span,
+                    "never reached",
+                    f"remove `{rule.id}`, or narrow the rule that denies",
+                    related[:3],
+                )

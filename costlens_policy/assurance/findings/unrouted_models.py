@@ -1,0 +1,56 @@
+"""CL440: a rule for models that no request can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.assurance.domain import Found
+from costlens_policy.assurance.subject import Subject
+from costlens_policy.checker.checks.subject import Finding
+from costlens_policy.checker.targets import named_models, targets_of
+from costlens_policy.diagnostics.model import Diagnostic
+
+__all__ = ["find_unrouted_models"]
+
+_FOUND: Final = Finding("CL440")
+
+
+def find_unrouted_models(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of budgets and rewrites whose condition holds for no model that any route, fallback or downgrade names."""
+    reachable = _reachable(subject)
+    if reachable is None:
+        return
+    for section in ("budgets", "rewrites"):
+        for rule in subject.rules[section]:
+            if rule.when is None or not rule.when.reads("model"):
+                continue
+            holds = [subject.domain.find(rule.goal, {("model",): name}) for name in subject.domain.models]
+            for_models = [
+                name for name, result in zip(subject.domain.models, holds, strict=True) if isinstance(result, Found)
+            ]
+            decided = all(
+                isinstance(result, Found) or name not in reachable
+                for name, result in zip(subject.domain.models, holds, strict=True)
+            )
+            if for_models and not reachable.intersection(for_models) and not decided:
+                names = " and ".join(f"`{name}`" for name in for_models[:3])
+                yield _FOUND.warning(
+                    f"`{rule.id}` holds only for {names}, to which no request goes",
+                    rule.span,
+                    "no route, fallback or downgrade names it",
+                    "correct the name, or remove the rule",
+                )
+
+
+def _reachable(subject: Subject) -> frozenset[str] | None:
+    """Return the models that can serve; None where any may."""
+    names: set[str] = set()
+    catalogue = subject.bundle.linked.catalogue
+    for document in subject.documents.documents():
+        for _, target in targets_of(document.document):
+            if target.model_from is not None or (target.choose is not None and not target.choose.models):
+                return None
+        found = (catalogue.find(named.name) for named in named_models(document.document))
+        names.update(model.name for model in found if model is not None)
+    return frozenset(names)
