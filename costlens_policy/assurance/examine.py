@@ -14,10 +14,6 @@ __all__ = ["examine"]
 
 
 def examine(bundle: CheckedBundle, now: datetime | None = None) -> tuple[Diagnostic, ...]:
-    """Return what is found on a policy set that can be compiled, in order. ``now`` is today at noon when left out.
-
-    Nothing is said of what a check has reported: a finding on top of it would be of something that is to be changed.
-    """
+    """Return what is found on a policy set that can be compiled, in order. ``now`` is today at noon when left out."""
     subject = Subject(bundle, now or datetime.combine(system_now().date(), time(12), UTC))
-    found = (diagnostic for find in FINDINGS for diagnostic in find(subject))
-    return in_order(item for item in found if item.span is None or not subject.is_diagnosed(item.span))
+    return in_order(diagnostic for find in FINDINGS for diagnostic in find(subject))

@@ -74,7 +74,6 @@ class Subject:
         self.domain = Domain(self.plan, now)
         self.rules = {section: tuple(self._rules(section)) for section in _SECTIONS}
         """The rules of each section, in the order in which they are asked."""
-        self._diagnosed = {(item.span.file, item.span.start) for item in bundle.warnings if item.span is not None}
 
     @property
     def policies(self) -> tuple[LinkedDocument[PolicyDocument], ...]:
@@ -92,9 +91,15 @@ class Subject:
             rule for rule in self.rules["budgets"] if isinstance(rule.step, BudgetStep) and not rule.step.shadow
         )
 
-    def is_diagnosed(self, span: Span) -> bool:
-        """Say whether a check has reported something at a place already."""
-        return (span.file, span.start) in self._diagnosed
+    def is_diagnosed(self, rule: Rule) -> bool:
+        """Say whether a check has reported something about a rule: what is found on top is likely the same."""
+        whole = rule.place.document.located.root.span_of(rule.place.path)
+        return any(
+            item.span is not None
+            and item.span.file == whole.file
+            and whole.start.offset <= item.span.start.offset < whole.end.offset
+            for item in self.bundle.warnings
+        )
 
     def request(self, values: Assignment) -> dict[str, Any]:
         """Return the request of an assignment as a caller would write it, with what the policy set requires."""
@@ -103,8 +108,8 @@ class Subject:
             value = values[read]
             if read[0] != "request" or value is ABSENT:
                 continue
-            if read == ASKED:
-                found["model"] = dict(value)["name"]
+            if read == ASKED and isinstance(value, dict):
+                found["model"] = value["name"]
                 continue
             place: Any = found
             for step in read[1:-1]:

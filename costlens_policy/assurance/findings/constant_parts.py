@@ -20,7 +20,7 @@ def find_constant_parts(subject: Subject) -> Iterator[Diagnostic]:
     """Report what is decided whatever the request is. A deny that never holds, or always, is an error."""
     for rules in subject.rules.values():
         for rule in rules:
-            if isinstance(rule.goal, Holds):
+            if isinstance(rule.goal, Holds) and not subject.is_diagnosed(rule):
                 yield from _whole(subject, rule, rule.goal)
 
 

@@ -41,7 +41,7 @@ def _covering(subject: Subject, rule: Rule, others: Sequence[Rule]) -> list[Rule
         goal = Every([rule.goal, *(Not(other.goal) for other in by)])
         return isinstance(subject.domain.find(goal), Nothing)
 
-    if rule.when is None or not others or is_covered(()) or not is_covered(others):
+    if rule.when is None or not others or subject.is_diagnosed(rule) or is_covered(()) or not is_covered(others):
         return []
     needed = list(others)
     for other in others:

@@ -21,7 +21,7 @@ def find_denied_rules(subject: Subject) -> Iterator[Diagnostic]:
     passed = [Not(deny.goal) for deny in subject.denies]
     for section, what in _WHAT.items():
         for rule in subject.rules[section]:
-            if rule.when is None or not passed:
+            if rule.when is None or not passed or subject.is_diagnosed(rule):
                 continue
             holds = isinstance(subject.domain.find(rule.goal), Found)
             if holds and isinstance(subject.domain.find(Every([rule.goal, *passed])), Nothing):

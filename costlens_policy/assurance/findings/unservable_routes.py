@@ -26,7 +26,8 @@ def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
     for route in subject.rules["routes"]:
         matched = Every([route.goal, *(Not(other.goal) for other in earlier), *denies])
         named = isinstance(route.step, RouteStep) and not isinstance(route.step.target, ByExpression)
-        refused = _refused(subject, route, subject.domain.find(matched), matched) if route.when and named else None
+        asked = route.when is not None and named and not subject.is_diagnosed(route)
+        refused = _refused(subject, route, subject.domain.find(matched), matched) if asked else None
         if refused is not None:
             request, decision = refused
             why = "; ".join(f"`{item.model}`: {item.reason}" for item in decision.excluded[:2])
