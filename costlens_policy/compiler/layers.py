@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import cast
 
 from costlens_policy.catalogue import Catalogue
-from costlens_policy.checker.expressions import expressions_of
+from costlens_policy.checker.reads import expressions_of
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.rules import (

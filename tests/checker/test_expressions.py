@@ -17,7 +17,7 @@ from costlens_policy.checker.attributes import (
     request_record,
     unknown_facts,
 )
-from costlens_policy.checker.expressions import expressions_of, marks_of
+from costlens_policy.checker.reads import expressions_of, marks_of
 from costlens_policy.documents.document import IsExpression, Section
 from costlens_policy.documents.policy_set import Admission
 from costlens_policy.expressions import BOOL, DEFAULT_LIMITS, DOUBLE, INT, STRING, Environment, analyze

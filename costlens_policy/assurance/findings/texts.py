@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Place
-from costlens_policy.checker.expressions import nodes_of
+from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.expressions import Node
 from costlens_policy.expressions.tree import Call, Index, ListLiteral, Literal, Select

@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding, Place
-from costlens_policy.checker.expressions import nodes_of
+from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.expressions import Node, TypedExpr
 from costlens_policy.expressions.tree import Call, Literal, Select

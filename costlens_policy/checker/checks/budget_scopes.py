@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.checker.bundle import LinkedDocument
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
-from costlens_policy.checker.expressions import budget_reads
+from costlens_policy.checker.reads import budget_reads
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.documents import PolicyDocument
 

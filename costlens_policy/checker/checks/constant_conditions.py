@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
-from costlens_policy.checker.expressions import nodes_of
+from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents import PolicyDocument
 from costlens_policy.expressions.tree import Call, Literal, Select

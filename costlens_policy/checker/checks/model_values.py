@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.checker.attributes import ASKED_MODEL
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
-from costlens_policy.checker.expressions import nodes_of
+from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed, nearest
 from costlens_policy.expressions import Node, TypedExpr

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, access_rules
-from costlens_policy.checker.expressions import budget_reads, nodes_of, variable_reads
+from costlens_policy.checker.reads import budget_reads, nodes_of, variable_reads
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.expressions import Extent, Node, TypedExpr
 from costlens_policy.expressions.checking.presence import unguarded_reads

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, access_rules
-from costlens_policy.checker.expressions import nodes_of, variable_reads
+from costlens_policy.checker.reads import nodes_of, variable_reads
 from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.expressions import Extent, Node, TypedExpr

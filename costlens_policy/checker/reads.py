@@ -1,0 +1,137 @@
+"""Where documents have expressions, and what these read: nodes, variables, budgets, and what may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from typing import Any, Final, get_args
+
+from costlens_policy.documents.document import IsExpression, Section
+from costlens_policy.expressions import Extent, Node, Problem, TypedExpr
+from costlens_policy.expressions.checking.presence import Implied, Paths, present_when_true, unguarded_reads
+from costlens_policy.expressions.tree import Index, Literal, MapEntry, Name, Presence, Select
+from costlens_policy.frozen import frozen
+from costlens_policy.source.located import Path
+
+__all__ = [
+    "MAY_BE_MISSING", "ExpressionField", "budget_reads", "expressions_of", "implied_by_variables", "marks_of",
+    "missing_reads", "nodes_of", "variable_reads",
+]  # fmt: skip
+
+
+@frozen
+class ExpressionField:
+    """``text`` is the expression; ``rule`` says which roots it may name and which type it must have."""
+
+    path: Path
+    text: str
+    rule: IsExpression
+
+
+def expressions_of(section: Section, path: Path = ()) -> Iterator[ExpressionField]:
+    """Yield every expression below a section, in the order of its fields."""
+    rules = marks_of(type(section))
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if value is not None:
+            yield from _inside(value, (*path, field.alias or name), rules[name])
+
+
+def _inside(value: Any, path: Path, rule: IsExpression | None) -> Iterator[ExpressionField]:
+    if isinstance(value, Section):
+        yield from expressions_of(value, path)
+    elif isinstance(value, str):
+        if rule is not None:
+            yield ExpressionField(path, value, rule)
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _inside(item, (*path, index), rule)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _inside(item, (*path, key), rule)
+
+
+@cache
+def marks_of(section: type[Section]) -> Mapping[str, IsExpression | None]:
+    """Return the mark of each field that has one, however deep in its annotation."""
+    return {
+        name: next(_marks((field.annotation, *field.metadata)), None) for name, field in section.model_fields.items()
+    }
+
+
+def _marks(parts: Any) -> Iterator[IsExpression]:
+    for part in parts:
+        if isinstance(part, IsExpression):
+            yield part
+        else:
+            yield from _marks(getattr(part, "__metadata__", ()))
+            yield from _marks(get_args(part))
+
+
+MAY_BE_MISSING: Final = "CL314"
+_COMPARING: Final = ("among", "minimize", "maximize")
+_CANDIDATE: Final = ("model", "estimate")
+
+
+def implied_by_variables(expressions: Mapping[Path, TypedExpr]) -> Implied:
+    """Return what is present whenever a variable of a document is true, by the variable."""
+    implied: dict[tuple[str, ...], Paths] = {}
+    for path, typed in expressions.items():
+        if path[0] == "variables":
+            implied["variables", str(path[1])] = present_when_true(typed, implied)
+    return implied
+
+
+def missing_reads(
+    path: Path, typed: TypedExpr, expressions: Mapping[Path, TypedExpr], implied: Implied
+) -> list[Problem]:
+    """Return a warning for each optional attribute that may be missing where an expression of a document is evaluated.
+
+    The condition of its rule holds by then. Where models are compared, one that lacks a fact is just excluded.
+    """
+    present: Paths = frozenset()
+    for guard in ((*path[:2], "when"), (*path[:-1], "among")):
+        if guard != path and guard in expressions:
+            present |= present_when_true(expressions[guard], implied)
+    lenient = _CANDIDATE if path[-1] in _COMPARING else ()
+    return unguarded_reads(typed, present, implied, lenient)
+
+
+_NODES: Final[tuple[Any, ...]] = (*get_args(Node), MapEntry)
+
+
+def nodes_of(node: Any) -> Iterator[Node]:
+    """Yield a node and everything below it, parents first. The parser limits the depth."""
+    if type(node) is tuple:
+        for item in node:
+            yield from nodes_of(item)
+    elif type(node) in _NODES:
+        if type(node) is not MapEntry:
+            yield node
+        for field in fields(node):
+            yield from nodes_of(getattr(node, field.name))
+
+
+def variable_reads(typed: TypedExpr) -> Iterator[tuple[str, Extent]]:
+    """Yield each read of ``variables.name``: the name and where it stands."""
+    for node in nodes_of(typed.root):
+        if isinstance(node, Select | Presence) and _is_root(typed, node.operand, "variables"):
+            yield node.field, node.field_extent
+
+
+def budget_reads(typed: TypedExpr) -> Iterator[tuple[str, Extent]]:
+    """Yield each read of ``budgets["id"]`` whose id is written out: the id and where it stands."""
+    for node in nodes_of(typed.root):
+        if isinstance(node, Index) and _is_root(typed, node.operand, "budgets"):
+            if isinstance(node.key, Literal) and isinstance(node.key.value, str):
+                yield node.key.value, node.key.extent
+        elif isinstance(node, Select | Presence) and _is_root(typed, node.operand, "budgets"):
+            yield node.field, node.field_extent
+
+
+def _is_root(typed: TypedExpr, node: Node, root: str) -> bool:
+    if not isinstance(node, Name):
+        return False
+    resolution = typed.resolutions.get(node)
+    return resolution is not None and resolution.name == root and resolution.kind == "variable"
