@@ -1,4 +1,4 @@
-"""Conversions between types, and the functions that make types visible."""
+"""Conversions between types, `dyn` and `type`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["FUNCTIONS"]
 FUNCTIONS = (
     function(
         "dyn",
-        "the same value, with its type no longer checked",
+        "the same value, without static type checking",
         cost=costs.same,
         constant_time=True,
         to_dyn="(<A>) -> dyn",
@@ -39,7 +39,7 @@ FUNCTIONS = (
     ),
     function(
         "int",
-        "conversion to int; a double is cut towards zero, a timestamp gives seconds",
+        "conversion to int; a double is truncated toward zero, a timestamp gives seconds",
         cost=costs.scan,
         constant_time=True,
         int64_to_int64="(int) -> int",
@@ -86,7 +86,7 @@ FUNCTIONS = (
     ),
     function(
         "timestamp",
-        "an instant, from RFC 3339 text or seconds since 1970",
+        "a timestamp, from RFC 3339 text or seconds since 1970",
         cost=costs.scan,
         constant_time=True,
         timestamp_to_timestamp="(timestamp) -> timestamp",
@@ -97,7 +97,7 @@ FUNCTIONS = (
     ),
     function(
         "duration",
-        "a length of time, from text such as `1h30m`",
+        "a duration, from text such as `1h30m`",
         cost=costs.scan,
         constant_time=True,
         duration_to_duration="(duration) -> duration",

@@ -1,4 +1,4 @@
-"""The network extension: addresses and their ranges."""
+"""The network extension: IP addresses and CIDR ranges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["FUNCTIONS"]
 FUNCTIONS = (
     function(
         "ip",
-        "an address, or that of a range",
+        "an IP address, from text or of a range",
         cost=costs.scan,
         constant_time=True,
         string_to_ip=ReadLiteral("(string) -> net.IP", "an address", 'write "10.0.0.1" or "2001:db8::1"'),
@@ -18,33 +18,33 @@ FUNCTIONS = (
     ),
     function(
         "isIP",
-        "whether a text is an address",
+        "whether a string is an IP address",
         cost=costs.scan,
         constant_time=True,
         is_ip="(string) -> bool",
     ),
     function(
         "ip.isCanonical",
-        "whether an address is written the one canonical way",
+        "whether a string is an IP address in canonical form",
         cost=costs.scan,
         constant_time=True,
         ip_is_canonical="(string) -> bool",
     ),
     function(
         "family",
-        "4 or 6",
+        "4 for IPv4, 6 for IPv6",
         cost=costs.constant,
         ip_family="net.IP.() -> int",
     ),
     function(
         "isUnspecified",
-        "whether it is the address of nothing",
+        "whether it is the unspecified address",
         cost=costs.constant,
         ip_is_unspecified="net.IP.() -> bool",
     ),
     function(
         "isLoopback",
-        "whether it stays on the host",
+        "whether it is a loopback address",
         cost=costs.constant,
         ip_is_loopback="net.IP.() -> bool",
     ),
@@ -56,19 +56,19 @@ FUNCTIONS = (
     ),
     function(
         "isLinkLocalMulticast",
-        "whether it is multicast on the link",
+        "whether it is a link-local multicast address",
         cost=costs.constant,
         ip_is_link_local_multicast="net.IP.() -> bool",
     ),
     function(
         "isLinkLocalUnicast",
-        "whether it is unicast on the link",
+        "whether it is a link-local unicast address",
         cost=costs.constant,
         ip_is_link_local_unicast="net.IP.() -> bool",
     ),
     function(
         "cidr",
-        "a range of addresses",
+        "a CIDR range",
         cost=costs.scan,
         constant_time=True,
         string_to_cidr=ReadLiteral(
@@ -77,14 +77,14 @@ FUNCTIONS = (
     ),
     function(
         "isCIDR",
-        "whether a text is a range of addresses",
+        "whether a string is a CIDR range",
         cost=costs.scan,
         constant_time=True,
         is_cidr="(string) -> bool",
     ),
     function(
         "containsIP",
-        "whether an address is within a range",
+        "whether the range contains an address",
         cost=costs.scan,
         constant_time=True,
         cidr_contains_ip_ip="net.CIDR.(net.IP) -> bool",
@@ -92,7 +92,7 @@ FUNCTIONS = (
     ),
     function(
         "containsCIDR",
-        "whether a range is within another",
+        "whether the range contains another",
         cost=costs.scan,
         constant_time=True,
         cidr_contains_cidr_cidr="net.CIDR.(net.CIDR) -> bool",
@@ -106,7 +106,7 @@ FUNCTIONS = (
     ),
     function(
         "prefixLength",
-        "number of fixed bits",
+        "length of the prefix, in bits",
         cost=costs.constant,
         cidr_prefix_length="net.CIDR.() -> int",
     ),

@@ -1,4 +1,4 @@
-"""The operators of the specification, under the names it gives them."""
+"""The operators of the specification, under its own names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FUNCTIONS = (
     ),
     function(
         "_+_",
-        "sum of numbers or of times, concatenation of texts and lists",
+        "sum of numbers or times; concatenation of strings, bytes and lists",
         cost=costs.addition,
         add_int64="(int, int) -> int",
         add_uint64="(uint, uint) -> uint",
@@ -49,7 +49,7 @@ FUNCTIONS = (
     ),
     function(
         "_-_",
-        "difference of numbers or of times",
+        "difference of numbers or times",
         cost=costs.constant,
         subtract_int64="(int, int) -> int",
         subtract_uint64="(uint, uint) -> uint",
@@ -68,7 +68,7 @@ FUNCTIONS = (
     ),
     function(
         "_/_",
-        "quotient; of integers it is cut towards zero",
+        "quotient; division of integers truncates toward zero",
         cost=costs.constant,
         divide_int64="(int, int) -> int",
         divide_uint64="(uint, uint) -> uint",
@@ -83,7 +83,7 @@ FUNCTIONS = (
     ),
     function(
         "@in",
-        "element of a list, or key of a map",
+        "whether a list has an element, or a map a key",
         cost=costs.membership,
         in_list="(<A>, list(<A>)) -> bool",
         in_map="(<A>, map(<A>, <B>)) -> bool",

@@ -1,4 +1,4 @@
-"""The functions as a page of documentation, made from their declarations."""
+"""The page of documentation that lists all functions, made from their rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["reference"]
 
 _OPENING = """# Functions
 
-Every function and operator that an expression may use, by library; `A` and `B` stand for any type. What takes a
-variable or looks at syntax (`has`, `all`, `exists`, `map`, `filter`, `cel.bind` and their kin) is a macro: those are
-in [expressions](expressions.md). This page is made from the rows of the functions.
+Every function and operator that an expression may use, by family; `A` and `B` stand for any type. Those that bind a
+variable or look at syntax (`has`, `get`, `all`, `exists`, `map`, `filter`, `cel.bind` and others) are macros:
+[expressions](expressions.md) lists them. This page is generated from the program.
 """
 
 
@@ -27,7 +27,7 @@ def _section(library: str) -> Iterator[str]:
     module = import_module(f"costlens_policy.expressions.functions.{library}")
     yield f"## {library.capitalize()}\n"
     yield f"{module.__doc__}\n"
-    yield "| what it gives | how it is written |"
+    yield "| result | signatures |"
     yield "|---|---|"
     for function in module.FUNCTIONS:
         yield _row(function)

@@ -1,4 +1,4 @@
-"""Patterns, by RE2: the specification's `matches` and the regex extension."""
+"""RE2 patterns: `matches` of the specification, and the regex extension."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["FUNCTIONS"]
 FUNCTIONS = (
     function(
         "matches",
-        "whether an RE2 pattern is found anywhere in it",
+        "whether an RE2 pattern matches anywhere in the string",
         cost=costs.search,
         pattern="regex",
         matches="(string, string) -> bool",
@@ -18,21 +18,21 @@ FUNCTIONS = (
     ),
     function(
         "regex.extract",
-        "the first match, or its only group",
+        "the first match, or what its only group matched",
         cost=costs.search,
         pattern="regex",
         regex_extract_string_string="(string, string) -> optional_type(string)",
     ),
     function(
         "regex.extractAll",
-        "every match, or its only group",
+        "all matches, or what their only group matched",
         cost=costs.all_matches,
         pattern="regex",
         regex_extractAll_string_string="(string, string) -> list(string)",
     ),
     function(
         "regex.replace",
-        "every match replaced, or the first few; `\\\\1` stands for a group",
+        "all matches replaced, or the first few; `\\1` stands for a group",
         cost=costs.match_replaced,
         pattern="regex",
         regex_replace_string_string_string="(string, string, string) -> string",

@@ -1,4 +1,4 @@
-"""Parts of timestamps and durations."""
+"""Parts of timestamps and durations; in UTC unless a time zone is given."""
 
 from __future__ import annotations
 

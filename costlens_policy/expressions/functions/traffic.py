@@ -1,4 +1,4 @@
-"""Our own functions for the rules of LLM traffic."""
+"""Custom functions for rules about LLM traffic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["FUNCTIONS"]
 FUNCTIONS = (
     function(
         "hash",
-        "a sticky bucket from 0 to 9999: the same text and salt give the same one, always",
+        "a sticky bucket from 0 to 9,999: the same key and salt always give the same one",
         cost=costs.hashing,
         bounds=(0, 9_999),
         hash_string="(string) -> int",
@@ -18,15 +18,15 @@ FUNCTIONS = (
     ),
     function(
         "glob",
-        "whether the whole text matches a shell pattern: `*` any characters, `?` one, `[a-c]` one of a set",
+        "whether the whole string matches a shell pattern: `*` any characters, `?` one, `[a-c]` one of a set",
         cost=costs.glob,
         pattern="glob",
         glob_string="string.(string) -> bool",
     ),
     function(
         "sampled",
-        "whether a key is within a sticky share of the traffic, in percent, as `hash(key, salt) < percent * 100` says; "
-        "another salt draws another share",
+        "whether a key is in a sticky sample of so many percent, as `hash(key, salt) < percent * 100` says; another"
+        " salt draws another sample",
         cost=costs.hashing,
         sampled_string_double="(string, double) -> bool",
         sampled_string_int="(string, int) -> bool",
@@ -35,22 +35,23 @@ FUNCTIONS = (
     ),
     function(
         "tokens",
-        "tokens of a text, or of a list of messages, by the built-in estimate",
+        "tokens of a string or of a list of messages, always by the built-in estimate",
         cost=costs.tokens,
         tokens_string="(string) -> int",
         tokens_list="(list(dyn)) -> int",
     ),
     function(
         "text",
-        "all text of the request (system text, prompt, messages), of messages, of one message or of its content, with "
-        "line ends between parts: what the model reads, tool calls and results too, but no roles, ids, images or files",
+        "all text of the request (system text, prompt, messages), of messages, of one message or of its content, "
+        "with line breaks between parts: what the model reads, including tool calls and their results, without "
+        "roles, ids, images and files",
         cost=costs.text,
         text_dyn="(dyn) -> string",
         text_request="(request) -> string",
     ),
     function(
         "usd",
-        "US dollars that tokens cost at a price per million of them",
+        "cost of a number of tokens, in US dollars, at a price per million tokens",
         cost=costs.constant,
         usd_int_double="(int, double) -> double",
     ),
