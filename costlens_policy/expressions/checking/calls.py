@@ -169,7 +169,7 @@ def _comparison(walk: Walk, node: Call, left: Type, right: Type, label: str) -> 
 
 
 def _conversion(walk: Walk, node: Call, left: Type, right: Type) -> str:
-    """Say how to make two numbers one type; a literal is best rewritten, everything else is converted."""
+    """Return how to make two numbers one type; a literal is best rewritten, everything else is converted."""
     for argument, own, other in zip(node.arguments, (left, right), (right, left), strict=True):
         if isinstance(argument, Literal) and own == INT:
             suffix = ".0" if other == DOUBLE else "u"

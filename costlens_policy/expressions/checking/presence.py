@@ -142,7 +142,7 @@ class _Reader:
         return self._typed.environment.record(self._typed.types[node])
 
     def _is_map(self, node: Node) -> bool:
-        """Say whether a value is a map, or what a map holds that may hold anything."""
+        """Return whether a value is a map, or what a map holds that may hold anything."""
         declared = self._typed.types[node]
         if self._typed.environment.record(declared) is not None:
             return False
@@ -151,7 +151,7 @@ class _Reader:
         return declared.name == "map"
 
     def _has_key(self, node: Select | Index) -> bool:
-        """Say whether a key is surely there: it is written out in the map itself, or another check asks for it."""
+        """Return whether a key is surely there: it is written out in the map itself, or another check asks for it."""
         key = _written(node)
         if isinstance(node.operand, MapLiteral):
             keys = [entry.key for entry in node.operand.entries if not entry.optional]
@@ -289,7 +289,7 @@ def _written(node: Select | Index) -> Any:
 
 
 def _reads(path: tuple[str, ...], names: Set[str]) -> bool:
-    """Say whether a path depends on one of these variables: it begins with it, or has it in a key."""
+    """Return whether a path depends on one of these variables: it begins with it, or has it in a key."""
     if path[0] in names:
         return True
     return any(step[:1] in ("[", "{") and not names.isdisjoint(_WORD.findall(step)) for step in path)

@@ -48,7 +48,7 @@ class Substitution:
         return Type(item.name, tuple(self._renamed(inner, names) for inner in item.parameters))
 
     def fits(self, pairs: Iterable[tuple[Type, Type]]) -> bool:
-        """Say whether each second type can stand where the first is wanted; if all can, remember what that takes."""
+        """Return whether each second type can stand where the first is wanted; if all can, remember what that takes."""
         before = dict(self._bound)
         if all(self._assignable(wanted, given) for wanted, given in pairs):
             return True

@@ -83,7 +83,7 @@ def _is_small(typed: TypedExpr, node: Node, variables: Collection[str]) -> bool:
 
 
 def is_constant(typed: TypedExpr, resolution: Resolution) -> bool:
-    """Say whether an identifier stands for a variable that never changes."""
+    """Return whether an identifier stands for a variable that never changes."""
     return resolution.kind is ResolutionKind.VARIABLE and resolution.name in typed.environment.constants
 
 

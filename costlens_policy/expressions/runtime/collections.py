@@ -42,7 +42,7 @@ implements("in_list")(contains)
 
 
 def add_entry(entries: dict[Value, Value], key: Value, value: Value) -> None:
-    """Add an entry to a map in the making. Raises CelError when its key is there already, or cannot be one."""
+    """Add an entry to a map that is being made. Raises CelError when its key is there already, or cannot be one."""
     if type(key) is bool:
         key = BoolKey(key)
     elif type(key) not in _KEYS:
@@ -352,7 +352,7 @@ def value_or(optional: OptionalValue, other: Value) -> Value:
 
 @implements("optional_unwrap", "optional_unwrapOpt")
 def unwrap(optionals: Sequence[Value]) -> list[Value]:
-    """Return what the optionals of a list hold. Raises CelError when an element is none."""
+    """Return what the optionals of a list hold. Raises CelError when an element is not an optional."""
     if not all(type(optional) is OptionalValue for optional in optionals):
         raise CelError(NO_OVERLOAD, "only a list of optionals can be unwrapped")
     return [optional.value for optional in optionals if optional is not NO_VALUE]

@@ -53,7 +53,7 @@ def int_of_uint(value: int) -> int:
 
 @implements("double_to_int64")
 def int_of_double(value: float) -> int:
-    """Cut towards zero. The greatest ints are no doubles, so that the end of the range is out of it."""
+    """Truncate toward zero. The greatest ints are not doubles, so the end of the range is excluded."""
     if INT_MIN < value < INT_MAX:
         return int(value)
     raise _out_of_range()

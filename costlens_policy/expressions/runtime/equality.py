@@ -101,7 +101,7 @@ def contains(element: Value, elements: Sequence[Value]) -> bool:
 
 
 def _is_small(value: Value) -> bool:
-    """Say whether Python's ``in`` finds every CEL-equal element; it may still find ``True`` for ``1``."""
+    """Return whether Python's ``in`` finds every CEL-equal element; it may still find ``True`` for ``1``."""
     return type(value) in NUMBERS and -_EXACT < value < _EXACT
 
 

@@ -67,7 +67,7 @@ _CONCRETE: Final = frozenset(KINDS.values())
 
 
 def searches(function: str) -> bool:
-    """Say whether a function is given the evaluation's account of work after its arguments, and pays from it."""
+    """Return whether a function is given the evaluation's account of work after its arguments, and pays from it."""
     row = functions().get(function)
     return row is not None and row.pattern != ""
 

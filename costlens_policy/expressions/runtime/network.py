@@ -103,7 +103,7 @@ def is_link_local_multicast(address: Address) -> bool:
 
 @implements("ip_is_global_unicast")
 def is_global_unicast(address: Address) -> bool:
-    """Say whether it is an address of one host; private ones are, as RFC 4291 counts."""
+    """Return whether it is an address of one host; private ones are, as RFC 4291 counts."""
     return not (
         address.is_unspecified
         or address.is_loopback

@@ -64,7 +64,7 @@ def negate_int(value: int) -> int:
 
 @implements("divide_int64")
 def divide_int(left: int, right: int) -> int:
-    """Divide and cut towards zero, where Python would round down."""
+    """Divide and truncate toward zero, where Python would round down."""
     if not right:
         raise _division()
     quotient = abs(left) // abs(right)

@@ -39,7 +39,7 @@ def compile_pattern(pattern: str) -> Pattern:
 
 @lru_cache(maxsize=512)
 def matcher(pattern: str) -> Callable[[str, Work | None], bool]:
-    """Return a function that says whether the pattern is found anywhere in a text. Raises CelError.
+    """Return a function that returns whether the pattern is found anywhere in a text. Raises CelError.
 
     What it costs to look is paid from the evaluation's account, where there is one; the search itself raises
     LimitError then.

@@ -26,7 +26,7 @@ __all__ = ["format_text", "utf8"]
 
 @implements("string_to_bytes")
 def utf8(text: str) -> bytes:
-    """Return a string as UTF-8. Raises CelError for half of a surrogate pair, which JSON can smuggle in."""
+    """Return a string as UTF-8. Raises CelError for half of a surrogate pair, which JSON can bring in."""
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -45,7 +45,7 @@ _PART: Final = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII
 
 
 def parse_duration(text: str) -> Duration:
-    """Read a duration; digits beyond nanoseconds are cut off. Raises CelError."""
+    """Read a duration; digits beyond nanoseconds are dropped. Raises CelError."""
     if len(text) > _LONGEST_TEXT:
         raise _bad_duration()
     sign, body = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
@@ -165,7 +165,7 @@ _LONGEST_TIMESTAMP: Final = 64
 
 
 def parse_timestamp(text: str) -> Timestamp:
-    """Read RFC 3339 text; digits beyond nanoseconds are cut off. Raises CelError."""
+    """Read RFC 3339 text; digits beyond nanoseconds are dropped. Raises CelError."""
     match = _RFC3339.fullmatch(text) if len(text) <= _LONGEST_TIMESTAMP else None
     if match is None:
         raise _bad_timestamp()

@@ -106,7 +106,7 @@ def _joined(values: Sequence[Value]) -> str:
         _collect(value, texts)
     check_size(sum(map(len, texts)) + len(texts))
     text = "\n".join(texts)
-    # Half of a surrogate pair, which JSON can smuggle in, would make every pattern fail.
+    # Half of a surrogate pair, which JSON can bring in, would make every pattern fail.
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -198,7 +198,7 @@ def sampled_with_salt(key: str, salt: str, percent: float) -> bool:
 
 
 def _sampled(key: str, salt: str, percent: float) -> bool:
-    """Say whether the bucket of a key is among the first: the same as ``hash(key, salt) < percent * 100``, exactly."""
+    """Return whether the bucket of a key is among the first: exactly ``hash(key, salt) < percent * 100``."""
     if not 0 <= percent <= 100:
         raise CelError(BAD_ARGUMENT, "a share must be from 0 to 100 percent")
     return bucket(key, salt) < _buckets(percent)

@@ -280,7 +280,7 @@ _WORDS_FOR_SIGNS = {
 
 
 def unexpected(token: Token, tokens: list[Token], expected: Collection[str], source: str) -> Problem:
-    """Say what stands there, what could, and what was probably meant."""
+    """Report what is there, what could be, and what was probably meant."""
     extent = Extent(token.start, token.end)
     if token.terminal == "$END":
         return _unexpected_end(tokens, expected, extent)

@@ -319,7 +319,7 @@ def _escaped(escape: str, as_bytes: bool) -> bytes | None:
 
 def _complaint(escape: str, as_bytes: bool) -> tuple[str, str]:
     if len(escape) > 2 and as_bytes:
-        return f"`{escape}` cannot stand in bytes", "write the character itself, or its octets as `\\xNN`"
+        return f"`{escape}` is not allowed in bytes", "write the character itself, or its octets as `\\xNN`"
     if len(escape) > 2:
         return f"`{escape}` is not a Unicode character", ""
     if escape[1] in "xXuU01234567":

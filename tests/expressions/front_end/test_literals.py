@@ -80,7 +80,7 @@ def test_zero_keeps_its_sign() -> None:
         (r"'\u12'", r"\u", "must be followed by four hexadecimal digits"),
         (r"'\U00110000'", r"\U00110000", "is not a Unicode character"),
         (r"'\ud800'", r"\ud800", "half of a surrogate pair"),
-        (r"b'\u0041'", r"\u0041", "cannot stand in bytes"),
+        (r"b'\u0041'", r"\u0041", "is not allowed in bytes"),
         ("1 == 'abc", "'", "unterminated string"),
         ("'abc\n'", "'", "unterminated string"),
         ('"""abc"', '"""', "unterminated string"),

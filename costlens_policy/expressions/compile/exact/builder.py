@@ -94,7 +94,7 @@ class Builder:
         return self._locals[name]
 
     def is_lazy(self, slot: int) -> bool:
-        """Say whether the slot is that of a ``cel.bind``, whose value is evaluated when first read."""
+        """Return whether the slot is that of a ``cel.bind``, whose value is evaluated when first read."""
         return slot in self._lazy
 
     @contextmanager

@@ -132,7 +132,7 @@ def _order(emitter: Emitter, function: str, left: Node, right: Node) -> ast.expr
 
 
 def _is_exact(kinds: set[str | None], left: Node, right: Node) -> bool:
-    """Say whether a double meets a literal integer that is a double as well, so that both compare alike."""
+    """Return whether a double meets a literal integer that is a double as well, so that both compare alike."""
     literals = [node.value for node in (left, right) if isinstance(node, Literal)]
     return kinds in ({"int", "double"}, {"uint", "double"}) and any(
         isinstance(value, int) and -_EXACT <= value <= _EXACT for value in literals

@@ -154,7 +154,7 @@ class Emitter:
 
     @property
     def uses_work(self) -> bool:
-        """Say whether the expression counts its work: with one comprehension and nothing to read in it, it need not."""
+        """Return whether the expression counts its work: with one comprehension and nothing to read, it need not."""
         return self.comprehensions > 1 or self._searches or bool(self._charged)
 
     def account(self) -> ast.expr:

@@ -249,7 +249,7 @@ def _iterable(emitter: Emitter, node: Comprehension, elements: ast.expr) -> ast.
 
 
 def _keys_are_plain(emitter: Emitter, node: Comprehension) -> bool:
-    """Say whether what the first variable stands for is its own key in a dict: an index, or any key but a bool."""
+    """Return whether what the first variable stands for is its own key in a dict: an index, or any key but a bool."""
     declared = emitter.typed.types[node.range]
     if declared.name == "list":
         return True

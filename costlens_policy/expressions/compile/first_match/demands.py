@@ -89,7 +89,7 @@ class Demands:
         return tuple(part.node for part in self.operands if part.key not in keys and part.field not in fields)
 
     def guards(self, key: Key) -> bool:
-        """Say whether the condition is false, not an error, where the key's field is missing."""
+        """Return whether the condition is false, not an error, where the key's field is missing."""
         return any(part.field == (key.variable, key.field) for part in self.operands)
 
 
