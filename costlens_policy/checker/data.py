@@ -25,6 +25,7 @@ from costlens_policy.expressions import (
     TIMESTAMP,
     Field,
     Record,
+    Timestamp,
     Type,
     Value,
     list_of,
@@ -139,7 +140,10 @@ def _promoted(kind: _Kind, whole: _Kind | None) -> _Kind:
         return _List(_promoted(kind.inner, whole.inner))
     if isinstance(kind, _Map) and isinstance(whole, _Map):
         columns = {key: column for key, column, _ in whole.keys}
-        keys = tuple((key, _promoted(own, columns.get(key)), optional) for key, own, optional in kind.keys)
+        keys = tuple(
+            (key, _promoted(_promoted(own, columns.get(key)), whole.inner), optional)
+            for key, own, optional in kind.keys
+        )
         return _Map(keys, None if kind.inner is None else _promoted(kind.inner, whole.inner))
     return kind
 
@@ -171,8 +175,14 @@ class _Reading:
         if self._count > _MOST:
             message = f"a data document may have {_MOST:,} values, got {self._count:,}"
             advice = "split it, or let the service that makes the requests look such values up"
-            self._report("CL221", message, ("data",), "too many", advice)
-        return (value, kind) if not self.diagnostics else (None, _ANY)
+            span = self.document.located.root.key_span(("data",))
+            self.diagnostics.append(Diagnostic("CL221", Severity.ERROR, message, span, "too many", advice))
+        while not self.diagnostics:  # a number that becomes a double may make doubles of others
+            value, settled = self._held(value, declared, ("data",))
+            if settled == kind:
+                return value, kind
+            kind = settled
+        return None, _ANY
 
     def _declared(self, text: str) -> Type:
         try:
@@ -225,8 +235,10 @@ class _Reading:
                 return STRING, value
             case int() if -_INT_MAX - 1 <= value <= _INT_MAX:
                 return INT, value
-            case Decimal():
+            case Decimal() | float():
                 return DOUBLE, float(value)
+            case Timestamp():
+                return TIMESTAMP, value
             case datetime() if value.tzinfo is not None:
                 return TIMESTAMP, from_python(value)
         self._report("CL221", *_unusable_value(value, path))

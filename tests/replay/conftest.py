@@ -56,6 +56,25 @@ catalogues: [catalogue.yaml]
 admit: {unpriced_models: true}
 defaults: {access: allow, route: {model: large}, max_output_tokens: 1000}
 """
+SHARED = (
+    SET
+    + """
+data: [tables.yaml]
+variables:
+  row: 'data.tables.teams[request.team]'
+  is_vip: request.?team.orValue("") == data.tables.vip
+"""
+)
+TABLES = """
+apiVersion: costlens-policy/v1
+kind: Data
+metadata: {name: tables, version: "1"}
+data:
+  vip: vip
+  tokens: 5000
+  teams: {a: {usd: 1, tier: gold}, vip: {usd: 2.5, tier: tin}}
+  users: [u1, u2, "a\\0b"]
+"""
 POLICY = """
 apiVersion: costlens-policy/v1
 kind: Policy
@@ -83,6 +102,8 @@ def folder_of(folder: Path, sections: str = NOTHING, policy_set: str = SET) -> P
     (folder / "catalogue.yaml").write_text(CATALOGUE)
     (folder / "policy-set.yaml").write_text(policy_set)
     (folder / "policy.yaml").write_text(POLICY + sections)
+    if "data:" in policy_set:
+        (folder / "tables.yaml").write_text(TABLES)
     return folder
 
 

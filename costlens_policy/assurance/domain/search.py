@@ -64,7 +64,11 @@ class Domain:
 
     def tree(self, formula: Formula, layer: int) -> Tree:
         """Return the tree of a condition of a layer."""
-        return self.uses.tree(formula, layer, self._plan.layers[layer].variables)
+        return self.uses.tree(formula, layer, self._variables(layer))
+
+    def _variables(self, layer: int) -> Mapping[str, Formula]:
+        """Return the variables that a layer reads: its own, and those of the policy set."""
+        return {**self._plan.variables, **self._plan.layers[layer].variables}
 
     def values(self, read: Read) -> tuple[Value | Absent, ...]:
         """Return the critical values of a place; none for what cannot be given one."""
@@ -96,7 +100,7 @@ class Domain:
     def _evaluated(self, atom: Atom, values: Assignment) -> Outcome:
         inputs = Inputs.of({read: values[read] for read in atom.reads}, self.models)
         inputs.name_budgets(self.uses.budgets)
-        variables = _Variables(self._plan.layers[atom.layer].variables, inputs)
+        variables = _Variables(self._variables(atom.layer), inputs)
         try:
             value = atom.formula.evaluate(*inputs.roots(variables))
         except CelError:

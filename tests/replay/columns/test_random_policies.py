@@ -14,7 +14,7 @@ from costlens_policy import load
 from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.replay import Settings, replay
 from tests.replay.columns.traffic import facts, in_columns, random_traffic
-from tests.replay.conftest import folder_of
+from tests.replay.conftest import SHARED, folder_of
 
 ATTRIBUTES = {
     "team": ["a", "b", "vip"], "user": ["u1", "u2", "u3", "u4", "", "u" * 600, "a\0b"], "task": ["coding", "chat"],
@@ -38,6 +38,11 @@ _CONSTANT = st.one_of(
     st.builds("request.?max_output_tokens.orValue(7) > {}".format, NUMBERS),
     st.just("request.?team.orValue(request.?user.orValue('')) == 'vip'"),
     st.just("request.?asked_model.name.orValue('') == 'large'"),
+    st.just("request.user in data.tables.users"),
+    st.just("request.prompt_tokens > data.tables.tokens"),
+    st.just("data.tables.teams[request.team].tier == 'gold'"),
+    st.just("variables.row.usd > 1.0"),
+    st.just("variables.is_vip"),
     st.just("has(request.asked_model) && request.asked_model.input_usd_per_million_tokens > 1.0"),
 )
 CONDITIONS = st.recursive(
@@ -104,7 +109,7 @@ def _sections(policy) -> str:
 def test_columns_and_rows_agree(policy, seed, cache):
     with TemporaryDirectory() as folder:
         try:
-            plan = load(folder_of(Path(folder), _sections(policy))).plan
+            plan = load(folder_of(Path(folder), _sections(policy), SHARED)).plan
         except PolicyError as refused:  # a deny that can be skipped or never holds, a set that refuses everything
             if {item.code for item in refused.diagnostics if item.is_error} <= {"CL414", "CL423", "CL425"}:
                 reject()
