@@ -23,7 +23,7 @@ _TEXTS: Final = ("request.prompt", "request.messages")
 
 @frozen
 class ReadCalls:
-    """``notes`` say what had to be taken for granted or was put right."""
+    """``notes`` list what was assumed or corrected."""
 
     seen: Seen
     rejects: Sequence[Reject]
@@ -58,7 +58,7 @@ def _is_read(name: str) -> bool:
 
 @dataclass(slots=True)
 class CallReader:
-    """Makes calls of rows. ``mapping`` says where the label stands; a column of its own name is looked at, too."""
+    """Makes calls of rows. ``mapping`` names the column of the label; a column of the same name is read, too."""
 
     mapping: ColumnMapping
     by: str
@@ -97,7 +97,7 @@ class CallReader:
         )
 
     def notes(self) -> list[str]:
-        """Return what had to be taken for granted. Raises ``TrafficError`` where a mapped label is nowhere."""
+        """Return what was assumed. Raises ``TrafficError`` where a mapped label is nowhere."""
         notes = self.rows.all_notes(0)
         if self._estimated:
             notes.append(f"{self._estimated:,} prompts have no token count and were counted by an estimate")

@@ -256,7 +256,7 @@ def _is_section(schema: Schema) -> bool:
 def _table(section: Schema, definitions: Mapping[str, Schema]) -> str:
     required = section.get("required", ())
     rows = [
-        "| key | type | when left out | what it says | example |",
+        "| key | type | default | meaning | example |",
         "|---|---|---|---|---|",
         *(_row(key, value, key in required, definitions) for key, value in section["properties"].items()),
     ]
