@@ -26,6 +26,7 @@ __all__ = [
     "charged_without_hold",
     "held_again",
     "match_charges",
+    "no_page",
     "place_number",
     "unknown_call",
 ]
@@ -196,8 +197,12 @@ class AccountQuery:
 def place_number(after: str) -> int:
     """Return the number in an ``after``; raises ``AmountError`` for a text that no page has given."""
     if not after.isascii() or not after.isdigit():
-        raise AmountError(f"`{after}` is not the start of a page; use `next` of the page before it")
+        raise no_page(after)
     return int(after)
+
+
+def no_page(after: str) -> AmountError:
+    return AmountError(f"`{after}` is not the start of a page; use `next` of the page before it")
 
 
 def call_state(end: int | None, released: bool, settled: bool, now: int) -> CallState:

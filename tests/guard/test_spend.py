@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from costlens_policy.guard import GuardError
+from costlens_policy import DeniedError
+from costlens_policy.guard import GuardError, accounts
 from costlens_policy.ledger import Adjustment, open_ledger
 from costlens_policy.ledger.account import Account
 from costlens_policy.periods import schedule_of
@@ -67,3 +68,20 @@ def test_changes_by_hand_hold_at_once(guard_of, company, clock):
     guard.call(REQUEST)
     clock.move(hours=3)
     assert guard.spend()[0].limit == Decimal("0.011")
+
+
+def test_balances_of_many_keys_are_forgotten_and_read_again(guard_of, monkeypatch):
+    monkeypatch.setattr(accounts, "_KEPT", 4)
+    guard = guard_of(TEAM, max_age=3600)
+    known = guard.shared.accounts._known
+    for turn in range(2):
+        for number in range(10):
+            with guard.call(REQUEST | {"team": f"{number}"}) as call:
+                assert len(known) <= 4
+                call.settle({"prompt_tokens": 1000, "completion_tokens": 0})
+            assert len(known) <= 4
+        assert {line.used for line in guard.spend()} == {Decimal("0.001") * (turn + 1)}
+    for _ in range(6):
+        guard.call(REQUEST | {"team": "0"})  # $0.0012 is held for each, of the $0.008 that are left
+    with pytest.raises(DeniedError):
+        guard.call(REQUEST | {"team": "0"})

@@ -22,7 +22,7 @@ from costlens_policy.ledger.amounts import (
     split_limbs,
 )
 from costlens_policy.ledger.calls import Charge, ChargedLine, HoldLine, Settled, facts_text, facts_value, json_text
-from costlens_policy.ledger.errors import AmountError, LedgerUnavailableError
+from costlens_policy.ledger.errors import LedgerUnavailableError
 from costlens_policy.ledger.history import (
     AccountQuery,
     Entry,
@@ -33,6 +33,7 @@ from costlens_policy.ledger.history import (
     ReservationQuery,
     ReservedLine,
     call_state,
+    no_page,
 )
 from costlens_policy.ledger.redis.connection import Server
 
@@ -152,7 +153,7 @@ def _place(after: str) -> tuple[str, int]:
         return "", -1
     match = _PLACE.fullmatch(after)
     if match is None:
-        raise AmountError(f"`{after}` is not where a page of the ledger begins")
+        raise no_page(after)
     return match[1], int(match[2])
 
 
