@@ -160,6 +160,7 @@ class ToHold(NamedTuple):
     ``known`` is what is known of the accounts, empty for a hold of which only the ledger knows.
     """
 
+    decision: Decision
     seen: tuple[BalanceSeen, ...] = ()
     lines: tuple[HoldLine, ...] = ()
     known: tuple[Known, ...] = ()
@@ -168,7 +169,7 @@ class ToHold(NamedTuple):
 def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHold:
     """Return what to hold: on each budget the most that the model or a listed fallback may add.
 
-    ``find`` returns what is known of the current account of a budget and scope key.
+    ``find`` returns what is known of the current account of a budget and scope key. A denied decision holds nothing.
     """
     counted, lines, accounts = [], [], []
     value, value_unit, amount = ZERO, "", 0  # most budgets of a call have the very same value, which is converted once
@@ -185,7 +186,7 @@ def holds_of(decision: Decision, find: Callable[[Place], Known | None]) -> ToHol
         counted.append(seen)
         lines.append(HoldLine(known.account, amount, limit))
         accounts.append(known)
-    return ToHold(tuple(counted), tuple(lines), tuple(accounts))
+    return ToHold(decision, tuple(counted), tuple(lines), tuple(accounts))
 
 
 def _evaluated_limit(seen: BalanceSeen, decision: Decision) -> int:

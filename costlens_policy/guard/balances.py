@@ -27,11 +27,13 @@ class Snapshot(Mapping[Place, Balance]):
     store reports during the call takes its place.
     """
 
-    __slots__ = ("_accounts", "_found", "_now", "_times", "balances")
+    __slots__ = ("_accounts", "_found", "_now", "_times", "balances", "is_told")
 
     def __init__(self, accounts: Accounts, now: datetime) -> None:
         self.balances: dict[Place, AccountBalance] = {}
         """What decisions are made on, of each account that was looked at."""
+        self.is_told = True
+        """Whether the store has reported every balance that was looked at, at some time."""
         self._accounts = accounts
         self._now = now
         self._found: dict[Place, Known | None] = {}
@@ -43,7 +45,9 @@ class Snapshot(Mapping[Place, Balance]):
             return self._found[place]
         known = self._found[place] = self._accounts.known(place, self._now)
         if known is not None:
-            self._times[place] = known.at
+            at = self._times[place] = known.at
+            if at == NEVER:
+                self.is_told = False
             self.balances[place] = known.balance
         return known
 

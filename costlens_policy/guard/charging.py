@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from costlens_policy.catalogue import Usage
-from costlens_policy.catalogue.service_tiers import asked_multiples, tier_asked
+from costlens_policy.catalogue.service_tiers import MULTIPLYING_NAMES, SERVICE_TIER, asked_multiples, tier_asked
 from costlens_policy.engine.budgets import BudgetStage
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.accounts import Place, context_of
@@ -46,6 +46,8 @@ __all__ = [
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 _NOTHING_TOLD: Final[Facts] = {}
 _FREE: Final = Estimate(ZERO, 0, 0, 1, "", ZERO)
+_TERMS: Final = MULTIPLYING_NAMES | {SERVICE_TIER}
+"""The parameters of a request that say on what terms it is to be served."""
 _LONGEST_PROBLEM: Final = 500
 _MOST_NAMED: Final = 20
 _MOST_WARNINGS: Final = 1_000
@@ -85,7 +87,7 @@ def read_reported(value: Any, shape: str | None) -> tuple[Reported | None, str]:
     return (None, "the usage tells of no tokens at all") if reported.is_nothing else (reported, "")
 
 
-def bill_reported(decision: Decision, model: str, reported: Reported, others: Iterable[Portion] = ()) -> Bill:
+def bill_reported(decision: Decision, model: str, reported: Reported, others: Sequence[Portion] = ()) -> Bill:
     """Bill what the provider reported, on the models that it names."""
     facts: dict[str, Any] = {"shape": reported.shape}
     if reported.terms != USUAL_TERMS:
@@ -97,9 +99,10 @@ def bill_reported(decision: Decision, model: str, reported: Reported, others: It
         notes = (*notes, note) if note else notes
     for note in notes:
         _warn_once(reported.shape, note)
-    portions = list(portions_of(model, reported))
-    if len(portions) > 1:
-        portions = list(_merged(decision, portions))
+    portion = Portion(model, reported.usage, reported.terms, reported.unknown)
+    if not reported.other_models and not others:  # as nearly always
+        return _bill_of_one(decision, portion, "reported", facts, notes)
+    portions = _merged(decision, portions_of(model, reported))
     return _bill(decision, [*portions, *others], "reported", facts, notes)
 
 
@@ -121,6 +124,8 @@ def who_answered(decision: Decision, model: str, reported: Reported) -> tuple[st
 def _as_asked(decision: Decision, portion: Portion) -> Portion:
     """Return a portion on the terms that were asked for where its provider does not report them."""
     params = _params(decision, portion.model)
+    if _TERMS.isdisjoint(params):
+        return portion
     tier, asked = tier_asked(params), asked_multiples(params)
     if tier is not None:
         portion = portion._replace(asked_tier=tier)

@@ -63,14 +63,12 @@ def recall_call(shared: Shared, id: str) -> tuple[Asked, Reserved]:
     decision = Recalled(shared.plan, found)
     lines = tuple(HoldLine(line.account, line.amount, None) for line in found.lines)
     asked = Asked({}, id, True, shared.options.lease, found.reserved_at)
-    return asked, Reserved(decision, found.call, ToHold(decision.holds, lines), found.expires_at)
+    return asked, Reserved(decision, found.call, ToHold(decision, decision.holds, lines), found.expires_at)
 
 
 def _hold_names(id: str) -> Iterator[str]:
-    """Yield the ids under which the ledger may know a call: its own, then with a number."""
-    yield id
-    for number in count(2):
-        yield f"{id}~{number}"
+    """Return the ids under which the ledger may know a call: its own, then with a number."""
+    return chain((id,), (f"{id}~{number}" for number in count(2)))
 
 
 def recall(link: Link, id: str, now: datetime) -> Reservation:

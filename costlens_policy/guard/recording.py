@@ -78,20 +78,22 @@ def charge_call(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill) ->
     charges = _charges(shared, reserved, bill)
     if not charges:  # the model in use counts on no budget, but another that the hold was for may
         release_call(shared, asked, reserved)
-        return _charged(asked, bill, ())
+        return _not_settled(asked, bill, (), recorded=True)
     try:
         settled = shared.link.settle(Settlement(reserved.hold, charges, shared.clock(), bill.facts))
     except LedgerUnavailableError as fault:
         _LOG.warning("the charge of call `%s` waits for the ledger: %s", reserved.hold, fault)
         _count_alone(shared, asked, reserved, bill, charges)
         lines = tuple(ChargedLine(item.account, item.amount, 0, 0, 0) for item in charges)
-        return _charged(asked, bill, lines, recorded=False)
+        return _not_settled(asked, bill, lines, recorded=False)
     if reserved.local and shared.allowance is not None:
         shared.allowance.give_back(asked.id)
     shared.accounts.put_charged(settled.lines, shared.timer())
     if shared.alerts:
         _report_reached(shared, reserved.held, settled)
-    return _charged(asked, bill, settled.lines, late=settled.late, repeated=settled.repeated)
+    model, basis, usage, cost, _, _, notes = bill
+    _, lines, _, late, repeated = settled
+    return Charged(asked.id, model, basis, cost, usage, lines, late, repeated, notes=notes)
 
 
 def release_call(shared: Shared, asked: Asked, reserved: Reserved) -> None:
@@ -158,15 +160,5 @@ def _report_reached(shared: Shared, held: ToHold, settled: Settled) -> None:
             alerts.reached(Standing(account, shown_amount(used, unit), shown_amount(held_now, unit), limit, ZERO))
 
 
-def _charged(
-    asked: Asked,
-    bill: Bill,
-    lines: tuple[ChargedLine, ...],
-    *,
-    late: bool = False,
-    repeated: bool = False,
-    recorded: bool = True,
-) -> Charged:
-    return Charged(
-        asked.id, bill.model, bill.basis, bill.cost, bill.usage, lines, late, repeated, recorded, notes=bill.notes
-    )
+def _not_settled(asked: Asked, bill: Bill, lines: tuple[ChargedLine, ...], *, recorded: bool) -> Charged:
+    return Charged(asked.id, bill.model, bill.basis, bill.cost, bill.usage, lines, recorded=recorded, notes=bill.notes)

@@ -21,7 +21,6 @@ _MOST_TURNS: Final = 3
 """How often a hold is given back because the balances that it met would have decided otherwise."""
 _MOST_REFUSALS: Final = 8
 """How often others may take the room that balances had shown, before the call is refused."""
-_NOTHING: Final = ToHold()
 
 
 class Asked(NamedTuple):
@@ -50,16 +49,6 @@ class Reserved(NamedTuple):
     asked: bool = True
 
 
-class _Tentative(NamedTuple):
-    """A decision, and what it asks the ledger to hold."""
-
-    decision: Decision
-    to_hold: ToHold
-
-    def asks_same(self, other: _Tentative) -> bool:
-        return self is other or (self.decision.allowed and self.to_hold.lines == other.to_hold.lines)
-
-
 def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapshot) -> Reserved | Held:
     """Reserve the worst case of a call under the first of the names, and under a further one for each more turn.
 
@@ -71,24 +60,24 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
     turns = refusals = 0
     name, plan = next(names), _plan_for(shared, asked, snapshot)
     while True:
-        decision, to_hold = plan
+        decision = plan.decision
         if not decision.allowed:
             raise DeniedError(decision)
-        if not to_hold.lines:
-            return Reserved(decision, name, to_hold, None)
+        if not plan.lines:
+            return Reserved(decision, name, plan, None)
         facts = facts_of(decision, shared.recorded, replayable=asked.named)
-        answer = shared.link.reserve(Hold(name, to_hold.lines, asked.now, asked.lease, facts))
-        changed = _take_over(shared, answer, to_hold.lines, snapshot)
+        answer = shared.link.reserve(Hold(name, plan.lines, asked.now, asked.lease, facts))
+        changed = _take_over(shared, answer, plan.lines, snapshot)
         if isinstance(answer, Refused):
             refusals += 1
             plan = _plan_for(shared, asked, snapshot)
             if refusals == _MOST_REFUSALS and plan.decision.allowed:
-                plan = _Tentative(_overtaken(plan.decision, answer), _NOTHING)
+                plan = ToHold(_overtaken(plan.decision, answer))
             continue
         if answer.repeated and asked.named:
             return answer
         again = _plan_for(shared, asked, snapshot) if changed else plan
-        if again.asks_same(plan):
+        if again is plan or (again.decision.allowed and again.lines == plan.lines):
             return _reserved(shared, again, answer)
         if again.decision.allowed and turns == _MOST_TURNS:
             return _reserved(shared, plan, answer)  # right on the balances just before, and within every limit
@@ -97,14 +86,17 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
         name, plan = next(names), again
 
 
-def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> _Tentative:
+def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> ToHold:
     """Decide on balances that are known well enough, reading those that are not."""
     while True:
         decision = decide(shared.plan, asked.request, snapshot, asked.now)
-        to_hold = holds_of(decision, snapshot.find) if decision.allowed else _NOTHING
-        unread = _unread(shared, decision, to_hold, snapshot) if decision.balances_read else None
+        plan = holds_of(decision, snapshot.find) if decision.allowed else ToHold(decision)
+        read = decision.balances_read
+        if len(read) == len(plan.seen) and snapshot.is_told and not decision.excluded:
+            return plan  # as nearly always: the hold itself verifies whatever was read
+        unread = _unread(shared, plan, snapshot)
         if not unread:
-            return _Tentative(decision, to_hold)
+            return plan
         snapshot.put(_read(shared, unread, asked.now), shared.timer())
 
 
@@ -112,12 +104,13 @@ def _read(shared: Shared, accounts: list[Account], now: datetime) -> tuple[Accou
     return shared.link.ask(lambda store: store.balances(accounts, now))
 
 
-def _unread(shared: Shared, decision: Decision, to_hold: ToHold, snapshot: Snapshot) -> list[Account]:
+def _unread(shared: Shared, plan: ToHold, snapshot: Snapshot) -> list[Account]:
     """Return the accounts whose balances are not known well enough for what was decided on them."""
+    decision = plan.decision
     oldest = shared.timer() - shared.max_age if decision.allowed else float("inf")
     verified: Collection[Place] = ()
-    if not decision.excluded or not any(item.by in shared.accounts.steps for item in decision.excluded):
-        verified = {(seen.budget, seen.key) for seen in to_hold.seen}
+    if not any(item.by in shared.accounts.steps for item in decision.excluded):
+        verified = {(seen.budget, seen.key) for seen in plan.seen}
     return snapshot.unread(decision.balances_read, verified, oldest)
 
 
@@ -135,10 +128,9 @@ def _take_over(shared: Shared, answer: Held | Refused, lines: tuple[HoldLine, ..
     return changed
 
 
-def _reserved(shared: Shared, plan: _Tentative, held: Held) -> Reserved:
-    decision, to_hold = plan
-    shared.accounts.put_held(to_hold.known, held.lines, shared.timer())
-    return Reserved(decision, held.call, to_hold, held.expires_at)
+def _reserved(shared: Shared, plan: ToHold, held: Held) -> Reserved:
+    shared.accounts.put_held(plan.known, held.lines, shared.timer())
+    return Reserved(plan.decision, held.call, plan, held.expires_at)
 
 
 def _overtaken(decision: Decision, refused: Refused) -> Decision:

@@ -81,7 +81,8 @@ class Sending:
         if model is not None:
             return self._own_name(model)
         try:
-            said = response.get("model") if isinstance(response, Mapping) else getattr(response, "model", None)
+            is_mapping = type(response) is dict or isinstance(response, Mapping)
+            said = response.get("model") if is_mapping else getattr(response, "model", None)
         except Exception:  # what an object of an SDK does when it is read is not known; its usage is charged or assumed
             said = None
         if isinstance(said, str) and (name := self._own_name(said)) in self.listed:
