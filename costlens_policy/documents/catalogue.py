@@ -31,19 +31,19 @@ Bucket = Literal[
 
 
 class LongContext(Section):
-    """Prices of a call whose prompt is longer than so many tokens. They apply to the whole call.
+    """Prices of calls whose prompt exceeds a length. They apply to the whole call.
 
-    Kinds that are left out cost as in the step before.
+    Kinds that are left out cost the same as in the previous step.
     """
 
     above_input_tokens: Annotated[int, Field(ge=1, examples=[200_000])]
-    """Prompt length, cached part included, from which on these prices apply."""
+    """Prompt length, cached part included, above which these prices apply."""
     usd_per_million_tokens: Annotated[dict[Bucket, Usd], Field(min_length=1)]
     """US dollars for a million tokens of each kind."""
 
 
 class ServiceTierPrices(Section):
-    """Prices of calls at one service tier. Kinds of tokens that are left out cost as usual."""
+    """Prices of calls at one service tier. Kinds of tokens that are left out keep the usual price."""
 
     usd_per_million_tokens: Annotated[
         dict[Bucket, Usd], Field(min_length=1, examples=[{"input": 0.025, "cache_read": 0.0025, "output": 0.2}])
@@ -57,12 +57,12 @@ class ServiceTierPrices(Section):
 
 
 class HourPrices(ServiceTierPrices):
-    """Prices at some time of the day, such as off-peak. Kinds of tokens that are left out cost as usual."""
+    """Prices at certain times of the day, such as off-peak. Kinds of tokens that are left out keep the usual price."""
 
     start: TimeOfDay
-    """Time of day (UTC) from which on these prices hold."""
+    """Time of day (UTC) at which these prices start."""
     end: TimeOfDay
-    """Time of day (UTC) at which they end; one that is not after ``start`` is on the next day."""
+    """Time of day (UTC) at which they end; a time at or before ``start`` is on the next day."""
 
 
 class PricePeriod(Section):
@@ -91,9 +91,9 @@ class Latency(Section):
     """Time to the complete answer, in milliseconds."""
 
     p50: Milliseconds
-    """Half of the calls are faster."""
+    """Median."""
     p95: Milliseconds | None = None
-    """Nineteen of twenty calls are faster."""
+    """95th percentile."""
 
 
 class FineTuning(Section):
@@ -111,13 +111,13 @@ class ModelFacts(Section):
     provider: Annotated[str, Field(min_length=1, max_length=60, examples=["openai", "self-hosted"])] | None = None
     """Who serves the model."""
     family: Annotated[str, Field(min_length=1, max_length=60, examples=["gpt-5"])] | None = None
-    """Models of one kind, whatever their size."""
+    """Family of models, whatever their size."""
     context_window: Annotated[int, Field(ge=1, examples=[400_000])] | None = None
     """Tokens of prompt and output together."""
     max_output_tokens: Annotated[int, Field(ge=1, examples=[128_000])] | None = None
     """Longest output, in tokens."""
     capabilities: tuple[Capability, ...] | None = None
-    """What the model can do; absent means unknown, an empty list nothing of this."""
+    """What the model can do; absent means unknown, an empty list means none of these."""
     latency_ms: Latency | None = None
     """Time to the complete answer."""
     quality: Annotated[dict[str, Ratio], Field(examples=[{"summarization": 0.86}])] | None = None
@@ -131,22 +131,22 @@ class ModelFacts(Section):
     retired: Date | None = None
     """Day (UTC) from which it no longer answers."""
     labels: dict[str, str] | None = None
-    """Free keys and values, read as ``model.labels``."""
+    """Custom keys and values, read as ``model.labels``."""
 
 
 class CatalogueModel(ModelFacts):
-    """A model of your own, or an override of an imported one: what is given here wins, the rest stays."""
+    """A custom model, or an override of an imported one: what is set here wins, the rest stays."""
 
     aliases: tuple[ModelName, ...] = ()
     """Further names of the model."""
     other_versions: Annotated[tuple[ModelName, ...], Field(examples=[["gpt-4o-2024-05-13"]])] | None = None
-    """Dated names that are no versions of this model, but models of their own. Other dated names mean this model."""
+    """Dated names that are separate models, not versions of this one. All other dated names mean this model."""
     fine_tuned: FineTuning | None = None
-    """Says that the model was trained from another one."""
+    """The model that this one was fine-tuned from."""
     price_as: ModelName | None = None
-    """Takes the prices of another model of the catalogue."""
+    """Another model of the catalogue whose prices apply."""
     prices: tuple[PricePeriod, ...] | None = None
-    """What the model costs, the earliest period first. An empty list says that it has no prices on purpose."""
+    """What the model costs, the earliest period first. An empty list means that it has no prices, on purpose."""
 
 
 class ImportedModels(Section):
@@ -168,4 +168,4 @@ class CatalogueDocument(Document):
     imports: tuple[ImportedModels, ...] = ()
     """Models taken from an installed price list."""
     models: dict[ModelName, CatalogueModel] = Field(default_factory=dict)
-    """Models of your own and overrides, by name."""
+    """Custom models and overrides, by name."""

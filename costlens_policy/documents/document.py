@@ -198,9 +198,9 @@ class Metadata(Section):
     description: Annotated[str, Field(examples=["Who may call which model, and at what price."])] = ""
     """What the document is for, in a sentence or two."""
     owners: tuple[Annotated[str, Field(examples=["platform-team"])], ...] = ()
-    """People or teams who answer for it."""
+    """People or teams responsible for it."""
     labels: dict[str, str] = Field(default_factory=dict, examples=[{"ticket": "PLAT-231"}])
-    """Free keys and values for your own tooling; they change no decision."""
+    """Custom keys and values for your own tooling; they do not affect decisions."""
 
 
 class Document(Section):
@@ -209,4 +209,4 @@ class Document(Section):
     api_version: Literal["costlens-policy/v1"] = Field(alias="apiVersion")
     """Version of the document format."""
     metadata: Metadata
-    """Name and version of the document, and who answers for it."""
+    """Name and version of the document, and who is responsible for it."""

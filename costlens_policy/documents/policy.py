@@ -88,7 +88,7 @@ _WHEN_ROUTED = Field(
 
 
 class Limits(Section):
-    """What a candidate of a choice has to keep to; one that does not is excluded, with its reason."""
+    """What each candidate of a choice must satisfy; one that does not is excluded, with a reason."""
 
     max_cost_usd: Annotated[Usd, Field(examples=[0.01])] | None = None
     """Highest estimated cost of the call."""
@@ -128,7 +128,7 @@ class Choice(Section):
     maximize: _Value | None = None
     """The candidate with the highest value comes first."""
     limits: Limits = Limits()
-    """What each candidate has to keep to."""
+    """What each candidate must satisfy."""
 
 
 class SplitTarget(Section):
@@ -141,14 +141,14 @@ class SplitTarget(Section):
 
 
 class Split(Section):
-    """A sticky split: the same key always gets the same model while the weights stay."""
+    """A sticky split: the same key always gets the same model as long as the weights stay the same."""
 
     key: Annotated[
         Expression, IsExpression("string", "request", "variables", "now"), Field(examples=['request.?user.orValue("")'])
     ]
     """What sticks, such as ``request.user``."""
     salt: Annotated[str, Field(examples=["2026-q4"])] = ""
-    """Changes who falls into which share; the route's id when left out."""
+    """Changes which keys go to which share; defaults to the route's id."""
     targets: Annotated[tuple[SplitTarget, ...], Field(min_length=2)]
     """The shares; at least two."""
 
@@ -206,7 +206,7 @@ class CalendarWindow(Section):
     """A period of the calendar in a time zone."""
 
     calendar: Literal["day", "week", "month", "quarter", "year"]
-    """Period after which the budget starts anew."""
+    """Period after which the budget starts over."""
     zone: Annotated[str, Field(examples=["UTC", "Europe/Berlin", "America/New_York"])] = "UTC"
     """IANA time zone, such as ``Europe/Berlin``."""
     week_start: _Weekday = "monday"
@@ -218,10 +218,10 @@ class CalendarWindow(Section):
 
 
 class RollingWindow(Section):
-    """The time that ends now."""
+    """A span of time that always ends now."""
 
     rolling: DurationText
-    """Length of the time that ends now, such as ``24h``."""
+    """Length of the span, such as ``24h``."""
 
 
 class FixedWindow(Section):
@@ -234,14 +234,14 @@ class FixedWindow(Section):
 
 
 class LifetimeWindow(Section):
-    """Without end."""
+    """All time: the budget never starts over."""
 
     lifetime: Literal[True]
-    """Always ``true``: what was spent is never forgotten."""
+    """Always ``true``."""
 
 
 class CallWindow(Section):
-    """One call: the limit is on each call by itself, and nothing adds up."""
+    """Each call by itself: nothing adds up."""
 
     per_call: Literal[True]
     """Always ``true``."""
@@ -251,7 +251,7 @@ Window = CalendarWindow | RollingWindow | FixedWindow | LifetimeWindow | CallWin
 
 
 class Downgrade(Section):
-    """Takes models out of the candidates and may add cheaper ones at the end."""
+    """Excludes candidates and may add cheaper models at the end."""
 
     exclude: (
         Annotated[
@@ -263,11 +263,11 @@ class Downgrade(Section):
     ) = None
     """Candidates for which this holds are excluded; absent means all that are not in ``models``."""
     models: tuple[ModelName, ...] = ()
-    """Candidates put at the end. They have to meet the terms of the route, unless it waives them for downgrades."""
+    """Candidates added at the end. They must meet the terms of the route, unless it waives them for downgrades."""
 
 
 class Threshold(Section):
-    """A point before the limit: active once used + held + this call reaches the ratio of the limit.
+    """A point below the limit: active once used + held + this call reaches the ratio of the limit.
 
     The hard limit itself denies; a threshold is for what happens before.
     """
@@ -281,7 +281,7 @@ class Threshold(Section):
     rewrite: tuple[Operation, ...] = ()
     """Changes made to each call while the threshold is active."""
     downgrade: Downgrade | None = None
-    """Takes models out of the candidates while the threshold is active."""
+    """Excludes candidates, and may add cheaper ones, while the threshold is active."""
 
 
 _Limit = Annotated[
@@ -292,7 +292,7 @@ _Limit = Annotated[
 
 
 class Budget(Section):
-    """A limit on what calls may cost, with thresholds before it. Every budget that matches must have room.
+    """A limit on what calls may cost, with thresholds before it. Every budget that applies must have room.
 
     Exactly one hard limit; its unit is part of the key. A limit is a number or an expression.
     """
@@ -317,7 +317,7 @@ class Budget(Section):
     ) = None
     """Who shares the limit, such as ``request.team``; absent means one limit for all."""
     hard_limit_usd: Annotated[Usd, Field(examples=[250])] | _Limit | None = None
-    """US dollars that may be spent in one window. What would go above is denied."""
+    """US dollars that may be spent in one window. A call that would exceed it is denied."""
     hard_limit_tokens: Annotated[int, Field(ge=0, examples=[5_000_000])] | _Limit | None = None
     """Tokens of prompt and output that may be used in one window."""
     hard_limit_requests: Annotated[int, Field(ge=0, examples=[10_000])] | _Limit | None = None
@@ -329,9 +329,9 @@ class Budget(Section):
     soft_limit_requests: Annotated[int, Field(ge=0)] | None = None
     """Raises an alert when it is reached; below the hard limit."""
     window: Window
-    """Time in which the limit holds: by the calendar, rolling, one fixed span, or for ever."""
+    """The period that the limit covers: of the calendar, rolling, one fixed span, or forever."""
     thresholds: tuple[Threshold, ...] = ()
-    """What happens on the way to the limit."""
+    """What happens before the limit is reached."""
     shadow: bool = False
     """Count and report, but never exclude or deny."""
     reason: Annotated[str, Field(examples=["the team's budget for this month is spent"])] = ""
@@ -352,7 +352,7 @@ class Budget(Section):
 
 
 class PolicyDocument(Document):
-    """Rules of one layer: who may call, where calls go, what is rewritten, what may be spent."""
+    """Rules that belong together: who may call, where calls go, what is rewritten, what may be spent."""
 
     kind: Literal["Policy"]
     """This document holds rules."""
@@ -368,9 +368,9 @@ class PolicyDocument(Document):
     routes: tuple[Route, ...] = ()
     """Where calls go. The first match wins; the policy set states the default."""
     rewrites: tuple[Rewrite, ...] = ()
-    """What is changed before the call. All that match, in order."""
+    """What is changed before the call. All that match apply, in order."""
     budgets: tuple[Budget, ...] = ()
-    """What may be spent. All that match must have room."""
+    """What may be spent. All that apply must have room."""
 
     @model_validator(mode="after")
     def _says_what_errors_do(self) -> PolicyDocument:

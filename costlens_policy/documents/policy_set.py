@@ -23,7 +23,7 @@ __all__ = ["Admission", "Attribute", "Defaults", "ExpressionLimits", "LedgerTerm
 
 
 class Attribute(Section):
-    """A request attribute of your own, beside the standard ones."""
+    """A custom request attribute, beside the standard ones."""
 
     type: Annotated[
         str,
@@ -33,25 +33,25 @@ class Attribute(Section):
     required: bool = False
     """A request without it is refused."""
     default: Annotated[Any, Field(examples=["free", 0])] = None
-    """Value where the request has none; the attribute is then always set."""
+    """Value used when the request has none; the attribute is then always set."""
     values: tuple[Annotated[str, Field(examples=["free", "pro"])], ...] = ()
     """The only values it may take."""
     max_size: Annotated[int, Field(ge=0, le=10_000_000, examples=[50])] | None = None
-    """Most characters of a text, elements of a list or entries of a map; a request with more is refused."""
+    """Maximum characters of a string, elements of a list or entries of a map; a request with more is refused."""
     trusted: bool | None = None
     """Who sets it: your service (``true``), or callers as they like (``false``). Left out, ``check`` examines what a
     request without it gets out of; ``false``: what one with another value does, too; ``true``: nothing."""
     description: str = ""
-    """What the attribute says about a request."""
+    """What the attribute means."""
 
 
 class Admission(Section):
-    """What is let through although too little is known of it: models, and parameters. Closed unless opened here."""
+    """Models and parameters to admit although too little is known about them. All are refused unless admitted here."""
 
     unknown_models: bool = False
     """Models that the catalogue does not list (they are unpriced, too)."""
     unpriced_models: bool = False
-    """Models without a price; their cost is unknown, so budgets in US dollars cannot hold for them."""
+    """Models without a price; their cost is unknown, so budgets in US dollars cannot limit it."""
     deprecated_models: bool = False
     """Models that their provider no longer recommends."""
     params: tuple[Annotated[ParameterName, Field(examples=["extra_headers"])], ...] = ()
@@ -70,23 +70,23 @@ class Admission(Section):
 
 
 class ExpressionLimits(Section):
-    """How large an expression may be, and how much it may take. Sizes that nobody declared are assumed, and nothing
-    more: a request with larger values is held back by ``iterations`` alone."""
+    """How large an expression may be, and how much work it may take. Undeclared sizes are assumptions for ``cost``
+    only: a request with larger values is limited by ``iterations`` alone."""
 
     expression_length: Annotated[int, Field(ge=1, le=65_536)] = 16_384
     """Characters of one expression."""
     expression_depth: Annotated[int, Field(ge=1, le=100)] = 100
-    """Levels of brackets, and of operations inside each other."""
+    """Levels of nested brackets and operations."""
     literal_length: Annotated[int, Field(ge=0, le=65_536)] = 8_192
-    """Characters of one text that is written out."""
+    """Characters of one string literal."""
     literal_elements: Annotated[int, Field(ge=0, le=65_536)] = 1_024
-    """Elements of one list or map that is written out, and arguments of one call."""
+    """Elements of one list or map literal, and arguments of one call."""
     cost: Annotated[int, Field(ge=1, le=10**12)] = 1_000_000
-    """Steps that one evaluation may take at worst; found when the policies are checked."""
+    """Steps that one evaluation may take in the worst case; checked when policies are loaded."""
     iterations: Annotated[int, Field(ge=0, le=10**9)] = 100_000
-    """Elements that the comprehensions of one evaluation may visit together; held when it runs."""
+    """Elements that all comprehensions of one evaluation may visit; enforced at run time."""
     value_size: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000_000
-    """Characters, bytes or elements of a value that an expression makes; held when it runs."""
+    """Characters, bytes or elements of a value that an expression creates; enforced at run time."""
     assumed_list: Annotated[int, Field(ge=0, le=10_000_000)] = 200
     """Elements that an undeclared list counts as in ``cost``."""
     assumed_map: Annotated[int, Field(ge=0, le=10_000_000)] = 200
@@ -96,7 +96,7 @@ class ExpressionLimits(Section):
 
 
 class LedgerTerms(Section):
-    """What happens to calls while the ledger of the budgets cannot be reached."""
+    """What happens to calls while the ledger cannot be reached."""
 
     unreachable: Literal["deny", "allow"] = "deny"
     """Refuse calls while the ledger cannot be reached, or let them through against ``allowance_usd``."""
@@ -113,25 +113,25 @@ class LedgerTerms(Section):
 
 
 class Defaults(Section):
-    """What holds where no rule speaks."""
+    """What applies where no rule matches."""
 
     access: Literal["allow", "deny"]
     """Effect where no access rule matches."""
     route: Target
     """Where requests go that no route matches."""
     max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000, examples=[1024])]
-    """Output limit of a call whose request names none; it is estimated with, and sent with the call."""
+    """Output limit of calls whose request sets none; it is used in estimates and sent with the call."""
     max_fallbacks: Annotated[int, Field(ge=0, le=20)] = 2
-    """How many further models a decision lists for the case that the call fails."""
+    """How many fallback models a decision lists in case the call fails."""
 
 
 class PolicySetDocument(Document):
-    """Ordered layers of policies over one catalogue. An earlier layer's deny cannot be lifted by a later one."""
+    """Policies in order, over one catalogue. A later policy cannot lift a deny of an earlier one."""
 
     kind: Literal["PolicySet"]
-    """This document puts policies in order and states what holds where they say nothing."""
+    """This document puts policies in order and states what applies where no rule matches."""
     policies: Annotated[tuple[FilePath, ...], Field(min_length=1)]
-    """Policy files in order: earlier layers first."""
+    """Policy files, in order."""
     catalogues: Annotated[tuple[FilePath, ...], Field(min_length=1)]
     """Catalogue files; a later one overrides models of an earlier one."""
     data: tuple[Annotated[FilePath, Field(examples=["data/teams.yaml"])], ...] = ()
@@ -145,16 +145,16 @@ class PolicySetDocument(Document):
     """Named expressions that every policy and the default route read as ``variables.name``; each may read those above
     it. A policy's own variable of the same name hides it there."""
     defaults: Defaults
-    """What holds where no rule speaks. Nothing is implied."""
+    """What applies where no rule matches. Nothing is implied."""
     tokenizer: Literal["estimate", "o200k"] = "estimate"
-    """Who counts the tokens of a request that does not bring ``prompt_tokens``: the built-in estimate, or the tokenizer
+    """What counts the tokens of a request without ``prompt_tokens``: the built-in estimate, or the tokenizer
     of OpenAI's newer models (needs the extra ``costlens-policy[tokenizer]``)."""
     prompt_tokens: Literal["trusted", "verified"] = "trusted"
     """Whether the ``prompt_tokens`` of a request are taken as they are, or only where the count of its texts is not
     larger (``verified``)."""
     admit: Admission = Admission()
-    """What is let through although too little is known of it: models, and parameters."""
+    """Models and parameters to admit although too little is known about them."""
     limits: ExpressionLimits = ExpressionLimits()
-    """How large an expression may be, and how much it may take."""
+    """How large an expression may be, and how much work it may take."""
     ledger: LedgerTerms = LedgerTerms()
-    """What the guard does where it cannot ask the ledger."""
+    """What the guard does while the ledger cannot be reached."""

@@ -126,11 +126,11 @@ class SystemText(Section):
     text: Annotated[str, Field(min_length=1, examples=["Answer in at most three sentences."])]
     """The system text."""
     place: Literal["replace", "before", "after"] = "after"
-    """``replace`` what stands there, or put the text ``before`` or ``after`` it."""
+    """``replace`` the existing system text, or add this one ``before`` or ``after`` it."""
 
 
 class Template(Section):
-    """Replaces the prompt, or the last user message, by a text with placeholders."""
+    """Replaces the prompt, or the last user message, with a template."""
 
     facts: ClassVar = OperationFacts(
         target="prompt", noun="the prompt", effect=_replaces, text="text",
@@ -146,7 +146,7 @@ class Template(Section):
 
 
 class DropExamples(Section):
-    """Cuts few-shot examples out of the prompt or of the conversation."""
+    """Removes few-shot examples from the prompt or the conversation."""
 
     facts: ClassVar = OperationFacts(
         target="examples", noun="examples", effect=_narrows, text=None, placeholders=_none,
@@ -154,7 +154,7 @@ class DropExamples(Section):
     )  # fmt: skip
 
     keep: Count = 0
-    """How many of the first examples stay."""
+    """How many examples to keep, from the first on."""
     begin: Annotated[str, Field(min_length=1)] = "<example>"
     """Marks the start of an example inside a text."""
     end: Annotated[str, Field(min_length=1)] = "</example>"
@@ -164,7 +164,7 @@ class DropExamples(Section):
 class TrimHistory(Section):
     """Drops the oldest messages until the conversation fits.
 
-    System text and the last user message stay; a tool call and its results go together.
+    The system text and the last user message stay; a tool call and its results stay or go together.
     """
 
     facts: ClassVar = OperationFacts(
@@ -173,7 +173,7 @@ class TrimHistory(Section):
     )  # fmt: skip
 
     max_prompt_tokens: Annotated[int, Field(ge=1, examples=[8000])]
-    """Tokens that the whole conversation may have afterwards."""
+    """Tokens that the whole conversation may have afterward."""
 
 
 class ShortenToolOutput(Section):
@@ -187,7 +187,7 @@ class ShortenToolOutput(Section):
     max_tokens: Annotated[int, Field(ge=1, examples=[2000])]
     """Tokens that each tool result may keep, half of them from its start and half from its end."""
     marker: str = "\n[… {{ tokens }} tokens cut …]\n"
-    """What stands where text was cut; ``{{ tokens }}`` is how much."""
+    """Text that marks a cut; ``{{ tokens }}`` is the number of tokens removed."""
 
 
 class Replace(Section):
@@ -207,7 +207,7 @@ class Replace(Section):
 
 
 class Redact(Section):
-    """Replaces personal data by a label before the text leaves."""
+    """Replaces personal data with a label before the request is sent."""
 
     facts: ClassVar = OperationFacts(
         target=None, noun="", effect=_adds, text="text", placeholders=lambda section: ("kind",),
@@ -217,9 +217,9 @@ class Redact(Section):
     kinds: Annotated[tuple[PersonalData, ...], Field(min_length=1, examples=[["email", "phone"]])]
     """Kinds of personal data to look for."""
     text: str = "[{{ kind }}]"
-    """What stands in its place; ``{{ kind }}`` is the kind of data that was found."""
+    """The label; ``{{ kind }}`` is the kind of data that was found."""
     regions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["US", "DE"])], ...] = ()
-    """Countries by whose numbering plans ``phone`` finds further numbers (needs the extra ``costlens-policy[pii]``)."""
+    """Countries whose numbering plans ``phone`` also uses (needs the extra ``costlens-policy[pii]``)."""
 
 
 class Clamp(Section):
@@ -313,9 +313,9 @@ class Operation(Section):
     suffix: _Key[Suffix] = None
     """Puts a text after the prompt, or after the last user message."""
     template: _Key[Template] = None
-    """Replaces the prompt by a text with placeholders."""
+    """Replaces the prompt with a template."""
     drop_examples: _Key[DropExamples] = None
-    """Cuts few-shot examples out."""
+    """Removes few-shot examples."""
     trim_history: _Key[TrimHistory] = None
     """Drops the oldest messages until the conversation fits."""
     shorten_tool_output: _Key[ShortenToolOutput] = None
@@ -323,13 +323,13 @@ class Operation(Section):
     replace: _Key[Replace] = None
     """Replaces what a pattern matches."""
     redact: _Key[Redact] = None
-    """Replaces personal data by labels."""
+    """Replaces personal data with labels."""
     set_params: _Key[SetParams] = None
     """Sets parameters of the call, such as ``temperature`` or ``max_output_tokens``."""
     clamp_params: _Key[ClampParams] = None
     """Keeps numeric parameters within bounds; one that is absent stays absent."""
     remove_params: _Key[RemoveParams] = None
-    """Takes parameters out of the call."""
+    """Removes parameters from the call."""
 
     @property
     def name(self) -> str:
@@ -391,7 +391,7 @@ class Rewrite(Section):
     apply: Annotated[tuple[Operation, ...], Field(min_length=1)]
     """The changes, in order."""
     merge: Literal["append", "min", "max", "set_once"] | None = None
-    """What happens where another rewrite sets the same target: keep both in order (``append``), the lower or higher
+    """What happens when another rewrite sets the same target: keep both in order (``append``), the lower or higher
     number (``min``, ``max``), or the first (``set_once``)."""
     reason: str = ""
     """Shown in the decision."""

@@ -43,7 +43,7 @@ _Series = Annotated[
         pattern=rf"^{_SERIES_PART}( {_SERIES_PART})*$",
         max_length=500,
         examples=["0+2x20"],
-        json_schema_extra={"patternErrorMessage": "numbers, or steps such as `0+2x20`, with a blank between them"},
+        json_schema_extra={"patternErrorMessage": "numbers, or steps such as `0+2x20`, separated by spaces"},
     ),
 ]
 
@@ -51,7 +51,7 @@ _SuiteTime = Timestamp | Annotated[str, Field(pattern=r"^\+", examples=["+12m"])
 
 
 class TemporaryAmount(Section):
-    """What somebody allowed for a while."""
+    """A temporary adjustment."""
 
     amount: _Amount
     """Number in the budget's unit."""
@@ -63,7 +63,7 @@ class BalanceInput(Section):
     """State of one budget and scope key, as if the ledger had reported it.
 
     ``used`` is a number in the budget's unit, or a series: ``0+2x20`` starts at 0 and adds 2 at each of 20 steps,
-    ``5x3`` stays at 5 for 3 further steps; a blank stands between parts.
+    ``5x3`` stays at 5 for 3 more steps; parts are separated by a space.
     """
 
     budget: Annotated[str, Field(min_length=1, examples=["spend/team-monthly"])]
@@ -73,7 +73,7 @@ class BalanceInput(Section):
     used: _Amount | _Series
     """Spent so far: a number in the budget's unit, or a series."""
     held: _Amount | None = None
-    """Held for calls that are under way."""
+    """Held for calls in progress."""
     override: _Amount | TemporaryAmount | None = None
     """Limit that a person has set, in place of the policy's."""
     topup: _Amount | TemporaryAmount | None = None
@@ -128,7 +128,7 @@ class EstimateExpectation(Section):
 
 
 class FallbackExpectation(Section):
-    """What is to be sent to one fallback; keys that are absent are not looked at."""
+    """What is to be sent to one fallback; keys that are left out are not compared."""
 
     model: Annotated[str, Field(min_length=1, examples=["gpt-5-nano"])]
     """Name of the fallback."""
@@ -141,13 +141,13 @@ class FallbackExpectation(Section):
     messages: tuple[dict[str, Any], ...] | None = None
     """The messages after its rewrites: as many as these, each with at least these keys."""
     params: Annotated[dict[str, Any], Field(min_length=1)] | None = None
-    """Parameters that must be there with these values; null means absent."""
+    """Parameters that must have these values; null means absent."""
     estimate: EstimateExpectation | None = None
     """Predicted cost and tokens of its call."""
 
 
 class Expectation(Section):
-    """What the decision must be. Keys that are absent are not looked at, unless ``exact``."""
+    """What the decision must be. Keys that are left out are not compared, unless ``exact`` is set."""
 
     effect: Literal["allow", "deny"] | None = None
     """Whether the request may proceed."""
@@ -171,7 +171,7 @@ class Expectation(Section):
     messages: tuple[dict[str, Any], ...] | None = None
     """The messages after the rewrites: as many as these, each with at least these keys."""
     params: Annotated[dict[str, Any], Field(min_length=1)] | None = None
-    """Parameters that must be there with these values; null means absent."""
+    """Parameters that must have these values; null means absent."""
     alerts: tuple[str, ...] | None = None
     """Budgets whose alerts are due, in order, as ``policy/budget``; an empty list expects none."""
     thresholds: tuple[str, ...] | None = None
@@ -182,12 +182,12 @@ class Expectation(Section):
     errors: tuple[str, ...] | None = None
     """Codes of run-time errors met on the way; an empty list expects none."""
     request_error: Annotated[str, Field(min_length=1)] | None = None
-    """The request must be refused as unacceptable, with this text in the message. Nothing is decided then, so this key
-    stands alone."""
+    """The request must be refused as invalid, with this text in the message. Nothing is decided then, so no other key
+    may be set."""
     estimate: EstimateExpectation | None = None
     """Predicted cost and tokens of the call."""
     exact: bool = False
-    """Also refuse what is not named here: further rewrites, alerts, exclusions, errors and parameters."""
+    """Also fail on anything not named here: further rewrites, alerts, exclusions, errors and parameters."""
 
     @model_validator(mode="after")
     def _expects_something(self) -> Expectation:
@@ -214,7 +214,7 @@ class Case(Section):
     """One test: a request and what must be decided."""
 
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["an intern may not use a premium model"])]
-    """What the case shows, in the words of whoever reads the report."""
+    """What the case shows, in words that its readers use."""
     fixtures: tuple[Identifier, ...] = ()
     """Fixtures merged in order, before ``request``."""
     request: RequestFields = Field(default_factory=dict)
@@ -260,8 +260,8 @@ class _TemplateOf:
 class Matrix(Section):
     """Cases for every combination of the axes.
 
-    ``${axis}`` in a text stands for the axis' value, ``${axis.key}`` for a key of a value that is a map; a text that is
-    nothing else becomes the value itself. ``$${`` is a ``${`` that stands for nothing.
+    ``${axis}`` in a string stands for the axis' value, ``${axis.key}`` for a key of a value that is a map; a string
+    that is nothing else becomes the value itself. ``$${`` is a literal ``${``.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200, examples=["${tier} gets ${task}"])]
@@ -285,7 +285,7 @@ class Matrix(Section):
 
 
 class SuiteDocument(Document):
-    """Tests of a policy set. Every case names what it expects, and time stands still."""
+    """Tests of a policy set. Every case states what it expects, and the clock stands still."""
 
     kind: Literal["Suite"]
     """This document tests a policy set."""

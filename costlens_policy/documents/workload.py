@@ -35,14 +35,14 @@ _Tokens = Annotated[int, Field(ge=0, le=100_000_000)]
 
 
 class Spread(Section):
-    """A number that is not known exactly."""
+    """An uncertain number."""
 
     low: Decimal
-    """Lowest value that you would believe."""
+    """Lowest plausible value."""
     base: Decimal
-    """The value to calculate with."""
+    """Most likely value."""
     high: Decimal
-    """Highest value that you would believe."""
+    """Highest plausible value."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Spread:
@@ -54,58 +54,58 @@ class Spread(Section):
 
 
 class AmountSpread(Spread):
-    """An amount that is not known exactly."""
+    """An uncertain amount."""
 
     low: _Amount
-    """Lowest value that you would believe."""
+    """Lowest plausible value."""
     base: _Amount
-    """The value to calculate with."""
+    """Most likely value."""
     high: _Amount
-    """Highest value that you would believe."""
+    """Highest plausible value."""
 
 
 class CountSpread(Spread):
-    """A whole number that is not known exactly."""
+    """An uncertain integer."""
 
     low: _Count
-    """Lowest value that you would believe."""
+    """Lowest plausible value."""
     base: _Count
-    """The value to calculate with."""
+    """Most likely value."""
     high: _Count
-    """Highest value that you would believe."""
+    """Highest plausible value."""
 
 
 class VolumeSpread(Spread):
-    """A volume that is not known exactly; there is always some."""
+    """An uncertain volume, at least 1."""
 
     low: _Volume
-    """Lowest value that you would believe."""
+    """Lowest plausible value."""
     base: _Volume
-    """The value to calculate with."""
+    """Most likely value."""
     high: _Volume
-    """Highest value that you would believe."""
+    """Highest plausible value."""
 
 
 class RatioSpread(Spread):
-    """A share from 0 to 1 that is not known exactly."""
+    """An uncertain share from 0 to 1."""
 
     low: Ratio
-    """Lowest value that you would believe."""
+    """Lowest plausible value."""
     base: Ratio
-    """The value to calculate with."""
+    """Most likely value."""
     high: Ratio
-    """Highest value that you would believe."""
+    """Highest plausible value."""
 
 
 class GrowthSpread(Spread):
-    """Growth that is not known exactly."""
+    """Uncertain growth."""
 
     low: _Growth
-    """Lowest value that you would believe."""
+    """Lowest plausible value."""
     base: _Growth
-    """The value to calculate with."""
+    """Most likely value."""
     high: _Growth
-    """Highest value that you would believe."""
+    """Highest plausible value."""
 
 
 class Queries(Section):
@@ -114,11 +114,11 @@ class Queries(Section):
     per_month: Annotated[_Volume | VolumeSpread, Field(examples=[120_000])]
     """Queries in the first month."""
     growth_per_month: Annotated[_Growth | GrowthSpread, Field(examples=[0.03, -0.1])] = Decimal(0)
-    """Growth from month to month: 0.03 is 3 % more each month, -0.1 a tenth less."""
+    """Growth from month to month: 0.03 is 3% more each month, -0.1 is 10% less."""
 
 
 class PromptTokens(Section):
-    """What the prompt of a query is made of, on average."""
+    """What the average prompt consists of."""
 
     tokens: Annotated[int, Field(ge=1, le=100_000_000, examples=[2600])]
     """Tokens of the whole prompt."""
@@ -136,23 +136,23 @@ class PromptTokens(Section):
 
 
 class Caching(Section):
-    """How far the provider's prompt cache helps, for models whose price list has cache prices."""
+    """How much the provider's prompt cache helps, for models that have cache prices."""
 
     share: Annotated[Ratio, Field(examples=[0.8])]
-    """Share of the prompt that is the same in every query and stands at its start."""
+    """Share of the prompt that is the same in every query, at its start."""
     hit_ratio: Annotated[Ratio | RatioSpread, Field(examples=[0.85])]
     """Share of the queries that find it in the cache; the others write it."""
     shortest_tokens: Annotated[_Tokens, Field(examples=[1024])] = 0
-    """A start that is shorter than this is not cached; providers say how long it has to be."""
+    """Minimum length that the provider caches."""
 
 
 class Contender(Section):
-    """A model that could serve the task, and what is known of how well."""
+    """A model that could serve the task, and how well it is known to do so."""
 
     model: ModelName
     """Name in the catalogue."""
     accuracy: Annotated[Ratio, Field(examples=[0.91])] | None = None
-    """Measured share of right answers; the catalogue's quality for ``task`` when left out."""
+    """Measured share of correct answers; the catalogue's quality for ``task`` when left out."""
     latency_ms: Milliseconds | None = None
     """Median time to the answer; the catalogue's when left out."""
 
@@ -163,11 +163,11 @@ class Training(Section):
     exactly_one: ClassVar = ("usd", "tokens_per_example")
 
     usd: Annotated[_Amount | AmountSpread, Field(examples=[8000])] | None = None
-    """US dollars for one training, labeling aside."""
+    """US dollars for one training run, without labeling."""
     tokens_per_example: Annotated[int, Field(ge=1, le=10_000_000, examples=[900])] | None = None
     """Tokens of one labeled example; the training reads each in every epoch."""
     epochs: Annotated[int, Field(ge=1, le=1000, examples=[3])] = 1
-    """How often the training reads each example."""
+    """Number of passes over the examples."""
     usd_per_million_tokens: Annotated[Usd, Field(examples=[25])] | None = None
     """US dollars for a million training tokens."""
 
@@ -186,18 +186,18 @@ class Labeling(Section):
     examples: Annotated[_Count | CountSpread, Field(examples=[4000])] | None = None
     """Examples that the training needs; the rule of thumb when left out."""
     at_hand: Annotated[int, Field(ge=0, le=10**12, examples=[1500])] = 0
-    """Examples that are labeled already."""
+    """Examples that are already labeled."""
     usd_each: Annotated[_Amount | AmountSpread, Field(examples=[0.35])]
     """US dollars to label one more."""
 
 
 class Retraining(Section):
-    """Training again, since the task drifts."""
+    """Retraining, since the task drifts."""
 
     every_months: Annotated[int, Field(ge=1, le=120, examples=[6])]
     """Months between two trainings."""
     relabeled_share: Annotated[Ratio, Field(examples=[0.2])] = Decimal(0)
-    """Share of the examples that is labeled anew each time."""
+    """Share of the examples that is relabeled each time."""
 
 
 class FineTunedContender(Contender):
@@ -208,11 +208,11 @@ class FineTunedContender(Contender):
     labeling: Labeling
     """What it is trained on, and what that costs."""
     retraining: Retraining | None = None
-    """Training again; absent means never."""
+    """Retraining; absent means never."""
     hosting_usd_per_hour: Annotated[_Amount | AmountSpread, Field(examples=[2.5])] = Decimal(0)
-    """US dollars an hour for having it, beside the price of its tokens in the catalogue."""
+    """US dollars per hour for hosting, beside the price of its tokens in the catalogue."""
     lead_weeks: Annotated[_Amount | AmountSpread, Field(examples=[4])] | None = None
-    """Weeks until it serves; the rule of thumb when left out. Until then the prompt does."""
+    """Weeks until it is in use; the rule of thumb when left out. Until then, prompting is used."""
 
 
 class Hybrid(Section):
@@ -228,25 +228,25 @@ class Needs(Section):
     scope: Literal["narrow", "multi-domain"]
     """Whether the task is one kind of work, or many."""
     early_stage: bool = False
-    """The task is still being found out; what it asks for will be another thing next month."""
+    """The task is still being explored; its requirements may change next month."""
     rapid_iteration: bool = False
     """The instructions change every few days."""
     structured_output: bool = False
-    """Answers must keep to a fixed form."""
+    """Answers must follow a fixed format."""
     retrieval: bool = False
-    """Answers rest on facts that are looked up, and change."""
+    """Answers depend on retrieved facts that change."""
     data_stays_inside: bool = False
     """Prompts may not leave the company."""
     may_train_on_data: bool = True
     """The data may be used for training."""
     accuracy: Ratio | None = None
-    """Lowest share of right answers that will do."""
+    """Minimum acceptable share of correct answers."""
     latency_ms: Milliseconds | None = None
-    """Longest median time to the answer that will do."""
+    """Maximum acceptable median time to the answer."""
 
 
 class WorkloadDocument(Document):
-    """One task: its volume, its prompt, the models that could do it and what they need."""
+    """One task: its volume, its prompt, the models that could do it, and their requirements."""
 
     kind: Literal["Workload"]
     """This document describes a workload to be advised on."""
@@ -257,21 +257,21 @@ class WorkloadDocument(Document):
     task: Annotated[str, Field(min_length=1, examples=["classification"])] | None = None
     """The task, as the quality in the catalogue calls it."""
     queries: Queries
-    """How often the task is done, and how fast that grows."""
+    """Volume of the task, and how fast it grows."""
     prompt: PromptTokens
-    """What the prompt is made of."""
+    """What the prompt consists of."""
     output_tokens: Annotated[_Count | CountSpread, Field(examples=[80])]
     """Tokens of an answer, on average."""
     current: Contender
     """The model that is prompted today."""
     caching: Caching | None = None
-    """How far a prompt cache helps; absent means that prompting with caching is not looked at."""
+    """How much a prompt cache helps; if absent, prompting with caching is not considered."""
     small: Contender | None = None
-    """A smaller model with the same prompt; absent means that none is looked at."""
+    """A smaller model with the same prompt; if absent, none is considered."""
     fine_tuned: FineTunedContender | None = None
-    """A model trained for the task; absent means that none is looked at."""
+    """A model fine-tuned for the task; if absent, none is considered."""
     hybrid: Hybrid | None = None
-    """The trained model for some queries; absent means that this is not looked at."""
+    """The trained model for some of the queries; if absent, this is not considered."""
     needs: Needs
     """What the task needs."""
 
