@@ -135,8 +135,8 @@ def test_import_litellm(run, tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
-        ("{", 6, "no JSON"),
-        ("[]", 6, "no JSON object"),
+        ("{", 6, "is not valid JSON"),
+        ("[]", 6, "must be a JSON object"),
         (None, 6, "there is no file"),
         ("[" * 100_000, 6, "nested too deeply"),
     ],

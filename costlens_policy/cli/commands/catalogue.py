@@ -90,9 +90,21 @@ def _list(paths: tuple[Path, ...], offered: str | None, day: date | None, output
 @format_option("text", "json")
 def _show(name: str, paths: tuple[Path, ...], output: str) -> ExitCode:
     """Show the model NAME, an alias or `provider/name` of the policy set or catalogues in PATH, with all its prices."""
+    from costlens_policy.catalogue.writing import comment, explicit_entry, yaml_lines
     from costlens_policy.cli.sources import load_models
 
-    _show_model(load_models(paths), name, output)
+    catalogue = load_models(paths)
+    model = catalogue.find(name)
+    if model is None:
+        near = catalogue.suggest(name)
+        hint = f"did you mean `{near}`?" if near else "`costlens-policy catalogue list` lists them"
+        raise click.UsageError(f"no model `{name}` in this catalogue; {hint}")
+    entry = explicit_entry(model)
+    if output == "json":
+        write_out(json.dumps({"name": model.name, **entry}, indent=2, ensure_ascii=False, default=_json_text))
+    else:
+        notes = [comment(f"prices: {model.price_source}")] if model.price_source else []
+        write_out("\n".join([*notes, *yaml_lines({model.name: entry})]))
     return ExitCode.OK
 
 
@@ -113,7 +125,10 @@ def _lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
 
     A policy set that uses it keeps its prices when the price list is updated.
     """
-    print_or_write(_locked(paths), target)
+    from costlens_policy.catalogue.writing import lock
+    from costlens_policy.cli.sources import load_models
+
+    print_or_write(lock(load_models(paths), system_now().date()), target)
     return ExitCode.OK
 
 
@@ -158,9 +173,20 @@ def _diff(
     --traffic, recorded requests are decided with each: where the model is the same, its price changed; where it is
     not, the policy made another choice.
     """
-    from costlens_policy.cli.traffic import Gates
+    from costlens_policy.catalogue.comparison import compare
+    from costlens_policy.cli.sources import load_models, policies_at
+    from costlens_policy.cli.traffic import Gates, compare_plans, ended
 
-    return _diff_catalogues(old, new, policy, traffic, output, Gates(max_increase, no_new_denials))
+    gates = Gates(max_increase, no_new_denials)
+    _expect_both(policy, traffic, gates)
+    with policies_at(old) as old_path, policies_at(new) as new_path:
+        before, after = load_models([old_path]), load_models([new_path])
+    changes = compare(before, after)
+    compared = None
+    if policy is not None:
+        compared = compare_plans(_plan_with(policy, before), _plan_with(policy, after), traffic, gates)
+    SUMMARY_FORMATS.print(_summary(changes, compared), output)
+    return ExitCode.OK if compared is None else ended(compared, traffic)
 
 
 @command.group("import", cls=Group, short_help="Import models from a price list.")
@@ -185,7 +211,13 @@ def _import_group() -> None:
 @write_option
 def _import_installed(patterns: tuple[str, ...], day: date | None, target: Path | None) -> ExitCode:
     """Print a Catalogue document of the models that match PATTERN, `provider/name` with `*` for any text."""
-    print_or_write(_imported_from_genai_prices(patterns, day), target)
+    from costlens_policy.catalogue.price_list import import_genai_prices
+
+    try:
+        text = import_genai_prices(patterns, day or system_now().date())
+    except InputError as error:
+        raise click.UsageError(str(error)) from error
+    print_or_write(text, target)
     return ExitCode.OK
 
 
@@ -207,27 +239,12 @@ def _import_litellm(path: str, patterns: tuple[str, ...], target: Path | None) -
 
     What a catalogue cannot express is listed in comments; an unreadable price is an error.
     """
-    print_or_write(_imported_from_litellm(path, patterns), target)
+    from costlens_policy.catalogue.litellm import import_litellm
+    from costlens_policy.source.read import read_source, read_stdin
+
+    source = read_stdin(standard_input()) if path == "-" else read_source(path)
+    print_or_write(import_litellm(source, patterns or ("*",)), target)
     return ExitCode.OK
-
-
-def _diff_catalogues(
-    old: str, new: str, policy: Path | None, options: TrafficOptions, output: str, gates: Gates
-) -> ExitCode:
-    """Compare and print. Returns ``GATE`` where a gate does not hold."""
-    from costlens_policy.catalogue.comparison import compare
-    from costlens_policy.cli.sources import load_models, policies_at
-    from costlens_policy.cli.traffic import compare_plans, ended
-
-    _expect_both(policy, options, gates)
-    with policies_at(old) as old_path, policies_at(new) as new_path:
-        before, after = load_models([old_path]), load_models([new_path])
-    changes = compare(before, after)
-    compared = None
-    if policy is not None:
-        compared = compare_plans(_plan_with(policy, before), _plan_with(policy, after), options, gates)
-    SUMMARY_FORMATS.print(_summary(changes, compared), output)
-    return ExitCode.OK if compared is None else ended(compared, options)
 
 
 def _expect_both(policy: Path | None, options: TrafficOptions, gates: Gates) -> None:
@@ -320,14 +337,6 @@ def _json_value(value: object) -> str:
     return plain(value) if isinstance(value, Decimal) else value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _locked(paths: Sequence[Path]) -> str:
-    """Return the text of a locked catalogue."""
-    from costlens_policy.catalogue.writing import lock
-    from costlens_policy.cli.sources import load_models
-
-    return lock(load_models(paths), system_now().date())
-
-
 def _offered_models(pattern: str) -> Iterator[Model]:
     """Yield the models of the installed price list that match ``provider/name`` with ``*``."""
     from costlens_policy.catalogue.price_list import listed_model, matching, nearest_pattern
@@ -339,25 +348,6 @@ def _offered_models(pattern: str) -> Iterator[Model]:
             f"`{pattern}` matches no model of the price list" + (f"; did you mean `{near}`?" if near else "")
         )
     yield from map(listed_model, names)
-
-
-def _imported_from_genai_prices(patterns: Sequence[str], day: date | None) -> str:
-    """Return a catalogue document of models of the installed price list."""
-    from costlens_policy.catalogue.price_list import import_genai_prices
-
-    try:
-        return import_genai_prices(patterns, day or system_now().date())
-    except InputError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _imported_from_litellm(path: str, patterns: Sequence[str]) -> str:
-    """Return a catalogue document of models in LiteLLM's price list; ``-`` is standard input."""
-    from costlens_policy.catalogue.litellm import import_litellm
-    from costlens_policy.source.read import read_source, read_stdin
-
-    source = read_stdin(standard_input()) if path == "-" else read_source(path)
-    return import_litellm(source, patterns or ("*",))
 
 
 def _print_models(models: Iterable[Model], day: date | None, output: str) -> None:
@@ -380,23 +370,6 @@ def _print_models(models: Iterable[Model], day: date | None, output: str) -> Non
             *map(escape, [model.name, model.provider or "", context, *prices, facts["state"], model.price_source])
         )
     print_table(table)
-
-
-def _show_model(catalogue: Catalogue, name: str, output: str) -> None:
-    """Print all that is known of a model, as the entry that would say the same in a catalogue document."""
-    from costlens_policy.catalogue.writing import comment, explicit_entry, yaml_lines
-
-    model = catalogue.find(name)
-    if model is None:
-        near = catalogue.suggest(name)
-        hint = f"did you mean `{near}`?" if near else "`costlens-policy catalogue list` lists them"
-        raise click.UsageError(f"no model `{name}` in this catalogue; {hint}")
-    entry = explicit_entry(model)
-    if output == "json":
-        write_out(json.dumps({"name": model.name, **entry}, indent=2, ensure_ascii=False, default=_json_text))
-        return
-    notes = [comment(f"prices: {model.price_source}")] if model.price_source else []
-    write_out("\n".join([*notes, *yaml_lines({model.name: entry})]))
 
 
 def _listed_facts(model: Model, day: date) -> dict[str, Any]:

@@ -49,7 +49,19 @@ def _status(
     `a day` is the average daily use in the period; `lasts` is how long the rest will last at that rate. A budget with a
     scope has a row for each key that was used.
     """
-    _print_status(paths, ledger, (budget, key), now, output)
+    from costlens_policy.cli.commands.budget.table import table_of
+
+    with opened(paths, ledger, read_only=True) as found:
+        at = now or system_now()
+        rows = _rows(found, (budget, key), at)
+    if output == "json":
+        write_json([row.to_dict() for row in rows])
+    elif not rows:
+        note("nothing was spent in the current periods")
+    else:
+        print_table(table_of(rows, at, table_width()))
+        if any(row.spend.changed_by_hand for row in rows):
+            note("* manually adjusted limit; `budget history` shows by whom and why")
     return ExitCode.OK
 
 
@@ -86,24 +98,6 @@ COMMANDS: Final = (_status, _watch)
 
 Which = tuple[str | None, str | None]
 """The budget and the scope key asked for; None is all."""
-
-
-def _print_status(paths: Sequence[Path], ledger: str, which: Which, now: datetime | None, output: str) -> None:
-    """Print what budgets have used, hold and have left."""
-    from costlens_policy.cli.commands.budget.table import table_of
-
-    with opened(paths, ledger, read_only=True) as found:
-        at = now or system_now()
-        rows = _rows(found, which, at)
-    if output == "json":
-        write_json([row.to_dict() for row in rows])
-        return
-    if not rows:
-        note("nothing was spent in the current periods")
-        return
-    print_table(table_of(rows, at, table_width()))
-    if any(row.spend.changed_by_hand for row in rows):
-        note("* manually adjusted limit; `budget history` shows by whom and why")
 
 
 def _watch_budgets(
