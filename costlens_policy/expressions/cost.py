@@ -286,8 +286,28 @@ def too_dear(typed: TypedExpr, found: WorstCase, limits: Limits = DEFAULT_LIMITS
         return None if found.weight <= limits.cost else _too_large(found, limits)
     message = f"this may take {_number(found.steps)} steps, above the limit of {limits.cost:,}"
     node, times = _to_blame(typed.root, found, limits.cost)
-    advice = _ONE_PASS if isinstance(node, Comprehension) else _SMALLER
+    advice = _advice(typed, found, node) if isinstance(node, Comprehension) else _SMALLER
     return Problem("CL319", message, _extent(node), _label(typed, found, node, times), advice)
+
+
+def _advice(typed: TypedExpr, found: WorstCase, node: Comprehension) -> str:
+    """Where most of the work is one and the same for each element, advise to do it once."""
+    from costlens_policy.expressions.compile.reads import FreeNames  # for expressions that are refused, and no other
+
+    names = FreeNames(typed)
+    waiting = [child for child in found.below[node] if child is not node.range]
+    same: list[Call] = []
+    while waiting:
+        child = waiting.pop()
+        if isinstance(child, Call) and names.of(child).isdisjoint((node.variable, node.second)):
+            same.append(child)
+        else:
+            waiting += found.below[child]
+    dearest = max(same, key=lambda call: found.nodes[call], default=None)
+    if dearest is None or 2 * found.nodes[dearest] * found.visits[node] < found.nodes[node]:
+        return _ONE_PASS
+    text = shortened(typed.source[dearest.extent.start : dearest.extent.end], 40)
+    return f"evaluate `{text}` once: `cel.bind(name, {text}, …)` around the whole"
 
 
 def _too_large(found: WorstCase, limits: Limits) -> Problem:

@@ -92,6 +92,13 @@ def test_the_innermost_part_that_is_too_dear_is_named() -> None:
     assert "`max_size`" in problem.help
 
 
+def test_work_that_is_the_same_for_each_element_is_advised_to_be_done_once() -> None:
+    text = "request.tags.exists(tag, tag != '' && text(request.messages).contains(tag))"
+    (problem,) = analyze(text, ENVIRONMENT).problems
+    assert "`cel.bind(name, text(request.messages), …)`" in problem.help
+    assert blamed(f"cel.bind(all, text(request.messages), {text.replace('text(request.messages)', 'all')})") is None
+
+
 def test_the_limit_is_a_setting() -> None:
     text = "request.tags.all(a, request.tags.exists(b, a == b))"
     assert blamed(text) is None
