@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -24,6 +23,7 @@ from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions.runtime import to_python
+from costlens_policy.frozen import frozen
 
 __all__ = ["Rule", "Step", "Subject", "shown"]
 
@@ -37,7 +37,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 Step: TypeAlias = AccessStep | RouteStep | RewriteRule | BudgetStep
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """A rule as the plan has it, where it stands, and the goal that it holds.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import compress
 from operator import mul
 from typing import Final, NamedTuple
 
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, fraction_digits, from_units, multiply, to_units
 
 __all__ = [
@@ -103,7 +104,7 @@ class Usage(NamedTuple):
         return self.input + cached + self.input_audio + self.input_image
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rates:
     """Prices at one time for one prompt length, in US dollars per million tokens by bucket.
 
@@ -184,7 +185,7 @@ class Rates:
         return units / self._units_per_usd
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tariff:
     """Rates by the length of the prompt.
 
@@ -199,7 +200,7 @@ class Tariff:
         return _rates_for(self.rates, self.long_context, input_tokens)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Period:
     """Prices from a day on: the usual ones, in the form of a ``Tariff``, and those of service tiers by their names."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from decimal import Decimal
 from itertools import chain
@@ -17,6 +17,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import multiply
 
 __all__ = ["Admitted", "Bands", "Listed", "PriceTable", "PricedModel", "Shortlist", "Shortlists", "Snapshots"]
@@ -25,7 +26,7 @@ __all__ = ["Admitted", "Bands", "Listed", "PriceTable", "PricedModel", "Shortlis
 _DAYS_KEPT: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admitted:
     """Which models may serve although the catalogue says too little about them."""
 
@@ -35,7 +36,7 @@ class Admitted:
 
 
 @rebuilt
-@dataclass(frozen=True, slots=True)
+@frozen
 class PricedModel:
     """A model on a day.
 
@@ -129,7 +130,7 @@ Row: TypeAlias = tuple[int, int, int, float]
 """Units for a token of the prompt, one of the output and the request itself, and the most output tokens there are."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """A model that the filter of a choice keeps.
 
@@ -145,7 +146,7 @@ class Listed:
         return not self.reason and self.error is None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bands:
     """Models in bands of those that cost the same, for prompts between two lengths: ``rows`` and ``names`` by band.
 
@@ -207,7 +208,7 @@ class PriceTable:
         return (*rates.in_units(self.units_per_usd), model.most_output)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shortlist:
     """A choice on one day: the models that its filter keeps, those of them that qualify, and their prices.
 

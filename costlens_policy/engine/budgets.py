@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
 
@@ -14,6 +13,7 @@ from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion, show_amount
 from costlens_policy.expressions.runtime import CelError
+from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, subtract
 
 __all__ = [
@@ -26,7 +26,7 @@ SURELY: Final = 1 - 1e-12
 _NEVER: Final = Decimal("Infinity")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActiveThreshold:
     layer: int
     budget: BudgetStep

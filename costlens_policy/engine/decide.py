@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.request import GIVEN, admit_request, verified
 from costlens_policy.engine.routes import Picked, Terms, candidates_of, decide_route
+from costlens_policy.frozen import frozen
 
 __all__ = ["Models", "decide", "models_for", "open_context", "try_candidates"]
 
@@ -227,7 +227,7 @@ def _up(budgets: BudgetStage, candidate: Candidate, prepare: Preparations) -> tu
     return candidate, verdict.exclusion or (Exclusion(candidate.name, reason) if reason else None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Models:
     """``may_serve`` are in the order in which they are tried, as many as there are; ``excluded`` all others of the
     catalogue, each with the reason.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any, Final
@@ -18,6 +17,7 @@ from costlens_policy.assurance.domain.examples import texts_matching
 from costlens_policy.assurance.domain.reads import Use
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import from_python
+from costlens_policy.frozen import frozen
 
 __all__ = ["ABSENT", "Absent", "Critical", "critical_values"]
 
@@ -38,7 +38,7 @@ class Absent:
 ABSENT: Final = Absent()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Critical:
     """The critical values of a place.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -14,6 +13,7 @@ from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.documents.parameters import canonical_parameter
 from costlens_policy.documents.rewrites import Clamp, Operation
+from costlens_policy.frozen import frozen
 from costlens_policy.rewrites import Content, apply_steps, compile_operation
 from costlens_policy.tokens import Tokenizer
 
@@ -23,7 +23,7 @@ _FOUND: Final = Finding("CL443")
 _ALWAYS: Final = Every(())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Applied:
     """An operation, whose it is, and when it is applied."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Place
@@ -11,11 +10,12 @@ from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.expressions import Node
 from costlens_policy.expressions.tree import Call, Index, ListLiteral, Literal, Select
+from costlens_policy.frozen import frozen
 
 __all__ = ["Text", "compared_texts"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """A text, and the attribute that it is compared with, such as ``team``; empty for another operand."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
 from costlens_policy.cli.output import note, prints_color, render_diagnostics, standard_input, write_file, write_out
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError
+from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.checker.library import File
@@ -54,7 +54,7 @@ def command(paths: tuple[str, ...], check: bool, diff: bool) -> ExitCode:
 _OURS = "costlens-policy/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Mode:
     """What to do with a file that is not formatted."""
 

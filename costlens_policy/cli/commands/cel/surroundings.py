@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
@@ -49,11 +49,12 @@ from costlens_policy.expressions.runtime import AdmissionError, CelError, admit,
 from costlens_policy.expressions.runtime.collections import value_of_key
 from costlens_policy.expressions.runtime.equality import kind_of
 from costlens_policy.expressions.values import OptionalValue
+from costlens_policy.frozen import frozen
 
 __all__ = ["Surroundings", "of_values", "surroundings", "type_by_shape"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """``values`` has what is known of the environment's variables; ``run_limits`` are those of one evaluation."""
 
