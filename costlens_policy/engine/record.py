@@ -138,8 +138,15 @@ class _Walk:
 
     def _for_model(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
         if self._model is None:
-            return RuleRecord(rule, _UNREACHED, condition=_text(when))
+            return self._without_model(rule, when)
         return self._rule(rule, when, layer, reason)
+
+    def _without_model(self, rule: str, when: Formula | None) -> RuleRecord:
+        """Record a rule that there is no model to ask about: not reached, unless it is its failure that left none."""
+        failure = next((item for item in self._decision.errors if item.rule == rule), None)
+        if failure is None:
+            return RuleRecord(rule, _UNREACHED, condition=_text(when))
+        return RuleRecord(rule, RuleOutcome.FAILED, failure.message, _text(when))
 
     def _rule(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
         if when is None:

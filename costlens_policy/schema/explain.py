@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
-from costlens_policy.diagnostics.suggestion import did_you_mean, listed
+from costlens_policy.diagnostics.suggestion import did_you_mean, listed, nearest
 from costlens_policy.schema.generate import json_schema
 from costlens_policy.schema.violations import Violation, expected, found, section_name, shown, subject, written
 from costlens_policy.source.located import LocatedDocument
@@ -249,10 +249,28 @@ _MONEY: Final = re.compile(r"(?:\$|usd)\s*([0-9]+(?:\.[0-9]+)?)|([0-9]+(?:\.[0-9
 def advice_on_type(broken: Violation, text: str) -> str:
     """Return how to write the value, or an empty text. ``text`` is the value as it stands in the file."""
     schemas = broken.schema.get("anyOf") or [broken.schema]
+    if len(schemas) > 1 and isinstance(broken.value, str) and all(item.get("type") == "object" for item in schemas):
+        return _to_one_of(schemas, broken, broken.value.strip())
     for schema in schemas:
         if advice := _ADVICE.get(schema.get("type", ""), _none)(schema, broken, text):
             return advice
     return ""
+
+
+def _to_one_of(schemas: Sequence[Any], broken: Violation, text: str) -> str:
+    """Say under which key of which section a text belongs, such as ``1h`` under ``rolling``."""
+    firsts = {schema["required"][0]: schema for schema in schemas if schema.get("required")}
+    for key, schema in firsts.items():
+        wanted = schema["properties"][key]
+        if text in wanted.get("enum", ()) or ("pattern" in wanted and re.fullmatch(wanted["pattern"], text)):
+            return f"write {_pair(broken)}{{{key}: {text}}}`"
+        if text == key and wanted.get("type") == "boolean":
+            return f"write {_pair(broken)}{{{key}: true}}`"
+    values = {value: key for key, schema in firsts.items() for value in schema["properties"][key].get("enum", ())}
+    near = nearest(text, values)
+    if near is not None:
+        return f"write {_pair(broken)}{{{values[near]}: {near}}}`"
+    return f"its keys are {listed(firsts)}"
 
 
 def _none(schema: Any, broken: Violation, text: str) -> str:

@@ -100,6 +100,11 @@ def test_no_command_shows_help(run):
         (["eval", ".", "--request", "-", "--now", "2026-01-01T00:00:00"], "has no time zone; write 2026", "--help"),
         (["eval", ".", "--request", "-", "--balances", "-"], "cannot both read standard input", "--help"),
         (["fmt"], "error: missing argument `PATH...`", "fmt --help"),
+        (
+            ["explain", "CL999"],
+            "error: no such code `CL999`; `explain` without a code lists them all",
+            "explain --help",
+        ),
         (["explain", "CL00"], "error: no such code `CL00`; did you mean `CL0", "explain --help"),
         (["schema", "polcy"], "error: no schema `polcy`; did you mean `policy`?", "schema --help"),
         (["completion", "tcsh"], "`tcsh` is not one of `bash`, `zsh`, `fish`", "completion --help"),

@@ -368,6 +368,35 @@ class TestRecord:
         assert one.catalogue_digest == other.catalogue_digest
 
 
+class TestRecordOfFailures:
+    @pytest.mark.parametrize(
+        ("sections", "rule"),
+        [
+            (
+                'access: [{id: low, when: \'model.name > "" && request.metadata["n"] < 1\', effect: deny, reason: n}]\n'
+                "routes: [{id: mini, model: mini}]\n",
+                "p0/low",
+            ),
+            (
+                "budgets: [{id: day, when: 'request.metadata[\"n\"] < 1', hard_limit_usd: 1, window: {calendar: day}}]",
+                "p0/day",
+            ),
+            (
+                "rewrites: [{id: brief, when: 'request.metadata[\"n\"] < 1', apply: [{prefix: {text: a}}]}]\n",
+                "p0/brief",
+            ),
+        ],
+    )
+    def test_a_rule_that_failed_was_reached(self, company: Write, sections: str, rule: str) -> None:
+        decision = decide(company("on_error: deny\n" + sections))
+        assert decision.effect == "deny"
+        assert [failure.rule for failure in decision.errors] == [rule]
+        (record,) = (item for stage in decision.record().stages for item in stage.rules if item.id == rule)
+        assert record.outcome.value == "failed"
+        assert record.reason == "there is no `metadata`"
+        assert record.condition is not None
+
+
 class TestSharedVariables:
     VARIABLES = 'variables:\n  n: request.metadata["n"]\n  is_low: variables.n < 5\n'
     ROUTE = "routes: [{id: low, when: variables.is_low, model: mini}]\n"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -46,6 +47,9 @@ def command(code: str | None, output: str) -> ExitCode:
     return ExitCode.OK
 
 
+_WHOLE: Final = re.compile(r"CL\d{3}", re.IGNORECASE)
+
+
 def _code_list(output: str) -> str:
     """Return every code with its name and title, as ``text`` or ``json``."""
     from costlens_policy.diagnostics.codes import CODES
@@ -72,6 +76,8 @@ def _code_of(word: str) -> Code:
     found = CODES.get(word.upper()) or by_name.get(word.lower())
     if found is not None:
         return found
+    if _WHOLE.fullmatch(word):  # a code whose number is near has nothing to do with it
+        raise click.UsageError(f"no such code `{word}`; `explain` without a code lists them all")
     close = get_close_matches(word.lower(), [*by_name, *(item.lower() for item in CODES)], n=1)
     hint = f"; did you mean `{close[0].upper() if close[0] not in by_name else close[0]}`?" if close else ""
     raise click.UsageError(f"no such code `{word}`{hint}")

@@ -6,6 +6,7 @@ Arguments that are written out are tried at once: patterns, durations, timestamp
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from costlens_policy.diagnostics.model import Severity
 from costlens_policy.expressions.checking.walk import Walk, as_condition, qualified_name
@@ -229,6 +230,25 @@ def _written(name: str) -> str:
     return name.strip("@_") if not name[-1].isalnum() or name.startswith("@") else name
 
 
+_OTHER_WORDS: Final = {
+    **dict.fromkeys(("len", "length", "count"), "write `size(…)`"),
+    **dict.fromkeys(("lower", "tolower", "tolowercase", "lowercase"), "write `.lowerAscii()`"),
+    **dict.fromkeys(("upper", "toupper", "touppercase", "uppercase"), "write `.upperAscii()`"),
+    **dict.fromkeys(("any", "some"), "write `.exists(item, …)`"),
+    **dict.fromkeys(("includes", "in_list", "member", "one_of"), "write `value in list`"),
+    **dict.fromkeys(("isempty", "empty"), "write `size(…) == 0`"),
+    **dict.fromkeys(("regex", "match", "regexmatch", "re_match", "search"), 'write `.matches("pattern")`'),
+    **dict.fromkeys(("strip", "trimspace"), "write `.trim()`"),
+    **dict.fromkeys(("min", "minimum"), "write `math.least(…)`"),
+    **dict.fromkeys(("max", "maximum"), "write `math.greatest(…)`"),
+    **dict.fromkeys(("exist", "defined", "haskey", "has_key", "isset"), "write `has(…)`, or `key in map`"),
+    **dict.fromkeys(("str", "tostring"), "write `string(…)`"),
+    **dict.fromkeys(("float", "number"), "write `double(…)`"),
+    **dict.fromkeys(("default", "ordefault", "coalesce"), "write `.orValue(…)`"),
+}
+"""What other languages call a thing, and how CEL writes it. A function of this name goes before."""
+
+
 def _unknown_function(walk: Walk, node: Call, types: Sequence[Type]) -> Type:
     """Report a function that nobody declared, unless what it is called on is wrong already."""
     names = walk.scope.function_names() | MACRO_NAMES
@@ -239,7 +259,7 @@ def _unknown_function(walk: Walk, node: Call, types: Sequence[Type]) -> Type:
             return UNKNOWN
     else:
         names = {name for name in names if "." not in name}
-    advice = did_you_mean(name, {item for item in names if item[0].isalpha()})
+    advice = _OTHER_WORDS.get(name.lower()) or did_you_mean(name, {item for item in names if item[0].isalpha()})
     message = f"unknown function `{shortened(name)}`"
     return walk.report("CL303", message, node.function_extent, "no function has this name", advice)
 
