@@ -83,7 +83,7 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # as above
         try:
             return usd(value)
         except ValueError:
-            self.fail(f"an amount must be non-negative, got `{value}`; write it as 250 or 12.50", param, ctx)
+            self.fail(f"an amount must be a non-negative number, got `{value}`; write it as 250 or 12.50", param, ctx)
 
 
 class Suggesting(click.ParamType):  # type: ignore[type-arg]  # as above

@@ -38,7 +38,7 @@ def read_calls(files: Sequence[str], asked: TrafficInput, by: str, tick: Callabl
     label = f"request.{by}"
     for name in asked.mapping.named:
         if name not in kept and name != label:
-            raise TrafficError(f"advice does not read `{name}`; leave it out, or group by it with --by")
+            raise TrafficError(f"advice does not read `{name}`; remove it, or group by it with `--by`")
     mapping = replace(asked.mapping, columns=kept, constants=constants, named=named)
     more = {by: asked.mapping.columns[label]} if label in asked.mapping.named else {}
     rows = RowReader(mapping, TEXTS_ONLY, asked.settings.start, files=tuple(files), more=more)

@@ -125,7 +125,7 @@ def percentage(text: str, option: str) -> Decimal:
     except ArithmeticError:
         raise click.BadParameter(f"`{text}` is not a percentage; write {option} 5%") from None
     if not value.is_finite() or value < 0:
-        raise click.BadParameter(f"`{text}` is not a percentage of at least 0%")
+        raise click.BadParameter(f"a percentage must be finite and non-negative, got `{text}`")
     return value
 
 

@@ -152,7 +152,7 @@ class TestChanges:
             (("topup", "all", "1", "--reason", "x", "--key", "red"), "`p/all` has no scope"),
             (("topup", "all", "1.5", "--reason", "x"), "must be whole"),
             (("topup", "all", "-1", "--reason", "x"), "no such option"),
-            (("topup", "all", "nan", "--reason", "x"), "an amount must be non-negative, got `nan`"),
+            (("topup", "all", "nan", "--reason", "x"), "an amount must be a non-negative number, got `nan`"),
             (("topup", "all", "1", "--reason", " "), "the reason of an adjustment must not be empty"),
             (("topup", "all", "1", "--reason", "x", "--expires", "2001-01-01T00:00:00Z"), "must expire in the future"),
             (("topup", "all", "1"), "missing option"),

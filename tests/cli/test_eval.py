@@ -214,7 +214,7 @@ def test_no_lines(run, starter: Path, tmp_path: Path):
     path.write_text("\n\n")
     result = run("eval", starter, "--request", path)
     assert result.exit_code == 3
-    assert "holds no request" in result.stderr
+    assert "contains no request" in result.stderr
 
 
 def test_colors(process, starter: Path):

@@ -137,11 +137,11 @@ def test_watch_runs_again_after_a_change_and_ends_with_ctrl_c(starter: Path):
     )
     assert running.stderr is not None
     try:
-        assert running.stderr.readline() == b"watching; Ctrl-C ends\n"
+        assert running.stderr.readline() == b"watching for changes; Ctrl-C stops\n"
         path = starter / "policies" / "routing.yaml"
         path.write_text(path.read_text() + "# changed\n")
         assert b"routing.yaml` changed" in running.stderr.readline()
-        assert running.stderr.readline() == b"watching; Ctrl-C ends\n"
+        assert running.stderr.readline() == b"watching for changes; Ctrl-C stops\n"
         running.send_signal(signal.SIGINT)
         assert running.wait(60) == 130
     finally:

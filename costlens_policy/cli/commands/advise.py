@@ -46,7 +46,7 @@ class _Months(click.ParamType):  # type: ignore[type-arg]  # older releases of c
         found = re.fullmatch(r"([0-9]{1,4})(mo|y)", str(value))
         months = int(found[1]) * (12 if found[2] == "y" else 1) if found else 0
         if not 1 <= months <= _LONGEST:
-            self.fail(f"`{value}` is not a horizon of 1 to {_LONGEST} months; write it as 12mo or 2y", param, ctx)
+            self.fail(f"a horizon must be 1 to {_LONGEST} months, got `{value}`; write it as 12mo or 2y", param, ctx)
         return months
 
 

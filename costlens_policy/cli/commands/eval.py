@@ -188,7 +188,7 @@ def _many(engine: Engine, options: _Options, balances: Balances) -> bool:
             counts["rejected" if isinstance(answer, dict) else answer.effect] += 1
             write_out(json.dumps(answer, ensure_ascii=False) if isinstance(answer, dict) else _json(answer, options))
     if not counts:
-        raise NothingError(f"`{options.request_path}` holds no request")
+        raise NothingError(f"`{options.request_path}` contains no request")
     note(f"{counts['allow']} allowed, {counts['deny']} denied, {counts['rejected']} rejected")
     if counts["rejected"]:
         raise RejectedError

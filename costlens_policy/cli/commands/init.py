@@ -180,7 +180,7 @@ def write_starter(folder: Path, *, force: bool, origin: _Origin | None = None) -
     there = [path for path in texts if (folder / path).exists()]
     if there and not force:
         names = listed(str(folder / path) for path in there)
-        raise InputError(f"nothing was written, since {names} already exist; use `--force` to replace files")
+        raise InputError(f"nothing was written because of existing files: {names}; use `--force` to replace them")
     for path, text in texts.items():
         write_file(folder / path, text.encode())
 

@@ -105,7 +105,7 @@ def _run_watching(options: _Options) -> ExitCode:
         if event.changed:
             note(f"{listed(event.changed, most=4)} changed")
         _print(event.run, options)
-        note("watching; Ctrl-C ends")
+        note("watching for changes; Ctrl-C stops")
         sys.stdout.flush()
     return ExitCode.OK
 

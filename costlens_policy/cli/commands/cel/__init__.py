@@ -134,7 +134,7 @@ def _lines(options: _Options, around: Surroundings) -> ExitCode:
             answered, failed = True, failed or answer.failed
             _print_line(options, answer)
     if not answered:
-        raise NothingError("standard input holds no expression; write one per line")
+        raise NothingError("standard input contains no expression; write one per line")
     return ExitCode.INVALID if failed else ExitCode.OK
 
 

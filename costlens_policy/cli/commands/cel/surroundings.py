@@ -209,7 +209,7 @@ class _Admission:
         elif name == "model" and isinstance(value, str):
             values |= self._model(reader, value)
         elif name == "data":
-            reader.report("`data` is what the data documents of the policy set say", (name,), key=True)
+            reader.report("`data` is read from the data documents of the policy set", (name,), key=True)
         elif name in ROOT_TYPES:
             self._other_root(reader, name, value, values)
         else:
