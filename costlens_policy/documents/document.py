@@ -6,8 +6,14 @@ section with ``apiVersion``, ``kind`` and ``metadata``.
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -16,6 +22,7 @@ __all__ = [
     "API_VERSIONS", "AttributeName", "Capability", "Count", "Date", "Document", "DocumentName", "DurationText",
     "Expression", "FilePath", "Identifier", "IsExpression", "Metadata", "Milliseconds", "ModelName", "Number",
     "ParameterName", "Pattern", "Ratio", "Section", "ServiceTier", "TimeOfDay", "Timestamp", "Usd", "Version",
+    "described_schema",
 ]  # fmt: skip
 
 
@@ -163,7 +170,6 @@ class Section(BaseModel):
         frozen=True,
         extra="forbid",
         populate_by_name=True,
-        use_attribute_docstrings=True,
         json_schema_extra=_alternatives,
     )
 
@@ -182,6 +188,54 @@ class Section(BaseModel):
 
     def _count(self, keys: tuple[str, ...]) -> int:
         return sum(getattr(self, key) not in (None, ()) for key in keys)
+
+
+def described_schema(section: type[Section]) -> dict[str, Any]:
+    """Return the JSON Schema of a section with the docstrings of its keys, which only people read.
+
+    pydantic would read them whenever a class is made, which takes as long as all the rest of importing the documents.
+    """
+    schema = section.model_json_schema()
+    sections = {item.__name__: item for item in _sections(Section)}
+    for name, part in ((section.__name__, schema), *schema.get("$defs", {}).items()):
+        if name in sections:
+            _describe(part["properties"], sections[name])
+    return schema
+
+
+def _sections(above: type[Section]) -> Iterator[type[Section]]:
+    for section in above.__subclasses__():
+        yield section
+        yield from _sections(section)
+
+
+def _describe(properties: dict[str, Any], section: type[Section]) -> None:
+    texts: dict[str, str] = {}
+    for base in reversed(section.__mro__):
+        if issubclass(base, Section):
+            texts |= _docstrings(base.__module__).get(base.__name__, {})
+    for name, field in section.model_fields.items():
+        if name in texts:
+            properties[field.alias or name]["description"] = texts[name]
+
+
+@cache
+def _docstrings(module: str) -> dict[str, dict[str, str]]:
+    """Return the docstrings of the attributes of a module's classes, by class and attribute."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {
+        node.name: {
+            one.target.id: inspect.cleandoc(other.value.value)
+            for one, other in pairwise(node.body)
+            if isinstance(one, ast.AnnAssign)
+            and isinstance(one.target, ast.Name)
+            and isinstance(other, ast.Expr)
+            and isinstance(other.value, ast.Constant)
+            and isinstance(other.value.value, str)
+        }
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+    }
 
 
 def _listed(keys: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ from costlens_policy.documents.document import (
     Section,
     Timestamp,
     Usd,
+    described_schema,
 )
 
 __all__ = [
@@ -252,7 +253,7 @@ class _TemplateOf:
         return core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema())
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        whole = self.section.model_json_schema()
+        whole = described_schema(self.section)
         definitions = whole.pop("$defs", {})
         return _opened_section(whole, definitions)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed, nearest
-from costlens_policy.schema.generate import json_schema
+from costlens_policy.schema.generate import bare_schema, json_schema
 from costlens_policy.schema.violations import Violation, expected, found, section_name, shown, subject, written
 from costlens_policy.source.located import LocatedDocument
 
@@ -28,6 +28,8 @@ def explain(document: LocatedDocument, kind: str, violation: Violation) -> Diagn
         return _empty(document, violation)
     if violation.rule == "additionalProperties":
         return _unknown_key(document, kind, violation)
+    if violation.rule == "required":
+        return _missing_key(document, kind, violation)
     if violation.rule == "type" and "enum" in violation.schema and not isinstance(violation.value, list | dict):
         return _unknown_value(document, violation)
     return _RULES[violation.rule](document, violation)
@@ -57,9 +59,9 @@ def _or(homes: tuple[str, ...]) -> str:
     return homes[0] if len(homes) == 1 else f"{', '.join(homes[:-1])} or {homes[-1]}"
 
 
-def _missing_key(document: LocatedDocument, broken: Violation) -> Diagnostic:
+def _missing_key(document: LocatedDocument, kind: str, broken: Violation) -> Diagnostic:
     where = section_name(broken.schema, broken.value, broken.path)
-    meaning = broken.schema["properties"][broken.key].get("description", "")
+    meaning = next(_descriptions(json_schema(kind), broken.schema.get("title", ""), broken.key), "")
     return _problem(
         "CL104",
         f"{where} has no `{broken.key}`",
@@ -67,6 +69,18 @@ def _missing_key(document: LocatedDocument, broken: Violation) -> Diagnostic:
         f"`{broken.key}` is missing here",
         f"add `{broken.key}`: {_as_clause(meaning)}",
     )
+
+
+def _descriptions(schema: Any, title: str, key: str) -> Iterator[str]:
+    """Yield what is said of a key of the sections with a title, wherever a schema describes them."""
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _descriptions(part, title, key)
+    elif isinstance(schema, Mapping):
+        if schema.get("title") == title and key in schema.get("properties", {}):
+            yield schema["properties"][key].get("description", "")
+        for part in schema.values():
+            yield from _descriptions(part, title, key)
 
 
 def _as_clause(description: str) -> str:
@@ -224,7 +238,6 @@ def _no_branch(document: LocatedDocument, broken: Violation) -> Diagnostic:
 
 
 _RULES: Final[dict[str, Callable[[LocatedDocument, Violation], Diagnostic]]] = {
-    "required": _missing_key,
     "type": _wrong_type,
     "enum": _unknown_value,
     "const": _unknown_value,
@@ -359,7 +372,7 @@ def _homes(kind: str) -> dict[str, tuple[str, ...]]:
 
 
 def _sections(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    schema = json_schema(kind)
+    schema = bare_schema(kind)
     yield "the document's top level", schema["properties"]
     for section in schema.get("$defs", {}).values():
         if "properties" in section:

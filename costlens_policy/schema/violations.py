@@ -12,12 +12,12 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from costlens_policy.frozen import frozen
-from costlens_policy.schema.generate import json_schema
+from costlens_policy.schema.generate import bare_schema
 from costlens_policy.source.located import LocatedDocument, LocatedValue, Path, Plain
 
 __all__ = [
-    "Schema", "Violation", "best_branch", "expected", "found", "inline_schema", "section_name", "shown", "subject",
-    "type_of", "violations", "written",
+    "Schema", "Violation", "best_branch", "expected", "found", "section_name", "shown", "subject", "type_of",
+    "violations", "written",
 ]  # fmt: skip
 
 Schema = Mapping[str, Any]
@@ -46,9 +46,9 @@ def violations(kind: str, plain: Any) -> Iterator[Violation]:
 
 
 @cache
-def inline_schema(kind: str) -> Schema:
+def _inline_schema(kind: str) -> Schema:
     """Return a kind's schema with every reference replaced by what it refers to; no section nests in itself."""
-    schema = json_schema(kind)
+    schema = bare_schema(kind)
     definitions = schema.get("$defs", {})
 
     def inline(part: Any) -> Any:
@@ -71,7 +71,7 @@ def _validator(kind: str) -> Any:
     rules = {"type": _check_type, "required": _check_required, "additionalProperties": _check_keys}
     extend: Any = validators.extend
     closed = extend(Draft202012Validator, validators=rules, type_checker=checker)
-    return closed(inline_schema(kind))
+    return closed(_inline_schema(kind))
 
 
 def _is_number(_: object, value: object) -> bool:
