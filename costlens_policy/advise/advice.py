@@ -89,7 +89,7 @@ class Consideration:
     """A matching consideration: the rule and its reason."""
 
     rule: str
-    says: str
+    reason: str
 
 
 @frozen
@@ -98,7 +98,7 @@ class Recommendation:
 
     strategy: str | None
     rule: str
-    says: str
+    reason: str
     considerations: tuple[Consideration, ...]
     marks: Mapping[str, Any]
     facts: Mapping[str, Any]
@@ -117,16 +117,16 @@ def recommend(policy_set: str | os.PathLike[str], facts: Mapping[str, Any], now:
         decision = engine.decide(facts, now=now)
     except RequestError as error:
         raise PolicyError([_no_advice(policy_set, error)]) from error
-    said = {
+    reasons = {
         rule.id: rule.reason
         for stage in decision.record().stages
         for rule in stage.rules
         if rule.outcome is RuleOutcome.MATCHED
     }
-    considerations = tuple(Consideration(rule, said.get(rule, "")) for rule in decision.rewrites)
+    considerations = tuple(Consideration(rule, reasons.get(rule, "")) for rule in decision.rewrites)
     marks = {name: value for name, value in decision.params.items() if name != _OUTPUT_LIMIT}
-    says = said.get(decision.rule, "") or "; ".join(decision.reasons)
-    return Recommendation(decision.model, decision.rule, says, considerations, marks, dict(facts), decision)
+    reason = reasons.get(decision.rule, "") or "; ".join(decision.reasons)
+    return Recommendation(decision.model, decision.rule, reason, considerations, marks, dict(facts), decision)
 
 
 def _no_advice(policy_set: str | os.PathLike[str], error: RequestError) -> Diagnostic:

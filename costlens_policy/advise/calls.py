@@ -25,11 +25,11 @@ __all__ = [
 
 @frozen
 class TaskCall:
-    """``task`` is the label that calls are grouped by; ``time`` is None where it means nothing.
+    """One recorded call. ``task`` is the label that calls are grouped by; ``time`` is None without a timestamp.
 
     ``prompt_tokens`` includes the cached part. ``cached_tokens`` were read from a prompt cache and ``written_tokens``
-    written into it; both are None where the record does not tell. ``prompt`` is the text, or the ids of its blocks of
-    ``block_tokens`` tokens; empty where neither was recorded. ``outcomes`` says by model how good its answer was.
+    written to it; both are None if not recorded. ``prompt`` is the text, or the ids of its blocks of ``block_tokens``
+    tokens; empty if neither was recorded. ``outcomes`` has the quality of its answer by model.
     """
 
     task: str | None
@@ -66,22 +66,22 @@ class Sample:
     """
 
     kept: list[Any] = field(default_factory=list)
-    _offered: int = 0
+    _seen: int = 0
     _random: Random = field(default_factory=lambda: Random(0))
 
-    def offer(self, prompt: Any) -> None:
+    def add(self, prompt: Any) -> None:
         """Keep the prompt, or one that was kept before, so that each has the same chance."""
-        self._offered += 1
+        self._seen += 1
         if len(self.kept) < _KEPT:
             self.kept.append(prompt)
-        elif (place := self._random.randrange(self._offered)) < _KEPT:
+        elif (place := self._random.randrange(self._seen)) < _KEPT:
             self.kept[place] = prompt
 
 
 def shared_start(prompts: Sequence[Any]) -> int:
-    """Return the length of the longest start that ``SHARE`` of the prompts have; 0 where there are too few prompts.
+    """Return the length of the longest prefix that ``SHARE`` of the prompts have; 0 if there are too few prompts.
 
-    Prompts are texts, or sequences that can be sorted. Among sorted ones, those with the same start stand together.
+    Prompts are strings, or sequences that can be sorted. Sorting puts those with the same prefix together.
     """
     if len(prompts) < _ENOUGH:
         return 0
@@ -98,8 +98,8 @@ class Task:
     calls: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
-    told: int = 0
-    """Prompt tokens of the calls whose record tells the cached part."""
+    cache_known_tokens: int = 0
+    """Prompt tokens of the calls whose cached part is recorded."""
     cached_tokens: int = 0
     written_tokens: int = 0
     models: Counter[str] = field(default_factory=Counter)
@@ -113,7 +113,7 @@ class Task:
         self.prompt_tokens += call.prompt_tokens
         self.output_tokens += call.output_tokens
         if call.cached_tokens is not None:
-            self.told += call.prompt_tokens
+            self.cache_known_tokens += call.prompt_tokens
             self.cached_tokens += call.cached_tokens
             self.written_tokens += call.written_tokens or 0
         if call.model is not None:
@@ -121,7 +121,7 @@ class Task:
         if call.time is not None:
             self.times.append((call.time - EPOCH) // MICROSECOND)
         if call.prompt:
-            self.prompts.offer(call.prompt)
+            self.prompts.add(call.prompt)
         for model, outcome in call.outcomes.items():
             self._outcomes.setdefault(model, []).append(outcome)
 
@@ -267,8 +267,8 @@ def volume_of(times: Sequence[int], period: RecordedSpan) -> Volume | None:
 def _growth_of(times: Sequence[int], period: RecordedSpan) -> Range | None:
     """Return growth from month to month, from one half of the record to the other; None below four weeks.
 
-    Both halves are of whole weeks, so that both have the same days of the week. One end of the range is no growth:
-    whether it goes on is not known.
+    Both halves are whole weeks, so both have the same days of the week. One end of the range is no growth, since growth
+    may not continue.
     """
     half = period.weeks // 2
     if period.weeks < _WEEKS_FOR_GROWTH:

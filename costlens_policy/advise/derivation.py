@@ -1,4 +1,4 @@
-"""From the calls of a task to a workload: which models compete, what calls tell, what is assumed for the rest."""
+"""From the calls of a task to a workload: which models compete, what the calls show, and what is assumed."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class DerivationSettings:
 
 @frozen
 class Derived:
-    """``plain`` is the document as it can be written; ``unknown`` says what calls do not tell, ``assumed`` what for it.
+    """``plain`` is the document as data; ``unknown`` lists what calls do not show, ``assumed`` what is assumed.
 
-    ``shared`` is the start that prompts share, in tokens; None where it is not known.
+    ``shared`` is the length of the shared prefix, in tokens; None if unknown.
     """
 
     setting: Setting
@@ -71,7 +71,7 @@ class _Notes:
     assumed: list[str] = field(default_factory=list)
 
 
-def derive(task: Task, seen: Seen, market: Market, asked: DerivationSettings) -> Derived:
+def derive(task: Task, seen: Seen, market: Market, settings: DerivationSettings) -> Derived:
     """Return the workload of a task.
 
     Raises ``UnpricedError`` where no current model with a price is known, or the calls are out of all bounds.
@@ -79,36 +79,36 @@ def derive(task: Task, seen: Seen, market: Market, asked: DerivationSettings) ->
     current, notes = _current(task, market), _Notes()
     shared = task.shared(seen.block_tokens)
     try:
-        found = contenders(task, current, market, asked.now.date())
-        plain = dict(_sections(task, seen, found, shared, asked, notes))
+        found = contenders(task, current, market, settings.now.date())
+        plain = dict(_sections(task, seen, found, shared, settings, notes))
         document = WorkloadDocument.model_validate(plain)
     except ValidationError as error:
         first = error.errors()[0]
         raise UnpricedError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
     except ValueError as error:
         raise UnpricedError(str(error)) from None
-    setting = Setting(document, asked.months, found.current, found.small, found.trained)
+    setting = Setting(document, settings.months, found.current, found.small, found.trained)
     return Derived(setting, plain, found, shared, tuple(notes.unknown), tuple(notes.assumed))
 
 
 def _sections(
-    task: Task, seen: Seen, found: Contenders, shared: int | None, asked: DerivationSettings, notes: _Notes
+    task: Task, seen: Seen, found: Contenders, shared: int | None, settings: DerivationSettings, notes: _Notes
 ) -> Iterator[tuple[str, Any]]:
     """Yield the document section by section."""
     tokens = max(1, round(task.prompt_tokens / task.calls))
     queries = _queries(task, seen, notes)
     yield "apiVersion", "costlens-policy/v1"
     yield "kind", "Workload"
-    yield "metadata", {"name": _document_name(task.name), "version": "1", "description": _described(task, asked)}
+    yield "metadata", {"name": _document_name(task.name), "version": "1", "description": _described(task, settings)}
     yield "catalogue", CATALOGUE
     yield "policy_set", POLICY_SET
     if task.name is not None:
         yield "task", task.name
     yield "queries", queries
     yield "prompt", {"tokens": tokens, **_absorbed(shared, notes)}
-    yield "output_tokens", _output(task, asked.swing)
+    yield "output_tokens", _output(task, settings.swing)
     yield "current", _contender(task, found.current)
-    if asked.cache and (caching := _caching(task, shared, tokens, asked, notes)) is not None:
+    if settings.cache and (caching := _caching(task, shared, tokens, settings, notes)) is not None:
         yield "caching", caching
     volume = queries["per_month"]
     yield from _others(task, found, int(volume["base"] if isinstance(volume, dict) else volume), notes)
@@ -121,8 +121,8 @@ def _document_name(task: str | None) -> str:
     return name if name[:1].isalpha() else f"task-{name}".rstrip("-")
 
 
-def _described(task: Task, asked: DerivationSettings) -> str:
-    what = "all calls" if task.name is None else f"{asked.by} `{task.name}`"
+def _described(task: Task, settings: DerivationSettings) -> str:
+    what = "all calls" if task.name is None else f"{settings.by} `{task.name}`"
     return f"Derived from {task.calls:,} recorded calls of {what}; correct what you know better."
 
 
@@ -181,30 +181,30 @@ def _contender(task: Task, contest: Contest) -> dict[str, Any]:
 
 
 def _caching(
-    task: Task, shared: int | None, tokens: int, asked: DerivationSettings, notes: _Notes
+    task: Task, shared: int | None, tokens: int, settings: DerivationSettings, notes: _Notes
 ) -> dict[str, Any] | None:
     """Return how far a cache helps: as recorded, else as far as the shared start stays warm between calls."""
     if task.cached_tokens:
         return _recorded_caching(task, shared, tokens)
-    if not task.told:
+    if not task.cache_known_tokens:
         notes.unknown.append("cached share")
-    warm = task.warm(asked.lifetime)
-    if not shared or warm is None or shared < asked.shortest_tokens:
+    warm = task.warm(settings.lifetime)
+    if not shared or warm is None or shared < settings.shortest_tokens:
         notes.assumed.append("no prompt cache, since neither cached tokens nor a long enough shared prefix is recorded")
         return None
-    seconds = int(asked.lifetime.total_seconds())
+    seconds = int(settings.lifetime.total_seconds())
     notes.assumed.append(f"the shared prefix is cached, and hit by calls within {seconds} s of the one before")
-    return {"share": _ratio(shared, tokens), "hit_ratio": warm, "shortest_tokens": asked.shortest_tokens}
+    return {"share": _ratio(shared, tokens), "hit_ratio": warm, "shortest_tokens": settings.shortest_tokens}
 
 
 def _recorded_caching(task: Task, shared: int | None, tokens: int) -> dict[str, Any]:
     """Return a share and a hit ratio whose product is the recorded share of cached tokens.
 
-    Where the record tells no writes, the share is the longer of what is shared and what was read.
+    If no writes are recorded, the share is the longer of what is shared and what was read.
     """
-    read = max(_ratio(task.cached_tokens, task.told), _TEN_THOUSANDTH)
+    read = max(_ratio(task.cached_tokens, task.cache_known_tokens), _TEN_THOUSANDTH)
     if task.written_tokens:
-        share = _ratio(task.cached_tokens + task.written_tokens, task.told)
+        share = _ratio(task.cached_tokens + task.written_tokens, task.cache_known_tokens)
         return {"share": share, "hit_ratio": _ratio(task.cached_tokens, task.cached_tokens + task.written_tokens)}
     share = max(read, _ratio(shared or 0, tokens))
     return {"share": share, "hit_ratio": (read / share).quantize(_TEN_THOUSANDTH)}
@@ -245,7 +245,7 @@ def _needs(task: Task, found: Contenders, notes: _Notes) -> dict[str, Any]:
 class Market:
     """Models and their prices. ``find`` knows any name of a model, ``offered`` are those that may be chosen from.
 
-    ``small`` and ``trained`` are the models that somebody named; None leaves the choice to ``offered``.
+    ``small`` and ``trained`` are the models that the caller set; None leaves the choice to ``offered``.
     """
 
     find: Callable[[str], Model | None]

@@ -25,7 +25,7 @@ _HALF = Decimal("0.5")
 
 @frozen
 class Range:
-    """An input as low, base and high; all three are equal where it is known. ``origin`` says who gave it."""
+    """An input as low, base and high; all three are equal where it is known. ``origin`` is its source."""
 
     low: Decimal
     base: Decimal
@@ -43,18 +43,18 @@ class _Between(Section):
     low: Number
     base: Number | None = None
     high: Number
-    says: Annotated[str, Field(min_length=1)]
+    claim: Annotated[str, Field(min_length=1)]
 
 
 class _About(Section):
     """A rule of thumb with one value."""
 
     value: Number
-    says: Annotated[str, Field(min_length=1)]
+    claim: Annotated[str, Field(min_length=1)]
 
 
 class RulesOfThumb(Section):
-    """What the data file holds; ``source`` says where all of it comes from, ``says`` what was said."""
+    """What the data file holds; ``source`` is the origin of all of it, ``claim`` its wording."""
 
     source: Annotated[str, Field(min_length=1)]
     training_usd: _Between

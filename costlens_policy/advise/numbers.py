@@ -79,8 +79,8 @@ def calculate(setting: Setting, rules: RulesOfThumb) -> Numbers:
 def crossover(setting: Setting, base: Point, name: str) -> int | None:
     """Return the fewest queries in the first month with which a strategy costs no more than prompting, else None.
 
-    More queries never lower the saving of a strategy whose queries are cheaper, so halving finds it; of one whose
-    queries are not, volume is no reason.
+    More queries never lower the saving of a strategy whose queries are cheaper, so bisection finds it; for one whose
+    queries are not cheaper, no volume pays off.
     """
     strategies = strategies_at(setting, base)
     if strategies[name].usd_per_query >= prompting_of(strategies).usd_per_query:

@@ -36,7 +36,7 @@ class Sentences:
 
 @frozen
 class Picture:
-    """Lines that only stand right in a font of one width."""
+    """Lines for a monospaced font."""
 
     title: str
     lines: tuple[str, ...]
@@ -89,8 +89,8 @@ def _months(count: int) -> str:
 def _recommendation(advice: Advice) -> Sentences:
     found = advice.recommendation
     title = f"recommendation: {found.strategy or 'none'}"
-    besides = (f"also, {item.rule}: {item.says}" for item in found.considerations)
-    return Sentences(title, (f"{found.rule}: {found.says}", *besides))
+    extras = (f"also, {item.rule}: {item.reason}" for item in found.considerations)
+    return Sentences(title, (f"{found.rule}: {found.reason}", *extras))
 
 
 def _totals(numbers: Numbers) -> AdviceTable:

@@ -60,12 +60,12 @@ class Ranked:
 
 @frozen
 class Ranking:
-    """``ranked`` has candidates first, then by saving. ``left_out`` says by task why nothing was calculated for it."""
+    """``ranked`` has candidates first, then by saving. ``left_out`` has, by task, why nothing was calculated for it."""
 
     ranked: tuple[Ranked, ...]
     left_out: tuple[tuple[Task, str], ...]
     seen: Seen
-    asked: DerivationSettings
+    settings: DerivationSettings
     source: str
 
     @property
@@ -78,20 +78,20 @@ class Ranking:
 
 
 def rank(
-    seen: Seen, market: Market, asked: DerivationSettings, policy_set: str | os.PathLike[str] | None = None
+    seen: Seen, market: Market, settings: DerivationSettings, policy_set: str | os.PathLike[str] | None = None
 ) -> Ranking:
     """Advise on each task. Raises ``PolicyError`` and ``InputError`` as ``advise`` does."""
     ranked, left_out = [], []
     for task in seen:
         try:
-            derived = derive(task, seen, market, asked)
+            derived = derive(task, seen, market, settings)
         except UnpricedError as error:
             left_out.append((task, str(error)))
         else:
-            ranked.append(Ranked(task, derived, advise_on(derived.setting, asked.now, policy_set)))
+            ranked.append(Ranked(task, derived, advise_on(derived.setting, settings.now, policy_set)))
     ranked.sort(key=lambda item: (not item.is_candidate, -item.saving, item.task.name or ""))
     left_out.sort(key=lambda item: (-item[0].calls, item[0].name or ""))
-    return Ranking(tuple(ranked), tuple(left_out), seen, asked, market.source)
+    return Ranking(tuple(ranked), tuple(left_out), seen, settings, market.source)
 
 
 _LONGEST: Final = 40
@@ -105,16 +105,16 @@ def page_of_ranking(ranking: Ranking, notes: Sequence[str]) -> Page:
 
 def _headline(ranking: Ranking) -> str:
     """Return what was read, the horizon, and the day of the prices."""
-    seen, asked = ranking.seen, ranking.asked
-    months = f"{asked.months} month{'' if asked.months == 1 else 's'}"
+    seen, settings = ranking.seen, ranking.settings
+    months = f"{settings.months} month{'' if settings.months == 1 else 's'}"
     return (
-        f"{seen.calls:,} calls{_when(ranking)}, by {asked.by}: {months} at the prices of {asked.now.date()} "
+        f"{seen.calls:,} calls{_when(ranking)}, by {settings.by}: {months} at the prices of {settings.now.date()} "
         f"in {ranking.source}"
     )
 
 
 def _name_of(task: Task) -> str:
-    """Return what a task is called, on one line: that of calls without a label stands in brackets."""
+    """Return the name of a task, on one line; that of calls without a label is in parentheses."""
     name = printable(" ".join((task.name or "(no label)").split()))
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
@@ -134,7 +134,7 @@ def _parts(ranking: Ranking) -> Iterator[Part]:
         lines = tuple(f"{_name_of(task)} ({task.calls:,} calls): {why}" for task, why in ranking.left_out)
         yield Sentences("not calculated", lines)
     if ranking.ranked:
-        yield _told(ranking.ranked)
+        yield _evidence(ranking.ranked)
         yield Sentences("not known from the traffic", tuple(_unknown(ranking.ranked)))
         yield Sentences("assumptions", tuple(_assumed(ranking.ranked)))
 
@@ -164,7 +164,7 @@ def _row(item: Ranked) -> tuple[str, ...]:
     return _name_of(item.task), usd(item.monthly_usd), strategy, usd(item.saving), *bounds, _pays(item)
 
 
-def _told(ranked: Iterable[Ranked]) -> AdviceTable:
+def _evidence(ranked: Iterable[Ranked]) -> AdviceTable:
     headings = ("task", "calls", "a month", "growth", "prompt", "shared", "output", "in cache", "now with")
     return AdviceTable("what the calls show", headings, tuple(map(_facts, ranked)))
 
@@ -180,7 +180,7 @@ def _facts(item: Ranked) -> tuple[str, ...]:
         f"{item.advice.setting.workload.prompt.tokens:,}",
         "?" if shared is None else f"{shared:,}",
         readable(numbers.inputs["output_tokens"].base),
-        f"{task.cached_tokens / task.told:.0%}" if task.told else "?",
+        f"{task.cached_tokens / task.cache_known_tokens:.0%}" if task.cache_known_tokens else "?",
         item.derived.contenders.current.model.name,
     )
 
@@ -193,13 +193,13 @@ def _pays(item: Ranked) -> str:
 
 
 def _why(ranked: Iterable[Ranked]) -> tuple[str, ...]:
-    """Return what the policies say, once for all tasks of which they say the same."""
+    """Return the reasons of the policies, once for all tasks with the same reason."""
     tasks: dict[str, list[str]] = {}
     for item in ranked:
         found = item.advice.recommendation
-        told = found.considerations if item.is_candidate else ()
-        besides = "".join(f"; also, {extra.says}" for extra in told)
-        tasks.setdefault(f"{found.says} ({found.rule}){besides}", []).append(_name_of(item.task))
+        considerations = found.considerations if item.is_candidate else ()
+        extras = "".join(f"; also, {extra.reason}" for extra in considerations)
+        tasks.setdefault(f"{found.reason} ({found.rule}){extras}", []).append(_name_of(item.task))
     return tuple(f"{', '.join(names)}: {text}" for text, names in tasks.items())
 
 
@@ -238,7 +238,7 @@ def _export(ranking: Ranking) -> dict[str, Any]:
     period = ranking.seen.period
     return {
         "calls": ranking.seen.calls,
-        "by": ranking.asked.by,
+        "by": ranking.settings.by,
         "first": None if period is None else (EPOCH + period.first * MICROSECOND).isoformat(),
         "last": None if period is None else (EPOCH + period.last * MICROSECOND).isoformat(),
         "prices": ranking.source,

@@ -30,7 +30,8 @@ HOURS_PER_WEEK: Final = Decimal(168)
 class Stretch:
     """A month, or one of the two parts of the month in which the model comes.
 
-    ``month`` counts from 0; ``live`` says that the model is there; ``ends_month`` that no further part follows.
+    ``month`` counts from 0; ``live`` means that the fine-tuned model serves; ``ends_month`` that no further part
+    follows.
     """
 
     month: int

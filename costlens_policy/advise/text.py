@@ -29,7 +29,7 @@ def as_text(page: Page) -> str:
 
 
 def as_markdown(page: Page) -> str:
-    """Return a page as Markdown; pictures stand in code blocks."""
+    """Return a page as Markdown; pictures are in code blocks."""
     shown = ("\n".join([f"## {_capital(part.title)}", "", *_markdown_lines(part)]) for part in page.parts)
     return "\n\n".join([f"# {page.heading}", *shown]) + "\n"
 
@@ -65,7 +65,7 @@ def _markdown_lines(part: Part) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """Return a text that can end no cell and begin no tag; the names of tasks are whatever a log says."""
+    """Escape text so that it can neither end a cell nor start a tag; the names of tasks come from logs."""
     return printable(text).replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -123,8 +123,8 @@ def _recommendation(found: Recommendation) -> dict[str, Any]:
     return {
         "strategy": found.strategy,
         "rule": found.rule,
-        "says": found.says,
-        "considerations": [{"rule": item.rule, "says": item.says} for item in found.considerations],
+        "reason": found.reason,
+        "considerations": [{"rule": item.rule, "reason": item.reason} for item in found.considerations],
         "marks": dict(found.marks),
         # As the policies saw them, in doubles, so that `eval` takes them as a request.
         "facts": {name: float(value) if isinstance(value, Decimal) else value for name, value in found.facts.items()},

@@ -52,7 +52,7 @@ class DeclaredAttribute:
     values: tuple[str, ...] = ()
     max_size: int | None = None
     label: bool = False
-    """Says whose the request is, or what for, in no words of the request itself: stays in a record without texts."""
+    """A label of the request, not part of its text: it stays in a record without texts."""
     recorded: bool = False
     """Kept in the ledger with each call, so that reports can group by it."""
     grouped: bool = False
@@ -125,7 +125,7 @@ _STANDARD: Final = (
 )  # fmt: skip
 
 STANDARD_ATTRIBUTES: Final[Mapping[str, DeclaredAttribute]] = {attribute.name: attribute for attribute in _STANDARD}
-"""Request attributes that every policy set knows; all are optional unless the set says otherwise."""
+"""Request attributes of every policy set; all are optional unless the set makes them required."""
 
 REPORT_LABELS: Final = ("provider", "model", *(item.name for item in _STANDARD if item.grouped), "rule")
 """The labels of a call by which a report groups, unless others are named."""
@@ -216,7 +216,7 @@ ROOT_TYPES: Final[Mapping[str, Type]] = {
     "now": TIMESTAMP,
     "data": Type("data"),
 }
-"""Every name that an expression can start from; which of them it may, its field says."""
+"""Every variable that expressions can read; each field restricts them further."""
 
 
 def model_values(model: Model, period: Period | None, day: date) -> dict[str, Value]:

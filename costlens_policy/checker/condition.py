@@ -65,7 +65,7 @@ class Range:
         return Range(low, low_open, high, not high_closed, self.excluded | other.excluded)
 
     def within(self, other: Domain) -> bool:
-        """Return whether every value of this domain is one of the other; False where that cannot be told."""
+        """Return whether every value of this domain is one of the other; False if unknown."""
         if isinstance(other, Finite):
             return self.is_empty
         return (
@@ -155,7 +155,7 @@ class Condition:
         )
 
     def implies(self, other: Condition) -> bool:
-        """Return whether the other holds wherever this one does; False where that cannot be told."""
+        """Return whether the other holds wherever this one does; False if unknown."""
         return other.exact and all(
             form in self.parts and self.parts[form].within(domain) for form, domain in other.parts.items()
         )
@@ -321,8 +321,8 @@ class Possible:
         left = self._whole(node, domain.meet(can))
         if isinstance(left, Finite):
             left = Finite(frozenset(value for value in left.values if _keeps_case(node, value)))
-        says_nothing = left == can and (isinstance(can, Finite) or left == ANYTHING)
-        return None if says_nothing and self._is_there(node) else left
+        is_unlimited = left == can and (isinstance(can, Finite) or left == ANYTHING)
+        return None if is_unlimited and self._is_there(node) else left
 
     def _of(self, node: Node) -> Domain:
         if isinstance(node, Select) and (field := self._attribute(node)) is not None:
@@ -423,7 +423,7 @@ class Cover(Generic[T]):
         return None
 
     def _crowd(self, part: tuple[Form, Domain]) -> int:
-        """Return how many others already stand where a part would be kept; what allows many values comes last."""
+        """Return how many others are already kept under a part; a part that allows many values comes last."""
         form, domain = part
         if isinstance(domain, Finite) and len(domain.values) <= 64:
             return max((len(self._by_value.get((form, value), ())) for value in domain.values), default=0)

@@ -191,7 +191,7 @@ class _Analyst:
 
 
 def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
-    """Say of a name that other stages know why it is not known here."""
+    """Explain why a name that other stages know is not available here."""
     name = field.text[problem.extent.start : problem.extent.end]
     if problem.code != "CL302" or name not in _KNOWN_LATER or name in field.rule.roots:
         return problem

@@ -128,7 +128,7 @@ _SET_LINE: Final = re.compile(r"""^["']?kind["']?\s*:\s*["']?PolicySet\b""", re.
 
 @frozen
 class Found:
-    """A policy set and the file it stands in."""
+    """A policy set and its file."""
 
     file: File
     reading: Reading
@@ -157,7 +157,7 @@ def find_sets(
 
 
 def sets_in(library: Library, names: Iterable[str]) -> Iterator[tuple[File, list[Found]]]:
-    """Yield those of some files that may hold policy sets, with the sets that can be told.
+    """Yield the files that may contain policy sets, with the sets that could be read.
 
     Files with a workload, which names a catalogue of its own, come without a set.
     """
@@ -199,7 +199,7 @@ def _in_file(file: File) -> list[Found]:
 
 
 def no_policy_set(library: Library, paths: Sequence[Path]) -> Diagnostic:
-    """Say that there is none, and what there is instead."""
+    """Report that there is no policy set, and what there is instead."""
     where = ", ".join(f"`{path}`" for path in paths) or "no path"
     kinds = {reading.kind for path in paths if os.path.isfile(path) for reading in library.open(path).readings}
     if above := next((name for path in paths if (name := _set_above(path))), ""):

@@ -306,7 +306,7 @@ def _unusable(found: Type) -> Iterator[Type]:
 
 
 def _fits(value: Any, wanted: Type) -> bool:
-    """Return whether a plain value of YAML can stand for a value of a type."""
+    """Return whether a plain YAML value is valid for a type."""
     match wanted.name:
         case "dyn":
             return True
@@ -366,10 +366,10 @@ def _twice(code: str, message: str, span: Span, first: Span, advice: str) -> Dia
 
 
 def check_models(document: LinkedDocument[Document], catalogue: Catalogue, admit: Admission) -> Iterator[Diagnostic]:
-    """Report models that the catalogue does not know; where the set admits those, only likely slips of the pen.
+    """Report models that the catalogue does not know; if the set admits those, only likely misspellings.
 
-    A version of a model that it knows is one, but would be asked for under the catalogue's name. An access rule that
-    admits a model by a name that nothing has is a slip, too, but one that lets nothing through.
+    A version of a known model is served under the catalogue's name, which is a warning. An access rule that allows an
+    unknown name is probably misspelled, too, but it allows nothing.
     """
     for named in named_models(document.document):
         known = catalogue.find(named.name)

@@ -26,10 +26,11 @@ _MOST: Final = 2_000
 
 
 class Owners:
-    """Finds the sets that list a file. ``paths`` are those named on the command line.
+    """Finds the sets that list a file.
 
-    Looked at are the folders above a file, and everything in its checkout. Where there is no checkout, nothing says how
-    far a repository goes: the folders above are looked at up to the user's own, and what lies near the file.
+    ``paths`` are those from the command line. The search covers the folders above a file, and everything in its
+    checkout. Without a checkout, the extent of the repository is unknown: the search covers the folders above, up to
+    the user's home, and folders near the file.
     """
 
     def __init__(self, library: Library, paths: Sequence[Path]) -> None:
@@ -39,7 +40,7 @@ class Owners:
         self._listed: dict[Path, dict[Found, None]] = {}
         self._priced: set[Path] = set()
         self.unreadable: dict[File, None] = {}
-        """Files that look like policy sets, and cannot be read as such: nobody can tell what they list."""
+        """Files that look like policy sets but cannot be read as such, so it is unknown what they list."""
 
     def of(self, file: File) -> tuple[Found, ...]:
         """Return the sets that list a file."""
@@ -130,7 +131,7 @@ def _shared() -> set[Path]:
 
 @frozen
 class Reference:
-    """A path as a document gives it, the place where it stands, and the file that gives it."""
+    """A path in a document, its place, and the file of the document."""
 
     text: str
     span: Span

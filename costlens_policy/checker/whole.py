@@ -1,4 +1,4 @@
-"""Check what is named: whole policy sets, and documents that belong to none, each by itself."""
+"""Check paths: whole policy sets, and documents that belong to none, each on its own."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class Checked:
 
 
 def check(paths: Paths, *, on: date | None = None, catalogue: Catalogue | None = None) -> CheckedBundle:
-    """Return the one policy set in files or folders, examined on a day (UTC; today when left out).
+    """Return the one policy set in files or folders, checked for a day (UTC; default: today).
 
-    ``catalogue`` takes the place of its own. Raises ``PolicyError`` with every diagnostic, warnings included, where
-    there is an error that stops, no set, or several.
+    ``catalogue`` replaces its own. Raises ``PolicyError`` with every diagnostic, including warnings, if there is an
+    error that prevents loading, no set, or several.
     """
     return _only_set(_as_paths(paths), (), on, catalogue)
 
@@ -95,9 +95,9 @@ def check_set(file: str | PathLike[str], around: Sequence[Path]) -> tuple[Checke
 
 
 def check_all(paths: Paths, *, on: date | None = None) -> Checked:
-    """Check every document in files and folders: each policy set as a whole, the others by themselves.
+    """Check every document in files and folders: each policy set as a whole, the others on their own.
 
-    A policy or catalogue is checked with every set of its repository that lists it, wherever that set stands.
+    A policy or catalogue is checked with every set of its repository that lists it, wherever that set is.
     """
     given, day = _as_paths(paths), on or system_now().date()
     library = Library()
@@ -232,7 +232,7 @@ def files_of(library: Library, paths: Sequence[Path]) -> Iterator[tuple[File, bo
 
 
 def _might_be_ours(file: File) -> bool:
-    """Return whether a file that cannot be read may hold a document of ours: nobody can tell, or its bytes say so."""
+    """Return whether a file that cannot be read may contain a document of ours: unknown, or likely by its bytes."""
     if file.source is not None:
         return False
     if not os.path.isfile(file.name):  # a pipe, a device, a link to nothing
@@ -251,7 +251,7 @@ def _might_be_ours(file: File) -> bool:
 
 
 def _unlisted(reading: Reading, file: File, owners: Owners) -> Iterator[Diagnostic]:
-    """Report a policy or catalogue that no set lists, or why nobody can tell whether one does."""
+    """Report a policy or catalogue that no set lists, or why that is unknown."""
     document = reading.document
     if document is None or reading.kind not in _LISTED:
         return
@@ -274,7 +274,7 @@ def _unlisted(reading: Reading, file: File, owners: Owners) -> Iterator[Diagnost
 
 
 def _protects(document: Document) -> str:
-    """Say what of a policy keeps others safe, and does not while no set lists it; empty for nothing."""
+    """Describe the protections of a policy, which have no effect while no set lists it; empty for none."""
     if not isinstance(document, PolicyDocument):
         return ""
     redacts = any(step.facts.protects for rewrite in document.rewrites for step in rewrite.apply)

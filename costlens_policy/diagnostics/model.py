@@ -67,10 +67,7 @@ class Diagnostic:
 
 
 def exit_code_of(diagnostics: Iterable[Diagnostic]) -> int:
-    """Return how a program ends that found these.
-
-    6 where files could not be read at all, 3 where there is no policy set, 1 for any other error, else 0.
-    """
+    """Return the exit code: 6 for unreadable files, 3 without a policy set, 1 for any other error, otherwise 0."""
     codes = {item.code for item in diagnostics if item.is_error}
     return {frozenset(): 0, frozenset({"CL001"}): 6, frozenset({"CL201"}): 3}.get(frozenset(codes), 1)
 

@@ -49,7 +49,7 @@ def _command(item: Diagnostic) -> str:
 
 
 def workflow_command(command: str, properties: Iterable[tuple[str, str]], message: str) -> str:
-    """Return one command on a line of its own, such as ``error`` with the properties ``file`` and ``line``."""
+    """Return one command on a separate line, such as ``error`` with the properties ``file`` and ``line``."""
     listed = ",".join(f"{name}={_escape_property(value)}" for name, value in properties)
     return f"::{command} {listed}::{_escape(message)}\n"
 

@@ -136,7 +136,7 @@ def snippet(marks: Sequence[Mark], lines: Sequence[str], gutter: int, paint: Pai
 
 
 def _rows(marks: Sequence[Mark], lines: Sequence[str]) -> Iterator[_Row]:
-    """Yield each line once with all marks on it; a mark over several lines gets a margin of its own."""
+    """Yield each line once with all marks on it; a mark over several lines gets a separate margin."""
     long = next((mark for mark in marks if mark.sign == "^" and _end_line(mark.span) > mark.span.start.line), None)
     short = [mark for mark in marks if mark is not long]
     numbers = {mark.span.start.line for mark in short} | (set(_shown_lines(long.span)) if long else set())
@@ -218,7 +218,7 @@ class _Window:
         return self._head + "".join(self._pieces) + self._tail
 
     def column(self, column: int | None) -> int:
-        """Return how many terminal columns stand before a column of the line; None means its end."""
+        """Return how many terminal columns precede a column of the line; None means its end."""
         count = len(self._pieces) if column is None else min(max(column - 1 - self._start, 0), len(self._pieces))
         return width(self._head + "".join(self._pieces[:count]))
 

@@ -211,7 +211,7 @@ def _time(row: Row) -> str:
 
 
 def _export_result(result: Result) -> dict[str, Any]:
-    """Return everything that a result says. Money is a decimal string, so that no digit is lost."""
+    """Return a result as JSON-like data. Money is a decimal string, so that no digit is lost."""
     low, high = result.cost_range()
     return {
         "files": list(result.files),

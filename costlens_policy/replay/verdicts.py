@@ -27,7 +27,7 @@ _KEPT: Final = 200_000
 
 
 class Verdicts:
-    """Decides. ``shared`` counts the decisions that were not made anew."""
+    """Decides. ``shared`` counts the decisions that were reused."""
 
     __slots__ = ("_banded", "_bounds", "_known", "_labels", "_plan", "_pure", "shared")
 

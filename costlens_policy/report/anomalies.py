@@ -1,4 +1,4 @@
-"""Days, or hours, whose spend stands out of its series; by medians, which a few odd days do not move."""
+"""Days or hours whose spend is an outlier of its series, by medians, which a few outliers do not move."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ _NOTHING: Final = (None, None)
 class ReportedCall:
     """``labels`` are by dimension; what was not recorded is absent. ``usage`` is None for a denied call.
 
-    ``cache_known`` says whether the record tells the cached part of the prompt. ``cost`` and ``baseline`` are in US
-    dollars, ``latency`` in microseconds; each is None where it is not known.
+    ``cache_known`` is true if the cached part of the prompt is recorded. ``cost`` and ``baseline`` are in US dollars,
+    ``latency`` in microseconds; each is None where it is not known.
     """
 
     time: datetime
@@ -155,8 +155,8 @@ class CallQuery:
 class Read:
     """``frame`` has the columns of ``Columns``.
 
-    ``left_out`` counts what is not in it, by the reason; ``notes`` say what had to be assumed,
-    ``assumptions`` what the figures rest on. ``denials_known`` is false where the source cannot tell of any.
+    ``left_out`` counts what is not in it, by the reason; ``notes`` list what had to be assumed, ``assumptions`` the
+    basis of the figures. ``denials_known`` is false if the source cannot have denials.
     """
 
     source: str

@@ -40,7 +40,7 @@ class Window:
 class Forecast:
     """``spent`` so far is exact; ``expected`` at the end, and ``low`` to ``high``, are estimates in whole cents.
 
-    Where no forecast is made the three are None, and ``method`` says why.
+    Without a forecast the three are None, and ``method`` is the reason.
     """
 
     window: Window
@@ -73,14 +73,14 @@ def forecast_spend(
 ) -> Forecast:
     """Forecast from the spend by hours, for a day, or by days, for a longer window.
 
-    Only steps that are over count, and the first one does not: nobody knows whether it was recorded from its beginning.
+    Only complete steps count, and the first one does not, since it may be incomplete.
     """
     unit: TimeUnit = "hour" if window.unit == "day" else "day"
     current = _step_at(now, unit, zone)
     known = _complete(spend, unit, current)
     if len(known) < _FEWEST:
-        says = f"no forecast: it needs {_FEWEST} whole {unit}s after the first one, but there are {len(known)}"
-        return Forecast(window, now, spent, says, len(known))
+        reason = f"no forecast: it needs {_FEWEST} whole {unit}s after the first one, but there are {len(known)}"
+        return Forecast(window, now, spent, reason, len(known))
     coming = [(at, _left(at, unit, now, window, zone)) for at in _coming(current, window, unit, zone)]
     season, name = (24, "hour of the day") if unit == "hour" else (7, "weekday")
     seasonal = len(known) >= _SEASONS * season

@@ -131,11 +131,11 @@ class LedgerSource:
 
     def _assumptions(self) -> Iterator[str]:
         yield "the cost of a call is the one computed when it was charged, at the prices of its day"
-        for basis, says in (
+        for basis, meaning in (
             ("estimated", "counted by the guard, since no usage was reported"),
             ("assumed", "the worst case"),
         ):
             if count := self.counts[f"basis {basis}"]:
-                yield f"the cost of {count:,} calls is {basis}: {says}"
+                yield f"the cost of {count:,} calls is {basis}: {meaning}"
         if self.counts["by charge"]:
             yield f"the cost of {self.counts['by charge']:,} calls is their largest charge in US dollars"

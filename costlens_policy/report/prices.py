@@ -1,4 +1,4 @@
-"""What calls cost where the record does not say, and what they would have cost at another model."""
+"""The cost of calls without a recorded cost, and the cost at another model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Prices:
         return nearest_pattern(name) if self._catalogue is None else self._catalogue.suggest(name)
 
     def provider(self, name: str) -> str | None:
-        """Return who serves a model, as far as the prices or the name tell."""
+        """Return the provider of a model, if the prices or the name show it."""
         model = self.model(name)
         if model is not None and model.provider:
             return model.provider

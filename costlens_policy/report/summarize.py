@@ -145,7 +145,7 @@ def _no_label(name: str, there: Collection[str]) -> str:
 
 
 def _stack(frame: pl.DataFrame, unit: TimeUnit, settings: Settings, groupings: Sequence[Grouping]) -> Stack | None:
-    """Layer the timeline by the first label that tells calls apart, model before the others."""
+    """Layer the timeline by the first label with several values, preferring the model."""
     several = [item for item in groupings if len(item.groups) > 1 and item.recorded]
     chosen = next((item for item in several if item.dimension == "model"), several[0] if several else None)
     if chosen is None:

@@ -54,42 +54,42 @@ class TrafficSource:
     odd_latency: str = ""
     doubts: Counter[str] = field(default_factory=Counter)
 
-    def read(self, asked: CallQuery, tick: Callable[[], None] | None = None) -> Read:
+    def read(self, query: CallQuery, tick: Callable[[], None] | None = None) -> Read:
         """Read all files. Raises ``TrafficError`` for what cannot be used as a whole."""
         extras = self.extras
         reader = RowReader(
             self.mapping, TEXTS_ONLY, self.start, files=tuple(self.files), more=extras.must_be_there,
             known=tuple(extras.columns.values()),
         )  # fmt: skip
-        columns = Columns(asked.dimensions)
+        columns = Columns(query.dimensions)
         for name in self.files:
             for raw in raw_rows(name, reader):
-                for call in self._calls(raw, reader, asked):
+                for call in self._calls(raw, reader, query):
                     columns.add(call)
                 if tick is not None:
                     tick()
         if reader.rejects:
             self.left_out[_UNREADABLE] = len(reader.rejects)
-        return self._read(columns, reader, asked)
+        return self._read(columns, reader, query)
 
-    def _calls(self, raw: RawRow, reader: RowReader, asked: CallQuery) -> Iterator[ReportedCall]:
+    def _calls(self, raw: RawRow, reader: RowReader, query: CallQuery) -> Iterator[ReportedCall]:
         """Yield the call of a row, or nothing where it is left out."""
         try:
             labels = self.extras.labels(raw.fields)
             if not raw.problem and self.extras.denied(raw.fields):
                 call = self._denied(raw, reader, labels)
-                if self._within(call.time, asked):
+                if self._within(call.time, query):
                     yield call
                 return
             reader.take(raw)
             row = reader.rows.pop() if reader.rows else None
-            if row is not None and self._within(row.time, asked):
+            if row is not None and self._within(row.time, query):
                 yield self._call(row, raw.fields, labels)
         except ValueError as error:
             reader.rejects.append(Reject(raw.file, raw.number, str(error), raw.text))
 
-    def _within(self, instant: datetime, asked: CallQuery) -> bool:
-        within = asked.covers(instant)
+    def _within(self, instant: datetime, query: CallQuery) -> bool:
+        within = query.covers(instant)
         self.left_out[_OUTSIDE] += not within
         return within
 
@@ -181,7 +181,7 @@ class TrafficSource:
             self.counts["odd baselines"] += 1
             return None
 
-    def _read(self, columns: Columns, reader: RowReader, asked: CallQuery) -> Read:
+    def _read(self, columns: Columns, reader: RowReader, query: CallQuery) -> Read:
         late = 0  # a report groups by time, so the order of rows makes no difference
         notes = reader.all_notes(late)
         notes += self._unpriced()
@@ -195,7 +195,7 @@ class TrafficSource:
         return Read(
             source=", ".join("standard input" if name == "-" else name for name in self.files),
             frame=columns.close(),
-            dimensions=asked.dimensions,
+            dimensions=query.dimensions,
             left_out={reason: count for reason, count in self.left_out.items() if count},
             notes=tuple(notes),
             assumptions=tuple(self._assumptions()),
@@ -273,7 +273,7 @@ _REFUSED: Final = frozenset({"1", "true", "yes", "deny", "denied", "refused", "b
 def split_columns(
     columns: Mapping[str, str], constants: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str], dict[str, str]]:
-    """Tell the fields of replay from those of a report: two mappings of columns, then two of constants."""
+    """Separate the fields of replay from those of a report: two mappings of columns, then two of constants."""
     own = {name: column for name, column in columns.items() if name not in FIELDS}
     fixed = {name: value for name, value in constants.items() if name not in FIELDS}
     for name in FIELDS:
@@ -288,7 +288,7 @@ def split_columns(
 
 @dataclass(slots=True)
 class Extras:
-    """Reads what a report needs of raw rows. ``named`` are the fields whose columns somebody named."""
+    """Reads what a report needs from raw rows. ``named`` are the fields whose columns the caller specified."""
 
     mapping: ColumnMapping
     columns: Mapping[str, str]
@@ -307,7 +307,7 @@ class Extras:
         dimensions: tuple[str, ...],
         start: datetime,
     ) -> Extras:
-        """Return the reader: labels stand where they are said to be, else in columns of their own names."""
+        """Return the reader: labels are in the specified columns, or else in columns of the same name."""
         from_mapping = {
             name.removeprefix("request."): column
             for name, column in mapping.columns.items()
@@ -335,12 +335,12 @@ class Extras:
 
     @property
     def must_be_there(self) -> dict[str, str]:
-        """Return the columns that somebody named, by field."""
+        """Return the columns that the caller specified, by field."""
         return {name: self.columns[name] for name in self.named}
 
     @property
     def denials_seen(self) -> bool:
-        """Whether any row said if it was denied."""
+        """Whether any row recorded if it was denied."""
         return "denied" in self._seen or "denied" in self.constants
 
     def value(self, fields: Mapping[str, Any], name: str) -> Any:

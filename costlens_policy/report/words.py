@@ -67,7 +67,7 @@ def title_of(report: Report) -> str:
 
 
 def tiles(report: Report) -> Iterator[tuple[str, str, str]]:
-    """Yield the headline figures: what, how much, and what has to be said of it."""
+    """Yield the headline figures: name, amount, and remark."""
     totals = report.totals
     unpriced = f"{shown_calls(totals.unpriced)} without a known cost" if totals.unpriced else "every call priced"
     yield "spend", shown_cost(totals), unpriced
@@ -122,7 +122,7 @@ def _expected(report: Report) -> tuple[str, str, str]:
 
 
 def forecast_sentence(report: Report) -> str:
-    """Return what the forecast says, and how it was made."""
+    """Return the forecast as a sentence, and how it was made."""
     forecast, window = report.forecast, report.forecast.window
     if not report.priced:
         return "no cost of any call is known, so none can be forecast"

@@ -43,7 +43,7 @@ def encode(value: Any) -> Encoded:
 class _Form:
     """How the objects of one class are written: the ``kind`` that the file knows, and how to get at their parts.
 
-    ``shared`` says that nothing tells equal objects of this class apart, so that one row will do.
+    ``shared`` means that equal objects of this class are interchangeable, so one row is enough.
     """
 
     kind: Any
@@ -181,7 +181,7 @@ def class_named(name: str) -> type:
 
 
 def fields_of(kind: type) -> tuple[str, ...] | None:
-    """Return the fields that make an object of a class; None where the object itself says what makes it."""
+    """Return the fields that construct an object of a class; None if the object itself defines them."""
     if is_dataclass(kind):
         return tuple(item.name for item in fields(kind) if item.init)
     return None

@@ -1,9 +1,8 @@
-"""The file of a saved plan: a line that says what it is, one that says of what kind, and the plan itself.
+"""The file of a saved plan: a line with the format, one with metadata, and the plan itself.
 
-The second line carries the SHA-256 of the third, so that a file that was cut off or damaged is noticed. It is no
-signature: who can write the file can write the digest, too.
-
-Where the operating system does not say who that is (Windows, Pyodide), nothing can be trusted, and there is no cache.
+The second line has the SHA-256 of the third, which detects a truncated or damaged file. It is not a signature: anyone
+who can write the file can write the digest, too. If the operating system does not report the owner of a file (Windows,
+Pyodide), nothing can be trusted, and there is no cache.
 """
 
 from __future__ import annotations
@@ -130,7 +129,7 @@ _NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 
 
 def chosen_folder() -> Folder | None:
-    """Return the folder that the environment asks for, or None where the cache is off or there is no place for it."""
+    """Return the cache folder, by default that of the user, or None if the cache is off or there is no place for it."""
     setting = os.environ.get(SETTING, "").strip()
     if setting.lower() in _OFF or _user() is None:
         return None

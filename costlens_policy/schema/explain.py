@@ -1,6 +1,6 @@
-"""Return what is wrong with a document in the words of its author: one explanation for each rule of JSON Schema.
+"""Explain what is wrong with a document in its author's terms: one explanation per rule of JSON Schema.
 
-Values of a wrong type or form get advice on what was probably meant; unknown keys are told where they belong.
+Values of the wrong type or form get advice on what was probably meant, and unknown keys on where they belong.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ _MONEY: Final = re.compile(r"(?:\$|usd)\s*([0-9]+(?:\.[0-9]+)?)|([0-9]+(?:\.[0-9
 
 
 def advice_on_type(broken: Violation, text: str) -> str:
-    """Return how to write the value, or an empty text. ``text`` is the value as it stands in the file."""
+    """Return how to write the value, or an empty string. ``text`` is the value as written in the file."""
     schemas = broken.schema.get("anyOf") or [broken.schema]
     if len(schemas) > 1 and isinstance(broken.value, str) and all(item.get("type") == "object" for item in schemas):
         return _to_one_of(schemas, broken, broken.value.strip())
@@ -317,7 +317,7 @@ def _to_number(schema: Any, broken: Violation, text: str) -> str:
     return ""
 
 
-def _to_truth(schema: Any, broken: Violation, text: str) -> str:
+def _to_boolean(schema: Any, broken: Violation, text: str) -> str:
     word = str(broken.value).casefold()
     if word in ("true", "yes", "on", "y", "1"):
         return f"write {_pair(broken)}true`"
@@ -351,7 +351,7 @@ _ADVICE: Final = {
     "string": _to_text,
     "number": _to_number,
     "integer": _to_number,
-    "boolean": _to_truth,
+    "boolean": _to_boolean,
     "array": _to_list,
     "object": _to_mapping,
 }

@@ -58,7 +58,7 @@ def schema_texts() -> dict[str, str]:
 
 
 def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
-    """Make a schema say what the language means: absence is leaving a key out, and a name must fit its pattern."""
+    """Adapt a schema to the language: absent means an omitted key, and a name must match its pattern."""
     schema = dict(schema)
     for word in _MAPS:
         if word in schema:

@@ -32,7 +32,7 @@ def read_document(located: LocatedDocument) -> tuple[Document | None, tuple[Diag
         return None, in_order(head)
     kind = _text(located, "kind")
     plain = located.root.to_plain()
-    broken = _telling(violations(kind, plain))
+    broken = _without_consequences(violations(kind, plain))
     if broken:
         return None, in_order(explain(located, kind, item) for item in broken)
     return build(kind, located, plain)
@@ -55,7 +55,7 @@ def _not_a_mapping(located: LocatedDocument) -> Diagnostic:
 
 
 def _check_head(located: LocatedDocument) -> Iterator[Diagnostic]:
-    """Report what hides which schema holds; with these errors nothing else can be told."""
+    """Report errors that leave the schema unknown; with these, nothing else can be checked."""
     for key in _HEAD:
         if located.root.find((key,)) is None:
             yield _missing_head(located, key)
@@ -89,8 +89,8 @@ def _unknown(located: LocatedDocument, code: str, key: str, advice: str) -> Diag
     )
 
 
-def _telling(found: Iterable[Violation]) -> list[Violation]:
-    """Leave out consequences: what a wrong type breaks besides, and what is missing because its key is misspelled."""
+def _without_consequences(found: Iterable[Violation]) -> list[Violation]:
+    """Omit consequential errors: those of a wrong type, and keys that are missing because they are misspelled."""
     by_place = sorted(found, key=lambda item: tuple(map(str, item.path)))
     return [item for _, group in groupby(by_place, key=lambda item: item.path) for item in _causes(list(group))]
 
@@ -108,7 +108,7 @@ def _causes(group: list[Violation]) -> list[Violation]:
     ]
 
 
-_MOMENT_WORDS: Final = {"date": "a date", "datetime": "a timestamp"}
+_TIME_WORDS: Final = {"date": "a date", "datetime": "a timestamp"}
 _FORMS: Final = {
     "date": "write year, month and day: `2026-11-01`",
     "datetime": "write date, time and zone: `2026-11-01T12:00:00Z`",
@@ -116,19 +116,19 @@ _FORMS: Final = {
 
 
 def build(kind: str, located: LocatedDocument, plain: Plain) -> tuple[Document | None, tuple[Diagnostic, ...]]:
-    """Return the document, or what its validators object to: keys that do not go together, dates that are none."""
+    """Return the document, or the errors of its validators: contradictory keys, invalid dates."""
     try:
         return KINDS[kind].model_validate(plain), ()
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True, include_input=True)
-        by_place = {_place(located, item["loc"]): item for item in reversed(_told_by(details))}
+        by_place = {_place(located, item["loc"]): item for item in reversed(_meaningful(details))}
         return None, tuple(_diagnostic(located, path, item) for path, item in reversed(by_place.items()))
 
 
-def _told_by(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out what the schema has already ruled out: only branches of a union that were not meant say so."""
-    telling = [item for item in details if item["type"] == "value_error" or item["type"].startswith("date")]
-    return telling or details
+def _meaningful(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Omit errors of union branches that were not meant, which the schema has already ruled out."""
+    meaningful = [item for item in details if item["type"] == "value_error" or item["type"].startswith("date")]
+    return meaningful or details
 
 
 def _place(located: LocatedDocument, steps: tuple[str | int, ...]) -> Path:
@@ -145,8 +145,8 @@ def _diagnostic(located: LocatedDocument, path: Path, item: ErrorDetails) -> Dia
     if item["type"] == "value_error":
         message = str(item.get("ctx", {}).get("error", item["msg"]))
         return Diagnostic("CL111", Severity.ERROR, message, _blamed(located, path, message), "does not fit")
-    if kind in _MOMENT_WORDS:
-        text = f"`{shown(str(item['input']))}` is not {_MOMENT_WORDS[kind]}"
+    if kind in _TIME_WORDS:
+        text = f"`{shown(str(item['input']))}` is not {_TIME_WORDS[kind]}"
         return Diagnostic("CL107", Severity.ERROR, text, located.root.span_of(path), "wrong form", _FORMS[kind])
     reason = _lowered(item["msg"])
     return Diagnostic("CL105", Severity.ERROR, f"{subject(path)}: {reason}", located.root.span_of(path), "wrong value")

@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 Schema = Mapping[str, Any]
-_MOMENTS: Final = {"date": (date,), "date-time": (date, datetime)}
+_TIME_TYPES: Final = {"date": (date,), "date-time": (date, datetime)}
 
 
 @frozen
@@ -83,7 +83,7 @@ def _is_integer(_: object, value: object) -> bool:
 
 
 def _check_type(validator: Any, name: str, value: Any, schema: Schema) -> Iterator[ValidationError]:
-    if not validator.is_type(value, name) and not isinstance(value, _MOMENTS.get(schema.get("format", ""), ())):
+    if not validator.is_type(value, name) and not isinstance(value, _TIME_TYPES.get(schema.get("format", ""), ())):
         yield _error("")
 
 
@@ -127,7 +127,7 @@ def _read(error: ValidationError) -> Iterator[Violation]:
 
 
 def _read_union(error: ValidationError, path: Path) -> Iterator[Violation]:
-    """Return what the branch that fits best finds wrong, or that no branch fits."""
+    """Yield the errors of the best-matching branch, or that no branch matches."""
     value: Any = error.instance
     schema: Any = error.schema
     branch = best_branch(value, schema["anyOf"])

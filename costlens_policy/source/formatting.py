@@ -35,7 +35,7 @@ def format_source(source: SourceText) -> str:
     """Return the text laid out: two spaces for each level, lists indented below their key, one line end at the end.
 
     ``apiVersion``, ``kind`` and ``metadata`` come first, sections are parted by an empty line. Nothing is wrapped,
-    joined or quoted anew, and the documents stay equal. ``PolicyError`` where the text has errors of its own.
+    joined or requoted, and the documents stay equal. Raises ``PolicyError`` for invalid YAML.
     """
     before = _documents(source)
     for in_order in (True, False):  # moving a key can part an alias from its anchor
@@ -117,7 +117,7 @@ class _Indenter:
             self._written(token)
 
     def _written(self, token: yaml.Token) -> None:
-        """Take a token that stands in the text."""
+        """Take a token of the text."""
         if not self._flow_depth:
             self._enter_or_leave_indentless(token)
         number, column = self._place(token.start_mark.index)
@@ -262,7 +262,7 @@ class Level:
 
     @property
     def inner(self) -> int:
-        """Column of what is written inside it on lines of its own."""
+        """Column of its content on separate lines."""
         return self.new + INDENT
 
 
@@ -394,7 +394,7 @@ def arranged_lines(lines: list[Line], *, in_order: bool) -> list[Line]:
 
 
 def _documents_in(lines: list[Line]) -> Iterator[list[Line]]:
-    """Split at `---` and the like; each such line is a part of its own."""
+    """Split at `---` and similar lines; each such line is a separate part."""
     part: list[Line] = []
     for line in lines:
         if line.is_frame:
@@ -422,7 +422,7 @@ def _arranged(lines: list[Line], *, in_order: bool) -> list[Line]:
 
 
 def _split(lines: list[Line]) -> tuple[list[Line], list[_Section], list[Line]]:
-    """Return what stands above the first key, the sections, and what stands below the last."""
+    """Return the lines above the first key, the sections, and the lines below the last."""
     starts = [number for number, line in enumerate(lines) if line.opens_entry]
     if not starts:
         return lines, [], []

@@ -95,10 +95,10 @@ class LocatedValue:
         return entry.key_span if entry is not None else None
 
     def span_of(self, path: Path) -> Span:
-        """Return where the value at a path stands.
+        """Return the place of the value at a path.
 
-        A path that leads nowhere gives the nearest parent that exists: its key, or the item itself where it
-        is in a sequence. So a missing key is reported at the name of what it is missing from.
+        A path without a value gives the nearest existing parent: its key, or the item itself where it is in a sequence.
+        So a missing key is reported at the name of what it is missing from.
         """
         found = self.find(path)
         if found is not None:

@@ -73,9 +73,9 @@ def _read_stream(stream: BinaryIO, name: str, limit: int) -> SourceText:
 
 
 def _never_ends(name: str) -> str:
-    """Say what a name stands for that is no file and might never end, such as a pipe; empty for all else.
+    """Return the kind of a special file that might never end, such as a pipe; empty for anything else.
 
-    What a shell makes of ``<(command)`` lies in one of the system's own folders, and is read to its end.
+    The pipe of a shell's ``<(command)`` is in a system folder, and is read to its end.
     """
     mode = os.stat(name).st_mode
     if f"{os.path.realpath(os.path.dirname(name))}/".startswith(("/dev/", "/proc/")):
@@ -205,7 +205,7 @@ def visible_files(folder: str | os.PathLike[str], on_error: Callable[[OSError], 
     """Yield everything below a folder that is not a folder, in order, leaving out hidden folders.
 
     Links to other folders of the repository are followed, each once; one that leads out of it is yielded itself.
-    ``on_error`` is told of folders that cannot be listed.
+    ``on_error`` receives the errors of folders that cannot be listed.
     """
     inside = Path(os.path.realpath(folder))
     repository = repository_of(inside / "PolicySet", [inside])

@@ -310,7 +310,7 @@ _UNDERSCORED: Final = re.compile(
 
 @frozen
 class Doubt:
-    """What is questionable about a plain scalar; the caller knows where it stands."""
+    """What is questionable about a plain scalar; the caller knows its place."""
 
     code: str
     severity: Severity
@@ -330,7 +330,7 @@ def resolve_plain(text: str) -> tuple[Scalar, Doubt | None]:
     if text[0] in "-+.0123456789":
         return _number_or_time(text)
     if text.lower() in _TRUTH_WORDS:
-        return text, _truth_word(text)
+        return text, _boolean_word(text)
     return text, None
 
 
@@ -342,7 +342,7 @@ def _number_or_time(text: str) -> tuple[Scalar, Doubt | None]:
     if _PREFIXED.fullmatch(text):
         return (int(text, 0), None) if len(text) <= _MOST_DIGITS else (text, _out_of_range(text))
     if _DATE.fullmatch(text) or _TIME.fullmatch(text):
-        return _moment(text)
+        return _timestamp(text)
     if _NOT_FINITE.fullmatch(text):
         return text, _not_finite(text)
     if _SEXAGESIMAL.fullmatch(text):
@@ -358,7 +358,7 @@ def _number(text: str, exponent: str | None) -> tuple[Scalar, Doubt | None]:
     return (int(text) if _INTEGER.fullmatch(text) else Decimal(text)), None
 
 
-def _moment(text: str) -> tuple[Scalar, Doubt | None]:
+def _timestamp(text: str) -> tuple[Scalar, Doubt | None]:
     try:
         if len(text) == len("2026-01-31"):
             return date.fromisoformat(text), None
@@ -374,7 +374,7 @@ def _moment(text: str) -> tuple[Scalar, Doubt | None]:
         )
 
 
-def _truth_word(text: str) -> Doubt:
+def _boolean_word(text: str) -> Doubt:
     meaning = _TRUTH_WORDS[text.lower()]
     return Doubt(
         "CL014",

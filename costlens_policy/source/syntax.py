@@ -1,4 +1,4 @@
-"""Say in plain words why a text is not YAML, at the place to be changed."""
+"""Explain in plain words why text is not valid YAML, at the place to change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUOTE_IT: Final = "put the whole value in quotes, or on separate lines after `|
 
 @frozen
 class _Failure:
-    """What the parser said. Both parsers of PyYAML, in C and in Python, come down to this."""
+    """The error of the parser, from either of PyYAML's parsers, in C or in Python."""
 
     source: SourceText
     problem: str

@@ -18,7 +18,7 @@ __all__ = ["ABSENT", "Difference", "compare", "text_differences", "value_differe
 
 
 class _Absent:
-    """Stands where there is no value."""
+    """Represents an absent value."""
 
     def __repr__(self) -> str:
         return "absent"
@@ -31,8 +31,8 @@ ABSENT: Final = _Absent()
 class Difference:
     """One thing that is not as expected. ``path`` leads through the decision, as in ``params.temperature``.
 
-    ``relation`` says how the actual value should stand to the expected one, such as ``contains``; empty means that they
-    should be equal. ``ABSENT`` is the value of what is not there.
+    ``relation`` is the expected relation of the actual to the expected value, such as ``contains``; empty means
+    equality. ``ABSENT`` represents an absent value.
     """
 
     path: str
@@ -261,7 +261,7 @@ def value_differences(path: str, expected: Any, actual: Any, *, closed: bool = F
     """Yield where JSON-like values differ.
 
     A map needs the expected keys, and no others when ``closed``; null expects a key to be absent. Lists are as long as
-    expected. Numbers are equal by value, whatever their type; a boolean is no number.
+    expected. Numbers are equal by value, whatever their type; a boolean is not a number.
     """
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
         for key, value in expected.items():

@@ -16,7 +16,7 @@ from costlens_policy.testing.policy_sets import SetUnderTest
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
 __all__ = [
-    "Coverage", "OutcomeCounts", "PolicyCoverage", "RuleCounts", "RuleCoverage", "measure", "never_asked", "why_not",
+    "Coverage", "OutcomeCounts", "PolicyCoverage", "RuleCounts", "RuleCoverage", "measure", "never_evaluated", "why_not",
 ]  # fmt: skip
 
 _MOST_NAMED = 3
@@ -26,8 +26,8 @@ _MOST_NAMED = 3
 class RuleCoverage:
     """One rule, or one threshold of a budget (``policy/budget@0.8``). It is covered once a case made it match.
 
-    ``was_true`` and ``was_false`` count the cases in which its condition held and did not; without a condition there is
-    nothing to hold. ``why`` says what keeps it from being covered. ``span`` is where its id is written.
+    ``was_true`` and ``was_false`` count the cases in which its condition held and did not; both are 0 without a
+    condition. ``why`` explains why it is not covered. ``span`` is where its id is written.
     """
 
     rule: str
@@ -138,7 +138,7 @@ class OutcomeCounts:
 
 
 def measure(tested: SetUnderTest, counts: OutcomeCounts, policies: Collection[str]) -> Coverage:
-    """Return the coverage of some policies of a set; an empty collection stands for all of them."""
+    """Return the coverage of some policies of a set; an empty collection means all of them."""
     plan = tested.engine.plan
     measured = tuple(
         PolicyCoverage(layer.name, tuple(_rules(layer, tested, counts)))
@@ -206,7 +206,7 @@ def why_not(rule: str, counted: RuleCounts, decisions: int, known: Vocabulary) -
     return f"no case reaches it: {_before(rule, counted.instead, known)}"
 
 
-def never_asked(rule: str, decider: str, known: Vocabulary) -> str:
+def never_evaluated(rule: str, decider: str, known: Vocabulary) -> str:
     """Return why one decision never asked a rule."""
     return f"`{rule}` was never evaluated: {_before(rule, Counter([decider]), known, always='')}"
 

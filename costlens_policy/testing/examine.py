@@ -1,7 +1,7 @@
-"""Hold a suite against the policy set under test.
+"""Check a suite against the policy set under test.
 
-Every name in it must exist there, and everything in it must change something: what stands idle lets its author believe
-that something is tested which is not.
+Every name in it must exist there, and everything in it must have an effect; otherwise its author would believe that
+something is tested when it is not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ALL = tuple(RuleKind)
 _DECIDING = (RuleKind.ACCESS, RuleKind.ROUTE, RuleKind.BUDGET)
 _WARNING: Final = Severity.WARNING
 _PLACES: Final = re.compile(r"[\^$]|\\[bBAz]")
-"""What makes a pattern that fits the empty text look at where it stands."""
+"""Assertions that make a pattern that matches the empty string depend on its place."""
 
 
 def examine(
@@ -262,9 +262,9 @@ class _Idle:
         for item in self._cases:
             case = item.case
             request = self._request(item, self._document.defaults.request)
-            asked = json.dumps(request, sort_keys=True, default=repr)
-            said = repr((asked, case.now, case.balances, case.targets, case.expect))
-            before = seen.setdefault(said, item)
+            request_text = json.dumps(request, sort_keys=True, default=repr)
+            case_text = repr((request_text, case.now, case.balances, case.targets, case.expect))
+            before = seen.setdefault(case_text, item)
             if before is not item and before.path != item.path:
                 name = before.case.name
                 related = [Related(self._problems.place((*before.path, "name")), "the first one")]

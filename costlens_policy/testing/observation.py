@@ -54,7 +54,7 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
 
 
 def _of_fallbacks(decision: Decision) -> Iterator[str]:
-    """Yield the rewrites and budgets of the calls that stand by."""
+    """Yield the rewrites and budgets of the fallback calls."""
     for call in decision.fallback_calls:
         yield from call.rewrites
         yield from (seen.budget for seen in call.balances)

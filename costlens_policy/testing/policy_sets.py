@@ -84,10 +84,9 @@ class PolicySets:
         return resolve_reference(reference, self._repository(Path(suite.file).resolve(), reference.text))
 
     def _repository(self, origin: Path, wanted: str) -> Path:
-        """Return the folder that a suite's reference may not leave.
+        """Return the folder that a suite's reference must stay in.
 
-        Outside of a checkout there is no repository to lead out of, but no file is read either that does not say that
-        it is a policy set.
+        Outside a checkout there is no repository, but only files that declare a policy set are read.
         """
         here = Path.cwd().resolve()
         around = [here] if origin.is_relative_to(here) else []

@@ -214,7 +214,7 @@ class _BalancesOfCases:
         return value_at(entry.used, now - self._start, duration_of(entry.every))
 
     def _in_force(self, written: Decimal | TemporaryAmount | None, now: datetime | None, path: Path) -> Decimal | None:
-        """Return what somebody allowed, where it holds at the time of a case."""
+        """Return an override or top-up that is in force at the time of a case."""
         if not isinstance(written, TemporaryAmount):
             return written
         expires_at = self._timestamp(written.expires_at, (*path, "expires_at"))

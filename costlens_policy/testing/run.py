@@ -22,7 +22,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText
 from costlens_policy.source.read import read_source, yaml_files
 from costlens_policy.testing.compare import ABSENT, Difference, compare
-from costlens_policy.testing.coverage import Coverage, OutcomeCounts, measure, never_asked
+from costlens_policy.testing.coverage import Coverage, OutcomeCounts, measure, never_evaluated
 from costlens_policy.testing.examine import examine, report_idle
 from costlens_policy.testing.matrix import single_cases
 from costlens_policy.testing.observation import Observation, observe
@@ -219,7 +219,7 @@ class _CaseRunner:
             accepted = Difference("request_error", case.expect.request_error, ABSENT, "contains")
             return CaseResult(case, CaseOutcome.FAILED, (accepted,), (), decision, seconds)
         found = compare(case.expect, observation, self.tested.known)
-        notes = tuple(_unasked(case, observation, self.tested.known))
+        notes = tuple(_unevaluated(case, observation, self.tested.known))
         return CaseResult(case, _outcome(found, notes), found, notes, decision, seconds)
 
 
@@ -241,14 +241,14 @@ def _refused(case: PreparedCase, error: RequestError, seconds: float) -> CaseRes
     return CaseResult(case, CaseOutcome.FAILED, (different,), (), None, seconds)
 
 
-def _unasked(case: PreparedCase, observation: Observation, known: Vocabulary) -> Iterator[str]:
+def _unevaluated(case: PreparedCase, observation: Observation, known: Vocabulary) -> Iterator[str]:
     about = dict.fromkeys(case.targets)
     if case.expect.rule is not None:
         about[case.expect.rule] = None
     decider = observation.decision.rule
     for rule in about:
         if rule not in (DEFAULT, decider) and not observation.evaluated(rule):
-            yield never_asked(rule, decider, known)
+            yield never_evaluated(rule, decider, known)
 
 
 @frozen

@@ -43,7 +43,7 @@ def test_any_workload_gets_a_recommendation(changes: dict[str, Any]) -> None:
     found = recommend(ADVICE, facts(**changes), NOW)
     assert found.strategy is not None
     assert found.rule.startswith("strategy/")
-    assert found.says
+    assert found.reason
 
 
 def test_the_rule_of_thumb_for_latency_is_for_narrow_tasks_that_nobody_measured() -> None:
@@ -57,7 +57,7 @@ def test_refusal_is_no_strategy() -> None:
     needs = {"scope": "narrow", "data_stays_inside": True}
     found = recommend(ADVICE, facts(needs=needs), NOW)
     assert (found.strategy, found.rule) == (None, "strategy/nothing-stays-inside")
-    assert "may not leave the company" in found.says
+    assert "may not leave the company" in found.reason
 
 
 def test_the_suite_covers_every_rule() -> None:

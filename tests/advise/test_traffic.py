@@ -290,7 +290,7 @@ def test_few_prompts_share_nothing() -> None:
 def test_samples_are_small_and_even() -> None:
     sample = Sample()
     for item in range(20_000):
-        sample.offer(item)
+        sample.add(item)
     assert len(sample.kept) == len(set(sample.kept)) == 200
     in_quarters = [sum(item // 5000 == quarter for item in sample.kept) for quarter in range(4)]
     assert all(30 < count < 70 for count in in_quarters), in_quarters

@@ -28,7 +28,7 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
             place = Place(policy, path)
             condition = subject.condition(place)
             rule = _rule(policy.document, place)
-            if condition.never and (_is_deny(policy.document, place) or not _has_been_told(subject, place)):
+            if condition.never and (_is_deny(policy.document, place) or not _is_reported_elsewhere(subject, place)):
                 report = _FOUND.mistake if _is_deny(policy.document, place) else _FOUND.warning
                 yield report(
                     f"the condition of `{rule}` never holds",
@@ -41,8 +41,8 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
                 yield _FOUND.warning(f"the condition of `{rule}` always holds", place.span, "always true", advice)
 
 
-def _has_been_told(subject: Subject, place: Place) -> bool:
-    """Return whether a comparison with a value that is not declared, which CL313 tells of, is why nothing holds."""
+def _is_reported_elsewhere(subject: Subject, place: Place) -> bool:
+    """Return whether the condition never holds because of an undeclared value, which CL313 reports."""
     typed = subject.typed(place)
     request = typed.environment.records.get("request") if typed is not None else None
     if typed is None or request is None:

@@ -21,23 +21,23 @@ def check_downgrades(subject: Subject) -> Iterator[Diagnostic]:
     prices = [price for name in _routed(subject) if (price := _price(subject, name)) is not None]
     if not prices:
         return
-    dearest = max(prices)
+    highest = max(prices)
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
             for step, threshold in enumerate(budget.thresholds):
                 for at, name in enumerate(threshold.downgrade.models if threshold.downgrade else ()):
                     price = _price(subject, name)
-                    if price is not None and price > dearest:
+                    if price is not None and price > highest:
                         place = Place(policy, ("budgets", index, "thresholds", step, "downgrade", "models", at))
-                        yield _dearer(name, price, dearest, place)
+                        yield _costlier(name, price, highest, place)
 
 
-def _dearer(name: str, price: Decimal, dearest: Decimal, place: Place) -> Diagnostic:
+def _costlier(name: str, price: Decimal, highest: Decimal, place: Place) -> Diagnostic:
     return _FOUND.warning(
         f"the downgrade to `{name}` makes calls more expensive",
         place.span,
         f"{format_usd(price)} per million tokens in and out",
-        f"choose a model below {format_usd(dearest)}, the most expensive one that a route uses",
+        f"choose a model below {format_usd(highest)}, the most expensive one that a route uses",
     )
 
 

@@ -27,7 +27,7 @@ _POSITIONS: Final = ("charAt", "substring", "indexOf", "lastIndexOf")
 
 
 def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
-    """Report deny rules whose condition can fail in a policy that says ``on_error: skip``."""
+    """Report deny rules whose condition can fail in a policy with ``on_error: skip``."""
     uncertain = dict(_uncertain_budgets(subject))
     for rule in access_rules(subject):
         if rule.rule.effect == "allow" or rule.policy.document.on_error != "skip":
@@ -47,7 +47,7 @@ def check_skipped_denies(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _uncertain_budgets(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield the names of budgets whose state cannot always be told, with the attribute that it takes, if it is one."""
+    """Yield the names of budgets that cannot always be read, each with the attribute that this depends on, if any."""
     for policy in subject.bundle.policies:
         variables = subject.variables(policy)
         for index, budget in enumerate(policy.document.budgets):

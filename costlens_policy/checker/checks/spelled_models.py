@@ -77,7 +77,7 @@ def _elsewhere(span: Span, meant: Mapping[str, str]) -> Diagnostic:
 
 
 def _comparisons(typed: TypedExpr) -> Iterator[tuple[tuple[str, ...], Extent]]:
-    """Yield the texts that ``request.model`` is compared with, and where it stands."""
+    """Yield the strings that ``request.model`` is compared with, and where."""
     for node in nodes_of(typed.root):
         if isinstance(node, Call) and node.function in _EQUALITY and len(node.arguments) == 2:
             left, right = node.arguments

@@ -72,7 +72,7 @@ class Place:
 
 @frozen
 class Subject:
-    """A linked bundle whose expressions are typed. ``day`` (UTC) says which prices are in force."""
+    """A linked bundle whose expressions are typed. ``day`` (UTC) determines the prices in force."""
 
     bundle: LinkedBundle
     expressions: Mapping[LinkedDocument[Document], Mapping[Path, TypedExpr]]
@@ -136,7 +136,7 @@ R = TypeVar("R", AccessRule, Route, Rewrite)
 
 @frozen
 class Placed(Generic[R]):
-    """A rule, where it stands, and when it holds. ``name`` is ``policy/rule``."""
+    """A rule, its place, and its condition. ``name`` is ``policy/rule``."""
 
     rule: R
     name: str

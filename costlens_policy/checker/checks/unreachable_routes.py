@@ -15,7 +15,7 @@ _FOUND: Final = Finding("CL412")
 
 
 def check_unreachable_routes(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn about routes that stand behind a route without a condition, in its policy or a later one."""
+    """Warn about routes after a route without a condition, in its policy or a later one."""
     ending: Placed[Route] | None = None
     for route in routes(subject):
         if ending is not None:

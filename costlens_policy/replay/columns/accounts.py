@@ -34,16 +34,16 @@ class Account:
     """One budget and scope key. Amounts are units of ``digits`` fractional digits.
 
     ``used`` is right up to the time ``ends``, from where ``at`` starts on the next period. Time never goes back.
-    ``_told`` says by the start of an alert until when it does not alert again.
+    ``_alerted`` has, by the start of an alert, the time until which it does not alert again.
     """
 
-    __slots__ = ("_charges", "_length", "_schedule", "_told", "counts", "digits", "ends", "used")
+    __slots__ = ("_alerted", "_charges", "_length", "_schedule", "counts", "digits", "ends", "used")
 
     def __init__(self, schedule: Schedule, digits: int) -> None:
         self._schedule = schedule
         self._charges: deque[tuple[int, int]] = deque()
         self._length = 0
-        self._told: dict[Decimal, int] = {}
+        self._alerted: dict[Decimal, int] = {}
         self.counts = False
         self.digits = digits
         self.ends = _LONG_AGO
@@ -73,9 +73,9 @@ class Account:
         """
         if not self.counts:  # a budget on single calls alerts every time
             return True
-        if now < self._told.get(start, _LONG_AGO):
+        if now < self._alerted.get(start, _LONG_AGO):
             return False
-        self._told[start] = (now // self._length + 1) * self._length if self._length else self.ends
+        self._alerted[start] = (now // self._length + 1) * self._length if self._length else self.ends
         return True
 
     def _turn(self, now: int) -> None:
@@ -98,14 +98,14 @@ class Account:
             self.ends,
             self._length,
             list(self._charges),
-            [[plain(start), until] for start, until in self._told.items()],
+            [[plain(start), until] for start, until in self._alerted.items()],
         ]
 
     def restore(self, data: list[Any]) -> None:
         """Take over a state that ``to_list`` returned."""
-        self.used, self.counts, self.ends, self._length, charges, told = data
+        self.used, self.counts, self.ends, self._length, charges, alerted = data
         self._charges = deque((at, amount) for at, amount in charges)
-        self._told = {Decimal(start): until for start, until in told}
+        self._alerted = {Decimal(start): until for start, until in alerted}
 
 
 class Accounts(Mapping[_Key, Balance]):
@@ -190,9 +190,9 @@ class Lines:
         self.charged: list[tuple[tuple[Account, str], ...]] = []
 
     def codes(self, frame: pl.DataFrame, served: pl.Series) -> pl.Series:
-        """Return for each row the code of its lines, or ``UNKNOWN``. ``served`` says which rows some model can serve.
+        """Return for each row the code of its lines, or ``UNKNOWN``.
 
-        The others are not asked for.
+        ``served`` marks the rows that some model can serve. The others are not looked up.
         """
         if not self._reads.shared or PROMPT in self._reads.exact:
             return pl.repeat(UNKNOWN, frame.height, dtype=pl.Int32, eager=True)

@@ -47,9 +47,9 @@ MOST_TOKENS: Final = 2**40
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def micros(moment: datetime) -> int:
+def micros(instant: datetime) -> int:
     """Return microseconds since 1970."""
-    return (moment - EPOCH) // _MICROSECOND
+    return (instant - EPOCH) // _MICROSECOND
 
 
 def instant(at: int) -> datetime:
@@ -66,8 +66,8 @@ def _others_text(others: Sequence[tuple[str, Usage]]) -> str | None:
     """Return usage of further models as JSON, such as `[["advisor", {"input": 5}]]`; None where there is none."""
     if not others:
         return None
-    told = ((name, {bucket: getattr(usage, bucket) for bucket in BUCKETS}) for name, usage in others)
-    return json.dumps([[name, {bucket: n for bucket, n in tokens.items() if n}] for name, tokens in told])
+    pairs = ((name, {bucket: getattr(usage, bucket) for bucket in BUCKETS}) for name, usage in others)
+    return json.dumps([[name, {bucket: n for bucket, n in tokens.items() if n}] for name, tokens in pairs])
 
 
 def others_in(text: str | None) -> tuple[tuple[str, Usage], ...]:

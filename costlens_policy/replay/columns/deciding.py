@@ -63,7 +63,7 @@ class Facts:
 REFUSED: Final = Facts("", "unacceptable", (), ())
 _NO_BALANCES: Final[Balances] = {}
 _TELLING: Final = Decimal("1e-12")
-"""Doubles tell costs apart that differ by more than this share."""
+"""Doubles distinguish costs that differ by more than this share."""
 
 
 class FactsTable:
@@ -149,7 +149,7 @@ def _with_costs(
 
 
 ALONE: Final = -1
-"""The code of a request that has to be decided by itself."""
+"""The code of a request that has to be decided individually."""
 _KEPT: Final = 200_000
 _MOST_CUTS: Final = 2_000
 _WORTH_SHARING: Final = 4
@@ -209,9 +209,9 @@ class Deciding:
         """Return for each row the code of its facts, or ``ALONE``."""
         if not self._reads.shared:
             return pl.repeat(ALONE, frame.height, dtype=pl.Int32, eager=True)
-        asked = f"{ATTRIBUTE}max_output_tokens"
-        if asked in frame.columns:
-            self._widen([value for value in frame[asked].unique().to_list() if value is not None and value >= 0])
+        column = f"{ATTRIBUTE}max_output_tokens"
+        if column in frame.columns:
+            self._widen([value for value in frame[column].unique().to_list() if value is not None and value >= 0])
         codes = None
         while codes is None:
             codes = self._codes(frame)
@@ -237,7 +237,7 @@ class Deciding:
         return keys.join(coded, on=names, how="left", nulls_equal=True, maintain_order="left")["_code"]
 
     def alone(self, request: Mapping[str, Any], at: int, prompt: int) -> int:
-        """Decide one request by itself; return the code of its facts."""
+        """Decide one request individually; return the code of its facts."""
         self.made += 1
         try:
             decision = decide(self._plan, {**request, PROMPT: prompt}, {}, instant(at))

@@ -250,7 +250,7 @@ def lifetime_of(settings: Settings) -> int:
 
 
 def cached(settings: Settings, session: pl.Expr, prompt: pl.Expr) -> pl.Expr:
-    """Say which calls go by the cache of their session."""
+    """Return which calls use the cache of their session."""
     if not settings.cache:
         return pl.lit(False)
     return session.is_not_null() & (prompt >= settings.cache_min_tokens)

@@ -139,7 +139,7 @@ class _Seen:
             self._walk(formula.typed.root)
 
     def only_compared(self, name: str, plan: Plan) -> bool:
-        """Return whether nothing more than comparisons with numbers of its own type tells values apart."""
+        """Return whether values matter only through comparisons with numbers of their own type."""
         if name == PROMPT and name not in self.attributes:
             return True
         kind = {INT: (int,), DOUBLE: (float, int)}.get(plan.attributes[name].type, ())
@@ -147,7 +147,7 @@ class _Seen:
         return bool(found) and all(type(item) in kind for item in found or ())
 
     def _compares(self, function: str, name: str | None, other: Any) -> bool:
-        """Note what an attribute is compared with. Say whether that tells all that the comparison depends on."""
+        """Record what an attribute is compared with. Return whether the comparison depends on nothing else."""
         if name is None:
             return False
         numbers, texts = _constants(other, (int, float)), _constants(other, (str,))
@@ -232,7 +232,7 @@ def keys_of(frame: pl.DataFrame, reads: Reads, changes: pl.Series) -> pl.DataFra
 
 
 def _classes(column: pl.Series, name: str, values: Sequence[str], splits: Sequence[Shares]) -> Iterator[pl.Series]:
-    """Tell texts apart by presence, by the constants that they equal, and by the shares that they fall into."""
+    """Distinguish strings by presence, by the constants that they equal, and by the shares that they fall into."""
     yield column.is_not_null().alias(f"has {name}")
     if values:
         yield pl.select(pl.when(column.is_in(list(values))).then(column)).to_series().alias(f"text {name}")

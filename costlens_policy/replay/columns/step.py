@@ -179,7 +179,7 @@ def _models(state: State) -> pl.Series:
 
 
 def _accepted(job: Job, state: State, frame: pl.DataFrame) -> pl.DataFrame:
-    """Leave out what the policy set does not accept, and say why."""
+    """Reject rows that the policy set does not accept, with the reason."""
     refused = [code for code, facts in enumerate(state.facts.rows) if facts == REFUSED]
     if not refused:
         return frame
@@ -328,8 +328,8 @@ class _Ordered:
             if as_recorded and recorded:
                 units = sum(price.per_token[name] * (count or 0) for name, count in zip(buckets, recorded, strict=True))
             else:
-                told = dict(zip(buckets, recorded, strict=False))
-                units = _units(price.per_token, row, length, told, (hit, self._write) if by_session else None)
+                known = dict(zip(buckets, recorded, strict=False))
+                units = _units(price.per_token, row, length, known, (hit, self._write) if by_session else None)
             units += price.per_request
             if row.others is not None:
                 units += self._prices.of_others(row.others, model, day, minute, row.terms)
@@ -378,25 +378,25 @@ class _Ordered:
 def _rows(frame: pl.DataFrame, buckets: Sequence[str]) -> Iterator[_Row]:
     recorded = frame.select(f"{RECORDED}{name}" for name in buckets).iter_rows() if buckets else [()] * frame.height
     columns = (frame[name].to_list() for name in ("time", "prompt", "output", "session", "_model"))
-    told = (frame[name].to_list() if name in frame.columns else [None] * frame.height for name in ("tier", "others"))
-    return map(_Row, *columns, recorded, *told)
+    known = (frame[name].to_list() if name in frame.columns else [None] * frame.height for name in ("tier", "others"))
+    return map(_Row, *columns, recorded, *known)
 
 
 def _units(
-    rates: Mapping[str, int], row: _Row, length: int, told: Mapping[str, int | None], cached: tuple[int, str] | None
+    rates: Mapping[str, int], row: _Row, length: int, known: Mapping[str, int | None], cached: tuple[int, str] | None
 ) -> int:
     """Return what the tokens of a call cost; ``cached`` is what it reads from a cache, and as what it writes the rest.
 
-    Only text is cached: recorded tokens of other kinds, ``told`` by bucket, stay so.
+    Only text is cached: recorded tokens of other kinds, ``known`` by bucket, stay so.
     """
     text, written, units = length, row.output, 0
-    if told:
-        sound = min((told.get("input_audio") or 0) + (told.get("cache_read_audio") or 0), length)
-        images = min(told.get("input_image") or 0, length - sound)
+    if known:
+        sound = min((known.get("input_audio") or 0) + (known.get("cache_read_audio") or 0), length)
+        images = min(known.get("input_image") or 0, length - sound)
         text -= sound + images
         units = rates["input_audio"] * sound + rates["input_image"] * images
         for name in ("reasoning", "output_audio", "output_image"):
-            tokens = told.get(name) or 0
+            tokens = known.get(name) or 0
             written -= tokens
             units += rates[name] * tokens
     if cached is None:

@@ -42,8 +42,9 @@ class UnitPrice:
 
 
 class UnitPrices:
-    """The prices of a plan, as ``usage.pricing`` knows them. ``digits`` are the fractional digits of a US dollar that
-    one unit stands for.
+    """The prices of a plan, as ``usage.pricing`` knows them.
+
+    ``digits`` are the fractional digits of a US dollar that one unit stands for.
 
     ``starts`` are the lengths of prompts above which some model costs otherwise, ``minutes`` the minutes of a day (UTC)
     from which on one does; both ascend.
@@ -83,12 +84,12 @@ class UnitPrices:
         return chosen
 
     def of_others(self, others: str, model: str, day: int, minute: int, terms: str | None) -> int:
-        """Return what a call on a model used on others besides, in units; ``others`` as batches have it."""
+        """Return the cost of what a call used on further models, in units; ``others`` is as in batches."""
         key = others, model, day, minute, terms
         units = self._others.get(key)
         if units is None:
-            told = ServiceTerms.of(terms)
-            portions = [Portion(model, Usage(), told), *(Portion(*item, told) for item in others_in(others))]
+            parsed = ServiceTerms.of(terms)
+            portions = [Portion(model, Usage(), parsed), *(Portion(*item, parsed) for item in others_in(others))]
             priced = list(price_each(self._plan.catalogue.find, portions, _timestamp_of(day, minute)))[1:]
             cost = total(item.cost for _, item in priced if item.cost is not None)
             units = to_units(cost, self.digits)
@@ -102,13 +103,13 @@ class UnitPrices:
         return from_units(units, self.digits)
 
     def _steps(self, model: str, day: int, minute: int, terms: str | None) -> list[tuple[int, UnitPrice]] | None:
-        offer = self._plan.snapshots.on(_day_of(day)).get(model)
-        period = None if offer is None else period_of(offer.model, _timestamp_of(day, minute))
+        priced = self._plan.snapshots.on(_day_of(day)).get(model)
+        period = None if priced is None else period_of(priced.model, _timestamp_of(day, minute))
         steps = None
-        if offer is not None and period is not None:
-            told = ServiceTerms.of(terms)
+        if priced is not None and period is not None:
+            parsed = ServiceTerms.of(terms)
             starts = sorted({0, *(above for tariff in _tariffs(period) for above, _ in tariff.long_context)})
-            rates = ((start, rate_of(offer.model, period, Usage(input=start + 1), told)) for start in starts)
+            rates = ((start, rate_of(priced.model, period, Usage(input=start + 1), parsed)) for start in starts)
             steps = [(start, self._price(rate.rates, rate.multiple)) for start, rate in rates]
         if len(self._steps_at) >= _KEPT:
             self._steps_at.clear()

@@ -1,6 +1,6 @@
 """Files as batches: Parquet as its columns stand, CSV and JSON lines by the values of their rows.
 
-Whatever is not plainly right is read row by row, by the reader that says what is wrong with it.
+Anything that is not obviously valid is read row by row, by the reader that reports what is wrong with it.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Layout:
         return pl.concat([read, odd]).sort("number")
 
     def _zoneless(self, raw: pl.DataFrame) -> int:
-        """Return how many times say no zone."""
+        """Return how many timestamps have no zone."""
         column = self.columns["time"][0]
         kind = self.types[column]
         if isinstance(kind, pl.Datetime):
@@ -153,17 +153,17 @@ class Layout:
         parts = [pl.col(f"_{name}") for name in _CACHES]
         read, short, long = (part.fill_null(0) for part in parts)
         reasoning = pl.col("_reasoning_tokens").fill_null(0)
-        told = [part.is_not_null() for part in (*parts, pl.col("_reasoning_tokens"), pl.col("_whole"))]
+        known = [part.is_not_null() for part in (*parts, pl.col("_reasoning_tokens"), pl.col("_whole"))]
         for bucket, tokens in (
             ("input", pl.col("prompt") - read - short - long), ("cache_read", read), ("cache_write", short),
             ("cache_write_1h", long), ("output", pl.col("output") - reasoning), ("reasoning", reasoning),
         ):  # fmt: skip
-            yield pl.when(pl.any_horizontal(told)).then(tokens).alias(f"{RECORDED}{bucket}")
+            yield pl.when(pl.any_horizontal(known)).then(tokens).alias(f"{RECORDED}{bucket}")
         for bucket in sorted(set(BUCKETS) - set(COUNTED)) if self.every else ():
-            yield pl.when(pl.any_horizontal(told)).then(pl.lit(0, pl.Int64)).alias(f"{RECORDED}{bucket}")
+            yield pl.when(pl.any_horizontal(known)).then(pl.lit(0, pl.Int64)).alias(f"{RECORDED}{bucket}")
 
     def _plain(self) -> pl.Expr:
-        """Say which rows are right beyond doubt."""
+        """Return which rows are certainly valid."""
         prompt, output, total = pl.col("prompt"), pl.col("output"), pl.col("_total_tokens")
         caches = [pl.col(f"_{name}") for name in _CACHES]
         right = (
@@ -202,7 +202,7 @@ class Layout:
         return start + pl.when(whole.is_between(0, _LAST // _PER_UNIT[unit])).then(whole * _PER_UNIT[unit])
 
     def text(self, field: str) -> pl.Expr | None:
-        """Return a field as text, null where it is empty; None where there is no column for it."""
+        """Return a field as text, null where it is empty; None if it has no column."""
         texts = [pl.col(name).cast(pl.String) for name in self.columns.get(field, ())]
         return pl.coalesce(*(pl.when(text != "").then(text) for text in texts)) if texts else None
 

@@ -36,7 +36,7 @@ __all__ = ["Chunk", "Files", "UnsortedError", "copied_traffic"]
 _ROWS: Final = 50_000
 _COUNTERS: Final = (
     "notes", "zoneless", "timeless", "early", "silent", "dropped", "beyond", "contradicted", "unread", "similar",
-    "told",
+    "usage_notes",
 )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ class Files:
         rows = RowReader(self.mapping, self.plan, self.settings.start, ids=None, files=self.names)
         for name in _COUNTERS if reader is not None else ():
             value = None if reader is None else reader[name]
-            setattr(rows, name, Counter(value) if name == "told" else value)
+            setattr(rows, name, Counter(value) if name == "usage_notes" else value)
         self.fitting = Fitting(rows, self.plan, self.attributes, self.names)
 
     def as_they_are(self, place: tuple[int, int], reader: Mapping[str, Any] | None, read: int) -> Iterator[Chunk]:
@@ -138,7 +138,7 @@ class Files:
         return copy, rejects
 
     def notes(self, late: int) -> list[str]:
-        """Return what is to be said about the traffic."""
+        """Return the notes on the traffic."""
         return self.fitting.reader.all_notes(late)
 
     def _row_by_row(self, name: str, progress: Progress) -> Iterator[pl.DataFrame]:
@@ -167,17 +167,17 @@ class Files:
 
 
 def _size(name: str) -> int | None:
-    """Return the bytes of a file that is read as it stands, None where they do not tell how much there is to read."""
-    packed = name == STDIN or name.lower().endswith((".gz", ".zst", ".parquet"))
-    return None if packed else Path(name).stat().st_size
+    """Return the size of an uncompressed file in bytes; None if the size does not show how much there is to read."""
+    compressed = name == STDIN or name.lower().endswith((".gz", ".zst", ".parquet"))
+    return None if compressed else Path(name).stat().st_size
 
 
 @frozen
 class Chunk:
     """A batch, and where reading stood after it.
 
-    ``place`` says where reading goes on, ``read`` how many rows of the files have been read, ``rejects`` which of them
-    since the chunk before were left out, and ``reader`` what the reader remembers.
+    ``place`` is where reading continues, ``read`` the number of rows read so far, ``rejects`` the rows left out since
+    the previous chunk, and ``reader`` the state of the reader.
     """
 
     frame: pl.DataFrame

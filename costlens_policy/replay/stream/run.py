@@ -131,9 +131,9 @@ _EDGE: Final = 1 << 20
 
 
 def identity_of(plan: Plan, mapping: ColumnMapping, settings: Settings, files: Sequence[str]) -> dict[str, Any]:
-    """Return what has to be the same for a replay to go on: policy set, prices, mapping, assumptions and files.
+    """Return what must be unchanged to resume a replay: policy set, prices, mapping, assumptions and files.
 
-    Files are told by name, size, time of change, and a digest of their first and last mebibyte.
+    Files are identified by name, size, modification time, and a digest of their first and last mebibyte.
     """
     return {
         "format": _FORMAT,

@@ -1,4 +1,4 @@
-"""Values of a row: found by the name or path of a column, read as what they stand for; and counts of tokens."""
+"""Values of a row, found by the name or path of a column and converted; and counts of tokens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MICROSECONDS: Final[dict[str, Decimal]] = {
 }  # fmt: skip
 _FRACTION: Final = re.compile(r"(\.\d{6})\d+")
 _THOUSANDS: Final = re.compile(r"\s*[+-]?[1-9][0-9]{0,2}\.000\s*")
-"""What writers with a dot between thousands mean by it is not what it says."""
+"""A number whose dot may separate thousands."""
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _ZONE: Final = re.compile(r"\s+([+-][0-9]{2}(?::?[0-9]{2})?)$|\s*(?:UTC|GMT)$")
 """Zones as warehouses write them: `2026-11-02 09:00:00 UTC`, `2026-11-02 09:00:00.000 +0100`."""
@@ -69,7 +69,7 @@ def _object(text: str) -> Any:
 
 
 def object_of(value: Any) -> Any:
-    """Return an object that stands as JSON text in a cell, anything else as it is."""
+    """Return the object of a cell with JSON text, and anything else unchanged."""
     found = _object(value) if isinstance(value, str) and value[:1] in ("{", "[") else None
     return value if found is None else found
 
@@ -136,8 +136,8 @@ def outcome_of(value: Any) -> float:
 def timestamp_of(value: Any, unit: TimeUnit, start: datetime | None) -> tuple[datetime, bool]:
     """Return the instant in UTC, and whether a time zone had to be assumed. Raises ``ValueError``.
 
-    ``start`` is what a relative time counts from, None where times are absolute. Times before 1970 or from 2200 on are
-    no times of calls: fields that nobody set, or another unit.
+    ``start`` is what a relative time counts from, None where times are absolute. Times before 1970 or from 2200 on
+    cannot be times of calls: the field was not set, or has another unit.
     """
     if isinstance(value, datetime):
         instant, zoneless = _in_utc(value)
@@ -218,16 +218,16 @@ def attribute_of(value: Any, type: Type) -> Any:
 
 
 PARTS: Final = ("uncached_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens")
-"""Those that say more than how long the prompt and the answer are."""
+"""Counts beyond the length of the prompt and the answer."""
 
 
 @frozen
 class Counted:
     """The counts of one row.
 
-    ``prompt`` includes what was read from and written to caches, ``output`` the reasoning; each is None where it is
-    not known. ``recorded`` is None where the row tells nothing but the two. ``beyond`` are tokens that only the total
-    shows, part of ``output``; ``contradicted`` says that the total is less than what it should include.
+    ``prompt`` includes what was read from and written to caches, ``output`` the reasoning; each is None if unknown.
+    ``recorded`` is None if the row has only these two. ``beyond`` are tokens that only the total shows, part of
+    ``output``; ``contradicted`` means that the total is less than the sum of its parts.
     """
 
     prompt: int | None
@@ -239,7 +239,7 @@ class Counted:
 
 
 def counted(counts: Mapping[str, int | None]) -> Counted:
-    """Return what the counts of a row say. Raises ``ValueError`` where they contradict each other.
+    """Return the counts of a row. Raises ``ValueError`` where they contradict each other.
 
     Reasoning lies inside the output, unless there is more of it or the total shows that it came on top. What the total
     shows beyond everything else may be anything, and is counted as output, the most expensive kind of text.

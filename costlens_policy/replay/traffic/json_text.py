@@ -70,9 +70,10 @@ class JsonObject(NamedTuple):
 
 
 def json_objects(name: str, lines: Iterator[str] | TextIO, note: Callable[[str], None]) -> Iterator[JsonObject]:
-    """Yield the objects of a text. ``note`` is told what has to be said of all of it.
+    """Yield the objects of a text.
 
-    Numbers with a fraction are ``Decimal``. Raises ``TrafficError`` for an object of more than 256 million characters.
+    ``note`` receives notes on the whole text. Numbers with a fraction are ``Decimal``. Raises ``TrafficError`` for an
+    object of more than 256 million characters.
     """
     first = _first(lines)
     if first.strip(_BLANK)[:1] == "[" or (len(first) >= _PIECE and not first.endswith("\n")):
@@ -198,7 +199,7 @@ class _Values:
         self._beside: dict[str, Any] = {}
 
     def objects(self) -> Iterator[JsonObject]:
-        """Yield the objects of arrays, however deep, and those that stand for themselves."""
+        """Yield the objects of arrays, at any depth, and top-level ones."""
         arrays = 0
         while char := self._next():
             if char in "[]}":

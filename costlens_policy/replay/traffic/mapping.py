@@ -24,9 +24,10 @@ COUNTS: Final = (
 )  # fmt: skip
 """The fields of a row that hold counts."""
 FIELDS: Final = ("time", "id", "model", "session", *COUNTS, "service_tier", "cost", "prefix", "usage")
-"""What replay itself needs of a row. ``prompt_tokens`` includes what was read from and written to caches,
-``output_tokens`` the reasoning; ``usage`` is a provider's object and, in a row that has one, stands in for the counts.
-``request.NAME`` besides is an attribute of the request.
+"""What replay itself needs of a row.
+
+``prompt_tokens`` includes what was read from and written to caches, ``output_tokens`` the reasoning; ``usage`` is a
+provider's object and, in a row that has one, replaces the counts. ``request.NAME`` is an attribute of the request.
 """
 
 
@@ -58,17 +59,17 @@ class ColumnMapping:
     summed: bool = False
     """Whether a row sums up several requests, so that prices by the length of a prompt are the highest there are."""
     named: tuple[str, ...] = ()
-    """Fields whose columns somebody named."""
+    """Fields whose columns the caller specified."""
     recognized: bool = False
-    """Whether nobody named it, but files have its columns."""
+    """Whether it was detected from the columns of the files."""
     repeated: tuple[str, ...] = ()
-    """Columns that say again what others say: objects of counts or amounts that are read elsewhere."""
+    """Columns that repeat others: objects of counts or amounts that are read elsewhere."""
     signature: tuple[str, ...] = ()
     """Columns by which files are recognized that this mapping is made for."""
     extras: Mapping[str, str] = field(default_factory=dict)
     """Where reports find what only they read: latency, the end of the call, labels."""
     about: str = ""
-    """What a ready mapping is for, as docs/replay.md says it."""
+    """What a ready mapping is for, as shown in docs/replay.md."""
 
     def with_columns(self, columns: Mapping[str, str], constants: Mapping[str, Any]) -> ColumnMapping:
         """Return the mapping with further columns and constants.

@@ -20,7 +20,7 @@ _Name = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(va
 
 
 class _MappingFile(BaseModel):
-    """What a mapping file may say. ``based_on`` is a ready mapping that it changes."""
+    """The content of a mapping file. ``based_on`` is the ready mapping that it modifies."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -17,7 +17,7 @@ STDIN: Final = "-"
 _KINDS: Final = {
     ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".ndjson": "json", ".json": "json", ".parquet": "parquet",
 }  # fmt: skip
-_PACKED: Final = (".gz", ".zst")
+_COMPRESSED: Final = (".gz", ".zst")
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 _CURRENT: Final[Mapping[str, str]] = {
     "Delta": '`DeltaTable("{0}").file_uris()` of the package `deltalake` lists them',
@@ -85,7 +85,7 @@ def _refuse_twins(names: Sequence[str]) -> None:
     """Refuse a file that lies beside a compressed copy of itself: its rows would be counted twice."""
     plain: dict[str, str] = {}
     for name in names:
-        bare = next((name[: -len(suffix)] for suffix in _PACKED if name.lower().endswith(suffix)), name)
+        bare = next((name[: -len(suffix)] for suffix in _COMPRESSED if name.lower().endswith(suffix)), name)
         first = plain.setdefault(bare, name)
         if first != name:
             raise TrafficError(
@@ -128,9 +128,9 @@ def _table(folder: Path) -> str:
 
 
 def kind_of(name: str) -> str:
-    """Return what a file is by its name: ``csv``, ``json``, ``parquet``, or an empty text where that does not tell."""
+    """Return what a file is by its name: ``csv``, ``json``, ``parquet``, or an empty string if unknown."""
     suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
+    if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
     return _KINDS.get(suffixes[-1], "") if suffixes else ""
 

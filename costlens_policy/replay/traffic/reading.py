@@ -44,7 +44,7 @@ from costlens_policy.usage import Reported, UsageError, added, read_usage
 __all__ = ["EARLY", "TEXTS_ONLY", "RequestShape", "RowReader", "raw_rows", "read_traffic"]
 
 EARLY: Final = datetime(2015, 1, 1, tzinfo=UTC)
-"""Calls before this are told: their unit of time may be another one."""
+"""Earlier calls cause a note: their time unit may be wrong."""
 
 
 class RequestShape(Protocol):
@@ -68,7 +68,7 @@ TEXTS_ONLY: Final[RequestShape] = _TextsOnly(
 )
 """For who reads traffic without deciding it: of a request, only the texts are of interest."""
 
-_MOST_TOLD: Final = 8
+_MOST_NOTES: Final = 8
 _NUMBERS: Final = re.compile(r"[0-9][0-9,.]*")
 """Numbers of a note, which differ from row to row."""
 
@@ -96,7 +96,7 @@ def read_traffic(
 
 
 def _cut(name: str) -> str:
-    """Say so where a file ends in the middle of a line: its last number may have lost digits."""
+    """Add a note if a file ends in the middle of a line: its last number may have lost digits."""
     if not name.lower().endswith((".csv", ".tsv", ".jsonl", ".ndjson")) or not rereadable(name):
         return ""
     try:
@@ -142,8 +142,8 @@ class RowReader:
     """Reads rows one after the other into ``rows`` or, with the reason, into ``rejects``.
 
     ``ids`` are those seen so far, with their places; with None, repeated ids are not looked for. ``files`` are all
-    that will be read: which spans are sums, and which lines repeat a message, only all of them tell. ``more`` are
-    columns that are read besides, by field, and have to be there; ``known`` those that need not.
+    files to be read, since only all of them show which spans are sums and which lines repeat a message. ``more`` are
+    further required columns, by field; ``known`` are optional ones.
     """
 
     mapping: ColumnMapping
@@ -165,7 +165,7 @@ class RowReader:
     files: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
     known: tuple[str, ...] = ()
-    told: Counter[str] = field(default_factory=Counter)
+    usage_notes: Counter[str] = field(default_factory=Counter)
     attributes: list[tuple[str, str]] = field(init=False)
     counts: tuple[str, ...] = field(init=False)
     _shaper: Spans | Transcripts | None = None
@@ -210,7 +210,7 @@ class RowReader:
                 raise TrafficError(self._no_attribute(name))
 
     def note_unread(self, columns: ColumnCheck) -> None:
-        """Keep the columns of a file that look like tokens or money, and that nobody reads."""
+        """Record the columns of a file that look like tokens or money but are not read."""
         for name in columns.unread:
             self.unread.setdefault(name, columns.file)
         self.similar |= columns.similar
@@ -242,8 +242,8 @@ class RowReader:
     def _row(self, raw: RawRow) -> Row:
         mapping, fields = self.mapping, raw.fields
         time = self._time(fields)
-        told = self._told(fields)
-        prompt, output = told.counted.prompt, told.counted.output
+        counts = self._counts(fields)
+        prompt, output = counts.counted.prompt, counts.counted.output
         attributes = self._attributes(fields)
         answers = {
             model: self.shape.tokenizer.count(text_of(value))
@@ -270,7 +270,7 @@ class RowReader:
             None if session is None else text_of(session),
             prompt,
             output,
-            told.counted.recorded,
+            counts.counted.recorded,
             None if cost is None else cost_of(cost),
             _blocks(self._value(fields, "prefix")),
             attributes,
@@ -280,9 +280,9 @@ class RowReader:
                 if (value := cell(fields, column)) is not None
             },
             answers,
-            told.service_tier,
-            told.other_models,
-            told.counted.cache_known,
+            counts.service_tier,
+            counts.other_models,
+            counts.counted.cache_known,
         )
 
     def _value(self, fields: Mapping[str, Any], name: str) -> Any:
@@ -299,30 +299,30 @@ class RowReader:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
-    def _told(self, fields: Mapping[str, Any]) -> _Told:
-        """Return what a row tells of its tokens: by a provider's object, or else by counts in columns."""
+    def _counts(self, fields: Mapping[str, Any]) -> _RowCounts:
+        """Return the tokens of a row: from a provider's object, or else from counts in columns."""
         tier = self._value(fields, "service_tier")
         named = None if tier is None else text_of(tier)
         report = self._usage(fields)
         if report is not None:
             if isinstance(report, SpanTokens):
-                return _Told(report.counted, named)
+                return _RowCounts(report.counted, named)
             report = plain_numbers(report)
             reported = read_usage(report)
             usage, others = _own(reported, self._value(fields, "model"))
             for note in reported.notes:
-                self.told[_NUMBERS.sub("#", note)] += 1
-            counts = Counted(usage.prompt_tokens, _written(usage), usage, _tells_cache(report))
-            return _Told(counts, reported.terms._replace(tier=named or reported.terms.tier).text, others)
+                self.usage_notes[_NUMBERS.sub("#", note)] += 1
+            counts = Counted(usage.prompt_tokens, _written(usage), usage, _has_cache(report))
+            return _RowCounts(counts, reported.terms._replace(tier=named or reported.terms.tier).text, others)
         counts = counted({name: self._tokens(fields, name) for name in self.counts})
         self.beyond += counts.beyond > 0
         self.contradicted += counts.contradicted
-        return _Told(counts, named)
+        return _RowCounts(counts, named)
 
     def _usage(self, fields: Mapping[str, Any]) -> Any:
-        """Return the usage object of a row; None where its counts stand in columns of their own.
+        """Return the usage object of a row; None if its counts are in separate columns.
 
-        Where the mapping knows such columns, too, what is no object may be anything, and nothing but an object counts.
+        If the mapping has such columns, too, a value that is not an object is ignored.
         """
         report = object_of(self._value(fields, "usage"))
         named = "usage" in self.mapping.named or not self.counts
@@ -351,7 +351,7 @@ class RowReader:
         return instant
 
     def _repeats(self, row: Row) -> str:
-        """Say so where a row with the same id was read before."""
+        """Raise ``ValueError`` for a duplicate id."""
         if row.id is None or self.ids is None:
             return ""
         first = self.ids.setdefault(row.id, row.place)
@@ -383,7 +383,7 @@ class RowReader:
             ),
         )
         about = [*self._about_mapping(), *self.notes, *(text for count, text in said if count)]
-        about += [f"usage of {count} rows: {note}" for note, count in self.told.most_common(_MOST_TOLD)]
+        about += [f"usage of {count} rows: {note}" for note, count in self.usage_notes.most_common(_MOST_NOTES)]
         if self._shaper is not None:
             about += self._shaper.notes()
         if self.unread:
@@ -410,14 +410,14 @@ _MOST_NAMED: Final = 8
 
 
 @frozen
-class _Told:
+class _RowCounts:
     counted: Counted
     service_tier: str | None
     other_models: tuple[tuple[str, Usage], ...] = ()
 
 
 def _own(reported: Reported, model: Any) -> tuple[Usage, tuple[tuple[str, Usage], ...]]:
-    """Return what a row's own model used, which a usage by model tells among the others, and what others used."""
+    """Split a usage by model into that of the row's own model and that of others."""
     usage, others = reported.usage, list[tuple[str, Usage]]()
     if reported.unknown:
         usage = added(usage, Usage(output=reported.unknown))
@@ -429,10 +429,10 @@ def _own(reported: Reported, model: Any) -> tuple[Usage, tuple[tuple[str, Usage]
     return usage, tuple(others)
 
 
-def _tells_cache(report: Any) -> bool:
+def _has_cache(report: Any) -> bool:
     """Return whether a usage object has a count of cached tokens, be it 0."""
     return isinstance(report, Mapping) and any(
-        "cach" in str(name).lower() if isinstance(value, int | float) else _tells_cache(value)
+        "cach" in str(name).lower() if isinstance(value, int | float) else _has_cache(value)
         for name, value in report.items()
     )
 

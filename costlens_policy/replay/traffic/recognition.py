@@ -1,5 +1,7 @@
-"""Columns of files against mappings: which ready mapping a file fits, whether it has all columns that were named,
-and which of those that nobody reads may be money."""
+"""Recognizing mappings by the columns of files, and checking that files have all specified columns.
+
+Unread columns that may be money are noted, too.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from costlens_policy.replay.traffic.sources import read_file
 __all__ = ["ColumnCheck", "recognized"]
 
 _ROWS_LOOKED_AT: Final = 50
-"""As many rows of a file tell which mapping it fits."""
+"""The number of rows that are examined to recognize a mapping."""
 _MOST_NAMES: Final = 200
 _DEEP: Final = 3
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -70,7 +72,7 @@ def _is_enough(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], co
 class ColumnCheck:
     """One file: ``look`` at each row until all that was asked for is seen, then ``check`` what never was.
 
-    ``more`` are columns that are read besides those of the mapping, by field, and have to be there.
+    ``more`` are further required columns, by field.
     """
 
     __slots__ = (
@@ -89,7 +91,7 @@ class ColumnCheck:
         self._shapes: set[tuple[str, ...]] = set()
         self.unread: dict[str, None] = {}
         self.similar: dict[str, str] = {}
-        """Columns that nobody reads, and the one that each is probably meant to be."""
+        """Unread columns, and the one that each probably means."""
 
     def look(self, fields: Mapping[str, Any]) -> None:
         """Look at a row."""
@@ -142,8 +144,8 @@ def _groups(mapping: ColumnMapping) -> Iterator[tuple[str, tuple[str, ...]]]:
         ("prompt_tokens", ("uncached_tokens", "usage", *TEXTS)), ("output_tokens", ("usage",)),
     ):  # fmt: skip
         fields = [name for name in (wanted, *others) if name in columns and name not in must]
-        told = any(name in fixed or name in must for name in (wanted, *others))
-        if fields and not told and not (wanted == "output_tokens" and mapping.answers):
+        given = any(name in fixed or name in must for name in (wanted, *others))
+        if fields and not given and not (wanted == "output_tokens" and mapping.answers):
             yield ("usage" if fields[0] == "usage" else wanted), tuple(columns[name] for name in fields)
 
 

@@ -24,7 +24,7 @@ Lines: TypeAlias = TextIO | Iterator[str]
 _BATCH: Final = 10_000
 _LONGEST_FIELD: Final = 64 * 1024 * 1024
 _PEEK: Final = 4096
-_PACKED: Final[Mapping[bytes, str]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_COMPRESSED: Final[Mapping[bytes, str]] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _OTHERS: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "an Excel or ZIP file", b"\xd0\xcf\x11\xe0": "an Excel file", b"Obj\x01": "an Avro file",
     b"ORC": "an ORC file", b"ARROW1": "an Arrow file", b"SQLite format 3": "an SQLite database",
@@ -58,10 +58,10 @@ class RawRow:
 
 
 def read_file(name: str, note: Callable[[str], None] = lambda text: None) -> Iterator[RawRow]:
-    """Yield the rows of one file; what its name does not tell, its first bytes do.
+    """Yield the rows of one file, whose format is recognized by its name or its first bytes.
 
-    Folders of the path such as `team=search` give columns, of which those of the file itself go before. ``note`` is
-    told what has to be said of the file. Raises ``TrafficError`` where the file as a whole cannot be read.
+    Folders of the path such as `team=search` give columns; those of the file itself take precedence. ``note`` receives
+    notes on the file. Raises ``TrafficError`` if the file as a whole cannot be read.
     """
     keys = partition_of(name)
     rows = _rows(name, note)
@@ -107,16 +107,16 @@ def _opened(name: str) -> io.BufferedReader:
 
 def _text(name: str, stream: io.BufferedReader, head: bytes) -> AbstractContextManager[tuple[Lines, str]]:
     """Return the text of a file, decompressed, and how it begins."""
-    packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), "")
-    if packed == "zstd":
+    compression = next((kind for mark, kind in _COMPRESSED.items() if head.startswith(mark)), "")
+    if compression == "zstd":
         if name == STDIN:
             raise TrafficError(
                 "standard input is compressed with zstd; decompress it first, for example with `zstd -dc`"
             )
-        lines = _unpacked(name)
+        lines = _decompressed(name)
         first = next(lines, "")
         return nullcontext((chain((first,), lines), first))
-    if packed == "gzip":
+    if compression == "gzip":
         stream = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=stream)))
         head = stream.peek(_PEEK)[:_PEEK]
     elif name.lower().endswith((".gz", ".zst")) and head:
@@ -130,7 +130,7 @@ def _text(name: str, stream: io.BufferedReader, head: bytes) -> AbstractContextM
 
 
 def _encoding(head: bytes) -> str:
-    """Return the encoding that the first bytes tell: by a mark, or by the zeros in characters of ASCII."""
+    """Return the encoding by the first bytes: a byte order mark, or the zeros in ASCII characters."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
@@ -139,7 +139,7 @@ def _encoding(head: bytes) -> str:
     return "utf-8"
 
 
-def _unpacked(name: str) -> Iterator[str]:
+def _decompressed(name: str) -> Iterator[str]:
     """Yield the lines of a file that is compressed with zstd. Raises ``OSError`` where the archive is damaged."""
     polars = _polars("zstd-compressed files")
     for frame in polars.scan_lines(name, glob=False).collect_batches(chunk_size=_BATCH, maintain_order=True):
@@ -182,7 +182,7 @@ def _csv(name: str, stream: Lines, note: Callable[[str], None]) -> Iterator[RawR
 
 
 def _separator(header: str) -> str:
-    """Return what stands between the names of a header most often, outside of quotes."""
+    """Return the most frequent separator of a header, outside quotes."""
     plain = "".join(header.split('"')[::2])
     return max(_SEPARATORS, key=plain.count)
 

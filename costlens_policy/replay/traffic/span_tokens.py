@@ -35,7 +35,7 @@ _OTHERS: Final = re.compile(
 """What else may hold counts of tokens, beside numbers of other things. LiteLLM repeats bare answers under `llm.`."""
 _TOKENS: Final = frozenset({"token", "tokens"})
 _OF_EMBEDDINGS: Final = "ai.usage.tokens"
-"""All that the Vercel AI SDK tells of an embedding."""
+"""The only usage attribute of embeddings in the Vercel AI SDK."""
 _DISJOINT: Final = "langfuse.observation.usage_details."
 """Its kinds are mutually exclusive, so that the input does not include the cached part."""
 _LONGEST_TEXT: Final = 10_000
@@ -56,7 +56,7 @@ _PARTS: Final = frozenset({"details", "text", "accepted", "rejected", "predictio
 _NOT: Final = frozenset({"no", "non", "not", "without", "miss", "misses"})
 _FRESH: Final = frozenset({"uncached", "nocache", "noncached"})
 _PIXELS: Final = frozenset({"image", "images"})
-_Told = dict[str, int]
+_Counts = dict[str, int]
 
 
 @frozen
@@ -90,7 +90,7 @@ def texts_with_tokens(attributes: Mapping[str, Any]) -> Iterator[str]:
 
 
 def object_in(name: str, value: Any) -> Any:
-    """Return the object that an attribute holds as JSON text or Python, if it is one that may tell of tokens."""
+    """Return the object that an attribute holds as JSON text or Python, if it may contain tokens."""
     if not isinstance(value, str) or value[:1] != "{" or len(value) > _LONGEST_TEXT:
         return value
     if not name.startswith(_FAMILIES) and f"{name}." not in _FAMILIES and not _OTHERS.match(f"{name}."):
@@ -105,13 +105,12 @@ def object_in(name: str, value: Any) -> Any:
 
 
 def tokens_in(attributes: Mapping[str, Any]) -> SpanTokens:
-    """Read the tokens of a span. Raises ``ValueError`` for what is no count, and where nothing but a total is told.
+    """Read the tokens of a span. Raises ``ValueError`` for an invalid count, and if only a total is reported.
 
-    Cached tokens lie inside the input as the conventions have it, unless there are more of them or the total shows that
-    they came on top.
+    By convention the input includes the cached tokens, unless there are more of them or the total shows otherwise.
     """
-    told: _Told = {}
-    unknown: _Told = {}
+    reported: _Counts = {}
+    unknown: _Counts = {}
     for name, words, value in _reported(attributes):
         role = "input" if name == _OF_EMBEDDINGS else _role(words)
         if role == "inside":
@@ -123,8 +122,8 @@ def tokens_in(attributes: Mapping[str, Any]) -> SpanTokens:
         if role == "unknown":
             unknown[name] = number
         else:
-            told[role] = max(told.get(role, 0), number)
-    return _read(told, unknown, any(name.startswith(_DISJOINT) for name in attributes))
+            reported[role] = max(reported.get(role, 0), number)
+    return _read(reported, unknown, any(name.startswith(_DISJOINT) for name in attributes))
 
 
 def _reported(attributes: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[str], Any]]:
@@ -137,7 +136,7 @@ def _reported(attributes: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[st
 
 @lru_cache(maxsize=4096)
 def _of_family(name: str) -> frozenset[str] | None:
-    """Return the words of a name that may tell of tokens, after what says so; None for any other name."""
+    """Return the words of an attribute name after its token prefix; None for any other name."""
     family = next((family for family in _FAMILIES if name.startswith(family)), None)
     if family is not None:
         return _words(name[len(family) :])
@@ -173,38 +172,38 @@ def _role(words: frozenset[str]) -> str:
     return "total" if "total" in words or words <= _TOKENS else "unknown"
 
 
-def _read(told: _Told, unknown: _Told, disjoint: bool) -> SpanTokens:
-    if not {"input", "fresh"} & told.keys() and not (disjoint and {"read", "write"} & told.keys()):
+def _read(reported: _Counts, unknown: _Counts, disjoint: bool) -> SpanTokens:
+    if not {"input", "fresh"} & reported.keys() and not (disjoint and {"read", "write"} & reported.keys()):
         raise ValueError("tokens are reported, but no input tokens")
-    given, output, total = told.get("input", 0), told.get("output", 0), told.get("total")
-    long = told.get("write 1h", 0)
-    short = max(told.get("write", 0) - long, told.get("write 5m", 0))
-    caches = told.get("read", 0) + short + long
-    if "fresh" in told:
-        given = max(given, told["fresh"] + caches)
+    given, output, total = reported.get("input", 0), reported.get("output", 0), reported.get("total")
+    long = reported.get("write 1h", 0)
+    short = max(reported.get("write", 0) - long, reported.get("write 5m", 0))
+    caches = reported.get("read", 0) + short + long
+    if "fresh" in reported:
+        given = max(given, reported["fresh"] + caches)
     on_top = caches > given or (total is not None and caches > 0 and total == given + caches + output)
     if disjoint and (total is None or total != given + output):
         on_top = caches > 0
-        output += told.get("reasoning", 0)
+        output += reported.get("reasoning", 0)
     if total is None:
         output += sum(unknown.values())
     found = counted({
         "prompt_tokens": given + caches if on_top else given,
-        "cached_tokens": told.get("read"), "cache_write_tokens": short, "cache_write_1h_tokens": long,
-        "output_tokens": output, "reasoning_tokens": told.get("reasoning"), "total_tokens": total,
+        "cached_tokens": reported.get("read"), "cache_write_tokens": short, "cache_write_1h_tokens": long,
+        "output_tokens": output, "reasoning_tokens": reported.get("reasoning"), "total_tokens": total,
     })  # fmt: skip
-    return SpanTokens(_with_media(found, told), tuple(unknown), on_top and not disjoint)
+    return SpanTokens(_with_media(found, reported), tuple(unknown), on_top and not disjoint)
 
 
-def _with_media(found: Counted, told: _Told) -> Counted:
+def _with_media(found: Counted, reported: _Counts) -> Counted:
     """Take audio and images out of the kinds of text, where they fit into them."""
     usage = found.recorded
     assert usage is not None, "writes are always reported, even if 0"
-    audio_read = min(told.get("read audio", 0), usage.cache_read)
-    into = min(told.get("audio in", 0), usage.input)
-    seen = min(told.get("image in", 0), usage.input - into)
-    out = min(told.get("audio out", 0), usage.output)
-    drawn = min(told.get("image out", 0), usage.output - out)
+    audio_read = min(reported.get("read audio", 0), usage.cache_read)
+    into = min(reported.get("audio in", 0), usage.input)
+    seen = min(reported.get("image in", 0), usage.input - into)
+    out = min(reported.get("audio out", 0), usage.output)
+    drawn = min(reported.get("image out", 0), usage.output - out)
     return replace(found, recorded=usage._replace(
         input=usage.input - into - seen, input_audio=into, input_image=seen,
         cache_read=usage.cache_read - audio_read, cache_read_audio=audio_read,

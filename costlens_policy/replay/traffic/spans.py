@@ -117,10 +117,10 @@ class Spans:
                 yield from self._call(raw, span)
 
     def notes(self) -> Iterator[str]:
-        """Say what was passed over, and what was taken for what."""
-        for name, says in _SAYS.items():
+        """Yield notes on what was skipped, and on assumptions."""
+        for name, note in _NOTES.items():
             if count := self.counts[name]:
-                yield f"{count:,} {says}"
+                yield f"{count:,} {note}"
         for name, count in self.unknown.items():
             yield f"`{name}` ({count:,} spans) is not a known kind of token; without a total it was counted as output"
         for name, count in self.unread.items():
@@ -228,7 +228,7 @@ class Spans:
         return found
 
 
-_SAYS: Final = {
+_NOTES: Final = {
     "others": "spans of other kinds are not calls of a model and were skipped",
     "sums": "spans repeat the sum of their child spans, and were not counted again",
     "rest": "spans have more tokens than their child spans; the difference was counted as a call",

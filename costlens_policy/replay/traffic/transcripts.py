@@ -17,7 +17,7 @@ from costlens_policy.replay.traffic.sources import RawRow
 __all__ = ["Transcripts"]
 
 _MARKS: Final = frozenset({"message", "sessionId", "session_id", "uuid", "leafUuid", "messageId", "snapshot"})
-_SAYS: Final = {
+_NOTES: Final = {
     "repeats": "lines repeat a message in an earlier state, and were not counted again",
     "sums": "lines summarize the messages of their session, and were not counted again",
     "lines": "lines of transcripts are not answers of a model and were skipped",
@@ -31,7 +31,7 @@ class Transcripts:
 
     counts: Counter[str] = field(default_factory=Counter)
     _last: dict[str, tuple[int, str, int]] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
+    _with_messages: set[str] = field(default_factory=set)
     _agents: set[str] = field(default_factory=set)
 
     def survey(self, raw: RawRow) -> None:
@@ -40,7 +40,7 @@ class Transcripts:
         message = _message(fields)
         if message is None:
             return
-        self._told.add(_session(fields))
+        self._with_messages.add(_session(fields))
         self._agents.update(_agents_of(fields))
         if (id := message.get("id")) is not None:
             state = (_size(message["usage"]), raw.file, raw.number)
@@ -64,15 +64,15 @@ class Transcripts:
                 self.counts["repeats"] += 1
         elif _may_be_a_call(fields):
             yield raw  # an answer without usage, or usage on a line of another kind, is not passed over
-        elif kind == "result" and "usage" in fields and _session(fields) not in self._told:
+        elif kind == "result" and "usage" in fields and _session(fields) not in self._with_messages:
             yield raw
         else:
             self.counts["sums" if kind == "result" else "lines"] += 1
             self.counts["agents"] += self._is_of_an_unknown_agent(fields)
 
     def notes(self) -> Iterator[str]:
-        """Say what was passed over."""
-        yield from (f"{count:,} {says}" for name, says in _SAYS.items() if (count := self.counts[name]))
+        """Yield notes on what was skipped."""
+        yield from (f"{count:,} {note}" for name, note in _NOTES.items() if (count := self.counts[name]))
 
     def _is_of_an_unknown_agent(self, fields: Mapping[str, Any]) -> bool:
         result = fields.get("toolUseResult")
@@ -82,7 +82,7 @@ class Transcripts:
 
 
 def _unwrapped(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the line of a sub-agent that stands inside of one about its progress, any other line as it is."""
+    """Return the line of a sub-agent inside one about its progress, and any other line unchanged."""
     data = fields.get("data")
     inner = data.get("message") if isinstance(data, Mapping) else None
     if isinstance(inner, Mapping) and isinstance(inner.get("message"), Mapping):
@@ -91,7 +91,7 @@ def _unwrapped(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _agents_of(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what tells a message of a sub-agent: its name, else the session that it is a side chain of."""
+    """Yield what identifies a message of a sub-agent: its name, or else the session of its side chain."""
     if (agent := fields.get("agentId")) is not None:
         yield str(agent)
     elif fields.get("isSidechain"):

@@ -1,7 +1,7 @@
 """The charts of the page as Vega-Lite specifications, for a width in pixels.
 
 Time is an ordered list of labels here, so that no time zone of the machine that draws can move a bar. Floats are for
-drawing only; all numbers that are written stand in ``says``. Names of users are data of marks, never part of an
+drawing only; all numbers that are written are in ``text``. Names of users are data of marks, never part of an
 expression or a key, where JavaScript might see more in them.
 """
 
@@ -50,7 +50,7 @@ def spend_over_time(report: Report, width: int) -> Spec:
             "x": spec["encoding"]["x"],
             "y": {"field": "amount", "type": "quantitative"},
             "color": {"value": "var(--alert)"},
-            "description": {"field": "says"},
+            "description": {"field": "text"},
         },
     }
     bars = {"mark": spec.pop("mark"), "encoding": spec.pop("encoding"), "data": spec.pop("data")}
@@ -128,12 +128,12 @@ def _marked(report: Report) -> Iterable[dict[str, Any]]:
     for item in report.anomalies.found:
         if item.dimension == "total":
             start = shown_start(item.start, report.unit, report.zone)
-            says = f"anomaly, {start}: {shown_usd(item.spend)}, usually {shown_usd(item.usual)}"
-            yield _row(_label(report, item.start), "anomaly", item.spend, says)
+            text = f"anomaly, {start}: {shown_usd(item.spend)}, usually {shown_usd(item.usual)}"
+            yield _row(_label(report, item.start), "anomaly", item.spend, text)
 
 
-def _row(label: str, series: str, amount: Decimal | int, says: str) -> dict[str, Any]:
-    return {"at": label, "series": series, "amount": float(amount), "says": says}
+def _row(label: str, series: str, amount: Decimal | int, text: str) -> dict[str, Any]:
+    return {"at": label, "series": series, "amount": float(amount), "text": text}
 
 
 def _time_axis(report: Report, width: int, scale: str = "band") -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _stack_of(
         "y": {**_amount_axis({"format": format}), "stack": "zero"},
         "color": _colors(names),
         "order": {"field": "order", "type": "quantitative"},
-        **({"description": {"field": "says"}} if bars else {}),
+        **({"description": {"field": "text"}} if bars else {}),
     }
     return {
         "width": width - 50, "height": height, "usermeta": {"series": names}, "data": {"values": _keyed(rows, names)},
@@ -180,7 +180,7 @@ def _lines_of(
         "x": _time_axis(report, width, "point"),
         "y": _amount_axis(axis),
         "color": _colors(names),
-        "description": {"field": "says"},
+        "description": {"field": "text"},
     }
     return {
         "width": width - 50, "height": _LOW, "usermeta": {"series": names}, "data": {"values": _keyed(rows, names)},
@@ -194,7 +194,7 @@ def color_of(name: str, names: Sequence[str]) -> str:
 
 
 def series_names(spec: Spec) -> list[str]:
-    """Return the series that a chart tells apart by color, none where it has one only."""
+    """Return the series that a chart distinguishes by color; none if it has only one."""
     names: list[str] = spec.get("usermeta", {}).get("series", [])
     return names if len(names) > 1 else []
 
@@ -235,12 +235,12 @@ def forecast_chart(report: Report, width: int) -> Spec | None:
     today = forecast.now.astimezone(zone).date()
     past = list(_past(report, days, today))
     so_far = float(forecast.spent)
-    says = f"expected {shown_usd(forecast.expected)}, {shown_usd(forecast.low)} to {shown_usd(forecast.high)}"
+    text = f"expected {shown_usd(forecast.expected)}, {shown_usd(forecast.low)} to {shown_usd(forecast.high)}"
     coming = [
-        {"at": today.isoformat()[5:], "amount": so_far, "low": so_far, "high": so_far, "says": ""},
+        {"at": today.isoformat()[5:], "amount": so_far, "low": so_far, "high": so_far, "text": ""},
         {
             "at": last.isoformat()[5:], "amount": float(forecast.expected), "low": float(forecast.low),
-            "high": float(forecast.high), "says": says,
+            "high": float(forecast.high), "text": text,
         },
     ]  # fmt: skip
     domain = [day.isoformat()[5:] for day in days]
@@ -265,7 +265,7 @@ def forecast_chart(report: Report, width: int) -> Spec | None:
             {"data": {"values": past}, "mark": line, "encoding": drawn},
             {
                 "data": {"values": coming[-1:]}, "mark": {"type": "point", "filled": True, "size": 50},
-                "encoding": {**drawn, "description": {"field": "says"}},
+                "encoding": {**drawn, "description": {"field": "text"}},
             },
         ],
     }  # fmt: skip
@@ -292,8 +292,8 @@ def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
         if amount or group.value is not None:
             name = NOT_RECORDED if group.value is None else printable(group.value)
             shown = shown_cost(group.figures) if report.priced else shown_count(group.figures.tokens)
-            says = f"{name}: {shown}"
-            rows.append({"place": len(rows), "name": name, "amount": float(amount), "shown": shown, "says": says})
+            text = f"{name}: {shown}"
+            rows.append({"place": len(rows), "name": name, "amount": float(amount), "shown": shown, "text": text})
     left = 150 if width > 400 else 112
     for row in rows:
         row["name"] = shortened(row["name"], left // 7)
@@ -308,7 +308,7 @@ def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
         "layer": [
             {
                 "mark": bar,
-                "encoding": {"y": y, "x": x, "color": {"value": COLORS[0]}, "description": {"field": "says"}},
+                "encoding": {"y": y, "x": x, "color": {"value": COLORS[0]}, "description": {"field": "text"}},
             },
             {
                 "mark": {"align": "left", "dx": 6, "type": "text"},
@@ -320,7 +320,7 @@ def group_bars(report: Report, grouping: Grouping, width: int) -> Spec:
 
 
 def shortened(text: str, columns: int) -> str:
-    """Return a text that is no wider. The drawing library must not cut it: it cuts characters in half."""
+    """Truncate text to a width. The drawing library must not do it, since it splits characters."""
     if width_of(text) <= columns:
         return text
     while text and width_of(text) >= columns:

@@ -302,7 +302,7 @@ _SIZE: Final = re.compile(r'^<svg [^>]*?width="(?P<width>[\d.]+)" height="(?P<he
 def _draw(spec: Spec, name: str, title: str) -> Markup:
     """Return a chart as an ``svg`` element that fits its container; ``name`` keeps its ids apart from others'.
 
-    Marks carry what they stand for as a ``title``, which browsers show on hovering and screen readers say.
+    Marks have a ``title``, which browsers show on hover and screen readers read aloud.
     """
     svg = vl_convert.vegalite_to_svg({**_drawable(spec), "config": _CONFIG}, vl_version=_VERSION)
     size = _SIZE.match(svg)
