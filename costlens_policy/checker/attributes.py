@@ -108,10 +108,10 @@ _STANDARD: Final = (
         "feature", STRING, "feature of the product that the call serves",
         label=True, recorded=True, grouped=True,
     ),
-    DeclaredAttribute("user", STRING, "who calls", label=True, recorded=True, grouped=True),
+    DeclaredAttribute("user", STRING, "end user of the call", label=True, recorded=True, grouped=True),
     DeclaredAttribute("environment", STRING, "environment, such as `production`", label=True, recorded=True),
     DeclaredAttribute("region", STRING, "region that the request comes from", label=True),
-    DeclaredAttribute("tags", _TEXTS, "free marks", label=True),
+    DeclaredAttribute("tags", _TEXTS, "free-form labels", label=True),
     DeclaredAttribute("session", STRING, "conversation that the call belongs to", label=True),
     DeclaredAttribute(
         "cost_budget", DOUBLE, "maximum cost of the call, in US dollars",
@@ -141,7 +141,7 @@ def request_record(attributes: Mapping[str, DeclaredAttribute], sizes: Sizes) ->
         for name, item in attributes.items()
     }
     fields[ASKED_MODEL] = Field(
-        Type("model"), optional=True, description="model that `request.model` means, whatever its spelling"
+        Type("model"), optional=True, description="catalogue model that `request.model` identifies, in any spelling"
     )
     return Record("request", fields)
 

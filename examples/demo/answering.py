@@ -1,4 +1,4 @@
-"""Cost and accuracy of recorded answers: strong model, weak model, by policy, by a coin, and an oracle."""
+"""Cost and accuracy of recorded answers: strong model, weak model, by policy, by a coin flip, and an oracle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ANSWERS = (("GSM8K", "routellm-gsm8k", "gsm8k_responses.csv"), ("MMLU", "routel
 def who_is_right(folder: Path, policy_set: Path) -> Table:
     """Return a line for each way to choose a model, over problems that the policy was not tuned on.
 
-    Problems that leaked into training data are left out, and what the mapping leaves out.
+    Problems that leaked into training data are left out, as are those that the mapping leaves out.
     """
     leaked = _leaked(folder / "gsm8k_contaminated_prompts.jsonl")
     plan = load(policy_set).plan
@@ -52,7 +52,7 @@ def _is_leaked(row: Row, leaked: frozenset[str]) -> bool:
 
 
 def _ways(result: Result) -> dict[str, tuple[str, str]]:
-    """Return share of right answers and cost. The coin sends as many problems to the strong model as the policy."""
+    """Return the share of right answers and the cost. The coin flip uses the strong model as often as the policy."""
     quality = {name: (way.right / way.answered, way.cost) for name, way in result.quality.items()}
     strong, weak = quality[f"only {_STRONG}"], quality[f"only {_WEAK}"]
     share = result.models[_STRONG].requests / result.rows

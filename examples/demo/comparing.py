@@ -1,4 +1,4 @@
-"""Two versions of a policy over the same traffic: which requests decide differently, what that costs, and why."""
+"""Two versions of a policy on the same traffic: which requests are decided differently, what that costs, and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LENGTH_KNOWN = {"request.expected_output_tokens": "output_tokens"}
 
 
 def policy_change(examples: Path, recorded: Path) -> Iterator[Table]:
-    """Yield what a change of policy does to recorded sessions of coding agents or, without them, to sample traffic."""
+    """Yield the effect of a policy change on recorded sessions of coding agents or, without them, on sample traffic."""
     real = recorded.is_file()
     path = recorded if real else examples / "replay" / "traffic.jsonl"
     mapping = READY["claude-code" if real else "plain"].with_columns(_LENGTH_KNOWN, {})
@@ -31,19 +31,19 @@ def policy_change(examples: Path, recorded: Path) -> Iterator[Table]:
         "3. A pull request: short turns of a coding agent go to a cheaper model. What does it cost?",
         ("prompt caches", "requests", "decide differently", "newly denied", "before", "after", "change"),
         numbers=("requests", "decide differently", "newly denied", "before", "after", "change"),
-        caption=f"{'Recorded' if real else 'Made-up'} sessions; examples/replay/before against examples/replay/after.",
+        caption=f"{'Recorded' if real else 'Synthetic'} sessions; examples/replay/before against after.",
     )  # fmt: skip
     live = Settings(start=_START)
     ways = {
         "ignored": Settings(start=_START, cache=False),
-        "modelled, alive for 5 minutes": live,
-        "modelled, alive for an hour": Settings(start=_START, cache_lifetime=timedelta(hours=1)),
+        "modeled, five-minute lifetime": live,
+        "modeled, one-hour lifetime": Settings(start=_START, cache_lifetime=timedelta(hours=1)),
     }
     differences = {name: diff(old, new, traffic, settings) for name, settings in ways.items()}
     for name, found in differences.items():
         shown.add_row(name, f"{found.rows:,}", f"{found.changed:,}", f"{found.newly_denied:,}", *_costs(found))
     yield shown
-    yield _causes(differences["modelled, alive for 5 minutes"])
+    yield _causes(differences["modeled, five-minute lifetime"])
 
 
 def _costs(found: Difference) -> tuple[str, str, str]:
@@ -53,9 +53,9 @@ def _costs(found: Difference) -> tuple[str, str, str]:
 
 
 def _causes(found: Difference) -> Table:
-    """Return why the cost changes: each model has a cache of its own, and a switch writes it anew."""
+    """Return why the cost changes: each model has its own cache, and a switch writes it again."""
     (causes, decisions, *_) = difference_tables(found)
-    shown = table("   Why, with caches of 5 minutes", ("what changes", *causes.headings[1:]), numbers=causes.headings)
+    shown = table("   Why, with five-minute caches", ("what changes", *causes.headings[1:]), numbers=causes.headings)
     for row in (*causes.rows, *((f"{was} -> {now}", number, cost) for was, now, number, cost, _ in decisions.rows)):
         shown.add_row(*row)
     return shown

@@ -1,4 +1,4 @@
-"""The reference policies decide requests of our own: model, prompt, allowed or denied, cost, and why."""
+"""The reference policies decide sample requests: model, prompt, allowed or denied, cost, and why."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def decided(engine: Engine, path: Path) -> Table:
 
 
 def expected_quality(engine: Engine, path: Path) -> Table:
-    """Return the reference policies beside one model for everything, by the quality that the catalogue states."""
+    """Return the reference policies beside one model for everything, by the quality in the catalogue."""
     decisions = [(request["task"], engine.decide(request)) for _, request in _samples(path) if "task" in request]
     judged = [
         (task, decision, decision.model)
@@ -48,7 +48,7 @@ def expected_quality(engine: Engine, path: Path) -> Table:
     shown = table(
         "2. The same requests with one model for everything", ("who answers", "estimated cost", "expected quality"),
         numbers=("estimated cost", "expected quality"),
-        caption="Quality as policies/catalogue.yaml states it, not measured; allowed requests whose task it knows.",
+        caption="Quality as in policies/catalogue.yaml, not measured; allowed requests with a known task.",
     )  # fmt: skip
     ways: list[tuple[str, Sequence[str]]] = [("the reference policies", [model for _, _, model in judged])]
     ways += [(f"always {name}", [name] * len(judged)) for name in _ALWAYS]
@@ -89,5 +89,5 @@ def _cost(engine: Engine, decision: Decision, model: str) -> Decimal:
 
 
 def _stated(engine: Engine, model: str, task: str) -> float:
-    """Return the quality that the catalogue states for a task, 0.0 where it states none."""
+    """Return the quality in the catalogue for a task, 0.0 if it has none."""
     return engine.plan.catalogue.models[model].quality.get(task, 0.0)

@@ -1,10 +1,10 @@
 """The demo: real policies decide real requests, a change of policy is judged, and the spend is reported.
 
-1. The reference policies decide requests of our own: model, prompt, allowed or denied, cost, and why.
-2. A routing policy decides problems of GSM8K and MMLU for which two models' answers are on record: who was right, and
+1. The reference policies decide sample requests: model, prompt, allowed or denied, cost, and why.
+2. A routing policy decides problems of GSM8K and MMLU for which two models' answers are recorded: who was right, and
    at what cost? Without them, the reference policies are compared with one model for everything, by stated quality.
-3. Two versions of a policy are compared over recorded sessions of coding agents; without those, over made-up ones.
-4. A report on made-up calls of a company is written as one HTML page.
+3. Two versions of a policy are compared over recorded sessions of coding agents, or else over synthetic ones.
+4. A report on synthetic calls of a company is written as one HTML page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WRITTEN = ROOT / "build" / "demo"
 
 
 def main(recorded: Path = RECORDED, written: Path = WRITTEN) -> None:
-    """Print the demo. ``recorded`` is the folder of real traffic, if there is one; into ``written`` goes the page."""
+    """Print the demo. ``recorded`` is the folder of real traffic, if any; the page goes to ``written``."""
     console = Console(width=None if Console().is_terminal else 140, highlight=False)
     engine, requests = load(ROOT / "policies"), ROOT / "examples" / "demo" / "requests.jsonl"
     console.print(decided(engine, requests))

@@ -1,6 +1,6 @@
-"""Made-up calls of a made-up company: five weeks of three teams, with a busy day, refusals and a growing feature.
+"""Synthetic calls of a fictional company: five weeks of three teams, with a busy day, denials and a growing feature.
 
-Nothing in them was recorded anywhere. They are the same each time.
+They are the same each time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _FEATURES = (
 
 
 def write_sample(path: Path) -> Path:
-    """Write the calls as CSV, in the order of time."""
+    """Write the calls as CSV, in time order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = sorted(_rows(Random(7)))
     with path.open("w", encoding="utf-8", newline="") as file:

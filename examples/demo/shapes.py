@@ -1,4 +1,4 @@
-"""How the tables of the demo look."""
+"""The layout of the tables of the demo."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.table import Table
 __all__ = ["table"]
 
 _LAST = 36
-"""So wide is the last column at most: it may hold sentences, and the others should keep on one line."""
+"""Maximum width of the last column, which may have sentences; the others should stay on one line."""
 
 
 def table(title: str, headings: Iterable[str], *, caption: str = "", numbers: Iterable[str] = ()) -> Table:
-    """Return an empty table; the columns of numbers stand at the right."""
+    """Return an empty table; the columns of numbers are right-aligned."""
     made = Table(
         title=f"\n{title}", title_justify="left", title_style="bold", caption=caption or None, caption_justify="left",
         caption_style="dim", box=box.SIMPLE_HEAD, pad_edge=False,

@@ -19,11 +19,11 @@ __all__ = ["spending"]
 
 
 def spending(folder: Path) -> Iterator[Table | str]:
-    """Write made-up traffic and the report on it. Yield what of it is shown here."""
+    """Write synthetic traffic and a report on it. Yield the part that is shown here."""
     calls, page = write_sample(folder / "calls.csv"), folder / "report.html"
     report = report_on([str(calls)], settings=Settings(by=("model", "team", "feature", "user")))
     page.write_text(as_html(report), encoding="utf-8")
-    yield f"\n[bold]4. Where the money went, in five made-up weeks of a company[/]: {page}\n"
+    yield f"\n[bold]4. Where the money went, in five synthetic weeks of a company[/]: {page}\n"
     for part in text_parts(report):
         if isinstance(part, str):
             if part.startswith("\nspend by"):
@@ -38,4 +38,4 @@ def _anomaly(report: Report) -> Iterator[str]:
     if found is not None:
         when = shown_start(found.start, report.anomalies.unit, report.zone)
         spent, usual = shown_usd(found.spend), shown_usd(found.usual)
-        yield f"stands out: {found.value} on {when}, {spent} where {usual} is usual"
+        yield f"outlier: {found.value} on {when}, {spent} where {usual} is usual"

@@ -1,4 +1,4 @@
-"""A service of four threads that answer for two teams until their money for the day is spent."""
+"""A service with four threads that answer for two teams until their daily budget is spent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from costlens_policy.guard import Event
 
 
 class Provider:
-    """Stands for a provider's client: answers at once, and reports what it would charge for."""
+    """A stub of a provider's client: answers at once, and reports usage."""
 
     def complete(self, model: str, messages: list[dict[str, Any]], max_completion_tokens: int) -> dict[str, Any]:
         written = random.randint(max_completion_tokens // 4, max_completion_tokens)
@@ -23,7 +23,7 @@ class Provider:
 
 
 class Service:
-    """Answers questions through one guard, which all its threads share."""
+    """Answers questions through one guard that all its threads share."""
 
     def __init__(self, guard: Guard, provider: Provider) -> None:
         self._guard = guard

@@ -29,15 +29,15 @@ def test_without_any_recorded_traffic(tmp_path: Path) -> None:
         "1. The reference policies decide 14 requests",
         "2. The same requests with one model for everything",
         "3. A pull request",
-        "Made-up sessions",
-        "4. Where the money went, in five made-up weeks",
+        "Synthetic sessions",
+        "4. Where the money went, in five synthetic weeks",
     ):
         assert part in shown
-    ignored, modelled = (
-        line.split()[-1] for line in shown.splitlines() if "modelled, alive for 5" in line or "ignored" in line
+    ignored, modeled = (
+        line.split()[-1] for line in shown.splitlines() if "modeled, five-minute" in line or "ignored" in line
     )
     assert ignored.startswith("-"), "without caches the change seems to save"
-    assert modelled.startswith("+"), "with them it costs more"
+    assert modeled.startswith("+"), "with them it costs more"
     assert all(len(line) <= 140 for line in shown.splitlines())
     assert len(shown.splitlines()) < 110
 
