@@ -16,7 +16,8 @@ from costlens_policy.testing.policy_sets import SetUnderTest
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
 __all__ = [
-    "Coverage", "OutcomeCounts", "PolicyCoverage", "RuleCounts", "RuleCoverage", "measure", "never_evaluated", "why_not",
+    "Coverage", "OutcomeCounts", "PolicyCoverage", "RuleCounts", "RuleCoverage", "measure", "never_evaluated",
+    "why_not",
 ]  # fmt: skip
 
 _MOST_NAMED = 3
