@@ -1,4 +1,4 @@
-"""``budget``: what people see of a ledger, and what they can change by hand."""
+"""``budget``: what people see of a ledger, and what they can adjust."""
 
 from __future__ import annotations
 
