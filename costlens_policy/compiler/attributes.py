@@ -36,7 +36,9 @@ class RequestAttribute:
     """A declared attribute, whose values are checked for type, range and, where declared, membership and size.
 
     ``admit`` turns a caller's value into a CEL value or raises ``ValueError`` with what is wrong; ``default`` may be
-    given as either. The flags are those of ``DeclaredAttribute``.
+    given as either. ``check`` is Python for the values that are admitted as they are, as far as that is said quickly:
+    ``{value}`` stands for the value and ``{values}`` for those that are declared. The flags are those of
+    ``DeclaredAttribute``.
     """
 
     name: str
@@ -50,10 +52,12 @@ class RequestAttribute:
     engine_reads: bool = False
     never_negative: bool = False
     admit: Admit = field(init=False, repr=False, compare=False)
+    check: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         admit = _admission(self)
         object.__setattr__(self, "admit", admit)
+        object.__setattr__(self, "check", _quick_check(self))
         object.__setattr__(self, "default", None if self.default is None else admit(self.default))
 
 
@@ -87,6 +91,26 @@ def _admission(attribute: RequestAttribute) -> Admit:
     elif attribute.never_negative:
         check = _not_negative(check)
     return _money(check) if attribute.name == "cost_budget" else check
+
+
+def _quick_check(attribute: RequestAttribute) -> str:
+    """Return a condition that holds for no other values than ``admit`` returns unchanged; empty where there is none."""
+    name, kind = attribute.name, attribute.type
+    if kind == STRING:
+        size = "" if attribute.max_size is None else f" and len({{value}}) <= {attribute.max_size}"
+        return "type({value}) is str" + size + (" and {value} in {values}" if attribute.values else "")
+    if kind == BOOL:
+        return "type({value}) is bool"
+    if kind == INT:
+        low = 0 if name in _TOKENS or attribute.never_negative else -_INT_MAX - 1
+        return f"type({{value}}) is int and {low} <= {{value}} <= {MOST_TOKENS if name in _TOKENS else _INT_MAX}"
+    if kind == DOUBLE and name == "cost_budget":
+        return f"type({{value}}) is float and {_SURELY_EXACT_FROM} <= {{value}} <= {_SURELY_EXACT_TO}"
+    if kind == DOUBLE:
+        return "type({value}) is float and " + (
+            "0 <= {value} < inf" if attribute.never_negative else "-inf < {value} < inf"
+        )
+    return ""
 
 
 def _string(value: Any) -> str:

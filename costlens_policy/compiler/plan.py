@@ -13,6 +13,7 @@ from costlens_policy.compiler.formula import FirstRoute, Formula
 from costlens_policy.compiler.priced_models import Snapshots
 from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, Combinations, RewriteRule, RouteStep
+from costlens_policy.compiler.shapes import Shapes
 from costlens_policy.expressions import Value
 from costlens_policy.frozen import frozen
 from costlens_policy.rewrites import RewriteStep
@@ -154,6 +155,8 @@ class Plan:
     """Whether any expression reads ``request.asked_model``."""
     admit: Mapping[str, Admit] = field(init=False, repr=False, compare=False)
     """What admits a value, by the name of its attribute."""
+    shapes: Shapes = field(init=False, repr=False, compare=False)
+    """What admits a whole request, by the names of its attributes."""
     recorded: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """Attributes that a ledger keeps with each call."""
     budget_ids: frozenset[str] = field(init=False, repr=False, compare=False)
@@ -164,6 +167,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "admit", {name: item.admit for name, item in self.attributes.items()})
+        object.__setattr__(self, "shapes", Shapes(self.attributes, self.required))
         recorded = tuple(name for name, item in self.attributes.items() if item.recorded)
         object.__setattr__(self, "recorded", recorded)
         object.__setattr__(self, "budget_ids", frozenset(step.id for _, step in self.budgets.values()))

@@ -35,8 +35,33 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
 
     An attribute that is ``None`` counts as absent. Raises ``RequestError`` with every problem.
     """
-    if type(request) is not dict and not isinstance(request, Mapping):
+    if type(request) is dict:
+        try:
+            admitted = plan.shapes[tuple(request)](request)
+        except ValueError:
+            admitted = None
+        if admitted is not None:
+            as_it_is = "params" not in admitted and not plan.filled_in
+            if as_it_is or not _completed(plan, admitted):
+                return admitted
+    elif not isinstance(request, Mapping):
         raise RequestError((f"a request is an object with attributes, not {type(request).__name__}",))
+    return _admit_each(plan, request)
+
+
+def _completed(plan: Plan, admitted: dict[str, Value]) -> list[str]:
+    """Read the parameters and fill in defaults; return what is wrong with the parameters."""
+    problems = _examine_params(plan, admitted) if "params" in admitted else []
+    for name, default in plan.filled_in:
+        if name not in admitted:
+            admitted[name] = default
+            if name == "params":
+                problems += _examine_params(plan, admitted)
+    return problems
+
+
+def _admit_each(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
+    """Walk over the attributes one by one, and over what is wrong with them."""
     admitted: dict[str, Value] = {}
     problems: list[str] = []
     admit = plan.admit
@@ -49,10 +74,7 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
             problems.append(_unknown(plan, name))
         except ValueError as problem:
             problems.append(_placed(name, str(problem)))
-    if "params" in admitted:
-        problems += _examine_params(plan, admitted)
-    if plan.filled_in:
-        problems += _fill_in(plan, admitted)
+    problems += _completed(plan, admitted)
     if not plan.required <= admitted.keys():
         problems.extend(f"`{name}` is required" for name in plan.attributes if name in plan.required - admitted.keys())
     if "prompt" in admitted and "messages" in admitted:
@@ -60,16 +82,6 @@ def admit_request(plan: Plan, request: Mapping[str, Any]) -> dict[str, Value]:
     if problems:
         raise RequestError(tuple(problems))
     return admitted
-
-
-def _fill_in(plan: Plan, admitted: dict[str, Value]) -> list[str]:
-    problems: list[str] = []
-    for name, default in plan.filled_in:
-        if name not in admitted:
-            admitted[name] = default
-            if name == "params":
-                problems = _examine_params(plan, admitted)
-    return problems
 
 
 def _examine_params(plan: Plan, admitted: dict[str, Value]) -> list[str]:

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from costlens_policy.compiler.plan import Stages
 from costlens_policy.compiler.rules import BudgetStep, ByChoice, Combinations, RewriteRule, RouteStep
-from costlens_policy.engine import decide, preparation
+from costlens_policy.engine import decide, preparation, request
 from costlens_policy.engine.context import Context
 from costlens_policy.rewrites import Content, Step, combine, content_tokens
 from costlens_policy.tokens import TokenCounter, Tokenizer
@@ -34,6 +34,7 @@ def longhand() -> Iterator[None]:
             (Combinations, "of", _combined),
             (preparation, "count_request", _counted),
             (decide, "decide_route", _first_route),
+            (decide, "admit_request", request._admit_each),
         ):
             patches.enter_context(patch.object(owner, name, value))
         yield

@@ -135,6 +135,53 @@ def test_what_never_qualified_is_told_before_a_rewrite_refuses(limits: str) -> N
         assert engine.decide({"prompt": "x"}, now=NOW).to_dict() == decision.to_dict()
 
 
+class _Name(str):
+    """A name as an enumeration of a caller's may be."""
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {_Name("user"): _Name("eve"), "prompt": "x"},
+        {"user": None, "prompt": None},
+        {"prompt_tokens": True},
+        {"prompt_tokens": 10**9 + 1},
+        {"cost_budget": 1},
+        {"cost_budget": 1e-13},
+        {"latency_budget_ms": float("nan")},
+        {"prompt": "x", "messages": []},
+        {"prompt": "x", "messages": None},
+        {"params": None, "tags": None},
+        {"params": {"max_tokens": 5}, "tags": ("a",)},
+        {"params": {"model": "x"}},
+        {5: "x"},
+        {},
+    ],
+)
+def test_requests_are_admitted_alike_by_their_shape_and_one_by_one(request_: dict[Any, Any]) -> None:
+    engine = _loaded("routes: []\n")
+    assert engine is not None
+    quick = _outcome(engine, request_, {})
+    assert _outcome(engine, request_, {}) == quick
+    with longhand():
+        assert _outcome(engine, request_, {}) == quick
+    if not quick.startswith("{"):
+        return
+    admitted = engine.decide(request_, now=NOW).request
+    assert {type(item) for pair in admitted.items() for item in pair} <= {str, int, float, list, dict, bool}
+
+
+def test_few_shapes_are_kept() -> None:
+    engine = _loaded("routes: [{id: r, model: mini}]\n")
+    assert engine is not None
+    names = ["prompt", "user", "team", "task", "model", "prompt_tokens", "max_output_tokens"]
+    values = dict.fromkeys(names[:5], "x") | dict.fromkeys(names[5:], 1)
+    for places in range(1 << len(names)):
+        request = {name: values[name] for place, name in enumerate(names) if places >> place & 1}
+        assert request.items() <= engine.decide(request, now=NOW).request.items()
+    assert len(engine.plan.shapes) == 64
+
+
 def _text(policy: Mapping[str, Any]) -> str:
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in policy.items())  # JSON is YAML, line by line
 
