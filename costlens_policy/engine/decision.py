@@ -6,17 +6,19 @@ import json
 from binascii import b2a_base64
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
-from costlens_policy.engine.record import Record, record_of
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions.runtime import to_python
 from costlens_policy.money import plain
 from costlens_policy.rewrites import Change
+
+if TYPE_CHECKING:
+    from costlens_policy.engine.record import Record
 
 __all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Decision", "DeniedError", "Estimate", "Exclusion", "Failure"]
 
@@ -68,6 +70,8 @@ class Decision(Decided):
 
         Deciding is pure, so the record is made when asked for, by walking the same rules again.
         """
+        from costlens_policy.engine.record import record_of  # few ask for it
+
         return record_of(self)
 
     def to_dict(self, *, texts: bool = True) -> dict[str, Any]:
@@ -125,7 +129,7 @@ def _exported(decision: Decision) -> dict[str, Any]:
         "policy_set": {"name": decision.plan.name, "version": decision.plan.version},
         "policy_digest": decision.policy_digest,
         "catalogue_digest": decision.catalogue_digest,
-        "record": _record(record_of(decision)),
+        "record": _record(decision.record()),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import uuid
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -92,7 +92,7 @@ class Alerts:
         """Tell that the ledger was lost, or is back."""
         kind: EventKind = "ledger-lost" if fault else "ledger-back"
         text = f"the ledger cannot be reached: {fault}" if fault else f"the ledger is back, {written} charges came late"
-        self._delivery.submit(Event(str(uuid.uuid4()), kind, self._clock(), text, self._policy_set), None)
+        self._delivery.submit(Event(os.urandom(16).hex(), kind, self._clock(), text, self._policy_set), None)
 
     def _raise(self, account: Account, kind: EventKind, threshold: str, text: str, amounts: dict[str, str]) -> None:
         now = self._clock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain, count, islice
@@ -173,7 +173,7 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
     to_hold = _to_hold(shared, decision)
     shared.accounts.hold(to_hold.lines)
     alone = f"ledger: counted by this process alone, {taken}"
-    hold = f"{asked.id}~{uuid.uuid4()}" if asked.named else asked.id  # the ledger may know the id already
+    hold = f"{asked.id}~{os.urandom(16).hex()}" if asked.named else asked.id  # the ledger may know the id already
     may_be_held = shared.link.keep_hold(hold)
     return Reserved(decision.noted(reason, alone), hold, to_hold, None, local=True, asked=may_be_held)
 
