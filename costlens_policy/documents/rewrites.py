@@ -247,10 +247,7 @@ class NamedParameter(NamedTuple):
     value: Any = None
 
 
-P = TypeVar("P", bound=Mapping[str, Any] | tuple[str, ...])
-
-
-class ParameterSection(RootModel[P]):
+class ParameterSection(RootModel[Any]):
     """The section of an operation on parameters: a map or a list with their names."""
 
     model_config = ConfigDict(frozen=True)
@@ -263,9 +260,7 @@ class ParameterSection(RootModel[P]):
         return (NamedParameter(name, index) for index, name in enumerate(self.root))
 
 
-class SetParams(
-    ParameterSection[Annotated[dict[ParameterName, Any], Field(min_length=1, examples=[{"temperature": 0.2}])]]
-):
+class SetParams(ParameterSection):
     """Values of parameters, by their names."""
 
     facts: ClassVar = OperationFacts(
@@ -273,12 +268,10 @@ class SetParams(
         shortens=False, reads_texts=False, protects=False,
     )  # fmt: skip
 
+    root: Annotated[dict[ParameterName, Any], Field(min_length=1, examples=[{"temperature": 0.2}])]
 
-class ClampParams(
-    ParameterSection[
-        Annotated[dict[ParameterName, Clamp], Field(min_length=1, examples=[{"max_output_tokens": {"max": 500}}])]
-    ]
-):
+
+class ClampParams(ParameterSection):
     """Bounds of parameters, by their names."""
 
     facts: ClassVar = OperationFacts(
@@ -286,16 +279,18 @@ class ClampParams(
         shortens=False, reads_texts=False, protects=False,
     )  # fmt: skip
 
+    root: Annotated[dict[ParameterName, Clamp], Field(min_length=1, examples=[{"max_output_tokens": {"max": 500}}])]
 
-class RemoveParams(
-    ParameterSection[Annotated[tuple[ParameterName, ...], Field(min_length=1, examples=[["logprobs"]])]]
-):
+
+class RemoveParams(ParameterSection):
     """Names of parameters."""
 
     facts: ClassVar = OperationFacts(
         target=PARAMETERS, noun="the parameter", effect=_removes, text=None, placeholders=_none,
         shortens=True, reads_texts=False, protects=False,
     )  # fmt: skip
+
+    root: Annotated[tuple[ParameterName, ...], Field(min_length=1, examples=[["logprobs"]])]
 
 
 S = TypeVar("S", bound=OperationSection)
