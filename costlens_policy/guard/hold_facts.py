@@ -25,7 +25,7 @@ from costlens_policy.ledger import Reservation, ReservedLine, decimal_of
 from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, plain
 
-__all__ = ["Recalled", "Recorded", "decide_again", "facts_of"]
+__all__ = ["Recalled", "Recorded", "decide_again", "facts_of", "facts_of_prices", "prices_of_facts"]
 
 
 _LONGEST: Final = 200
@@ -137,7 +137,7 @@ def _told(
             for line in balances
             if not budgets[line.budget][1].per_call
         ],
-        "prices": None if period is None else _prices(period),
+        "prices": None if period is None else facts_of_prices(period),
     }
     tier, terms = tier_asked(params), asked_multiples(params)
     if tier is not None:
@@ -147,12 +147,12 @@ def _told(
     return told
 
 
-def _prices(period: Period) -> Facts:
+def facts_of_prices(period: Period) -> Facts:
     told: dict[str, Any] = _tariff(Tariff(period.rates, period.long_context))
     if period.service_tiers:
         told["tiers"] = {name: _tariff(tariff) for name, tariff in period.service_tiers.items()}
     if period.hours:
-        told["hours"] = [[minute, _prices(part)] for minute, part in period.hours]
+        told["hours"] = [[minute, facts_of_prices(part)] for minute, part in period.hours]
     return told
 
 
@@ -270,7 +270,7 @@ class _PricesAsHeld:
 
     def __init__(self, plan: Plan, told: list[Facts]) -> None:
         self._found = plan.catalogue
-        self._prices = {call["model"]: _period(call["prices"]) for call in told if call["prices"] is not None}
+        self._prices = {call["model"]: prices_of_facts(call["prices"]) for call in told if call["prices"] is not None}
         self._made: dict[str, Model] = {}
 
     def find(self, name: str) -> Model | None:
@@ -299,7 +299,7 @@ def _calls_told(facts: Facts) -> list[Facts]:
         for call in calls if isinstance(calls, list) else ():
             _call_of(call)
             if call["prices"] is not None:
-                _period(call["prices"])
+                prices_of_facts(call["prices"])
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError):
         return []
     return calls if isinstance(calls, list) else []
@@ -325,10 +325,10 @@ def _seen(line: ReservedLine, limit: Decimal) -> BalanceSeen:
     )
 
 
-def _period(told: Facts) -> Period:
+def prices_of_facts(told: Facts) -> Period:
     usual = _tariff_of(told)
     tiers = {name: _tariff_of(tariff) for name, tariff in told.get("tiers", {}).items()}
-    hours = tuple((minute, _period(part)) for minute, part in told.get("hours", ()))
+    hours = tuple((minute, prices_of_facts(part)) for minute, part in told.get("hours", ()))
     return Period(None, usual.rates, usual.long_context, tiers, hours)
 
 

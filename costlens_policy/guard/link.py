@@ -17,7 +17,7 @@ from costlens_policy.ledger.calls import Held, Hold, Refused, Released, Settled,
 from costlens_policy.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
 from costlens_policy.ledger.protocol import Store
 
-__all__ = ["Link"]
+__all__ = ["Link", "write_at_exit"]
 
 _Answer = TypeVar("_Answer")
 
@@ -249,7 +249,7 @@ def _forked() -> None:
 
 
 @atexit.register
-def _end() -> None:
+def write_at_exit() -> None:
     """Write once more what waits in guards that nobody has closed."""
     for link in list(_LINKS):
         lost = link.close(store_too=False, patience=0.0) if link.waiting else 0

@@ -103,7 +103,7 @@ def test_s_grd_3_or_others_were_quicker_each_time(world: World, monkeypatch: pyt
         answer = MemoryStore().reserve(hold)
         return Refused(hold.call, tuple(line._replace(used=line.limit) for line in answer.lines))
 
-    world.store._store.reserve = overtaken
+    world.store.inner.reserve = overtaken
     monkeypatch.setattr(reserving, "_take_over", lambda *_: True)  # what is read always shows room
     with pytest.raises(DeniedError, match="budget `p/dollars` had no room for") as denied:
         guard.call(REQUEST)

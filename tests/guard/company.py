@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from costlens_policy import Engine, load
-from costlens_policy.ledger import LedgerUnavailableError
+from costlens_policy.ledger import Account, AccountQuery, LedgerUnavailableError, Store, open_ledger
 
 CATALOGUE = """
 apiVersion: costlens-policy/v1
@@ -73,6 +73,13 @@ def write_company(
     return load(folder)
 
 
+def touched(ledger: str | Store, budget: str, now: datetime) -> Account:
+    """Return the one account of a budget that calls have touched."""
+    store = open_ledger(ledger) if isinstance(ledger, str) else ledger
+    (balance,) = store.accounts(AccountQuery(budget=budget), now).items
+    return balance.account
+
+
 class Clock:
     """A clock that moves when it is told to."""
 
@@ -100,12 +107,12 @@ class Breakable:
     """A store that can be broken, and counts the round trips to it."""
 
     def __init__(self, store: Any) -> None:
-        self._store = store
+        self.inner = store
         self.broken = False
         self.asked: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
+        method = getattr(self.inner, name)
 
         def ask(*arguments: Any, **keywords: Any) -> Any:
             self.asked.append(name)

@@ -33,14 +33,14 @@ def company(tmp_path: Path) -> Callable[..., Engine]:
 
 @pytest.fixture
 def guard_of(company: Callable[..., Engine], ledger: str | Store, clock: Clock) -> Iterator[Callable[..., Guard]]:
-    """Return a function from a policy text to a guard with its ``events``, and its parts in ``shared``."""
+    """Return a function from a policy text to a guard with its ``events``."""
     guards: list[Guard] = []
 
     def make(policy: str, models: str = "nano", more: str = "", **options: Any) -> Guard:
         events: list[Event] = []
         options = {"ledger": ledger, "clock": clock, "alert_sinks": [events.append]} | options
         guard = Guard(company(policy, models=models, more=more), **options)
-        guard.events, guard.shared = events, guard._shared  # type: ignore[attr-defined]  # for tests only
+        guard.events = events  # type: ignore[attr-defined]  # for tests only
         guards.append(guard)
         return guard
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from datetime import timedelta
@@ -12,8 +13,9 @@ import pytest
 from costlens_policy import DeniedError, Guard
 from costlens_policy.clock import system_now
 from costlens_policy.guard import JsonLinesSink, LoggingSink
-from costlens_policy.guard.delivery import LEASE
-from costlens_policy.ledger import MemoryStore
+from costlens_policy.guard.delivery import LEASE, Delivery
+from costlens_policy.guard.link import Link
+from costlens_policy.ledger import MemoryStore, open_ledger
 from tests.guard.company import REQUEST, TEAM
 
 THRESHOLDS = """
@@ -126,21 +128,24 @@ def test_a_sink_that_fails_is_asked_again(guard_of):
     assert names(taken) == names(reliable) == [("red", "0.5")]
 
 
-def test_what_a_dead_process_left_is_delivered_by_another(guard_of, ledger, clock, company):
-    guard_of(THRESHOLDS)  # writes the policies
-    dead = Guard(company(THRESHOLDS), ledger, clock=clock, alert_sinks=[])
-    dead._shared.delivery.submit = lambda *_: None
+def test_what_a_dead_process_left_is_delivered_by_another(guard_of, ledger, clock):
+    died, events = threading.Event(), []
+    dead = guard_of(THRESHOLDS, alert_sinks=[lambda _: died.wait(30)])
     for _ in range(5):
         dead.call(REQUEST)
-    heir = guard_of(THRESHOLDS)
-    heir.shared.delivery._look()
-    assert heir.events == []
+    link = Link(lambda: open_ledger(ledger) if isinstance(ledger, str) else ledger, time.monotonic)
+    heir = Delivery(link, [events.append], clock, poll=0.02)
+    heir.start()
+    time.sleep(0.1)
+    assert events == []
     clock.now += LEASE + timedelta(seconds=1)
-    heir.shared.delivery._look()
-    assert names(heir.events) == [("red", "0.5")]
-    assert heir.events[0].resets_at is not None
-    heir.shared.delivery._look()
-    assert len(heir.events) == 1
+    wait_for(lambda: events)
+    assert names(events) == [("red", "0.5")]
+    assert events[0].resets_at is not None
+    time.sleep(0.1)
+    assert len(events) == 1
+    heir.close(1)
+    died.set()
 
 
 def test_a_log(guard_of, caplog):
@@ -200,7 +205,8 @@ def test_two_thresholds_at_one_ratio(guard_of):
     assert sorted(event.text for event in guard.events) == ["half is spent", "nearly all is spent"]
 
 
-def test_a_look_at_the_ledger_does_not_put_off_a_retry(guard_of):
+def test_a_look_at_the_ledger_does_not_put_off_a_retry(guard_of, monkeypatch):
+    monkeypatch.setattr(random, "uniform", lambda low, high: low)  # the first look is due at once, the next one late
     tries = []
 
     def sink(event):
@@ -209,7 +215,6 @@ def test_a_look_at_the_ledger_does_not_put_off_a_retry(guard_of):
             raise ValueError("not yet")
 
     guard = guard_of(THRESHOLDS, alert_sinks=[sink], retry_delay=0.05, clock=system_now)
-    guard.shared.delivery._next_poll = 0.0  # a look is due right after the first try; the next one half a minute later
     spend_all(guard)
     wait_for(lambda: tries and tries.count(tries[0]) == 2)
 

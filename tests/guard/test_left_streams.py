@@ -245,7 +245,7 @@ def test_an_event_loop_that_ends_while_a_call_is_held(company, clock):
         task.cancel()
 
     asyncio.run(main())
-    guards[0]._worker.close()
+    asyncio.run(guards[0].close())
     lines = Guard(engine, store, clock=clock, alert_sinks=[]).spend("team", "red")
     assert [(line.used, line.held) for line in lines] in ([], [(0, 0)])
 

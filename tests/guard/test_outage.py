@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
+from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -14,8 +17,19 @@ from costlens_policy import DeniedError, Guard
 from costlens_policy.guard import any_guard
 from costlens_policy.guard import link as links
 from costlens_policy.guard.link import Link
-from costlens_policy.ledger import Hold, LedgerBusyError, LedgerUnavailableError, MemoryStore, Settlement, open_ledger
-from tests.guard.company import REQUEST, TEAM, Breakable, Timer
+from costlens_policy.ledger import (
+    Account,
+    Charge,
+    Hold,
+    HoldLine,
+    LedgerBusyError,
+    LedgerUnavailableError,
+    MemoryStore,
+    Period,
+    Settlement,
+    open_ledger,
+)
+from tests.guard.company import REQUEST, START, TEAM, Breakable, Timer
 
 ALLOW = "ledger: {unreachable: allow, allowance_usd: 0.004}"
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
@@ -25,6 +39,12 @@ USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
 def hasty(monkeypatch):
     """Do not try for seconds to write what waits when a guard is closed."""
     monkeypatch.setattr(any_guard, "_CLOSING", 0.3)
+
+
+@pytest.fixture
+def no_looks(monkeypatch):
+    """Let no look for alerts take the turn of a call within the next two seconds."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
 
 
 @pytest.fixture
@@ -171,15 +191,15 @@ class TestAllow:
 
     def test_a_hold_that_was_recorded_though_nobody_heard_is_charged_once(self, fragile):
         guard, store, timer = fragile()
-        reserve = store._store.reserve
+        reserve = store.inner.reserve
 
         def deaf(hold):
             reserve(hold)
             raise LedgerUnavailableError("the answer was lost")
 
-        store._store.reserve = deaf
+        store.inner.reserve = deaf
         call = guard.call(REQUEST)
-        store._store.reserve = reserve
+        store.inner.reserve = reserve
         timer.seconds += 1
         call.settle(USAGE)
         (line,) = guard.spend()
@@ -232,8 +252,6 @@ def test_what_is_lost_at_the_end_is_said(fragile, caplog):
     call = guard.call(REQUEST)
     store.broken = True
     call.settle(USAGE)
-    store._store.close = lambda: None
-    guard.shared.link._store = None
     guard.close()
     assert "1 charges are lost" in caplog.text
 
@@ -330,17 +348,18 @@ class TestBusy:
             guard.call(REQUEST)
         for each in free:
             each()
-        wait_until(lambda: guard.shared.allowance.taken == 0)
-        assert guard.spend("team", "red")[0].used == Decimal("0.0036")
+        wait_until(lambda: guard.spend("team", "red")[0].used == Decimal("0.0036"))
+        busy_for(store, "reserve", "red")
+        wait_until(lambda: is_let_through(guard))
 
-    def test_closing_writes_what_was_put_off(self, fragile, ledger):
+    def test_closing_writes_what_was_put_off(self, fragile, guard_of):
         guard, store, _ = fragile(more="")
         call = guard.call(REQUEST)
         free = busy_for(store, "charge", "red")
         call.settle(USAGE)
         free()
-        assert guard.shared.link.close(store_too=False) == 0
-        assert guard.spend("team", "red")[0].used == Decimal("0.0011")
+        guard.close()
+        assert guard_of(TEAM, ledger=store).spend("team", "red")[0].used == Decimal("0.0011")
 
 
 class TestHoldWithoutAnswer:
@@ -358,14 +377,14 @@ class TestHoldWithoutAnswer:
             request()  # reaches the store only now
         assert all(line.held == 0 for line in guard.spend())
 
-    def test_is_given_back_without_anybody_asking(self, fragile, clock):
+    def test_is_given_back_without_anybody_asking(self, fragile, guard_of):
         guard, store, timer = fragile(more="")
         deaf_for_once(store, at_once=True)
         with pytest.raises(DeniedError):
             guard.call(REQUEST)
         timer.seconds += 1
-        account = guard.shared.accounts.account("p/team", "red", clock())
-        wait_until(lambda: store._store.balances([account], clock())[0].held == 0)
+        another = guard_of(TEAM, ledger=store)
+        wait_until(lambda: another.spend("team", "red")[0].held == 0)
 
     def test_the_same_id_can_be_asked_for_again(self, fragile):
         guard, store, timer = fragile(more="")
@@ -379,25 +398,29 @@ class TestHoldWithoutAnswer:
 
     def test_an_interrupt_while_it_is_made(self, fragile):
         guard, store, _ = fragile(more="")
-        reserve = store._store.reserve
+        reserve = store.inner.reserve
 
         def interrupted(hold):
             reserve(hold)
             raise KeyboardInterrupt
 
-        store._store.reserve = interrupted
+        store.inner.reserve = interrupted
         with pytest.raises(KeyboardInterrupt):
             guard.call(REQUEST)
-        store._store.reserve = reserve
+        store.inner.reserve = reserve
         assert all(line.held == 0 for line in guard.spend())
 
     def test_calls_that_were_not_asked_for_in_a_pause_leave_nothing_behind(self, fragile):
-        guard, store, _ = fragile(more="")
+        guard, store, timer = fragile(more="")
         store.broken = True
         for _ in range(50):
             with pytest.raises(DeniedError):
                 guard.call(REQUEST)
-        assert guard.shared.link.waiting <= 1
+        store.broken = False
+        store.asked.clear()
+        timer.seconds += 1
+        guard.spend()
+        assert store.asked.count("void") <= 1
 
     def test_one_that_the_allowance_let_through_is_given_back_when_it_is_released(self, fragile):
         guard, store, timer = fragile()
@@ -409,47 +432,54 @@ class TestHoldWithoutAnswer:
         assert guard.spend()[0].held == 0
 
 
-def test_a_charge_that_is_released_while_it_is_written_stays_a_charge(fragile):
-    guard, store, timer = fragile(more="")
-    call, charge = guard.call(REQUEST), store._store.charge
-    link = guard.shared.link
+def test_a_charge_that_is_released_while_it_is_written_stays_a_charge():
+    store, timer, now = Breakable(MemoryStore()), Timer(), START
+    link = Link(lambda: store, timer)
+    account = Account("p/team", "red", "usd", Period("lifetime"))
+    link.reserve(Hold("job", (HoldLine(account, 12, 100),), now, timedelta(minutes=5)))
     store.broken = True
-    charged = call.settle(USAGE)
+    with pytest.raises(LedgerUnavailableError):
+        link.settle(Settlement("job", (Charge(account, 11),), now))
     store.broken = False
     timer.seconds += 1
+    charge = store.inner.charge
 
     def failing(settlement):
         link.release_later(settlement.call, settlement.now)
-        store._store.charge = charge
+        store.inner.charge = charge
         raise LedgerUnavailableError("no answer")
 
-    store._store.charge = failing
+    store.inner.charge = failing
     raises_unavailable(link, lambda _: None)
     timer.seconds += 2
-    (line,) = guard.spend()
-    assert (line.used, line.held) == (charged.cost, 0)
+    ((_, used, held, _),) = link.ask(lambda store: store.balances([account], now))
+    assert (used, held) == (11, 0)
 
 
 def test_no_call_writes_or_waits_for_long_where_much_waits(fragile, monkeypatch):
     guard, store, timer = fragile(more="")
     calls = [guard.call(REQUEST) for _ in range(5)]
-    link = guard.shared.link
     store.broken = True
     for call in calls:
         call.settle(USAGE)
     store.broken = False
     timer.seconds += 1
     monkeypatch.setattr(links, "_LONGEST_WAIT", 0.0)
-    waited = link.waiting
+    store.asked.clear()
     with pytest.raises(DeniedError, match="wait to be written to the ledger first"):
         guard.call(REQUEST)
-    assert link.waiting < waited
-    link._journal._writing.acquire()  # as the thread does that writes what waits
-    with pytest.raises(DeniedError, match="wait to be written to the ledger first"):
-        guard.call(REQUEST)
-    link._journal._writing.release()
+    assert 0 < store.asked.count("charge") < 5
     monkeypatch.setattr(links, "_LONGEST_WAIT", 5.0)
     assert guard.spend()[0].used == Decimal("0.0055"), "its turn comes at once, and nothing is lost"
+
+
+def test_no_call_waits_for_long_for_the_thread_that_writes(fragile, monkeypatch, no_looks):
+    guard, store, timer = fragile(more="")
+    monkeypatch.setattr(links, "_LONGEST_WAIT", 0.0)
+    with written_slowly(guard, store, timer), pytest.raises(DeniedError, match="wait to be written to the ledger"):
+        guard.call(REQUEST)
+    monkeypatch.setattr(links, "_LONGEST_WAIT", 5.0)
+    assert guard.spend()[0].used == Decimal("0.0011")
 
 
 def test_a_store_that_did_what_it_was_asked_before_its_answer_was_lost_holds_one_call(guard_of, ledger):
@@ -476,16 +506,17 @@ def asked_twice(operation):
     return ask
 
 
-def test_closing_writes_what_waits_whatever_the_pause(fragile):
+def test_closing_writes_what_waits_whatever_the_pause(fragile, guard_of):
     guard, store, _ = fragile(more="")
     calls = [guard.call(REQUEST) for _ in range(5)]
     store.broken = True
     for call in calls:
         call.settle(USAGE)
-    raises_unavailable(guard.shared.link, lambda _: None)
+    with pytest.raises(LedgerUnavailableError):
+        guard.spend()
     store.broken = False
-    assert guard.shared.link.close(store_too=False) == 0
-    assert guard.spend()[0].used == Decimal("0.0055")
+    guard.close()
+    assert guard_of(TEAM, ledger=store).spend()[0].used == Decimal("0.0055")
 
 
 def test_a_process_that_ends_without_closing_writes_what_waits_once(fragile):
@@ -494,29 +525,30 @@ def test_a_process_that_ends_without_closing_writes_what_waits_once(fragile):
     store.broken = True
     call.settle(USAGE)
     store.broken = False
-    links._end()
+    links.write_at_exit()
     assert guard.spend()[0].used == Decimal("0.0011")
 
 
-def test_closing_waits_a_stated_time_for_the_ledger(fragile):
+def test_closing_waits_a_stated_time_for_the_ledger(fragile, guard_of, monkeypatch):
+    monkeypatch.setattr(any_guard, "_CLOSING", 10)
     guard, store, _ = fragile(more="")
     call = guard.call(REQUEST)
     store.broken = True
     call.settle(USAGE)
     threading.Timer(0.1, lambda: setattr(store, "broken", False)).start()
-    assert guard.shared.link.close(store_too=False, patience=10) == 0
-    assert guard.spend()[0].used == Decimal("0.0011")
+    guard.close()
+    assert guard_of(TEAM, ledger=store).spend()[0].used == Decimal("0.0011")
 
 
 def test_a_charge_that_is_interrupted_is_written_nevertheless(fragile):
     guard, store, _ = fragile(more="")
-    call, charge = guard.call(REQUEST), store._store.charge
+    call, charge = guard.call(REQUEST), store.inner.charge
 
     def interrupted(settlement):
-        store._store.charge = charge
+        store.inner.charge = charge
         raise KeyboardInterrupt
 
-    store._store.charge = interrupted
+    store.inner.charge = interrupted
     with pytest.raises(KeyboardInterrupt), call:
         call.settle(USAGE)
     (line,) = guard.spend()
@@ -524,21 +556,47 @@ def test_a_charge_that_is_interrupted_is_written_nevertheless(fragile):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_process_leaves_to_its_parent_what_waits(fragile):
+def test_a_forked_process_leaves_to_its_parent_what_waits(fragile, no_looks):
     guard, store, timer = fragile(more="")
-    call = guard.call(REQUEST)
-    store.broken = True
-    call.settle(USAGE)
-    link = guard.shared.link
-    link._journal._writing.acquire()  # as a thread of the parent may hold it, writing
-    child = os.fork()
-    if not child:
-        os._exit(link.waiting or link._journal.is_due)
-    link._journal._writing.release()
+    with written_slowly(guard, store, timer):
+        child = os.fork()
+        if not child:
+            store.asked.clear()
+            guard.call({**REQUEST, "team": "blue"}).release()
+            os._exit("charge" in store.asked)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert guard.spend("team", "red")[0].used == Decimal("0.0011")
+
+
+@contextmanager
+def written_slowly(guard, store, timer):
+    """Have the guard's own thread write a charge that had to wait, and stop in the middle until the block is over."""
+    charge, begun, over = store.inner.charge, threading.Event(), threading.Event()
+
+    def slow(settlement):
+        begun.set()
+        over.wait(10)
+        return charge(settlement)
+
+    call = guard.call(REQUEST)
+    store.inner.charge, store.broken = slow, True
+    call.settle(USAGE)
     store.broken = False
     timer.seconds += 1
-    assert guard.spend()[0].used == Decimal("0.0011")
+    assert begun.wait(10)
+    try:
+        yield
+    finally:
+        over.set()
+        store.inner.charge = charge
+
+
+def is_let_through(guard):
+    try:
+        guard.call(REQUEST).release()
+    except DeniedError:
+        return False
+    return True
 
 
 def raises_unavailable(link, operation):
@@ -564,7 +622,7 @@ def wait_until(condition):
 
 def busy_for(store, operation, key):
     """Let an operation on a scope key be refused as busy; return a function that ends it."""
-    method = getattr(store._store, operation)
+    method = getattr(store.inner, operation)
 
     def refuse(asked):
         lines = asked.lines if isinstance(asked, Hold) else asked.charges
@@ -573,21 +631,21 @@ def busy_for(store, operation, key):
             raise LedgerBusyError("others keep it")
         return method(asked)
 
-    setattr(store._store, operation, refuse)
-    return lambda: setattr(store._store, operation, method)
+    setattr(store.inner, operation, refuse)
+    return lambda: setattr(store.inner, operation, method)
 
 
 def deaf_for_once(store, *, at_once):
     """Let the next hold be made, at once or by who calls what is in the list, though its answer is lost."""
-    reserve, late = store._store.reserve, []
+    reserve, late = store.inner.reserve, []
 
     def deaf(hold):
-        store._store.reserve = reserve
+        store.inner.reserve = reserve
         if at_once:
             reserve(hold)
         else:
             late.append(lambda: reserve(hold))
         raise LedgerUnavailableError("the answer was lost")
 
-    store._store.reserve = deaf
+    store.inner.reserve = deaf
     return late

@@ -24,7 +24,7 @@ from costlens_policy.ledger import (
     UnknownCallError,
     open_ledger,
 )
-from tests.guard.company import CATALOGUE, REQUEST, TEAM, Breakable, write_company
+from tests.guard.company import CATALOGUE, REQUEST, TEAM, Breakable, Timer, touched, write_company
 
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50}
 COST = Decimal("0.0011")
@@ -204,11 +204,12 @@ class TestWorst:
     @pytest.mark.parametrize(
         "told", [{"response": USAGE}, {}, {"output_text": "one"}, {"response": "unread"}], ids=repr
     )
-    def test_a_hold_of_another_version_or_program(self, guard_of, clock, facts, told):
+    def test_a_hold_of_another_version_or_program(self, guard_of, ledger, clock, facts, told):
         guard = guard_of(TEAM)
-        account = guard.shared.accounts.account("p/team", "red", clock())
+        guard.call(REQUEST).release()
+        account = touched(ledger, "p/team", clock())
         hold = Hold("job-1", (HoldLine(account, 1_200_000_000_000, None),), clock(), timedelta(minutes=5), facts)
-        guard.shared.link.reserve(hold)
+        (open_ledger(ledger) if isinstance(ledger, str) else ledger).reserve(hold)
         charged = guard.settle("job-1", **told)
         is_priced = "model" in facts and told.get("response") is USAGE
         assert charged.budgets[0].amount == (COST if is_priced else Decimal("0.0012"))
@@ -243,12 +244,13 @@ class TestErrors:
     def test_a_ledger_that_cannot_be_reached(self, guard_of, ledger):
         guard_of(TEAM).call(REQUEST, id="job-1")
         store = Breakable(open_ledger(ledger) if isinstance(ledger, str) else ledger)
-        guard = guard_of(TEAM, ledger=store)
+        timer = Timer()
+        guard = guard_of(TEAM, ledger=store, timer=timer)
         store.broken = True
         with pytest.raises(LedgerUnavailableError):
             guard.settle("job-1", USAGE)
         store.broken = False
-        guard.shared.link._next_try = 0.0
+        timer.seconds += 1
         assert guard.settle("job-1", USAGE).recorded
 
 
@@ -259,8 +261,8 @@ def test_every_price_of_the_list_is_remembered_as_it_is():
     assert any(period.service_tiers for period in periods)
     assert any(period.long_context for period in periods)
     for period in periods:
-        kept = json.loads(json.dumps(hold_facts._prices(period)))
-        assert hold_facts._period(kept) == undated(period)
+        kept = json.loads(json.dumps(hold_facts.facts_of_prices(period)))
+        assert hold_facts.prices_of_facts(kept) == undated(period)
 
 
 def undated(period):

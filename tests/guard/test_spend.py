@@ -10,9 +10,7 @@ import pytest
 from costlens_policy import DeniedError
 from costlens_policy.guard import GuardError, accounts
 from costlens_policy.ledger import Adjustment, open_ledger
-from costlens_policy.ledger.account import Account
-from costlens_policy.periods import schedule_of
-from tests.guard.company import REQUEST, TEAM
+from tests.guard.company import REQUEST, TEAM, touched
 
 POLICY = (
     TEAM
@@ -57,8 +55,8 @@ def test_one_budget_one_key(guard_of):
 def test_changes_by_hand_hold_at_once(guard_of, company, clock):
     store = open_ledger("memory:")
     guard = guard_of(TEAM, ledger=store)
-    step = guard.shared.accounts.steps["p/team"]
-    account = Account("p/team", "red", "usd", schedule_of(step.terms).at(clock.now))
+    guard.call(REQUEST).release()
+    account = touched(store, "p/team", clock.now)
     day = clock.now + timedelta(hours=2)
     store.adjust(Adjustment("a", "override", account, 2 * 10**12, "ann", "too much", clock.now, day))
     assert guard.call(REQUEST).decision.balances[0].limit == Decimal("0.002")
@@ -73,7 +71,7 @@ def test_changes_by_hand_hold_at_once(guard_of, company, clock):
 def test_balances_of_many_keys_are_forgotten_and_read_again(guard_of, monkeypatch):
     monkeypatch.setattr(accounts, "_KEPT", 4)
     guard = guard_of(TEAM, max_age=3600)
-    known = guard.shared.accounts._known
+    known = guard._shared.accounts._known  # a bound on memory shows nowhere else
     for turn in range(2):
         for number in range(10):
             with guard.call(REQUEST | {"team": f"{number}"}) as call:
