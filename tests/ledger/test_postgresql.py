@@ -26,7 +26,7 @@ from costlens_policy.ledger import (
 from costlens_policy.ledger.laws.build import NOW, account, hold, settlement
 from costlens_policy.ledger.postgresql import PostgreSQLStore
 from costlens_policy.ledger.postgresql.connection import MIGRATIONS, statements
-from costlens_policy.ledger.postgresql.records import charged
+from costlens_policy.ledger.postgresql.store import _charged
 from tests.conftest import ROOT
 from tests.docs.walkthrough import blocks
 from tests.ledger.servers import Server
@@ -129,7 +129,7 @@ def test_a_reader_who_pages_does_not_pass_over_an_entry_that_is_committed_late(p
     store = open_ledger(postgresql.url("late_commits"))
     store.charge(settlement("first", TEAM, 1))
     with admin(postgresql, autocommit=False) as slow, ThreadPoolExecutor(1) as pool:
-        charges = charged([Charge(account(key="slow"), 2)])
+        charges = _charged([Charge(account(key="slow"), 2)])
         slow.execute("SELECT late_commits.settle('slow', 0, '{}', %s, true)", (charges,))
         store.charge(settlement("quick", TEAM, 3))
         reading = pool.submit(lambda: store.entries(EntryQuery(limit=2)))

@@ -1,18 +1,51 @@
-"""The ledger in a SQLite file."""
+"""The ledger in a SQLite file: calls are reserved, settled and given back here, each in one transaction."""
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from costlens_policy.ledger.account import Account, AccountBalance, lease_end
 from costlens_policy.ledger.adjustments import Adjusted, Adjustment
 from costlens_policy.ledger.alerts import AlertClaim, PendingAlert
-from costlens_policy.ledger.amounts import micros
-from costlens_policy.ledger.calls import Extended, Held, Hold, Refused, Released, Settled, Settlement
-from costlens_policy.ledger.history import AccountQuery, Entry, EntryQuery, Page, Reservation, ReservationQuery
-from costlens_policy.ledger.sqlite import calls, records
+from costlens_policy.ledger.amounts import SECOND, instant_of, micros
+from costlens_policy.ledger.calls import (
+    CallState,
+    ChargedLine,
+    Extended,
+    Held,
+    Hold,
+    HoldLine,
+    LineState,
+    Refused,
+    Released,
+    Settled,
+    Settlement,
+    facts_text,
+    facts_value,
+    json_text,
+)
+from costlens_policy.ledger.history import (
+    AccountQuery,
+    Entry,
+    EntryQuery,
+    Page,
+    Reservation,
+    ReservationQuery,
+    ReservedLine,
+    call_state,
+    charged_without_hold,
+    held_again,
+    match_charges,
+    unknown_call,
+)
+from costlens_policy.ledger.sqlite import records
+from costlens_policy.ledger.sqlite.accounts import AccountRow, load_account, load_account_by_id
 from costlens_policy.ledger.sqlite.file import LedgerFile
+from costlens_policy.ledger.sqlite.records import add_entry, limit_in_force
 
 __all__ = ["SQLiteStore"]
 
@@ -33,28 +66,28 @@ class SQLiteStore:
 
     def reserve(self, hold: Hold) -> Held | Refused:
         with self._file.writing() as db:
-            return calls.reserve(db, hold)
+            return _reserve(db, hold)
 
     def settle(self, settlement: Settlement) -> Settled:
         with self._file.writing() as db:
-            return calls.settle(db, settlement, unknown=False)
+            return _settle(db, settlement, unknown=False)
 
     def charge(self, settlement: Settlement) -> Settled:
         with self._file.writing() as db:
-            return calls.settle(db, settlement, unknown=True)
+            return _settle(db, settlement, unknown=True)
 
     def release(self, call: str, now: datetime) -> Released:
         with self._file.writing() as db:
-            return calls.release(db, call, micros(now))
+            return _release(db, call, micros(now))
 
     def void(self, call: str, now: datetime) -> Released:
         with self._file.writing() as db:
-            return calls.void(db, call, micros(now))
+            return _void(db, call, micros(now))
 
     def extend(self, call: str, lease: timedelta, now: datetime) -> Extended:
         end = lease_end(micros(now), lease)
         with self._file.writing() as db:
-            return calls.extend(db, call, end, micros(now))
+            return _extend(db, call, end, micros(now))
 
     def balances(self, accounts: Sequence[Account], now: datetime) -> tuple[AccountBalance, ...]:
         with self._file.reading() as db:
@@ -70,7 +103,7 @@ class SQLiteStore:
 
     def reservation(self, call: str, now: datetime) -> Reservation | None:
         with self._file.reading() as db:
-            return calls.read_reservation(db, call, micros(now))
+            return _reservation(db, call, micros(now))
 
     def reservations(self, query: ReservationQuery, now: datetime) -> Page[Reservation]:
         with self._file.reading() as db:
@@ -98,3 +131,204 @@ class SQLiteStore:
 
     def close(self) -> None:
         self._file.close()
+
+
+_COLUMNS = "number, id, reserved_at, end, lines, facts, released, settled_at, late, charged"
+
+
+class _Call:
+    """A row of ``calls``. ``lines`` are account id, amount, limit, used and held before, generation of the hold."""
+
+    def __init__(self, row: Any) -> None:
+        self.number, self.id, self.reserved_at, self.end, lines, self.facts, *after = row
+        self.released, self.settled_at, self.late, charged = after
+        self.lines: list[list[Any]] = json.loads(lines)
+        self.charged: list[list[Any]] = json.loads(charged) if charged else []
+
+    def state(self, now: int) -> CallState:
+        return call_state(self.end, bool(self.released), self.settled_at is not None, now)
+
+
+def _reserve(db: sqlite3.Connection, hold: Hold) -> Held | Refused:
+    now = micros(hold.now)
+    end = lease_end(now, hold.lease)
+    known = _find(db, hold.call)
+    if known is not None:
+        return _held_again(db, known, hold, now)
+    accounts = [_moved(load_account(db, line.account), now) for line in hold.lines]
+    lines = tuple(_seen(db, line, account, now) for line, account in zip(hold.lines, accounts, strict=True))
+    if not all(line.has_room for line in lines):
+        _save(accounts)
+        return Refused(hold.call, lines)
+    for line, account in zip(lines, accounts, strict=True):
+        account.hold(line.amount, end)
+    _save(accounts)
+    kept = [[account.id, *line[1:], account.generation] for line, account in zip(lines, accounts, strict=True)]
+    db.execute(
+        "INSERT INTO calls (id, reserved_at, end, lines, facts) VALUES (?, ?, ?, ?, ?)",
+        (hold.call, now, end, json_text(kept), facts_text(hold.facts)),
+    )
+    return Held(hold.call, lines, end)
+
+
+def _settle(db: sqlite3.Connection, settlement: Settlement, unknown: bool) -> Settled:
+    now = micros(settlement.now)
+    call = _find(db, settlement.call)
+    if call is None:
+        if not unknown:
+            raise unknown_call(settlement.call)
+        call = _insert_unheld(db, settlement, now)
+    elif call.settled_at is not None:
+        return _settled_again(db, call)
+    return _charge(db, call, settlement, now)
+
+
+def _release(db: sqlite3.Connection, id: str, now: int) -> Released:
+    call = _find(db, id)
+    if call is None:
+        return Released(id, "unknown")
+    if call.settled_at is not None:
+        return Released(id, "settled")
+    if not call.released:
+        _unhold(db, call, now)
+        db.execute("UPDATE calls SET released = 1 WHERE number = ?", (call.number,))
+    return Released(id, "released")
+
+
+def _void(db: sqlite3.Connection, id: str, now: int) -> Released:
+    db.execute(
+        "INSERT INTO calls (id, reserved_at, end, lines, facts, released) VALUES (?, ?, ?, '[]', '{}', 1)"
+        " ON CONFLICT (id) DO NOTHING",
+        (id, now, now // SECOND),
+    )
+    return _release(db, id, now)
+
+
+def _extend(db: sqlite3.Connection, id: str, end: int, now: int) -> Extended:
+    call = _find(db, id)
+    if call is None or call.end is None:
+        raise unknown_call(id)
+    state = call.state(now)
+    if state == "held":
+        accounts = [_moved(load_account_by_id(db, line[0]), now) for line in call.lines]
+        if not all(account.counts(call.end, line[5]) for account, line in zip(accounts, call.lines, strict=True)):
+            state = "expired"
+        elif end > call.end:
+            _lengthen(db, call, accounts, end)
+        _save(accounts)
+    return Extended(id, state, instant_of(call.end * SECOND))
+
+
+def _reservation(db: sqlite3.Connection, id: str, now: int) -> Reservation | None:
+    call = _find(db, id)
+    if call is None:
+        return None
+    lines = tuple(ReservedLine(load_account_by_id(db, line[0]).account, line[1]) for line in call.lines)
+    settled = None if call.settled_at is None else _settled_again(db, call)
+    ended = instant_of(call.reserved_at if call.end is None else call.end * SECOND)
+    at, facts = instant_of(call.reserved_at), facts_value(call.facts)
+    return Reservation(id, call.state(now), lines, at, ended, facts, settled)
+
+
+def _lengthen(db: sqlite3.Connection, call: _Call, accounts: Sequence[AccountRow], end: int) -> None:
+    for line, account in zip(call.lines, accounts, strict=True):
+        account.unhold(line[1], call.end, line[5])
+        account.hold(line[1], end)
+        line[5] = account.generation
+    call.end = end
+    db.execute("UPDATE calls SET end = ?, lines = ? WHERE number = ?", (end, json_text(call.lines), call.number))
+
+
+def _charge(db: sqlite3.Connection, call: _Call, settlement: Settlement, now: int) -> Settled:
+    at = max(now, call.reserved_at)
+    accounts = [_moved(load_account_by_id(db, line[0]), now) for line in call.lines]
+    held = [ReservedLine(account.account, line[1]) for account, line in zip(accounts, call.lines, strict=True)]
+    amounts, others = match_charges(held, settlement.charges)
+    late = call.end is not None and call.state(now) != "held"
+    if not call.released:
+        for account, line in zip(accounts, call.lines, strict=True):
+            late = not account.unhold(line[1], call.end, line[5]) or late
+    accounts += [_moved(load_account(db, charge.account), now) for charge in others]
+    charged = [*amounts, *(charge.amount for charge in others)]
+    was_held = [line.amount for line in held] + [0] * len(others)
+    lines = []
+    for account, amount, was in zip(accounts, charged, was_held, strict=True):
+        account.charge(amount or 0, at)
+        lines.append(ChargedLine(account.account, amount or 0, was, account.used, account.held))
+    _save(accounts)
+    settled = Settled(settlement.call, tuple(lines), settlement.now, late)
+    entered = [account for account, amount in zip(accounts, charged, strict=True) if amount is not None]
+    _record(db, call, settlement, settled, accounts, entered)
+    return settled
+
+
+def _record(
+    db: sqlite3.Connection,
+    call: _Call,
+    settlement: Settlement,
+    settled: Settled,
+    accounts: Sequence[AccountRow],
+    entered: Sequence[AccountRow],
+) -> None:
+    """Write the answer, and an entry of each account that was charged."""
+    now = micros(settlement.now)
+    lines = list(zip(accounts, settled.lines, strict=True))
+    made = [
+        add_entry(db, now, "charge", call.number, account, line.amount, line.was_held)
+        for account, line in lines
+        if account in entered
+    ]
+    kept = [[account.id, *line[1:]] for account, line in lines]
+    facts = facts_text({**facts_value(call.facts), **settlement.facts}) if settlement.facts else call.facts
+    db.execute(
+        "UPDATE calls SET settled_at = ?, late = ?, charged = ?, facts = ?, first_entry = ?, last_entry = ?"
+        " WHERE number = ?",
+        (now, settled.late, json_text(kept), facts, min(made, default=None), max(made, default=None), call.number),
+    )
+
+
+def _unhold(db: sqlite3.Connection, call: _Call, now: int) -> None:
+    for line in call.lines:
+        account = _moved(load_account_by_id(db, line[0]), now)
+        account.unhold(line[1], call.end, line[5])
+        account.save()
+
+
+def _insert_unheld(db: sqlite3.Connection, settlement: Settlement, now: int) -> _Call:
+    db.execute("INSERT INTO calls (id, reserved_at, lines, facts) VALUES (?, ?, '[]', '{}')", (settlement.call, now))
+    call = _find(db, settlement.call)
+    assert call is not None
+    return call
+
+
+def _held_again(db: sqlite3.Connection, call: _Call, hold: Hold, now: int) -> Held:
+    if call.end is None:
+        raise charged_without_hold(hold.call)
+    lines = tuple(LineState(load_account_by_id(db, line[0]).account, *line[1:5]) for line in call.lines)
+    return held_again(hold, lines, call.end, call.state(now))
+
+
+def _settled_again(db: sqlite3.Connection, call: _Call) -> Settled:
+    assert call.settled_at is not None
+    lines = tuple(ChargedLine(load_account_by_id(db, line[0]).account, *line[1:]) for line in call.charged)
+    return Settled(call.id, lines, instant_of(call.settled_at), bool(call.late), repeated=True)
+
+
+def _seen(db: sqlite3.Connection, line: HoldLine, account: AccountRow, now: int) -> LineState:
+    limit = None if line.limit is None else limit_in_force(db, line.account, line.limit, now)
+    return LineState(line.account, line.amount, limit, account.used, account.held)
+
+
+def _find(db: sqlite3.Connection, id: str) -> _Call | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM calls WHERE id = ?", (id,)).fetchone()
+    return None if row is None else _Call(row)
+
+
+def _moved(account: AccountRow, now: int) -> AccountRow:
+    account.move(now)
+    return account
+
+
+def _save(accounts: Sequence[AccountRow]) -> None:
+    for account in accounts:
+        account.save()
