@@ -34,14 +34,38 @@ __all__ = ["BUCKETS", "bucket"]
 
 BUCKETS: Final = 10_000
 
-_GLOB: Final = re.compile(r"(\*+)|(\?)|\[(!?)(\][^\]\\]*|[^\]\\]+)\]|(.)", re.DOTALL)
-
 
 @implements("hash_string", "hash_string_string")
 def bucket(key: str, salt: str = "") -> int:
     """Return the bucket of a key, from 0 to 9,999: the first 8 bytes of SHA-256 over salt, a zero byte and key."""
     digest = hashlib.sha256(utf8(salt) + b"\0" + utf8(key)).digest()
     return int.from_bytes(digest[:8], "big") % BUCKETS
+
+
+@implements("sampled_string_double", "sampled_string_int")
+def sampled(key: str, percent: float) -> bool:
+    return _sampled(key, "", percent)
+
+
+@implements("sampled_string_string_double", "sampled_string_string_int")
+def sampled_with_salt(key: str, salt: str, percent: float) -> bool:
+    return _sampled(key, salt, percent)
+
+
+def _sampled(key: str, salt: str, percent: float) -> bool:
+    """Return whether the bucket of a key is among the first: exactly ``hash(key, salt) < percent * 100``."""
+    if not 0 <= percent <= 100:
+        raise CelError(BAD_ARGUMENT, "a share must be from 0 to 100 percent")
+    return bucket(key, salt) < _buckets(percent)
+
+
+@lru_cache(1024, typed=True)
+def _buckets(percent: float) -> int:
+    """Return how many buckets a share takes: what is less than a bucket takes one, and nothing takes none."""
+    return ceil(Decimal(repr(float(percent))) * BUCKETS / 100)
+
+
+_GLOB: Final = re.compile(r"(\*+)|(\?)|\[(!?)(\][^\]\\]*|[^\]\\]+)\]|(.)", re.DOTALL)
 
 
 @implements("glob_string")
@@ -132,7 +156,7 @@ def _collect_at(place: KeyKind | None, key: Value, value: Value, texts: list[str
             for item in value if isinstance(value, list | tuple) else (value,):
                 (_collect if media_of_key(key, item) is None else _collect_around)(item, texts)
         case KeyKind.JSON if isinstance(value, str):
-            _collect_any(_read_json(value), texts)
+            _collect_json(value, texts)
         case KeyKind.TEXT | KeyKind.JSON:
             _collect_any(value, texts)
         case None:
@@ -169,15 +193,16 @@ def _collect_around(value: Value, texts: list[str]) -> None:
         texts.append(value)
 
 
-def _read_json(text: str) -> Value:
-    """Return what a JSON text says: escapes hide nothing. What is not JSON, or says a key twice, stays as it is."""
+def _collect_json(text: str, texts: list[str]) -> None:
+    """Add what a JSON text says: its escapes hide nothing. What is not JSON, or nests too deeply, is added as it is."""
     try:
-        return json.loads(text, object_pairs_hook=_pairs)
+        _collect_any(json.loads(text, object_pairs_hook=_pairs), texts)
     except (ValueError, RecursionError):
-        return text
+        texts.append(text)
 
 
 def _pairs(entries: list[tuple[str, Value]]) -> list[Value]:
+    """Return keys and values in turn: of a key that is there twice, both values."""
     return [part for entry in entries for part in entry]
 
 
@@ -185,26 +210,3 @@ def _pairs(entries: list[tuple[str, Value]]) -> list[Value]:
 def cost_of_tokens(tokens: int, usd_per_million: float) -> float:
     """Return what tokens cost at a price; a double, to decide with and not to add up."""
     return tokens * usd_per_million / 1e6
-
-
-@implements("sampled_string_double", "sampled_string_int")
-def sampled(key: str, percent: float) -> bool:
-    return _sampled(key, "", percent)
-
-
-@implements("sampled_string_string_double", "sampled_string_string_int")
-def sampled_with_salt(key: str, salt: str, percent: float) -> bool:
-    return _sampled(key, salt, percent)
-
-
-def _sampled(key: str, salt: str, percent: float) -> bool:
-    """Return whether the bucket of a key is among the first: exactly ``hash(key, salt) < percent * 100``."""
-    if not 0 <= percent <= 100:
-        raise CelError(BAD_ARGUMENT, "a share must be from 0 to 100 percent")
-    return bucket(key, salt) < _buckets(percent)
-
-
-@lru_cache(1024, typed=True)
-def _buckets(percent: float) -> int:
-    """Return how many buckets a share takes: what is less than a bucket takes one, and nothing takes none."""
-    return ceil(Decimal(repr(float(percent))) * BUCKETS / 100)

@@ -15,6 +15,7 @@ from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES, request_reco
 from costlens_policy.expressions import Environment, Limits, Type, analyze, parse_type
 from costlens_policy.expressions.compile import compile_expression
 from costlens_policy.expressions.functions.costs import Sizes
+from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.expressions.runtime import CelError, from_python
 from costlens_policy.tokens import ESTIMATE, KEY_KINDS, KeyKind, count_messages
 
@@ -72,20 +73,19 @@ MESSAGES: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("number", "expected"),
-    enumerate(
-        ["be brief", "what?", "look\nwhere\ntop shelf\nrows\n7\n8.5", "a vase", "blue", "will\nto Ann",
-         "now?", "bye\nnovel\nkey\ndeep"]
-    ),
-)  # fmt: skip
-def test_text_of_a_message_is_what_a_model_reads(number: int, expected: str) -> None:
-    assert evaluate("text(any)", any=MESSAGES[number]) == expected
+_TEXTS = [
+    "be brief", "what?", "look\nwhere\ntop shelf\nrows\n7\n8.5", "a vase", "blue", "will\nto Ann", "now?",
+    "bye\nnovel\nkey\ndeep",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "expected"), list(zip(MESSAGES, _TEXTS, strict=True)))
+def test_text_of_a_message_is_what_a_model_reads(message: dict[str, Any], expected: str) -> None:
+    assert evaluate("text(any)", any=message) == expected
 
 
 def test_text_of_messages_a_content_and_any_value() -> None:
-    whole = evaluate("text(messages)", messages=MESSAGES)
-    assert whole == "\n".join(evaluate("text(any)", any=message) for message in MESSAGES)
+    assert evaluate("text(messages)", messages=MESSAGES) == "\n".join(_TEXTS)
     contents = evaluate("messages.map(m, text(m.?content.orValue('')))", messages=MESSAGES[:3])
     assert contents == ["be brief", "what?", ""]
     assert evaluate("messages.exists(m, m.role == 'user' && text(m).contains('vase'))", messages=MESSAGES) is False
@@ -140,6 +140,20 @@ def test_half_of_a_surrogate_pair_does_not_stop_a_search() -> None:
     assert evaluate("text(any).matches('secret')", any={"content": "\ud800 secret"}) is True
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ('{"a": "x", "a": "y"}', "a\nx\na\ny"),
+        ("not json: secret", "not json: secret"),
+        ('"\\u0073ecret"', "secret"),
+        ("[" * 2_000 + '"secret"' + "]" * 2_000, "secret"),
+        ("[" * 900 + '"secret"' + "]" * 900, "secret"),
+    ],
+)
+def test_json_hides_nothing(arguments: str, expected: str) -> None:
+    assert expected in evaluate("text(any)", any={"tool_calls": [{"function": {"arguments": arguments}}]})
+
+
 def test_a_text_too_large_for_one_value_ends_the_evaluation() -> None:
     with pytest.raises(CelError) as raised:
         evaluate("text(messages) == ''", messages=["x" * 6_000_000] * 2)
@@ -149,8 +163,13 @@ def test_a_text_too_large_for_one_value_ends_the_evaluation() -> None:
 @pytest.mark.parametrize("call", ["text(messages).size()", "tokens(messages)"])
 def test_long_texts_in_lists_are_paid_for(call: str) -> None:
     """What reads the same long messages for each element of another list comes to an end."""
+    environment = Environment({"messages": parse_type("list(dyn)")})
+    typed = analyze(f"lists.range(50).all(i, {call} > i)", environment, limits=Limits(cost=10**12)).typed
+    assert typed is not None
+    evaluate_it = compile_expression(typed, ("messages",), limits=RunLimits(iterations=1_000))
+    assert evaluate_it([{"role": "user", "content": "words " * 100}]) is True
     with pytest.raises(CelError) as raised:
-        evaluate(f"lists.range(5000).all(i, {call} > i)", messages=[{"role": "user", "content": "x" * 1_000_000}])
+        evaluate_it([{"role": "user", "content": "words " * 100_000}])
     assert raised.value.code == "CL914"
 
 
