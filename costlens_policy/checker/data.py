@@ -7,6 +7,7 @@ and types of their columns; a column that some rows lack may be missing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -52,12 +53,13 @@ def read_data(documents: Sequence[LinkedDocument[DataDocument]]) -> tuple[Shared
     values: dict[str, Value] = {}
     fields: dict[str, Field] = {}
     records: dict[str, Record] = {}
+    types = _Types(records)
     for document in documents:
         reading = _Reading(document)
         value, kind = reading.read()
         diagnostics += reading.diagnostics
         values[document.name] = value
-        made = _Types(records).of(kind, f"data.{document.name}")
+        made = types.of(kind, f"data.{document.name}")
         fields[document.name] = Field(made, shape=_shape(value), description=document.document.metadata.description)
     records["data"] = Record("data", fields)
     return SharedData(values, records), tuple(diagnostics)
@@ -305,10 +307,15 @@ class _Types:
             return list_of(self.of(kind.inner, f"{name}[]"))
         if kind not in self._made:
             values = self.of(kind.inner, f"{name}[]")
-            keys = {key: Field(self.of(own, f"{name}.{key}"), optional) for key, own, optional in kind.keys}
+            keys = {key: Field(self.of(own, f"{name}{_step(key)}"), optional) for key, own, optional in kind.keys}
             self._records[name] = Record(name, keys, values)
             self._made[kind] = Type(name)
         return self._made[kind]
+
+
+def _step(key: str) -> str:
+    """Return a key as a step of a path; no two keys give the same."""
+    return f".{key}" if key.isidentifier() else f"[{json.dumps(key)}]"
 
 
 def _shape(value: Any) -> Shape:

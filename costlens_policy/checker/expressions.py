@@ -193,6 +193,8 @@ class _Analyst:
 def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
     """Explain why a name that other stages know is not available here."""
     name = field.text[problem.extent.start : problem.extent.end]
+    if problem.help == _NONE and problem.message.startswith("unknown variable `data."):
+        return replace(problem, help="list a `kind: Data` document under `data` of the policy set")
     if problem.code != "CL302" or name not in _KNOWN_LATER or name in field.rule.roots:
         return problem
     return replace(
@@ -204,6 +206,8 @@ def _within_reach(problem: Problem, field: ExpressionField) -> Problem:
     )
 
 
+_NONE: Final = "it has none"
+"""What is reported of a record without fields, such as ``data`` where the policy set lists no documents."""
 _KNOWN_LATER: Final = {
     "request": "the request is available at every step",
     "variables": "variables are available at every step",

@@ -24,7 +24,7 @@ from costlens_policy.schema import read_document
 from costlens_policy.source.compose import compose
 from costlens_policy.source.read import source_of
 
-_KEYS: Final = st.sampled_from(["a", "b", "c", "team-x", "x y", ""])
+_KEYS: Final = st.sampled_from(["a", "b", "a.b", "a[]", "b[]", "team-x", 'x"y', ""])
 _SCALARS: Final = st.one_of(
     st.integers(-5, 2**62), st.integers(0, 4).map(lambda n: n + 0.5), st.booleans(), st.sampled_from(["gold", "é", ""])
 )

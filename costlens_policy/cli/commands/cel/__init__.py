@@ -51,7 +51,7 @@ _STANDARD_INPUT: Final = "<stdin>"
     "policy_set",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Declare `request`, `model`, `estimate`, `budgets` and `now` as the policy set in PATH does.",
+    help="Declare what expressions can read, such as `request` and `data`, as the policy set in PATH does.",
 )
 @click.option(
     "--type",
