@@ -64,10 +64,10 @@ class Model:
             chosen = period
         return chosen
 
-    def period_at(self, moment: datetime) -> Period | None:
+    def period_at(self, timestamp: datetime) -> Period | None:
         """Return the prices in force at a timestamp with a zone, by its time of day, too; None where there are none."""
-        period = self.period_on(moment.astimezone(UTC).date())
-        return None if period is None else period.at(moment)
+        period = self.period_on(timestamp.astimezone(UTC).date())
+        return None if period is None else period.at(timestamp)
 
     def deprecated_on(self, day: date) -> bool:
         """Return whether the provider no longer recommends the model on a day (UTC)."""

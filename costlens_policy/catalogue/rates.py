@@ -212,11 +212,11 @@ class Period:
     """Where prices change by the time of day: (minute of the day in UTC from which on, prices), the first at 0. All
     other fields then hold the highest of the day, which is what a call is estimated and held at."""
 
-    def at(self, moment: datetime) -> Period:
+    def at(self, timestamp: datetime) -> Period:
         """Return the prices at the time of day of a timestamp with a zone; the same where they do not depend on it."""
         if not self.hours:
             return self
-        time = moment.astimezone(UTC)
+        time = timestamp.astimezone(UTC)
         minute = time.hour * 60 + time.minute
         return next(period for start, period in reversed(self.hours) if start <= minute)
 
