@@ -12,11 +12,17 @@ from typing import Any, Final, TypeVar
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
 from costlens_policy.checker.attributes import ASKED_MODEL, STANDARD_ATTRIBUTES, DeclaredAttribute
-from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, SharedData
+from costlens_policy.checker.bundle import (
+    LinkedBundle,
+    LinkedDocument,
+    NamedModel,
+    SharedData,
+    admitted_models,
+    named_models,
+)
 from costlens_policy.checker.data import read_data
 from costlens_policy.checker.library import File, Found, Library, Reading
 from costlens_policy.checker.owners import Reference, resolve_reference
-from costlens_policy.checker.targets import NamedModel, admitted_models, named_models
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents import CatalogueDocument, DataDocument, Document, PolicyDocument, PolicySetDocument

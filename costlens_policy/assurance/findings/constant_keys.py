@@ -7,8 +7,8 @@ from typing import Final
 
 from costlens_policy.assurance.domain import ABSENT, Every, Found, Not
 from costlens_policy.assurance.subject import Subject
+from costlens_policy.checker.bundle import targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
-from costlens_policy.checker.targets import targets_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.expressions import TypedExpr
 from costlens_policy.expressions.tree import Call, Literal, Select

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.assurance.subject import Subject
+from costlens_policy.checker.bundle import targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
-from costlens_policy.checker.targets import targets_of
 from costlens_policy.diagnostics.model import Diagnostic
 
 __all__ = ["find_odd_shares"]

@@ -7,8 +7,8 @@ from typing import Final
 
 from costlens_policy.assurance.domain import Found
 from costlens_policy.assurance.subject import Subject
+from costlens_policy.checker.bundle import named_models, targets_of
 from costlens_policy.checker.checks.subject import Finding
-from costlens_policy.checker.targets import named_models, targets_of
 from costlens_policy.diagnostics.model import Diagnostic
 
 __all__ = ["find_unrouted_models"]

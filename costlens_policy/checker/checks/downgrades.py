@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
+from costlens_policy.checker.bundle import models_of_target, targets_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
-from costlens_policy.checker.targets import models_of_target, targets_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.money import format_usd
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from costlens_policy.catalogue import Model
+from costlens_policy.checker.bundle import models_of_target, targets_of
 from costlens_policy.checker.checks.choice_limits import limit_tests
 from costlens_policy.checker.checks.subject import (
     Finding,
@@ -16,7 +17,6 @@ from costlens_policy.checker.checks.subject import (
     catalogue_models,
     holds_for,
 )
-from costlens_policy.checker.targets import models_of_target, targets_of
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.documents.policy import AccessRule, Choice
 

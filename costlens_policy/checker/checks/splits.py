@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from costlens_policy.checker.bundle import targets_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
-from costlens_policy.checker.targets import targets_of
 from costlens_policy.diagnostics.model import Diagnostic
 
 __all__ = ["check_splits"]

@@ -9,9 +9,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 from costlens_policy.catalogue import Model
 from costlens_policy.checker.attributes import ROOT_TYPES, model_values
-from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument
+from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, named_models
 from costlens_policy.checker.condition import Condition, condition_of
-from costlens_policy.checker.targets import named_models
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import Document, PolicyDocument
 from costlens_policy.documents.policy import AccessRule, Route

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from costlens_policy.catalogue import Model
+from costlens_policy.checker.bundle import targets_of
 from costlens_policy.checker.checks.choice_limits import limit_tests
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, holds_for
-from costlens_policy.checker.targets import targets_of
 from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.documents.policy import Choice
 

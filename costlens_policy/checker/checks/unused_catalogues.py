@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.catalogue.versions import matches
-from costlens_policy.checker.bundle import LinkedDocument
+from costlens_policy.checker.bundle import LinkedDocument, targets_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, catalogue_models
-from costlens_policy.checker.targets import targets_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents import CatalogueDocument
 
