@@ -29,14 +29,14 @@ def seconds_of(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < 3600:
-        raise LedgerError(f"`timeout={text}` is not a number of seconds such as `timeout=5`")
+        raise LedgerError(f"`timeout` must be a number of seconds up to 3600, such as `5`, got `{text}`")
     return seconds
 
 
 def number_of(name: str, text: str) -> int:
     """Return the value of an option that is a whole number above zero."""
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 10**12:
-        raise LedgerError(f"`{name}={text}` is not a whole number above zero")
+        raise LedgerError(f"`{name}` must be a positive whole number, got `{text}`")
     return int(text)
 
 
@@ -44,6 +44,6 @@ def ledger_name(text: str) -> str:
     """Return the value of an option that names a ledger."""
     if not _NAME.fullmatch(text):
         raise LedgerError(
-            f"`ledger={text}` is not a name: lower-case letters, digits and `_`, with a letter first, at most 40"
+            f"`ledger` must be a letter and up to 39 more lower-case letters, digits and `_`, got `{text}`"
         )
     return text

@@ -44,8 +44,8 @@ class _Process(Generic[_Connection]):
 class Pool(Generic[_Connection]):
     """As many connections as there are operations at one time, but at most ``most``: then operations queue.
 
-    Who has waited for ``patience`` seconds is refused with ``LedgerBusyError``. ``is_full`` tells of an error while
-    connecting that the server has no connection left: who has others waits for one of those.
+    Who has waited for ``patience`` seconds is refused with ``LedgerBusyError``. ``is_full`` says of an error while
+    connecting that the server has no connections left: whoever has others waits for one of those.
     """
 
     def __init__(

@@ -39,10 +39,16 @@ def test_sqlite_with_relative_absolute_and_quoted_paths(tmp_path: Path, monkeypa
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "names no file; use `memory:`"),
         ("sqlite:///a.db?wal=1", "has no option but `timeout`, got `wal=1`"),
-        ("sqlite:///a.db?timeout=soon", "`timeout=soon` is not a number of seconds"),
-        ("redis://127.0.0.1:1/0?ledger=No-Name", "`ledger=No-Name` is not a name"),
-        ("redis://127.0.0.1:1/0?history=0", "`history=0` is not a whole number above zero"),
-        ("postgresql://127.0.0.1:1/x?timeout=0", "`timeout=0` is not a number of seconds"),
+        ("sqlite:///a.db?timeout=soon", "`timeout` must be a number of seconds up to 3600, such as `5`, got `soon`"),
+        (
+            "redis://127.0.0.1:1/0?ledger=No-Name",
+            "`ledger` must be a letter and up to 39 more lower-case letters, digits and `_`, got `No-Name`",
+        ),
+        ("redis://127.0.0.1:1/0?history=0", "`history` must be a positive whole number, got `0`"),
+        (
+            "postgresql://127.0.0.1:1/x?timeout=0",
+            "`timeout` must be a number of seconds up to 3600, such as `5`, got `0`",
+        ),
     ],
 )
 def test_urls_that_are_none_are_refused(url: str, words: str) -> None:

@@ -114,7 +114,7 @@ def test_a_lock_that_is_held_too_long_is_an_error_and_records_nothing(postgresql
     store.charge(settlement("a", TEAM, 7))
     with admin(postgresql) as connection, connection.transaction():
         connection.execute("SELECT * FROM locked.accounts FOR UPDATE")
-        with pytest.raises(LedgerBusyError, match="did not answer in time; look for who keeps a row"):
+        with pytest.raises(LedgerBusyError, match="did not answer in time; look for what locks rows"):
             store.reserve(hold("b", TEAM, 1, 100))
         assert isinstance(store.reserve(hold("d", account(key="other"), 1, 100)), Held), "its row is free"
         assert isinstance(store.reserve(hold("c", TEAM, 94, 100)), Refused), "a budget that is spent waits for nobody"
@@ -244,14 +244,14 @@ def test_a_database_that_only_reads_is_an_error(postgresql: Server) -> None:
     with pytest.raises(LedgerUnavailableError, match="there is no ledger `looked_for` in the database"):
         open_ledger(url.replace("ledger=reading", "ledger=looked_for"), read_only=True)
     store = open_ledger(url)
-    with pytest.raises(LedgerUnavailableError, match="cannot be written, it is a standby or read-only"):
+    with pytest.raises(LedgerUnavailableError, match="cannot be written, since it is a standby or read-only"):
         store.charge(settlement("a", TEAM, 1))
 
 
 def test_a_user_without_rights_is_an_error_that_says_which(postgresql: Server) -> None:
     with admin(postgresql) as connection:
         connection.execute("CREATE ROLE nobody_here LOGIN")
-    with pytest.raises(LedgerUnavailableError, match="grant what is missing: permission denied for database"):
+    with pytest.raises(LedgerUnavailableError, match="grant the missing privilege: permission denied for database"):
         open_ledger(postgresql.url("forbidden").replace("postgres@", "nobody_here@"))
 
 

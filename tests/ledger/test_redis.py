@@ -82,7 +82,7 @@ def test_an_account_that_the_server_dropped_is_an_error_and_not_a_balance_of_zer
         lambda: store.settle(settlement("a", TEAM, 5)),
         lambda: store.balances([TEAM], NOW),
     ):
-        with pytest.raises(LedgerUnavailableError, match="has dropped accounts of the ledger"):
+        with pytest.raises(LedgerUnavailableError, match="has lost accounts of the ledger"):
             attempt()
     (balance,) = store.balances([other], NOW)
     assert (balance.used, balance.held) == (5, 0), "others go on"
@@ -275,7 +275,7 @@ def test_somebody_elses_script_is_no_lost_ledger(own_server: Server) -> None:
     endless = threading.Thread(target=run_for_ever, args=(own_server,), daemon=True)
     endless.start()
     time.sleep(0.3)
-    with pytest.raises(LedgerBusyError, match="runs a script of somebody's for too long"):
+    with pytest.raises(LedgerBusyError, match="has been running another client's script for too long"):
         store.charge(settlement("a", TEAM, 1))
     store._server.command("SCRIPT", "KILL")
     endless.join(10)
@@ -292,7 +292,7 @@ def test_a_wrong_password_is_an_error(own_server: Server) -> None:
     with pytest.raises(LedgerUnavailableError, match="password"):
         RedisStore(own_server.url("open"))
     url = own_server.url("open").replace("redis://", "redis://:wrong@")
-    with pytest.raises(LedgerUnavailableError, match="refuses the user or the password") as caught:
+    with pytest.raises(LedgerUnavailableError, match="rejects the user or password") as caught:
         RedisStore(url)
     assert "wrong" not in str(caught.value)
 

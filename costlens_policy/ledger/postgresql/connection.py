@@ -130,15 +130,18 @@ class NoAnswer(psycopg.OperationalError):
 
 
 _MEANINGS: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
-    (errors.ReadOnlySqlTransaction, "cannot be written, it is a standby or read-only; name the primary in the URL"),
-    (errors.DiskFull, "has no room left on its disk; free some"),
+    (
+        errors.ReadOnlySqlTransaction,
+        "cannot be written, since it is a standby or read-only; name the primary in the URL",
+    ),
+    (errors.DiskFull, "is on a full disk; free some space"),
     (
         errors.InsufficientPrivilege,
-        "does not let this user use the ledger; grant what is missing: {error}",
+        "does not let this user use the ledger; grant the missing privilege: {error}",
     ),
-    (errors.InvalidPassword, "refuses the user or the password of the URL"),
-    (errors.InvalidAuthorizationSpecification, "refuses the user of the URL"),
-    (errors.TooManyConnections, "has no connection left; raise `max_connections`, or put a pooler in between"),
+    (errors.InvalidPassword, "rejects the user or password in the URL"),
+    (errors.InvalidAuthorizationSpecification, "rejects the user in the URL"),
+    (errors.TooManyConnections, "has no connections left; raise `max_connections`, or put a pooler in front of it"),
     (NoAnswer, "did not answer in time; raise `timeout` in the URL"),
     (errors.UndefinedTable, "has lost its tables since it was opened; open the ledger again"),
     (errors.UndefinedFunction, "has lost its functions since it was opened; open the ledger again"),
@@ -149,9 +152,9 @@ _MEANINGS: Final[tuple[tuple[type[psycopg.Error], str], ...]] = (
 TIMED_OUT: Final = (errors.QueryCanceled, errors.LockNotAvailable)
 """What the server says of a statement that took too long, most often since others have locked a row."""
 _BUSY: Final[tuple[tuple[tuple[type[psycopg.Error], ...], str], ...]] = (
-    (TIMED_OUT, "did not answer in time; look for who keeps a row of the ledger, or raise `timeout` in the URL"),
-    ((errors.DeadlockDetected,), "has two transactions that wait for each other; look for who else locks the ledger"),
-    ((errors.SerializationFailure,), "could not order this among what others do at the same time; try again"),
+    (TIMED_OUT, "did not answer in time; look for what locks rows of the ledger, or raise `timeout` in the URL"),
+    ((errors.DeadlockDetected,), "reports a deadlock; look for what else locks the ledger"),
+    ((errors.SerializationFailure,), "could not serialize this with concurrent operations; try again"),
 )
 """What one operation met. The server works, and serves others."""
 _REPEATED: Final = (

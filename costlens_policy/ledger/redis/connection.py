@@ -111,7 +111,7 @@ class Server:
         policy = memory.get("maxmemory_policy", "noeviction")
         if int(memory.get("maxmemory", 0)) and policy != "noeviction":
             raise LedgerUnavailableError(
-                f"the Redis at {self._where} may drop what was spent, since its `maxmemory-policy` is `{policy}`;"
+                f"the Redis at {self._where} may evict what was spent, since its `maxmemory-policy` is `{policy}`;"
                 " set `noeviction`"
             )
         keys = self._clock, f"{self.prefix}version"
@@ -122,7 +122,9 @@ class Server:
             )
         known = self.command("EVAL", OPEN, 2, *keys, VERSION, secrets.token_hex(8))
         if known is None:
-            raise LedgerUnavailableError(f"the Redis at {self._where} is built for 32 bits, too few for exact amounts")
+            raise LedgerUnavailableError(
+                f"the Redis at {self._where} is a 32-bit build, which cannot hold exact amounts; use a 64-bit one"
+            )
         version, ledger = known
         if int(version) != VERSION:
             raise LedgerUnavailableError(
@@ -163,30 +165,30 @@ _KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (redis.exceptions.MovedError, "is a cluster; name the node that serves the ledger's slot in the URL"),
     (redis.exceptions.ClusterDownError, "is a cluster that is down"),
     (redis.exceptions.ReadOnlyError, "is a replica; name the primary in the URL"),
-    (redis.exceptions.BusyLoadingError, "is still loading its data; try again in a moment"),
+    (redis.exceptions.BusyLoadingError, "is still loading its data; try again shortly"),
     (redis.exceptions.NoPermissionError, "does not let this user run scripts on the keys of the ledger"),
-    (redis.exceptions.AuthenticationError, "refuses the user or the password of the URL"),
+    (redis.exceptions.AuthenticationError, "rejects the user or password in the URL"),
     (redis.exceptions.TimeoutError, "did not answer in time"),
 )
 _WORDS: Final = (
     (
         "LEDGERGONE",
-        "was emptied since it was opened, by a restart without persistence or by a flush; what was spent is not known"
-        " any more: restore it, or open the ledger again to begin a new one",
+        "was emptied since it was opened, by a restart without persistence or by a flush, so what was spent is unknown;"
+        " restore it, or open the ledger again to begin a new one",
     ),
     (
         "LEDGERLOST",
-        "has dropped accounts of the ledger, by eviction or by hand, so what was spent is not known any more; set its"
+        "has lost accounts of the ledger, by eviction or deletion, so what was spent is unknown; set its"
         " `maxmemory-policy` to `noeviction`, and restore it",
     ),
     ("can't run this command", "does not let this user write the ledger"),
-    ("MISCONF", "cannot write to its disk; look into its log"),
-    ("NOREPLICAS", "has too few replicas to write; look into its `min-replicas-to-write`"),
+    ("MISCONF", "cannot write to its disk; check its log"),
+    ("NOREPLICAS", "has too few replicas to accept writes; check its `min-replicas-to-write`"),
     ("MASTERDOWN", "is a replica that has lost its primary; name the primary in the URL"),
-    ("max number of clients", "has no connection left; raise its `maxclients`, or lower `connections` in the URLs"),
+    ("max number of clients", "has no connections left; raise its `maxclients`, or lower `connections` in the URLs"),
 )
 _BUSY: Final = "BUSY"
-"""Begins the answer of a server on which somebody's script runs for too long. It answers, and nothing was done."""
+"""Begins the answer of a server that has run another client's script for too long. It answers, and nothing was done."""
 
 
 def is_full(error: Exception) -> bool:
@@ -204,7 +206,9 @@ def may_be_elsewhere(error: redis.exceptions.RedisError) -> bool:
 def unavailable(where: str, error: Exception) -> LedgerUnavailableError:
     """Return what to raise instead of an error of the client."""
     if str(error).startswith(_BUSY):
-        return LedgerBusyError(f"the Redis at {where} runs a script of somebody's for too long; see `SCRIPT KILL`")
+        return LedgerBusyError(
+            f"the Redis at {where} has been running another client's script for too long; see `SCRIPT KILL`"
+        )
     return LedgerUnavailableError(f"the Redis at {where} {_meaning(error)}")
 
 

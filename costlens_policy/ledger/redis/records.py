@@ -422,7 +422,7 @@ def adjust(server: Server, adjustment: Adjustment, remember: int, history: int) 
             used, held = amounts_of(numbers.split("\0")[:4])
             in_force = grants_at(grants_of(grants), account.period.id, now)
             return Adjusted(adjustment.id, AccountBalance(account, used, held, in_force), bool(known))
-    raise LedgerUnavailableError(f"too many others adjust `{account.budget}` at the same time; try again")
+    raise LedgerUnavailableError(f"too many concurrent adjustments of `{account.budget}`; try again")
 
 
 def _put(server: Server, adjustment: Adjustment, remember: int, history: int) -> Any:

@@ -85,7 +85,9 @@ class LedgerFile:
 
     def __init__(self, path: str, timeout: float, *, read_only: bool = False) -> None:
         if sqlite3.sqlite_version_info < _OLDEST:
-            raise LedgerUnavailableError(f"SQLite {sqlite3.sqlite_version} is too old for a ledger; 3.35 is needed")
+            raise LedgerUnavailableError(
+                f"SQLite {sqlite3.sqlite_version} is too old for a ledger; 3.35 or newer is needed"
+            )
         self._path = path
         self._names = tuple(os.path.abspath(path) + ending for ending in ("", *_BESIDE))
         self._identity: tuple[int, int] | None = None
@@ -189,7 +191,7 @@ class LedgerFile:
         if db.identity != self._now() or db.identity[0] != self._identity:
             raise LedgerUnavailableError(
                 f"the ledger `{self._path}` was deleted, moved or replaced since it was opened, so what was spent is"
-                " not known any more; put it back, or open the ledger again to go on with what is there now"
+                " unknown; put it back, or open the ledger again to continue with what is there now"
             )
 
     def _now(self) -> _Identity:
@@ -238,14 +240,14 @@ if hasattr(os, "register_at_fork"):
 
 
 _MEANINGS: Final = {
-    sqlite3.SQLITE_BUSY: "was locked by others for too long; look for a process that hangs, or raise its `timeout`",
-    sqlite3.SQLITE_LOCKED: "was locked by others for too long; look for a process that hangs",
-    sqlite3.SQLITE_READONLY: "cannot be written; give this process the right to write the file and its folder",
+    sqlite3.SQLITE_BUSY: "was locked for too long; look for a process that hangs, or raise `timeout` in the URL",
+    sqlite3.SQLITE_LOCKED: "was locked for too long; look for a process that hangs",
+    sqlite3.SQLITE_READONLY: "cannot be written; give this process write permission to the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened; its folder must exist and be writable",
-    sqlite3.SQLITE_PERM: "cannot be opened; give this process the right to read and write it",
-    sqlite3.SQLITE_AUTH: "cannot be opened; give this process the right to read and write it",
-    sqlite3.SQLITE_FULL: "has no room left on its disk; free some",
-    sqlite3.SQLITE_IOERR: "cannot be read or written by the operating system; check the disk",
+    sqlite3.SQLITE_PERM: "cannot be opened; give this process read and write permission",
+    sqlite3.SQLITE_AUTH: "cannot be opened; give this process read and write permission",
+    sqlite3.SQLITE_FULL: "is on a full disk; free some space",
+    sqlite3.SQLITE_IOERR: "cannot be read or written; check the disk",
     sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup, or salvage it with `sqlite3 FILE .recover`",
     sqlite3.SQLITE_NOTADB: "is not a database; name another file for the ledger",
     sqlite3.SQLITE_TOOBIG: "cannot hold a value that large; send fewer facts",

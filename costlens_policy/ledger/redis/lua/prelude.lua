@@ -43,7 +43,7 @@ local function minus(high, low, less_high, less_low)
   return high, low
 end
 
--- An account is kept as doubles: limbs of used, limbs of held, generation of its holds, the earliest end of a lease, the present bucket,
+-- An account is kept as doubles: limbs of used, limbs of held, generation of its holds, the earliest end of a lease, the current bucket,
 -- the width of buckets (0 where its window does not roll); start, reset and length of its period, -1 where there is none.
 local ACCOUNT = '>ddddddddddd'
 local USED_HIGH, USED_LOW, HELD_HIGH, HELD_LOW, GENERATION, NEXT_END, BUCKET, WIDTH, START = 1, 2, 3, 4, 5, 6, 7, 8, 9
@@ -96,7 +96,7 @@ local function free(account, second)
   account.changed = true
 end
 
--- What counts in a rolling window while `bucket` is the present one, and which buckets there are.
+-- What counts in a rolling window while `bucket` is the current one, and which buckets there are.
 local function used_in_window(account, bucket)
   local high, low, buckets = 0, 0, {}
   local kept = call('HGETALL', PREFIX .. 'b:' .. account.name)
