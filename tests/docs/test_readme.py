@@ -147,7 +147,7 @@ def test_the_policy_at_the_top_is_valid(started: Shell, tmp_path: Path) -> None:
     shutil.copy(ROOT / "policies" / "catalogue.yaml", tmp_path)
     (tmp_path / "policy-set.yaml").write_text(
         head.format("PolicySet") + "policies: [policy.yaml]\ncatalogues: [catalogue.yaml]\n"
-        "attributes: {task: {type: string, default: other}}\n"
+        "attributes: {task: {type: string, default: other}, team: {type: string, trusted: true}}\n"
         "defaults: {access: allow, route: {model: gpt-5-mini}, max_output_tokens: 100}\n"
     )
     assert replace(started, folder=tmp_path).run("costlens-policy check --strict .; echo $?").startswith("0\n")
