@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
-from costlens_policy.assurance.domain import ABSENT, Assignment, Domain, Every, Goal, Holds
+from costlens_policy.assurance.domain import ABSENT, Assignment, Domain, Every, Goal, Holds, Not
 from costlens_policy.assurance.domain.reads import ASKED
 from costlens_policy.checker.bundle import CheckedBundle, LinkedDocument
 from costlens_policy.checker.checks import Subject as Documents
@@ -39,7 +39,7 @@ Step: TypeAlias = AccessStep | RouteStep | RewriteRule | BudgetStep
 
 @frozen
 class Rule:
-    """A rule as the plan has it, where it stands, and the goal that it holds.
+    """A rule as the plan has it, where it stands, and the goals that it holds, and that it does not.
 
     An error in its condition counts as its policy says: under ``on_error: deny`` as if it held.
     """
@@ -48,6 +48,7 @@ class Rule:
     layer: int
     place: Place
     goal: Goal
+    otherwise: Goal
 
     @property
     def id(self) -> str:
@@ -148,7 +149,8 @@ class Subject:
         for index, (layer, policy) in enumerate(zip(self.plan.layers, self.policies, strict=True)):
             steps: tuple[Step, ...] = getattr(layer, section)
             for at, step in enumerate(steps):
-                yield Rule(step, index, Place(policy, (section, at)), self._goal(step.when, index))
+                goal = self._goal(step.when, index)
+                yield Rule(step, index, Place(policy, (section, at)), goal, Not(goal))
 
     def _goal(self, when: Formula | None, layer: int) -> Goal:
         if when is None:

@@ -60,12 +60,16 @@ class Use:
 
 @frozen(eq=False)
 class Atom:
-    """A truth value that is evaluated as a whole. ``searched`` says why it is not understood, if it is not."""
+    """A truth value that is evaluated as a whole. ``searched`` says why it is not understood, if it is not.
+
+    ``texts`` are those that it compares its place with, None where it does anything else with it.
+    """
 
     formula: Formula
     layer: int
     reads: tuple[Read, ...]
     searched: str
+    texts: frozenset[str] | None
 
 
 @frozen(eq=False)
@@ -162,6 +166,7 @@ class _Reader:
         self._variables = variables
         self._reads: dict[Read, None] = {}
         self._searched = ""
+        self._texts: set[str] | None = set()
 
     def tree(self, node: Node) -> Tree:
         if isinstance(node, Logic):
@@ -178,15 +183,18 @@ class _Reader:
         return self._atom(node)
 
     def _atom(self, node: Node) -> Atom:
-        self._reads, self._searched = {}, ""
+        self._reads, self._searched, self._texts = {}, "", set()
         self._examine(node)
         part = replace(self._formula, typed=replace(self._typed, root=node, type=self._typed.types.get(node, BOOL)))
-        return Atom(part, self._layer, tuple(self._reads), self._searched)
+        texts = None if self._texts is None else frozenset(self._texts)
+        return Atom(part, self._layer, tuple(self._reads), self._searched, texts)
 
     # What an atom does with what it reads
 
     def _examine(self, node: Node) -> None:
         """Register how the parts of a truth value are read."""
+        if isinstance(node, Conditional | Comprehension):
+            self._texts = None
         if isinstance(node, Presence):
             self._presence(node)
         elif isinstance(node, Comprehension):
@@ -226,6 +234,10 @@ class _Reader:
 
     def _compared(self, read: Read, applied: str, literals: list[Any]) -> None:
         use = self._uses.use(read)
+        if applied or not all(isinstance(value, str) for value in literals):
+            self._texts = None
+        elif self._texts is not None:
+            self._texts.update(literals)
         if applied == "size":
             use.sizes.update(value for value in literals if type(value) is int)
         elif applied:
@@ -237,6 +249,7 @@ class _Reader:
     def _membership(self, element: Node, container: Node) -> None:
         read = self._path(container)
         if read is not None and read[0] == "request":
+            self._texts = None
             found = self._flow(element)
             type_ = self._typed.types.get(container, DYN)
             self._note(read, type_)
@@ -267,6 +280,7 @@ class _Reader:
 
     def _text_test(self, node: Call) -> None:
         assert node.target is not None
+        self._texts = None
         subject, argument = self._flow(node.target), self._flow(node.arguments[0])
         if argument.reads or argument.unknown or subject.unknown or not argument.literals:
             self._search("a text is tested with what is not written out", subject, argument)
@@ -307,6 +321,7 @@ class _Reader:
         if variable is not None:
             return self._through(variable)
         if isinstance(node, Conditional):
+            self._texts = None
             self._examine(node.condition)
             return self._flow(node.accepted).join(self._flow(node.rejected))
         if isinstance(node, Call):
@@ -345,6 +360,7 @@ class _Reader:
 
     def _through(self, variable: Formula) -> _Flow:
         """Return where the value of a variable comes from; what reads it is in this atom."""
+        self._texts = None
         inner = self._inside(variable)
         found = inner._flow(variable.typed.root)
         self._reads.update(inner._reads)
@@ -358,6 +374,7 @@ class _Reader:
 
     def _opaque(self, node: Node) -> _Flow:
         """Return what an expression that is not understood reads: examples are tried, none stands for all."""
+        self._texts = None
         found = _Flow(unknown=_reason(node))
         for inner in _children(node):
             part = self._flow(inner)

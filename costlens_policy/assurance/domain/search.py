@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
-from costlens_policy.assurance.domain.formulas import Goal, Outcome, Standing
+from costlens_policy.assurance.domain.formulas import Every, Goal, Not, Outcome, Standing
+from costlens_policy.assurance.domain.needs import Bits, Needs, exclude_each_other
 from costlens_policy.assurance.domain.reads import ASKED, Atom, Read, Tree, Uses
 from costlens_policy.assurance.domain.values import ABSENT, Absent, Critical, critical_values
 from costlens_policy.compiler.formula import Formula
@@ -61,6 +62,7 @@ class Domain:
         self.uses = Uses(list(self.models.values()), {name: step.id for name, (_, step) in plan.budgets.items()})
         self._critical: dict[Read, Critical] = {}
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
+        self.needs = Needs(self.critical, self._at)
 
     def tree(self, formula: Formula, layer: int) -> Tree:
         """Return the tree of a condition of a layer."""
@@ -82,7 +84,41 @@ class Domain:
 
     def find(self, goal: Goal, given: Assignment | None = None) -> Result:
         """Search for values that meet a goal, beside those that are given."""
-        return _Search(self, goal, dict(given or {})).run()
+        needed = self.needs.of(goal)
+        if 0 in needed.values():
+            return Nothing()
+        result = _Search(self, self._without_idle(goal, needed), dict(given or {}), needed).run()
+        return Found(self._smallest(goal, result.values, needed)) if isinstance(result, Found) else result
+
+    def _without_idle(self, goal: Goal, needed: Bits) -> Goal:
+        """Leave out of a conjunction what is not to hold, and cannot hold where the rest does."""
+        if not isinstance(goal, Every):
+            return goal
+        return Every(
+            [
+                item
+                for item in goal.operands
+                if not (isinstance(item, Not) and exclude_each_other(self.needs.of(item.operand), needed))
+            ]
+        )
+
+    def _smallest(self, goal: Goal, found: Assignment, needed: Bits) -> Assignment:
+        """Add what the operands need that were left out, and leave out what the goal does not need."""
+        values = dict(found)
+        for read, places in needed.items():
+            if read not in values:
+                values[read] = self.critical(read).values[(places & -places).bit_length() - 1]
+        for read in list(values):
+            if ABSENT in self.values(read) and values[read] is not ABSENT:
+                without = {**values, read: ABSENT}
+                if self.met(goal, without):
+                    values = without
+        return values
+
+    def _at(self, atom: Atom, place: int) -> Outcome:
+        """Return the outcome of an atom of one place for one of its critical values."""
+        read = atom.reads[0]
+        return self.evaluate(atom, {read: self.critical(read).values[place]})
 
     def met(self, goal: Goal, values: Assignment) -> bool | None:
         """Return whether values meet a goal, None where it asks for more."""
@@ -222,6 +258,7 @@ class _Search:
     domain: Domain
     goal: Goal
     values: dict[Read, Value | Absent]
+    needed: Bits
     alone: set[Read] = field(default_factory=set)
     steps: int = 0
     why: str = ""
@@ -229,7 +266,7 @@ class _Search:
     def run(self) -> Result:
         self.alone.update(self.values)
         if self._met():
-            return Found(self._smallest())
+            return Found(dict(self.values))
         if self.steps > _MOST_STEPS:
             return Undecided("there are very many combinations")
         return Undecided(self.why) if self.why else Nothing()
@@ -248,7 +285,10 @@ class _Search:
         read = next(read for read in atom.reads if read not in self.values)
         critical = self.domain.critical(read)
         self.why = self.why or critical.why
+        needed = self.needed.get(read, -1)
         for place, value in enumerate(critical.values):
+            if not needed >> place & 1:
+                continue
             self.values[read] = value
             if place in critical.alone:
                 self.alone.add(read)
@@ -272,13 +312,3 @@ class _Search:
             return self.domain.evaluate(atom, self.values)
 
         return doubtful[0] if Standing(evaluate).of(self.goal) is None and doubtful else ""
-
-    def _smallest(self) -> Assignment:
-        """Leave out of the values what the goal does not need."""
-        values = dict(self.values)
-        for read in list(values):
-            if ABSENT in self.domain.values(read) and values[read] is not ABSENT:
-                without = {**values, read: ABSENT}
-                if self.domain.met(self.goal, without):
-                    values = without
-        return values

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import combinations, pairwise
 from typing import Any, Final
 
 from costlens_policy.assurance.domain.examples import texts_matching
 from costlens_policy.assurance.domain.reads import Use
-from costlens_policy.expressions import Value
+from costlens_policy.expressions import DYN, Type, Value
 from costlens_policy.expressions.runtime import from_python
-from costlens_policy.frozen import frozen
 
 __all__ = ["ABSENT", "Absent", "Critical", "critical_values"]
 
@@ -38,7 +39,7 @@ class Absent:
 ABSENT: Final = Absent()
 
 
-@frozen
+@dataclass(frozen=True)
 class Critical:
     """The critical values of a place.
 
@@ -49,6 +50,20 @@ class Critical:
     values: tuple[Value | Absent, ...] = ()
     alone: frozenset[int] = frozenset()
     why: str = ""
+    type: Type = DYN
+
+    @cached_property
+    def absent(self) -> int | None:
+        """The place of absence, if it is among them."""
+        return next((place for place, value in enumerate(self.values) if value is ABSENT), None)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {value: place for place, value in enumerate(self.values) if isinstance(value, str)}
+
+    def place_of(self, text: str) -> int | None:
+        """Return the place of a text, None where it is not among them."""
+        return self._places.get(text)
 
 
 def critical_values(use: Use, now: datetime) -> Critical:
@@ -66,7 +81,9 @@ def critical_values(use: Use, now: datetime) -> Critical:
         why = "its type is not declared"
     if use.optional:
         values.append(ABSENT)
-    return Critical(tuple(values), frozenset(n for n, value in enumerate(values) if _is_alone(value, use)), why)
+    return Critical(
+        tuple(values), frozenset(n for n, value in enumerate(values) if _is_alone(value, use)), why, use.type
+    )
 
 
 def _is_alone(value: Any, use: Use) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.domain import ABSENT, Every, Found, Not
+from costlens_policy.assurance.domain import ABSENT, Every, Found
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.bundle import targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
@@ -93,5 +93,5 @@ def _is_guarded(subject: Subject, place: Place, name: str) -> bool:
     )
     if route is None or read not in subject.domain.uses.by_read:
         return False
-    earlier = [Not(other.goal) for other in subject.rules["routes"] if other.place != route.place][:0]
+    earlier = [other.otherwise for other in subject.rules["routes"] if other.place != route.place][:0]
     return not isinstance(subject.domain.find(Every([route.goal, *earlier]), {read: ABSENT}), Found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from costlens_policy.assurance.domain import Every, Not, Nothing
+from costlens_policy.assurance.domain import Every, Nothing
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import AccessStep
@@ -38,7 +38,7 @@ def _covering(subject: Subject, rule: Rule, others: Sequence[Rule]) -> list[Rule
     """Return those of others without which the rule would be reached, if together they leave nothing for it."""
 
     def is_covered(by: Sequence[Rule]) -> bool:
-        goal = Every([rule.goal, *(Not(other.goal) for other in by)])
+        goal = Every([rule.goal, *(other.otherwise for other in by)])
         return isinstance(subject.domain.find(goal), Nothing)
 
     if rule.when is None or not others or subject.is_diagnosed(rule) or is_covered(()) or not is_covered(others):

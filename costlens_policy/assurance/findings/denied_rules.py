@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.domain import Every, Found, Not, Nothing
+from costlens_policy.assurance.domain import Every, Found, Nothing
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic, Related
@@ -18,7 +18,7 @@ _WHAT: Final = {"routes": "matches only", "rewrites": "changes only", "budgets":
 
 def find_denied_rules(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of routes, rewrites and budgets that no request reaches, since access denies all for which they hold."""
-    passed = [Not(deny.goal) for deny in subject.denies]
+    passed = [deny.otherwise for deny in subject.denies]
     for section, what in _WHAT.items():
         for rule in subject.rules[section]:
             if rule.when is None or not passed or subject.is_diagnosed(rule):

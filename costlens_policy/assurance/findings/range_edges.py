@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Final
 
-from costlens_policy.assurance.domain import Every, Goal, Not
+from costlens_policy.assurance.domain import Every, Goal
 from costlens_policy.assurance.domain.reads import Read
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
@@ -87,7 +87,7 @@ def _both(subject: Subject, read: Read, allow: Rule, deny: Rule) -> int | None:
     """Return the only number for which an allow and a deny hold, where each holds for others, too."""
     shared = _holding(subject, read, Every([allow.goal, deny.goal]))
     alone = all(
-        _holding(subject, read, Every([one.goal, Not(other.goal)])) for one, other in ((allow, deny), (deny, allow))
+        _holding(subject, read, Every([one.goal, other.otherwise])) for one, other in ((allow, deny), (deny, allow))
     )
     return shared[0] if len(shared) == 1 and alone else None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from costlens_policy.assurance.domain import Every, Not, Nothing
+from costlens_policy.assurance.domain import Every, Nothing
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import BudgetStep
@@ -74,4 +74,4 @@ def _same_scope(rule: Rule, other: Rule) -> bool:
 
 
 def _counts_all_of(subject: Subject, other: Rule, rule: Rule) -> bool:
-    return isinstance(subject.domain.find(Every([rule.goal, Not(other.goal)])), Nothing)
+    return isinstance(subject.domain.find(Every([rule.goal, other.otherwise])), Nothing)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, Not
+from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found
 from costlens_policy.assurance.subject import Rule, Subject, shown
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import ByExpression, RouteStep
@@ -22,9 +22,9 @@ _MOST_TRIED: Final = 60
 def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
     """Report routes that refuse every request of the domain which they match, with one that shows it."""
     earlier: list[Rule] = []
-    denies = [Not(deny.goal) for deny in subject.denies]
+    denies = [deny.otherwise for deny in subject.denies]
     for route in subject.rules["routes"]:
-        matched = Every([route.goal, *(Not(other.goal) for other in earlier), *denies])
+        matched = Every([route.goal, *(other.otherwise for other in earlier), *denies])
         named = isinstance(route.step, RouteStep) and not isinstance(route.step.target, ByExpression)
         asked = route.when is not None and named and not subject.is_diagnosed(route)
         refused = _refused(subject, route, subject.domain.find(matched), matched) if asked else None
