@@ -57,9 +57,30 @@ def test_every_public_name_can_be_had(tmp_path: Path) -> None:
     assert _run(names, tmp_path)[0].strip() == "[]"
 
 
+_LATER: Final = frozenset(
+    (
+        "logging", "difflib", "zoneinfo", "uuid", "platform", "hashlib", "subprocess", "tempfile",
+        "costlens_policy.engine.record", "costlens_policy.saving.cache", "costlens_policy.periods",
+    )
+)  # fmt: skip
+"""What failures, warnings, records and budgets need, when there are any."""
+
+
 def test_errors_and_a_loader_load_no_reader(tmp_path: Path) -> None:
     code = "from costlens_policy import Engine, PolicyError, RequestError, Router, load, load_plan"
-    assert not _run(code, tmp_path)[1] & _READERS
+    assert not _run(code, tmp_path)[1] & (_READERS | _LATER)
+
+
+_DECIDED: Final = """
+import sys
+from costlens_policy import load
+load(sys.argv[1]).decide({"task": "summarization", "prompt": "Two words"})
+"""
+
+
+def test_a_decision_by_a_kept_plan_loads_neither_a_reader_nor_what_failures_need(tmp_path: Path) -> None:
+    _run(_DECIDED, tmp_path, "policies")
+    assert not _run(_DECIDED, tmp_path, "policies")[1] & (_READERS | {"logging", "difflib", "zoneinfo", "uuid"})
 
 
 @pytest.mark.parametrize(
