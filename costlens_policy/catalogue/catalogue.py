@@ -66,8 +66,8 @@ class Model:
 
     def period_at(self, timestamp: datetime) -> Period | None:
         """Return the prices in force at a timestamp with a zone, by its time of day, too; None where there are none."""
-        period = self.period_on(timestamp.astimezone(UTC).date())
-        return None if period is None else period.at(timestamp)
+        period = self.period_on((timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC)).date())
+        return period if period is None or not period.hours else period.at(timestamp)
 
     def deprecated_on(self, day: date) -> bool:
         """Return whether the provider no longer recommends the model on a day (UTC)."""

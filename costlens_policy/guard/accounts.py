@@ -106,13 +106,17 @@ class Accounts:
                 item.balance = AccountBalance(account, used, held + amount, item.balance.grants)
                 item.at = at
 
-    def put_charged(self, lines: Iterable[ChargedLine], at: float) -> None:
-        """Take over what a settlement reports; what was granted stays as it was seen."""
+    def put_charged(self, known: Iterable[Known | None], lines: Iterable[ChargedLine], at: float) -> None:
+        """Take over what a settlement reports; what was granted stays as it was seen.
+
+        ``known`` is what is known of the accounts, None where that has to be looked for.
+        """
         with self._lock:
-            for account, _, _, used, held in lines:
-                if (known := self._of(account)) is not None:
-                    known.balance = AccountBalance(account, used, held, known.balance.grants)
-                    known.at = at
+            for found, (account, _, _, used, held) in zip(known, lines, strict=False):
+                item = found or self._of(account)
+                if item is not None:
+                    item.balance = AccountBalance(account, used, held, item.balance.grants)
+                    item.at = at
 
     def add(self, charges: Iterable[Charge]) -> None:
         """Count charges that the store does not have yet."""

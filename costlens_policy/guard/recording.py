@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from itertools import repeat
 from typing import Final, NamedTuple
 
 from costlens_policy.catalogue import Usage
-from costlens_policy.guard.accounts import Place, ToHold, shown_amount
+from costlens_policy.guard.accounts import Known, Place, ToHold, shown_amount
 from costlens_policy.guard.alerts import Standing
 from costlens_policy.guard.charging import Basis, Bill
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.guard.shared import Shared
-from costlens_policy.ledger import Charge, ChargedLine, LedgerUnavailableError, Settled, Settlement
+from costlens_policy.ledger import Charge, ChargedLine, LedgerUnavailableError, Settlement
 from costlens_policy.ledger.amounts import amount_of
 from costlens_policy.money import ZERO
 
@@ -88,9 +89,7 @@ def charge_call(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill) ->
         return _not_settled(asked, bill, lines, recorded=False)
     if reserved.local and shared.allowance is not None:
         shared.allowance.give_back(asked.id)
-    shared.accounts.put_charged(settled.lines, shared.timer())
-    if shared.alerts:
-        _report_reached(shared, reserved.held, settled)
+    _take_over(shared, reserved.held, settled.lines)
     model, basis, usage, cost, _, _, notes = bill
     _, lines, _, late, repeated = settled
     return Charged(asked.id, model, basis, cost, usage, lines, late, repeated, notes=notes)
@@ -150,14 +149,22 @@ def _count_alone(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill, c
         shared.allowance.spend(asked.id, bill.cost or ZERO)
 
 
-def _report_reached(shared: Shared, held: ToHold, settled: Settled) -> None:
-    alerts = shared.alerts
-    limits = {line.account.name: seen.limit for line, seen in zip(held.lines, held.seen, strict=True)}
-    for account, _, _, used, held_now in settled.lines:
-        limit = limits.get(account.name)
-        if limit is not None and alerts.may_be_due(account, used + held_now, limit):
-            unit = account.unit
-            alerts.reached(Standing(account, shown_amount(used, unit), shown_amount(held_now, unit), limit, ZERO))
+def _take_over(shared: Shared, held: ToHold, lines: tuple[ChargedLine, ...]) -> None:
+    """Take over the balances that a settlement reports, and raise the alerts that are due with them."""
+    known: Iterable[Known | None] = repeat(None)
+    limits: Iterable[Decimal | None]
+    if [line.account for line in lines] == [line.account for line in held.lines]:  # as nearly always
+        known, limits = held.known or known, [seen.limit for seen in held.seen]
+    else:
+        found = {line.account.name: seen.limit for line, seen in zip(held.lines, held.seen, strict=True)}
+        limits = [found.get(line.account.name) for line in lines]
+    shared.accounts.put_charged(known, lines, shared.timer())
+    if shared.alerts:
+        for (account, _, _, used, held_now), limit in zip(lines, limits, strict=True):
+            if limit is not None and shared.alerts.may_be_due(account, used + held_now, limit):
+                unit = account.unit
+                standing = Standing(account, shown_amount(used, unit), shown_amount(held_now, unit), limit, ZERO)
+                shared.alerts.reached(standing)
 
 
 def _not_settled(asked: Asked, bill: Bill, lines: tuple[ChargedLine, ...], *, recorded: bool) -> Charged:

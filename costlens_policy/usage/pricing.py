@@ -100,7 +100,9 @@ def price_usage(
     The service tier that the provider reports goes before the one that was asked for; ``unknown`` tokens cost what the
     most expensive kind does. None for a model that the catalogue does not list.
     """
-    period = None if model is None else period_of(model, at)
+    period = None
+    if model is not None:
+        period = model.period_at(at) if isinstance(at, datetime) else model.period_on(at)
     if model is None or period is None:
         return Priced(None, "it has no price on this day", _with(usage, "output", unknown))
     if terms is USUAL_TERMS and asked_tier is None and not unknown:  # as nearly always
