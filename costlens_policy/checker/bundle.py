@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker.attributes import DeclaredAttribute
@@ -13,9 +13,6 @@ from costlens_policy.documents.policy import Target
 from costlens_policy.expressions import Record, TypedExpr, Value
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, Path, SourceText
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "CheckedBundle", "LinkedBundle", "LinkedDocument", "NamedModel", "SharedData", "admitted_models",
