@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from costlens_policy.assurance.findings import FINDINGS
 from costlens_policy.checker import check, check_all
 from costlens_policy.checker.checks import CHECKS
 from costlens_policy.diagnostics.codes import CODES
@@ -24,7 +25,7 @@ SETS: Final = [ROOT / "policies", *sorted(path.parent for path in ROOT.glob("exa
 
 def test_one_check_is_one_file_and_one_code() -> None:
     given_codes = []
-    for check_function in CHECKS:
+    for check_function in (*CHECKS, *FINDINGS):
         module = Path(check_function.__code__.co_filename)
         (code,) = re.findall(r'Finding\("(CL\d+)"\)', module.read_text())
         assert f'"""{code}: ' in module.read_text(), module.name
