@@ -44,7 +44,8 @@ class Engine:
         ``now`` is aware, and defaults to the current time. Raises ``RequestError`` when the request is not acceptable,
         ``ValueError`` for a balance of a budget that there is none of: taken for zero, it would open the budget.
         """
-        self._examine(balances)
+        if balances:
+            self._examine(balances)
         return decide(self.plan, request, balances, system_now() if now is None else now)
 
     def models(
@@ -56,7 +57,8 @@ class Engine:
         """
         from costlens_policy.engine.decide import models_for
 
-        self._examine(balances)
+        if balances:
+            self._examine(balances)
         return models_for(self.plan, request, balances, system_now() if now is None else now)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -65,9 +67,10 @@ class Engine:
 
         write_plan(self.plan, Path(path))
 
-    def _examine(self, balances: Balances | None) -> None:
-        for budget, _ in balances or ():
-            if budget not in self.plan.budget_ids:
+    def _examine(self, balances: Balances) -> None:
+        known = self.plan.budget_ids
+        for budget, _ in balances:
+            if budget not in known:
                 raise ValueError(self._unheard_of(budget))
 
     def _unheard_of(self, budget: str) -> str:

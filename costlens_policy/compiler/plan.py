@@ -163,6 +163,8 @@ class Plan:
     """Every budget by ``policy/budget``, the name that balances go by."""
     reads_now: bool = field(init=False, repr=False, compare=False)
     reads_budgets: bool = field(init=False, repr=False, compare=False)
+    reads_more: bool = field(init=False, repr=False, compare=False)
+    """Whether expressions read more than the request as it came and the model that is asked about."""
     stages: Stages = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -173,4 +175,7 @@ class Plan:
         object.__setattr__(self, "budget_ids", frozenset(step.id for _, step in self.budgets.values()))
         object.__setattr__(self, "reads_now", "now" in self.reads)
         object.__setattr__(self, "reads_budgets", "budgets" in self.reads)
-        object.__setattr__(self, "stages", Stages.of(self.layers, shares_variables=bool(self.variables)))
+        stages = Stages.of(self.layers, shares_variables=bool(self.variables))
+        object.__setattr__(self, "stages", stages)
+        reads_more = self.reads_now or self.reads_budgets or self.reads_asked_model or stages.has_variables
+        object.__setattr__(self, "reads_more", reads_more)

@@ -67,18 +67,30 @@ class Context:
         self.now = now
         self.counted = counted
         self.models: Mapping[str, PricedModel] = plan.snapshots.on(now.date())
-        self.view = self._with_asked_model(request) if plan.reads_asked_model else request
-        self.instant = from_python(now) if plan.reads_now else None
-        self.variables: tuple[Mapping[str, Value], ...] = (
-            self._variables() if plan.stages.has_variables else plan.stages.no_variables
-        )
-        self.budgets = _BudgetStates(self) if plan.reads_budgets else _NOTHING
+        self.view: Mapping[str, Value] = request
+        self.instant: Value = None
+        self.variables: tuple[Mapping[str, Value], ...] = plan.stages.no_variables
+        self.budgets: Mapping[str, Value] = _NOTHING
         self.failures: dict[Failure, None] = {}
         self.read: dict[tuple[str, str], Balance] = {}
+        if plan.reads_more:
+            self._open()
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel as what was decided on, and what was noted: only a context that is closed is ever kept."""
         return _closed, (self.plan, self.request, self.read, self.now, self.counted, tuple(self.failures))
+
+    def _open(self) -> None:
+        """Provide what expressions read beside the request."""
+        plan = self.plan
+        if plan.reads_asked_model:
+            self.view = self._with_asked_model(self.request)
+        if plan.reads_now:
+            self.instant = from_python(self.now)
+        if plan.stages.has_variables:
+            self.variables = self._variables()
+        if plan.reads_budgets:
+            self.budgets = _BudgetStates(self)
 
     def close(self) -> None:
         """Let go of what only deciding needs: it refers back to this context, and would wait for the collector."""

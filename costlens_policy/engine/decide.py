@@ -36,7 +36,7 @@ def decide(plan: Plan, request: Mapping[str, Any], balances: Balances | None, no
     """
     context = open_context(plan, request, balances, now)
     decision = _decide(plan, context)
-    if plan.stages.has_variables or plan.reads_budgets:
+    if plan.reads_more:
         context.close()
     return decision
 
@@ -125,24 +125,25 @@ def try_candidates(
 
     An active downgrade puts its models at the end of the queue. Each name is tried once, so there is no loop.
     """
-    stages = context.plan.stages
-    asks_by_model = bool(stages.access_by_model)
+    stages, models = context.plan.stages, context.models
     budgets = BudgetStage(context) if stages.budgets else None
     kept: list[Candidate] = []
     names, within = picked
     queue, unpicked = list(names), None
     for place, name in enumerate(queue):  # downgrades may add to it while it is walked
-        priced, outsider = context.models.get(name) or context.priced_model(name), None
+        priced, outsider = models.get(name) or context.priced_model(name), None
         if place >= within:
             outsider = unpicked = unpicked or _Unpicked(context, route, names)
         barred = None
-        if asks_by_model or priced.refusal or outsider is not None:
+        if stages.access_by_model or priced.refusal or outsider is not None:
             barred = _barred(context, access, priced, outsider)
         if barred is None:
-            candidate, barred = _tried(prepare, priced, outsider, budgets)
-            if candidate.verdict.thresholds:
-                unpicked = unpicked or _Unpicked(context, route, names)
-                unpicked.join(queue, candidate.verdict.thresholds, excluded)
+            candidate, barred = _tried(prepare, priced, outsider)
+            if barred is None and budgets is not None:
+                candidate, barred = _judged(budgets, candidate, prepare)
+                if candidate.verdict.thresholds:
+                    unpicked = unpicked or _Unpicked(context, route, names)
+                    unpicked.join(queue, candidate.verdict.thresholds, excluded)
             if barred is None:
                 kept.append(candidate)
                 if len(kept) == wanted:
@@ -160,15 +161,13 @@ def _barred(context: Context, access: Access, priced: PricedModel, outsider: _Un
 
 
 def _tried(
-    prepare: Preparations, priced: PricedModel, outsider: _Unpicked | None, budgets: BudgetStage | None
+    prepare: Preparations, priced: PricedModel, outsider: _Unpicked | None
 ) -> tuple[Candidate, Exclusion | None]:
     """Return the call on a model, and say why it cannot be made, if so."""
     candidate = prepare.of(priced)
     if reason := obstacle(prepare.request, prepare.needs, candidate):
         return candidate, Exclusion(candidate.name, reason)
-    if outsider is not None and (beyond := outsider.beyond(candidate)):
-        return candidate, beyond
-    return (candidate, None) if budgets is None else _up(budgets, candidate, prepare)
+    return candidate, None if outsider is None else outsider.beyond(candidate)
 
 
 class _Unpicked:
@@ -213,17 +212,18 @@ class _Unpicked:
         return self._route.binds_downgrades and any(item.model == name for item in excluded)
 
 
-def _up(budgets: BudgetStage, candidate: Candidate, prepare: Preparations) -> tuple[Candidate, Exclusion | None]:
+def _judged(budgets: BudgetStage, candidate: Candidate, prepare: Preparations) -> tuple[Candidate, Exclusion | None]:
     """Ask the budgets about a candidate, and say why it is excluded, if it is."""
-    verdict = budgets.judge(candidate)
+    candidate.verdict = verdict = budgets.judge(candidate)
+    if not verdict.thresholds:
+        return candidate, verdict.barred or verdict.full
     reason = ""
-    if verdict.thresholds and verdict.barred is None and verdict.rewrites:
+    if verdict.barred is None and verdict.rewrites:
         source = candidate.added_by
         candidate = prepare.under(candidate, verdict.thresholds)  # what is held is the call as the thresholds leave it
         candidate.added_by = source
         reason = obstacle(prepare.request, prepare.needs, candidate)
-        verdict = verdict.after(budgets.judge(candidate))
-    candidate.verdict = verdict
+        candidate.verdict = verdict = verdict.after(budgets.judge(candidate))
     return candidate, verdict.exclusion or (Exclusion(candidate.name, reason) if reason else None)
 
 

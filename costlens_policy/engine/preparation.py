@@ -86,7 +86,7 @@ class Preparations:
         if not stages.rewrites:
             self._shared = prepared = self._unchanged()
             return prepared
-        rules = [item for item in stages.rewrites if item[1].when is None or self._applies(*item, priced)]
+        rules = [item for item in stages.rewrites if item[1].when is None or self._applies(item[0], item[1], priced)]
         if not stages.one_request_for_all:
             return self._rewritten_for(priced, rules)
         self._shared = prepared = self._prepare(rules, priced)
