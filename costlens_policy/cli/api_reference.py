@@ -32,12 +32,12 @@ _HEAD: Final = """# The Python API
 
 <!-- Made by `make docs` from the docstrings; edit them instead. -->
 
-Public is what this page lists, imported from the module under whose heading it stands. Everything else is internal: it
-may move, change or go in any release. Public names change as the version policy in
-[CONTRIBUTING.md](../CONTRIBUTING.md) says. Every error that is raised on purpose is a `CostlensPolicyError`, and can be
-imported from `costlens_policy`; wrong arguments raise Python's own `TypeError` and `ValueError`. All is typed
-(`py.typed`). Nothing is imported before it is used: `import costlens_policy` loads no other package. Whoever writes a
-ledger tests it with `costlens_policy.ledger.laws`; see [the ledger](ledger.md).
+The public API is what this page lists; import each name from the module under whose heading it stands. Everything else
+is internal: it may move, change or disappear in any release. Public names follow the version policy in
+[CONTRIBUTING.md](../CONTRIBUTING.md). Every error that is raised on purpose is a `CostlensPolicyError`, and can be
+imported from `costlens_policy`; wrong arguments raise Python's own `TypeError` and `ValueError`. Everything is typed
+(`py.typed`) and imported on demand: `import costlens_policy` loads no other package. A custom ledger is tested with
+`costlens_policy.ledger.laws`; see [the ledger](ledger.md).
 """
 
 

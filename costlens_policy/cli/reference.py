@@ -128,7 +128,7 @@ A file or directory named on the command line that cannot be read gives 6; a fil
 code is 4.
 """
 
-_SCALARS: Final = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
+_SCALARS: Final = {"string": "text", "integer": "integer", "number": "number", "boolean": "`true` or `false`"}
 _PLAIN: Final = re.compile(r"[A-Za-z_/$][\w./$-]*( [\w./$-]+)*")
 _WORDS: Final = ("true", "false", "null", "yes", "no", "on", "off")
 Schema = Mapping[str, Any]

@@ -70,7 +70,7 @@ def _command(
     examples=[
         (
             "an abandoned call, by its id",
-            "budget release job-7 --ledger sqlite:///spend.db --reason 'the job was cancelled'",
+            "budget release job-7 --ledger sqlite:///spend.db --reason 'the job was canceled'",
         ),
     ],
 )
@@ -141,7 +141,7 @@ COMMANDS: Final = (
         "Set what BUDGET has used in its current period. The history records the difference; held amounts stay held.",
         [
             ("to zero", f"budget reset team {_ON_RESEARCH} --reason 'charged by mistake'"),
-            ("to what the invoice says", f"budget reset team {_ON_RESEARCH} --to 12.40 --reason 'invoice 1123'"),
+            ("to the amount of the invoice", f"budget reset team {_ON_RESEARCH} --to 12.40 --reason 'invoice 1123'"),
         ],
         paths_argument,
         LEDGER,
