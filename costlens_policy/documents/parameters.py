@@ -184,7 +184,7 @@ _LOOK_ALIKE: Final = str.maketrans("аеікорсухѕјԁһԛԝɡοαεικν
 """Small letters of Cyrillic and Greek that look like Latin ones."""
 
 
-def _told_by_pairs(words: frozenset[str]) -> Steering | None:
+def _by_pairs(words: frozenset[str]) -> Steering | None:
     for one, other, but, row in _PAIRS:
         if words & one and words & other and words & one != words & other and not words & but:
             return row
@@ -213,7 +213,7 @@ def steering(name: str) -> Steering | None:
         return None
     found = (_BY_NAME.get(_folded(part)) for part in (name, *_SEGMENTS.split(name)))
     words = [word.lower() for word in _WORD.findall(name)]
-    rows = (*found, *map(_WORDS.get, words), _told_by_pairs(frozenset(words)))
+    rows = (*found, *map(_WORDS.get, words), _by_pairs(frozenset(words)))
     row = next((row for row in rows if row is not None), None)
     return _CLIENT if row is None and _CLIENT_OPTION.match(name) else row
 

@@ -46,7 +46,7 @@ class Counts:
 
 
 class Bucketed(NamedTuple):
-    """``usage`` in buckets, ``unknown`` tokens beyond it, and what has to be said about them."""
+    """``usage`` in buckets, ``unknown`` tokens beyond it, and notes about them."""
 
     usage: Usage
     unknown: int
@@ -215,12 +215,12 @@ def _reading(counts: Counts, cache_beside: bool, reasoning_beside: bool, *, over
         whole += inside
     of_tools = tokens("tool_audio", 0) + tokens("tool_image", 0) + tokens("within_tools", 0)
     tools = max(tokens("tool_prompt", 0), of_tools)
-    said = max(tokens("answer", 0), tokens("within_answer", 0))
+    answer = max(tokens("answer", 0), tokens("within_answer", 0))
     sound, pictures, thought = tokens("output_audio", 0), tokens("output_image", 0), tokens("reasoning", 0)
     shown_inside = sound + pictures + (0 if reasoning_beside else thought)
     if "answer" not in counts.roles:
-        said += shown_inside
-    text, answered = whole - inside, said - shown_inside
+        answer += shown_inside
+    text, answered = whole - inside, answer - shown_inside
     usage = Usage(
         input=max(text, 0) + tools - tokens("tool_audio", 0) - tokens("tool_image", 0) + tokens("citations", 0),
         cache_read=max(cached - cached_audio, 0),

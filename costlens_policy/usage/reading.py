@@ -44,12 +44,12 @@ _OWN_ITERATION: Final = "message"
 
 
 class Shape(NamedTuple):
-    """``told_by`` are names of which one is enough, several where joined by ``+``.
+    """``named_by`` are names of which one is enough, several where joined by ``+``.
 
     ``inside`` says that caches are part of the prompt, whatever their names say.
     """
 
-    told_by: tuple[str, ...]
+    named_by: tuple[str, ...]
     inside: bool = False
 
 
@@ -91,7 +91,7 @@ made. Numbers in it are arguments of tools, ids of tokens or vectors."""
 _ANSWERED: Final = _ANSWERS - {"tokens", "tool_calls", "context", "outputs"}
 """Those which no usage has."""
 _NO_USAGE: Final = _ELSEWHERE | _ANSWERED
-_SAID: Final = frozenset((*_TIER_NAMES, "inference_geo", "speed"))
+_TERM_NAMES: Final = frozenset((*_TIER_NAMES, "inference_geo", "speed"))
 _SIDES: Final = (("input_tokens", "output_tokens"), ("total_tokens",))
 _MOST_KNOWN: Final = 1_024
 _KNOWN_SHAPES: Final[dict[tuple[str, ...], str]] = {}
@@ -109,7 +109,7 @@ def read_usage(value: Any, shape: str | None = None) -> Reported:
     if type(held) is dict and not _WHOLES.isdisjoint(held) and _NO_USAGE.isdisjoint(held):  # the usage itself
         fields = held if held is value else fields_of(value)
         if type(fields) is dict and _NO_USAGE.isdisjoint(fields):
-            terms = USUAL_TERMS if _SAID.isdisjoint(fields) else _told_terms(fields)
+            terms = USUAL_TERMS if _TERM_NAMES.isdisjoint(fields) else _own_terms(fields)
             return _read(fields, shape, terms, _answered(fields.get) if "model" in fields else None)
     ask = _asking(value)
     around = fields_of(_held(value, ask))
@@ -147,15 +147,15 @@ def _with_tools(reported: Reported, ask: Callable[[str], Any]) -> Reported:
 
     Source: ``tool_usage`` in OpenAI's API reference (responses).
     """
-    told = ask("tool_usage")
+    used = ask("tool_usage")
     for name in ("response", "body"):  # an event, or the line of a batch
-        if told is None and (inner := ask(name)) is not None:
+        if used is None and (inner := ask(name)) is not None:
             ask = _asking(inner)
-            told = ask("tool_usage")
-    if not has_fields(told):
+            used = ask("tool_usage")
+    if not has_fields(used):
         return reported
     unknown, notes = reported.unknown, list(reported.notes)
-    for name, item in fields_of(told).items():
+    for name, item in fields_of(used).items():
         found, _ = numbers({name: item})
         tokens = {path: count(path, number) for path, number in found.items() if "token" in path and number}
         sides = (sum(number for path, number in tokens.items() if path.endswith(end)) for end in _SIDES)
@@ -211,7 +211,7 @@ def _held(value: Any, ask: Callable[[str], Any]) -> Any:
                 return inner
             if any(item is not None for item in fields.values()):
                 return fields
-        if _tells(place):
+        if _has_tokens(place):
             return place
         further = (found for name in _FURTHER if has_fields(found := _only(look(name))))
         places += islice(further, max(_MOST_PLACES - len(places), 0))
@@ -223,7 +223,7 @@ def _only(value: Any) -> Any:
     return value[0] if type(value) is list and len(value) == 1 else value
 
 
-def _tells(value: Any) -> bool:
+def _has_tokens(value: Any) -> bool:
     """Return whether something reports tokens itself."""
     if not has_fields(value):
         return False
@@ -275,8 +275,8 @@ def _of_headers(found: Mapping[str, Any]) -> dict[str, Any]:
 def _of_provider(found: dict[str, Any]) -> dict[str, Any]:
     """Return the numbers that are usage, where other ones stand beside them."""
     if any(path.startswith(TELEMETRY) for path in found):  # attributes of a span, most of which are none
-        told = {path: next((whose for whose in TELEMETRY if path.startswith(whose)), "") for path in found}
-        kept = [(path, whose) for path, whose in told.items() if whose or role_of(path) not in (None, "none")]
+        origins = {path: next((whose for whose in TELEMETRY if path.startswith(whose)), "") for path in found}
+        kept = [(path, whose) for path, whose in origins.items() if whose or role_of(path) not in (None, "none")]
         return {_attribute(path.removeprefix(whose)): found[path] for path, whose in kept}
     if any(found.get(f"billed_units.{name}") for name in _BILLED):  # what Cohere bills; it counts more than that
         return {path: item for path, item in found.items() if not path.startswith(_NOT_BILLED)}
@@ -316,7 +316,7 @@ def _shape_of(names: tuple[str, ...], found: Mapping[str, Any]) -> str:
         if name == "opentelemetry":
             if any(raw.startswith(TELEMETRY) for raw in names):
                 return name
-        elif any(present.issuperset(told.split("+")) for told in shape.told_by):
+        elif any(present.issuperset(joined.split("+")) for joined in shape.named_by):
             return name
     raise UsageError("this is no usage object of a known shape; name one with `shape`")
 
@@ -380,7 +380,7 @@ def _by_model(ask: Callable[[str], Any], fields: Fields) -> Fields | None:
     if has_fields(breakdown):
         listed = items_of(fields_of(breakdown).get("models"), "usage_breakdown.models")
         return {str(item.get("model")): item.get("usage") for item in listed} or None
-    if fields and all(has_fields(item) and _tells(item) for item in fields.values()) and not _tells(fields):
+    if fields and all(has_fields(item) and _has_tokens(item) for item in fields.values()) and not _has_tokens(fields):
         names = [snake(str(name)) for name in fields]
         return None if any(name in ("tokens", "billed_units") for name in names) else fields
     return None
@@ -396,7 +396,7 @@ def _read_models(by_model: Fields, fields: Fields, shape: str | None, terms: Ser
         notes += [f"`{shown(str(name))}`: {note}" for note in read.notes]
         searches += read.web_searches
     own = Usage()
-    if fields is not by_model and _tells(fields):
+    if fields is not by_model and _has_tokens(fields):
         around = _read(fields, shape, terms)
         own, notes = _remainder(around.usage, [usage for _, usage in others]), [*notes, *around.notes]
         if own.tokens:
@@ -416,12 +416,12 @@ def _answered(ask: Callable[[str], Any]) -> str | None:
     for inner in (None, "response", "message"):
         holder = ask if inner is None else _asking(ask(inner))
         for name in _MODEL_NAMES:
-            if isinstance(said := holder(name), str) and said:
-                return _word(said)
+            if isinstance(found := holder(name), str) and found:
+                return _word(found)
     return None
 
 
-def _told_terms(fields: dict[str, Any]) -> ServiceTerms:
+def _own_terms(fields: dict[str, Any]) -> ServiceTerms:
     """Return the terms that a usage states itself. Most state one tier, and where it was served."""
     tier, geo = fields.get("service_tier"), fields.get("inference_geo")
     words = (tier, geo or "")
@@ -440,24 +440,24 @@ def _terms(*asks: Callable[[str], Any]) -> ServiceTerms:
     tier = geo = speed = None
     for ask in asks:
         for name in _TIER_NAMES:
-            if tier is None and (said := ask(name)) is not None:
-                tier = _tier(said) or None
-        if geo is None and isinstance(said := ask("inference_geo"), str):
-            geo = _word(said)
-        if speed is None and isinstance(said := ask("speed"), str):
-            speed = _word(said)
+            if tier is None and (found := ask(name)) is not None:
+                tier = _tier(found) or None
+        if geo is None and isinstance(found := ask("inference_geo"), str):
+            geo = _word(found)
+        if speed is None and isinstance(found := ask("speed"), str):
+            speed = _word(found)
     return ServiceTerms(tier, geo, speed) if tier or geo is not None or speed is not None else USUAL_TERMS
 
 
-def _tier(said: Any) -> str | None:
-    if said is None:
+def _tier(found: Any) -> str | None:
+    if found is None:
         return None
-    if isinstance(said, Mapping):  # as Bedrock writes it
-        said = said.get("type")
-    said = getattr(said, "value", said)  # an enumeration in Gemini's SDK
-    if not isinstance(said, str):
+    if isinstance(found, Mapping):  # as Bedrock writes it
+        found = found.get("type")
+    found = getattr(found, "value", found)  # an enumeration in Gemini's SDK
+    if not isinstance(found, str):
         return None
-    word = _word(said)
+    word = _word(found)
     return _TRAFFIC.get(word.lower(), word)
 
 
