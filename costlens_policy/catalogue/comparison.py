@@ -98,7 +98,7 @@ def _prices(old: Model | None, new: Model | None) -> Iterator[PriceChange]:
 
     What goes on as before is not repeated; the day from which a difference is gone is reported.
     """
-    told: dict[_Place, tuple[Decimal | None, Decimal | None]] = {}
+    reported: dict[_Place, tuple[Decimal | None, Decimal | None]] = {}
     differing: dict[_Place, None] = {}
     for day in sorted({period.effective or LONG_AGO for model in (old, new) if model for period in model.periods}):
         before = old.period_on(day) if old else None
@@ -106,14 +106,14 @@ def _prices(old: Model | None, new: Model | None) -> Iterator[PriceChange]:
         for place in dict.fromkeys((*_places(before, after), *differing)):
             pair = _price(before, place), _price(after, place)
             differs = pair[0] != pair[1]
-            if (differs and told.get(place) != pair and not _follows(before, after, place)) or (
+            if (differs and reported.get(place) != pair and not _follows(before, after, place)) or (
                 not differs and place in differing
             ):
                 yield PriceChange(place[0], None if day == LONG_AGO else day, place[1], place[2], *pair)
                 differing[place] = None
             if not differs:
                 differing.pop(place, None)
-            told[place] = pair
+            reported[place] = pair
 
 
 def _tariff(period: Period, tier: str) -> Tariff:

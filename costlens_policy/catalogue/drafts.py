@@ -229,17 +229,17 @@ def compare_prices(prices: Sequence[PricePeriod], listed: Model, place: Place) -
         given = _by_bucket(price.usd_per_million_tokens.items())
         if _swapped(given, known[-1]):
             has = f"`{plain(known[-1]['input'])}` for input and `{plain(known[-1]['output'])}` for output tokens"
-            said = f"the price list has {has} of `{listed.name}`"
+            message = f"the price list has {has} of `{listed.name}`"
             yield problems.unlikely_price(
-                said, "swap the prices of `input` and `output`", here.at("input").span, "the price of output?"
+                message, "swap the prices of `input` and `output`", here.at("input").span, "the price of output?"
             )
             continue
         for bucket, amount in given.items():
             low, high = min(rates[bucket] for rates in known), max(rates[bucket] for rates in known)
             if amount and (amount * _FAR < low or (high and amount > high * _FAR)):
                 advice = _as_per_token(amount) if amount < low else "prices are US dollars per million tokens"
-                said = _far(amount, known[-1][bucket], listed.name)
-                yield problems.unlikely_price(said, advice, here.at(bucket).span)
+                message = _far(amount, known[-1][bucket], listed.name)
+                yield problems.unlikely_price(message, advice, here.at(bucket).span)
 
 
 def _far(price: Decimal, listed: Decimal, model: str) -> str:

@@ -109,8 +109,8 @@ def long_context_order(above: int, before: int, span: Span) -> Diagnostic:
     )
 
 
-def unlikely_price(said: str, advice: str, span: Span, label: str = "is this the unit?") -> Diagnostic:
-    return Diagnostic("CL510", Severity.WARNING, said, span, label, advice)
+def unlikely_price(message: str, advice: str, span: Span, label: str = "is this the unit?") -> Diagnostic:
+    return Diagnostic("CL510", Severity.WARNING, message, span, label, advice)
 
 
 def price_out_of_range(span: Span, limit: Decimal) -> Diagnostic:

@@ -117,12 +117,12 @@ def tier_tariff(
         if above in given:
             prices = {**prices, **given[above]}
         else:
-            prices = _dearer(complete(prices), usual.rates_for(above + 1).usd_per_million_tokens)
+            prices = _highest(complete(prices), usual.rates_for(above + 1).usd_per_million_tokens)
         steps.append((above, Rates(prices, per_request)))
     return Tariff(rates, tuple(steps))
 
 
-def _dearer(prices: Mapping[str, Decimal], others: Mapping[str, Decimal]) -> dict[str, Decimal]:
+def _highest(prices: Mapping[str, Decimal], others: Mapping[str, Decimal]) -> dict[str, Decimal]:
     return {bucket: max(price, others[bucket]) for bucket, price in prices.items()}
 
 

@@ -138,7 +138,7 @@ def _time(minute: int) -> str:
 
 
 def _tariff_entry(tariff: Tariff, given: dict[str, Decimal], per_request: Decimal) -> dict[str, Value]:
-    """Return what is to be said of prices where these are ``given``; those of short prompts are added to them."""
+    """Return the entry of prices where these are ``given``; those of short prompts are added to them."""
     entry: dict[str, Value] = {"usd_per_million_tokens": _step_entry(given, tariff.rates.usd_per_million_tokens)}
     if tariff.rates.usd_per_request != per_request:
         entry["usd_per_request"] = tariff.rates.usd_per_request

@@ -1,4 +1,4 @@
-"""Conditions as conjunctions: enough to tell that two are mutually exclusive, or that one follows from another.
+"""Conditions as conjunctions: enough to know that two are mutually exclusive, or that one follows from another.
 
 What is not understood stays one opaque part, equal only to the same expression, so that no verdict rests on a guess.
 A domain, a finite set or a range, is what an operand can still be: limited by the condition, and by what it can be at

@@ -301,7 +301,7 @@ def _not_read(library: Library, folder: Path, owners: Owners) -> Iterator[Diagno
                 if _holds_ours(real):
                     message = f"`{path}` links to a folder outside the repository, so its documents are not read"
                     yield _unread("CL204", message, "copy the folder into it")
-            elif is_yaml(os.path.basename(path)) and not owners.lists(real):  # who lists it has been told
+            elif is_yaml(os.path.basename(path)) and not owners.lists(real):  # reported where it is listed
                 yield _unread("CL204", f"`{path}` links to a file outside the repository", "copy the file into it")
         elif not is_yaml(os.path.basename(path)) and real not in library and _looks_like_ours(path):
             message = f"`{path}` holds a costlens-policy document, but folders are searched for YAML files only"

@@ -47,7 +47,7 @@ def text_parts(report: Report) -> Iterator[Table | str]:
             yield _grouping(report, grouping)
     yield f"\nforecast: {forecast_sentence(report)}"
     yield from _anomalies(report)
-    yield from _said(report)
+    yield from _notes(report)
 
 
 def sparkline(amounts: Sequence[Decimal]) -> str:
@@ -185,7 +185,7 @@ def _anomalies(report: Report) -> Iterator[Table | str]:
         yield f"the {_MOST_ANOMALIES} largest of {len(anomalies.found)}; `--format json` has all of them"
 
 
-def _said(report: Report) -> Iterator[str]:
+def _notes(report: Report) -> Iterator[str]:
     if report.anomalies.skipped and report.anomalies.judged:
         yield f"series too short to be judged: {report.anomalies.skipped}"
     if report.not_recorded:

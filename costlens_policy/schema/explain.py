@@ -72,7 +72,7 @@ def _missing_key(document: LocatedDocument, kind: str, broken: Violation) -> Dia
 
 
 def _descriptions(schema: Any, title: str, key: str) -> Iterator[str]:
-    """Yield what is said of a key of the sections with a title, wherever a schema describes them."""
+    """Yield the descriptions of a key of the sections with a title, wherever a schema describes them."""
     if isinstance(schema, list):
         for part in schema:
             yield from _descriptions(part, title, key)

@@ -63,7 +63,7 @@ def _same(before: list[Plain], source: SourceText) -> bool:
 
 
 def _comparable(document: Plain) -> object:
-    # `repr` tells 1.10 from 1.1 and true from 1, and keeps the order of keys below the first level.
+    # `repr` distinguishes 1.10 from 1.1 and true from 1, and keeps the order of keys below the first level.
     return {key: repr(value) for key, value in document.items()} if isinstance(document, dict) else repr(document)
 
 

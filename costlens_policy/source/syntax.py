@@ -94,8 +94,8 @@ def _failure(source: SourceText, error: yaml.YAMLError) -> _Failure:
     problem, context = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     at = min(problem.index, used) if problem else used
     since = min(context.index, used) if context else at
-    said, doing = getattr(error, "problem", None), getattr(error, "context", None)
-    return _Failure(source, said or str(error), doing or "", at, since)
+    problem, doing = getattr(error, "problem", None), getattr(error, "context", None)
+    return _Failure(source, problem or str(error), doing or "", at, since)
 
 
 def _explained(failure: _Failure) -> _Words | None:

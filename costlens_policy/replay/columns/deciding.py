@@ -118,7 +118,7 @@ def _in_between(one: tuple[Facts, list[Estimate]], other: tuple[Facts, list[Esti
     """Return the facts that hold for all prompts between two lengths, or None where that is not sure.
 
     A longer prompt excludes models and makes costs rise along straight lines. So what can serve at both ends can serve
-    in between, and what is clearly cheaper at both ends is so in between: doubles, which rank, tell costs apart.
+    in between, and what is clearly cheaper at both ends is so in between: doubles, which rank, distinguish costs.
     """
     if one[0] != other[0]:
         return None

@@ -35,7 +35,7 @@ _WEIGHED: Final = frozenset(item.name for item in STANDARD_ATTRIBUTES.values() i
 
 @frozen
 class Reads:
-    """What tells decisions apart.
+    """What distinguishes decisions.
 
     ``shared`` is false where nothing less than the whole request does. ``exact`` are attributes by value, ``present``
     those of which only the presence counts. ``cuts`` are the values that numbers are compared with, ``texts`` those

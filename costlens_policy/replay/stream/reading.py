@@ -69,7 +69,7 @@ class Files:
             return None
         types, keys = types_of(name), partition_of(name)
         if not types.keys().isdisjoint(keys):
-            return None  # which of two values counts is told row by row
+            return None  # which of two values counts is decided row by row
         every = {**types, **dict.fromkeys(keys, pl.String())}
         layout = Layout.of(every, self.mapping, self.settings.start, self.plan, self.attributes)
         return None if layout is None else ParquetFile(name, place, layout, keys)

@@ -367,7 +367,7 @@ class RowReader:
 
     def all_notes(self, late: int) -> list[str]:
         """Return what had to be assumed or was put right. ``late`` rows came before the one before them."""
-        said = (
+        notes = (
             (late, f"rows were not in time order ({late} steps back) and were sorted"),
             (self.zoneless, f"{self.zoneless} timestamps have no zone and were read as UTC"),
             (self.timeless, f"{self.timeless} rows have no timestamp and were placed at {self.start.isoformat()}"),
@@ -382,7 +382,7 @@ class RowReader:
                 f"{self.contradicted} rows have a total below the sum of their tokens; the tokens were counted",
             ),
         )
-        about = [*self._about_mapping(), *self.notes, *(text for count, text in said if count)]
+        about = [*self._about_mapping(), *self.notes, *(text for count, text in notes if count)]
         about += [f"usage of {count} rows: {note}" for note, count in self.usage_notes.most_common(_MOST_NOTES)]
         if self._shaper is not None:
             about += self._shaper.notes()

@@ -1,7 +1,7 @@
 """Spans of OpenTelemetry as calls: those of other kinds are passed over, and no sum of other spans is counted again.
 
 Exports differ: OTLP JSON (``resourceSpans``, attributes as lists of key and value), the console exporter of Python's
-SDK, flat rows of stores. Which spans carry the sum of others is told by the whole export, so it is read twice.
+SDK, flat rows of stores. Which spans carry the sum of others shows in the whole export, so it is read twice.
 """
 
 from __future__ import annotations

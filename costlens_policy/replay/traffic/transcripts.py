@@ -2,7 +2,7 @@
 
 Lines of users, tools and the session itself are no calls. The final `result` of a session sums up its messages, and
 counts only where these are not there. The same message may stand in several files, where a session was continued, and
-those of sub-agents in files of their own and in lines that tell of their progress.
+those of sub-agents in files of their own and in lines about their progress.
 """
 
 from __future__ import annotations
