@@ -70,7 +70,7 @@ def _repeated(documents: Sequence[LinkedDocument[DataDocument]]) -> Iterator[Dia
     for document in documents:
         span = document.located.root.span_of(("metadata", "name"))
         if (before := first.setdefault(document.name, span)) != span:
-            message = f"two data documents of the set are called `{document.name}`"
+            message = f"two data documents of the set are named `{document.name}`"
             related = (Related(before, "first here"),)
             yield Diagnostic("CL206", Severity.ERROR, message, span, "again here", "rename one of them", related)
 
@@ -175,8 +175,8 @@ class _Reading:
         declared = DYN if given.type is None else self._declared(given.type)
         value, kind = self._held(given.data, declared, ("data",))
         if self._count > _MOST:
-            message = f"a data document may have {_MOST:,} values, got {self._count:,}"
-            advice = "split it, or let the service that makes the requests look such values up"
+            message = f"a data document must have at most {_MOST:,} values, got {self._count:,}"
+            advice = "split it, or have the service look up such values and send them as attributes"
             span = self.document.located.root.key_span(("data",))
             self.diagnostics.append(Diagnostic("CL221", Severity.ERROR, message, span, "too many", advice))
         while not self.diagnostics:  # a number that becomes a double may make doubles of others
@@ -257,11 +257,11 @@ class _Reading:
 
 def _unusable_value(value: Any, path: Path) -> tuple[str, Path, str, str]:
     if value is None:
-        return f"{_place(path)} has no value", path, "nothing here", "leave the key out: what is not there is absent"
+        return f"{_place(path)} has no value", path, "nothing here", "omit the key, which makes the attribute absent"
     if isinstance(value, date):
-        advice = "write a timestamp with a zone, such as `2026-11-01T00:00:00Z`, or put it into quotes"
-        return f"{_place(path)} is not a point in time", path, "without a time or a zone", advice
-    return f"{_place(path)} is outside the range of 64-bit integers", path, "too large", "put it into quotes"
+        advice = "write a timestamp with a zone, such as `2026-11-01T00:00:00Z`, or quote it"
+        return f"{_place(path)} must have a time and a zone", path, "not a timestamp", advice
+    return f"{_place(path)} is outside the range of 64-bit integers", path, "too large", "quote it"
 
 
 def _place(path: Path) -> str:

@@ -306,7 +306,7 @@ def _unused_data(bundle: LinkedBundle, analysis: Analysis) -> Iterator[Diagnosti
         return
     for index, table in enumerate(bundle.tables):
         if ("data", table.name) not in read:
-            message = f"nothing reads the data document `{table.name}`"
+            message = f"unused data document `{table.name}`"
             span = bundle.policy_set.located.root.span_of(("data", index))
             advice = f"use it as `data.{table.name}`, or remove it from the list"
             yield Diagnostic("CL224", Severity.WARNING, message, span, "unused", advice)
