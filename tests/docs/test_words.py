@@ -39,9 +39,7 @@ EXCEPTIONS: Final = (
 FORBIDDEN: Final = re.compile(rf"\b({'|'.join(AVOID)})\b", re.IGNORECASE)
 _NOT_PROSE: Final = re.compile(r"^```.*?^```|`[^`\n]+`|\]\([^)]*\)", re.MULTILINE | re.DOTALL)
 
-WAITING: Final = (
-    "engine", "expressions", "guard", "ledger",
-)  # fmt: skip
+WAITING: Final = ("engine", "expressions", "guard", "ledger")
 """Parts of the package whose messages still have such words; take a name out once it has none."""
 
 MODULES: Final = sorted(
