@@ -1,4 +1,4 @@
-"""Inputs of the advice: as low, base and high, and the rules of thumb that stand in where a workload has none."""
+"""Inputs of the advice: as low, base and high, and the rules of thumb that replace missing ones."""
 
 from __future__ import annotations
 

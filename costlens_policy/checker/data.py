@@ -1,4 +1,4 @@
-"""Data documents as expressions see them: their values, and types deduced from these.
+"""Data documents as expressions see them: their values and inferred types.
 
 A map is a table: each key that it has is known with the type of its own value, and where a key is computed, the type is
 that which all values share. Tables of equal structure are of one type, so that a list or map of rows keeps the names

@@ -167,7 +167,7 @@ class _Analyst:
         return found
 
     def shared(self) -> Shared:
-        """Return the variables of the document, for those that read them besides."""
+        """Return the variables of the document, for other readers."""
         typed = {path: typed for path, typed in self._found.items() if path[0] == "variables"}
         return Shared(self._environments.variables, typed)
 

@@ -159,7 +159,7 @@ def find_sets(
 def sets_in(library: Library, names: Iterable[str]) -> Iterator[tuple[File, list[Found]]]:
     """Yield the files that may contain policy sets, with the sets that could be read.
 
-    Files with a workload, which names a catalogue of its own, come without a set.
+    Files with a workload, which has its own catalogue, come without a set.
     """
     for name in names:
         if _declares(name, _LISTING_LINE):

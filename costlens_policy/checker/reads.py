@@ -22,7 +22,7 @@ __all__ = [
 
 @frozen
 class ExpressionField:
-    """``text`` is the expression; ``rule`` says which roots it may name and which type it must have."""
+    """``text`` is the expression; ``rule`` has the roots that it can read and the type that it must have."""
 
     path: Path
     text: str
@@ -114,14 +114,14 @@ def nodes_of(node: Any) -> Iterator[Node]:
 
 
 def variable_reads(typed: TypedExpr) -> Iterator[tuple[str, Extent]]:
-    """Yield each read of ``variables.name``: the name and where it stands."""
+    """Yield each read of ``variables.name``: the name and its place."""
     for node in nodes_of(typed.root):
         if isinstance(node, Select | Presence) and _is_root(typed, node.operand, "variables"):
             yield node.field, node.field_extent
 
 
 def budget_reads(typed: TypedExpr) -> Iterator[tuple[str, Extent]]:
-    """Yield each read of ``budgets["id"]`` whose id is written out: the id and where it stands."""
+    """Yield each read of ``budgets["id"]`` with a literal id: the id and its place."""
     for node in nodes_of(typed.root):
         if isinstance(node, Index) and _is_root(typed, node.operand, "budgets"):
             if isinstance(node.key, Literal) and isinstance(node.key.value, str):

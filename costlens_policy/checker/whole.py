@@ -185,9 +185,9 @@ _MOST_OUTSIDE: Final = 1000  # YAML files of a folder outside that are looked in
 def check_loose(
     library: Library, paths: Sequence[Path], reached: set[Reading], owners: Owners, *, lists_are_right: bool
 ) -> Iterator[Diagnostic]:
-    """Yield what is wrong with documents that are not among ``reached``, each taken by itself, and add them to it.
+    """Yield the problems of documents that are not in ``reached``, each on its own, and add them to it.
 
-    ``lists_are_right`` says that whatever policy sets list is there: only then is the rest unlisted.
+    ``lists_are_right`` means that all files that policy sets list exist: only then are the others unlisted.
     """
     together: list[Catalogues] = [[]]  # those that were named may build on each other
     for file, named in files_of(library, paths):

@@ -239,8 +239,8 @@ _BEFORE: Final = " \t\r\n\"'\u00a0\u200b\u200c\u200d\u2060\u3000"
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
     """Return lines of CSV.
 
-    A text that a spreadsheet could take for a formula begins with an apostrophe, which spreadsheets do not show, and so
-    does what stands behind a semicolon, a tab or a line end, since these part cells elsewhere. Numbers stay numbers.
+    Text that a spreadsheet could take for a formula gets a leading apostrophe, which spreadsheets do not show. So does
+    text after a semicolon, a tab or a newline, since these separate cells elsewhere. Numbers stay numbers.
     """
     return "".join(f"{','.join(map(_cell, row))}\n" for row in rows)
 

@@ -1,6 +1,6 @@
 """Calls in columns: one call, many of them as a frame, and what a source has read.
 
-Money stands in two integers for each amount, so that sums of any length are exact.
+Each amount of money is two integers, so sums of any length are exact.
 """
 
 from __future__ import annotations

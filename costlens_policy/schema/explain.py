@@ -271,7 +271,7 @@ def advice_on_type(broken: Violation, text: str) -> str:
 
 
 def _to_one_of(schemas: Sequence[Any], broken: Violation, text: str) -> str:
-    """Say under which key of which section a text belongs, such as ``1h`` under ``rolling``."""
+    """Return advice on the key under which text belongs, such as ``1h`` under ``rolling``."""
     firsts = {schema["required"][0]: schema for schema in schemas if schema.get("required")}
     for key, schema in firsts.items():
         wanted = schema["properties"][key]

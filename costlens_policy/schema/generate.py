@@ -16,7 +16,7 @@ __all__ = ["bare_schema", "file_name", "json_schema", "schema_texts"]
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _DECISION: Final = "decision.v1.json"
-"""Written by hand beside this module: a decision is no document, and has no type whose fields are its JSON."""
+"""Handwritten: a decision is not a document, and has no type whose fields are its JSON."""
 _MAPS: Final = ("properties", "$defs")
 _SCHEMAS: Final = ("items", "additionalProperties", "propertyNames")
 _LISTS: Final = ("anyOf", "oneOf", "prefixItems")

@@ -1,7 +1,7 @@
 """Turn a text into located documents, in one pass over the events of the YAML parser.
 
 Open sequences and mappings wait on a stack; anchors and aliases are weighed, so that few lines cannot stand for many
-values; comments that cut a plain scalar are found. What policies must not contain is refused.
+values; comments that cut off a plain scalar are found. Whatever policies must not contain is rejected.
 """
 
 from __future__ import annotations

@@ -317,10 +317,10 @@ def fix_flow(lines: list[Line], first: int, last: int, shift: int, *, least: int
 
 
 def fix_block(lines: list[Line], first: int, last: int, column: int, parent: Level, *, is_unended: bool) -> int:
-    """Give the text of a block scalar the indentation of its place; return the number of its last line.
+    """Indent the text of a block scalar for its place; return the number of its last line.
 
-    Its header stands on the ``first`` line in a column that counts from 0.
-    ``is_unended`` says that its last line has no line end; what it gets must not become part of the text.
+    Its header is on the ``first`` line, with a column from 0. ``is_unended`` means that its last line has no newline;
+    an added one must not become part of the text.
     """
     header = _HEADER.match(lines[first].text, column)
     assert header is not None

@@ -239,7 +239,7 @@ _MOST_VALUES: Final = 100_000
 
 
 class SeriesError(ValueError):
-    """A series cannot be read, or says nothing about the time asked for; the message is for the author."""
+    """A series is invalid, or has no value at the requested time; the message is for the author."""
 
 
 @lru_cache(maxsize=1024)

@@ -81,9 +81,10 @@ class SuiteProblems:
         self.diagnostics.append(Diagnostic(code, severity, message, span, label, help, tuple(related)))
 
     def place(self, path: Place) -> Span:
-        """Return where a scalar stands; of a map or list its key or first key, so that a caret stays on one line.
+        """Return the place of a scalar; for a map or list that of its key or first key, so that a caret stays on one
+        line.
 
-        What is not written stands for its nearest parent.
+        For a missing value it is the place of its nearest parent.
         """
         value = self._located.root.find(path)
         whole = value is None or value.kind == "scalar"

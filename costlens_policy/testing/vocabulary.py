@@ -48,7 +48,7 @@ class Vocabulary:
         return self.rules.get(name) in kinds
 
     def suggest_rule(self, name: str, *kinds: RuleKind) -> str:
-        """Return a help text for a name that is no rule of these kinds."""
+        """Return help for a name that is not a rule of these kinds."""
         known = [rule for rule, kind in self.rules.items() if kind in kinds]
         same = [rule for rule in known if rule.partition("/")[2] == name.rpartition("/")[2]]
         if len(same) == 1:

@@ -116,7 +116,7 @@ def _call(typed: TypedExpr, node: Call) -> str:
 
 
 def _takes_anything(invocation: Invocation) -> bool:
-    """Say whether a function has an overload for any values, as equality has."""
+    """Return whether a function has an overload for any values, as equality has."""
     row = functions().get(invocation.function)
     overloads = row.overloads if row is not None else ()
     return any(set(item.parameters) in ({DYN}, {parameter("A")}) for item in overloads)

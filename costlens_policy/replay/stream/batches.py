@@ -1,4 +1,4 @@
-"""Files as batches: Parquet as its columns stand, CSV and JSON lines by the values of their rows.
+"""Files as batches: Parquet by its columns, CSV and JSON lines by the values of their rows.
 
 Anything that is not obviously valid is read row by row, by the reader that reports what is wrong with it.
 """

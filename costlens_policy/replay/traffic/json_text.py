@@ -22,7 +22,7 @@ _AROUND: Final = (
 """Keys of arrays that an export wraps its rows in."""
 _OF_SPANS: Final = ("resourceSpans", "resource_spans", "batches")
 _BUCKETS: Final = "results"
-"""Sums of an hour or a day come so, and what stands beside them says which one."""
+"""Keys of hourly or daily sums, whose neighboring keys identify the period."""
 _OF_A_CALL: Final = re.compile("token|cost|spend|model|prompt|usage|latency|duration|attributes|response|role", re.I)
 """An object with such a key is a row, whatever arrays it has."""
 _MORE: Final = ("has_more", "next_page", "nextPageToken", "next_page_token", "next_cursor")

@@ -15,8 +15,9 @@ __all__ = ["PLAIN", "READY"]
 
 _STRONG: Final = "gpt-4-1106-preview"
 _MORE_USAGE: Final = "metadata.additional_usage_values"
-"""Where LiteLLM's proxy keeps what has no column of its own, where it does not keep the whole usage; its prompt tokens
-include the cached ones."""
+"""Where LiteLLM's proxy stores usage details without a column, unless it stores the whole usage; its prompt tokens
+include the cached ones.
+"""
 _WEAK: Final = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 
 READY: Final[Mapping[str, ColumnMapping]] = {

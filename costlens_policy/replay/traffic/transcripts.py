@@ -1,8 +1,8 @@
 """Transcripts of coding agents: a line for each block of a message repeats its usage, and only the last state is right.
 
-Lines of users, tools and the session itself are no calls. The final `result` of a session sums up its messages, and
-counts only where these are not there. The same message may stand in several files, where a session was continued, and
-those of sub-agents in files of their own and in lines about their progress.
+Lines of users, tools and the session itself are not calls. The final `result` of a session sums its messages, and
+counts only if these are missing. The same message may stand in several files, where a session was continued, and those
+of sub-agents in files of their own and in lines about their progress.
 """
 
 from __future__ import annotations
