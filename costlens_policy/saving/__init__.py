@@ -10,7 +10,7 @@ anyone who can write the file could run code in every service that loads it.
 compiler define (``encoding``), with exactly the fields of this version. Anything else is rejected.
 
 **Whom to trust.** A plan decides, as policies do: a forged one could allow everything. A plan file (``files``) is as
-trustworthy as its author, like a folder of policies. The automatic cache (``cache``) uses only a folder of the user that
+trustworthy as its author, like a folder of policies. The automatic cache (``cache``) uses only a user folder that
 nobody else can write to, and never one inside the repository of the policies, since policies under review are not
 trusted.
 
