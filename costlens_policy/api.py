@@ -1,7 +1,8 @@
 """What services embed: load policies once, ask for decisions.
 
 Reading policies takes libraries that deciding does not. They are imported when policies are read, so that a service
-that is handed a plan, or finds its plan in the cache, never pays for them.
+that is handed a plan, or finds its plan in the cache, never pays for them. What deciding takes is imported with the
+first engine, so that a program which may decide, and does not, pays for nothing.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costlens_policy.clock import system_now
-from costlens_policy.compiler.plan import Plan
 from costlens_policy.diagnostics.suggestion import did_you_mean
-from costlens_policy.engine.context import Balances
-from costlens_policy.engine.decide import decide
-from costlens_policy.engine.decision import Decision, DeniedError
 from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
+    from costlens_policy.compiler.plan import Plan
+    from costlens_policy.engine.context import Balances
     from costlens_policy.engine.decide import Models
+    from costlens_policy.engine.decision import Decision
     from costlens_policy.saving.cache import KeptPlan
 
 __all__ = ["Engine", "OptimalModel", "Router", "load", "load_plan"]
@@ -30,10 +30,13 @@ __all__ = ["Engine", "OptimalModel", "Router", "load", "load_plan"]
 class Engine:
     """A loaded policy set. It holds no state between decisions and serves any number of threads and tasks."""
 
-    __slots__ = ("plan",)
+    __slots__ = ("_decide", "plan")
 
     def __init__(self, plan: Plan) -> None:
+        from costlens_policy.engine.decide import decide
+
         self.plan = plan
+        self._decide = decide
 
     def decide(
         self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None
@@ -46,7 +49,7 @@ class Engine:
         """
         if balances:
             self._examine(balances)
-        return decide(self.plan, request, balances, system_now() if now is None else now)
+        return self._decide(self.plan, request, balances, system_now() if now is None else now)
 
     def models(
         self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None
@@ -147,5 +150,7 @@ class Router:
         """
         decision = self._engine.decide({"task": task, "prompt": prompt, "cost_budget": cost_budget, **attributes})
         if decision.model is None:
+            from costlens_policy.engine.decision import DeniedError
+
             raise DeniedError(decision)
         return OptimalModel(decision.model, decision)
