@@ -49,8 +49,8 @@ def _given(name: str, value: Any, at: Place, admitted: tuple[str, ...]) -> Itera
 def _uncounted(name: str, at: Place) -> Iterator[Diagnostic]:
     own = steering(name)
     if own is not None and own.uncounted:
-        message = f"only a request can give `{name}`: it needs `prompt_tokens` with it, and a rewrite has none"
-        yield _FOUND.error(message, at.name_span, "adds text that nobody can count")
+        message = f"a rewrite must not set `{name}`, which needs the caller's `prompt_tokens` with it"
+        yield _FOUND.error(message, at.name_span, "adds text that cannot be counted")
 
 
 def _report(path: str, row: Steering, at: Place) -> Diagnostic:
