@@ -42,6 +42,9 @@ __all__ = ["NO_DATA", "read_data"]
 
 _MOST: Final = 50_000
 """Values of one document, keys aside."""
+_MOST_COLUMNS: Final = 200
+"""Keys that rows may have together; rows with more are ``dyn``."""
+_MOST_PASSES: Final = 20
 _INT_MAX: Final = 2**63 - 1
 
 NO_DATA: Final = SharedData({}, {"data": Record("data", {})})
@@ -112,7 +115,8 @@ def _join(one: _Kind, other: _Kind) -> _Kind:
     if isinstance(one, _List) and isinstance(other, _List):
         return _List(_shared((one.inner, other.inner)))
     if isinstance(one, _Map) and isinstance(other, _Map):
-        return _Map(_columns(one, other), _shared((one.inner, other.inner)))
+        columns = _columns(one, other)
+        return _Map(columns, _shared((one.inner, other.inner))) if len(columns) <= _MOST_COLUMNS else _ANY
     return _ANY
 
 
@@ -177,14 +181,22 @@ class _Reading:
         if self._count > _MOST:
             message = f"a data document must have at most {_MOST:,} values, got {self._count:,}"
             advice = "split it, or have the service look up such values and send them as attributes"
-            span = self.document.located.root.key_span(("data",))
-            self.diagnostics.append(Diagnostic("CL221", Severity.ERROR, message, span, "too many", advice))
-        while not self.diagnostics:  # a number that becomes a double may make doubles of others
+            self._report_at_key(message, "too many", advice)
+        for _ in range(_MOST_PASSES):  # a number that becomes a double may make doubles of others
+            if self.diagnostics:
+                return None, _ANY
             value, settled = self._held(value, declared, ("data",))
             if settled == kind:
                 return value, kind
             kind = settled
+        self._report_at_key(
+            "some numbers have a point and others do not", "mixed in many ways", "write all with a point"
+        )
         return None, _ANY
+
+    def _report_at_key(self, message: str, label: str, advice: str) -> None:
+        span = self.document.located.root.key_span(("data",))
+        self.diagnostics.append(Diagnostic("CL221", Severity.ERROR, message, span, label, advice))
 
     def _declared(self, text: str) -> Type:
         try:

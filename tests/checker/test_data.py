@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, Final
 
 import pytest
@@ -208,6 +209,28 @@ def test_what_is_wrong_is_reported(type_: str | None, value: Any, codes: list[st
     assert [item.code for item in problems] == codes
     assert all(item.span is not None for item in problems)
     assert isinstance(data.records["data"], Record)
+
+
+def _chain(length: int) -> dict[str, dict[str, Any]]:
+    """Return rows of which each, once it has a double, makes one of the next."""
+    rows = {f"r{n}": {f"c{n}": 1, f"c{n + 1}": 1 if n else 0.5} for n in range(length)}
+    return {**rows, "text": {"word": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "codes"),
+    [
+        ({f"r{n}": {f"c{n}": 1} for n in range(4_000)}, []),  # no two rows have a column in common
+        ({f"r{n}": {f"c{n % 150}": 1, f"c{n % 149}": "a"} for n in range(4_000)}, []),
+        (_chain(10), []),
+        (_chain(100), ["CL221"]),
+    ],
+)
+def test_odd_tables_take_no_time(rows: Any, codes: list[str]) -> None:
+    began = time.process_time()
+    _, problems = read(rows)
+    assert [item.code for item in problems] == codes
+    assert time.process_time() - began < 20
 
 
 def test_cost_knows_how_large_a_table_is() -> None:
