@@ -60,7 +60,7 @@ class Alerts:
         return self._any
 
     def may_be_due(self, account: Account, taken: int, limit: Decimal) -> bool:
-        """Say whether what is used and held of an account, in the ledger's units, may reach one of its thresholds."""
+        """Return whether what is used and held, in the ledger's units, may reach a threshold of the account."""
         known = self._first.get(account.budget)
         if known is None or known[0] is not limit:
             starts = [
@@ -83,15 +83,19 @@ class Alerts:
                 self._raise(standing.account, "alert", name, threshold.alert, amounts)
 
     def denied(self, balance: AccountBalance, reason: str) -> None:
-        """Tell that a budget refused a call, the first time in its period."""
+        """Raise an event when a budget refuses a call, the first time in its period."""
         unit = balance.account.unit
         amounts = {"used": plain(decimal_of(balance.used, unit)), "held": plain(decimal_of(balance.held, unit))}
         self._raise(balance.account, "denied", "denied", f"a call was refused: {reason}", amounts)
 
     def ledger_changed(self, fault: str, written: int) -> None:
-        """Tell that the ledger was lost, or is back."""
+        """Raise an event when the ledger is lost, or back."""
         kind: EventKind = "ledger-lost" if fault else "ledger-back"
-        text = f"the ledger cannot be reached: {fault}" if fault else f"the ledger is back, {written} charges came late"
+        text = (
+            f"the ledger cannot be reached: {fault}"
+            if fault
+            else f"the ledger is back; {written} charges were written late"
+        )
         self._delivery.submit(Event(os.urandom(16).hex(), kind, self._clock(), text, self._policy_set), None)
 
     def _raise(self, account: Account, kind: EventKind, threshold: str, text: str, amounts: dict[str, str]) -> None:
@@ -125,7 +129,7 @@ class Alerts:
             if self._link.ask(lambda store: store.claim_alert(claim, event.time, LEASE)):
                 self._delivery.submit(event, claim)
         except LedgerError:  # it cannot be reached, or cannot keep so long a name
-            self._delivery.submit(event, None)  # better told by each process than by none
+            self._delivery.submit(event, None)  # better reported by each process than by none
 
 
 def _with_alerts(step: BudgetStep) -> Iterator[tuple[str, ThresholdStep]]:

@@ -88,7 +88,7 @@ class AnyGuard:
         known = self._known(id)
         if known is not None and known.is_open:
             if known.asked.request != request:
-                raise CallConflictError(f"the id `{id}` is that of another call, which is under way")
+                raise CallConflictError(f"the id `{id}` belongs to another call, which is under way")
             return known
         asked = Asked(request, id, True, lease, shared.clock())
         call = HeldCall(shared, asked, hold_call(shared, asked))
@@ -106,14 +106,14 @@ class AnyGuard:
         if call is None:
             call = HeldCall(self._shared, *recall_call(self._shared, id))
         decision = call.decision
-        if output_text is not None and isinstance(decision, Recalled) and not decision.tells_tokens:
-            return call.settle_with_hold("the hold does not tell how long the prompt was")
+        if output_text is not None and isinstance(decision, Recalled) and not decision.knows_tokens:
+            return call.settle_with_hold("the hold does not record how long the prompt was")
         return call.settle(response, model, output_text, shape)
 
     def _known(self, id: str) -> HeldCall | None:
         """Return the call of an id that this guard opened, if somebody has it. Raises ``GuardError`` for no id."""
         if not (isinstance(id, str) and id):
-            raise GuardError(f"the id of a call must be a text that is not empty, got `{id!r}`")
+            raise GuardError(f"the id of a call must be a non-empty string, got `{id!r}`")
         if problem := key_problem(id):
             raise GuardError(f"the id of a call {problem}")
         with self._lock:

@@ -64,7 +64,7 @@ class AsyncGuard(AnyGuard):
         return charged
 
     async def spend(self, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
-        """Return what budgets have used, hold and have left at present; see ``Guard.spend``."""
+        """Return what budgets have used, hold and have left now; see ``Guard.spend``."""
         spends: tuple[Spend, ...] = await self._worker.run(self._spend, budget, key)
         return spends
 

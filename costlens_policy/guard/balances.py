@@ -27,12 +27,12 @@ class Snapshot(Mapping[Place, Balance]):
     store reports during the call takes its place.
     """
 
-    __slots__ = ("_accounts", "_found", "_now", "_times", "balances", "is_told")
+    __slots__ = ("_accounts", "_found", "_now", "_times", "balances", "is_complete")
 
     def __init__(self, accounts: Accounts, now: datetime) -> None:
         self.balances: dict[Place, AccountBalance] = {}
         """What decisions are made on, of each account that was looked at."""
-        self.is_told = True
+        self.is_complete = True
         """Whether the store has reported every balance that was looked at, at some time."""
         self._accounts = accounts
         self._now = now
@@ -47,7 +47,7 @@ class Snapshot(Mapping[Place, Balance]):
         if known is not None:
             at = self._times[place] = known.at
             if at == NEVER:
-                self.is_told = False
+                self.is_complete = False
             self.balances[place] = known.balance
         return known
 

@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 _LOG: Final = logging.getLogger("costlens_policy.guard")
-_NOTHING_TOLD: Final[Facts] = {}
+_NO_FACTS: Final[Facts] = {}
 _FREE: Final = Estimate(ZERO, 0, 0, 1, "", ZERO)
 _TERMS: Final = MULTIPLYING_NAMES | {SERVICE_TIER}
 """The parameters of a request that say on what terms it is to be served."""
@@ -84,15 +84,15 @@ def read_reported(value: Any, shape: str | None) -> tuple[Reported | None, str]:
         return None, str(error)
     except Exception as error:  # objects of SDKs may raise whatever they like when they are read
         return None, f"the usage cannot be read: {type(error).__name__}"
-    return (None, "the usage tells of no tokens at all") if reported.is_nothing else (reported, "")
+    return (None, "the usage reports no tokens") if reported.is_nothing else (reported, "")
 
 
 def bill_reported(decision: Decision, model: str, reported: Reported, others: Sequence[Portion] = ()) -> Bill:
     """Bill what the provider reported, on the models that it names."""
     facts: dict[str, Any] = {"shape": reported.shape}
     if reported.terms != USUAL_TERMS:
-        told = zip(("service_tier", "inference_geo", "speed"), reported.terms, strict=True)
-        facts |= {name: word for name, word in told if word is not None}
+        terms = zip(("service_tier", "inference_geo", "speed"), reported.terms, strict=True)
+        facts |= {name: word for name, word in terms if word is not None}
     notes = reported.notes
     if reported.answered is not None:
         model, note = who_answered(decision, model, reported)
@@ -118,7 +118,8 @@ def who_answered(decision: Decision, model: str, reported: Reported) -> tuple[st
         return model, f"the response names `{said}`, which the catalogue does not list; charged as `{model}`"
     costs = [price_call(find, portions_of(name, reported), decision.now).cost or ZERO for name in (model, other.name)]
     dearer = other.name if costs[1] > costs[0] else model
-    return dearer, f"the response names `{other.name}`, but `{model}` was asked; charged as `{dearer}`, the dearer"
+    note = f"the response names `{other.name}`, but `{model}` was asked; charged as `{dearer}`, the more expensive"
+    return dearer, note
 
 
 def _as_asked(decision: Decision, portion: Portion) -> Portion:
@@ -131,9 +132,11 @@ def _as_asked(decision: Decision, portion: Portion) -> Portion:
         portion = portion._replace(asked_tier=tier)
     if asked is None:
         return portion
-    told = portion.terms
-    geo, speed = (word if word is not None else said for word, said in zip((told.geo, told.speed), asked, strict=True))
-    return portion._replace(terms=told._replace(geo=geo, speed=speed))
+    terms = portion.terms
+    geo, speed = (
+        word if word is not None else said for word, said in zip((terms.geo, terms.speed), asked, strict=True)
+    )
+    return portion._replace(terms=terms._replace(geo=geo, speed=speed))
 
 
 def _merged(decision: Decision, portions: Iterable[Portion]) -> Iterator[Portion]:
@@ -190,15 +193,15 @@ def _bill(
     decision: Decision,
     portions: Sequence[Portion],
     basis: Basis,
-    told: Facts = _NOTHING_TOLD,
+    facts: Facts = _NO_FACTS,
     notes: tuple[str, ...] = (),
 ) -> Bill:
     first, *others = portions
-    bill = _bill_of_one(decision, first, basis, told, notes)
+    bill = _bill_of_one(decision, first, basis, facts, notes)
     return _with_others(decision, bill, first, others) if others else bill
 
 
-def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, told: Facts, notes: tuple[str, ...]) -> Bill:
+def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts, notes: tuple[str, ...]) -> Bill:
     """Bill the portion of the model that was asked."""
     model, usage, terms, unknown, asked_tier = _as_asked(decision, portion)
     found = decision.plan.catalogue.find(model)
@@ -207,7 +210,7 @@ def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, told: Facts
     if note:
         notes = (*notes, f"`{model}`: {note}")
     cost, fact = _shortest(exactly)
-    facts: dict[str, Any] = {"model": model, "basis": basis, "usage": usage.counted, **fact, **told}
+    facts: dict[str, Any] = {"model": model, "basis": basis, "usage": usage.counted, **fact, **more}
     if notes:
         facts["problem"] = "; ".join(notes)[:_LONGEST_PROBLEM]
     amounts = {(line.budget, line.key): _amount(decision, line, priced) for line in _budgets_of(decision, model)}
@@ -270,7 +273,7 @@ def _estimates(decision: Decision) -> Iterator[tuple[str, Estimate]]:
 
 
 def _shortest(cost: Decimal | None) -> tuple[Decimal | None, dict[str, str]]:
-    """Return a cost as short as it can be written, and the fact that tells it."""
+    """Return a cost as short as it can be written, and the fact that records it."""
     if cost is None:
         return None, {}
     text = plain(cost)

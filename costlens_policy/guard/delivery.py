@@ -90,7 +90,7 @@ class Delivery:
             self._wake.notify_all()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until every event was taken to every sink once; say whether that happened in time."""
+        """Wait until every event was taken to every sink once; return whether that happened in time."""
         deadline = time.monotonic() + timeout
         with self._wake:
             while self._busy or any(task.attempts == 1 for task in self._tasks):
@@ -190,7 +190,7 @@ class Delivery:
                 sink(event)
             except Exception as error:
                 problems.append(f"{type(sink).__name__}: {error}")
-                _LOG.warning("event `%s` was not taken by %s: %s", event.text, type(sink).__name__, error)
+                _LOG.warning("event `%s` was not delivered to %s: %s", event.text, type(sink).__name__, error)
             else:
                 reached.add(number)
         if not problems:
@@ -208,10 +208,10 @@ class Delivery:
             with self._wake:
                 self._tasks.append(_Task(task.event, None, task.attempts + 1, time.monotonic() + delay))
         else:
-            _LOG.error("event `%s` is given up: %s", task.event.text, problem)
+            _LOG.error("event `%s` was not delivered and is dropped: %s", task.event.text, problem)
 
     def _report(self, report: Callable[..., None], claim: AlertClaim) -> None:
         try:
             self._link.ask(lambda store: report(store, claim))
         except LedgerError as error:
-            _LOG.info("the ledger was not told of an alert, which may be delivered again: %s", error)
+            _LOG.info("the ledger does not know what became of an alert, which may be delivered again: %s", error)

@@ -1,7 +1,7 @@
 """The request in the words of providers: where the system text goes, and what the output limit is called.
 
-Texts, tool calls and their results are told in each dialect. What else a message has is passed on where it is the
-dialect's own already, and refused where it is not.
+Texts, tool calls and their results are translated into each dialect. What else a message has is passed on where it is
+the dialect's own already, and refused where it is not.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def _turns_in(words: _Words, talk: Sequence[Mapping[str, Any]]) -> list[dict[str
 
 
 def _is_own(words: _Words, message: Mapping[str, Any]) -> bool:
-    """Say whether a message stands in the words of the dialect: those of Gemini and Bedrock have parts without type."""
+    """Return whether a message is in the dialect already: those of Gemini and Bedrock have parts without type."""
     parts = message.get(words.content)
     if words is _GEMINI:
         return parts is not None

@@ -1,4 +1,4 @@
-"""What the guard tells the world: thresholds that were reached, calls that were refused, a ledger that was lost."""
+"""What the guard reports: thresholds that were reached, calls that were refused, a ledger that was lost."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Guard(AnyGuard):
         return self._settle(id, response, model, output_text, shape)
 
     def spend(self, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
-        """Return what budgets have used, hold and have left at present; all of them, or one, or one scope key.
+        """Return what budgets have used, hold and have left now; all of them, or one, or one scope key.
 
         ``budget`` is ``policy/budget``, or the budget's id where only one policy has it. Raises ``GuardError`` for an
         unknown budget, ``RequestError`` for a key that no ledger could keep, ``LedgerUnavailableError``.
@@ -199,7 +199,7 @@ class Call(CallFacts):
         """Charge the call, once; asked again, the first charge is returned.
 
         ``response`` is the usage that the provider reports, or the response that carries it; ``shape`` names its
-        shape where that cannot be told. ``model`` is who answered, where that is not the model in use. Without usage,
+        shape where it is ambiguous. ``model`` is who answered, where that is not the model in use. Without usage,
         ``output_text`` (one text for each answer) estimates it; without either, all that was held is charged. The
         charge says which of the three it is. Nothing raises for a usage that cannot be read: it counts as none.
         """

@@ -159,7 +159,7 @@ class HeldCall:
     def open_stream(self, source: Any) -> StreamMeter:
         """Return the meter of a stream that is handed over. Raises ``GuardError`` where it could not be charged."""
         if self.charged is not None:
-            raise GuardError("the call is settled, so a further stream would be free; make a further call for it")
+            raise GuardError("the call is settled, so another stream would be free; make another call for it")
         meter = StreamMeter(source, self.sending.model)
         self._streams.append(meter)
         self._shared.streaming.add(self)

@@ -86,7 +86,7 @@ def _storable(text: str) -> str:
 
 
 def decide_again(plan: Plan, request: Mapping[str, Any], facts: Facts) -> Decision | None:
-    """Decide a request as it was decided when it was held; None where the facts, or another policy, do not tell."""
+    """Decide a request as it was decided when it was held; None where the facts or the policy are others."""
     decided = facts.get("decided")
     if not isinstance(decided, Mapping) or facts.get("policy") != plan.policy_digest[:_DIGEST]:
         return None
@@ -112,8 +112,8 @@ _GIVEN: Final = ("input", "output")
 
 def _charging_facts(decision: Decision) -> Facts:
     """Return what the charge of a call needs, as JSON data: its models in order, each with prices and budgets."""
-    calls = [_told(decision, *_parts(decision)), *(_told(decision, *_parts(item)) for item in decision.fallback_calls)]
-    return {"calls": calls[:_MOST_CALLS]}
+    calls: tuple[Decision | Call, ...] = (decision, *decision.fallback_calls)
+    return {"calls": [_call_facts(decision, *_parts(call)) for call in calls[:_MOST_CALLS]]}
 
 
 def _parts(call: Decision | Call) -> tuple[str, Mapping[str, Any], Estimate, tuple[BalanceSeen, ...]]:
@@ -122,13 +122,13 @@ def _parts(call: Decision | Call) -> tuple[str, Mapping[str, Any], Estimate, tup
     return call.model, call.params, call.estimate, call.balances
 
 
-def _told(
+def _call_facts(
     decision: Decision, model: str, params: Mapping[str, Any], estimate: Estimate, balances: tuple[BalanceSeen, ...]
 ) -> Facts:
     known = decision.plan.catalogue.find(model)
     period = None if known is None else known.period_on(decision.now.date())
     budgets = decision.plan.budgets
-    told: dict[str, Any] = {
+    kept: dict[str, Any] = {
         "model": model,
         "tokens": [estimate.prompt_tokens, estimate.output_tokens],
         "worst": None if estimate.worst_cost is None else plain(estimate.worst_cost),
@@ -141,52 +141,52 @@ def _told(
     }
     tier, terms = tier_asked(params), asked_multiples(params)
     if tier is not None:
-        told["tier"] = tier
+        kept["tier"] = tier
     if terms is not None:
-        told["terms"] = list(terms)
-    return told
+        kept["terms"] = list(terms)
+    return kept
 
 
 def facts_of_prices(period: Period) -> Facts:
-    told: dict[str, Any] = _tariff(Tariff(period.rates, period.long_context))
+    kept: dict[str, Any] = _tariff(Tariff(period.rates, period.long_context))
     if period.service_tiers:
-        told["tiers"] = {name: _tariff(tariff) for name, tariff in period.service_tiers.items()}
+        kept["tiers"] = {name: _tariff(tariff) for name, tariff in period.service_tiers.items()}
     if period.hours:
-        told["hours"] = [[minute, facts_of_prices(part)] for minute, part in period.hours]
-    return told
+        kept["hours"] = [[minute, facts_of_prices(part)] for minute, part in period.hours]
+    return kept
 
 
 def _tariff(tariff: Tariff) -> dict[str, Any]:
-    told: dict[str, Any] = {"rates": _rates(tariff.rates)}
+    kept: dict[str, Any] = {"rates": _rates(tariff.rates)}
     if tariff.long_context:
-        told["long"] = [[above, _rates(rates)] for above, rates in tariff.long_context]
-    return told
+        kept["long"] = [[above, _rates(rates)] for above, rates in tariff.long_context]
+    return kept
 
 
 def _rates(rates: Rates) -> dict[str, str]:
     """Return the prices that do not follow from those of input and output."""
     prices = rates.usd_per_million_tokens
     usual = complete({"input": prices["input"], "output": prices["output"]})
-    told = {kind: plain(price) for kind, price in prices.items() if kind in _GIVEN or price != usual[kind]}
-    return {**told, "request": plain(rates.usd_per_request)} if rates.usd_per_request else told
+    kept = {kind: plain(price) for kind, price in prices.items() if kind in _GIVEN or price != usual[kind]}
+    return {**kept, "request": plain(rates.usd_per_request)} if rates.usd_per_request else kept
 
 
 class Recalled(Decision):
     """The decision of a call that is held, as far as charging needs it.
 
-    What the hold does not tell, since its caller gave it no id or it was made by an earlier version, is taken from the
-    policies at hand: then each model counts on every budget that is held, at the catalogue's prices of that day.
+    What the hold does not record, since its caller gave it no id or it was made by an earlier version, is taken from
+    the policies at hand: then each model counts on every budget that is held, at the catalogue's prices of that day.
     """
 
-    __slots__ = ("_calls", "_holds", "_now", "_plan", "tells_tokens")
+    __slots__ = ("_calls", "_holds", "_now", "_plan", "knows_tokens")
 
     def __init__(self, plan: Plan, found: Reservation) -> None:
         super().__init__(cast(Any, None), cast(Any, None), None, (), (), str(found.facts.get("rule") or ""))
         limits = {step.id: step.limit for _, step in plan.budgets.values() if isinstance(step.limit, Decimal)}
-        told = _calls_told(found.facts)
-        calls = tuple(_call_of(call) for call in told)
+        kept = _calls_kept(found.facts)
+        calls = tuple(_call_of(call) for call in kept)
         known = {(line.budget, line.key): line.limit for call in calls for line in call.balances}
-        self.tells_tokens = bool(calls) or _tokens_told(found.facts) is not None
+        self.knows_tokens = bool(calls) or _tokens_kept(found.facts) is not None
         self._now = found.reserved_at
         self._holds = tuple(
             _seen(line, known.get((line.account.budget, line.account.key), limits.get(line.account.budget, _NO_LIMIT)))
@@ -198,7 +198,7 @@ class Recalled(Decision):
         self._plan = cast(
             Plan,
             SimpleNamespace(
-                catalogue=_PricesAsHeld(plan, told),
+                catalogue=_PricesAsHeld(plan, kept),
                 budgets=budgets,
                 tokenizer=plan.tokenizer,
                 policy_digest=plan.policy_digest,
@@ -255,22 +255,22 @@ class Recalled(Decision):
         return self._plan
 
     def budgets_of(self, model: str) -> tuple[BalanceSeen, ...]:
-        """Return the budgets that a model counts on: all that are held for one that the hold does not tell of."""
+        """Return the budgets that a model counts on: all that are held for one that the hold does not record."""
         return next((call.balances for call in self._calls if call.model == model), self._holds)
 
     def _assumed(self, facts: Facts) -> Call:
-        prompt, output = _tokens_told(facts) or (0, 0)
+        prompt, output = _tokens_kept(facts) or (0, 0)
         worst = max((line.call for line in self._holds if line.unit == "usd"), default=None)
         estimate = Estimate(None, prompt, output, 1, "", worst)
         return Call(str(facts.get("model") or ""), None, None, None, {}, (), estimate, self._holds)
 
 
 class _PricesAsHeld:
-    """The models of a plan, at the prices that a hold was made with where it tells them."""
+    """The models of a plan, at the prices that a hold was made with where it records them."""
 
-    def __init__(self, plan: Plan, told: list[Facts]) -> None:
+    def __init__(self, plan: Plan, kept: list[Facts]) -> None:
         self._found = plan.catalogue
-        self._prices = {call["model"]: prices_of_facts(call["prices"]) for call in told if call["prices"] is not None}
+        self._prices = {call["model"]: prices_of_facts(call["prices"]) for call in kept if call["prices"] is not None}
         self._made: dict[str, Model] = {}
 
     def find(self, name: str) -> Model | None:
@@ -284,16 +284,16 @@ class _PricesAsHeld:
         return self._made[own]
 
 
-def _tokens_told(facts: Facts) -> tuple[int, int] | None:
-    """Return the estimated tokens of prompt and output, where a hold tells them."""
+def _tokens_kept(facts: Facts) -> tuple[int, int] | None:
+    """Return the estimated tokens of prompt and output, where a hold records them."""
     match facts.get("tokens"):
         case [int(prompt), int(output)]:
             return prompt, output
     return None
 
 
-def _calls_told(facts: Facts) -> list[Facts]:
-    """Return what a hold tells of its calls; nothing where that is not as this version writes it."""
+def _calls_kept(facts: Facts) -> list[Facts]:
+    """Return what a hold records of its calls; nothing where that is not as this version writes it."""
     calls = facts.get("calls")
     try:
         for call in calls if isinstance(calls, list) else ():
@@ -305,17 +305,17 @@ def _calls_told(facts: Facts) -> list[Facts]:
     return calls if isinstance(calls, list) else []
 
 
-def _call_of(told: Facts) -> Call:
-    prompt, output = told["tokens"]
-    worst = None if told["worst"] is None else Decimal(told["worst"])
-    params = {SERVICE_TIER: told["tier"]} if "tier" in told else {}
-    params |= zip(MULTIPLYING, told.get("terms", ()), strict=False)
+def _call_of(kept: Facts) -> Call:
+    prompt, output = kept["tokens"]
+    worst = None if kept["worst"] is None else Decimal(kept["worst"])
+    params = {SERVICE_TIER: kept["tier"]} if "tier" in kept else {}
+    params |= zip(MULTIPLYING, kept.get("terms", ()), strict=False)
     balances = tuple(
         BalanceSeen(budget, key, unit, Decimal(limit), ZERO, ZERO, Decimal(call))
-        for budget, key, unit, limit, call in told["budgets"]
+        for budget, key, unit, limit, call in kept["budgets"]
     )
     estimate = Estimate(None, prompt, output, 1, "", worst)
-    return Call(told["model"], None, None, None, params, (), estimate, balances)
+    return Call(kept["model"], None, None, None, params, (), estimate, balances)
 
 
 def _seen(line: ReservedLine, limit: Decimal) -> BalanceSeen:
@@ -325,18 +325,18 @@ def _seen(line: ReservedLine, limit: Decimal) -> BalanceSeen:
     )
 
 
-def prices_of_facts(told: Facts) -> Period:
-    usual = _tariff_of(told)
-    tiers = {name: _tariff_of(tariff) for name, tariff in told.get("tiers", {}).items()}
-    hours = tuple((minute, prices_of_facts(part)) for minute, part in told.get("hours", ()))
+def prices_of_facts(kept: Facts) -> Period:
+    usual = _tariff_of(kept)
+    tiers = {name: _tariff_of(tariff) for name, tariff in kept.get("tiers", {}).items()}
+    hours = tuple((minute, prices_of_facts(part)) for minute, part in kept.get("hours", ()))
     return Period(None, usual.rates, usual.long_context, tiers, hours)
 
 
-def _tariff_of(told: Facts) -> Tariff:
-    return Tariff(_rates_of(told["rates"]), tuple((above, _rates_of(rates)) for above, rates in told.get("long", ())))
+def _tariff_of(kept: Facts) -> Tariff:
+    return Tariff(_rates_of(kept["rates"]), tuple((above, _rates_of(rates)) for above, rates in kept.get("long", ())))
 
 
-def _rates_of(told: Mapping[str, str]) -> Rates:
-    prices = {kind: Decimal(price) for kind, price in told.items()}
+def _rates_of(kept: Mapping[str, str]) -> Rates:
+    prices = {kind: Decimal(price) for kind, price in kept.items()}
     request = prices.pop("request", ZERO)
     return Rates(prices, request)

@@ -88,7 +88,7 @@ def recall(link: Link, id: str, now: datetime) -> Reservation:
         if found.state in ("held", "settled"):
             return found
     if last is None:
-        raise UnknownCallError(f"no call `{id}` was held in this ledger, or it is forgotten by now")
+        raise UnknownCallError(f"no call `{id}` was held in this ledger, or it has been forgotten")
     return last
 
 
@@ -137,7 +137,7 @@ def _resumed(shared: Shared, name: str, asked: Asked) -> Reserved:
                 raise DeniedError(decision)
             return Reserved(decision, name, _to_hold(shared, decision), found.expires_at)
     raise CallConflictError(
-        f"the id `{asked.id}` is that of another call, or of another version of the policies; to charge what it"
+        f"the id `{asked.id}` belongs to another call, or to another version of the policies; to charge what it"
         f" holds, settle it by its id: `guard.settle({asked.id!r}, usage)`"
     )
 
@@ -163,10 +163,10 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
     estimates = [decision.estimate, *(call.estimate for call in decision.fallback_calls)]
     known = [item.worst_cost for item in estimates if item is not None and item.worst_cost is not None]
     if len(known) < len(estimates):
-        unpriced = "ledger: a call without a price has no place in the allowance"
+        unpriced = "ledger: a call without a price cannot count against the allowance"
         raise DeniedError(decision.refused(reason, unpriced)) from fault
     worst = max(known)
-    taken = f"{format_usd(room.taken)} of the allowance of {format_usd(room.limit)} are taken"
+    taken = f"{format_usd(room.taken)} of the allowance of {format_usd(room.limit)} is taken"
     if not room.take(asked.id, worst):
         full = f"ledger: the allowance has no room for {format_usd(worst)}: {taken}"
         raise DeniedError(decision.refused(reason, full)) from fault

@@ -40,7 +40,7 @@ class Allowance:
         return total((self._used, *self._held.values()))
 
     def take(self, call: str, amount: Decimal) -> bool:
-        """Hold an amount for a call; say whether there is room for it."""
+        """Hold an amount for a call; return whether there is room for it."""
         with self._lock:
             if total((self.taken, amount)) > self.limit:
                 return False
@@ -106,7 +106,7 @@ class Journal:
         self._keep(entry, self._put_off if put_off else self._due)
 
     def drop_release(self, call: str) -> bool:
-        """Forget that a hold is to be given back; say whether it was."""
+        """Forget that a hold is to be given back; return whether it was."""
         with self._lock:
             for entries in (self._due, self._put_off):
                 if isinstance(entries.get(call), Release):
@@ -139,7 +139,7 @@ class Journal:
             return written
 
     def _write_first(self, entries: OrderedDict[str, _Waiting], store: Store) -> bool:
-        """Write the first of some entries; say whether there was one."""
+        """Write the first of some entries; return whether there was one."""
         with self._lock:
             if not entries:
                 return False
@@ -175,6 +175,6 @@ def _written(store: Store, entry: _Waiting) -> int:
     except LedgerUnavailableError:
         raise
     except Exception as error:  # the store answers, and will say the same again
-        _LOG.error("what call `%s` came to cannot be written and is lost: %s", entry.call, error)
+        _LOG.error("the charge or release of call `%s` cannot be written and is lost: %s", entry.call, error)
         return 0
     return 1

@@ -30,7 +30,7 @@ _LOG: Final = logging.getLogger("costlens_policy.guard")
 
 
 class _PausedError(LedgerUnavailableError):
-    """The store was not asked, since it was lost a moment ago."""
+    """The store was not asked, since it was lost shortly before."""
 
 
 class _BehindError(_PausedError):
@@ -45,7 +45,7 @@ class Link:
     for is locked by others (``LedgerBusyError``), that call alone has failed.
 
     Charges that could not be written, and holds that nobody needs or whose answer never came, wait in a journal in
-    memory. They go first once the store answers again, and a thread looks after that. ``on_change`` is told when the
+    memory. They go first once the store answers again, and a thread looks after that. ``on_change`` is called when the
     store is lost (with the reason), and when it is back (with an empty text and the number of charges that were
     written late); ``on_written``, when nothing waits any more. Safe for threads; a forked process leaves to its parent
     what waited there.
@@ -146,7 +146,7 @@ class Link:
         self._start_writer()
 
     def keep_hold(self, call: str) -> bool:
-        """Let a hold whose answer did not come stand after all; say whether the store may have it."""
+        """Let a hold whose answer did not come stand after all; return whether the store may have it."""
         return self._journal.drop_release(call)
 
     def close(self, *, store_too: bool, patience: float = 5.0) -> int:
@@ -223,7 +223,7 @@ class Link:
                     return
 
     def _write_late(self) -> bool:
-        """Write what waits, and what was put off; say whether nothing is left. Takes nobody's turn."""
+        """Write what waits, and what was put off; return whether nothing is left. Takes nobody's turn."""
         epoch = self._epoch
         try:
             store = self._store or self._open()

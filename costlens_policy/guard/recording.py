@@ -43,7 +43,7 @@ class Charged(NamedTuple):
     """The charge of a call. ``cost`` is in US dollars, None where its model has no price.
 
     ``basis`` says where the amounts come from. ``late``: the hold had ended before. ``repeated``: the call
-    was settled already, by another process, and ``budgets`` tells of that. ``recorded``: the ledger has the
+    was settled already, by another process, and ``budgets`` describes that charge. ``recorded``: the ledger has the
     charge; if not, it waits in memory until the ledger can be reached. ``notes`` say what could not be read or priced.
     """
 

@@ -92,7 +92,7 @@ def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> ToHold:
         decision = decide(shared.plan, asked.request, snapshot, asked.now)
         plan = holds_of(decision, snapshot.find) if decision.allowed else ToHold(decision)
         read = decision.balances_read
-        if len(read) == len(plan.seen) and snapshot.is_told and not decision.excluded:
+        if len(read) == len(plan.seen) and snapshot.is_complete and not decision.excluded:
             return plan  # as nearly always: the hold itself verifies whatever was read
         unread = _unread(shared, plan, snapshot)
         if not unread:
@@ -116,15 +116,15 @@ def _unread(shared: Shared, plan: ToHold, snapshot: Snapshot) -> list[Account]:
 
 def _take_over(shared: Shared, answer: Held | Refused, lines: tuple[HoldLine, ...], snapshot: Snapshot) -> bool:
     """Take over the balances that the ledger answered with; return whether they are others than were known."""
-    told, changed = [], False
+    reported, changed = [], False
     for state, line in zip(answer.lines, lines, strict=True):
         account = line.account
         known = snapshot.balances[account.budget, account.key]
         balance = seen_line(state, line, known)
         changed = changed or balance is not known
-        told.append(balance)
+        reported.append(balance)
     if changed or isinstance(answer, Refused):
-        snapshot.put(told, shared.timer())
+        snapshot.put(reported, shared.timer())
     return changed
 
 

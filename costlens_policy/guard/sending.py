@@ -51,7 +51,7 @@ class Sending:
         return None if model is None else model.provider
 
     def may_reason(self, name: str) -> bool:
-        """Say whether a model may think before it answers: it can, or the catalogue does not say what it can."""
+        """Return whether a model may think before it answers: it can, or the catalogue does not say what it can do."""
         model = self.decision.plan.catalogue.find(name)
         return model is None or model.capabilities is None or "reasoning" in model.capabilities
 

@@ -50,9 +50,9 @@ class Options:
             if not callable(function := getattr(self, name)):
                 raise GuardError(f"`{name}` must be a function, got `{function!r}`")
         if self.max_age is not None and not self.max_age >= 0:
-            raise GuardError(f"`max_age` must be a number of seconds from 0 on, got `{self.max_age}`")
+            raise GuardError(f"`max_age` must be a non-negative number of seconds, got `{self.max_age}`")
         if not self.retry_delay > 0:
-            raise GuardError(f"`retry_delay` must be a number of seconds above 0, got `{self.retry_delay}`")
+            raise GuardError(f"`retry_delay` must be a positive number of seconds, got `{self.retry_delay}`")
         if self.on_exception not in ("release", "charge_hold"):
             raise GuardError(f"`on_exception` must be `release` or `charge_hold`, got `{self.on_exception}`")
         if self.dialect not in DIALECTS:
@@ -90,7 +90,7 @@ class _Leaving(Protocol):
 
 @frozen(eq=False)
 class Shared:
-    """The plan, the way to its ledger, what is known of it, and who is told. Every part is safe for threads.
+    """The plan, the way to its ledger, what is known of it, and who is notified. Every part is safe for threads.
 
     ``max_age`` is how many seconds old a balance may be that a decision only looks at. ``streaming`` are the calls
     that have streams, which may be under way when the guard is closed.

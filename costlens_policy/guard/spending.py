@@ -28,7 +28,7 @@ _RATIOS: Final = Context(prec=12)
 class Spend:
     """The state of one budget and scope key in its present period, in the budget's unit.
 
-    ``limit`` is the one in force. Where the policy computes it from requests nobody can tell it without one: then
+    ``limit`` is the one in force. Where the policy computes it from requests nobody knows it without one: then
     ``limit`` and ``left`` are None. ``resets_at`` is when the period ends, None for rolling windows and lifetimes;
     ``starts_at`` when it began, for a rolling window when what counts began. ``changed_by_hand``: a top-up or an
     override is in force.

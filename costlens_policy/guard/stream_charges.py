@@ -137,7 +137,7 @@ def doubtful(reported: Reported, response: object) -> str:
         return ""
     meter = StreamMeter()
     meter.see(response)
-    return "the usage tells of no output, and some came with it" if meter.answers[-1].has_text else ""
+    return "the usage reports no output, but some came with it" if meter.answers[-1].has_text else ""
 
 
 def _is_unfinished(response: object) -> bool:
@@ -146,15 +146,15 @@ def _is_unfinished(response: object) -> bool:
         kind, is_open = response.get("type"), response.get("stop_reason", "") is None
     else:
         kind = getattr(response, "type", None)
-        told = "stop_reason" in getattr(response, "model_fields_set", ())
-        is_open = told and getattr(response, "stop_reason", "") is None
+        is_known = "stop_reason" in getattr(response, "model_fields_set", ())
+        is_open = is_known and getattr(response, "stop_reason", "") is None
     return kind == "message_start" or (kind == "message" and is_open)
 
 
 def _gap(meter: StreamMeter, answer: Answer, reported: Reported | None, *, charge_hold: bool, secret: bool) -> str:
     """Return what keeps the response from being counted by its texts; an empty text where nothing does.
 
-    ``secret``: thinking may have come before, or between, of which the texts tell nothing.
+    ``secret``: thinking may have come before, or between, which the texts do not show.
     """
     if not meter.started and meter.ending is None:
         return "the stream was not read within the block of its call"
@@ -170,8 +170,8 @@ def _gap(meter: StreamMeter, answer: Answer, reported: Reported | None, *, charg
         return f"the stream was cut short, and does not show all that it used: {answer.hidden}"
     if answer.reasons and not answer.has_said(THOUGHT):
         return "the stream was cut short, and does not show its reasoning"
-    if answer.usage is None and not answer.has_text:  # Anthropic tells the prompt at the start
-        return "the stream was cut short before it told anything"
+    if answer.usage is None and not answer.has_text:  # Anthropic reports the prompt at the start
+        return "the stream was cut short before it reported anything"
     if secret:
         return "the stream was cut short, and its model may have reasoned without showing it"
     return ""
@@ -180,16 +180,16 @@ def _gap(meter: StreamMeter, answer: Answer, reported: Reported | None, *, charg
 def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
     """Return what is wrong with a usage in the light of the stream that it came with."""
     usage = reported.usage
-    told = usage.tokens + reported.unknown
-    written = told - usage.prompt_tokens
+    counted = usage.tokens + reported.unknown
+    written = counted - usage.prompt_tokens
     if not usage.prompt_tokens:
-        return "the usage of the stream tells nothing of its prompt"
+        return "the usage of the stream does not count its prompt"
     if not written and (answer.unknown or answer.has_text):
-        return "the usage of the stream tells of no output, and some arrived"
-    if answer.claimed > told + sum(other.tokens for _, other in reported.other_models):
-        return f"the stream tells of {answer.claimed} tokens in `{answer.unknown}`, which are not in its usage"
+        return "the usage of the stream reports no output, but some arrived"
+    if answer.claimed > counted + sum(other.tokens for _, other in reported.other_models):
+        return f"the stream counts {answer.claimed} tokens in `{answer.unknown}` that are not in its usage"
     if answer.characters() > _LONGEST_TOKEN * written and (tokens := _fewest(answer, count)) > _FAR_OFF * written:
-        return f"the usage of the stream tells of {written} tokens of output, and about {tokens} arrived"
+        return f"the usage of the stream reports {written} output tokens, but about {tokens} arrived"
     return ""
 
 
@@ -203,22 +203,22 @@ def _fewest(answer: Answer, count: Count) -> int:
 
 
 def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) -> Usage:
-    """Return a usage with the texts that arrived, as far as they are more than it tells, within the limit of output."""
-    told = usage.answer_tokens
+    """Return a usage with the texts that arrived, where they are more than it reports, up to the limit of output."""
+    known = usage.answer_tokens
     thought = answer.count(THOUGHT, count)
     written = answer.count(TEXT, count) + answer.count(TOOL, count) + thought
-    more = max(0, min(written, max(told, estimate.output_tokens)) - told)
+    more = max(0, min(written, max(known, estimate.output_tokens)) - known)
     thoughts = min(more, max(0, thought - usage.reasoning))
     return usage._replace(reasoning=usage.reasoning + thoughts, output=usage.output + more - thoughts)
 
 
 def _at_worst(usage: Usage, estimate: Estimate) -> Usage:
-    told = usage.answer_tokens
-    return usage._replace(output=usage.output + max(0, estimate.output_tokens - told))
+    known = usage.answer_tokens
+    return usage._replace(output=usage.output + max(0, estimate.output_tokens - known))
 
 
 def _at_least(bill: Bill, floor: Bill) -> Bill:
-    """Return a bill that is nowhere below another one: a stream may tell more than was thought to be the most."""
+    """Return a bill that is nowhere below another one: a stream may report more than was thought to be the most."""
     amounts = {at: max(amount, floor.amounts.get(at, amount)) for at, amount in bill.amounts.items()}
     costs = [cost for cost in (bill.cost, floor.cost) if cost is not None]
     return bill._replace(amounts={**floor.amounts, **amounts}, cost=max(costs, default=None))

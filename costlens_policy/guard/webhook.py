@@ -50,9 +50,9 @@ class WebhookSink:
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise GuardError(f"a webhook is an `http` or `https` URL, not `{url}`")
+            raise GuardError(f"a webhook must be an `http` or `https` URL, got `{url}`")
         if not isinstance(secret, str) or not secret:
-            raise GuardError("a webhook needs a secret, a text, to sign with")
+            raise GuardError("a webhook needs a secret, a non-empty string, to sign with")
         self._url: Final = url
         self._secret: Final = secret
         self._headers: Final = dict(headers or {})

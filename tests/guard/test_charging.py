@@ -146,7 +146,7 @@ def test_unknown_tokens_are_charged_at_the_dearest_rate(settled):
         ("openai/large", "large", OPENAI_COST, ""),
         ("large-2026-05-01", "large", OPENAI_COST, ""),
         ("large@20260501", "large", OPENAI_COST, ""),
-        ("nano", "large", OPENAI_COST, "`nano`, but `large` was asked; charged as `large`, the dearer"),
+        ("nano", "large", OPENAI_COST, "`nano`, but `large` was asked; charged as `large`, the more expensive"),
         ("free", "large", OPENAI_COST, "`free`, but `large` was asked"),
         ("mini", "mini", None, ""),  # a fallback that the decision lists
         ("unheard-of", "large", OPENAI_COST, "`unheard-of`, which the catalogue does not list"),
@@ -167,7 +167,8 @@ def test_a_dearer_model_answered(company):
     with guard.call(REQUEST) as call:
         charged = call.settle(SimpleNamespace(model="acme/large", usage=Model(**OPENAI)))
     assert (charged.model, charged.cost) == ("large", OPENAI_COST)
-    assert charged.notes == ("the response names `large`, but `nano` was asked; charged as `large`, the dearer",)
+    note = "the response names `large`, but `nano` was asked; charged as `large`, the more expensive"
+    assert charged.notes == (note,)
 
 
 def test_what_is_not_understood_is_logged_once_for_a_shape(settled, caplog):

@@ -333,8 +333,8 @@ def test_wrong_options(company, options, problem):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"id": 3}, "the id of a call must be a text"),
-        ({"id": ""}, "the id of a call must be a text"),
+        ({"id": 3}, "the id of a call must be a non-empty string"),
+        ({"id": ""}, "the id of a call must be a non-empty string"),
         ({"lease": 600}, "a lease must be a `timedelta`"),
         ({"lease": timedelta(days=90)}, "at most 31 days"),
     ],

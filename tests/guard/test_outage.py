@@ -115,7 +115,7 @@ class TestAllow:
         calls = [guard.call(REQUEST) for _ in range(3)]
         assert calls[0].decision.reasons[-2:] == (
             "ledger: it cannot be reached: the store is broken",
-            "ledger: counted by this process alone, $0.00 of the allowance of $0.004 are taken",
+            "ledger: counted by this process alone, $0.00 of the allowance of $0.004 is taken",
         )
         with pytest.raises(DeniedError, match=r"the allowance has no room for \$0.0012: \$0.0036 of the allowance"):
             guard.call(REQUEST)
@@ -130,7 +130,7 @@ class TestAllow:
         (line,) = guard.spend()
         assert (line.used, line.held) == (Decimal("0.0044"), 0)
         assert kinds(guard) == ["ledger-lost", "ledger-back"]
-        assert guard.events[-1].text == "the ledger is back, 2 charges came late"
+        assert guard.events[-1].text == "the ledger is back; 2 charges were written late"
 
     def test_the_allowance_is_renewed(self, fragile):
         guard, store, timer = fragile()
@@ -164,7 +164,7 @@ class TestAllow:
         guard, store, _ = fragile(policy=policy, models="free")
         guard.call(REQUEST)
         store.broken = True
-        with pytest.raises(DeniedError, match="without a price has no place in the allowance"):
+        with pytest.raises(DeniedError, match="without a price cannot count against the allowance"):
             guard.call(REQUEST)
 
     def test_a_guard_starts_without_its_ledger(self, company, clock, tmp_path):

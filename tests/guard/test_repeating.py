@@ -32,7 +32,7 @@ def test_the_id_of_a_call_under_way_for_another_request(guard_of):
     guard = guard_of(TEAM)
     guard.call(REQUEST, id="job-1").release()
     call = guard.call(REQUEST, id="job-1")
-    with pytest.raises(CallConflictError, match="`job-1` is that of another call, which is under way"):
+    with pytest.raises(CallConflictError, match="`job-1` belongs to another call, which is under way"):
         guard.call({**REQUEST, "prompt": "other"}, id="job-1")
     assert call.decision.allowed
 
@@ -86,5 +86,5 @@ def test_a_lease_that_has_ended_is_held_anew(two, clock):
 def test_the_id_of_another_request(two):
     here, there = two
     here.call(REQUEST, id="job-1")
-    with pytest.raises(CallConflictError, match="that of another call"):
+    with pytest.raises(CallConflictError, match="belongs to another call"):
         there.call({**REQUEST, "prompt_tokens": 5}, id="job-1")

@@ -227,7 +227,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("id", ["", 7, None])
     def test_what_is_no_id(self, guard_of, id):
-        with pytest.raises(GuardError, match="the id of a call must be a text"):
+        with pytest.raises(GuardError, match="the id of a call must be a non-empty string"):
             guard_of(TEAM).settle(id, USAGE)
 
     @pytest.mark.parametrize("id", ["a\x00b", "\udcff", "x" * 2000])

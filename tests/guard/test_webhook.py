@@ -92,9 +92,9 @@ def test_retried_until_it_is_taken(guard_of, ledger, server):
 @pytest.mark.parametrize(
     ("url", "secret", "problem"),
     [
-        ("file:///etc/passwd", "s", "is an `http` or `https` URL"),
-        ("http://", "s", "is an `http` or `https` URL"),
-        (3, "s", "is an `http` or `https` URL"),
+        ("file:///etc/passwd", "s", "must be an `http` or `https` URL"),
+        ("http://", "s", "must be an `http` or `https` URL"),
+        (3, "s", "must be an `http` or `https` URL"),
         ("https://example.com", "", "needs a secret"),
         ("https://example.com", b"s", "needs a secret"),
     ],

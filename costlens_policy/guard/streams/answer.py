@@ -1,4 +1,4 @@
-"""What one streamed response has told so far: its usage, its texts, and whatever was not understood."""
+"""What one streamed response has reported so far: its usage, its texts, and whatever was not understood."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TOOL: Final = "tool"
 
 
 class Answer:
-    """One response. Its texts come in channels, since helpers of SDKs tell the same text several times over.
+    """One response. Its texts come in channels, since helpers of SDKs repeat the same text several times.
 
-    ``start`` is what was told of usage before any output; ``is_final`` says that ``usage`` covers the whole response;
+    ``start`` is the usage reported before any output; ``is_final`` says that ``usage`` covers the whole response;
     ``unknown`` names the first thing that was not understood, ``hidden`` output or input that the stream does not show;
     ``reasons`` says that there is thinking of which at most a summary is shown, ``is_frank`` that thinking never hides;
     ``claimed`` is the largest number of tokens that stood in what was not understood.
@@ -42,7 +42,7 @@ class Answer:
 
     @property
     def usage(self) -> dict[str, Any] | None:
-        """All that the chunks told of usage, as a response that carries it; None where they told nothing."""
+        """All usage that the chunks reported, as a response that carries it; None where they reported none."""
         if not self._usage:
             return None
         around = {"model": self.model, "service_tier": self.tier, "tool_usage": self.of_tools}
@@ -50,7 +50,7 @@ class Answer:
 
     @property
     def is_up_to_date(self) -> bool:
-        """Whether no text came after the usage that was told last."""
+        """Whether no text came after the usage that was reported last."""
         return bool(self._usage) and not self._stale
 
     @property
@@ -92,7 +92,7 @@ class Answer:
     def has_said(self, kind: str) -> bool:
         return kind in self._texts
 
-    def tell(self, usage: Any) -> None:
+    def report(self, usage: Any) -> None:
         """Note a usage. Counts only ever grow, so that an event which repeats a part of them undoes nothing."""
         fields = usage_fields(usage)
         if any(_counts(value) for value in fields.values()):
@@ -100,7 +100,7 @@ class Answer:
             _merge(self._usage, fields, _sum if self.adds_up else max)
 
     def lacks(self, what: str) -> None:
-        """Note something that was not understood; the first one is told."""
+        """Note something that was not understood; the first one is reported."""
         self.unknown = self.unknown or what[:60] or "a name of no letters"
 
     def characters(self) -> int:
@@ -108,7 +108,7 @@ class Answer:
         return sum(max(sum(map(len, said)) for said in channels.values()) for channels in self._texts.values())
 
     def count(self, kind: str, count: Callable[[str], int]) -> int:
-        """Return the tokens of one kind of output: of the channel that told the most of it."""
+        """Return the tokens of one kind of output: of the channel that has the most of it."""
         return max((count("".join(said)) for said in self._texts.get(kind, {}).values()), default=0)
 
 

@@ -100,7 +100,7 @@ def _typed(answer: Answer, name: str, event: Event, fields: _Fields) -> None:
 
 def _untyped(answer: Answer, fields: _Fields) -> None:
     event = fields.get("event")
-    if isinstance(event, str) and event.startswith("on_"):  # LangChain tells each step at several levels
+    if isinstance(event, str) and event.startswith("on_"):  # LangChain reports each step at several levels
         _strange(answer, event, fields)
         return
     choices = fields.get("choices")
@@ -125,7 +125,7 @@ def _response_event(answer: Answer, name: str, fields: _Fields) -> None:
                 _ROLES[key](answer, value, (TEXT, WHOLE))
         answer.end_chunk(firm=tail in OVER)
         if tail in OVER and not answer.usage_came:
-            answer.hidden = answer.hidden or f"`{name}` tells no usage"
+            answer.hidden = answer.hidden or f"`{name}` reports no usage"
         return
     if tail in ("audio.delta", "output_audio.delta") or tail.startswith("shell_call_output"):
         answer.hidden = answer.hidden or name
@@ -278,7 +278,7 @@ def _part(answer: Answer, value: Any, place: _Place) -> None:
 def _signature(answer: Answer, value: Any, place: _Place) -> None:
     """The seal of a thought: where none was shown, there is one all the same."""
     if not answer.has_said(THOUGHT):
-        answer.hidden = answer.hidden or "a thought that is not shown"
+        answer.hidden = answer.hidden or "thinking that is not shown"
 
 
 def _concealed(what: str) -> _Role:
@@ -293,18 +293,18 @@ def _usage(answer: Answer, value: Any, place: _Place) -> None:
     if isinstance(value, str | int | float | list | tuple):
         answer.lacks("usage")
     else:
-        answer.tell(value)
+        answer.report(value)
 
 
 def _usage_of_meta(answer: Answer, value: Any, place: _Place) -> None:
     """``meta`` of Cohere's first API, which is a usage when it says what is billed."""
     fields = fields_of(value)
     if "billed_units" in fields or "tokens" in fields:
-        answer.tell(fields)
+        answer.report(fields)
 
 
 def _usage_of_tools(answer: Answer, value: Any, place: _Place) -> None:
-    """What OpenAI's responses tell of images and searches, beside the usage of the model."""
+    """What OpenAI's responses report of images and searches, beside the usage of the model."""
     answer.of_tools = value
 
 
@@ -321,10 +321,10 @@ def _metadata(answer: Answer, value: Any, place: _Place) -> None:
 
 
 def _count(name: str) -> _Role:
-    """A count that stands beside the text, as Ollama and Bedrock's models tell them, under OpenAI's name for it."""
+    """A count that stands beside the text, as Ollama and Bedrock's models report them, under OpenAI's name for it."""
 
     def note(answer: Answer, value: Any, place: _Place) -> None:
-        answer.tell({name: value})
+        answer.report({name: value})
 
     return note
 
@@ -340,7 +340,7 @@ def _metrics(answer: Answer, value: Any, place: _Place) -> None:
     }
     own = {names[name]: count for name, count in fields.items() if name in names}
     if own and answer.usage is None:
-        answer.tell(own)
+        answer.report(own)
         answer.finished = True
 
 

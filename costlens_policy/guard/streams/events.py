@@ -36,7 +36,7 @@ EVENTS: Final[dict[str, Event]] = {
     MESSAGE: Event(WHOLE, firm=True),
     "ping": Event(None),
     "error": Event(None),
-    # Anthropic's helper, which tells the raw events, too
+    # Anthropic's helper, which passes on the raw events, too
     **dict.fromkeys(("text", "thinking", "input_json", "compaction"), Event("helper")),
     **dict.fromkeys(("citation", "signature"), Event(None)),
     # OpenAI's helper for chat completions
