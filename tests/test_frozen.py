@@ -8,10 +8,12 @@ import pickle
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, astuple, dataclass, field, fields, is_dataclass, replace
 from math import nan
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
 
+from costlens_policy import frozen as frozen_module
 from costlens_policy.frozen import frozen, is_frozen
 
 T = TypeVar("T")
@@ -196,3 +198,9 @@ def test_a_value_travels_and_one_that_holds_itself_is_shown() -> None:
 
 def test_the_text_of_a_class_without_one_costs_no_signature() -> None:
     assert _OURS[1].__doc__ == "Undocumented(...)"
+
+
+def test_every_frozen_class_with_slots_is_made_by_it() -> None:
+    package = Path(frozen_module.__file__).parent
+    slow = [str(path) for path in package.rglob("*.py") if "@dataclass(frozen=True, slots=True" in path.read_text()]
+    assert slow == [], "use `@frozen`, which imports in a quarter of the time"

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from costlens_policy.engine.budgets import BudgetStage, Costs, Verdict, added
 from costlens_policy.engine.context import Context, Refusal
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.record import RuleOutcome, outcomes_of
+from costlens_policy.frozen import frozen
 from costlens_policy.money import add
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
 __all__ = ["Observation", "observe"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observation:
     """A decision seen from its rules.
 
