@@ -183,14 +183,13 @@ class Combinations:
     def __init__(self) -> None:
         self._made: dict[tuple[str, ...], tuple[Step, ...]] = {}
 
-    def of(self, rules: Sequence[RewriteRule]) -> tuple[Step, ...]:
+    def of(self, ids: tuple[str, ...], rules: Sequence[tuple[int, RewriteRule]]) -> tuple[Step, ...]:
         """Return the steps of rules of one plan, in order, joined where they set the same target."""
-        key = tuple([rule.id for rule in rules])
-        steps = self._made.get(key)
+        steps = self._made.get(ids)
         if steps is None:
             if len(self._made) >= _KEPT:
                 self._made.clear()
-            steps = self._made[key] = combine((rule.merge, rule.steps) for rule in rules)
+            steps = self._made[ids] = combine((rule.merge, rule.steps) for _, rule in rules)
         return steps
 
 
@@ -269,10 +268,12 @@ class BudgetStep:
     """Of the thresholds at amounts, and of those at ratios, the one that is reached first."""
     first: Decimal | None = field(init=False, repr=False, compare=False)
     """``first_under`` the limit, for one that is constant."""
+    _firsts: dict[Decimal, Decimal] = field(init=False, repr=False, compare=False)
     _schedule: list[Schedule] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         terms = self.terms
+        object.__setattr__(self, "_firsts", {})
         object.__setattr__(self, "_schedule", [])
         object.__setattr__(self, "per_call", "per_call" in terms)
         object.__setattr__(self, "span", (terms["starts_at"], terms["ends_at"]) if "starts_at" in terms else None)
@@ -283,11 +284,13 @@ class BudgetStep:
         object.__setattr__(self, "first", None if isinstance(self.limit, Formula) else self.first_under(self.limit))
 
     def first_under(self, limit: Decimal) -> Decimal:
-        """Return what is reached first under a limit: a threshold, or the limit itself."""
-        first = limit
-        for threshold in self.lowest:
-            first = min(first, threshold.starts_at(limit))
-        return first
+        """Return what is reached first under a limit: a threshold, or the limit itself. Kept, as most limits recur."""
+        known = self._firsts.get(limit)
+        if known is None:
+            known = min([limit, *[threshold.starts_at(limit) for threshold in self.lowest]])
+            if len(self._firsts) < _KEPT:
+                self._firsts[limit] = known
+        return known
 
     @property
     def schedule(self) -> Schedule:

@@ -257,6 +257,9 @@ def advice(path: str, row: Steering) -> str:
     return row.instead + (admits if inside_unknown or (row.admissible and name == path) else "")
 
 
+_TEXTUAL: Final = frozenset({str, dict, list})
+
+
 def texts_of(params: Mapping[str, Any]) -> list[Any]:
     """Return the values of parameters that a model may read: texts, lists and maps of all that are not known better.
 
@@ -265,7 +268,7 @@ def texts_of(params: Mapping[str, Any]) -> list[Any]:
     return [
         value
         for name, value in params.items()
-        if type(value) in (str, dict, list)
+        if type(value) in _TEXTUAL
         and (name not in NO_TEXTS or (name not in _FREE_KEYS and _length(value) > _LONGEST_SETTING))
         and name != SYSTEM
     ]

@@ -181,18 +181,6 @@ def held_for(calls: Sequence[JudgedCall]) -> tuple[BalanceSeen, ...]:
     return tuple([applied.seen(call) for applied, call in dearest.values()])
 
 
-class _Shared(NamedTuple):
-    """The budgets of all candidates, and below how many US dollars and tokens a call reaches nothing in any of them."""
-
-    verdict: Verdict
-    usd: float
-    tokens: float
-
-
-_NOTHING_SHARED: Final = _Shared(FREE, -math.inf, -math.inf)
-"""Every candidate asks the budgets one by one."""
-
-
 class _Unreadable(Exception):  # noqa: N818 - control flow inside this stage
     """A budget cannot be kept; the text says why."""
 
@@ -200,30 +188,32 @@ class _Unreadable(Exception):  # noqa: N818 - control flow inside this stage
 class BudgetStage:
     """The budgets of one decision. What does not depend on the model is found once for all candidates."""
 
-    __slots__ = ("_context", "_known", "_shared")
+    __slots__ = ("_context", "_known", "_tokens", "_usd", "_verdict")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known: dict[str, AppliedBudget | None] = {}
         """By budget: None where it does not match the request, whatever the model."""
-        self._shared: _Shared | None = None
+        self._verdict: Verdict | None = None
+        """The verdict on every call below so many ``_tokens`` and ``_usd``: it reaches nothing."""
+        self._tokens = self._usd = -math.inf
 
     def judge(self, call: PricedCall) -> Verdict:
         """Ask every budget that matches the call on a model. The strictest wins."""
-        shared = self._shared
-        if shared is None:
+        verdict = self._verdict
+        if verdict is None:
             if not call.surely_below(math.inf):  # its worst cost is not known: some budgets will not even be read
                 return self.judge_each(call.priced, call)
-            shared = self._shared = self._found(call.priced)
-        if call.surely_below(shared.usd) and call.prompt_tokens + call.output_tokens < shared.tokens:
-            return shared.verdict  # as nearly always: nothing is reached
+            verdict = self._verdict = self._found(call.priced)
+        if call.prompt_tokens + call.output_tokens < self._tokens and call.surely_below(self._usd):
+            return verdict  # as nearly always
         return self.judge_each(call.priced, call)
 
-    def _found(self, priced: PricedModel) -> _Shared:
+    def _found(self, priced: PricedModel) -> Verdict:
         """Read the budgets once for all candidates, where they are the same for all of them."""
         stages = self._context.plan.stages
         if stages.budgets_read_model:
-            return _NOTHING_SHARED
+            return FREE
         budgets: list[AppliedBudget] = []
         usd = tokens = _NEVER
         for layer, step in stages.budgets:
@@ -232,7 +222,7 @@ class BudgetStage:
             try:
                 applied = self._read(layer, step, priced)
             except _Unreadable:  # told when the budgets are asked one by one
-                return _NOTHING_SHARED
+                return FREE
             budgets.append(applied)
             unit, room = step.unit, applied.room
             if unit == "usd":
@@ -240,8 +230,10 @@ class BudgetStage:
             elif unit == "tokens":
                 tokens = room if room < tokens else tokens
             elif room <= _ONE:
-                return _NOTHING_SHARED
-        return _Shared(Verdict(budgets), float(usd), float(tokens) * SURELY)
+                return FREE
+        self._usd = math.inf if usd is _NEVER else float(usd)
+        self._tokens = math.inf if tokens is _NEVER else int(tokens) if tokens > ZERO else 0
+        return Verdict(budgets)
 
     def judge_each(self, priced: PricedModel, costs: Costs) -> Verdict:
         """Ask the budgets one by one whether they match the call, and what it reaches there."""
@@ -282,26 +274,21 @@ class BudgetStage:
 
     def _read(self, layer: int, step: BudgetStep, priced: PricedModel) -> AppliedBudget:
         """Read the budget's scope key, limit and balance. Raises ``_Unreadable``: then it cannot be kept."""
-        context, key, limit = self._context, "", step.limit
-        if step.scope is not None or isinstance(limit, Formula):
-            key, limit = self._evaluated(layer, step, priced)
+        context = self._context
+        formula: Formula | Decimal | None = step.scope
+        try:
+            key = "" if formula is None else context.key(step, layer, priced.view)
+            formula = step.limit
+            limit = formula if isinstance(formula, Decimal) else context.limit(step, layer)
+        except CelError as error:
+            assert isinstance(formula, Formula)
+            context.note(formula, step.id, "budgets", error)
+            raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
         balance = context.balance(step, key)
         applied = AppliedBudget(layer, step, key, balance.limit_in_force(limit), balance)
         if not step.scope_reads_model and not step.when_reads_model:
             self._known[step.id] = applied
         return applied
-
-    def _evaluated(self, layer: int, step: BudgetStep, priced: PricedModel) -> tuple[str, Decimal]:
-        """Return the scope key and the limit where one of them is an expression. Raises ``_Unreadable``."""
-        context, formula = self._context, step.scope
-        try:
-            key = context.key(step, layer, priced.view)
-            formula = step.limit if isinstance(step.limit, Formula) else None
-            return key, context.limit(step, layer)
-        except CelError as error:
-            assert formula is not None
-            context.note(formula, step.id, "budgets", error)
-            raise _Unreadable(f"budget `{step.id}` cannot be read: {error}") from None
 
     def _take_thresholds(self, applied: AppliedBudget, reached: Decimal, priced: PricedModel, result: Verdict) -> None:
         step = applied.step

@@ -169,7 +169,8 @@ class Context:
         """
         if step.scope is None:
             return ""
-        key = str(self.evaluate(step.scope, layer, model))
+        scope = step.scope.evaluate(self.view, self.variables[layer], self.budgets, model, None, self.instant)
+        key = scope if type(scope) is str else str(scope)
         problem = key_problem(key)
         if problem is not None:
             raise RequestError((f"the scope key of budget `{step.id}` {problem}",))

@@ -145,14 +145,15 @@ class Preparations:
         """Apply all rules together. A rule that fails refuses the request or, where its policy says so, is left out."""
         if self._stages.reads_texts:
             self._check_length((rule.id, rule.steps) for _, rule in rules)
+        ids = tuple([rule.id for _, rule in rules])
         try:
-            content, changes = self._together(rules, priced)
+            content, changes = self._together(ids, rules, priced)
         except (RewriteError, CelError):
             at, error = self._failing(rules, priced)
             layer, rule = rules[at]
             self._fail(rule.id, layer, error)
             return self._prepare([*rules[:at], *rules[at + 1 :]], priced)
-        return self._measured(content, changes, tuple([rule.id for _, rule in rules]))
+        return self._measured(content, changes, ids)
 
     def _check_length(self, rules: Iterable[tuple[str, Sequence[RewriteStep]]]) -> None:
         """Refuse what is too long to look through, and what no model could read unless a rule makes it much shorter."""
@@ -172,19 +173,20 @@ class Preparations:
             most = f"{_CHARACTERS_OF_TOKEN} characters for each token of the largest context window, {window}"
         raise Refusal(reading, f"rewrites: the request has more than {most}")
 
-    def _together(self, rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Rewritten:
+    def _together(self, ids: tuple[str, ...], rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Rewritten:
         if not rules:
             return self._original, ()
-        steps = self._stages.combinations.of([rule for _, rule in rules])
+        steps = self._stages.combinations.of(ids, rules)
         return apply_steps(self._original, steps, self._context.roots(priced.view))
 
     def _failing(
         self, rules: list[tuple[int, RewriteRule]], priced: PricedModel
     ) -> tuple[int, RewriteError | CelError]:
         """Return the first rule without which those before it work."""
+        ids = tuple([rule.id for _, rule in rules])
         for at in range(len(rules)):
             try:
-                self._together(rules[: at + 1], priced)
+                self._together(ids[: at + 1], rules[: at + 1], priced)
             except (RewriteError, CelError) as error:
                 return at, error
         raise AssertionError("rules that failed together fail again, since rewriting is pure")
@@ -200,7 +202,9 @@ class Preparations:
         params, completions = content.params, 1
         output = _whole(params, OUTPUT_LIMIT)
         if len(params) > 1:
-            output = max([output, *[_whole(params, name) for name in _FURTHER_LIMITS if name in params]])
+            for name in _FURTHER_LIMITS:
+                if name in params:
+                    output = max(output, _whole(params, name))
             completions = 1 if params.get(COMPLETIONS) is None else _whole(params, COMPLETIONS)
         tokens, basis = self._count(content)
         return Prepared(content, changes, rules, tokens, basis, output, completions, *terms_of(params))

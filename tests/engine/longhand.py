@@ -30,6 +30,7 @@ def longhand() -> Iterator[None]:
             (Stages, "one_request_for_all", never),
             (Stages, "budgets_read_model", always),
             (BudgetStep, "first", property(lambda _: None)),
+            (BudgetStep, "_firsts", property(lambda _: {})),
             (BudgetStep, "lowest", property(lambda step: step.thresholds)),
             (Combinations, "of", _combined),
             (preparation, "count_request", _counted),
@@ -40,8 +41,9 @@ def longhand() -> Iterator[None]:
         yield
 
 
-def _combined(_: Combinations, rules: Sequence[RewriteRule]) -> tuple[Step, ...]:
-    return combine((rule.merge, rule.steps) for rule in rules)
+def _combined(_: Combinations, ids: tuple[str, ...], rules: Sequence[tuple[int, RewriteRule]]) -> tuple[Step, ...]:
+    assert ids == tuple(rule.id for _, rule in rules)
+    return combine((rule.merge, rule.steps) for _, rule in rules)
 
 
 def _counted(content: Content, request: Mapping[str, Any], tokenizer: Tokenizer) -> tuple[int, str]:

@@ -66,6 +66,8 @@ def _admitted(value: Any, depth: int, room: list[int] | None) -> Value:
         return value
     if kind is dict or kind is list:  # as JSON has them, so that the next lines are for what else there is
         return _nested(value, depth, [_MOST] if room is None else room)
+    if (kind is float and -math.inf < value < math.inf) or (kind is int and INT_MIN <= value <= INT_MAX):
+        return value
     if isinstance(value, _READY):
         return value
     if isinstance(value, str):
