@@ -180,8 +180,9 @@ class _Analyst:
         # Whether an attribute may be missing depends on the rule around; it is asked once all are typed.
         problems = [_within_reach(item, field) for item in analyzed.problems if item.code != MAY_BE_MISSING]
         if typed is not None and field.rule.result == "number" and typed.type not in _NUMBERS:
-            message = f"the expression must be a number, got type {typed.type}"
-            problems.append(Problem("CL309", message, typed.root.extent, f"type {typed.type}"))
+            shown = environment.plain(typed.type)
+            message = f"the expression must be a number, got type {shown}"
+            problems.append(Problem("CL309", message, typed.root.extent, f"type {shown}"))
             typed = None
         self._report(field.path, problems)
         return typed

@@ -18,6 +18,7 @@ from costlens_policy.cli.commands.cel.surroundings import Surroundings, of_value
 from costlens_policy.expressions import Environment, parse_type
 from costlens_policy.expressions.runtime import CelError, equals
 from tests.cli.conftest import PROGRAM
+from tests.conftest import ROOT
 from tests.expressions.strategies import bindings
 
 VARIABLES = """
@@ -256,6 +257,32 @@ def test_values_that_a_policy_set_refuses(run, starter: Path, tmp_path: Path, te
     result = run("cel", "true", "--policy-set", starter, "--vars", given)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+TABLES = ROOT / "examples" / "team-tables"
+
+
+def test_tables_of_a_policy_set(run):
+    lines = run("cel", "--type", "data.teams", "--policy-set", TABLES).stdout.splitlines()
+    assert lines[0] == "map(string, map(string, dyn))"
+    assert [line.split() for line in lines[1:4]] == [
+        ["models", "list(string)"], ["monthly_usd", "double"], ["tier", "string"],
+    ]  # fmt: skip
+    assert lines[4:] == ["  reads data.teams", "  takes 2 steps at worst"]
+    assert run("cel", "data.teams.research.monthly_usd", "--policy-set", TABLES).stdout == "500.0\n"
+    assert "did you mean `research`?" in run("cel", "data.teams.reserch", "--policy-set", TABLES).stderr
+
+
+def test_variables_and_the_asked_model_of_a_policy_set(run, tmp_path: Path):
+    given = tmp_path / "given.yaml"
+    given.write_text("request: {team: support, model: openai/gpt-5-mini-2025-08-07}\nnow: 2026-12-24T00:00:00Z\n")
+    for expression, value in (
+        ("variables.tier", '"silver"'), ("variables.is_frozen", "true"), ("request.asked_model.name", '"gpt-5-mini"'),
+    ):  # fmt: skip
+        result = run("cel", expression, "--policy-set", TABLES, "--vars", given)
+        assert result.stdout.splitlines()[0] == value
+    given.write_text("data: {teams: {}}\n")
+    assert "data documents" in run("cel", "true", "--policy-set", TABLES, "--vars", given).stderr
 
 
 def test_limits_of_a_policy_set_hold(run, starter: Path):

@@ -78,7 +78,7 @@ class Walk:
 
     def shown(self, item: Type) -> Type:
         """Return a type as it is shown to people, without open parameters."""
-        return self.substitution.resolve(item, DYN)
+        return self.plain(self.substitution.resolve(item, DYN))
 
     def text(self, node: Node) -> str:
         """Return the text of a node as it fits into a sentence."""
@@ -94,7 +94,7 @@ class Walk:
         return UNKNOWN
 
     def finished(self, root: Node) -> TypedExpr:
-        types = {node: self.shown(found) for node, found in self._types.items()}
+        types = {node: self.substitution.resolve(found, DYN) for node, found in self._types.items()}
         return TypedExpr(
             source=self._source,
             root=root,

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from itertools import islice
 from typing import Any, Final
 
 from costlens_policy.cli.commands.cel.surroundings import Surroundings
@@ -81,6 +82,8 @@ def _failure(source: SourceText, error: CelError) -> Diagnostic:
 
 
 _LONGEST: Final = 60
+_MOST_SHOWN: Final = 40
+"""Attributes of a record; a table may have thousands of keys."""
 
 
 def as_text(answer: Answer, *, parts: bool) -> str:
@@ -88,7 +91,7 @@ def as_text(answer: Answer, *, parts: bool) -> str:
     if answer.typed is None:
         return ""
     if answer.trace is None:
-        return "\n".join(_type_lines(answer) if parts else [str(answer.typed.type)]) + "\n"
+        return "\n".join(_type_lines(answer) if parts else [_type(answer)]) + "\n"
     lines = [] if isinstance(answer.trace.value, CelError) else [literal(answer.trace.value)]
     return "".join(f"{line}\n" for line in (*lines, *(_part_lines(answer) if parts else ())))
 
@@ -103,7 +106,7 @@ def shortened(text: str) -> str:
 def _type_lines(answer: Answer) -> Iterator[str]:
     assert answer.typed is not None
     assert answer.worst is not None
-    yield str(answer.typed.type)
+    yield _type(answer)
     yield from _fields(answer)
     reads = sorted(answer.typed.references | answer.typed.constants)
     if reads:
@@ -112,11 +115,19 @@ def _type_lines(answer: Answer) -> Iterator[str]:
 
 
 def _record(answer: Answer) -> Record | None:
-    """Return the record that an expression gives, or gives a map of."""
+    """Return the record that an expression gives, or gives a map of; of a table of rows, what rows are."""
     assert answer.typed is not None
-    found = answer.typed.type
+    found, environment = answer.typed.type, answer.typed.environment
     inner = found.parameters[-1] if found.name == "map" and found.parameters else found
-    return answer.typed.environment.record(inner)
+    record = environment.record(inner)
+    rows = None if record is None or record.values is None else environment.record(record.values)
+    return rows or record
+
+
+def _type(answer: Answer, item: Type | None = None) -> str:
+    """Return a type as its reader knows it, that of the whole answer by default: a table is a map."""
+    assert answer.typed is not None
+    return str(answer.typed.environment.plain(item or answer.typed.type))
 
 
 def _fields(answer: Answer) -> Iterator[str]:
@@ -124,12 +135,16 @@ def _fields(answer: Answer) -> Iterator[str]:
     record = _record(answer)
     if record is None or not record.fields:
         return
-    names, types = max(map(len, record.fields)), max(len(str(item.type)) for item in record.fields.values())
-    for name, item in record.fields.items():
+    shown = {name: _type(answer, item.type) for name, item in islice(record.fields.items(), _MOST_SHOWN)}
+    names, types = max(map(len, shown)), max(map(len, shown.values()))
+    for name, type_ in shown.items():
+        item = record.fields[name]
         values = f"one of {', '.join(item.values)}; " if item.values else ""
         missing = "may be missing; " if item.optional else ""
         text = f"{missing}{values}{item.description}".removesuffix("; ")
-        yield f"  {name:{names}}  {item.type!s:{types}}  {text}".rstrip()
+        yield f"  {name:{names}}  {type_:{types}}  {text}".rstrip()
+    if len(record.fields) > len(shown):
+        yield f"  and {len(record.fields) - len(shown):,} more"
 
 
 def _part_lines(answer: Answer) -> Iterator[str]:
@@ -162,11 +177,11 @@ def as_object(answer: Answer) -> dict[str, Any]:
     """Return an answer as an object of JSON."""
     found: dict[str, Any] = {}
     if answer.typed is not None and answer.worst is not None:
-        found["type"] = str(answer.typed.type)
+        found["type"] = _type(answer)
         if (record := _record(answer)) is not None:
             found["attributes"] = {
                 name: {
-                    "type": str(item.type),
+                    "type": _type(answer, item.type),
                     "optional": item.optional,
                     "values": list(item.values),
                     "description": item.description,
