@@ -132,6 +132,15 @@ class TestAllow:
         assert kinds(guard) == ["ledger-lost", "ledger-back"]
         assert guard.events[-1].text == "the ledger is back; 2 charges were written late"
 
+    @pytest.mark.parametrize(("usd", "fit"), [("0.0024", 2), ("0.00239999", 1), ("0.0012", 1), ("0.0011999", 0)])
+    def test_the_allowance_lets_calls_through_up_to_its_last_digit(self, fragile, usd, fit):
+        guard, store, _ = fragile(more=f"ledger: {{unreachable: allow, allowance_usd: {usd}}}")
+        store.broken = True
+        for _ in range(fit):
+            guard.call(REQUEST)
+        with pytest.raises(DeniedError, match="the allowance has no room"):
+            guard.call(REQUEST)
+
     def test_the_allowance_is_renewed(self, fragile):
         guard, store, timer = fragile()
         for _ in range(3):

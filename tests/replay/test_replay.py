@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from costlens_policy.replay import READY, Settings, replay
+from costlens_policy.replay.tables import result_verdict
 from tests.replay.conftest import call
 
 TEAM = READY["plain"].with_columns({"request.team": "team"}, {})
@@ -25,6 +26,18 @@ def test_cost_is_exact_and_the_range_moves_the_output_alone(plan_of, traffic_of)
     result = replay(plan, traffic_of(plan, [call(), call()]), Settings())
     assert result.cost == Decimal("0.015")
     assert result.cost_range() == (Decimal("0.014"), Decimal("0.016"))
+
+
+def test_answers_longer_than_the_limit_are_priced_in_full_and_noted(plan_of, traffic_of):
+    plan = plan_of()
+    at_the_limit, beyond = call(output_tokens=1000), call(output_tokens=1001)
+    assert "longer than" not in result_verdict(replay(plan, traffic_of(plan, [call(), at_the_limit]), Settings()))
+    result = replay(plan, traffic_of(plan, [at_the_limit, beyond, beyond]), Settings())
+    assert result.longer == 2
+    assert result.cost == 3 * Decimal("0.005") + (1000 + 2 * 1001) * Decimal("0.000025")
+    assert result_verdict(result).splitlines()[-1] == (
+        "2 recorded answers are longer than the output limit of the call; priced in full"
+    )
 
 
 def test_prices_are_those_of_the_day(plan_of, traffic_of):
