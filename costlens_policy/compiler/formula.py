@@ -1,12 +1,16 @@
-"""A compiled expression with its text and its place, so that the record can quote and point at it."""
+"""A compiled expression with its text and its place, so that the record can quote and point at it.
+
+Like other parts of a plan it is a value: it is pickled and copied by what it was made from. What it derives from its
+fields when it is made, compiled functions above all, is derived again where it arrives: no code is in a pickle of a
+plan.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
-from typing import Final
+from dataclasses import field, fields, replace
+from typing import Any, Final, TypeVar
 
-from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.expressions import DYN, TypedExpr, Uint, Value
 from costlens_policy.expressions.compile import Trace, compile_expression, compile_traced
@@ -15,7 +19,25 @@ from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 
-__all__ = ["ROOTS", "FirstRoute", "Formula"]
+__all__ = ["ROOTS", "FirstRoute", "Formula", "rebuilt"]
+
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def rebuilt(cls: _Class) -> _Class:
+    """Make a data class whose instances are pickled and copied by the arguments that make them."""
+    names = [item.name for item in fields(cls) if item.init]
+
+    def reduced(self: object) -> tuple[Any, ...]:
+        return _made, (cls, {name: getattr(self, name) for name in names})
+
+    cls.__reduce__ = reduced  # type: ignore[method-assign, assignment] # one for all these classes
+    return cls
+
+
+def _made(cls: type, given: Mapping[str, Any]) -> object:
+    return cls(**given)
 
 
 ROOTS: Final = ("request", "variables", "budgets", "model", "estimate", "now")

@@ -8,12 +8,10 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
-from costlens_policy.compiler.attributes import Admit, RequestAttribute
-from costlens_policy.compiler.formula import FirstRoute, Formula
+from costlens_policy.compiler.attributes import Admit, RequestAttribute, Shapes
+from costlens_policy.compiler.formula import FirstRoute, Formula, rebuilt
 from costlens_policy.compiler.priced_models import Snapshots
-from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, Combinations, RewriteRule, RouteStep
-from costlens_policy.compiler.shapes import Shapes
 from costlens_policy.expressions import Value
 from costlens_policy.frozen import frozen
 from costlens_policy.rewrites import RewriteStep

@@ -13,8 +13,7 @@ from typing import Final, TypeAlias
 
 from costlens_policy.catalogue import Catalogue, Model, Period
 from costlens_policy.checker.attributes import model_values
-from costlens_policy.compiler.formula import Formula
-from costlens_policy.compiler.rebuilt import rebuilt
+from costlens_policy.compiler.formula import Formula, rebuilt
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen

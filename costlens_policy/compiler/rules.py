@@ -8,9 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.formula import Formula, rebuilt
 from costlens_policy.compiler.priced_models import Shortlists
-from costlens_policy.compiler.rebuilt import rebuilt
 from costlens_policy.expressions.tree import Select
 from costlens_policy.frozen import frozen
 from costlens_policy.money import multiply
