@@ -67,15 +67,16 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
             return Reserved(decision, name, plan, None)
         facts = facts_of(decision, shared.recorded, replayable=asked.named)
         answer = shared.link.reserve(Hold(name, plan.lines, asked.now, asked.lease, facts))
-        changed = _take_over(shared, answer, plan.lines, snapshot)
         if isinstance(answer, Refused):
             refusals += 1
+            _take_over(shared, answer, plan.lines, snapshot)
             plan = _plan_for(shared, asked, snapshot)
             if refusals == _MOST_REFUSALS and plan.decision.allowed:
                 plan = ToHold(_overtaken(plan.decision, answer))
             continue
         if answer.repeated and asked.named:
             return answer
+        changed = _take_over(shared, answer, plan.lines, snapshot)
         again = _plan_for(shared, asked, snapshot) if changed else plan
         if again is plan or (again.decision.allowed and again.lines == plan.lines):
             return _reserved(shared, again, answer)

@@ -88,3 +88,11 @@ def test_the_id_of_another_request(two):
     here.call(REQUEST, id="job-1")
     with pytest.raises(CallConflictError, match="belongs to another call"):
         there.call({**REQUEST, "prompt_tokens": 5}, id="job-1")
+
+
+def test_the_id_of_another_request_that_counts_on_other_budgets(guard_of):
+    policy = TEAM + "  - {id: big, when: request.prompt_tokens > 500, hard_limit_usd: 1, window: {calendar: day}}\n"
+    here, there = guard_of(policy), guard_of(policy)
+    here.call(REQUEST, id="job-1")
+    with pytest.raises(CallConflictError, match="belongs to another call"):
+        there.call({**REQUEST, "prompt_tokens": 5}, id="job-1")
