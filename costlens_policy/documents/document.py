@@ -221,8 +221,11 @@ def _describe(properties: dict[str, Any], section: type[Section]) -> None:
 
 @cache
 def _docstrings(module: str) -> dict[str, dict[str, str]]:
-    """Return the docstrings of the attributes of a module's classes, by class and attribute."""
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    """Return the docstrings of the attributes of a module's classes, by class and attribute; none without source."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except OSError:  # installed as byte code alone
+        return {}
     return {
         node.name: {
             one.target.id: inspect.cleandoc(other.value.value)
