@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, Goal, Not
-from costlens_policy.assurance.domain.reads import Read, Use
+from costlens_policy.assurance.domain.trees import Read, Use
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.frozen import frozen
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance.domain import ABSENT, Assignment, Domain, Every, Goal, Holds, Not
-from costlens_policy.assurance.domain.reads import ASKED
+from costlens_policy.assurance.domain.trees import ASKED
 from costlens_policy.checker.bundle import CheckedBundle, LinkedDocument
 from costlens_policy.checker.checks import Subject as Documents
 from costlens_policy.checker.checks.subject import Place

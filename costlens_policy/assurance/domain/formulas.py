@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TypeAlias
 
-from costlens_policy.assurance.domain.reads import Atom, Branch, Constant, Junction, Negation, Tree
+from costlens_policy.assurance.domain.trees import Atom, Branch, Constant, Junction, Negation, Tree
 from costlens_policy.frozen import frozen
 
 __all__ = ["Every", "Goal", "Holds", "Not", "Outcome", "Some", "Standing"]

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from costlens_policy.assurance.domain.formulas import Every, Goal, Holds, Not, Outcome, Some
-from costlens_policy.assurance.domain.reads import Atom, Constant, Junction, Negation, Read, Tree
+from costlens_policy.assurance.domain.trees import Atom, Constant, Junction, Negation, Read, Tree
 from costlens_policy.assurance.domain.values import Critical
 from costlens_policy.expressions import STRING
 

@@ -1,4 +1,4 @@
-"""What conditions read, and how: for each place of a request, what it is compared with.
+"""How conditions read a request: each becomes a tree of atoms, and each place that it reads is noted with its use.
 
 A condition is taken apart into a tree of ``&&``, ``||``, ``!`` and ``?:`` over atoms. An atom is *understood* where
 every value it reads flows into a comparison with what is written out, a test of presence, a prefix or a membership:
@@ -11,8 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from costlens_policy.assurance.domain.trees import (
+    ASKED,
+    Atom,
+    Branch,
+    Constant,
+    Junction,
+    Negation,
+    Read,
+    Tree,
+    Use,
+)
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.expressions import BOOL, DYN, Node, ResolutionKind, Type
 from costlens_policy.expressions.tree import (
@@ -28,79 +39,9 @@ from costlens_policy.expressions.tree import (
     Presence,
     Select,
 )
-from costlens_policy.frozen import frozen
 
-__all__ = ["ASKED", "Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Tree", "Use", "Uses"]
+__all__ = ["Uses"]
 
-Read: TypeAlias = tuple[str, ...]
-"""A place that an expression reads: ``("request", "team")``, ``("request", "metadata", "plan")``, ``("model",)``,
-``("now",)``, ``("budgets", "p/month", "used_ratio")``."""
-
-
-@dataclass(slots=True)
-class Use:
-    """How a place is read by all conditions together. ``searched`` says why it is not understood, if it is not."""
-
-    type: Type = DYN
-    optional: bool = False
-    declared: tuple[str, ...] = ()
-    literals: set[Any] = field(default_factory=set)
-    prefixes: set[str] = field(default_factory=set)
-    suffixes: set[str] = field(default_factory=set)
-    parts: set[str] = field(default_factory=set)
-    patterns: set[str] = field(default_factory=set)
-    members: set[Any] = field(default_factory=set)
-    sizes: set[int] = field(default_factory=set)
-    functions: set[str] = field(default_factory=set)
-    """Accessors of a time, and changes of case, that are applied before it is compared."""
-    zones: set[str] = field(default_factory=set)
-    has_children: bool = False
-    searched: str = ""
-
-
-@frozen(eq=False)
-class Atom:
-    """A truth value that is evaluated as a whole. ``searched`` says why it is not understood, if it is not.
-
-    ``texts`` are those that it compares its place with, None where it does anything else with it.
-    """
-
-    formula: Formula
-    layer: int
-    reads: tuple[Read, ...]
-    searched: str
-    texts: frozenset[str] | None
-
-
-@frozen(eq=False)
-class Constant:
-    value: bool
-
-
-@frozen(eq=False)
-class Negation:
-    operand: Tree
-
-
-@frozen(eq=False)
-class Junction:
-    """``&&`` of its operands, or ``||`` where ``any`` is true."""
-
-    any: bool
-    operands: tuple[Tree, ...]
-
-
-@frozen(eq=False)
-class Branch:
-    condition: Tree
-    accepted: Tree
-    rejected: Tree
-
-
-Tree: TypeAlias = Atom | Constant | Negation | Junction | Branch
-
-ASKED: Final = ("request", "asked_model")
-"""The model that the caller asked for, as a record of the catalogue."""
 _UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _ORDERS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
@@ -354,7 +295,6 @@ class _Reader:
         zones = [_literal(argument) for argument in node.arguments] if node.target is not None else []
         if found.reads != [(("now",), "")] or None in zones:
             return replace(found, unknown=found.unknown or "a time that is worked out")
-        self._uses.use(("now",)).zones.update(str(zone[0]) for zone in zones if zone is not None)
         unknown = "one of very many days" if node.function in _CALENDAR_NAMES else ""
         return _Flow([(("now",), node.function)], unknown=unknown)
 

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias
 
 from costlens_policy.assurance.domain.formulas import Every, Goal, Not, Outcome, Standing
 from costlens_policy.assurance.domain.needs import Bits, Needs, exclude_each_other
-from costlens_policy.assurance.domain.reads import ASKED, Atom, Read, Tree, Uses
+from costlens_policy.assurance.domain.reads import Uses
+from costlens_policy.assurance.domain.trees import ASKED, Atom, Read, Tree
 from costlens_policy.assurance.domain.values import ABSENT, Absent, Critical, critical_values
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan

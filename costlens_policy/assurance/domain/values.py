@@ -16,7 +16,7 @@ from itertools import combinations, pairwise
 from typing import Any, Final
 
 from costlens_policy.assurance.domain.examples import texts_matching
-from costlens_policy.assurance.domain.reads import Use
+from costlens_policy.assurance.domain.trees import Use
 from costlens_policy.expressions import DYN, Type, Value
 from costlens_policy.expressions.runtime import from_python
 

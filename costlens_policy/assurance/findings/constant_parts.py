@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.assurance.domain import Goal, Holds, Not, Nothing
-from costlens_policy.assurance.domain.reads import Atom, Junction, Negation, Tree
+from costlens_policy.assurance.domain.trees import Atom, Junction, Negation, Tree
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from costlens_policy.assurance.domain import Every, Nothing
+from costlens_policy.assurance.others import Others
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import AccessStep
@@ -18,17 +19,18 @@ _FOUND: Final = Finding("CL432")
 
 def find_covered_rules(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of routes that earlier ones cover together, and of allow rules that denies overrule together."""
-    earlier: list[Rule] = []
+    earlier = Others(subject)
     for route in subject.rules["routes"]:
-        covering = _covering(subject, route, earlier)
+        covering = _covering(subject, route, earlier.beside(route))
         if covering:
             advice = f"move `{route.id}` before them, or narrow them"
             yield _report(route, f"the route `{route.id}` never matches", covering, "match first", advice)
         else:
-            earlier.append(route)
+            earlier.add(route)
+    denies = Others(subject, subject.denies)
     for rule in subject.rules["access"]:
         if isinstance(rule.step, AccessStep) and not rule.step.denies and not rule.step.by_model:
-            covering = _covering(subject, rule, subject.denies)
+            covering = _covering(subject, rule, denies.beside(rule))
             if covering:
                 advice = "a deny wins over every allow; narrow the denies, or remove the allow"
                 yield _report(rule, f"`{rule.id}` never lets anything through", covering, "deny it", advice)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.assurance.domain import Every, Found, Nothing
+from costlens_policy.assurance.others import Others
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic, Related
@@ -18,14 +19,17 @@ _WHAT: Final = {"routes": "matches only", "rewrites": "changes only", "budgets":
 
 def find_denied_rules(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of routes, rewrites and budgets that no request reaches, since access denies all for which they hold."""
-    passed = [deny.otherwise for deny in subject.denies]
+    denies = Others(subject, subject.denies)
     for section, what in _WHAT.items():
         for rule in subject.rules[section]:
-            if rule.when is None or not passed or subject.is_diagnosed(rule):
+            if rule.when is None or subject.is_diagnosed(rule):
                 continue
-            holds = isinstance(subject.domain.find(rule.goal), Found)
-            if holds and isinstance(subject.domain.find(Every([rule.goal, *passed])), Nothing):
-                related = [Related(deny.span, "denies") for deny in subject.denies]
+            beside = denies.beside(rule)
+            if not beside or not isinstance(subject.domain.find(rule.goal), Found):
+                continue
+            passed = Every([rule.goal, *(deny.otherwise for deny in beside)])
+            if isinstance(subject.domain.find(passed), Nothing):
+                related = [Related(deny.span, "denies") for deny in beside]
                 yield _FOUND.warning(
                     f"`{rule.id}` {what} requests that access denies",
                     rule.span,

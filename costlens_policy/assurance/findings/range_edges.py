@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Final
 
 from costlens_policy.assurance.domain import Every, Goal
-from costlens_policy.assurance.domain.reads import Read
+from costlens_policy.assurance.domain.trees import Read
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import AccessStep

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found
+from costlens_policy.assurance.others import Others
 from costlens_policy.assurance.subject import Rule, Subject, shown
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import ByExpression, RouteStep
@@ -21,10 +22,10 @@ _MOST_TRIED: Final = 60
 
 def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
     """Report routes that refuse every request of the domain which they match, with one that shows it."""
-    earlier: list[Rule] = []
-    denies = [deny.otherwise for deny in subject.denies]
+    earlier, denies = Others(subject), Others(subject, subject.denies)
     for route in subject.rules["routes"]:
-        matched = Every([route.goal, *(other.otherwise for other in earlier), *denies])
+        others = (*earlier.beside(route), *denies.beside(route))
+        matched = Every([route.goal, *(other.otherwise for other in others)])
         named = isinstance(route.step, RouteStep) and not isinstance(route.step.target, ByExpression)
         asked = route.when is not None and named and not subject.is_diagnosed(route)
         refused = _refused(subject, route, subject.domain.find(matched), matched) if asked else None
@@ -37,7 +38,7 @@ def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
                 why or "no candidate is left",
                 "add a candidate or a fallback that can, or narrow the condition",
             )
-        earlier.append(route)
+        earlier.add(route)
 
 
 def _refused(subject: Subject, route: Rule, found: object, matched: Every) -> tuple[dict[str, Any], Decision] | None:

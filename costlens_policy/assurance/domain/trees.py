@@ -1,0 +1,81 @@
+"""The tree of a condition over atoms, and how the places that its atoms read are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.expressions import DYN, Type
+from costlens_policy.frozen import frozen
+
+__all__ = ["ASKED", "Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Tree", "Use"]
+
+Read: TypeAlias = tuple[str, ...]
+"""A place that an expression reads: ``("request", "team")``, ``("request", "metadata", "plan")``, ``("model",)``,
+``("now",)``, ``("budgets", "p/month", "used_ratio")``."""
+
+
+@dataclass(slots=True)
+class Use:
+    """How a place is read by all conditions together. ``searched`` says why it is not understood, if it is not."""
+
+    type: Type = DYN
+    optional: bool = False
+    declared: tuple[str, ...] = ()
+    literals: set[Any] = field(default_factory=set)
+    prefixes: set[str] = field(default_factory=set)
+    suffixes: set[str] = field(default_factory=set)
+    parts: set[str] = field(default_factory=set)
+    patterns: set[str] = field(default_factory=set)
+    members: set[Any] = field(default_factory=set)
+    sizes: set[int] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+    """Accessors of a time, and changes of case, that are applied before it is compared."""
+    has_children: bool = False
+    searched: str = ""
+
+
+@frozen(eq=False)
+class Atom:
+    """A truth value that is evaluated as a whole. ``searched`` says why it is not understood, if it is not.
+
+    ``texts`` are those that it compares its place with, None where it does anything else with it.
+    """
+
+    formula: Formula
+    layer: int
+    reads: tuple[Read, ...]
+    searched: str
+    texts: frozenset[str] | None
+
+
+@frozen(eq=False)
+class Constant:
+    value: bool
+
+
+@frozen(eq=False)
+class Negation:
+    operand: Tree
+
+
+@frozen(eq=False)
+class Junction:
+    """``&&`` of its operands, or ``||`` where ``any`` is true."""
+
+    any: bool
+    operands: tuple[Tree, ...]
+
+
+@frozen(eq=False)
+class Branch:
+    condition: Tree
+    accepted: Tree
+    rejected: Tree
+
+
+Tree: TypeAlias = Atom | Constant | Negation | Junction | Branch
+
+ASKED: Final = ("request", "asked_model")
+"""The model that the caller asked for, as a record of the catalogue."""
