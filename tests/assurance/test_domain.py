@@ -135,3 +135,24 @@ def test_what_is_found(tmp_path: Path, earlier: list[str], last: str, expected: 
     domain = Domain(plan, NOW)
     goals = [Holds(domain.tree(step.when, 0)) for step in plan.layers[0].routes if step.when is not None]
     assert isinstance(domain.find(Every([goals[-1], *map(Not, goals[:-1])])), expected)
+
+
+def test_given_values_are_kept(tmp_path: Path) -> None:
+    plan = compile_plan(checked(tmp_path, routes=['request.tier == "free"', "has(request.age)"]))
+    domain = Domain(plan, NOW)
+    first, second = [Holds(domain.tree(step.when, 0)) for step in plan.layers[0].routes if step.when is not None]
+    assert isinstance(domain.find(Every([second, Not(first)]), {("request", "tier"): "free"}), Nothing)
+    found = domain.find(Every([second, Not(first)]), {("request", "tier"): "pro"})
+    assert isinstance(found, Found)
+    assert found.values[("request", "tier")] == "pro"
+
+
+def test_a_budget_is_read_by_each_of_its_names(tmp_path: Path) -> None:
+    budgets = "budgets:\n  - {id: b, hard_limit_usd: 5, window: {calendar: day, zone: UTC}}\n"
+    routes = ['budgets["b"].used_ratio > 0.5', 'budgets["p/b"].used_ratio > 0.9', 'budgets["b"].used_ratio < -1.0']
+    plan = compile_plan(checked(tmp_path, routes=routes, budgets=budgets))
+    domain = Domain(plan, NOW)
+    goals = [Holds(domain.tree(step.when, 0)) for step in plan.layers[0].routes if step.when is not None]
+    assert isinstance(domain.find(goals[1]), Found)
+    assert isinstance(domain.find(Every([goals[1], Not(goals[0])])), Nothing)
+    assert isinstance(domain.find(goals[2]), Nothing)

@@ -85,11 +85,12 @@ class Domain:
 
     def find(self, goal: Goal, given: Assignment | None = None) -> Result:
         """Search for values that meet a goal, beside those that are given."""
-        needed = self.needs.of(goal)
+        needed, given = self.needs.of(goal), given or {}
         if 0 in needed.values():
             return Nothing()
-        result = _Search(self, self._without_idle(goal, needed), dict(given or {}), needed).run()
-        return Found(self._smallest(goal, result.values, needed)) if isinstance(result, Found) else result
+        free = {read: places for read, places in needed.items() if read not in given}
+        result = _Search(self, self._without_idle(goal, free), dict(given), free).run()
+        return Found(self._smallest(goal, result.values, free)) if isinstance(result, Found) else result
 
     def _without_idle(self, goal: Goal, needed: Bits) -> Goal:
         """Leave out of a conjunction what is not to hold, and cannot hold where the rest does."""

@@ -46,7 +46,7 @@ def _scope(name: str, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
             f"the scope of `{name}` changes with the time, so that calls do not add up",
             place.span,
             "reads `now`",
-            "the `window` of a budget is what begins anew; let the scope say who shares it",
+            "the `window` of a budget is what restarts; let the scope say who shares it",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.assurance.domain import Goal, Holds, Not, Nothing
-from costlens_policy.assurance.domain.trees import Atom, Junction, Negation, Tree
+from costlens_policy.assurance.domain.trees import ASKED, Atom, Junction, Negation, Tree
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic
@@ -20,8 +20,13 @@ def find_constant_parts(subject: Subject) -> Iterator[Diagnostic]:
     """Report what is decided whatever the request is. A deny that never holds, or always, is an error."""
     for rules in subject.rules.values():
         for rule in rules:
-            if isinstance(rule.goal, Holds) and not subject.is_diagnosed(rule):
+            if isinstance(rule.goal, Holds) and not subject.is_diagnosed(rule) and not _reads_models(rule):
                 yield from _whole(subject, rule, rule.goal)
+
+
+def _reads_models(rule: Rule) -> bool:
+    """Say whether a condition reads facts of models, which may be others on another day."""
+    return rule.when is not None and (rule.when.reads("model") or ASKED in rule.when.typed.references)
 
 
 def _whole(subject: Subject, rule: Rule, goal: Holds) -> Iterator[Diagnostic]:

@@ -32,8 +32,8 @@ def find_covered_rules(subject: Subject) -> Iterator[Diagnostic]:
         if isinstance(rule.step, AccessStep) and not rule.step.denies and not rule.step.by_model:
             covering = _covering(subject, rule, denies.beside(rule))
             if covering:
-                advice = "a deny wins over every allow; narrow the denies, or remove the allow"
-                yield _report(rule, f"`{rule.id}` never lets anything through", covering, "deny it", advice)
+                advice = "a deny overrides every allow; narrow the denies, or remove the allow"
+                yield _report(rule, f"`{rule.id}` never allows anything", covering, "deny it", advice)
 
 
 def _covering(subject: Subject, rule: Rule, others: Sequence[Rule]) -> list[Rule]:

@@ -1,4 +1,4 @@
-"""CL449: a time of day with a fixed offset, which ignores summer time."""
+"""CL449: a time of day with a fixed offset, which ignores daylight saving time."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def find_fixed_offsets(subject: Subject) -> Iterator[Diagnostic]:
             for node in nodes_of(typed.root):
                 if isinstance(node, Call) and node.function in _OF_DAYS and (odd := _odd(node)) is not None:
                     yield _FOUND.warning(
-                        "a fixed offset is an hour wrong for half of the year where there is summer time",
+                        "a fixed offset is an hour wrong while daylight saving time is in force",
                         Place(document, path).part(odd.extent),
-                        "ignores summer time",
+                        "ignores daylight saving time",
                         f'name the zone: `now.{node.function}("Europe/Berlin")`',
                     )
 

@@ -35,7 +35,7 @@ def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
                 yield _FOUND.warning(
                     f"`{attribute}` is compared with `{text.value}` here, and with `{near.value}` elsewhere",
                     text.span,
-                    "is this a slip of the pen?",
+                    "is this a typo?",
                     f"write `{near.value}`, or declare the values of `{attribute}` in the policy set",
                     [Related(near.span, "the other name")],
                 )

@@ -28,5 +28,5 @@ def find_odd_shares(subject: Subject) -> Iterator[Diagnostic]:
                     f"the weights of the split add up to {sum(weights)}",
                     place.span,
                     "looks like percentages",
-                    "let them add up to 100, or use other numbers if they are proportions",
+                    "make them add up to 100, or use other numbers if they are proportions",
                 )

@@ -51,7 +51,7 @@ def _refused(subject: Subject, route: Rule, found: object, matched: Every) -> tu
         decision = subject.decide(request, values)
         if decision is None or decision.rule != route.id:
             continue
-        if decision.model is not None or not decision.excluded:
+        if decision.model is not None or not decision.excluded or any(item.by for item in decision.excluded):
             return None
         first = first or (request, decision)
     return first
