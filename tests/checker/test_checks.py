@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from datetime import date
@@ -12,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from costlens_policy.assurance.findings import FINDINGS
+from costlens_policy.assurance.findings import FINDINGS, Find
 from costlens_policy.checker import check, check_all
-from costlens_policy.checker.checks import CHECKS
+from costlens_policy.checker.checks import CHECKS, Check
 from costlens_policy.diagnostics.codes import CODES
 from tests.checker.repository import codes, write
 
@@ -24,13 +25,17 @@ SETS: Final = [ROOT / "policies", *sorted(path.parent for path in ROOT.glob("exa
 
 
 def test_one_check_is_one_file_and_one_code() -> None:
-    given_codes = []
-    for check_function in (*CHECKS, *FINDINGS):
-        module = Path(check_function.__code__.co_filename)
-        (code,) = re.findall(r'Finding\("(CL\d+)"\)', module.read_text())
-        assert f'"""{code}: ' in module.read_text(), module.name
-        given_codes.append(code)
-    assert given_codes == sorted(code for code in CODES if code.startswith("CL4"))
+    of_checks, of_findings = ([_code_of(function) for function in listed] for listed in (CHECKS, FINDINGS))
+    assert of_checks == sorted(of_checks)
+    assert of_findings == sorted(of_findings)
+    assert sorted([*of_checks, *of_findings]) == sorted(code for code in CODES if code.startswith("CL4"))
+
+
+def _code_of(function: Check | Find) -> str:
+    module = Path(inspect.getfile(function))
+    (code,) = re.findall(r'Finding\("(CL\d+)"\)', module.read_text())
+    assert f'"""{code}: ' in module.read_text(), module.name
+    return code
 
 
 @pytest.mark.parametrize(
