@@ -43,7 +43,7 @@ imports: $(STAMP) ## the layers hold
 schemas: $(STAMP) ## write schemas/ from the document types
 	@$(BIN)/costlens-policy schema --write schemas
 
-docs: $(STAMP) ## write docs/cli.md and docs/exit-codes.md from the program
+docs: $(STAMP) ## write the pages of docs/ that are made from the program: commands, exit codes, attributes, documents, api
 	@$(BIN)/python -m costlens_policy.cli.reference docs
 
 bench: $(STAMP) ## decisions, starts, guarded calls, ledgers and replay, beside the peers

@@ -1,4 +1,4 @@
-"""Step 4, the candidate itself: the request as one model would get it, what that costs, and what keeps it from serving.
+"""Steps 4 and 6, the candidate: the request as one model would get it, what that costs, and what keeps it from serving.
 
 A budget holds the worst case: every token as the dearest kind that the provider may charge it as.
 """

@@ -1,4 +1,4 @@
-"""Step 6, rewrites, and the tokens that follow from them: the request as it would be sent to one model.
+"""Step 4, rewrites, and the tokens that follow from them: the request as it would be sent to one model.
 
 Rewrites may read ``model``, so each candidate has a request of its own. Conditions that do not read it are asked
 once, and candidates to which the same rules apply share one rewritten request.

@@ -60,7 +60,7 @@ def test_example_gives_the_code(page: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", sorted(PAGES.glob("CL4[3-9]*.md")), ids=lambda page: page.stem)
 def test_the_fix_removes_the_code(page: Path, tmp_path: Path) -> None:
     fixed = FIXED.search(page.read_text())
-    assert fixed is not None
+    assert fixed is not None, "`## How to fix it` has no policy that begins with `on_error`"
     assert page.stem not in _codes(HEAD + fixed[1], tmp_path, loads=True)
 
 

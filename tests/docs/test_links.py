@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +51,36 @@ def test_the_architecture_names_every_folder() -> None:
     for folder in (ROOT / "costlens_policy").iterdir():
         if folder.is_dir() and (folder / "__init__.py").exists():
             assert f"`{folder.name}`" in text, f"ARCHITECTURE.md does not name {folder.name}"
+
+
+def test_the_architecture_has_the_layers_that_hold() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("\n## Layers\n")[2]
+    rows = [set(re.findall(r"`(\w+)`", row.split("|")[1])) for row in text.splitlines() if row.startswith("| `")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert rows == [set(layer.split(" | ")) for layer in layers]
+
+
+_NAMED_PATH: Final = re.compile(r"`([\w./…-]+(?:/|\.(?:py|md|yaml|toml|txt)))`")
+_PLACEHOLDER: Final = re.compile(r"(?:NAME|FAMILY|KIND|xxx|…)+")
+
+
+@pytest.mark.parametrize("guide", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_the_guides_name_what_exists(guide: str) -> None:
+    """Paths begin at the root, the package, or a folder that their section names; ``NAME`` or ``…`` is anything."""
+    for section in _prose(ROOT / guide).split("\n## "):
+        for name in _missing(section):
+            pytest.fail(f"{guide} names {name} under: {section.splitlines()[0]}")
+
+
+def _missing(section: str) -> Iterator[str]:
+    named = [_PLACEHOLDER.sub("*", name) for name in _NAMED_PATH.findall(section)]
+    roots = [ROOT, ROOT / "costlens_policy"]
+    roots += [root / name for root in roots for name in named if name.endswith("/")]
+    for name in named:
+        if not any(any(root.glob(name.rstrip("/"))) for root in roots):
+            yield name
 
 
 def test_the_reference_has_every_command() -> None:
