@@ -44,6 +44,7 @@ _PACKAGE: Final = "costlens_policy"
 
 CATALOGUES: Final = frozenset(
     {
+        "assurance.findings",
         "checker.checks",
         "cli.commands",
         "expressions.functions",

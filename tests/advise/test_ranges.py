@@ -101,7 +101,7 @@ def test_rules_of_thumb_fill_in_what_is_left_out() -> None:
     assert list(taken) == ["fine_tuned.training.usd", "fine_tuned.labeling.examples", "fine_tuned.lead_weeks"]
     training = taken["fine_tuned.training.usd"]
     assert (training.low, training.base, training.high) == (3000, 11500, 20000)
-    assert rules.source == "rule of thumb given in the project's brief"
+    assert rules.source == "rule of thumb"
     assert (rules.crossover_queries_per_month.value, rules.latency_reduction.value) == (100_000, Decimal("0.70"))
 
 
