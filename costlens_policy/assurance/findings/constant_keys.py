@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.domain import ABSENT, Every, Found
+from costlens_policy.assurance.domain import ABSENT, Nothing
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.bundle import targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
@@ -83,15 +83,8 @@ def _optional_with_default(typed: TypedExpr) -> str:
 def _is_guarded(subject: Subject, place: Place, name: str) -> bool:
     """Say whether the route matches no request without the attribute."""
     read = ("request", name)
-    route = next(
-        (
-            rule
-            for rule in subject.rules["routes"]
-            if rule.place.document is place.document and rule.place.path == place.path[:2]
-        ),
-        None,
-    )
+    routes = (rule for rule in subject.rules["routes"] if rule.place.document is place.document)
+    route = next((rule for rule in routes if rule.place.path == place.path[:2]), None)
     if route is None or read not in subject.domain.uses.by_read:
         return False
-    earlier = [other.otherwise for other in subject.rules["routes"] if other.place != route.place][:0]
-    return not isinstance(subject.domain.find(Every([route.goal, *earlier]), {read: ABSENT}), Found)
+    return isinstance(subject.domain.find(route.goal, {read: ABSENT}), Nothing)

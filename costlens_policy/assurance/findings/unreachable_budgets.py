@@ -23,7 +23,7 @@ def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
     for rule in subject.limits:
         for other in subject.limits:
             most = _most(rule, other)
-            if most is not None and _same_scope(rule, other) and _counts_all_of(subject, other, rule):
+            if most is not None and _shares_more(rule, other) and _counts_all_of(subject, other, rule):
                 limit = _constant(rule)
                 yield _FOUND.warning(
                     f"the budget `{rule.id}` is never reached: in its window `{other.id}` allows at most {most:f}",
@@ -37,16 +37,12 @@ def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
 
 def _most(rule: Rule, other: Rule) -> Decimal | None:
     """Return what the other budget lets through in the window of the first, if the first can never be reached."""
-    mine, limit, its = _days(rule), _constant(rule), _constant(other)
-    shorter = _days(other)
-    if rule is other or None in (mine, limit, its, shorter) or _unit(rule) != _unit(other):
+    days, shorter, limit, its = _days(rule), _days(other), _constant(rule), _constant(other)
+    if days is None or shorter is None or limit is None or its is None or shorter >= days:
         return None
-    assert mine is not None and limit is not None and its is not None and shorter is not None  # noqa: PT018 - for mypy
-    if shorter >= mine:
-        return None
-    windows = -(-mine // shorter) + (1 if mine % shorter else 0)
-    most = its * windows
-    return most if most < limit else None
+    begun = 0 if _step(rule).terms.get("zone") == _step(other).terms.get("zone") and days % shorter == 0 else 1
+    most = its * (-(-days // shorter) + begun)
+    return most if most < limit and _unit(rule) == _unit(other) else None
 
 
 def _step(rule: Rule) -> BudgetStep:
@@ -68,9 +64,13 @@ def _days(rule: Rule) -> int | None:
     return _DAYS.get(str(_step(rule).terms.get("calendar")))
 
 
-def _same_scope(rule: Rule, other: Rule) -> bool:
+def _shares_more(rule: Rule, other: Rule) -> bool:
+    """Say whether all that share the first budget share the other one, too."""
     mine, its = _step(rule).scope, _step(other).scope
-    return its is None if mine is None else its is not None and mine.source == its.source
+    if its is None:
+        return True
+    own = its.reads("variables") and rule.layer != other.layer  # the same words, and other variables
+    return mine is not None and mine.source == its.source and not own
 
 
 def _counts_all_of(subject: Subject, other: Rule, rule: Rule) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.domain import Found
+from costlens_policy.assurance.domain import Found, Nothing
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.bundle import named_models, targets_of
 from costlens_policy.checker.checks.subject import Finding
@@ -25,16 +25,10 @@ def find_unrouted_models(subject: Subject) -> Iterator[Diagnostic]:
         for rule in subject.rules[section]:
             if rule.when is None or not rule.when.reads("model"):
                 continue
-            holds = [subject.domain.find(rule.goal, {("model",): name}) for name in subject.domain.models]
-            for_models = [
-                name for name, result in zip(subject.domain.models, holds, strict=True) if isinstance(result, Found)
-            ]
-            decided = all(
-                isinstance(result, Found) or name not in reachable
-                for name, result in zip(subject.domain.models, holds, strict=True)
-            )
-            if for_models and not reachable.intersection(for_models) and not decided:
-                names = " and ".join(f"`{name}`" for name in for_models[:3])
+            found = {name: subject.domain.find(rule.goal, {("model",): name}) for name in subject.domain.models}
+            holds_for = [name for name, result in found.items() if isinstance(result, Found)]
+            if holds_for and all(isinstance(found[name], Nothing) for name in reachable if name in found):
+                names = " and ".join(f"`{name}`" for name in holds_for[:3])
                 yield _FOUND.warning(
                     f"`{rule.id}` holds only for {names}, to which no request goes",
                     rule.span,
