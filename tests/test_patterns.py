@@ -232,7 +232,7 @@ def test_what_a_replacement_takes_adds_up_over_texts_and_matches() -> None:
     assert len(rewritten(chat(*few), replace=large).messages or ()) == 10
     with pytest.raises(RewriteError, match="too long for the pattern"):
         rewritten(chat(*many), replace=large)
-    with pytest.raises(RewriteError, match="found too often"):
+    with pytest.raises(RewriteError, match="matches too often"):
         rewritten(prompt("x" * 1_100_000), replace={"pattern": "x", "text": "y"})
 
 

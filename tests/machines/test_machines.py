@@ -72,7 +72,7 @@ def test_services_decide(place: Path, machine: str) -> None:
 
 def test_the_cache_says_that_it_is_off(place: Path) -> None:
     ran = run(place, pretend.__file__, "windows", "cache")
-    assert ran.stdout.decode().strip() == "the cache is off: this system does not say whose its files are"
+    assert ran.stdout.decode().strip() == "the cache is off: this system has no file owners"
 
 
 @pytest.mark.parametrize("encoding", ["cp437", "cp1252", "utf-8"])
