@@ -109,7 +109,7 @@ class Domain:
         values = dict(found)
         for read, places in needed.items():
             if read not in values:
-                values[read] = self.critical(read).values[(places & -places).bit_length() - 1]
+                values[read] = self.critical(read).values[places.bit_length() - 1]
         for read in list(values):
             if ABSENT in self.values(read) and values[read] is not ABSENT:
                 without = {**values, read: ABSENT}
@@ -165,23 +165,29 @@ class Domain:
         if attribute.max_size is not None:
             most = attribute.max_size
             found = _kept(found, lambda value: not isinstance(value, str | list | dict) or len(value) <= most)
-        return found if attribute.default is None else _beginning_with(attribute.default, found)
+        return found if attribute.default is None else _ending_with(attribute.default, found)
 
 
 def _kept(found: Critical, keep: Callable[[Any], bool]) -> Critical:
     """Return those critical values that a place can have."""
     left = [(value, n in found.alone) for n, value in enumerate(found.values) if keep(value)]
     return Critical(
-        tuple(value for value, _ in left), frozenset(n for n, (_, alone) in enumerate(left) if alone), found.why
+        tuple(value for value, _ in left),
+        frozenset(n for n, (_, alone) in enumerate(left) if alone),
+        found.why,
+        found.type,
     )
 
 
-def _beginning_with(default: Value, found: Critical) -> Critical:
-    """Return critical values with the default first, which is there where a caller leaves the attribute out."""
+def _ending_with(default: Value, found: Critical) -> Critical:
+    """Return critical values with the default last, which is there where a caller leaves the attribute out."""
     others = [(value, n in found.alone) for n, value in enumerate(found.values) if not _equal(value, default)]
-    values = [(default, True), *others]
+    values = [*others, (default, True)]
     return Critical(
-        tuple(value for value, _ in values), frozenset(n for n, (_, alone) in enumerate(values) if alone), found.why
+        tuple(value for value, _ in values),
+        frozenset(n for n, (_, alone) in enumerate(values) if alone),
+        found.why,
+        found.type,
     )
 
 
@@ -288,10 +294,10 @@ class _Search:
         critical = self.domain.critical(read)
         self.why = self.why or critical.why
         needed = self.needed.get(read, -1)
-        for place, value in enumerate(critical.values):
+        for place in reversed(range(len(critical.values))):  # what no rule names comes last, and mostly will do
             if not needed >> place & 1:
                 continue
-            self.values[read] = value
+            self.values[read] = critical.values[place]
             if place in critical.alone:
                 self.alone.add(read)
             if self._met():

@@ -22,7 +22,7 @@ from costlens_policy.expressions.runtime import from_python
 
 __all__ = ["ABSENT", "Absent", "Critical", "critical_values"]
 
-_MOST_VALUES: Final = 500
+_MOST_VALUES: Final = 5_000
 _MOST_MEMBERS: Final = 6
 _OTHER: Final = "other"
 
@@ -134,8 +134,8 @@ def _texts(use: Use) -> Iterator[str]:
     for pattern in sorted(use.patterns):
         yield from texts_matching(pattern)
     yield from ("x" * size for size in _around(use.sizes) if 0 <= size <= 200_000)
-    yield other
     yield ""
+    yield other
 
 
 def _other(named: Iterable[str]) -> str:

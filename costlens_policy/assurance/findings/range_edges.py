@@ -48,20 +48,12 @@ def _denies(rule: Rule) -> bool:
 
 
 def _numbers(subject: Subject, one: Rule, other: Rule) -> list[Read]:
-    """Return the whole numbers that are all that both conditions read."""
-    reads = [_reads(rule) for rule in (one, other)]
-    if reads[0] != reads[1] or len(reads[0]) != 1:
+    """Return the integer that is all that both conditions read."""
+    reads = one.when.typed.references if one.when is not None else frozenset()
+    if other.when is None or len(reads) != 1 or reads != other.when.typed.references:
         return []
-    return [
-        read
-        for read in reads[0]
-        if subject.domain.uses.by_read.get(read) and subject.domain.uses.by_read[read].type.name == "int"
-    ]
-
-
-def _reads(rule: Rule) -> frozenset[Read]:
-    found = rule.when.typed.references if rule.when is not None else frozenset()
-    return frozenset(found)
+    uses = subject.domain.uses.by_read
+    return [read for read in reads if read in uses and uses[read].type.name == "int"]
 
 
 def _holding(subject: Subject, read: Read, goal: Goal) -> list[int]:
