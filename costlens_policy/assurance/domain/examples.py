@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from re import _constants as codes
 from re import _parser as parser
@@ -16,7 +17,8 @@ _LONGEST: Final = 10_000
 def texts_matching(pattern: str) -> Iterator[str]:
     """Yield some texts that a pattern fits, each also with more around it. Nothing for what Python cannot read."""
     try:
-        parsed = parser.parse(pattern)
+        with warnings.catch_warnings(action="ignore"):  # of what Python may read differently one day
+            parsed = parser.parse(pattern)
     except (re.error, RecursionError, OverflowError):
         return
     for least in (True, False):

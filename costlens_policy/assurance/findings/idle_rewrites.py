@@ -20,28 +20,31 @@ from costlens_policy.tokens import Tokenizer
 __all__ = ["find_idle_rewrites"]
 
 _FOUND: Final = Finding("CL443")
-_ALWAYS: Final = Every(())
 
 
 @frozen
 class _Applied:
-    """An operation, whose it is, and when it is applied."""
+    """An operation, whose it is, and when it is applied; ``surely`` says that it is wherever that is so."""
 
     operation: Operation
     rule: str
     place: Place
     goal: Goal
+    surely: bool
 
 
 def find_idle_rewrites(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of bounds that an earlier rule keeps to already, and of patterns whose matches are redacted before."""
     applied = list(_applied(subject))
     for at, later in enumerate(applied):
-        for earlier in applied[:at]:
-            what = _idle(later.operation, earlier.operation, subject.plan.tokenizer)
+        for before, earlier in enumerate(applied[:at]):
+            between = (item.operation for item in applied[before + 1 : at])
+            if not earlier.surely or any(_undoes(operation, later.operation) for operation in between):
+                continue
+            what = _idle(later.operation, earlier.operation, earlier.rule, subject.plan.tokenizer)
             if what and _holds_wherever(subject, earlier.goal, later.goal):
                 yield _FOUND.warning(
-                    f"`{later.rule}` changes nothing: {what.format(earlier=earlier.rule)}",
+                    f"`{later.rule}` changes nothing: {what}",
                     later.place.key_span,
                     "nothing is left to change",
                     "remove it, or put it before the other one",
@@ -51,34 +54,44 @@ def find_idle_rewrites(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _applied(subject: Subject) -> Iterator[_Applied]:
-    """Yield all operations in the order in which they are applied."""
+    """Yield all operations in the order in which they are applied, but for those that keep the higher bound."""
     for rule in subject.rules["rewrites"]:
         document = rule.place.document.document
         rewrite = document.rewrites[int(rule.place.path[1])]  # type: ignore[attr-defined]  # rules stand in policies
+        if rewrite.merge == "max":
+            continue
         for at, operation in enumerate(rewrite.apply):
-            yield _Applied(operation, rule.id, rule.place.at("apply", at, operation.name), rule.goal)
+            yield _Applied(operation, rule.id, rule.place.at("apply", at, operation.name), rule.goal, True)
     for rule in subject.rules["budgets"]:
         document = rule.place.document.document
         budget = document.budgets[int(rule.place.path[1])]  # type: ignore[attr-defined]  # as above
         for step, threshold in enumerate(budget.thresholds):
             for at, operation in enumerate(threshold.rewrite):
                 place = rule.place.at("thresholds", step, "rewrite", at, operation.name)
-                yield _Applied(operation, rule.id, place, rule.goal)
+                yield _Applied(operation, rule.id, place, rule.goal, False)
+
+
+def _undoes(operation: Operation, later: Operation) -> bool:
+    """Say whether an operation between two may give the later one something to do."""
+    if later.replace is not None:
+        return operation.facts.text is not None
+    return operation.effect == "replaces" and not set(operation.targets).isdisjoint(later.targets)
 
 
 def _holds_wherever(subject: Subject, earlier: Goal, later: Goal) -> bool:
     return isinstance(subject.domain.find(Every([later, Not(earlier)])), Nothing)
 
 
-def _idle(later: Operation, earlier: Operation, tokenizer: Tokenizer) -> str:
+def _idle(later: Operation, earlier: Operation, rule: str, tokenizer: Tokenizer) -> str:
+    """Say why an earlier operation, of a rule, leaves nothing to a later one; empty where it may."""
     if later.clamp_params is not None and earlier.clamp_params is not None:
-        return _wider(later.clamp_params.root, earlier.clamp_params.root)
+        return _wider(later.clamp_params.root, earlier.clamp_params.root, rule)
     if later.replace is not None and earlier.redact is not None:
-        return _redacted(later, earlier, tokenizer)
+        return _redacted(later, earlier, rule, tokenizer)
     return ""
 
 
-def _wider(later: Mapping[str, Clamp], earlier: Mapping[str, Clamp]) -> str:
+def _wider(later: Mapping[str, Clamp], earlier: Mapping[str, Clamp], rule: str) -> str:
     """Say that an earlier rule keeps every parameter of a later one within narrower bounds."""
     before = {canonical_parameter(name): clamp for name, clamp in earlier.items()}
     for name, clamp in later.items():
@@ -86,7 +99,7 @@ def _wider(later: Mapping[str, Clamp], earlier: Mapping[str, Clamp]) -> str:
         if other is None or not (_keeps(other.max, clamp.max, 1) and _keeps(other.min, clamp.min, -1)):
             return ""
     names = " and ".join(f"`{name}`" for name in later)
-    return "`{earlier}` keeps " + names + " within narrower bounds"
+    return f"`{rule}` keeps {names} within narrower bounds"
 
 
 def _keeps(before: float | Decimal | None, bound: float | Decimal | None, sign: int) -> bool:
@@ -94,7 +107,7 @@ def _keeps(before: float | Decimal | None, bound: float | Decimal | None, sign: 
     return bound is None or (before is not None and sign * Decimal(str(before)) <= sign * Decimal(str(bound)))
 
 
-def _redacted(later: Operation, earlier: Operation, tokenizer: Tokenizer) -> str:
+def _redacted(later: Operation, earlier: Operation, rule: str, tokenizer: Tokenizer) -> str:
     """Say that what a pattern matches is redacted before, where the examples show it."""
     assert later.replace is not None
     steps = [compile_operation(operation, {}, tokenizer) for operation in (earlier, later)]
@@ -102,7 +115,7 @@ def _redacted(later: Operation, earlier: Operation, tokenizer: Tokenizer) -> str
     if not texts:
         texts = [text for text in _SAMPLES if _changes(steps[1:], text)]
     if texts and not any(_changes(steps[1:], _after(steps[:1], text)) for text in texts):
-        return "`{earlier}` redacts what its pattern matches"
+        return f"`{rule}` redacts what its pattern matches"
     return ""
 
 

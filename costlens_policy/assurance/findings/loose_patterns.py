@@ -10,7 +10,7 @@ from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.expressions.tree import Call, Literal, Node, Select
+from costlens_policy.expressions.tree import Call, Literal, Name, Node, Select
 
 __all__ = ["find_loose_patterns"]
 
@@ -43,4 +43,6 @@ def _is_label(node: Node) -> bool:
     """Say whether a text is that of a label of the request, not a prompt or something worked out."""
     if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
         node = node.target
-    return isinstance(node, Select) and node.field not in _TEXTS
+    if not (isinstance(node, Select) and isinstance(node.operand, Name)):
+        return False
+    return node.operand.name == "request" and node.field not in _TEXTS

@@ -16,7 +16,7 @@ _FOUND: Final = Finding("CL444")
 
 
 def find_odd_shares(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of weights whose sum is near 100, and of shares that get nothing."""
+    """Warn of weights whose sum is near 100 and not 100."""
     for document in subject.documents.documents():
         for path, target in targets_of(document.document):
             if target.split is None:
