@@ -156,3 +156,17 @@ def test_a_budget_is_read_by_each_of_its_names(tmp_path: Path) -> None:
     assert isinstance(domain.find(goals[1]), Found)
     assert isinstance(domain.find(Every([goals[1], Not(goals[0])])), Nothing)
     assert isinstance(domain.find(goals[2]), Nothing)
+
+
+def test_what_cannot_be_finished_is_undecided(tmp_path: Path) -> None:
+    """Searches end by the number of atoms that they evaluate, not by the clock."""
+    routes = [
+        "!(" + " || ".join(f'request.?metadata[?"k{at}x{n}"].orValue("") == "a"' for n in range(40)) + ")"
+        for at in range(6)
+    ]
+    plan = compile_plan(checked(tmp_path, routes=[*routes, "has(request.age) && request.?age.orValue(0) == 3"]))
+    domain = Domain(plan, NOW)
+    goals = [Holds(domain.tree(step.when, 0)) for step in plan.layers[0].routes if step.when is not None]
+    result = domain.find(Every([goals[-1], *map(Not, goals[:-1])]))
+    assert isinstance(result, Found | Undecided)
+    assert domain.work < 200_000

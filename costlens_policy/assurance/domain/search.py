@@ -25,6 +25,9 @@ from costlens_policy.frozen import frozen
 __all__ = ["Assignment", "Domain", "Found", "Nothing", "Result", "Undecided"]
 
 _MOST_STEPS: Final = 20_000
+_MOST_WORK: Final = 60_000
+"""Evaluations of atoms in one search."""
+_MOST_WORK_IN_ALL: Final = 4_000_000
 _BEGIN: Final = datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
 
 Assignment: TypeAlias = Mapping[Read, Value | Absent]
@@ -64,6 +67,8 @@ class Domain:
         self._critical: dict[Read, Critical] = {}
         self._outcomes: dict[tuple[object, ...], Outcome] = {}
         self.needs = Needs(self.critical, self._at)
+        self.work = 0
+        """How many atoms were evaluated: what cannot be finished ends at a limit, and is undecided."""
 
     def tree(self, formula: Formula, layer: int) -> Tree:
         """Return the tree of a condition of a layer."""
@@ -88,6 +93,8 @@ class Domain:
         needed, given = self.needs.of(goal), given or {}
         if 0 in needed.values():
             return Nothing()
+        if self.work > _MOST_WORK_IN_ALL:
+            return Undecided("there are very many rules")
         free = {read: places for read, places in needed.items() if read not in given}
         result = _Search(self, self._without_idle(goal, free), dict(given), free).run()
         return Found(self._smallest(goal, result.values, free)) if isinstance(result, Found) else result
@@ -127,6 +134,7 @@ class Domain:
         return Standing(lambda atom: self.evaluate(atom, values)).of(goal)
 
     def evaluate(self, atom: Atom, values: Assignment) -> Outcome:
+        self.work += 1
         if not all(read in values for read in atom.reads):
             return Outcome.OPEN
         key = (atom, *(_key(values[read]) for read in atom.reads))
@@ -270,12 +278,17 @@ class _Search:
     alone: set[Read] = field(default_factory=set)
     steps: int = 0
     why: str = ""
+    begun: int = 0
 
     def run(self) -> Result:
         self.alone.update(self.values)
-        if self._met():
-            return Found(dict(self.values))
-        if self.steps > _MOST_STEPS:
+        self.begun = self.domain.work
+        try:
+            if self._met():
+                return Found(dict(self.values))
+        except RecursionError:
+            return Undecided("the conditions read very many places")
+        if self._is_over():
             return Undecided("there are very many combinations")
         return Undecided(self.why) if self.why else Nothing()
 
@@ -284,10 +297,10 @@ class _Search:
         self.steps += 1
         standing = Standing(self._evaluate)
         met = standing.of(self.goal)
-        if met is not None or self.steps > _MOST_STEPS:
+        if met is not None or self._is_over():
             if met is False and not self.why:
                 self.why = self._doubt()
-            return bool(met) and self.steps <= _MOST_STEPS
+            return bool(met)
         atom = standing.open
         assert atom is not None
         read = next(read for read in atom.reads if read not in self.values)
@@ -304,7 +317,12 @@ class _Search:
                 return True
             del self.values[read]
             self.alone.discard(read)
+            if self._is_over():
+                return False
         return False
+
+    def _is_over(self) -> bool:
+        return self.steps > _MOST_STEPS or self.domain.work - self.begun > _MOST_WORK
 
     def _evaluate(self, atom: Atom) -> Outcome:
         return self.domain.evaluate(atom, self.values)
