@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit lint types imports schemas docs bench soak constraints clean
+.PHONY: help install demo test unit integration lint types imports schemas docs bench soak constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: lint types imports unit ## all checks and all tests
 
 unit: $(STAMP) ## the tests alone
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
+
+integration: $(STAMP) ## the tests with real proxies, servers and SDKs that have to be installed first
+	@COSTLENS_INTEGRATION=1 $(BIN)/python -m pytest -q tests/integration
 
 lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff check .

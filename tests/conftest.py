@@ -21,6 +21,9 @@ os.environ["COSTLENS_POLICY_CACHE"] = "off"
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# What installs heavy packages or starts foreign servers runs in `make integration` only.
+collect_ignore = [] if os.environ.get("COSTLENS_INTEGRATION") else ["integration"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing with them")
