@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker.attributes import DeclaredAttribute
-from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.diagnostics.model import Diagnostic, Severity
 from costlens_policy.documents import CatalogueDocument, DataDocument, Document, PolicyDocument, PolicySetDocument
 from costlens_policy.documents.policy import Target
 from costlens_policy.expressions import Record, TypedExpr, Value
@@ -15,7 +16,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, Path, SourceText
 
 __all__ = [
-    "CheckedBundle", "LinkedBundle", "LinkedDocument", "NamedModel", "SharedData", "admitted_models",
+    "CheckedBundle", "LinkedBundle", "LinkedDocument", "NamedModel", "SharedData", "admitted_models", "as_configured",
     "models_of_target", "named_models", "targets_of",
 ]  # fmt: skip
 
@@ -78,6 +79,14 @@ class CheckedBundle:
     def typed_of(self, document: LinkedDocument[Document]) -> Mapping[Path, TypedExpr]:
         """Return the expressions of a document of the bundle by their path, such as ``("routes", 0, "when")``."""
         return self.expressions[document]
+
+
+def as_configured(item: Diagnostic, policy_set: PolicySetDocument) -> Diagnostic:
+    """Return a diagnostic with the severity that the policy set gives its code; what prevents loading is an error."""
+    severity = policy_set.severities.get(item.code)
+    if severity is None or (item.is_error and item.stops):
+        return item
+    return replace(item, severity=Severity(severity), stops=False)
 
 
 @frozen

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
-from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument
+from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument, as_configured
 from costlens_policy.checker.checks import Subject, run_checks
 from costlens_policy.checker.data import read_data
 from costlens_policy.checker.expressions import (
@@ -33,6 +33,7 @@ from costlens_policy.documents import CatalogueDocument, DataDocument, Document,
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, SourceText
 from costlens_policy.source.read import is_yaml, repository_of, visible_files, yaml_files
+from costlens_policy.source.suppressions import suppress
 
 __all__ = ["Checked", "check", "check_all", "check_loose", "check_set", "files_of"]
 
@@ -157,8 +158,9 @@ def _examine(
     analysis = _analyse(linked, linked.bundle, diagnostics)
     if not _errors(diagnostics):
         diagnostics += run_checks(Subject(linked.bundle, analysis.expressions, day))
-    warnings = in_order(diagnostics)
-    stopped = any(item.stops for item in _errors(diagnostics))
+    diagnostics = [as_configured(item, linked.bundle.policy_set.document) for item in diagnostics]
+    warnings = suppress(diagnostics, linked.bundle.sources)
+    stopped = any(item.stops for item in _errors(warnings))
     bundle = None if stopped else CheckedBundle(linked.bundle, analysis.expressions, warnings)
     return _Examined(bundle, warnings, linked.reached)
 

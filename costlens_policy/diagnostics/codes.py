@@ -83,6 +83,8 @@ _LINKING: Final = (
     Code("CL222", "data-of-another-type", "data that does not match its type"),
     Code("CL223", "unlisted-data", "data document that no policy set lists"),
     Code("CL224", "unused-data", "unused data document"),
+    Code("CL225", "unused-suppression", "suppression of nothing"),
+    Code("CL226", "invalid-suppression", "suppression that cannot be obeyed"),
 )
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression cannot be parsed"),

@@ -49,7 +49,8 @@ class Diagnostic:
 
     ``label`` describes the place, and ``help`` what to do. ``span`` is None only if the problem has no place, such as a
     missing file; then ``message`` has the file. An error with ``stops`` false is almost certainly a mistake, but the
-    policies can be compiled: checks fail, and services load them.
+    policies can be compiled: checks fail, and services load them. ``suppressed`` is the reason that a comment of the
+    file gives for suppressing it; empty where none does.
     """
 
     code: str
@@ -60,10 +61,11 @@ class Diagnostic:
     help: str = ""
     related: tuple[Related, ...] = ()
     stops: bool = True
+    suppressed: str = ""
 
     @property
     def is_error(self) -> bool:
-        return self.severity is Severity.ERROR
+        return self.severity is Severity.ERROR and not self.suppressed
 
 
 def exit_code_of(diagnostics: Iterable[Diagnostic]) -> int:

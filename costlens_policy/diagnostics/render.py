@@ -24,12 +24,15 @@ def render(
 ) -> str:
     """Return the diagnostics in order of place, as text that ends with a newline. ``format`` is one of ``FORMATS``.
 
+    What is suppressed is shown by SARIF alone, with the reason.
+
     ``lines_of`` gives the lines of a file, named as in the spans, or None if they are not available; only the full
     format needs them. Without diagnostics the text formats are empty, but JSON and SARIF are not.
     """
     if format not in FORMATS:
         raise ValueError(f"unknown format `{format}`")
-    return FORMATS[format](in_order(diagnostics), lines_of, color)
+    shown = [item for item in in_order(diagnostics) if format == "sarif" or not item.suppressed]
+    return FORMATS[format](shown, lines_of, color)
 
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -127,6 +130,8 @@ def _result(item: Diagnostic, rule: int) -> dict[str, object]:
         "message": {"text": f"{item.message} ({item.help})" if item.help else item.message},
         "locations": [_location(item.span, item.label)] if item.span else [],
     }
+    if item.suppressed:
+        result["suppressions"] = [{"kind": "inSource", "justification": item.suppressed}]
     if item.related:
         result["relatedLocations"] = [_related(number, place) for number, place in enumerate(item.related)]
     return result

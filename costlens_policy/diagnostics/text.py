@@ -82,10 +82,12 @@ def _line(item: Diagnostic, paint: Painter) -> str:
 
 
 def summary(diagnostics: Iterable[Diagnostic], files: int) -> str:
-    """Return a line such as ``2 errors, 1 warning in 3 files``, or ``no problems in 1 file``."""
-    counts = Counter(item.severity for item in in_order(diagnostics))
+    """Return a line such as ``2 errors, 1 warning in 3 files, 1 suppressed``, or ``no problems in 1 file``."""
+    items = in_order(diagnostics)
+    counts = Counter(item.severity for item in items if not item.suppressed)
     found = ", ".join(_counted(counts[severity], severity.value) for severity in Severity if counts[severity])
-    return f"{found or 'no problems'} in {_counted(files, 'file')}"
+    hidden = sum(bool(item.suppressed) for item in items)
+    return f"{found or 'no problems'} in {_counted(files, 'file')}" + (f", {hidden} suppressed" if hidden else "")
 
 
 def _counted(number: int, word: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from costlens_policy.diagnostics.codes import CODES
+from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.documents.document import (
     AttributeName,
     Document,
@@ -125,6 +127,12 @@ class Defaults(Section):
     """How many fallback models a decision lists in case the call fails."""
 
 
+_Code = Annotated[
+    str, Field(pattern=r"^CL[0-9]{3}$", json_schema_extra={"patternErrorMessage": "a code, such as CL444"})
+]
+_CONFIGURABLE: Final = tuple(code for code in CODES if code[:3] in ("CL2", "CL3", "CL4", "CL5"))
+
+
 class PolicySetDocument(Document):
     """Policies in order, over one catalogue. A later policy cannot lift a deny of an earlier one."""
 
@@ -158,3 +166,21 @@ class PolicySetDocument(Document):
     """How large an expression may be, and how much work it may take."""
     ledger: LedgerTerms = LedgerTerms()
     """What the guard does while the ledger cannot be reached."""
+    severities: dict[
+        Annotated[
+            str, Field(pattern=r"^CL[0-9]{3}$", json_schema_extra={"patternErrorMessage": "a code, such as CL444"})
+        ],
+        Literal["error", "warning", "note"],
+    ] = Field(default_factory=dict, examples=[{"CL444": "note"}])
+    """How severe ``check`` takes a problem of this set, by code. A note never fails, not even under ``--strict``. What
+    prevents loading remains an error."""
+
+    @field_validator("severities")
+    @classmethod
+    def _known_codes(cls, severities: dict[str, str]) -> dict[str, str]:
+        for code in severities:
+            if code not in CODES:
+                raise ValueError(f"unknown code `{code}`; {did_you_mean(code, CODES) or 'see docs/diagnostics.md'}")
+            if code not in _CONFIGURABLE:
+                raise ValueError(f"the severity of `{code}` cannot be set; only codes from CL201 to CL599 can")
+        return severities

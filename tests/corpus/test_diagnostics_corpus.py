@@ -21,6 +21,7 @@ from costlens_policy.checker import check_all
 from costlens_policy.diagnostics.codes import CODES
 from costlens_policy.diagnostics.model import in_order
 from costlens_policy.diagnostics.render import render
+from costlens_policy.source.suppressions import suppress, unused_suppressions
 
 CASES: Final = Path(__file__).parent / "diagnostics"
 PAGES: Final = Path(__file__).parents[2] / "docs" / "codes"
@@ -88,7 +89,8 @@ def _wrap(folder: Path) -> list[str]:
 def _rendered(folder: Path) -> tuple[str, set[str]]:
     checked = check_all(_wrap(folder), on=DAY)
     found = [item for bundle in checked.bundles for item in examine(bundle, NOON)]
-    diagnostics = in_order([*checked.diagnostics, *found])
+    diagnostics = suppress([*checked.diagnostics, *found], checked.sources)
+    diagnostics = in_order([*diagnostics, *unused_suppressions(diagnostics, checked.sources)])
     text = render(diagnostics, lines_of=lambda name: checked.sources[name].lines() if name in checked.sources else None)
     return text, {item.code for item in diagnostics}
 

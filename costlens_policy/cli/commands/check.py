@@ -54,19 +54,22 @@ def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
     """
     from costlens_policy.assurance import examine
     from costlens_policy.checker import check_all
+    from costlens_policy.source.suppressions import suppress, unused_suppressions
     from costlens_policy.testing import examine_suites
 
     checked = check_all(paths)
     suites = examine_suites(paths, _by_file(checked))
     found = (item for bundle in checked.bundles for item in examine(bundle))
-    diagnostics = _once((*checked.diagnostics, *suites.diagnostics, *found))
     sources = {source.name: source for source in (*suites.sources, *checked.sources.values())}
+    diagnostics = _once(suppress((*checked.diagnostics, *suites.diagnostics, *found), sources))
+    if not any(item.is_error and item.stops for item in diagnostics):  # else not everything was examined
+        diagnostics = in_order((*diagnostics, *unused_suppressions(diagnostics, sources)))
     files = _examined(paths, checked, diagnostics) | {source.name for source in suites.sources}
     if not files and not diagnostics:
         return _nothing(paths, output)
     write_out(render_diagnostics(diagnostics, output, sources=tuple(sources.values())))
     note(summary(diagnostics, len({os.path.realpath(name) for name in files})))
-    if strict and any(item.severity is Severity.WARNING for item in diagnostics):
+    if strict and any(item.severity is Severity.WARNING and not item.suppressed for item in diagnostics):
         return exit_code_of(diagnostics) or ExitCode.INVALID
     return exit_code_of(diagnostics)
 
