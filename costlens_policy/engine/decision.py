@@ -88,7 +88,8 @@ class Decision(Decided):
 class DeniedError(CostlensPolicyError):
     """A call was refused.
 
-    ``decision`` says why; ``budget`` names the budget that refused it, and ``key`` whose share of it, where one did.
+    ``decision`` says why, ``rule`` which rule decided; ``budget`` names the budget that refused it, and ``key`` whose
+    share of it, where one did.
     """
 
     def __init__(self, decision: Decision) -> None:
@@ -98,6 +99,22 @@ class DeniedError(CostlensPolicyError):
         refusal = next((item for item in decision.excluded if item.by in budgets), None)
         self.budget = None if refusal is None else refusal.by
         self.key = None if refusal is None else refusal.key
+
+    @property
+    def rule(self) -> str:
+        return self.decision.rule
+
+    @property
+    def resets_at(self) -> datetime | None:
+        """When the period of the budget that refused the call ends, in UTC.
+
+        None where no budget did, and for rolling windows, lifetimes and limits on each call.
+        """
+        if self.budget is None:
+            return None
+        _, step = self.decision.plan.budgets[self.budget]
+        period = step.schedule.at(self.decision.now)
+        return None if period is None else period.resets_at
 
     def __reduce__(self) -> tuple[type[DeniedError], tuple[Decision]]:
         return DeniedError, (self.decision,)

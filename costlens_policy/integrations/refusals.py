@@ -1,0 +1,117 @@
+"""The form in which HTTP clients get a refusal: one status, body and set of headers, whatever answers.
+
+The SDKs of OpenAI (``error.message``, ``error.type``, ``error.code``, ``error.param``) and Anthropic (``type: error``,
+``error.type``, ``error.message``) both read the body. Those SDKs, in every language, repeat requests that were answered
+with 408, 409, 429 or 5xx unless ``x-should-retry: false`` says not to. A denial uses none of these: 402 where money has
+run out (RFC 9110, 15.5.3; Anthropic's ``billing_error``), 403 where rules do not allow the request.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from costlens_policy.engine.decision import DeniedError
+from costlens_policy.errors import RequestError
+from costlens_policy.frozen import frozen
+from costlens_policy.guard.errors import GuardError
+from costlens_policy.ledger.errors import CallConflictError, LedgerUnavailableError, UnknownCallError
+
+__all__ = ["Refusal", "refusal_of"]
+
+_LEDGER_PAUSE: Final = 1
+"""Seconds after which a request may be repeated that met a ledger out of reach."""
+
+
+@frozen
+class Refusal:
+    """An answer of HTTP that says why a request was refused.
+
+    ``rule`` is what decided (``policy/rule``), ``budget`` and ``key`` the budget without room and whose share of it,
+    ``resets_at`` when its period ends: each None where there is none. ``retry_after`` is in seconds.
+    """
+
+    status: int
+    type: str
+    code: str
+    message: str
+    rule: str | None = None
+    budget: str | None = None
+    key: str | None = None
+    resets_at: datetime | None = None
+    retry_after: int | None = None
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether the same request may succeed if it is repeated at once."""
+        return self.status == 503
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body, to be sent as JSON."""
+        error = {
+            "message": self.message,
+            "type": self.type,
+            "code": self.code,
+            "param": None,
+            "rule": self.rule,
+            "budget": self.budget,
+            "key": self.key,
+            "resets_at": None if self.resets_at is None else self.resets_at.isoformat(),
+        }
+        return {"type": "error", "error": error}
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, in lower case: the SDKs do not repeat a request that would be refused again."""
+        headers = {"content-type": "application/json"}
+        if not self.may_be_retried:
+            headers["x-should-retry"] = "false"
+        if self.retry_after is not None:
+            headers["retry-after"] = str(self.retry_after)
+        return headers
+
+
+def refusal_of(error: BaseException) -> Refusal | None:
+    """Return how HTTP answers an error of this package; None for one that is not the caller's to know.
+
+    402 and 403 are denials, 400 is a request that cannot be decided, 404 and 409 are ids of calls that are unknown or
+    taken, and 503, the only one to be repeated, is a ledger that cannot be reached.
+    """
+    if isinstance(error, DeniedError):
+        return _denial(error)
+    message = str(error)
+    if isinstance(error, RequestError):
+        return Refusal(400, "invalid_request_error", "invalid_request", message)
+    if isinstance(error, CallConflictError):
+        return Refusal(409, "invalid_request_error", "call_conflict", message)
+    if isinstance(error, UnknownCallError):
+        return Refusal(404, "not_found_error", "unknown_call", message)
+    if isinstance(error, LedgerUnavailableError):
+        said = "the ledger cannot be reached"  # what it says of itself names hosts and files
+        return Refusal(503, "api_error", "ledger_unavailable", said, retry_after=_LEDGER_PAUSE)
+    if isinstance(error, GuardError):
+        return Refusal(400, "invalid_request_error", "unguarded", message)
+    return None
+
+
+def _denial(denied: DeniedError) -> Refusal:
+    resets_at = denied.resets_at
+    if denied.budget is None:
+        return Refusal(403, "permission_error", "policy_denied", str(denied), rule=denied.rule)
+    whose = f" of `{denied.key}`" if denied.key else ""
+    said = "" if resets_at is None else f"; budget `{denied.budget}`{whose} resets at {resets_at.isoformat()}"
+    seconds = None if resets_at is None else (resets_at - denied.decision.now).total_seconds()
+    return Refusal(
+        402,
+        "billing_error",
+        "budget_exceeded",
+        str(denied) + said,
+        rule=denied.rule,
+        budget=denied.budget,
+        key=denied.key,
+        resets_at=resets_at,
+        retry_after=None if seconds is None else max(1, math.ceil(seconds)),
+    )
