@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         LedgerUnavailableError,
         UnknownCallError,
     )
+    from costlens_policy.live import LivePolicies
     from costlens_policy.replay import TrafficError
     from costlens_policy.report import ReportError
     from costlens_policy.usage import UsageError
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "CallConflictError", "CostlensPolicyError", "Decision",
     "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError", "LedgerError",
-    "LedgerUnavailableError", "OptimalModel", "PolicyError", "ReportError", "RequestError", "Router", "TrafficError",
-    "UnknownCallError", "UsageError", "load", "load_plan",
+    "LedgerUnavailableError", "LivePolicies", "OptimalModel", "PolicyError", "ReportError", "RequestError", "Router",
+    "TrafficError", "UnknownCallError", "UsageError", "load", "load_plan",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -58,6 +59,7 @@ __getattr__ = on_demand(
         "LedgerBusyError": "costlens_policy.ledger",
         "LedgerError": "costlens_policy.ledger",
         "LedgerUnavailableError": "costlens_policy.ledger",
+        "LivePolicies": "costlens_policy.live",
         "OptimalModel": "costlens_policy.api",
         "PolicyError": "costlens_policy.diagnostics.model",
         "ReportError": "costlens_policy.report",

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from costlens_policy.engine.context import Balances
     from costlens_policy.engine.decide import Models
     from costlens_policy.engine.decision import Decision
-    from costlens_policy.saving.cache import KeptPlan
 
 __all__ = ["Engine", "OptimalModel", "Router", "load", "load_plan"]
 
 
 class Engine:
-    """A loaded policy set. It holds no state between decisions and serves any number of threads and tasks."""
+    """A loaded policy set. It holds no state between decisions and serves any number of threads and tasks.
+
+    ``plan`` is the compiled policy set. Of policies that are replaced while they serve (``LivePolicies``) it is the
+    present one.
+    """
 
     __slots__ = ("_decide", "plan")
 
@@ -47,9 +50,10 @@ class Engine:
         ``now`` is aware, and defaults to the current time. Raises ``RequestError`` when the request is not acceptable,
         ``ValueError`` for a balance of a budget that there is none of: taken for zero, it would open the budget.
         """
+        plan = self.plan  # once: it may be replaced meanwhile
         if balances:
-            self._examine(balances)
-        return self._decide(self.plan, request, balances, system_now() if now is None else now)
+            _examine(plan, balances)
+        return self._decide(plan, request, balances, system_now() if now is None else now)
 
     def models(
         self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None
@@ -60,9 +64,14 @@ class Engine:
         """
         from costlens_policy.engine.decide import models_for
 
+        plan = self.plan
         if balances:
-            self._examine(balances)
-        return models_for(self.plan, request, balances, system_now() if now is None else now)
+            _examine(plan, balances)
+        return models_for(plan, request, balances, system_now() if now is None else now)
+
+    def plan_for(self, request: Mapping[str, Any]) -> Plan:
+        """Return the plan that decides a request now: the one that there is, unless two versions share the requests."""
+        return self.plan
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan to a file, for ``load_plan`` of the same version. Raises ``InputError`` where that fails."""
@@ -70,15 +79,12 @@ class Engine:
 
         write_plan(self.plan, Path(path))
 
-    def _examine(self, balances: Balances) -> None:
-        known = self.plan.budget_ids
-        for budget, _ in balances:
-            if budget not in known:
-                raise ValueError(self._unheard_of(budget))
 
-    def _unheard_of(self, budget: str) -> str:
-        meant = did_you_mean(budget, sorted(self.plan.budget_ids))
-        return f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; ")
+def _examine(plan: Plan, balances: Balances) -> None:
+    for budget, _ in balances:
+        if budget not in plan.budget_ids:
+            meant = did_you_mean(budget, sorted(plan.budget_ids))
+            raise ValueError(f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; "))
 
 
 def load(*paths: str | os.PathLike[str], cache: bool = True) -> Engine:
@@ -89,29 +95,9 @@ def load(*paths: str | os.PathLike[str], cache: bool = True) -> Engine:
     every diagnostic, when the policies cannot be compiled. What ``check`` refuses although it can be compiled, such as
     a deny that is skipped when it fails, is logged as a warning of the logger ``costlens_policy``.
     """
-    from costlens_policy.saving.cache import KeptPlan
+    from costlens_policy.saving.cache import read_policies
 
-    given = tuple(Path(path) for path in paths)
-    kept = KeptPlan.of(given) if cache else None
-    plan = kept.find() if kept is not None else None
-    return Engine(_compiled(given, kept) if plan is None else plan)
-
-
-def _compiled(paths: tuple[Path, ...], kept: KeptPlan | None) -> Plan:
-    from costlens_policy.checker import check
-    from costlens_policy.compiler import compile_plan
-    from costlens_policy.diagnostics.model import PolicyError
-
-    bundle = check(paths)
-    plan = compile_plan(bundle)
-    mistakes = [item for item in bundle.warnings if item.is_error]
-    if mistakes:  # and no plan is kept: it would be found without a word
-        import logging
-
-        logging.getLogger("costlens_policy").warning("%s", PolicyError(mistakes))
-    elif kept is not None:
-        kept.keep(bundle.linked, plan)
-    return plan
+    return Engine(read_policies([Path(path) for path in paths], cache=cache).plan)
 
 
 def load_plan(path: str | os.PathLike[str]) -> Engine:

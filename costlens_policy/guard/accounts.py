@@ -55,9 +55,12 @@ class Known:
 
 
 class Accounts:
-    """The accounts of one plan, each with its balance as seen last; other processes may know more. Safe for threads."""
+    """The accounts of one plan, each with its balance as seen last; other processes may know more. Safe for threads.
 
-    def __init__(self, plan: Plan) -> None:
+    Those of an earlier version of the policies (``before``) say what an account's balance was when it was seen last.
+    """
+
+    def __init__(self, plan: Plan, before: Accounts | None = None) -> None:
         self.steps: Final[dict[str, BudgetStep]] = {
             step.id: step for layer in plan.layers for step in layer.budgets if not step.per_call
         }
@@ -67,6 +70,7 @@ class Accounts:
         }
         self._schedules: Final[dict[str, Schedule]] = {id: step.schedule for id, step in self.steps.items()}
         self._known: dict[Place, Known] = {}
+        self._known_before: dict[Place, Known] = {} if before is None else before._known
         self._lock = Lock()
         """Held where a balance is changed: what moves it reads it first."""
 
@@ -143,7 +147,11 @@ class Accounts:
     def _know(self, place: Place, account: Account) -> Known:
         if len(self._known) >= _KEPT:
             self._known.clear()
-        known = self._known[place] = Known(account, self._limits.get(place[0]))
+        known = Known(account, self._limits.get(place[0]))
+        before = self._known_before.get(place)
+        if before is not None and before.account == account:
+            known.at, known.balance = before.at, before.balance
+        self._known[place] = known
         return known
 
 

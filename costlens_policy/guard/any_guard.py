@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from costlens_policy.api import Engine
 from costlens_policy.clock import system_now
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import key_problem
 from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.errors import GuardError
@@ -31,6 +32,7 @@ __all__ = ["DEFAULT_LEASE", "AnyGuard"]
 DEFAULT_LEASE: Final = timedelta(minutes=10)
 
 _LOG: Final = logging.getLogger("costlens_policy.guard")
+_MOST_VERSIONS: Final = 2
 _CLOSING: Final = 5.0
 """Seconds for which closing waits for alerts, and for the ledger."""
 
@@ -53,7 +55,10 @@ class AnyGuard:
         retry_delay: float = 1.0,
     ) -> None:
         options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay)
-        self._shared: Final = Shared.make(engine.plan, ledger, options)
+        self._engine: Final = engine
+        self._shared = Shared.make(engine.plan, ledger, options)
+        self._versions: tuple[Shared, ...] = (self._shared,)
+        """One for each of the plans that decided last: policies may be replaced, and two versions may be at work."""
         self._named: Final[WeakValueDictionary[str, HeldCall]] = WeakValueDictionary()
         """Calls whose ids their callers chose."""
         self._lock: Final = Lock()
@@ -77,10 +82,23 @@ class AnyGuard:
         if not shared.in_memory:
             shared.delivery.start()
 
+    def _shared_for(self, plan: Plan) -> Shared:
+        """Return what calls of a version of the policies share; only the first call of a version makes it."""
+        shared = self._shared
+        if shared.plan is plan:
+            return shared
+        with self._lock:
+            shared = next((one for one in self._versions if one.plan is plan), None) or self._shared.with_plan(plan)
+            others = [one for one in self._versions if one is not shared]
+            self._versions = (shared, *others[: _MOST_VERSIONS - 1])
+            if plan is self._engine.plan:
+                self._shared = shared
+        return shared
+
     def _call(self, request: Mapping[str, Any], id: str | None, lease: timedelta | None) -> HeldCall:
         """Decide a request and hold its worst case. The same id gives the same call while it is held."""
         self._check_open()
-        shared = self._shared
+        shared = self._shared_for(self._engine.plan_for(request))
         lease = shared.options.lease if lease is None else checked_lease(lease)
         if id is None:
             asked = Asked(request, os.urandom(16).hex(), False, lease, shared.clock())
@@ -104,7 +122,8 @@ class AnyGuard:
         known = self._known(id)
         call = known if known is not None and known.state != "released" else None
         if call is None:
-            call = HeldCall(self._shared, *recall_call(self._shared, id))
+            shared = self._shared_for(self._engine.plan)
+            call = HeldCall(shared, *recall_call(shared, id))
         decision = call.decision
         if output_text is not None and isinstance(decision, Recalled) and not decision.knows_tokens:
             return call.settle_with_hold("the hold does not record how long the prompt was")
@@ -121,7 +140,7 @@ class AnyGuard:
 
     def _spend(self, budget: str | None, key: str | None) -> tuple[Spend, ...]:
         self._check_open()
-        shared = self._shared
+        shared = self._shared_for(self._engine.plan)
         return spend_of(shared.plan, shared.accounts, shared.link, shared.clock(), budget, key)
 
     def _check_open(self) -> None:

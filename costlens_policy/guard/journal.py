@@ -25,43 +25,53 @@ _LOG: Final = logging.getLogger("costlens_policy.guard")
 class Allowance:
     """A bound in US dollars on calls whose charges no ledger has yet. It starts anew once the ledger has them.
 
-    Safe for threads. It is in memory: each process has its own, and a new process a new one.
+    Safe for threads. It is in memory: each process has its own, and a new process a new one. The allowance of another
+    version of the policies goes on with what is taken of the one ``before`` it.
     """
 
-    def __init__(self, limit: Decimal) -> None:
+    def __init__(self, limit: Decimal, before: Allowance | None = None) -> None:
         self.limit: Final = limit
-        self._lock = Lock()
-        self._held: dict[str, Decimal] = {}
-        self._used = ZERO
+        self._taken: _Taken = _Taken() if before is None else before._taken
 
     @property
     def taken(self) -> Decimal:
         """What is spent and held of it."""
-        return total((self._used, *self._held.values()))
+        return total((self._taken.used, *self._taken.held.values()))
 
     def take(self, call: str, amount: Decimal) -> bool:
         """Hold an amount for a call; return whether there is room for it."""
-        with self._lock:
+        with self._taken.lock:
             if total((self.taken, amount)) > self.limit:
                 return False
-            self._held[call] = amount
+            self._taken.held[call] = amount
             return True
 
     def spend(self, call: str, amount: Decimal) -> None:
         """Replace what is held for a call by what it cost."""
-        with self._lock:
-            self._held.pop(call, None)
-            self._used = total((self._used, amount))
+        with self._taken.lock:
+            self._taken.held.pop(call, None)
+            self._taken.used = total((self._taken.used, amount))
 
     def give_back(self, call: str) -> None:
         """Free what is held for a call: it was released, or the ledger has its charge."""
-        with self._lock:
-            self._held.pop(call, None)
+        with self._taken.lock:
+            self._taken.held.pop(call, None)
 
     def renew(self) -> None:
         """Forget what was spent: the ledger has it now."""
-        with self._lock:
-            self._used = ZERO
+        with self._taken.lock:
+            self._taken.used = ZERO
+
+
+class _Taken:
+    """What is spent of an allowance, and held of it by the id of each call."""
+
+    __slots__ = ("held", "lock", "used")
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.held: dict[str, Decimal] = {}
+        self.used = ZERO
 
 
 @frozen

@@ -1,9 +1,14 @@
-"""What all calls of one guard share. It is made first, once, and handed down to whatever decides, holds and charges."""
+"""What all calls of one guard share. It is made first, and handed down to whatever decides, holds and charges.
+
+Where policies are replaced while a guard is at work, there is one such object for each version of them. A call keeps
+the one that it was decided with until it is settled, so that it is charged as it was held.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
@@ -138,6 +143,25 @@ class Shared:
             streaming=WeakSet(),
         )
 
+    def with_plan(self, plan: Plan) -> Shared:
+        """Return the same for another version of the policies: all that goes by the plan is made anew.
+
+        What this process knows of balances is taken over by budgets whose accounts are the same, and so is what is
+        taken of the allowance.
+        """
+        alerts = Alerts(plan, self.link, self.delivery, self.clock)
+        limit = plan.defaults.allowance_usd
+        allowance = None if limit is None else Allowance(limit, before=self.allowance)
+        _listen(self.link, alerts, self.delivery, allowance)
+        return replace(
+            self,
+            plan=plan,
+            accounts=Accounts(plan, before=self.accounts),
+            recorded=Recorded(plan),
+            alerts=alerts,
+            allowance=allowance,
+        )
+
 
 def _opener(ledger: str | Store) -> Callable[[], Store]:
     if not isinstance(ledger, str) and not hasattr(ledger, "reserve"):
@@ -156,5 +180,4 @@ def _listen(link: Link, alerts: Alerts, delivery: Delivery, allowance: Allowance
             delivery.look_soon()
 
     link.on_change = changed
-    if allowance is not None:
-        link.on_written = allowance.renew
+    link.on_written = (lambda: None) if allowance is None else allowance.renew

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.diagnostics.model import PolicyError
+from costlens_policy.frozen import frozen
 from costlens_policy.saving.encoding import NotSavable, UnusablePlan
 from costlens_policy.saving.files import FORMAT, Folder, chosen_folder, content_of, parse
 from costlens_policy.source.read import repository_of, yaml_files
@@ -22,7 +24,41 @@ from costlens_policy.version import __version__
 if TYPE_CHECKING:
     from costlens_policy.checker import LinkedBundle
 
-__all__ = ["KeptPlan", "inputs_of", "installation", "still_hold"]
+__all__ = ["KeptPlan", "PoliciesRead", "inputs_of", "installation", "read_policies", "still_hold"]
+
+
+@frozen(eq=False)
+class PoliciesRead:
+    """A plan and what it was made from, as ``inputs_of`` says; None where that is not all that decided."""
+
+    plan: Plan
+    inputs: Mapping[str, Any] | None
+
+
+def read_policies(paths: Sequence[Path], *, cache: bool = True) -> PoliciesRead:
+    """Read, check and compile the policy set in files or folders, unless the cache has its plan.
+
+    What ``check`` refuses although it can be compiled is logged. Raises ``PolicyError``.
+    """
+    kept = KeptPlan.of(paths) if cache else None
+    found = kept.find() if kept is not None else None
+    return _compiled(paths, kept) if found is None else found
+
+
+def _compiled(paths: Sequence[Path], kept: KeptPlan | None) -> PoliciesRead:
+    from costlens_policy.checker import check
+    from costlens_policy.compiler import compile_plan
+
+    bundle = check(paths)
+    made = PoliciesRead(compile_plan(bundle), inputs_of(paths, bundle.linked))
+    mistakes = [item for item in bundle.warnings if item.is_error]
+    if mistakes:  # and no plan is kept: it would be found without a word
+        import logging
+
+        logging.getLogger("costlens_policy").warning("%s", PolicyError(mistakes))
+    elif kept is not None:
+        kept.keep(made)
+    return made
 
 
 class KeptPlan:
@@ -53,24 +89,23 @@ class KeptPlan:
             return None
         return cls(folder, sha256(json.dumps(seen).encode()).hexdigest()[:40], paths)
 
-    def find(self) -> Plan | None:
-        """Return the plan, or None if there is no valid one."""
+    def find(self) -> PoliciesRead | None:
+        """Return the plan with what it was made from, or None if there is no valid one."""
         content = self._folder.read(self._name)
         if content is None:
             return None
         try:
             file = parse(content)
-            return file.plan() if still_hold(file.remarks, self._paths) else None
+            return PoliciesRead(file.plan(), file.remarks) if still_hold(file.remarks, self._paths) else None
         except UnusablePlan:
             return None
 
-    def keep(self, bundle: LinkedBundle, plan: Plan) -> None:
+    def keep(self, made: PoliciesRead) -> None:
         """Save the plan of a set that was just read."""
-        inputs = inputs_of(self._paths, bundle)
-        if inputs is None:
+        if made.inputs is None:
             return
         try:
-            content = content_of(plan, inputs)
+            content = content_of(made.plan, made.inputs)
         except NotSavable:
             return
         self._folder.write(self._name, content)

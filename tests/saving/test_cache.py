@@ -380,13 +380,13 @@ def test_a_file_that_changes_while_it_is_read_is_seen_the_next_time(
 def test_a_file_that_comes_while_policies_are_read_leaves_no_plan(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep = cache.KeptPlan.keep
+    take = cache.inputs_of
 
-    def late(self: cache.KeptPlan, *arguments: Any) -> None:
+    def late(*arguments: Any) -> Any:
         (place.folder / "new.yaml").write_text(CATALOGUE, encoding="utf-8")
-        keep(self, *arguments)
+        return take(*arguments)
 
-    monkeypatch.setattr(cache.KeptPlan, "keep", late)
+    monkeypatch.setattr(cache, "inputs_of", late)
     load(place.folder)
     assert not place.plans.exists()
 
