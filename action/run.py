@@ -1,0 +1,152 @@
+"""Check, test and compare policies in a GitHub workflow.
+
+Every step runs, and the first that failed gives the exit code. Inputs are environment variables, so that none of them
+is ever part of a shell command. Needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+MARK = "<!-- costlens-policy -->"
+LONGEST = 60_000  # GitHub takes comments of 65,536 characters
+TIMEOUT = 30  # seconds of one request
+PAGES = 20  # of 100 comments each that are searched for an earlier one
+
+
+def main() -> int:
+    paths = _input("PATHS").split() or ["."]
+    codes = [_run("check", *paths, "--format", "github", *_flag("STRICT", "--strict"))]
+    codes.append(_run("test", *paths, "--format", "github", *_option("MIN_COVERAGE", "--min-coverage")))
+    if _input("TRAFFIC") and _input("BASE"):
+        codes.append(_compare(_input("POLICIES") or paths[0], _input("BASE")))
+    elif _input("TRAFFIC"):
+        _write("::notice::nothing is compared: this run belongs to no pull request, and `base` is not set")
+    return next((code for code in codes if code), 0)
+
+
+def _compare(policies: str, base: str) -> int:
+    """Decide the traffic under both versions, and show the difference in the summary and as a comment."""
+    if base.startswith("-") or not _fetched(base):
+        _write(f"::error::the base `{base}` cannot be fetched; check out with `fetch-depth: 0`")
+        return 2
+    limits = [*_option("MAX_INCREASE", "--max-increase"), *_flag("NO_NEW_DENIALS", "--no-new-denials")]
+    more = filter(None, map(str.strip, _input("OPTIONS").splitlines()))
+    traffic = ["--traffic", _input("TRAFFIC"), *_option("MAPPING", "--mapping"), *more]
+    old = f"{base}:{os.path.normpath(policies)}"
+    _write("::group::costlens-policy diff")
+    done = subprocess.run(
+        [*_PROGRAM, "diff", old, policies, *traffic, *limits, "--format", "markdown"],
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    _write(done.stdout + "::endgroup::")
+    if done.stdout:
+        _summarize(done.stdout)
+        if _input("COMMENT") == "true" and _input("PULL_REQUEST").isdigit():
+            _comment(done.stdout)
+    if done.returncode:
+        _write(f"::error::`costlens-policy diff` exits with {done.returncode}")
+    return done.returncode
+
+
+def _fetched(base: str) -> bool:
+    """Say whether a revision is here, after fetching it where the checkout is shallow."""
+    for attempt in (["cat-file", "-e", f"{base}^{{commit}}"], ["fetch", "--quiet", "--depth=1", "origin", base]):
+        if subprocess.run(["git", *attempt], stderr=subprocess.DEVNULL).returncode == 0:
+            return True
+    return False
+
+
+def _summarize(text: str) -> None:
+    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with open(file, "a", encoding="utf-8") as summary:
+            summary.write(text + "\n")
+
+
+def _comment(text: str) -> None:
+    """Write the comment of the pull request, or renew an earlier one. What prevents it is a warning, no failure."""
+    body = f"{MARK}\n{text}"
+    if len(body) > LONGEST:
+        body = body[:LONGEST].rsplit("\n", 1)[0] + "\n\nThe rest is in the summary of the run.\n"
+    issues = f"/repos/{os.environ['GITHUB_REPOSITORY']}/issues"
+    comments = f"{issues}/{_input('PULL_REQUEST')}/comments"
+    try:
+        earlier = _earlier(comments)
+        if earlier is None:
+            _call("POST", comments, {"body": body})
+        else:
+            _call("PATCH", f"{issues}/comments/{earlier}", {"body": body})
+    except (OSError, ValueError) as error:  # no permission, as in pull requests from forks, or no answer
+        _write(f"::warning::the comment cannot be written: {error}")
+
+
+def _earlier(comments: str) -> int | None:
+    for page in range(1, PAGES + 1):
+        found = _call("GET", f"{comments}?per_page=100&page={page}")
+        for comment in found:
+            if str(comment.get("body") or "").startswith(MARK):
+                return int(comment["id"])
+        if len(found) < 100:
+            break
+    return None
+
+
+def _call(method: str, path: str, data: dict[str, str] | None = None) -> Any:
+    request = urllib.request.Request(
+        os.environ.get("GITHUB_API_URL", "https://api.github.com") + path,
+        data=None if data is None else json.dumps(data).encode(),
+        method=method,
+        headers={
+            "Authorization": f"Bearer {_input('TOKEN')}",
+            "Accept": "application/vnd.github+json",
+            "Content-Type": "application/json",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        return json.load(answer)
+
+
+def _run(*arguments: str) -> int:
+    """Run a command whose annotations GitHub reads from standard output."""
+    _write(f"::group::costlens-policy {arguments[0]}")
+    code = subprocess.run([*_PROGRAM, *arguments]).returncode
+    _write("::endgroup::")
+    if code:
+        _write(f"::error::`costlens-policy {arguments[0]}` exits with {code}")
+    return code
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()  # before what a command writes
+
+
+def _input(name: str) -> str:
+    return os.environ.get(f"COSTLENS_{name}", "").strip()
+
+
+def _option(name: str, option: str) -> Sequence[str]:
+    return [option, _input(name)] if _input(name) else []
+
+
+def _flag(name: str, flag: str) -> Sequence[str]:
+    value = _input(name).lower()
+    if value not in ("", "true", "false"):
+        sys.exit(f"::error::`{name.lower().replace('_', '-')}` must be `true` or `false`, got `{value}`")
+    return [flag] if value == "true" else []
+
+
+_PROGRAM = (sys.executable, "-m", "costlens_policy")
+
+if __name__ == "__main__":
+    os.chdir(Path(os.environ.get("GITHUB_WORKSPACE", ".")))
+    sys.exit(main())
