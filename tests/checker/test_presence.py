@@ -200,3 +200,29 @@ def test_what_proves_that_it_is_there(tmp_path: Path, condition: str) -> None:
     policy = f"routes:\n  - {{id: a, when: '{condition}', model: large}}\n"
     found = diagnostics(write(tmp_path, policy, ATTRIBUTES))
     assert [item.message for item in found if item.code == "CL314" or item.is_error] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "condition", "may_be_missing"),
+    [
+        ("[gold, silver]", "data.tiers[request.tier] > 1", []),
+        ("[gold]", "data.tiers[request.tier] > 1", []),
+        ("[gold, bronze]", "data.tiers[request.tier] > 1", ["data.tiers[request.tier]"]),
+        ("[gold, silver]", "data.tiers[request.tier + ''] > 1", ["data.tiers[request.tier + '']"]),
+        ("[gold, silver]", "data.tiers[request.task] > 1", ["data.tiers[request.task]", "request.task"]),
+    ],
+)
+def test_a_table_has_a_row_for_each_value_that_an_attribute_may_take(
+    tmp_path: Path, values: str, condition: str, may_be_missing: list[str]
+) -> None:
+    declared = f"attributes: {{tier: {{type: string, required: true, values: {values}}}}}\ndata: [tiers.yaml]\n"
+    write(tmp_path, f'routes: [{{id: a, when: "{condition}", model: large}}]', declared)
+    put(tmp_path / "tiers.yaml", "data: {gold: 1, silver: 2}\n", "Data", "tiers")
+    assert missing(tmp_path) == may_be_missing
+
+
+def test_a_table_in_which_only_some_rows_have_a_column(tmp_path: Path) -> None:
+    declared = "attributes: {tier: {type: string, required: true, values: [gold, silver]}}\ndata: [tiers.yaml]\n"
+    write(tmp_path, 'routes: [{id: a, when: "data.tiers[request.tier].usd > 1", model: large}]', declared)
+    put(tmp_path / "tiers.yaml", "data: {gold: {usd: 1}, silver: {}}\n", "Data", "tiers")
+    assert missing(tmp_path) == ["data.tiers[request.tier].usd"]

@@ -134,9 +134,19 @@ class _Reader:
             return False
         key = _written(node)
         if key is None:
-            return record.values is not None
+            return record.values is not None and not self._has_each_value(record, node)
         field = record.fields.get(key)
         return field is not None and field.optional
+
+    def _has_each_value(self, table: Record, node: Select | Index) -> bool:
+        """Return whether a table has a row for every value that the attribute which is its key is declared to take."""
+        if not isinstance(node, Index) or not isinstance(node.key, Select):
+            return False
+        owner = self._record(node.key.operand)
+        attribute = None if owner is None else owner.fields.get(node.key.field)
+        if attribute is None or not attribute.values:
+            return False
+        return all(value in table.fields and not table.fields[value].optional for value in attribute.values)
 
     def _record(self, node: Node) -> Record | None:
         return self._typed.environment.record(self._typed.types[node])
