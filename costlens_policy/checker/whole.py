@@ -279,10 +279,12 @@ def _protects(document: Document) -> str:
     """Describe the protections of a policy, which have no effect while no set lists it; empty for none."""
     if not isinstance(document, PolicyDocument):
         return ""
-    redacts = any(step.facts.protects for rewrite in document.rewrites for step in rewrite.apply)
+    applied = (rule.apply for rules in (document.routes, document.rewrites) for rule in rules)
+    redacts = any(step.facts.protects for operations in applied for step in operations)
     protecting = {"access rules": document.access, "budgets": document.budgets, "redaction": redacts}
     named = [name for name, there in protecting.items() if there]
-    return f"its {' and '.join(named)} are" if named else ""
+    verb = "is" if named == ["redaction"] else "are"
+    return f"its {' and '.join(named)} {verb}" if named else ""
 
 
 def _problems(file: File) -> Iterator[Diagnostic]:

@@ -20,7 +20,7 @@ from costlens_policy.compiler.rules import BudgetStep, RouteStep
 from costlens_policy.documents import Document, PolicySetDocument
 from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.money import plain
-from costlens_policy.tokens import tokenizer_named
+from costlens_policy.tokens import Tokenizer, tokenizer_named
 
 __all__ = ["compile_plan"]
 
@@ -49,7 +49,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         layers=layers,
         defaults=PlanDefaults(
             allows=policy_set.defaults.access == "allow",
-            route=_default_route(policy_set, own, linked.catalogue, len(layers)),
+            route=_default_route(policy_set, own, linked.catalogue, tokenizer, len(layers)),
             max_output_tokens=policy_set.defaults.max_output_tokens,
             max_fallbacks=policy_set.defaults.max_fallbacks,
             allowance_usd=policy_set.ledger.allowance_usd,
@@ -75,9 +75,12 @@ def _admitted(policy_set: PolicySetDocument) -> Admitted:
     return Admitted(admit.unknown_models, admit.unpriced_models, admit.deprecated_models)
 
 
-def _default_route(policy_set: PolicySetDocument, formulas: Formulas, catalogue: Catalogue, layer: int) -> RouteStep:
+def _default_route(
+    policy_set: PolicySetDocument, formulas: Formulas, catalogue: Catalogue, tokenizer: Tokenizer, layer: int
+) -> RouteStep:
     """Return the default route. Its ``layer`` is the one after the last, which has the variables of the set alone."""
-    return compile_route(policy_set.defaults.route, "default", ("defaults", "route"), formulas, catalogue, layer)
+    target, at = policy_set.defaults.route, ("defaults", "route")
+    return compile_route(target, "default", at, formulas, catalogue, tokenizer, layer)
 
 
 def _formulas(bundle: CheckedBundle, document: LinkedDocument[Document]) -> Formulas:

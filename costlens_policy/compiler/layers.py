@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from typing import cast
@@ -81,8 +81,9 @@ class _LayerCompiler:
         )
 
     def routes(self) -> tuple[RouteStep, ...]:
+        parts = (self._formulas, self._catalogue, self._tokenizer, self._index)
         return tuple(
-            compile_route(route, self._id(route.id), ("routes", index), self._formulas, self._catalogue, self._index)
+            compile_route(route, self._id(route.id), ("routes", index), *parts)
             for index, route in enumerate(self._policy.routes)
         )
 
@@ -91,7 +92,6 @@ class _LayerCompiler:
         for index, rewrite in enumerate(self._policy.rewrites):
             at: Path = ("rewrites", index)
             when = self._formulas.optional((*at, "when"))
-            values = self._formulas.below((*at, "apply"))
             rules.append(
                 RewriteRule(
                     id=self._id(rewrite.id),
@@ -99,7 +99,7 @@ class _LayerCompiler:
                     steps=self._steps(rewrite.apply, (*at, "apply")),
                     merge=rewrite.merge,
                     reads_model=when is not None and when.reads("model"),
-                    values_read_model=any(value.reads("model") for value in values.values()),
+                    values_read_model=_read_model(self._formulas, (*at, "apply")),
                     reason=rewrite.reason,
                 )
             )
@@ -140,12 +140,7 @@ class _LayerCompiler:
         )
 
     def _steps(self, operations: tuple[Operation, ...], at: Path) -> tuple[RewriteStep, ...]:
-        steps = []
-        for index, operation in enumerate(operations):
-            inside = self._formulas.below((*at, index))
-            values = {str(path[-1]): _InLayer(formula, self._index) for path, formula in inside.items()}
-            steps.append(compile_operation(operation, values, self._tokenizer))
-        return tuple(steps)
+        return tuple(_compiled(operations, at, self._formulas, self._tokenizer, self._index))
 
 
 def _soft(budget: Budget) -> tuple[ThresholdStep, ...]:
@@ -167,8 +162,22 @@ class _InLayer:
         return self.formula.evaluate(request, variables[self.layer], *others)
 
 
+def _compiled(
+    operations: tuple[Operation, ...], at: Path, formulas: Formulas, tokenizer: Tokenizer, layer: int
+) -> Iterator[RewriteStep]:
+    """Yield the operations that stand at a path as steps, whose expressions read the variables of a layer."""
+    for index, operation in enumerate(operations):
+        inside = formulas.below((*at, index))
+        values = {str(path[-1]): _InLayer(formula, layer) for path, formula in inside.items()}
+        yield compile_operation(operation, values, tokenizer)
+
+
+def _read_model(formulas: Formulas, at: Path) -> bool:
+    return any(value.reads("model") for value in formulas.below(at).values())
+
+
 def compile_route(
-    target: Target, rule: str, at: Path, formulas: Formulas, catalogue: Catalogue, layer: int
+    target: Target, rule: str, at: Path, formulas: Formulas, catalogue: Catalogue, tokenizer: Tokenizer, layer: int
 ) -> RouteStep:
     """Return the route, or the default target, that stands at a path of the document of a layer."""
     return RouteStep(
@@ -177,9 +186,17 @@ def compile_route(
         _target(target, rule, at, formulas, catalogue),
         target.reason if isinstance(target, Route) else "",
         layer,
+        _own_rewrite(target.apply, rule, (*at, "apply"), formulas, tokenizer, layer) if target.apply else None,
         binds_fallbacks="fallbacks" not in target.waive_terms_for,
         binds_downgrades="downgrades" not in target.waive_terms_for,
     )
+
+
+def _own_rewrite(
+    operations: tuple[Operation, ...], rule: str, at: Path, formulas: Formulas, tokenizer: Tokenizer, layer: int
+) -> RewriteRule:
+    steps = tuple(_compiled(operations, at, formulas, tokenizer, layer))
+    return RewriteRule(rule, None, steps, None, False, _read_model(formulas, at), "")
 
 
 def _target(target: Target, rule: str, at: Path, formulas: Formulas, catalogue: Catalogue) -> TargetStep:

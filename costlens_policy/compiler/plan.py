@@ -58,20 +58,20 @@ class Stages:
     rewrites: tuple[tuple[int, RewriteRule], ...]
     combinations: Combinations
     reads_texts: bool
-    """Whether a rewrite, of a rule or of a threshold, looks through all texts of a request."""
+    """Whether a rewrite, of a rule, a route or a threshold, looks through all texts of a request."""
     budgets: tuple[tuple[int, BudgetStep], ...]
     budgets_read_model: bool
     """Whether a budget may be another one, or none, for another model."""
     only_routes: bool
-    """Whether nothing but the route says who serves: no rewrite, no budget, no access rule about models."""
+    """Whether nothing but routes decides: no rewrite, no budget, no access rule about models."""
     one_request_for_all: bool
-    """Whether no rewrite reads ``model``, so that every candidate gets the same request."""
+    """Whether no rewrite of a rule reads ``model``, so that every candidate gets the same request from them."""
     has_variables: bool
     no_variables: tuple[Mapping[str, Value], ...]
     """The variables of all layers, and of the default route, where ``has_variables`` is false."""
 
     @classmethod
-    def of(cls, layers: tuple[Layer, ...], *, shares_variables: bool) -> Stages:
+    def of(cls, layers: tuple[Layer, ...], default: RouteStep, *, shares_variables: bool) -> Stages:
         access = tuple((index, step) for index, layer in enumerate(layers) for step in layer.access)
         by_model = tuple((index, step) for index, step in access if step.by_model)
         return cls(
@@ -81,7 +81,7 @@ class Stages:
             routes=tuple((index, layer.first_route) for index, layer in enumerate(layers) if layer.routes),
             rewrites=tuple((index, rule) for index, layer in enumerate(layers) for rule in layer.rewrites),
             combinations=Combinations(),
-            reads_texts=any(step.reads_texts for layer in layers for step in _rewrite_steps(layer)),
+            reads_texts=any(step.reads_texts for step in _rewrite_steps(layers, default)),
             budgets=tuple((index, step) for index, layer in enumerate(layers) for step in layer.budgets),
             budgets_read_model=any(
                 step.when_reads_model or step.scope_reads_model for layer in layers for step in layer.budgets
@@ -95,12 +95,16 @@ class Stages:
         )
 
 
-def _rewrite_steps(layer: Layer) -> Iterator[RewriteStep]:
-    for rule in layer.rewrites:
-        yield from rule.steps
-    for budget in layer.budgets:
-        for threshold in budget.thresholds:
-            yield from threshold.steps
+def _rewrite_steps(layers: tuple[Layer, ...], default: RouteStep) -> Iterator[RewriteStep]:
+    for route in (default, *(route for layer in layers for route in layer.routes)):
+        if route.rewrite is not None:
+            yield from route.rewrite.steps
+    for layer in layers:
+        for rule in layer.rewrites:
+            yield from rule.steps
+        for budget in layer.budgets:
+            for threshold in budget.thresholds:
+                yield from threshold.steps
 
 
 @frozen
@@ -173,7 +177,7 @@ class Plan:
         object.__setattr__(self, "budget_ids", frozenset(step.id for _, step in self.budgets.values()))
         object.__setattr__(self, "reads_now", "now" in self.reads)
         object.__setattr__(self, "reads_budgets", "budgets" in self.reads)
-        stages = Stages.of(self.layers, shares_variables=bool(self.variables))
+        stages = Stages.of(self.layers, self.defaults.route, shares_variables=bool(self.variables))
         object.__setattr__(self, "stages", stages)
         reads_more = self.reads_now or self.reads_budgets or self.reads_asked_model or stages.has_variables
         object.__setattr__(self, "reads_more", reads_more)

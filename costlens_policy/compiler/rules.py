@@ -139,9 +139,24 @@ TargetStep: TypeAlias = ByName | ByExpression | BySplit | ByChoice
 
 
 @frozen
+class RewriteRule:
+    """A rule of the rewrites stage, or what a route applies on its own. ``reads_model`` says whether its condition has
+    to be asked for each candidate, ``values_read_model`` whether what it writes differs by candidate.
+    """
+
+    id: str
+    when: Formula | None
+    steps: tuple[RewriteStep, ...]
+    merge: Merge | None
+    reads_model: bool
+    values_read_model: bool
+    reason: str
+
+
+@frozen
 class RouteStep:
     """A rule of the routes stage; ``layer`` is the index of the layer whose variables its target reads. The default
-    route has the index after the last.
+    route has the index after the last. ``rewrite`` has the id of the route and no condition.
 
     ``binds_fallbacks`` and ``binds_downgrades`` say whether its own fallbacks, and the models that budgets add, have to
     meet its terms.
@@ -152,23 +167,9 @@ class RouteStep:
     target: TargetStep
     reason: str
     layer: int
+    rewrite: RewriteRule | None
     binds_fallbacks: bool = True
     binds_downgrades: bool = True
-
-
-@frozen
-class RewriteRule:
-    """A rule of the rewrites stage. ``reads_model`` says whether its condition has to be asked for each candidate,
-    ``values_read_model`` whether what it writes differs by candidate.
-    """
-
-    id: str
-    when: Formula | None
-    steps: tuple[RewriteStep, ...]
-    merge: Merge | None
-    reads_model: bool
-    values_read_model: bool
-    reason: str
 
 
 _KEPT: Final = 256

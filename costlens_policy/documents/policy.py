@@ -177,6 +177,8 @@ class Target(Section):
     """Shares of the traffic, sticky by a key."""
     fallbacks: tuple[ModelName, ...] = ()
     """Models to try after those, in order. Those of a choice keep to its ``among`` and ``limits``, too."""
+    apply: tuple[Operation, ...] = ()
+    """Changes to each call that goes this way, whichever model serves it; before all ``rewrites``, in order."""
     waive_terms_for: tuple[Waived, ...] = ()
     """Which models need not meet the terms of this route: its own ``fallbacks``, or those that ``downgrades`` of
     budgets add. Terms are the models that the route names or, of a choice, its ``models``, ``among`` and ``limits``."""

@@ -134,7 +134,8 @@ class FallbackExpectation(Section):
     model: Annotated[str, Field(min_length=1, examples=["gpt-5-nano"])]
     """Name of the fallback."""
     rewrites: tuple[str, ...] | None = None
-    """Rewrites applied for it, in order, as ``policy/rewrite``; an empty list expects none."""
+    """Rewrites applied for it, in order, as ``policy/rewrite``, or ``policy/route`` for what a route applies; an empty
+    list expects none."""
     prompt: str | TextExpectation | None = None
     """The prompt after its rewrites: the whole text, or what must hold of it."""
     system: str | TextExpectation | None = None
@@ -164,7 +165,8 @@ class Expectation(Section):
     reasons: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None
     """Texts that must be found among the reasons."""
     rewrites: tuple[str, ...] | None = None
-    """Rewrites applied, in order, as ``policy/rewrite``; an empty list expects none."""
+    """Rewrites applied, in order, as ``policy/rewrite``, or ``policy/route`` for what a route applies; an empty list
+    expects none."""
     prompt: str | TextExpectation | None = None
     """The prompt after the rewrites: the whole text, or what must hold of it."""
     system: str | TextExpectation | None = None

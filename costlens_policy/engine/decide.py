@@ -64,7 +64,7 @@ def _decide(plan: Plan, context: Context) -> Decision:
         return Decision(context, access, route, served, (), route.id)
     excluded: list[Exclusion] = []
     try:
-        prepare = Preparations(context)
+        prepare = Preparations(context, route)
         picked = candidates_of(context, route, prepare, excluded)
         wanted = 1 + plan.defaults.max_fallbacks
         kept = try_candidates(context, access, route, picked, prepare, excluded, wanted)
@@ -95,7 +95,7 @@ def _at_once(context: Context, route: RouteStep) -> tuple[Candidate, ...] | None
         return None
     defaults = context.plan.defaults
     output, budget = request.get(OUTPUT_LIMIT, defaults.max_output_tokens), request.get("cost_budget")
-    if output < 1 or not isinstance(target, ByName):
+    if output < 1 or not isinstance(target, ByName) or route.rewrite is not None:
         return None
     prepared = Prepared(request, (), (), tokens, GIVEN, output, 1)
     limit = math.inf if budget is None else budget * SURELY
@@ -245,7 +245,8 @@ def models_for(plan: Plan, request: Mapping[str, Any], balances: Balances | None
         return _none(plan, "; ".join(access.reasons), access.rule)
     excluded: list[Exclusion] = []
     try:
-        route, prepare = decide_route(context), Preparations(context)
+        route = decide_route(context)
+        prepare = Preparations(context, route)
         picked = candidates_of(context, route, prepare, excluded)
         most = len(plan.catalogue) + len(picked[0])
         kept = try_candidates(context, access, route, picked, prepare, excluded, wanted=most)

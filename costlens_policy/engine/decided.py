@@ -138,13 +138,23 @@ class Decided:
             *self._access.reasons,
             *(() if self._route is None else (_route_reason(self._route),)),
             *(f"candidates: `{item.model}` is excluded: {item.reason}" for item in self.excluded),
-            *(f"rewrites: applied `{rule}`" for rule in self.rewrites),
+            *(f"rewrites: {self._applied(rule)}" for rule in self.rewrites),
             *(f"candidates: {_origin(candidate)}" for candidate in self._kept if candidate.added_by),
             *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in self.alerts),
             *(f"budgets: {_shadow(item)}" for item in self.shadowed),
             *((self._refusal,) if self._refusal else ()),
             *self.notes,
         )
+
+    def _applied(self, rule: str) -> str:
+        if self._route is None or rule != self._route.id:
+            return f"applied `{rule}`"
+        return "applied by the default route" if rule == "default" else f"applied by route `{rule}`"
+
+    @property
+    def route(self) -> RouteStep | None:
+        """The route as the plan has it; None where the request did not come to one."""
+        return self._route
 
     @property
     def rule(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from costlens_policy.catalogue.service_tiers import expected_rates, multiplied, possible_rates
 from costlens_policy.compiler.attributes import MOST_TOKENS
 from costlens_policy.compiler.priced_models import PricedModel
-from costlens_policy.compiler.rules import RewriteRule
+from costlens_policy.compiler.rules import RewriteRule, RouteStep
 from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
 from costlens_policy.engine.budgets import ActiveThreshold
 from costlens_policy.engine.candidate import Candidate, Prepared, Price, TokenKinds, on_terms, terms_of
@@ -43,19 +43,22 @@ _FURTHER_LIMITS: Final = tuple(name for name in OUTPUT_LIMIT_NAMES if name != OU
 class Preparations:
     """The rewritten requests of one decision, each made once.
 
-    ``needs`` are the capabilities that the ``request`` asks for.
+    ``needs`` are the capabilities that the ``request`` asks for. What the ``route`` applies comes before all rewrites.
     """
 
     __slots__ = (
-        "_context", "_default_output", "_given", "_holds", "_kinds", "_rewritten", "_shared", "_stages", "_tokens",
-        "needs", "request",
+        "_context", "_default_output", "_given", "_holds", "_kinds", "_one_for_all", "_own", "_rewritten", "_shared",
+        "_stages", "_tokens", "needs", "request",
     )  # fmt: skip
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, route: RouteStep) -> None:
         self.request = request = context.request
         self.needs = needs_of(request)
         self._context = context
-        self._stages = context.plan.stages
+        self._stages = stages = context.plan.stages
+        own = route.rewrite
+        self._own = () if own is None else ((route.layer, own),)
+        self._one_for_all = stages.one_request_for_all and (own is None or not own.values_read_model)
         self._default_output = context.plan.defaults.max_output_tokens
         self._holds: dict[str, bool] = {}
         self._rewritten: dict[tuple[str, ...], Prepared] = {}
@@ -70,7 +73,7 @@ class Preparations:
 
     def usual_for_all(self, priced_models: Sequence[PricedModel]) -> bool:
         """Whether models get one request, up to its output limit, at the usual prices: ``shared`` of any of them."""
-        if not self._stages.one_request_for_all:
+        if not self._one_for_all:
             return False
         if not priced_models:
             return True
@@ -82,12 +85,14 @@ class Preparations:
         return self._shared or self._prepared_for(priced)
 
     def _prepared_for(self, priced: PricedModel) -> Prepared:
-        stages = self._stages
-        if not stages.rewrites:
+        rewrites, own = self._stages.rewrites, self._own
+        if not rewrites and not own:
             self._shared = prepared = self._unchanged()
             return prepared
-        rules = [item for item in stages.rewrites if item[1].when is None or self._applies(item[0], item[1], priced)]
-        if not stages.one_request_for_all:
+        rules = [item for item in rewrites if item[1].when is None or self._applies(item[0], item[1], priced)]
+        if own:
+            rules = [*own, *rules]
+        if not self._one_for_all:
             return self._rewritten_for(priced, rules)
         self._shared = prepared = self._prepare(rules, priced)
         return prepared
@@ -193,7 +198,8 @@ class Preparations:
 
     def _fail(self, rule: str, layer: int, error: RewriteError | CelError) -> None:
         self._context.add(Failure(rule, "rewrites", error.code, str(error), None))
-        if self._context.plan.layers[layer].on_error == "deny":
+        layers = self._context.plan.layers
+        if layer == len(layers) or layers[layer].on_error == "deny":  # the default route belongs to no policy
             raise Refusal(rule, f"rewrites: `{rule}` failed: {error}")
 
     def _measured(self, content: Content, changes: tuple[Change, ...], rules: tuple[str, ...]) -> Prepared:

@@ -68,12 +68,13 @@ def record_of(decision: Decided) -> Record:
 def outcomes_of(decision: Decided) -> dict[str, RuleOutcome]:
     """Return the outcome of every rule, as in the record, without the cost of showing the parts of conditions."""
     walk = _Walk(decision, with_parts=False)
-    stages = (walk.access(), walk.routes(), walk.budgets(), walk.rewrites())
+    stages = (walk.rewrites(), walk.access(), walk.routes(), walk.budgets())  # what a route applies has its id
     return {rule.id: rule.outcome for stage in stages for rule in stage.rules}
 
 
 _TABLE: Final = re.compile(r"data(\.\w+)*")
 _UNREACHED: Final = RuleOutcome.NOT_REACHED
+_OF_ROUTE: Final = "applied by the route"
 
 
 class _Walk:
@@ -134,7 +135,18 @@ class _Walk:
             for step in layer.rewrites
         )
         notes = tuple(f"{item.operation} {item.target}: {item.detail}" for item in self._decision.changes)
-        return StageRecord("rewrites", rules, notes)
+        return StageRecord("rewrites", (*self._of_route(), *rules), notes)
+
+    def _of_route(self) -> Iterator[RuleRecord]:
+        """Yield what the deciding route applies, under its id."""
+        route = self._decision.route
+        if route is None or route.rewrite is None:
+            return
+        failed = [item for item in self._decision.errors if item.rule == route.id and item.stage == "rewrites"]
+        if failed:
+            yield RuleRecord(route.id, RuleOutcome.FAILED, failed[0].message)
+        else:
+            yield self._for_model(route.id, None, route.layer, _OF_ROUTE)
 
     def _for_model(self, rule: str, when: Formula | None, layer: int, reason: str) -> RuleRecord:
         if self._model is None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from costlens_policy.checker.attributes import ASKED_MODEL, STANDARD_ATTRIBUTES
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.compiler.rules import ByChoice
+from costlens_policy.compiler.rules import ByChoice, RewriteRule
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision
@@ -41,7 +41,7 @@ class Verdicts:
         self._plan = plan
         remembers = any(not step.per_call for _, step in plan.budgets.values())
         self._pure = not remembers and not everything and not any(path[0] == "now" for path in paths)
-        self._pure = self._pure and not any(layer.rewrites for layer in plan.layers)
+        self._pure = self._pure and not any(parts((plan.layers, plan.defaults), RewriteRule))
         self._labels = frozenset(name for name in _LABELS - read if name in plan.attributes)
         chooses = any(parts((plan.layers, plan.defaults), ByChoice))
         limited = any(name in ("cost_budget", "max_output_tokens", "params") for name, _ in plan.filled_in)

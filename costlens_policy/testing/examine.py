@@ -97,7 +97,7 @@ class _Examiner:
     def _expectation(self, expect: Expectation, path: Path, requested: set[str]) -> None:
         if expect.rule not in (None, DEFAULT):
             self._rule(str(expect.rule), (*path, "rule"), _DECIDING)
-        self._rules(expect.rewrites, (*path, "rewrites"), (RuleKind.REWRITE, RuleKind.BUDGET))
+        self._rewrites(expect.rewrites, (*path, "rewrites"))
         self._rules(expect.alerts, (*path, "alerts"), (RuleKind.BUDGET,))
         self._thresholds(expect.thresholds, (*path, "thresholds"))
         self._models(expect, path, requested)
@@ -106,7 +106,7 @@ class _Examiner:
         for index, call in enumerate(expect.fallback_calls or ()):
             place = (*path, "fallback_calls", index)
             self._model(call.model, (*place, "model"), requested)
-            self._rules(call.rewrites, (*place, "rewrites"), (RuleKind.REWRITE, RuleKind.BUDGET))
+            self._rewrites(call.rewrites, (*place, "rewrites"))
             for key in ("prompt", "system"):
                 self._pattern(getattr(call, key), (*place, key))
         known = [code for code in CODES if code.startswith("CL9")]
@@ -147,6 +147,11 @@ class _Examiner:
     def _rules(self, names: Iterable[str] | None, path: Path, kinds: tuple[RuleKind, ...]) -> None:
         for index, name in enumerate(names or ()):
             self._rule(name, (*path, index), kinds)
+
+    def _rewrites(self, names: Iterable[str] | None, path: Path) -> None:
+        for index, name in enumerate(names or ()):
+            if name not in self._known.applying:
+                self._rule(name, (*path, index), (RuleKind.REWRITE, RuleKind.BUDGET))
 
     def _rule(self, name: str, path: Path, kinds: tuple[RuleKind, ...]) -> None:
         if self._known.is_rule(name, *kinds):

@@ -70,10 +70,10 @@ def _active_thresholds(decision: Decision, models: Sequence[str] | None = None) 
     if models is None:
         models = [item.model for item in decision.excluded if item.by in plan.budgets]
         models += [] if decision.model is None else [decision.model]
-    if not plan.budgets or not models:
+    if not plan.budgets or not models or decision.route is None:
         return frozenset()
     context = Context(plan, dict(decision.request), decision.balances_read, decision.now)
-    prepare, budgets = Preparations(context), BudgetStage(context)
+    prepare, budgets = Preparations(context, decision.route), BudgetStage(context)
     active: set[tuple[str, int]] = set()
     for model in models:
         try:

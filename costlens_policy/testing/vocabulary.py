@@ -26,7 +26,8 @@ class RuleKind(StrEnum):
 class Vocabulary:
     """The names of one plan. ``rules`` holds every rule as ``policy/rule``, policy by policy, stage by stage.
 
-    ``thresholds`` are names as ``policy/budget@0.8`` by the budget and the place of the threshold in it.
+    ``applying`` are the routes that change the call, perhaps ``default`` too. ``thresholds`` are names as
+    ``policy/budget@0.8`` by the budget and the place of the threshold in it.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -36,6 +37,8 @@ class Vocabulary:
         self.denies: frozenset[str] = frozenset(
             step.id for layer in plan.layers for step in layer.access if step.denies
         )
+        routes = (plan.defaults.route, *(step for layer in plan.layers for step in layer.routes))
+        self.applying: frozenset[str] = frozenset(step.id for step in routes if step.rewrite is not None)
         self.thresholds: Mapping[tuple[str, int], str] = {
             (step.id, index): _threshold_id(step.id, threshold)
             for layer in plan.layers

@@ -16,6 +16,11 @@ SET = "  - {id: set, apply: [{set_params: {max_output_tokens: 5000}}], merge: se
 REDACT = "  - {id: redact, apply: [{redact: {kinds: [email]}}]}\n"
 PREFIX = "  - {id: prefix, apply: [{prefix: {text: 'Write to help@example.com. '}}]}\n"
 REPLACE = "  - {id: replace, apply: [{replace: {pattern: '[a-z]+@[a-z]+[.]com', text: somebody}}]}\n"
+THERE = 'when: \'request.?team.orValue("") == "free"\''
+APPLY = NARROW[NARROW.index("apply") : NARROW.index(", merge")]
+ROUTE = f"routes:\n  - {{id: free, {THERE}, model: small, {APPLY}}}\n"
+FIRST = 'routes:\n  - {id: first, when: \'request.?task.orValue("") == "chat"\', model: small}'
+WIDE_THERE = WIDE.replace("wide,", f"wide, {THERE},")
 ALERTED = """\
 budgets:
   - id: month
@@ -41,6 +46,9 @@ budgets:
         (f"rewrites:\n{REDACT}{PREFIX}{REPLACE}", False),
         (f"rewrites:\n{NARROW}" + ALERTED % 400, True),
         (ALERTED % 400, False),
+        (f"{ROUTE}rewrites:\n{WIDE}", False),
+        (f"{ROUTE}rewrites:\n{WIDE_THERE}", True),
+        (f"{FIRST}{ROUTE.removeprefix('routes:')}rewrites:\n{WIDE_THERE}", False),
     ],
 )
 def test_a_rewrite_that_changes_nothing(tmp_path: Path, rules: str, idle: bool) -> None:

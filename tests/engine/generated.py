@@ -98,6 +98,18 @@ def _waived() -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(["fallbacks", "downgrades"]), unique=True)
 
 
+_OPERATIONS: Final = (
+    {"prefix": {"text": "Be brief. "}}, {"set_params": {"max_output_tokens": 7}}, {"redact": {"kinds": ["email"]}},
+    {"remove_params": ["max_output_tokens"]}, {"clamp_params": {"temperature": {"max": 1}}},
+    {"template": {"text": "{{ model }}: {{ prompt }}", "values": {"model": "model.name"}}},
+)  # fmt: skip
+
+
+def _applied() -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Return what a route applies."""
+    return st.lists(st.sampled_from(_OPERATIONS), max_size=2, unique_by=lambda operation: next(iter(operation)))
+
+
 @st.composite
 def policy_texts(draw: st.DrawFn) -> dict[str, Any]:
     """Return the rules of a policy without budgets."""
@@ -106,19 +118,16 @@ def policy_texts(draw: st.DrawFn) -> dict[str, Any]:
         for index in range(draw(st.integers(0, 3)))
     ]
     routes = [
-        {"id": f"r{index}", "when": draw(_condition()), "waive_terms_for": draw(_waived())} | draw(_target())
+        {"id": f"r{index}", "when": draw(_condition()), "waive_terms_for": draw(_waived()), "apply": draw(_applied())}
+        | draw(_target())
         for index in range(draw(st.integers(0, 3)))
     ]
-    operations = (
-        {"prefix": {"text": "Be brief. "}}, {"set_params": {"max_output_tokens": 7}}, {"redact": {"kinds": ["email"]}},
-        {"remove_params": ["max_output_tokens"]}, {"clamp_params": {"temperature": {"max": 1}}},
-    )  # fmt: skip
     rewrites = [
         {
             "id": f"w{index}",
             "when": draw(_condition(_OF_MODELS)),
             "merge": "set_once",
-            "apply": [draw(st.sampled_from(operations))],
+            "apply": [draw(st.sampled_from(_OPERATIONS))],
         }
         for index in range(draw(st.integers(0, 2)))
     ]

@@ -55,6 +55,7 @@ def find_idle_rewrites(subject: Subject) -> Iterator[Diagnostic]:
 
 def _applied(subject: Subject) -> Iterator[_Applied]:
     """Yield all operations in the order in which they are applied, but for those that keep the higher bound."""
+    yield from _of_routes(subject)
     for rule in subject.rules["rewrites"]:
         document = rule.place.document.document
         rewrite = document.rewrites[int(rule.place.path[1])]  # type: ignore[attr-defined]  # rules stand in policies
@@ -69,6 +70,22 @@ def _applied(subject: Subject) -> Iterator[_Applied]:
             for at, operation in enumerate(threshold.rewrite):
                 place = rule.place.at("thresholds", step, "rewrite", at, operation.name)
                 yield _Applied(operation, rule.id, place, rule.goal, False)
+
+
+def _of_routes(subject: Subject) -> Iterator[_Applied]:
+    """Yield what each route applies where none before it matches."""
+    before: list[Goal] = []
+    for rule in subject.rules["routes"]:
+        document = rule.place.document.document
+        route = document.routes[int(rule.place.path[1])]  # type: ignore[attr-defined]  # as below
+        goal = Every([rule.goal, *before]) if route.apply else rule.goal
+        for at, operation in enumerate(route.apply):
+            yield _Applied(operation, rule.id, rule.place.at("apply", at, operation.name), goal, True)
+        before.append(rule.otherwise)
+    policy_set = subject.bundle.linked.policy_set
+    for at, operation in enumerate(policy_set.document.defaults.route.apply):
+        place = Place(policy_set, ("defaults", "route", "apply", at, operation.name))
+        yield _Applied(operation, "default", place, Every(before), True)
 
 
 def _undoes(operation: Operation, later: Operation) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import date
+from itertools import islice
 from typing import Generic, TypeAlias, TypeVar
 
 from costlens_policy.catalogue import Model
 from costlens_policy.checker.attributes import ROOT_TYPES, model_values
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, named_models
-from costlens_policy.checker.condition import Condition, condition_of
+from costlens_policy.checker.condition import ALWAYS, Condition, condition_of
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import Document, PolicyDocument
 from costlens_policy.documents.policy import AccessRule, Route
@@ -22,8 +23,8 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path, part_span
 
 __all__ = [
-    "Check", "Finding", "Place", "Placed", "Subject", "access_rules", "catalogue_models", "holds_for", "operations_of",
-    "rewrites", "routes",
+    "Applied", "Check", "Finding", "Place", "Placed", "Subject", "access_rules", "applied", "catalogue_models",
+    "holds_for", "operations_of", "rewrites", "routes",
 ]  # fmt: skip
 
 
@@ -191,12 +192,53 @@ def _placed(
         yield Placed(rule, f"{policy.name}/{rule.id}", policy, place, subject.condition(place.at("when")))
 
 
+@frozen
+class Applied:
+    """The operations of a rewrite, or those of a route, which come before those of all rewrites.
+
+    ``name`` is ``policy/rule``, or ``default``. Of a route, ``routes`` are the conditions of all routes, and ``at`` is
+    how many of them are asked before it; of a rewrite, there are none.
+    """
+
+    name: str
+    operations: tuple[Operation, ...]
+    place: Place
+    condition: Condition
+    merge: str | None = None
+    routes: tuple[Condition, ...] = ()
+    at: int = 0
+
+    def excludes(self, later: Applied) -> bool:
+        """Return whether no call gets both: one route decides, and conditions may exclude each other."""
+        if self.routes and later.routes:
+            return True
+        if self.condition.excludes(later.condition):
+            return True
+        return any(later.condition.implies(condition) for condition in islice(self.routes, self.at))
+
+
+def applied(subject: Subject) -> Iterator[Applied]:
+    """Yield what routes and the default route apply, then the rewrites of all layers, in order."""
+    policy_set, placed = subject.bundle.policy_set, tuple(routes(subject))
+    default = policy_set.document.defaults.route
+    conditions = (*(route.condition for route in placed), ALWAYS)
+    for at, route in enumerate(placed):
+        if route.rule.apply:
+            yield Applied(route.name, route.rule.apply, route.place, route.condition, None, conditions, at)
+    if default.apply:
+        place = Place(policy_set, ("defaults", "route"))
+        yield Applied("default", default.apply, place, ALWAYS, None, conditions, len(placed))
+    for rewrite in rewrites(subject):
+        rule = rewrite.rule
+        yield Applied(rewrite.name, rule.apply, rewrite.place, rewrite.condition, rule.merge)
+
+
 def operations_of(subject: Subject) -> Iterator[tuple[Operation, Place]]:
-    """Yield the operations of all policies in order, with their places."""
+    """Yield the operations of all rules in order, with their places."""
+    for item in applied(subject):
+        for step, operation in enumerate(item.operations):
+            yield operation, item.place.at("apply", step)
     for policy in subject.bundle.policies:
-        for index, rewrite in enumerate(policy.document.rewrites):
-            for step, operation in enumerate(rewrite.apply):
-                yield operation, Place(policy, ("rewrites", index, "apply", step))
         for index, budget in enumerate(policy.document.budgets):
             for at, threshold in enumerate(budget.thresholds):
                 for step, operation in enumerate(threshold.rewrite):

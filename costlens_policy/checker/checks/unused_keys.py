@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.checker.checks.rewrite_conflicts import Setting, settings_of
-from costlens_policy.checker.checks.subject import Finding, Place, Subject, operations_of, rewrites
+from costlens_policy.checker.checks.subject import Finding, Place, Subject, applied, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import listed
 from costlens_policy.documents.policy import CalendarWindow
@@ -49,17 +49,17 @@ def _merges(subject: Subject) -> Iterator[Diagnostic]:
     """A merge needs another rewrite, before or after, with a target in common."""
     settings: dict[str, list[Setting]] = {}
     declared = []
-    for rewrite in rewrites(subject):
-        own = list(settings_of(rewrite))
+    for rule in applied(subject):
+        own = list(settings_of(rule))
         for setting in own:
             settings.setdefault(setting.target, []).append(setting)
-        if rewrite.rule.merge is not None:
-            declared.append((rewrite, own))
-    for rewrite, own in declared:
+        if rule.merge is not None:
+            declared.append((rule, own))
+    for rule, own in declared:
         if all(len(settings[setting.target]) == 1 for setting in own):
-            place = rewrite.place.at("merge")
-            message = f"`{rewrite.name}` has nothing to merge with"
-            yield _FOUND.warning(message, place.key_span, "no other rewrite sets the same target", "remove `merge`")
+            place = rule.place.at("merge")
+            message = f"`{rule.name}` has nothing to merge with"
+            yield _FOUND.warning(message, place.key_span, "nothing else sets the same target", "remove `merge`")
 
 
 def _template_values(subject: Subject) -> Iterator[Diagnostic]:
