@@ -212,7 +212,8 @@ _NONE: Final = "it has none"
 _KNOWN_LATER: Final = {
     "request": "the request is available at every step",
     "variables": "variables are available at every step",
-    "model": "`model` is available once there are candidates: in access rules, `choose`, rewrites and budgets",
+    "model": "`model` is available once there are candidates: in access rules, `choose`, rewrites, and the `when` and"
+    " `scope` of budgets",
     "estimate": "`estimate` is available where candidates are compared: in `minimize` and `maximize`",
     "budgets": "`budgets` is available in the conditions of access rules, routes and rewrites, and in `exclude`",
     "now": "the time is available at every step",
