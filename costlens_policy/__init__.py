@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
     from costlens_policy.errors import CostlensPolicyError, InputError, RequestError
     from costlens_policy.guard import AsyncGuard, Guard, GuardError
+    from costlens_policy.integrations import UnguardedCallError, asking, wrap
     from costlens_policy.ledger import (
         AdjustmentError,
         AmountError,
@@ -38,7 +39,7 @@ __all__ = [
     "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "CallConflictError", "CostlensPolicyError", "Decision",
     "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError", "LedgerError",
     "LedgerUnavailableError", "LivePolicies", "OptimalModel", "PolicyError", "ReportError", "RequestError", "Router",
-    "TrafficError", "UnknownCallError", "UsageError", "load", "load_plan",
+    "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load", "load_plan", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -66,9 +67,12 @@ __getattr__ = on_demand(
         "RequestError": "costlens_policy.errors",
         "Router": "costlens_policy.api",
         "TrafficError": "costlens_policy.replay",
+        "UnguardedCallError": "costlens_policy.integrations",
         "UnknownCallError": "costlens_policy.ledger",
         "UsageError": "costlens_policy.usage",
+        "asking": "costlens_policy.integrations",
         "load": "costlens_policy.api",
         "load_plan": "costlens_policy.api",
+        "wrap": "costlens_policy.integrations",
     },
 )

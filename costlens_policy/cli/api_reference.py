@@ -22,6 +22,7 @@ __all__ = ["PUBLIC_MODULES", "api_page", "public_signatures"]
 PUBLIC_MODULES: Final = (
     "costlens_policy",
     "costlens_policy.guard",
+    "costlens_policy.integrations",
     "costlens_policy.live",
     "costlens_policy.ledger",
     "costlens_policy.testing",

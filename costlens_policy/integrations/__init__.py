@@ -2,3 +2,28 @@
 
 Each module imports the library that it is for when it is used, so that none of them has to be installed.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costlens_policy.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from costlens_policy.integrations.identity import asking
+    from costlens_policy.integrations.refusals import Refusal, refusal_of
+    from costlens_policy.integrations.sdk.client import wrap
+    from costlens_policy.integrations.sdk.operations import UnguardedCallError
+
+__all__ = ["Refusal", "UnguardedCallError", "asking", "refusal_of", "wrap"]
+
+__getattr__ = on_demand(
+    __name__,
+    {
+        "Refusal": "costlens_policy.integrations.refusals",
+        "UnguardedCallError": "costlens_policy.integrations.sdk.operations",
+        "asking": "costlens_policy.integrations.identity",
+        "refusal_of": "costlens_policy.integrations.refusals",
+        "wrap": "costlens_policy.integrations.sdk.client",
+    },
+)

@@ -80,18 +80,18 @@ def refusal_of(error: BaseException) -> Refusal | None:
     402 and 403 are denials, 400 is a request that cannot be decided, 404 and 409 are ids of calls that are unknown or
     taken, and 503, the only one to be repeated, is a ledger that cannot be reached.
     """
+    message = str(error)
+    if isinstance(error, LedgerUnavailableError) or isinstance(error.__cause__, LedgerUnavailableError):
+        said = "the ledger cannot be reached"  # what it says of itself names hosts and files
+        return Refusal(503, "api_error", "ledger_unavailable", said, retry_after=_LEDGER_PAUSE)
     if isinstance(error, DeniedError):
         return _denial(error)
-    message = str(error)
     if isinstance(error, RequestError):
         return Refusal(400, "invalid_request_error", "invalid_request", message)
     if isinstance(error, CallConflictError):
         return Refusal(409, "invalid_request_error", "call_conflict", message)
     if isinstance(error, UnknownCallError):
         return Refusal(404, "not_found_error", "unknown_call", message)
-    if isinstance(error, LedgerUnavailableError):
-        said = "the ledger cannot be reached"  # what it says of itself names hosts and files
-        return Refusal(503, "api_error", "ledger_unavailable", said, retry_after=_LEDGER_PAUSE)
     if isinstance(error, GuardError):
         return Refusal(400, "invalid_request_error", "unguarded", message)
     return None

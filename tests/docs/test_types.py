@@ -8,7 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, assert_type
 
-from costlens_policy import AsyncGuard, Balance, Decision, Engine, Guard, Router, load
+from anthropic import Anthropic
+from openai import AsyncOpenAI, OpenAI
+
+from costlens_policy import AsyncGuard, Balance, Decision, Engine, Guard, Router, load, wrap
 from costlens_policy.guard import AsyncCall, Call, Charged, Event
 from costlens_policy.ledger import Account, AccountBalance, Period, Store, open_ledger
 from costlens_policy.testing import Run, run_suites
@@ -45,6 +48,18 @@ def test_a_guarded_call() -> None:
         charged = assert_type(call.settle({"prompt_tokens": 10, "completion_tokens": 8}), Charged)
     assert_type(charged.cost, Decimal | None)
     guard.close()
+
+
+def test_a_wrapped_client() -> None:
+    with Guard(engine()) as guard:
+        client = assert_type(wrap(OpenAI(api_key="none"), guard=guard), OpenAI)
+        assert_type(wrap(Anthropic(api_key="none"), guard=guard, clients={"openai": OpenAI(api_key="none")}), Anthropic)
+        assert_type(client.with_options(max_retries=1), OpenAI)
+
+
+def wrapped_asynchronously(guard: AsyncGuard) -> None:
+    assert_type(wrap(AsyncOpenAI(api_key="none"), guard=guard), AsyncOpenAI)
+    wrap(AsyncOpenAI(api_key="none"), guard=Guard(engine()))  # type: ignore[call-overload]
 
 
 async def asynchronously(guard: AsyncGuard) -> None:

@@ -10,8 +10,8 @@ import pytest
 from costlens_policy import CallConflictError, DeniedError, Engine, Guard, GuardError, LedgerUnavailableError
 from costlens_policy.errors import RequestError
 from costlens_policy.integrations.refusals import Refusal, refusal_of
-from costlens_policy.ledger import UnknownCallError
-from tests.guard.company import REQUEST, TEAM, Clock
+from costlens_policy.ledger import MemoryStore, UnknownCallError
+from tests.guard.company import REQUEST, TEAM, Breakable, Clock
 
 DENY = """
 on_error: deny
@@ -75,6 +75,19 @@ def test_other_errors(error: Exception, status: int) -> None:
     assert refusal.status == status
     assert "secret" not in json.dumps(refusal.body)
     assert ("x-should-retry" in refusal.headers) != (status == 503)
+
+
+def test_a_denial_for_want_of_the_ledger_may_be_repeated(company: Callable[..., Engine]) -> None:
+    store = Breakable(MemoryStore())
+    with Guard(company(TEAM), ledger=store) as guard:
+        store.broken = True
+        with pytest.raises(DeniedError) as denied:
+            guard.call(REQUEST)
+        store.broken = False
+    refusal = refusal_of(denied.value)
+    assert refusal is not None
+    assert (refusal.status, refusal.headers["retry-after"]) == (503, "1")
+    assert "broken" not in refusal.message
 
 
 def test_a_stranger_is_not_answered() -> None:

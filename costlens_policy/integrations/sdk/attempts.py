@@ -1,0 +1,121 @@
+"""Repeating a call, and falling back on other models and providers, so that the guard counts each attempt.
+
+An attempt is a call of the guard: decided on fresh balances, held, and settled or given back. What failed and may have
+cost is charged as the guard's ``on_exception`` says. A model is asked again as often as the client's ``max_retries``
+allows, after the pauses of the SDK, which respect ``Retry-After``; then the next model of the decision follows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from importlib import import_module
+from json import JSONDecodeError
+from typing import Any, Final
+
+from costlens_policy.guard import GuardError
+from costlens_policy.guard.guard import CallFacts
+from costlens_policy.integrations.sdk.bodies import CHAT, Body, Dialect, adds_usage
+
+__all__ = ["Attempts", "answer_was_unreadable", "sdk_of"]
+
+_FALLING_BACK: Final = frozenset({408, 429})
+"""Statuses, beside 5xx, after which another provider may do better."""
+
+
+def sdk_of(client: object) -> str | None:
+    """Return the name of the SDK that a client is of, ``openai`` or ``anthropic``; None for another object."""
+    modules = {base.__module__ for base in type(client).__mro__}
+    return next((name for name in ("openai", "anthropic") if f"{name}._base_client" in modules), None)
+
+
+def answer_was_unreadable(error: BaseException, client: object) -> bool:
+    """Whether an error is about an answer that arrived: its provider has worked for it, and reports no usage."""
+    sdk = import_module(sdk_of(client) or "")
+    return isinstance(error, JSONDecodeError | UnicodeDecodeError | sdk.APIResponseValidationError)
+
+
+class Attempts:
+    """The attempts at one request. ``request`` is what each asks of the guard, ``body`` what the caller would send."""
+
+    def __init__(
+        self,
+        client: Any,
+        clients: Mapping[str, Any],
+        options: Any,
+        body: Body,
+        dialect: Dialect,
+        request: Mapping[str, Any],
+    ) -> None:
+        self.request: Final = request
+        self.failure: Exception | None = None
+        """What the last attempt met."""
+        self.adds_usage: Final = dialect is CHAT and adds_usage(body)
+        """Whether what is sent asks for a chunk with the usage, for which the caller did not ask."""
+        self._clients: Final = clients
+        self._client: Final = client
+        self._options: Final = options
+        self._body: Final = body
+        self._dialect: Final = dialect
+        self._tried: Final[Counter[str]] = Counter()
+        self._given_up: Final[set[str]] = set()
+        self._keys: Final[dict[str, str]] = {}
+        self._in_use: tuple[str, Any] = "", client
+
+    def choose(self, call: CallFacts) -> tuple[Any, Any]:
+        """Move a call to the first of its models that may still be tried; return its client, and what that is to send.
+
+        Raises what the last attempt met where there is none, ``GuardError`` where the decided model has no client
+        that speaks as the caller does.
+        """
+        for model in (call.model, *call.fallbacks):
+            if model in self._given_up:
+                continue
+            call.use(model)
+            client = self._clients.get(call.provider or "", self._client)
+            if sdk_of(client) == sdk_of(self._client):
+                self._in_use = model, client
+                return client, self._rewritten(call)
+            if self.failure is None:
+                raise _of_another_dialect(call, sdk_of(client))
+        assert self.failure is not None, "the first model is tried, or raises"
+        raise self.failure
+
+    def after(self, error: Exception) -> float:
+        """Return how many seconds to wait before the next attempt. Raises the error where there is to be none."""
+        self.failure = error
+        model, client = self._in_use
+        sdk = import_module(sdk_of(client) or "")
+        status = getattr(error, "status_code", None) if isinstance(error, sdk.APIStatusError) else None
+        unreachable = isinstance(error, sdk.APIConnectionError)
+        repeats = unreachable or (status is not None and client._should_retry(error.response))  # type: ignore[attr-defined]
+        most = self._options.get_max_retries(self._client.max_retries)
+        left = most - self._tried[model]
+        self._tried[model] += 1
+        if repeats and left > 0:
+            headers = None if unreachable else error.response.headers  # type: ignore[attr-defined]
+            seconds: float = client._calculate_retry_timeout(left, self._options, headers)
+            return seconds
+        if not (unreachable or (status is not None and (status in _FALLING_BACK or status >= 500))):
+            raise error
+        self._given_up.add(model)
+        return 0
+
+    def _rewritten(self, call: CallFacts) -> Any:
+        """Return the options of the request with the body that was decided, for one attempt."""
+        options = self._options.model_copy()
+        options.json_data = self._dialect.write(self._body, call)
+        options.extra_json = None
+        options.max_retries = 0
+        if options.idempotency_key is None:  # one for each model, as the SDK has one for all its attempts
+            if call.model not in self._keys:
+                self._keys[call.model] = self._client._idempotency_key()
+            options.idempotency_key = self._keys[call.model]
+        return options
+
+
+def _of_another_dialect(call: CallFacts, sdk: str | None) -> GuardError:
+    return GuardError(
+        f"`{call.model}` is served by `{call.provider}`, whose client is one of `{sdk}` and cannot send this request;"
+        f" give an endpoint of `{call.provider}` for the caller's SDK in `clients`, or route such requests elsewhere"
+    )

@@ -1,0 +1,161 @@
+"""One request of a wrapped client: read, decided and held by the guard, sent, settled."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.frozen import frozen
+from costlens_policy.guard import AsyncGuard, Guard, GuardError
+from costlens_policy.integrations.identity import asking_now
+from costlens_policy.integrations.sdk.answers import asettled, settled
+from costlens_policy.integrations.sdk.attempts import Attempts, answer_was_unreadable
+from costlens_policy.integrations.sdk.bodies import Dialect
+from costlens_policy.integrations.sdk.operations import UnguardedCallError, dialect_of
+
+__all__ = ["Asking", "Wrapping", "asend", "send"]
+
+Asking: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+"""Attributes of every request of a client, or a function that gives them for the request under way."""
+
+_KEYWORD: Final = "costlens"
+"""The entry of a body (``extra_body``) that has attributes for one call, and is not sent."""
+_OF_THE_BODY: Final = frozenset({
+    "model", "prompt", "messages", "tools", "response_format", "modalities", "stream", "params",
+})  # fmt: skip
+"""Attributes that are read from the body, and given nowhere else."""
+
+
+@frozen(eq=False)
+class Wrapping:
+    """What a client was wrapped with. ``request`` is how its own class sends; ``clients`` serve other providers."""
+
+    guard: Guard | AsyncGuard
+    clients: Mapping[str, Any]
+    asking: Asking | None
+    unguarded: frozenset[str]
+    base: type[Any]
+
+    def dialect_of(self, options: Any) -> Dialect | None:
+        """Return how a call of a model is written, None for what passes as it is. Raises ``UnguardedCallError``."""
+        return dialect_of(options.method, options.url, self.unguarded)
+
+    def attempts(self, client: Any, options: Any, dialect: Dialect) -> Attempts:
+        """Return the attempts at a call. Raises ``GuardError`` for attributes that are not the caller's to give."""
+        body = _body_of(options)
+        request = self._request(body, dialect)
+        return Attempts(client, self.clients, options, body, dialect, request)
+
+    def _request(self, body: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+        """Return what is asked of the guard. An attribute of one call only adds to those that the service gives."""
+        asking = self.asking() if callable(self.asking) else self.asking or {}
+        who = {**asking, **asking_now()}
+        for name, value in _keyword(body).items():
+            if who.setdefault(name, value) != value:
+                raise GuardError(f"`{_KEYWORD}.{name}` of a call must not replace the `{name}` that the service gives")
+        if taken := _OF_THE_BODY & who.keys():
+            raise GuardError(f"`{min(taken)}` is read from the call itself, and cannot be given beside it")
+        return {**dialect.read(body), **who}
+
+    def bare_request(self, owner: Any, client: Any) -> Callable[..., Any]:
+        """Return how a client sends: the wrapped one as its own class does, unguarded."""
+        bare: Callable[..., Any] = self.base.request.__get__(client) if client is owner else client.request
+        return bare
+
+
+def _body_of(options: Any) -> dict[str, Any]:
+    """Return the body of a request as it would be sent. Raises ``UnguardedCallError`` for one that is no object."""
+    given = options.json_data
+    if getattr(options, "content", None) is not None or options.files or not isinstance(given, Mapping):
+        raise UnguardedCallError(f"`{options.url}` is guarded only with a JSON object as its body")
+    return {**given, **(options.extra_json or {})}
+
+
+def _keyword(body: dict[str, Any]) -> Mapping[str, Any]:
+    """Take the attributes of one call out of its body."""
+    given = body.pop(_KEYWORD, None)
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise GuardError(f"`{_KEYWORD}` of a call must be an object of attributes, got `{type(given).__name__}`")
+    return given
+
+
+def send(wrapping: Wrapping, client: Any, cast_to: Any, options: Any, how: Mapping[str, Any]) -> Any:
+    """Send a request of a synchronous client, as often as it takes; return what the caller gets."""
+    dialect = wrapping.dialect_of(options)
+    if dialect is None:
+        return wrapping.bare_request(client, client)(cast_to, options, **how)
+    if hasattr(client, "_copy_and_prepare"):  # newer SDKs of Anthropic keep iterators and omitted values until here
+        options = client._copy_and_prepare(options)
+    attempts = wrapping.attempts(client, options, dialect)
+    while True:
+        try:
+            return _attempt(wrapping, client, attempts, cast_to, how)
+        except Exception as error:
+            pause = _pause_after(attempts, error)
+        time.sleep(pause)
+
+
+async def asend(wrapping: Wrapping, client: Any, cast_to: Any, options: Any, how: Mapping[str, Any]) -> Any:
+    """As ``send``, of an asynchronous client."""
+    dialect = wrapping.dialect_of(options)
+    if dialect is None:
+        return await wrapping.bare_request(client, client)(cast_to, options, **how)
+    if hasattr(client, "_copy_and_prepare"):
+        options = await client._copy_and_prepare(options)
+    attempts = wrapping.attempts(client, options, dialect)
+    while True:
+        try:
+            return await _async_attempt(wrapping, client, attempts, cast_to, how)
+        except Exception as error:
+            pause = _pause_after(attempts, error)
+        await asyncio.sleep(pause)
+
+
+def _pause_after(attempts: Attempts, error: Exception) -> float:
+    """Return how long to wait before the next attempt. Raises what ends them."""
+    if error is attempts.failure or isinstance(error, CostlensPolicyError):
+        raise error
+    return attempts.after(error)
+
+
+def _attempt(wrapping: Wrapping, client: Any, attempts: Attempts, cast_to: Any, how: Mapping[str, Any]) -> Any:
+    assert isinstance(wrapping.guard, Guard), "the client is synchronous"
+    call = wrapping.guard.call(attempts.request)
+    try:
+        used, options = attempts.choose(call)
+    except BaseException:
+        call.release()
+        raise
+    try:
+        answer = wrapping.bare_request(client, used)(cast_to, options, **how)
+        return settled(call, answer, hide_usage=attempts.adds_usage)
+    except BaseException as error:
+        if answer_was_unreadable(error, used):
+            call.settle()
+        call.__exit__(type(error), error, error.__traceback__)
+        raise
+
+
+async def _async_attempt(
+    wrapping: Wrapping, client: Any, attempts: Attempts, cast_to: Any, how: Mapping[str, Any]
+) -> Any:
+    assert isinstance(wrapping.guard, AsyncGuard), "the client is asynchronous"
+    call = await wrapping.guard.call(attempts.request)
+    try:
+        used, options = attempts.choose(call)
+    except BaseException:
+        await call.release()
+        raise
+    try:
+        answer = await wrapping.bare_request(client, used)(cast_to, options, **how)
+        return await asettled(call, answer, hide_usage=attempts.adds_usage)
+    except BaseException as error:
+        if answer_was_unreadable(error, used):
+            await call.settle()
+        await call.__aexit__(type(error), error, error.__traceback__)
+        raise

@@ -1,0 +1,170 @@
+"""``wrap``: a client of an SDK whose every request is decided, held, sent and settled.
+
+The seam is ``request`` of the SDKs' clients. All resources, helpers and raw methods of both SDKs end there, with the
+body still an object and the type of the answer known; the one way round, a WebSocket, begins at properties that are
+closed here. A wrapped client is of a class below the SDK's own, so that it is one for types and ``isinstance``, and
+so that a copy of it has the guard, too.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import cached_property, lru_cache
+from typing import Any, Protocol, TypeVar, overload
+
+from costlens_policy.guard import AsyncGuard, Guard, GuardError
+from costlens_policy.integrations.sdk.attempts import sdk_of
+from costlens_policy.integrations.sdk.calls import Asking, Wrapping, asend, send
+from costlens_policy.integrations.sdk.operations import check_connection
+
+__all__ = ["wrap"]
+
+
+class _ClosesAtOnce(Protocol):
+    """What synchronous clients have and asynchronous ones have not."""
+
+    def close(self) -> None: ...
+
+
+class _ClosesLater(Protocol):
+    def close(self) -> Awaitable[None]: ...
+
+
+_SyncClient = TypeVar("_SyncClient", bound=_ClosesAtOnce)
+_AsyncClient = TypeVar("_AsyncClient", bound=_ClosesLater)
+
+
+@overload
+def wrap(
+    client: _SyncClient,
+    *,
+    guard: Guard,
+    clients: Mapping[str, _ClosesAtOnce] | None = None,
+    asking: Asking | None = None,
+    unguarded: Collection[str] = (),
+) -> _SyncClient: ...
+@overload
+def wrap(
+    client: _AsyncClient,
+    *,
+    guard: AsyncGuard,
+    clients: Mapping[str, _ClosesLater] | None = None,
+    asking: Asking | None = None,
+    unguarded: Collection[str] = (),
+) -> _AsyncClient: ...
+def wrap(
+    client: Any,
+    *,
+    guard: Guard | AsyncGuard,
+    clients: Mapping[str, Any] | None = None,
+    asking: Asking | None = None,
+    unguarded: Collection[str] = (),
+) -> Any:
+    """Return a client with the interface and type of the given one, whose calls the guard decides, holds and settles.
+
+    ``client`` is one of the SDK ``openai`` or ``anthropic``, of any platform: synchronous ones take a ``Guard``,
+    asynchronous ones an ``AsyncGuard``. ``clients`` maps providers of the catalogue to the clients that serve their
+    models; the wrapped client serves all others. ``asking`` gives attributes of every request, or is a function that
+    returns them; the blocks ``asking(…)`` around a call add to them. ``unguarded`` names what may pass although the
+    guard neither decides nor counts it, such as ``images`` or ``realtime``.
+
+    Calls raise ``DeniedError``, ``RequestError`` and ``LedgerUnavailableError``, which the SDK does not repeat,
+    ``UnguardedCallError`` for what is not guarded, and else what the SDK raises. Raises ``GuardError`` for a client
+    that cannot be wrapped.
+    """
+    if sdk_of(client) is None:
+        raise GuardError(f"`client` must be a client of `openai` or `anthropic`, got `{type(client).__name__}`")
+    if isinstance(client, _Guarded):
+        raise GuardError("the client is wrapped already")
+    needed = AsyncGuard if _awaits(client) else Guard
+    if not isinstance(guard, needed):
+        raise GuardError(f"`{type(client).__name__}` needs a guard of type `{needed.__name__}`, got `{guard!r}`")
+    if isinstance(unguarded, str):
+        raise GuardError(f"`unguarded` must be a list of names, got `{unguarded}`")
+    for provider, other in (clients or {}).items():
+        _check_other(client, provider, other)
+    wrapping = Wrapping(guard, dict(clients or {}), asking, frozenset(unguarded), type(client))
+    return _wrapped(client, wrapping)
+
+
+def _awaits(client: Any) -> bool:
+    return inspect.iscoroutinefunction(type(client).request)
+
+
+def _check_other(client: object, provider: str, other: object) -> None:
+    if sdk_of(other) is None or isinstance(other, _Guarded):
+        found = "a wrapped one" if isinstance(other, _Guarded) else f"`{type(other).__name__}`"
+        raise GuardError(f"`clients` must map `{provider}` to a bare client of `openai` or `anthropic`, got {found}")
+    if _awaits(other) != _awaits(client):
+        raise GuardError(f"the client of `{provider}` must be as synchronous as the wrapped one")
+
+
+def _wrapped(client: Any, wrapping: Wrapping) -> Any:
+    """Return a client that shares all settings and connections with the given one."""
+    if getattr(client, "_middleware", ()) and "middleware" not in wrapping.unguarded:
+        raise GuardError(
+            "the client has middleware, which may repeat calls unseen; pass `unguarded=['middleware']` if it does not"
+        )
+    kind: Any = type(client)
+    wrapped = object.__new__(_guarded_class(kind))
+    made_on_demand = {name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name), cached_property)}
+    for name, value in vars(client).items():
+        if name in made_on_demand:
+            continue  # bound to the client that it was made for
+        is_resource = "_client" in getattr(value, "__dict__", {}) and hasattr(value, "with_raw_response")
+        vars(wrapped)[name] = type(value)(wrapped) if is_resource else value
+    vars(wrapped)["_costlens"] = wrapping
+    return wrapped
+
+
+class _Guarded:
+    """What a wrapped client does in another way than its own class."""
+
+    _costlens: Wrapping
+
+    def copy(self, **options: Any) -> Any:
+        """Return a wrapped client with other options, as the SDK's own method makes it."""
+        return _copied(self, "copy", options)
+
+    with_options = copy
+
+    def with_middleware(self, *middleware: Any) -> Any:
+        return _copied(self, "copy", {"middleware": [*getattr(self, "_middleware", ()), *middleware]})
+
+    @property
+    def websocket_base_url(self) -> Any:
+        """Where connections by WebSocket begin, in all clients of the SDK."""
+        check_connection(self._costlens.unguarded)
+        return vars(self).get("websocket_base_url")
+
+    @websocket_base_url.setter
+    def websocket_base_url(self, url: Any) -> None:
+        vars(self)["websocket_base_url"] = url
+
+
+class _GuardedSync(_Guarded):
+    def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
+        return send(self._costlens, self, cast_to, options, how)
+
+
+class _GuardedAsync(_Guarded):
+    async def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
+        return await asend(self._costlens, self, cast_to, options, how)
+
+
+@lru_cache(maxsize=64)
+def _guarded_class(kind: Any) -> Any:
+    """Return the class of wrapped clients of a class."""
+    mixin = _GuardedAsync if inspect.iscoroutinefunction(kind.request) else _GuardedSync
+    members = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+    return type(kind.__name__, (mixin, kind), members)
+
+
+def _copied(client: Any, method: str, options: Mapping[str, Any]) -> Any:
+    """Let the client's own class copy it, without the guard, and wrap the copy."""
+    wrapping = client._costlens
+    bare = object.__new__(wrapping.base)
+    vars(bare).update(vars(client))
+    copy: Callable[..., Any] = getattr(bare, method)
+    return _wrapped(copy(**options), wrapping)

@@ -1,0 +1,265 @@
+"""Wrapped clients of the real SDKs: every way of asking is decided, held and settled to the last digit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from costlens_policy import (
+    AsyncGuard,
+    DeniedError,
+    Engine,
+    Guard,
+    GuardError,
+    RequestError,
+    UnguardedCallError,
+    asking,
+    wrap,
+)
+from costlens_policy.ledger import LedgerUnavailableError, MemoryStore
+from tests.guard.company import TEAM, Breakable
+from tests.integrations.provider import FaultyProvider, faulty_provider
+from tests.integrations.ways import ASYNC_WAYS, CHAT, MESSAGE, WAYS
+
+ROOMY = TEAM.replace("hard_limit_usd: 0.01", "hard_limit_usd: 1")
+FULL = TEAM.replace("hard_limit_usd: 0.01", "hard_limit_usd: 0.000001")
+RATES = {"nano": (1, 2), "mini": (2, 8), "thinker": (1, 2)}
+
+
+@pytest.fixture
+def provider() -> Iterator[FaultyProvider]:
+    with faulty_provider() as running:
+        yield running
+
+
+@pytest.fixture
+def guard_of(company: Callable[..., Engine]) -> Iterator[Callable[..., Guard]]:
+    """Return a function from a policy to a guard with a ledger in memory."""
+    guards: list[Guard] = []
+
+    def make(policy: str = ROOMY, models: str = "nano", more: str = "", **options: Any) -> Guard:
+        guards.append(Guard(company(policy, models=models, more=more), **options))
+        return guards[-1]
+
+    yield make
+    for guard in guards:
+        guard.close()
+
+
+def bare(sdk: str, provider: FaultyProvider, **options: Any) -> Any:
+    kind = openai.OpenAI if sdk == "openai" else anthropic.Anthropic
+    return kind(**{"api_key": "none", "base_url": provider.url, "max_retries": 0, **options})
+
+
+def async_bare(sdk: str, provider: FaultyProvider, **options: Any) -> Any:
+    kind = openai.AsyncOpenAI if sdk == "openai" else anthropic.AsyncAnthropic
+    return kind(**{"api_key": "none", "base_url": provider.url, "max_retries": 0, **options})
+
+
+def cost_of(provider: FaultyProvider) -> Decimal:
+    """Return what the provider would bill for what it served."""
+    micros = sum(RATES[item.model][0] * item.input + RATES[item.model][1] * item.output for item in provider.served)
+    return Decimal(micros) / 1_000_000
+
+
+def spent(guard: Guard) -> tuple[Decimal, Decimal]:
+    """Return what all keys have used and what is held for them."""
+    spends = guard.spend()
+    return sum((item.used for item in spends), Decimal(0)), sum((item.held for item in spends), Decimal(0))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_is_charged_what_was_served(
+    way: str, guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    sdk, ask = WAYS[way]
+    guard = guard_of()
+    client = wrap(bare(sdk, provider), guard=guard)
+    assert ask(client) == "Soon."
+    assert provider.models == ["nano"]
+    assert spent(guard) == (cost_of(provider), 0)
+    assert cost_of(provider) > 0
+
+
+@pytest.mark.parametrize("way", ASYNC_WAYS)
+def test_each_asynchronous_way_is_charged_what_was_served(
+    way: str, company: Callable[..., Engine], provider: FaultyProvider
+) -> None:
+    sdk, ask = ASYNC_WAYS[way]
+
+    async def run() -> None:
+        async with AsyncGuard(company(ROOMY)) as guard:
+            client = wrap(async_bare(sdk, provider), guard=guard)
+            assert await ask(client) == "Soon."
+            (spend,) = await guard.spend()
+            assert (spend.used, spend.held) == (cost_of(provider), 0)
+
+    asyncio.run(run())
+    assert provider.models == ["nano"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_denial_comes_before_anything_is_sent(
+    way: str, guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    sdk, ask = WAYS[way]
+    guard = guard_of(FULL)
+    client = wrap(bare(sdk, provider, max_retries=2), guard=guard)
+    with pytest.raises(DeniedError) as denied:
+        ask(client)
+    assert (denied.value.budget, denied.value.key, denied.value.rule) == ("p/team", "nobody", "default")
+    assert denied.value.resets_at is not None
+    assert provider.bodies == []
+    assert spent(guard) == (0, 0)
+
+
+@pytest.mark.parametrize("way", ASYNC_WAYS)
+def test_an_asynchronous_denial_is_the_same(way: str, company: Callable[..., Engine], provider: FaultyProvider) -> None:
+    sdk, ask = ASYNC_WAYS[way]
+
+    async def run() -> None:
+        async with AsyncGuard(company(FULL)) as guard:
+            with pytest.raises(DeniedError) as denied:
+                await ask(wrap(async_bare(sdk, provider, max_retries=2), guard=guard))
+            assert denied.value.budget == "p/team"
+
+    asyncio.run(run())
+    assert provider.bodies == []
+
+
+def test_a_wrapped_client_is_one_of_its_sdk(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    given = bare("openai", provider)
+    client = wrap(given, guard=guard_of())
+    assert isinstance(client, openai.OpenAI)
+    assert type(client).__name__ == "OpenAI"
+    assert client.chat is client.chat
+    assert client.chat is not given.chat
+    assert given.chat.completions.create(**CHAT).model == "asked"  # the given client stays as it was
+    assert client.base_url == given.base_url
+
+
+def test_a_request_is_sent_as_it_was_rewritten(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard = guard_of("rewrites: [{id: brief, apply: [{set_params: {temperature: 0}}, {system: {text: Be brief}}]}]")
+    client = wrap(bare("openai", provider), guard=guard)
+    client.chat.completions.create(**CHAT, temperature=1.0, user="u1", tool_choice="auto", seed=7)
+    client.responses.create(model="x", input="Hello", instructions="Be kind", temperature=1.0)
+    chat, response = provider.bodies
+    assert chat["messages"] == [{"role": "system", "content": "Be brief"}, *CHAT["messages"]]
+    assert chat["temperature"] == response["temperature"] == 0
+    assert (chat["user"], chat["tool_choice"], chat["seed"], chat["max_completion_tokens"]) == ("u1", "auto", 7, 100)
+    assert (response["input"], response["max_output_tokens"]) == ("Hello", 100)
+    assert "Be brief" in response["instructions"]
+    assert "Be kind" in response["instructions"]
+
+
+def test_who_asks(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard = guard_of()
+    client = wrap(bare("openai", provider), guard=guard, asking=lambda: {"team": "callable", "feature": "search"})
+    client.chat.completions.create(**CHAT)
+    with asking(team="outer", user="u"):
+        with asking(team="inner"):
+            client.chat.completions.create(**CHAT)
+        client.chat.completions.create(**CHAT, user="the provider's")
+    plain = wrap(bare("openai", provider), guard=guard)
+    plain.chat.completions.create(**CHAT, extra_body={"costlens": {"team": "keyword"}})
+    assert {item.key for item in guard.spend()} == {"callable", "inner", "outer", "keyword"}
+    assert all("costlens" not in body for body in provider.bodies)
+
+
+def test_a_call_cannot_replace_who_asks(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    client = wrap(bare("openai", provider), guard=guard_of(), asking={"team": "red"})
+    with pytest.raises(GuardError, match="must not replace the `team`"):
+        client.chat.completions.create(**CHAT, extra_body={"costlens": {"team": "rich"}})
+    with pytest.raises(GuardError, match="`model` is read from the call"), asking(model="mini"):
+        client.chat.completions.create(**CHAT)
+    with pytest.raises(GuardError, match="must be an object"):
+        client.chat.completions.create(**CHAT, extra_body={"costlens": "red"})
+    assert provider.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("ask", "name"),
+    [
+        (lambda client: client.images.generate(prompt="a cat"), "images"),
+        (lambda client: client.completions.create(model="x", prompt="y"), "completions"),
+        (lambda client: client.audio.speech.create(model="x", voice="alloy", input="y"), "audio"),
+        (
+            lambda client: client.batches.create(completion_window="24h", endpoint="/v1/embeddings", input_file_id="f"),
+            "batches",
+        ),
+        (lambda client: client.post("/responses/compact", body={}, cast_to=dict), "responses.compact"),
+        (lambda client: client.post("/chat/completions/../images", body={}, cast_to=dict), "chat.completions"),
+        (lambda client: client.post("/v1/chat/completions?", body=CHAT, cast_to=dict), "chat.completions"),
+        (lambda client: client.post("https://example.com/v1/x", body={}, cast_to=dict), "https://example.com/v1/x"),
+        (lambda client: client.put("/anything", body={}, cast_to=dict), "anything"),
+    ],
+)
+def test_what_is_not_guarded_is_refused(
+    ask: Callable[[Any], Any], name: str, guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    with pytest.raises(UnguardedCallError, match=rf"unguarded=\['{name}'\]"):
+        ask(wrap(bare("openai", provider), guard=guard_of()))
+    assert provider.bodies == []
+
+
+def test_what_is_named_passes(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    client = wrap(bare("openai", provider), guard=guard_of(), unguarded=["images"])
+    provider.faults = [500]
+    with pytest.raises(openai.InternalServerError):
+        client.images.generate(prompt="a cat", model="x")
+    assert provider.paths == ["/images/generations"]
+
+
+def test_what_runs_no_model_passes(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard = guard_of(FULL)
+    assert wrap(bare("openai", provider), guard=guard).models.list().data == []
+
+
+def test_connections_are_refused(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    client = wrap(bare("openai", provider), guard=guard_of())
+    with pytest.raises(UnguardedCallError, match="realtime"):
+        _ = client.websocket_base_url
+    assert wrap(bare("openai", provider), guard=guard_of(), unguarded=["realtime"]).websocket_base_url is None
+
+
+def test_what_cannot_be_settled_is_refused(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    client = wrap(bare("openai", provider), guard=guard_of())
+    with pytest.raises(GuardError, match="`background` responses"):
+        client.responses.create(model="x", input="y", background=True)
+    with pytest.raises(RequestError, match="fallbacks"):
+        client.chat.completions.create(**CHAT, extra_body={"fallbacks": ["large"]})
+    assert provider.bodies == []
+
+
+def test_wrong_use_is_reported(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard, client = guard_of(), bare("openai", provider)
+    wrapped = wrap(client, guard=guard)
+    anything: Any = wrap
+    for arguments, problem in [
+        ({"client": object()}, "must be a client of `openai` or `anthropic`"),
+        ({"client": wrapped}, "wrapped already"),
+        ({"client": async_bare("openai", provider)}, "needs a guard of type `AsyncGuard`"),
+        ({"clients": {"acme": wrapped}}, "bare client"),
+        ({"clients": {"acme": "openai"}}, "bare client"),
+        ({"clients": {"acme": async_bare("openai", provider)}}, "as synchronous as"),
+        ({"unguarded": "images"}, "must be a list of names"),
+    ]:
+        with pytest.raises(GuardError, match=problem):
+            anything(**{"client": client, "guard": guard, **arguments})
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_a_ledger_out_of_reach_refuses(sdk: str, guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    store = Breakable(MemoryStore())
+    client = wrap(bare(sdk, provider), guard=guard_of(ledger=store))
+    store.broken = True
+    with pytest.raises(DeniedError) as denied:
+        client.chat.completions.create(**CHAT) if sdk == "openai" else client.messages.create(**MESSAGE)
+    assert isinstance(denied.value.__cause__, LedgerUnavailableError)
+    assert provider.bodies == []
