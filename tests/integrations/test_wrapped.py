@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any
 
-import anthropic
 import openai
 import pytest
 
@@ -23,55 +21,10 @@ from costlens_policy import (
     wrap,
 )
 from costlens_policy.ledger import LedgerUnavailableError, MemoryStore
-from tests.guard.company import TEAM, Breakable
-from tests.integrations.provider import FaultyProvider, faulty_provider
+from tests.guard.company import Breakable
+from tests.integrations.clients import FULL, ROOMY, async_bare, bare, cost_of, spent
+from tests.integrations.provider import FaultyProvider
 from tests.integrations.ways import ASYNC_WAYS, CHAT, MESSAGE, WAYS
-
-ROOMY = TEAM.replace("hard_limit_usd: 0.01", "hard_limit_usd: 1")
-FULL = TEAM.replace("hard_limit_usd: 0.01", "hard_limit_usd: 0.000001")
-RATES = {"nano": (1, 2), "mini": (2, 8), "thinker": (1, 2)}
-
-
-@pytest.fixture
-def provider() -> Iterator[FaultyProvider]:
-    with faulty_provider() as running:
-        yield running
-
-
-@pytest.fixture
-def guard_of(company: Callable[..., Engine]) -> Iterator[Callable[..., Guard]]:
-    """Return a function from a policy to a guard with a ledger in memory."""
-    guards: list[Guard] = []
-
-    def make(policy: str = ROOMY, models: str = "nano", more: str = "", **options: Any) -> Guard:
-        guards.append(Guard(company(policy, models=models, more=more), **options))
-        return guards[-1]
-
-    yield make
-    for guard in guards:
-        guard.close()
-
-
-def bare(sdk: str, provider: FaultyProvider, **options: Any) -> Any:
-    kind = openai.OpenAI if sdk == "openai" else anthropic.Anthropic
-    return kind(**{"api_key": "none", "base_url": provider.url, "max_retries": 0, **options})
-
-
-def async_bare(sdk: str, provider: FaultyProvider, **options: Any) -> Any:
-    kind = openai.AsyncOpenAI if sdk == "openai" else anthropic.AsyncAnthropic
-    return kind(**{"api_key": "none", "base_url": provider.url, "max_retries": 0, **options})
-
-
-def cost_of(provider: FaultyProvider) -> Decimal:
-    """Return what the provider would bill for what it served."""
-    micros = sum(RATES[item.model][0] * item.input + RATES[item.model][1] * item.output for item in provider.served)
-    return Decimal(micros) / 1_000_000
-
-
-def spent(guard: Guard) -> tuple[Decimal, Decimal]:
-    """Return what all keys have used and what is held for them."""
-    spends = guard.spend()
-    return sum((item.used for item in spends), Decimal(0)), sum((item.held for item in spends), Decimal(0))
 
 
 @pytest.mark.parametrize("way", WAYS)
