@@ -150,3 +150,22 @@ def test_damaged_policies_never_crash(tmp_path: Path, data: st.DataObject) -> No
             lines = lines or [""]
         path.write_text("\n".join(lines) + "\n")
     assert all(item.message for item in check_all(folder, on=DAY).diagnostics)
+
+
+@pytest.mark.parametrize(
+    ("declared", "reported"),
+    [
+        ("[small, large]", []),
+        ("[small, best-of-all]", []),
+        ("[small, acme/small]", ["CL428"]),
+        ("", ["CL428"]),
+    ],
+)
+def test_names_of_models_that_cannot_be_spelled_otherwise(tmp_path: Path, declared: str, reported: list[str]) -> None:
+    values = f", values: {declared}" if declared else ""
+    attributes = f"attributes: {{model: {{type: string, required: true, trusted: true{values}}}}}\n"
+    policy = """
+    on_error: deny
+    access: [{id: a, when: request.model == "small", effect: deny, reason: r}]
+    """
+    assert [code for code in codes(write(tmp_path, policy, attributes)) if code == "CL428"] == reported

@@ -24,6 +24,8 @@ def check_spelled_models(subject: Subject) -> Iterator[Diagnostic]:
 
     Of access rules and budgets whatever depends on the spelling is reported, of all else a comparison with a model.
     """
+    if _has_one_spelling(subject):
+        return
     blamed: set[Place] = set()
     for place in _binding(subject):
         typed = subject.typed(place)
@@ -38,6 +40,13 @@ def check_spelled_models(subject: Subject) -> Iterator[Diagnostic]:
             )
     if not subject.bundle.attributes["model"].values:
         yield from _compared_elsewhere(subject, blamed)
+
+
+def _has_one_spelling(subject: Subject) -> bool:
+    """Return whether callers may only give names that are listed, no two of which mean the same model."""
+    values = subject.bundle.attributes["model"].values
+    meant = [model.name for text in values if (model := subject.bundle.catalogue.find(text))]
+    return bool(values) and len(meant) == len(set(meant))
 
 
 def _evaded(subject: Subject, place: Place, typed: TypedExpr) -> Extent | None:
