@@ -33,6 +33,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.rewrites import RewriteStep, compile_operation
 from costlens_policy.source.located import LocatedDocument, Path
 from costlens_policy.tokens import Tokenizer
+from costlens_policy.units import base_of
 
 __all__ = ["Formulas", "compile_layer", "compile_route"]
 
@@ -109,7 +110,7 @@ class _LayerCompiler:
         return tuple(self._budget(budget, ("budgets", index)) for index, budget in enumerate(self._policy.budgets))
 
     def _budget(self, budget: Budget, at: Path) -> BudgetStep:
-        key = f"hard_limit_{budget.unit}"
+        key = f"hard_limit_{base_of(budget.unit)}"
         constant = getattr(budget, key)
         limit = self._formulas.needed((*at, key)) if isinstance(constant, str) else Decimal(constant)
         thresholds = [
@@ -145,7 +146,7 @@ class _LayerCompiler:
 
 def _soft(budget: Budget) -> tuple[ThresholdStep, ...]:
     """Return the soft limit as the threshold that it is: an alert at an amount."""
-    soft = cast("Decimal | int | None", getattr(budget, f"soft_limit_{budget.unit}"))
+    soft = cast("Decimal | int | None", getattr(budget, f"soft_limit_{base_of(budget.unit)}"))
     if soft is None:
         return ()
     return (ThresholdStep(None, Decimal(soft), "the soft limit is reached", (), False, None, ()),)

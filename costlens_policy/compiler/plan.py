@@ -60,6 +60,8 @@ class Stages:
     reads_texts: bool
     """Whether a rewrite, of a rule, a route or a threshold, looks through all texts of a request."""
     budgets: tuple[tuple[int, BudgetStep], ...]
+    counts_kinds: bool
+    """Whether a budget counts tokens of different kinds differently."""
     budgets_read_model: bool
     """Whether a budget may be another one, or none, for another model."""
     only_routes: bool
@@ -83,6 +85,7 @@ class Stages:
             combinations=Combinations(),
             reads_texts=any(step.reads_texts for step in _rewrite_steps(layers, default)),
             budgets=tuple((index, step) for index, layer in enumerate(layers) for step in layer.budgets),
+            counts_kinds=any(step.measure.by_kind for layer in layers for step in layer.budgets),
             budgets_read_model=any(
                 step.when_reads_model or step.scope_reads_model for layer in layers for step in layer.budgets
             ),

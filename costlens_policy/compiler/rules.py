@@ -14,6 +14,7 @@ from costlens_policy.expressions.tree import Select
 from costlens_policy.frozen import frozen
 from costlens_policy.money import multiply
 from costlens_policy.rewrites import RewriteStep, Step, combine
+from costlens_policy.units import Measure, Unit, measure
 
 if TYPE_CHECKING:
     from costlens_policy.periods import Schedule
@@ -249,13 +250,15 @@ class BudgetStep:
     id: str
     when: Formula | None
     scope: Formula | None
-    unit: Literal["usd", "tokens", "requests"]
+    unit: Unit
     limit: Decimal | Formula
     terms: Mapping[str, Any]
     """The time in which the limit holds, as the document gives it, with its defaults."""
     thresholds: tuple[ThresholdStep, ...]
     shadow: bool
     reason: str
+    measure: Measure = field(init=False, repr=False, compare=False)
+    """How the unit's amounts are counted."""
     per_call: bool = field(init=False)
     """Whether nothing adds up: the limit is on each call by itself."""
     has_terms: bool = field(init=False)
@@ -275,6 +278,7 @@ class BudgetStep:
         terms = self.terms
         object.__setattr__(self, "_firsts", {})
         object.__setattr__(self, "_schedule", [])
+        object.__setattr__(self, "measure", measure(self.unit))
         object.__setattr__(self, "per_call", "per_call" in terms)
         object.__setattr__(self, "span", (terms["starts_at"], terms["ends_at"]) if "starts_at" in terms else None)
         object.__setattr__(self, "has_terms", self.when is not None or self.span is not None)

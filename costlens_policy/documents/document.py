@@ -18,11 +18,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from costlens_policy.units import MAX_WEIGHT
+
 __all__ = [
     "API_VERSIONS", "AttributeName", "Capability", "Count", "Date", "Document", "DocumentName", "DurationText",
     "Expression", "FilePath", "Identifier", "IsExpression", "Metadata", "Milliseconds", "ModelName", "Number",
     "ParameterName", "Pattern", "Ratio", "Section", "ServiceTier", "TimeOfDay", "Timestamp", "Usd", "Version",
-    "described_schema",
+    "Weight", "described_schema",
 ]  # fmt: skip
 
 
@@ -136,6 +138,13 @@ Ratio = Annotated[
     Field(ge=0, le=1),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
 ]
+Weight = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(ge=0, le=MAX_WEIGHT),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_WEIGHT}),
+]
+"""What one token counts as; at most ``MAX_WEIGHT_DIGITS`` digits after the point."""
 Count = Annotated[int, Field(ge=0, le=2**53)]
 TimeOfDay = Annotated[
     str, _name(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", 5, 'hours and minutes in quotes, such as `"16:30"`', "16:30")

@@ -24,8 +24,10 @@ from costlens_policy.documents.document import (
     Section,
     Timestamp,
     Usd,
+    Weight,
 )  # fmt: skip
 from costlens_policy.documents.rewrites import Operation, Rewrite
+from costlens_policy.units import Kind, Unit, base_of, unit_of_kinds
 
 __all__ = [
     "AccessRule", "Budget", "CalendarWindow", "CallWindow", "Choice", "Downgrade", "FixedWindow", "LifetimeWindow",
@@ -321,7 +323,7 @@ class Budget(Section):
     hard_limit_usd: Annotated[Usd, Field(examples=[250])] | _Limit | None = None
     """US dollars that may be spent in one window. A call that would exceed it is denied."""
     hard_limit_tokens: Annotated[int, Field(ge=0, examples=[5_000_000])] | _Limit | None = None
-    """Tokens of prompt and output that may be used in one window."""
+    """Tokens of prompt and output that may be used in one window; with ``count``, their weighted sum."""
     hard_limit_requests: Annotated[int, Field(ge=0, examples=[10_000])] | _Limit | None = None
     """Calls that may be made in one window."""
     soft_limit_usd: Annotated[Usd, Field(examples=[200])] | None = None
@@ -330,6 +332,18 @@ class Budget(Section):
     """Raises an alert when it is reached; below the hard limit."""
     soft_limit_requests: Annotated[int, Field(ge=0)] | None = None
     """Raises an alert when it is reached; below the hard limit."""
+    count: (
+        Annotated[
+            dict[Kind, Weight],
+            Field(min_length=1, examples=[{"input": 1, "cached_input": 0.1, "output": 6}, {"output": 1}]),
+        ]
+        | None
+    ) = None
+    """What a token of each kind counts as, for ``hard_limit_tokens``; absent means that each counts as one. A kind that
+    is left out counts as the one that it is part of: ``cache_read`` and ``cache_read_audio`` as ``cached_input``;
+    ``cached_input``, ``cache_write``, ``input_audio`` and ``input_image`` as ``input``; ``cache_write_1h`` as
+    ``cache_write``; ``reasoning``, ``output_audio`` and ``output_image`` as ``output``. ``input`` and ``output`` count
+    nothing if they are left out."""
     window: Window
     """The period that the limit covers: of the calendar, rolling, one fixed span, or forever."""
     thresholds: tuple[Threshold, ...] = ()
@@ -341,16 +355,22 @@ class Budget(Section):
 
     @model_validator(mode="after")
     def _one_unit(self) -> Budget:
+        base = base_of(self.unit)
         for unit in ("usd", "tokens", "requests"):
-            if unit != self.unit and getattr(self, f"soft_limit_{unit}") is not None:
-                raise ValueError(f"`soft_limit_{unit}` must have the unit of `hard_limit_{self.unit}`")
+            if unit != base and getattr(self, f"soft_limit_{unit}") is not None:
+                raise ValueError(f"`soft_limit_{unit}` must have the unit of `hard_limit_{base}`")
+        if self.count is not None and base != "tokens":
+            raise ValueError(f"`count` must stand beside `hard_limit_tokens`, got `hard_limit_{base}`")
         return self
 
     @property
-    def unit(self) -> Literal["usd", "tokens", "requests"]:
+    def unit(self) -> Unit:
+        """What the budget counts. Raises ``ValueError`` for a ``count`` that is none."""
         if self.hard_limit_usd is not None:
             return "usd"
-        return "tokens" if self.hard_limit_tokens is not None else "requests"
+        if self.hard_limit_tokens is None:
+            return "requests"
+        return "tokens" if self.count is None else unit_of_kinds(self.count)
 
 
 class PolicyDocument(Document):

@@ -11,13 +11,15 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion, show_amount
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, subtract
+from costlens_policy.units import Measure, show_amount
 
 __all__ = [
-    "FREE", "SURELY", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Costs", "Verdict", "added", "held_for",
+    "FREE", "NOTHING", "SURELY", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Costs", "Verdict", "added",
+    "held_for",
 ]  # fmt: skip
 
 _ONE: Final = Decimal(1)
@@ -70,6 +72,8 @@ class Costs(Protocol):
     def prompt_tokens(self) -> int: ...
     @property
     def output_tokens(self) -> int: ...
+    def weighed(self, measure: Measure) -> int:
+        """Return the most that the tokens may add where kinds count differently, in whole units."""
 
 
 class PricedCall(Costs, Protocol):
@@ -82,9 +86,12 @@ class PricedCall(Costs, Protocol):
 
 def added(step: BudgetStep, costs: Costs) -> Decimal | None:
     """Return what a call adds to a budget at most, in its unit; None where its worst cost is not known."""
-    if step.unit == "usd":
+    unit = step.unit
+    if unit == "usd":
         return costs.worst_cost
-    return _ONE if step.unit == "requests" else Decimal(costs.prompt_tokens + costs.output_tokens)
+    if step.measure.by_kind:
+        return step.measure.amount(costs.weighed(step.measure))
+    return _ONE if unit == "requests" else Decimal(costs.prompt_tokens + costs.output_tokens)
 
 
 class Verdict:
@@ -162,6 +169,14 @@ class _Most(NamedTuple):
     worst_cost: Decimal | None
     prompt_tokens: int
     output_tokens: int = 0
+    calls: Sequence[Costs] = ()
+
+    def weighed(self, measure: Measure) -> int:
+        return max((call.weighed(measure) for call in self.calls), default=0)
+
+
+NOTHING: Final[Costs] = _Most(ZERO, ZERO, 0)
+"""A call that adds nothing, to ask which budgets there are."""
 
 
 def held_for(calls: Sequence[JudgedCall]) -> tuple[BalanceSeen, ...]:
@@ -169,7 +184,7 @@ def held_for(calls: Sequence[JudgedCall]) -> tuple[BalanceSeen, ...]:
     budgets = calls[0].verdict.budgets if calls else []
     if budgets and all(call.verdict.budgets is budgets for call in calls):  # as nearly always: nothing is reached
         usd = max([call.worst_cost or ZERO for call in calls])
-        most = _Most(usd, usd, max([call.prompt_tokens + call.output_tokens for call in calls]))
+        most = _Most(usd, usd, max([call.prompt_tokens + call.output_tokens for call in calls]), 0, calls)
         return Verdict([item for item in budgets if not item.step.per_call]).seen(most)
     dearest: dict[tuple[str, str], tuple[AppliedBudget, Decimal]] = {}
     for candidate in calls:
@@ -227,7 +242,8 @@ class BudgetStage:
             unit, room = step.unit, applied.room
             if unit == "usd":
                 usd = room if room < usd else usd
-            elif unit == "tokens":
+            elif unit == "tokens" or step.measure.by_kind:
+                room = _in_tokens(step.measure, room) if step.measure.by_kind else room
                 tokens = room if room < tokens else tokens
             elif room <= _ONE:
                 return FREE
@@ -311,6 +327,12 @@ class BudgetStage:
         except CelError as error:
             self._context.note(threshold.exclude, applied.step.id, "budgets", error)
             return True  # what cannot be shown to be allowed under the threshold is not
+
+
+def _in_tokens(measure: Measure, room: Decimal) -> Decimal:
+    """Return how many tokens surely stay below an amount, whatever their kinds."""
+    numerator, denominator = room.as_integer_ratio()
+    return Decimal(numerator * 10**measure.digits // (denominator * max(measure.per_token.values())))
 
 
 def _bar_unpriced(step: BudgetStep, priced: PricedModel, costs: Costs, result: Verdict) -> None:

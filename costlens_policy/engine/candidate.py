@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from costlens_policy.catalogue.catalogue import Model
 from costlens_policy.catalogue.rates import TEXT_OUTPUT, Period, Rates
@@ -20,13 +20,16 @@ from costlens_policy.engine.request import content_of
 from costlens_policy.expressions import Value
 from costlens_policy.money import format_usd, round_up
 from costlens_policy.rewrites import Change, Content
+from costlens_policy.units import Measure
 
-__all__ = ["Candidate", "Prepared", "Price", "TokenKinds", "obstacle", "on_terms", "terms_of"]
+__all__ = ["Candidate", "Prepared", "Price", "TokenKinds", "WithParams", "obstacle", "on_terms", "terms_of"]
 
 _MARKS: Final = ("cache_control", "cachePoint", "cache_point")
 """Keys by which a request asks for a cache write: Anthropic's, which others took over, and Bedrock's."""
 _INPUTS: Final = ("input", "cache_read")
 _WRITES: Final = ("cache_write", "cache_write_1h")
+_OUTPUT_UNASKED: Final = "output_image"
+"""Models that draw do so unasked. Budgets that count this kind for more than others say so on purpose."""
 _WITH_WRITES: Final = ("input", *_WRITES)
 """The dearest of these is ``input`` where cache writes cost nothing more; then nobody needs to look for them."""
 
@@ -73,6 +76,10 @@ class Prepared:
             content = self._content = content_of(content, self.output_tokens)
         return content
 
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return self.content.params
+
     def with_limit(self, content: Content, output_tokens: int) -> Prepared:
         """Return the request with another output limit, which ``content`` has already."""
         return Prepared(
@@ -95,12 +102,13 @@ Price: TypeAlias = int | tuple[Decimal | None, Decimal | None]
 class Candidate:
     """A model with the request as it would get it, what that costs, and what the budgets say to it.
 
-    ``verdict`` and ``added_by`` are set once, the rest is never changed. ``cost`` and ``worst_cost`` are as in
+    ``verdict``, ``added_by`` and ``kinds`` are set once, the rest is never changed. ``kinds`` are there where a budget
+    counts tokens of different kinds differently. ``cost`` and ``worst_cost`` are as in
     ``Estimate``, as is ``output_tokens``: for all completions together. ``added_by`` names the budget whose downgrade
     added the model, empty where the route did.
     """
 
-    __slots__ = ("_price", "added_by", "output_tokens", "prepared", "priced", "verdict")
+    __slots__ = ("_price", "added_by", "kinds", "output_tokens", "prepared", "priced", "verdict")
 
     def __init__(self, priced: PricedModel, prepared: Prepared, output_tokens: int, price: Price) -> None:
         self.priced = priced
@@ -109,6 +117,7 @@ class Candidate:
         self._price = price
         self.verdict = FREE
         self.added_by = ""
+        self.kinds: TokenKinds | None = None
 
     @property
     def name(self) -> str:
@@ -140,6 +149,12 @@ class Candidate:
         if isinstance(price, tuple):
             return price[1] is not None and price[1] < usd * SURELY
         return price < usd * SURELY * self.priced.units_per_usd
+
+    def weighed(self, measure: Measure) -> int:
+        """Return the most that the tokens may add to a budget, in whole units: each as the heaviest kind."""
+        assert self.kinds is not None, "a budget counts kinds of tokens"
+        inputs, outputs = self.kinds.heaviest(measure, self.priced.model, self.prepared)
+        return inputs * self.prompt_tokens + outputs * self.output_tokens
 
     @property
     def estimate(self) -> Estimate:
@@ -174,6 +189,13 @@ class Candidate:
         return self.verdict.seen(self)
 
 
+class WithParams(Protocol):
+    """A call, with the parameters that it is sent with."""
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+
+
 class TokenKinds:
     """As which kinds of tokens one request may be charged, whatever model serves it."""
 
@@ -194,6 +216,14 @@ class TokenKinds:
         """
         costs = [self._at_rates(model, rates, params, prompt_tokens, output_tokens) for rates in possible]
         return max(costs, default=None)
+
+    def heaviest(self, measure: Measure, model: Model, call: WithParams) -> tuple[int, int]:
+        """Return the most that a token of the prompt, and one of the output, adds to a budget, in whole units."""
+        read = measure.heaviest(self._input)
+        if measure.heaviest(_WRITES) > read:
+            writes = self._writes(model, call.params)
+            read = max(read, measure.heaviest(writes)) if writes else read
+        return read, measure.heaviest((*self._output, _OUTPUT_UNASKED))
 
     def _at_rates(
         self, model: Model, rates: Rates, params: Mapping[str, Any], prompt_tokens: int, output_tokens: int

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.frozen import frozen
-from costlens_policy.money import ZERO, format_usd, total, usd
+from costlens_policy.money import ZERO, total, usd
+from costlens_policy.units import Unit
 
-__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure", "show_amount"]
+__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure"]
 
 
 @frozen
@@ -121,7 +122,7 @@ class BalanceSeen(NamedTuple):
 
     budget: str
     key: str
-    unit: Literal["usd", "tokens", "requests"]
+    unit: Unit
     limit: Decimal
     used: Decimal
     held: Decimal
@@ -143,8 +144,3 @@ class Failure:
         """Return the failure as reports for people show it."""
         place = "" if self.span is None else f" ({self.span.file}:{self.span.start.line}:{self.span.start.column})"
         return f"[{self.code}] `{self.rule}`: {self.message}{place}"
-
-
-def show_amount(amount: Decimal, unit: str) -> str:
-    """Return an amount of a budget: ``$12.50``, ``1,200 tokens``, ``3 requests``."""
-    return format_usd(amount) if unit == "usd" else f"{amount:,f} {unit}"

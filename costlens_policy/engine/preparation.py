@@ -243,8 +243,13 @@ class Preparations:
         prompt, output = prepared.prompt_tokens, prepared.output_tokens * prepared.completions
         if priced.usual is not None and prepared.tier is None and prepared.terms is None and not self.needs:
             per_prompt, per_output, request = priced.usual
-            return Candidate(priced, prepared, output, per_prompt * prompt + per_output * output + request)
-        return Candidate(priced, prepared, output, self._price(priced, prepared, prompt, output))
+            price: Price = per_prompt * prompt + per_output * output + request
+        else:
+            price = self._price(priced, prepared, prompt, output)
+        candidate = Candidate(priced, prepared, output, price)
+        if self._stages.counts_kinds:
+            candidate.kinds = self._token_kinds
+        return candidate
 
     def _price(self, priced: PricedModel, prepared: Prepared, prompt: int, output: int) -> Price:
         """Return what a call costs where that is more than so much for each token, and what it may cost at most."""
@@ -259,12 +264,17 @@ class Preparations:
         if tier is None and multiple is None and rates.is_plain and not self.needs:
             return cost, cost
         possible = (rates,) if tier is None else possible_rates(period, prompt, tier)
-        self._kinds = self._kinds or TokenKinds(self.request, self.needs)
-        worst = self._kinds.worst_cost(priced.model, possible, prepared.content.params, prompt, output)
+        worst = self._token_kinds.worst_cost(priced.model, possible, prepared.content.params, prompt, output)
         if multiple is not None:
             cost = multiplied(cost, multiple, rates.usd_per_request)
             worst = None if worst is None else round_up(multiplied(worst, multiple, rates.usd_per_request))
         return cost, worst
+
+    @property
+    def _token_kinds(self) -> TokenKinds:
+        if self._kinds is None:
+            self._kinds = TokenKinds(self.request, self.needs)
+        return self._kinds
 
     def limit_is_default(self, prepared: Prepared) -> bool:
         """Say whether nobody asked for the output limit, so that it is fitted to each model."""

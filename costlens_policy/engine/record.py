@@ -12,12 +12,13 @@ from costlens_policy.compiler.formula import ROOTS, Formula
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.decided import Decided
-from costlens_policy.engine.facts import BalanceSeen, show_amount
+from costlens_policy.engine.facts import BalanceSeen
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.compile import NOT_EVALUATED, Part
 from costlens_policy.expressions.runtime import CelError, to_python
 from costlens_policy.frozen import frozen
 from costlens_policy.money import format_usd
+from costlens_policy.units import show_amount
 
 __all__ = ["Record", "RuleOutcome", "RuleRecord", "StageRecord", "outcomes_of", "record_of", "show"]
 

@@ -14,7 +14,7 @@ from costlens_policy.engine.context import Context as DecisionContext
 from costlens_policy.engine.decision import BalanceSeen, Decision
 from costlens_policy.ledger import Unit, decimal_of
 from costlens_policy.ledger.account import Account, AccountBalance
-from costlens_policy.ledger.amounts import amount_of, limit_of, split_limbs
+from costlens_policy.ledger.amounts import amount_of, limit_of
 from costlens_policy.ledger.calls import Charge, ChargedLine, HoldLine, LineState
 from costlens_policy.money import ZERO
 from costlens_policy.periods import Period, Schedule
@@ -159,11 +159,12 @@ _EXACT: Final = Context(prec=120)
 
 
 def shown_amount(amount: int, unit: Unit) -> Decimal:
-    """Return dollars, tokens or requests, written as short as they can be."""
+    """Return an amount in its unit, written as short as it can be."""
     if not amount:
         return ZERO
-    whole, rest = split_limbs(amount) if unit == "usd" else (amount, 0)
-    return decimal_of(amount, unit).normalize(_EXACT) if rest else Decimal(whole)
+    exact = decimal_of(amount, unit)
+    whole = int(exact)
+    return Decimal(whole) if whole == exact else exact.normalize(_EXACT)
 
 
 class ToHold(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from costlens_policy.catalogue import Usage
 from costlens_policy.catalogue.service_tiers import MULTIPLYING_NAMES, SERVICE_TIER, asked_multiples, tier_asked
-from costlens_policy.engine.budgets import BudgetStage
+from costlens_policy.engine.budgets import NOTHING, BudgetStage
 from costlens_policy.engine.decision import BalanceSeen, Decision, Estimate
 from costlens_policy.guard.accounts import Place, context_of
 from costlens_policy.guard.hold_facts import Recalled
@@ -24,6 +24,8 @@ from costlens_policy.usage import (
     Reported,
     UsageError,
     added,
+    count_at_most,
+    count_tokens,
     portions_of,
     price_call,
     price_each,
@@ -45,7 +47,7 @@ __all__ = [
 
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 _NO_FACTS: Final[Facts] = {}
-_FREE: Final = Estimate(ZERO, 0, 0, 1, "", ZERO)
+_ONE: Final = Decimal(1)
 _TERMS: Final = MULTIPLYING_NAMES | {SERVICE_TIER}
 """The parameters of a request that say on what terms it is to be served."""
 _LONGEST_PROBLEM: Final = 500
@@ -203,7 +205,8 @@ def _bill(
 
 def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts, notes: tuple[str, ...]) -> Bill:
     """Bill the portion of the model that was asked."""
-    model, usage, terms, unknown, asked_tier = _as_asked(decision, portion)
+    portion = _as_asked(decision, portion)
+    model, usage, terms, unknown, asked_tier = portion
     found = decision.plan.catalogue.find(model)
     priced = price_usage(found, usage, decision.now, terms=terms, asked_tier=asked_tier, unknown=unknown)
     exactly, note, usage = priced
@@ -213,7 +216,8 @@ def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts
     facts: dict[str, Any] = {"model": model, "basis": basis, "usage": usage.counted, **fact, **more}
     if notes:
         facts["problem"] = "; ".join(notes)[:_LONGEST_PROBLEM]
-    amounts = {(line.budget, line.key): _amount(decision, line, priced) for line in _budgets_of(decision, model)}
+    lines = _budgets_of(decision, model)
+    amounts = {(line.budget, line.key): _amount(decision, line, portion, priced, basis) for line in lines}
     return Bill(model, basis, usage, cost, amounts, facts, notes)
 
 
@@ -229,7 +233,7 @@ def _with_others(decision: Decision, bill: Bill, first: Portion, others: Iterabl
         if priced.cost is not None:
             costs.append(priced.cost)
         for line in _budgets_of(decision, portion.model):
-            amount, place = _further_amount(line, priced), (line.budget, line.key)
+            amount, place = _further_amount(line, portion, priced), (line.budget, line.key)
             amounts[place] = add(amounts.get(place, ZERO), amount)
     cost, fact = _shortest(total(costs) if costs else None)
     facts = {**bill.facts, **fact, "other_models": dict(used[: _MOST_NAMED - 1])}
@@ -245,23 +249,40 @@ def _params(decision: Decision, model: str) -> Mapping[str, Any]:
     return next((call.params for call in decision.fallback_calls if call.model == model), decision.params)
 
 
-def _amount(decision: Decision, line: BalanceSeen, priced: Priced) -> Decimal:
+def _amount(decision: Decision, line: BalanceSeen, portion: Portion, priced: Priced, basis: Basis) -> Decimal:
     unit, cost = line.unit, priced.cost
     if unit == "usd" and cost is not None:
         return cost
+    if unit == "requests":
+        return _ONE
     if unit != "usd":
-        return Decimal(1 if unit == "requests" else priced.usage.tokens)
+        return _tokens(decision, line, portion, basis)
     # Without a price: what was held, or these tokens on the model that was decided, whichever is more.
     held = max((held.call for held in decision.holds if held.budget == line.budget), default=ZERO)
     decided = decision.plan.catalogue.find(decision.model or "")
     return max(held, price_usage(decided, priced.usage, decision.now).cost or ZERO)
 
 
-def _further_amount(line: BalanceSeen, priced: Priced) -> Decimal:
+def _tokens(decision: Decision, line: BalanceSeen, portion: Portion, basis: Basis) -> Decimal:
+    """Return what the tokens of a portion count as: at most where nobody reported their kinds.
+
+    Where those are no more than was estimated, that is not more than what was held for them.
+    """
+    usage = portion.usage
+    if basis == "reported":
+        return count_tokens(line.unit, usage, portion.unknown)
+    estimate = dict(_estimates(decision)).get(portion.model)
+    most = count_at_most(line.unit, usage)
+    if estimate is None or usage.prompt_tokens > estimate.prompt_tokens or usage.answer_tokens > estimate.output_tokens:
+        return most
+    return min(most, line.call)
+
+
+def _further_amount(line: BalanceSeen, portion: Portion, priced: Priced) -> Decimal:
     if line.unit == "requests":
         return ZERO
-    if line.unit == "tokens":
-        return Decimal(priced.usage.tokens)
+    if line.unit != "usd":
+        return count_tokens(line.unit, portion.usage, portion.unknown)
     return priced.cost or ZERO  # other models without a price are charged as the first
 
 
@@ -298,4 +319,4 @@ def _budgets_of(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
 
 def _asked_anew(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
     context = context_of(decision)
-    return BudgetStage(context).judge_each(context.priced_model(model), _FREE).seen(_FREE)
+    return BudgetStage(context).judge_each(context.priced_model(model), NOTHING).seen(NOTHING)

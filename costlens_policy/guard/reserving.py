@@ -8,12 +8,12 @@ from typing import Any, Final, NamedTuple
 
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
-from costlens_policy.engine.facts import show_amount
 from costlens_policy.guard.accounts import Place, ToHold, holds_of
 from costlens_policy.guard.balances import Snapshot, seen_line
 from costlens_policy.guard.hold_facts import facts_of
 from costlens_policy.guard.shared import Shared
 from costlens_policy.ledger import Account, AccountBalance, Held, Hold, HoldLine, Refused, decimal_of
+from costlens_policy.units import show_amount
 
 __all__ = ["Asked", "Reserved", "reserve"]
 

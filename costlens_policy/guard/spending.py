@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Context, Decimal
-from typing import Final, Literal
+from typing import Final
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
@@ -17,6 +17,7 @@ from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import AccountBalance, AccountQuery, Period
 from costlens_policy.money import add
+from costlens_policy.units import Unit
 
 __all__ = ["Spend", "spend_of"]
 
@@ -36,7 +37,7 @@ class Spend:
 
     budget: str
     key: str
-    unit: Literal["usd", "tokens", "requests"]
+    unit: Unit
     used: Decimal
     held: Decimal
     limit: Decimal | None

@@ -53,7 +53,8 @@ SEPARATOR: Final = "\x1f"
 AFTER_SEPARATOR: Final = "\x20"
 """The character that follows it, so that a name and this are beyond all names that the name begins."""
 LAST_NAME: Final = "\U0010ffff"
-_LONGEST: Final = 1000
+_LONGEST: Final = 1200
+"""Bytes: names of a policy and a budget, a period, a unit with weights, and a scope key."""
 
 
 @frozen

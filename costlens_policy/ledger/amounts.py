@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from costlens_policy.ledger.errors import AmountError
+from costlens_policy.units import Unit, UnitError, measure
 
 __all__ = [
     "LIMB",
@@ -33,18 +34,28 @@ __all__ = [
 ]
 
 
-Unit: TypeAlias = Literal["usd", "tokens", "requests"]
-
 LIMB: Final = 10**15
 """Base of the limbs."""
 MAX_AMOUNT: Final = 10**27
 """Largest amount of one hold, charge or grant: a thousand billion dollars, or a thousand billion million million
-tokens.
+tokens, or less than that many where tokens count with weights.
 """
 MAX_LIMIT: Final = 10**30
 """What a larger limit counts as."""
 
-_FRACTION_DIGITS: Final[dict[str, int]] = {"usd": 15, "tokens": 0, "requests": 0}
+
+class _FractionDigits(dict[Unit, int]):
+    """The digits after the point by unit. Most calls meet a few units, and a dictionary finds them at once."""
+
+    def __missing__(self, unit: Unit) -> int:
+        try:
+            digits = self[unit] = measure(unit).digits
+        except UnitError as error:
+            raise AmountError(str(error)) from None
+        return digits
+
+
+_FRACTION_DIGITS: Final = _FractionDigits()
 _EXACT: Final = Context(prec=120)
 
 
@@ -63,7 +74,7 @@ def limit_of(value: Decimal | int, unit: Unit) -> int:
 
 
 def decimal_of(amount: int, unit: Unit) -> Decimal:
-    """Return an amount of the ledger in dollars, tokens or requests, exactly. Differences may be negative."""
+    """Return an amount of the ledger in its unit, exactly. Differences may be negative."""
     return Decimal(amount).scaleb(-_FRACTION_DIGITS[unit], _EXACT)
 
 

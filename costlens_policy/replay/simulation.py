@@ -18,7 +18,8 @@ from costlens_policy.replay.result import Outcome, Refused, Result
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic
 from costlens_policy.replay.verdicts import Verdicts
-from costlens_policy.usage import Portion, ServiceTerms, period_of, price_each, rate_of
+from costlens_policy.units import Unit
+from costlens_policy.usage import Portion, ServiceTerms, count_tokens, period_of, price_each, rate_of
 
 __all__ = ["Simulation", "errors_of", "price", "refusal_of", "rejected", "replay", "request_of"]
 
@@ -87,7 +88,7 @@ class Simulation:
         cost, written = price(self._plan, model, usage, row)
         alerts = tuple(self._book.first_alerts(decision)) if decision.alerts else ()
         if self._budgets:
-            self._book.charge(decision, tokens_of(usage, row), cost)
+            self._book.charge(decision, usages_of(usage, row), cost)
         assert decision.estimate is not None
         return Outcome(
             model, decision.rule, "", "", usage, cost, written, alerts, decision.rewrites, errors_of(decision),
@@ -164,9 +165,9 @@ def _answer_of(usage: Usage) -> Usage:
     )  # fmt: skip
 
 
-def tokens_of(usage: Usage, row: Row) -> int:
-    """Return the tokens of a call, those on further models among them."""
-    return usage.tokens + sum(more.tokens for _, more in row.other_models)
+def usages_of(usage: Usage, row: Row) -> tuple[Usage, ...]:
+    """Return the tokens of a call, and those that it used on further models."""
+    return usage, *(more for _, more in row.other_models)
 
 
 def refusal_of(decision: Decision) -> Outcome:
@@ -238,11 +239,11 @@ class _BalanceBook(Mapping[_Key, Balance]):
     def __len__(self) -> int:
         return len({(budget, key) for budget, key, _ in self._accounts})
 
-    def charge(self, decision: Decision, tokens: int, cost: Decimal | None) -> None:
+    def charge(self, decision: Decision, usages: Sequence[Usage], cost: Decimal | None) -> None:
         """Add a call to every budget that it counts against. ``cost`` is None where the model has no price."""
         for seen in decision.balances:
             period = self._schedules[seen.budget].at(self.now)
-            amount = _amount(seen.unit, tokens, cost)
+            amount = _amount(seen.unit, usages, cost)
             if period is None or not amount:
                 continue
             account = (seen.budget, seen.key, period.id)
@@ -272,12 +273,12 @@ class _BalanceBook(Mapping[_Key, Balance]):
             self._accounts[account] = total((self._accounts[account], -charges.popleft()[1]))
 
 
-def _amount(unit: str, tokens: int, cost: Decimal | None) -> Decimal:
+def _amount(unit: Unit, usages: Sequence[Usage], cost: Decimal | None) -> Decimal:
     if unit == "usd":
         return ZERO if cost is None else cost
     if unit == "requests":
         return Decimal(1)
-    return Decimal(tokens)
+    return total(count_tokens(unit, usage) for usage in usages)
 
 
 def _by_kind(recorded: Usage | None, prompt: int, output: int) -> Usage:

@@ -25,6 +25,7 @@ from costlens_policy.source.located import Path as LocatedPath
 from costlens_policy.source.read import checkout_of, repository_of
 from costlens_policy.testing.suites import FoundSuite, SuiteProblems
 from costlens_policy.testing.vocabulary import Vocabulary
+from costlens_policy.units import base_of
 
 __all__ = ["PolicySets", "SetUnderTest", "TimeRead"]
 
@@ -121,7 +122,7 @@ def _places(bundle: CheckedBundle) -> Iterator[tuple[str, Span]]:
 
 def _thresholds(budget: Budget) -> Iterator[tuple[str, LocatedPath]]:
     """Yield where the thresholds of a budget start, and where that is written; of two with one start the first."""
-    soft = f"soft_limit_{budget.unit}"
+    soft = f"soft_limit_{base_of(budget.unit)}"
     if (amount := getattr(budget, soft)) is not None:
         yield f"{Decimal(amount):f}", (soft,)
     for index, threshold in reversed(list(enumerate(budget.thresholds))):

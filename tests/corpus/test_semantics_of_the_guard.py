@@ -65,6 +65,42 @@ def used(guard: Guard) -> dict[str, tuple[Decimal, Decimal]]:
     return {line.budget.removeprefix("p/"): (line.used, line.held) for line in guard.spend()}
 
 
+WEIGHTED = "budgets: [{id: b, hard_limit_tokens: 10000, count: %s, window: {calendar: day}}]"
+
+
+def test_s_bud_33_a_charge_weighs_each_kind(world: World) -> None:
+    guard = world.guard(WEIGHTED % "{input: 1, cached_input: 0.1, output: 6, reasoning: 7}")
+    usage = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 50,
+        "prompt_tokens_details": {"cached_tokens": 401},
+        "completion_tokens_details": {"reasoning_tokens": 20},
+    }
+    with guard.call(REQUEST) as call:
+        assert used(guard)["b"] == (0, 1700)
+        call.settle(usage)
+    assert used(guard)["b"] == (Decimal("959.1"), 0)  # 599 + 401 * 0.1 + 30 * 6 + 20 * 7
+    with guard.call(REQUEST) as call:
+        call.settle({**usage, "holographic_tokens": 3})
+    assert used(guard)["b"][0] == 2 * Decimal("959.1") + 21
+    with guard.call(REQUEST) as call:
+        call.settle(output_text="word " * 20)
+    assert Decimal(1000) < used(guard)["b"][0] - (2 * Decimal("959.1") + 21) <= 1700
+
+
+def test_s_bud_34_a_balance_belongs_to_its_weights(world: World) -> None:
+    before = world.guard(WEIGHTED % "{input: 1, output: 6}")
+    under_way = before.call(REQUEST)
+    alike = world.guard(WEIGHTED % "{input: 1.0, cached_input: 1, reasoning: 6, output: 6}")
+    assert used(alike)["b"] == (0, 1600)
+    other = world.guard(WEIGHTED % "{input: 1, output: 5}")
+    assert "b" not in used(other) or used(other)["b"] == (0, 0)
+    other.settle(under_way.id, USAGE)
+    assert used(alike)["b"] == (1300, 0)
+    with other.call(REQUEST):
+        assert used(other)["b"] == (0, 1500)
+
+
 def test_s_grd_1_held_on_every_budget_or_on_none(world: World) -> None:
     guard = world.guard()
     for _ in range(3):

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from costlens_policy import Balance
 
-__all__ = ["BUDGETS", "balances", "budget_texts", "policy_texts", "requests"]
+__all__ = ["BUDGETS", "COUNTS", "balances", "budget_texts", "policy_texts", "requests"]
 
 MODELS: Final = ("nano", "mini", "large", "mini-latest", "nobody")
-BUDGETS: Final = ("day", "mine", "tokens")
+BUDGETS: Final = ("day", "mine", "tokens", "weighted")
 
 _CONDITIONS: Final = (
     'request.task == "chat"', 'request.user != "eve"', "has(request.team)", 'request.metadata["n"] > 1',
@@ -28,6 +28,15 @@ _SCORES: Final = (
 )  # fmt: skip
 _TEXT: Final = st.text(max_size=40)
 _AMOUNT: Final = st.decimals(min_value=0, max_value=2, places=6)
+
+
+COUNTS: Final = st.sampled_from(
+    [
+        {"input": 1, "cached_input": 0.1, "output": 6}, {"output": 1}, {"cached_input": 1}, {"reasoning": 0.5},
+        {"input": 0.5, "cache_write": 2, "input_image": 3, "output_audio": 7}, {"output": 1, "output_image": 20},
+        {"input": 1000, "cache_write_1h": 1000.5, "output": 0.25}, {"input": 1, "output": 1},
+    ]
+)  # fmt: skip
 
 
 def _condition(names: tuple[str, ...] = _CONDITIONS) -> st.SearchStrategy[str]:
@@ -81,7 +90,15 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
         "hard_limit_tokens": 'request.user == "vip" ? 100000 : 2000',
         "window": {"per_call": True},
     }
-    return draw(st.lists(st.sampled_from([day, mine, tokens]), max_size=3, unique_by=lambda item: str(item["id"])))
+    weighted = {
+        "id": "weighted",
+        "hard_limit_tokens": draw(st.sampled_from([0, 1, 700, 2000, 500_000, "request.?prompt_tokens.orValue(7) * 2"])),
+        "count": draw(COUNTS),
+        "window": {"rolling": "1h"},
+        "thresholds": thresholds,
+    }
+    budgets = [day, mine, tokens, weighted]
+    return draw(st.lists(st.sampled_from(budgets), max_size=3, unique_by=lambda item: str(item["id"])))
 
 
 def _outcome() -> st.SearchStrategy[dict[str, Any]]:

@@ -10,9 +10,11 @@ from unittest.mock import patch
 from costlens_policy.compiler.plan import Stages
 from costlens_policy.compiler.rules import BudgetStep, ByChoice, Combinations, RewriteRule, RouteStep
 from costlens_policy.engine import decide, preparation, request
+from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context
 from costlens_policy.rewrites import Content, Step, combine, content_tokens
 from costlens_policy.tokens import TokenCounter, Tokenizer
+from costlens_policy.units import Measure
 
 __all__ = ["longhand"]
 
@@ -34,6 +36,7 @@ def longhand() -> Iterator[None]:
             (BudgetStep, "lowest", property(lambda step: step.thresholds)),
             (Combinations, "of", _combined),
             (preparation, "count_request", _counted),
+            (Candidate, "weighed", _weighed),
             (decide, "decide_route", _first_route),
             (decide, "admit_request", request._admit_each),
         ):
@@ -51,6 +54,15 @@ def _counted(content: Content, request: Mapping[str, Any], tokenizer: Tokenizer)
     total = content_tokens(content, tally) + tally.tools(request.get("tools"))
     total += tally.form(request.get("response_format"))
     return total, tally.basis
+
+
+def _weighed(candidate: Candidate, measure: Measure) -> int:
+    """Weigh each token of the prompt as the heaviest kind that it may be, and each of the output likewise."""
+    assert candidate.kinds is not None
+    inputs = {*candidate.kinds._input, *candidate.kinds._writes(candidate.priced.model, candidate.prepared.params)}
+    outputs = {*candidate.kinds._output, "output_image"}
+    heaviest = [max(measure.per_token[kind] for kind in kinds) for kinds in (inputs, outputs)]
+    return heaviest[0] * candidate.prompt_tokens + heaviest[1] * candidate.output_tokens
 
 
 def _first_route(context: Context) -> RouteStep:

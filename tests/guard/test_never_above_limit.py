@@ -29,9 +29,13 @@ budgets:
       - {at_ratio: 0.8, downgrade: {models: [nano]}, rewrite: [{clamp_params: {max_output_tokens: {max: 200}}}]}
   - {id: all, hard_limit_tokens: 30000, window: {rolling: 1h}}
   - {id: calls, when: 'model.name == "large"', hard_limit_requests: 3, window: {lifetime: true}}
+  - id: quota
+    hard_limit_tokens: 25000
+    count: {input: 1, cached_input: 0.1, cache_write: 1.25, output: 6, reasoning: 6.5}
+    window: {rolling: 1h}
   - {id: watched, hard_limit_usd: 0.001, window: {lifetime: true}, shadow: true}
 """
-LIMITS = {"p/team": Decimal("0.02"), "p/all": Decimal(30000), "p/calls": Decimal(3)}
+LIMITS = {"p/team": Decimal("0.02"), "p/all": Decimal(30000), "p/calls": Decimal(3), "p/quota": Decimal(25000)}
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,13 @@ def request_of(job: Job) -> dict[str, Any]:
 
 def usage_of(job: Job, decision: Decision) -> dict[str, Any]:
     limit = min(job.output, decision.params["max_output_tokens"])
-    usage = {"prompt_tokens": job.prompt, "completion_tokens": int(limit * job.used)}
+    written = int(limit * job.used)
+    usage = {
+        "prompt_tokens": job.prompt,
+        "completion_tokens": written,
+        "prompt_tokens_details": {"cached_tokens": job.prompt // 3, "cache_write_tokens": job.prompt // 2},
+        "completion_tokens_details": {"reasoning_tokens": written // 2},
+    }
     served = {"asked": "priority" if job.tier == "auto" else job.tier}.get(job.served or "", job.served)
     return {"usage": usage, "service_tier": served}
 

@@ -151,6 +151,35 @@ def test_never_above_the_limit_and_each_alert_once(guards):
     assert sorted(event.threshold for event in guards[0].events) == ["0.5", "denied"]
 
 
+def test_never_above_a_limit_of_weighted_tokens(server, tmp_path):
+    policy = (
+        "budgets: [{id: quota, hard_limit_tokens: 20000, count: {input: 1, cached_input: 0.1, output: 6.000001},"
+        " window: {rolling: 1h}}]"
+    )
+    engine, url = write_company(tmp_path / "p", policy), server.url(f"guard_{next(_NUMBERS)}")
+    guards = [Guard(engine, url, clock=Clock(), alert_sinks=[]) for _ in range(4)]
+    usage = {**USAGE, "prompt_tokens_details": {"cached_tokens": 333}}
+    each, done = 667 + Decimal("33.3") + Decimal("600.0001"), []
+
+    def work(guard):
+        for _ in range(8):
+            with contextlib.suppress(DeniedError), guard.call(REQUEST) as call:
+                call.settle(usage)
+                done.append(call.id)
+
+    threads = [threading.Thread(target=work, args=(guard,)) for guard in guards]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (line,) = guards[1].spend()
+    assert (line.used, line.held) == (len(done) * each, 0)
+    assert line.left is not None
+    assert 0 <= line.left < Decimal("1600.0001")  # less than what one more call would hold
+    for guard in guards:
+        guard.close()
+
+
 def test_one_id_one_hold(guards):
     first, again = guards[0].call(REQUEST, id="job"), guards[1].call(REQUEST, id="job")
     assert again.decision.to_dict() == first.decision.to_dict()

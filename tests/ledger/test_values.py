@@ -96,7 +96,7 @@ def test_an_amount_above_the_greatest_is_refused() -> None:
         amount_of(10**12 + 1, "usd")
 
 
-@pytest.mark.parametrize("key", ["a\x00b", "a\ud800b", "x" * 1001])
+@pytest.mark.parametrize("key", ["a\x00b", "a\ud800b", "x" * 1201])
 def test_keys_that_no_store_can_keep_are_refused(key: str) -> None:
     with pytest.raises(AmountError, match="the name of an account"):
         account(key=key)

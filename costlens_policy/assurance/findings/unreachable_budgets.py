@@ -11,6 +11,7 @@ from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.units import base_of
 
 __all__ = ["find_unreachable_budgets"]
 
@@ -27,10 +28,10 @@ def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
                 limit = _constant(rule)
                 yield _FOUND.warning(
                     f"the budget `{rule.id}` is never reached: in its window `{other.id}` allows at most {most:f}",
-                    rule.place.at(f"hard_limit_{_unit(rule)}").span,
+                    rule.place.at(f"hard_limit_{base_of(_unit(rule))}").span,
                     f"{limit:f} is more than that",
                     "lower the limit, or raise the other one",
-                    [Related(other.place.at(f"hard_limit_{_unit(other)}").span, "refuses before")],
+                    [Related(other.place.at(f"hard_limit_{base_of(_unit(other))}").span, "refuses before")],
                 )
                 break
 

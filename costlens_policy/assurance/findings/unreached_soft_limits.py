@@ -12,6 +12,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.expressions.tree import Conditional, Literal, Node
+from costlens_policy.units import base_of
 
 __all__ = ["find_unreached_soft_limits"]
 
@@ -34,7 +35,7 @@ def _found(rule: Rule, soft: Decimal, hard: Decimal) -> Diagnostic:
     assert isinstance(rule.step, BudgetStep)
     return _FOUND.warning(
         f"the soft limit of `{rule.id}` is {soft:f}, and its hard limit may be {hard:f}",
-        rule.place.at(f"soft_limit_{rule.step.unit}").span,
+        rule.place.at(f"soft_limit_{base_of(rule.step.unit)}").span,
         "never reached there",
         "use a threshold with `at_ratio`, which follows the limit",
     )

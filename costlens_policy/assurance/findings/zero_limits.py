@@ -8,6 +8,7 @@ from typing import Final
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.units import base_of
 
 __all__ = ["find_zero_limits"]
 
@@ -18,7 +19,7 @@ def find_zero_limits(subject: Subject) -> Iterator[Diagnostic]:
     """Report budgets that refuse every call they count. Elsewhere, zero often stands for no limit; here it does not."""
     for policy in subject.policies:
         for index, budget in enumerate(policy.document.budgets):
-            key = f"hard_limit_{budget.unit}"
+            key = f"hard_limit_{base_of(budget.unit)}"
             if budget.shadow or getattr(budget, key) != 0:
                 continue
             yield _FOUND.mistake(

@@ -14,6 +14,7 @@ from costlens_policy.expressions.checking.presence import unguarded_reads
 from costlens_policy.expressions.functions import functions
 from costlens_policy.expressions.tree import Call, Index, Invocation, Literal, Presence, Select
 from costlens_policy.expressions.types import DYN, parameter
+from costlens_policy.units import base_of
 
 __all__ = ["check_skipped_denies"]
 
@@ -53,7 +54,7 @@ def _uncertain_budgets(subject: Subject) -> Iterator[tuple[str, str]]:
         for index, budget in enumerate(policy.document.budgets):
             scope = subject.typed(Place(policy, ("budgets", index, "scope")))
             needed = ""
-            if subject.typed(Place(policy, ("budgets", index, f"hard_limit_{budget.unit}"))) is None:
+            if subject.typed(Place(policy, ("budgets", index, f"hard_limit_{base_of(budget.unit)}"))) is None:
                 if scope is None or _first_failure(scope, variables) is None:
                     continue
                 needed = scope.source if isinstance(scope.root, Select) else ""

@@ -7,6 +7,7 @@ from typing import Final
 
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.units import base_of
 
 __all__ = ["check_soft_limits"]
 
@@ -17,7 +18,7 @@ def check_soft_limits(subject: Subject) -> Iterator[Diagnostic]:
     """Report soft limits that are not below a constant hard limit."""
     for policy in subject.bundle.policies:
         for index, budget in enumerate(policy.document.budgets):
-            soft, hard = f"soft_limit_{budget.unit}", f"hard_limit_{budget.unit}"
+            soft, hard = f"soft_limit_{base_of(budget.unit)}", f"hard_limit_{base_of(budget.unit)}"
             low, high = getattr(budget, soft), getattr(budget, hard)
             if low is None or isinstance(high, str) or low < high:
                 continue

@@ -268,7 +268,7 @@ def account_named(name: str, span: str) -> Account:
     """Return the account of a name, and of start, reset and length of its period."""
     budget, period, unit, key = name.split(SEPARATOR, 3)
     parts = [None if part == "-1" else int(part) for (part,) in rows_of(span, 1)]
-    return Account(budget, key, unit, period_of(period, *parts))  # type: ignore[arg-type]  # stored as one of the units
+    return Account(budget, key, unit, period_of(period, *parts))
 
 
 def grants_text(grants: Iterable[Grant]) -> str:

@@ -19,8 +19,9 @@ from costlens_policy.frozen import frozen
 from costlens_policy.money import from_units, plain
 from costlens_policy.periods import Schedule, schedule_of
 from costlens_policy.replay.columns.batch import instant, micros
-from costlens_policy.replay.columns.deciding import requests_in
+from costlens_policy.replay.columns.deciding import requests_in, token_units
 from costlens_policy.replay.columns.reads import PROMPT, keys_of, price_changes, reads_of_budgets
+from costlens_policy.units import Unit
 
 __all__ = ["UNKNOWN", "Account", "Accounts", "Line", "Lines"]
 
@@ -117,7 +118,7 @@ class Accounts(Mapping[_Key, Balance]):
         """``digits`` are the fractional digits of a unit of money."""
         steps: dict[str, BudgetStep] = {step.id: step for _, step in plan.budgets.values()}
         self.now = 0
-        self._digits = {name: digits if step.unit == "usd" else 0 for name, step in steps.items()}
+        self._digits = {name: digits if step.unit == "usd" else step.measure.digits for name, step in steps.items()}
         self._schedules = {name: schedule_of(step.terms) for name, step in steps.items()}
         self._known: dict[_Key, Account] = {}
 
@@ -163,7 +164,9 @@ class Line:
     """
 
     account: Account
-    unit: str
+    unit: Unit
+    place: int
+    """Of the unit in ``token_units``; -1 for others."""
     budget: str
     key: str
     limit: float
@@ -176,7 +179,18 @@ class Line:
 class Lines:
     """The lines of batches; ``rows`` are by code, and ``charged`` the accounts of each with their units."""
 
-    __slots__ = ("_accounts", "_attributes", "_changes", "_known", "_plan", "_reads", "_spans", "charged", "rows")
+    __slots__ = (
+        "_accounts",
+        "_attributes",
+        "_changes",
+        "_known",
+        "_plan",
+        "_reads",
+        "_spans",
+        "_units",
+        "charged",
+        "rows",
+    )
 
     def __init__(self, plan: Plan, attributes: Sequence[str], accounts: Accounts) -> None:
         self._plan = plan
@@ -184,10 +198,11 @@ class Lines:
         self._accounts = accounts
         self._changes = price_changes(plan)
         self._reads = reads_of_budgets(plan, attributes)
+        self._units = token_units(plan)
         self._spans = [step.span for layer in plan.layers for step in layer.budgets if step.span is not None]
         self._known: dict[tuple[Any, ...], int] = {}
         self.rows: list[tuple[Line, ...]] = []
-        self.charged: list[tuple[tuple[Account, str], ...]] = []
+        self.charged: list[tuple[tuple[Account, Unit], ...]] = []
 
     def codes(self, frame: pl.DataFrame, served: pl.Series) -> pl.Series:
         """Return for each row the code of its lines, or ``UNKNOWN``.
@@ -249,7 +264,8 @@ class Lines:
         ]
         limit = inf if step.shadow else _down(seen.limit, scale)
         first = min((start for start, _, _ in alerts), default=inf)
-        return Line(account, step.unit, step.id, seen.key, limit, first, min(acts, default=inf), tuple(alerts))
+        place = self._units.index(step.unit) if step.unit in self._units else -1
+        return Line(account, step.unit, place, step.id, seen.key, limit, first, min(acts, default=inf), tuple(alerts))
 
 
 def _down(amount: Decimal, scale: Decimal) -> int:

@@ -12,10 +12,13 @@ from typing import Any, Final
 
 import polars as pl
 
+from costlens_policy.catalogue import Model
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.candidate import TokenKinds
 from costlens_policy.engine.context import Balances
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Call, Decision, Estimate
+from costlens_policy.engine.request import needs_of
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import to_units
@@ -23,8 +26,9 @@ from costlens_policy.replay.columns.batch import ATTRIBUTE, MOST_TOKENS, instant
 from costlens_policy.replay.columns.reads import PROMPT, Reads, keys_of, price_changes, reads_of_rules
 from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.simulation import errors_of, refusal_of
+from costlens_policy.units import Unit, measure
 
-__all__ = ["ALONE", "REFUSED", "Choice", "Deciding", "Facts", "FactsTable", "facts_of", "requests_in"]
+__all__ = ["ALONE", "REFUSED", "Choice", "Deciding", "Facts", "FactsTable", "facts_of", "requests_in", "token_units"]
 
 
 @frozen
@@ -33,6 +37,7 @@ class Choice:
 
     ``limit`` are the output tokens that the call is allowed, ``shift`` by how many tokens rewrites made the prompt
     longer. A call may cost ``fixed + per_token * prompt`` units at most; ``per_token`` is None where that is not known.
+    ``weights`` are the most that a token of the prompt, and one of the output, adds in each unit of ``token_units``.
     """
 
     model: str
@@ -41,6 +46,17 @@ class Choice:
     shift: int
     fixed: int = 0
     per_token: int | None = None
+    weights: tuple[tuple[int, int], ...] = ()
+
+    def tokens(self, place: int, prompt: int) -> int:
+        """Return the most that the tokens of a call add in the unit at a place of ``token_units``, in whole units."""
+        inputs, outputs = self.weights[place]
+        return inputs * (prompt + self.shift) + outputs * self.limit
+
+
+def token_units(plan: Plan) -> tuple[Unit, ...]:
+    """Return the units in which budgets of a plan count tokens."""
+    return tuple(sorted({step.unit for _, step in plan.budgets.values() if step.measure.base == "tokens"}))
 
 
 @frozen
@@ -87,31 +103,40 @@ class FactsTable:
         return self.rows[code]
 
 
-def facts_of(decision: Decision, prompt: int) -> Facts:
-    """Return what a decision came to. ``prompt`` are the tokens of the request that it was made for."""
+def facts_of(decision: Decision, prompt: int, units: Sequence[Unit] = ()) -> Facts:
+    """Return what a decision came to, with the weights of tokens in some units.
+
+    ``prompt`` are the tokens of the request that the decision was made for.
+    """
     errors = errors_of(decision)
     if decision.model is None:
         outcome = refusal_of(decision)
         return Facts(outcome.rule, outcome.refused, (), errors)
     estimate = decision.estimate
     assert estimate is not None
-    first = Choice(decision.model, decision.rewrites, estimate.output_tokens, estimate.prompt_tokens - prompt)
-    others = (_choice(call, prompt) for call in decision.fallback_calls)
+    kinds = TokenKinds(decision.request, needs_of(decision.request)) if units else None
+
+    def choice(call: Call | Decision, name: str, estimate: Estimate) -> Choice:
+        model = decision.plan.catalogue.find(name) or Model(name)
+        weights = () if kinds is None else tuple(kinds.heaviest(measure(unit), model, call) for unit in units)
+        shift = estimate.prompt_tokens - prompt
+        return Choice(name, call.rewrites, estimate.output_tokens, shift, weights=weights)
+
+    first = choice(decision, decision.model, estimate)
+    others = (choice(call, call.model, call.estimate) for call in decision.fallback_calls)
     return Facts(decision.rule, "", (first, *others), errors)
 
 
-def _choice(call: Call, prompt: int) -> Choice:
-    return Choice(call.model, call.rewrites, call.estimate.output_tokens, call.estimate.prompt_tokens - prompt)
-
-
-def _probe(plan: Plan, request: Mapping[str, Any], now: datetime, prompt: int) -> tuple[Facts, list[Estimate]]:
+def _probe(
+    plan: Plan, request: Mapping[str, Any], now: datetime, prompt: int, units: Sequence[Unit]
+) -> tuple[Facts, list[Estimate]]:
     """Decide a request with a prompt of a length; return the facts, and what the call may cost on each model."""
     try:
         decision = decide(plan, {**request, PROMPT: prompt}, _NO_BALANCES, now)
     except RequestError:
         return REFUSED, []
     estimates = [] if decision.estimate is None else [decision.estimate]
-    return facts_of(decision, prompt), estimates + [call.estimate for call in decision.fallback_calls]
+    return facts_of(decision, prompt, units), estimates + [call.estimate for call in decision.fallback_calls]
 
 
 def _in_between(one: tuple[Facts, list[Estimate]], other: tuple[Facts, list[Estimate]]) -> Facts | None:
@@ -176,6 +201,7 @@ class Deciding:
         "_probed",
         "_reads",
         "_seen",
+        "_units",
         "attributes",
         "facts",
         "made",
@@ -185,6 +211,7 @@ class Deciding:
         """``attributes`` are those that batches have columns for."""
         self._plan = plan
         self._probed = _all_that_serve(plan)
+        self._units = token_units(plan)
         self.attributes = tuple(attributes)
         self._reads: Reads = reads_of_rules(plan, attributes)
         budgets = [step for layer in plan.layers for step in layer.budgets]
@@ -298,11 +325,11 @@ class Deciding:
     def _fails_otherwise(self, facts: Facts, request: Mapping[str, Any], at: int, prompt: int) -> bool:
         """Return whether a decision fails in other places than one that tries all models."""
         self.made += 1
-        return _probe(self._plan, request, instant(at), prompt)[0].errors != facts.errors
+        return _probe(self._plan, request, instant(at), prompt, self._units)[0].errors != facts.errors
 
     def _at(self, request: Mapping[str, Any], at: int, prompt: int) -> tuple[Facts, list[Estimate]]:
         self.made += 1
-        return _probe(self._probed, request, instant(at), prompt)
+        return _probe(self._probed, request, instant(at), prompt, self._units)
 
     def _cut(self, request: Mapping[str, Any], at: int, prompt: int, ends: tuple[int, int]) -> None:
         """Find a length near the prompt's where the decision changes, and cut there."""

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
+from operator import mul
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -45,6 +46,8 @@ from costlens_policy.replay.columns.sums import Sums
 from costlens_policy.replay.columns.units import UnitPrices
 from costlens_policy.replay.settings import Settings
 from costlens_policy.replay.traffic.row import Reject
+from costlens_policy.units import Unit, measure
+from costlens_policy.usage import weights_of
 
 __all__ = ["ArrowStream", "Job", "State", "step"]
 
@@ -208,7 +211,7 @@ def _text(shown: dict[str, Any]) -> str:
 
 
 _SETTLED: Final = {"_code": pl.Int32, "_sent": pl.Int64, "_read": pl.Int64}
-_Charged = tuple[tuple[Account, str], ...]
+_Charged = tuple[tuple[Account, Unit], ...]
 
 
 @dataclass(slots=True)
@@ -290,10 +293,10 @@ class _Ordered:
             full, due = "", False
             for item in lines:
                 unit = item.unit
-                call = worst if unit == "usd" else 1 if unit == "requests" else prompt + choice.shift + choice.limit
+                call = worst if unit == "usd" else 1 if unit == "requests" else choice.tokens(item.place, prompt)
                 taken = item.account.at(at)
                 reached = taken + call
-                if item.acts_from is not inf and taken + _most(facts, unit, prompt) >= item.acts_from:
+                if item.acts_from is not inf and taken + _most(facts, item, prompt) >= item.acts_from:
                     return None
                 if reached > item.limit:
                     full = full or item.budget
@@ -306,9 +309,10 @@ class _Ordered:
         return self._denied(code, first)
 
     def _alert(self, lines: Sequence[Line], worst: int, choice: Choice, row: _Row, sums: Sums) -> None:
-        tokens = row.prompt + choice.shift + choice.limit
         for item in lines:
-            reached = item.account.at(row.at) + {"usd": worst, "requests": 1, "tokens": tokens}[item.unit]
+            unit = item.unit
+            call = worst if unit == "usd" else 1 if unit == "requests" else choice.tokens(item.place, row.prompt)
+            reached = item.account.at(row.at) + call
             for start, amount, text in item.alerts:
                 if reached >= start:
                     sums.alert_once(item.account, item.budget, item.key, amount, text, row.at)
@@ -319,24 +323,26 @@ class _Ordered:
         hit = self._hit(row, model, length) if by_session else 0
         if not charged:
             return hit
-        day, minute, tokens = row.at // DAY, self._minute(row.at), length + row.output
+        day, minute = row.at // DAY, self._minute(row.at)
         price = self._prices.of(model, day, length, minute, row.terms)
+        cached = (hit, self._write) if by_session else None
+        as_recorded = self._caches and row.session is None and model == row.model and length == row.prompt
         units = 0
         if price is not None:
-            recorded = row.recorded if row.recorded and row.recorded[0] is not None else ()
-            as_recorded = self._caches and row.session is None and model == row.model and length == row.prompt
-            if as_recorded and recorded:
-                units = sum(price.per_token[name] * (count or 0) for name, count in zip(buckets, recorded, strict=True))
-            else:
-                known = dict(zip(buckets, recorded, strict=False))
-                units = _units(price.per_token, row, length, known, (hit, self._write) if by_session else None)
-            units += price.per_request
+            units = _units(price.per_token, row, length, buckets, cached, as_recorded) + price.per_request
             if row.others is not None:
                 units += self._prices.of_others(row.others, model, day, minute, row.terms)
-        if row.others is not None:
-            tokens += sum(usage.tokens for _, usage in others_in(row.others))
         for account, unit in charged:
-            account.charge(row.at, units if unit == "usd" else 1 if unit == "requests" else tokens)
+            if unit == "usd":
+                account.charge(row.at, units)
+            elif unit == "requests":
+                account.charge(row.at, 1)
+            elif unit == "tokens" and row.others is None:
+                account.charge(row.at, length + row.output)
+            else:
+                weights = measure(unit).per_token
+                tokens = _units(weights, row, length, buckets, cached, as_recorded)
+                account.charge(row.at, tokens + _others(unit, row))
         return hit
 
     def _minute(self, at: int) -> int:
@@ -383,14 +389,24 @@ def _rows(frame: pl.DataFrame, buckets: Sequence[str]) -> Iterator[_Row]:
 
 
 def _units(
-    rates: Mapping[str, int], row: _Row, length: int, known: Mapping[str, int | None], cached: tuple[int, str] | None
+    rates: Mapping[str, int],
+    row: _Row,
+    length: int,
+    buckets: Sequence[str],
+    cached: tuple[int, str] | None,
+    as_recorded: bool,
 ) -> int:
-    """Return what the tokens of a call cost; ``cached`` is what it reads from a cache, and as what it writes the rest.
+    """Return what the tokens of a call come to, each at the rate of its kind.
 
-    Only text is cached: recorded tokens of other kinds, ``known`` by bucket, stay so.
+    ``cached`` is what it reads from a cache, and as what it writes the rest; ``as_recorded`` says that its tokens are
+    those of ``row.recorded``, where there are some. Only text is cached: recorded tokens of other kinds stay so.
     """
+    recorded = row.recorded if row.recorded and row.recorded[0] is not None else ()
+    if as_recorded and recorded:
+        return sum(rates[name] * (count or 0) for name, count in zip(buckets, recorded, strict=True))
     text, written, units = length, row.output, 0
-    if known:
+    if recorded:
+        known = dict(zip(buckets, recorded, strict=True))
         sound = min((known.get("input_audio") or 0) + (known.get("cache_read_audio") or 0), length)
         images = min(known.get("input_image") or 0, length - sound)
         text -= sound + images
@@ -405,12 +421,19 @@ def _units(
     return units + rates["cache_read"] * hit + rates[write] * (text - hit) + rates["output"] * written
 
 
-def _most(facts: Facts, unit: str, prompt: int) -> float:
+def _others(unit: Unit, row: _Row) -> int:
+    """Return what the tokens that a call used on further models come to, in whole units."""
+    if row.others is None:
+        return 0
+    return sum(sum(map(mul, usage, weights_of(unit))) for _, usage in others_in(row.others))
+
+
+def _most(facts: Facts, line: Line, prompt: int) -> float:
     """Return the most that a call may add, whichever model serves it; infinite where that is not known."""
-    if unit == "requests":
+    if line.unit == "requests":
         return 1
-    if unit == "tokens":
-        return max(prompt + choice.shift + choice.limit for choice in facts.choices)
+    if line.unit != "usd":
+        return max(choice.tokens(line.place, prompt) for choice in facts.choices)
     costs = [None if item.per_token is None else item.fixed + item.per_token * prompt for item in facts.choices]
     return inf if None in costs else max(cost for cost in costs if cost is not None)
 

@@ -106,6 +106,19 @@ budgets:
     thresholds: [{{at_ratio: 0.2, alert: many}}]
     window: {{calendar: week}}
 """,
+    "kinds of tokens": f"""
+budgets:
+  - id: quota
+    scope: 'request.?team.orValue("none")'
+    hard_limit_tokens: 1500000
+    soft_limit_tokens: 400000
+    count: {{input: 1, cached_input: 0.1, cache_write: 1.25, output: 6, reasoning: 7.000001}}
+    window: {{rolling: 1h}}
+    thresholds: [{{at_ratio: 0.5, alert: half}}]
+  - {{id: spoken, hard_limit_tokens: 300000, count: {{output_audio: 1}}, {DAY}}}
+  - {{id: cached, hard_limit_tokens: 30000000, count: {{cached_input: 1}}, {DAY}}}
+  - {{id: outside, hard_limit_tokens: 20000, count: {{input_image: 0.5, output: 1}}, window: {{per_call: true}}}}
+""",
     "a span": """
 budgets:
   - id: night

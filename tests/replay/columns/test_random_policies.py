@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from costlens_policy import load
 from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.replay import Settings, replay
+from tests.engine.generated import COUNTS
 from tests.replay.columns.traffic import facts, in_columns, random_traffic
 from tests.replay.conftest import SHARED, folder_of
 
@@ -77,9 +78,16 @@ THRESHOLDS = st.lists(
     ]),
     max_size=2, unique_by=lambda threshold: threshold["at_ratio"],
 )  # fmt: skip
-BUDGETS = st.fixed_dictionaries(
+LIMITS = st.one_of(
+    st.builds(lambda limit: {"hard_limit_usd": limit}, st.sampled_from([0.2, 2, 10])),
+    st.builds(
+        lambda limit, count: {"hard_limit_tokens": limit, "count": count},
+        st.sampled_from([100, 30_000, 300_000, "request.?max_output_tokens.orValue(0) * 100"]),
+        COUNTS,
+    ),
+)
+TERMS = st.fixed_dictionaries(
     {
-        "hard_limit_usd": st.sampled_from([0.2, 2, 10]),
         "window": st.sampled_from([{"calendar": "day"}, {"rolling": "2h"}, {"lifetime": True}, {"per_call": True}]),
     },
     optional={
@@ -89,6 +97,7 @@ BUDGETS = st.fixed_dictionaries(
         "shadow": st.booleans(),
     },
 )
+BUDGETS = st.builds(lambda limit, terms: {**limit, **terms}, LIMITS, TERMS)
 POLICIES = st.fixed_dictionaries({
     "routes": st.lists(st.tuples(CONDITIONS, TARGETS), min_size=1, max_size=3),
     "access": st.lists(CONDITIONS, max_size=1),

@@ -193,8 +193,8 @@ def _release_hold(ledger: str, id: str, reason: str, author: str | None, output:
     """
     from costlens_policy.cli.commands.budget.listing import reservation_data
     from costlens_policy.cli.sources import ledger_at
-    from costlens_policy.engine.facts import show_amount
     from costlens_policy.ledger import decimal_of
+    from costlens_policy.units import show_amount
 
     now, author = system_now(), author or _author()
     with ledger_at(ledger, read_only=False) as store:
@@ -253,12 +253,15 @@ def _adjustment(asked: _Change, account: Account, now: datetime) -> Adjustment:
     import uuid
 
     from costlens_policy.ledger import Adjustment, AdjustmentError, AmountError, amount_of, decimal_of
+    from costlens_policy.units import measure
 
     expires = now + asked.expires if isinstance(asked.expires, timedelta) else asked.expires
     try:
         amount = amount_of(asked.amount, account.unit)
         if decimal_of(amount, account.unit) != asked.amount:
-            raise click.UsageError(f"an amount in {account.unit} must be whole")
+            digits = measure(account.unit).digits
+            must = f"have at most {digits} decimal places" if digits else "be whole"
+            raise click.UsageError(f"an amount in {account.unit} must {must}")
         return Adjustment(
             asked.id or str(uuid.uuid4()),
             asked.kind,
@@ -274,7 +277,7 @@ def _adjustment(asked: _Change, account: Account, now: datetime) -> Adjustment:
 
 
 def _sentence(spend: Spend, repeated: bool, now: datetime) -> str:
-    from costlens_policy.engine.facts import show_amount
+    from costlens_policy.units import show_amount
 
     whose = f" of `{spend.key}`" if spend.key else ""
     limit = "a limit per request" if spend.limit is None else show_amount(spend.limit, spend.unit)

@@ -138,6 +138,8 @@ def shown(amount: Decimal, unit: str) -> str:
         digits = Decimal("0.01") if amount >= 1 or not amount else Decimal("0.0001")
         rounded = amount.quantize(digits, ROUND_HALF_UP if amount >= digits else ROUND_CEILING)
         return f"${rounded:,f}"
+    if 0 < amount < 1:  # of tokens that count for less than one
+        return f"{amount.quantize(Decimal('0.01'), ROUND_CEILING):f}"
     whole = amount.quantize(Decimal(1), ROUND_HALF_UP)
     for size, name in ((10**9, "B"), (10**6, "M")):
         if whole >= 10 * size:
