@@ -19,6 +19,7 @@ from costlens_policy.guard.link import Link
 from costlens_policy.ledger import Account, AccountBalance, LedgerError, decimal_of
 from costlens_policy.ledger.amounts import limit_of
 from costlens_policy.money import plain, total
+from costlens_policy.units import base_of
 
 __all__ = ["Alerts", "Standing"]
 
@@ -139,7 +140,7 @@ def _with_alerts(step: BudgetStep) -> Iterator[tuple[str, ThresholdStep]]:
         if threshold.alert is None:
             continue
         name = (
-            f"{plain(threshold.at_amount)} {step.unit}"
+            f"{plain(threshold.at_amount)} {base_of(step.unit)}"
             if threshold.at_amount is not None
             else plain(threshold.at_ratio or Decimal(0))
         )

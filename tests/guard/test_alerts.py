@@ -188,7 +188,7 @@ def test_a_sink_that_cannot_be_asked_does_not_hold_up_calls(guard_of):
 
 
 def test_the_longest_names_have_room_in_a_claim(guard_of):
-    """The ledger keeps names of 1,000 bytes; an alert has a longer one than its account."""
+    """The ledger keeps names of 1,200 bytes; an alert has a longer one than its account."""
     guard = guard_of(THRESHOLDS.replace("id: team", f"id: {'t' * 100}"))
     for _ in range(8):
         guard.call({**REQUEST, "team": "ö" * 256}).settle(FULL)
