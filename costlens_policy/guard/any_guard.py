@@ -23,7 +23,7 @@ from costlens_policy.guard.hold_facts import Recalled
 from costlens_policy.guard.holding import hold_call, recall_call
 from costlens_policy.guard.recording import Charged
 from costlens_policy.guard.reserving import Asked
-from costlens_policy.guard.shared import OnException, Options, Shared, checked_lease
+from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store
 
@@ -53,8 +53,9 @@ class AnyGuard:
         timer: Callable[[], float] = time.monotonic,
         max_age: float | None = None,
         retry_delay: float = 1.0,
+        named_models: NamedModels = "compare",
     ) -> None:
-        options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay)
+        options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay, named_models)
         self._engine: Final = engine
         self._shared = Shared.make(engine.plan, ledger, options)
         self._versions: tuple[Shared, ...] = (self._shared,)

@@ -31,7 +31,8 @@ class Guard(AnyGuard):
     the current time, with a zone; ``timer`` returns steady seconds, by which pauses and the age of balances are
     measured. ``max_age`` is how many seconds old a balance may be that rules only look at; what is reserved or refused
     is always fresh. ``retry_delay`` is how many seconds pass before a sink that failed is called again, doubled each
-    time.
+    time. ``named_models`` says whether the model that a response names is compared with the one in use, and the more
+    expensive one charged, or ignored: gateways put the name that their client asked for into what they pass on.
 
     Raises ``LedgerUnavailableError`` if the ledger cannot be opened, unless the policy set lets calls through then.
     """

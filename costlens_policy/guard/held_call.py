@@ -45,7 +45,9 @@ class HeldCall:
     def __init__(self, shared: Shared, asked: Asked, reserved: Reserved) -> None:
         self.asked: Final = asked
         self.decision: Final[Decision] = reserved.decision
-        self.sending: Final = Sending(reserved.decision, shared.options.dialect)
+        self.sending: Final = Sending(
+            reserved.decision, shared.options.dialect, ignores_names=shared.options.named_models == "ignore"
+        )
         self.expires_at: datetime | None = reserved.expires_at
         self.charged: Charged | None = None
         self._shared = shared
@@ -211,6 +213,8 @@ class HeldCall:
             return bill_estimated(self.decision, [self._estimated(name, output_text), *self._failed_attempts])
         reported, problem = read_reported(response, shape)
         if reported is not None and (problem := doubtful(reported, response)) == "":
+            if self.sending.ignores_names:
+                reported = reported._replace(answered=None)
             return bill_reported(self.decision, name, reported, self._failed_attempts)
         return self._assumed(name, problem or "no usage was reported")
 

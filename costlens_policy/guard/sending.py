@@ -15,13 +15,15 @@ __all__ = ["Sending"]
 class Sending:
     """The request of a decision. ``model`` is the one in use."""
 
-    __slots__ = ("_dialect", "decision", "model")
+    __slots__ = ("_dialect", "decision", "ignores_names", "model")
 
-    def __init__(self, decision: Decision, dialect: str) -> None:
+    def __init__(self, decision: Decision, dialect: str, *, ignores_names: bool = False) -> None:
         assert decision.model is not None, "what is held was allowed"
         self.model: str = decision.model
         self.decision: Final = decision
         self._dialect: Final = dialect
+        self.ignores_names: Final = ignores_names
+        """Whether what a response says about its model means nothing."""
 
     @property
     def listed(self) -> tuple[str, ...]:
@@ -80,6 +82,8 @@ class Sending:
         """
         if model is not None:
             return self._own_name(model)
+        if self.ignores_names:
+            return in_use or self.model
         try:
             is_mapping = type(response) is dict or isinstance(response, Mapping)
             said = response.get("model") if is_mapping else getattr(response, "model", None)

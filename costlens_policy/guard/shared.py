@@ -28,9 +28,10 @@ from costlens_policy.guard.link import Link
 from costlens_policy.ledger import MemoryStore, Store, open_ledger
 from costlens_policy.ledger.account import MAX_LEASE
 
-__all__ = ["OnException", "Options", "Shared", "checked_lease"]
+__all__ = ["NamedModels", "OnException", "Options", "Shared", "checked_lease"]
 
 OnException: TypeAlias = Literal["release", "charge_hold"]
+NamedModels: TypeAlias = Literal["compare", "ignore"]
 
 _MAX_AGE: Final = 1.0
 """Seconds for which a balance of a store with a round trip is good enough to look at."""
@@ -48,6 +49,7 @@ class Options:
     timer: Callable[[], float] = time.monotonic
     max_age: float | None = None
     retry_delay: float = 1.0
+    named_models: NamedModels = "compare"
 
     def __post_init__(self) -> None:
         checked_lease(self.lease)
@@ -60,6 +62,8 @@ class Options:
             raise GuardError(f"`retry_delay` must be a positive number of seconds, got `{self.retry_delay}`")
         if self.on_exception not in ("release", "charge_hold"):
             raise GuardError(f"`on_exception` must be `release` or `charge_hold`, got `{self.on_exception}`")
+        if self.named_models not in ("compare", "ignore"):
+            raise GuardError(f"`named_models` must be `compare` or `ignore`, got `{self.named_models}`")
         if self.dialect not in DIALECTS:
             raise unknown_dialect(self.dialect)
         _check_sinks(self.alert_sinks)

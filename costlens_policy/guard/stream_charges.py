@@ -95,6 +95,8 @@ def judge_streams(
             may_reason = sending.may_reason(meter.model) or sending.may_reason(asked)
             estimate = sending.estimate_of(meter.model)
             verdict = judge(meter, answer, estimate, count, charge_hold=cut, may_reason=may_reason)
+            if sending.ignores_names:
+                verdict = verdict._replace(used=verdict.used._replace(answered=None))
             name, note = who_answered(decision, asked, verdict.used)
             said = "; ".join(text for text in (verdict.note, note) if text and verdict.basis != "reported")
             yield verdict._replace(asked=asked, model=name, note=said)

@@ -1,0 +1,171 @@
+"""The policies behind a gateway: one guard, who is asking, and which deployments serve which model."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import secrets
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+from weakref import WeakSet, WeakValueDictionary
+
+from costlens_policy.api import Engine, load
+from costlens_policy.guard.async_guard import AsyncGuard
+from costlens_policy.guard.errors import GuardError
+from costlens_policy.integrations.litellm.flights import Flight
+from costlens_policy.integrations.litellm.identity import Caller, Identity
+from costlens_policy.integrations.litellm.kinds import Kind, request_of, write_decision
+from costlens_policy.integrations.litellm.models import Groups
+from costlens_policy.integrations.litellm.settings import Settings, settings_from
+
+__all__ = ["TOKEN", "Gateway"]
+
+_LOG: Final = logging.getLogger("costlens_policy.litellm")
+
+TOKEN: Final = "costlens_call"
+"""The key of LiteLLM's metadata under which its logs have the id of the call in the ledger."""
+_STEERED: Final = (
+    "num_retries",
+    "max_retries",
+    "timeout_retries",
+    "mock_timeout",
+    "max_fallbacks",
+    "disable_fallbacks",
+)
+"""What headers of clients may set, and the proxy adds to the request: who repeats a request decides what it costs."""
+
+
+class Gateway:
+    """Decides requests and writes decisions into attempts. Safe for the tasks of one event loop."""
+
+    def __init__(self, engine: Engine, settings: Settings, guard: AsyncGuard | None = None) -> None:
+        self.settings: Final = settings
+        self.guard: Final = guard or AsyncGuard(
+            engine, settings.ledger, lease=settings.lease, named_models="ignore", on_exception="release"
+        )
+        self._plan: Final = engine.plan
+        self._identity: Final = Identity(engine.plan.attributes, settings.attributes)
+        self._groups: Groups | None = None
+        self._groups_of: tuple[int, ...] = ()
+        self._flights: Final[WeakSet[Flight]] = WeakSet()
+        self._by_token: Final[WeakValueDictionary[str, Flight]] = WeakValueDictionary()
+        self._tasks: Final[set[asyncio.Task[Any]]] = set()
+        atexit.register(self._close_at_exit)
+
+    @classmethod
+    def configured(cls, section: Any) -> Gateway:
+        """Return the gateway of a section of settings and the environment. Raises ``GuardError``, ``PolicyError``."""
+        settings = settings_from(section)
+        return cls(load(*settings.policies), settings)
+
+    async def decide(self, kind: Kind, data: MutableMapping[str, Any], caller: Caller, router: Any) -> Flight:
+        """Decide a request, hold it, and change it into one for the groups that serve the decided models.
+
+        Raises ``RequestError``, ``DeniedError``, ``GuardError`` and ``LedgerError``.
+        """
+        groups = self._groups_for(router)
+        asked = str(data.get("model") or "")
+        body = _body_of(data)
+        request = request_of(kind, data, body)
+        request["model"] = groups.asked(asked)
+        request |= self._identity.of(caller)
+        if "call_type" in self._plan.attributes:
+            request["call_type"] = kind.name
+        flight = Flight(self.guard, self.settings, kind, request, asked)
+        await flight.begin()
+        try:
+            self._route(flight, data, groups)
+        except BaseException:
+            await flight.leave(None)
+            raise
+        flight.wants_usage = not kind.adds_usage or bool((body.get("stream_options") or {}).get("include_usage"))
+        self._flights.add(flight)
+        return flight
+
+    def _route(self, flight: Flight, data: MutableMapping[str, Any], groups: Groups) -> None:
+        call = flight.call
+        serving = {model: groups.serving(model, flight.asked) for model in (call.model, *call.fallbacks)}
+        first = serving[call.model]
+        if first is None:
+            raise GuardError(f"no deployment of LiteLLM serves `{call.model}`, which the policies chose")
+        fallbacks = [serving[model] for model in call.fallbacks if serving[model] not in (None, first)]
+        for name in _STEERED:
+            data.pop(name, None)
+        data["model"] = first
+        data["fallbacks"] = list(dict.fromkeys(fallbacks))
+        data["context_window_fallbacks"] = data["content_policy_fallbacks"] = []
+        token = secrets.token_hex(16)
+        for name in ("metadata", "litellm_metadata"):
+            if isinstance(metadata := data.get(name), MutableMapping):
+                metadata[TOKEN] = token
+        self._by_token[token] = flight
+
+    async def write_attempt(self, flight: Flight, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of an attempt, with what was decided for the model of its deployment."""
+        info = kwargs.get("model_info") or {}
+        group = _group_of(kwargs)
+        groups = self._groups
+        assert groups is not None, "a flight begins with the groups"
+        model = groups.model_sent(group, kwargs.get("model"), info)
+        if model is None:
+            raise GuardError(
+                f"the catalogue does not list the model `{kwargs.get('model')}` of a deployment of `{group}`"
+            )
+        call = await flight.begin_attempt(model)
+        changed = dict(kwargs)
+        write_decision(flight.kind, call, changed, flight.params)
+        if flight.kind.adds_usage and kwargs.get("stream"):
+            changed["stream_options"] = {**(changed.get("stream_options") or {}), "include_usage": True}
+        return changed
+
+    def compare(self, payload: Any, token: Any) -> None:
+        """Report a call that another model served than the one that was charged. The payload is LiteLLM's own."""
+        flight = self._by_token.get(token) if isinstance(token, str) else None
+        if flight is None or self._groups is None or not isinstance(payload, Mapping):
+            return
+        served = self._groups.model_sent(str(payload.get("model_group")), payload.get("model"), {})
+        if served is not None and flight.is_settled and served != flight.call.model:
+            _LOG.error("LiteLLM reports that `%s` served a call charged as `%s`", served, flight.call.model)
+
+    def spawn(self, work: Any) -> None:
+        """Run something to its end, whatever becomes of the task that asked for it."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Settle or release what is under way, and close the guard."""
+        for flight in list(self._flights):
+            await flight.leave(None)
+        await self.guard.close()
+
+    def _close_at_exit(self) -> None:
+        asyncio.run(self.close())
+
+    def _groups_for(self, router: Any) -> Groups:
+        """Return the groups of a router; its model list may change while it runs."""
+        model_list = list(getattr(router, "model_list", None) or ())
+        state = tuple(map(id, model_list))
+        if self._groups is None or state != self._groups_of:
+            self._groups = Groups(self._plan.catalogue, model_list, self.settings.models)
+            self._groups_of = state
+            for problem in self._groups.problems.values():
+                _LOG.warning("%s", problem)
+        return self._groups
+
+
+def _group_of(kwargs: Mapping[str, Any]) -> str:
+    for name in ("metadata", "litellm_metadata"):
+        group = (kwargs.get(name) or {}).get("model_group")
+        if group:
+            return str(group)
+    return ""
+
+
+def _body_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the client sent: the proxy keeps it beside what it added."""
+    body = (data.get("proxy_server_request") or {}).get("body")
+    if not isinstance(body, Mapping):
+        raise GuardError("the proxy did not keep the body of the request, so its parameters cannot be decided")
+    return body

@@ -1,0 +1,228 @@
+"""The callback of LiteLLM's proxy: every call is decided before it is routed, and every attempt goes through the guard.
+
+What happens where, in the order of a request:
+
+- ``async_pre_call_hook``: the request is decided and its worst case held; call types that are not known are refused.
+- ``async_pre_call_deployment_hook``: before each attempt, also a repeated one or a fallback, what was decided for its
+  model is written into it. This is the gate: what was not decided does not pass.
+- ``async_post_call_success_deployment_hook`` and ``async_post_call_streaming_iterator_hook``: the charge.
+- ``async_post_call_failure_deployment_hook``: an attempt that failed.
+- ``async_post_call_success_hook`` and ``async_post_call_failure_hook``: the end of the request; and, where LiteLLM
+  calls neither, the end of its task.
+- ``async_log_success_event``: the model that served, as the standard logging payload has it, is compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextvars import ContextVar
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import litellm
+from litellm.integrations.custom_logger import CustomLogger
+
+from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.guard.errors import GuardError
+from costlens_policy.integrations.litellm.flights import Flight
+from costlens_policy.integrations.litellm.gateway import TOKEN, Gateway
+from costlens_policy.integrations.litellm.identity import Caller
+from costlens_policy.integrations.litellm.kinds import KINDS, write_decision
+from costlens_policy.integrations.litellm.refused import RefusedError, refused_in
+from costlens_policy.integrations.litellm.versions import check_version
+
+__all__ = ["CostlensPolicy", "entered"]
+
+_LOG: Final = logging.getLogger("costlens_policy.litellm")
+_MODEL: Final = "model"
+
+entered: Final[ContextVar[Flight | None]] = ContextVar("costlens_policy_flight", default=None)
+"""The request that this task serves."""
+
+
+class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
+    """Decides and counts every call of a proxy, by the guard."""
+
+    def __init__(self, gateway: Gateway | None = None) -> None:
+        super().__init__()
+        check_version(CustomLogger, litellm)
+        self._gateway = gateway
+        self._flights: Final[WeakKeyDictionary[Any, Flight]] = WeakKeyDictionary()
+        if gateway is None and _section() is not None:
+            self.gateway  # noqa: B018 - LiteLLM does not start with what is wrong here
+
+    @property
+    def gateway(self) -> Gateway:
+        """The guard with its settings, made from ``litellm.costlens_policy`` when it is first asked for."""
+        if self._gateway is None:
+            self._gateway = Gateway.configured(_section())
+        return self._gateway
+
+    # -- the request
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
+    ) -> Any:
+        """Decide a request of the proxy, and change it into what was decided. Raises ``HTTPException``."""
+        try:
+            gateway = self.gateway
+            if call_type in gateway.settings.unguarded:
+                return data
+            if call_type not in KINDS:
+                raise GuardError(
+                    f"calls of the type `{call_type}` are not covered by the policies; list it under `unguarded` in the"
+                    " settings to let it through undecided and uncounted"
+                )
+            flight = await gateway.decide(KINDS[call_type], data, _caller_of(data, user_api_key_dict), _router())
+        except CostlensPolicyError as error:
+            raise RefusedError(error).to_http() from error
+        flight.owner = data.get("litellm_logging_obj")
+        if flight.owner is not None:
+            self._flights[flight.owner] = flight
+        entered.set(flight)
+        _watch(flight, gateway)
+        return data
+
+    async def async_post_call_success_hook(self, data: dict[str, Any], user_api_key_dict: Any, response: Any) -> Any:
+        """End a request that was answered at once."""
+        flight = self._flight_of(data)
+        if flight is not None and not flight.over and not flight.is_streaming:
+            await flight.finish(response)
+        return response
+
+    async def async_post_call_failure_hook(
+        self,
+        request_data: dict[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: Any,
+        traceback_str: str | None = None,
+    ) -> Any:
+        """End a request that failed, and give a refusal its form."""
+        flight = self._flight_of(request_data)
+        if flight is not None and not flight.is_streaming:
+            await flight.leave(original_exception)
+        refused = refused_in(original_exception)
+        return None if refused is None else refused.to_http()
+
+    async def async_post_call_streaming_iterator_hook(
+        self, user_api_key_dict: Any, response: Any, request_data: dict[str, Any]
+    ) -> AsyncGenerator[Any, None]:
+        """Pass on a streamed answer, and charge it by what comes of it."""
+        flight = self._flight_of(request_data)
+        chunks: AsyncIterator[Any] = response
+        if flight is None:
+            if self._is_decided(request_data):
+                raise GuardError("a stream has no decision: it cannot be charged")
+        elif _is_cached(response, request_data):
+            await flight.free()
+        else:
+            chunks = flight.stream(response)
+        async for chunk in chunks:
+            if flight is None or flight.wants_usage or not _is_usage_alone(chunk):
+                yield chunk
+
+    # -- its attempts
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        """Write into an attempt what was decided for its model. Raises ``RefusedError`` for one that was not decided."""
+        name = str(getattr(call_type, "value", call_type))
+        if name in self.gateway.settings.unguarded:
+            return None
+        try:
+            flight = self._flight_of(kwargs)
+            if flight is None:
+                raise GuardError(
+                    f"LiteLLM makes a call of the type `{name}` that was not decided, to `{kwargs.get(_MODEL)}`"
+                )
+            kind = KINDS.get(name)
+            if flight.is_waiting and kind is not None and kind is not flight.kind:
+                return flight.translated(kind, kwargs)
+            return await self.gateway.write_attempt(flight, kwargs)
+        except CostlensPolicyError as error:
+            raise RefusedError(error) from error
+
+    async def async_post_call_success_deployment_hook(
+        self, request_data: dict[str, Any], response: Any, call_type: Any
+    ) -> Any:
+        """Charge an attempt that answered at once."""
+        flight = self._flight_of(request_data)
+        if flight is not None and not flight.over and not flight.is_streaming:
+            await flight.answer(_countable(response))
+        return None
+
+    async def async_post_call_failure_deployment_hook(
+        self, request_data: Mapping[str, Any], exception: Exception, call_type: Any, fallback_depth: int | None = None
+    ) -> None:
+        """Note an attempt that failed."""
+        flight = self._flight_of(request_data)
+        if flight is not None:
+            await flight.fail_attempt(exception)
+
+    async def async_log_success_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """Compare who served a call, as LiteLLM reports it, with what was charged."""
+        self.gateway.compare(kwargs.get("standard_logging_object"), _token_of(kwargs))
+
+    def _flight_of(self, data: Mapping[str, Any]) -> Flight | None:
+        """Return the request that LiteLLM's own object belongs to, or that this task serves. No client chooses either."""
+        flight, owner = entered.get(), data.get("litellm_logging_obj")
+        if owner is None:
+            return flight
+        found = self._flights.get(owner)
+        if found is None and flight is not None and (flight.owner is None or flight.is_waiting):
+            return flight  # of a router without a proxy, or the translation of an attempt under way
+        return found
+
+    def _is_decided(self, data: Mapping[str, Any]) -> bool:
+        """Whether a stream is one of those that are decided; others come from call types that are let through."""
+        kind = getattr(data.get("litellm_logging_obj"), "call_type", None)
+        return kind in KINDS and kind not in self.gateway.settings.unguarded
+
+
+def _section() -> Any:
+    """Return the settings in `litellm_settings`, which LiteLLM puts on its module as it reads the file."""
+    return getattr(litellm, "costlens_policy", None)
+
+
+def _watch(flight: Flight, gateway: Gateway) -> None:
+    """End a request when its task ends: LiteLLM calls no hook for a client that went away."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.add_done_callback(lambda _: flight.leave_later(gateway.spawn))
+
+
+def _caller_of(data: Mapping[str, Any], key: Any) -> Caller:
+    sent = data.get("proxy_server_request") or {}
+    body = sent.get("body") or {}
+    metadata = body.get("metadata")
+    headers = {str(name).lower(): value for name, value in (sent.get("headers") or {}).items()}
+    return Caller(key, metadata if isinstance(metadata, Mapping) else {}, headers)
+
+
+def _router() -> Any:
+    from litellm.proxy import proxy_server  # it is loaded where this is asked
+
+    return proxy_server.llm_router
+
+
+def _countable(response: Any) -> Any:
+    """Return what tells the usage of a response: vectors are not looked through for it."""
+    return {"usage": response.usage} if hasattr(response, "data") and hasattr(response, "usage") else response
+
+
+def _is_cached(response: Any, data: Mapping[str, Any]) -> bool:
+    logged = getattr(data.get("litellm_logging_obj"), "model_call_details", None) or {}
+    return logged.get("cache_hit") is True or getattr(response, "custom_llm_provider", None) == "cached_response"
+
+
+def _is_usage_alone(chunk: Any) -> bool:
+    """Whether a chunk is the one that OpenAI's clients get only if they ask for it."""
+    return getattr(chunk, "usage", None) is not None and not getattr(chunk, "choices", True)
+
+
+def _token_of(kwargs: Mapping[str, Any]) -> Any:
+    metadata = (kwargs.get("litellm_params") or {}).get("metadata") or {}
+    return metadata.get(TOKEN)

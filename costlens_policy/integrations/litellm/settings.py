@@ -1,0 +1,113 @@
+"""What operators configure: a section of the proxy's own YAML file, or the environment."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from costlens_policy.guard.errors import GuardError
+
+__all__ = ["Settings", "Unanswered", "settings_from"]
+
+Unanswered: TypeAlias = Literal["charge", "release"]
+
+_ENVIRONMENT: Final = {"policies": "COSTLENS_POLICIES", "ledger": "COSTLENS_LEDGER"}
+_SECTION: Final = "costlens_policy"
+
+
+class Settings(BaseModel):
+    """The section ``costlens_policy`` of ``litellm_settings``.
+
+    ``policies`` are files and folders, ``ledger`` is the URL of the ledger. ``attributes`` says where attributes of the
+    request come from, beside ``TRUSTED`` of ``identity``. ``models`` gives the model of the catalogue for a
+    ``model_name`` of LiteLLM where its deployments do not tell. ``unguarded`` lists call types of LiteLLM that are let
+    through without being decided or counted. ``unanswered`` says what becomes of an attempt of which nobody knows
+    whether the provider worked for it: a time-out, a lost connection, a client that went away.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    policies: tuple[str, ...]
+    ledger: str
+    attributes: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    models: Mapping[str, str] = Field(default_factory=dict)
+    unguarded: frozenset[str] = frozenset()
+    unanswered: Unanswered = "charge"
+    lease_seconds: float = Field(default=600, gt=0)
+
+    @field_validator("policies", mode="before")
+    @classmethod
+    def _paths(cls, value: Any) -> Any:
+        return value.split(os.pathsep) if isinstance(value, str) else value
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _sources(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: (source,) if isinstance(source, str) else source for name, source in value.items()}
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_seconds)
+
+
+def settings_from(section: Any, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings of the YAML section, completed by the environment. Raises ``GuardError``."""
+    if section is not None and not isinstance(section, Mapping):
+        raise GuardError(f"`{_SECTION}` of `litellm_settings` must be an object, got `{section!r}`")
+    given = {name: environment[key] for name, key in _ENVIRONMENT.items() if environment.get(key)}
+    given |= {str(name): _resolved(value, environment) for name, value in (section or {}).items()}
+    missing = [name for name in _ENVIRONMENT if name not in given]
+    if missing:
+        ways = " or ".join(f"`{_ENVIRONMENT[name]}`" for name in missing)
+        names = " and ".join(f"`{name}`" for name in missing)
+        raise GuardError(
+            f"{names} must be set in `litellm_settings: {{{_SECTION}: …}}`, or in the environment ({ways})"
+        )
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        place = ".".join(map(str, (_SECTION, *problem["loc"])))
+        raise GuardError(f"`{place}` of `litellm_settings`: {problem['msg']}") from None
+    _check_workers(settings, sys.argv, environment)
+    return settings
+
+
+def _resolved(value: Any, environment: Mapping[str, str]) -> Any:
+    """Return a value with ``os.environ/NAME`` replaced, which is how LiteLLM's files refer to the environment."""
+    if isinstance(value, str) and value.startswith("os.environ/"):
+        name = value.removeprefix("os.environ/")
+        if name not in environment:
+            raise GuardError(f"`{value}` refers to an environment variable that is not set")
+        return environment[name]
+    return value
+
+
+def _check_workers(settings: Settings, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Refuse a ledger in memory where several processes serve: each would grant the whole budget."""
+    if settings.ledger != "memory:":
+        return
+    count = _workers(arguments, environment)
+    if count > 1 or multiprocessing.parent_process() is not None:
+        raise GuardError(
+            "the ledger `memory:` belongs to one process, and the proxy runs several workers; use `sqlite:///…`,"
+            " `redis://…` or `postgresql://…`"
+        )
+
+
+def _workers(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Return how many workers the proxy was told to start, as its command line reads that."""
+    said = [environment.get("NUM_WORKERS", ""), environment.get("WEB_CONCURRENCY", "")]
+    for at, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name in ("--num_workers", "--workers", "-w"):
+            said.append(value or (arguments[at + 1] if at + 1 < len(arguments) else ""))
+    return max((int(text) for text in said if text.isdigit()), default=1)
