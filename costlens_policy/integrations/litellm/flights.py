@@ -10,7 +10,7 @@ from typing import Any, Final
 from costlens_policy.guard.async_guard import AsyncCall, AsyncGuard
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.streams.meter import aclose_stream
-from costlens_policy.integrations.litellm.kinds import Kind, write_limit
+from costlens_policy.integrations.litellm.kinds import Kind, with_limit
 from costlens_policy.integrations.litellm.settings import Settings
 from costlens_policy.integrations.litellm.streams import seen_by_guard
 
@@ -113,7 +113,7 @@ class Flight:
         if self.is_nested:
             raise GuardError("LiteLLM makes several calls of its own for one attempt, of which only one was decided")
         self.is_nested = True
-        return write_limit(kind, kwargs, self.call)
+        return with_limit(kind, self.call, kwargs)
 
     async def finish(self, response: Any) -> None:
         """End a request that was answered at once: from a cache, it costs nothing."""
@@ -133,7 +133,7 @@ class Flight:
         """Pass on a streamed answer; it is charged by what comes of it. Until the first chunk another may follow."""
         error: BaseException | None = None
         passing: list[Any] = []
-        views = seen_by_guard(response, passing)
+        views = seen_by_guard(response, passing, doubtful=self.kind.adds_usage)
         try:
             async for first in views:
                 self.is_streaming = True

@@ -15,7 +15,7 @@ from costlens_policy.guard.async_guard import AsyncGuard
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.integrations.litellm.flights import Flight
 from costlens_policy.integrations.litellm.identity import Caller, Identity
-from costlens_policy.integrations.litellm.kinds import Kind, request_of, write_decision
+from costlens_policy.integrations.litellm.kinds import Kind, request_of, with_decision
 from costlens_policy.integrations.litellm.models import Groups
 from costlens_policy.integrations.litellm.settings import Settings, settings_from
 
@@ -113,11 +113,7 @@ class Gateway:
                 f"the catalogue does not list the model `{kwargs.get('model')}` of a deployment of `{group}`"
             )
         call = await flight.begin_attempt(model)
-        changed = dict(kwargs)
-        write_decision(flight.kind, call, changed, flight.params)
-        if flight.kind.adds_usage and kwargs.get("stream"):
-            changed["stream_options"] = {**(changed.get("stream_options") or {}), "include_usage": True}
-        return changed
+        return with_decision(flight.kind, call, kwargs, flight.params)
 
     def compare(self, payload: Any, token: Any) -> None:
         """Report a call that another model served than the one that was charged. The payload is LiteLLM's own."""

@@ -29,7 +29,7 @@ from costlens_policy.guard.errors import GuardError
 from costlens_policy.integrations.litellm.flights import Flight
 from costlens_policy.integrations.litellm.gateway import TOKEN, Gateway
 from costlens_policy.integrations.litellm.identity import Caller
-from costlens_policy.integrations.litellm.kinds import KINDS, write_decision
+from costlens_policy.integrations.litellm.kinds import KINDS
 from costlens_policy.integrations.litellm.refused import RefusedError, refused_in
 from costlens_policy.integrations.litellm.versions import check_version
 
@@ -126,7 +126,7 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
     # -- its attempts
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
-        """Write into an attempt what was decided for its model. Raises ``RefusedError`` for one that was not decided."""
+        """Write into an attempt what was decided for its model. Raises ``RefusedError`` where nothing was."""
         name = str(getattr(call_type, "value", call_type))
         if name in self.gateway.settings.unguarded:
             return None
@@ -167,7 +167,7 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
         self.gateway.compare(kwargs.get("standard_logging_object"), _token_of(kwargs))
 
     def _flight_of(self, data: Mapping[str, Any]) -> Flight | None:
-        """Return the request that LiteLLM's own object belongs to, or that this task serves. No client chooses either."""
+        """Return the request of LiteLLM's own object, or that of this task. No client chooses either."""
         flight, owner = entered.get(), data.get("litellm_logging_obj")
         if owner is None:
             return flight
