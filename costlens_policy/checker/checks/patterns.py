@@ -41,6 +41,13 @@ def _replace(replace: Replace, place: Place) -> Iterator[Diagnostic]:
         else:
             yield _FOUND.error("the pattern must be valid RE2 syntax", pattern.span, error.reason, advice)
         return
+    if "\b" in replace.pattern:
+        yield _FOUND.warning(
+            "the pattern contains a backspace",
+            pattern.span,
+            "double quotes read `\\b` as a backspace",
+            "write the pattern in single quotes, or `\\\\b` for the end of a word",
+        )
     for group, start, end in group_references(replace.text):
         if group > compiled.groups:
             has = {0: "no groups", 1: "one group"}.get(compiled.groups, f"{compiled.groups} groups")

@@ -305,6 +305,11 @@ def _check_pattern(walk: Walk, node: Node) -> None:
         if error.reason == str(error):
             advice = "use fewer repetitions, such as `.*` for `.{0,1000}`, or `{10,}` for `{10,1000}`"
         walk.report("CL311", "the pattern is not valid", node.extent, error.reason, advice)
+        return
+    if "\b" in pattern:
+        advice = 'write `\\\\b` for the end of a word, or a raw string: `r"\\b"`'
+        label = "a string reads `\\b` as a backspace"
+        walk.report("CL311", "the pattern contains a backspace", node.extent, label, advice, Severity.WARNING)
 
 
 def _check_glob(walk: Walk, node: Node) -> None:
