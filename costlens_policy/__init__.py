@@ -16,6 +16,7 @@ from costlens_policy.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from costlens_policy.api import Engine, OptimalModel, Router, load, load_plan
+    from costlens_policy.bundles import BundleError
     from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
     from costlens_policy.errors import CostlensPolicyError, InputError, RequestError
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
     from costlens_policy.usage import UsageError
 
 __all__ = [
-    "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "CallConflictError", "CostlensPolicyError", "Decision",
-    "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError", "LedgerError",
-    "LedgerUnavailableError", "LivePolicies", "OptimalModel", "PolicyError", "ReportError", "RequestError", "Router",
-    "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load", "load_plan", "wrap",
+    "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "BundleError", "CallConflictError",
+    "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError",
+    "LedgerError", "LedgerUnavailableError", "LivePolicies", "OptimalModel", "PolicyError", "ReportError",
+    "RequestError", "Router", "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load",
+    "load_plan", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -49,6 +51,7 @@ __getattr__ = on_demand(
         "AmountError": "costlens_policy.ledger",
         "AsyncGuard": "costlens_policy.guard",
         "Balance": "costlens_policy.engine.decision",
+        "BundleError": "costlens_policy.bundles",
         "CallConflictError": "costlens_policy.ledger",
         "CostlensPolicyError": "costlens_policy.errors",
         "Decision": "costlens_policy.engine.decision",

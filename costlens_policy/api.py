@@ -8,7 +8,7 @@ first engine, so that a program which may decide, and does not, pays for nothing
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
+    from costlens_policy.bundles import Trust
     from costlens_policy.compiler.plan import Plan
     from costlens_policy.engine.context import Balances
     from costlens_policy.engine.decide import Models
@@ -87,17 +88,37 @@ def _examine(plan: Plan, balances: Balances) -> None:
             raise ValueError(f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; "))
 
 
-def load(*paths: str | os.PathLike[str], cache: bool = True) -> Engine:
-    """Read, check and compile the policy set in files or folders.
+def load(*paths: str | os.PathLike[str], cache: bool = True, trust: Trust | None = None) -> Engine:
+    """Read, check and compile the policy set in files or folders, or open that of a bundle.
 
     The plan is kept in the user's cache folder, and used as long as nothing that it was made from has changed; with
     ``cache`` false, or ``COSTLENS_POLICY_CACHE=off`` in the environment, neither. Raises ``PolicyError``, which carries
     every diagnostic, when the policies cannot be compiled. What ``check`` refuses although it can be compiled, such as
     a deny that is skipped when it fails, is logged as a warning of the logger ``costlens_policy``.
+
+    ``trust`` says whose bundles are used, by default ``COSTLENS_POLICY_TRUSTED_KEYS`` in the environment; without
+    either, every bundle is, and its policies are compiled anew. Raises ``BundleError`` for one that is refused.
     """
+    if trust is not None or any(map(os.path.isfile, paths)):
+        from costlens_policy.bundles.archive import is_bundle
+
+        if trust is not None or any(map(is_bundle, paths)):
+            return Engine(_plan_of_bundle(paths, trust))
     from costlens_policy.saving.cache import read_policies
 
     return Engine(read_policies([Path(path) for path in paths], cache=cache).plan)
+
+
+def _plan_of_bundle(paths: Sequence[str | os.PathLike[str]], trust: Trust | None) -> Plan:
+    from costlens_policy.bundles import BundleError, open_bundle
+    from costlens_policy.bundles.archive import is_bundle
+    from costlens_policy.bundles.trust import plan_of
+
+    if len(paths) != 1:
+        raise BundleError("a bundle holds all that it needs; load it without other files or folders")
+    if os.path.exists(paths[0]) and not is_bundle(paths[0]):
+        raise BundleError(f"`{os.fspath(paths[0])}` is not a bundle, so that nobody can have signed it")
+    return plan_of(open_bundle(paths[0]), trust)
 
 
 def load_plan(path: str | os.PathLike[str]) -> Engine:

@@ -24,6 +24,7 @@ PUBLIC_MODULES: Final = (
     "costlens_policy.guard",
     "costlens_policy.integrations",
     "costlens_policy.live",
+    "costlens_policy.bundles",
     "costlens_policy.ledger",
     "costlens_policy.testing",
     "costlens_policy.replay",

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 __all__ = [
-    "Amount", "Day", "LateOption", "Suggesting", "Timestamp", "TrafficOptions", "Until", "files_option", "gathered",
-    "mapping_option", "max_increase_option", "max_rejects_option", "no_new_denials_option", "optional_traffic",
-    "paths_argument", "start_option", "traffic_options", "write_option",
+    "Amount", "Day", "LateOption", "Suggesting", "Timestamp", "TrafficOptions", "Until", "documents_argument",
+    "files_option", "gathered", "mapping_option", "max_increase_option", "max_rejects_option",
+    "no_new_denials_option", "optional_traffic", "paths_argument", "start_option", "traffic_options",
+    "write_option",
 ]  # fmt: skip
 
 
@@ -138,6 +139,13 @@ def paths_argument(function: _Function) -> _Function:
     )(function)
 
 
+def documents_argument(function: _Function) -> _Function:
+    """As ``paths_argument``, for commands that read documents: a bundle is the folder that is packed in it."""
+    return click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path), callback=_documents)(
+        function
+    )
+
+
 def write_option(function: _Function) -> _Function:
     """Add ``--write FILE``, as ``target``."""
     return click.option(
@@ -180,6 +188,16 @@ def no_new_denials_option(function: _Function) -> _Function:
 
 def _current_directory(_: click.Context, __: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
     return paths or (Path(),)
+
+
+def _documents(context: click.Context, _: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Lay out bundles in folders, which go when the command ends."""
+    if context.resilient_parsing or not any(path.is_file() for path in paths):
+        return paths or (Path(),)
+    from costlens_policy.bundles.archive import is_bundle
+    from costlens_policy.cli.sources import laid_out
+
+    return tuple(context.with_resource(laid_out(path)) if is_bundle(path) else path for path in paths)
 
 
 @frozen

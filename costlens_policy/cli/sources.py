@@ -1,4 +1,4 @@
-"""What options name and commands open: catalogues, ledgers, and policies as they were in a git revision."""
+"""What options name and commands open: catalogues, ledgers, bundles, and policies as they were in a git revision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from costlens_policy.ledger import Store
     from costlens_policy.source.located import LocatedDocument
 
-__all__ = ["ledger_at", "load_models", "policies_at"]
+__all__ = ["laid_out", "ledger_at", "load_models", "policies_at"]
 
 
 def load_models(paths: Sequence[Path]) -> Catalogue:
@@ -90,19 +90,38 @@ def _open_ledger(url: str, read_only: bool) -> Store:
 
 @contextmanager
 def policies_at(name: str) -> Iterator[Path]:
-    """Give the file or folder that a name means; a revision is laid out in a folder of its own for as long as needed.
+    """Give the file or folder that a name means; a bundle or revision is laid out in a folder for as long as needed.
 
     The path of a revision starts at the repository's top, or at the current directory where it begins with ``./``.
-    Raises ``InputError``.
+    Raises ``InputError`` and ``BundleError``.
     """
     import tempfile
 
+    from costlens_policy.bundles.archive import is_bundle
+
+    if is_bundle(name):
+        with laid_out(Path(name)) as found:
+            yield found
+        return
     revision, colon, inside = name.partition(":")
     if Path(name).exists() or not colon or not revision:
         yield Path(name)
         return
     with tempfile.TemporaryDirectory(prefix="costlens-policy-") as folder:
         yield _lay_out(revision, inside, Path(folder))
+
+
+@contextmanager
+def laid_out(path: Path) -> Iterator[Path]:
+    """Give a folder with the documents of a bundle, if the environment lets it be used. Raises ``BundleError``."""
+    from costlens_policy.bundles import Trust, open_bundle
+
+    bundle = open_bundle(path)
+    trust = Trust.of_environment()
+    if trust is not None:
+        trust.verify(bundle)
+    with bundle.laid_out() as folder:
+        yield folder
 
 
 def _lay_out(revision: str, inside: str, folder: Path) -> Path:

@@ -15,7 +15,26 @@ from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
     from costlens_policy.live.sources.folder import FolderSource
+    from costlens_policy.live.sources.git import GitSource
+    from costlens_policy.live.sources.http import HttpSource
+    from costlens_policy.live.sources.objects import ObjectSource
+    from costlens_policy.live.sources.packed import BundleSource, FileTransport, Packed, Transport
 
-__all__ = ["Fetched", "FolderSource", "LivePolicies", "PolicyStatus", "Source"]
+__all__ = [
+    "BundleSource", "Fetched", "FileTransport", "FolderSource", "GitSource", "HttpSource", "LivePolicies",
+    "ObjectSource", "Packed", "PolicyStatus", "Source", "Transport",
+]  # fmt: skip
 
-__getattr__ = on_demand(__name__, {"FolderSource": "costlens_policy.live.sources.folder"})
+__getattr__ = on_demand(  # each takes what the others do not need
+    __name__,
+    {
+        "BundleSource": "costlens_policy.live.sources.packed",
+        "FileTransport": "costlens_policy.live.sources.packed",
+        "FolderSource": "costlens_policy.live.sources.folder",
+        "GitSource": "costlens_policy.live.sources.git",
+        "HttpSource": "costlens_policy.live.sources.http",
+        "ObjectSource": "costlens_policy.live.sources.objects",
+        "Packed": "costlens_policy.live.sources.packed",
+        "Transport": "costlens_policy.live.sources.packed",
+    },
+)

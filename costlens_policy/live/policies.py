@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from threading import Event, RLock, Thread
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakSet, ref
 
 from costlens_policy.api import Engine
@@ -16,6 +16,9 @@ from costlens_policy.clock import system_now
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 from costlens_policy.live.source import Fetched, Source
+
+if TYPE_CHECKING:
+    from costlens_policy.bundles import Trust
 
 __all__ = ["LivePolicies", "PolicyStatus"]
 
@@ -52,12 +55,13 @@ class PolicyStatus:
 class LivePolicies(Engine):
     """An engine whose policies are those that a source has, as long as they are right.
 
-    ``source`` is a file or folder, as ``load`` takes it, or a ``Source``. It is asked every ``interval`` seconds by a
-    thread, and by ``refresh``; with None, by ``refresh`` alone. A version takes over as a whole, between two decisions.
-    One that cannot be read, is wrong or refused by ``accept`` changes nothing: the last good one goes on serving, while
-    ``status`` and the log report the problem. ``accept`` is called with the engine of a new version before it serves,
-    and refuses it by raising ``CostlensPolicyError``. ``on_change`` is called with each new status: after a new
-    version, a new problem, or the end of one.
+    ``source`` is a file, folder or bundle, as ``load`` takes it, the URL of a bundle, or a ``Source``. It is asked
+    every ``interval`` seconds by a thread, and by ``refresh``; with None, by ``refresh`` alone. A version takes over as
+    a whole, between two decisions. One that cannot be read, is wrong or refused by ``accept`` changes nothing: the last
+    good one goes on serving, while ``status`` and the log report the problem. ``accept`` is called with the engine of a
+    new version before it serves, and refuses it by raising ``CostlensPolicyError``. ``trust`` says whose bundles are
+    used, as in ``load``. ``on_change`` is called with each new status: after a new version, a new problem, or the end
+    of one.
 
     A guard takes it in place of an engine: its calls are decided by the policies of the moment, and charged by those
     that they were decided by. Safe for threads, and for processes that fork.
@@ -77,11 +81,12 @@ class LivePolicies(Engine):
         interval: float | None = 2.0,
         accept: Callable[[Engine], object] | None = None,
         on_change: Callable[[PolicyStatus], object] | None = None,
+        trust: Trust | None = None,
         clock: Callable[[], datetime] = system_now,
     ) -> None:
         if interval is not None and not interval > 0:
             raise ValueError(f"`interval` must be a positive number of seconds or None, got `{interval}`")
-        self._source: Source = _opened(source)
+        self._source: Source = _opened(source, trust)
         self._interval = interval
         self._accept = accept
         self._on_change = on_change
@@ -205,10 +210,14 @@ def _watch(policies: ref[LivePolicies], closed: Event, interval: float) -> None:
         del live
 
 
-def _opened(source: Source | str | os.PathLike[str]) -> Source:
-    from costlens_policy.live.sources.folder import FolderSource
+def _opened(source: Source | str | os.PathLike[str], trust: Trust | None) -> Source:
+    if isinstance(source, str | os.PathLike):
+        from costlens_policy.live.sources import source_at
 
-    return FolderSource(source) if isinstance(source, str | os.PathLike) else source
+        return source_at(source, trust)
+    if trust is not None:
+        raise ValueError("`trust` belongs to the source; give it to `BundleSource` or its like")
+    return source
 
 
 def _short(status: PolicyStatus) -> str:

@@ -19,10 +19,10 @@ from costlens_policy.cli.formats import SUMMARY_FORMATS, format_option
 from costlens_policy.cli.options import (
     Day,
     TrafficOptions,
+    documents_argument,
     max_increase_option,
     no_new_denials_option,
     optional_traffic,
-    paths_argument,
     write_option,
 )
 from costlens_policy.cli.output import print_or_write, print_table, standard_input, write_json, write_out
@@ -61,7 +61,7 @@ def command() -> None:
     ],
     exits=_EXITS,
 )
-@paths_argument
+@documents_argument
 @click.option(
     "--offered", metavar="PATTERN", help="List models of the installed price list that match `provider/name`, with `*`."
 )
@@ -86,7 +86,7 @@ def _list(paths: tuple[Path, ...], offered: str | None, day: date | None, output
     exits=_EXITS,
 )
 @click.argument("name", metavar="NAME")
-@paths_argument
+@documents_argument
 @format_option("text", "json")
 def _show(name: str, paths: tuple[Path, ...], output: str) -> ExitCode:
     """Show the model NAME, an alias or `provider/name` of the policy set or catalogues in PATH, with all its prices."""
@@ -118,7 +118,7 @@ def _show(name: str, paths: tuple[Path, ...], output: str) -> ExitCode:
     ],
     exits=_EXITS,
 )
-@paths_argument
+@documents_argument
 @write_option
 def _lock(paths: tuple[Path, ...], target: Path | None) -> ExitCode:
     """Print a Catalogue document with all models, facts and prices of PATH, without imports.

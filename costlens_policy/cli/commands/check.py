@@ -12,7 +12,7 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode, NothingError, exit_code_of
 from costlens_policy.cli.formats import format_option
-from costlens_policy.cli.options import paths_argument
+from costlens_policy.cli.options import documents_argument
 from costlens_policy.cli.output import note, render_diagnostics, write_out
 from costlens_policy.diagnostics.model import Diagnostic, Severity, in_order
 from costlens_policy.diagnostics.render import FORMATS
@@ -40,7 +40,7 @@ _START: Final = "`costlens-policy init` writes a starter"
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
-@paths_argument
+@documents_argument
 @format_option(*FORMATS)
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:

@@ -11,7 +11,7 @@ import click
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
-from costlens_policy.cli.options import paths_argument
+from costlens_policy.cli.options import documents_argument
 from costlens_policy.cli.output import note, print_table, prints_color, write_file, write_out
 from costlens_policy.frozen import frozen
 from costlens_policy.testing.formats import RunFormat, render
@@ -41,7 +41,7 @@ __all__ = ["command"]
         ExitCode.INTERRUPTED,
     ],
 )
-@paths_argument
+@documents_argument
 @click.option(
     "--filter",
     "filter_text",

@@ -1,0 +1,163 @@
+"""Building bundles: what a policy set reads, with its catalogue locked, and the plan that it compiles to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from costlens_policy.bundles.archive import FIRST, pack
+from costlens_policy.bundles.bundle import PLAN, Bundle, Manifest, open_bundle
+from costlens_policy.bundles.errors import BundleError
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.version import __version__
+
+if TYPE_CHECKING:
+    from costlens_policy.checker import LinkedBundle
+
+__all__ = ["build", "compiled", "compiled_in", "laid_out"]
+
+
+def build(*paths: str | os.PathLike[str]) -> Bundle:
+    """Pack the policy set in files or folders, as ``load`` reads it, with the suites beside it.
+
+    What ``load`` only warns of is refused here: nobody would see it where the bundle is used. Raises ``PolicyError``,
+    and ``BundleError`` for what cannot be packed.
+    """
+    from costlens_policy.checker import check
+    from costlens_policy.diagnostics.model import PolicyError
+
+    checked = check([Path(path) for path in paths])
+    if mistakes := [item for item in checked.warnings if item.is_error]:
+        raise PolicyError(mistakes)
+    linked = checked.linked
+    names = _names_of(linked)
+    files = {names[name]: text for name, text in _texts(linked, names).items()}
+    policy_set = names[linked.policy_set.located.source.name]
+    plan = compiled(files, policy_set)
+    if plan.catalogue_digest != linked.catalogue.digest:
+        raise BundleError("the locked catalogue is not the catalogue of the policy set; please report this")
+    content = files | {PLAN: _plan_text(plan)}
+    listed = {name: content[name] for name in sorted(content)}
+    manifest = Manifest(
+        name=plan.name,
+        version=plan.version,
+        program=__version__,
+        policy_set=policy_set,
+        policy_digest=plan.policy_digest,
+        catalogue_digest=plan.catalogue_digest,
+        files={name: sha256(text).hexdigest() for name, text in listed.items()},
+    )
+    return open_bundle(pack({FIRST: manifest.to_bytes(), **listed}), f"the bundle of {plan.name}")
+
+
+def _plan_text(plan: Plan) -> bytes:
+    from costlens_policy.saving.encoding import NotSavable
+    from costlens_policy.saving.files import content_of
+
+    try:
+        return content_of(plan, {})
+    except NotSavable as error:
+        raise BundleError(f"the plan of `{plan.name}` cannot be packed: {error}") from error
+
+
+def _names_of(linked: LinkedBundle) -> dict[str, str]:
+    """Return the paths of the files that were read from the folder that holds them all."""
+    real = {name: os.path.realpath(name) for name in linked.sources}
+    top = os.path.commonpath([os.path.dirname(path) for path in real.values()])
+    return {name: PurePosixPath(Path(os.path.relpath(path, top))).as_posix() for name, path in real.items()}
+
+
+def _texts(linked: LinkedBundle, names: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the text of each file by its path: those that were read, with the lock for the catalogues."""
+    texts = {name: source.text.encode() for name, source in linked.sources.items()}
+    catalogues = list(dict.fromkeys(item.located.source.name for item in linked.catalogues))
+    others = {item.located.source.name for item in (linked.policy_set, *linked.policies, *linked.tables)}
+    if mixed := sorted(others.intersection(catalogues)):
+        raise BundleError(f"`{mixed[0]}` holds a catalogue and other documents; give the catalogue a file of its own")
+    for place, name in enumerate(catalogues):
+        texts[name] = _lock(linked, names) if place == 0 else _no_models(place)
+    return texts
+
+
+def _lock(linked: LinkedBundle, names: Mapping[str, str]) -> bytes:
+    from costlens_policy.catalogue.writing import comment, lock
+
+    text = lock(linked.catalogue)
+    for name, path in names.items():  # the sources of prices, in comments
+        text = text.replace(f"{comment(f'prices: {name}', 2)}\n", f"{comment(f'prices: {path}', 2)}\n")
+    return text.encode()
+
+
+def _no_models(place: int) -> bytes:
+    from costlens_policy.catalogue.writing import document_text
+
+    head: dict[str, Any] = {"name": f"in-the-lock-{place}", "version": "1"}
+    return document_text(head, (), ["The models of this catalogue stand in the lock, the first of the set."]).encode()
+
+
+def compiled(documents: Mapping[str, bytes], policy_set: str) -> Plan:
+    """Compile the policy set of some documents; its rules are shown at paths within them. Raises ``PolicyError``."""
+    with laid_out(documents) as folder:
+        return compiled_in(folder, policy_set)
+
+
+def compiled_in(folder: Path, path: str) -> Plan:
+    """Compile the policy set at a path within a folder; nothing says any more where the folder was.
+
+    What ``check`` refuses although it can be compiled is logged. Raises ``PolicyError``.
+    """
+    from costlens_policy.diagnostics.model import PolicyError
+    from costlens_policy.saving.cache import read_policies
+
+    try:
+        plan = read_policies([folder / path], cache=False).plan
+    except PolicyError as error:
+        raise _without(error, folder) from None
+    return _moved(plan, f"{folder}{os.sep}")
+
+
+def _moved(plan: Plan, prefix: str) -> Plan:
+    """Return a plan without the folder that it was compiled in."""
+    from costlens_policy.saving.encoding import NotSavable, decode, encode
+
+    try:
+        encoded = encode(plan)
+    except NotSavable as error:
+        raise BundleError(f"the plan of `{plan.name}` cannot be packed: {error}") from error
+    leaves = [leaf.removeprefix(prefix) if isinstance(leaf, str) else leaf for leaf in encoded["leaves"]]
+    moved: Plan = decode(encoded | {"leaves": leaves})
+    return moved
+
+
+def _without(error: Any, folder: Path) -> Exception:
+    """Return an error whose places are those in the bundle."""
+    from dataclasses import replace
+
+    from costlens_policy.diagnostics.model import PolicyError
+
+    prefix = f"{folder}{os.sep}"
+
+    def moved(item: Any) -> Any:
+        span = item.span and replace(item.span, file=item.span.file.removeprefix(prefix))
+        return replace(item, span=span, message=item.message.replace(prefix, ""), related=())
+
+    return PolicyError([moved(item) for item in error.diagnostics])
+
+
+@contextmanager
+def laid_out(documents: Mapping[str, bytes]) -> Iterator[Path]:
+    """Give a new folder with some files, whose names are safe, for as long as it is needed."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="costlens-policy-") as name:
+        folder = Path(os.path.realpath(name))
+        (folder / ".git").mkdir()  # a checkout: references do not leave it
+        for path, text in documents.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(text)
+        yield folder
