@@ -36,6 +36,8 @@ _COMMANDS: Final = (  # a file of `commands` for each, in the order of a policy'
     "keygen",
     "sign",
     "verify",
+    "serve",
+    "keys",
     "advise",
     "explain",
     "cache",

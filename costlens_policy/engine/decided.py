@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -134,17 +134,27 @@ class Decided:
     @property
     def reasons(self) -> tuple[str, ...]:
         """What each stage came to, in order, as sentences for people."""
-        return (
-            *self._access.reasons,
-            *(() if self._route is None else (_route_reason(self._route),)),
-            *(f"candidates: `{item.model}` is excluded: {item.reason}" for item in self.excluded),
-            *(f"rewrites: {self._applied(rule)}" for rule in self.rewrites),
-            *(f"candidates: {_origin(candidate)}" for candidate in self._kept if candidate.added_by),
-            *(f"budgets: `{alert.budget}` alerts: {alert.text}" for alert in self.alerts),
-            *(f"budgets: {_shadow(item)}" for item in self.shadowed),
-            *((self._refusal,) if self._refusal else ()),
-            *self.notes,
-        )
+        reasons = [*self._access.reasons]
+        if self._route is not None:
+            reasons.append(_route_reason(self._route))
+        if self._excluded:
+            reasons += [f"candidates: `{item.model}` is excluded: {item.reason}" for item in self._excluded]
+        if self._kept:
+            reasons += self._reasons_of_kept()
+        if self._refusal:
+            reasons.append(self._refusal)
+        return (*reasons, *self._notes)
+
+    def _reasons_of_kept(self) -> Iterator[str]:
+        for rule in self._kept[0].prepared.rules:
+            yield f"rewrites: {self._applied(rule)}"
+        for candidate in self._kept:
+            if candidate.added_by:
+                yield f"candidates: {_origin(candidate)}"
+        for alert in self.alerts:
+            yield f"budgets: `{alert.budget}` alerts: {alert.text}"
+        for item in self.shadowed:
+            yield f"budgets: {_shadow(item)}"
 
     def _applied(self, rule: str) -> str:
         if self._route is None or rule != self._route.id:

@@ -13,6 +13,7 @@ from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.decided import Decided
 from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
 from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import to_python
 from costlens_policy.money import plain
 from costlens_policy.rewrites import Change
@@ -20,7 +21,18 @@ from costlens_policy.rewrites import Change
 if TYPE_CHECKING:
     from costlens_policy.engine.record import Record
 
-__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Decision", "DeniedError", "Estimate", "Exclusion", "Failure"]
+__all__ = [
+    "Alert",
+    "Balance",
+    "BalanceSeen",
+    "Call",
+    "Decision",
+    "DeniedError",
+    "Estimate",
+    "Exclusion",
+    "Failure",
+    "json_value",
+]
 
 _LABELS: Final = frozenset(item.name for item in STANDARD_ATTRIBUTES.values() if item.label)
 """Attributes that say whose a request is, and for what: no words of the request itself."""
@@ -138,7 +150,7 @@ def _exported(decision: Decision) -> dict[str, Any]:
         "shadowed": [_exclusion(item) for item in decision.shadowed],
         "errors": [_failure(item) for item in decision.errors],
         "now": _plain(decision.now),
-        "request": _plain(to_python(dict(decision.request))),
+        "request": json_value(dict(decision.request)),
         "balances_read": [
             {"budget": budget, "key": key, **_state(balance)}
             for (budget, key), balance in sorted(decision.balances_read.items())
@@ -154,8 +166,8 @@ def _sent(item: Decision | Call) -> dict[str, Any]:
     return {
         "prompt": item.prompt,
         "system": item.system,
-        "messages": None if item.messages is None else [_plain(to_python(message)) for message in item.messages],
-        "params": _plain(to_python(dict(item.params))),
+        "messages": None if item.messages is None else [json_value(message) for message in item.messages],
+        "params": json_value(dict(item.params)),
     }
 
 
@@ -242,6 +254,11 @@ def _record(record: Record) -> list[dict[str, Any]]:
 
 def _number(amount: Decimal) -> str:
     return plain(amount)
+
+
+def json_value(value: Value) -> Any:
+    """Return a value of an expression as JSON has it: times are RFC 3339, durations seconds, bytes base64."""
+    return _plain(to_python(value))
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,8 @@ from costlens_policy.api import Engine
 from costlens_policy.clock import system_now
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import key_problem
+from costlens_policy.engine.decide import Models, decide, models_for
+from costlens_policy.engine.decision import Decision
 from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Sink
@@ -22,7 +24,7 @@ from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.hold_facts import Recalled
 from costlens_policy.guard.holding import hold_call, recall_call
 from costlens_policy.guard.recording import Charged
-from costlens_policy.guard.reserving import Asked
+from costlens_policy.guard.reserving import Asked, ask_now
 from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store
@@ -130,6 +132,26 @@ class AnyGuard:
             return call.settle_with_hold("the hold does not record how long the prompt was")
         return call.settle(response, model, output_text, shape)
 
+    def _release(self, id: str) -> None:
+        """Give back what is held under an id, unless it is settled."""
+        self._check_open()
+        self._held_by(id).release()
+
+    def _extend(self, id: str, lease: timedelta | None) -> datetime | None:
+        """Let the lease of an id begin anew; return when it ends."""
+        self._check_open()
+        call = self._held_by(id)
+        call.extend(None if lease is None else checked_lease(lease))
+        return call.expires_at
+
+    def _held_by(self, id: str) -> HeldCall:
+        """Return the call of an id: the one that was opened here, else as its hold remembers it."""
+        known = self._known(id)
+        if known is not None:
+            return known
+        shared = self._shared_for(self._engine.plan)
+        return HeldCall(shared, *recall_call(shared, id))
+
     def _known(self, id: str) -> HeldCall | None:
         """Return the call of an id that this guard opened, if somebody has it. Raises ``GuardError`` for no id."""
         if not (isinstance(id, str) and id):
@@ -139,10 +161,33 @@ class AnyGuard:
         with self._lock:
             return self._named.get(id)
 
+    def _decide(self, request: Mapping[str, Any], may_read: bool = True) -> Decision | None:
+        self._check_open()
+        shared = self._shared_for(self._engine.plan_for(request))
+        if not shared.accounts.steps:  # no budget has a balance
+            return decide(shared.plan, request, None, shared.clock())
+        return ask_now(shared, lambda plan, seen, now: decide(plan, request, seen, now), may_read=may_read)
+
+    def _models(self, request: Mapping[str, Any]) -> Models:
+        self._check_open()
+        shared = self._shared_for(self._engine.plan_for(request))
+        models = ask_now(shared, lambda plan, seen, now: models_for(plan, request, seen, now))
+        assert models is not None, "the ledger was read"
+        return models
+
     def _spend(self, budget: str | None, key: str | None) -> tuple[Spend, ...]:
         self._check_open()
         shared = self._shared_for(self._engine.plan)
         return spend_of(shared.plan, shared.accounts, shared.link, shared.clock(), budget, key)
+
+    @property
+    def ledger_fault(self) -> bool:
+        """Whether the ledger could not be reached when it was asked last."""
+        return self._shared.link.is_broken
+
+    def watch_ledger(self, observe: Callable[[float], None]) -> None:
+        """Call a function with the seconds that each answer of the ledger took. It must be quick, and not fail."""
+        self._shared.link.on_answer = observe
 
     def _check_open(self) -> None:
         if self._closed:

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from threading import Event
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
+from costlens_policy.engine.decide import Models
+from costlens_policy.engine.decision import Decision
 from costlens_policy.guard.any_guard import AnyGuard
 from costlens_policy.guard.guard import CallFacts
 from costlens_policy.guard.held_call import HeldCall
@@ -62,6 +64,33 @@ class AsyncGuard(AnyGuard):
         settling = self._worker.run(self._settle, id, response, model, output_text, shape)
         charged: Charged = await asyncio.shield(settling)
         return charged
+
+    async def decide(self, request: Mapping[str, Any]) -> Decision:
+        """Decide a request on the balances of the ledger, and hold nothing; see ``Guard.decide``.
+
+        Balances that are known well enough are not read again: then the answer is made at once, unless the request is
+        long.
+        """
+        if not is_longer(request, _MOST_IN_LOOP):
+            decision = self._decide(request, self._shared.in_memory)
+            if decision is not None:
+                return decision
+        read: Decision = await self._worker.run(self._decide, request, apart=True)
+        return read
+
+    async def models(self, request: Mapping[str, Any]) -> Models:
+        """Return which models may serve a request on the balances of the ledger; see ``Guard.models``."""
+        models: Models = await self._worker.run(self._models, request, apart=True)
+        return models
+
+    async def release(self, id: str) -> None:
+        """Give back what is held under an id, from any process; see ``Guard.release``."""
+        await asyncio.shield(self._worker.run(self._release, id))
+
+    async def extend(self, id: str, lease: timedelta | None = None) -> datetime | None:
+        """Let the lease of a held call begin anew, from any process; see ``Guard.extend``."""
+        ends: datetime | None = await asyncio.shield(self._worker.run(self._extend, id, lease))
+        return ends
 
     async def spend(self, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
         """Return what budgets have used, hold and have left now; see ``Guard.spend``."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, TypeVar
 
+from costlens_policy.engine.decide import Models
 from costlens_policy.engine.decision import Decision
 from costlens_policy.guard.any_guard import AnyGuard
 from costlens_policy.guard.held_call import HeldCall
@@ -63,6 +64,37 @@ class Guard(AnyGuard):
         cannot be read: ask again later.
         """
         return self._settle(id, response, model, output_text, shape)
+
+    def decide(self, request: Mapping[str, Any]) -> Decision:
+        """Decide a request on the balances of the ledger, and hold nothing: what it allows may be gone a moment later.
+
+        Raises ``RequestError``, and ``LedgerUnavailableError`` where balances have to be read and cannot be.
+        """
+        decision = self._decide(request)
+        assert decision is not None, "the ledger was read"
+        return decision
+
+    def models(self, request: Mapping[str, Any]) -> Models:
+        """Return which models may serve a request on the balances of the ledger, and for each other one why not.
+
+        Raises ``RequestError``, and ``LedgerUnavailableError`` where balances have to be read and cannot be.
+        """
+        return self._models(request)
+
+    def release(self, id: str) -> None:
+        """Give back what is held under an id, from any process, as ``Call.release`` does.
+
+        Raises ``UnknownCallError`` for an id under which nothing was ever held, ``LedgerUnavailableError``.
+        """
+        self._release(id)
+
+    def extend(self, id: str, lease: timedelta | None = None) -> datetime | None:
+        """Let the lease of a held call begin anew, from any process; return when it ends.
+
+        A hold that has ended stays ended, and its charge counts all the same. Without ``lease`` it is the guard's.
+        Raises ``UnknownCallError``, ``LedgerUnavailableError``.
+        """
+        return self._extend(id, lease)
 
     def spend(self, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
         """Return what budgets have used, hold and have left now; all of them, or one, or one scope key.

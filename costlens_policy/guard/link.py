@@ -47,8 +47,8 @@ class Link:
     Charges that could not be written, and holds that nobody needs or whose answer never came, wait in a journal in
     memory. They go first once the store answers again, and a thread looks after that. ``on_change`` is called when the
     store is lost (with the reason), and when it is back (with an empty text and the number of charges that were
-    written late); ``on_written``, when nothing waits any more. Safe for threads; a forked process leaves to its parent
-    what waited there.
+    written late); ``on_written``, when nothing waits any more; ``on_answer``, if there is one, with the seconds that
+    each answer took. Safe for threads; a forked process leaves to its parent what waited there.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Link:
     ) -> None:
         self.on_change = on_change
         self.on_written: Callable[[], None] = lambda: None
+        self.on_answer: Callable[[float], None] | None = None
         self._open_store = open_store
         self._store: Store | None = None
         self._timer = timer
@@ -95,7 +96,7 @@ class Link:
             store = self._store or self._open()
             if self._journal.is_due and not self._journal.write(store, _LONGEST_WAIT):
                 raise _BehindError(f"{len(self._journal)} charges and releases wait to be written to the ledger first")
-            answer = operation(store)
+            answer = operation(store) if self.on_answer is None else self._timed(operation, store, self.on_answer)
         except _BehindError:
             self._next_try = 0.0  # it answers: whoever comes next goes on
             raise
@@ -111,6 +112,13 @@ class Link:
         if self._fault is not None:
             self._back()
         return answer
+
+    def _timed(self, operation: Callable[[Store], _Answer], store: Store, observe: Callable[[float], None]) -> _Answer:
+        began = self._timer()
+        try:
+            return operation(store)
+        finally:
+            observe(self._timer() - began)
 
     def reserve(self, hold: Hold) -> Held | Refused:
         """Ask for a hold. One whose answer does not come is given back once the store answers again."""

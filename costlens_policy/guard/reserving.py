@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Decision, DeniedError, Exclusion
 from costlens_policy.guard.accounts import Place, ToHold, holds_of
@@ -15,8 +16,12 @@ from costlens_policy.guard.shared import Shared
 from costlens_policy.ledger import Account, AccountBalance, Held, Hold, HoldLine, Refused, decimal_of
 from costlens_policy.units import show_amount
 
-__all__ = ["Asked", "Reserved", "reserve"]
+__all__ = ["Asked", "Reserved", "ask_now", "reserve"]
 
+_Answer = TypeVar("_Answer")
+
+_NOW: Final = float("inf")
+"""The oldest that a balance may be which has to be read for what is asked."""
 _MOST_TURNS: Final = 3
 """How often a hold is given back because the balances that it met would have decided otherwise."""
 _MOST_REFUSALS: Final = 8
@@ -87,6 +92,30 @@ def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapsh
         name, plan = next(names), again
 
 
+def ask_now(
+    shared: Shared, ask: Callable[[Plan, Snapshot, datetime], _Answer], *, may_read: bool = True
+) -> _Answer | None:
+    """Return what the engine answers on the balances of the ledger, and hold nothing.
+
+    A decision that allows may look at balances that are as old as the guard lets them be; all else is answered on
+    balances read for it. Without ``may_read`` None is returned where the ledger has to be read, so that who must not
+    wait can leave that to a thread. Raises ``RequestError``, ``LedgerUnavailableError``.
+    """
+    now = shared.clock()
+    snapshot = Snapshot(shared.accounts, now)
+    while True:
+        answer = ask(shared.plan, snapshot, now)
+        if not snapshot.balances:
+            return answer
+        allows = isinstance(answer, Decision) and answer.allowed
+        unread = snapshot.unread(list(snapshot.balances), (), shared.timer() - shared.max_age if allows else _NOW)
+        if not unread:
+            return answer
+        if not may_read:
+            return None
+        snapshot.put(_read(shared, unread, now), shared.timer())
+
+
 def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> ToHold:
     """Decide on balances that are known well enough, reading those that are not."""
     while True:
@@ -108,7 +137,7 @@ def _read(shared: Shared, accounts: list[Account], now: datetime) -> tuple[Accou
 def _unread(shared: Shared, plan: ToHold, snapshot: Snapshot) -> list[Account]:
     """Return the accounts whose balances are not known well enough for what was decided on them."""
     decision = plan.decision
-    oldest = shared.timer() - shared.max_age if decision.allowed else float("inf")
+    oldest = shared.timer() - shared.max_age if decision.allowed else _NOW
     verified: Collection[Place] = ()
     if not any(item.by in shared.accounts.steps for item in decision.excluded):
         verified = {(seen.budget, seen.key) for seen in plan.seen}

@@ -17,6 +17,8 @@ import costlens_policy
 from costlens_policy.cli.api_reference import PUBLIC_MODULES, api_page, public_signatures
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAMS = ("costlens_policy.cli", "costlens_policy.service")
+"""What nobody imports: they are run."""
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
 
 
@@ -45,7 +47,7 @@ def test_the_page_does_not_depend_on_what_else_is_imported() -> None:
 def errors() -> Iterator[type[Exception]]:
     """Yield every error of the package that is raised on purpose and may reach a caller."""
     for found in pkgutil.walk_packages(costlens_policy.__path__, "costlens_policy."):
-        if found.name.endswith("__main__") or found.name.startswith("costlens_policy.cli"):
+        if found.name.endswith("__main__") or found.name.startswith(PROGRAMS):
             continue
         if found.name == "costlens_policy.integrations.litellm.hooks":
             continue  # it takes LiteLLM to import it, and defines no error

@@ -1,0 +1,1 @@
+"""Decide, reserve and settle over HTTP: what ``costlens-policy serve`` runs. See docs/service.md."""

@@ -1,0 +1,150 @@
+"""From what engine and guard return to what travels: plain values, money as decimal strings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.decide import Models
+from costlens_policy.engine.decision import Call, Decision, Exclusion, json_value
+from costlens_policy.guard import Charged, Spend
+from costlens_policy.guard.dialects import speak
+from costlens_policy.money import plain
+from costlens_policy.service import bodies
+
+__all__ = ["charge_of", "decided", "encode", "explained", "held_lines", "models_of", "policies_of", "spends_of"]
+
+_JSON: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def decided(decision: Decision, dialect: str | None) -> bodies.Decided:
+    """Return a decision with what to send to each model, in the words of an SDK as well where a dialect is named."""
+    plan, model, excluded, alerts = decision.plan, decision.model, decision.excluded, decision.alerts
+    calls = [] if model is None else [_call(plan, decision, dialect)]
+    fallbacks = decision.fallbacks
+    if fallbacks:
+        calls += [_call(plan, item, dialect) for item in decision.fallback_calls]
+    return bodies.Decided(
+        model is not None,
+        model,
+        list(fallbacks),
+        decision.rule,
+        list(decision.reasons),
+        calls,
+        [_excluded(item) for item in excluded] if excluded else [],
+        [bodies.Alert(item.budget, item.key, plain(item.at), item.text) for item in alerts] if alerts else [],
+        plan.policy_digest,
+        plan.catalogue_digest,
+    )
+
+
+def _call(plan: Plan, item: Decision | Call, dialect: str | None) -> bodies.Call:
+    model, estimate, messages = item.model, item.estimate, item.messages
+    assert model is not None, "what is allowed has a model"
+    assert estimate is not None, "what is allowed has an estimate"
+    known = plan.catalogue.find(model)
+    params = dict(item.params)
+    if not _JSON.issuperset(map(type, params.values())):
+        params = json_value(params)
+    cost, prompt_tokens, output_tokens, completions, basis, worst_cost = estimate
+    shown = _amount(cost)
+    worst = shown if worst_cost is cost else _amount(worst_cost)
+    return bodies.Call(
+        model,
+        None if known is None else known.provider,
+        item.prompt,
+        item.system,
+        None if messages is None else list(messages),  # from JSON, as rewrites leave it: plain to the last level
+        params,
+        bodies.Estimate(shown, worst, prompt_tokens, output_tokens, completions, basis),
+        None if dialect is None else _arguments(item, dialect),
+    )
+
+
+def _arguments(item: Decision | Call, dialect: str) -> dict[str, Any]:
+    spoken = speak(dialect, item.prompt, item.system, item.messages, item.params)
+    params = json_value(spoken.params)
+    return {**params, spoken.model_name: item.model, spoken.messages_name: spoken.messages}
+
+
+def _amount(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain(amount)
+
+
+def _excluded(item: Exclusion) -> bodies.Excluded:
+    return bodies.Excluded(item.model, item.reason, item.by or None)
+
+
+def explained(decision: Decision) -> bodies.Explained:
+    return bodies.Explained(decision.allowed, decision.to_dict())
+
+
+def models_of(models: Models) -> bodies.ModelsAnswer:
+    return bodies.ModelsAnswer(list(models.may_serve), list(map(_excluded, models.excluded)))
+
+
+def charge_of(charged: Charged) -> bodies.Charge:
+    usage = charged.usage
+    return bodies.Charge(
+        id=charged.call,
+        model=charged.model,
+        basis=charged.basis,
+        cost_usd=_amount(charged.cost),
+        usage=None if usage is None else usage._asdict(),
+        budgets=[
+            bodies.BudgetCharge(line.budget, line.key, line.unit, plain(line.amount), plain(line.held))
+            for line in charged.budgets
+        ],
+        late=charged.late,
+        repeated=charged.repeated,
+        recorded=charged.recorded,
+        notes=list(charged.notes),
+    )
+
+
+def held_lines(decision: Decision) -> list[bodies.HeldLine]:
+    """Return what is held for a call on each budget."""
+    return [bodies.HeldLine(line.budget, line.key, line.unit, plain(line.call)) for line in decision.holds]
+
+
+def spends_of(spends: Iterable[Spend]) -> bodies.SpendAnswer:
+    return bodies.SpendAnswer([
+        bodies.SpendLine(
+            budget=spend.budget,
+            key=spend.key,
+            unit=spend.unit,
+            used=plain(spend.used),
+            held=plain(spend.held),
+            limit=_amount(spend.limit),
+            left=_amount(spend.left),
+            starts_at=spend.starts_at,
+            resets_at=spend.resets_at,
+            shadow=spend.shadow,
+            changed_by_hand=spend.changed_by_hand,
+        )
+        for spend in spends
+    ])  # fmt: skip
+
+
+def policies_of(plan: Plan) -> bodies.PolicyList:
+    layers = [
+        bodies.PolicyLayer(
+            layer.name, layer.version, *map(_ids, (layer.access, layer.routes, layer.rewrites, layer.budgets))
+        )
+        for layer in plan.layers
+    ]
+    return bodies.PolicyList(
+        plan.name, plan.version, plan.policy_digest, plan.catalogue_digest, layers, list(plan.catalogue.models)
+    )
+
+
+def _ids(steps: Iterable[Any]) -> list[str]:
+    return [step.id for step in steps]
+
+
+encode: Final = msgspec.json.Encoder().encode
+"""Write an answer as JSON."""

@@ -1,0 +1,314 @@
+"""The ASGI application: who may ask what, how much and how long, and what is answered when something is wrong.
+
+There are a dozen paths and none has a part to be matched, so that finding one is a look into a dictionary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from costlens_policy.errors import CostlensPolicyError, InputError
+from costlens_policy.guard import AsyncGuard
+from costlens_policy.integrations.refusals import Refusal, refusal_of
+from costlens_policy.live import FolderSource, LivePolicies, PolicyStatus
+from costlens_policy.service import bodies
+from costlens_policy.service.answers import encode
+from costlens_policy.service.endpoints import ENDPOINTS, Endpoint, Serving
+from costlens_policy.service.keys import Key, KeyFile, Keys, Scope
+from costlens_policy.service.metrics import CONTENT_TYPE, Metrics
+from costlens_policy.service.openapi import openapi_text
+from costlens_policy.service.settings import Open, Settings
+
+__all__ = ["Application"]
+
+_Message: TypeAlias = MutableMapping[str, Any]
+_Receive: TypeAlias = Callable[[], Awaitable[_Message]]
+_Send: TypeAlias = Callable[[_Message], Awaitable[None]]
+_Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+_LOG: Final = logging.getLogger("costlens_policy.service")
+_JSON: Final = b"application/json"
+_BEARER: Final = b"bearer "
+_LOOK: Final = 1.0
+"""Seconds between two looks at the file of keys, and at what is shown to other workers."""
+_CLOSE: Final = (b"connection", b"close")
+
+
+class _RefusedError(Exception):
+    """A request is not answered with what it asked for. ``headers`` go on top of those of the refusal."""
+
+    def __init__(self, refusal: Refusal, *headers: tuple[bytes, bytes]) -> None:
+        self.refusal = refusal
+        self.headers = headers
+
+
+class _Watched:
+    """The requests under way, each with the time at which it began.
+
+    One look at all of them takes the place of a timer for each, which costs as much as a decision. As a context it is
+    one request, which ends with ``TimeoutError`` when it was given up.
+    """
+
+    def __init__(self) -> None:
+        self._began: Final[dict[asyncio.Task[Any], float]] = {}
+        self._given_up: Final[set[asyncio.Task[Any]]] = set()
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a request is a task"
+        self._began[task] = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a request is a task"
+        self._began.pop(task, None)
+        if self._given_up and task in self._given_up:
+            self._given_up.discard(task)
+            task.uncancel()
+            if kind is asyncio.CancelledError:
+                raise TimeoutError from None
+
+    def give_up(self, seconds: float) -> None:
+        """Cancel those that began longer ago than so many seconds."""
+        oldest = time.monotonic() - seconds
+        for task, began in list(self._began.items()):
+            if began < oldest:
+                del self._began[task]
+                self._given_up.add(task)
+                task.cancel()
+
+
+class Application:
+    """One worker: the endpoints over one guard. It begins and ends with ASGI's lifespan."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings: Final = settings
+        self._paths: Final = {item.path: item for item in ENDPOINTS}
+        self._metrics: Final = Metrics()
+        self._key_file: Final = None if settings.keys is None else KeyFile(settings.keys)
+        self._keys = Keys()
+        self._keys_seen: object = None
+        self._serving: Serving | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._watched: Final = _Watched()
+        self._under_way = 0
+
+    async def __call__(self, scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def start(self) -> None:
+        """Load policies and keys, and open the ledger. Raises ``CostlensPolicyError``."""
+        settings = self._settings
+        self._read_keys()
+        source = FolderSource(*settings.policies, cache=settings.cache)
+        policies = LivePolicies(source, interval=settings.reload_seconds, on_change=self._policies_changed)
+        guard = AsyncGuard(policies, settings.ledger, lease=settings.lease)
+        guard.watch_ledger(self._metrics.ledger.observe)
+        self._serving = Serving(guard, policies, self._metrics)
+        self._watching = asyncio.create_task(self._watch())
+        gc.collect()
+        gc.freeze()  # the policies stay: looking through them again and again would stall requests
+
+    async def stop(self) -> None:
+        """Write what waits for the ledger, and close it. Holds stay in the ledger until their leases end."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+        if self._serving is not None:
+            await self._serving.close()
+
+    async def _live(self, receive: _Receive, send: _Send) -> None:
+        await receive()
+        try:
+            await self.start()
+        except CostlensPolicyError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _policies_changed(self, status: PolicyStatus) -> None:
+        self._metrics.reloaded("loaded" if status.is_current else "refused")
+
+    async def _watch(self) -> None:
+        """Give up what takes too long, take over changed keys, and show other workers how this one is."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            self._watched.give_up(self._settings.limits.seconds)
+            self._show()
+            try:
+                self._read_keys()
+            except InputError as error:
+                _LOG.error("the keys stay as they were: %s", error)
+
+    def _read_keys(self) -> None:
+        if self._key_file is None:
+            return
+        with suppress(OSError):
+            status = self._key_file.path.stat()
+            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
+            if seen == self._keys_seen:
+                return
+            self._keys_seen = seen
+        self._keys = Keys(self._key_file.read())
+
+    async def _answer(self, scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
+        """Answer one request, whatever happens."""
+        self._under_way += 1
+        path = scope["path"]
+        name = path if path in self._paths or path in _TEXTS else "unknown"
+        try:
+            status, headers, body = 200, *await self._answered(scope, receive)
+        except _RefusedError as refused:
+            status, headers, body = _refused(refused.refusal, refused.headers)
+        except TimeoutError:
+            status, headers, body = _refused(_TOO_SLOW, (_CLOSE,))
+        except CostlensPolicyError as error:
+            refusal = refusal_of(error) or _invalid(str(error))
+            status, headers, body = _refused(refusal)
+        except Exception:
+            _LOG.exception("a request to %s failed", name)
+            status, headers, body = _refused(_DEFECT)
+        finally:
+            self._under_way -= 1
+        self._metrics.answered(name, status)
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answered(self, scope: Mapping[str, Any], receive: _Receive) -> tuple[_Headers, bytes]:
+        limits = self._settings.limits
+        endpoint = self._paths.get(scope["path"])
+        if endpoint is None:
+            return self._other(scope)
+        self._admit(scope, endpoint.scope, endpoint.open)
+        if scope["method"] != endpoint.method:
+            raise _RefusedError(_WRONG_METHOD, (b"allow", endpoint.method.encode()))
+        if self._under_way > limits.at_once and endpoint.open is not Open.HEALTH:
+            self._metrics.turned_away()
+            raise _RefusedError(_BUSY)
+        serving = self._serving
+        assert serving is not None, "it was started"
+        with self._watched:
+            answer = await endpoint.work(serving, await self._body(endpoint, scope, receive))
+        return [(b"content-type", _JSON)], encode(answer)
+
+    async def _body(self, endpoint: Endpoint[Any], scope: Mapping[str, Any], receive: _Receive) -> Any:
+        if endpoint.method == "GET":
+            return _query(endpoint, scope["query_string"])
+        return bodies.read_body(await _read(receive, self._settings.limits.body_bytes), endpoint.decoder)
+
+    def _admit(self, scope: Mapping[str, Any], needed: Scope | None, open: Open) -> None:
+        """Refuse who brings no key, an unknown one, or one that does not open this."""
+        if self._settings.is_open(open):
+            return
+        key = self._key_of(scope["headers"])
+        if key is None:
+            raise _RefusedError(_NO_KEY, (b"www-authenticate", b"Bearer"))
+        if needed is not None and not key.opens(needed):
+            said = f"the key `{key.name}` has no scope `{needed}`"
+            raise _RefusedError(Refusal(403, "permission_error", "missing_scope", said))
+
+    def _key_of(self, headers: _Headers) -> Key | None:
+        for name, value in headers:
+            if name == b"authorization" and value[:7].lower() == _BEARER:
+                return self._keys.find(value[7:].strip().decode("latin-1"))
+        return None
+
+    def _other(self, scope: Mapping[str, Any]) -> tuple[_Headers, bytes]:
+        """Answer the two endpoints that return no JSON of ours, and refuse all other paths."""
+        path = scope["path"]
+        if path not in _TEXTS:
+            self._admit(scope, None, Open.EVERYTHING)  # whoever has no key does not learn which paths there are
+            raise _RefusedError(_NO_PATH)
+        self._admit(scope, *_TEXTS[path])
+        if scope["method"] != "GET":
+            raise _RefusedError(_WRONG_METHOD, (b"allow", b"GET"))
+        if path == "/openapi.json":
+            return [(b"content-type", _JSON)], openapi_text().encode()
+        self._show()
+        return [(b"content-type", CONTENT_TYPE)], self._metrics.text()
+
+    def _show(self) -> None:
+        """Show other workers, and whoever asks them, what this one has counted."""
+        assert self._serving is not None, "it was started"
+        self._metrics.flush(ledger_up=not self._serving.guard.ledger_fault, in_flight=self._under_way)
+
+
+_TEXTS: Final[Mapping[str, tuple[Scope | None, Open]]] = {
+    "/metrics": (Scope.ADMIN, Open.METRICS),
+    "/openapi.json": (None, Open.OPENAPI),
+}
+
+
+async def _read(receive: _Receive, most: int) -> bytes:
+    """Return a body. Raises ``_RefusedError`` for one that is too large, or whose sender left."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _RefusedError(_invalid("the client closed the connection before its request was complete"))
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            said = f"a body must have at most {most:,} bytes"
+            raise _RefusedError(Refusal(413, "request_too_large", "body_too_large", said), _CLOSE)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _query(endpoint: Endpoint[Any], query: bytes) -> Any:
+    """Return the parameters of a query as the endpoint's type. Raises ``BodyError``."""
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, strict_parsing=bool(query), errors="strict")
+    except ValueError:
+        raise bodies.BodyError("the query must be `name=value` pairs in UTF-8, percent-encoded") from None
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise bodies.BodyError("a parameter of the query appears twice")
+    try:
+        return msgspec.convert(given, endpoint.body)
+    except msgspec.ValidationError as error:
+        raise bodies.BodyError(f"the query is not valid: {error}") from None
+
+
+def _refused(refusal: Refusal, further: tuple[tuple[bytes, bytes], ...] = ()) -> tuple[int, _Headers, bytes]:
+    return refusal.status, [*_encoded(refusal.headers), *further], msgspec.json.encode(refusal.body)
+
+
+def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
+    for name, value in headers.items():
+        yield name.encode("latin-1"), value.encode("latin-1")
+
+
+def _invalid(message: str) -> Refusal:
+    return Refusal(400, "invalid_request_error", "invalid_request", message)
+
+
+_NO_KEY: Final = Refusal(
+    401, "authentication_error", "invalid_key", "a known key is needed: `authorization: Bearer clp_…`"
+)
+_NO_PATH: Final = Refusal(404, "not_found_error", "no_such_endpoint", "there is no such endpoint; see `/openapi.json`")
+_WRONG_METHOD: Final = Refusal(405, "invalid_request_error", "wrong_method", "the endpoint takes another method")
+_BUSY: Final = Refusal(503, "overloaded_error", "overloaded", "too many requests are under way", retry_after=1)
+_TOO_SLOW: Final = Refusal(503, "api_error", "timeout", "the request took too long and was given up", retry_after=1)
+_DEFECT: Final = Refusal(500, "api_error", "internal_error", "the service failed; its log has the reason")

@@ -1,0 +1,272 @@
+"""The endpoints: one row for each, and the function behind it. OpenAPI and the documentation are made from the rows."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import field
+from datetime import timedelta
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from costlens_policy.api import Engine
+from costlens_policy.clock import duration_of, system_now
+from costlens_policy.engine.decision import Balance, Decision, DeniedError
+from costlens_policy.errors import RequestError
+from costlens_policy.frozen import frozen
+from costlens_policy.guard import AsyncCall, AsyncGuard, GuardError
+from costlens_policy.guard.any_guard import DEFAULT_LEASE
+from costlens_policy.live import LivePolicies
+from costlens_policy.service import answers, bodies
+from costlens_policy.service.keys import Scope
+from costlens_policy.service.metrics import Metrics
+from costlens_policy.service.settings import Open
+
+__all__ = ["ENDPOINTS", "Endpoint", "Serving"]
+
+_Body = TypeVar("_Body", bound=Struct)
+_IN_A_ROW: Final = 100
+"""Decisions of a batch after which other requests get their turn: about a millisecond."""
+
+
+@frozen(eq=False)
+class Serving:
+    """What endpoints work with. ``guard`` has the plan that decides, and the ledger."""
+
+    guard: AsyncGuard
+    policies: LivePolicies
+    metrics: Metrics
+    alone: dict[str, AsyncCall] = field(default_factory=dict)
+    """Calls that only this worker counts, since the ledger cannot be reached."""
+
+    def keep(self, call: AsyncCall, lease: timedelta) -> None:
+        """Keep a call that the ledger does not know. Where nobody settles it here, all that it holds is charged."""
+        self.alone[call.id] = call
+        asyncio.get_running_loop().call_later(lease.total_seconds(), self._give_up, call.id)
+
+    async def close(self) -> None:
+        """Charge what nobody else knows of, write what waits for the ledger, and close it."""
+        for id in list(self.alone):
+            self._give_up(id)
+        self.policies.close()
+        await self.guard.close()
+
+    def _give_up(self, id: str) -> None:
+        call = self.alone.pop(id, None)
+        if call is not None:
+            call.settle()
+
+
+Work: TypeAlias = Callable[[Serving, Any], Awaitable[bodies.Answer]]
+
+
+@frozen
+class Endpoint(Generic[_Body]):
+    """One path. ``scope`` is what a key needs, None any key; ``open`` is what lets it answer without one.
+
+    The parameters of a GET are its ``body``, from the query.
+    """
+
+    method: str
+    path: str
+    summary: str
+    scope: Scope | None
+    body: type[_Body]
+    answer: type[Struct]
+    work: Work
+    decoder: msgspec.json.Decoder[_Body]
+    open: Open = Open.EVERYTHING
+    denies: bool = False
+    """Whether it answers a denial with 402 or 403."""
+    calls: bool = False
+    """Whether it is about a call by its id, which may be unknown or another."""
+
+
+async def _decide(serving: Serving, body: bodies.Decide) -> bodies.Decided:
+    decision = await _decision(serving, body)
+    return answers.decided(decision, body.dialect)
+
+
+async def _explain(serving: Serving, body: bodies.Decide) -> bodies.Explained:
+    return answers.explained(await _decision(serving, body))
+
+
+async def _decision(serving: Serving, body: bodies.Decide) -> Decision:
+    if body.balances is None and body.now is None:
+        decision = await serving.guard.decide(body.request)
+        serving.metrics.decided(decision)
+        return decision
+    balances = _balances(serving.policies, body.balances or ())
+    return serving.policies.decide(body.request, balances=balances, now=body.now or system_now())
+
+
+def _balances(engine: Engine, given: Sequence[bodies.BalanceGiven]) -> Mapping[tuple[str, str], Balance]:
+    """Return supposed balances by the full ids of their budgets. Raises ``RequestError``."""
+    known = engine.plan.budgets
+    problems = tuple(f"`balances`: there is no budget `{item.budget}`" for item in given if item.budget not in known)
+    if problems:
+        raise RequestError(problems)
+    try:
+        return {
+            (known[item.budget][1].id, item.key): Balance(item.used, item.held, item.override, item.topup)
+            for item in given
+        }
+    except ValueError as error:
+        raise RequestError((f"`balances`: {error}",)) from None
+
+
+async def _decide_batch(serving: Serving, body: bodies.Batch) -> bodies.BatchAnswer:
+    guard, metrics = serving.guard, serving.metrics
+    items: list[bodies.BatchItem] = []
+    for number, request in enumerate(body.requests, 1):
+        try:
+            decision = await guard.decide(request)
+        except RequestError as error:
+            items.append(bodies.BatchItem(None, list(error.problems)))
+            continue
+        metrics.decided(decision)
+        items.append(bodies.BatchItem(answers.decided(decision, body.dialect), []))
+        if number % _IN_A_ROW == 0:
+            await asyncio.sleep(0)
+    return bodies.BatchAnswer(items)
+
+
+async def _models(serving: Serving, body: bodies.Models) -> bodies.ModelsAnswer:
+    if body.balances is None and body.now is None:
+        return answers.models_of(await serving.guard.models(body.request))
+    balances = _balances(serving.policies, body.balances or ())
+    return answers.models_of(serving.policies.models(body.request, balances=balances, now=body.now or system_now()))
+
+
+async def _reserve(serving: Serving, body: bodies.Reserve) -> bodies.Reserved:
+    """Every call gets an id of its own choosing or of ours, so that any worker can settle it as it was decided."""
+    id, lease = body.id or secrets.token_hex(16), _lease(body.lease)
+    try:
+        call = await serving.guard.call(body.request, id=id, lease=lease)
+    except DeniedError as denied:
+        serving.metrics.decided(denied.decision)
+        raise
+    decision = call.decision
+    held = answers.held_lines(decision)
+    if held and call.expires_at is None:
+        serving.keep(call, lease or DEFAULT_LEASE)
+    serving.metrics.decided(decision)
+    serving.metrics.reserved(held)
+    return bodies.Reserved(id, call.expires_at, held, answers.decided(decision, body.dialect))
+
+
+async def _settle(serving: Serving, body: bodies.Settle) -> bodies.Charge:
+    charged = await serving.guard.settle(
+        body.id, body.usage, model=body.model, output_text=body.output_text, shape=body.shape
+    )
+    serving.alone.pop(body.id, None)
+    serving.metrics.settled(charged)
+    return answers.charge_of(charged)
+
+
+async def _release(serving: Serving, body: bodies.Release) -> bodies.Released:
+    await serving.guard.release(body.id)
+    serving.alone.pop(body.id, None)
+    return bodies.Released(body.id)
+
+
+async def _extend(serving: Serving, body: bodies.Extend) -> bodies.Extended:
+    return bodies.Extended(body.id, await serving.guard.extend(body.id, _lease(body.lease)))
+
+
+def _lease(text: str | None) -> timedelta | None:
+    try:
+        return None if text is None else duration_of(text)
+    except ValueError as error:
+        raise GuardError(f"`lease`: {error}") from None
+
+
+async def _spend(serving: Serving, body: bodies.SpendQuery) -> bodies.SpendAnswer:
+    return answers.spends_of(await serving.guard.spend(body.budget, body.key))
+
+
+async def _policies(serving: Serving, _: bodies.Nothing) -> bodies.PolicyList:
+    return answers.policies_of(serving.policies.plan)
+
+
+async def _health(serving: Serving, _: bodies.Nothing) -> bodies.Health:
+    return bodies.Health()
+
+
+async def _ready(serving: Serving, _: bodies.Nothing) -> bodies.Ready:
+    """Say what is wrong. Policies that cannot be replaced go on serving, so that they do not take the service away."""
+    status, lost = serving.policies.status, serving.guard.ledger_fault
+    problems = ["the ledger cannot be reached"] if lost else []
+    if not status.is_current:
+        problems.append("a newer version of the policies was refused; the log of the service has the reason")
+    return bodies.Ready(not lost, status.policy_digest, problems)
+
+
+def _endpoint(
+    method: str,
+    path: str,
+    summary: str,
+    scope: Scope | None,
+    body: type[_Body],
+    answer: type[Struct],
+    work: Callable[[Serving, _Body], Awaitable[bodies.Answer]],
+    **facts: Any,
+) -> Endpoint[_Body]:
+    return Endpoint(method, path, summary, scope, body, answer, work, msgspec.json.Decoder(body), **facts)
+
+
+_DECIDE: Final = Scope.DECIDE
+_SETTLE: Final = Scope.SETTLE
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    _endpoint(
+        "POST", "/v1/decide", "Decide a request, and hold nothing", _DECIDE, bodies.Decide, bodies.Decided, _decide
+    ),
+    _endpoint(
+        "POST", "/v1/decide/batch", "Decide many requests, each by itself", _DECIDE, bodies.Batch, bodies.BatchAnswer,
+        _decide_batch,
+    ),
+    _endpoint(
+        "POST", "/v1/explain", "Decide a request, with its full record", _DECIDE, bodies.Decide, bodies.Explained,
+        _explain,
+    ),
+    _endpoint(
+        "POST", "/v1/models", "List which models may serve a request", _DECIDE, bodies.Models, bodies.ModelsAnswer,
+        _models,
+    ),
+    _endpoint(
+        "POST", "/v1/reserve", "Decide a call and hold its worst case", _SETTLE, bodies.Reserve, bodies.Reserved,
+        _reserve, denies=True, calls=True,
+    ),
+    _endpoint(
+        "POST", "/v1/settle", "Charge what a held call cost", _SETTLE, bodies.Settle, bodies.Charge, _settle, calls=True
+    ),
+    _endpoint(
+        "POST", "/v1/release", "Give back what a call holds", _SETTLE, bodies.Release, bodies.Released, _release,
+        calls=True,
+    ),
+    _endpoint(
+        "POST", "/v1/extend", "Let the lease of a held call begin anew", _SETTLE, bodies.Extend, bodies.Extended,
+        _extend, calls=True,
+    ),
+    _endpoint(
+        "GET", "/v1/spend", "Report what budgets have used, hold and have left", _SETTLE, bodies.SpendQuery,
+        bodies.SpendAnswer, _spend,
+    ),
+    _endpoint(
+        "GET", "/v1/policies", "Describe the policy set that decides", Scope.ADMIN, bodies.Nothing, bodies.PolicyList,
+        _policies,
+    ),
+    _endpoint(
+        "GET", "/health", "Report that the process answers", None, bodies.Nothing, bodies.Health, _health,
+        open=Open.HEALTH,
+    ),
+    _endpoint(
+        "GET", "/ready", "Report whether the service can do its work", None, bodies.Nothing, bodies.Ready, _ready,
+        open=Open.HEALTH,
+    ),
+)  # fmt: skip
+"""Beside them stand ``/metrics`` and ``/openapi.json``, whose answers are no JSON of these types."""

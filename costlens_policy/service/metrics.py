@@ -1,0 +1,128 @@
+"""What Prometheus reads: decisions, denials, money, the ledger, requests. Right with several workers.
+
+Several workers write into files of one folder, which ``PROMETHEUS_MULTIPROC_DIR`` names before ``prometheus_client`` is
+imported; whichever worker is asked adds them up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter as Counts
+from collections.abc import Iterable
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from costlens_policy.engine.decision import Decision
+from costlens_policy.guard import Charged
+from costlens_policy.service.bodies import HeldLine
+
+__all__ = ["CONTENT_TYPE", "FOLDER", "Metrics"]
+
+CONTENT_TYPE: Final = b"text/plain; version=1.0.0; charset=utf-8"
+FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_STATUS: Final = {status.value: str(status.value) for status in HTTPStatus}
+
+
+class Metrics:
+    """The counters of one worker."""
+
+    def __init__(self) -> None:
+        registry: Final = CollectorRegistry()
+        self._registry: Final = registry
+        self._decisions: Final = Counter(
+            "costlens_policy_decisions",
+            "Decisions by deciding rule and outcome.",
+            ("rule", "outcome"),
+            registry=registry,
+        )
+        self._denials: Final = Counter(
+            "costlens_policy_budget_denials", "Denials in which a budget had no room.", ("budget",), registry=registry
+        )
+        self._reserved: Final = Counter(
+            "costlens_policy_reserved_usd", "US dollars held for calls.", ("budget",), registry=registry
+        )
+        self._settled: Final = Counter(
+            "costlens_policy_settled_usd", "US dollars charged.", ("budget",), registry=registry
+        )
+        self._answers: Final = Counter(
+            "costlens_policy_http_requests",
+            "Requests by endpoint and status.",
+            ("endpoint", "status"),
+            registry=registry,
+        )
+        self.ledger: Final = Histogram(
+            "costlens_policy_ledger_seconds", "How long the ledger took to answer.", buckets=_SECONDS, registry=registry
+        )
+        self._dropped: Final = Counter(
+            "costlens_policy_dropped", "What was not done, such as requests turned away.", ("what",), registry=registry
+        )
+        self._reloads: Final = Counter(
+            "costlens_policy_reloads", "Versions of the policies that were tried.", ("outcome",), registry=registry
+        )
+        self._ledger_up: Final = Gauge(
+            "costlens_policy_ledger_up",
+            "Whether the ledger answers: the least of all workers.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._in_flight: Final = Gauge(
+            "costlens_policy_http_requests_in_flight",
+            "Requests under way.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._counted: Final[Counts[tuple[Counter, tuple[str, ...]]]] = Counts()
+        """What was counted since the last look: a counter of the library takes ten times as long."""
+
+    def decided(self, decision: Decision) -> None:
+        """Count a decision, and each budget that had no room where it is a denial."""
+        allowed = decision.allowed
+        self._counted[self._decisions, (decision.rule, "allow" if allowed else "deny")] += 1
+        if not allowed:
+            for budget in {item.by for item in decision.excluded if item.key is not None}:
+                self._counted[self._denials, (budget,)] += 1
+
+    def answered(self, endpoint: str, status: int) -> None:
+        self._counted[self._answers, (endpoint, _STATUS[status])] += 1
+
+    def turned_away(self) -> None:
+        """Count a request that was not looked at, since too many were under way."""
+        self._counted[self._dropped, ("request",)] += 1
+
+    def reloaded(self, outcome: str) -> None:
+        """Count a version of the policies that was tried."""
+        self._reloads.labels(outcome).inc()
+
+    def reserved(self, lines: Iterable[HeldLine]) -> None:
+        """Count what was held, on budgets of money."""
+        for line in lines:
+            if line.unit == "usd":
+                self._reserved.labels(line.budget).inc(float(Decimal(line.amount)))
+
+    def settled(self, charged: Charged) -> None:
+        """Count what was charged, on budgets of money, once for each call."""
+        for line in () if charged.repeated else charged.budgets:
+            if line.unit == "usd":
+                self._settled.labels(line.budget).inc(float(line.amount))
+
+    def flush(self, *, ledger_up: bool, in_flight: int) -> None:
+        """Let all workers see what this one counted, and how it is."""
+        counted = dict(self._counted)
+        self._counted.clear()
+        for (counter, labels), times in counted.items():
+            counter.labels(*labels).inc(times)
+        self._ledger_up.set(ledger_up)
+        self._in_flight.set(in_flight)
+
+    def text(self) -> bytes:
+        """Return all of it in Prometheus' text format, of all workers."""
+        if FOLDER not in os.environ:
+            return bytes(generate_latest(self._registry))
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call, unused-ignore]
+        return bytes(generate_latest(together))

@@ -1,0 +1,195 @@
+"""Running the service: sockets, workers, signals. The server is uvicorn with httptools and uvloop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Final
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from costlens_policy.api import load
+from costlens_policy.errors import InputError
+from costlens_policy.service.application import Application
+from costlens_policy.service.keys import KeyFile
+from costlens_policy.service.metrics import FOLDER
+from costlens_policy.service.settings import Address, Open, Settings, Tls, UnixPath
+
+__all__ = ["serve"]
+
+_LOG: Final = logging.getLogger("costlens_policy.service")
+_KEEP_ALIVE: Final = 75
+"""Seconds for which a connection may be idle: longer than clients and proxies keep theirs, so that they close it."""
+_BACKLOG: Final = 2048
+
+
+def serve(
+    settings: Settings,
+    addresses: Sequence[Address | UnixPath],
+    *,
+    workers: int = 1,
+    tls: Tls | None = None,
+    beyond_loopback: bool = False,
+    ready: Callable[[Sequence[Address | UnixPath]], None] = lambda _: None,
+) -> bool:
+    """Serve until a signal ends it; return whether it ever served. ``ready`` is called with the addresses as bound.
+
+    SIGTERM and SIGINT finish what is under way, for at most ``settings.limits.shutdown_seconds``. Raises
+    ``InputError`` for what must not be served so, or where a socket cannot be had, and ``PolicyError``.
+    """
+    _check(settings, addresses, workers=workers, beyond_loopback=beyond_loopback)
+    if settings.keys is not None:
+        KeyFile(settings.keys).read()
+    load(*settings.policies, cache=settings.cache)  # what is wrong is reported once, and before anything listens
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(_listening(address)) for address in addresses]
+        if workers > 1:
+            stack.enter_context(_metrics_folder())
+        ready([_bound(address, item) for address, item in zip(addresses, sockets, strict=True)])
+        return _run(_config(settings, workers, tls), sockets)
+
+
+def _check(settings: Settings, addresses: Sequence[Address | UnixPath], *, workers: int, beyond_loopback: bool) -> None:
+    if workers > 1 and settings.ledger.startswith("memory:"):
+        raise InputError(
+            "several workers cannot share a ledger in memory, so that each would spend the whole budget;"
+            " use `--ledger sqlite:///spend.db`, `redis://…` or `postgresql://…`"
+        )
+    if settings.keys is None and not settings.is_open(Open.EVERYTHING):
+        raise InputError(
+            "nothing is answered without a key; make one with `costlens-policy keys add`, or say"
+            " `--without-key everything`"
+        )
+    outside = [item for item in addresses if isinstance(item, Address) and not item.is_loopback]
+    if outside and not beyond_loopback:
+        raise InputError(f"`{outside[0]}` is reachable from other machines; say `--beyond-loopback` if that is meant")
+
+
+@contextmanager
+def _listening(address: Address | UnixPath) -> Iterator[socket.socket]:
+    try:
+        bound = _unix(address) if isinstance(address, UnixPath) else _tcp(address)
+    except OSError as error:
+        raise InputError(f"`{address}` cannot be listened on: {(error.strerror or str(error)).lower()}") from error
+    with bound:
+        yield bound
+    if isinstance(address, UnixPath):
+        address.path.unlink(missing_ok=True)
+
+
+def _tcp(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((address.host, address.port))
+        bound.listen(_BACKLOG)
+    except BaseException:
+        bound.close()
+        raise
+    bound.set_inheritable(True)
+    return bound
+
+
+def _unix(address: UnixPath) -> socket.socket:
+    """Make a socket file for its owner only. One that is left over is replaced, one that somebody serves is not."""
+    path = address.path
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                raise OSError(0, "another process listens there")
+        path.unlink()
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        bound.bind(str(path))
+        bound.listen(_BACKLOG)
+    except BaseException:
+        bound.close()
+        raise
+    finally:
+        os.umask(before)
+    bound.set_inheritable(True)
+    return bound
+
+
+def _bound(address: Address | UnixPath, listening: socket.socket) -> Address | UnixPath:
+    return address if isinstance(address, UnixPath) else Address(address.host, listening.getsockname()[1])
+
+
+@contextmanager
+def _metrics_folder() -> Iterator[None]:
+    """Give the workers a folder in which they count together, unless there is one."""
+    if FOLDER in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="costlens-policy-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
+
+
+def _config(settings: Settings, workers: int, tls: Tls | None) -> uvicorn.Config:
+    import ssl
+
+    files = {}
+    if tls is not None:
+        files = {
+            "ssl_certfile": str(tls.certificate),
+            "ssl_keyfile": str(tls.key),
+            "ssl_keyfile_password": tls.key_password,
+            "ssl_ca_certs": None if tls.client_ca is None else str(tls.client_ca),
+            "ssl_cert_reqs": ssl.CERT_NONE if tls.client_ca is None else ssl.CERT_REQUIRED,
+        }
+    return uvicorn.Config(
+        partial(Application, settings),
+        factory=True,
+        workers=workers,
+        loop="asyncio" if sys.platform == "win32" else "uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=settings.limits.shutdown_seconds,
+        **files,  # type: ignore[arg-type, unused-ignore]  # each has the type of its option
+    )
+
+
+def _run(config: uvicorn.Config, sockets: list[socket.socket]) -> bool:
+    """Serve. uvicorn raises the signal that ended it once more when all is done: it ends nothing then."""
+    before = {number: signal.signal(number, _ended) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        if config.workers > 1:
+            supervisor = Multiprocess(config, sockets=sockets)
+            supervisor.run()
+            return True
+        server = uvicorn.Server(config)
+        server.run(sockets=sockets)
+        return bool(server.started)
+    except SystemExit:
+        return False  # it did not start, and has said why
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ended(*_: object) -> None:
+    """Let a signal pass that uvicorn has heeded."""

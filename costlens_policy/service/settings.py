@@ -1,0 +1,108 @@
+"""How a service is run: what it serves, where it listens, whom it answers, how much it takes."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from costlens_policy.errors import InputError
+from costlens_policy.frozen import frozen
+
+__all__ = ["Address", "Limits", "Open", "Settings", "Tls", "UnixPath", "address_of"]
+
+_UNIX: Final = "unix:"
+
+
+class Open(StrEnum):
+    """What may be asked without a key."""
+
+    HEALTH = "health"
+    METRICS = "metrics"
+    OPENAPI = "openapi"
+    EVERYTHING = "everything"
+
+
+@frozen
+class Address:
+    """A host and a port of TCP; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False  # a name may lead anywhere
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@frozen
+class UnixPath:
+    """A Unix socket, which only the owner of the process may use."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{_UNIX}{self.path}"
+
+
+def address_of(text: str) -> Address | UnixPath:
+    """Return the address that ``127.0.0.1:8181``, ``[::1]:8181`` or ``unix:/run/costlens.sock`` names.
+
+    Raises ``InputError``.
+    """
+    if text.startswith(_UNIX):
+        if text == _UNIX:
+            raise InputError("a Unix socket needs a path, such as `unix:/run/costlens-policy.sock`")
+        return UnixPath(Path(text.removeprefix(_UNIX)))
+    host, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise InputError(f"an address must be HOST:PORT or unix:PATH, got `{text}`")
+    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+@frozen
+class Limits:
+    """How much one worker takes: bytes of a body, seconds for a request, requests at once."""
+
+    body_bytes: int = 4 * 1024**2
+    seconds: float = 10.0
+    at_once: int = 512
+    shutdown_seconds: int = 30
+
+
+@frozen
+class Tls:
+    """Files in PEM form. With ``client_ca``, clients need a certificate signed by it."""
+
+    certificate: Path
+    key: Path
+    key_password: str | None = None
+    client_ca: Path | None = None
+
+
+@frozen
+class Settings:
+    """All that a worker needs to know. ``keys`` is the file of keys; None where all is open."""
+
+    policies: tuple[Path, ...]
+    ledger: str
+    keys: Path | None
+    open: frozenset[Open] = frozenset()
+    limits: Limits = Limits()
+    lease: timedelta = timedelta(minutes=10)
+    cache: bool = True
+    reload_seconds: float = 1.0
+    """How often a worker looks whether the policies have changed."""
+
+    def is_open(self, what: Open) -> bool:
+        return what in self.open or Open.EVERYTHING in self.open

@@ -1,0 +1,204 @@
+"""What each endpoint answers, and how each bad request is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from decimal import Decimal
+
+import pytest
+
+from costlens_policy import load
+from costlens_policy.service.settings import Limits
+from tests.guard.company import REQUEST, TEAM, write_company
+from tests.service.asking import Asked
+
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+
+
+def test_a_decision_is_that_of_the_library(asked, tmp_path):
+    answer = asked.post("/v1/decide", {"request": REQUEST}).json
+    decision = load(tmp_path / "policies", cache=False).decide(REQUEST)
+    assert (answer["allow"], answer["model"], answer["rule"]) == (True, decision.model, decision.rule)
+    assert answer["calls"][0]["prompt"] == "Hello"
+    assert answer["calls"][0]["params"] == dict(decision.params)
+    assert Decimal(answer["calls"][0]["estimate"]["cost_usd"]) == decision.estimate.cost
+    assert answer["policy_digest"] == decision.policy_digest
+
+
+def test_a_dialect_gives_the_arguments_of_an_sdk(asked):
+    body = {"request": REQUEST, "dialect": "anthropic"}
+    arguments = asked.post("/v1/decide", body).json["calls"][0]["arguments"]
+    assert arguments == {"model": "nano", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
+
+
+def test_a_denial_is_an_answer_of_decide_and_an_error_of_reserve(asked):
+    request = REQUEST | {"prompt_tokens": 90_000}
+    decided = asked.post("/v1/decide", {"request": request})
+    assert (decided.status, decided.json["allow"], decided.json["calls"]) == (200, False, [])
+    refused = asked.post("/v1/reserve", {"request": request})
+    assert (refused.status, refused.code) == (402, "budget_exceeded")
+    assert refused.headers["x-should-retry"] == "false"
+    assert refused.json["error"]["budget"] == "p/team"
+
+
+def test_a_call_is_held_settled_once_and_counted(asked):
+    reserved = asked.post("/v1/reserve", {"request": REQUEST, "id": "job-1", "lease": "5m"}).json
+    assert reserved["held"] == [{"budget": "p/team", "key": "red", "unit": "usd", "amount": "0.0012"}]
+    (line,) = asked.get("/v1/spend?budget=p/team&key=red").json["budgets"]
+    assert (line["used"], line["held"], line["left"]) == ("0", "0.0012", "0.0088")
+    charge = asked.post("/v1/settle", {"id": "job-1", "usage": USAGE}).json
+    assert (charge["cost_usd"], charge["basis"], charge["repeated"]) == ("0.0012", "reported", False)
+    again = asked.post("/v1/settle", {"id": "job-1", "usage": USAGE | {"completion_tokens": 5}}).json
+    assert again["repeated"] is True
+    assert again["budgets"] == charge["budgets"]
+    (line,) = asked.get("/v1/spend").json["budgets"]
+    assert (line["used"], line["held"]) == ("0.0012", "0")
+    taken = asked.post("/v1/reserve", {"request": REQUEST, "id": "job-1"})
+    assert (taken.status, taken.code) == (409, "call_conflict")
+
+
+def test_the_same_id_gives_the_same_hold(asked):
+    first = asked.post("/v1/reserve", {"request": REQUEST, "id": "job-1"}).json
+    again = asked.post("/v1/reserve", {"request": REQUEST, "id": "job-1"}).json
+    assert again["held"] == first["held"]
+    assert again["decision"] == first["decision"]
+    (line,) = asked.get("/v1/spend").json["budgets"]
+    assert line["held"] == "0.0012"
+
+
+def test_a_call_is_released_and_extended_by_its_id(asked):
+    asked.post("/v1/reserve", {"request": REQUEST, "id": "job-1", "lease": "1m"})
+    extended = asked.post("/v1/extend", {"id": "job-1", "lease": "1h"})
+    assert extended.status == 200
+    assert extended.json["expires_at"] is not None
+    assert asked.post("/v1/release", {"id": "job-1"}).json == {"id": "job-1"}
+    (line,) = asked.get("/v1/spend").json["budgets"]
+    assert line["held"] == "0"
+    for path in ("/v1/settle", "/v1/release", "/v1/extend"):
+        unknown = asked.post(path, {"id": "nobody"})
+        assert (unknown.status, unknown.code) == (404, "unknown_call"), path
+
+
+def test_decisions_see_what_the_ledger_has(asked):
+    body = {"request": REQUEST | {"prompt_tokens": 7000}}
+    assert asked.post("/v1/decide", body).json["allow"] is True
+    asked.post("/v1/reserve", {"request": REQUEST | {"prompt_tokens": 5000}})
+    assert asked.post("/v1/decide", body).json["allow"] is False
+    assert asked.post("/v1/models", body).json["may_serve"] == []
+    supposed = {"balances": [{"budget": "team", "key": "red", "used": 0}]}
+    assert asked.post("/v1/decide", body | supposed).json["allow"] is True
+    assert "nano" in asked.post("/v1/models", body | supposed).json["may_serve"]
+    assert asked.post("/v1/decide", body | {"now": "2030-01-01T00:00:00Z"}).json["allow"] is True
+
+
+def test_a_batch_answers_in_order_and_rejects_one_by_one(asked):
+    requests = [REQUEST, {"prompt": "x", "teem": "red"}, REQUEST | {"prompt_tokens": 90_000}]
+    good, bad, denied = asked.post("/v1/decide/batch", {"requests": requests}).json["answers"]
+    assert good["decision"]["allow"] is True
+    assert bad["decision"] is None
+    assert "did you mean `team`" in bad["problems"][0]
+    assert denied["decision"]["allow"] is False
+
+
+def test_explain_is_the_whole_decision(asked, tmp_path):
+    now = "2026-05-10T12:00:00Z"
+    answer = asked.post("/v1/explain", {"request": REQUEST, "now": now}).json
+    from datetime import datetime
+
+    decision = load(tmp_path / "policies", cache=False).decide(REQUEST, now=datetime.fromisoformat(now))
+    assert answer == {"allow": True, "decision": decision.to_dict()}
+
+
+def test_policies_health_readiness_and_metrics(asked):
+    policies = asked.get("/v1/policies").json
+    assert policies["policies"][0]["budgets"] == ["p/team"]
+    assert asked.get("/health").json == {"status": "ok"}
+    assert asked.get("/ready").json["ready"] is True
+    asked.post("/v1/reserve", {"request": REQUEST})
+    asked.post("/v1/reserve", {"request": REQUEST | {"prompt_tokens": 90_000}})
+    text = asked.get("/metrics").body.decode()
+    assert 'costlens_policy_decisions_total{outcome="allow",rule="default"} 1.0' in text
+    assert 'costlens_policy_budget_denials_total{budget="p/team"} 1.0' in text
+    assert 'costlens_policy_reserved_usd_total{budget="p/team"} 0.0012' in text
+    assert 'costlens_policy_http_requests_total{endpoint="/v1/reserve",status="402"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("/v1/decide", b"", 400, "must be JSON"),
+        ("/v1/decide", b"\xff\xfe", 400, "must be JSON"),
+        ("/v1/decide", b'{"request": {"prompt": NaN}}', 400, "must be JSON"),
+        ("/v1/decide", b"[]", 400, "expected `object`"),
+        ("/v1/decide", b'{"request": {}, "extra": 1}', 400, "extra"),
+        ("/v1/decide", b'{"request": {"prompt": "a", "prompt": "b"}}', 400, "key `prompt` appears twice"),
+        ("/v1/decide", b'{"request" : {}, "request":{}}', 400, "key `request` appears twice"),
+        ("/v1/decide", b'{"request": ' + b"[" * 100_000, 400, ""),
+        ("/v1/decide", {"request": {"prompt": 3}}, 400, "`prompt`"),
+        ("/v1/decide", {"request": REQUEST, "dialect": "klingon"}, 400, "klingon"),
+        ("/v1/decide", {"request": REQUEST, "balances": [{"budget": "none"}]}, 400, "there is no budget `none`"),
+        ("/v1/decide", {"request": REQUEST, "balances": [{"budget": "team", "used": -1}]}, 400, "balances"),
+        ("/v1/decide", {"request": REQUEST, "now": "2026-01-01T00:00:00"}, 400, "timezone"),
+        ("/v1/decide/batch", {"requests": []}, 400, "length"),
+        ("/v1/decide/batch", {"requests": [{}] * 1001}, 400, "length"),
+        ("/v1/reserve", {"request": REQUEST, "id": ""}, 400, "length"),
+        ("/v1/reserve", {"request": REQUEST, "id": "a\0b"}, 400, "id"),
+        ("/v1/reserve", {"request": REQUEST, "lease": "soon"}, 400, "lease"),
+        ("/v1/reserve", {"request": REQUEST, "lease": "300d"}, 400, "lease"),
+        ("/v1/settle", {"id": "x", "usage": [1]}, 400, "expected `object"),
+        ("/v1/nothing", {}, 404, "no such endpoint"),
+        ("/metrics", {}, 405, "another method"),
+        ("/health", {}, 405, "another method"),
+    ],
+)
+def test_what_is_wrong_is_said(asked, path, body, status, said):
+    answer = asked.post(path, body)
+    assert answer.status == status, answer.body
+    assert said in answer.json["error"]["message"]
+    assert answer.json["type"] == "error"
+
+
+@pytest.mark.parametrize("query", ["budget=none", "budgets=x", "key=%ff", "key=a&key=b", "=", "key=" + "k" * 1000])
+def test_what_is_wrong_with_a_query_is_said(asked, query):
+    answer = asked.get(f"/v1/spend?{query}")
+    assert answer.status == 400, answer.body
+
+
+def test_texts_that_look_like_keys_are_fine(asked):
+    prompt = 'say "a": then "a": again'
+    answer = asked.post("/v1/decide", {"request": REQUEST | {"prompt": prompt}})
+    assert answer.json["calls"][0]["prompt"] == prompt
+
+
+def test_a_large_body_a_slow_client_and_a_crowd_are_refused(tmp_path):
+    write_company(tmp_path / "policies", TEAM)
+    limits = Limits(body_bytes=2000, seconds=0.3, at_once=2)
+    with Asked(tmp_path / "policies", limits=limits) as asked:
+        large = asked.post("/v1/decide", b"x" * 2001)
+        assert (large.status, large.code, large.headers["connection"]) == (413, "body_too_large", "close")
+
+        async def crowd():
+            slow = [asyncio.create_task(asked.ask("POST", "/v1/decide", b"", parts=[b"{"])) for _ in range(2)]
+            await asyncio.sleep(0)
+            turned_away = await asked.ask("POST", "/v1/decide", {"request": REQUEST})
+            healthy = await asked.ask("GET", "/health", b"")
+            return turned_away, healthy, await asyncio.gather(*slow)
+
+        turned_away, healthy, slow = asked.loop.run_until_complete(crowd())
+        assert (turned_away.status, turned_away.code, turned_away.headers["retry-after"]) == (503, "overloaded", "1")
+        assert healthy.status == 200
+        assert [(item.status, item.code) for item in slow] == [(503, "timeout")] * 2
+        assert asked.post("/v1/decide", {"request": REQUEST}).status == 200
+
+
+def test_a_long_request_is_decided_aside(asked):
+    request = REQUEST | {"prompt": "word " * 10_000}
+    assert asked.post("/v1/decide", {"request": request}).json["allow"] is True
+
+
+def test_the_document_of_openapi_names_every_endpoint(asked):
+    document = asked.get("/openapi.json").json
+    assert document["openapi"] == "3.1.0"
+    assert set(document["paths"]) >= {"/v1/decide", "/v1/settle", "/metrics"}
+    assert json.dumps(document).count("#/components/schemas/Decided") >= 2

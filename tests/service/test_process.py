@@ -1,0 +1,172 @@
+"""A real service: several workers on one ledger, signals, sockets, and what is refused before anything is served."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import stat
+import threading
+from decimal import Decimal
+
+import pytest
+from click.testing import CliRunner
+
+from costlens_policy import Guard, load
+from costlens_policy.cli.app import app
+from tests.guard.company import REQUEST, TEAM, write_company
+from tests.service.asking import running
+
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
+ROOMY = TEAM.replace("0.01", "1000")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_company(tmp_path / "policies", ROOMY)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--workers", "2", "--without-key", "everything"], "several workers cannot share a ledger in memory"),
+        ([], "there is no file of keys"),
+        (["--listen", "0.0.0.0:0", "--without-key", "everything"], "--beyond-loopback"),
+        (["--listen", "example.org:80", "--without-key", "everything"], "--beyond-loopback"),
+        (["--listen", "nonsense", "--without-key", "everything"], "HOST:PORT"),
+        (["--listen", "unix:/none/there.sock", "--without-key", "everything"], "cannot be listened on"),
+        (["--tls-key", "x.pem", "--without-key", "everything"], "--tls-certificate"),
+        (["--lease", "soon", "--without-key", "everything"], "not a length of time"),
+    ],
+)
+def test_what_must_not_be_served_is_refused(folder, arguments, said, monkeypatch):
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(app, ["serve", "policies", *arguments])
+    assert result.exit_code in (1, 2, 6), result.output
+    assert said in result.stderr
+
+
+def test_policies_that_are_wrong_end_it_at_once(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "policies" / "p.yaml").write_text("kind: Policy")
+    result = CliRunner().invoke(app, ["serve", "policies", "--without-key", "everything", "--listen", "127.0.0.1:0"])
+    assert result.exit_code == 1
+    assert "error[" in result.stderr
+
+
+def test_two_workers_share_a_ledger_and_a_call(folder):
+    with running("policies", "--workers", "2", "--ledger", "sqlite:///spend.db", folder=folder) as service:
+        for number in range(20):
+            assert service.post("/v1/reserve", {"request": REQUEST, "id": f"job-{number}"}).status == 200
+        for number in range(20):
+            charge = service.post("/v1/settle", {"id": f"job-{number}", "usage": USAGE})
+            assert (charge.status, charge.json["repeated"]) == (200, False), charge.body
+        (line,) = service.get("/v1/spend").json["budgets"]
+        assert (line["used"], line["held"]) == ("0.024", "0")
+        assert service.end() == 0, service.errors.read_text()
+
+
+def test_metrics_are_those_of_all_workers(folder):
+    with running("policies", "--workers", "2", "--ledger", "sqlite:///spend.db", folder=folder) as service:
+        for _ in range(30):
+            service.post("/v1/decide", {"request": REQUEST})
+        _until(lambda: _count(service.get("/metrics").body) == 30)
+        assert service.end() == 0
+
+
+def _count(metrics):
+    name = 'costlens_policy_decisions_total{outcome="allow",rule="default"} '
+    lines = [line for line in metrics.decode().splitlines() if line.startswith(name)]
+    return float(lines[0].removeprefix(name)) if lines else 0
+
+
+def _until(holds):
+    import time
+
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_sigterm_under_load_answers_what_it_took_and_loses_nothing(folder):
+    with running("policies", "--ledger", "sqlite:///spend.db", folder=folder) as service:
+        settled, broken, begun = [], [], threading.Event()
+
+        def load_it(worker):
+            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+            for number in range(100_000):
+                id = f"{worker}-{number}"
+                try:
+                    for path, body in (
+                        ("reserve", {"request": REQUEST, "id": id}),
+                        ("settle", {"id": id, "usage": USAGE}),
+                    ):
+                        connection.request("POST", f"/v1/{path}", json.dumps(body))
+                        answer = connection.getresponse()
+                        content = answer.read()
+                        assert answer.status == 200, content
+                except (ConnectionError, http.client.RemoteDisconnected, http.client.CannotSendRequest):
+                    return  # the connection was closed between two answers
+                except http.client.HTTPException as error:
+                    broken.append(error)  # an answer that was cut off
+                    return
+                settled.append(id)
+                if len(settled) > 40:
+                    begun.set()
+
+        workers = [threading.Thread(target=load_it, args=(number,)) for number in range(6)]
+        for worker in workers:
+            worker.start()
+        assert begun.wait(60)
+        assert service.end() == 0, service.errors.read_text()
+        for worker in workers:
+            worker.join(60)
+    assert broken == []
+    with Guard(load(folder / "policies", cache=False), f"sqlite:///{folder}/spend.db") as guard:
+        (spend,) = guard.spend()
+        charged = len(settled) * Decimal("0.0012")
+        assert charged <= spend.used <= charged + 6 * Decimal("0.0012")  # those whose answer was not read any more
+
+
+def test_sigkill_loses_no_charge(folder):
+    with running("policies", "--ledger", "sqlite:///spend.db", folder=folder) as service:
+        for number in range(5):
+            service.post("/v1/reserve", {"request": REQUEST, "id": f"job-{number}"})
+        for number in range(3):
+            assert service.post("/v1/settle", {"id": f"job-{number}", "usage": USAGE}).status == 200
+        service.end(signal.SIGKILL)
+    with running("policies", "--ledger", "sqlite:///spend.db", folder=folder) as service:
+        (line,) = service.get("/v1/spend").json["budgets"]
+        assert (line["used"], line["held"]) == ("0.0036", "0.0024")
+        assert service.post("/v1/settle", {"id": "job-4", "usage": USAGE}).json["cost_usd"] == "0.0012"
+
+
+def test_a_unix_socket_is_for_its_owner_and_goes_with_the_service(folder):
+    path = folder / "s.sock"
+    with running("policies", "--listen", f"unix:{path}", folder=folder) as service:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            connection.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert service.end(signal.SIGINT) == 0
+    assert not path.exists()
+
+
+def test_changed_policies_serve_soon_and_wrong_ones_never(folder):
+    with running("policies", "--reload-every", "100ms", folder=folder) as service:
+        policy = folder / "policies" / "p.yaml"
+        before = service.get("/ready").json["policy_digest"]
+        good = policy.read_text()
+        policy.write_text(good.replace("1000", "0"))
+        _until(lambda: service.get("/ready").json["policy_digest"] != before)
+        _until(lambda: service.post("/v1/decide", {"request": REQUEST}).json["allow"] is False)
+        policy.write_text("kind: Policy")
+        _until(lambda: service.get("/ready").json["problems"] != [])
+        assert service.post("/v1/decide", {"request": REQUEST}).json["allow"] is False
+        policy.write_text(good)
+        _until(lambda: service.post("/v1/decide", {"request": REQUEST}).json["allow"] is True)
+        assert service.get("/ready").json["problems"] == []
