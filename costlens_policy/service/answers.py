@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
+import costlens_policy.service.bodies as bodies
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import Models
 from costlens_policy.engine.decision import Call, Decision, Exclusion, json_value
 from costlens_policy.guard import Charged, Spend
 from costlens_policy.guard.dialects import speak
 from costlens_policy.money import plain
-from costlens_policy.service import bodies
 
 __all__ = ["charge_of", "decided", "encode", "explained", "held_lines", "models_of", "policies_of", "spends_of"]
 

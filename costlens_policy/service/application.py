@@ -16,11 +16,11 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+import costlens_policy.service.bodies as bodies
 from costlens_policy.errors import CostlensPolicyError, InputError
 from costlens_policy.guard import AsyncGuard
 from costlens_policy.integrations.refusals import Refusal, refusal_of
 from costlens_policy.live import FolderSource, LivePolicies, PolicyStatus
-from costlens_policy.service import bodies
 from costlens_policy.service.answers import encode
 from costlens_policy.service.endpoints import ENDPOINTS, Endpoint, Serving
 from costlens_policy.service.keys import Key, KeyFile, Keys, Scope

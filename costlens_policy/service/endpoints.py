@@ -12,6 +12,8 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
+import costlens_policy.service.answers as answers
+import costlens_policy.service.bodies as bodies
 from costlens_policy.api import Engine
 from costlens_policy.clock import duration_of, system_now
 from costlens_policy.engine.decision import Balance, Decision, DeniedError
@@ -20,7 +22,6 @@ from costlens_policy.frozen import frozen
 from costlens_policy.guard import AsyncCall, AsyncGuard, GuardError
 from costlens_policy.guard.any_guard import DEFAULT_LEASE
 from costlens_policy.live import LivePolicies
-from costlens_policy.service import answers, bodies
 from costlens_policy.service.keys import Scope
 from costlens_policy.service.metrics import Metrics
 from costlens_policy.service.settings import Open
