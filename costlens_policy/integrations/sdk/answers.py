@@ -18,10 +18,11 @@ from costlens_policy.guard import AsyncCall, Call
 __all__ = ["asettled", "settled"]
 
 
-def settled(call: Call, answer: Any, *, hide_usage: bool) -> Any:
+def settled(call: Call, answer: Any, *, stream: bool, hide_usage: bool) -> Any:
     """Return what the caller gets: settled, or settled once it is read.
 
-    ``hide_usage``: the caller did not ask for the chunk that carries nothing but the usage.
+    ``stream``: the answer is one. ``hide_usage``: the caller did not ask for the chunk that carries nothing but the
+    usage.
     """
     if hasattr(answer, "_iterator"):
         return _stream(answer, _begun(call, answer._iterator, hide_usage=hide_usage))
@@ -33,13 +34,13 @@ def settled(call: Call, answer: Any, *, hide_usage: bool) -> Any:
     reading = _begun(call, source)
     response.iter_bytes = source.reader(reading)
     response.close = _closing(response.close, reading)
-    if hide_usage:
+    if stream and hasattr(answer, "parse"):
         parsed = answer.parse()
-        parsed._iterator = filter(_is_shown, parsed._iterator)
+        parsed._iterator = _shown(parsed._iterator, response, hide_usage=hide_usage)
     return answer
 
 
-async def asettled(call: AsyncCall, answer: Any, *, hide_usage: bool) -> Any:
+async def asettled(call: AsyncCall, answer: Any, *, stream: bool, hide_usage: bool) -> Any:
     """As ``settled``, for what an asynchronous client returned."""
     if hasattr(answer, "_iterator"):
         return _async_stream(answer, await _abegun(call, answer._iterator, hide_usage=hide_usage))
@@ -51,10 +52,10 @@ async def asettled(call: AsyncCall, answer: Any, *, hide_usage: bool) -> Any:
     reading = await _abegun(call, source)
     response.aiter_bytes = source.reader(reading)
     response.aclose = _aclosing(response.aclose, reading)
-    if hide_usage:
+    if stream and hasattr(answer, "parse"):
         parsed = answer.parse()
         parsed = await parsed if hasattr(parsed, "__await__") else parsed
-        parsed._iterator = (chunk async for chunk in parsed._iterator if _is_shown(chunk))
+        parsed._iterator = _ashown(parsed._iterator, response, hide_usage=hide_usage)
     return answer
 
 
@@ -73,6 +74,25 @@ def _content(answer: Any) -> Any:
 def _is_shown(chunk: Any) -> bool:
     """Whether a chunk is more than the usage of a chat completion."""
     return bool(chunk.choices) or chunk.usage is None
+
+
+def _shown(chunks: Iterator[Any], response: Any, *, hide_usage: bool) -> Iterator[Any]:
+    """Pass on the chunks of a raw stream, and close its response after them: older SDKs do not, where one fails."""
+    try:
+        for chunk in chunks:
+            if not hide_usage or _is_shown(chunk):
+                yield chunk
+    finally:
+        response.close()
+
+
+async def _ashown(chunks: AsyncIterator[Any], response: Any, *, hide_usage: bool) -> AsyncIterator[Any]:
+    try:
+        async for chunk in chunks:
+            if not hide_usage or _is_shown(chunk):
+                yield chunk
+    finally:
+        await response.aclose()
 
 
 def _begun(call: Call, source: Any, *, hide_usage: bool = False) -> Iterator[Any]:

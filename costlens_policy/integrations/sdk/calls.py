@@ -133,7 +133,7 @@ def _attempt(wrapping: Wrapping, client: Any, attempts: Attempts, cast_to: Any, 
         raise
     try:
         answer = wrapping.bare_request(client, used)(cast_to, options, **how)
-        return settled(call, answer, hide_usage=attempts.adds_usage)
+        return settled(call, answer, stream=how.get("stream") is True, hide_usage=attempts.adds_usage)
     except BaseException as error:
         if answer_was_unreadable(error, used):
             call.settle()
@@ -153,7 +153,7 @@ async def _async_attempt(
         raise
     try:
         answer = await wrapping.bare_request(client, used)(cast_to, options, **how)
-        return await asettled(call, answer, hide_usage=attempts.adds_usage)
+        return await asettled(call, answer, stream=how.get("stream") is True, hide_usage=attempts.adds_usage)
     except BaseException as error:
         if answer_was_unreadable(error, used):
             await call.settle()
