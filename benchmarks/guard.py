@@ -20,7 +20,7 @@ from costlens_policy import Engine, Guard, load
 from costlens_policy.clock import system_now
 from costlens_policy.ledger import Account, Charge, Hold, HoldLine, MemoryStore, Period, Settlement
 
-__all__ = ["section"]
+__all__ = ["company", "section"]
 
 _BUDGETS: Final = (0, 1, 4)
 _REQUEST: Final = {"task": "chat", "team": "support", "prompt": "Where is my parcel?", "prompt_tokens": 1000}
@@ -57,7 +57,7 @@ def section(*, quick: bool) -> Section:
     rows: list[tuple[Cell, ...]] = []
     for budgets in _BUDGETS:
         with TemporaryDirectory() as folder:
-            engine = _engine(Path(folder), budgets)
+            engine = company(Path(folder), budgets)
         steps = (_decide(engine), _store(budgets), _guarded(engine), _given_back(engine))
         times = [microseconds(step, (None,), effort) for step in steps]
         rows.append((f"{budgets} budgets", *times, times[2] / times[0]))
@@ -65,7 +65,7 @@ def section(*, quick: bool) -> Section:
     return Section("guard", "Guarded calls in memory, µs of CPU each", columns, tuple(rows))
 
 
-def _engine(folder: Path, budgets: int) -> Engine:
+def company(folder: Path, budgets: int) -> Engine:
     policy = "kind: Policy\n" + ("budgets:" + "".join(_BUDGET % number for number in range(budgets)) if budgets else "")
     texts = {"policy-set": _POLICY_SET, "policy": policy, "catalogue": _CATALOGUE}
     for name, text in texts.items():

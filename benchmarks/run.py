@@ -12,7 +12,7 @@ from typing import Final
 
 from benchmarks.section import show
 
-SECTIONS: Final = ("decisions", "pipeline", "imports", "start", "guard", "ledger", "replay")
+SECTIONS: Final = ("decisions", "pipeline", "imports", "start", "guard", "clients", "ledger", "replay")
 """Each is a module of this package whose ``section(quick)`` measures it."""
 
 

@@ -324,7 +324,7 @@ WHOLE = [way for way in WAYS if way not in ("embeddings", "posted")]
 FAULTS = st.lists(st.sampled_from(["none", "none", 429, 500, 503, 529, "reset", 400]), max_size=12)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=st.lists(st.sampled_from(WHOLE), min_size=1, max_size=5), faults=FAULTS, retries=st.integers(0, 2))
 def test_the_ledger_has_what_the_provider_served(
     asked: list[str],

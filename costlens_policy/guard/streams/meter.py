@@ -121,7 +121,7 @@ def unwrapped(response: Any) -> Any:
 
     Never raises: what cannot be taken out stays as it is.
     """
-    if isinstance(response, dict) or response is None:
+    if isinstance(response, dict) or response is None or hasattr(type(response), "__pydantic_fields__"):
         return response
     if isinstance(response, str | bytes | bytearray):  # the body of one
         with suppress(ValueError, RecursionError):

@@ -13,6 +13,8 @@ from contextlib import aclosing, closing
 from typing import Any
 from weakref import ref
 
+from pydantic import BaseModel
+
 from costlens_policy.guard import AsyncCall, Call
 
 __all__ = ["asettled", "settled"]
@@ -24,6 +26,9 @@ def settled(call: Call, answer: Any, *, stream: bool, hide_usage: bool) -> Any:
     ``stream``: the answer is one. ``hide_usage``: the caller did not ask for the chunk that carries nothing but the
     usage.
     """
+    if isinstance(answer, BaseModel):  # as nearly always
+        call.settle(answer)
+        return answer
     if hasattr(answer, "_iterator"):
         return _stream(answer, _begun(call, answer._iterator, hide_usage=hide_usage))
     response = _unread_response(answer)
@@ -42,6 +47,9 @@ def settled(call: Call, answer: Any, *, stream: bool, hide_usage: bool) -> Any:
 
 async def asettled(call: AsyncCall, answer: Any, *, stream: bool, hide_usage: bool) -> Any:
     """As ``settled``, for what an asynchronous client returned."""
+    if isinstance(answer, BaseModel):
+        await call.settle(answer)
+        return answer
     if hasattr(answer, "_iterator"):
         return _async_stream(answer, await _abegun(call, answer._iterator, hide_usage=hide_usage))
     response = _unread_response(answer)
