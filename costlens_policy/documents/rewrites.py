@@ -23,8 +23,8 @@ from costlens_policy.frozen import frozen
 
 __all__ = [
     "OPERATIONS", "PARAMETERS", "Clamp", "ClampParams", "DropExamples", "Effect", "NamedParameter", "Operation",
-    "OperationFacts", "OperationSection", "ParameterSection", "Prefix", "Redact", "RemoveParams", "Replace", "Rewrite",
-    "SetParams", "ShortenToolOutput", "Suffix", "SystemText", "Template", "TrimHistory",
+    "OperationFacts", "OperationSection", "ParameterSection", "Prefix", "Redact", "RemoveParams", "RemoveTools",
+    "Replace", "Rewrite", "SetParams", "ShortenToolOutput", "Suffix", "SystemText", "Template", "TrimHistory",
 ]  # fmt: skip
 
 Effect: TypeAlias = Literal["adds", "narrows", "replaces", "removes"]
@@ -186,8 +186,16 @@ class ShortenToolOutput(Section):
 
     max_tokens: Annotated[int, Field(ge=1, examples=[2000])]
     """Tokens that each tool result may keep, half of them from its start and half from its end."""
+    above_tokens: Annotated[int, Field(ge=1, examples=[4000])] | None = None
+    """Tokens from which on a tool result is cut: a result with fewer stays whole. ``max_tokens`` if left out."""
     marker: str = "\n[… {{ tokens }} tokens cut …]\n"
     """Text that marks a cut; ``{{ tokens }}`` is the number of tokens removed."""
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> ShortenToolOutput:
+        if self.above_tokens is not None and self.above_tokens < self.max_tokens:
+            raise ValueError("`above_tokens` must be at least `max_tokens`")
+        return self
 
 
 class Replace(Section):
@@ -293,6 +301,25 @@ class RemoveParams(ParameterSection):
     root: Annotated[tuple[ParameterName, ...], Field(min_length=1, examples=[["logprobs"]])]
 
 
+_ToolPattern = Annotated[str, Field(min_length=1, max_length=200, examples=["delete_*"])]
+
+
+class RemoveTools(Section):
+    """Removes tools by their names; a choice of a tool that is gone goes with it."""
+
+    exactly_one: ClassVar = ("names", "all_except")
+
+    facts: ClassVar = OperationFacts(
+        target=None, noun="", effect=_removes, text=None, placeholders=_none,
+        shortens=False, reads_texts=False, protects=False,
+    )  # fmt: skip
+
+    names: Annotated[tuple[_ToolPattern, ...], Field(min_length=1)] = ()
+    """The tools to remove; ``*`` stands for any characters, and alone for all tools."""
+    all_except: Annotated[tuple[_ToolPattern, ...], Field(min_length=1)] = ()
+    """The only tools to keep; ``*`` stands for any characters."""
+
+
 S = TypeVar("S", bound=OperationSection)
 _Key: TypeAlias = S | None
 
@@ -325,6 +352,8 @@ class Operation(Section):
     """Keeps numeric parameters within bounds; one that is absent stays absent."""
     remove_params: _Key[RemoveParams] = None
     """Removes parameters from the call."""
+    remove_tools: _Key[RemoveTools] = None
+    """Removes tools, and the choice of one that is gone."""
 
     @property
     def name(self) -> str:

@@ -39,12 +39,13 @@ class Prepared:
 
     ``rules`` are the rewrites applied, in order. ``prompt_tokens`` and ``basis`` are as in ``Estimate``;
     ``output_tokens`` is the limit of one completion, ``tier`` the word for the service tier that is asked for, if any,
-    ``terms`` where and how fast the call is to run, if either is asked for. ``content`` is made when it is asked for
-    where it is that of the request itself.
+    ``terms`` where and how fast the call is to run, if either is asked for, ``needs`` the capabilities that it takes.
+    ``content`` is made when it is asked for where it is that of the request itself.
     """
 
     __slots__ = (
-        "_content", "basis", "changes", "completions", "output_tokens", "prompt_tokens", "rules", "terms", "tier",
+        "_content", "basis", "changes", "completions", "needs", "output_tokens", "prompt_tokens", "rules", "terms",
+        "tier",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +59,7 @@ class Prepared:
         completions: int,
         tier: str | None = None,
         terms: tuple[str | None, str | None] | None = None,
+        needs: frozenset[str] = frozenset(),
     ) -> None:
         self._content = content
         self.changes = changes
@@ -68,6 +70,7 @@ class Prepared:
         self.completions = completions
         self.tier = tier
         self.terms = terms
+        self.needs = needs
 
     @property
     def content(self) -> Content:
@@ -92,6 +95,7 @@ class Prepared:
             self.completions,
             self.tier,
             self.terms,
+            self.needs,
         )
 
 
@@ -178,6 +182,7 @@ class Candidate:
             system=content.system,
             messages=content.messages,
             params=content.params,
+            tools=content.tools,
             rewrites=self.prepared.rules,
             estimate=self.estimate,
             balances=self.balances,
@@ -283,13 +288,14 @@ def _lifetime(mark: Any) -> str:
     return "1h" if isinstance(mark, Mapping) and mark.get("ttl") == "1h" else "5m"
 
 
-def obstacle(request: Mapping[str, Value], needs: frozenset[str], candidate: Candidate) -> str:
+def obstacle(request: Mapping[str, Value], candidate: Candidate) -> str:
     """Return why the model, which may serve on this day, cannot serve this request, or an empty text."""
-    priced, output = candidate.priced, candidate.prepared.output_tokens
+    priced, prepared = candidate.priced, candidate.prepared
+    output, needs = prepared.output_tokens, prepared.needs
     budget = request.get("cost_budget")
     if (
         output <= priced.most_output
-        and candidate.prepared.prompt_tokens + output <= priced.window
+        and prepared.prompt_tokens + output <= priced.window
         and (budget is None or candidate.surely_below(budget))
         and not needs
         and "latency_budget_ms" not in request
@@ -297,7 +303,7 @@ def obstacle(request: Mapping[str, Value], needs: frozenset[str], candidate: Can
         return ""  # as nearly always; the rest is to say what is wrong
     return (
         _lacks(priced, needs)
-        or _too_long(priced, candidate.prepared)
+        or _too_long(priced, prepared)
         or _too_dear(budget, candidate.cost)
         or _too_slow(request.get("latency_budget_ms"), priced)
     )

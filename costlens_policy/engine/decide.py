@@ -165,7 +165,7 @@ def _tried(
 ) -> tuple[Candidate, Exclusion | None]:
     """Return the call on a model, and say why it cannot be made, if so."""
     candidate = prepare.of(priced)
-    if reason := obstacle(prepare.request, prepare.needs, candidate):
+    if reason := obstacle(prepare.request, candidate):
         return candidate, Exclusion(candidate.name, reason)
     return candidate, None if outsider is None else outsider.beyond(candidate)
 
@@ -222,7 +222,7 @@ def _judged(budgets: BudgetStage, candidate: Candidate, prepare: Preparations) -
         source = candidate.added_by
         candidate = prepare.under(candidate, verdict.thresholds)  # what is held is the call as the thresholds leave it
         candidate.added_by = source
-        reason = obstacle(prepare.request, prepare.needs, candidate)
+        reason = obstacle(prepare.request, candidate)
         candidate.verdict = verdict = verdict.after(budgets.judge(candidate))
     return candidate, verdict.exclusion or (Exclusion(candidate.name, reason) if reason else None)
 

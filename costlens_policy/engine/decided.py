@@ -95,6 +95,11 @@ class Decided:
         return self._kept[0].prepared.content.params if self._kept else {}
 
     @property
+    def tools(self) -> tuple[Any, ...] | None:
+        """The tools to send to ``model``, in the shape in which they came; None where there are none."""
+        return self._kept[0].prepared.content.tools if self._kept else None
+
+    @property
     def rewrites(self) -> tuple[str, ...]:
         """The rules that were applied, in order."""
         return self._kept[0].prepared.rules if self._kept else ()

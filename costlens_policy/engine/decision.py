@@ -168,6 +168,7 @@ def _sent(item: Decision | Call) -> dict[str, Any]:
         "system": item.system,
         "messages": None if item.messages is None else [json_value(message) for message in item.messages],
         "params": json_value(dict(item.params)),
+        "tools": None if item.tools is None else [json_value(tool) for tool in item.tools],
     }
 
 
@@ -299,7 +300,7 @@ def _without_texts(exported: dict[str, Any], decision: Decision) -> dict[str, An
 
 def _masked_sent(item: dict[str, Any]) -> dict[str, Any]:
     params = {name: _masked(value) for name, value in item["params"].items()}
-    return {name: _masked(item[name]) for name in ("prompt", "system", "messages")} | {"params": params}
+    return {name: _masked(item[name]) for name in ("prompt", "system", "messages", "tools")} | {"params": params}
 
 
 def _masked(value: Any) -> Any:

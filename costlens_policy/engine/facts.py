@@ -87,6 +87,7 @@ class Call:
     rewrites: tuple[str, ...]
     estimate: Estimate
     balances: tuple[BalanceSeen, ...]
+    tools: tuple[Any, ...] | None = None
 
 
 @frozen

@@ -37,23 +37,24 @@ __all__ = ["Preparations"]
 _MOST_COMPLETIONS: Final = 100_000
 _CHARACTERS_OF_TOKEN: Final = 16
 """More than the tokens of any text have on average, so that who asks for it asks in vain."""
+_TOOLS: Final = frozenset({"tools"})
 _FURTHER_LIMITS: Final = tuple(name for name in OUTPUT_LIMIT_NAMES if name != OUTPUT_LIMIT)
 
 
 class Preparations:
     """The rewritten requests of one decision, each made once.
 
-    ``needs`` are the capabilities that the ``request`` asks for. What the ``route`` applies comes before all rewrites.
+    What the ``route`` applies comes before all rewrites.
     """
 
     __slots__ = (
-        "_context", "_default_output", "_given", "_holds", "_kinds", "_one_for_all", "_own", "_rewritten", "_shared",
-        "_stages", "_tokens", "needs", "request",
+        "_context", "_default_output", "_given", "_holds", "_kinds", "_needs", "_one_for_all", "_own", "_rewritten",
+        "_shared", "_stages", "_tokens", "request",
     )  # fmt: skip
 
     def __init__(self, context: Context, route: RouteStep) -> None:
         self.request = request = context.request
-        self.needs = needs_of(request)
+        self._needs = needs_of(request)
         self._context = context
         self._stages = stages = context.plan.stages
         own = route.rewrite
@@ -130,7 +131,7 @@ class Preparations:
         tokens, output = request.get("prompt_tokens"), request.get(OUTPUT_LIMIT, self._default_output)
         if tokens is None or output < 1 or self._tokens or "params" in request or "messages" in request:
             return self._measured(self._original, (), ())
-        return Prepared(request, (), (), tokens, GIVEN, output, 1)
+        return Prepared(request, (), (), tokens, GIVEN, output, 1, needs=self._needs)
 
     @property
     def _original(self) -> Content:
@@ -213,7 +214,8 @@ class Preparations:
                     output = max(output, _whole(params, name))
             completions = 1 if params.get(COMPLETIONS) is None else _whole(params, COMPLETIONS)
         tokens, basis = self._count(content)
-        return Prepared(content, changes, rules, tokens, basis, output, completions, *terms_of(params))
+        needs = self._needs if content.tools else self._needs - _TOOLS
+        return Prepared(content, changes, rules, tokens, basis, output, completions, *terms_of(params), needs)
 
     def _count(self, content: Content) -> tuple[int, str]:
         """Count a rewritten request. A count that the caller gave is moved by as much as the rewrites moved ours."""
@@ -241,7 +243,7 @@ class Preparations:
         if prepared.output_tokens > priced.most_output and self.limit_is_default(prepared):
             prepared = _fitted(prepared, int(priced.most_output))
         prompt, output = prepared.prompt_tokens, prepared.output_tokens * prepared.completions
-        if priced.usual is not None and prepared.tier is None and prepared.terms is None and not self.needs:
+        if priced.usual is not None and prepared.tier is None and prepared.terms is None and not prepared.needs:
             per_prompt, per_output, request = priced.usual
             price: Price = per_prompt * prompt + per_output * output + request
         else:
@@ -261,7 +263,7 @@ class Preparations:
             tier, multiple = on_terms(priced, period, tier, *prepared.terms)
         rates = period.rates_for(prompt) if tier is None else expected_rates(period, prompt, tier)
         cost = rates.cost_as("input", prompt, "output", output)
-        if tier is None and multiple is None and rates.is_plain and not self.needs:
+        if tier is None and multiple is None and rates.is_plain and not prepared.needs:
             return cost, cost
         possible = (rates,) if tier is None else possible_rates(period, prompt, tier)
         worst = self._token_kinds.worst_cost(priced.model, possible, prepared.content.params, prompt, output)
@@ -273,7 +275,7 @@ class Preparations:
     @property
     def _token_kinds(self) -> TokenKinds:
         if self._kinds is None:
-            self._kinds = TokenKinds(self.request, self.needs)
+            self._kinds = TokenKinds(self.request, self._needs)
         return self._kinds
 
     def limit_is_default(self, prepared: Prepared) -> bool:

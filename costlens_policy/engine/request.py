@@ -224,8 +224,9 @@ def content_of(request: Mapping[str, Value], max_output_tokens: int) -> Content:
             if name in params and params[name] is None:
                 del params[name]
     params[OUTPUT_LIMIT] = request.get(OUTPUT_LIMIT, max_output_tokens)
-    messages = request.get("messages")
-    return Content(request.get("prompt"), None if messages is None else tuple(messages), params)
+    messages, tools = request.get("messages"), request.get("tools")
+    talk = None if messages is None else tuple(messages)
+    return Content(request.get("prompt"), talk, params, None, tuple(tools) if tools else None)
 
 
 def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tokenizer) -> tuple[int, str]:
@@ -239,7 +240,7 @@ def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tok
         written = 0 if system is None else _written(tokenizer.count, system)
         return tokenizer.count(prompt) + written, tokenizer.name
     tally = TokenCounter(tokenizer)
-    total = content_tokens(content, tally) + tally.tools(request.get("tools"))
+    total = content_tokens(content, tally) + tally.tools(content.tools)
     total += tally.form(request.get("response_format"))
     total += sum(map(tally.value, aside))
     return total, tally.basis
@@ -269,6 +270,7 @@ def same_texts(one: Content, other: Content) -> bool:
         one.prompt is other.prompt
         and one.messages is other.messages
         and one.system is other.system
+        and one.tools is other.tools
         and one.params.get(SYSTEM) is other.params.get(SYSTEM)
         and (one.params is other.params or texts_of(one.params) == texts_of(other.params))
     )

@@ -32,12 +32,26 @@ _INFERENCE_NAMES: Final = {
 
 @frozen
 class Spoken:
-    """A request in one dialect: the messages, all other parameters, and what the messages and the model are called."""
+    """A request in one dialect: the messages, all other parameters, and what the messages and the model are called.
+
+    ``tools_under`` is the parameter in which its API wants the tools, empty where they are a parameter themselves.
+    """
 
     messages: Any
     params: dict[str, Any]
     messages_name: str = "messages"
     model_name: str = "model"
+    tools_under: str = ""
+
+    def arguments(self, model: str, tools: Sequence[Any] | None) -> dict[str, Any]:
+        """Return everything in one, with the tools in the shape that they have."""
+        given = {**self.params, self.model_name: model, self.messages_name: self.messages}
+        if not tools:
+            return given
+        listed = {"tools": list(tools)}
+        if not self.tools_under:
+            return given | listed
+        return given | {self.tools_under: given.get(self.tools_under, {}) | listed}
 
 
 @frozen
@@ -113,7 +127,7 @@ def _gemini(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
         config["stop_sequences"] = [stop]
     elif stop is not None:
         config["stop_sequences"] = stop
-    return Spoken(_turns_in(_GEMINI, talk), {"config": config}, messages_name="contents")
+    return Spoken(_turns_in(_GEMINI, talk), {"config": config}, messages_name="contents", tools_under="config")
 
 
 def _bedrock(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
@@ -131,7 +145,7 @@ def _bedrock(parts: _Parts, _: Mapping[str, Any]) -> Spoken:
         spoken["serviceTier"] = {"type": tier}
     if params:
         spoken["additionalModelRequestFields"] = params
-    return Spoken(_turns_in(_BEDROCK, talk), spoken, model_name="modelId")
+    return Spoken(_turns_in(_BEDROCK, talk), spoken, model_name="modelId", tools_under="toolConfig")
 
 
 def _split(parts: _Parts) -> tuple[list[str], Messages]:

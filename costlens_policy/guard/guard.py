@@ -177,8 +177,13 @@ class CallFacts:
         return self._held.sending.spoken(None).params
 
     @property
+    def tools(self) -> tuple[Any, ...] | None:
+        """The tools as the policies left them, in the shape in which they came; None where there are none."""
+        return self._held.sending.content.tools
+
+    @property
     def arguments(self) -> dict[str, Any]:
-        """Model, messages and parameters in one, as the SDK of the guard's dialect takes them."""
+        """Model, messages, parameters and tools in one, as the SDK of the guard's dialect takes them."""
         return self.arguments_for(None)
 
     @property
@@ -198,8 +203,7 @@ class CallFacts:
         return self._held.sending.spoken(dialect).params
 
     def arguments_for(self, dialect: str | None) -> dict[str, Any]:
-        spoken = self._held.sending.spoken(dialect)
-        return {**spoken.params, spoken.model_name: self.model, spoken.messages_name: spoken.messages}
+        return self._held.sending.spoken(dialect).arguments(self.model, self.tools)
 
     def use(self, model: str) -> None:
         """Move to another model that the decision lists: what to send is then what was rewritten for that one.

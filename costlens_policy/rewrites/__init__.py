@@ -60,6 +60,7 @@ def implementations() -> tuple[ModuleType, ...]:
         replacement,
         template,
         tool_output,
+        tools,
     )
 
-    return additions, examples, history, parameters, redaction, replacement, template, tool_output
+    return additions, examples, history, parameters, redaction, replacement, template, tool_output, tools

@@ -55,7 +55,7 @@ class SystemStep:
             return self._in_params(content, leading)
         if messages is None:
             system = self._joined(content.system)
-            return Content(content.prompt, None, params, system), self._on_system
+            return Content(content.prompt, None, params, system, content.tools), self._on_system
         if leading:
             return self._in_messages(content, leading)
         if is_anthropic(messages, params):
@@ -75,7 +75,9 @@ class SystemStep:
         if self.place == "replace" and messages is not None:
             messages = messages[leading:]
         params = {**content.params, "system": system}
-        return Content(content.prompt, messages, params, content.system), (self._change("params.system"),)
+        return Content(content.prompt, messages, params, content.system, content.tools), (
+            self._change("params.system"),
+        )
 
     def _in_messages(self, content: Content, leading: int) -> Rewritten:
         messages = content.messages or ()
@@ -87,7 +89,7 @@ class SystemStep:
 
     def _with_messages(self, content: Content, messages: tuple[Message, ...], index: int) -> Rewritten:
         changes = (self._change(f"messages[{index}]"),)
-        return Content(content.prompt, messages, content.params, content.system), changes
+        return Content(content.prompt, messages, content.params, content.system, content.tools), changes
 
     def _joined(self, current: Any, where: str = "system") -> Any:
         """Return the system text that was there together with the new one, in the shape it had."""
@@ -125,7 +127,7 @@ class PrefixStep:
     def apply(self, content: Content, activation: Activation) -> Rewritten:
         if content.prompt is not None:
             prompt = self.text + content.prompt
-            return Content(prompt, content.messages, content.params, content.system), self._on_prompt
+            return Content(prompt, content.messages, content.params, content.system, content.tools), self._on_prompt
         return _edit_turn(content, self._edit, "prefix", self.text)
 
     def _edit(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +163,7 @@ class SuffixStep:
     def apply(self, content: Content, activation: Activation) -> Rewritten:
         if content.prompt is not None:
             prompt = content.prompt + self.text
-            return Content(prompt, content.messages, content.params, content.system), self._on_prompt
+            return Content(prompt, content.messages, content.params, content.system, content.tools), self._on_prompt
         return _edit_turn(content, self._edit, "suffix", self.text)
 
     def _edit(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +190,9 @@ def _edit_turn(content: Content, edit: Callable[[Message], Message], operation: 
     if index is None:
         return content, ()
     edited = (*messages[:index], edit(messages[index]), *messages[index + 1 :])
-    return Content(None, edited, content.params, content.system), (_change(operation, f"messages[{index}]", text),)
+    return Content(None, edited, content.params, content.system, content.tools), (
+        _change(operation, f"messages[{index}]", text),
+    )
 
 
 def _change(operation: str, target: str, text: str) -> Change:

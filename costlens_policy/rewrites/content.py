@@ -25,20 +25,22 @@ class Content(NamedTuple):
 
     A system text stays where it stands: in the leading ``system`` or ``developer`` messages, or in ``params["system"]``
     (Anthropic). ``system`` holds the one that rewrites give to a request with a ``prompt``, which has no such place.
+    ``tools`` are those that the model may call, None where there are none.
     """
 
     prompt: str | None
     messages: tuple[Message, ...] | None
     params: Mapping[str, Any]
     system: str | None = None
+    tools: tuple[Any, ...] | None = None
 
 
 @frozen
 class Change:
     """One change. ``detail`` says what happened, in short, and never quotes what was taken away.
 
-    ``target`` is where: ``prompt``, ``system``, ``messages``, ``messages[3]``, ``params.temperature``. ``counts`` holds
-    the replacements of a redaction by kind of data.
+    ``target`` is where: ``prompt``, ``system``, ``messages``, ``messages[3]``, ``params.temperature``, ``tools``.
+    ``counts`` holds the replacements of a redaction by kind of data.
     """
 
     operation: str

@@ -40,7 +40,7 @@ class DropExamplesStep:
             messages, dropped, left = _without_named(content.messages, self.keep)
             if dropped:
                 changes.append(Change("drop_examples", "messages", f"{dropped} messages of examples removed"))
-                named = Content(content.prompt, messages, content.params, content.system)
+                named = Content(content.prompt, messages, content.params, content.system, content.tools)
         cutter = _Cutter(self.begin, self.end, left)
 
         def note(where: str) -> None:
@@ -146,7 +146,7 @@ def _without_empty(before: Content, after: Content) -> Content:
         tidied = message if message is was else _without_empty_parts(message)
         if tidied is message or index == last or body_of(tidied):
             kept.append(tidied)
-    return Content(after.prompt, tuple(kept), after.params, after.system)
+    return Content(after.prompt, tuple(kept), after.params, after.system, after.tools)
 
 
 def _without_empty_parts(message: Message) -> Message:

@@ -72,7 +72,7 @@ class TrimHistoryStep:
         if not dropped:
             return content, (change,)
         kept = tuple(message for index, message in enumerate(content.messages or ()) if index not in dropped)
-        return Content(content.prompt, kept, content.params, content.system), (change,)
+        return Content(content.prompt, kept, content.params, content.system, content.tools), (change,)
 
 
 def _limit(step: TrimHistoryStep) -> int:

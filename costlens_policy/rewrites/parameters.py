@@ -152,7 +152,7 @@ def _either(one: _Number | None, other: _Number | None, merge: Merge) -> _Number
 
 
 def _with_params(content: Content, params: Mapping[str, Any]) -> Content:
-    return Content(content.prompt, content.messages, params, content.system)
+    return Content(content.prompt, content.messages, params, content.system, content.tools)
 
 
 @compiles("set_params")

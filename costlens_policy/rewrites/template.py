@@ -86,14 +86,16 @@ class TemplateStep:
     def apply(self, content: Content, activation: Activation) -> Rewritten:
         if content.prompt is not None:
             prompt = self._render(content.prompt, activation)
-            return Content(prompt, content.messages, content.params, content.system), (_change("prompt"),)
+            return Content(prompt, content.messages, content.params, content.system, content.tools), (
+                _change("prompt"),
+            )
         messages = content.messages or ()
         index = last_user_turn(messages)
         if index is None:
             return content, ()
         changed = self._turn(messages[index], activation)
         rewritten = (*messages[:index], changed, *messages[index + 1 :])
-        return Content(None, rewritten, content.params, content.system), (_change(f"messages[{index}]"),)
+        return Content(None, rewritten, content.params, content.system, content.tools), (_change(f"messages[{index}]"),)
 
     def merged(self, later: Step, merge: Merge) -> Step | None:
         return None

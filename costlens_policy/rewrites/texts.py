@@ -145,7 +145,7 @@ class TextMapping:
         if messages is not None:
             mapped = tuple(self._message(message, index) for index, message in enumerate(messages))
             messages = messages if all(map(operator.is_, mapped, messages)) else mapped
-        result = Content(prompt, messages, params, system)
+        result = Content(prompt, messages, params, system, content.tools)
         return content if result == content else result
 
     def _means(self, role: str) -> bool:

@@ -32,11 +32,13 @@ __all__ = ["ShortenToolOutputStep"]
 class ShortenToolOutputStep:
     """Keeps the start and the end of each tool result, and a marker between them: together ``max_tokens``.
 
-    A result in several texts keeps of each its share. A result that the marker would only make longer stays.
+    A result with at most ``above`` tokens stays, and so does one that the marker would only make longer. A result in
+    several texts keeps of each its share.
     """
 
     target: ClassVar = "tool_output"
     max_tokens: int
+    above: int
     marker: ParsedTemplate
     tokenizer: Tokenizer
 
@@ -47,7 +49,7 @@ class ShortenToolOutputStep:
         messages = tuple(self._message(message, index, changes) for index, message in enumerate(content.messages))
         if not changes:
             return content, ()
-        return Content(content.prompt, messages, content.params, content.system), tuple(changes)
+        return Content(content.prompt, messages, content.params, content.system, content.tools), tuple(changes)
 
     def merged(self, later: Step, merge: Merge) -> Step | None:
         if merge in ("min", "max") and isinstance(later, ShortenToolOutputStep):
@@ -96,7 +98,7 @@ class ShortenToolOutputStep:
 
     def _shortened(self, result: Any) -> Any:
         if isinstance(result, str):
-            return self._cut(result, self.max_tokens)
+            return result if self.tokenizer.count(result) <= self.above else self._cut(result, self.max_tokens)
         if isinstance(result, Mapping):
             values = list(result.values())
             kept = self._shortened(values)
@@ -104,7 +106,7 @@ class ShortenToolOutputStep:
         if not is_list(result):
             return result
         total = self._tokens(result)
-        if total <= self.max_tokens:
+        if total <= self.above:
             return result
         parts = [self._part(part, total) for part in result]
         return result if _same(parts, result) else parts
@@ -185,4 +187,5 @@ def _limit(step: ShortenToolOutputStep) -> int:
 @compiles("shorten_tool_output")
 def _shorten_tool_output(section: ShortenToolOutput, making: Making) -> tuple[Step, ...]:
     marker = parse_template(section.marker).only({"tokens"})
-    return (ShortenToolOutputStep(section.max_tokens, marker, making.tokenizer),)
+    above = section.max_tokens if section.above_tokens is None else section.above_tokens
+    return (ShortenToolOutputStep(section.max_tokens, above, marker, making.tokenizer),)

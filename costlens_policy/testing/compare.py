@@ -11,6 +11,7 @@ from costlens_policy.documents.suite import EstimateExpectation, Expectation, Fa
 from costlens_policy.engine.decision import Call, Decision, Estimate
 from costlens_policy.expressions.runtime.regex import matcher
 from costlens_policy.frozen import frozen
+from costlens_policy.rewrites.tools import tool_names
 from costlens_policy.testing.observation import Observation
 from costlens_policy.testing.vocabulary import Vocabulary
 
@@ -110,6 +111,8 @@ def _call(expected: FallbackExpectation, call: Call, exact: bool) -> Iterator[Di
         if (value := getattr(expected, key)) is not None:
             actual = getattr(call, key)
             yield from value_differences(key, value, ABSENT if actual is None else actual, closed=exact)
+    if expected.tools is not None:
+        yield from _in_order("tools", expected.tools, tool_names(call.tools), exact=True)
     if expected.estimate is not None:
         yield from _estimated(expected.estimate, call.estimate)
 
@@ -158,6 +161,10 @@ def _messages(expected: tuple[Mapping[str, Any], ...], seen: _Comparison) -> Ite
 
 def _params(expected: Mapping[str, Any], seen: _Comparison) -> Iterator[Difference]:
     yield from value_differences("params", expected, seen.decision.params)
+
+
+def _tools(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    yield from _in_order("tools", expected, tool_names(seen.decision.tools), exact=True)
 
 
 def _estimate(expected: EstimateExpectation, seen: _Comparison) -> Iterator[Difference]:
@@ -211,6 +218,7 @@ _COMPARISONS: Final[Mapping[str, _CompareOne]] = {
     "system": _text("system"),
     "messages": _messages,
     "params": _params,
+    "tools": _tools,
     "estimate": _estimate,
     "alerts": _alerts,
     "thresholds": _thresholds,

@@ -26,7 +26,6 @@ from costlens_policy.testing.vocabulary import DEFAULT, RuleKind, Vocabulary
 __all__ = ["examine", "report_idle"]
 
 _ALL = tuple(RuleKind)
-_DECIDING = (RuleKind.ACCESS, RuleKind.ROUTE, RuleKind.BUDGET)
 _WARNING: Final = Severity.WARNING
 _PLACES: Final = re.compile(r"[\^$]|\\[bBAz]")
 """Assertions that make a pattern that matches the empty string depend on its place."""
@@ -96,7 +95,7 @@ class _Examiner:
 
     def _expectation(self, expect: Expectation, path: Path, requested: set[str]) -> None:
         if expect.rule not in (None, DEFAULT):
-            self._rule(str(expect.rule), (*path, "rule"), _DECIDING)
+            self._rule(str(expect.rule), (*path, "rule"), _ALL)
         self._rewrites(expect.rewrites, (*path, "rewrites"))
         self._rules(expect.alerts, (*path, "alerts"), (RuleKind.BUDGET,))
         self._thresholds(expect.thresholds, (*path, "thresholds"))

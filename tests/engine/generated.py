@@ -119,6 +119,7 @@ _OPERATIONS: Final = (
     {"prefix": {"text": "Be brief. "}}, {"set_params": {"max_output_tokens": 7}}, {"redact": {"kinds": ["email"]}},
     {"remove_params": ["max_output_tokens"]}, {"clamp_params": {"temperature": {"max": 1}}},
     {"template": {"text": "{{ model }}: {{ prompt }}", "values": {"model": "model.name"}}},
+    {"remove_tools": {"names": ["a"]}},
 )  # fmt: skip
 
 

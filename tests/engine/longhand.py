@@ -51,7 +51,7 @@ def _combined(_: Combinations, ids: tuple[str, ...], rules: Sequence[tuple[int, 
 
 def _counted(content: Content, request: Mapping[str, Any], tokenizer: Tokenizer) -> tuple[int, str]:
     tally = TokenCounter(tokenizer)
-    total = content_tokens(content, tally) + tally.tools(request.get("tools"))
+    total = content_tokens(content, tally) + tally.tools(content.tools)
     total += tally.form(request.get("response_format"))
     return total, tally.basis
 

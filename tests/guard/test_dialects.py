@@ -235,3 +235,29 @@ def test_calls_of_tools_for_anthropic_and_from_there():
 def test_what_a_dialect_cannot_express_is_refused(dialect, message):
     with pytest.raises(GuardError, match=r"cannot express `messages\[1\]"):
         speak(dialect, None, None, [{"role": "user", "content": "Q"}, message], {"max_output_tokens": 5})
+
+
+SAFE = 'rewrites: [{id: safe, apply: [{remove_tools: {names: ["delete_*"]}}]}]'
+
+
+@pytest.mark.parametrize(
+    ("dialect", "holder"),
+    [
+        ("openai-chat", ()),
+        ("openai-responses", ()),
+        ("anthropic", ()),
+        ("gemini", ("config",)),
+        ("bedrock", ("toolConfig",)),
+    ],
+)
+def test_the_tools_that_are_left_are_among_the_arguments(guard_of, dialect, holder):
+    guard, request = guard_of(SAFE), {"prompt": "Hello."}
+    given = [{"name": "delete_a", "input_schema": {}}, {"name": "b", "input_schema": {}}]
+    with guard.call({**request, "tools": given}) as call:
+        place = call.arguments_for(dialect)
+        for key in holder:
+            place = place[key]
+        assert place["tools"] == list(call.tools) == given[1:]
+    with guard.call(request) as call:
+        assert call.tools is None
+        assert "tools" not in str(call.arguments_for(dialect))

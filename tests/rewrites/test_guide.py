@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from costlens_policy.documents.policy import Route
 from costlens_policy.documents.policy_set import Admission
 from costlens_policy.documents.rewrites import OPERATIONS, Rewrite
 from costlens_policy.rewrites import Merge, compile_operation
@@ -34,8 +35,9 @@ def test_snippets_are_accepted(snippet: str) -> None:
     if "admit" in content:
         assert Admission.model_validate(content["admit"]).params
         return
-    for rewrite in content.get("rewrites", [{"id": "shown", **content}]):
-        for operation in Rewrite.model_validate(rewrite).apply:
+    kind, rules = (Route, content["routes"]) if "routes" in content else (Rewrite, content.get("rewrites"))
+    for rule in rules or [{"id": "shown", **content}]:
+        for operation in kind.model_validate(rule).apply:
             values = operation.template.values if operation.template else {}
             compile_operation(operation, dict.fromkeys(values, str))
 

@@ -27,6 +27,7 @@ OPERATIONS: list[dict[str, Any]] = [
     {"set_params": {"system": "s", "max_tokens": 5}},
     {"clamp_params": {"max_tokens": {"max": 3}}},
     {"remove_params": ["max_tokens", "system"]},
+    {"remove_tools": {"names": ["a*"]}},
 ]
 
 words = st.sampled_from(["abc", "a@b.org", "4111111111111111", "", "long " * 30, '{"a": "a@b.org"}', "\ud800"])
@@ -50,7 +51,10 @@ messages = st.one_of(
     anything,
 )
 params = st.dictionaries(st.sampled_from(["system", "max_tokens", "tools", "n"]), anything, max_size=3)
+named = st.builds(lambda name: {"type": "function", "function": {"name": name}}, st.sampled_from(["a", "b"]))
+asking = st.dictionaries(st.sampled_from(["tool_choice", "parallel_tool_calls"]), anything | named)
 contents = st.one_of(
+    st.builds(lambda tools, given: Content("x", None, given, None, tuple(tools)), st.lists(named | anything), asking),
     st.builds(lambda value, given: Content(value, None, given), words, params),
     st.builds(lambda value, given: Content(None, tuple(value), given), st.lists(messages, max_size=5), params),
 )

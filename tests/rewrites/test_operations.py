@@ -21,6 +21,7 @@ EXAMPLES = {
     "set_params": {"temperature": 0},
     "clamp_params": {"temperature": {"max": 1}},
     "remove_params": ["temperature"],
+    "remove_tools": {"names": ["delete_*"]},
 }
 
 

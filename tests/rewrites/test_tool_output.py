@@ -104,3 +104,18 @@ def test_results_in_every_dialect(message: dict[str, Any]) -> None:
     (change,) = changes(chat(message), shorten_tool_output={"max_tokens": 100})
     assert change.detail.startswith(f"{ESTIMATE.count(LINES)} tokens before")
     assert shortened(content, 100) is content
+
+
+def test_from_a_trigger_to_a_target() -> None:
+    size = ESTIMATE.count(LINES)
+    content = chat(tool(LINES), tool(LINES * 2), user([{"type": "tool_result", "content": [text(LINES), text(LINES)]}]))
+    first, second, third = shortened(content, 100, above_tokens=size).messages or ()
+    assert first["content"] == LINES
+    assert ESTIMATE.count(second["content"]) <= 100
+    assert sum(ESTIMATE.count(part["text"]) for part in third["content"][0]["content"]) <= 100
+    assert shortened(content, 100, above_tokens=3 * size) is content
+
+
+def test_the_trigger_is_not_below_the_target() -> None:
+    with pytest.raises(ValueError, match="`above_tokens` must be at least `max_tokens`"):
+        shortened(chat(), 100, above_tokens=99)

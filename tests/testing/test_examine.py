@@ -68,7 +68,6 @@ def test_each_code_points_at_the_word_to_blame(code: str, run_text: RunText) -> 
 @pytest.mark.parametrize(
     ("expect", "message"),
     [
-        ("{rule: prompts/concise}", "`prompts/concise` is not an access rule, route or budget"),
         ("{rewrites: [routing/review]}", "`routing/review` is not a rewrite or budget"),
         ("{alerts: [access/no-bots]}", "`access/no-bots` is not a budget"),
     ],

@@ -53,7 +53,7 @@ def _read_chat(body: Body) -> dict[str, Any]:
 
 
 def _write_chat(body: Body, call: CallFacts) -> dict[str, Any]:
-    sent = _sent(body, call, "openai-chat", ("tools", "response_format", "modalities", "stream", "stream_options"))
+    sent = _sent(body, call, "openai-chat", ("response_format", "modalities", "stream", "stream_options"))
     if adds_usage(body):  # nobody learns otherwise what a stream cost
         sent["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     return sent
@@ -82,7 +82,7 @@ def _read_responses(body: Body) -> dict[str, Any]:
 
 
 def _write_responses(body: Body, call: CallFacts) -> dict[str, Any]:
-    sent = _sent(body, call, "openai-responses", ("tools", "stream", "stream_options"))
+    sent = _sent(body, call, "openai-responses", ("stream", "stream_options"))
     if body.get("input") is None:
         del sent["input"]
     elif isinstance(body["input"], str):
@@ -100,7 +100,7 @@ def _read_messages(body: Body) -> dict[str, Any]:
 
 
 def _write_messages(body: Body, call: CallFacts) -> dict[str, Any]:
-    return _sent(body, call, "anthropic", ("tools", "stream"))
+    return _sent(body, call, "anthropic", ("stream",))
 
 
 def _read_embeddings(body: Body) -> dict[str, Any]:
