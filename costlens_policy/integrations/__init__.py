@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from costlens_policy.integrations.asgi import AskingMiddleware
     from costlens_policy.integrations.identity import asking
     from costlens_policy.integrations.refusals import Refusal, refusal_of
     from costlens_policy.integrations.sdk.client import wrap
     from costlens_policy.integrations.sdk.operations import UnguardedCallError
 
-__all__ = ["Refusal", "UnguardedCallError", "asking", "refusal_of", "wrap"]
+__all__ = ["AskingMiddleware", "Refusal", "UnguardedCallError", "asking", "refusal_of", "wrap"]
 
 __getattr__ = on_demand(
     __name__,
     {
+        "AskingMiddleware": "costlens_policy.integrations.asgi",
         "Refusal": "costlens_policy.integrations.refusals",
         "UnguardedCallError": "costlens_policy.integrations.sdk.operations",
         "asking": "costlens_policy.integrations.identity",

@@ -11,7 +11,7 @@ from costlens_policy.testing.coverage import Coverage, RuleCoverage
 from costlens_policy.testing.formats.sentences import difference_lines, nothing_to_run, shortfall_sentence, summary_line
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
 
-__all__ = ["render"]
+__all__ = ["case_lines", "render"]
 
 _GREEN: Final = "32"
 _RED: Final = "31"
@@ -43,10 +43,11 @@ def _suite(suite: SuiteResult, paint: Painter) -> Iterator[str]:
         mark, color = _MARKS[result.outcome]
         yield f"  {paint(mark, color)}  {printable(result.case.name)}"
         if not result.passed:
-            yield from (f"{_INDENT}{line}".rstrip() for line in _details(result, paint))
+            yield from (f"{_INDENT}{line}".rstrip() for line in case_lines(result, paint))
 
 
-def _details(result: CaseResult, paint: Painter) -> Iterator[str]:
+def case_lines(result: CaseResult, paint: Painter = Painter(on=False)) -> Iterator[str]:  # noqa: B008 (it has no state)
+    """Yield what a case that did not pass has to say: its place, the differences, and what was decided."""
     start = result.case.span.start
     yield f"--> {result.case.span.file}:{start.line}:{start.column}"
     for item in result.differences:
