@@ -8,27 +8,32 @@ from typing import Any, Final
 
 import msgspec
 
-import costlens_policy.service.bodies as bodies
+import costlens_policy.client.wire as wire
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import Models
 from costlens_policy.engine.decision import Call, Decision, Exclusion, json_value
 from costlens_policy.guard import Charged, Spend
 from costlens_policy.guard.dialects import speak
+from costlens_policy.guard.guard import CallFacts
+from costlens_policy.integrations.sdk.bodies import Dialect
 from costlens_policy.money import plain
 
-__all__ = ["charge_of", "decided", "encode", "explained", "held_lines", "models_of", "policies_of", "spends_of"]
+__all__ = [
+    "charge_of", "decided", "encode", "explained", "held_lines", "models_of", "policies_of", "spends_of",
+    "write_bodies",
+]  # fmt: skip
 
 _JSON: Final = frozenset({str, int, float, bool, type(None)})
 
 
-def decided(decision: Decision, dialect: str | None) -> bodies.Decided:
+def decided(decision: Decision, dialect: str | None) -> wire.Decided:
     """Return a decision with what to send to each model, in the words of an SDK as well where a dialect is named."""
     plan, model, excluded, alerts = decision.plan, decision.model, decision.excluded, decision.alerts
     calls = [] if model is None else [_call(plan, decision, dialect)]
     fallbacks = decision.fallbacks
     if fallbacks:
         calls += [_call(plan, item, dialect) for item in decision.fallback_calls]
-    return bodies.Decided(
+    return wire.Decided(
         model is not None,
         model,
         list(fallbacks),
@@ -36,13 +41,13 @@ def decided(decision: Decision, dialect: str | None) -> bodies.Decided:
         list(decision.reasons),
         calls,
         [_excluded(item) for item in excluded] if excluded else [],
-        [bodies.Alert(item.budget, item.key, plain(item.at), item.text) for item in alerts] if alerts else [],
+        [wire.Alert(item.budget, item.key, plain(item.at), item.text) for item in alerts] if alerts else [],
         plan.policy_digest,
         plan.catalogue_digest,
     )
 
 
-def _call(plan: Plan, item: Decision | Call, dialect: str | None) -> bodies.Call:
+def _call(plan: Plan, item: Decision | Call, dialect: str | None) -> wire.Call:
     model, estimate, messages = item.model, item.estimate, item.messages
     assert model is not None, "what is allowed has a model"
     assert estimate is not None, "what is allowed has an estimate"
@@ -53,16 +58,25 @@ def _call(plan: Plan, item: Decision | Call, dialect: str | None) -> bodies.Call
     cost, prompt_tokens, output_tokens, completions, basis, worst_cost = estimate
     shown = _amount(cost)
     worst = shown if worst_cost is cost else _amount(worst_cost)
-    return bodies.Call(
+    return wire.Call(
         model,
         None if known is None else known.provider,
         item.prompt,
         item.system,
         None if messages is None else list(messages),  # from JSON, as rewrites leave it: plain to the last level
         params,
-        bodies.Estimate(shown, worst, prompt_tokens, output_tokens, completions, basis),
+        wire.Estimate(shown, worst, prompt_tokens, output_tokens, completions, basis),
         None if dialect is None else _arguments(item, dialect),
     )
+
+
+def write_bodies(decided: wire.Decided, call: CallFacts, dialect: Dialect, body: dict[str, Any]) -> None:
+    """Give each call the body to send in the place of one that was read. Raises ``GuardError`` where there is none."""
+    for item in decided.calls:
+        call.use(item.model)
+        item.arguments = json_value(dialect.write(body, call))
+    if decided.calls:
+        call.use(decided.calls[0].model)
 
 
 def _arguments(item: Decision | Call, dialect: str) -> dict[str, Any]:
@@ -75,28 +89,28 @@ def _amount(amount: Decimal | None) -> str | None:
     return None if amount is None else plain(amount)
 
 
-def _excluded(item: Exclusion) -> bodies.Excluded:
-    return bodies.Excluded(item.model, item.reason, item.by or None)
+def _excluded(item: Exclusion) -> wire.Excluded:
+    return wire.Excluded(item.model, item.reason, item.by or None)
 
 
-def explained(decision: Decision) -> bodies.Explained:
-    return bodies.Explained(decision.allowed, decision.to_dict())
+def explained(decision: Decision) -> wire.Explained:
+    return wire.Explained(decision.allowed, decision.to_dict())
 
 
-def models_of(models: Models) -> bodies.ModelsAnswer:
-    return bodies.ModelsAnswer(list(models.may_serve), list(map(_excluded, models.excluded)))
+def models_of(models: Models) -> wire.ModelsAnswer:
+    return wire.ModelsAnswer(list(models.may_serve), list(map(_excluded, models.excluded)))
 
 
-def charge_of(charged: Charged) -> bodies.Charge:
+def charge_of(charged: Charged) -> wire.Charge:
     usage = charged.usage
-    return bodies.Charge(
+    return wire.Charge(
         id=charged.call,
         model=charged.model,
         basis=charged.basis,
         cost_usd=_amount(charged.cost),
         usage=None if usage is None else usage._asdict(),
         budgets=[
-            bodies.BudgetCharge(line.budget, line.key, line.unit, plain(line.amount), plain(line.held))
+            wire.BudgetCharge(line.budget, line.key, line.unit, plain(line.amount), plain(line.held))
             for line in charged.budgets
         ],
         late=charged.late,
@@ -106,14 +120,14 @@ def charge_of(charged: Charged) -> bodies.Charge:
     )
 
 
-def held_lines(decision: Decision) -> list[bodies.HeldLine]:
+def held_lines(decision: Decision) -> list[wire.HeldLine]:
     """Return what is held for a call on each budget."""
-    return [bodies.HeldLine(line.budget, line.key, line.unit, plain(line.call)) for line in decision.holds]
+    return [wire.HeldLine(line.budget, line.key, line.unit, plain(line.call)) for line in decision.holds]
 
 
-def spends_of(spends: Iterable[Spend]) -> bodies.SpendAnswer:
-    return bodies.SpendAnswer([
-        bodies.SpendLine(
+def spends_of(spends: Iterable[Spend]) -> wire.SpendAnswer:
+    return wire.SpendAnswer([
+        wire.SpendLine(
             budget=spend.budget,
             key=spend.key,
             unit=spend.unit,
@@ -130,14 +144,14 @@ def spends_of(spends: Iterable[Spend]) -> bodies.SpendAnswer:
     ])  # fmt: skip
 
 
-def policies_of(plan: Plan) -> bodies.PolicyList:
+def policies_of(plan: Plan) -> wire.PolicyList:
     layers = [
-        bodies.PolicyLayer(
+        wire.PolicyLayer(
             layer.name, layer.version, *map(_ids, (layer.access, layer.routes, layer.rewrites, layer.budgets))
         )
         for layer in plan.layers
     ]
-    return bodies.PolicyList(
+    return wire.PolicyList(
         plan.name, plan.version, plan.policy_digest, plan.catalogue_digest, layers, list(plan.catalogue.models)
     )
 

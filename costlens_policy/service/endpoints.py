@@ -12,8 +12,8 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
+import costlens_policy.client.wire as wire
 import costlens_policy.service.answers as answers
-import costlens_policy.service.bodies as bodies
 from costlens_policy.api import Engine
 from costlens_policy.clock import duration_of, system_now
 from costlens_policy.engine.decision import Balance, Decision, DeniedError
@@ -21,6 +21,9 @@ from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard import AsyncCall, AsyncGuard, GuardError
 from costlens_policy.guard.any_guard import DEFAULT_LEASE
+from costlens_policy.integrations.sdk.bodies import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
+from costlens_policy.integrations.sdk.bodies import Dialect as SdkDialect
+from costlens_policy.integrations.sdk.calls import request_of_body
 from costlens_policy.live import LivePolicies
 from costlens_policy.service.keys import Scope
 from costlens_policy.service.metrics import Metrics
@@ -29,6 +32,7 @@ from costlens_policy.service.settings import Open
 __all__ = ["ENDPOINTS", "Endpoint", "Serving"]
 
 _Body = TypeVar("_Body", bound=Struct)
+_SDK_DIALECTS: Final = (CHAT, RESPONSES, EMBEDDINGS, MESSAGES)
 _IN_A_ROW: Final = 100
 """Decisions of a batch after which other requests get their turn: about a millisecond."""
 
@@ -61,7 +65,7 @@ class Serving:
             call.settle()
 
 
-Work: TypeAlias = Callable[[Serving, Any], Awaitable[bodies.Answer]]
+Work: TypeAlias = Callable[[Serving, Any], Awaitable[wire.Told]]
 
 
 @frozen
@@ -86,16 +90,16 @@ class Endpoint(Generic[_Body]):
     """Whether it is about a call by its id, which may be unknown or another."""
 
 
-async def _decide(serving: Serving, body: bodies.Decide) -> bodies.Decided:
+async def _decide(serving: Serving, body: wire.Decide) -> wire.Decided:
     decision = await _decision(serving, body)
     return answers.decided(decision, body.dialect)
 
 
-async def _explain(serving: Serving, body: bodies.Decide) -> bodies.Explained:
+async def _explain(serving: Serving, body: wire.Decide) -> wire.Explained:
     return answers.explained(await _decision(serving, body))
 
 
-async def _decision(serving: Serving, body: bodies.Decide) -> Decision:
+async def _decision(serving: Serving, body: wire.Decide) -> Decision:
     if body.balances is None and body.now is None:
         decision = await serving.guard.decide(body.request)
         serving.metrics.decided(decision)
@@ -104,7 +108,7 @@ async def _decision(serving: Serving, body: bodies.Decide) -> Decision:
     return serving.policies.decide(body.request, balances=balances, now=body.now or system_now())
 
 
-def _balances(engine: Engine, given: Sequence[bodies.BalanceGiven]) -> Mapping[tuple[str, str], Balance]:
+def _balances(engine: Engine, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[str, str], Balance]:
     """Return supposed balances by the full ids of their budgets. Raises ``RequestError``."""
     known = engine.plan.budgets
     problems = tuple(f"`balances`: there is no budget `{item.budget}`" for item in given if item.budget not in known)
@@ -119,34 +123,35 @@ def _balances(engine: Engine, given: Sequence[bodies.BalanceGiven]) -> Mapping[t
         raise RequestError((f"`balances`: {error}",)) from None
 
 
-async def _decide_batch(serving: Serving, body: bodies.Batch) -> bodies.BatchAnswer:
+async def _decide_batch(serving: Serving, body: wire.Batch) -> wire.BatchAnswer:
     guard, metrics = serving.guard, serving.metrics
-    items: list[bodies.BatchItem] = []
+    items: list[wire.BatchItem] = []
     for number, request in enumerate(body.requests, 1):
         try:
             decision = await guard.decide(request)
         except RequestError as error:
-            items.append(bodies.BatchItem(None, list(error.problems)))
+            items.append(wire.BatchItem(None, list(error.problems)))
             continue
         metrics.decided(decision)
-        items.append(bodies.BatchItem(answers.decided(decision, body.dialect), []))
+        items.append(wire.BatchItem(answers.decided(decision, body.dialect), []))
         if number % _IN_A_ROW == 0:
             await asyncio.sleep(0)
-    return bodies.BatchAnswer(items)
+    return wire.BatchAnswer(items)
 
 
-async def _models(serving: Serving, body: bodies.Models) -> bodies.ModelsAnswer:
+async def _models(serving: Serving, body: wire.Models) -> wire.ModelsAnswer:
     if body.balances is None and body.now is None:
         return answers.models_of(await serving.guard.models(body.request))
     balances = _balances(serving.policies, body.balances or ())
     return answers.models_of(serving.policies.models(body.request, balances=balances, now=body.now or system_now()))
 
 
-async def _reserve(serving: Serving, body: bodies.Reserve) -> bodies.Reserved:
+async def _reserve(serving: Serving, body: wire.Reserve) -> wire.Reserved:
     """Every call gets an id of its own choosing or of ours, so that any worker can settle it as it was decided."""
     id, lease = body.id or secrets.token_hex(16), _lease(body.lease)
+    sdk, request = _asked(body)
     try:
-        call = await serving.guard.call(body.request, id=id, lease=lease)
+        call = await serving.guard.call(request, id=id, lease=lease)
     except DeniedError as denied:
         serving.metrics.decided(denied.decision)
         raise
@@ -156,10 +161,35 @@ async def _reserve(serving: Serving, body: bodies.Reserve) -> bodies.Reserved:
         serving.keep(call, lease or DEFAULT_LEASE)
     serving.metrics.decided(decision)
     serving.metrics.reserved(held)
-    return bodies.Reserved(id, call.expires_at, held, answers.decided(decision, body.dialect))
+    try:
+        decided = answers.decided(decision, None if sdk is not None else body.dialect)
+        if sdk is not None and body.body is not None:
+            answers.write_bodies(decided, call, sdk, body.body)
+    except GuardError:  # what was decided cannot be said in this dialect, so that nobody can send it
+        await call.release()
+        raise
+    return wire.Reserved(id, call.expires_at, held, decided)
 
 
-async def _settle(serving: Serving, body: bodies.Settle) -> bodies.Charge:
+def _asked(body: wire.Reserve) -> tuple[SdkDialect | None, dict[str, Any]]:
+    """Return the request, and the dialect of the body that it was read from, if it was. Raises ``RequestError``."""
+    if (body.request is None) == (body.body is None):
+        raise RequestError(("give either `request` or `body`",))
+    if body.request is not None:
+        if body.attributes is not None:
+            raise RequestError(("`attributes` go with `body`; a `request` has them in it",))
+        if body.dialect == EMBEDDINGS.name:
+            raise RequestError((f"`{EMBEDDINGS.name}` is a dialect of `body` only",))
+        return None, body.request
+    sdk = next((item for item in _SDK_DIALECTS if item.name == body.dialect), None)
+    if sdk is None:
+        known = ", ".join(f"`{item.name}`" for item in _SDK_DIALECTS)
+        raise RequestError((f"`body` needs a `dialect` among {known}",))
+    assert body.body is not None, "one of the two is given"
+    return sdk, request_of_body(body.body, sdk, body.attributes or {})
+
+
+async def _settle(serving: Serving, body: wire.Settle) -> wire.Charge:
     charged = await serving.guard.settle(
         body.id, body.usage, model=body.model, output_text=body.output_text, shape=body.shape
     )
@@ -168,14 +198,14 @@ async def _settle(serving: Serving, body: bodies.Settle) -> bodies.Charge:
     return answers.charge_of(charged)
 
 
-async def _release(serving: Serving, body: bodies.Release) -> bodies.Released:
+async def _release(serving: Serving, body: wire.Release) -> wire.Released:
     await serving.guard.release(body.id)
     serving.alone.pop(body.id, None)
-    return bodies.Released(body.id)
+    return wire.Released(body.id)
 
 
-async def _extend(serving: Serving, body: bodies.Extend) -> bodies.Extended:
-    return bodies.Extended(body.id, await serving.guard.extend(body.id, _lease(body.lease)))
+async def _extend(serving: Serving, body: wire.Extend) -> wire.Extended:
+    return wire.Extended(body.id, await serving.guard.extend(body.id, _lease(body.lease)))
 
 
 def _lease(text: str | None) -> timedelta | None:
@@ -185,25 +215,25 @@ def _lease(text: str | None) -> timedelta | None:
         raise GuardError(f"`lease`: {error}") from None
 
 
-async def _spend(serving: Serving, body: bodies.SpendQuery) -> bodies.SpendAnswer:
+async def _spend(serving: Serving, body: wire.SpendQuery) -> wire.SpendAnswer:
     return answers.spends_of(await serving.guard.spend(body.budget, body.key))
 
 
-async def _policies(serving: Serving, _: bodies.Nothing) -> bodies.PolicyList:
+async def _policies(serving: Serving, _: wire.Nothing) -> wire.PolicyList:
     return answers.policies_of(serving.policies.plan)
 
 
-async def _health(serving: Serving, _: bodies.Nothing) -> bodies.Health:
-    return bodies.Health()
+async def _health(serving: Serving, _: wire.Nothing) -> wire.Health:
+    return wire.Health()
 
 
-async def _ready(serving: Serving, _: bodies.Nothing) -> bodies.Ready:
+async def _ready(serving: Serving, _: wire.Nothing) -> wire.Ready:
     """Say what is wrong. Policies that cannot be replaced go on serving, so that they do not take the service away."""
     status, lost = serving.policies.status, serving.guard.ledger_fault
     problems = ["the ledger cannot be reached"] if lost else []
     if not status.is_current:
         problems.append("a newer version of the policies was refused; the log of the service has the reason")
-    return bodies.Ready(not lost, status.policy_digest, problems)
+    return wire.Ready(not lost, status.policy_digest, problems)
 
 
 def _endpoint(
@@ -213,7 +243,7 @@ def _endpoint(
     scope: Scope | None,
     body: type[_Body],
     answer: type[Struct],
-    work: Callable[[Serving, _Body], Awaitable[bodies.Answer]],
+    work: Callable[[Serving, _Body], Awaitable[wire.Told]],
     **facts: Any,
 ) -> Endpoint[_Body]:
     return Endpoint(method, path, summary, scope, body, answer, work, msgspec.json.Decoder(body), **facts)
@@ -224,49 +254,49 @@ _SETTLE: Final = Scope.SETTLE
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     _endpoint(
-        "POST", "/v1/decide", "Decide a request, and hold nothing", _DECIDE, bodies.Decide, bodies.Decided, _decide
+        "POST", "/v1/decide", "Decide a request, and hold nothing", _DECIDE, wire.Decide, wire.Decided, _decide
     ),
     _endpoint(
-        "POST", "/v1/decide/batch", "Decide many requests, each by itself", _DECIDE, bodies.Batch, bodies.BatchAnswer,
+        "POST", "/v1/decide/batch", "Decide many requests, each by itself", _DECIDE, wire.Batch, wire.BatchAnswer,
         _decide_batch,
     ),
     _endpoint(
-        "POST", "/v1/explain", "Decide a request, with its full record", _DECIDE, bodies.Decide, bodies.Explained,
+        "POST", "/v1/explain", "Decide a request, with its full record", _DECIDE, wire.Decide, wire.Explained,
         _explain,
     ),
     _endpoint(
-        "POST", "/v1/models", "List which models may serve a request", _DECIDE, bodies.Models, bodies.ModelsAnswer,
+        "POST", "/v1/models", "List which models may serve a request", _DECIDE, wire.Models, wire.ModelsAnswer,
         _models,
     ),
     _endpoint(
-        "POST", "/v1/reserve", "Decide a call and hold its worst case", _SETTLE, bodies.Reserve, bodies.Reserved,
+        "POST", "/v1/reserve", "Decide a call and hold its worst case", _SETTLE, wire.Reserve, wire.Reserved,
         _reserve, denies=True, calls=True,
     ),
     _endpoint(
-        "POST", "/v1/settle", "Charge what a held call cost", _SETTLE, bodies.Settle, bodies.Charge, _settle, calls=True
+        "POST", "/v1/settle", "Charge what a held call cost", _SETTLE, wire.Settle, wire.Charge, _settle, calls=True
     ),
     _endpoint(
-        "POST", "/v1/release", "Give back what a call holds", _SETTLE, bodies.Release, bodies.Released, _release,
+        "POST", "/v1/release", "Give back what a call holds", _SETTLE, wire.Release, wire.Released, _release,
         calls=True,
     ),
     _endpoint(
-        "POST", "/v1/extend", "Let the lease of a held call begin anew", _SETTLE, bodies.Extend, bodies.Extended,
+        "POST", "/v1/extend", "Let the lease of a held call begin anew", _SETTLE, wire.Extend, wire.Extended,
         _extend, calls=True,
     ),
     _endpoint(
-        "GET", "/v1/spend", "Report what budgets have used, hold and have left", _SETTLE, bodies.SpendQuery,
-        bodies.SpendAnswer, _spend,
+        "GET", "/v1/spend", "Report what budgets have used, hold and have left", _SETTLE, wire.SpendQuery,
+        wire.SpendAnswer, _spend,
     ),
     _endpoint(
-        "GET", "/v1/policies", "Describe the policy set that decides", Scope.ADMIN, bodies.Nothing, bodies.PolicyList,
+        "GET", "/v1/policies", "Describe the policy set that decides", Scope.ADMIN, wire.Nothing, wire.PolicyList,
         _policies,
     ),
     _endpoint(
-        "GET", "/health", "Report that the process answers", None, bodies.Nothing, bodies.Health, _health,
+        "GET", "/health", "Report that the process answers", None, wire.Nothing, wire.Health, _health,
         open=Open.HEALTH,
     ),
     _endpoint(
-        "GET", "/ready", "Report whether the service can do its work", None, bodies.Nothing, bodies.Ready, _ready,
+        "GET", "/ready", "Report whether the service can do its work", None, wire.Nothing, wire.Ready, _ready,
         open=Open.HEALTH,
     ),
 )  # fmt: skip

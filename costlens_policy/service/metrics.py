@@ -16,9 +16,9 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from costlens_policy.client.wire import HeldLine
 from costlens_policy.engine.decision import Decision
 from costlens_policy.guard import Charged
-from costlens_policy.service.bodies import HeldLine
 
 __all__ = ["CONTENT_TYPE", "FOLDER", "Metrics"]
 

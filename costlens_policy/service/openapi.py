@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from costlens_policy import __version__
-from costlens_policy.service.bodies import Nothing, Problem
+from costlens_policy.client.wire import Nothing, Problem
 from costlens_policy.service.endpoints import ENDPOINTS, Endpoint
 
 __all__ = ["openapi_text"]

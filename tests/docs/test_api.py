@@ -17,8 +17,8 @@ import costlens_policy
 from costlens_policy.cli.api_reference import PUBLIC_MODULES, api_page, public_signatures
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PROGRAMS = ("costlens_policy.cli", "costlens_policy.service")
-"""What nobody imports: they are run."""
+PROGRAMS = ("costlens_policy.cli", "costlens_policy.client", "costlens_policy.service")
+"""What is run instead of imported, and what comes with extras of its own."""
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
 
 

@@ -16,7 +16,7 @@ from costlens_policy.integrations.sdk.attempts import Attempts, answer_was_unrea
 from costlens_policy.integrations.sdk.bodies import Dialect
 from costlens_policy.integrations.sdk.operations import UnguardedCallError, dialect_of
 
-__all__ = ["Asking", "Wrapping", "asend", "send"]
+__all__ = ["Asking", "Wrapping", "asend", "request_of_body", "send"]
 
 Asking: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 """Attributes of every request of a client, or a function that gives them for the request under way."""
@@ -56,14 +56,19 @@ class Wrapping:
         for name, value in _keyword(body).items():
             if who.setdefault(name, value) != value:
                 raise GuardError(f"`{_KEYWORD}.{name}` of a call must not replace the `{name}` that the service gives")
-        if taken := _OF_THE_BODY & who.keys():
-            raise GuardError(f"`{min(taken)}` is read from the call itself, and cannot be given beside it")
-        return {**dialect.read(body), **who}
+        return request_of_body(body, dialect, who)
 
     def bare_request(self, owner: Any, client: Any) -> Callable[..., Any]:
         """Return how a client sends: the wrapped one as its own class does, unguarded."""
         bare: Callable[..., Any] = self.base.request.__get__(client) if client is owner else client.request
         return bare
+
+
+def request_of_body(body: Mapping[str, Any], dialect: Dialect, who: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request of a body and of attributes that say who asks. Raises ``GuardError``."""
+    if taken := _OF_THE_BODY & who.keys():
+        raise GuardError(f"`{min(taken)}` is read from the call itself, and cannot be given beside it")
+    return {**dialect.read(body), **who}
 
 
 def _body_of(options: Any) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""One exchange with the service, without the sending: what is asked, how an answer is read, when to ask again.
+
+Everything may be repeated: a reservation has an id before it is sent for the first time, and the rest counts once.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+import costlens_policy.client.wire as wire
+from costlens_policy.clock import duration_text
+from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.frozen import frozen
+
+__all__ = ["Asked", "Asks", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "pause_after"]
+
+_Answer = TypeVar("_Answer", bound=wire.Told)
+
+_DENIALS: Final = frozenset({"budget_exceeded", "policy_denied"})
+_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+
+
+class ServiceError(CostlensPolicyError):
+    """The service refused a request.
+
+    ``status`` is that of HTTP, 0 where there was no answer; ``code`` is the service's word for the reason, such as
+    ``call_conflict``.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class ServiceDeniedError(ServiceError):
+    """A call was denied. ``rule`` decided, or ``budget`` had no room for ``key`` until ``resets_at``."""
+
+    def __init__(self, status: int, facts: wire.ProblemFacts) -> None:
+        super().__init__(status, facts.code, facts.message)
+        self.rule = facts.rule
+        self.budget = facts.budget
+        self.key = facts.key
+        self.resets_at: datetime | None = facts.resets_at
+
+
+class ServiceUnavailableError(ServiceError):
+    """The service could not be reached, or not do its work, however often it was asked. Repeating is harmless."""
+
+
+@frozen
+class Asked(Generic[_Answer]):
+    """A request of the service, and the type of its answer."""
+
+    method: str
+    path: str
+    body: bytes | None
+    query: Mapping[str, str]
+    answer: type[_Answer]
+
+    def read(self, status: int, content: bytes) -> _Answer:
+        """Return an answer as its type. Raises ``ServiceError`` for a refusal, or what is no answer of the service."""
+        try:
+            if status == 200:
+                return msgspec.json.decode(content, type=self.answer)  # type: ignore[no-any-return, unused-ignore]
+            problem = msgspec.json.decode(content, type=wire.Problem).error
+        except msgspec.MsgspecError:
+            said = f"an answer with status {status} is none of the service's; is another one at this URL?"
+            raise ServiceError(status, "unreadable", said) from None
+        if problem.code in _DENIALS:
+            raise ServiceDeniedError(status, problem)
+        if status == 503:
+            raise ServiceUnavailableError(status, problem.code, problem.message)
+        raise ServiceError(status, problem.code, problem.message)
+
+
+def pause_after(attempt: int, retry_after: str | None = None) -> float:
+    """Return how many seconds to wait after an attempt that failed, counted from 0: doubled each time, and spread."""
+    pause = min(_PAUSE * 2.0**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)
+    try:
+        return min(max(pause, float(retry_after or 0)), _LONGEST_PAUSE)
+    except ValueError:
+        return pause
+
+
+class Asks:
+    """What can be asked, in the order of the endpoints."""
+
+    @staticmethod
+    def decide(request: Mapping[str, Any], dialect: wire.Dialect | None) -> Asked[wire.Decided]:
+        return _post("decide", wire.Decide(dict(request), dialect), wire.Decided)
+
+    @staticmethod
+    def decide_all(requests: Sequence[Mapping[str, Any]], dialect: wire.Dialect | None) -> Asked[wire.BatchAnswer]:
+        return _post("decide/batch", wire.Batch(list(map(dict, requests)), dialect), wire.BatchAnswer)
+
+    @staticmethod
+    def explain(request: Mapping[str, Any]) -> Asked[wire.Explained]:
+        return _post("explain", wire.Decide(dict(request)), wire.Explained)
+
+    @staticmethod
+    def models(request: Mapping[str, Any]) -> Asked[wire.ModelsAnswer]:
+        return _post("models", wire.Models(dict(request)), wire.ModelsAnswer)
+
+    @staticmethod
+    def reserve(
+        request: Mapping[str, Any], id: str | None, lease: timedelta | None, dialect: wire.Dialect | None
+    ) -> Asked[wire.Reserved]:
+        own = id or secrets.token_hex(16)
+        body = wire.Reserve(request=dict(request), id=own, lease=_text(lease), dialect=dialect)
+        return _post("reserve", body, wire.Reserved)
+
+    @staticmethod
+    def settle(
+        id: str, usage: Any, model: str | None, output_text: str | Sequence[str] | None, shape: str | None
+    ) -> Asked[wire.Charge]:
+        text = output_text if output_text is None or isinstance(output_text, str) else list(output_text)
+        return _post("settle", wire.Settle(id, _usage(usage), model, text, shape), wire.Charge)
+
+    @staticmethod
+    def release(id: str) -> Asked[wire.Released]:
+        return _post("release", wire.Release(id), wire.Released)
+
+    @staticmethod
+    def extend(id: str, lease: timedelta | None) -> Asked[wire.Extended]:
+        return _post("extend", wire.Extend(id, _text(lease)), wire.Extended)
+
+    @staticmethod
+    def spend(budget: str | None, key: str | None) -> Asked[wire.SpendAnswer]:
+        query = {name: value for name, value in (("budget", budget), ("key", key)) if value is not None}
+        return Asked("GET", "/v1/spend", None, query, wire.SpendAnswer)
+
+    @staticmethod
+    def policies() -> Asked[wire.PolicyList]:
+        return Asked("GET", "/v1/policies", None, {}, wire.PolicyList)
+
+    @staticmethod
+    def ready() -> Asked[wire.Ready]:
+        return Asked("GET", "/ready", None, {}, wire.Ready)
+
+
+def _post(path: str, body: wire.Given, answer: type[_Answer]) -> Asked[_Answer]:
+    return Asked("POST", f"/v1/{path}", msgspec.json.encode(body), {}, answer)
+
+
+def _text(lease: timedelta | None) -> str | None:
+    return None if lease is None else duration_text(lease)
+
+
+def _usage(usage: Any) -> dict[str, Any] | None:
+    """Return usage as JSON: a mapping, or an object of an SDK, which dumps itself."""
+    if usage is None:
+        return None
+    dump = getattr(usage, "model_dump", None)
+    return dict(dump(mode="json") if callable(dump) else usage)

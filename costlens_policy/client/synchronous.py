@@ -1,0 +1,231 @@
+"""``Client``: the service for code that waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import httpx
+
+import costlens_policy.client.wire as wire
+from costlens_policy.client.exchange import Asked, Asks, ServiceUnavailableError, pause_after
+
+__all__ = ["Client", "ServiceCall"]
+
+_Answer = TypeVar("_Answer", bound=wire.Told)
+
+_UNIX: Final = "unix:"
+
+
+class Client:
+    """A client of the decision service. Safe for threads.
+
+    ``url`` is ``http://host:port``, ``https://…`` or ``unix:/path/of/the.sock``; ``key`` what ``costlens-policy keys
+    add`` printed. ``timeout`` is in seconds, for each attempt. ``retries`` is how often a request is repeated that
+    met a service out of reach, too busy or too slow; nothing counts twice by that. ``verify`` are the certificates to
+    trust, as httpx takes them.
+
+    Every method raises ``ServiceError``: ``ServiceDeniedError`` for a denial of ``reserve`` and ``call``,
+    ``ServiceUnavailableError`` where no attempt got an answer.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8181",
+        key: str | None = None,
+        *,
+        timeout: float = 10.0,
+        retries: int = 3,
+        verify: Any = True,
+    ) -> None:
+        path = url.removeprefix(_UNIX) if url.startswith(_UNIX) else None
+        self._http: Final = httpx.Client(
+            base_url=url if path is None else "http://localhost",
+            headers={} if key is None else {"authorization": f"Bearer {key}"},
+            timeout=timeout,
+            transport=httpx.HTTPTransport(uds=path, verify=verify),
+        )
+        self._retries: Final = retries
+
+    def decide(self, request: Mapping[str, Any], *, dialect: wire.Dialect | None = None) -> wire.Decided:
+        """Decide a request, and hold nothing. With ``dialect``, ``arguments`` are those of that SDK."""
+        return self._send(Asks.decide(request, dialect))
+
+    def decide_all(
+        self, requests: Sequence[Mapping[str, Any]], *, dialect: wire.Dialect | None = None
+    ) -> list[wire.BatchItem]:
+        """Decide up to 1,000 requests, each by itself, in their order."""
+        return (self._send(Asks.decide_all(requests, dialect))).answers
+
+    def explain(self, request: Mapping[str, Any]) -> wire.Explained:
+        """Decide a request, with its full record."""
+        return self._send(Asks.explain(request))
+
+    def models(self, request: Mapping[str, Any]) -> wire.ModelsAnswer:
+        """Return which models may serve a request, and why others may not."""
+        return self._send(Asks.models(request))
+
+    def reserve(
+        self,
+        request: Mapping[str, Any],
+        *,
+        id: str | None = None,
+        lease: timedelta | None = None,
+        dialect: wire.Dialect | None = None,
+    ) -> wire.Reserved:
+        """Decide a call and hold its worst case. The same ``id`` gives the same hold."""
+        return self._send(Asks.reserve(request, id, lease, dialect))
+
+    def settle(
+        self,
+        id: str,
+        usage: Any = None,
+        *,
+        model: str | None = None,
+        output_text: str | Sequence[str] | None = None,
+        shape: str | None = None,
+    ) -> wire.Charge:
+        """Charge what a held call cost, as ``Guard.settle`` does."""
+        return self._send(Asks.settle(id, usage, model, output_text, shape))
+
+    def release(self, id: str) -> None:
+        """Give back what a call holds."""
+        self._send(Asks.release(id))
+
+    def extend(self, id: str, lease: timedelta | None = None) -> datetime | None:
+        """Let the lease of a held call begin anew; return when it ends."""
+        return (self._send(Asks.extend(id, lease))).expires_at
+
+    def spend(self, budget: str | None = None, key: str | None = None) -> list[wire.SpendLine]:
+        """Return what budgets have used, hold and have left."""
+        return (self._send(Asks.spend(budget, key))).budgets
+
+    def policies(self) -> wire.PolicyList:
+        """Return the policy set that decides. Needs the scope ``admin``."""
+        return self._send(Asks.policies())
+
+    def ready(self) -> wire.Ready:
+        """Return whether the service can do its work. Raises ``ServiceUnavailableError`` where it does not answer."""
+        return self._send(Asks.ready())
+
+    def call(
+        self,
+        request: Mapping[str, Any],
+        *,
+        id: str | None = None,
+        lease: timedelta | None = None,
+        dialect: wire.Dialect | None = None,
+    ) -> ServiceCall:
+        """Reserve a call: ``with client.call(request) as call``."""
+        return ServiceCall(self, self.reserve(request, id=id, lease=lease, dialect=dialect))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _send(self, asked: Asked[_Answer]) -> _Answer:
+        """Ask until there is an answer, as often as is allowed."""
+        attempt = 0
+        while True:
+            retry_after: str | None = None
+            try:
+                response = self._http.request(
+                    asked.method, asked.path, content=asked.body, params=asked.query, headers=_headers(asked)
+                )
+                retry_after = response.headers.get("retry-after")
+                return asked.read(response.status_code, response.content)
+            except ServiceUnavailableError:
+                if attempt == self._retries:
+                    raise
+            except httpx.TransportError as error:
+                if attempt == self._retries:
+                    said = f"the service cannot be reached: {error or type(error).__name__}"
+                    raise ServiceUnavailableError(0, "unreachable", said) from error
+            time.sleep(pause_after(attempt, retry_after))
+            attempt += 1
+
+
+class ServiceCall:
+    """A call whose worst case is held. As a context manager it gives back what is not settled at its end."""
+
+    def __init__(self, client: Client, reserved: wire.Reserved) -> None:
+        self.reserved: Final = reserved
+        self.charged: wire.Charge | None = None
+        self._client: Final = client
+        self._used: wire.Call = reserved.decision.calls[0]
+        self._released = False
+
+    @property
+    def id(self) -> str:
+        return self.reserved.id
+
+    @property
+    def decision(self) -> wire.Decided:
+        return self.reserved.decision
+
+    @property
+    def model(self) -> str:
+        """The model in use: the decided one, or the fallback that ``use`` moved to."""
+        return self._used.model
+
+    @property
+    def prompt(self) -> str | None:
+        return self._used.prompt
+
+    @property
+    def messages(self) -> list[Any] | None:
+        return self._used.messages
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self._used.params
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the SDK whose dialect was asked for; none where none was."""
+        return self._used.arguments or {}
+
+    def use(self, model: str) -> None:
+        """Move to another model that the decision lists. Raises ``ValueError`` for one that it does not."""
+        found = next((item for item in self.decision.calls if item.model == model), None)
+        if found is None:
+            names = ", ".join(f"`{item.model}`" for item in self.decision.calls)
+            raise ValueError(f"`{model}` is not among the models that this call may use: {names}")
+        self._used = found
+
+    def settle(
+        self, usage: Any = None, *, output_text: str | Sequence[str] | None = None, shape: str | None = None
+    ) -> wire.Charge | None:
+        """Charge the call, once. None where no budget counts it, so that nothing was held."""
+        if self.charged is None and self.reserved.held:
+            self.charged = self._client.settle(self.id, usage, model=self.model, output_text=output_text, shape=shape)
+        return self.charged
+
+    def release(self) -> None:
+        """Give back what is held, unless the call is settled."""
+        if self.charged is None and not self._released and self.reserved.held:
+            self._client.release(self.id)
+        self._released = True
+
+    def extend(self, lease: timedelta | None = None) -> None:
+        """Let the lease begin anew, for a call that takes longer than it."""
+        if self.reserved.held:
+            self._client.extend(self.id, lease)
+
+    def __enter__(self) -> ServiceCall:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _headers(asked: Asked[Any]) -> dict[str, str]:
+    return {} if asked.body is None else {"content-type": "application/json"}

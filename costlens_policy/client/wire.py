@@ -1,0 +1,352 @@
+"""What travels over HTTP: each body of a request and of an answer as a type. OpenAPI is made from them.
+
+Callers that send an unknown key are refused; what a newer service answers besides is passed over.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+__all__ = [
+    "MOST_IN_BATCH", "Alert", "Amount", "BalanceGiven", "Batch", "BatchAnswer", "BatchItem", "BudgetCharge",
+    "Call", "Charge", "Decide", "Decided", "Dialect", "Estimate", "Excluded", "Explained", "Extend", "Extended",
+    "Given", "Health", "HeldLine", "Models", "ModelsAnswer", "Nothing", "PolicyLayer", "PolicyList", "Problem",
+    "ProblemFacts", "Ready", "Release", "Released", "Reserve", "Reserved", "SdkDialect", "Settle",
+    "SpendAnswer", "SpendLine", "SpendQuery", "Told",
+]  # fmt: skip
+
+Amount: TypeAlias = Annotated[str, Meta(description="An exact decimal number, written as a string.")]
+Dialect: TypeAlias = Literal["openai-chat", "openai-responses", "anthropic", "gemini", "bedrock"]
+SdkDialect: TypeAlias = Literal[
+    "openai-chat", "openai-responses", "openai-embeddings", "anthropic", "gemini", "bedrock"
+]
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, description="The id of a call.")]
+Lease: TypeAlias = Annotated[str, Meta(description="How long a call stays held, such as `10m`; at most `7d`.")]
+Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
+Content: TypeAlias = Annotated[
+    dict[str, Any], Meta(description="The request to decide: the attributes that the policy set declares.")
+]
+
+MOST_IN_BATCH: Final = 1000
+
+
+class Given(Struct, forbid_unknown_fields=True):  # type: ignore[call-arg, unused-ignore]
+    """What callers send."""
+
+
+class Told(Struct, gc=False):  # type: ignore[call-arg, unused-ignore]
+    """What they get."""
+
+
+class BalanceGiven(Given):
+    """The state of a budget to decide on instead of the ledger's."""
+
+    budget: Annotated[str, Meta(description="`policy/budget`, or the budget's id where only one policy has it.")]
+    key: str = ""
+    used: Decimal = Decimal(0)
+    held: Decimal = Decimal(0)
+    override: Decimal | None = None
+    topup: Decimal = Decimal(0)
+
+
+class Decide(Given):
+    """A request to decide. With ``balances`` or ``now`` the ledger is not read: the answer is about a supposed case."""
+
+    request: Content
+    dialect: Dialect | None = None
+    balances: list[BalanceGiven] | None = None
+    now: Time | None = None
+
+
+class Batch(Given):
+    """Requests to decide, each by itself: none sees the others."""
+
+    requests: Annotated[list[Content], Meta(min_length=1, max_length=MOST_IN_BATCH)]
+    dialect: Dialect | None = None
+
+
+class Models(Given):
+    """A request of which is asked which models may serve it."""
+
+    request: Content
+    balances: list[BalanceGiven] | None = None
+    now: Time | None = None
+
+
+class Reserve(Given):
+    """A call to decide, and to hold its worst case for. The same ``id`` gives the same hold, however often asked.
+
+    In place of ``request`` stands the ``body`` that an SDK would send in its ``dialect``, with ``attributes`` that say
+    who asks for what; then ``arguments`` of the answer are the bodies to send.
+    """
+
+    request: Content | None = None
+    body: dict[str, Any] | None = None
+    attributes: dict[str, Any] | None = None
+    id: Id | None = None
+    lease: Lease | None = None
+    dialect: SdkDialect | None = None
+
+
+class Settle(Given):
+    """What a held call came to.
+
+    ``usage`` is the usage that the provider reported, or the whole response that carries it. Without it,
+    ``output_text`` estimates it; without either, all that was held is charged. ``model`` is who answered, where that is
+    not the first model of the decision.
+    """
+
+    id: Id
+    usage: dict[str, Any] | None = None
+    model: str | None = None
+    output_text: str | list[str] | None = None
+    shape: str | None = None
+
+
+class Release(Given):
+    """A held call that cost nothing."""
+
+    id: Id
+
+
+class Extend(Given):
+    """A held call that takes longer than its lease."""
+
+    id: Id
+    lease: Lease | None = None
+
+
+class SpendQuery(Given):
+    """Which budgets: all of them, or one, or one scope key."""
+
+    budget: str | None = None
+    key: str | None = None
+
+
+class Nothing(Given):
+    """A request without a body."""
+
+
+class Estimate(Told):
+    """What a call costs if the model writes all the output it is allowed; None where there is no price."""
+
+    cost_usd: Amount | None
+    worst_cost_usd: Amount | None
+    prompt_tokens: int
+    output_tokens: int
+    completions: int
+    basis: str
+
+
+class Call(Told):
+    """What to send to one model. ``arguments`` are those of an SDK, in the dialect that was asked for."""
+
+    model: str
+    provider: str | None
+    prompt: str | None
+    system: str | None
+    messages: list[Any] | None
+    params: dict[str, Any]
+    estimate: Estimate
+    arguments: dict[str, Any] | None
+
+
+class Excluded(Told):
+    """A model that may not serve, and why. ``by`` is the budget or route that excluded it."""
+
+    model: str
+    reason: str
+    by: str | None
+
+
+class Alert(Told):
+    """An alert that is due with the call."""
+
+    budget: str
+    key: str
+    at: Amount
+    text: str
+
+
+class Decided(Told):
+    """A decision. ``calls`` are the model to call and its fallbacks, in order, none where the request is denied."""
+
+    allow: bool
+    model: str | None
+    fallbacks: list[str]
+    rule: str
+    reasons: list[str]
+    calls: list[Call]
+    excluded: list[Excluded]
+    alerts: list[Alert]
+    policy_digest: str
+    catalogue_digest: str
+
+
+class BatchItem(Told):
+    """A decision, or the problems of a request that the policy set does not accept."""
+
+    decision: Decided | None
+    problems: list[str]
+
+
+class BatchAnswer(Told):
+    """The answers, in the order of the requests."""
+
+    answers: list[BatchItem]
+
+
+class Explained(Told):
+    """A decision with its record and all that it was made on, as `decision.v1.json` describes it."""
+
+    allow: bool
+    decision: dict[str, Any]
+
+
+class ModelsAnswer(Told):
+    """Which models may serve, in order, and why each other one may not."""
+
+    may_serve: list[str]
+    excluded: list[Excluded]
+
+
+class HeldLine(Told):
+    """What is held on one budget, in its unit."""
+
+    budget: str
+    key: str
+    unit: str
+    amount: Amount
+
+
+class Reserved(Told):
+    """A call that may proceed. Where ``held`` is empty no budget counts it, and there is nothing to settle."""
+
+    id: str
+    expires_at: datetime | None
+    held: list[HeldLine]
+    decision: Decided
+
+
+class BudgetCharge(Told):
+    """What a call was charged on one budget, in its unit, and what had been held for it there."""
+
+    budget: str
+    key: str
+    unit: str
+    amount: Amount
+    held: Amount
+
+
+class Charge(Told):
+    """The charge of a call.
+
+    ``basis`` says where it comes from. ``late``: the hold had ended before. ``repeated``: it was settled already, and
+    ``budgets`` says how. ``recorded``: the ledger has it; if not, the service writes it once the ledger is back.
+    """
+
+    id: str
+    model: str
+    basis: str
+    cost_usd: Amount | None
+    usage: dict[str, int] | None
+    budgets: list[BudgetCharge]
+    late: bool
+    repeated: bool
+    recorded: bool
+    notes: list[str]
+
+
+class Released(Told):
+    """What was held is given back, unless the call had been settled."""
+
+    id: str
+
+
+class Extended(Told):
+    """When the hold ends now."""
+
+    id: str
+    expires_at: datetime | None
+
+
+class SpendLine(Told):
+    """The state of one budget and scope key in its current period, in the budget's unit."""
+
+    budget: str
+    key: str
+    unit: str
+    used: Amount
+    held: Amount
+    limit: Amount | None
+    left: Amount | None
+    starts_at: datetime | None
+    resets_at: datetime | None
+    shadow: bool
+    changed_by_hand: bool
+
+
+class SpendAnswer(Told):
+    """What budgets have used, hold and have left."""
+
+    budgets: list[SpendLine]
+
+
+class PolicyLayer(Told):
+    """One policy of the set, with the ids of its rules."""
+
+    name: str
+    version: str
+    access: list[str]
+    routes: list[str]
+    rewrites: list[str]
+    budgets: list[str]
+
+
+class PolicyList(Told):
+    """The policy set that decides, and its models."""
+
+    name: str
+    version: str
+    policy_digest: str
+    catalogue_digest: str
+    policies: list[PolicyLayer]
+    models: list[str]
+
+
+class Health(Told):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Told):
+    """Whether the service can do all that it is for. ``problems`` say what it cannot do."""
+
+    ready: bool
+    policy_digest: str
+    problems: list[str] = field(default_factory=list)
+
+
+class ProblemFacts(Told):
+    """What is wrong. ``type`` is one of the names that the SDKs of OpenAI and Anthropic know; ``code`` is ours."""
+
+    message: str
+    type: str
+    code: str
+    param: None
+    rule: str | None
+    budget: str | None
+    key: str | None
+    resets_at: datetime | None
+
+
+class Problem(Told):
+    """Why a request is not answered with what it asked for."""
+
+    type: Literal["error"]
+    error: ProblemFacts

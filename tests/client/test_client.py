@@ -1,0 +1,158 @@
+"""The clients: every call, every kind of refusal, and what is repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import json
+import threading
+from datetime import timedelta
+
+import pytest
+
+from costlens_policy.client.asynchronous import AsyncClient
+from costlens_policy.client.exchange import ServiceDeniedError, ServiceError, ServiceUnavailableError
+from costlens_policy.client.synchronous import Client
+from tests.guard.company import REQUEST
+
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
+POOR = REQUEST | {"team": "poor"}
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def client(request, service):
+    url = f"http://127.0.0.1:{service.port}" if request.param == "tcp" else f"unix:{service.folder}/s.sock"
+    with Client(url) as client:
+        yield client
+
+
+def test_a_call_is_reserved_and_settled(client):
+    with client.call(REQUEST, dialect="openai-chat") as call:
+        assert (call.model, call.prompt) == ("nano", "Hello")
+        assert call.arguments["messages"] == [{"role": "user", "content": "Hello"}]
+        charge = call.settle(USAGE)
+    assert charge.cost_usd == "0.0012"
+    assert call.settle(USAGE) is charge
+
+
+def test_a_call_that_is_not_settled_is_given_back(client):
+    def held():
+        return next((line.held for line in client.spend("team", "blue")), "0")
+
+    with client.call(REQUEST | {"team": "blue"}, lease=timedelta(minutes=1)) as call:
+        assert held() == "0.0012"
+        call.extend(timedelta(minutes=2))
+    assert held() == "0"
+
+
+def test_everything_else_is_answered(client):
+    assert client.decide(REQUEST).model == "nano"
+    assert [item.decision is None for item in client.decide_all([REQUEST, {"nonsense": 1}])] == [False, True]
+    assert client.explain(REQUEST).decision["record"]
+    assert "nano" in client.models(REQUEST).may_serve
+    assert client.policies().policies[0].name == "p"
+    assert client.ready().ready
+    assert client.decide(POOR).allow is False
+
+
+def test_refusals_are_typed(client):
+    with pytest.raises(ServiceDeniedError) as denied:
+        client.reserve(POOR)
+    assert (denied.value.status, denied.value.code, denied.value.budget, denied.value.key) == (
+        402,
+        "budget_exceeded",
+        "p/team",
+        "poor",
+    )
+    assert denied.value.resets_at is not None
+    with pytest.raises(ServiceError, match="did you mean `team`") as wrong:
+        client.decide({"prompt": "x", "teem": "red"})
+    assert (wrong.value.status, wrong.value.code) == (400, "invalid_request")
+    with pytest.raises(ServiceError) as unknown:
+        client.settle("nobody", USAGE)
+    assert unknown.value.code == "unknown_call"
+
+
+def test_who_does_not_answer_is_asked_again_and_then_reported():
+    with Client("http://127.0.0.1:9", retries=1) as client, pytest.raises(ServiceUnavailableError) as unreachable:
+        client.decide(REQUEST)
+    assert unreachable.value.code == "unreachable"
+
+
+class _Stub(http.server.BaseHTTPRequestHandler):
+    """Answers what it is told, and remembers what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        status, body = self.server.answers.pop(0)
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def stub():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stub)
+    server.asked, server.answers = [], []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _busy():
+    facts = dict.fromkeys(("param", "rule", "budget", "key", "resets_at"))
+    facts |= {"message": "no", "type": "api_error", "code": "overloaded"}
+    return 503, json.dumps({"type": "error", "error": facts}).encode()
+
+
+def test_a_reservation_keeps_its_id_when_it_is_repeated(stub, client):
+    good = json.dumps({
+        "id": "x", "expires_at": None, "held": [],
+        "decision": json.loads(_decided(client)),
+    }).encode()  # fmt: skip
+    stub.answers = [_busy(), _busy(), (200, good)]
+    with Client(f"http://127.0.0.1:{stub.server_port}") as other:
+        call = other.call(REQUEST)
+    assert len({body["id"] for body in stub.asked}) == 1
+    assert len(stub.asked) == 3
+    assert call.settle(USAGE) is None  # nothing was held
+
+
+def _decided(client):
+    import msgspec
+
+    return msgspec.json.encode(client.decide(REQUEST))
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"{}", b'{"allow": "yes"}'])
+def test_what_is_no_answer_is_an_error(stub, content):
+    stub.answers = [(200, content), (502, content)]
+    with Client(f"http://127.0.0.1:{stub.server_port}") as other:
+        for _ in range(2):
+            with pytest.raises(ServiceError) as unreadable:
+                other.decide(REQUEST)
+            assert unreadable.value.code == "unreadable"
+
+
+def test_the_asynchronous_client_does_the_same(service):
+    async def main():
+        async with AsyncClient(f"http://127.0.0.1:{service.port}") as client:
+            async with await client.call(REQUEST, dialect="anthropic") as call:
+                charge = await call.settle(USAGE)
+            assert charge.cost_usd == "0.0012"
+            with pytest.raises(ServiceDeniedError):
+                await client.reserve(POOR)
+            calls = await asyncio.gather(*(client.call(REQUEST) for _ in range(20)))
+            await asyncio.gather(*(call.release() for call in calls))
+            assert all(line.held == "0" for line in await client.spend("team", "red"))
+
+    asyncio.run(main())
