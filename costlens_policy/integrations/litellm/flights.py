@@ -103,7 +103,7 @@ class Flight:
     async def answer(self, response: Any) -> None:
         """Charge the attempt that answered."""
         self.is_waiting = False
-        await self.call.settle(response)
+        await self.call.settle(_countable(response))
 
     def translated(self, kind: Kind, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of an attempt that LiteLLM translated into another API, with the limit that was decided.
@@ -118,19 +118,28 @@ class Flight:
     async def finish(self, response: Any) -> None:
         """End a request that was answered at once: from a cache, it costs nothing."""
         hidden = getattr(response, "_hidden_params", None) or {}
-        if self.is_waiting and hidden.get("cache_hit") is not True:
+        if not self.is_settled and hidden.get("cache_hit") is not True:
+            self._check_attempted()
             await self.answer(response)
         self.is_waiting = False
         await self.leave(None)
 
-    async def free(self) -> None:
-        """Give back what is held: the answer came from a cache."""
-        self.is_waiting = False
-        await self.call.release()
-        self.end()
+    def _check_attempted(self) -> None:
+        if not self.attempts:
+            _LOG.error("call `%s` was answered, and no attempt of it was seen: LiteLLM has gone round it", self.call.id)
 
-    async def stream(self, response: Any) -> AsyncIterator[Any]:
-        """Pass on a streamed answer; it is charged by what comes of it. Until the first chunk another may follow."""
+    async def stream(self, response: Any, *, cached: bool) -> AsyncIterator[Any]:
+        """Pass on a streamed answer, and charge it by what comes of it; from a cache, it costs nothing.
+
+        Until the first chunk, LiteLLM may try another model.
+        """
+        if cached:
+            self.is_waiting = False
+            await self.leave(None)
+            async for chunk in response:
+                yield chunk
+            return
+        self._check_attempted()
         error: BaseException | None = None
         passing: list[Any] = []
         views = seen_by_guard(response, passing, doubtful=self.kind.adds_usage)
@@ -148,6 +157,8 @@ class Flight:
             error = fault
             raise
         finally:
+            await aclose_stream(views)
+            await aclose_stream(response)
             self.is_streaming = False
             self.is_waiting = self.is_waiting and not self.is_settled
             await self.leave(error)
@@ -201,6 +212,11 @@ async def _from(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
     yield first
     async for item in rest:
         yield item
+
+
+def _countable(response: Any) -> Any:
+    """Return what tells the usage of a response: vectors are not looked through for it."""
+    return {"usage": response.usage} if hasattr(response, "data") and hasattr(response, "usage") else response
 
 
 _NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ClientConnectorError"})

@@ -14,8 +14,8 @@ from costlens_policy.api import Engine, load
 from costlens_policy.guard.async_guard import AsyncGuard
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.integrations.litellm.flights import Flight
-from costlens_policy.integrations.litellm.identity import Caller, Identity
-from costlens_policy.integrations.litellm.kinds import Kind, request_of, with_decision
+from costlens_policy.integrations.litellm.identity import Identity
+from costlens_policy.integrations.litellm.kinds import LABELS, Kind, request_of, with_decision
 from costlens_policy.integrations.litellm.models import Groups
 from costlens_policy.integrations.litellm.settings import Settings, settings_from
 
@@ -45,7 +45,7 @@ class Gateway:
             engine, settings.ledger, lease=settings.lease, named_models="ignore", on_exception="release"
         )
         self._plan: Final = engine.plan
-        self._identity: Final = Identity(engine.plan.attributes, settings.attributes)
+        self.identity: Final = Identity(engine.plan.attributes, settings.attributes)
         self._groups: Groups | None = None
         self._groups_of: tuple[int, ...] = ()
         self._flights: Final[WeakSet[Flight]] = WeakSet()
@@ -59,17 +59,22 @@ class Gateway:
         settings = settings_from(section)
         return cls(load(*settings.policies), settings)
 
-    async def decide(self, kind: Kind, data: MutableMapping[str, Any], caller: Caller, router: Any) -> Flight:
-        """Decide a request, hold it, and change it into one for the groups that serve the decided models.
+    async def decide(
+        self,
+        kind: Kind,
+        data: MutableMapping[str, Any],
+        body: Mapping[str, Any],
+        attributes: Mapping[str, Any],
+        router: Any,
+    ) -> Flight:
+        """Decide a request, hold it, and change ``data`` into a request for the groups that serve the decided models.
 
-        Raises ``RequestError``, ``DeniedError``, ``GuardError`` and ``LedgerError``.
+        ``body`` is what the client sent, ``attributes`` who it is. Raises ``RequestError``, ``DeniedError``,
+        ``GuardError`` and ``LedgerError``.
         """
         groups = self._groups_for(router)
         asked = str(data.get("model") or "")
-        body = _body_of(data)
-        request = request_of(kind, data, body)
-        request["model"] = groups.asked(asked)
-        request |= self._identity.of(caller)
+        request = {**request_of(kind, data, body), "model": groups.asked(asked), **attributes}
         if "call_type" in self._plan.attributes:
             request["call_type"] = kind.name
         flight = Flight(self.guard, self.settings, kind, request, asked)
@@ -92,14 +97,33 @@ class Gateway:
         fallbacks = [serving[model] for model in call.fallbacks if serving[model] not in (None, first)]
         for name in _STEERED:
             data.pop(name, None)
+        self._strip(data)
         data["model"] = first
         data["fallbacks"] = list(dict.fromkeys(fallbacks))
         data["context_window_fallbacks"] = data["content_policy_fallbacks"] = []
         token = secrets.token_hex(16)
-        for name in ("metadata", "litellm_metadata"):
+        for name in LABELS:
             if isinstance(metadata := data.get(name), MutableMapping):
                 metadata[TOKEN] = token
         self._by_token[token] = flight
+
+    def _strip(self, data: MutableMapping[str, Any]) -> None:
+        """Take what the client said out of LiteLLM's labels: it routes, logs and counts by some of them.
+
+        Tags are those of the key and its team alone. What the client sent stays in ``requester_metadata``, for logs.
+        """
+        data.pop("tags", None)
+        for own in (data.get(name) for name in LABELS):
+            if not isinstance(own, MutableMapping):
+                continue
+            for key, value in list((own.get("requester_metadata") or {}).items()):
+                if key not in self.settings.client_metadata and own.get(key) == value:
+                    del own[key]
+            of_key = (own.get(f"user_api_key_{kind}metadata") for kind in ("", "team_"))
+            tags = [tag for noted in of_key if isinstance(noted, Mapping) for tag in noted.get("tags") or ()]
+            own.pop("tags", None)
+            if tags:
+                own["tags"] = list(dict.fromkeys(tags))
 
     async def write_attempt(self, flight: Flight, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of an attempt, with what was decided for the model of its deployment."""
@@ -152,16 +176,8 @@ class Gateway:
 
 
 def _group_of(kwargs: Mapping[str, Any]) -> str:
-    for name in ("metadata", "litellm_metadata"):
+    for name in LABELS:
         group = (kwargs.get(name) or {}).get("model_group")
         if group:
             return str(group)
     return ""
-
-
-def _body_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what the client sent: the proxy keeps it beside what it added."""
-    body = (data.get("proxy_server_request") or {}).get("body")
-    if not isinstance(body, Mapping):
-        raise GuardError("the proxy did not keep the body of the request, so its parameters cannot be decided")
-    return body

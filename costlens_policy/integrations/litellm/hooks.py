@@ -1,8 +1,9 @@
-"""The callback of LiteLLM's proxy: every call is decided before it is routed, and every attempt goes through the guard.
+"""The callback of LiteLLM: every call is decided before it is routed, and every attempt goes through the guard.
 
 What happens where, in the order of a request:
 
-- ``async_pre_call_hook``: the request is decided and its worst case held; call types that are not known are refused.
+- ``async_pre_call_hook`` (of the proxy; ``router.py`` does the same for a router without one): the request is decided
+  and its worst case held; call types that are not known are refused.
 - ``async_pre_call_deployment_hook``: before each attempt, also a repeated one or a fallback, what was decided for its
   model is written into it. This is the gate: what was not decided does not pass.
 - ``async_post_call_success_deployment_hook`` and ``async_post_call_streaming_iterator_hook``: the charge.
@@ -15,7 +16,6 @@ What happens where, in the order of a request:
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
@@ -29,36 +29,51 @@ from costlens_policy.guard.errors import GuardError
 from costlens_policy.integrations.litellm.flights import Flight
 from costlens_policy.integrations.litellm.gateway import TOKEN, Gateway
 from costlens_policy.integrations.litellm.identity import Caller
-from costlens_policy.integrations.litellm.kinds import KINDS
+from costlens_policy.integrations.litellm.kinds import KINDS, LABELS
+from costlens_policy.integrations.litellm.probe import Probe, probing
 from costlens_policy.integrations.litellm.refused import RefusedError, refused_in
 from costlens_policy.integrations.litellm.versions import check_version
 
 __all__ = ["CostlensPolicy", "entered"]
-
-_LOG: Final = logging.getLogger("costlens_policy.litellm")
-_MODEL: Final = "model"
 
 entered: Final[ContextVar[Flight | None]] = ContextVar("costlens_policy_flight", default=None)
 """The request that this task serves."""
 
 
 class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
-    """Decides and counts every call of a proxy, by the guard."""
+    """Decides and counts the calls of a proxy, or of one router, by the guard.
 
-    def __init__(self, gateway: Gateway | None = None) -> None:
+    Without a ``gateway`` it is that of the proxy, whose settings it finds in LiteLLM when they are there.
+    """
+
+    def __init__(self, gateway: Gateway | None = None, router: Any = None) -> None:
         super().__init__()
         check_version(CustomLogger, litellm)
         self._gateway = gateway
+        self._router: Final = router
         self._flights: Final[WeakKeyDictionary[Any, Flight]] = WeakKeyDictionary()
+        self.probe: Final = Probe(self, of_proxy=router is None)
         if gateway is None and _section() is not None:
             self.gateway  # noqa: B018 - LiteLLM does not start with what is wrong here
 
     @property
     def gateway(self) -> Gateway:
-        """The guard with its settings, made from ``litellm.costlens_policy`` when it is first asked for."""
+        """The guard with its settings, made when it is first asked for."""
         if self._gateway is None:
             self._gateway = Gateway.configured(_section())
         return self._gateway
+
+    def watch(self, flight: Flight) -> None:
+        """Let a request be found by LiteLLM's own object, or by the task, and end it when its task ends.
+
+        LiteLLM calls no hook for a client that went away.
+        """
+        if flight.owner is not None:
+            self._flights[flight.owner] = flight
+        entered.set(flight)
+        task = asyncio.current_task()
+        if task is not None:
+            task.add_done_callback(lambda _: flight.leave_later(self.gateway.spawn))
 
     # -- the request
 
@@ -66,28 +81,29 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> Any:
         """Decide a request of the proxy, and change it into what was decided. Raises ``HTTPException``."""
+        if probing("async_pre_call_hook"):
+            return data
         try:
+            await self.probe.passed()
             gateway = self.gateway
-            if call_type in gateway.settings.unguarded:
+            if gateway.settings.lets_through(call_type):
                 return data
             if call_type not in KINDS:
                 raise GuardError(
                     f"calls of the type `{call_type}` are not covered by the policies; list it under `unguarded` in the"
                     " settings to let it through undecided and uncounted"
                 )
-            flight = await gateway.decide(KINDS[call_type], data, _caller_of(data, user_api_key_dict), _router())
+            attributes = gateway.identity.of(_caller_of(data, user_api_key_dict))
+            flight = await gateway.decide(KINDS[call_type], data, _body_of(data), attributes, _proxy_router())
         except CostlensPolicyError as error:
             raise RefusedError(error).to_http() from error
         flight.owner = data.get("litellm_logging_obj")
-        if flight.owner is not None:
-            self._flights[flight.owner] = flight
-        entered.set(flight)
-        _watch(flight, gateway)
+        self.watch(flight)
         return data
 
     async def async_post_call_success_hook(self, data: dict[str, Any], user_api_key_dict: Any, response: Any) -> Any:
         """End a request that was answered at once."""
-        flight = self._flight_of(data)
+        flight = None if probing("async_post_call_success_hook") else self._flight_of(data)
         if flight is not None and not flight.over and not flight.is_streaming:
             await flight.finish(response)
         return response
@@ -110,15 +126,13 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
         self, user_api_key_dict: Any, response: Any, request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
         """Pass on a streamed answer, and charge it by what comes of it."""
-        flight = self._flight_of(request_data)
         chunks: AsyncIterator[Any] = response
-        if flight is None:
-            if self._is_decided(request_data):
+        flight = self._flight_of(request_data)
+        if not probing("async_post_call_streaming_iterator_hook"):
+            if flight is not None:
+                chunks = flight.stream(response, cached=_is_cached(response, request_data))
+            elif self._is_decided(request_data):
                 raise GuardError("a stream has no decision: it cannot be charged")
-        elif _is_cached(response, request_data):
-            await flight.free()
-        else:
-            chunks = flight.stream(response)
         async for chunk in chunks:
             if flight is None or flight.wants_usage or not _is_usage_alone(chunk):
                 yield chunk
@@ -128,13 +142,13 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
         """Write into an attempt what was decided for its model. Raises ``RefusedError`` where nothing was."""
         name = str(getattr(call_type, "value", call_type))
-        if name in self.gateway.settings.unguarded:
+        if probing("async_pre_call_deployment_hook") or not self._covers(kwargs) or self._lets_through(name):
             return None
         try:
             flight = self._flight_of(kwargs)
             if flight is None:
                 raise GuardError(
-                    f"LiteLLM makes a call of the type `{name}` that was not decided, to `{kwargs.get(_MODEL)}`"
+                    f"LiteLLM makes a call of the type `{name}` that was not decided, to `{kwargs.get('model')}`"
                 )
             kind = KINDS.get(name)
             if flight.is_waiting and kind is not None and kind is not flight.kind:
@@ -147,16 +161,15 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
         self, request_data: dict[str, Any], response: Any, call_type: Any
     ) -> Any:
         """Charge an attempt that answered at once."""
-        flight = self._flight_of(request_data)
+        flight = None if probing("async_post_call_success_deployment_hook") else self._flight_of(request_data)
         if flight is not None and not flight.over and not flight.is_streaming:
-            await flight.answer(_countable(response))
-        return None
+            await flight.answer(response)
 
     async def async_post_call_failure_deployment_hook(
         self, request_data: Mapping[str, Any], exception: Exception, call_type: Any, fallback_depth: int | None = None
     ) -> None:
         """Note an attempt that failed."""
-        flight = self._flight_of(request_data)
+        flight = None if probing("async_post_call_failure_deployment_hook") else self._flight_of(request_data)
         if flight is not None:
             await flight.fail_attempt(exception)
 
@@ -164,7 +177,9 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         """Compare who served a call, as LiteLLM reports it, with what was charged."""
-        self.gateway.compare(kwargs.get("standard_logging_object"), _token_of(kwargs))
+        token = _token_of(kwargs)
+        if not self.probe.is_own(token):
+            self.gateway.compare(kwargs.get("standard_logging_object"), token)
 
     def _flight_of(self, data: Mapping[str, Any]) -> Flight | None:
         """Return the request of LiteLLM's own object, or that of this task. No client chooses either."""
@@ -176,10 +191,20 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
             return flight  # of a router without a proxy, or the translation of an attempt under way
         return found
 
+    def _covers(self, kwargs: Mapping[str, Any]) -> bool:
+        """Whether a call is of this callback's proxy or router: it sees all that its process makes by LiteLLM."""
+        if self._router is None:
+            return True
+        id = (kwargs.get("model_info") or {}).get("id")
+        return entered.get() is not None or (id is not None and self._router.get_deployment(model_id=id) is not None)
+
+    def _lets_through(self, call_type: str) -> bool:
+        return self.gateway.settings.lets_through(call_type)
+
     def _is_decided(self, data: Mapping[str, Any]) -> bool:
         """Whether a stream is one of those that are decided; others come from call types that are let through."""
         kind = getattr(data.get("litellm_logging_obj"), "call_type", None)
-        return kind in KINDS and kind not in self.gateway.settings.unguarded
+        return kind in KINDS and not self._lets_through(str(kind))
 
 
 def _section() -> Any:
@@ -187,30 +212,26 @@ def _section() -> Any:
     return getattr(litellm, "costlens_policy", None)
 
 
-def _watch(flight: Flight, gateway: Gateway) -> None:
-    """End a request when its task ends: LiteLLM calls no hook for a client that went away."""
-    task = asyncio.current_task()
-    if task is not None:
-        task.add_done_callback(lambda _: flight.leave_later(gateway.spawn))
+def _body_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the client sent: the proxy keeps it beside what it added. Raises ``GuardError``."""
+    body = (data.get("proxy_server_request") or {}).get("body")
+    if not isinstance(body, Mapping):
+        raise GuardError("the proxy did not keep the body of the request, so its parameters cannot be decided")
+    return body
 
 
 def _caller_of(data: Mapping[str, Any], key: Any) -> Caller:
     sent = data.get("proxy_server_request") or {}
-    body = sent.get("body") or {}
-    metadata = body.get("metadata")
+    given = ((data.get(name) or {}).get("requester_metadata") for name in LABELS)
+    metadata = next((item for item in given if isinstance(item, Mapping)), {})
     headers = {str(name).lower(): value for name, value in (sent.get("headers") or {}).items()}
-    return Caller(key, metadata if isinstance(metadata, Mapping) else {}, headers)
+    return Caller(key, metadata, headers)
 
 
-def _router() -> Any:
+def _proxy_router() -> Any:
     from litellm.proxy import proxy_server  # it is loaded where this is asked
 
     return proxy_server.llm_router
-
-
-def _countable(response: Any) -> Any:
-    """Return what tells the usage of a response: vectors are not looked through for it."""
-    return {"usage": response.usage} if hasattr(response, "data") and hasattr(response, "usage") else response
 
 
 def _is_cached(response: Any, data: Mapping[str, Any]) -> bool:

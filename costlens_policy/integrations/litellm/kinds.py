@@ -15,9 +15,9 @@ from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.guard import CallFacts
 from costlens_policy.integrations.sdk.bodies import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Body, Dialect
 
-__all__ = ["KINDS", "Kind", "request_of", "with_decision", "with_limit"]
+__all__ = ["KINDS", "LABELS", "Kind", "request_of", "with_decision", "with_limit"]
 
-_LABELS: Final = ("metadata", "litellm_metadata")
+LABELS: Final = ("metadata", "litellm_metadata")
 """What LiteLLM takes out of a body and puts its own into: nothing of it reaches the model."""
 
 
@@ -40,7 +40,7 @@ def request_of(kind: Kind, data: Body, body: Body) -> dict[str, Any]:
 
     Every name that the client gave is seen by the policies or refused by them. Raises ``GuardError``.
     """
-    given = {name: data.get(name, value) for name, value in body.items() if name not in _LABELS}
+    given = {name: data.get(name, value) for name, value in body.items() if name not in (*LABELS, "tags")}
     return kind.dialect.read(given)
 
 

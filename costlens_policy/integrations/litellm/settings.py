@@ -26,9 +26,11 @@ class Settings(BaseModel):
 
     ``policies`` are files and folders, ``ledger`` is the URL of the ledger. ``attributes`` says where attributes of the
     request come from, beside ``TRUSTED`` of ``identity``. ``models`` gives the model of the catalogue for a
-    ``model_name`` of LiteLLM where its deployments do not tell. ``unguarded`` lists call types of LiteLLM that are let
-    through without being decided or counted. ``unanswered`` says what becomes of an attempt of which nobody knows
-    whether the provider worked for it: a time-out, a lost connection, a client that went away.
+    ``model_name`` of LiteLLM where its deployments do not tell. ``client_metadata`` are the keys of a client's metadata
+    that LiteLLM may keep, such as ``trace_id``. ``unguarded`` lists call types of LiteLLM that are let through without
+    being decided or counted. ``unanswered`` says what becomes of an attempt of which nobody knows whether the provider
+    worked for it: a time-out, a lost connection, a client that went away. ``lease_seconds`` is how long a hold stands
+    if its process dies.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +39,7 @@ class Settings(BaseModel):
     ledger: str
     attributes: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     models: Mapping[str, str] = Field(default_factory=dict)
+    client_metadata: frozenset[str] = frozenset()
     unguarded: frozenset[str] = frozenset()
     unanswered: Unanswered = "charge"
     lease_seconds: float = Field(default=600, gt=0)
@@ -52,6 +55,10 @@ class Settings(BaseModel):
         if not isinstance(value, Mapping):
             return value
         return {name: (source,) if isinstance(source, str) else source for name, source in value.items()}
+
+    def lets_through(self, call_type: str) -> bool:
+        """Whether calls of a type are neither decided nor counted; `aspeech` is the asynchronous form of `speech`."""
+        return call_type in self.unguarded or call_type.removeprefix("a") in self.unguarded
 
     @property
     def lease(self) -> timedelta:
