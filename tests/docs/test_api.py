@@ -19,6 +19,8 @@ from costlens_policy.cli.api_reference import PUBLIC_MODULES, api_page, public_s
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = ("costlens_policy.cli", "costlens_policy.client", "costlens_policy.service")
 """What is run instead of imported, and what comes with extras of its own."""
+INSTALLED_BESIDE = ("costlens_policy.integrations.langchain", "costlens_policy.integrations.litellm.hooks")
+"""What takes LangChain or LiteLLM to import it, and defines no error."""
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
 
 
@@ -49,8 +51,8 @@ def errors() -> Iterator[type[Exception]]:
     for found in pkgutil.walk_packages(costlens_policy.__path__, "costlens_policy."):
         if found.name.endswith("__main__") or found.name.startswith(PROGRAMS):
             continue
-        if found.name == "costlens_policy.integrations.litellm.hooks":
-            continue  # it takes LiteLLM to import it, and defines no error
+        if found.name in INSTALLED_BESIDE:
+            continue
         for name, value in vars(importlib.import_module(found.name)).items():
             if isinstance(value, type) and issubclass(value, costlens_policy.CostlensPolicyError) and name[0] != "_":
                 yield value

@@ -1,0 +1,216 @@
+"""LangChain: a chat model whose every answer is decided, held and settled.
+
+A wrapper of chat models, not a callback: LangChain logs what callbacks raise and goes on, so that a callback can refuse
+nothing. Needs ``langchain-core``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage, convert_to_messages, convert_to_openai_messages
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.frozen import frozen
+from costlens_policy.guard import AsyncCall, AsyncGuard, Call, Guard, GuardError
+from costlens_policy.guard.guard import CallFacts
+from costlens_policy.integrations.identity import asking_now
+
+__all__ = ["GuardedChatModel"]
+
+_LIMITS: Final = ("max_output_tokens", "max_tokens", "max_completion_tokens")
+_UNTRACED: Final[Any] = {"callbacks": []}
+"""The model that answers is part of this one's run: as a run of its own, its usage would be traced twice."""
+_UNREACHABLE: Final = frozenset({"APIConnectionError", "TransportError", "ConnectionError", "TimeoutError"})
+"""Classes of errors, by the names of their bases, after which another model may answer."""
+
+
+class GuardedChatModel(BaseChatModel):
+    """Asks the model that the policies decide on, of those that it is given, as the policies rewrote the messages.
+
+    ``models`` are the chat models by their names in the catalogue. Each must leave repeating to the guard
+    (``max_retries=0``). ``guard`` is a ``Guard``, or an ``AsyncGuard`` for what is awaited. ``model`` is the name that
+    the caller asks for, as ``request.model``. ``asking`` gives attributes of every request; the blocks ``asking(…)``
+    around a call add to them.
+
+    Fallbacks of the decision are asked where one cannot be reached, or answers with 408, 429 or 5xx. Raises
+    ``DeniedError``, ``RequestError``, and ``GuardError`` for a model that the policies name and ``models`` lack.
+    """
+
+    models: Mapping[str, BaseChatModel]
+    guard: Any
+    model: str | None = None
+    asking: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
+
+    def model_post_init(self, context: Any, /) -> None:
+        if not isinstance(self.guard, Guard | AsyncGuard):
+            raise GuardError(f"`guard` must be a `Guard` or an `AsyncGuard`, got `{type(self.guard).__name__}`")
+        for name, model in self.models.items():
+            if getattr(model, "max_retries", 0) != 0:
+                raise GuardError(f"the model `{name}` repeats calls unseen; make it with `max_retries=0`")
+
+    @property
+    def _llm_type(self) -> str:
+        return "costlens-policy"
+
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Any:
+        """Bind tools, for whichever model will be asked."""
+        if tool_choice is not None:
+            kwargs["tool_choice"] = tool_choice
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+    def _generate(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        asked = _Asked.read(self, messages, stop, kwargs, stream=False)
+        while True:
+            call = _sync(self.guard).call(asked.request)
+            try:
+                with call:
+                    inner, given = asked.choose(self, call)
+                    message = inner.invoke(given, _UNTRACED, **asked.arguments(call))
+                    call.settle(message)
+                return ChatResult(generations=[ChatGeneration(message=message)])
+            except Exception as error:
+                asked.give_up(call.model, error)
+
+    def _stream(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
+    ) -> Iterator[ChatGenerationChunk]:
+        asked = _Asked.read(self, messages, stop, kwargs, stream=True)
+        begun = False
+        while True:
+            call: Call = _sync(self.guard).call(asked.request)
+            try:
+                with call:
+                    inner, given = asked.choose(self, call)
+                    for chunk in call.stream(inner.stream(given, _UNTRACED, **asked.arguments(call))):
+                        begun = True
+                        yield ChatGenerationChunk(message=chunk)
+                return
+            except Exception as error:
+                if begun:
+                    raise
+                asked.give_up(call.model, error)
+
+    async def _agenerate(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        if isinstance(self.guard, Guard):
+            return await super()._agenerate(messages, stop, run_manager, **kwargs)
+        asked = _Asked.read(self, messages, stop, kwargs, stream=False)
+        while True:
+            call: AsyncCall = await self.guard.call(asked.request)
+            try:
+                async with call:
+                    inner, given = asked.choose(self, call)
+                    message = await inner.ainvoke(given, _UNTRACED, **asked.arguments(call))
+                    await call.settle(message)
+                return ChatResult(generations=[ChatGeneration(message=message)])
+            except Exception as error:
+                asked.give_up(call.model, error)
+
+    async def _astream(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        if isinstance(self.guard, Guard):
+            async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
+                yield chunk
+            return
+        asked = _Asked.read(self, messages, stop, kwargs, stream=True)
+        begun = False
+        while True:
+            call: AsyncCall = await self.guard.call(asked.request)
+            try:
+                async with call:
+                    inner, given = asked.choose(self, call)
+                    chunks = inner.astream(given, _UNTRACED, **asked.arguments(call))
+                    async for message in call.stream(chunks):
+                        begun = True
+                        yield ChatGenerationChunk(message=message)
+                return
+            except Exception as error:
+                if begun:
+                    raise
+                asked.give_up(call.model, error)
+
+
+def _sync(guard: Any) -> Guard:
+    if not isinstance(guard, Guard):
+        raise GuardError("an `AsyncGuard` serves `ainvoke` and `astream`; give a `Guard` for `invoke` and `stream`")
+    return guard
+
+
+@frozen(eq=False)
+class _Asked:
+    """One request: its messages as LangChain has them and as the guard sees them, and what has failed so far."""
+
+    messages: list[BaseMessage]
+    request: dict[str, Any]
+    options: dict[str, Any]
+    """What is bound and passed on as it is: tools, how they are chosen, the format of the answer, words to stop at."""
+    failed: dict[str, Exception]
+
+    @classmethod
+    def read(
+        cls, model: GuardedChatModel, messages: list[BaseMessage], stop: Any, given: dict[str, Any], *, stream: bool
+    ) -> _Asked:
+        params = {name: value for name, value in given.items() if value is not None and not name.startswith("ls_")}
+        options: dict[str, Any] = {
+            name: params.pop(name) for name in ("tools", "tool_choice", "response_format") if name in params
+        }
+        if stop:
+            options["stop"] = stop
+        request: dict[str, Any] = {"messages": convert_to_openai_messages(messages), "stream": stream}
+        request |= {name: options[name] for name in ("tools", "response_format") if name in options}
+        if isinstance(form := request.get("response_format"), type):
+            request["response_format"] = convert_to_openai_tool(form)["function"] | {"type": "json_schema"}
+        if params:
+            request["params"] = params
+        if model.model is not None:
+            request["model"] = model.model
+        asking = model.asking() if callable(model.asking) else model.asking or {}
+        return cls(messages, {**request, **asking, **asking_now()}, options, {})
+
+    def choose(self, model: GuardedChatModel, call: CallFacts) -> tuple[Any, list[BaseMessage]]:
+        """Move a call to the first of its models that has not failed; return it with the messages that it gets.
+
+        Messages that no policy changed are given as they came, with what LangChain alone knows of them. Raises what
+        the last model failed with where there is none, ``GuardError`` where a model is not among the given ones.
+        """
+        for name in (call.model, *call.fallbacks):
+            if name in self.failed:
+                continue
+            call.use(name)
+            inner = model.models.get(name)
+            if inner is None:
+                raise GuardError(f"the policies decide on `{name}`, which is not among `models`")
+            tools = self.options.get("tools")
+            choice = {"tool_choice": self.options["tool_choice"]} if "tool_choice" in self.options else {}
+            bound = inner if tools is None else inner.bind_tools(tools, **choice)
+            same = call.messages == self.request["messages"]
+            return bound, self.messages if same else convert_to_messages(call.messages)
+        raise list(self.failed.values())[-1]
+
+    def arguments(self, call: CallFacts) -> dict[str, Any]:
+        """Return the arguments of the model in use: parameters as decided, the output limit as LangChain calls it."""
+        params = call.params
+        limit = next(params.pop(name) for name in _LIMITS if name in params)
+        rest: dict[str, Any] = {
+            name: self.options[name] for name in ("stop", "response_format") if name in self.options
+        }
+        return {**params, **rest, "max_tokens": limit}
+
+    def give_up(self, name: str, error: Exception) -> None:
+        """Note that a model failed. Raises the error where no other one would do better."""
+        if isinstance(error, CostlensPolicyError) or error in self.failed.values():
+            raise error
+        bases = {base.__name__ for base in type(error).__mro__}
+        status = getattr(error, "status_code", None)
+        if not (bases & _UNREACHABLE or status in (408, 429) or (isinstance(status, int) and status >= 500)):
+            raise error
+        self.failed[name] = error
