@@ -59,6 +59,11 @@ class Rule:
         return self.step.when
 
     @property
+    def passes_on(self) -> bool:
+        """Whether a request that matches may go on to the next rule all the same."""
+        return isinstance(self.step, RouteStep) and self.step.passes_on
+
+    @property
     def span(self) -> Span:
         """Where the condition is written, or the rule where it has none."""
         return self.place.at("when").span if self.when is not None else self.place.key_span

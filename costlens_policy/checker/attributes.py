@@ -108,6 +108,7 @@ _STANDARD: Final = (
         "feature", STRING, "feature of the product that the call serves",
         label=True, recorded=True, grouped=True,
     ),
+    DeclaredAttribute("id", STRING, "id of the call, which no other call has", label=True),
     DeclaredAttribute("user", STRING, "end user of the call", label=True, recorded=True, grouped=True),
     DeclaredAttribute("environment", STRING, "environment, such as `production`", label=True, recorded=True),
     DeclaredAttribute("region", STRING, "region that the request comes from", label=True),

@@ -16,8 +16,21 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, Path, SourceText
 
 __all__ = [
-    "CheckedBundle", "LinkedBundle", "LinkedDocument", "NamedModel", "SharedData", "admitted_models", "as_configured",
-    "models_of_target", "named_models", "targets_of",
+    "CheckedBundle",
+    "LinkedBundle",
+    "LinkedDocument",
+    "NamedModel",
+    "SharedData",
+    "admitted_models",
+    "all_targets_of",
+    "as_configured",
+    "inner_and_own",
+    "inner_targets",
+    "models_of_target",
+    "named_models",
+    "own_models",
+    "passes_on",
+    "targets_of",
 ]  # fmt: skip
 
 D = TypeVar("D", bound=Document, covariant=True)
@@ -106,17 +119,48 @@ def targets_of(document: Document) -> Iterator[tuple[Path, Target]]:
         yield ("defaults", "route"), document.defaults.route
 
 
-def models_of_target(target: Target, path: Path) -> Iterator[NamedModel]:
-    """Yield the models that a target names, in the order in which they are tried."""
+def all_targets_of(document: Document) -> Iterator[tuple[Path, Target]]:
+    """Yield the routes of a policy, or the default route, and all targets inside them, with their paths."""
+    for path, target in targets_of(document):
+        yield from inner_and_own(target, path)
+
+
+def inner_and_own(target: Target, path: Path) -> Iterator[tuple[Path, Target]]:
+    """Yield a target and all targets inside it, with their paths."""
+    yield path, target
+    for at, inner in inner_targets(target, path):
+        yield from inner_and_own(inner, at)
+
+
+def inner_targets(target: Target, path: Path) -> Iterator[tuple[Path, Target]]:
+    """Yield the targets right inside one: the shares of its split, or the way out of its choice."""
+    if target.split is not None:
+        for index, share in enumerate(target.split.targets):
+            yield (*path, "split", "targets", index), share
+    if target.choose is not None and isinstance(target.choose.on_none, Target):
+        yield (*path, "choose", "on_none"), target.choose.on_none
+
+
+def passes_on(target: Target) -> bool:
+    """Return whether a route with a target may leave the request to the next route that matches."""
+    choices = (inner.choose for _, inner in inner_and_own(target, ()))
+    return any(choice is not None and choice.on_none == "next" for choice in choices)
+
+
+def own_models(target: Target, path: Path) -> Iterator[NamedModel]:
+    """Yield the models that a target itself names, in the order in which they are tried."""
     if target.model is not None:
         yield NamedModel(target.model, (*path, "model"))
     yield from _listed(target.models, (*path, "models"))
-    if target.split is not None:
-        for index, share in enumerate(target.split.targets):
-            yield NamedModel(share.model, (*path, "split", "targets", index, "model"))
     if target.choose is not None:
         yield from _listed(target.choose.models, (*path, "choose", "models"))
     yield from _listed(target.fallbacks, (*path, "fallbacks"))
+
+
+def models_of_target(target: Target, path: Path) -> Iterator[NamedModel]:
+    """Yield the models that a target and all targets inside it name."""
+    for at, inner in inner_and_own(target, path):
+        yield from own_models(inner, at)
 
 
 def named_models(document: Document) -> Iterator[NamedModel]:

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from costlens_policy.catalogue import Catalogue
 from costlens_policy.catalogue.resolve import resolve
-from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument, as_configured
+from costlens_policy.checker.bundle import CheckedBundle, LinkedBundle, LinkedDocument, all_targets_of, as_configured
 from costlens_policy.checker.checks import Subject, run_checks
 from costlens_policy.checker.data import read_data
 from costlens_policy.checker.expressions import (
@@ -279,7 +279,8 @@ def _protects(document: Document) -> str:
     """Describe the protections of a policy, which have no effect while no set lists it; empty for none."""
     if not isinstance(document, PolicyDocument):
         return ""
-    applied = (rule.apply for rules in (document.routes, document.rewrites) for rule in rules)
+    targets = (target.apply for _, target in all_targets_of(document))
+    applied = (*targets, *(rule.apply for rule in document.rewrites))
     redacts = any(step.facts.protects for operations in applied for step in operations)
     protecting = {"access rules": document.access, "budgets": document.budgets, "redaction": redacts}
     named = [name for name, there in protecting.items() if there]

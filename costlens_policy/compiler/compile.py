@@ -13,9 +13,11 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker import CheckedBundle, LinkedDocument
 from costlens_policy.checker.attributes import ASKED_MODEL
 from costlens_policy.compiler.attributes import request_attributes
-from costlens_policy.compiler.layers import Formulas, compile_layer, compile_route
+from costlens_policy.compiler.formulas import Formulas
+from costlens_policy.compiler.layers import compile_layer
 from costlens_policy.compiler.plan import Layer, Plan, PlanDefaults
 from costlens_policy.compiler.priced_models import Admitted, Snapshots
+from costlens_policy.compiler.routes import compile_route
 from costlens_policy.compiler.rules import BudgetStep, RouteStep
 from costlens_policy.documents import Document, PolicySetDocument
 from costlens_policy.expressions.limits import RunLimits
@@ -36,6 +38,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
     )
     attributes = request_attributes(linked.attributes)
     own = _formulas(bundle, linked.policy_set)
+    default = _default_route(policy_set, own, linked.catalogue, tokenizer, len(layers))
     paths = {
         path
         for expressions in bundle.expressions.values()
@@ -49,7 +52,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         layers=layers,
         defaults=PlanDefaults(
             allows=policy_set.defaults.access == "allow",
-            route=_default_route(policy_set, own, linked.catalogue, tokenizer, len(layers)),
+            route=default,
             max_output_tokens=policy_set.defaults.max_output_tokens,
             max_fallbacks=policy_set.defaults.max_fallbacks,
             allowance_usd=policy_set.ledger.allowance_usd,
@@ -67,6 +70,8 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         verifies_prompt_tokens=policy_set.prompt_tokens == "verified",
         reads=frozenset(path[0] for path in paths),
         reads_asked_model=any(path[0] == "request" and path[1:] in ((), (ASKED_MODEL,)) for path in paths),
+        reads_id=any(path[0] == "request" and path[1:2] in ((), ("id",)) for path in paths)
+        or any(route.draws_by_id for route in (default, *(step for layer in layers for step in layer.routes))),
     )
 
 

@@ -11,7 +11,7 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.compiler.attributes import Admit, RequestAttribute, Shapes
 from costlens_policy.compiler.formula import FirstRoute, Formula, rebuilt
 from costlens_policy.compiler.priced_models import Snapshots
-from costlens_policy.compiler.rules import AccessStep, BudgetStep, Combinations, RewriteRule, RouteStep
+from costlens_policy.compiler.rules import AccessStep, BudgetStep, Combinations, RewriteRule, RouteStep, routes_in
 from costlens_policy.expressions import Value
 from costlens_policy.frozen import frozen
 from costlens_policy.rewrites import RewriteStep
@@ -100,8 +100,9 @@ class Stages:
 
 def _rewrite_steps(layers: tuple[Layer, ...], default: RouteStep) -> Iterator[RewriteStep]:
     for route in (default, *(route for layer in layers for route in layer.routes)):
-        if route.rewrite is not None:
-            yield from route.rewrite.steps
+        for step in routes_in(route):
+            if step.rewrite is not None:
+                yield from step.rewrite.steps
     for layer in layers:
         for rule in layer.rewrites:
             yield from rule.steps
@@ -158,6 +159,8 @@ class Plan:
     """Those of ``ROOTS`` that any expression reads; the others need not be there."""
     reads_asked_model: bool
     """Whether any expression reads ``request.asked_model``."""
+    reads_id: bool
+    """Whether any expression reads ``request.id``, or any split draws by it."""
     admit: Mapping[str, Admit] = field(init=False, repr=False, compare=False)
     """What admits a value, by the name of its attribute."""
     shapes: Shapes = field(init=False, repr=False, compare=False)

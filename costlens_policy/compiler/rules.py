@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
@@ -30,11 +30,14 @@ __all__ = [
     "ChoiceLimits",
     "Combinations",
     "Merge",
+    "OnNone",
     "RewriteRule",
     "RouteStep",
     "TargetStep",
     "ThresholdStep",
+    "Way",
     "key_problem",
+    "routes_in",
 ]
 
 
@@ -80,13 +83,16 @@ class ByExpression:
 
 @frozen
 class BySplit:
-    """Shares of the keys: ``bounds[i]`` is the sum of the weights up to model ``i``."""
+    """Shares of the keys: ``bounds[i]`` is the sum of the weights up to share ``i``.
 
-    key: Formula
+    Without ``key``, each call is drawn by itself, by its id. Each share is the route as it is for the keys that fall
+    into it: with its target, and all that the split adds to it.
+    """
+
+    key: Formula | None
     salt: str
-    models: tuple[str, ...]
     bounds: tuple[int, ...]
-    fallbacks: tuple[str, ...]
+    shares: tuple[RouteStep, ...]
 
 
 @frozen
@@ -99,20 +105,32 @@ class ChoiceLimits:
     requires: frozenset[str]
 
 
+Way: TypeAlias = Literal["cheapest", "best", "next", "target"]
+
+
+@frozen
+class OnNone:
+    """The way out where no candidate of a choice is left: the route as it is then, or None for the next route."""
+
+    way: Way
+    route: RouteStep | None
+
+
 @rebuilt
 @frozen
 class ByChoice:
-    """The best of ``models`` by ``score``.
+    """The best of ``models`` by ``score``, or by the cost without one.
 
     What depends on the catalogue alone is in ``shortlists``: the filter too, where ``asks_each_time`` is false.
     """
 
     models: tuple[str, ...]
     among: Formula | None
-    score: Formula
+    score: Formula | None
     descending: bool
     limits: ChoiceLimits
     fallbacks: tuple[str, ...]
+    on_none: OnNone | None = None
     asks_each_time: bool = field(init=False, repr=False, compare=False)
     by_cost: bool = field(init=False, repr=False, compare=False)
     """Whether the score is the cost and nothing else, and no limit depends on the request but that on the cost."""
@@ -131,7 +149,9 @@ class ByChoice:
         object.__setattr__(self, "shortlists", shortlists)
 
 
-def _is_cost(score: Formula) -> bool:
+def _is_cost(score: Formula | None) -> bool:
+    if score is None:
+        return True
     root = score.typed.root
     return isinstance(root, Select) and not root.optional and score.typed.references == {("estimate", "cost_usd")}
 
@@ -160,7 +180,8 @@ class RouteStep:
     route has the index after the last. ``rewrite`` has the id of the route and no condition.
 
     ``binds_fallbacks`` and ``binds_downgrades`` say whether its own fallbacks, and the models that budgets add, have to
-    meet its terms.
+    meet its terms. ``shares`` are those that its splits have drawn, outermost first, and ``beside`` the models that
+    their other shares name. ``place`` is its id with what leads to this target: shares, and ways out.
     """
 
     id: str
@@ -171,6 +192,36 @@ class RouteStep:
     rewrite: RewriteRule | None
     binds_fallbacks: bool = True
     binds_downgrades: bool = True
+    place: str = ""
+    shares: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    @property
+    def draws_by_id(self) -> bool:
+        """Whether one of its splits draws each call by itself."""
+        splits = (step.target for step in routes_in(self) if isinstance(step.target, BySplit))
+        return any(split.key is None for split in splits)
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether it may leave the request to the next route that matches."""
+        ways = (step.on_none for step in routes_in(self))
+        return any(way is not None and way.route is None for way in ways)
+
+    @property
+    def on_none(self) -> OnNone | None:
+        """The way out of the choice that the target is, if it has one."""
+        return self.target.on_none if isinstance(self.target, ByChoice) else None
+
+
+def routes_in(route: RouteStep) -> Iterator[RouteStep]:
+    """Yield a route and what it may become: its shares and its ways out, at any depth."""
+    yield route
+    way = route.on_none
+    for step in route.target.shares if isinstance(route.target, BySplit) else ():
+        yield from routes_in(step)
+    if way is not None and way.route is not None:
+        yield from routes_in(way.route)
 
 
 _KEPT: Final = 256
@@ -182,15 +233,16 @@ class Combinations:
     __slots__ = ("_made",)
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, ...], tuple[Step, ...]] = {}
+        self._made: dict[tuple[int, ...], tuple[Step, ...]] = {}
 
-    def of(self, ids: tuple[str, ...], rules: Sequence[tuple[int, RewriteRule]]) -> tuple[Step, ...]:
+    def of(self, rules: Sequence[tuple[int, RewriteRule]]) -> tuple[Step, ...]:
         """Return the steps of rules of one plan, in order, joined where they set the same target."""
-        steps = self._made.get(ids)
+        key = tuple([id(rule) for _, rule in rules])  # what shares of one route apply has one name
+        steps = self._made.get(key)
         if steps is None:
             if len(self._made) >= _KEPT:
                 self._made.clear()
-            steps = self._made[ids] = combine((rule.merge, rule.steps) for _, rule in rules)
+            steps = self._made[key] = combine((rule.merge, rule.steps) for _, rule in rules)
         return steps
 
 

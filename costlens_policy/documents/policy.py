@@ -131,28 +131,31 @@ class Choice(Section):
     """The candidate with the highest value comes first."""
     limits: Limits = Limits()
     """What each candidate must satisfy."""
-
-
-class SplitTarget(Section):
-    """One share of a split."""
-
-    model: ModelName
-    """The model of this share."""
-    weight: Annotated[int, Field(ge=0, le=1_000_000, examples=[95])]
-    """Share of the keys, in proportion to the sum of all weights."""
+    on_none: Annotated[Literal["refuse", "cheapest", "best", "next"] | Target, Field(examples=["cheapest"])] = "refuse"
+    """What happens where no candidate of the choice is left, fallbacks included: ``refuse`` the request, let the
+    ``cheapest`` serve, or the ``best`` in the order of the choice, or go on to the ``next`` route that matches. Or a
+    target of its own. ``cheapest`` and ``best`` put ``max_cost_usd``, ``max_latency_ms`` and ``min_quality`` aside, and
+    nothing else: ``among``, ``requires``, access rules, budgets and what the request needs still hold."""
 
 
 class Split(Section):
-    """A sticky split: the same key always gets the same model as long as the weights stay the same."""
+    """Shares of the traffic. A key sticks: it always gets the same share as long as the weights stay the same."""
 
-    key: Annotated[
-        Expression, IsExpression("string", "request", "variables", "now"), Field(examples=['request.?user.orValue("")'])
-    ]
-    """What sticks, such as ``request.user``."""
+    key: (
+        Annotated[
+            Expression,
+            IsExpression("string", "request", "variables", "now"),
+            Field(examples=['request.?user.orValue("")']),
+        ]
+        | None
+    ) = None
+    """What sticks, such as ``request.user``. Absent means that each call is drawn by itself: the key is ``request.id``
+    or, without that, the time. The guard fills in the id of its call."""
     salt: Annotated[str, Field(examples=["2026-q4"])] = ""
-    """Changes which keys go to which share; defaults to the route's id."""
+    """Changes which keys go to which share; defaults to the route's id. That of a split inside a share is put after the
+    salt of the split around it and the share, so that the two draw independently."""
     targets: Annotated[tuple[SplitTarget, ...], Field(min_length=2)]
-    """The shares; at least two."""
+    """The shares, each a target; at least two. A split inside a share draws independently of this one."""
 
 
 class Target(Section):
@@ -176,7 +179,7 @@ class Target(Section):
     choose: Choice | None = None
     """The best of several models by an expression, under limits."""
     split: Split | None = None
-    """Shares of the traffic, sticky by a key."""
+    """Shares of the traffic, sticky by a key or drawn for each call."""
     fallbacks: tuple[ModelName, ...] = ()
     """Models to try after those, in order. Those of a choice keep to its ``among`` and ``limits``, too."""
     apply: tuple[Operation, ...] = ()
@@ -184,6 +187,20 @@ class Target(Section):
     waive_terms_for: tuple[Waived, ...] = ()
     """Which models need not meet the terms of this route: its own ``fallbacks``, or those that ``downgrades`` of
     budgets add. Terms are the models that the route names or, of a choice, its ``models``, ``among`` and ``limits``."""
+
+
+class SplitTarget(Target):
+    """One share of a split: a whole target, and the weight of its share."""
+
+    id: Identifier | None = None
+    """Name of the share in decisions, suites and reports; defaults to its ``model``, or to its number."""
+    weight: Annotated[int, Field(ge=0, le=1_000_000, examples=[95])]
+    """Share of the keys, in proportion to the sum of all weights."""
+
+
+Choice.model_rebuild()
+Split.model_rebuild()
+Target.model_rebuild()
 
 
 class Route(Target):

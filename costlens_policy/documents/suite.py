@@ -164,6 +164,11 @@ class Expectation(Section):
     rule: str | None = None
     """Deciding rule, as ``policy/rule``: the route of an allowed request, the rule or budget that refused another.
     ``default`` is the policy set's default."""
+    shares: tuple[str, ...] | None = None
+    """Shares that splits of the route drew, outermost first, by their ids, models, or numbers; an empty list expects
+    none."""
+    ways_out: tuple[Literal["cheapest", "best", "next", "target"], ...] | None = None
+    """Ways out that were taken since no candidate of a choice was left, in order; an empty list expects none."""
     reasons: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None
     """Texts that must be found among the reasons."""
     rewrites: tuple[str, ...] | None = None
@@ -194,7 +199,7 @@ class Expectation(Section):
     estimate: EstimateExpectation | None = None
     """Predicted cost and tokens of the call."""
     exact: bool = False
-    """Also fail on anything not named here: further rewrites, alerts, exclusions, errors and parameters."""
+    """Also fail on anything not named here: further rewrites, alerts, exclusions, errors, parameters and ways out."""
 
     @model_validator(mode="after")
     def _expects_something(self) -> Expectation:

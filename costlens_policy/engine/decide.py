@@ -9,20 +9,21 @@ from typing import Any, Final
 
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.priced_models import PricedModel
-from costlens_policy.compiler.rules import ByName, RouteStep
+from costlens_policy.compiler.rules import ByName, BySplit, RouteStep
 from costlens_policy.documents.parameters import OUTPUT_LIMIT
 from costlens_policy.engine.access import Access, decide_access, refused_model
 from costlens_policy.engine.budgets import SURELY, ActiveThreshold, BudgetStage
 from costlens_policy.engine.candidate import Candidate, Prepared, obstacle
 from costlens_policy.engine.context import Balances, Context, Refusal
+from costlens_policy.engine.decided import Passed
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.engine.preparation import Preparations
 from costlens_policy.engine.request import GIVEN, admit_request, verified
-from costlens_policy.engine.routes import Picked, Terms, candidates_of, decide_route
+from costlens_policy.engine.routes import Picked, Terms, candidates_of, decide_route, drawn, following, nothing_left
 from costlens_policy.frozen import frozen
 
-__all__ = ["Models", "decide", "models_for", "open_context", "try_candidates"]
+__all__ = ["Models", "decide", "models_for", "open_context"]
 
 
 _NO_BALANCES: Final[Balances] = {}
@@ -62,20 +63,12 @@ def _decide(plan: Plan, context: Context) -> Decision:
         return Decision(context, access, None, (), (), refusal.rule, refusal.reason)
     if plan.stages.only_routes and (served := _at_once(context, route)):
         return Decision(context, access, route, served, (), route.id)
-    excluded: list[Exclusion] = []
+    search = Search(context, access, route)
     try:
-        prepare = Preparations(context, route)
-        picked = candidates_of(context, route, prepare, excluded)
-        wanted = 1 + plan.defaults.max_fallbacks
-        kept = try_candidates(context, access, route, picked, prepare, excluded, wanted)
+        search.run(1 + plan.defaults.max_fallbacks)
     except Refusal as refusal:
-        return Decision(context, access, route, (), tuple(excluded), refusal.rule or route.id, refusal.reason)
-    if not kept:
-        return Decision(context, access, route, (), tuple(excluded), route.id, "candidates: none is left")
-    if excluded:  # a choice may have ruled out what waived terms then let in at the end
-        names = [candidate.name for candidate in kept]
-        excluded = [item for item in excluded if item.model not in names]
-    return Decision(context, access, route, tuple(kept), tuple(excluded), route.id)
+        return search.decision(refusal.rule, refusal.reason)
+    return search.decision()
 
 
 _NOT_AT_ONCE: Final = frozenset({
@@ -110,6 +103,70 @@ def _at_once(context: Context, route: RouteStep) -> tuple[Candidate, ...] | None
             return None
         served.append(Candidate(priced, prepared, output, price))
     return tuple(served)
+
+
+class Search:
+    """The search for candidates on one route and, where none is left, on its ways out. ``route`` is where it stands."""
+
+    __slots__ = ("_access", "_before", "_context", "_excluded", "_kept", "_passed", "picked", "route")
+
+    def __init__(self, context: Context, access: Access, route: RouteStep) -> None:
+        self._context = context
+        self._access = access
+        self._before: list[Exclusion] = []
+        self._excluded: list[Exclusion] = []
+        self._kept: list[Candidate] = []
+        self._passed: list[Passed] = []
+        self.picked: Sequence[str] = ()
+        self.route = route
+
+    def run(self, wanted: int) -> None:
+        """Find the first ``wanted`` models that may serve. Raises ``Refusal``."""
+        context, access = self._context, self._access
+        while True:
+            if isinstance(self.route.target, BySplit):
+                self.route = drawn(context, self.route)
+            prepare = Preparations(context, self.route)
+            picked = candidates_of(context, self.route, prepare, self._excluded)
+            self.picked = picked[0]
+            self._kept = try_candidates(context, access, self.route, picked, prepare, self._excluded, wanted)
+            if self._kept or not self._goes_on():
+                return
+
+    def _goes_on(self) -> bool:
+        """Take the way out of a choice that leaves nothing, if there is one. It leads onward, so there is no loop."""
+        way = self.route.on_none
+        if way is None:
+            return False
+        self._passed.append((self.route, way.way))
+        self._before += self._excluded
+        self._excluded = []
+        self.route = following(self._context, self.route) if way.route is None else way.route
+        return True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models that may serve, in order."""
+        return tuple([candidate.name for candidate in self._kept])
+
+    @property
+    def excluded(self) -> tuple[Exclusion, ...]:
+        """Each reason once, also of models that were tried again."""
+        return tuple(dict.fromkeys((*self._before, *self._excluded)) if self._before else self._excluded)
+
+    def decision(self, rule: str = "", refusal: str = "") -> Decision:
+        """Return what the search came to. ``refusal`` is why it ended early, and ``rule`` which rule refused."""
+        route, kept, excluded, passed = self.route, self._kept, self.excluded, tuple(self._passed)
+        if refusal or not kept:
+            refusal = refusal or nothing_left(self._context, route)
+            return Decision(self._context, self._access, route, (), excluded, rule or route.id, refusal, passed=passed)
+        if not excluded:
+            return Decision(self._context, self._access, route, tuple(kept), (), route.id)
+        # what terms once excluded may serve, since they were waived or put aside
+        names = self.names
+        left = tuple([item for item in excluded if item.model not in names])
+        despite = tuple([item for item in self._before if item.model in names]) if passed else ()
+        return Decision(self._context, self._access, route, tuple(kept), left, route.id, passed=passed, despite=despite)
 
 
 def try_candidates(
@@ -237,25 +294,23 @@ class Models:
     excluded: tuple[Exclusion, ...]
 
 
+_ALL: Final = 2**62
+
+
 def models_for(plan: Plan, request: Mapping[str, Any], balances: Balances | None, now: datetime) -> Models:
     """Return where every model stands for a request. Takes and raises what ``decide`` does."""
     context = open_context(plan, request, balances, now)
     access = decide_access(context)
     if not access.allowed:
         return _none(plan, "; ".join(access.reasons), access.rule)
-    excluded: list[Exclusion] = []
     try:
-        route = decide_route(context)
-        prepare = Preparations(context, route)
-        picked = candidates_of(context, route, prepare, excluded)
-        most = len(plan.catalogue) + len(picked[0])
-        kept = try_candidates(context, access, route, picked, prepare, excluded, wanted=most)
+        search = Search(context, access, decide_route(context))
+        search.run(_ALL)
     except Refusal as refusal:
         return _none(plan, refusal.reason, refusal.rule)
-    serving = tuple(candidate.name for candidate in kept)
-    told = {item.model: item for item in excluded if item.model not in serving}
-    rest = _untried(context, access, route, {*serving, *told}, picked[0])
-    return Models(serving, (*told.values(), *rest))
+    told = {item.model: item for item in search.excluded if item.model not in search.names}
+    rest = _untried(context, access, search.route, {*search.names, *told}, search.picked)
+    return Models(search.names, (*told.values(), *rest))
 
 
 def _none(plan: Plan, reason: str, by: str) -> Models:

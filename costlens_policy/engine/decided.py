@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.compiler.rules import RouteStep
+from costlens_policy.compiler.rules import RouteStep, Way
 from costlens_policy.engine.access import Access
 from costlens_policy.engine.budgets import held_for
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure, WayOut
 from costlens_policy.rewrites import Change
 
-__all__ = ["Decided"]
+__all__ = ["Decided", "Passed"]
+
+Passed: TypeAlias = tuple[RouteStep, Way]
+"""A route whose choice left nothing, and the way out that it has."""
+_WAYS: Final[Mapping[Way, str]] = {
+    "cheapest": "lets the cheapest of the choice serve, whatever its limits",
+    "best": "lets the best of the choice serve, whatever its limits",
+    "next": "goes on to the next route",
+    "target": "names another target",
+}
 
 
 class Decided:
@@ -24,7 +33,9 @@ class Decided:
     Most callers read two or three things of a decision, so that each is made when it is asked for.
     """
 
-    __slots__ = ("_access", "_context", "_excluded", "_kept", "_notes", "_refusal", "_route", "_rule")
+    __slots__ = (
+        "_access", "_context", "_despite", "_excluded", "_kept", "_notes", "_passed", "_refusal", "_route", "_rule",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -36,11 +47,14 @@ class Decided:
         rule: str,
         refusal: str = "",
         notes: tuple[str, ...] = (),
+        passed: tuple[Passed, ...] = (),
+        despite: tuple[Exclusion, ...] = (),
     ) -> None:
         """Hold what the stages came to.
 
         ``route`` is None where the decision did not come to one. ``kept`` are the winner and its fallbacks, none where
-        the request is denied. ``refusal`` is the last reason of a denial after the access stage.
+        the request is denied. ``refusal`` is the last reason of a denial after the access stage. ``passed`` are the
+        routes whose choice left nothing, and ``despite`` why models that serve had been excluded there.
         """
         self._context = context
         self._access = access
@@ -50,6 +64,8 @@ class Decided:
         self._rule = rule
         self._refusal = refusal
         self._notes = notes
+        self._passed = passed
+        self._despite = despite
 
     @property
     def allowed(self) -> bool:
@@ -140,8 +156,7 @@ class Decided:
     def reasons(self) -> tuple[str, ...]:
         """What each stage came to, in order, as sentences for people."""
         reasons = [*self._access.reasons]
-        if self._route is not None:
-            reasons.append(_route_reason(self._route))
+        reasons += self._route_reasons
         if self._excluded:
             reasons += [f"candidates: `{item.model}` is excluded: {item.reason}" for item in self._excluded]
         if self._kept:
@@ -156,6 +171,8 @@ class Decided:
         for candidate in self._kept:
             if candidate.added_by:
                 yield f"candidates: {_origin(candidate)}"
+        for item in self._despite:
+            yield f"candidates: `{item.model}` serves all the same: {item.reason}"
         for alert in self.alerts:
             yield f"budgets: `{alert.budget}` alerts: {alert.text}"
         for item in self.shadowed:
@@ -170,6 +187,31 @@ class Decided:
     def route(self) -> RouteStep | None:
         """The route as the plan has it; None where the request did not come to one."""
         return self._route
+
+    @property
+    def _route_reasons(self) -> Iterator[str]:
+        before: RouteStep | None = None
+        for route, way in self._passed:
+            yield from _routed(route, before)
+            yield f"routes: no candidate of `{route.place}` is left, and `on_none` {_WAYS[way]}"
+            before = route
+        if self._route is not None:
+            yield from _routed(self._route, before)
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """The shares that splits of the route drew, outermost first, by their ids, models, or numbers."""
+        return () if self._route is None else self._route.shares
+
+    @property
+    def ways_out(self) -> tuple[WayOut, ...]:
+        """The ways out that were taken since no candidate of a choice was left, in order."""
+        return tuple(WayOut(route.id, route.place, way) for route, way in self._passed)
+
+    @property
+    def may_take_a_way_out(self) -> bool:
+        """Whether there is one, should the models that serve have no room in a budget."""
+        return self._route is not None and self._route.on_none is not None
 
     @property
     def rule(self) -> str:
@@ -230,7 +272,12 @@ def _shadow(item: Exclusion) -> str:
     return f"`{item.by}` is in shadow and would have excluded `{item.model}`: {item.reason}"
 
 
-def _route_reason(route: RouteStep) -> str:
-    if route.id == "default":
-        return "routes: no route matches, the default serves"
-    return f"routes: `{route.id}` matches" + (f": {route.reason}" if route.reason else "")
+def _routed(route: RouteStep, before: RouteStep | None) -> Iterator[str]:
+    """Yield why a route decides, and what it draws, as far as that is new after the one ``before``."""
+    onward = before is None or before.id != route.id
+    if onward and route.id == "default":
+        yield f"routes: no {'route' if before is None else 'further route'} matches, the default serves"
+    elif onward:
+        yield f"routes: `{route.id}` matches" + (f": {route.reason}" if route.reason else "")
+    if route.shares and (onward or (before is not None and before.shares != route.shares)):
+        yield f"routes: `{route.id}` draws the share `{'/'.join(route.shares)}`"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.decided import Decided
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure, WayOut
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import to_python
@@ -31,6 +31,7 @@ __all__ = [
     "Estimate",
     "Exclusion",
     "Failure",
+    "WayOut",
     "json_value",
 ]
 
@@ -75,7 +76,10 @@ class Decision(Decided):
 
     def _with(self, kept: tuple[Candidate, ...], excluded: tuple[Exclusion, ...], notes: tuple[str, ...]) -> Decision:
         notes = (*self._notes, *notes)
-        return Decision(self._context, self._access, self._route, kept, excluded, self._rule, self._refusal, notes)
+        return Decision(
+            self._context, self._access, self._route, kept, excluded, self._rule, self._refusal, notes, self._passed,
+            self._despite if kept else (),
+        )  # fmt: skip
 
     def record(self) -> Record:
         """Return every rule in order with its outcome and the values of its parts.
@@ -138,6 +142,8 @@ def _exported(decision: Decision) -> dict[str, Any]:
         "model": decision.model,
         "fallbacks": list(decision.fallbacks),
         "rule": decision.rule,
+        "shares": list(decision.shares),
+        "ways_out": [{"rule": item.rule, "place": item.place, "way": item.way} for item in decision.ways_out],
         "reasons": list(decision.reasons),
         **_sent(decision),
         "rewrites": list(decision.rewrites),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, total, usd
 from costlens_policy.units import Unit
 
-__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure"]
+__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure", "WayOut"]
 
 
 @frozen
@@ -103,6 +103,19 @@ class Exclusion:
     by: str = ""
     key: str | None = None
     threshold: Decimal | None = None
+
+
+@frozen
+class WayOut:
+    """A way out that was taken, since no candidate of a choice was left.
+
+    ``rule`` is the route of the choice, ``place`` the same with the shares that led to it. ``way`` is ``cheapest``,
+    ``best``, ``next``, or ``target`` for a target of its own.
+    """
+
+    rule: str
+    place: str
+    way: Literal["cheapest", "best", "next", "target"]
 
 
 @frozen

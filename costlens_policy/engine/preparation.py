@@ -153,7 +153,7 @@ class Preparations:
             self._check_length((rule.id, rule.steps) for _, rule in rules)
         ids = tuple([rule.id for _, rule in rules])
         try:
-            content, changes = self._together(ids, rules, priced)
+            content, changes = self._together(rules, priced)
         except (RewriteError, CelError):
             at, error = self._failing(rules, priced)
             layer, rule = rules[at]
@@ -179,20 +179,19 @@ class Preparations:
             most = f"{_CHARACTERS_OF_TOKEN} characters for each token of the largest context window, {window}"
         raise Refusal(reading, f"rewrites: the request has more than {most}")
 
-    def _together(self, ids: tuple[str, ...], rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Rewritten:
+    def _together(self, rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Rewritten:
         if not rules:
             return self._original, ()
-        steps = self._stages.combinations.of(ids, rules)
+        steps = self._stages.combinations.of(rules)
         return apply_steps(self._original, steps, self._context.roots(priced.view))
 
     def _failing(
         self, rules: list[tuple[int, RewriteRule]], priced: PricedModel
     ) -> tuple[int, RewriteError | CelError]:
         """Return the first rule without which those before it work."""
-        ids = tuple([rule.id for _, rule in rules])
         for at in range(len(rules)):
             try:
-                self._together(ids[: at + 1], rules[: at + 1], priced)
+                self._together(rules[: at + 1], priced)
             except (RewriteError, CelError) as error:
                 return at, error
         raise AssertionError("rules that failed together fail again, since rewriting is pure")

@@ -108,13 +108,15 @@ class _Walk:
     def routes(self) -> StageRecord:
         def records() -> Iterator[RuleRecord]:
             decided = not self._accessed
+            passed = {way.rule for way in self._decision.ways_out if way.way == "next"}
             for index, layer in enumerate(self._context.plan.layers):
                 for step in layer.routes:
                     if decided:
                         yield RuleRecord(step.id, _UNREACHED, condition=_text(step.when))
                         continue
                     record = self._rule(step.id, step.when, index, step.reason)
-                    decided = record.outcome is RuleOutcome.MATCHED or step.id == self._decision.rule
+                    matched = record.outcome is RuleOutcome.MATCHED and step.id not in passed
+                    decided = matched or step.id == self._decision.rule
                     yield record
 
         notes = tuple(reason for reason in self._decision.reasons if reason.startswith("routes: "))

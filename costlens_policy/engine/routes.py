@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Final, TypeAlias
 
@@ -29,10 +30,18 @@ __all__ = [
     "beyond_limits",
     "candidates_of",
     "decide_route",
+    "drawn",
+    "following",
+    "key_without_id",
+    "nothing_left",
     "outside_filter",
     "rank",
     "split_position",
 ]
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def decide_route(context: Context) -> RouteStep:
@@ -57,19 +66,46 @@ def _one_by_one(context: Context, layer: int, start: int) -> RouteStep | None:
     return None
 
 
+def following(context: Context, route: RouteStep) -> RouteStep:
+    """Return the next route after one whose condition holds, else the default."""
+    passed = False
+    for index, layer in enumerate(context.plan.layers):
+        for step in layer.routes:
+            if passed and context.holds(step.when, index, step.id, "routes"):
+                return step
+            passed = passed or step.id == route.id
+    return context.plan.defaults.route
+
+
+def drawn(context: Context, route: RouteStep) -> RouteStep:
+    """Return a route as it is for the shares that its splits draw. Raises ``Refusal``."""
+    while isinstance(split := route.target, BySplit):
+        key = _call_key(context) if split.key is None else _text(context, route, split.key)
+        route = split.shares[split_position(key, split.salt, split.bounds)]
+    return route
+
+
+def _call_key(context: Context) -> str:
+    """Return what tells a call apart: its id, else its time."""
+    id = context.request.get("id")
+    return key_without_id((context.now - _EPOCH) // _MICROSECOND) if id is None else str(id)
+
+
+def key_without_id(micros: int) -> str:
+    """Return what stands for the id of a call that has none: its microseconds since 1970."""
+    return str(micros)
+
+
 Picked: TypeAlias = tuple[Sequence[str], int]
 """The models to try, in order and each once, and how many of them the route picked: the others are fallbacks of a
 choice, which have to meet its terms."""
 
 
 def candidates_of(context: Context, route: RouteStep, prepare: Preparations, excluded: list[Exclusion]) -> Picked:
-    """Return the models to try. What a choice rules out is added to ``excluded``."""
+    """Return the models to try on a route without splits. What a choice rules out is added to ``excluded``."""
     target = route.target
     if isinstance(target, ByName):
         return target.models, len(target.models)
-    if isinstance(target, BySplit):
-        key = _text(context, route, target.key)
-        return _all_within([target.models[split_position(key, target.salt, target.bounds)], *target.fallbacks])
     if isinstance(target, ByExpression):
         name = _text(context, route, target.model)
         known = context.plan.catalogue.find(name)
@@ -212,7 +248,11 @@ class _Choice:
         reason = beyond_limits(self._context, target, candidate)
         if reason:
             raise _Unfit(reason)
-        return float(self._value(target.score, item.priced, candidate))
+        if target.score is not None:
+            return float(self._value(target.score, item.priced, candidate))
+        if candidate.cost is None:
+            raise _Unfit("its cost is not known")
+        return float(candidate.cost)
 
     def _examine(self, item: Listed) -> None:
         """Raise ``_Unfit`` for a model that does not qualify, whatever the request is."""
@@ -271,6 +311,26 @@ def outside_filter(context: Context, route: RouteStep, target: ByChoice, priced:
     return f"the choice requires `{missing[0]}`" if missing else ""
 
 
+def nothing_left(context: Context, route: RouteStep) -> str:
+    """Return the reason of a request that no candidate may serve; of a choice, for how many models its filter holds."""
+    target = route.target
+    if not isinstance(target, ByChoice) or target.among is None:
+        return "candidates: none is left"
+    shortlist = target.shortlists.on(context.now.date(), context.priced_model)
+    left = len(shortlist.listed)
+    if target.asks_each_time:
+        left = sum(not _filtered_out(context, route, target.among, item.priced) for item in shortlist.listed)
+    among = f"`{target.among.source}` holds for {left} of {len(target.models)} models of the choice"
+    return f"candidates: none is left; {among}"
+
+
+def _filtered_out(context: Context, route: RouteStep, among: Formula, priced: PricedModel) -> bool:
+    try:
+        return not context.evaluate(among, route.layer, priced.view)
+    except CelError:  # that model is among the excluded
+        return False
+
+
 def beyond_limits(context: Context, target: ByChoice, candidate: Candidate) -> str:
     """Return which limit that depends on the request the model does not keep to; the unknown keeps to nothing."""
     limits, model, cost = target.limits, candidate.priced.model, candidate.cost
@@ -308,20 +368,25 @@ class Terms:
         ``added`` says that a budget added it; otherwise it is a fallback of a choice.
         """
         route, target, name = self._route, self._route.target, priced.model.name
-        if not (route.binds_downgrades if added else route.binds_fallbacks):
+        if not self._binds(name, added=added):
             return ""
         if isinstance(target, ByChoice):
             reason = "it does not name the model" if added and name not in target.models else ""
             reason = reason or outside_filter(self._context, route, target, priced)
         else:
-            named = name in self._picked or (isinstance(target, BySplit) and name in target.models)
-            reason = "" if named else "it does not name the model"
+            reason = "" if name in self._picked else "it does not name the model"
         return f"it does not meet the terms of route `{route.id}`: {reason}" if reason else ""
 
     def beyond(self, candidate: Candidate, *, added: bool) -> str:
         """Return which limit of the choice the call on a model does not keep to, or an empty text."""
         route, target = self._route, self._route.target
-        if not isinstance(target, ByChoice) or not (route.binds_downgrades if added else route.binds_fallbacks):
+        if not isinstance(target, ByChoice) or not self._binds(candidate.name, added=added):
             return ""
         reason = beyond_limits(self._context, target, candidate)
         return f"it does not meet the terms of route `{route.id}`: {reason}" if reason else ""
+
+    def _binds(self, name: str, *, added: bool) -> bool:
+        """Say whether a model has to meet the terms. Other shares of a split give theirs to requests of this route."""
+        if added:
+            return self._route.binds_downgrades and name not in self._route.beside
+        return self._route.binds_fallbacks

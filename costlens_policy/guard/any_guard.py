@@ -104,9 +104,10 @@ class AnyGuard:
         shared = self._shared_for(self._engine.plan_for(request))
         lease = shared.options.lease if lease is None else checked_lease(lease)
         if id is None:
-            asked = Asked(request, os.urandom(16).hex(), False, lease, shared.clock())
+            id = os.urandom(16).hex()
+            asked = Asked(self._identified(request, id), id, False, lease, shared.clock())
             return HeldCall(shared, asked, hold_call(shared, asked))
-        known = self._known(id)
+        known, request = self._known(id), self._identified(request, id)
         if known is not None and known.is_open:
             if known.asked.request != request:
                 raise CallConflictError(f"the id `{id}` belongs to another call, which is under way")
@@ -116,6 +117,12 @@ class AnyGuard:
         with self._lock:
             self._named[id] = call
         return call
+
+    def _identified(self, request: Mapping[str, Any], id: str) -> Mapping[str, Any]:
+        """Return the request with the id of its call, where a rule reads that and the request has none of its own."""
+        if not self._shared.plan.reads_id or not isinstance(request, Mapping) or request.get("id") is not None:
+            return request
+        return {**request, "id": id}
 
     def _settle(
         self, id: str, response: Any, model: str | None, output_text: str | Iterable[str] | None, shape: str | None

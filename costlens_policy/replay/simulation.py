@@ -129,6 +129,8 @@ def request_of(row: Row, plan: Plan) -> dict[str, Any]:
         request.setdefault("prompt_tokens", row.prompt_tokens)
     if row.model is not None and "model" in plan.attributes:
         request.setdefault("model", _canonical(row.model, plan))
+    if row.id is not None and plan.reads_id:
+        request.setdefault("id", row.id)
     return request
 
 

@@ -41,7 +41,7 @@ class Verdicts:
         self._plan = plan
         remembers = any(not step.per_call for _, step in plan.budgets.values())
         self._pure = not remembers and not everything and not any(path[0] == "now" for path in paths)
-        self._pure = self._pure and not any(parts((plan.layers, plan.defaults), RewriteRule))
+        self._pure = self._pure and not plan.reads_id and not any(parts((plan.layers, plan.defaults), RewriteRule))
         self._labels = frozenset(name for name in _LABELS - read if name in plan.attributes)
         chooses = any(parts((plan.layers, plan.defaults), ByChoice))
         limited = any(name in ("cost_budget", "max_output_tokens", "params") for name, _ in plan.filled_in)
@@ -114,10 +114,12 @@ def _bounded_by_cost(request: Mapping[str, Any]) -> bool:
 
 
 def parts(value: Any, wanted: type) -> Iterator[Any]:
-    """Yield everything of a type inside steps of a plan."""
+    """Yield everything of a type inside steps of a plan: also what is in others of that type."""
     if isinstance(value, wanted):
         yield value
-    elif is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, Formula):
+        return
+    if is_dataclass(value) and not isinstance(value, type):
         for item in fields(value):
             yield from parts(getattr(value, item.name), wanted)
     elif isinstance(value, Mapping):

@@ -47,21 +47,25 @@ def violations(kind: str, plain: Any) -> Iterator[Violation]:
 
 @cache
 def _inline_schema(kind: str) -> Schema:
-    """Return a kind's schema with every reference replaced by what it refers to; no section nests in itself."""
+    """Return a kind's schema with every reference replaced by what it refers to; a section may contain its own kind."""
     schema = bare_schema(kind)
-    definitions = schema.get("$defs", {})
+    references: list[tuple[dict[str, Any], str]] = []
 
     def inline(part: Any) -> Any:
         if isinstance(part, list):
             return [inline(item) for item in part]
         if not isinstance(part, dict):
             return part
-        merged = dict(part)
+        merged = {key: inline(value) for key, value in part.items()}
         if isinstance(reference := merged.pop("$ref", None), str):
-            merged = {**definitions[reference.rpartition("/")[2]], **merged}
-        return {key: inline(value) for key, value in merged.items()}
+            references.append((merged, reference.rpartition("/")[2]))
+        return merged
 
-    return {key: inline(value) for key, value in schema.items() if key != "$defs"}
+    definitions = {name: inline(part) for name, part in schema.get("$defs", {}).items()}
+    whole: dict[str, Any] = inline({key: value for key, value in schema.items() if key != "$defs"})
+    for merged, name in references:
+        merged.update({**definitions[name], **merged})
+    return whole
 
 
 @cache

@@ -117,6 +117,17 @@ def _call(expected: FallbackExpectation, call: Call, exact: bool) -> Iterator[Di
         yield from _estimated(expected.estimate, call.estimate)
 
 
+def _shares(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    if expected != seen.decision.shares:
+        yield Difference("shares", list(expected), list(seen.decision.shares))
+
+
+def _ways_out(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    taken = [item.way for item in seen.decision.ways_out]
+    if list(expected) != taken:
+        yield Difference("ways_out", list(expected), taken)
+
+
 def _reasons(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
     reasons = seen.decision.reasons
     for text in expected:
@@ -210,6 +221,8 @@ _COMPARISONS: Final[Mapping[str, _CompareOne]] = {
     "rule": _rule,
     "fallbacks": _fallbacks,
     "fallback_calls": _fallback_calls,
+    "shares": _shares,
+    "ways_out": _ways_out,
     "reasons": _reasons,
     "excluded": _excluded,
     "errors": _errors,
@@ -230,6 +243,8 @@ def _unnamed(expect: Expectation, seen: _Comparison) -> Iterator[Difference]:
     decision = seen.decision
     if expect.rewrites is None and decision.rewrites:
         yield Difference("rewrites", [], list(decision.rewrites))
+    if expect.ways_out is None and decision.ways_out:
+        yield Difference("ways_out", [], [item.way for item in decision.ways_out])
     if expect.alerts is None and decision.alerts:
         yield Difference("alerts", [], _alerting(decision))
     if expect.excluded != {}:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from costlens_policy.compiler.plan import Layer
-from costlens_policy.compiler.rules import BudgetStep
+from costlens_policy.compiler.rules import BudgetStep, RouteStep, routes_in
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.engine.record import RuleOutcome
 from costlens_policy.frozen import frozen
@@ -25,7 +25,9 @@ _MOST_NAMED = 3
 
 @frozen
 class RuleCoverage:
-    """One rule, or one threshold of a budget (``policy/budget@0.8``). It is covered once a case made it match.
+    """One rule, threshold of a budget (``policy/budget@0.8``), or way out of a choice (``policy/route@on_none``).
+
+    It is covered once a case made it match, reached it, or took it.
 
     ``was_true`` and ``was_false`` count the cases in which its condition held and did not; both are 0 without a
     condition. ``why`` explains why it is not covered. ``span`` is where its id is written.
@@ -116,6 +118,7 @@ class OutcomeCounts:
         self.decisions = 0
         self.rules: dict[str, RuleCounts] = defaultdict(RuleCounts)
         self.thresholds: Counter[tuple[str, int]] = Counter()
+        self.ways_out: Counter[str] = Counter()
 
     def count(self, observation: Observation) -> None:
         self.decisions += 1
@@ -125,6 +128,7 @@ class OutcomeCounts:
             if outcome is RuleOutcome.NOT_REACHED:
                 counts.instead[observation.decision.rule] += 1
         self.thresholds.update(observation.thresholds_at_all)
+        self.ways_out.update(item.place for item in observation.decision.ways_out)
 
     @classmethod
     def of(cls, several: Iterable[OutcomeCounts]) -> OutcomeCounts:
@@ -133,6 +137,7 @@ class OutcomeCounts:
         for counts in several:
             total.decisions += counts.decisions
             total.thresholds += counts.thresholds
+            total.ways_out += counts.ways_out
             for rule, counted in counts.rules.items():
                 total.rules[rule].add(counted)
         return total
@@ -160,6 +165,8 @@ def _rules(layer: Layer, tested: SetUnderTest, counts: OutcomeCounts) -> Iterato
             yield _rule(step.id, kind, step.when is not None, tested, counts)
             if isinstance(step, BudgetStep):
                 yield from _thresholds(step, tested, counts)
+            elif isinstance(step, RouteStep):
+                yield from _ways_out(step, tested, counts)
 
 
 def _rule(rule: str, kind: RuleKind, conditional: bool, tested: SetUnderTest, counts: OutcomeCounts) -> RuleCoverage:
@@ -194,6 +201,36 @@ def _thresholds(budget: BudgetStep, tested: SetUnderTest, counts: OutcomeCounts)
             not_reached=counts.decisions - reached,
             why="" if active else _never_active(budget, name, reached, counts.decisions),
         )
+
+
+def _ways_out(route: RouteStep, tested: SetUnderTest, counts: OutcomeCounts) -> Iterator[RuleCoverage]:
+    """Yield the ways out of the choices of a route; whether one is taken is decided where the route matches."""
+    reached = counts.rules.get(route.id, RuleCounts()).matched
+    for step in routes_in(route):
+        if step.on_none is None:
+            continue
+        taken = counts.ways_out[step.place]
+        yield RuleCoverage(
+            rule=f"{step.place}@on_none",
+            kind="way out",
+            span=tested.places.get(route.id),
+            conditional=True,
+            matched=taken,
+            was_true=taken,
+            was_false=reached - taken,
+            failed=0,
+            not_reached=counts.decisions - reached,
+            why="" if taken else _never_taken(route, reached, counts.decisions),
+        )
+
+
+def _never_taken(route: RouteStep, reached: int, decisions: int) -> str:
+    """Return why a way out was taken in no case."""
+    if not decisions:
+        return "no case reaches a decision"
+    if not reached:
+        return f"no case goes to `{route.id}`"
+    return f"a candidate is left in {_all_of(reached)} that {_reach(reached)} it"
 
 
 def why_not(rule: str, counted: RuleCounts, decisions: int, known: Vocabulary) -> str:

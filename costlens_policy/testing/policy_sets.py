@@ -141,6 +141,9 @@ def _time_reads(plan: Plan, places: Mapping[str, Span]) -> Iterator[TimeRead]:
     for formula in _formulas((plan.layers, plan.defaults.route)):
         if formula.reads("now"):
             yield TimeRead("an expression reads `now`", formula.span)
+    for route in (plan.defaults.route, *(route for layer in plan.layers for route in layer.routes)):
+        if route.draws_by_id:
+            yield TimeRead(f"a split of `{route.id}` draws calls without an id by their time", places.get(route.id))
     for layer in plan.layers:
         for budget in layer.budgets:
             if not budget.per_call:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from costlens_policy.compiler.plan import Plan
-from costlens_policy.compiler.rules import ByExpression, ByName, TargetStep, ThresholdStep
+from costlens_policy.compiler.rules import ByChoice, ByExpression, ByName, TargetStep, ThresholdStep, routes_in
 from costlens_policy.diagnostics.suggestion import did_you_mean, nearest
 
 __all__ = ["DEFAULT", "RuleKind", "Vocabulary"]
@@ -38,7 +38,9 @@ class Vocabulary:
             step.id for layer in plan.layers for step in layer.access if step.denies
         )
         routes = (plan.defaults.route, *(step for layer in plan.layers for step in layer.routes))
-        self.applying: frozenset[str] = frozenset(step.id for step in routes if step.rewrite is not None)
+        self.applying: frozenset[str] = frozenset(
+            route.id for route in routes for step in routes_in(route) if step.rewrite is not None
+        )
         self.thresholds: Mapping[tuple[str, int], str] = {
             (step.id, index): _threshold_id(step.id, threshold)
             for layer in plan.layers
@@ -98,17 +100,17 @@ def _rules(plan: Plan) -> Iterator[tuple[str, RuleKind]]:
 
 
 def _named_models(plan: Plan) -> Iterator[str]:
-    yield from _of_target(plan.defaults.route.target)
     for layer in plan.layers:
-        for route in layer.routes:
-            yield from _of_target(route.target)
         for budget in layer.budgets:
             for threshold in budget.thresholds:
                 yield from threshold.models
+    for route in (plan.defaults.route, *(route for layer in plan.layers for route in layer.routes)):
+        for step in routes_in(route):
+            yield from _of_target(step.target)
 
 
 def _of_target(target: TargetStep) -> Iterator[str]:
-    if not isinstance(target, ByExpression):
+    if isinstance(target, ByName | ByChoice):
         yield from target.models
-    if not isinstance(target, ByName):
+    if isinstance(target, ByExpression | ByChoice):
         yield from target.fallbacks

@@ -44,8 +44,7 @@ def longhand() -> Iterator[None]:
         yield
 
 
-def _combined(_: Combinations, ids: tuple[str, ...], rules: Sequence[tuple[int, RewriteRule]]) -> tuple[Step, ...]:
-    assert ids == tuple(rule.id for _, rule in rules)
+def _combined(_: Combinations, rules: Sequence[tuple[int, RewriteRule]]) -> tuple[Step, ...]:
     return combine((rule.merge, rule.steps) for _, rule in rules)
 
 

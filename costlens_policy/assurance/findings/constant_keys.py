@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.assurance.domain import ABSENT, Nothing
 from costlens_policy.assurance.subject import Subject
-from costlens_policy.checker.bundle import targets_of
+from costlens_policy.checker.bundle import all_targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.expressions import TypedExpr
@@ -26,7 +26,7 @@ def find_constant_keys(subject: Subject) -> Iterator[Diagnostic]:
         if typed is not None:
             yield from _scope(rule.id, place, typed)
     for document in subject.documents.documents():
-        for path, target in targets_of(document.document):
+        for path, target in all_targets_of(document.document):
             place = Place(document, (*path, "split", "key"))
             typed = subject.documents.typed(place) if target.split is not None else None
             if typed is not None and place.exists:

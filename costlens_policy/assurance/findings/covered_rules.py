@@ -25,7 +25,7 @@ def find_covered_rules(subject: Subject) -> Iterator[Diagnostic]:
         if covering:
             advice = f"move `{route.id}` before them, or narrow them"
             yield _report(route, f"the route `{route.id}` never matches", covering, "match first", advice)
-        else:
+        elif not route.passes_on:
             earlier.add(route)
     denies = Others(subject, subject.denies)
     for rule in subject.rules["access"]:

@@ -81,7 +81,8 @@ def _of_routes(subject: Subject) -> Iterator[_Applied]:
         goal = Every([rule.goal, *before]) if route.apply else rule.goal
         for at, operation in enumerate(route.apply):
             yield _Applied(operation, rule.id, rule.place.at("apply", at, operation.name), goal, True)
-        before.append(rule.otherwise)
+        if not rule.passes_on:
+            before.append(rule.otherwise)
     policy_set = subject.bundle.linked.policy_set
     for at, operation in enumerate(policy_set.document.defaults.route.apply):
         place = Place(policy_set, ("defaults", "route", "apply", at, operation.name))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.assurance.subject import Subject
-from costlens_policy.checker.bundle import targets_of
+from costlens_policy.checker.bundle import all_targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.diagnostics.model import Diagnostic
 
@@ -18,7 +18,7 @@ _FOUND: Final = Finding("CL444")
 def find_odd_shares(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of weights whose sum is near 100 and not 100."""
     for document in subject.documents.documents():
-        for path, target in targets_of(document.document):
+        for path, target in all_targets_of(document.document):
             if target.split is None:
                 continue
             place = Place(document, (*path, "split", "targets"))

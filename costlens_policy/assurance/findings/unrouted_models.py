@@ -7,7 +7,7 @@ from typing import Final
 
 from costlens_policy.assurance.domain import Found, Nothing
 from costlens_policy.assurance.subject import Subject
-from costlens_policy.checker.bundle import named_models, targets_of
+from costlens_policy.checker.bundle import all_targets_of, named_models
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic
 
@@ -42,7 +42,7 @@ def _reachable(subject: Subject) -> frozenset[str] | None:
     names: set[str] = set()
     catalogue = subject.bundle.linked.catalogue
     for document in subject.documents.documents():
-        for _, target in targets_of(document.document):
+        for _, target in all_targets_of(document.document):
             if target.model_from is not None or (target.choose is not None and not target.choose.models):
                 return None
         found = (catalogue.find(named.name) for named in named_models(document.document))

@@ -10,7 +10,7 @@ from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found
 from costlens_policy.assurance.others import Others
 from costlens_policy.assurance.subject import Rule, Subject, shown
 from costlens_policy.checker.checks.subject import Finding
-from costlens_policy.compiler.rules import ByExpression, RouteStep
+from costlens_policy.compiler.rules import ByExpression, RouteStep, routes_in
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.engine.decision import Decision
 
@@ -26,7 +26,9 @@ def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
     for route in subject.rules["routes"]:
         others = (*earlier.beside(route), *denies.beside(route))
         matched = Every([route.goal, *(other.otherwise for other in others)])
-        named = isinstance(route.step, RouteStep) and not isinstance(route.step.target, ByExpression)
+        named = isinstance(route.step, RouteStep) and not any(
+            isinstance(step.target, ByExpression) for step in routes_in(route.step)
+        )
         asked = route.when is not None and named and not subject.is_diagnosed(route)
         refused = _refused(subject, route, subject.domain.find(matched), matched) if asked else None
         if refused is not None:
@@ -38,7 +40,8 @@ def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
                 why or "no candidate is left",
                 "add a candidate or a fallback that can, or narrow the condition",
             )
-        earlier.add(route)
+        if not route.passes_on:
+            earlier.add(route)
 
 
 def _refused(subject: Subject, route: Rule, found: object, matched: Every) -> tuple[dict[str, Any], Decision] | None:

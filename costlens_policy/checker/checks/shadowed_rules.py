@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from costlens_policy.checker.bundle import passes_on
 from costlens_policy.checker.checks.subject import Finding, Placed, Subject, access_rules, routes
 from costlens_policy.checker.condition import Cover
 from costlens_policy.diagnostics.model import Diagnostic, Related
@@ -24,9 +25,9 @@ def check_shadowed_rules(subject: Subject) -> Iterator[Diagnostic]:
 def _covered_routes(subject: Subject) -> Iterator[Diagnostic]:
     earlier: Cover[Placed[Route]] = Cover()
     for route in routes(subject):
-        if route.condition.always:
+        if route.condition.always and not passes_on(route.rule):
             return
-        if route.condition.never:
+        if route.condition.always or route.condition.never:
             continue
         covering = earlier.first(route.condition)
         if covering is not None:
@@ -37,7 +38,8 @@ def _covered_routes(subject: Subject) -> Iterator[Diagnostic]:
                 f"move `{route.rule.id}` before it, or make their conditions mutually exclusive",
                 [Related(covering.place.at("when").span, "covers it")],
             )
-        earlier.add(route.condition, route)
+        if not passes_on(route.rule):
+            earlier.add(route.condition, route)
 
 
 def _overruled_allows(subject: Subject) -> Iterator[Diagnostic]:

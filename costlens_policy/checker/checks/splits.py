@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.checker.bundle import targets_of
+from costlens_policy.checker.bundle import all_targets_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject
 from costlens_policy.diagnostics.model import Diagnostic
 
@@ -17,7 +17,7 @@ _FOUND: Final = Finding("CL411")
 def check_splits(subject: Subject) -> Iterator[Diagnostic]:
     """Report splits whose weights are all zero."""
     for document in subject.documents():
-        for path, target in targets_of(document.document):
+        for path, target in all_targets_of(document.document):
             if target.split is not None and not any(share.weight for share in target.split.targets):
                 yield _FOUND.error(
                     "all weights of the split are zero",

@@ -10,7 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from costlens_policy.catalogue import Model
 from costlens_policy.checker.attributes import ROOT_TYPES, model_values
-from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, named_models
+from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, inner_and_own, named_models
 from costlens_policy.checker.condition import ALWAYS, Condition, condition_of
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import Document, PolicyDocument
@@ -223,11 +223,13 @@ def applied(subject: Subject) -> Iterator[Applied]:
     default = policy_set.document.defaults.route
     conditions = (*(route.condition for route in placed), ALWAYS)
     for at, route in enumerate(placed):
-        if route.rule.apply:
-            yield Applied(route.name, route.rule.apply, route.place, route.condition, None, conditions, at)
-    if default.apply:
-        place = Place(policy_set, ("defaults", "route"))
-        yield Applied("default", default.apply, place, ALWAYS, None, conditions, len(placed))
+        for path, target in inner_and_own(route.rule, route.place.path):
+            if target.apply:
+                place = Place(route.policy, path)
+                yield Applied(route.name, target.apply, place, route.condition, None, conditions, at)
+    for path, target in inner_and_own(default, ("defaults", "route")):
+        if target.apply:
+            yield Applied("default", target.apply, Place(policy_set, path), ALWAYS, None, conditions, len(placed))
     for rewrite in rewrites(subject):
         rule = rewrite.rule
         yield Applied(rewrite.name, rule.apply, rewrite.place, rewrite.condition, rule.merge)

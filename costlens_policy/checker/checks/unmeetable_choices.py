@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from costlens_policy.catalogue import Model
-from costlens_policy.checker.bundle import targets_of
+from costlens_policy.checker.bundle import all_targets_of
 from costlens_policy.checker.checks.choice_limits import limit_tests
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, holds_for
 from costlens_policy.diagnostics.model import Diagnostic, Severity
@@ -21,7 +21,7 @@ _FOUND: Final = Finding("CL415")
 def check_unmeetable_choices(subject: Subject) -> Iterator[Diagnostic]:
     """Report choices whose filter or limits exclude every model; this is a warning if fallbacks need not meet them."""
     for document in subject.documents():
-        for path, target in targets_of(document.document):
+        for path, target in all_targets_of(document.document):
             if target.choose is not None:
                 problem = _examine(subject, target.choose, Place(document, (*path, "choose")))
                 if problem is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from costlens_policy.checker.bundle import passes_on
 from costlens_policy.checker.checks.subject import Finding, Placed, Subject, routes
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.documents.policy import Route
@@ -26,5 +27,5 @@ def check_unreachable_routes(subject: Subject) -> Iterator[Diagnostic]:
                 f"move `{ending.rule.id}` below it, or add a condition to `{ending.rule.id}`",
                 [Related(ending.place.at("id").span, f"`{ending.name}` always matches")],
             )
-        elif route.condition.always:
+        elif route.condition.always and not passes_on(route.rule):
             ending = route

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from costlens_policy.catalogue.versions import matches
-from costlens_policy.checker.bundle import LinkedDocument, targets_of
+from costlens_policy.checker.bundle import LinkedDocument, all_targets_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, catalogue_models
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.documents import CatalogueDocument
@@ -33,7 +33,7 @@ def _is_open(subject: Subject) -> bool:
     return any(
         target.model_from is not None or (target.choose is not None and not target.choose.models)
         for document in subject.documents()
-        for _, target in targets_of(document.document)
+        for _, target in all_targets_of(document.document)
     )
 
 

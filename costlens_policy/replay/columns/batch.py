@@ -6,6 +6,7 @@
 | `file`, `number` | int32, int64 | the place of the row: index of its file, and its line |
 | `prompt`, `output` | int64 | tokens; the prompt includes the cached part |
 | `model`, `session` | string, may be null | as recorded |
+| `id` | string, may be null | the id of the call |
 | `cost` | string or double, may be null | US dollars that the log itself records |
 | `request.NAME` | string, int64, double or bool, may be null | an attribute of the request; null where it is absent |
 | `recorded.BUCKET` | int64 | the provider's buckets: all of them null where they were not recorded |
@@ -91,6 +92,10 @@ def complete_batch(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     if "model" in plan.attributes and names:
         given = f"{ATTRIBUTE}model"
         column = pl.coalesce(given, "_model") if given in frame.columns else pl.col("_model")
+        frame = frame.with_columns(column.alias(given))
+    if plan.reads_id and "id" in frame.columns:
+        given = f"{ATTRIBUTE}id"
+        column = pl.coalesce(given, "id") if given in frame.columns else pl.col("id")
         frame = frame.with_columns(column.alias(given))
     return frame
 

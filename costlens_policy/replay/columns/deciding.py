@@ -64,12 +64,14 @@ class Facts:
     """``choices`` are the models in the order in which they are tried; none where the request is denied.
 
     ``refused`` is as in ``Outcome``, and ``unacceptable`` where the policy set does not accept the request at all.
+    ``way_out``: others may serve if these have no room in a budget.
     """
 
     rule: str
     refused: str
     choices: tuple[Choice, ...]
     errors: tuple[str, ...]
+    way_out: bool = False
 
     @property
     def winner(self) -> Choice | None:
@@ -124,7 +126,7 @@ def facts_of(decision: Decision, prompt: int, units: Sequence[Unit] = ()) -> Fac
 
     first = choice(decision, decision.model, estimate)
     others = (choice(call, call.model, call.estimate) for call in decision.fallback_calls)
-    return Facts(decision.rule, "", (first, *others), errors)
+    return Facts(decision.rule, "", (first, *others), errors, decision.may_take_a_way_out)
 
 
 def _probe(

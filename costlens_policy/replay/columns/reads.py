@@ -39,8 +39,8 @@ class Reads:
 
     ``shared`` is false where nothing less than the whole request does. ``exact`` are attributes by value, ``present``
     those of which only the presence counts. ``cuts`` are the values that numbers are compared with, ``texts`` those
-    that texts are, and ``splits`` the salts and bounds of the shares that a text decides. ``prompt_tokens`` is among
-    ``exact`` or ``cuts``.
+    that texts are, and ``splits`` the salts and bounds of the shares that a text decides; those that each call draws by
+    itself are ``drawn``. ``prompt_tokens`` is among ``exact`` or ``cuts``.
     """
 
     shared: bool
@@ -49,19 +49,22 @@ class Reads:
     cuts: dict[str, tuple[int | float, ...]]
     texts: dict[str, tuple[str, ...]]
     splits: dict[str, tuple[Shares, ...]]
+    drawn: tuple[Shares, ...] = ()
 
 
 def reads_of_rules(plan: Plan, given: Iterable[str]) -> Reads:
     """Return what decides beside the budgets. ``given`` are the attributes that requests may have."""
     layers = [(layer.variables, layer.access, layer.routes, layer.rewrites) for layer in plan.layers]
     seen = _Seen()
-    splits = {id(split.key): split for split in parts((layers, plan.defaults), BySplit)}
+    splits = list(parts((layers, plan.defaults), BySplit))
+    keyed = {id(split.key): split for split in splits if split.key is not None}
     for formula in parts((plan.variables, layers, plan.defaults), Formula):
-        seen.add(formula, splits.get(id(formula)))
+        seen.add(formula, keyed.get(id(formula)))
     if any(_weighs_more_than_cost(choice) for choice in parts((layers, plan.defaults), ByChoice)):
         seen.free.add(PROMPT)
     unread = {name for name in set(given) - seen.attributes - _WEIGHED if _takes_any_text(plan, name)}
-    return _reads(plan, seen, given, unread)
+    drawn = {(split.salt, split.bounds) for split in splits if split.key is None}
+    return replace(_reads(plan, seen, given, unread), drawn=tuple(sorted(drawn)))
 
 
 def reads_of_budgets(plan: Plan, given: Iterable[str]) -> Reads:
@@ -98,9 +101,10 @@ def _reads(plan: Plan, seen: _Seen, given: Iterable[str], unread: set[str]) -> R
 
 def _weighs_more_than_cost(choice: ByChoice) -> bool:
     """Return whether a choice makes anything of the estimate but to rank by the cost alone."""
-    score = choice.score.typed
-    by_cost = isinstance(score.root, Select) and score.references == {("estimate", "cost_usd")}
-    formulas = [formula for formula in (None if by_cost else choice.score, choice.among) if formula is not None]
+    score = choice.score
+    if score is not None and isinstance(score.typed.root, Select):
+        score = None if score.typed.references == {("estimate", "cost_usd")} else score
+    formulas = [formula for formula in (score, choice.among) if formula is not None]
     return any(formula.reads("estimate") for formula in formulas)
 
 
@@ -228,6 +232,8 @@ def keys_of(frame: pl.DataFrame, reads: Reads, changes: pl.Series) -> pl.DataFra
         column = _column(frame, name)
         if column is not None:
             columns.append(_stretches(column, cuts).alias(f"cut {name}"))
+    if reads.drawn:
+        columns += _shares(_call_keys(frame), "of the call", reads.drawn)
     return pl.DataFrame(columns)
 
 
@@ -236,11 +242,22 @@ def _classes(column: pl.Series, name: str, values: Sequence[str], splits: Sequen
     yield column.is_not_null().alias(f"has {name}")
     if values:
         yield pl.select(pl.when(column.is_in(list(values))).then(column)).to_series().alias(f"text {name}")
+    yield from _shares(column, name, splits)
+
+
+def _shares(column: pl.Series, name: str, splits: Sequence[Shares]) -> Iterator[pl.Series]:
+    """Return into which share of each split the keys fall."""
     distinct = column.drop_nulls().unique() if splits else column
     for place, (salt, bounds) in enumerate(splits):
         shares = pl.Series([split_position(key, salt, bounds) for key in distinct], dtype=pl.Int32)
         found = column.replace_strict(distinct, shares, default=None, return_dtype=pl.Int32)
         yield found.alias(f"share {place} {name}")
+
+
+def _call_keys(frame: pl.DataFrame) -> pl.Series:
+    """Return what tells each call apart: its id, else its time."""
+    times, ids = frame["time"].cast(pl.String), _column(frame, "id")
+    return times if ids is None else pl.select(pl.coalesce(ids, times)).to_series()
 
 
 def _stretches(column: pl.Series, cuts: Sequence[int | float]) -> pl.Series:

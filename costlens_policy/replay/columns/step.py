@@ -66,7 +66,7 @@ class Job:
     prices: UnitPrices = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = dict.fromkeys((*self.attributes, "session", "model"))
+        names = dict.fromkeys((*self.attributes, "session", "model", *(("id",) if self.plan.reads_id else ())))
         known = tuple(name for name in names if name in self.plan.attributes)
         object.__setattr__(self, "attributes", known)
         object.__setattr__(self, "prices", UnitPrices(self.plan))
@@ -282,7 +282,10 @@ class _Ordered:
         return served.gather(codes.replace(ALONE, len(self._facts.rows)))
 
     def _judge(self, code: int, line: int, row: _Row, sums: Sums) -> int | None:
-        """Return the code of the facts once every budget was asked; None where a threshold does more than alert."""
+        """Return the code of the facts once every budget was asked; None where the engine itself has to decide.
+
+        That is where a threshold does more than alert, and where other models may serve since these have no room.
+        """
         facts, lines = self._facts.rows[code], self._lines.rows[line]
         at, prompt = row.at, row.prompt
         first = ""
@@ -306,7 +309,7 @@ class _Ordered:
                     self._alert(lines, worst, choice, row, sums)
                 return code if not place else self._variant(code, place)
             first = first or full
-        return self._denied(code, first)
+        return None if facts.way_out else self._denied(code, first)
 
     def _alert(self, lines: Sequence[Line], worst: int, choice: Choice, row: _Row, sums: Sums) -> None:
         for item in lines:
