@@ -158,6 +158,7 @@ _MEANING: Final = (
     Code("CL448", "range-edge", "off-by-one gap or overlap between ranges"),
     Code("CL449", "fixed-offset", "fixed offset instead of a time zone"),
     Code("CL450", "unit-slip", "number in another unit"),
+    Code("CL451", "misplaced-target", "target that does not fit its place"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

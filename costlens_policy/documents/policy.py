@@ -137,6 +137,10 @@ class Choice(Section):
     target of its own. ``cheapest`` and ``best`` put ``max_cost_usd``, ``max_latency_ms`` and ``min_quality`` aside, and
     nothing else: ``among``, ``requires``, access rules, budgets and what the request needs still hold."""
 
+    def without_bounds(self) -> Choice:
+        """Return the choice as ``on_none: cheapest`` and ``best`` leave it: of its limits only what it requires."""
+        return self.model_copy(update={"limits": Limits(requires=self.limits.requires)})
+
 
 class Split(Section):
     """Shares of the traffic. A key sticks: it always gets the same share as long as the weights stay the same."""
@@ -156,6 +160,12 @@ class Split(Section):
     salt of the split around it and the share, so that the two draw independently."""
     targets: Annotated[tuple[SplitTarget, ...], Field(min_length=2)]
     """The shares, each a target; at least two. A split inside a share draws independently of this one."""
+
+
+_A_SPLIT = {
+    "key": 'request.?user.orValue("")',
+    "targets": [{"model": "gpt-5-nano", "weight": 95}, {"model": "gpt-5-mini", "weight": 5}],
+}
 
 
 class Target(Section):
@@ -178,7 +188,7 @@ class Target(Section):
     """Expression that gives the model's name, such as ``request.model``."""
     choose: Choice | None = None
     """The best of several models by an expression, under limits."""
-    split: Split | None = None
+    split: Annotated[Split, Field(examples=[_A_SPLIT])] | None = None
     """Shares of the traffic, sticky by a key or drawn for each call."""
     fallbacks: tuple[ModelName, ...] = ()
     """Models to try after those, in order. Those of a choice keep to its ``among`` and ``limits``, too."""

@@ -165,7 +165,7 @@ class Search:
         # what terms once excluded may serve, since they were waived or put aside
         names = self.names
         left = tuple([item for item in excluded if item.model not in names])
-        despite = tuple([item for item in self._before if item.model in names]) if passed else ()
+        despite = tuple([item for name in names for item in self._before if item.model == name])
         return Decision(self._context, self._access, route, tuple(kept), left, route.id, passed=passed, despite=despite)
 
 

@@ -20,8 +20,8 @@ __all__ = ["Decided", "Passed"]
 Passed: TypeAlias = tuple[RouteStep, Way]
 """A route whose choice left nothing, and the way out that it has."""
 _WAYS: Final[Mapping[Way, str]] = {
-    "cheapest": "lets the cheapest of the choice serve, whatever its limits",
-    "best": "lets the best of the choice serve, whatever its limits",
+    "cheapest": "puts the limits on cost, latency and quality aside, for the cheapest",
+    "best": "puts the limits on cost, latency and quality aside, for the best",
     "next": "goes on to the next route",
     "target": "names another target",
 }

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from costlens_policy.catalogue import Model
-from costlens_policy.checker.bundle import models_of_target, targets_of
+from costlens_policy.checker.bundle import all_targets_of, own_models
 from costlens_policy.checker.checks.choice_limits import limit_tests
 from costlens_policy.checker.checks.subject import (
     Finding,
@@ -60,15 +60,17 @@ def _always_refuses(subject: Subject, rule: Placed[AccessRule], model: Model) ->
 def _fallbacks(subject: Subject, refused: Collection[Model]) -> Iterator[Diagnostic]:
     """Yield the findings about fallbacks of choices."""
     for document in subject.documents():
-        for path, target in targets_of(document.document):
+        for path, target in all_targets_of(document.document):
             if target.choose is None or "fallbacks" in target.waive_terms_for:
                 continue
-            place = Place(document, path)
+            choice, place = target.choose, Place(document, path)
+            if choice.on_none in ("cheapest", "best"):
+                choice = choice.without_bounds()
             for at, name in enumerate(target.fallbacks):
                 model = subject.bundle.catalogue.find(name)
                 if model is None or model in refused:
                     continue
-                if unmet := _unmet(subject, target.choose, place.at("choose"), model):
+                if unmet := _unmet(subject, choice, place.at("choose"), model):
                     yield _FOUND.warning(
                         f"the fallback `{name}` never serves: it does not meet `{unmet}` of the choice",
                         place.at("fallbacks", at).span,
@@ -107,11 +109,13 @@ def _has_place(subject: Subject, model: Model) -> bool:
     """Return whether some route names a model, or might take it from a downgrade."""
     find = subject.bundle.catalogue.find
     for document in subject.documents():
-        for path, target in targets_of(document.document):
-            names = [find(named.name) for named in models_of_target(target, path)]
+        for path, target in all_targets_of(document.document):
+            names = [find(named.name) for named in own_models(target, path)]
             if "downgrades" in target.waive_terms_for or model in names:
                 return True
             choice, place = target.choose, Place(document, (*path, "choose"))
+            if choice is not None and choice.on_none in ("cheapest", "best"):
+                choice = choice.without_bounds()
             if choice is not None and not choice.models and not _unmet(subject, choice, place, model):
                 return True
     return False

@@ -19,14 +19,23 @@ _FOUND: Final = Finding("CL415")
 
 
 def check_unmeetable_choices(subject: Subject) -> Iterator[Diagnostic]:
-    """Report choices whose filter or limits exclude every model; this is a warning if fallbacks need not meet them."""
+    """Report choices whose filter or limits exclude every model; this is a warning if others may serve."""
     for document in subject.documents():
         for path, target in all_targets_of(document.document):
             if target.choose is not None:
-                problem = _examine(subject, target.choose, Place(document, (*path, "choose")))
+                place = Place(document, (*path, "choose"))
+                problem = _examine(subject, target.choose, place)
                 if problem is not None:
                     can_serve = target.fallbacks and "fallbacks" in target.waive_terms_for
+                    can_serve = can_serve or _has_way_out(subject, target.choose, place)
                     yield replace(problem, severity=Severity.WARNING) if can_serve else problem
+
+
+def _has_way_out(subject: Subject, choice: Choice, place: Place) -> bool:
+    """Return whether `on_none` leads to other models, or to the same without the limits that they do not meet."""
+    if choice.on_none in ("cheapest", "best"):
+        return _examine(subject, choice.without_bounds(), place) is None
+    return choice.on_none != "refuse"
 
 
 def _examine(subject: Subject, choice: Choice, place: Place) -> Diagnostic | None:
