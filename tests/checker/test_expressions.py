@@ -173,7 +173,8 @@ def _marked_examples() -> Iterator[tuple[str, IsExpression, str]]:
     while sections:
         section = sections.pop()
         sections += section.__subclasses__()
-        properties = section.model_json_schema().get("properties", {})
+        schema = section.model_json_schema()
+        properties = schema.get("$defs", {}).get(section.__name__, schema).get("properties", {})
         for name, mark in marks_of(section).items():
             if mark is not None:
                 for example in _examples(properties[section.model_fields[name].alias or name]):
