@@ -1,0 +1,7 @@
+"use strict";
+
+const { DeniedError, ServiceError, UnavailableError } = require("./lib/errors.cjs");
+const { Model, Reservation, Router } = require("./lib/router.cjs");
+const { wrapOpenAI } = require("./lib/openai.cjs");
+
+module.exports = { DeniedError, Model, Reservation, Router, ServiceError, UnavailableError, wrapOpenAI };

@@ -1,0 +1,188 @@
+/** A decision of the service, as it travels. Money is in decimal strings. */
+export interface Decision {
+  allow: boolean;
+  model: string | null;
+  fallbacks: string[];
+  rule: string;
+  reasons: string[];
+  calls: DecidedCall[];
+  excluded: Excluded[];
+  alerts: { budget: string; key: string; at: string; text: string }[];
+  policy_digest: string;
+  catalogue_digest: string;
+}
+
+export interface DecidedCall {
+  model: string;
+  provider: string | null;
+  prompt: string | null;
+  system: string | null;
+  messages: Record<string, unknown>[] | null;
+  params: Record<string, unknown>;
+  estimate: Estimate;
+  arguments: Record<string, any> | null;
+}
+
+export interface Estimate {
+  cost_usd: string | null;
+  worst_cost_usd: string | null;
+  prompt_tokens: number;
+  output_tokens: number;
+  completions: number;
+  basis: string;
+}
+
+export interface Excluded {
+  model: string;
+  reason: string;
+  by: string | null;
+}
+
+export interface Charge {
+  id: string;
+  model: string;
+  basis: string;
+  cost_usd: string | null;
+  usage: Record<string, number> | null;
+  budgets: { budget: string; key: string; unit: string; amount: string; held: string }[];
+  late: boolean;
+  repeated: boolean;
+  recorded: boolean;
+  notes: string[];
+}
+
+export interface Spend {
+  budget: string;
+  key: string;
+  unit: "usd" | "tokens" | "requests";
+  used: string;
+  held: string;
+  limit: string | null;
+  left: string | null;
+  starts_at: string | null;
+  resets_at: string | null;
+  shadow: boolean;
+  changed_by_hand: boolean;
+}
+
+export type Dialect = "openai-chat" | "openai-responses" | "anthropic" | "gemini" | "bedrock";
+export type SdkDialect = "openai-chat" | "openai-responses" | "openai-embeddings" | "anthropic";
+
+/** The attributes of a request, as the policy set declares them. `costBudget` and `cost_budget` are one. */
+export interface Attributes {
+  task?: string;
+  prompt?: string;
+  messages?: readonly unknown[];
+  costBudget?: number;
+  maxOutputTokens?: number;
+  promptTokens?: number;
+  team?: string;
+  user?: string;
+  [name: string]: unknown;
+}
+
+export interface RouterOptions {
+  /** `http://host:port`, `https://…` or `unix:/path/of/the.sock`; by default `http://127.0.0.1:8181`. */
+  url?: string;
+  /** What `costlens-policy keys add` printed. */
+  key?: string;
+  /** Milliseconds for each attempt; by default 10,000. */
+  timeout?: number;
+  /** How often a request is repeated that met a service out of reach or too busy; by default 3. */
+  retries?: number;
+  /** Options of `https.Agent`, such as `ca`, `cert` and `key`. */
+  tls?: Record<string, unknown>;
+}
+
+export interface ReserveOptions<D = Dialect> {
+  /** The same id gives the same hold, however often it is asked for. */
+  id?: string;
+  /** How long the call stays held, such as `"10m"`. */
+  lease?: string;
+  dialect?: D;
+}
+
+export interface SettleOptions {
+  /** Who answered, where that is not the first model of the decision. */
+  model?: string;
+  /** The text of the answer, or one for each, where no usage is known. */
+  outputText?: string | string[];
+  shape?: string;
+}
+
+export class Model {
+  readonly name: string;
+  readonly provider: string | null;
+  readonly prompt: string | null;
+  readonly system: string | null;
+  readonly messages: Record<string, unknown>[] | null;
+  readonly parameters: Record<string, unknown>;
+  readonly arguments: Record<string, any> | null;
+  readonly estimatedCost: number | null;
+  readonly estimate: Estimate;
+  readonly fallbacks: Model[];
+  readonly decision: Decision | undefined;
+}
+
+export class Reservation {
+  readonly id: string;
+  readonly expiresAt: Date | null;
+  readonly held: { budget: string; key: string; unit: string; amount: string }[];
+  readonly decision: Decision;
+  readonly model: Model;
+  readonly charge: Charge | null;
+  settle(usage?: unknown, options?: SettleOptions): Promise<Charge | null>;
+  release(): Promise<void>;
+  extend(lease?: string): Promise<void>;
+}
+
+export class Router {
+  constructor(options?: RouterOptions);
+  getOptimalModel(attributes: Attributes, options?: { dialect?: Dialect }): Promise<Model>;
+  decide(attributes: Attributes, options?: { dialect?: Dialect }): Promise<Decision>;
+  decideAll(
+    requests: readonly Attributes[],
+    options?: { dialect?: Dialect },
+  ): Promise<{ decision: Decision | null; problems: string[] }[]>;
+  explain(attributes: Attributes): Promise<{ allow: boolean; decision: Record<string, any> }>;
+  models(attributes: Attributes): Promise<{ may_serve: string[]; excluded: Excluded[] }>;
+  reserve(attributes: Attributes, options?: ReserveOptions): Promise<Reservation>;
+  reserveBody(
+    body: object,
+    options: ReserveOptions<SdkDialect> & { dialect: SdkDialect; attributes?: Attributes },
+  ): Promise<Reservation>;
+  settle(id: string, usage?: unknown, options?: SettleOptions): Promise<Charge>;
+  release(id: string): Promise<void>;
+  extend(id: string, lease?: string): Promise<Date | null>;
+  spend(which?: { budget?: string; key?: string }): Promise<Spend[]>;
+  policies(): Promise<Record<string, any>>;
+  ready(): Promise<{ ready: boolean; policy_digest: string; problems: string[] }>;
+  close(): void;
+}
+
+export class ServiceError extends Error {
+  readonly status: number;
+  readonly code: string;
+}
+
+export class DeniedError extends ServiceError {
+  readonly rule: string | null;
+  readonly budget: string | null;
+  readonly key: string | null;
+  readonly resetsAt: Date | null;
+  readonly reasons: string[];
+}
+
+export class UnavailableError extends ServiceError {}
+
+export interface WrapOptions {
+  /** Who asks, for every call: attributes, or a function that returns those of the call under way. */
+  attributes?: Attributes | (() => Attributes);
+  /** Parts of the client that may be used without being decided or counted, such as `"images"`. */
+  unguarded?: readonly string[];
+  /** How long calls stay held. */
+  lease?: string;
+}
+
+/** The client of the `openai` package, with `chat.completions.create`, `responses.create` and `embeddings.create` guarded. */
+export function wrapOpenAI<Client extends object>(client: Client, router: Router, options?: WrapOptions): Client;

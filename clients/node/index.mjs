@@ -1,0 +1,3 @@
+import package_ from "./index.cjs";
+
+export const { DeniedError, Model, Reservation, Router, ServiceError, UnavailableError, wrapOpenAI } = package_;

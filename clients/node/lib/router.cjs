@@ -1,0 +1,182 @@
+"use strict";
+
+const { randomUUID } = require("node:crypto");
+
+const { Connection } = require("./connection.cjs");
+const { DeniedError } = require("./errors.cjs");
+
+/** What to send to one model: its `name`, and the `prompt` or `messages` as the policies rewrote them. */
+class Model {
+  constructor(call, fallbacks = [], decision = undefined) {
+    this.name = call.model;
+    this.provider = call.provider;
+    this.prompt = call.prompt;
+    this.system = call.system;
+    this.messages = call.messages;
+    this.parameters = call.params;
+    /** The arguments of the SDK whose dialect was asked for. */
+    this.arguments = call.arguments;
+    /** What the call costs at most, in US dollars; null where the model has no price. */
+    this.estimatedCost = call.estimate.cost_usd === null ? null : Number(call.estimate.cost_usd);
+    this.estimate = call.estimate;
+    /** What to send where the call fails, in order. */
+    this.fallbacks = fallbacks;
+    this.decision = decision;
+  }
+}
+
+/** A call whose worst case is held. Settle it with the provider's usage, or release it. */
+class Reservation {
+  constructor(router, reserved) {
+    this.id = reserved.id;
+    this.expiresAt = reserved.expires_at === null ? null : new Date(reserved.expires_at);
+    this.held = reserved.held;
+    this.decision = reserved.decision;
+    this.model = modelOf(reserved.decision);
+    this.charge = null;
+    this._router = router;
+    this._isOver = reserved.held.length === 0; // then no budget counts the call, and there is nothing to settle
+  }
+
+  /** Charge the call, once. Without usage all that is held is charged; null where nothing was held. */
+  async settle(usage, options = {}) {
+    if (!this._isOver) {
+      this._isOver = true;
+      try {
+        this.charge = await this._router.settle(this.id, usage, options);
+      } catch (error) {
+        this._isOver = false;
+        throw error;
+      }
+    }
+    return this.charge;
+  }
+
+  /** Give back what is held: the provider has not charged for the call. */
+  async release() {
+    if (this._isOver) return;
+    this._isOver = true;
+    try {
+      await this._router.release(this.id);
+    } catch (error) {
+      this._isOver = false;
+      throw error;
+    }
+  }
+
+  /** Let the lease begin anew, for a call that takes longer than it. */
+  async extend(lease) {
+    if (!this._isOver) this.expiresAt = await this._router.extend(this.id, lease);
+  }
+}
+
+/** The decisions of a service. Every method throws `ServiceError`; `DeniedError` says that a call may not be made. */
+class Router {
+  constructor(options = {}) {
+    this._connection = new Connection(options);
+  }
+
+  /** Return the model for a request. Attributes may be written `costBudget` or `cost_budget`. */
+  async getOptimalModel(attributes, { dialect = "openai-chat" } = {}) {
+    const decision = await this.decide(attributes, { dialect });
+    if (!decision.allow) {
+      const { rule, reasons } = decision;
+      throw new DeniedError(reasons.join("; ") || "denied", { rule, reasons });
+    }
+    return modelOf(decision);
+  }
+
+  /** Decide a request, and hold nothing. A denial is an answer whose `allow` is false. */
+  async decide(attributes, { dialect } = {}) {
+    return this._post("decide", { request: requestOf(attributes), dialect });
+  }
+
+  /** Decide up to 1,000 requests, each by itself: `{ decision, problems }` in their order. */
+  async decideAll(requests, { dialect } = {}) {
+    return (await this._post("decide/batch", { requests: requests.map(requestOf), dialect })).answers;
+  }
+
+  /** Decide a request, with its full record. */
+  explain(attributes) {
+    return this._post("explain", { request: requestOf(attributes) });
+  }
+
+  /** Return which models may serve a request, and why others may not. */
+  models(attributes) {
+    return this._post("models", { request: requestOf(attributes) });
+  }
+
+  /** Decide a call and hold its worst case. The same `id` gives the same hold. Throws `DeniedError`. */
+  async reserve(attributes, { id = randomUUID(), lease, dialect = "openai-chat" } = {}) {
+    return new Reservation(this, await this._post("reserve", { request: requestOf(attributes), id, lease, dialect }));
+  }
+
+  /** Do as `reserve` does with the body that an SDK would send; `arguments` are then the bodies to send. */
+  async reserveBody(body, { dialect, attributes = {}, id = randomUUID(), lease } = {}) {
+    const asked = { body, dialect, attributes: requestOf(attributes), id, lease };
+    return new Reservation(this, await this._post("reserve", asked));
+  }
+
+  /** Charge what a held call cost: by the provider's usage or its whole response, or by the text of the answer. */
+  settle(id, usage, { model, outputText, shape } = {}) {
+    return this._post("settle", { id, usage: usage ?? undefined, model, output_text: outputText, shape });
+  }
+
+  /** Give back what a call holds. */
+  async release(id) {
+    await this._post("release", { id });
+  }
+
+  /** Let the lease of a held call begin anew; return when it ends. */
+  async extend(id, lease) {
+    const { expires_at: ends } = await this._post("extend", { id, lease });
+    return ends === null ? null : new Date(ends);
+  }
+
+  /** Return what budgets have used, hold and have left. */
+  async spend({ budget, key } = {}) {
+    const query = new URLSearchParams(Object.entries({ budget, key }).filter(([, value]) => value !== undefined));
+    return (await this._connection.ask("GET", `/v1/spend?${query}`.replace(/\?$/, ""))).budgets;
+  }
+
+  /** Return the policy set that decides. Needs the scope `admin`. */
+  policies() {
+    return this._connection.ask("GET", "/v1/policies");
+  }
+
+  /** Return whether the service can do its work. */
+  ready() {
+    return this._connection.ask("GET", "/ready");
+  }
+
+  /** Close the connections. */
+  close() {
+    this._connection.close();
+  }
+
+  _post(path, body) {
+    return this._connection.ask("POST", `/v1/${path}`, body);
+  }
+}
+
+function modelOf(decision) {
+  const [first, ...others] = decision.calls;
+  return new Model(
+    first,
+    others.map((call) => new Model(call)),
+    decision,
+  );
+}
+
+/** Return attributes under the names of the policy set. */
+function requestOf(attributes) {
+  const request = {};
+  for (const [name, value] of Object.entries(attributes)) {
+    const own = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    if (own in request) throw new TypeError(`${own} is given twice`);
+    if (value !== undefined) request[own] = value;
+  }
+  return request;
+}
+
+module.exports = { Model, Reservation, Router };
