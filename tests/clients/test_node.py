@@ -47,7 +47,8 @@ def test_a_call_is_reserved_and_settled(reference, run_script):
         """
 import { Router } from "costlens-policy";
 const router = new Router({ url: process.env.COSTLENS_URL });
-const reservation = await router.reserve({ task: "summarization", prompt: "Hi", team: "node" }, { dialect: "anthropic" });
+const request = { task: "summarization", prompt: "Hi", team: "node" };
+const reservation = await router.reserve(request, { dialect: "anthropic" });
 const charge = await reservation.settle({ input_tokens: 10, output_tokens: 5 });
 const [spend] = await router.spend({ budget: "cost-caps/team-month", key: "node" });
 console.log(JSON.stringify({ charge, spend, sent: reservation.model.arguments }));
@@ -61,7 +62,9 @@ router.close();
 
 
 def test_commonjs_finds_the_same(node):
-    code = "const m = require('./index.cjs'); import('./index.mjs').then((e) => console.log(JSON.stringify([m, e].map(x => Object.keys(x).filter(k => k !== 'default').sort()))))"
+    names = "(module) => Object.keys(module).filter((name) => name !== 'default').sort()"
+    both = "[require('./index.cjs'), await import('./index.mjs')]"
+    code = f"(async () => console.log(JSON.stringify({both}.map({names}))))()"
     ran = subprocess.run([node, "-e", code], cwd=PACKAGE, capture_output=True, text=True, check=True)
     required, imported = json.loads(ran.stdout)
     assert required == imported

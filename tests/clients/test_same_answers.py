@@ -1,4 +1,4 @@
-"""The corpus of decisions through library, service and Node.js: equal answers. The command line has a test of its own."""
+"""The corpus of decisions through library, service and Node.js. The command line has a test of its own."""
 
 from __future__ import annotations
 
