@@ -19,7 +19,11 @@ from costlens_policy.cli.api_reference import PUBLIC_MODULES, api_page, public_s
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = ("costlens_policy.cli", "costlens_policy.client", "costlens_policy.service")
 """What is run instead of imported, and what comes with extras of its own."""
-INSTALLED_BESIDE = ("costlens_policy.integrations.langchain", "costlens_policy.integrations.litellm.hooks")
+INSTALLED_BESIDE = (
+    "costlens_policy.integrations.langchain",
+    "costlens_policy.integrations.litellm.hooks",
+    "costlens_policy.integrations.litellm.router",
+)
 """What takes LangChain or LiteLLM to import it, and defines no error."""
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
 
