@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from costlens_policy.engine.context import Balances
     from costlens_policy.engine.decide import Models
     from costlens_policy.engine.decision import Decision
+    from costlens_policy.observers import Observer, Observers
 
 __all__ = ["Engine", "OptimalModel", "Router", "load", "load_plan"]
 
@@ -31,16 +32,21 @@ class Engine:
     """A loaded policy set. It holds no state between decisions and serves any number of threads and tasks.
 
     ``plan`` is the compiled policy set. Of policies that are replaced while they serve (``LivePolicies``) it is the
-    present one.
+    present one. ``log`` is told of each decision: a ``DecisionLog``, or another ``Observer``; several as a list.
     """
 
-    __slots__ = ("_decide", "plan")
+    __slots__ = ("_decide", "log", "plan")
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, log: Observer | Sequence[Observer] | None = None) -> None:
         from costlens_policy.engine.decide import decide
 
         self.plan = plan
         self._decide = decide
+        self.log: Observers | None = None
+        if log is not None:
+            from costlens_policy.observers import observers_of
+
+            self.log = observers_of(log)
 
     def decide(
         self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None
@@ -54,7 +60,10 @@ class Engine:
         plan = self.plan  # once: it may be replaced meanwhile
         if balances:
             _examine(plan, balances)
-        return self._decide(plan, request, balances, system_now() if now is None else now)
+        decision = self._decide(plan, request, balances, system_now() if now is None else now)
+        if self.log is not None:
+            self.log.decided(decision)
+        return decision
 
     def models(
         self, request: Mapping[str, Any], *, balances: Balances | None = None, now: datetime | None = None
@@ -88,7 +97,12 @@ def _examine(plan: Plan, balances: Balances) -> None:
             raise ValueError(f"there is no budget `{budget}` (name it as `policy/budget`); {meant}".rstrip("; "))
 
 
-def load(*paths: str | os.PathLike[str], cache: bool = True, trust: Trust | None = None) -> Engine:
+def load(
+    *paths: str | os.PathLike[str],
+    cache: bool = True,
+    trust: Trust | None = None,
+    log: Observer | Sequence[Observer] | None = None,
+) -> Engine:
     """Read, check and compile the policy set in files or folders, or open that of a bundle.
 
     The plan is kept in the user's cache folder, and used as long as nothing that it was made from has changed; with
@@ -98,15 +112,17 @@ def load(*paths: str | os.PathLike[str], cache: bool = True, trust: Trust | None
 
     ``trust`` says whose bundles are used, by default ``COSTLENS_POLICY_TRUSTED_KEYS`` in the environment; without
     either, every bundle is, and its policies are compiled anew. Raises ``BundleError`` for one that is refused.
+
+    ``log`` is told of each decision, as ``Engine`` says.
     """
     if trust is not None or any(map(os.path.isfile, paths)):
         from costlens_policy.bundles.archive import is_bundle
 
         if trust is not None or any(map(is_bundle, paths)):
-            return Engine(_plan_of_bundle(paths, trust))
+            return Engine(_plan_of_bundle(paths, trust), log=log)
     from costlens_policy.saving.cache import read_policies
 
-    return Engine(read_policies([Path(path) for path in paths], cache=cache).plan)
+    return Engine(read_policies([Path(path) for path in paths], cache=cache).plan, log=log)
 
 
 def _plan_of_bundle(paths: Sequence[str | os.PathLike[str]], trust: Trust | None) -> Plan:

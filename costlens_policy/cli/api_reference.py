@@ -25,6 +25,7 @@ PUBLIC_MODULES: Final = (
     "costlens_policy.integrations",
     "costlens_policy.live",
     "costlens_policy.bundles",
+    "costlens_policy.decision_log",
     "costlens_policy.ledger",
     "costlens_policy.testing",
     "costlens_policy.replay",

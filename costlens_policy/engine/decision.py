@@ -19,6 +19,7 @@ from costlens_policy.money import plain
 from costlens_policy.rewrites import Change
 
 if TYPE_CHECKING:
+    from costlens_policy.engine.mask import Mask
     from costlens_policy.engine.record import Record
 
 __all__ = [
@@ -90,14 +91,19 @@ class Decision(Decided):
 
         return record_of(self)
 
-    def to_dict(self, *, texts: bool = True) -> dict[str, Any]:
+    def to_dict(self, *, texts: bool = True, mask: Mask | None = None, record: bool = True) -> dict[str, Any]:
         """Return the decision as JSON-like data, described by ``schemas/decision.v1.json``.
 
         Money and other exact numbers are decimal strings, times are RFC 3339 in UTC. It holds the request as it came,
         before any redaction, so a log of it holds what the policies took out: without ``texts``, sizes stand in the
-        place of prompts, messages and all other texts.
+        place of prompts, messages and all other texts. ``mask`` says in more detail what is shown. Without ``record``,
+        the rules that were passed over are left out: they can be walked again.
         """
         exported = _exported(self)
+        if record:
+            exported["record"] = _record(self.record())
+        if mask is not None:
+            return mask.masked(exported, self.plan)
         return exported if texts else _without_texts(exported, self)
 
 
@@ -164,7 +170,6 @@ def _exported(decision: Decision) -> dict[str, Any]:
         "policy_set": {"name": decision.plan.name, "version": decision.plan.version},
         "policy_digest": decision.policy_digest,
         "catalogue_digest": decision.catalogue_digest,
-        "record": _record(decision.record()),
     }
 
 
@@ -298,10 +303,11 @@ def _without_texts(exported: dict[str, Any], decision: Decision) -> dict[str, An
             "rules": [{**rule, "parts": [_unread(part) for part in rule["parts"]]} for rule in stage["rules"]],
             "notes": [f"`{name}`" for name in request] if stage["stage"] == "request" else stage["notes"],
         }
-        for stage in exported["record"]
+        for stage in exported.get("record", ())
     ]
     calls = [{**call, **_masked_sent(call)} for call in exported["fallback_calls"]]
-    return {**exported, **_masked_sent(exported), "fallback_calls": calls, "request": request, "record": record}
+    shown = {**exported, **_masked_sent(exported), "fallback_calls": calls, "request": request}
+    return shown | {"record": record} if "record" in exported else shown
 
 
 def _masked_sent(item: dict[str, Any]) -> dict[str, Any]:

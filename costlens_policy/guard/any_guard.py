@@ -16,7 +16,7 @@ from costlens_policy.clock import system_now
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import key_problem
 from costlens_policy.engine.decide import Models, decide, models_for
-from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.decision import Decision, DeniedError
 from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Sink
@@ -24,10 +24,11 @@ from costlens_policy.guard.held_call import HeldCall
 from costlens_policy.guard.hold_facts import Recalled
 from costlens_policy.guard.holding import hold_call, recall_call
 from costlens_policy.guard.recording import Charged
-from costlens_policy.guard.reserving import Asked, ask_now
+from costlens_policy.guard.reserving import Asked, Reserved, ask_now
 from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store
+from costlens_policy.observers import Observer, observers_of
 
 __all__ = ["DEFAULT_LEASE", "AnyGuard"]
 
@@ -56,10 +57,11 @@ class AnyGuard:
         max_age: float | None = None,
         retry_delay: float = 1.0,
         named_models: NamedModels = "compare",
+        log: Observer | Sequence[Observer] | None = None,
     ) -> None:
         options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay, named_models)
         self._engine: Final = engine
-        self._shared = Shared.make(engine.plan, ledger, options)
+        self._shared = Shared.make(engine.plan, ledger, options, engine.log if log is None else observers_of(log))
         self._versions: tuple[Shared, ...] = (self._shared,)
         """One for each of the plans that decided last: policies may be replaced, and two versions may be at work."""
         self._named: Final[WeakValueDictionary[str, HeldCall]] = WeakValueDictionary()
@@ -106,14 +108,14 @@ class AnyGuard:
         if id is None:
             id = os.urandom(16).hex()
             asked = Asked(self._identified(request, id), id, False, lease, shared.clock())
-            return HeldCall(shared, asked, hold_call(shared, asked))
+            return HeldCall(shared, asked, _held(shared, asked))
         known, request = self._known(id), self._identified(request, id)
         if known is not None and known.is_open:
             if known.asked.request != request:
                 raise CallConflictError(f"the id `{id}` belongs to another call, which is under way")
             return known
         asked = Asked(request, id, True, lease, shared.clock())
-        call = HeldCall(shared, asked, hold_call(shared, asked))
+        call = HeldCall(shared, asked, _held(shared, asked))
         with self._lock:
             self._named[id] = call
         return call
@@ -171,9 +173,14 @@ class AnyGuard:
     def _decide(self, request: Mapping[str, Any], may_read: bool = True) -> Decision | None:
         self._check_open()
         shared = self._shared_for(self._engine.plan_for(request))
+        decision: Decision | None
         if not shared.accounts.steps:  # no budget has a balance
-            return decide(shared.plan, request, None, shared.clock())
-        return ask_now(shared, lambda plan, seen, now: decide(plan, request, seen, now), may_read=may_read)
+            decision = decide(shared.plan, request, None, shared.clock())
+        else:
+            decision = ask_now(shared, lambda plan, seen, now: decide(plan, request, seen, now), may_read=may_read)
+        if shared.log is not None and decision is not None:
+            shared.log.decided(decision)
+        return decision
 
     def _models(self, request: Mapping[str, Any]) -> Models:
         self._check_open()
@@ -213,3 +220,17 @@ class AnyGuard:
         lost = shared.link.close(store_too=self._opens_ledger, patience=_CLOSING)
         if lost:
             _LOG.error("%d charges are lost: the ledger could not be reached until the end", lost)
+
+
+def _held(shared: Shared, asked: Asked) -> Reserved:
+    """Decide and hold, and tell whoever logs it."""
+    log = shared.log
+    if log is None:
+        return hold_call(shared, asked)
+    try:
+        reserved = hold_call(shared, asked)
+    except DeniedError as denied:
+        log.decided(denied.decision, asked.id)
+        raise
+    log.decided(reserved.decision, asked.id, held=True)
+    return reserved

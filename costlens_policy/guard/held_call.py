@@ -202,6 +202,8 @@ class HeldCall:
 
     def _charge(self, bill: Bill) -> Charged:
         self.charged = charged = charge_call(self._shared, self.asked, self._reserved, bill)
+        if self._shared.log is not None:
+            self._shared.log.charged(self.decision, charged, self._shared.clock())
         return charged
 
     def _bill(

@@ -27,6 +27,7 @@ from costlens_policy.guard.journal import Allowance
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import MemoryStore, Store, open_ledger
 from costlens_policy.ledger.account import MAX_LEASE
+from costlens_policy.observers import Observers
 
 __all__ = ["NamedModels", "OnException", "Options", "Shared", "checked_lease"]
 
@@ -102,7 +103,7 @@ class Shared:
     """The plan, the way to its ledger, what is known of it, and who is notified. Every part is safe for threads.
 
     ``max_age`` is how many seconds old a balance may be that a decision only looks at. ``streaming`` are the calls
-    that have streams, which may be under way when the guard is closed.
+    that have streams, which may be under way when the guard is closed. ``log`` is told of decisions and charges.
     """
 
     plan: Plan
@@ -118,9 +119,10 @@ class Shared:
     alerts: Alerts
     allowance: Allowance | None
     streaming: WeakSet[_Leaving]
+    log: Observers | None
 
     @classmethod
-    def make(cls, plan: Plan, ledger: str | Store, options: Options) -> Shared:
+    def make(cls, plan: Plan, ledger: str | Store, options: Options, log: Observers | None) -> Shared:
         """Put the parts together; the ledger is opened when it is first asked."""
         in_memory = isinstance(ledger, MemoryStore) or ledger == "memory:"
         link = Link(_opener(ledger), options.timer)
@@ -145,6 +147,7 @@ class Shared:
             alerts=alerts,
             allowance=allowance,
             streaming=WeakSet(),
+            log=log,
         )
 
     def with_plan(self, plan: Plan) -> Shared:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Event, RLock, Thread
@@ -19,6 +19,7 @@ from costlens_policy.live.source import Fetched, Source
 
 if TYPE_CHECKING:
     from costlens_policy.bundles import Trust
+    from costlens_policy.observers import Observer
 
 __all__ = ["LivePolicies", "PolicyStatus"]
 
@@ -61,7 +62,7 @@ class LivePolicies(Engine):
     good one goes on serving, while ``status`` and the log report the problem. ``accept`` is called with the engine of a
     new version before it serves, and refuses it by raising ``CostlensPolicyError``. ``trust`` says whose bundles are
     used, as in ``load``. ``on_change`` is called with each new status: after a new version, a new problem, or the end
-    of one.
+    of one. ``log`` is told of each decision, as ``Engine`` says.
 
     A guard takes it in place of an engine: its calls are decided by the policies of the moment, and charged by those
     that they were decided by. Safe for threads, and for processes that fork.
@@ -82,6 +83,7 @@ class LivePolicies(Engine):
         accept: Callable[[Engine], object] | None = None,
         on_change: Callable[[PolicyStatus], object] | None = None,
         trust: Trust | None = None,
+        log: Observer | Sequence[Observer] | None = None,
         clock: Callable[[], datetime] = system_now,
     ) -> None:
         if interval is not None and not interval > 0:
@@ -94,7 +96,7 @@ class LivePolicies(Engine):
         self._refused: tuple[str, CostlensPolicyError] | None = None
         self._start_anew()
         self._fetched = self._accepted(self._source.fetch())
-        super().__init__(self._fetched.plan)
+        super().__init__(self._fetched.plan, log=log)
         self._status = self._first_status()
         self._start()
         _ALL.add(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from costlens_policy.errors import InputError
@@ -26,7 +26,7 @@ from costlens_policy.rewrites.texts import TextMapping
 if TYPE_CHECKING:
     from costlens_policy.documents.rewrites import Redact
 
-__all__ = ["RedactStep"]
+__all__ = ["RedactStep", "redactor"]
 
 _Place: TypeAlias = tuple[int, int, int]
 """Where something stands, with the index of its label."""
@@ -75,6 +75,17 @@ def _redact(operation: Redact, making: Making) -> tuple[Step, ...]:
     detectors = [detector for kind, _ in labels for detector in detectors_of(kind, regions)]
     holds_data = any(_finds(detectors, label) for _, label in labels)
     return (RedactStep(labels, any_of(detectors), holds_data, regions),)
+
+
+def redactor(regions: tuple[str, ...] = ()) -> Callable[[str], str]:
+    """Return what replaces personal data of every kind in a text by ``[kind]``.
+
+    It raises ``RewriteError`` for a text that cannot be redacted. Raises ``InputError`` as ``redact`` does.
+    """
+    regions = _checked_regions(regions)
+    detectors = [detector for kind in DETECTORS for detector in detectors_of(kind, regions)]
+    step = RedactStep(tuple((kind, f"[{kind}]") for kind in DETECTORS), any_of(detectors), False, regions)
+    return lambda text: _Redaction(step).redacted(text)
 
 
 def _checked_regions(regions: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from costlens_policy.frozen import frozen
 if TYPE_CHECKING:
     from costlens_policy.api import Engine
     from costlens_policy.cli.inputs import RequestLine
+    from costlens_policy.decision_log import Redecided
     from costlens_policy.engine.context import Balances
     from costlens_policy.engine.decide import Models
     from costlens_policy.engine.decision import Decision, Estimate
@@ -44,15 +45,18 @@ __all__ = ["command"]
         ("decide as if it were New Year's Eve", "eval . --request request.yaml --now 2026-12-31T23:59:59Z"),
         ("decide a day's requests, one decision per line", "eval . --request requests.jsonl > decisions.jsonl"),
         ("see which models may serve the request, and why others may not", "eval . --request request.yaml --models"),
+        (
+            "decide a logged request again, and compare the answer",
+            "eval . --log decisions.jsonl --from-log 7f3a9c21d0b4e586",
+        ),
         ("keep prompts out of a log", "eval . --request request.yaml --format json --no-texts"),
     ],
-    exits=[ExitCode.INVALID, ExitCode.NOTHING, ExitCode.DENIED],
+    exits=[ExitCode.INVALID, ExitCode.NOTHING, ExitCode.TEST_FAILED, ExitCode.DENIED],
 )
 @paths_argument
 @click.option(
     "--request",
     "request_path",
-    required=True,
     metavar="FILE",
     type=click.Path(allow_dash=True),
     help="The request as YAML or JSON, `-` for standard input; *.jsonl holds one per line.",
@@ -70,6 +74,16 @@ __all__ = ["command"]
     type=click.Path(allow_dash=True),
     help="State of the budgets: a list of `budget`, `key`, `used`, `held`, `override` and `topup`.",
 )
+@click.option(
+    "--from-log",
+    "logged",
+    metavar="ID",
+    help="Decide the request of a logged decision again, and compare: exits with 4 if the answer differs, with 3 if the"
+    " log does not have what it depends on.",
+)
+@click.option(
+    "--log", "log_path", metavar="FILE", type=click.Path(path_type=Path), help="The decision log for `--from-log`."
+)
 @click.option("--explain", is_flag=True, help="Show each rule in order, with the values in its condition.")
 @click.option("--models", is_flag=True, help="Show which models may serve, and why others may not.")
 @format_option("text", "json")
@@ -78,9 +92,11 @@ __all__ = ["command"]
 @click.option("--exit-code", is_flag=True, help="Exit with 10 if the request is denied.")
 def command(
     paths: tuple[Path, ...],
-    request_path: str,
+    request_path: str | None,
     now: datetime | None,
     balances_path: str | None,
+    logged: str | None,
+    log_path: Path | None,
     explain: bool,
     models: bool,
     output: str,
@@ -88,13 +104,21 @@ def command(
     no_cache: bool,
     exit_code: bool,
 ) -> ExitCode:
-    """Decide the request in FILE by the policy set in PATH, a directory or a policy set file, and show why.
+    """Decide the request in FILE by the policy set in PATH, a directory, a policy set file or a bundle, and show why.
 
     The request is an object of attributes such as `task` and `prompt`. The decision depends on the request, the
     balances and the time alone.
     """
     from costlens_policy.cli.inputs import is_json_lines
 
+    if (logged is None) != (log_path is None):
+        raise click.UsageError("`--from-log` and `--log` belong together: the id of a decision, and the file it is in")
+    if logged is not None and log_path is not None:
+        if request_path or balances_path or now or models or explain:
+            raise click.UsageError("`--from-log` takes the request, the balances and the time from the log")
+        return _again(paths, log_path, logged, output == "json", cache=not no_cache)
+    if request_path is None:
+        raise click.UsageError("name the request with `--request FILE`, or a logged one with `--from-log ID`")
     if request_path == "-" == balances_path:
         raise click.UsageError("`--request` and `--balances` cannot both read standard input")
     as_json = output == "json"
@@ -115,6 +139,35 @@ def command(
     )
     denied = _evaluate(options)
     return ExitCode.DENIED if denied and exit_code else ExitCode.OK
+
+
+def _again(paths: tuple[Path, ...], log_path: Path, id: str, as_json: bool, *, cache: bool) -> ExitCode:
+    """Decide a logged request again, and print whether the answer is the same."""
+    from costlens_policy.api import load
+    from costlens_policy.decision_log.again import decide_again, find_entry
+
+    entry = find_entry(log_path, id)
+    found = decide_again(load(*paths, cache=cache), entry)
+    if as_json:
+        differences = {name: {"logged": was, "now": now} for name, (was, now) in found.differences.items()}
+        write_json({"id": id, "verdict": found.verdict, "why": found.why, "differences": differences})
+    else:
+        write_out("\n".join(_again_lines(id, found)))
+    return {"same": ExitCode.OK, "different": ExitCode.TEST_FAILED, "undecidable": ExitCode.NOTHING}[found.verdict]
+
+
+def _again_lines(id: str, found: Redecided) -> Iterator[str]:
+    yield f"{found.verdict}  decision {id}{': ' if found.why else ''}{found.why}"
+    if found.verdict == "undecidable" and found.decision is not None:
+        outline = "the same" if found.outline_is_same else "others"
+        yield f"  effect, model, fallbacks and rule would be {outline}"
+    for name, (was, now) in found.differences.items():
+        yield f"  {name}"
+        yield f"    logged  {json.dumps(was, ensure_ascii=False)[:_LONGEST_PART]}"
+        yield f"    now     {json.dumps(now, ensure_ascii=False)[:_LONGEST_PART]}"
+
+
+_LONGEST_PART: Final = 500
 
 
 @frozen

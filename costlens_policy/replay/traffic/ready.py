@@ -18,6 +18,7 @@ _MORE_USAGE: Final = "metadata.additional_usage_values"
 """Where LiteLLM's proxy stores usage details without a column, unless it stores the whole usage; its prompt tokens
 include the cached ones.
 """
+_LABELS: Final = ("task", "team", "organization", "project", "feature", "user", "environment")
 _WEAK: Final = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 
 READY: Final[Mapping[str, ColumnMapping]] = {
@@ -92,6 +93,23 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             extras={"end_time": "endTime", "provider": "custom_llm_provider"},
             about="spend logs, from `/spend/logs` or the table; cached tokens and the rest of the "
             "usage from `metadata`",
+        ),
+        ColumnMapping(
+            "decision-log",
+            {
+                "time": "now", "id": "id", "model": "model", "session": "request.session",
+                "prompt_tokens": "tokens.prompt", "cached_tokens": "tokens.cached",
+                "cache_write_tokens": "tokens.cache_write", "cache_write_1h_tokens": "tokens.cache_write_1h",
+                "output_tokens": "tokens.output", "reasoning_tokens": "tokens.reasoning", "cost": "cost_usd",
+                **{f"request.{name}": f"request.{name}" for name in _LABELS},
+            },
+            drop={"kind": ("hold",)},  # its charge follows, with what the call really used
+            optional=True,
+            repeated=("estimate", "usage", "fallback_calls", "balances", "balances_read", "params", "request"),
+            signature=("policy_digest", "catalogue_digest", "kind", "tokens"),
+            extras={"end_time": "settled_at", "rule": "rule", "denied": "denied"},
+            about="the [decision log](decision-log.md): charges of guarded calls, and decisions of others with their "
+            "limits on output tokens",
         ),
         ColumnMapping(
             "otel",

@@ -1,0 +1,191 @@
+"""What stands in the place of texts and names in a record of a decision."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.documents.parameters import NO_TEXTS
+
+if TYPE_CHECKING:
+    from costlens_policy.compiler.plan import Plan
+
+__all__ = ["Mask", "MaskMode"]
+
+MaskMode: TypeAlias = Literal["keep", "size", "hash", "redact", "drop"]
+"""``keep`` a text; show its ``size``, a keyed ``hash``, or what is left once personal data is gone; ``drop`` it."""
+
+_MODES: Final = ("keep", "size", "hash", "redact", "drop")
+_HASH: Final = 16
+_SHORT: Final = 3
+_STRUCTURE: Final = frozenset({"role", "type"})
+"""Keys of messages and tools whose values are words of an API."""
+_SETTINGS: Final = NO_TEXTS - {
+    "user", "metadata", "stop", "stop_sequences", "labels", "logit_bias", "moderation", "safety_identifier",
+    "prompt_cache_key", "prompt_cache_options",
+}  # fmt: skip
+"""Parameters whose texts are words of an API."""
+_SENT: Final = ("prompt", "system", "messages")
+
+
+class Mask:
+    """Says what is shown of the texts of a decision, and of attributes by their names.
+
+    ``texts`` is for all texts of the request and of what is sent: prompts, messages, tools, parameters, metadata and
+    declared attributes without fixed values. Labels such as ``team`` and ``user`` are kept, unless ``attributes`` has
+    another mode for them: then their values are masked in scope keys and reasons, too. ``key`` is the secret of hashes,
+    at least 16 bytes: equal values give equal hashes, and nobody without it can try values. ``regions`` are countries
+    whose phone numbers ``redact`` finds. Raises ``ValueError`` for a mode that there is none of, or a hash without key.
+    """
+
+    def __init__(
+        self,
+        texts: MaskMode = "size",
+        attributes: Mapping[str, MaskMode] | None = None,
+        *,
+        key: bytes | None = None,
+        regions: tuple[str, ...] = (),
+    ) -> None:
+        self.texts: Final = texts
+        self.attributes: Final = dict(attributes or {})
+        used = {texts, *self.attributes.values()}
+        if wrong := used.difference(_MODES):
+            raise ValueError(f"a mask must be one of {', '.join(_MODES)}, got `{min(wrong)}`")
+        if texts == "drop":
+            raise ValueError("`drop` is for attributes; for all texts use `size`")
+        if "hash" in used and (key is None or len(key) < 16):
+            raise ValueError("`hash` needs a `key` of at least 16 bytes")
+        self._key = key or b""
+        self._redact: Callable[[str], str] | None = None
+        if "redact" in used:
+            from costlens_policy.rewrites.redaction import redactor
+
+            self._redact = redactor(regions)
+
+    def masked(self, exported: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+        """Return a decision's data (``Decision.to_dict``) with the mask on it."""
+        request, names = self.request(exported["request"], plan)
+        shown: dict[str, Any] = {**exported, **self._sent(exported), "request": request}
+        shown["fallback_calls"] = [{**call, **self._sent(call)} for call in exported["fallback_calls"]]
+        if self.texts != "keep":
+            shown["errors"] = [{**item, "message": _size(item["message"])} for item in exported["errors"]]
+        if "record" in exported:
+            shown["record"] = [self._stage(stage, request) for stage in exported["record"]]
+        return _renamed(shown, names) if names else shown
+
+    def request(self, request: Mapping[str, Any], plan: Plan) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return a request's data with the mask on it, and what stands for each masked label."""
+        shown: dict[str, Any] = {}
+        names: dict[str, str] = {}
+        for name, value in request.items():
+            mode = self.mode_of(name, plan)
+            if mode != "drop":
+                shown[name] = self._value(name, value, mode)
+            if name in STANDARD_ATTRIBUTES and STANDARD_ATTRIBUTES[name].label and mode != "keep":
+                texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+                names |= {text: self._text(text, mode) for text in texts if isinstance(text, str) and text}
+        return shown, names
+
+    def mode_of(self, name: str, plan: Plan) -> MaskMode:
+        """Return how an attribute is shown: as ``attributes`` has it, else labels and fixed values as they are."""
+        if name in self.attributes:
+            return self.attributes[name]
+        known = STANDARD_ATTRIBUTES.get(name)
+        declared = plan.attributes.get(name)
+        plain = name == "model" or (known is not None and known.label) or (declared is not None and declared.values)
+        return "keep" if plain else self.texts
+
+    def _value(self, name: str, value: Any, mode: MaskMode) -> Any:
+        if mode == "keep":
+            return value
+        if name == "params" and isinstance(value, dict):
+            return {key: item if key in _SETTINGS else self._inside(item, mode) for key, item in value.items()}
+        return self._inside(value, mode)
+
+    def _inside(self, value: Any, mode: MaskMode) -> Any:
+        """Return a value with the same shape and other texts."""
+        if isinstance(value, str):
+            return self._text(value, mode)
+        if isinstance(value, list):
+            return [self._inside(item, mode) for item in value]
+        if isinstance(value, dict):
+            return {
+                key: item if key in _STRUCTURE and isinstance(item, str) else self._inside(item, mode)
+                for key, item in value.items()
+            }
+        return value
+
+    def _text(self, text: str, mode: MaskMode) -> str:
+        if mode == "keep":
+            return text
+        if mode == "hash":
+            return f"[{hmac.new(self._key, text.encode('utf-8', 'surrogatepass'), hashlib.sha256).hexdigest()[:_HASH]}]"
+        if mode == "redact" and self._redact is not None:
+            try:
+                return self._redact(text)
+            except Exception:  # whatever cannot be redacted is not shown
+                return _size(text)
+        return _size(text)
+
+    def _sent(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        modes = {name: self.attributes.get(name, self.texts) for name in (*_SENT, "params")}
+        return {name: self._value(name, item[name], mode) for name, mode in modes.items()}
+
+    def _stage(self, stage: dict[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+        if self.texts == "keep" and not self.attributes:
+            return stage
+        rules = [{**rule, "parts": [self._part(part) for part in rule["parts"]]} for rule in stage["rules"]]
+        notes = [f"`{name}`" for name in request] if stage["stage"] == "request" else stage["notes"]
+        return {**stage, "rules": rules, "notes": notes}
+
+    def _part(self, part: dict[str, str]) -> dict[str, str]:
+        name = part["text"].removeprefix("request.")
+        known = STANDARD_ATTRIBUTES.get(name)
+        is_label = known is not None and known.label and self.attributes.get(name, "keep") == "keep"
+        if part["text"].startswith("model.") or is_label or part["value"][:1] not in ('"', "[", "{"):
+            return part
+        return {**part, "value": _size(part["value"])}
+
+
+def _size(text: str) -> str:
+    return f"[{len(text)} characters]"
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return a decision's data with what stands for labels, wherever keys, reasons and notes have them."""
+    replaced = dict(value)
+    for name in ("reasons", "excluded", "alerts", "balances", "balances_read", "shadowed", "errors", "record"):
+        if name in replaced:
+            replaced[name] = _everywhere(replaced[name], names)
+    replaced["fallback_calls"] = [
+        {**call, "balances": _everywhere(call["balances"], names)} for call in replaced["fallback_calls"]
+    ]
+    return replaced
+
+
+def _everywhere(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return _without(value, names)
+    if isinstance(value, list):
+        return [_everywhere(item, names) for item in value]
+    if isinstance(value, dict):
+        return {key: _everywhere(item, names) for key, item in value.items()}
+    return value
+
+
+def _without(text: str, names: Mapping[str, str]) -> str:
+    for name, shown in names.items():
+        if text == name:
+            return shown
+        if name in text:
+            if len(name) < _SHORT and name in _words(text):
+                return _size(text)
+            text = text.replace(name, shown) if len(name) >= _SHORT else text
+    return text
+
+
+def _words(text: str) -> Iterator[str]:
+    return iter("".join(sign if sign.isalnum() else " " for sign in text).split())

@@ -1,0 +1,322 @@
+"""The decision log: everything is there, nothing waits for it, and what is lost is counted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costlens_policy import DeniedError, Engine, Guard, LivePolicies
+from costlens_policy.decision_log import DecisionLog, JsonLinesFile, Mask
+from tests.conftest import ROOT
+from tests.decision_log.conftest import Entries
+from tests.guard.company import REQUEST, TEAM, Clock
+
+Company = Callable[..., Engine]
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
+
+
+def test_a_guard_logs_decisions_and_charges(company: Company, entries: Entries, clock: Clock) -> None:
+    with DecisionLog(entries) as log, Guard(company(TEAM), clock=clock, log=log) as guard:
+        with guard.call(REQUEST, id="job") as call:
+            clock.move(seconds=3)
+            call.settle(USAGE)
+        with guard.call(REQUEST):
+            pass
+        with pytest.raises(DeniedError):
+            guard.call(REQUEST | {"max_output_tokens": 90_000})
+        assert log.flush()
+    assert [entry["kind"] for entry in entries] == ["hold", "charge", "hold", "decision"]
+    hold, charge, _, denial = entries
+    assert hold["id"] == charge["id"] == "job"
+    assert charge["cost_usd"] == "0.0012"
+    assert charge["tokens"] == {"prompt": 1000, "output": 100}
+    assert charge["now"] == hold["now"] < charge["settled_at"]
+    assert charge["request"] == {"team": "red"}
+    assert hold["balances_read"] == [{"budget": "p/team", "key": "red", "used": "0", "held": "0"}]
+    assert (denial["effect"], denial["denied"]) == ("deny", True)
+    assert denial["excluded"][0]["by"] == "p/team"
+    assert json.loads(json.dumps(list(entries))) == list(entries)
+
+
+def test_an_engine_logs_decisions_and_guards_take_over_its_log(company: Company, entries: Entries) -> None:
+    with DecisionLog(entries, record=True) as log:
+        engine = Engine(company(TEAM).plan, log=log)
+        engine.decide(REQUEST)
+        with Guard(engine) as guard, guard.call(REQUEST) as call:
+            call.settle(USAGE)
+    assert [entry["kind"] for entry in entries] == ["decision", "hold", "charge"]
+    assert entries[0]["record"]
+    assert len({entry["id"] for entry in entries}) == 2
+
+
+def test_live_policies_log_the_version_that_decided(company: Company, entries: Entries, tmp_path: Path) -> None:
+    company("routes: []")
+    with DecisionLog(entries) as log:
+        live = LivePolicies(tmp_path / "policies", interval=None, log=log)
+        live.decide(REQUEST)
+        company("routes: []", models="mini")
+        live.refresh()
+        live.decide(REQUEST)
+    assert [entry["model"] for entry in entries] == ["nano", "mini"]
+    assert entries[0]["policy_digest"] != entries[1]["policy_digest"]
+
+
+def test_a_charge_by_its_id_is_logged(company: Company, entries: Entries, clock: Clock, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'spend.db'}"
+    with Guard(company(TEAM), url, clock=clock) as guard:
+        guard.call(REQUEST, id="job")
+    with DecisionLog(entries) as log, Guard(company(TEAM), url, clock=clock, log=log) as guard:
+        guard.settle("job", USAGE)
+    (charge,) = entries
+    assert (charge["id"], charge["cost_usd"], charge["request"]) == ("job", "0.0012", {})
+
+
+def test_what_does_not_fit_is_dropped_and_counted(company: Company) -> None:
+    engine, stuck, seen = company("routes: []"), threading.Event(), []
+
+    def sink(entries: Any) -> None:
+        stuck.wait(30)
+        seen.extend(entries)
+
+    log = DecisionLog(sink, buffer=10)
+    engine = Engine(engine.plan, log=log)
+    for _ in range(300):
+        engine.decide(REQUEST)  # none of these waits
+    status = log.status
+    assert status.full > 0
+    assert status.full + status.waiting == 300
+    stuck.set()
+    log.close()
+    assert log.status.written + log.status.dropped == 300
+    assert len(seen) == log.status.written
+    engine.decide(REQUEST)
+    assert log.status.full == status.full + 1  # it is closed
+
+
+def test_counts_are_exact_with_many_threads(company: Company, entries: Entries) -> None:
+    log = DecisionLog(entries, buffer=50)
+    engine = Engine(company("routes: []").plan, log=log)
+    threads = [threading.Thread(target=lambda: [engine.decide(REQUEST) for _ in range(100)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    assert log.status.written + log.status.full == 800
+    assert len(entries) == log.status.written
+
+
+def test_a_sink_that_fails_loses_entries_and_says_so_once(
+    company: Company, entries: Entries, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = [True]
+
+    def sink(given: Any) -> None:
+        if broken[0]:
+            raise OSError(28, "no space left on device")
+        entries(given)
+
+    log = DecisionLog(sink)
+    engine = Engine(company("routes: []").plan, log=log)
+    with caplog.at_level(logging.ERROR, "costlens_policy.decision_log"):
+        for _ in range(3):
+            engine.decide(REQUEST)
+            log.flush()
+    assert log.status.failed == 3
+    assert len(caplog.records) == 1
+    broken[0] = False
+    engine.decide(REQUEST)
+    log.close()
+    assert (log.status.written, log.status.dropped) == (1, 3)
+
+
+def test_an_observer_that_fails_stops_no_decision(company: Company, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def decided(self, *_: Any) -> None:
+            raise ZeroDivisionError
+
+        charged = decided
+
+    with Guard(company(TEAM), log=[Broken(), Broken()]) as guard, guard.call(REQUEST) as call:
+        assert call.settle(USAGE).cost is not None
+    assert caplog.text.count("an observer of") == 4
+    with pytest.raises(TypeError, match="`log` must have"):
+        Guard(company(TEAM), log=print)  # type: ignore[arg-type]
+
+
+def test_sampling_keeps_calls_whole_and_all_denials(company: Company, entries: Entries) -> None:
+    with DecisionLog(entries, sample=0.5) as log, Guard(company(TEAM.replace("0.01", "1")), log=log) as guard:
+        for number in range(100):
+            with guard.call(REQUEST, id=f"job-{number}") as call:
+                call.settle(USAGE)
+        for _ in range(20):
+            with pytest.raises(DeniedError):
+                guard.call(REQUEST | {"max_output_tokens": 9_000_000})
+    holds = {entry["id"] for entry in entries if entry["kind"] == "hold"}
+    assert holds == {entry["id"] for entry in entries if entry["kind"] == "charge"}
+    assert 20 < len(holds) < 80
+    assert sum(entry["denied"] for entry in entries if entry["kind"] == "decision") == 20
+    assert log.status.sampled_out == 200 - 2 * len(holds)
+    assert {entry.get("sample") for entry in entries if entry["kind"] != "decision"} == {0.5}
+    assert {entry.get("sample") for entry in entries if entry["kind"] == "decision"} == {None}
+
+
+def test_a_context_is_added_in_the_thread_that_decides(company: Company, entries: Entries) -> None:
+    with DecisionLog(entries, context=lambda: {"thread": threading.current_thread().name}) as log:
+        Engine(company("routes: []").plan, log=log).decide(REQUEST)
+    assert entries[0]["context"] == {"thread": threading.current_thread().name}
+
+
+@pytest.mark.parametrize("wrong", [{"sample": 2}, {"sample": -0.1}, {"buffer": 0}])
+def test_wrong_settings_are_refused(wrong: dict[str, Any], entries: Entries) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        DecisionLog(entries, **wrong)
+
+
+def test_files_are_for_their_owner_and_begun_anew_when_full(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    file = JsonLinesFile(path, max_bytes=100, keep=2)
+    for number in range(10):
+        file([{"n": number, "text": "x" * 60}])
+    file.close()
+    assert path.stat().st_mode & 0o777 == 0o600
+    old = sorted(tmp_path.glob("log.jsonl.*"))
+    assert len(old) == 2
+    numbers = [json.loads(line)["n"] for part in (*old, path) for line in part.read_text().splitlines()]
+    assert numbers == list(range(10 - len(numbers), 10))
+    with pytest.raises(ValueError, match="at least 1"):
+        JsonLinesFile(path, keep=0)
+
+
+def test_a_file_that_was_renamed_or_removed_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    file = JsonLinesFile(path)
+    file([{"n": 1}])
+    path.rename(tmp_path / "old")
+    file([{"n": 2}])
+    path.unlink()
+    file([{"n": 3}])
+    assert path.read_text() == '{"n":3}\n'
+
+
+def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    file = JsonLinesFile(path)
+    real = os.write
+
+    def short(handle: int, data: bytes) -> int:
+        if b"first" in data:
+            real(handle, data[:5])
+            raise OSError(28, "no space left on device")
+        return real(handle, data[:3])  # the system may take less than it is given
+
+    monkeypatch.setattr(os, "write", short)
+    with pytest.raises(OSError, match="no space"):
+        file([{"n": "first"}])
+    file([{"n": "second", "text": "\ud800 é"}])
+    lines = path.read_text().splitlines()
+    assert json.loads(lines[1]) == {"n": "second", "text": "\ud800 é"}
+
+
+def test_several_processes_append_to_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    code = (
+        "import sys; from costlens_policy.decision_log import JsonLinesFile\n"
+        "file = JsonLinesFile(sys.argv[1], max_bytes=20_000, keep=1000)\n"
+        "for n in range(200): file([{'p': sys.argv[2], 'n': n, 'x': 'y' * 200}] * 3)"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code, str(path), str(n)], cwd=ROOT) for n in range(3)]
+    assert [process.wait(120) for process in running] == [0, 0, 0]
+    seen = [json.loads(line) for part in tmp_path.glob("log.jsonl*") for line in part.read_text().splitlines()]
+    assert len(seen) == 3 * 200 * 3
+
+
+KILLED = """
+import sys, time
+from costlens_policy.decision_log import DecisionLog
+from tests.guard.company import REQUEST
+from costlens_policy import load
+log = DecisionLog(sys.argv[2])
+engine = load(sys.argv[1], log=log)
+for n in range(40):
+    engine.decide(REQUEST)
+    time.sleep(0.01)
+print(log.status.written, flush=True)
+engine.decide(REQUEST)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills")
+def test_a_killed_process_loses_what_it_had_not_written_and_no_more(company: Company, tmp_path: Path) -> None:
+    company("routes: []")
+    path = tmp_path / "log.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path / "policies"), str(path)], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    written = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    lines = path.read_text().splitlines()
+    assert written <= len(lines) <= 41
+    assert all(json.loads(line)["kind"] == "decision" for line in lines[:written])
+
+
+def test_what_waits_is_written_when_a_process_ends(company: Company, tmp_path: Path) -> None:
+    company("routes: []")
+    code = KILLED.replace("time.sleep(60)", "").replace("time.sleep(0.01)", "pass")
+    path = tmp_path / "log.jsonl"
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "policies"), str(path)], cwd=ROOT, check=True, capture_output=True
+    )
+    assert len(path.read_text().splitlines()) == 41
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_forked_process_logs_what_it_decides_itself(company: Company, tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    log = DecisionLog(path)
+    engine = Engine(company("routes: []").plan, log=log)
+    engine.decide(REQUEST)
+    child = os.fork()
+    if child == 0:
+        engine.decide(REQUEST | {"team": "child"})
+        os._exit(0 if log.flush(20) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    log.close()
+    teams = sorted(json.loads(line)["request"]["team"] for line in path.read_text().splitlines())
+    assert teams == ["child", "red"]
+
+
+def test_texts_are_masked_unless_told_otherwise(company: Company, entries: Entries) -> None:
+    request = {"prompt": "a secret of bob@example.com", "team": "red", "metadata": {"note": "a secret"}}
+    with DecisionLog(entries) as log, DecisionLog(entries, mask=Mask("keep")) as open_log:
+        Engine(company(TEAM).plan, log=[log, open_log]).decide(request)
+        log.flush()
+        open_log.flush()
+    shown = {"secret" in json.dumps(entry): entry["masked"] for entry in entries}
+    assert shown == {False: ["metadata", "prompt"], True: []}
+
+
+def test_entries_come_in_the_order_of_decisions(company: Company, entries: Entries) -> None:
+    with DecisionLog(entries) as log:
+        engine = Engine(company("routes: []").plan, log=log)
+        for number in range(600):
+            engine.decide({"prompt": "x", "prompt_tokens": number + 1})
+            if number % 100 == 0:
+                time.sleep(0)
+    assert [entry["tokens"]["prompt"] for entry in entries] == list(range(1, 601))
