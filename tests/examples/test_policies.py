@@ -26,3 +26,9 @@ def test_an_example_passes_the_strict_check_and_its_suites_cover_all_of_it(examp
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_says_what_it_shows(example: Path) -> None:
     assert (example / "README.md").read_text(encoding="utf-8").startswith("# ")
+
+
+def test_the_index_has_every_example() -> None:
+    index = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    for example in (ROOT / "examples").iterdir():
+        assert not example.is_dir() or f"]({example.name})" in index, example.name
