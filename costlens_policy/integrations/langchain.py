@@ -71,8 +71,8 @@ class GuardedChatModel(BaseChatModel):
             call = _sync(self.guard).call(asked.request)
             try:
                 with call:
-                    inner, given = asked.choose(self, call)
-                    message = inner.invoke(given, _UNTRACED, **asked.arguments(call))
+                    inner, given, options = asked.choose(self, call)
+                    message = inner.invoke(given, _UNTRACED, **options)
                     call.settle(message)
                 return ChatResult(generations=[ChatGeneration(message=message)])
             except Exception as error:
@@ -87,8 +87,8 @@ class GuardedChatModel(BaseChatModel):
             call: Call = _sync(self.guard).call(asked.request)
             try:
                 with call:
-                    inner, given = asked.choose(self, call)
-                    for chunk in call.stream(inner.stream(given, _UNTRACED, **asked.arguments(call))):
+                    inner, given, options = asked.choose(self, call)
+                    for chunk in call.stream(inner.stream(given, _UNTRACED, **options)):
                         begun = True
                         yield ChatGenerationChunk(message=chunk)
                 return
@@ -107,8 +107,8 @@ class GuardedChatModel(BaseChatModel):
             call: AsyncCall = await self.guard.call(asked.request)
             try:
                 async with call:
-                    inner, given = asked.choose(self, call)
-                    message = await inner.ainvoke(given, _UNTRACED, **asked.arguments(call))
+                    inner, given, options = asked.choose(self, call)
+                    message = await inner.ainvoke(given, _UNTRACED, **options)
                     await call.settle(message)
                 return ChatResult(generations=[ChatGeneration(message=message)])
             except Exception as error:
@@ -127,9 +127,8 @@ class GuardedChatModel(BaseChatModel):
             call: AsyncCall = await self.guard.call(asked.request)
             try:
                 async with call:
-                    inner, given = asked.choose(self, call)
-                    chunks = inner.astream(given, _UNTRACED, **asked.arguments(call))
-                    async for message in call.stream(chunks):
+                    inner, given, options = asked.choose(self, call)
+                    async for message in call.stream(inner.astream(given, _UNTRACED, **options)):
                         begun = True
                         yield ChatGenerationChunk(message=message)
                 return
@@ -152,7 +151,7 @@ class _Asked:
     messages: list[BaseMessage]
     request: dict[str, Any]
     options: dict[str, Any]
-    """What is bound and passed on as it is: tools, how they are chosen, the format of the answer, words to stop at."""
+    """What is passed on as it is: the format of the answer, and words to stop at."""
     failed: dict[str, Exception]
 
     @classmethod
@@ -160,15 +159,13 @@ class _Asked:
         cls, model: GuardedChatModel, messages: list[BaseMessage], stop: Any, given: dict[str, Any], *, stream: bool
     ) -> _Asked:
         params = {name: value for name, value in given.items() if value is not None and not name.startswith("ls_")}
-        options: dict[str, Any] = {
-            name: params.pop(name) for name in ("tools", "tool_choice", "response_format") if name in params
-        }
-        if stop:
-            options["stop"] = stop
         request: dict[str, Any] = {"messages": convert_to_openai_messages(messages), "stream": stream}
-        request |= {name: options[name] for name in ("tools", "response_format") if name in options}
-        if isinstance(form := request.get("response_format"), type):
-            request["response_format"] = convert_to_openai_tool(form)["function"] | {"type": "json_schema"}
+        if "tools" in params:
+            request["tools"] = params.pop("tools")
+        options: dict[str, Any] = {"stop": stop} if stop else {}
+        if (form := params.pop("response_format", None)) is not None:
+            options["response_format"] = form
+            request["response_format"] = {"type": "json_schema"} if isinstance(form, type) else form
         if params:
             request["params"] = params
         if model.model is not None:
@@ -176,34 +173,27 @@ class _Asked:
         asking = model.asking() if callable(model.asking) else model.asking or {}
         return cls(messages, {**request, **asking, **asking_now()}, options, {})
 
-    def choose(self, model: GuardedChatModel, call: CallFacts) -> tuple[Any, list[BaseMessage]]:
-        """Move a call to the first of its models that has not failed; return it with the messages that it gets.
+    def choose(self, model: GuardedChatModel, call: CallFacts) -> tuple[Any, list[BaseMessage], dict[str, Any]]:
+        """Move a call to the first of its models that has not failed; return it, its messages and its arguments.
 
         Messages that no policy changed are given as they came, with what LangChain alone knows of them. Raises what
         the last model failed with where there is none, ``GuardError`` where a model is not among the given ones.
         """
-        for name in (call.model, *call.fallbacks):
-            if name in self.failed:
-                continue
-            call.use(name)
-            inner = model.models.get(name)
-            if inner is None:
-                raise GuardError(f"the policies decide on `{name}`, which is not among `models`")
-            tools = self.options.get("tools")
-            choice = {"tool_choice": self.options["tool_choice"]} if "tool_choice" in self.options else {}
-            bound = inner if tools is None else inner.bind_tools(tools, **choice)
-            same = call.messages == self.request["messages"]
-            return bound, self.messages if same else convert_to_messages(call.messages)
-        raise list(self.failed.values())[-1]
-
-    def arguments(self, call: CallFacts) -> dict[str, Any]:
-        """Return the arguments of the model in use: parameters as decided, the output limit as LangChain calls it."""
-        params = call.params
-        limit = next(params.pop(name) for name in _LIMITS if name in params)
-        rest: dict[str, Any] = {
-            name: self.options[name] for name in ("stop", "response_format") if name in self.options
-        }
-        return {**params, **rest, "max_tokens": limit}
+        name = next((name for name in (call.model, *call.fallbacks) if name not in self.failed), None)
+        if name is None:
+            raise list(self.failed.values())[-1]
+        call.use(name)
+        inner: Any = model.models.get(name)
+        if inner is None:
+            raise GuardError(f"the policies decide on `{name}`, which is not among `models`")
+        params = call.params_for("openai-chat")
+        params["max_tokens"] = next(params.pop(name) for name in _LIMITS if name in params)
+        if call.tools:
+            choice = {"tool_choice": params.pop("tool_choice")} if "tool_choice" in params else {}
+            inner = inner.bind_tools(list(call.tools), **choice)
+        messages = call.messages_for("openai-chat")
+        same = messages == self.request["messages"]
+        return inner, self.messages if same else convert_to_messages(messages), {**params, **self.options}
 
     def give_up(self, name: str, error: Exception) -> None:
         """Note that a model failed. Raises the error where no other one would do better."""

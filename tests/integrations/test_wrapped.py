@@ -111,6 +111,18 @@ def test_a_request_is_sent_as_it_was_rewritten(guard_of: Callable[..., Guard], p
     assert "Be kind" in response["instructions"]
 
 
+def test_tools_are_sent_as_the_policies_left_them(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard = guard_of("rewrites: [{id: fewer, apply: [{remove_tools: {names: ['drop*']}}]}]")
+    client = wrap(bare("openai", provider), guard=guard)
+    tools: list[Any] = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in ("keep", "drop")]
+    client.chat.completions.create(**CHAT, tools=tools, tool_choice="auto")
+    client.chat.completions.create(**CHAT, tools=tools[1:], tool_choice="auto")
+    some, none = provider.bodies
+    assert [tool["function"]["name"] for tool in some["tools"]] == ["keep"]
+    assert some["tool_choice"] == "auto"
+    assert not {"tools", "tool_choice"} & none.keys()
+
+
 def test_who_asks(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
     guard = guard_of()
     client = wrap(bare("openai", provider), guard=guard, asking=lambda: {"team": "callable", "feature": "search"})
