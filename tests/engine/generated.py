@@ -48,7 +48,7 @@ def _models(most: int = 3) -> st.SearchStrategy[list[str]]:
 
 
 @st.composite
-def _target(draw: st.DrawFn) -> dict[str, Any]:
+def _target(draw: st.DrawFn, deep: int = 2) -> dict[str, Any]:
     kind = draw(st.sampled_from(["models", "model_from", "choose", "split"]))
     fallbacks = {"fallbacks": draw(_models(2))} if draw(st.booleans()) else {}
     if kind == "models":
@@ -59,9 +59,13 @@ def _target(draw: st.DrawFn) -> dict[str, Any]:
         limits = draw(st.sampled_from([{}, {"max_cost_usd": 0.005}, {"min_quality": 0.75}, {"requires": ["tools"]}]))
         direction = draw(st.sampled_from(["minimize", "maximize"]))
         among = {"among": draw(_condition(_OF_MODELS))} if draw(st.booleans()) else {}
-        return {"choose": {direction: draw(st.sampled_from(_SCORES)), "limits": limits} | among} | fallbacks
-    shares = [{"model": model, "weight": weight} for model, weight in zip(("nano", "mini"), (1, 3), strict=True)]
-    return {"split": {"key": "request.user", "targets": shares}} | fallbacks
+        way = st.sampled_from(["refuse", "cheapest", "best", "next"])
+        way_out = {"on_none": draw(way if deep < 2 else way | _target(deep - 1))}
+        choose = {direction: draw(st.sampled_from(_SCORES)), "limits": limits} | among | way_out
+        return {"choose": choose} | fallbacks
+    shares = [{"model": "nano"} if deep < 2 or draw(st.booleans()) else draw(_target(deep - 1)), {"model": "mini"}]
+    weighed = [share | {"weight": weight} for share, weight in zip(shares, (3, 1), strict=True)]
+    return {"split": draw(st.sampled_from([{"key": "request.user"}, {}])) | {"targets": weighed}} | fallbacks
 
 
 @st.composite
@@ -170,6 +174,7 @@ def requests() -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "task": st.sampled_from(["chat", "code"]),
             "user": st.sampled_from(["eve", "vip", "", "\ud800"]),
+            "id": st.sampled_from(["call-1", "call-2", "call-3", "call-4"]),
             "team": _TEXT,
             "model": st.sampled_from(MODELS),
             "prompt_tokens": st.integers(-1, 200_000),

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 from unittest.mock import patch
 
 from costlens_policy.compiler.plan import Stages
-from costlens_policy.compiler.rules import BudgetStep, ByChoice, Combinations, RewriteRule, RouteStep
-from costlens_policy.engine import decide, preparation, request
+from costlens_policy.compiler.rules import (
+    BudgetStep,
+    ByChoice,
+    BySplit,
+    Combinations,
+    RewriteRule,
+    RouteStep,
+)
+from costlens_policy.engine import decide, preparation, request, routes
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context
 from costlens_policy.rewrites import Content, Step, combine, content_tokens
@@ -38,6 +48,8 @@ def longhand() -> Iterator[None]:
             (preparation, "count_request", _counted),
             (Candidate, "weighed", _weighed),
             (decide, "decide_route", _first_route),
+            (decide, "drawn", _drawn),
+            (decide, "following", _following),
             (decide, "admit_request", request._admit_each),
         ):
             patches.enter_context(patch.object(owner, name, value))
@@ -69,4 +81,31 @@ def _first_route(context: Context) -> RouteStep:
         for step in layer.routes:
             if context.holds(step.when, index, step.id, "routes"):
                 return step
+    return context.plan.defaults.route
+
+
+def _drawn(context: Context, route: RouteStep) -> RouteStep:
+    """Draw as S-RTE-11 to S-RTE-13, S-RTE-25 and S-RTE-26 say, with fractions in place of shifted integers."""
+    target = route.target
+    if not isinstance(target, BySplit):
+        return route
+    if target.key is not None:
+        key = routes._text(context, route, target.key)
+    elif "id" in context.request:
+        key = str(context.request["id"])
+    else:
+        since = context.now - datetime(1970, 1, 1, tzinfo=UTC)
+        key = str((since.days * 86_400 + since.seconds) * 10**6 + since.microseconds)
+    text = target.salt.encode() + bytes(1) + key.encode("utf-8", "surrogatepass")
+    at = Fraction(int(hashlib.sha256(text).hexdigest()[:16], 16), 2**64) * target.bounds[-1]
+    share = next(share for share, bound in zip(target.shares, target.bounds, strict=True) if at < bound)
+    return _drawn(context, share)
+
+
+def _following(context: Context, route: RouteStep) -> RouteStep:
+    every = [(index, step) for index, layer in enumerate(context.plan.layers) for step in layer.routes]
+    place = [step.id for _, step in every].index(route.id)
+    for index, step in every[place + 1 :]:
+        if context.holds(step.when, index, step.id, "routes"):
+            return step
     return context.plan.defaults.route

@@ -360,3 +360,36 @@ def test_the_reason_of_a_budget_is_told(guard_of):
     guard = guard_of(TEAM.rstrip() + "\n    reason: ask Ann for more\n")
     with pytest.raises(DeniedError, match=r"has no room for .* \(ask Ann for more\)"):
         guard.call({**REQUEST, "prompt_tokens": 10**6})
+
+
+class TestDrawnByTheCall:
+    SPLIT = "routes: [{id: r, split: {targets: [{model: nano, weight: 1}, {model: mini, weight: 1}]}}]\n"
+
+    def test_each_call_is_drawn_by_its_own_id(self, guard_of):
+        guard, request = guard_of(self.SPLIT + TEAM), dict(REQUEST)
+        models = set()
+        for _ in range(40):
+            with guard.call(request) as call:
+                assert call.decision.request["id"] == call.id
+                models.add(call.model)
+        assert models == {"nano", "mini"}
+        assert request == REQUEST
+
+    def test_a_call_that_is_asked_for_again_is_drawn_alike(self, guard_of):
+        guard = guard_of(self.SPLIT + TEAM)
+        for number in range(10):
+            first = guard.call(REQUEST, id=f"call-{number}")
+            assert guard.call(REQUEST, id=f"call-{number}").model == first.model
+            first.release()
+            with guard.call(REQUEST, id=f"call-{number}") as again:
+                assert again.model == first.model
+
+    def test_an_id_of_the_request_counts_before_that_of_the_call(self, guard_of):
+        guard = guard_of(self.SPLIT + TEAM)
+        calls = [guard.call({**REQUEST, "id": "mine"}) for _ in range(6)]
+        assert {call.model for call in calls} == {calls[0].model}
+        assert {call.decision.request["id"] for call in calls} == {"mine"}
+
+    def test_no_id_is_added_where_none_is_read(self, guard_of):
+        with guard_of(TEAM).call(REQUEST) as call:
+            assert "id" not in call.decision.request

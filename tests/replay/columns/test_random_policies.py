@@ -57,17 +57,33 @@ CONDITIONS = st.recursive(
     max_leaves=4,
 )
 MODELS = st.sampled_from(["large", "small", "free-of-price"])
+SHARES = st.sampled_from([
+    [{"model": "small", "weight": 1}, {"model": "large", "weight": 2}],
+    [{"model": "small", "weight": 1}, {"weight": 2, "split": {"targets": [
+        {"model": "small", "weight": 1}, {"model": "large", "weight": 2, "fallbacks": ["small"]}]}}],
+    [{"model": "small", "weight": 1}, {"weight": 2, "split": {"key": "request.?user.orValue('nobody')", "targets": [
+        {"model": "large", "weight": 1},
+        {"weight": 2, "choose": {"models": ["small", "large"], "maximize": "estimate.cost_usd"}}]}}],
+])  # fmt: skip
+WAYS_OUT = st.builds(
+    lambda most, way, score: {
+        "choose": {"models": ["small", "large"], "maximize": score, "limits": {"max_cost_usd": most}, "on_none": way}
+    },
+    st.sampled_from([0, 0.01, 0.05]),
+    st.sampled_from(["refuse", "cheapest", "best", "next", {"model": "small"}, {"models": ["large", "small"]}]),
+    st.sampled_from(["estimate.cost_usd", "estimate.cost_usd * 2.0", "1.0"]),
+)
 TARGETS = st.one_of(
+    WAYS_OUT,
+    st.builds(lambda shares: {"split": {"targets": shares}}, SHARES),
     st.builds(lambda model, other: {"model": model, "fallbacks": [other]}, MODELS, MODELS),
     st.just({"choose": {"among": "model.name != 'free-of-price'", "minimize": "estimate.cost_usd"}}),
     st.just({"choose": {"among": "request.?team.orValue('') != model.name", "minimize": "estimate.cost_usd"}}),
     st.builds(
-        lambda key, salt: {
-            "split": {"key": key, "salt": salt,
-                      "targets": [{"model": "small", "weight": 1}, {"model": "large", "weight": 2}]},
-        },
+        lambda key, salt, shares: {"split": {"key": key, "salt": salt, "targets": shares}},
         st.sampled_from(["request.?user.orValue('nobody')", "request.?team.orValue('') + request.?task.orValue('')"]),
         st.sampled_from(["one", "two"]),
+        SHARES,
     ),
 )  # fmt: skip
 THRESHOLDS = st.lists(

@@ -34,9 +34,10 @@ def random_traffic(
         tier = more.choice([None, None, "default", "flex", "priority", "unheard-of", "standard, geo us, speed fast"])
         others = (("small", Usage(input=7, output=3)), ("unheard-of", Usage(input=5))) if more.random() < 0.1 else ()
         model = chance.choice([None, "of-somebody-else", *models])
+        recorded_model = "nightly" if model and more.random() < 0.2 else model
         made.append(
             Row(
-                "f", number, at, None, "nightly" if model and more.random() < 0.2 else model, session, prompt, output,
+                "f", number, at, f"call-{number}" if number % 3 else None, recorded_model, session, prompt, output,
                 recorded, chance.choice([None, Decimal("0.0012345678901")]), (),
                 given if session is None else {**given, "session": session}, {}, {}, tier, others,
             )
