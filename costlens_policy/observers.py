@@ -49,15 +49,15 @@ class Observer(Protocol):
 class Observers:
     """Several observers, told one after the other."""
 
-    __slots__ = ("_all",)
+    __slots__ = ("all",)
 
     def __init__(self, all: Iterable[Observer]) -> None:
-        self._all = tuple(all)
+        self.all: Final = tuple(all)
 
     def decided(self, decision: Decision, id: str = "", held: bool = False) -> None:
         """Tell all of a decision; one that is of no call gets an id."""
         id = id or os.urandom(8).hex()
-        for observer in self._all:
+        for observer in self.all:
             try:
                 observer.decided(decision, id, held)
             except Exception:
@@ -65,7 +65,7 @@ class Observers:
 
     def charged(self, decision: Decision, charge: ChargedCall, at: datetime) -> None:
         """Tell all of a charge."""
-        for observer in self._all:
+        for observer in self.all:
             try:
                 observer.charged(decision, charge, at)
             except Exception:

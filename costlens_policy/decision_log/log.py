@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import time
 import zlib
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import Any, Final, TypeAlias
-from weakref import WeakSet
 
+from costlens_policy.backlog import Backlog
 from costlens_policy.decision_log.entries import charge_entry, decision_entry
 from costlens_policy.decision_log.files import JsonLinesFile
 from costlens_policy.engine.decision import Decision
@@ -27,9 +24,6 @@ EntrySink: TypeAlias = Callable[[Sequence[dict[str, Any]]], object]
 """Takes entries as JSON data, several at a time, in the thread of the log; it raises where it could not keep them."""
 
 _LOG: Final = logging.getLogger("costlens_policy.decision_log")
-_BATCH: Final = 256
-_TOGETHER: Final = 0.05
-"""Seconds for which entries gather before they are written."""
 
 
 @frozen
@@ -81,26 +75,18 @@ class DecisionLog:
         self._sink: EntrySink = JsonLinesFile(sink) if isinstance(sink, str | os.PathLike) else sink
         self._mask = mask or Mask()
         self._sample = sample
-        self._most = buffer
         self._record = record
         self._context = context
-        self._closed = False
-        self._start_anew()
-        _ALL.add(self)
-
-    def _start_anew(self) -> None:
-        self._waiting: deque[Callable[[], dict[str, Any]]] = deque()
-        self._some = Event()
+        self._backlog: Backlog[Callable[[], dict[str, Any]]] = Backlog(self._write, buffer)
         self._lock = Lock()
-        self._thread: Thread | None = None
-        self._written = self._full = self._failed = self._sampled_out = self._taken = 0
+        self._sampled_out = 0
         self._is_failing = False
 
     @property
     def status(self) -> LogStatus:
         """What became of the entries so far."""
-        waiting = len(self._waiting) + self._taken
-        return LogStatus(self._written, self._full, self._failed, self._sampled_out, waiting)
+        backlog = self._backlog
+        return LogStatus(backlog.done, backlog.full, backlog.failed, self._sampled_out, backlog.waiting)
 
     def decided(self, decision: Decision, id: str, held: bool = False) -> None:
         """Keep a decision; see ``Observer``."""
@@ -118,21 +104,11 @@ class DecisionLog:
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all that was told is written or dropped; return whether that was within ``timeout`` seconds."""
-        deadline = time.monotonic() + timeout
-        while self._waiting or self._taken:
-            if time.monotonic() > deadline:
-                return False
-            self._some.set()
-            time.sleep(0.005)
-        return True
+        return self._backlog.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Write what waits, and take no more; what comes later is dropped and counted."""
-        self._closed = True
-        self._some.set()
-        self.flush(timeout)
-        if self._thread is not None:
-            self._thread.join(timeout)
+        self._backlog.close(timeout)
         closing = getattr(self._sink, "close", None)
         if callable(closing):
             closing()
@@ -151,79 +127,32 @@ class DecisionLog:
             self._sampled_out += 1
 
     def _add(self, entry: Callable[[], dict[str, Any]], *, sampled: bool) -> None:
-        if len(self._waiting) >= self._most or self._closed:
-            with self._lock:
-                self._full += 1
-            return
         more: dict[str, Any] = {}
         if sampled and self._sample < 1:
             more["sample"] = self._sample
         if self._context is not None:
             more["context"] = self._context()
-        self._waiting.append((lambda: {**entry(), **more}) if more else entry)
-        if not self._some.is_set():
-            self._some.set()
-        if self._thread is None:
-            self._start()
+        self._backlog.add((lambda: {**entry(), **more}) if more else entry)
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = Thread(target=self._write_on, name="costlens-policy-log", daemon=True)
-                self._thread.start()
-
-    def _write_on(self) -> None:
-        while True:
-            self._some.wait()
-            self._some.clear()
-            if not self._closed:
-                time.sleep(_TOGETHER)
-            while self._waiting:
-                self._write_some()
-            if self._closed:
-                return
-
-    def _write_some(self) -> None:
+    def _write(self, items: list[Callable[[], dict[str, Any]]]) -> int:
+        """Write entries; return how many are lost."""
         entries: list[dict[str, Any]] = []
-        for _ in range(min(_BATCH, len(self._waiting))):
-            self._taken += 1
-            make = self._waiting.popleft()
+        for make in items:
             try:
                 entries.append(make())
             except Exception:
-                self._fail(1)
+                self._report()
         try:
             self._sink(entries)
         except Exception:
-            self._fail(len(entries))
-        else:
-            self._written += len(entries)
+            self._report()
+            return len(items)
+        if len(entries) == len(items):
             self._is_failing = False
-        self._taken = 0
+        return len(items) - len(entries)
 
-    def _fail(self, count: int) -> None:
-        """Count entries that are lost, and report the first of them. Called where an exception is handled."""
-        self._failed += count
+    def _report(self) -> None:
+        """Log the first of the entries that are lost. Called where an exception is handled."""
         if not self._is_failing:
             _LOG.exception("the decision log drops entries that cannot be written")
         self._is_failing = True
-
-
-_ALL: Final[WeakSet[DecisionLog]] = WeakSet()
-
-
-def _forked() -> None:
-    """Leave to the parent what waited there, and begin with locks and counts of the child's own."""
-    for log in list(_ALL):
-        log._start_anew()
-
-
-@atexit.register
-def _write_at_exit() -> None:
-    """Write what waits in logs that nobody has closed."""
-    for log in list(_ALL):
-        log.flush(2.0)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from costlens_policy.live.sources.http import HttpSource
     from costlens_policy.live.sources.objects import ObjectSource
     from costlens_policy.live.sources.packed import BundleSource, FileTransport, Packed, Transport
+    from costlens_policy.live.trial import Trial, TrialStatus
 
 __all__ = [
     "BundleSource", "Fetched", "FileTransport", "FolderSource", "GitSource", "HttpSource", "LivePolicies",
-    "ObjectSource", "Packed", "PolicyStatus", "Source", "Transport",
+    "ObjectSource", "Packed", "PolicyStatus", "Source", "Transport", "Trial", "TrialStatus",
 ]  # fmt: skip
 
 __getattr__ = on_demand(  # each takes what the others do not need
@@ -36,5 +37,7 @@ __getattr__ = on_demand(  # each takes what the others do not need
         "ObjectSource": "costlens_policy.live.sources.objects",
         "Packed": "costlens_policy.live.sources.packed",
         "Transport": "costlens_policy.live.sources.packed",
+        "Trial": "costlens_policy.live.trial",
+        "TrialStatus": "costlens_policy.live.trial",
     },
 )
