@@ -10,6 +10,7 @@ import pytest
 
 from costlens_policy import load
 from costlens_policy.service.settings import Limits
+from tests.conftest import ROOT
 from tests.guard.company import REQUEST, TEAM, write_company
 from tests.service.asking import Asked
 
@@ -202,3 +203,7 @@ def test_the_document_of_openapi_names_every_endpoint(asked):
     assert document["openapi"] == "3.1.0"
     assert set(document["paths"]) >= {"/v1/decide", "/v1/settle", "/metrics"}
     assert json.dumps(document).count("#/components/schemas/Decided") >= 2
+
+
+def test_the_document_in_the_repository_is_that_of_the_service(asked, golden):
+    golden(ROOT / "docs" / "openapi.json", asked.get("/openapi.json").body.decode())

@@ -1,0 +1,121 @@
+// The real `openai` package, wrapped, against a provider on this machine and a real service. Prints what happened as JSON.
+import http from "node:http";
+
+import OpenAI from "openai";
+import { DeniedError, Router, wrapOpenAI } from "costlens-policy";
+
+const USAGE = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
+const seen = [];
+let fails = 0; // how many requests are answered with 500 from now on
+
+const provider = http.createServer((request, response) => {
+  const parts = [];
+  request.on("data", (part) => parts.push(part));
+  request.on("end", () => {
+    const body = JSON.parse(Buffer.concat(parts).toString());
+    seen.push({ path: request.url, body });
+    if (fails > 0) {
+      fails -= 1;
+      response.writeHead(500, { "content-type": "application/json" });
+      return response.end(JSON.stringify({ error: { message: "broken" } }));
+    }
+    if (body.stream) return stream(response, body);
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify(answerTo(request.url, body)));
+  });
+});
+
+function answerTo(url, body) {
+  if (url.endsWith("/embeddings")) {
+    const data = [{ object: "embedding", index: 0, embedding: [0.5] }];
+    return { object: "list", model: body.model, data, usage: { prompt_tokens: 10, total_tokens: 10 } };
+  }
+  if (url.endsWith("/responses")) {
+    const usage = { input_tokens: 10, output_tokens: 5, total_tokens: 15 };
+    return { id: "r", object: "response", model: body.model, status: "completed", output: [], usage };
+  }
+  const message = { role: "assistant", content: "Hello" };
+  const choices = [{ index: 0, message, finish_reason: "stop" }];
+  return { id: "c", object: "chat.completion", created: 1, model: body.model, choices, usage: USAGE };
+}
+
+function stream(response, body) {
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  const chunk = (facts) => {
+    const whole = { id: "c", object: "chat.completion.chunk", created: 1, model: body.model, choices: [], ...facts };
+    response.write(`data: ${JSON.stringify(whole)}\n\n`);
+  };
+  for (const content of ["Hel", "lo"]) chunk({ choices: [{ index: 0, delta: { content }, finish_reason: null }] });
+  if (body.stream_options?.include_usage) chunk({ usage: USAGE });
+  response.end("data: [DONE]\n\n");
+}
+
+await new Promise((resolve) => provider.listen(0, "127.0.0.1", resolve));
+const router = new Router({ url: process.env.COSTLENS_URL });
+const bare = new OpenAI({ apiKey: "none", baseURL: `http://127.0.0.1:${provider.address().port}/v1` });
+const openai = wrapOpenAI(bare, router, { attributes: { team: "node" } });
+const messages = [{ role: "user", content: "Hi" }];
+const found = {};
+
+async function used() {
+  const spends = await router.spend({ budget: "team", key: "node" });
+  return { used: spends[0]?.used ?? "0", held: spends[0]?.held ?? "0" };
+}
+
+const chat = await openai.chat.completions.create({ model: "gpt-x", messages, max_tokens: 50, temperature: 0 });
+found.chat = { text: chat.choices[0].message.content, sent: seen.at(-1).body, ...(await used()) };
+
+const chunks = [];
+for await (const chunk of await openai.chat.completions.create({ model: "gpt-x", messages, stream: true })) {
+  chunks.push(chunk.choices.length);
+}
+found.stream = { chunks, asked: seen.at(-1).body.stream_options, ...(await used()) };
+
+for await (const _ of await openai.chat.completions.create({ model: "gpt-x", messages, stream: true })) break;
+found.left = await used();
+
+await openai.responses.create({ model: "gpt-x", input: "Hi" });
+found.responses = { sent: seen.at(-1).body, ...(await used()) };
+
+await openai.embeddings.create({ model: "gpt-x", input: "Hi" });
+found.embeddings = { sent: seen.at(-1).body, ...(await used()) };
+
+fails = 1;
+const before = seen.length;
+await openai.chat.completions.create({ model: "gpt-x", messages });
+found.fallback = { models: seen.slice(before).map((item) => item.body.model), ...(await used()) };
+
+fails = 10;
+try {
+  await openai.chat.completions.create({ model: "gpt-x", messages });
+} catch (error) {
+  found.failed = { status: error.status, ...(await used()) };
+}
+fails = 0;
+
+try {
+  await openai.chat.completions.create({ model: "gpt-x", messages, max_tokens: 9_000_000 });
+} catch (error) {
+  found.denied = { isDenied: error instanceof DeniedError, status: error.status, budget: error.budget };
+}
+
+found.refused = [];
+for (const use of [
+  () => openai.images.generate({ prompt: "x" }),
+  () => openai.chat.completions.stream({ model: "gpt-x", messages }),
+  () => openai.beta,
+  () => openai.post("/chat/completions", { body: { model: "gpt-x", messages } }),
+  () => openai.withOptions({}),
+]) {
+  try {
+    await use();
+    found.refused.push(false);
+  } catch (error) {
+    found.refused.push(error instanceof TypeError);
+  }
+}
+
+console.log(JSON.stringify(found));
+router.close();
+provider.closeAllConnections();
+provider.close();
