@@ -90,5 +90,9 @@ def imports(text: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_import_what_is_public(page: Path) -> None:
     used = list(imports(page.read_text("utf-8")))
-    assert [item for item in used if item[0] not in {*PUBLIC_MODULES, "costlens_policy.ledger.laws", "costlens_policy.client"}] == []
+    assert [
+        item
+        for item in used
+        if item[0] not in {*PUBLIC_MODULES, "costlens_policy.ledger.laws", "costlens_policy.client"}
+    ] == []
     assert [item for item in used if item[1] not in importlib.import_module(item[0]).__all__] == []
