@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -52,3 +53,21 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data (../shared/data) is not present")
     return folder
+
+
+_IN_CHECKOUTS: Final = frozenset({"assurance", "checker", "corpus", "testing"})
+"""Where tests check folders: outside a checkout, those of all other tests would be searched for policy sets, too."""
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.path.relative_to(ROOT / "tests").parts[0] in _IN_CHECKOUTS:
+        (tmp_path / ".git").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def outside_git(tmp_path: Path) -> Path:
+    """Return the folder of a test that is about what happens where there is no checkout."""
+    (tmp_path / ".git").rmdir()
+    return tmp_path

@@ -98,7 +98,6 @@ def test_a_loose_policy_may_read_attributes_of_a_set_that_is_not_there(tmp_path:
 
 
 def test_a_policy_named_alone_is_checked_with_its_set(tmp_path: Path) -> None:
-    (tmp_path / ".git").mkdir()
     put(tmp_path / "policy-set.yaml", SET.replace("policy.yaml", "teams/policy.yaml"), "PolicySet", "company")
     put(tmp_path / "catalogue.yaml", CATALOGUE, "Catalogue", "models")
     path = put(tmp_path / "teams" / "policy.yaml", "routes: [{id: a, model: smal}]", "Policy", "team")
@@ -177,6 +176,7 @@ def test_a_circle_of_links_is_a_missing_file(tmp_path: Path) -> None:
     assert "CL203" in codes(tmp_path)
 
 
+@pytest.mark.usefixtures("outside_git")
 def test_without_git_the_repository_is_what_was_named(tmp_path: Path) -> None:
     put(tmp_path / "sets" / "policy-set.yaml", SET.replace("policy.yaml", "../policy.yaml"), "PolicySet", "company")
     put(tmp_path / "sets" / "catalogue.yaml", CATALOGUE, "Catalogue", "models")

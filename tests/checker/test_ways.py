@@ -23,6 +23,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     put(folder / "policy-set.yaml", SET.replace("policy.yaml", "teams/policy.yaml"), "PolicySet", "company")
     put(folder / "catalogue.yaml", CATALOGUE, "Catalogue", "models")
     put(folder / "teams" / "policy.yaml", WRONG, "Policy", "team")
+    (tmp_path / ".git").rmdir()
     if request.param:
         (folder / ".git").mkdir()
     return folder
@@ -89,7 +90,6 @@ def test_a_folder_that_is_a_link_is_gone_into(root: Path) -> None:
 
 @pytest.mark.parametrize("named", [".", "shared", "shared/policy.yaml", "a", "b"])
 def test_each_of_two_sets_that_share_a_policy_is_asked(tmp_path: Path, named: str) -> None:
-    (tmp_path / ".git").mkdir()
     put(
         tmp_path / "shared" / "policy.yaml", "routes: [{id: x, when: request.tier == 'a', model: small}]", "Policy", "p"
     )

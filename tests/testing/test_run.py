@@ -157,6 +157,7 @@ def test_a_policy_set_that_is_wrong_is_reported_once(company: Path) -> None:
     assert run.exit_code == 1
 
 
+@pytest.mark.usefixtures("outside_git")
 def test_a_policy_set_outside_of_the_repository_is_out_of_reach(company: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.yaml").write_text("x")
     for reference in ("../secret.yaml", "link.yaml", str(tmp_path / "secret.yaml")):
@@ -167,6 +168,7 @@ def test_a_policy_set_outside_of_the_repository_is_out_of_reach(company: Path, t
         assert [item.code for item in run_suites(["trial_test.yaml"]).diagnostics] == ["CL204"]
 
 
+@pytest.mark.usefixtures("outside_git")
 def test_a_suite_that_is_a_link_out_of_the_repository_is_not_read(company: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.yaml").write_text("password: 1\n")
     (company / "link_test.yaml").symlink_to("../secret.yaml")
