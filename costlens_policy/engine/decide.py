@@ -63,9 +63,36 @@ def _decide(plan: Plan, context: Context) -> Decision:
         return Decision(context, access, None, (), (), refusal.rule, refusal.reason)
     if plan.stages.only_routes and (served := _at_once(context, route)):
         return Decision(context, access, route, served, (), route.id)
-    search = Search(context, access, route)
+    excluded: list[Exclusion] = []
     try:
-        search.run(1 + plan.defaults.max_fallbacks)
+        if isinstance(route.target, BySplit):
+            route = drawn(context, route)
+        _, kept = _along(context, access, route, excluded, 1 + plan.defaults.max_fallbacks)
+    except Refusal as refusal:
+        return Decision(context, access, route, (), tuple(excluded), refusal.rule or route.id, refusal.reason)
+    if not kept:
+        return _on_ways_out(plan, context, access, route, excluded)
+    if excluded:  # a choice may have ruled out what waived terms then let in at the end
+        names = [candidate.name for candidate in kept]
+        excluded = [item for item in excluded if item.model not in names]
+    return Decision(context, access, route, tuple(kept), tuple(excluded), route.id)
+
+
+def _along(
+    context: Context, access: Access, route: RouteStep, excluded: list[Exclusion], wanted: int
+) -> tuple[Sequence[str], list[Candidate]]:
+    """Return the models that a route without splits names, and the first ``wanted`` that may serve."""
+    prepare = Preparations(context, route)
+    picked = candidates_of(context, route, prepare, excluded)
+    return picked[0], try_candidates(context, access, route, picked, prepare, excluded, wanted)
+
+
+def _on_ways_out(plan: Plan, context: Context, access: Access, route: RouteStep, excluded: list[Exclusion]) -> Decision:
+    """Decide what the route leaves undecided: nothing, where no choice has a way out."""
+    search = _Search(context, access, route, excluded)
+    try:
+        if search.goes_on():
+            search.run(1 + plan.defaults.max_fallbacks)
     except Refusal as refusal:
         return search.decision(refusal.rule, refusal.reason)
     return search.decision()
@@ -105,16 +132,16 @@ def _at_once(context: Context, route: RouteStep) -> tuple[Candidate, ...] | None
     return tuple(served)
 
 
-class Search:
-    """The search for candidates on one route and, where none is left, on its ways out. ``route`` is where it stands."""
+class _Search:
+    """The search for candidates from a route on: where it leaves none, on its ways out. ``route`` is the last one."""
 
     __slots__ = ("_access", "_before", "_context", "_excluded", "_kept", "_passed", "picked", "route")
 
-    def __init__(self, context: Context, access: Access, route: RouteStep) -> None:
+    def __init__(self, context: Context, access: Access, route: RouteStep, excluded: list[Exclusion]) -> None:
         self._context = context
         self._access = access
         self._before: list[Exclusion] = []
-        self._excluded: list[Exclusion] = []
+        self._excluded = excluded
         self._kept: list[Candidate] = []
         self._passed: list[Passed] = []
         self.picked: Sequence[str] = ()
@@ -122,18 +149,14 @@ class Search:
 
     def run(self, wanted: int) -> None:
         """Find the first ``wanted`` models that may serve. Raises ``Refusal``."""
-        context, access = self._context, self._access
         while True:
             if isinstance(self.route.target, BySplit):
-                self.route = drawn(context, self.route)
-            prepare = Preparations(context, self.route)
-            picked = candidates_of(context, self.route, prepare, self._excluded)
-            self.picked = picked[0]
-            self._kept = try_candidates(context, access, self.route, picked, prepare, self._excluded, wanted)
-            if self._kept or not self._goes_on():
+                self.route = drawn(self._context, self.route)
+            self.picked, self._kept = _along(self._context, self._access, self.route, self._excluded, wanted)
+            if self._kept or not self.goes_on():
                 return
 
-    def _goes_on(self) -> bool:
+    def goes_on(self) -> bool:
         """Take the way out of a choice that leaves nothing, if there is one. It leads onward, so there is no loop."""
         way = self.route.on_none
         if way is None:
@@ -151,22 +174,19 @@ class Search:
 
     @property
     def excluded(self) -> tuple[Exclusion, ...]:
-        """Each reason once, also of models that were tried again."""
-        return tuple(dict.fromkeys((*self._before, *self._excluded)) if self._before else self._excluded)
+        """Who is excluded in the end, each reason once. What terms once excluded may serve when they are put aside."""
+        names = self.names
+        return tuple(item for item in dict.fromkeys((*self._before, *self._excluded)) if item.model not in names)
 
     def decision(self, rule: str = "", refusal: str = "") -> Decision:
         """Return what the search came to. ``refusal`` is why it ended early, and ``rule`` which rule refused."""
-        route, kept, excluded, passed = self.route, self._kept, self.excluded, tuple(self._passed)
-        if refusal or not kept:
-            refusal = refusal or nothing_left(self._context, route)
-            return Decision(self._context, self._access, route, (), excluded, rule or route.id, refusal, passed=passed)
-        if not excluded:
-            return Decision(self._context, self._access, route, tuple(kept), (), route.id)
-        # what terms once excluded may serve, since they were waived or put aside
-        names = self.names
-        left = tuple([item for item in excluded if item.model not in names])
-        despite = tuple([item for name in names for item in self._before if item.model == name])
-        return Decision(self._context, self._access, route, tuple(kept), left, route.id, passed=passed, despite=despite)
+        context, route, passed = self._context, self.route, tuple(self._passed)
+        if refusal or not self._kept:
+            refusal = refusal or nothing_left(context, route)
+            return Decision(context, self._access, route, (), self.excluded, rule or route.id, refusal, passed=passed)
+        despite = tuple(item for name in self.names for item in self._before if item.model == name)
+        kept = tuple(self._kept)
+        return Decision(context, self._access, route, kept, self.excluded, route.id, passed=passed, despite=despite)
 
 
 def try_candidates(
@@ -304,11 +324,11 @@ def models_for(plan: Plan, request: Mapping[str, Any], balances: Balances | None
     if not access.allowed:
         return _none(plan, "; ".join(access.reasons), access.rule)
     try:
-        search = Search(context, access, decide_route(context))
+        search = _Search(context, access, decide_route(context), [])
         search.run(_ALL)
     except Refusal as refusal:
         return _none(plan, refusal.reason, refusal.rule)
-    told = {item.model: item for item in search.excluded if item.model not in search.names}
+    told = {item.model: item for item in search.excluded}
     rest = _untried(context, access, search.route, {*search.names, *told}, search.picked)
     return Models(search.names, (*told.values(), *rest))
 
