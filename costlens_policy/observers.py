@@ -38,7 +38,8 @@ class Observer(Protocol):
     """Is called for each decision and charge, in the thread that decides, so that it must not wait for anything.
 
     ``id`` is that of the call, or one of the decision alone. ``held``: the decision is that of a guarded call that may
-    proceed, whose charge follows. ``at`` is when the call was charged. What is raised is logged, and stops nothing.
+    proceed, whose charge follows, or its release. ``at`` is when that was. What is raised is logged, and stops nothing.
+    An observer without ``released`` is not told of calls that are given back.
     """
 
     def decided(self, decision: Decision, id: str, held: bool) -> None: ...
@@ -70,6 +71,16 @@ class Observers:
                 observer.charged(decision, charge, at)
             except Exception:
                 _LOG.exception("an observer of charges failed")
+
+    def released(self, decision: Decision, id: str, at: datetime) -> None:
+        """Tell those who want to know of a call that was given back."""
+        for observer in self.all:
+            try:
+                released = getattr(observer, "released", None)
+                if released is not None:
+                    released(decision, id, at)
+            except Exception:
+                _LOG.exception("an observer of releases failed")
 
 
 def observers_of(given: Observer | Sequence[Observer] | None) -> Observers | None:

@@ -1,8 +1,8 @@
 """What an entry of the log has, as JSON data.
 
-``kind`` is ``decision``, ``hold`` (the decision of a guarded call that may proceed) or ``charge``. All kinds have
-``id``, ``now``, ``model``, ``tokens`` and the labels of the ``request``, by which replay and reports read them. A
-charge follows each hold whose call was settled, with the same ``id``.
+``kind`` is ``decision``, ``hold`` (the decision of a guarded call that may proceed), ``charge`` or ``release``. Each
+has an ``id`` and ``now``, all but a release also ``model``, ``tokens`` and the labels of the ``request``, by which
+replay and reports read them. A charge or release follows each hold, with the same ``id``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from costlens_policy.money import plain
 from costlens_policy.observers import ChargedCall
 from costlens_policy.tokens.messages import TokenCounter
 
-__all__ = ["VERSION", "charge_entry", "decision_entry"]
+__all__ = ["VERSION", "charge_entry", "decision_entry", "release_entry"]
 
 VERSION: Final = 1
 """Of the form of entries; counts up whenever readers of before would misread one."""
@@ -58,6 +58,20 @@ def charge_entry(decision: Decision, charge: ChargedCall, at: datetime, mask: Ma
         "usage": {} if charge.usage is None else charge.usage.counted,
         "request": shown,
         "problems": list(charge.notes),
+        "policy_digest": decision.policy_digest,
+        "catalogue_digest": decision.catalogue_digest,
+    }
+
+
+def release_entry(decision: Decision, id: str, at: datetime) -> dict[str, Any]:
+    """Return the entry of a call that was given back; ``now`` is the time of its decision."""
+    return {
+        "v": VERSION,
+        "kind": "release",
+        "id": id,
+        "now": _text(decision.now),
+        "released_at": _text(at),
+        "rule": decision.rule,
         "policy_digest": decision.policy_digest,
         "catalogue_digest": decision.catalogue_digest,
     }

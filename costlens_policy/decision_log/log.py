@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any, Final, TypeAlias
 
 from costlens_policy.backlog import Backlog
-from costlens_policy.decision_log.entries import charge_entry, decision_entry
+from costlens_policy.decision_log.entries import charge_entry, decision_entry, release_entry
 from costlens_policy.decision_log.files import JsonLinesFile
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.mask import Mask
@@ -99,6 +99,13 @@ class DecisionLog:
         """Keep a charge; see ``Observer``."""
         if self._is_kept(charge.call):
             self._add(lambda: charge_entry(decision, charge, at, self._mask), sampled=True)
+        else:
+            self._leave_out()
+
+    def released(self, decision: Decision, id: str, at: datetime) -> None:
+        """Keep that a call was given back; see ``Observer``."""
+        if self._is_kept(id):
+            self._add(lambda: release_entry(decision, id, at), sampled=True)
         else:
             self._leave_out()
 

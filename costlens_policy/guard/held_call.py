@@ -112,6 +112,8 @@ class HeldCall:
             if self.is_open:
                 self._released = True
                 release_call(self._shared, self.asked, self._reserved)
+                if self._shared.log is not None:
+                    self._shared.log.released(self.decision, self.id, self._shared.clock())
 
     def extend(self, lease: timedelta | None) -> None:
         """Let the lease begin anew. A hold that has ended stays ended; its charge counts all the same."""

@@ -12,20 +12,28 @@ from costlens_policy.on_demand import on_demand
 if TYPE_CHECKING:
     from costlens_policy.integrations.asgi import AskingMiddleware
     from costlens_policy.integrations.identity import asking
+    from costlens_policy.integrations.json_logs import JsonFormatter
+    from costlens_policy.integrations.otel import Telemetry, trace_context
     from costlens_policy.integrations.refusals import Refusal, refusal_of
     from costlens_policy.integrations.sdk.client import wrap
     from costlens_policy.integrations.sdk.operations import UnguardedCallError
 
-__all__ = ["AskingMiddleware", "Refusal", "UnguardedCallError", "asking", "refusal_of", "wrap"]
+__all__ = [
+    "AskingMiddleware", "JsonFormatter", "Refusal", "Telemetry", "UnguardedCallError", "asking", "refusal_of",
+    "trace_context", "wrap",
+]  # fmt: skip
 
 __getattr__ = on_demand(
     __name__,
     {
         "AskingMiddleware": "costlens_policy.integrations.asgi",
+        "JsonFormatter": "costlens_policy.integrations.json_logs",
         "Refusal": "costlens_policy.integrations.refusals",
+        "Telemetry": "costlens_policy.integrations.otel",
         "UnguardedCallError": "costlens_policy.integrations.sdk.operations",
         "asking": "costlens_policy.integrations.identity",
         "refusal_of": "costlens_policy.integrations.refusals",
+        "trace_context": "costlens_policy.integrations.otel",
         "wrap": "costlens_policy.integrations.sdk.client",
     },
 )

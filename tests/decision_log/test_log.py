@@ -36,8 +36,9 @@ def test_a_guard_logs_decisions_and_charges(company: Company, entries: Entries, 
         with pytest.raises(DeniedError):
             guard.call(REQUEST | {"max_output_tokens": 90_000})
         assert log.flush()
-    assert [entry["kind"] for entry in entries] == ["hold", "charge", "hold", "decision"]
-    hold, charge, _, denial = entries
+    assert [entry["kind"] for entry in entries] == ["hold", "charge", "hold", "release", "decision"]
+    hold, charge, second, release, denial = entries
+    assert release["id"] == second["id"]
     assert hold["id"] == charge["id"] == "job"
     assert charge["cost_usd"] == "0.0012"
     assert charge["tokens"] == {"prompt": 1000, "output": 100}

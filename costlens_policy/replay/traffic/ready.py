@@ -103,7 +103,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
                 "output_tokens": "tokens.output", "reasoning_tokens": "tokens.reasoning", "cost": "cost_usd",
                 **{f"request.{name}": f"request.{name}" for name in _LABELS},
             },
-            drop={"kind": ("hold",)},  # its charge follows, with what the call really used
+            drop={"kind": ("hold", "release")},  # the charge of a hold follows, with what the call really used
             optional=True,
             repeated=("estimate", "usage", "fallback_calls", "balances", "balances_read", "params", "request"),
             signature=("policy_digest", "catalogue_digest", "kind", "tokens"),
