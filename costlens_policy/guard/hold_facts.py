@@ -44,13 +44,17 @@ class Recorded:
 
 
 def facts_of(decision: Decision, recorded: Recorded, *, replayable: bool) -> Facts:
-    """Return the facts of a hold: model, rule, policy, and the recorded attributes of the request.
+    """Return the facts of a hold: model, rule, share, way out, policy, and the recorded attributes of the request.
 
     A ``replayable`` one carries the time and the balances, with which the same request is decided the same again, and
     what its charge needs.
     """
     request, estimate = decision.request, decision.estimate
     facts: dict[str, Any] = {"model": decision.model, "rule": decision.rule, "policy": recorded.policy}
+    if decision.shares:
+        facts["share"] = "/".join(decision.shares)
+    if decision.ways_out:
+        facts["way_out"] = decision.ways_out[-1].way
     if estimate is not None:
         facts["tokens"] = [estimate.prompt_tokens, estimate.output_tokens]
     for name in filter(request.__contains__, recorded.standard):

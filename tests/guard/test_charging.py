@@ -230,6 +230,20 @@ def test_facts_are_kept(company, clock):
     }  # fmt: skip
 
 
+def test_the_share_and_the_way_out_are_kept(company, clock):
+    choose = "choose: {models: [large], minimize: estimate.cost_usd, limits: {max_cost_usd: 0}, on_none: best}"
+    inner = (
+        f"{{id: trial, weight: 1, split: {{targets: [{{id: a, weight: 1, {choose}}}, {{model: mini, weight: 0}}]}}}}"
+    )
+    route = f"routes: [{{id: r, split: {{targets: [{inner}, {{model: mini, weight: 0}}]}}}}]\n"
+    store = MemoryStore()
+    guard = Guard(company(route + POLICY, models="large"), store, alert_sinks=[], clock=clock)
+    with guard.call(REQUEST) as call:
+        call.settle(OPENAI)
+    facts = store.entries(EntryQuery()).items[0].facts
+    assert (facts["rule"], facts["share"], facts["way_out"]) == ("p/r", "trial/a", "best")
+
+
 def test_usage_of_providers(company, shared_data):
     """Whatever provider sent it, a usage object can be settled, and tokens are neither lost nor counted twice."""
     guard = Guard(company(POLICY.replace("1000,", "100000,"), models="large"), "memory:", alert_sinks=[])
