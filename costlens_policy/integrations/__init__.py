@@ -11,7 +11,7 @@ from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
     from costlens_policy.integrations.asgi import AskingMiddleware
-    from costlens_policy.integrations.identity import asking
+    from costlens_policy.integrations.identity import asking, asking_now
     from costlens_policy.integrations.json_logs import JsonFormatter
     from costlens_policy.integrations.otel import Telemetry, trace_context
     from costlens_policy.integrations.refusals import Refusal, refusal_of
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from costlens_policy.integrations.sdk.operations import UnguardedCallError
 
 __all__ = [
-    "AskingMiddleware", "JsonFormatter", "Refusal", "Telemetry", "UnguardedCallError", "asking", "refusal_of",
-    "trace_context", "wrap",
+    "AskingMiddleware", "JsonFormatter", "Refusal", "Telemetry", "UnguardedCallError", "asking", "asking_now",
+    "refusal_of", "trace_context", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -32,6 +32,7 @@ __getattr__ = on_demand(
         "Telemetry": "costlens_policy.integrations.otel",
         "UnguardedCallError": "costlens_policy.integrations.sdk.operations",
         "asking": "costlens_policy.integrations.identity",
+        "asking_now": "costlens_policy.integrations.identity",
         "refusal_of": "costlens_policy.integrations.refusals",
         "trace_context": "costlens_policy.integrations.otel",
         "wrap": "costlens_policy.integrations.sdk.client",

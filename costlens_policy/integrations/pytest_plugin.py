@@ -37,7 +37,8 @@ class SuiteFile(pytest.File):
         from costlens_policy.testing.formats import render
         from costlens_policy.testing.formats.sentences import shortfall_sentence
 
-        run = run_suites([self.path])
+        here = Path.cwd()
+        run = run_suites([self.path.relative_to(here) if self.path.is_relative_to(here) else self.path])
         if run.exit_code not in (0, 4, 5):
             raise self.CollectError(render(run).rstrip())
         for suite in run.suites:

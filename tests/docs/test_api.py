@@ -25,6 +25,8 @@ INSTALLED_BESIDE = (
     "costlens_policy.integrations.litellm.router",
 )
 """What takes LangChain or LiteLLM to import it, and defines no error."""
+PUBLIC_BESIDE = (("costlens_policy.integrations.langchain", "GuardedChatModel"),)
+"""What is public in them; its page is run where LangChain is installed."""
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
 
 
@@ -89,7 +91,7 @@ def imports(text: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_import_what_is_public(page: Path) -> None:
-    used = list(imports(page.read_text("utf-8")))
+    used = [item for item in imports(page.read_text("utf-8")) if item not in PUBLIC_BESIDE]
     assert [
         item
         for item in used

@@ -88,8 +88,7 @@ def faulty_provider() -> Iterator[FaultyProvider]:
     class Handler(_Handler):
         provider = running
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     running.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -99,6 +98,13 @@ def faulty_provider() -> Iterator[FaultyProvider]:
         running.over.set()
         server.shutdown()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Pass over what a client that goes away leaves behind."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -320,6 +320,17 @@ def test_a_decided_model_of_another_dialect_is_an_error(
         assert spent(guard) == (0, 0)
 
 
+def test_a_provider_gets_no_models_of_others(company: Callable[..., Engine], provider: FaultyProvider) -> None:
+    with Guard(company(ROOMY, catalogue=SEVERAL)) as guard:
+        client = wrap(bare("openai", provider, base_url="https://api.openai.com/v1"), guard=guard)
+        with pytest.raises(GuardError, match="`nano` is served by `acme`, for which `clients` has no client"):
+            client.chat.completions.create(**CHAT)
+        assert spent(guard) == (0, 0)
+        clients = {"acme": bare("openai", provider)}
+        client = wrap(bare("openai", provider, base_url="https://api.openai.com/v1"), guard=guard, clients=clients)
+        assert client.chat.completions.create(**CHAT).model == "nano"
+
+
 WHOLE = [way for way in WAYS if way not in ("embeddings", "posted")]
 FAULTS = st.lists(st.sampled_from(["none", "none", 429, 500, 503, 529, "reset", 400]), max_size=12)
 

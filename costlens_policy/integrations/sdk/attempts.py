@@ -23,6 +23,10 @@ _FALLING_BACK: Final = frozenset({408, 429})
 """Statuses, beside 5xx, after which another provider may do better."""
 
 
+_HOMES: Final = {"api.openai.com": "openai", "api.anthropic.com": "anthropic"}
+"""Hosts that serve the models of one provider only. Any other host may be a gateway."""
+
+
 def sdk_of(client: object) -> str | None:
     """Return the name of the SDK that a client is of, ``openai`` or ``anthropic``; None for another object."""
     modules = {base.__module__ for base in type(client).__mro__}
@@ -72,12 +76,12 @@ class Attempts:
             if model in self._given_up:
                 continue
             call.use(model)
-            client = self._clients.get(call.provider or "", self._client)
+            client = self._client_of(call.provider)
             if sdk_of(client) == sdk_of(self._client):
                 self._in_use = model, client
                 return client, self._rewritten(call)
             if self.failure is None:
-                raise _of_another_dialect(call, sdk_of(client))
+                raise _without_client(call, sdk_of(client))
         assert self.failure is not None, "the first model is tried, or raises"
         raise self.failure
 
@@ -101,6 +105,13 @@ class Attempts:
         self._given_up.add(model)
         return 0
 
+    def _client_of(self, provider: str | None) -> Any:
+        """Return the client that serves a provider's models; None where there is none."""
+        if provider is not None and provider in self._clients:
+            return self._clients[provider]
+        home = _HOMES.get(self._client.base_url.host)
+        return self._client if home is None or provider in (home, None) else None
+
     def _rewritten(self, call: CallFacts) -> Any:
         """Return the options of the request with the body that was decided, for one attempt."""
         options = self._options.model_copy()
@@ -114,8 +125,11 @@ class Attempts:
         return options
 
 
-def _of_another_dialect(call: CallFacts, sdk: str | None) -> GuardError:
+def _without_client(call: CallFacts, sdk: str | None) -> GuardError:
+    problem = "for which `clients` has no client"
+    if sdk is not None:
+        problem = f"whose client is one of `{sdk}` and cannot send this request"
     return GuardError(
-        f"`{call.model}` is served by `{call.provider}`, whose client is one of `{sdk}` and cannot send this request;"
-        f" give an endpoint of `{call.provider}` for the caller's SDK in `clients`, or route such requests elsewhere"
+        f"`{call.model}` is served by `{call.provider}`, {problem}; give a client of the caller's SDK for"
+        f" `{call.provider}` in `clients`, or route such requests elsewhere"
     )

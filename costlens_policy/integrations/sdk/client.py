@@ -65,7 +65,8 @@ def wrap(
 
     ``client`` is one of the SDK ``openai`` or ``anthropic``, of any platform: synchronous ones take a ``Guard``,
     asynchronous ones an ``AsyncGuard``. ``clients`` maps providers of the catalogue to the clients that serve their
-    models; the wrapped client serves all others. ``asking`` gives attributes of every request, or is a function that
+    models. The wrapped client serves all others, or those of its own provider where it calls OpenAI or Anthropic
+    directly. ``asking`` gives attributes of every request, or is a function that
     returns them; the blocks ``asking(…)`` around a call add to them. ``unguarded`` names what may pass although the
     guard neither decides nor counts it, such as ``images`` or ``realtime``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from langchain_openai import ChatOpenAI
 
 from costlens_policy import AsyncGuard, DeniedError, Engine, Guard, GuardError, asking
 from costlens_policy.integrations.langchain import GuardedChatModel
+from tests.conftest import ROOT
+from tests.docs.walkthrough import blocks
 from tests.integrations.clients import FULL, ROOMY, cost_of, spent
 from tests.integrations.conftest import clock, company, guard_of, provider
 from tests.integrations.provider import FaultyProvider
@@ -133,6 +136,23 @@ def test_an_asynchronous_guard(company: Callable[..., Engine], provider: FaultyP
                 model.invoke("Hello")
 
     asyncio.run(run())
+
+
+def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: FaultyProvider) -> None:
+    for name in ("OPENAI", "ANTHROPIC"):
+        monkeypatch.setenv(f"{name}_API_KEY", "none")
+        monkeypatch.setenv(f"{name}_BASE_URL", provider.url)
+        monkeypatch.setenv(f"{name}_API_BASE", provider.url)
+    (tmp_path / "policies").symlink_to(ROOT / "policies")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    (block,) = (
+        item for item in blocks((ROOT / "docs" / "langchain.md").read_text("utf-8")) if item.language == "python"
+    )
+    exec(compile(block.text, "langchain.md", "exec", dont_inherit=True), names)
+    assert len(provider.bodies) == 1
+    assert sum(item.held for item in names["guard"].spend()) == 0
+    names["guard"].close()
 
 
 def test_wrong_use_is_reported(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
