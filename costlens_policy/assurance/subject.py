@@ -92,9 +92,11 @@ class Subject:
 
     @cached_property
     def limits(self) -> tuple[Rule, ...]:
-        """The budgets that can refuse."""
+        """The budgets that can refuse by themselves."""
         return tuple(
-            rule for rule in self.rules["budgets"] if isinstance(rule.step, BudgetStep) and not rule.step.shadow
+            rule
+            for rule in self.rules["budgets"]
+            if isinstance(rule.step, BudgetStep) and not rule.step.shadow and rule.id not in self.plan.stages.overflows
         )
 
     def is_diagnosed(self, rule: Rule) -> bool:

@@ -26,6 +26,7 @@ from costlens_policy.checker.expressions import (
 )
 from costlens_policy.checker.library import File, Found, Library, Reading, find_sets, no_policy_set, several_policy_sets
 from costlens_policy.checker.link import Linked, link_set
+from costlens_policy.checker.overflows import check_overflows
 from costlens_policy.checker.owners import Owners
 from costlens_policy.clock import system_now
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, Severity, in_order
@@ -171,6 +172,7 @@ def _analyse(linked: Linked, bundle: LinkedBundle, diagnostics: list[Diagnostic]
     diagnostics += check_variables(bundle, analysis, has_all_policies=linked.has_all_policies)
     if linked.has_all_policies:  # else the budgets of the others would look unknown
         diagnostics += check_budget_names(bundle, analysis)
+        diagnostics += check_overflows(bundle)
     return analysis
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import cast
 
 from costlens_policy.catalogue import Catalogue
+from costlens_policy.checker.overflows import overflow_of
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.operations import compile_operations, read_model
 from costlens_policy.compiler.plan import Layer
@@ -109,6 +110,7 @@ class _LayerCompiler:
             thresholds=(*_soft(budget), *sorted(thresholds, key=lambda threshold: threshold.starts_at(Decimal(1)))),
             shadow=budget.shadow,
             reason=budget.reason,
+            overflow=overflow_of(self._policy, budget) or "",
         )
 
     def _threshold(self, threshold: Threshold, at: Path) -> ThresholdStep:

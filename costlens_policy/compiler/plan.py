@@ -60,6 +60,9 @@ class Stages:
     reads_texts: bool
     """Whether a rewrite, of a rule, a route or a threshold, looks through all texts of a request."""
     budgets: tuple[tuple[int, BudgetStep], ...]
+    """Those that count calls by themselves."""
+    overflows: Mapping[str, tuple[int, BudgetStep]]
+    """By ``policy/budget``, those that count only what has no room on another one, each with its layer."""
     counts_kinds: bool
     """Whether a budget counts tokens of different kinds differently."""
     budgets_read_model: bool
@@ -76,6 +79,8 @@ class Stages:
     def of(cls, layers: tuple[Layer, ...], default: RouteStep, *, shares_variables: bool) -> Stages:
         access = tuple((index, step) for index, layer in enumerate(layers) for step in layer.access)
         by_model = tuple((index, step) for index, step in access if step.by_model)
+        budgets = [(index, step) for index, layer in enumerate(layers) for step in layer.budgets]
+        named = {step.overflow for _, step in budgets}
         return cls(
             access=tuple((index, step) for index, step in access if not step.by_model),
             access_by_model=by_model,
@@ -84,7 +89,8 @@ class Stages:
             rewrites=tuple((index, rule) for index, layer in enumerate(layers) for rule in layer.rewrites),
             combinations=Combinations(),
             reads_texts=any(step.reads_texts for step in _rewrite_steps(layers, default)),
-            budgets=tuple((index, step) for index, layer in enumerate(layers) for step in layer.budgets),
+            budgets=tuple(item for item in budgets if item[1].id not in named),
+            overflows={item[1].id: item for item in budgets if item[1].id in named},
             counts_kinds=any(step.measure.by_kind for layer in layers for step in layer.budgets),
             budgets_read_model=any(
                 step.when_reads_model or step.scope_reads_model for layer in layers for step in layer.budgets
@@ -174,6 +180,14 @@ class Plan:
     reads_more: bool = field(init=False, repr=False, compare=False)
     """Whether expressions read more than the request as it came and the model that is asked about."""
     stages: Stages = field(init=False, repr=False, compare=False)
+
+    def overflows_of(self, budget: str) -> Iterator[BudgetStep]:
+        """Yield the budgets that stand in for one (``policy/budget``), in order."""
+        name = self.budgets[budget][1].overflow
+        while name:
+            step = self.budgets[name][1]
+            yield step
+            name = step.overflow
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "admit", {name: item.admit for name, item in self.attributes.items()})

@@ -309,6 +309,8 @@ class BudgetStep:
     thresholds: tuple[ThresholdStep, ...]
     shadow: bool
     reason: str
+    overflow: str = ""
+    """The budget (``policy/budget``) on which a call counts that has no room here; empty where there is none."""
     measure: Measure = field(init=False, repr=False, compare=False)
     """How the unit's amounts are counted."""
     per_call: bool = field(init=False)

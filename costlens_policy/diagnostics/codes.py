@@ -67,7 +67,7 @@ _LINKING: Final = (
     Code("CL206", "policy-twice", "policy or catalogue listed twice"),
     Code("CL207", "duplicate-rule-id", "two rules with the same id"),
     Code("CL208", "unknown-model", "unknown model"),
-    Code("CL209", "unknown-budget", "unknown budget in an expression"),
+    Code("CL209", "unknown-budget", "unknown budget"),
     Code("CL210", "unknown-type", "unknown attribute type"),
     Code("CL211", "wrong-default", "invalid default of an attribute"),
     Code("CL212", "standard-attribute", "declaration that does not fit the attribute"),
@@ -85,6 +85,8 @@ _LINKING: Final = (
     Code("CL224", "unused-data", "unused data document"),
     Code("CL225", "unused-suppression", "suppression of nothing"),
     Code("CL226", "invalid-suppression", "suppression that cannot be obeyed"),
+    Code("CL227", "overflow-circle", "overflows in a circle, or too many in a row"),
+    Code("CL228", "foreign-overflow", "overflow that would lift the limit of another policy"),
 )
 _EXPRESSIONS: Final = (
     Code("CL301", "expression-syntax", "expression cannot be parsed"),

@@ -23,8 +23,8 @@ from costlens_policy.units import MAX_WEIGHT
 __all__ = [
     "API_VERSIONS", "AttributeName", "Capability", "Count", "Date", "Document", "DocumentName", "DurationText",
     "Expression", "FilePath", "Identifier", "IsExpression", "Metadata", "Milliseconds", "ModelName", "Number",
-    "ParameterName", "Pattern", "Ratio", "Section", "ServiceTier", "TimeOfDay", "Timestamp", "Usd", "Version",
-    "Weight", "described_schema",
+    "ParameterName", "Pattern", "Ratio", "RuleReference", "Section", "ServiceTier", "TimeOfDay", "Timestamp", "Usd",
+    "Version", "Weight", "described_schema",
 ]  # fmt: skip
 
 
@@ -71,6 +71,18 @@ Expression = Annotated[str, Field(min_length=1, json_schema_extra={"format": "ce
 
 Identifier = Annotated[str, _name(r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", 100, _INNER, "premium-for-code-review")]
 """Id of a rule, route, rewrite, budget or fixture: lower case, digits, inner ``-``, ``_`` and ``.``"""
+
+RuleReference = Annotated[
+    str,
+    _name(
+        r"^([a-z][a-z0-9]*([-_.][a-z0-9]+)*/)?[a-z][a-z0-9]*([-_.][a-z0-9]+)*$",
+        201,
+        "the id of a rule, or `policy/id` for a rule of another policy",
+        "shared-pool",
+        "company/shared-pool",
+    ),
+]
+"""Id of a rule of the same policy, or ``policy/id``."""
 
 DocumentName = Annotated[str, _name(r"^[a-z][a-z0-9]*([-_.][a-z0-9]+)*$", 100, _INNER, "task-routing")]
 AttributeName = Annotated[

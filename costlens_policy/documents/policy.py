@@ -21,6 +21,7 @@ from costlens_policy.documents.document import (
     Milliseconds,
     ModelName,
     Ratio,
+    RuleReference,
     Section,
     Timestamp,
     Usd,
@@ -371,6 +372,9 @@ class Budget(Section):
     ``cached_input``, ``cache_write``, ``input_audio`` and ``input_image`` as ``input``; ``cache_write_1h`` as
     ``cache_write``; ``reasoning``, ``output_audio`` and ``output_image`` as ``output``. ``input`` and ``output`` count
     nothing if they are left out."""
+    overflow: RuleReference | None = None
+    """Budget that counts a call in place of this one where this one has no room for it. That budget then has no effect
+    by itself. One of another policy, as ``policy/budget``, must be an overflow there, too."""
     window: Window
     """The period that the limit covers: of the calendar, rolling, one fixed span, or forever."""
     thresholds: tuple[Threshold, ...] = ()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Exclusion, Overflowed
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, add, subtract
@@ -19,7 +19,7 @@ from costlens_policy.units import Measure, show_amount
 
 __all__ = [
     "FREE", "NOTHING", "SURELY", "ActiveThreshold", "AppliedBudget", "BudgetStage", "Costs", "Verdict", "added",
-    "held_for",
+    "held_for", "no_room",
 ]  # fmt: skip
 
 _ONE: Final = Decimal(1)
@@ -94,18 +94,24 @@ def added(step: BudgetStep, costs: Costs) -> Decimal | None:
     return _ONE if unit == "requests" else Decimal(costs.prompt_tokens + costs.output_tokens)
 
 
+Full: TypeAlias = tuple[AppliedBudget, Decimal]
+"""A budget without room, and what the call would add to it."""
+
+
 class Verdict:
     """What the budgets say to one candidate, or to all of them where they reach nothing.
 
-    ``budgets`` are the budgets that the call counts against. ``barred`` is the first reason why the candidate may not
+    ``budgets`` are the budgets that the call counts against; ``passed`` are those that have no room for it, so that
+    another one of ``budgets`` counts it. ``barred`` is the first reason why the candidate may not
     serve however cheap the call gets, ``full`` the first budget that has no room. ``shadowed`` are the reasons of
     budgets in shadow, which exclude nobody.
     """
 
-    __slots__ = ("alerts", "barred", "budgets", "full", "shadowed", "thresholds")
+    __slots__ = ("alerts", "barred", "budgets", "full", "passed", "shadowed", "thresholds")
 
     def __init__(self, budgets: list[AppliedBudget]) -> None:
         self.budgets = budgets
+        self.passed: list[tuple[Full, AppliedBudget]] = []
         self.thresholds: list[ActiveThreshold] = []
         self.alerts: list[Alert] = []
         self.barred: Exclusion | None = None
@@ -125,6 +131,10 @@ class Verdict:
         """Whether an active threshold changes the call."""
         return any(active.threshold.steps for active in self.thresholds)
 
+    @property
+    def overflowed(self) -> tuple[Overflowed, ...]:
+        return tuple(Overflowed(full.seen(call), to.step.id, to.key) for (full, call), to in self.passed)
+
     def bar(
         self, step: BudgetStep, model: str, reason: str, key: str | None = None, threshold: Decimal | None = None
     ) -> None:
@@ -135,20 +145,40 @@ class Verdict:
         else:
             self.barred = self.barred or exclusion
 
-    def fill(self, model: str, applied: AppliedBudget, call: Decimal) -> None:
-        """Exclude the candidate because a budget has no room; a budget in shadow only says that it would."""
-        reason = f" ({applied.step.reason})" if applied.step.reason else ""
-        exclusion = Exclusion(model, _no_room(applied.seen(call)) + reason, applied.step.id, applied.key)
-        if applied.step.shadow:
-            self.shadowed.append(exclusion)
-        else:
-            self.full = self.full or exclusion
+    def counts_on(self, applied: AppliedBudget) -> bool:
+        """Whether a budget counts the call already, since it stands in for another one."""
+        return any(item.step is applied.step and item.key == applied.key for item in self.budgets)
+
+    def count(self, applied: AppliedBudget, full: Sequence[Full]) -> None:
+        """Count the call on a budget, in place of those that had no room."""
+        if not (full and self.counts_on(applied)):
+            self.budgets.append(applied)
+        self.passed += [(item, applied) for item in full]
+
+    def fill(self, model: str, full: Sequence[Full], more: str = "") -> None:
+        """Exclude the candidate because a budget has no room, and none of its overflows either.
+
+        ``more`` says why there is no further one.
+        """
+        self.budgets += [applied for applied, _ in full if not self.counts_on(applied)]
+        first = full[0][0]
+        reason = "; its overflow has none either: ".join(_room_problem(item) for item in full)
+        self.full = self.full or Exclusion(model, reason + more, first.step.id, first.key)
+
+    def shadow(self, model: str, full: Full) -> None:
+        """Say that a budget in shadow would have no room."""
+        applied = full[0]
+        reason = _room_problem(full)
+        if applied.step.overflow:
+            reason += f"; the call would count on its overflow `{applied.step.overflow}`"
+        self.shadowed.append(Exclusion(model, reason, applied.step.id, applied.key))
 
     def after(self, again: Verdict) -> Verdict:
         """Return the verdict on a call that this verdict's thresholds have rewritten: their work, the new room."""
         result = Verdict(again.budgets)
         result.thresholds, result.alerts = self.thresholds, self.alerts
         result.barred, result.full, result.shadowed = again.barred, again.full, again.shadowed
+        result.passed = again.passed
         return result
 
 
@@ -198,6 +228,21 @@ def held_for(calls: Sequence[JudgedCall]) -> tuple[BalanceSeen, ...]:
 
 class _Unreadable(Exception):  # noqa: N818 - control flow inside this stage
     """A budget cannot be kept; the text says why."""
+
+
+class _Case(NamedTuple):
+    """A call on a model, and what the budgets have said to it so far."""
+
+    priced: PricedModel
+    costs: Costs
+    verdict: Verdict
+
+    def refuse(self, step: BudgetStep, problem: str, full: tuple[Full, ...]) -> None:
+        """Exclude the candidate since a budget cannot be kept for it."""
+        if full:
+            self.verdict.fill(self.priced.model.name, full, f"; {problem}")
+        else:
+            self.verdict.bar(step, self.priced.model.name, problem)
 
 
 class BudgetStage:
@@ -253,31 +298,48 @@ class BudgetStage:
 
     def judge_each(self, priced: PricedModel, costs: Costs) -> Verdict:
         """Ask the budgets one by one whether they match the call, and what it reaches there."""
-        known, result = self._known, Verdict([])
+        case = _Case(priced, costs, Verdict([]))
         for layer, step in self._context.plan.stages.budgets:
-            applied = known.get(step.id)
-            if applied is None and (step.id in known or not self._applies(layer, step, priced)):
-                continue
-            call = added(step, costs)
-            if call is None:
-                _bar_unpriced(step, priced, costs, result)
-                continue
-            try:
-                applied = applied or self._read(layer, step, priced)
-            except _Unreadable as unreadable:
-                result.bar(step, priced.model.name, str(unreadable))
-                continue
-            result.budgets.append(applied)
-            if call >= applied.room:
-                self._reach(applied, call, priced, result)
-        return result
+            self._count(layer, step, case)
+        return case.verdict
 
-    def _reach(self, applied: AppliedBudget, call: Decimal, priced: PricedModel, result: Verdict) -> None:
-        """Take what a call reaches in a budget: thresholds, or its limit."""
-        reached = add(applied.taken, call)
-        self._take_thresholds(applied, reached, priced, result)
-        if reached > applied.limit:
-            result.fill(priced.model.name, applied, call)
+    def _count(self, layer: int, step: BudgetStep, case: _Case, full: tuple[Full, ...] = ()) -> None:
+        """Count a call on a budget if that applies to it; ``full`` are those without room that it stands in for."""
+        known, (priced, costs, verdict) = self._known, case
+        applied = known.get(step.id)
+        if applied is None and (step.id in known or not self._applies(layer, step, priced)):
+            if full:
+                verdict.fill(priced.model.name, full, f"; its overflow `{step.id}` does not count this call")
+            return
+        call = added(step, costs)
+        if call is None:
+            case.refuse(step, _unpriced(step, costs), full)
+            return
+        try:
+            applied = applied or self._read(layer, step, priced)
+        except _Unreadable as unreadable:
+            case.refuse(step, str(unreadable), full)
+            return
+        if call < applied.room or (full and verdict.counts_on(applied)):
+            verdict.count(applied, full)
+        else:
+            self._reach(applied, call, case, full)
+
+    def _reach(self, applied: AppliedBudget, call: Decimal, case: _Case, full: tuple[Full, ...]) -> None:
+        """Take what a call reaches in a budget: thresholds, or its limit, and then its overflow."""
+        reached, step, verdict = add(applied.taken, call), applied.step, case.verdict
+        self._take_thresholds(applied, reached, case.priced, verdict)
+        if reached <= applied.limit or step.shadow:
+            verdict.count(applied, full)
+            if reached > applied.limit:
+                verdict.shadow(case.priced.model.name, (applied, call))
+            return
+        full = (*full, (applied, call))
+        following = self._context.plan.stages.overflows.get(step.overflow)
+        if following is None:
+            verdict.fill(case.priced.model.name, full)
+        else:
+            self._count(*following, case, full)
 
     def _applies(self, layer: int, step: BudgetStep, priced: PricedModel) -> bool:
         context = self._context
@@ -335,9 +397,14 @@ def _in_tokens(measure: Measure, room: Decimal) -> Decimal:
     return Decimal(numerator * 10**measure.digits // (denominator * max(measure.per_token.values())))
 
 
-def _bar_unpriced(step: BudgetStep, priced: PricedModel, costs: Costs, result: Verdict) -> None:
+def _unpriced(step: BudgetStep, costs: Costs) -> str:
     lacks = "price" if costs.cost is None else "price for this service tier"
-    result.bar(step, priced.model.name, f"it has no {lacks}, so budget `{step.id}` cannot be kept")
+    return f"it has no {lacks}, so budget `{step.id}` cannot be kept"
+
+
+def _room_problem(full: Full) -> str:
+    applied, call = full
+    return no_room(applied.seen(call)) + (f" ({applied.step.reason})" if applied.step.reason else "")
 
 
 def _past(applied: AppliedBudget, threshold: ThresholdStep, start: Decimal) -> str:
@@ -350,7 +417,8 @@ def _whose(key: str) -> str:
     return f" of `{key}`" if key else ""
 
 
-def _no_room(seen: BalanceSeen) -> str:
+def no_room(seen: BalanceSeen) -> str:
+    """Return why a call has no room on a budget, for people."""
     call, used, held, limit = (
         show_amount(amount, seen.unit) for amount in (seen.call, seen.used, seen.held, seen.limit)
     )

@@ -9,10 +9,10 @@ from typing import Any, Final, Literal, TypeAlias
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import RouteStep, Way
 from costlens_policy.engine.access import Access
-from costlens_policy.engine.budgets import held_for
+from costlens_policy.engine.budgets import held_for, no_room
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure, WayOut
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure, Overflowed, WayOut
 from costlens_policy.rewrites import Change
 
 __all__ = ["Decided", "Passed"]
@@ -140,6 +140,11 @@ class Decided:
         return self._kept[0].balances if self._kept else ()
 
     @property
+    def overflowed(self) -> tuple[Overflowed, ...]:
+        """The budgets that had no room for the winner, so that their overflows count it; as they stood before it."""
+        return self._kept[0].verdict.overflowed if self._kept else ()
+
+    @property
     def shadowed(self) -> tuple[Exclusion, ...]:
         """Why budgets in shadow would have excluded the winner."""
         return tuple(self._kept[0].verdict.shadowed) if self._kept else ()
@@ -175,6 +180,8 @@ class Decided:
             yield f"candidates: `{item.model}` serves all the same: {item.reason}"
         for alert in self.alerts:
             yield f"budgets: `{alert.budget}` alerts: {alert.text}"
+        for passed in self.overflowed:
+            yield f"budgets: {_overflow(passed)}"
         for item in self.shadowed:
             yield f"budgets: {_shadow(item)}"
 
@@ -266,6 +273,11 @@ class Decided:
 
 def _origin(candidate: Candidate) -> str:
     return f"`{candidate.name}` comes from a threshold of budget `{candidate.added_by}`"
+
+
+def _overflow(item: Overflowed) -> str:
+    whose = f" of `{item.counted_on_key}`" if item.counted_on_key else ""
+    return f"{no_room(item.seen)}; the call counts on its overflow `{item.counted_on}`{whose}"
 
 
 def _shadow(item: Exclusion) -> str:

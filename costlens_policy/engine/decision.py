@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.decided import Decided
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure, WayOut
+from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure, Overflowed, WayOut
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import to_python
@@ -32,6 +32,7 @@ __all__ = [
     "Estimate",
     "Exclusion",
     "Failure",
+    "Overflowed",
     "WayOut",
     "json_value",
 ]
@@ -130,13 +131,15 @@ class DeniedError(CostlensPolicyError):
     def resets_at(self) -> datetime | None:
         """When the period of the budget that refused the call ends, in UTC.
 
-        None where no budget did, and for rolling windows, lifetimes and limits on each call.
+        None where no budget did, and for rolling windows, lifetimes and limits on each call. Where overflows were full,
+        too, it is the earliest of their ends, and None if one has none.
         """
         if self.budget is None:
             return None
-        _, step = self.decision.plan.budgets[self.budget]
-        period = step.schedule.at(self.decision.now)
-        return None if period is None else period.resets_at
+        plan, now = self.decision.plan, self.decision.now
+        periods = [step.schedule.at(now) for step in (plan.budgets[self.budget][1], *plan.overflows_of(self.budget))]
+        ends = [None if period is None else period.resets_at for period in periods]
+        return None if None in ends else min(end for end in ends if end is not None)
 
     def __reduce__(self) -> tuple[type[DeniedError], tuple[Decision]]:
         return DeniedError, (self.decision,)
@@ -159,6 +162,7 @@ def _exported(decision: Decision) -> dict[str, Any]:
         "excluded": [_exclusion(item) for item in decision.excluded],
         "alerts": [_alert(item) for item in decision.alerts],
         "balances": [_balance(item) for item in decision.balances],
+        "overflowed": [_overflowed(item) for item in decision.overflowed],
         "shadowed": [_exclusion(item) for item in decision.shadowed],
         "errors": [_failure(item) for item in decision.errors],
         "now": _plain(decision.now),
@@ -225,6 +229,10 @@ def _alert(item: Alert) -> dict[str, Any]:
 def _balance(item: BalanceSeen) -> dict[str, Any]:
     amounts = {name: _number(getattr(item, name)) for name in ("limit", "used", "held", "call")}
     return {"budget": item.budget, "key": item.key, "unit": item.unit, **amounts, "shadow": item.shadow}
+
+
+def _overflowed(item: Overflowed) -> dict[str, Any]:
+    return {**_balance(item.seen), "counted_on": item.counted_on, "counted_on_key": item.counted_on_key}
 
 
 def _state(balance: Balance) -> dict[str, str]:

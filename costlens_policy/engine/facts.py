@@ -11,7 +11,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.money import ZERO, total, usd
 from costlens_policy.units import Unit
 
-__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure", "WayOut"]
+__all__ = ["Alert", "Balance", "BalanceSeen", "Call", "Estimate", "Exclusion", "Failure", "Overflowed", "WayOut"]
 
 
 @frozen
@@ -142,6 +142,14 @@ class BalanceSeen(NamedTuple):
     held: Decimal
     call: Decimal
     shadow: bool = False
+
+
+class Overflowed(NamedTuple):
+    """A budget that had no room for the call, as it stood, and the budget and scope key that count the call instead."""
+
+    seen: BalanceSeen
+    counted_on: str
+    counted_on_key: str
 
 
 @frozen

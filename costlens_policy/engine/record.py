@@ -124,8 +124,12 @@ class _Walk:
 
     def budgets(self) -> StageRecord:
         notes = tuple(_balance(seen) for seen in self._decision.balances)
+        notes += tuple(f"`{item.counted_on}` stands in for `{item.seen.budget}`" for item in self._decision.overflowed)
+        unasked = self._context.plan.stages.overflows.keys() - _overflows_asked(self._decision)
         rules = tuple(
-            self._for_model(step.id, step.when, index, step.reason)
+            RuleRecord(step.id, _UNREACHED, condition=_text(step.when))
+            if step.id in unasked
+            else self._for_model(step.id, step.when, index, step.reason)
             for index, layer in enumerate(self._context.plan.layers)
             for step in layer.budgets
         )
@@ -181,6 +185,16 @@ class _Walk:
             return RuleOutcome.MATCHED if self._context.evaluate(when, layer, self._model) else RuleOutcome.NOT_MATCHED
         except CelError:
             return RuleOutcome.FAILED
+
+
+def _overflows_asked(decision: Decided) -> set[str]:
+    """Return the budgets that were asked to stand in for others."""
+    asked = {seen.budget for call in decision.fallback_calls for seen in call.balances}
+    asked.update(name for item in decision.overflowed for name in (item.seen.budget, item.counted_on))
+    for item in decision.excluded:
+        if item.by in decision.plan.budgets and item.key is not None and item.threshold is None:
+            asked.update(step.id for step in decision.plan.overflows_of(item.by))
+    return asked
 
 
 def _last_seen(decision: Decided) -> str | None:

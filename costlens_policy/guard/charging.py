@@ -318,5 +318,21 @@ def _budgets_of(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
 
 
 def _asked_anew(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
+    """Return the budgets of a model that the decision does not list.
+
+    Where the call is held on an overflow, and not on the budget that this stands in for, the overflow is charged.
+    """
+    lines = _matching(decision, model)
+    held = {line.budget: line._replace(call=ZERO) for line in decision.holds}
+    charged = [line if line.budget in held else _standing_in(decision, line, held) for line in lines]
+    return tuple({(line.budget, line.key): line for line in charged}.values())
+
+
+def _standing_in(decision: Decision, line: BalanceSeen, held: Mapping[str, BalanceSeen]) -> BalanceSeen:
+    overflows = decision.plan.overflows_of(line.budget)
+    return next((held[step.id] for step in overflows if step.id in held), line)
+
+
+def _matching(decision: Decision, model: str) -> tuple[BalanceSeen, ...]:
     context = context_of(decision)
     return BudgetStage(context).judge_each(context.priced_model(model), NOTHING).seen(NOTHING)

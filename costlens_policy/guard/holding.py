@@ -179,7 +179,7 @@ def _hold_without_ledger(shared: Shared, asked: Asked, fault: LedgerUnavailableE
 
 
 def _report_reached(shared: Shared, decision: Decision) -> None:
-    for line in decision.balances:
+    for line in (*decision.balances, *(item.seen for item in decision.overflowed)):
         account = shared.accounts.account(line.budget, line.key, decision.now)
         if account is not None:
             shared.alerts.reached(Standing(account, line.used, line.held, line.limit, line.call))

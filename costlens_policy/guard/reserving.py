@@ -137,7 +137,8 @@ def _read(shared: Shared, accounts: list[Account], now: datetime) -> tuple[Accou
 def _unread(shared: Shared, plan: ToHold, snapshot: Snapshot) -> list[Account]:
     """Return the accounts whose balances are not known well enough for what was decided on them."""
     decision = plan.decision
-    oldest = shared.timer() - shared.max_age if decision.allowed else _NOW
+    final = not decision.allowed or decision.overflowed  # what has no room is read for this very call
+    oldest = _NOW if final else shared.timer() - shared.max_age
     verified: Collection[Place] = ()
     if not any(item.by in shared.accounts.steps for item in decision.excluded):
         verified = {(seen.budget, seen.key) for seen in plan.seen}

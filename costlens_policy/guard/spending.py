@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from decimal import Context, Decimal
 from typing import Final
@@ -46,6 +47,10 @@ class Spend:
     resets_at: datetime | None
     shadow: bool
     changed_by_hand: bool
+    overflow: str = ""
+    """The budget that counts what has no room here; empty where there is none."""
+    is_overflow: bool = False
+    """Whether this budget counts only what has no room on another one."""
 
     @property
     def used_ratio(self) -> Decimal | None:
@@ -67,8 +72,9 @@ def spend_of(
     problem = None if key is None else key_problem(key)
     if problem is not None:
         raise RequestError((f"`key` {problem}",))
-    steps = _steps(plan, accounts, budget)
-    return tuple(spend for step in steps for spend in _of_budget(step, accounts, link, now, key))
+    named = plan.stages.overflows
+    spends = (spend for step in _steps(plan, accounts, budget) for spend in _of_budget(step, accounts, link, now, key))
+    return tuple(replace(spend, is_overflow=True) if spend.budget in named else spend for spend in spends)
 
 
 def _steps(plan: Plan, accounts: Accounts, budget: str | None) -> Iterable[BudgetStep]:
@@ -124,6 +130,7 @@ def _spend(step: BudgetStep, balance: AccountBalance, now: datetime) -> Spend:
         resets_at=account.period.resets_at,
         shadow=step.shadow,
         changed_by_hand=grants.override is not None or grants.topup > 0,
+        overflow=step.overflow,
     )
 
 

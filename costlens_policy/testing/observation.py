@@ -86,7 +86,7 @@ def _active_thresholds(decision: Decision, models: Sequence[str] | None = None) 
 
 
 def _active(verdict: Verdict, costs: Costs) -> Iterator[tuple[str, int]]:
-    for applied in verdict.budgets:
+    for applied in (*verdict.budgets, *(full for (full, _), _ in verdict.passed)):
         call = added(applied.step, costs)
         for index, threshold in enumerate(applied.step.thresholds):
             if call is not None and add(applied.taken, call) >= threshold.starts_at(applied.limit):

@@ -23,6 +23,8 @@ def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of budgets that count nothing beside what a shorter one counts, which leaves less room over their window."""
     for rule in subject.limits:
         for other in subject.limits:
+            if _step(other).overflow:
+                continue  # what it has no room for counts elsewhere, and is not refused
             most = _most(rule, other)
             if most is not None and _shares_more(rule, other) and _counts_all_of(subject, other, rule):
                 limit = _constant(rule)

@@ -20,7 +20,7 @@ def find_zero_limits(subject: Subject) -> Iterator[Diagnostic]:
     for policy in subject.policies:
         for index, budget in enumerate(policy.document.budgets):
             key = f"hard_limit_{base_of(budget.unit)}"
-            if budget.shadow or getattr(budget, key) != 0:
+            if budget.shadow or budget.overflow or getattr(budget, key) != 0:
                 continue
             yield _FOUND.mistake(
                 f"the budget `{budget.id}` refuses every call that it counts",

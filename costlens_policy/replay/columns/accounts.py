@@ -170,6 +170,8 @@ class Line:
     budget: str
     key: str
     limit: float
+    overflows: bool
+    """Whether another budget counts what has no room here."""
     alerts_from: float
     acts_from: float
     alerts: tuple[tuple[int, Decimal, str], ...]
@@ -247,7 +249,7 @@ class Lines:
             decision = decide(self._plan, {**request, PROMPT: prompt}, {}, instant(at))
         except RequestError:
             return None
-        if decision.model is None or decision.errors:
+        if decision.model is None or decision.errors or decision.overflowed:
             return None
         return tuple(self._line(seen) for seen in decision.balances)
 
@@ -265,7 +267,9 @@ class Lines:
         limit = inf if step.shadow else _down(seen.limit, scale)
         first = min((start for start, _, _ in alerts), default=inf)
         place = self._units.index(step.unit) if step.unit in self._units else -1
-        return Line(account, step.unit, place, step.id, seen.key, limit, first, min(acts, default=inf), tuple(alerts))
+        first_act = min(acts, default=inf)
+        moves = bool(step.overflow)
+        return Line(account, step.unit, place, step.id, seen.key, limit, moves, first, first_act, tuple(alerts))
 
 
 def _down(amount: Decimal, scale: Decimal) -> int:

@@ -302,6 +302,8 @@ class _Ordered:
                 if item.acts_from is not inf and taken + _most(facts, item, prompt) >= item.acts_from:
                     return None
                 if reached > item.limit:
+                    if item.overflows:
+                        return None
                     full = full or item.budget
                 due = due or reached >= item.alerts_from
             if not full:

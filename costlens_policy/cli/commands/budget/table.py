@@ -45,6 +45,8 @@ class Row:
             "starts_at": _time(spend.starts_at),
             "resets_at": _time(spend.resets_at),
             "shadow": spend.shadow,
+            "overflow": spend.overflow or None,
+            "is_overflow": spend.is_overflow,
             "changed_by_hand": spend.changed_by_hand,
         }
 
@@ -64,7 +66,7 @@ def _time(instant: datetime | None) -> str | None:
 
 _BAR: Final = 20
 _NEARLY: Final = Decimal("0.8")
-_NAME: Final = 24
+_LONGEST_NAME: Final = 24
 """Longer names are wrapped where there is no room for them."""
 _SHORTEST_NAME: Final = 10
 _GAP: Final = 2
@@ -83,7 +85,7 @@ class _Column(NamedTuple):
     def width(self) -> int:
         """How many characters it needs: names may go over several lines, numbers must not."""
         longest = max([cell_len(self.heading), *(cell.cell_len for cell in self.cells)])
-        return min(longest, _NAME) if self.is_name else longest
+        return min(longest, _LONGEST_NAME) if self.is_name else longest
 
 
 def table_of(rows: Iterable[Row], now: datetime, width: int) -> Table:
@@ -102,7 +104,7 @@ def table_of(rows: Iterable[Row], now: datetime, width: int) -> Table:
 
 def _columns(rows: list[Row], now: datetime) -> list[_Column]:
     spends = [row.spend for row in rows]
-    names = [spend.budget + (" (shadow)" if spend.shadow else "") for spend in spends]
+    names = [_name(spend) for spend in spends]
     once = ["" if name == before else name for name, before in zip(names, ["", *names], strict=False)]
     return [
         _Column("budget", [Text(printable(name)) for name in once], is_name=True),
@@ -117,6 +119,11 @@ def _columns(rows: list[Row], now: datetime) -> list[_Column]:
         _Column("lasts", [_lasts(row, now) for row in rows], 3),
         _Column("resets in", [Text(_resets(spend, now)) for spend in spends], 6),
     ]
+
+
+def _name(spend: Spend) -> str:
+    marks = [mark for mark, holds in (("overflow", spend.is_overflow), ("shadow", spend.shadow)) if holds]
+    return spend.budget + (f" ({', '.join(marks)})" if marks else "")
 
 
 def _fitting(columns: list[_Column], width: int) -> list[_Column]:
