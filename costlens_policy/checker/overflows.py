@@ -86,6 +86,8 @@ def _chain(name: str, following: Mapping[str, str]) -> str:
         if after is None:
             return ""
         if after == name:
+            if len(chain) == 1:
+                return f"the budget `{name}` cannot stand in for itself"
             return f"the budgets {listed(chain)} stand in for each other in a circle"
         if after in chain:
             return ""  # reported at the budgets of the circle

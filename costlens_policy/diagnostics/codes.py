@@ -161,6 +161,7 @@ _MEANING: Final = (
     Code("CL449", "fixed-offset", "fixed offset instead of a time zone"),
     Code("CL450", "unit-slip", "number in another unit"),
     Code("CL451", "misplaced-target", "target that does not fit its place"),
+    Code("CL452", "idle-overflow", "overflow that never stands in"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

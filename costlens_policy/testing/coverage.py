@@ -251,6 +251,8 @@ def never_evaluated(rule: str, decider: str, known: Vocabulary) -> str:
 
 def _before(rule: str, instead: Counter[str], known: Vocabulary, always: str = "always ") -> str:
     """Return what decided before a rule was asked: a route that matches earlier, or whatever refuses the request."""
+    if rule in known.plan.stages.overflows:
+        return f"the budgets that it stands in for {always}have room"
     named = [f"`{name}`" for name in instead]
     if len(instead) > 1:
         named = [f"`{name}` ({_cases(count)})" for name, count in instead.most_common(_MOST_NAMED)]

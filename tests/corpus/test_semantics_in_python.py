@@ -50,6 +50,37 @@ def test_s_req_2_null_counts_as_absent() -> None:
     assert decide("plain", model=None, cost_budget=None).rule == "default"
 
 
+def test_s_bud_40_no_policy_takes_a_limit_of_another_out_of_force(tmp_path: Path) -> None:
+    head = HEAD.replace("plain", "overflow")
+    budget = "  - {id: %s, hard_limit_usd: 1, window: {calendar: day}%s}\n"
+    pair = budget % ("a", ", overflow: b") + budget % ("b", "")
+    load(changed(tmp_path, "overflow", overflow=head + "budgets:\n" + pair))
+    circle = budget % ("a", ", overflow: b") + budget % ("b", ", overflow: a")
+    with pytest.raises(PolicyError, match="in a circle"):
+        load(changed(tmp_path, "overflow", overflow=head + "budgets:\n" + circle))
+    row = "".join(budget % (f"b{at}", f", overflow: b{at + 1}") for at in range(4)) + budget % ("b4", "")
+    with pytest.raises(PolicyError, match="more than 4 budgets"):
+        load(changed(tmp_path, "overflow", overflow=head + "budgets:\n" + row))
+    for named, problem in (("company/total", "out of force"), ("company/spare", ""), ("company/nothing", "no budget")):
+        folder = changed(
+            tmp_path,
+            "overflow",
+            overflow=head + "budgets:\n" + budget % ("a", f", overflow: {named}"),
+            company=HEAD.replace("plain", "company")
+            + "budgets:\n"
+            + budget % ("total", "")
+            + budget % ("day", ", overflow: spare")
+            + budget % ("spare", ""),
+        )
+        text = (folder / "policy-set.yaml").read_text(encoding="utf-8")
+        (folder / "policy-set.yaml").write_text(text.replace("[overflow.yaml]", "[company.yaml, overflow.yaml]"))
+        if problem:
+            with pytest.raises(PolicyError, match=problem):
+                load(folder)
+        else:
+            assert set(load(folder).plan.stages.overflows) == {"company/spare"}
+
+
 def test_s_req_4_every_problem_is_told_at_once() -> None:
     with pytest.raises(RequestError) as caught:
         decide("strict", tier="gold", color="red", cost_budget="much")

@@ -65,6 +65,20 @@ def used(guard: Guard) -> dict[str, tuple[Decimal, Decimal]]:
     return {line.budget.removeprefix("p/"): (line.used, line.held) for line in guard.spend()}
 
 
+def test_s_grd_22_what_is_full_is_read_for_the_very_call(world: World) -> None:
+    policy = (
+        "budgets: [{id: a, hard_limit_requests: 1, overflow: b, window: {calendar: day}},"
+        " {id: b, hard_limit_requests: 9, window: {calendar: day}}]"
+    )
+    here, there = world.guard(policy), world.guard(policy, max_age=10_000)
+    first = here.call(REQUEST)
+    there.call(REQUEST)
+    assert used(there) == {"a": (0, 1), "b": (0, 1)}
+    first.release()
+    there.call(REQUEST)
+    assert used(there) == {"a": (0, 1), "b": (0, 1)}
+
+
 WEIGHTED = "budgets: [{id: b, hard_limit_tokens: 10000, count: %s, window: {calendar: day}}]"
 
 

@@ -12,7 +12,7 @@ from costlens_policy import Balance
 __all__ = ["BUDGETS", "COUNTS", "balances", "budget_texts", "policy_texts", "requests"]
 
 MODELS: Final = ("nano", "mini", "large", "mini-latest", "nobody")
-BUDGETS: Final = ("day", "mine", "tokens", "weighted")
+BUDGETS: Final = ("day", "mine", "tokens", "weighted", "spare", "last")
 
 _CONDITIONS: Final = (
     'request.task == "chat"', 'request.user != "eve"', "has(request.team)", 'request.metadata["n"] > 1',
@@ -101,8 +101,24 @@ def budget_texts(draw: st.DrawFn) -> list[dict[str, Any]]:
         "window": {"rolling": "1h"},
         "thresholds": thresholds,
     }
-    budgets = [day, mine, tokens, weighted]
-    return draw(st.lists(st.sampled_from(budgets), max_size=3, unique_by=lambda item: str(item["id"])))
+    budgets = draw(
+        st.lists(st.sampled_from([day, mine, tokens, weighted]), max_size=3, unique_by=lambda item: item["id"])
+    )
+    if not budgets or draw(st.booleans()):
+        return budgets
+    spare = {
+        "id": "spare",
+        "scope": draw(st.sampled_from(["request.user", '""', "model.name"])),
+        "when": draw(_condition(_OF_MODELS)),
+        "hard_limit_usd": draw(st.sampled_from([0.001, 1])),
+        "window": {"calendar": "day"},
+        "thresholds": thresholds,
+        "shadow": draw(st.booleans()),
+        "overflow": "last",
+    }
+    last = {"id": "last", "hard_limit_requests": draw(st.integers(0, 2)), "window": {"lifetime": True}}
+    chosen = draw(st.lists(st.sampled_from(budgets), min_size=1, unique_by=lambda item: item["id"]))
+    return [*({**item, "overflow": "spare"} if item in chosen else item for item in budgets), spare, last]
 
 
 def _outcome() -> st.SearchStrategy[dict[str, Any]]:

@@ -27,7 +27,8 @@ budgets:
     thresholds:
       - {at_ratio: 0.5, downgrade: {models: [nano], exclude: 'model.name == "large"'}}
       - {at_ratio: 0.8, downgrade: {models: [nano]}, rewrite: [{clamp_params: {max_output_tokens: {max: 200}}}]}
-  - {id: all, hard_limit_tokens: 30000, window: {rolling: 1h}}
+  - {id: all, hard_limit_tokens: 20000, overflow: spare, window: {rolling: 1h}}
+  - {id: spare, scope: request.?team.orValue("nobody"), hard_limit_usd: 0.006, window: {lifetime: true}}
   - {id: calls, when: 'model.name == "large"', hard_limit_requests: 3, window: {lifetime: true}}
   - id: quota
     hard_limit_tokens: 25000
@@ -35,7 +36,13 @@ budgets:
     window: {rolling: 1h}
   - {id: watched, hard_limit_usd: 0.001, window: {lifetime: true}, shadow: true}
 """
-LIMITS = {"p/team": Decimal("0.02"), "p/all": Decimal(30000), "p/calls": Decimal(3), "p/quota": Decimal(25000)}
+LIMITS = {
+    "p/team": Decimal("0.02"),
+    "p/all": Decimal(20000),
+    "p/spare": Decimal("0.006"),
+    "p/calls": Decimal(3),
+    "p/quota": Decimal(25000),
+}
 
 
 @dataclass(frozen=True)

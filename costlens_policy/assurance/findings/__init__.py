@@ -13,6 +13,7 @@ from costlens_policy.assurance.findings.evaded_budgets import find_evaded_budget
 from costlens_policy.assurance.findings.evaded_denies import find_evaded_denies
 from costlens_policy.assurance.findings.fixed_offsets import find_fixed_offsets
 from costlens_policy.assurance.findings.hidden_characters import find_hidden_characters
+from costlens_policy.assurance.findings.idle_overflows import find_idle_overflows
 from costlens_policy.assurance.findings.idle_rewrites import find_idle_rewrites
 from costlens_policy.assurance.findings.impossible_downgrades import find_impossible_downgrades
 from costlens_policy.assurance.findings.late_alerts import find_late_alerts
@@ -55,5 +56,6 @@ FINDINGS: Final[tuple[Find, ...]] = (
     find_range_edges,
     find_fixed_offsets,
     find_unit_slips,
+    find_idle_overflows,
 )
 """CL430, CL431 and so on. None depends on another; the order is that of their codes."""

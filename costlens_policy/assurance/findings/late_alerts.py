@@ -19,7 +19,7 @@ def find_late_alerts(subject: Subject) -> Iterator[Diagnostic]:
     for policy in subject.policies:
         for index, budget in enumerate(policy.document.budgets):
             for at, threshold in enumerate(budget.thresholds):
-                if threshold.at_ratio == 1 and not budget.shadow:
+                if threshold.at_ratio == 1 and not (budget.shadow or budget.overflow):
                     yield _FOUND.warning(
                         f"a threshold of `{budget.id}` lies at the limit itself",
                         Place(policy, ("budgets", index, "thresholds", at, "at_ratio")).span,

@@ -110,14 +110,26 @@ budgets:
 budgets:
   - id: quota
     scope: 'request.?team.orValue("none")'
-    hard_limit_tokens: 1500000
-    soft_limit_tokens: 400000
+    hard_limit_tokens: 400000
+    soft_limit_tokens: 100000
     count: {{input: 1, cached_input: 0.1, cache_write: 1.25, output: 6, reasoning: 7.000001}}
     window: {{rolling: 1h}}
     thresholds: [{{at_ratio: 0.5, alert: half}}]
   - {{id: spoken, hard_limit_tokens: 300000, count: {{output_audio: 1}}, {DAY}}}
-  - {{id: cached, hard_limit_tokens: 30000000, count: {{cached_input: 1}}, {DAY}}}
+  - {{id: cached, hard_limit_tokens: 600000, count: {{cached_input: 1}}, {DAY}}}
   - {{id: outside, hard_limit_tokens: 20000, count: {{input_image: 0.5, output: 1}}, window: {{per_call: true}}}}
+""",
+    "overflow": f"""
+budgets:
+  - id: by-team
+    scope: 'request.?team.orValue("none")'
+    hard_limit_tokens: 400000
+    overflow: shared
+    {DAY}
+    thresholds: [{{at_ratio: 0.5, alert: half}}, {{at_ratio: 1, alert: full}}]
+  - {{id: shared, hard_limit_usd: 4, soft_limit_usd: 1, {DAY}}}
+  - {{id: call, hard_limit_usd: 0.2, window: {{per_call: true}}, overflow: large-calls}}
+  - {{id: large-calls, hard_limit_requests: 20, window: {{rolling: 3h}}}}
 """,
     "a span": """
 budgets:

@@ -118,6 +118,7 @@ POLICIES = st.fixed_dictionaries({
     "routes": st.lists(st.tuples(CONDITIONS, TARGETS), min_size=1, max_size=3),
     "access": st.lists(CONDITIONS, max_size=1),
     "budgets": st.lists(BUDGETS, max_size=2),
+    "overflows": st.booleans(),
 })  # fmt: skip
 
 
@@ -125,6 +126,8 @@ def _sections(policy) -> str:
     routes = [{"id": f"r{place}", "when": when, **target} for place, (when, target) in enumerate(policy["routes"])]
     access = [{"id": "no", "effect": "deny", "when": when, "reason": "no"} for when in policy["access"]]
     budgets = [{"id": f"b{place}", **budget} for place, budget in enumerate(policy["budgets"])]
+    if policy["overflows"] and len(budgets) == 2:
+        budgets[0]["overflow"] = "b1"
     sections = {"routes": routes, "access": access, "budgets": budgets}
     return "\n".join(f"{name}: {json.dumps(rules)}" for name, rules in sections.items() if rules)
 
