@@ -12,7 +12,17 @@ from costlens_policy.engine.access import Access
 from costlens_policy.engine.budgets import held_for, no_room
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure, Overflowed, WayOut
+from costlens_policy.engine.facts import (
+    Alert,
+    Balance,
+    BalanceSeen,
+    Call,
+    Estimate,
+    Exclusion,
+    Failure,
+    Overflowed,
+    WayOut,
+)
 from costlens_policy.rewrites import Change
 
 __all__ = ["Decided", "Passed"]

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.decided import Decided
-from costlens_policy.engine.facts import Alert, Balance, BalanceSeen, Call, Estimate, Exclusion, Failure, Overflowed, WayOut
+from costlens_policy.engine.facts import (
+    Alert,
+    Balance,
+    BalanceSeen,
+    Call,
+    Estimate,
+    Exclusion,
+    Failure,
+    Overflowed,
+    WayOut,
+)
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import to_python
