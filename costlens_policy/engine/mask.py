@@ -157,7 +157,17 @@ def _size(text: str) -> str:
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:
     """Return a decision's data with what stands for labels, wherever keys, reasons and notes have them."""
     replaced = dict(value)
-    for name in ("reasons", "excluded", "alerts", "balances", "balances_read", "shadowed", "errors", "record"):
+    for name in (
+        "reasons",
+        "excluded",
+        "alerts",
+        "balances",
+        "balances_read",
+        "overflowed",
+        "shadowed",
+        "errors",
+        "record",
+    ):
         if name in replaced:
             replaced[name] = _everywhere(replaced[name], names)
     replaced["fallback_calls"] = [
