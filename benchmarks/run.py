@@ -12,7 +12,7 @@ from typing import Final
 
 from benchmarks.section import show
 
-SECTIONS: Final = ("decisions", "pipeline", "imports", "start", "guard", "clients", "ledger", "replay")
+SECTIONS: Final = ("decisions", "pipeline", "imports", "start", "guard", "clients", "service", "ledger", "replay")
 """Each is a module of this package whose ``section(quick)`` measures it."""
 
 

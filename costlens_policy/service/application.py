@@ -207,13 +207,12 @@ class Application:
         serving = self._serving
         assert serving is not None, "it was started"
         with self._watched:
-            answer = await endpoint.work(serving, await self._body(endpoint, scope, receive))
+            if endpoint.method == "GET":
+                body = _query(endpoint, scope["query_string"])
+            else:
+                body = bodies.read_body(await _read(receive, limits.body_bytes), endpoint.decoder)
+            answer = await endpoint.work(serving, body)
         return [(b"content-type", _JSON)], encode(answer)
-
-    async def _body(self, endpoint: Endpoint[Any], scope: Mapping[str, Any], receive: _Receive) -> Any:
-        if endpoint.method == "GET":
-            return _query(endpoint, scope["query_string"])
-        return bodies.read_body(await _read(receive, self._settings.limits.body_bytes), endpoint.decoder)
 
     def _admit(self, scope: Mapping[str, Any], needed: Scope | None, open: Open) -> None:
         """Refuse who brings no key, an unknown one, or one that does not open this."""
@@ -266,14 +265,14 @@ async def _read(receive: _Receive, most: int) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _RefusedError(_invalid("the client closed the connection before its request was complete"))
-        part = message.get("body", b"")
+        part: bytes = message.get("body", b"")
         size += len(part)
         if size > most:
             said = f"a body must have at most {most:,} bytes"
             raise _RefusedError(Refusal(413, "request_too_large", "body_too_large", said), _CLOSE)
-        parts.append(part)
         if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
 
 
 def _query(endpoint: Endpoint[Any], query: bytes) -> Any:
