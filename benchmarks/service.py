@@ -1,4 +1,4 @@
-"""The decision service over loopback, beside a bare endpoint of the same server and beside Cerbos, on the same 200 rules.
+"""The decision service over loopback, beside a bare endpoint of its server and beside Cerbos, on the same 200 rules.
 
 ``python -m benchmarks.service [--quick] [--json]``. One process serves, ``wrk`` asks from another (``apt-get install
 wrk``); rounds take turns, so that what else the machine does meets all of them. CPU time is that of the server, which

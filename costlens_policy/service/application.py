@@ -17,10 +17,11 @@ from urllib.parse import parse_qsl
 import msgspec
 
 import costlens_policy.service.bodies as bodies
+from costlens_policy.decision_log import DecisionLog
 from costlens_policy.errors import CostlensPolicyError, InputError
 from costlens_policy.guard import AsyncGuard
 from costlens_policy.integrations.refusals import Refusal, refusal_of
-from costlens_policy.live import FolderSource, LivePolicies, PolicyStatus
+from costlens_policy.live import LivePolicies, PolicyStatus
 from costlens_policy.service.answers import encode
 from costlens_policy.service.endpoints import ENDPOINTS, Endpoint, Serving
 from costlens_policy.service.keys import Key, KeyFile, Keys, Scope
@@ -98,6 +99,7 @@ class Application:
         self._keys = Keys()
         self._keys_seen: object = None
         self._serving: Serving | None = None
+        self._log: DecisionLog | None = None
         self._watching: asyncio.Task[None] | None = None
         self._watched: Final = _Watched()
         self._under_way = 0
@@ -114,8 +116,12 @@ class Application:
         """Load policies and keys, and open the ledger. Raises ``CostlensPolicyError``."""
         settings = self._settings
         self._read_keys()
-        source = FolderSource(*settings.policies, cache=settings.cache)
-        policies = LivePolicies(source, interval=settings.reload_seconds, on_change=self._policies_changed)
+        log = None
+        if settings.decision_log is not None:
+            log = self._log = DecisionLog(settings.decision_log, sample=settings.log_sample)
+        policies = LivePolicies(
+            settings.source(), interval=settings.reload_seconds, on_change=self._policies_changed, log=log
+        )
         guard = AsyncGuard(policies, settings.ledger, lease=settings.lease)
         guard.watch_ledger(self._metrics.ledger.observe)
         self._serving = Serving(guard, policies, self._metrics)
@@ -131,6 +137,8 @@ class Application:
                 await self._watching
         if self._serving is not None:
             await self._serving.close()
+        if self._log is not None:
+            await asyncio.to_thread(self._log.close)
 
     async def _live(self, receive: _Receive, send: _Send) -> None:
         await receive()
@@ -248,6 +256,8 @@ class Application:
     def _show(self) -> None:
         """Show other workers, and whoever asks them, what this one has counted."""
         assert self._serving is not None, "it was started"
+        if self._log is not None:
+            self._metrics.log_dropped(self._log.status.dropped)
         self._metrics.flush(ledger_up=not self._serving.guard.ledger_fault, in_flight=self._under_way)
 
 

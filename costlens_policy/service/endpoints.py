@@ -28,6 +28,7 @@ from costlens_policy.live import LivePolicies
 from costlens_policy.service.keys import Scope
 from costlens_policy.service.metrics import Metrics
 from costlens_policy.service.settings import Open
+from costlens_policy.usage.reading import SHAPES
 
 __all__ = ["ENDPOINTS", "Endpoint", "Serving"]
 
@@ -190,6 +191,10 @@ def _asked(body: wire.Reserve) -> tuple[SdkDialect | None, dict[str, Any]]:
 
 
 async def _settle(serving: Serving, body: wire.Settle) -> wire.Charge:
+    if (
+        body.shape is not None and body.shape not in SHAPES
+    ):  # charging all that is held would be a high price for a typo
+        raise RequestError((f"`shape` must be one of {', '.join(f'`{name}`' for name in SHAPES)}, got `{body.shape}`",))
     charged = await serving.guard.settle(
         body.id, body.usage, model=body.model, output_text=body.output_text, shape=body.shape
     )

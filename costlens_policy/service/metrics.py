@@ -59,7 +59,10 @@ class Metrics:
             "costlens_policy_ledger_seconds", "How long the ledger took to answer.", buckets=_SECONDS, registry=registry
         )
         self._dropped: Final = Counter(
-            "costlens_policy_dropped", "What was not done, such as requests turned away.", ("what",), registry=registry
+            "costlens_policy_dropped",
+            "Requests turned away, and entries of the log lost.",
+            ("what",),
+            registry=registry,
         )
         self._reloads: Final = Counter(
             "costlens_policy_reloads", "Versions of the policies that were tried.", ("outcome",), registry=registry
@@ -76,6 +79,7 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._log_dropped = 0
         self._counted: Final[Counts[tuple[Counter, tuple[str, ...]]]] = Counts()
         """What was counted since the last look: a counter of the library takes ten times as long."""
 
@@ -93,6 +97,11 @@ class Metrics:
     def turned_away(self) -> None:
         """Count a request that was not looked at, since too many were under way."""
         self._counted[self._dropped, ("request",)] += 1
+
+    def log_dropped(self, total: int) -> None:
+        """Count entries that the decision log lost, of which there are so many by now."""
+        self._counted[self._dropped, ("log entry",)] += total - self._log_dropped
+        self._log_dropped = total
 
     def reloaded(self, outcome: str) -> None:
         """Count a version of the policies that was tried."""

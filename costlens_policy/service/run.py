@@ -17,7 +17,6 @@ from typing import Final
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from costlens_policy.api import load
 from costlens_policy.errors import InputError
 from costlens_policy.service.application import Application
 from costlens_policy.service.keys import KeyFile
@@ -49,7 +48,7 @@ def serve(
     _check(settings, addresses, workers=workers, beyond_loopback=beyond_loopback)
     if settings.keys is not None:
         KeyFile(settings.keys).read()
-    load(*settings.policies, cache=settings.cache)  # what is wrong is reported once, and before anything listens
+    settings.source().fetch()  # what is wrong is reported once, and before anything listens
     with ExitStack() as stack:
         sockets = [stack.enter_context(_listening(address)) for address in addresses]
         if workers > 1:

@@ -10,6 +10,8 @@ from typing import Final
 
 from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
+from costlens_policy.live import FolderSource, Source
+from costlens_policy.live.sources import source_at
 
 __all__ = ["Address", "Limits", "Open", "Settings", "Tls", "UnixPath", "address_of"]
 
@@ -92,9 +94,13 @@ class Tls:
 
 @frozen
 class Settings:
-    """All that a worker needs to know. ``keys`` is the file of keys; None where all is open."""
+    """All that a worker needs to know.
 
-    policies: tuple[Path, ...]
+    ``policies`` are files and folders, or one bundle, at a path or URL. ``keys`` is the file of keys; None where all is
+    open. ``log_sample`` is the share of allowed decisions that the decision log keeps.
+    """
+
+    policies: tuple[str, ...]
     ledger: str
     keys: Path | None
     open: frozenset[Open] = frozenset()
@@ -103,6 +109,14 @@ class Settings:
     cache: bool = True
     reload_seconds: float = 1.0
     """How often a worker looks whether the policies have changed."""
+    decision_log: Path | None = None
+    log_sample: float = 1.0
+
+    def source(self) -> Source:
+        """Return where the policies come from: files and folders, or one bundle, at a path or URL."""
+        if len(self.policies) == 1 and not Path(self.policies[0]).is_dir():
+            return source_at(self.policies[0])
+        return FolderSource(*self.policies, cache=self.cache)
 
     def is_open(self, what: Open) -> bool:
         return what in self.open or Open.EVERYTHING in self.open

@@ -47,7 +47,7 @@ class Asked:
         facts.setdefault("open", frozenset({Open.EVERYTHING}) if keys is None else frozenset())
         facts.setdefault("cache", False)
         facts.setdefault("reload_seconds", 0.05)
-        self.application = Application(Settings(policies, ledger, keys, **facts))
+        self.application = Application(Settings(tuple(map(str, policies)), ledger, keys, **facts))
         self.loop = asyncio.new_event_loop()
 
     def __enter__(self) -> Asked:

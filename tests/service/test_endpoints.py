@@ -148,6 +148,7 @@ def test_policies_health_readiness_and_metrics(asked):
         ("/v1/reserve", {"request": REQUEST, "lease": "soon"}, 400, "lease"),
         ("/v1/reserve", {"request": REQUEST, "lease": "300d"}, 400, "lease"),
         ("/v1/settle", {"id": "x", "usage": [1]}, 400, "expected `object"),
+        ("/v1/settle", {"id": "x", "shape": "opneai"}, 400, "`shape` must be one of"),
         ("/v1/nothing", {}, 404, "no such endpoint"),
         ("/metrics", {}, 405, "another method"),
         ("/health", {}, 405, "another method"),

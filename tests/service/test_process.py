@@ -170,3 +170,26 @@ def test_changed_policies_serve_soon_and_wrong_ones_never(folder):
         policy.write_text(good)
         _until(lambda: service.post("/v1/decide", {"request": REQUEST}).json["allow"] is True)
         assert service.get("/ready").json["problems"] == []
+
+
+def test_a_bundle_is_served_and_decisions_are_logged(folder):
+    assert (
+        CliRunner().invoke(app, ["build", str(folder / "policies"), "--write", str(folder / "p.bundle")]).exit_code == 0
+    )
+    with running("p.bundle", "--decision-log", "decisions.jsonl", folder=folder) as service:
+        service.post("/v1/reserve", {"request": REQUEST | {"prompt": "a secret"}, "id": "job-1"})
+        service.post("/v1/settle", {"id": "job-1", "usage": USAGE})
+        service.post("/v1/decide", {"request": REQUEST})
+        assert service.end() == 0
+    entries = [json.loads(line) for line in (folder / "decisions.jsonl").read_text().splitlines()]
+    assert [(entry["kind"], entry["id"]) for entry in entries[:2]] == [("hold", "job-1"), ("charge", "job-1")]
+    assert [entry["kind"] for entry in entries[2:]] == ["decision"]
+    assert "a secret" not in (folder / "decisions.jsonl").read_text()
+
+
+def test_an_id_cannot_forge_a_line_of_the_log(folder):
+    with running("policies", folder=folder) as service:
+        service.post("/v1/reserve", {"request": REQUEST, "id": "a\n2026-01-01 ERROR forged"})
+        assert service.post("/v1/settle", {"id": "a\n2026-01-01 ERROR forged"}).json["basis"] == "assumed"
+        assert service.end() == 0
+        assert not any(line.startswith("2026-01-01") for line in service.errors.read_text().splitlines())

@@ -11,9 +11,10 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.options import gathered, paths_argument
+from costlens_policy.cli.options import gathered
 from costlens_policy.cli.output import note
 from costlens_policy.clock import duration_of
+from costlens_policy.diagnostics.text import printable
 from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
 
@@ -57,6 +58,8 @@ class _Options:
     certificate: Path | None
     private_key: Path | None
     client_ca: Path | None
+    decision_log: Path | None
+    log_sample: float
     no_cache: bool
 
 
@@ -71,7 +74,7 @@ class _Options:
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
-@paths_argument
+@click.argument("places", metavar="[PATH | URL]...", nargs=-1)
 @gathered(
     "options",
     _Options,
@@ -177,11 +180,27 @@ class _Options:
             type=_FILE,
             help="Demand certificates of clients, signed by this one.",
         ),
+        click.option(
+            "--decision-log",
+            metavar="FILE",
+            type=_FILE,
+            help="Write each decision and charge to FILE, texts masked; see docs/decision-log.md.",
+        ),
+        click.option(
+            "--log-sample",
+            metavar="SHARE",
+            type=click.FloatRange(0, 1),
+            default=1.0,
+            show_default=True,
+            help="Share of allowed decisions that the log keeps; denials are always kept.",
+        ),
         click.option("--no-cache", is_flag=True, help="Read the policies even if their plan is cached."),
     ),
 )
-def command(paths: tuple[Path, ...], options: _Options) -> ExitCode:
-    """Serve the policies in PATH over HTTP: decisions, reservations, charges.
+def command(places: tuple[str, ...], options: _Options) -> ExitCode:
+    """Serve policies over HTTP: decisions, reservations, charges.
+
+    The policies are those in files and folders, or in one bundle at a path or URL.
 
     A request needs a key, which `keys add` makes. SIGTERM ends the service once what is under way is answered. See
     docs/service.md; the extra `serve` has to be installed.
@@ -194,10 +213,10 @@ def command(paths: tuple[Path, ...], options: _Options) -> ExitCode:
         ) from error
     from costlens_policy.service.settings import Open, Settings, address_of
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _log_to_standard_error()
     open = frozenset(map(Open, options.without_key))
     settings = Settings(
-        paths,
+        places or (".",),
         options.ledger,
         _keys(options),
         open,
@@ -205,6 +224,8 @@ def command(paths: tuple[Path, ...], options: _Options) -> ExitCode:
         options.lease,
         not options.no_cache,
         options.reload_every.total_seconds(),
+        options.decision_log,
+        options.log_sample,
     )
     served = serve(
         settings,
@@ -215,6 +236,20 @@ def command(paths: tuple[Path, ...], options: _Options) -> ExitCode:
         ready=_announce,
     )
     return ExitCode.OK if served else ExitCode.FAILURE
+
+
+def _log_to_standard_error() -> None:
+    """Log warnings. An id or a name that a caller chose cannot end a line, or command a terminal."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class _Lines(logging.Formatter):
+    """One line for each record, and its traceback below, where there is one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (its name in the library)
+        return printable(super().formatMessage(record))
 
 
 def _keys(options: _Options) -> Path | None:
