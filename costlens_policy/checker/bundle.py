@@ -109,6 +109,11 @@ class NamedModel:
     name: str
     path: Path
 
+    @property
+    def chosen(self) -> bool:
+        """Whether it is one of several that a choice considers."""
+        return self.path[-3:-1] == ("choose", "models")
+
 
 def targets_of(document: Document) -> Iterator[tuple[Path, Target]]:
     """Yield the routes of a policy, or the default route of a policy set, with their paths."""

@@ -384,7 +384,7 @@ def check_models(document: LinkedDocument[Document], catalogue: Catalogue, admit
         if known is None:
             meant = catalogue.suggest(named.name)
             # A choice compares what the catalogue knows, so that nothing unknown can take part in it.
-            admitted = admit.unknown_models and "choose" not in named.path
+            admitted = admit.unknown_models and not named.chosen
             if meant is not None or not admitted:
                 yield _unknown(document, named, meant, Severity.WARNING if admitted else Severity.ERROR)
     for named in admitted_models(document.document):

@@ -10,7 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from costlens_policy.catalogue import Model
 from costlens_policy.checker.attributes import ROOT_TYPES, model_values
-from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, inner_and_own, named_models
+from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, inner_and_own, named_models, passes_on
 from costlens_policy.checker.condition import ALWAYS, Condition, condition_of
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.documents import Document, PolicyDocument
@@ -196,8 +196,8 @@ def _placed(
 class Applied:
     """The operations of a rewrite, or those of a route, which come before those of all rewrites.
 
-    ``name`` is ``policy/rule``, or ``default``. Of a route, ``routes`` are the conditions of all routes, and ``at`` is
-    how many of them are asked before it; of a rewrite, there are none.
+    ``name`` is ``policy/rule``, or ``default``. Of a route, ``routes`` are the conditions of all routes that keep what
+    they match, and ``at`` is how many of them are asked before it; of a rewrite, there are none.
     """
 
     name: str
@@ -221,15 +221,17 @@ def applied(subject: Subject) -> Iterator[Applied]:
     """Yield what routes and the default route apply, then the rewrites of all layers, in order."""
     policy_set, placed = subject.bundle.policy_set, tuple(routes(subject))
     default = policy_set.document.defaults.route
-    conditions = (*(route.condition for route in placed), ALWAYS)
-    for at, route in enumerate(placed):
+    conditions = (*(route.condition for route in placed if not passes_on(route.rule)), ALWAYS)
+    before = 0
+    for route in placed:
         for path, target in inner_and_own(route.rule, route.place.path):
             if target.apply:
                 place = Place(route.policy, path)
-                yield Applied(route.name, target.apply, place, route.condition, None, conditions, at)
+                yield Applied(route.name, target.apply, place, route.condition, None, conditions, before)
+        before += not passes_on(route.rule)
     for path, target in inner_and_own(default, ("defaults", "route")):
         if target.apply:
-            yield Applied("default", target.apply, Place(policy_set, path), ALWAYS, None, conditions, len(placed))
+            yield Applied("default", target.apply, Place(policy_set, path), ALWAYS, None, conditions, before)
     for rewrite in rewrites(subject):
         rule = rewrite.rule
         yield Applied(rewrite.name, rule.apply, rewrite.place, rewrite.condition, rule.merge)
