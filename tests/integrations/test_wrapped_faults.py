@@ -14,6 +14,7 @@ import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from costlens_policy import AsyncGuard, DeniedError, Engine, Guard, GuardError, wrap
 from costlens_policy.integrations.sdk import calls
@@ -29,7 +30,7 @@ apiVersion: costlens-policy/v1
 kind: Catalogue
 metadata: {name: catalogue, version: "1"}
 models:
-  nano: {provider: acme, prices: [{usd_per_million_tokens: {input: 1, output: 2}}]}
+  nano: {provider: acme, capabilities: [json_schema], prices: [{usd_per_million_tokens: {input: 1, output: 2}}]}
   mini: {provider: other, prices: [{usd_per_million_tokens: {input: 2, output: 8}}]}
 """
 
@@ -176,6 +177,28 @@ def test_an_answer_that_cannot_be_read_is_charged(
     assert used > 0
     assert held == 0
     assert provider.models == ["nano"]
+
+
+class Parcel(BaseModel):
+    number: int
+
+
+@pytest.mark.parametrize(
+    ("sdk", "ask"),
+    [
+        ("openai", lambda client: client.chat.completions.parse(**CHAT, response_format=Parcel)),
+        ("openai", lambda client: client.responses.parse(**RESPONSE, text_format=Parcel)),
+        ("anthropic", lambda client: client.beta.messages.parse(**MESSAGE, output_format=Parcel)),
+    ],
+)
+def test_an_answer_that_has_not_the_asked_structure_is_charged_its_usage(
+    sdk: str, ask: Callable[[Any], Any], company: Callable[..., Engine], provider: FaultyProvider
+) -> None:
+    with Guard(company(ROOMY, catalogue=SEVERAL)) as guard:
+        with pytest.raises(ValueError, match="Parcel"):
+            ask(wrap(bare(sdk, provider, max_retries=2), guard=guard))
+        assert len(provider.served) == 1
+        assert spent(guard) == (cost_of(provider), 0)
 
 
 STREAMS = [way for way in WAYS if way.endswith(("as a stream", "raw stream", "helper"))]

@@ -54,6 +54,8 @@ class Attempts:
         self.request: Final = request
         self.failure: Exception | None = None
         """What the last attempt met."""
+        self.answer: Any = None
+        """What the provider answered to this attempt, where the SDK still has to make of it what its caller gets."""
         self.adds_usage: Final = dialect is CHAT and adds_usage(body)
         """Whether what is sent asks for a chunk with the usage, for which the caller did not ask."""
         self._clients: Final = clients
@@ -105,6 +107,10 @@ class Attempts:
         self._given_up.add(model)
         return 0
 
+    def _noted(self, answer: Any) -> Any:
+        self.answer = answer
+        return answer
+
     def _client_of(self, provider: str | None) -> Any:
         """Return the client that serves a provider's models; None where there is none."""
         if provider is not None and provider in self._clients:
@@ -114,7 +120,10 @@ class Attempts:
 
     def _rewritten(self, call: CallFacts) -> Any:
         """Return the options of the request with the body that was decided, for one attempt."""
+        self.answer = None
         options = self._options.model_copy()
+        if callable(parse := options.post_parser):
+            options.post_parser = lambda answer: parse(self._noted(answer))
         options.json_data = self._dialect.write(self._body, call)
         options.extra_json = None
         options.max_retries = 0

@@ -140,8 +140,8 @@ def _attempt(wrapping: Wrapping, client: Any, attempts: Attempts, cast_to: Any, 
         answer = wrapping.bare_request(client, used)(cast_to, options, **how)
         return settled(call, answer, stream=how.get("stream") is True, hide_usage=attempts.adds_usage)
     except BaseException as error:
-        if answer_was_unreadable(error, used):
-            call.settle()
+        if attempts.answer is not None or answer_was_unreadable(error, used):
+            call.settle(attempts.answer)
         call.__exit__(type(error), error, error.__traceback__)
         raise
 
@@ -160,7 +160,7 @@ async def _async_attempt(
         answer = await wrapping.bare_request(client, used)(cast_to, options, **how)
         return await asettled(call, answer, stream=how.get("stream") is True, hide_usage=attempts.adds_usage)
     except BaseException as error:
-        if answer_was_unreadable(error, used):
-            await call.settle()
+        if attempts.answer is not None or answer_was_unreadable(error, used):
+            await call.settle(attempts.answer)
         await call.__aexit__(type(error), error, error.__traceback__)
         raise

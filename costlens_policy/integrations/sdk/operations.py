@@ -26,8 +26,9 @@ _CALLS: Final[Mapping[str, Dialect]] = {
 """Paths whose requests call a model, as the SDKs write them."""
 
 _RUNS_NOTHING: Final = re.compile(
-    r"/moderations|/files(/[^/]+)?|/uploads(/[^/]+(/[^/]+)?)?|/responses/(input_tokens|[^/]+/cancel)"
-    r"|/chat/completions/[^/]+|/v1/(messages/count_tokens|files)(\?beta=true)?"
+    r"/moderations|/files|/uploads(/[\w-]+/\w+)?|/responses/(input_tokens|[\w-]+/cancel)"
+    r"|/chat/completions/[\w-]+|/v1/(messages/count_tokens|files)(\?beta=true)?",
+    re.ASCII,
 )
 """Paths of POST that run no model, and are free of charge."""
 _READING: Final = frozenset({"get", "delete", "head", "options"})
