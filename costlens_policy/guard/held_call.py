@@ -19,6 +19,7 @@ from costlens_policy.guard.charging import (
     portions_of,
     read_reported,
 )
+from costlens_policy.guard.collecting import apart_from_collecting
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.recording import Charged, charge_call, release_call
 from costlens_policy.guard.reserving import Asked, Reserved
@@ -141,6 +142,9 @@ class HeldCall:
 
         A stream under way is charged by what has arrived of it, and gives nothing more.
         """
+        apart_from_collecting(self._leave, error)
+
+    def _leave(self, error: BaseException | None) -> None:
         self._in_block = False
         try:
             if self.is_open:
@@ -176,6 +180,9 @@ class HeldCall:
         or a fallback follows. One that has not begun is left to that, too.
         """
         meter.end(ending)
+        apart_from_collecting(self._settle_ended, meter)
+
+    def _settle_ended(self, meter: StreamMeter) -> None:
         with self._lock:
             others = any(other.ending is None for other in self._streams)
             if meter.may_have_cost and ((meter.is_complete and not others) or not self._in_block):

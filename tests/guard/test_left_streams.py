@@ -287,3 +287,30 @@ def test_several_streams_of_one_call_at_once(run):
         assert call.charged.basis == "reported"
 
     assert run(body) == (3 * COST, 0)
+
+
+def test_a_stream_that_the_collector_closes_waits_for_no_lock(company, clock):
+    """The collector may begin where this thread holds the lock of the store, which charging takes."""
+    store = MemoryStore()
+    with Guard(company(PLENTY), store, clock=clock, alert_sinks=[]) as guard:
+        cycle = [guard.call(REQUEST).stream([TEXT] * 3)]
+        cycle.append(cycle)
+        next(cycle[0])
+
+        def collect():
+            with store._lock:
+                gc.collect()
+
+        gc.collect()
+        del cycle
+        collecting = threading.Thread(target=collect, daemon=True)
+        collecting.start()
+        collecting.join(10)
+        assert not collecting.is_alive()
+        for _ in range(1000):
+            (spend,) = guard.spend()
+            if spend.used:
+                break
+            time.sleep(0.01)
+        assert spend.used > 0
+        assert spend.held == 0
