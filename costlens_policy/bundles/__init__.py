@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from costlens_policy.bundles.build import build
     from costlens_policy.bundles.bundle import Bundle, Manifest, open_bundle
     from costlens_policy.bundles.errors import BundleError
+    from costlens_policy.bundles.packing import build
     from costlens_policy.bundles.signing import Signature, SigningKey, sign
     from costlens_policy.bundles.trust import Trust
 
@@ -39,7 +39,7 @@ __getattr__ = on_demand(
         "Signature": "costlens_policy.bundles.signing",
         "SigningKey": "costlens_policy.bundles.signing",
         "Trust": "costlens_policy.bundles.trust",
-        "build": "costlens_policy.bundles.build",
+        "build": "costlens_policy.bundles.packing",
         "open_bundle": "costlens_policy.bundles.bundle",
         "sign": "costlens_policy.bundles.signing",
     },

@@ -216,7 +216,7 @@ def _opened(source: Source | str | os.PathLike[str], trust: Trust | None) -> Sou
     if isinstance(source, str | os.PathLike):
         from costlens_policy.live.sources import source_at
 
-        return source_at(source, trust)
+        return source_at(source, trust=trust)
     if trust is not None:
         raise ValueError("`trust` belongs to the source; give it to `BundleSource` or its like")
     return source

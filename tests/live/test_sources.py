@@ -15,8 +15,8 @@ import pytest
 
 from costlens_policy import InputError, LivePolicies, PolicyError
 from costlens_policy.bundles import BundleError, Trust, build
-from costlens_policy.live import FolderSource, GitSource, HttpSource, ObjectSource
-from costlens_policy.live.sources import http
+from costlens_policy.live import BundleSource, FolderSource, GitSource, HttpSource, ObjectSource
+from costlens_policy.live.sources import http, source_at
 from tests.guard.company import REQUEST
 
 Write = Callable[..., Path]
@@ -295,3 +295,16 @@ def test_trust_needs_a_bundle(write: Write, tmp_path: Path) -> None:
         LivePolicies(write(), trust=Trust(tmp_path / "key.pub"))
     with pytest.raises(ValueError, match="belongs to the source"):
         LivePolicies(FolderSource(write()), trust=Trust(tmp_path / "key.pub"))
+
+
+def test_places_name_sources(write: Write, tmp_path: Path, repository: Path) -> None:
+    found = source_at(Path("https://example.com/p.bundle"))
+    assert (type(found), found.name) == (HttpSource, "https://example.com/p.bundle")
+    fetched = source_at(Path(f"git+file://{repository}#main:policies")).fetch()
+    assert fetched.version == git(repository, "rev-parse", "HEAD")
+    assert isinstance(source_at(write(), write() / "p.yaml"), FolderSource)
+    (tmp_path / "p.bundle").write_bytes(build(write()).packed)
+    assert isinstance(source_at(tmp_path / "p.bundle"), BundleSource)
+    for several in (("https://example.com/x", "y"), (tmp_path / "p.bundle", "y")):
+        with pytest.raises(InputError, match="without other"):
+            source_at(*several)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from costlens_policy.bundles.archive import MAX_BYTES
-from costlens_policy.bundles.build import compiled_in
+from costlens_policy.bundles.packing import compiled_in
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.errors import InputError
 from costlens_policy.live.source import Fetched
