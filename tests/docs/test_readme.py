@@ -128,6 +128,7 @@ def test_the_mistake_is_shown_at_its_line(started: Shell) -> None:
 
 def test_the_decisions_of_the_snippets(started: Shell) -> None:
     python = [block.text for block in blocks(README.read_text(encoding="utf-8")) if block.language == "python"]
+    python = [text for text in python if "openai" not in text]  # tests/integrations runs what asks a provider
     checks, lines = 0, []
     for line in "\n".join(python).splitlines():
         lines.append(line)

@@ -29,18 +29,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: FaultyProv
     return tmp_path
 
 
-def run_page(name: str) -> dict[str, Any]:
-    """Run every Python block of a page in one namespace; return it."""
-    page = ROOT / "docs" / name
+def run_page(name: str, only: str = "") -> dict[str, Any]:
+    """Run every Python block of a page in one namespace, or those with a text; return it."""
     names: dict[str, Any] = {}
-    for block in blocks(page.read_text(encoding="utf-8")):
-        if block.language == "python":
+    for block in blocks((ROOT / name).read_text(encoding="utf-8")):
+        if block.language == "python" and only in block.text:
             exec(compile(block.text, name, "exec", dont_inherit=True), names)
     return names
 
 
 def test_wrapped_clients(folder: Path, provider: FaultyProvider, capsys: pytest.CaptureFixture[str]) -> None:
-    names = run_page("clients.md")
+    names = run_page("docs/clients.md")
     assert capsys.readouterr().out.startswith("Soon.\nSoon.")
     assert len(provider.bodies) == 3
     (line,) = [item for item in names["guard"].spend("team-month") if item.key == "support"]
@@ -49,8 +48,17 @@ def test_wrapped_clients(folder: Path, provider: FaultyProvider, capsys: pytest.
     names["guard"].close()
 
 
+def test_the_readme(folder: Path, provider: FaultyProvider) -> None:
+    client = run_page("README.md", only="wrap(")["client"]
+    guard = client._costlens.guard
+    (line,) = [item for item in guard.spend("team-month") if item.key == "support"]
+    assert (line.used > 0, line.held) == (True, 0)
+    assert len(provider.bodies) == 1
+    guard.close()
+
+
 def test_asgi(folder: Path, provider: FaultyProvider) -> None:
-    names = run_page("asgi.md")
+    names = run_page("docs/asgi.md")
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:

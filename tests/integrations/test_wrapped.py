@@ -123,6 +123,21 @@ def test_tools_are_sent_as_the_policies_left_them(guard_of: Callable[..., Guard]
     assert not {"tools", "tool_choice"} & none.keys()
 
 
+def test_a_provider_may_not_know_how_usage_is_asked_for(
+    guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    client = wrap(bare("openai", provider), guard=guard_of(), stream_usage=False)
+    for _ in client.chat.completions.create(**CHAT, stream=True):
+        pass
+    wrapped = wrap(bare("openai", provider), guard=guard_of())
+    shown = list(wrapped.chat.completions.create(**CHAT, stream=True, stream_options={"include_usage": True}))
+    for _ in wrapped.chat.completions.create(**CHAT, stream=True, stream_options={"include_usage": False}):
+        pass
+    asked = [body.get("stream_options") for body in provider.bodies]
+    assert asked == [None, {"include_usage": True}, {"include_usage": False}]
+    assert shown[-1].usage is not None
+
+
 def test_who_asks(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
     guard = guard_of()
     client = wrap(bare("openai", provider), guard=guard, asking=lambda: {"team": "callable", "feature": "search"})

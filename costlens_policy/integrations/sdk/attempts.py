@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from costlens_policy.guard import GuardError
 from costlens_policy.guard.guard import CallFacts
-from costlens_policy.integrations.sdk.bodies import CHAT, Body, Dialect, adds_usage
+from costlens_policy.integrations.sdk.bodies import Body, Dialect
 
 __all__ = ["Attempts", "answer_was_unreadable", "sdk_of"]
 
@@ -50,13 +50,15 @@ class Attempts:
         body: Body,
         dialect: Dialect,
         request: Mapping[str, Any],
+        *,
+        adds_usage: bool,
     ) -> None:
         self.request: Final = request
         self.failure: Exception | None = None
         """What the last attempt met."""
         self.answer: Any = None
         """What the provider answered to this attempt, where the SDK still has to make of it what its caller gets."""
-        self.adds_usage: Final = dialect is CHAT and adds_usage(body)
+        self.adds_usage: Final = adds_usage
         """Whether what is sent asks for a chunk with the usage, for which the caller did not ask."""
         self._clients: Final = clients
         self._client: Final = client

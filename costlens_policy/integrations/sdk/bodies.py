@@ -14,7 +14,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.guard import GuardError
 from costlens_policy.guard.guard import CallFacts
 
-__all__ = ["CHAT", "EMBEDDINGS", "MESSAGES", "RESPONSES", "Body", "Dialect", "adds_usage"]
+__all__ = ["CHAT", "EMBEDDINGS", "MESSAGES", "RESPONSES", "Body", "Dialect", "lacks_usage"]
 
 Body: TypeAlias = Mapping[str, Any]
 
@@ -53,14 +53,11 @@ def _read_chat(body: Body) -> dict[str, Any]:
 
 
 def _write_chat(body: Body, call: CallFacts) -> dict[str, Any]:
-    sent = _sent(body, call, "openai-chat", ("response_format", "modalities", "stream", "stream_options"))
-    if adds_usage(body):  # nobody learns otherwise what a stream cost
-        sent["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    return sent
+    return _sent(body, call, "openai-chat", ("response_format", "modalities", "stream", "stream_options"))
 
 
-def adds_usage(body: Body) -> bool:
-    """Whether the stream of a chat completion is asked for its usage, though its caller does not say so."""
+def lacks_usage(body: Body) -> bool:
+    """Whether a chat completion is streamed without a word on its usage: nobody would learn what it cost."""
     return bool(body.get("stream")) and "include_usage" not in (body.get("stream_options") or {})
 
 

@@ -13,7 +13,7 @@ from costlens_policy.guard import AsyncGuard, Guard, GuardError
 from costlens_policy.integrations.identity import asking_now
 from costlens_policy.integrations.sdk.answers import asettled, settled
 from costlens_policy.integrations.sdk.attempts import Attempts, answer_was_unreadable
-from costlens_policy.integrations.sdk.bodies import Dialect
+from costlens_policy.integrations.sdk.bodies import CHAT, Dialect, lacks_usage
 from costlens_policy.integrations.sdk.operations import UnguardedCallError, dialect_of
 
 __all__ = ["Asking", "Wrapping", "asend", "request_of_body", "send"]
@@ -37,6 +37,7 @@ class Wrapping:
     clients: Mapping[str, Any]
     asking: Asking | None
     unguarded: frozenset[str]
+    stream_usage: bool
     base: type[Any]
 
     def dialect_of(self, options: Any) -> Dialect | None:
@@ -47,7 +48,10 @@ class Wrapping:
         """Return the attempts at a call. Raises ``GuardError`` for attributes that are not the caller's to give."""
         body = _body_of(options)
         request = self._request(body, dialect)
-        return Attempts(client, self.clients, options, body, dialect, request)
+        asks_usage = self.stream_usage and dialect is CHAT and lacks_usage(body)
+        if asks_usage:
+            body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+        return Attempts(client, self.clients, options, body, dialect, request, adds_usage=asks_usage)
 
     def _request(self, body: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
         """Return what is asked of the guard. An attribute of one call only adds to those that the service gives."""

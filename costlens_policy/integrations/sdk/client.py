@@ -43,6 +43,7 @@ def wrap(
     clients: Mapping[str, _ClosesAtOnce] | None = None,
     asking: Asking | None = None,
     unguarded: Collection[str] = (),
+    stream_usage: bool = True,
 ) -> _SyncClient: ...
 @overload
 def wrap(
@@ -52,6 +53,7 @@ def wrap(
     clients: Mapping[str, _ClosesLater] | None = None,
     asking: Asking | None = None,
     unguarded: Collection[str] = (),
+    stream_usage: bool = True,
 ) -> _AsyncClient: ...
 def wrap(
     client: Any,
@@ -60,6 +62,7 @@ def wrap(
     clients: Mapping[str, Any] | None = None,
     asking: Asking | None = None,
     unguarded: Collection[str] = (),
+    stream_usage: bool = True,
 ) -> Any:
     """Return a client with the interface and type of the given one, whose calls the guard decides, holds and settles.
 
@@ -68,7 +71,8 @@ def wrap(
     models. The wrapped client serves all others, or those of its own provider where it calls OpenAI or Anthropic
     directly. ``asking`` gives attributes of every request, or is a function that
     returns them; the blocks ``asking(…)`` around a call add to them. ``unguarded`` names what may pass although the
-    guard neither decides nor counts it, such as ``images`` or ``realtime``.
+    guard neither decides nor counts it, such as ``images`` or ``realtime``. ``stream_usage=False`` asks for no usage at
+    the end of OpenAI's chat streams, for providers that report it unasked, or do not know ``stream_options``.
 
     Calls raise ``DeniedError``, ``RequestError`` and ``LedgerUnavailableError``, which the SDK does not repeat,
     ``UnguardedCallError`` for what is not guarded, and else what the SDK raises. Raises ``GuardError`` for a client
@@ -85,7 +89,7 @@ def wrap(
         raise GuardError(f"`unguarded` must be a list of names, got `{unguarded}`")
     for provider, other in (clients or {}).items():
         _check_other(client, provider, other)
-    wrapping = Wrapping(guard, dict(clients or {}), asking, frozenset(unguarded), type(client))
+    wrapping = Wrapping(guard, dict(clients or {}), asking, frozenset(unguarded), stream_usage, type(client))
     return _wrapped(client, wrapping)
 
 
