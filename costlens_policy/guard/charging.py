@@ -185,7 +185,7 @@ def _worst(decision: Decision, model: str) -> Bill:
         asked = decision.estimate
         assert asked is not None, "a call that was held was allowed"
         everything = Usage(input=asked.prompt_tokens, output=asked.output_tokens)
-        return _bill(decision, [Portion(model, everything)], "assumed")._replace(usage=None)
+        return _bill(decision, [Portion(model, everything, is_reported=False)], "assumed")._replace(usage=None)
     amounts = {(line.budget, line.key): line.call for line in _budgets_of(decision, model)}
     cost, fact = _shortest(estimate.worst_cost)
     return Bill(model, "assumed", None, cost, amounts, {"model": model, "basis": "assumed", **fact})
@@ -206,7 +206,7 @@ def _bill(
 def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts, notes: tuple[str, ...]) -> Bill:
     """Bill the portion of the model that was asked."""
     portion = _as_asked(decision, portion)
-    model, usage, terms, unknown, asked_tier = portion
+    model, usage, terms, unknown, asked_tier, _ = portion
     found = decision.plan.catalogue.find(model)
     priced = price_usage(found, usage, decision.now, terms=terms, asked_tier=asked_tier, unknown=unknown)
     exactly, note, usage = priced
@@ -217,7 +217,7 @@ def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts
     if notes:
         facts["problem"] = "; ".join(notes)[:_LONGEST_PROBLEM]
     lines = _budgets_of(decision, model)
-    amounts = {(line.budget, line.key): _amount(decision, line, portion, priced, basis) for line in lines}
+    amounts = {(line.budget, line.key): _amount(decision, line, portion, priced) for line in lines}
     return Bill(model, basis, usage, cost, amounts, facts, notes)
 
 
@@ -249,40 +249,40 @@ def _params(decision: Decision, model: str) -> Mapping[str, Any]:
     return next((call.params for call in decision.fallback_calls if call.model == model), decision.params)
 
 
-def _amount(decision: Decision, line: BalanceSeen, portion: Portion, priced: Priced, basis: Basis) -> Decimal:
+def _amount(decision: Decision, line: BalanceSeen, portion: Portion, priced: Priced) -> Decimal:
     unit, cost = line.unit, priced.cost
     if unit == "usd" and cost is not None:
         return cost
     if unit == "requests":
         return _ONE
     if unit != "usd":
-        return _tokens(decision, line, portion, basis)
+        return _tokens(decision, line, portion)
     # Without a price: what was held, or these tokens on the model that was decided, whichever is more.
     held = max((held.call for held in decision.holds if held.budget == line.budget), default=ZERO)
     decided = decision.plan.catalogue.find(decision.model or "")
     return max(held, price_usage(decided, priced.usage, decision.now).cost or ZERO)
 
 
-def _tokens(decision: Decision, line: BalanceSeen, portion: Portion, basis: Basis) -> Decimal:
-    """Return what the tokens of a portion count as: at most where nobody reported their kinds.
+def _tokens(decision: Decision, line: BalanceSeen, portion: Portion) -> Decimal:
+    """Return what the tokens of the model that was asked count as: at most where nobody reported their kinds.
 
     Where those are no more than was estimated, that is not more than what was held for them.
     """
-    usage = portion.usage
-    if basis == "reported":
-        return count_tokens(line.unit, usage, portion.unknown)
-    estimate = dict(_estimates(decision)).get(portion.model)
-    most = count_at_most(line.unit, usage)
-    if estimate is None or usage.prompt_tokens > estimate.prompt_tokens or usage.answer_tokens > estimate.output_tokens:
+    usage, unknown = portion.usage, portion.unknown
+    if portion.is_reported:
+        return count_tokens(line.unit, usage, unknown)
+    most, estimate = count_at_most(line.unit, usage, unknown), dict(_estimates(decision)).get(portion.model)
+    if estimate is None or usage.prompt_tokens > estimate.prompt_tokens:
         return most
-    return min(most, line.call)
+    return min(most, line.call) if usage.answer_tokens + unknown <= estimate.output_tokens else most
 
 
 def _further_amount(line: BalanceSeen, portion: Portion, priced: Priced) -> Decimal:
     if line.unit == "requests":
         return ZERO
     if line.unit != "usd":
-        return count_tokens(line.unit, portion.usage, portion.unknown)
+        count = count_tokens if portion.is_reported else count_at_most
+        return count(line.unit, portion.usage, portion.unknown)
     return priced.cost or ZERO  # other models without a price are charged as the first
 
 

@@ -236,7 +236,7 @@ class HeldCall:
     def _estimated(self, model: str, output_text: str | Iterable[str]) -> Portion:
         texts = (output_text,) if isinstance(output_text, str) else output_text
         written = sum(map(self.decision.plan.tokenizer.count, texts))
-        return Portion(model, Usage(input=self.sending.estimate.prompt_tokens, output=written))
+        return Portion(model, Usage(input=self.sending.estimate.prompt_tokens, output=written), is_reported=False)
 
 
 def _was_refused(error: BaseException) -> bool:

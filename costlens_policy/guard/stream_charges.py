@@ -58,7 +58,9 @@ class Verdict(NamedTuple):
 
     @property
     def portions(self) -> tuple[Portion, ...]:
-        return tuple(portions_of(self.model, self.used))
+        portions = portions_of(self.model, self.used)
+        reported = self.basis == "reported"
+        return tuple(portion._replace(is_reported=reported) for portion in portions)
 
 
 def bill_of_streams(sending: Sending, verdicts: Sequence[Verdict], others: Iterable[Portion], hold: str) -> Bill:

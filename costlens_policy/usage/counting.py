@@ -25,15 +25,16 @@ def count_tokens(unit: Unit, usage: Usage, unknown: int = 0) -> Decimal:
     return measure(unit).amount(sum(map(mul, usage, weights)) + (unknown * max(weights) if unknown else 0))
 
 
-def count_at_most(unit: Unit, usage: Usage) -> Decimal:
+def count_at_most(unit: Unit, usage: Usage, unknown: int = 0) -> Decimal:
     """Return the most that tokens can add up to whose kinds nobody reported.
 
-    Those that are counted as ``input`` or ``output`` may have been any kind of input or output.
+    Those that are counted as ``input`` or ``output`` may have been any kind of input or output. ``unknown`` are as in
+    ``count_tokens``.
     """
     known = measure(unit)
     weights = dict(zip(BUCKETS, weights_of(unit), strict=True))
     weights |= {"input": known.heaviest(_INPUTS), "output": known.heaviest(_OUTPUTS)}
-    return known.amount(sum(map(mul, usage, weights.values())))
+    return known.amount(sum(map(mul, usage, weights.values())) + unknown * max(weights.values()))
 
 
 @lru_cache(maxsize=1024)

@@ -28,7 +28,8 @@ _ONE: Final = Decimal(1)
 class Portion(NamedTuple):
     """Usage on one model, which may be another than the one that was asked; ``unknown`` are tokens beyond it.
 
-    ``asked_tier`` is the service tier that the model was asked for, which counts where ``terms`` name none.
+    ``asked_tier`` is the service tier that the model was asked for, which counts where ``terms`` name none. Where
+    ``is_reported`` is false, nobody reported the kinds of the tokens: ``input`` and ``output`` may be of any.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Portion(NamedTuple):
     terms: ServiceTerms = USUAL_TERMS
     unknown: int = 0
     asked_tier: str | None = None
+    is_reported: bool = True
 
 
 class Priced(NamedTuple):
@@ -66,7 +68,7 @@ def price_each(
     """
     first: Model | None = None
     for number, portion in enumerate(portions):
-        name, usage, terms, unknown, asked_tier = portion
+        name, usage, terms, unknown, asked_tier, _ = portion
         model = find(name)
         priced = price_usage(model, usage, at, terms=terms, asked_tier=asked_tier, unknown=unknown)
         if number == 0:

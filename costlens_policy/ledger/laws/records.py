@@ -119,6 +119,23 @@ class HistoryLaws:
         assert [entry.account.period for entry in store.entries(EntryQuery()).items] == kinds
         assert {balance.account.period for balance in store.accounts(AccountQuery(), NOW).items} == set(kinds)
 
+    def test_units_have_accounts_of_their_own(self, store: Store) -> None:
+        weights = (
+            "input=1000000.123456,cached_input=0.000001,cache_write_1h=2,output=6,reasoning=7",
+            "output=6",
+            "input=6",
+        )
+        units = ["tokens", *(f"tokens({weight})" for weight in weights)]
+        for number, unit in enumerate(units):
+            key = account(unit=unit, key="k" * 512)
+            store.reserve(hold(f"held {number}", key, 10 * number, None))
+            store.charge(settlement(f"spent {number}", key, number))
+        found = {item.account.unit: (item.used, item.held) for item in store.accounts(AccountQuery(), NOW).items}
+        assert found == {unit: (number, 10 * number) for number, unit in enumerate(units)}
+        (one,) = store.accounts(AccountQuery(unit=units[1]), NOW).items
+        assert (one.account.unit, one.used) == (units[1], 1)
+        assert [entry.account.unit for entry in _pages(store.entries, EntryQuery())] == units
+
     def test_accounts_by_name(self, spent: Store) -> None:
         spent.reserve(hold("held", account("teams", "x", "tokens"), 5, None))
         spent.reserve(hold("refused", account("never", "x"), 5, 4))
