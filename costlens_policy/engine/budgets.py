@@ -151,7 +151,10 @@ class Verdict:
 
     def count(self, applied: AppliedBudget, full: Sequence[Full]) -> None:
         """Count the call on a budget, in place of those that had no room."""
-        if not (full and self.counts_on(applied)):
+        if not full:
+            self.budgets.append(applied)
+            return
+        if not self.counts_on(applied):
             self.budgets.append(applied)
         self.passed += [(item, applied) for item in full]
 

@@ -17,10 +17,11 @@ from costlens_policy.guard.accounts import Accounts, shown_amount
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.link import Link
 from costlens_policy.ledger import AccountBalance, AccountQuery, Period
+from costlens_policy.ledger.account import AFTER_SEPARATOR, SEPARATOR
 from costlens_policy.money import add
 from costlens_policy.units import Unit
 
-__all__ = ["Spend", "spend_of"]
+__all__ = ["Spend", "earlier_units", "spend_of"]
 
 _PAGE: Final = 1000
 _RATIOS: Final = Context(prec=12)
@@ -75,6 +76,26 @@ def spend_of(
     named = plan.stages.overflows
     spends = (spend for step in _steps(plan, accounts, budget) for spend in _of_budget(step, accounts, link, now, key))
     return tuple(replace(spend, is_overflow=True) if spend.budget in named else spend for spend in spends)
+
+
+def earlier_units(
+    plan: Plan, accounts: Accounts, link: Link, now: datetime, budget: str | None
+) -> Iterator[tuple[str, Unit]]:
+    """Yield budgets that were counted in another unit in their current period, each with that unit.
+
+    Such balances do not count against the limit. Takes and raises what ``spend_of`` does.
+    """
+    for step in _steps(plan, accounts, budget):
+        period, after = accounts.period(step.id, now), ""
+        while period is not None:
+            query = AccountQuery(budget=step.id, period=period.id, after=after)
+            balances = link.ask(lambda store, query=query: store.accounts(query, now)).items  # type: ignore[misc]
+            if not balances:
+                break
+            unit = balances[0].account.unit
+            if unit != step.unit and any(item.used or item.held for item in balances if item.account.unit == unit):
+                yield step.id, unit
+            after = SEPARATOR.join((step.id, period.id, unit)) + AFTER_SEPARATOR  # beyond all keys of that unit
 
 
 def _steps(plan: Plan, accounts: Accounts, budget: str | None) -> Iterable[BudgetStep]:

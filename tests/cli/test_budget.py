@@ -302,3 +302,22 @@ def test_amounts(amount, unit, text):
 )
 def test_lengths(length, text):
     assert shown_length(timedelta(seconds=length)) == text
+
+
+def test_a_balance_in_another_unit_is_reported(run, folder, url):
+    weights = "count: {input: 1, output: 6}, hard_limit_tokens: 10000"
+    write_company(folder, f"budgets: [{{id: all, {weights}, window: {{calendar: year}}, overflow: more}}, {MORE}]")
+    result = run("budget", "status", folder, "--ledger", url)
+    assert "`p/all` counted `requests` before its unit changed" in result.stderr
+    assert "`p/more` counted" not in result.stderr
+    assert "p/more (overflow)" in result.stdout
+    arguments = ("--ledger", url, "--reason", "so")
+    refused = run("budget", "topup", "all", "0.5", folder, *arguments)
+    assert "must be whole" in refused.stderr
+    write_company(folder, f"budgets: [{{id: all, {weights.replace('6', '0.5')}, window: {{calendar: year}}}}]")
+    refused = run("budget", "topup", "all", "0.25", folder, *arguments)
+    assert "an amount in tokens(input=1,output=0.5) must have at most 1 decimal place" in refused.stderr
+    assert "of 10,000.5 weighted tokens" in run("budget", "topup", "all", "0.5", folder, *arguments).stdout
+
+
+MORE = "{id: more, hard_limit_usd: 5, window: {calendar: year}}"

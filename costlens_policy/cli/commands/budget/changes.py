@@ -260,7 +260,7 @@ def _adjustment(asked: _Change, account: Account, now: datetime) -> Adjustment:
         amount = amount_of(asked.amount, account.unit)
         if decimal_of(amount, account.unit) != asked.amount:
             digits = measure(account.unit).digits
-            must = f"have at most {digits} decimal places" if digits else "be whole"
+            must = f"have at most {digits} decimal place{'s' * (digits > 1)}" if digits else "be whole"
             raise click.UsageError(f"an amount in {account.unit} must {must}")
         return Adjustment(
             asked.id or str(uuid.uuid4()),

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from costlens_policy.compiler.plan import Plan
     from costlens_policy.compiler.rules import BudgetStep
     from costlens_policy.guard.accounts import Accounts
+    from costlens_policy.guard.link import Link
     from costlens_policy.guard.spending import Spend
     from costlens_policy.ledger import Account, Store
+    from costlens_policy.units import Unit
 
 __all__ = [
     "AMOUNT", "BUDGET", "EXITS", "LEDGER", "TO", "Opened", "change_options", "ends", "look_options", "most", "opened",
@@ -136,12 +138,22 @@ class Opened:
         return account
 
     def spend(self, now: datetime, budget: str | None = None, key: str | None = None) -> tuple[Spend, ...]:
-        from costlens_policy.guard.link import Link
         from costlens_policy.guard.spending import spend_of
 
         name = None if budget is None else self.step(budget).id
-        link = Link(lambda: self.store, time.monotonic)
-        return spend_of(self.plan, self.accounts, link, now, name, key)
+        return spend_of(self.plan, self.accounts, self._link, now, name, key)
+
+    def earlier_units(self, now: datetime, budget: str | None = None) -> Iterator[tuple[str, Unit]]:
+        from costlens_policy.guard.spending import earlier_units
+
+        name = None if budget is None else self.step(budget).id
+        return earlier_units(self.plan, self.accounts, self._link, now, name)
+
+    @property
+    def _link(self) -> Link:
+        from costlens_policy.guard.link import Link
+
+        return Link(lambda: self.store, time.monotonic)
 
 
 @contextmanager

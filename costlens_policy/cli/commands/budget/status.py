@@ -54,6 +54,7 @@ def _status(
     with opened(paths, ledger, read_only=True) as found:
         at = now or system_now()
         rows = _rows(found, (budget, key), at)
+        earlier = list(found.earlier_units(at, budget))
     if output == "json":
         write_json([row.to_dict() for row in rows])
     elif not rows:
@@ -62,6 +63,8 @@ def _status(
         print_table(table_of(rows, at, table_width()))
         if any(row.spend.changed_by_hand for row in rows):
             note("* manually adjusted limit; `budget history` shows by whom and why")
+    for name, unit in earlier:
+        note(f"`{name}` counted `{unit}` before its unit changed; that does not count against the limit")
     return ExitCode.OK
 
 
