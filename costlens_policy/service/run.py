@@ -29,6 +29,8 @@ _LOG: Final = logging.getLogger("costlens_policy.service")
 _KEEP_ALIVE: Final = 75
 """Seconds for which a connection may be idle: longer than clients and proxies keep theirs, so that they close it."""
 _BACKLOG: Final = 2048
+_HUNG: Final = 30
+"""Seconds after which a worker that gives no sign of life is replaced. A busy machine is no reason for it."""
 
 
 def serve(
@@ -167,6 +169,7 @@ def _config(settings: Settings, workers: int, tls: Tls | None) -> uvicorn.Config
         proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE,
+        timeout_worker_healthcheck=_HUNG,
         timeout_graceful_shutdown=settings.limits.shutdown_seconds,
         **files,  # type: ignore[arg-type, unused-ignore]  # each has the type of its option
     )

@@ -127,22 +127,25 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str, folder: Path, key: bool = False) -> Iterator[Running]:
-    """Run ``costlens-policy serve`` in a folder on a free port, without keys unless ``key``; end it in any case."""
+def running(*arguments: str, folder: Path, key: bool = False, patient: bool = True) -> Iterator[Running]:
+    """Run ``costlens-policy serve`` in a folder on a free port, without keys unless ``key``; end it in any case.
+
+    A ``patient`` caller waits until it answers, which needs plain HTTP.
+    """
     errors = folder / "errors.txt"
     command = [sys.executable, "-m", "costlens_policy", "serve", *arguments, "--listen", "127.0.0.1:0"]
     command += [] if key else ["--without-key", "everything"]
     with errors.open("w") as stream:
         process = subprocess.Popen(command, cwd=folder, stderr=stream, text=True, start_new_session=True)
     try:
-        yield Running(process, _port(process, errors), errors)
+        yield Running(process, _port(process, errors, patient=patient), errors)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(_PATIENCE)
 
 
-def _port(process: subprocess.Popen[str], errors: Path) -> int:
+def _port(process: subprocess.Popen[str], errors: Path, *, patient: bool) -> int:
     """Return the port once somebody answers there."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
@@ -150,6 +153,8 @@ def _port(process: subprocess.Popen[str], errors: Path) -> int:
         assert process.poll() is None, errors.read_text()
         if lines:
             port = int(lines[0].rpartition(":")[2])
+            if not patient:
+                return port
             with socket.create_connection(("127.0.0.1", port), _PATIENCE) as connection:
                 connection.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
                 if connection.recv(1):

@@ -91,8 +91,9 @@ def _until(holds):
         time.sleep(0.1)
 
 
-def test_sigterm_under_load_answers_what_it_took_and_loses_nothing(folder):
-    with running("policies", "--ledger", "sqlite:///spend.db", folder=folder) as service:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_under_load_answers_what_it_took_and_loses_nothing(folder, workers):
+    with running("policies", "--ledger", "sqlite:///spend.db", "--workers", workers, folder=folder) as service:
         settled, broken, begun = [], [], threading.Event()
 
         def load_it(worker):

@@ -1,0 +1,141 @@
+"""What a service does when something around it fails: the ledger, the policies, the network, its clients."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from datetime import timedelta
+
+import pytest
+import redis
+
+from costlens_policy.service.settings import Limits
+from tests.guard.company import REQUEST, TEAM, write_company
+from tests.ledger.servers import redis_server
+from tests.service.asking import Asked, running
+
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 100}
+ROOMY = TEAM.replace("0.01", "1000")
+ALLOWANCE = "ledger: {unreachable: allow, allowance_usd: 0.003}"
+
+
+def _until(holds):
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_store_that_goes_away_and_comes_back(tmp_path):
+    """Charges wait and are written; without an allowance nothing is let through meanwhile."""
+    write_company(tmp_path / "policies", ROOMY)
+    with redis_server("--appendonly", "yes", "--appendfsync", "always") as server:
+        port = server.port
+        folder = redis.Redis(port=port).config_get("dir")["dir"]
+        with running("policies", "--ledger", server.url("away"), "--workers", "2", folder=tmp_path) as service:
+            for number in range(8):
+                assert service.post("/v1/reserve", {"request": REQUEST, "id": f"job-{number}"}).status == 200
+            server.process.kill()
+            server.process.wait()
+            lost = service.post("/v1/reserve", {"request": REQUEST, "id": "late"})
+            assert (lost.status, lost.code) == (503, "ledger_unavailable"), lost.body
+            settled = service.post("/v1/settle", {"id": "job-1", "usage": USAGE})
+            assert (settled.status, settled.code) == (503, "ledger_unavailable")
+            assert str(port) not in settled.body.decode()
+            assert service.get("/health").status == 200
+            _until(lambda: service.get("/ready").json["ready"] is False)
+            command = [str(shutil.which("redis-server")), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
+            again = subprocess.Popen([*command, "--appendonly", "yes"], stdout=subprocess.DEVNULL)
+            try:
+                _until(lambda: service.post("/v1/reserve", {"request": REQUEST, "id": "new"}).status == 200)
+                for id in ("new", *(f"job-{number}" for number in range(8))):
+                    _until(lambda id=id: service.post("/v1/settle", {"id": id, "usage": USAGE}).status == 200)
+                _until(lambda: [line["held"] for line in service.get("/v1/spend").json["budgets"]] == ["0"])
+                (line,) = service.get("/v1/spend").json["budgets"]
+                assert line["used"] == "0.0108"
+                assert service.end() == 0
+            finally:
+                again.kill()
+                again.wait()
+
+
+def test_policies_that_are_deleted_go_on_serving(tmp_path):
+    write_company(tmp_path / "policies", ROOMY)
+    with running("policies", "--reload-every", "100ms", folder=tmp_path) as service:
+        shutil.rmtree(tmp_path / "policies")
+        _until(lambda: service.get("/ready").json["problems"] != [])
+        assert service.post("/v1/reserve", {"request": REQUEST}).status == 200
+        ready = service.get("/ready")
+        assert (ready.status, ready.json["ready"]) == (200, True)
+        assert "refused" in service.get("/metrics").body.decode()
+        assert service.end() == 0
+
+
+def test_clients_that_leave_or_send_nonsense_harm_nobody(tmp_path):
+    write_company(tmp_path / "policies", ROOMY)
+    with running("policies", "--time-limit", "1s", folder=tmp_path) as service:
+        for text in (
+            b"GET",
+            b"\x16\x03\x01\x00",
+            b"POST /v1/reserve HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
+            b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+            b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", service.port), 10) as connection:
+                connection.sendall(text)
+        with socket.create_connection(("127.0.0.1", service.port), 30) as slow:
+            slow.sendall(b"POST /v1/reserve HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+            assert slow.recv(100).startswith(b"HTTP/1.1 503")
+        assert service.get("/v1/spend").json["budgets"] == []
+        assert service.end() == 0
+        assert "Traceback" not in service.errors.read_text()
+
+
+def test_tls_is_spoken_with_the_certificate_that_is_given(tmp_path):
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    write_company(tmp_path / "policies", ROOMY)
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    with running(
+        "policies", "--tls-certificate", "cert.pem", "--tls-key", "key.pem", folder=tmp_path, patient=False
+    ) as service:
+        context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        with (
+            socket.create_connection(("127.0.0.1", service.port), 30) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            connection.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        assert service.end() == 0
+
+
+def test_a_call_that_only_one_worker_knows_is_charged_in_full_when_nobody_comes(tmp_path):
+    """The ledger is out of reach, the allowance lets a call through, and its lease ends."""
+    write_company(tmp_path / "policies", ROOMY, more=ALLOWANCE)
+    with redis_server() as server:
+        url = server.url("alone")
+        with Asked(tmp_path / "policies", ledger=url, lease=timedelta(minutes=1), limits=Limits(seconds=30)) as asked:
+            server.process.kill()
+            server.process.wait()
+            first = asked.post("/v1/reserve", {"request": REQUEST, "id": "first", "lease": "1s"})
+            assert (first.status, first.json["expires_at"]) == (200, None), first.body
+            kept = asked.application._serving.alone["first"]
+            settled = asked.post("/v1/reserve", {"request": REQUEST, "id": "second"})
+            assert settled.status == 200
+            charge = asked.post("/v1/settle", {"id": "second", "usage": USAGE | {"completion_tokens": 1}})
+            assert (charge.status, charge.json["recorded"]) == (200, False)
+            full = asked.post("/v1/reserve", {"request": REQUEST, "id": "third"})
+            assert full.status == 503
+            asked.loop.run_until_complete(asyncio.sleep(1.2))
+            assert kept.charged is not None
+            assert kept.charged.basis == "assumed"
+            assert asked.application._serving.alone == {}
