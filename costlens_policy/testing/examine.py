@@ -27,6 +27,7 @@ __all__ = ["examine", "report_idle"]
 
 _ALL = tuple(RuleKind)
 _WARNING: Final = Severity.WARNING
+_WORD: Final = re.compile(r"[\w.:/@-]+")
 _PLACES: Final = re.compile(r"[\^$]|\\[bBAz]")
 """Assertions that make a pattern that matches the empty string depend on its place."""
 
@@ -86,12 +87,12 @@ class _Examiner:
             self._attributes(case.request, (*path, "request"))
         self._rules(case.targets, (*path, "targets"), _ALL)
         self._balances(case.balances, (*path, "balances"))
-        self._expectation(case.expect, (*path, "expect"), {*_texts(case.request), *self._given_texts(case)})
+        self._expectation(case.expect, (*path, "expect"), {*_words(case.request), *self._given_words(case)})
 
-    def _given_texts(self, case: Case) -> Iterable[str]:
+    def _given_words(self, case: Case) -> Iterable[str]:
         for name in case.fixtures:
-            yield from _texts(self._document.fixtures.get(name, {}))
-        yield from _texts(self._document.defaults.request)
+            yield from _words(self._document.fixtures.get(name, {}))
+        yield from _words(self._document.defaults.request)
 
     def _expectation(self, expect: Expectation, path: Path, requested: set[str]) -> None:
         if expect.rule not in (None, DEFAULT):
@@ -290,8 +291,17 @@ class _Idle:
                     self._problems.report("CL620", message, place, severity=_WARNING, label="cannot fail", help=help)
 
 
-def _texts(request: Mapping[str, Any]) -> Iterable[str]:
-    return (value for value in request.values() if isinstance(value, str))
+def _words(value: Any) -> Iterator[str]:
+    """Yield the strings of a request at every depth, and their words: a condition may find a model's name there."""
+    if isinstance(value, str):
+        yield value
+        yield from _WORD.findall(value)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _words(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _words(item)
 
 
 def _a(kind: RuleKind) -> str:

@@ -91,6 +91,16 @@ cases:
     assert codes == ["CL605", "CL602", "CL604", "CL601", "CL605", "CL603", "CL603", "CL602"]
 
 
+@pytest.mark.parametrize(
+    "request_of_it",
+    ["{prompt: use <m>house-llama</m> here}", "{messages: [{role: user, content: [{text: house-llama}]}]}"],
+)
+def test_a_model_may_be_named_anywhere_in_the_request(run_text: RunText, request_of_it: str) -> None:
+    body = f"cases: [{{name: a, request: {request_of_it}, expect: {{excluded: {{NAME: x}}}}}}]"
+    named, misspelled = (run_text(body.replace("NAME", name)).diagnostics for name in ("house-llama", "house-lama"))
+    assert [[item.code for item in found] for found in (named, misspelled)] == [[], ["CL603"]]
+
+
 def test_a_matrix_reports_each_problem_once(run_text: RunText) -> None:
     body = """matrix:
   - name: "${n} ${m}"
