@@ -8,6 +8,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.documents.rewrites import Operation
 from costlens_policy.expressions import Value
+from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 from costlens_policy.rewrites import RewriteStep, compile_operation
 from costlens_policy.source.located import Path
@@ -24,7 +25,11 @@ class _InLayer:
     layer: int
 
     def __call__(self, request: Value, variables: Sequence[Value], *others: Value) -> Value:
-        return self.formula.evaluate(request, variables[self.layer], *others)
+        try:
+            return self.formula.evaluate(request, variables[self.layer], *others)
+        except CelError as error:
+            error.origin = error.origin or self.formula
+            raise
 
 
 def compile_operations(

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from costlens_policy.catalogue.service_tiers import expected_rates, multiplied, possible_rates
 from costlens_policy.compiler.attributes import MOST_TOKENS
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import RewriteRule, RouteStep
 from costlens_policy.documents.parameters import COMPLETIONS, OUTPUT_LIMIT, OUTPUT_LIMIT_NAMES
@@ -197,7 +198,9 @@ class Preparations:
         raise AssertionError("rules that failed together fail again, since rewriting is pure")
 
     def _fail(self, rule: str, layer: int, error: RewriteError | CelError) -> None:
-        self._context.add(Failure(rule, "rewrites", error.code, str(error), None))
+        origin = error.origin if isinstance(error, CelError) else None
+        span = origin.span if isinstance(origin, Formula) else None
+        self._context.add(Failure(rule, "rewrites", error.code, str(error), span))
         layers = self._context.plan.layers
         if layer == len(layers) or layers[layer].on_error == "deny":  # the default route belongs to no policy
             raise Refusal(rule, f"rewrites: `{rule}` failed: {error}")

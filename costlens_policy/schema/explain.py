@@ -45,7 +45,7 @@ def _unknown_key(document: LocatedDocument, kind: str, broken: Violation) -> Dia
     span = document.root.key_span((*broken.path, broken.key)) or document.root.span_of(broken.path)
     advice = did_you_mean(broken.key, known)
     if not advice and (homes := homes_of(kind, broken.key)):
-        advice = f"`{broken.key}` belongs in {_or(homes)}"
+        advice = _instead(broken, homes) or f"`{broken.key}` belongs in {_or(homes)}"
     return _problem(
         "CL103",
         f"unknown key `{shown(broken.key)}` in {where}",
@@ -53,6 +53,19 @@ def _unknown_key(document: LocatedDocument, kind: str, broken: Violation) -> Dia
         "not a key of this section",
         advice or f"the keys are {listed(known)}",
     )
+
+
+def _instead(broken: Violation, homes: tuple[str, ...]) -> str:
+    """Return advice on a key of another kind of the same thing, such as ``rolling`` in a window of the calendar."""
+    title, first = str(broken.schema.get("title", "")), broken.schema.get("required", [""])[0]
+    if (
+        len(homes) > 1
+        or not isinstance(broken.value, dict)
+        or first not in broken.value
+        or homes[0].strip("`").split()[-1:] != title.split()[-1:]
+    ):
+        return ""
+    return f"`{first}` and `{broken.key}` are alternatives; keep one of them"
 
 
 def _or(homes: tuple[str, ...]) -> str:
@@ -293,6 +306,8 @@ def _none(schema: Any, broken: Violation, text: str) -> str:
 def _to_text(schema: Any, broken: Violation, text: str) -> str:
     value = broken.value
     if isinstance(value, bool | int | Decimal | date):
+        if "patternErrorMessage" in schema and not re.search(schema["pattern"], text):
+            return f"allowed: {schema['patternErrorMessage']}"
         reads = {bool: "a boolean", int: "a number", Decimal: "a number"}.get(type(value), "a date")
         return f'YAML reads {text} as {reads}; quote it: {_pair(broken)}"{text}"`'
     if schema.get("format") == "cel" and isinstance(value, dict) and len(value) == 1:

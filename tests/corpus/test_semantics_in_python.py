@@ -371,6 +371,14 @@ def test_s_err_1_an_error_has_its_place() -> None:
     assert "model.latency_p50_ms" in line[failure.span.start.column - 1 :]
 
 
+def test_s_err_1_so_has_what_a_rewrite_writes() -> None:
+    (failure,) = decide("applying", task="odd", prompt="Hello.").errors
+    assert (failure.rule, failure.stage, failure.code) == ("applying/odd", "rewrites", "CL902")
+    assert failure.span is not None
+    line = (SETS / "applying" / "applying.yaml").read_text(encoding="utf-8").splitlines()[failure.span.start.line - 1]
+    assert line[failure.span.start.column - 1 :].startswith("'request.metadata[\"n\"]'")
+
+
 @pytest.mark.parametrize("request_", [None, [], "hello", 3, {1: 2}, {"prompt": b"x"}, {"messages": "x"}])
 def test_s_err_2_what_is_wrong_with_a_request_is_a_request_error(request_: Any) -> None:
     with pytest.raises(RequestError):

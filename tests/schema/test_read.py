@@ -112,6 +112,14 @@ def test_a_limit_is_a_number_or_an_expression() -> None:
         ("rewrites: [{id: a, apply: [{prefix: Hello}]}]", "`prefix: {text: Hello}`"),
         ("rewrites: {id: a}", "put `- ` before each item"),
         ("routes: [{id: isLong, model: b}]", "write `is-long`"),
+        (
+            "budgets: [{id: a, hard_limit_usd: 1, window: {rolling: 3600}}]",
+            "allowed: numbers with the units `ms`, `s`, `m`, `h`, `d` and `w`, such as `30m` or `1h30m`",
+        ),
+        (
+            "budgets: [{id: a, hard_limit_usd: 1, window: {calendar: day, rolling: 1h}}]",
+            "`calendar` and `rolling` are alternatives; keep one of them",
+        ),
     ],
 )
 def test_help_shows_what_to_write(text: str, advice: str) -> None:

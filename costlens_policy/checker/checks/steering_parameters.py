@@ -55,4 +55,5 @@ def _uncounted(name: str, at: Place) -> Iterator[Diagnostic]:
 
 def _report(path: str, row: Steering, at: Place) -> Diagnostic:
     message = f"a policy must not change the parameter `{path}`, which steers the call"
-    return _FOUND.error(message, at.name_span, "not allowed in any request", advice(path, row))
+    instead = "remove tools with `remove_tools`; a policy cannot add any" if path == "tools" else advice(path, row)
+    return _FOUND.error(message, at.name_span, "not allowed in any request", instead)

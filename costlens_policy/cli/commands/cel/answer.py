@@ -111,7 +111,8 @@ def _type_lines(answer: Answer) -> Iterator[str]:
     reads = sorted(answer.typed.references | answer.typed.constants)
     if reads:
         yield f"  reads {', '.join('.'.join(path) for path in reads)}"
-    yield f"  takes {answer.worst.steps:,} steps at worst"
+    steps = answer.worst.steps
+    yield f"  takes {steps:,} {'step' if steps == 1 else 'steps'} at worst"
 
 
 def _record(answer: Answer) -> Record | None:
