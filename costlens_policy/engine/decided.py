@@ -226,6 +226,11 @@ class Decided:
         return tuple(WayOut(route.id, route.place, way) for route, way in self._passed)
 
     @property
+    def despite(self) -> tuple[Exclusion, ...]:
+        """Why models that serve had been excluded, before a way out let them in."""
+        return self._despite
+
+    @property
     def may_take_a_way_out(self) -> bool:
         """Whether there is one, should the models that serve have no room in a budget."""
         return self._route is not None and self._route.on_none is not None

@@ -122,7 +122,7 @@ def _plan_for(shared: Shared, asked: Asked, snapshot: Snapshot) -> ToHold:
         decision = decide(shared.plan, asked.request, snapshot, asked.now)
         plan = holds_of(decision, snapshot.find) if decision.allowed else ToHold(decision)
         read = decision.balances_read
-        if len(read) == len(plan.seen) and snapshot.is_complete and not decision.excluded:
+        if len(read) == len(plan.seen) and snapshot.is_complete and not (decision.excluded or decision.despite):
             return plan  # as nearly always: the hold itself verifies whatever was read
         unread = _unread(shared, plan, snapshot)
         if not unread:
@@ -137,10 +137,12 @@ def _read(shared: Shared, accounts: list[Account], now: datetime) -> tuple[Accou
 def _unread(shared: Shared, plan: ToHold, snapshot: Snapshot) -> list[Account]:
     """Return the accounts whose balances are not known well enough for what was decided on them."""
     decision = plan.decision
-    final = not decision.allowed or decision.overflowed  # what has no room is read for this very call
+    barred = any(item.by in shared.accounts.steps for item in (*decision.excluded, *decision.despite))
+    gave_way = decision.overflowed or (barred and decision.ways_out)
+    final = not decision.allowed or gave_way  # what has no room is read for this very call
     oldest = _NOW if final else shared.timer() - shared.max_age
     verified: Collection[Place] = ()
-    if not any(item.by in shared.accounts.steps for item in decision.excluded):
+    if not barred:
         verified = {(seen.budget, seen.key) for seen in plan.seen}
     return snapshot.unread(decision.balances_read, verified, oldest)
 

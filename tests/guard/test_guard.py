@@ -393,3 +393,20 @@ class TestDrawnByTheCall:
     def test_no_id_is_added_where_none_is_read(self, guard_of):
         with guard_of(TEAM).call(REQUEST) as call:
             assert "id" not in call.decision.request
+
+
+def test_a_way_out_is_not_taken_on_a_balance_that_others_have_freed(guard_of, ledger):
+    """A budget that seemed full is read for this very call before another model serves in its place."""
+    policy = """
+routes:
+  - {id: r, choose: {models: [nano], minimize: estimate.cost_usd, on_none: {model: mini}}}
+budgets:
+  - {id: team, when: model.name == "nano", hard_limit_usd: 0.0012, window: {calendar: day}}
+"""
+    one, other = guard_of(policy), guard_of(policy)
+    held = other.call(REQUEST)
+    with one.call(REQUEST) as call:
+        assert (call.model, [item.way for item in call.decision.ways_out]) == ("mini", ["target"])
+    held.release()
+    with one.call(REQUEST) as call:
+        assert (call.model, call.decision.ways_out) == ("nano", ())
