@@ -179,9 +179,10 @@ def _label(share: SplitTarget, index: int) -> str:
 
 
 def _named(target: Target) -> Iterator[str]:
-    """Yield the models that a target names without terms, at any depth."""
+    """Yield the models that a target names without terms, at any depth: none of a choice, whose fallbacks have some."""
     yield from (target.models if target.model is None else (target.model,))
-    yield from target.fallbacks
+    if target.choose is None:
+        yield from target.fallbacks
     if target.split is not None:
         for share in target.split.targets:
             yield from _named(share)

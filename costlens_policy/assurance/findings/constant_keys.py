@@ -56,7 +56,7 @@ def _key(subject: Subject, place: Place, typed: TypedExpr) -> Iterator[Diagnosti
             "the key of the split changes with the time, so that nobody keeps a model",
             place.span,
             "reads `now`",
-            "use what stays the same for a caller, such as `request.user`",
+            "use what stays the same for a caller, such as `request.user`, or leave `key` out to draw each call",
         )
     elif not typed.references:
         yield _FOUND.warning(
