@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
 
-demo: $(STAMP) ## policies decide requests, two versions are compared over traffic, and spend is reported as HTML
+demo: $(STAMP) ## policies decide requests, two versions are compared over traffic, and spend is reported as HTML, and a service is asked
 	@$(BIN)/python examples/demo/run.py
 
 test: lint types imports unit ## all checks and all tests

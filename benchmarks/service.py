@@ -236,7 +236,7 @@ _UNITS: Final = {"us": 1.0, "ms": 1e3, "s": 1e6}
 
 
 def _microseconds(shown: str, percent: str) -> float:
-    found = re.search(rf"^\s+{percent}\s+([\d.]+)(us|ms|s)$", shown, re.MULTILINE)
+    found = re.search(rf"^\s+{percent}\s+([\d.]+)(us|ms|s)\s*$", shown, re.MULTILINE)
     assert found is not None, shown
     return float(found[1]) * _UNITS[found[2]]
 

@@ -5,6 +5,7 @@
    at what cost? Without them, the reference policies are compared with one model for everything, by stated quality.
 3. Two versions of a policy are compared over recorded sessions of coding agents, or else over synthetic ones.
 4. A report on synthetic calls of a company is written as one HTML page.
+5. The reference policies are served over HTTP, and asked from Node.js and from Python.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from answering import who_is_right
 from comparing import policy_change
 from deciding import decided, expected_quality
 from rich.console import Console
+from serving import served
 from spending import spending
 
 from costlens_policy import load
@@ -36,7 +38,7 @@ def main(recorded: Path = RECORDED, written: Path = WRITTEN) -> None:
         console.print(expected_quality(engine, requests))
     for shown in policy_change(ROOT / "examples", recorded / "claude_code_traces" / "dev_sessions.jsonl"):
         console.print(shown)
-    for part in spending(written):
+    for part in (*spending(written), *served(ROOT / "policies", ROOT / "clients" / "node", written)):
         console.print(part)
 
 

@@ -24,7 +24,10 @@ def test_its_own_tests_pass(node):
 
 
 def test_the_function_of_the_readme_asks_as_the_library_does(reference, run_script):
-    (example,) = [block.text for block in blocks((PACKAGE / "README.md").read_text()) if "processRequest" in block.text]
+    pages = (PACKAGE / "README.md", ROOT / "README.md")
+    found = [block.text for page in pages for block in blocks(page.read_text()) if "processRequest" in block.text]
+    example, same = found
+    assert example == same
     calls = "const callModel = (name, prompt, parameters) => ({ name, prompt, parameters });\n"
     asks = f"""
 const found = [];

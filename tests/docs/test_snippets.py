@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.docs.walkthrough import Block, blocks, run_command
 
 PAGES: Final = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
-_LANGUAGES: Final = {"cel", "console", "json", "python", "text", "yaml"}
+_LANGUAGES: Final = {"cel", "console", "js", "json", "python", "text", "yaml"}
 _FENCE: Final = re.compile(r"^```(?P<info>.*)$", re.MULTILINE)
 _HEAD: Final = 'apiVersion: costlens-policy/v1\nkind: {kind}\nmetadata: {{name: part, version: "1"}}\n'
 _TARGET: Final = "defaults: {access: allow, route: {model: small}, max_output_tokens: 1}\n"
