@@ -73,7 +73,7 @@ def _from_node(node: str, package: Path, url: str) -> RenderableType:
 
 
 def _from_python(url: str) -> RenderableType:
-    from costlens_policy.client import Client
+    from costlens_policy.client.synchronous import Client
 
     headings = ("budget", "team", "used", "held", "left")
     shown = table(
