@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from costlens_policy.bundles.archive import FIRST, pack
 from costlens_policy.bundles.bundle import PLAN, Bundle, Manifest, open_bundle
 from costlens_policy.bundles.errors import BundleError
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.errors import InputError
 from costlens_policy.version import __version__
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def build(*paths: str | os.PathLike[str]) -> Bundle:
     if mistakes := [item for item in checked.warnings if item.is_error]:
         raise PolicyError(mistakes)
     linked = checked.linked
-    names = _names_of(linked)
+    names = _names_of(_packed(linked))
     files = {names[name]: text for name, text in _texts(linked, names).items()}
     policy_set = names[linked.policy_set.located.source.name]
     plan = compiled(files, policy_set)
@@ -64,23 +65,42 @@ def _plan_text(plan: Plan) -> bytes:
         raise BundleError(f"the plan of `{plan.name}` cannot be packed: {error}") from error
 
 
-def _names_of(linked: LinkedBundle) -> dict[str, str]:
-    """Return the paths of the files that were read from the folder that holds them all."""
-    real = {name: os.path.realpath(name) for name in linked.sources}
+def _packed(linked: LinkedBundle) -> list[str]:
+    """Return the files to pack: those of the policy set, and others beside it that hold documents of this program.
+
+    A folder has other YAML as well, such as requests, which was only read to find the policy set.
+    """
+    from costlens_policy.checker.library import Library
+
+    library = Library()
+    return [name for name in linked.sources if any(reading.is_ours for reading in library.open(name).readings)]
+
+
+def _names_of(files: Iterable[str]) -> dict[str, str]:
+    """Return the paths of files from the folder that holds them all."""
+    real = {name: os.path.realpath(name) for name in files}
     top = os.path.commonpath([os.path.dirname(path) for path in real.values()])
     return {name: PurePosixPath(Path(os.path.relpath(path, top))).as_posix() for name, path in real.items()}
 
 
 def _texts(linked: LinkedBundle, names: Mapping[str, str]) -> dict[str, bytes]:
     """Return the text of each file by its path: those that were read, with the lock for the catalogues."""
-    texts = {name: source.text.encode() for name, source in linked.sources.items()}
+    texts = {name: linked.sources[name].text.encode() for name in names}
     catalogues = list(dict.fromkeys(item.located.source.name for item in linked.catalogues))
     others = {item.located.source.name for item in (linked.policy_set, *linked.policies, *linked.tables)}
     if mixed := sorted(others.intersection(catalogues)):
         raise BundleError(f"`{mixed[0]}` holds a catalogue and other documents; give the catalogue a file of its own")
-    for place, name in enumerate(catalogues):
+    for place, name in enumerate(() if _is_locked(linked) else catalogues):
         texts[name] = _lock(linked, names) if place == 0 else _no_models(place)
     return texts
+
+
+def _is_locked(linked: LinkedBundle) -> bool:
+    """Return whether the first catalogue is a lock of all models, as in a bundle that is built again."""
+    from costlens_policy.catalogue.writing import DIGEST_LABEL, digest_label
+
+    labels = linked.catalogues[0].document.metadata.labels if linked.catalogues else {}
+    return labels.get(DIGEST_LABEL) == digest_label(linked.catalogue)
 
 
 def _lock(linked: LinkedBundle, names: Mapping[str, str]) -> bytes:
@@ -150,14 +170,18 @@ def _without(error: Any, folder: Path) -> Exception:
 
 @contextmanager
 def laid_out(documents: Mapping[str, bytes]) -> Iterator[Path]:
-    """Give a new folder with some files, whose names are safe, for as long as it is needed."""
+    """Give a new folder with some files, whose names are safe, for as long as it is needed. Raises ``InputError``."""
     from tempfile import TemporaryDirectory
 
-    with TemporaryDirectory(prefix="costlens-policy-") as name:
-        folder = Path(os.path.realpath(name))
-        (folder / ".git").mkdir()  # a checkout: references do not leave it
-        for path, text in documents.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(text)
+    with ExitStack() as stack:
+        try:
+            folder = Path(os.path.realpath(stack.enter_context(TemporaryDirectory(prefix="costlens-policy-"))))
+            (folder / ".git").mkdir()  # a checkout: references do not leave it
+            for path, text in documents.items():
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(text)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise InputError(f"a bundle cannot be laid out in a temporary folder: {reason}") from error
         yield folder

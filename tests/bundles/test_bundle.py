@@ -55,6 +55,22 @@ def test_the_reference_policies_give_equal_bytes_in_another_process(tmp_path: Pa
     assert digests.pop() == build(ROOT / "policies").digest
 
 
+def test_only_documents_of_this_program_are_packed(folder: Path) -> None:
+    (folder / "request.yaml").write_text("prompt: a secret", encoding="utf-8")
+    (folder / "deployment.yaml").write_text("apiVersion: apps/v1\nkind: Deployment", encoding="utf-8")
+    (folder / "p_test.yaml").write_text(
+        "apiVersion: costlens-policy/v1\nkind: Suite\nmetadata: {name: s, version: '1'}\npolicy_set: policy-set.yaml\n"
+        "cases: [{name: a, request: {prompt: x}, expect: {model: nano}}]",
+        encoding="utf-8",
+    )
+    assert sorted(build(folder).policies) == ["catalogue.yaml", "p.yaml", "p_test.yaml", "policy-set.yaml"]
+
+
+def test_a_bundle_is_built_again_from_itself(bundle: Bundle) -> None:
+    with bundle.laid_out() as folder:
+        assert build(folder).packed == bundle.packed
+
+
 def test_a_bundle_decides_as_its_folder(folder: Path, bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "p.bundle"
     path.write_bytes(bundle.packed)

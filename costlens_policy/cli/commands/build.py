@@ -8,7 +8,7 @@ import click
 
 from costlens_policy.cli.command import Command
 from costlens_policy.cli.exit_codes import ExitCode
-from costlens_policy.cli.options import paths_argument
+from costlens_policy.cli.options import documents_argument
 from costlens_policy.cli.output import note, write_file
 
 __all__ = ["command"]
@@ -21,11 +21,12 @@ __all__ = ["command"]
     examples=[
         ("pack the policy set in this directory", "build . --write policies.bundle"),
         ("see what is in it", "inspect policies.bundle"),
+        ("build a bundle anew, with the plan of this version", "build policies.bundle --write policies.bundle"),
         ("decide by it", "eval policies.bundle --request request.yaml"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )
-@paths_argument
+@documents_argument
 @click.option(
     "--write",
     "target",
