@@ -20,6 +20,9 @@ from jsonschema import Draft202012Validator
 import costlens_policy
 from costlens_policy import Balance, Decision, PolicyError, RequestError, load
 from costlens_policy.cli.app import app
+from costlens_policy.decision_log import decide_again
+from costlens_policy.decision_log.entries import decision_entry
+from costlens_policy.engine.mask import Mask
 from costlens_policy.engine.routes import split_position
 from costlens_policy.rewrites.redaction import RedactStep
 from costlens_policy.schema import schema_texts
@@ -612,3 +615,22 @@ def test_s_dec_13_a_record_without_texts() -> None:
     assert "secret words" not in json.dumps(prompted)
     assert prompted["request"]["prompt"] == "[12 characters]"
     Draft202012Validator(json.loads(schema_texts()["decision.v1.json"])).validate(told)
+
+
+def test_s_dec_15_a_record_under_a_mask() -> None:
+    request = {"task": "all", "user": "ann-from-the-zoo", "prompt": "secret words of bob@example.com"}
+    decision = decide("plain", **request)
+    shown = decision.to_dict(mask=Mask("redact", {"user": "size"}))
+    assert shown["request"]["prompt"] == shown["prompt"] == "secret words of [email]"
+    assert "ann-from-the-zoo" not in json.dumps(shown)
+    whole = decision.to_dict()
+    same = ("effect", "model", "fallbacks", "rule", "estimate", "policy_digest", "catalogue_digest", "now")
+    assert {name: shown[name] for name in same} == {name: whole[name] for name in same}
+
+
+def test_s_dec_16_a_logged_decision_is_made_again() -> None:
+    engine = engine_of(SETS / "plain")
+    decision = engine.decide({"task": "all", "prompt": "x"}, now=NOW)
+    for mask, verdict in ((Mask("keep"), "same"), (Mask(attributes={"task": "size"}), "undecidable")):
+        entry = json.loads(json.dumps(decision_entry(decision, "1", False, mask, record=False)))
+        assert decide_again(engine, entry).verdict == verdict

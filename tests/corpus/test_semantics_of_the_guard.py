@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from costlens_policy import DeniedError, Guard
+from costlens_policy import DeniedError, Guard, LivePolicies
 from costlens_policy.engine.decide import decide
 from costlens_policy.guard import GuardError, reserving
 from costlens_policy.ledger import CallConflictError, MemoryStore, Refused
@@ -381,3 +381,19 @@ def test_s_grd_21_models_that_may_reason_in_secret(world: World, model: str, bas
                     break
         assert call.charged is not None
         assert call.charged.basis == expected
+
+
+def test_s_grd_23_policies_that_are_replaced(world: World) -> None:
+    write_company(world.folder / "policies", POLICY)
+    live = LivePolicies(world.folder / "policies", interval=None)
+    guard = Guard(live, world.store, clock=world.clock, alert_sinks=[])
+    world.guards.append(guard)
+    held = guard.call(REQUEST)
+    catalogue = world.folder / "policies" / "catalogue.yaml"
+    catalogue.write_text(catalogue.read_text().replace("input: 1, output: 2", "input: 10, output: 20"))
+    assert live.refresh().loads == 2
+    assert held.settle(USAGE).cost == Decimal("0.0011")
+    (spend,) = guard.spend("p/dollars")
+    assert (spend.used, spend.held) == (Decimal("0.0011"), 0)
+    with pytest.raises(DeniedError):  # at the new prices, on what the old ones have left
+        guard.call(REQUEST)
