@@ -4,6 +4,10 @@ export interface Decision {
   model: string | null;
   fallbacks: string[];
   rule: string;
+  /** The shares that splits of the route drew, outermost first. */
+  shares: string[];
+  /** The ways out that were taken, since no candidate of a choice was left. */
+  ways_out: ("cheapest" | "best" | "next" | "target")[];
   reasons: string[];
   calls: DecidedCall[];
   excluded: Excluded[];

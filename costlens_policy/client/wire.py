@@ -173,12 +173,18 @@ class Alert(Told):
 
 
 class Decided(Told):
-    """A decision. ``calls`` are the model to call and its fallbacks, in order, none where the request is denied."""
+    """A decision. ``calls`` are the model to call and its fallbacks, in order, none where the request is denied.
+
+    ``shares`` are those that splits of the route drew, outermost first, and ``ways_out`` those that were taken since no
+    candidate of a choice was left.
+    """
 
     allow: bool
     model: str | None
     fallbacks: list[str]
     rule: str
+    shares: list[str]
+    ways_out: list[Literal["cheapest", "best", "next", "target"]]
     reasons: list[str]
     calls: list[Call]
     excluded: list[Excluded]

@@ -38,6 +38,8 @@ def decided(decision: Decision, dialect: str | None) -> wire.Decided:
         model,
         list(fallbacks),
         decision.rule,
+        list(decision.shares),
+        [item.way for item in decision.ways_out],
         list(decision.reasons),
         calls,
         [_excluded(item) for item in excluded] if excluded else [],
