@@ -127,7 +127,7 @@ class _Walk:
         notes += tuple(f"`{item.counted_on}` stands in for `{item.seen.budget}`" for item in self._decision.overflowed)
         unasked = self._context.plan.stages.overflows.keys() - _overflows_asked(self._decision)
         rules = tuple(
-            RuleRecord(step.id, _UNREACHED, condition=_text(step.when))
+            self._without_model(step.id, step.when)
             if step.id in unasked
             else self._for_model(step.id, step.when, index, step.reason)
             for index, layer in enumerate(self._context.plan.layers)
@@ -161,7 +161,7 @@ class _Walk:
         return self._rule(rule, when, layer, reason)
 
     def _without_model(self, rule: str, when: Formula | None) -> RuleRecord:
-        """Record a rule that there is no model to ask about: not reached, unless it is its failure that left none."""
+        """Record a rule that was not asked about the model that serves: not reached, unless it failed for another."""
         failure = next((item for item in self._decision.errors if item.rule == rule), None)
         if failure is None:
             return RuleRecord(rule, _UNREACHED, condition=_text(when))

@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 from costlens_policy import Balance, Decision, Engine, PolicyError, RequestError, load
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.engine.context import Context
+from costlens_policy.engine.record import RuleOutcome, outcomes_of
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.schema import schema_texts
 from tests.engine.conftest import CATALOGUE, HEAD, POLICY_SET
@@ -86,6 +87,18 @@ def test_decisions_are_sound(
     else:
         assert decision.model is None
         assert decision.rule
+
+
+@given(policy_texts(), budget_texts(), requests(), balances())
+@QUICK
+def test_the_record_blames_whom_the_errors_blame(
+    policy: dict[str, Any], budgets: list[Any], request: dict[str, Any], states: dict[tuple[str, str], Balance]
+) -> None:
+    decision = decided(engine_with({**policy, "budgets": budgets}), request, states)
+    outcomes = outcomes_of(decision)
+    for error in decision.errors:
+        assert outcomes.get(error.rule) is not RuleOutcome.NOT_REACHED
+        assert error.span is not None or error.code.startswith("CL95")  # a rewrite that cannot be carried out
 
 
 @given(policy_texts(), budget_texts(), requests(), balances())

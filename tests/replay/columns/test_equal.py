@@ -59,6 +59,20 @@ routes:
     "access": 'access:\n  - {id: no, effect: deny, when: \'request.?user.orValue("") == "u1"\', reason: no}\n',
     "system text": f"rewrites:\n  - {{id: sys, when: '{TEAM_A}', apply: [{{system: {{text: be short and kind}}}}]}}\n",
     "clamped": "rewrites:\n  - {id: c, apply: [{clamp_params: {max_output_tokens: {max: 500}}}]}\n",
+    "applied by routes": f"""
+routes:
+  - id: r
+    when: '{TEAM_A}'
+    model: small
+    apply: [{{system: {{text: be short and kind}}}}, {{set_params: {{n: 2}}}}]
+  - id: s
+    when: has(request.user)
+    models: [large, small]
+    apply: [{{clamp_params: {{max_output_tokens: {{max: 500}}}}}}]
+  - id: t
+    choose: {{minimize: estimate.cost_usd}}
+    apply: [{{template: {{text: "{{{{ team }}}}", values: {{team: request.team}}}}}}]
+""",
     "time": "routes:\n  - {id: r, when: 'now.getHours() > 12', model: small}\n",
     "balances": "routes:\n  - {id: r, when: 'budgets[\"team\"].used_ratio > 0.3', model: small}\n"
     f"budgets:\n  - {{id: team, hard_limit_usd: 30, {DAY}}}\n",
