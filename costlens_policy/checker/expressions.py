@@ -25,6 +25,7 @@ from costlens_policy.checker.data import NO_DATA
 from costlens_policy.checker.reads import (
     MAY_BE_MISSING,
     ExpressionField,
+    assured_by_access,
     budget_reads,
     expressions_of,
     implied_by_variables,
@@ -53,6 +54,7 @@ from costlens_policy.expressions import (
     TypedExpr,
     analyze,
 )
+from costlens_policy.expressions.checking.presence import Implied, Paths
 from costlens_policy.expressions.functions.costs import Sizes
 from costlens_policy.expressions.types import UNKNOWN, Shape
 from costlens_policy.frozen import frozen
@@ -63,6 +65,7 @@ __all__ = [
     "variables_of",
 ]  # fmt: skip
 
+_NOTHING: Final[Paths] = frozenset()
 _TOO_DEAR: Final = "CL319"
 _EXPECTED: Final = {"bool": BOOL, "string": STRING}
 _NUMBERS: Final = (INT, DOUBLE, UINT, DYN, UNKNOWN)
@@ -89,11 +92,16 @@ def analyze_bundle(bundle: LinkedBundle) -> Analysis:
     request = request_record(bundle.attributes, Sizes(limits))
     model = model_record(unknown_facts(bundle.catalogue, bundle.policy_set.document.admit))
     shared = _NONE_SHARED
+    analysts = []
     for document in (bundle.policy_set, *bundle.policies):
         analyst = _Analyst(document, request, model, limits, shared, bundle.data)
+        analysts.append(analyst)
         expressions[document] = analyst.run()
         if document is bundle.policy_set:
             shared = analyst.shared()
+    assured = _NOTHING.union(*(analyst.assured() for analyst in analysts))
+    for analyst, document in zip(analysts, expressions, strict=True):
+        analyst.report_missing(assured)
         diagnostics += analyst.diagnostics
         if analyst.failed:
             failed.add(document)
@@ -106,6 +114,7 @@ def analyze_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, .
     request = request_record(STANDARD_ATTRIBUTES, Sizes(DEFAULT_LIMITS))
     analyst = _Analyst(policy, request, model_record(), DEFAULT_LIMITS, _NONE_SHARED, None)
     analyst.run()
+    analyst.report_missing(analyst.assured())
     return tuple(
         item
         for item in analyst.diagnostics
@@ -150,6 +159,7 @@ class _Analyst:
         self._shared = shared
         self._environments = Environments(request, model, data, variables_of(document.document), shared.fields)
         self._found: dict[Path, TypedExpr] = {}
+        self._implied: Implied = {}
         self.diagnostics: list[Diagnostic] = []
         self.failed = False
 
@@ -161,10 +171,20 @@ class _Analyst:
                 self.failed = True
             else:
                 found[field.path] = typed
-        implied = implied_by_variables({**self._shared.expressions, **found})
-        for path, typed in found.items():
-            self._report(path, missing_reads(path, typed, found, implied))
+        self._implied = implied_by_variables({**self._shared.expressions, **found})
         return found
+
+    def assured(self) -> Paths:
+        """Return what every request has that the access rules of this document let through."""
+        document = self._document.document
+        if not isinstance(document, PolicyDocument):
+            return _NOTHING
+        return assured_by_access(document, self._found, self._implied)
+
+    def report_missing(self, assured: Paths) -> None:
+        """Report what may be missing where it is read, once every document is typed."""
+        for path, typed in self._found.items():
+            self._report(path, missing_reads(path, typed, self._found, self._implied, assured))
 
     def shared(self) -> Shared:
         """Return the variables of the document, for other readers."""

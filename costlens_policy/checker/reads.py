@@ -8,15 +8,22 @@ from functools import cache
 from typing import Any, Final, get_args
 
 from costlens_policy.documents.document import IsExpression, Section
+from costlens_policy.documents.policy import PolicyDocument
 from costlens_policy.expressions import Extent, Node, Problem, TypedExpr
-from costlens_policy.expressions.checking.presence import Implied, Paths, present_when_true, unguarded_reads
+from costlens_policy.expressions.checking.presence import (
+    Implied,
+    Paths,
+    present_when_false,
+    present_when_true,
+    unguarded_reads,
+)
 from costlens_policy.expressions.tree import Index, Literal, MapEntry, Name, Presence, Select
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path
 
 __all__ = [
-    "MAY_BE_MISSING", "ExpressionField", "budget_reads", "expressions_of", "implied_by_variables", "marks_of",
-    "missing_reads", "nodes_of", "variable_reads",
+    "MAY_BE_MISSING", "ExpressionField", "assured_by_access", "budget_reads", "expressions_of", "implied_by_variables",
+    "marks_of", "missing_reads", "nodes_of", "variable_reads",
 ]  # fmt: skip
 
 
@@ -83,19 +90,51 @@ def implied_by_variables(expressions: Mapping[Path, TypedExpr]) -> Implied:
     return implied
 
 
+def assured_by_access(policy: PolicyDocument, expressions: Mapping[Path, TypedExpr], implied: Implied) -> Paths:
+    """Return what every request has that the access rules of a policy let through.
+
+    Where nothing passes that fails, the condition of each deny has been false. What such a condition says by a variable
+    is left out: another policy may mean something else by the name.
+    """
+    if policy.on_error != "deny":
+        return frozenset()
+    denies = (("access", index, "when") for index, rule in enumerate(policy.access) if rule.effect == "deny")
+    asked = (
+        expressions[path] for path in denies if path in expressions and not _reads_root(expressions[path], "model")
+    )
+    paths = frozenset[tuple[str, ...]]().union(*(present_when_false(typed, implied) for typed in asked))
+    return frozenset(path for path in paths if not any("variables" in step for step in path))
+
+
+def _reads_root(typed: TypedExpr, root: str) -> bool:
+    return any(path[0] == root for path in typed.references)
+
+
 def missing_reads(
-    path: Path, typed: TypedExpr, expressions: Mapping[Path, TypedExpr], implied: Implied
+    path: Path, typed: TypedExpr, expressions: Mapping[Path, TypedExpr], implied: Implied, assured: Paths
 ) -> list[Problem]:
     """Return a warning for each optional attribute that may be missing where an expression of a document is evaluated.
 
-    The condition of its rule holds by then. Where models are compared, one that lacks a fact is just excluded.
+    The condition of its rule holds by then, and what the access rules have ``assured`` is there. Where models are
+    compared, one that lacks a fact is just excluded.
     """
-    present: Paths = frozenset()
+    present: Paths = assured if _relies_on_access(path, expressions) else frozenset()
     for guard in ((*path[:2], "when"), (*path[:-1], "among")):
         if guard != path and guard in expressions:
             present |= present_when_true(expressions[guard], implied)
     lenient = _CANDIDATE if path[-1] in _COMPARING else ()
     return unguarded_reads(typed, present, implied, lenient)
+
+
+def _relies_on_access(path: Path, expressions: Mapping[Path, TypedExpr]) -> bool:
+    """Return whether an expression matters only for requests that access has let through.
+
+    All do, except conditions of access about the request: where they fail, a refusal lists it. Those about models are
+    evaluated for candidates.
+    """
+    if path[0] != "access" or path[-1] == "only" or (*path[:2], "only") in expressions:
+        return True
+    return _reads_root(expressions[(*path[:2], "when")], "model")
 
 
 _NODES: Final[tuple[Any, ...]] = (*get_args(Node), MapEntry)

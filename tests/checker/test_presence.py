@@ -226,3 +226,72 @@ def test_a_table_in_which_only_some_rows_have_a_column(tmp_path: Path) -> None:
     write(tmp_path, 'routes: [{id: a, when: "data.tiers[request.tier].usd > 1", model: large}]', declared)
     put(tmp_path / "tiers.yaml", "data: {gold: {usd: 1}, silver: {}}\n", "Data", "tiers")
     assert missing(tmp_path) == ["data.tiers[request.tier].usd"]
+
+
+ROUTES = """
+variables: {gold: "data.tiers[request.team] > 1"}
+rewrites: [{id: r, when: variables.gold, apply: [{suffix: {text: x}}]}]
+routes: [{id: a, when: "data.tiers[request.team] > 1", model: large}]
+budgets: [{id: b, scope: request.team, hard_limit_usd: "data.tiers[request.team] * 2", window: {calendar: day}}]
+"""
+READS = ["data.tiers[request.team]", "request.team"]
+KNOWN = "!has(request.team) || !(request.team in data.tiers)"
+
+
+@pytest.mark.parametrize(
+    ("on_error", "rule", "is_assured"),
+    [
+        ("deny", f"when: '{KNOWN}', effect: deny", True),
+        ("deny", "when: '!(has(request.team) && request.team in data.tiers)', effect: deny", True),
+        ("deny", "when: '!variables.known', effect: deny", True),
+        ("skip", f"when: '{KNOWN}', effect: deny", False),
+        ("deny", f"when: '!({KNOWN})', effect: allow", False),
+        ("deny", f"when: '({KNOWN}) && has(request.user)', effect: deny", False),
+        ("deny", f"when: '({KNOWN}) && model.name != \"small\"', effect: deny", False),
+        ("deny", f"when: '{KNOWN}', only: model.name == \"small\"", False),
+    ],
+)
+def test_what_access_refuses_is_there_afterward(tmp_path: Path, on_error: str, rule: str, is_assured: bool) -> None:
+    write(tmp_path, ROUTES, "data: [tiers.yaml]\n")
+    put(tmp_path / "tiers.yaml", "data: {gold: 1, silver: 2}\n", "Data", "tiers")
+    access = f"""\
+variables: {{known: has(request.team) && request.team in data.tiers}}
+on_error: {on_error}
+access: [{{id: a, {rule}, reason: r}}]
+"""
+    put(tmp_path / "access.yaml", access, "Policy", "access")
+    text = (tmp_path / "policy-set.yaml").read_text().replace("[policy.yaml]", "[access.yaml, policy.yaml]")
+    (tmp_path / "policy-set.yaml").write_text(text)
+    assert sorted({item.message.split("`")[1] for item in diagnostics(tmp_path) if item.code == "CL314"}) == (
+        [] if is_assured else READS
+    )
+
+
+def test_a_variable_of_another_policy_assures_nothing(tmp_path: Path) -> None:
+    policy = """
+    variables: {name: 'request.?user.orValue("")'}
+    routes: [{id: a, when: "data.tiers[variables.name] > 1", model: large}]
+    """
+    write(tmp_path, policy, "data: [tiers.yaml]\n")
+    put(tmp_path / "tiers.yaml", "data: {gold: 1, silver: 2}\n", "Data", "tiers")
+    access = """\
+variables: {name: 'request.?team.orValue("")'}
+on_error: deny
+access: [{id: a, when: "!(variables.name in data.tiers)", effect: deny, reason: r}]
+"""
+    put(tmp_path / "access.yaml", access, "Policy", "access")
+    text = (tmp_path / "policy-set.yaml").read_text().replace("[policy.yaml]", "[access.yaml, policy.yaml]")
+    (tmp_path / "policy-set.yaml").write_text(text)
+    assert [item.message.split("`")[1] for item in diagnostics(tmp_path)] == ["data.tiers[variables.name]"]
+
+
+def test_conditions_of_access_are_examined_by_themselves(tmp_path: Path) -> None:
+    policy = """
+    on_error: deny
+    access:
+      - {id: a, when: '!has(request.team)', effect: deny, reason: r}
+      - {id: b, when: request.team == "x", effect: deny, reason: r}
+      - {id: c, only: model.name != request.team, reason: r}
+    """
+    found = diagnostics(write(tmp_path, policy))
+    assert [item.message.split("`")[1] for item in found if item.code == "CL314"] == ["request.team"]

@@ -32,7 +32,7 @@ from costlens_policy.expressions.tree import (
 )
 from costlens_policy.expressions.types import Record
 
-__all__ = ["Implied", "Paths", "present_when_true", "unguarded_reads"]
+__all__ = ["Implied", "Paths", "present_when_false", "present_when_true", "unguarded_reads"]
 
 Paths: TypeAlias = frozenset[tuple[str, ...]]
 """Attributes and keys such as ``("request", "team")``; a key that is not written out stands as ``[its text]``."""
@@ -62,6 +62,11 @@ def unguarded_reads(
 def present_when_true(typed: TypedExpr, implied: Implied = _NONE) -> Paths:
     """Return the attributes that are present whenever the expression is true."""
     return _Guards(typed.source, implied).present(typed.root, True)
+
+
+def present_when_false(typed: TypedExpr, implied: Implied = _NONE) -> Paths:
+    """Return the attributes that are present whenever the expression is false; it fails where they are missing."""
+    return _Guards(typed.source, implied).present(typed.root, False)
 
 
 class _Reader:
