@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from costlens_policy.catalogue.rates import Usage
 from costlens_policy.engine.decision import Decision
 
-__all__ = ["ChargedCall", "Observer", "Observers", "observers_of"]
+__all__ = ["ChargedCall", "Observer", "Observers", "observers_of", "together"]
 
 _LOG: Final = logging.getLogger("costlens_policy")
 
@@ -81,6 +81,12 @@ class Observers:
                     released(decision, id, at)
             except Exception:
                 _LOG.exception("an observer of releases failed")
+
+
+def together(*several: Observers | None) -> Observers | None:
+    """Return all observers of several groups, each once; None for none."""
+    told = {id(observer): observer for group in several if group is not None for observer in group.all}
+    return Observers(told.values()) if told else None
 
 
 def observers_of(given: Observer | Sequence[Observer] | None) -> Observers | None:

@@ -28,7 +28,7 @@ from costlens_policy.guard.reserving import Asked, Reserved, ask_now
 from costlens_policy.guard.shared import NamedModels, OnException, Options, Shared, checked_lease
 from costlens_policy.guard.spending import Spend, spend_of
 from costlens_policy.ledger import CallConflictError, LedgerError, LedgerUnavailableError, Store
-from costlens_policy.observers import Observer, observers_of
+from costlens_policy.observers import Observer, observers_of, together
 
 __all__ = ["DEFAULT_LEASE", "AnyGuard"]
 
@@ -61,7 +61,7 @@ class AnyGuard:
     ) -> None:
         options = Options(lease, on_exception, dialect, alert_sinks, clock, timer, max_age, retry_delay, named_models)
         self._engine: Final = engine
-        self._shared = Shared.make(engine.plan, ledger, options, engine.log if log is None else observers_of(log))
+        self._shared = Shared.make(engine.plan, ledger, options, together(engine.log, observers_of(log)))
         self._versions: tuple[Shared, ...] = (self._shared,)
         """One for each of the plans that decided last: policies may be replaced, and two versions may be at work."""
         self._named: Final[WeakValueDictionary[str, HeldCall]] = WeakValueDictionary()

@@ -34,8 +34,8 @@ class Guard(AnyGuard):
     is always fresh. ``retry_delay`` is how many seconds pass before a sink that failed is called again, doubled each
     time. ``named_models`` says whether the model that a response names is compared with the one in use, and the more
     expensive one charged, or ignored: gateways put the name that their client asked for into what they pass on. ``log``
-    is told of each decision and charge: a ``DecisionLog``, or another ``Observer``, several as a list; by default that
-    of the engine. ``engine`` may be ``LivePolicies``.
+    is told of each decision and charge, beside that of the engine: a ``DecisionLog``, or another ``Observer``, several
+    as a list. ``engine`` may be ``LivePolicies``.
 
     Raises ``LedgerUnavailableError`` if the ledger cannot be opened, unless the policy set lets calls through then.
     """

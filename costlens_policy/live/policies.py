@@ -13,7 +13,7 @@ from weakref import WeakSet, ref
 
 from costlens_policy.api import Engine
 from costlens_policy.clock import system_now
-from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.errors import CostlensPolicyError, InputError
 from costlens_policy.frozen import frozen
 from costlens_policy.live.source import Fetched, Source
 
@@ -60,7 +60,7 @@ class LivePolicies(Engine):
     every ``interval`` seconds by a thread, and by ``refresh``; with None, by ``refresh`` alone. A version takes over as
     a whole, between two decisions. One that cannot be read, is wrong or refused by ``accept`` changes nothing: the last
     good one goes on serving, while ``status`` and the log report the problem. ``accept`` is called with the engine of a
-    new version before it serves, and refuses it by raising ``CostlensPolicyError``. ``trust`` says whose bundles are
+    new version before it serves, and refuses it by raising an exception. ``trust`` says whose bundles are
     used, as in ``load``. ``on_change`` is called with each new status: after a new version, a new problem, or the end
     of one. ``log`` is told of each decision, as ``Engine`` says.
 
@@ -124,8 +124,7 @@ class LivePolicies(Engine):
             except CostlensPolicyError as error:
                 self._failed(str(error))
             except Exception as error:  # a source of somebody else's, or a defect: what serves goes on serving
-                _LOG.exception("policies of `%s` could not be fetched", self._source.name)
-                self._failed(f"{type(error).__name__}: {error}")
+                self._failed(str(_broken("the source failed", error)))
             return self._status
 
     def close(self) -> None:
@@ -148,9 +147,10 @@ class LivePolicies(Engine):
         try:
             if self._accept is not None:
                 self._accept(Engine(fetched.plan))
-        except CostlensPolicyError as error:
-            self._refused = fetched.version, error
-            raise
+        except Exception as error:
+            refused = error if isinstance(error, CostlensPolicyError) else _broken("`accept` failed", error)
+            self._refused = fetched.version, refused
+            raise refused from error
         self._refused = None
         return fetched
 
@@ -210,6 +210,10 @@ def _watch(policies: ref[LivePolicies], closed: Event, interval: float) -> None:
             return
         live.refresh()
         del live
+
+
+def _broken(what: str, error: Exception) -> InputError:
+    return InputError(f"{what}: {type(error).__name__}: {error}")
 
 
 def _opened(source: Source | str | os.PathLike[str], trust: Trust | None) -> Source:

@@ -119,6 +119,22 @@ def test_a_version_that_is_not_accepted_does_not_serve(write: Write) -> None:
     assert live.decide(REQUEST).model == "large"
 
 
+def test_what_breaks_while_it_is_examined_does_not_serve(write: Write) -> None:
+    asked: list[int] = []
+
+    def accept(engine: Engine) -> None:
+        asked.append(1)
+        assert engine.decide(REQUEST).model == "nano", "another model"
+
+    live = LivePolicies(write(), interval=None, accept=accept)
+    write(models="mini")
+    assert live.refresh().problem.startswith("`accept` failed: AssertionError: another model")
+    assert live.refresh().problem
+    assert len(asked) == 2
+    with pytest.raises(InputError, match="another model"):
+        LivePolicies(write(), interval=None, accept=accept)
+
+
 def test_each_change_is_reported_once(write: Write, folder: Path) -> None:
     seen: list[PolicyStatus] = []
     live = LivePolicies(write(), interval=None, on_change=seen.append)
@@ -156,7 +172,7 @@ def test_a_source_that_breaks_is_a_failed_attempt(live: LivePolicies) -> None:
     source: Any = Broken()
     policies = LivePolicies(source, interval=None)
     source.found = None
-    assert policies.refresh().problem == "ZeroDivisionError: oh"
+    assert policies.refresh().problem == "the source failed: ZeroDivisionError: oh"
     assert policies.decide(REQUEST).model == "nano"
 
 

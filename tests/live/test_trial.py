@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from costlens_policy import Engine, Guard, LivePolicies, load
+from costlens_policy.decision_log import DecisionLog
 from costlens_policy.engine.mask import Mask
 from costlens_policy.live import Trial
 from costlens_policy.testing import run_suites
@@ -108,6 +109,17 @@ def test_requests_that_the_other_version_rejects_are_counted(write: Write) -> No
     trial.decide(REQUEST)
     trial.close()
     assert (trial.status.rejected, trial.status.compared) == (1, 0)
+
+
+def test_a_log_of_the_guard_does_not_end_the_comparison(versions: tuple[Engine, Engine]) -> None:
+    trial = Trial(*versions)
+    log = DecisionLog(lambda _: None)
+    with Guard(trial, log=[log, log]) as guard:
+        guard.call(REQUEST | {"team": "blue"}).settle(USAGE)
+    log.close()
+    trial.close()
+    assert trial.status.different == 1
+    assert log.status.written == 2
 
 
 def test_other_observers_are_told_too(versions: tuple[Engine, Engine]) -> None:
