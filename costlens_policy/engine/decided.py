@@ -33,7 +33,7 @@ _WAYS: Final[Mapping[Way, str]] = {
     "cheapest": "puts the limits on cost, latency and quality aside, for the cheapest",
     "best": "puts the limits on cost, latency and quality aside, for the best",
     "next": "goes on to the next route",
-    "target": "names another target",
+    "target": "leads to another target",
 }
 
 

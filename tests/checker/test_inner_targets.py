@@ -22,6 +22,8 @@ _COST: Final = "minimize: estimate.cost_usd"
             "{id: a, choose: {minimize: estimate.cost_usd}}, {id: b, model: small}", ["CL412"], id="and only then"
         ),
         pytest.param(f"{{id: a, {_A}, {_NEXT}}}, {{id: b, {_A}, model: small}}", [], id="nor shadowed"),
+        pytest.param(f"{{id: a, {_A}, choose: {{{_COST}, on_none: best}}}}", ["CL417"], id="no limit to put aside"),
+        pytest.param(f"{{id: a, {_A}, choose: {{{_COST}, on_none: cheapest}}}}", [], id="another order"),
         pytest.param(
             f"{{id: a, {_A}, choose: {{{_COST}, on_none: {{model: smal}}}}}}",
             ["CL208"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from costlens_policy.checker.bundle import all_targets_of
 from costlens_policy.checker.checks.rewrite_conflicts import Setting, settings_of
 from costlens_policy.checker.checks.subject import Finding, Place, Subject, applied, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
@@ -24,8 +25,9 @@ _PERIODS: Final = {
 
 
 def check_unused_keys(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn about keys without effect in windows, rewrites, templates and attributes."""
+    """Warn about keys without effect in windows, choices, rewrites, templates and attributes."""
     yield from _windows(subject)
+    yield from _ways_out(subject)
     yield from _merges(subject)
     yield from _template_values(subject)
     yield from _defaults(subject)
@@ -43,6 +45,17 @@ def _windows(subject: Subject) -> Iterator[Diagnostic]:
                     advice = f"it is for {listed((f'calendar: {period}' for period in periods), 'or')}"
                     message = f"`{key}` has no effect in a window of a {window.calendar}"
                     yield _FOUND.warning(message, place.key_span, "without effect", advice)
+
+
+def _ways_out(subject: Subject) -> Iterator[Diagnostic]:
+    """The best of a choice without its limits is the best of the same choice where there are none."""
+    for document in subject.documents():
+        for path, target in all_targets_of(document.document):
+            choice, place = target.choose, Place(document, (*path, "choose", "on_none"))
+            if choice is not None and choice.on_none == "best" and choice.limits == choice.without_bounds().limits:
+                message = "`on_none: best` has no effect: the choice has no limit on cost, latency or quality"
+                advice = "add a limit, or remove `on_none`; `cheapest` also takes models that the choice cannot judge"
+                yield _FOUND.warning(message, place.key_span, "nothing to put aside", advice)
 
 
 def _merges(subject: Subject) -> Iterator[Diagnostic]:
