@@ -132,7 +132,7 @@ def test_what_breaks_while_it_is_examined_does_not_serve(write: Write) -> None:
     assert live.refresh().problem
     assert len(asked) == 2
     with pytest.raises(InputError, match="another model"):
-        LivePolicies(write(), interval=None, accept=accept)
+        LivePolicies(write(models="mini"), interval=None, accept=accept)
 
 
 def test_each_change_is_reported_once(write: Write, folder: Path) -> None:
