@@ -89,8 +89,8 @@ def _clients() -> list[tuple[str, Any, Callable[[Any], Any]]]:
     import anthropic
     import openai
 
-    chat = openai.OpenAI(api_key="none", http_client=_http(openai, _CHAT))
-    message = anthropic.Anthropic(api_key="none", http_client=_http(anthropic, _MESSAGE))
+    chat = openai.OpenAI(api_key="none", base_url="http://127.0.0.1/v1", http_client=_http(openai, _CHAT))
+    message = anthropic.Anthropic(api_key="none", base_url="http://127.0.0.1", http_client=_http(anthropic, _MESSAGE))
     return [
         ("OpenAI's SDK, chat completion", chat, _ask_chat),
         (f"OpenAI's SDK, stream of {_CHUNKS} chunks", chat, _ask_stream),

@@ -119,6 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])) or b"{}")
         path = self.path.partition("?")[0]
+        if path.startswith("/model/"):  # as Bedrock has it
+            body["model"], path = path.split("/")[2], "/v1/messages"
         fault = self.provider.next_fault(path, body)
         try:
             self._respond(path, body, fault)

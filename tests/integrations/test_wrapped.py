@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 
@@ -95,6 +98,39 @@ def test_a_wrapped_client_is_one_of_its_sdk(guard_of: Callable[..., Guard], prov
     assert client.chat is not given.chat
     assert given.chat.completions.create(**CHAT).model == "asked"  # the given client stays as it was
     assert client.base_url == given.base_url
+
+
+def test_other_platforms_of_the_sdks(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard = guard_of()
+    azure = openai.AzureOpenAI(api_key="none", api_version="2026-01-01", azure_endpoint=provider.url, max_retries=0)
+    client = wrap(azure, guard=guard)
+    assert isinstance(client, openai.AzureOpenAI)
+    assert client.with_options(timeout=5).chat.completions.create(**CHAT).model == "nano"
+    keys: Any = {"aws_access_key": "none", "aws_secret_key": "none", "aws_region": "us-east-1"}
+    bedrock = wrap(anthropic.AnthropicBedrock(**keys, base_url=provider.url, max_retries=0), guard=guard)
+    bedrock._prepare_request = lambda request: None  # signing takes boto3
+    assert bedrock.messages.create(**MESSAGE).content[0].text == "Soon."
+    assert provider.paths == ["/openai/deployments/nano/chat/completions", "/v1/messages"]
+    assert spent(guard) == (cost_of(provider), 0)
+
+
+def test_calls_at_once_stay_within_the_budget(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard = guard_of(ROOMY.replace("hard_limit_usd: 1", "hard_limit_usd: 0.002"))
+    client = wrap(bare("openai", provider), guard=guard)
+
+    def ask(number: int) -> bool:
+        try:
+            if number % 2:
+                return client.chat.completions.create(**CHAT).model == "nano"
+            return len(list(client.chat.completions.create(**CHAT, stream=True))) > 1
+        except DeniedError:
+            return False
+
+    with ThreadPoolExecutor(16) as threads:
+        answers = sum(threads.map(ask, range(100)))
+    assert answers == len(provider.served) < 100
+    assert spent(guard) == (cost_of(provider), 0)
+    assert cost_of(provider) <= Decimal("0.002")
 
 
 def test_a_request_is_sent_as_it_was_rewritten(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
