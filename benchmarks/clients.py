@@ -37,22 +37,22 @@ _MESSAGE: Final = {
 
 
 def section(*, quick: bool) -> Section:
-    """Measure a call by the bare client, by hand under the guard, and by the wrapped client."""
+    """Measure a call by the bare client, by the bare client within ``guard.call``, and by the wrapped one."""
     rounds = 300 if quick else 3000
     rows: list[tuple[Cell, ...]] = []
     for budgets in (1, 4):
         with TemporaryDirectory() as folder, Guard(company(Path(folder), budgets), alert_sinks=[]) as guard:
             for name, bare, ask in _clients():
-                ways = (partial(ask, bare), _by_hand(guard, bare, ask), partial(ask, wrap(bare, guard=guard)))
+                ways = (partial(ask, bare), _guarded(guard, bare, ask), partial(ask, wrap(bare, guard=guard)))
                 with asking(team="support"):
                     times = _by_turns(ways, rounds)
                 rows.append((f"{name}, budgets: {budgets}", *times, times[1] - times[0], times[2] - times[0]))
-    columns = ("a call of", "bare", "by hand", "wrapped", "by hand adds", "wrapping adds")
+    columns = ("a call of", "bare", "guarded", "wrapped", "guard adds", "wrapping adds")
     return Section("clients", "Calls of SDK clients, ledger in memory, µs of CPU at the median", columns, tuple(rows))
 
 
-def _by_hand(guard: Guard, client: Any, ask: Callable[[Any], Any]) -> Callable[[], Any]:
-    """Return a call under the guard that sends what it was given, for a floor."""
+def _guarded(guard: Guard, client: Any, ask: Callable[[Any], Any]) -> Callable[[], Any]:
+    """Return a call within ``guard.call`` that sends what it was given, for a floor."""
     request = {"model": "small", "messages": _MESSAGES, "team": "support"}
 
     def call() -> None:
