@@ -103,8 +103,8 @@ class AsyncGuard(AnyGuard):
 
     async def close(self) -> None:
         """Deliver the alerts under way, write charges that wait, and close the ledger if it was given as a URL."""
-        await asyncio.to_thread(self._worker.close)
-        await asyncio.to_thread(self._close)
+        await _apart(self._worker.close)
+        await _apart(self._close)
 
     async def __aenter__(self) -> AsyncGuard:
         return self
@@ -246,6 +246,16 @@ class Opening:
     def _undo(self, opening: asyncio.Future[HeldCall]) -> None:
         if not opening.cancelled() and opening.exception() is None:
             self._worker.run(opening.result().release)
+
+
+async def _apart(work: Callable[[], None]) -> None:
+    """Do something that may wait in a thread; once the interpreter ends, when no thread starts any more, do it here."""
+    try:
+        doing = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:
+        work()
+    else:
+        await doing
 
 
 class _Worker:

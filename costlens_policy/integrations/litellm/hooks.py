@@ -153,6 +153,8 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
             kind = KINDS.get(name)
             if flight.is_waiting and kind is not None and kind is not flight.kind:
                 return flight.translated(kind, kwargs)
+            if (owner := kwargs.get("litellm_logging_obj")) is not None:
+                self._flights[owner] = flight
             return await self.gateway.write_attempt(flight, kwargs)
         except CostlensPolicyError as error:
             raise RefusedError(error) from error
@@ -187,8 +189,8 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
         if owner is None:
             return flight
         found = self._flights.get(owner)
-        if found is None and flight is not None and (flight.owner is None or flight.is_waiting):
-            return flight  # of a router without a proxy, or the translation of an attempt under way
+        if found is None and flight is not None and (self._router is not None or flight.is_waiting):
+            return flight  # the next attempt of a router without a proxy, or the translation of one under way
         return found
 
     def _covers(self, kwargs: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from costlens_policy.guard.errors import GuardError
 from costlens_policy.integrations.identity import asking_now
 from costlens_policy.integrations.litellm.flights import Flight
 from costlens_policy.integrations.litellm.gateway import Gateway
-from costlens_policy.integrations.litellm.hooks import CostlensPolicy
+from costlens_policy.integrations.litellm.hooks import CostlensPolicy, entered
 from costlens_policy.integrations.litellm.kinds import KINDS, LABELS, Kind
 from costlens_policy.integrations.litellm.refused import refused_in
 
@@ -58,7 +58,7 @@ def _guarded(
         attributes = {**asking_now(), **(data.pop("costlens", None) or {})}
         body = {name: value for name, value in data.items() if name not in _OPTIONS}
         flight = await callback.gateway.decide(kind, data, body, attributes, router)
-        callback.watch(flight)
+        token = entered.set(flight)
         try:
             answer = await method(**data)
         except BaseException as error:
@@ -67,6 +67,8 @@ def _guarded(
             if refused is not None:
                 raise refused.reason from error
             raise
+        finally:
+            entered.reset(token)
         return await _answered(flight, answer, streamed=bool(data.get("stream")))
 
     return call

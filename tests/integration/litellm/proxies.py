@@ -167,6 +167,8 @@ def running_proxy(
     models: list[dict[str, Any]] | None = None,
     arguments: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
+    section_last: bool = False,
+    patience: float = _PATIENCE,
 ) -> Iterator[Proxy]:
     """Run a proxy whose groups are `fast`, `mini`, `claude` and `embed`, with the callback and its settings."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -183,6 +185,9 @@ def running_proxy(
     }
     if (more or {}).get("plain"):
         del config["litellm_settings"]["callbacks"], config["litellm_settings"]["costlens_policy"]
+    if section_last:
+        section = config["litellm_settings"].pop("costlens_policy")
+        config["litellm_settings"]["costlens_policy"] = section
     (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
     port = _free_port()
     command = [str(python.parent / "litellm"), "--config", str(folder / "config.yaml"), "--host", "127.0.0.1"]
@@ -202,7 +207,7 @@ def running_proxy(
     }
     with _running(command, folder, log, known) as process:
         url = f"http://127.0.0.1:{port}"
-        _wait(process, log, lambda: ask(url, "/health/liveliness", None).status == 200)
+        _wait(process, log, lambda: ask(url, "/health/liveliness", None).status == 200, patience)
         yield Proxy(url, log, process)
 
 
@@ -243,8 +248,8 @@ def _running(
             process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path, is_up: Any) -> None:
-    end = time.monotonic() + _PATIENCE
+def _wait(process: subprocess.Popen[bytes], log: Path, is_up: Any, patience: float = _PATIENCE) -> None:
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         if process.poll() is not None:
             break

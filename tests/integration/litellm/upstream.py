@@ -64,6 +64,8 @@ class Upstream:
             await asyncio.sleep(_STALL)
         if "slow" in said:
             await asyncio.sleep(0.5)
+        if wait := re.search(r"wait (\d+)", said):
+            await asyncio.sleep(int(wait[1]))
         if "drop" in said:
             writer.close()
             return
