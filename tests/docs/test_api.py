@@ -25,7 +25,10 @@ INSTALLED_BESIDE = (
     "costlens_policy.integrations.litellm.router",
 )
 """What takes LangChain or LiteLLM to import it, and defines no error."""
-PUBLIC_BESIDE = (("costlens_policy.integrations.langchain", "GuardedChatModel"),)
+PUBLIC_BESIDE = (
+    ("costlens_policy.integrations.langchain", "GuardedChatModel"),
+    ("costlens_policy.integrations.litellm", "guard_router"),
+)
 """What is public in them; its page is run where LangChain is installed."""
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
 

@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "litellm.md").read_text(encoding="utf-8")
 
 
 def snippets(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}[^\n]*\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_the_file_of_the_proxy_has_settings_that_are_accepted() -> None:

@@ -11,7 +11,7 @@ import litellm
 
 from costlens_policy import GuardError
 from costlens_policy.integrations.identity import asking
-from costlens_policy.integrations.litellm import guard_router
+from costlens_policy.integrations.litellm.router import guard_router
 
 SAID = [{"role": "user", "content": "hello"}]
 
