@@ -104,7 +104,9 @@ def _contestants(
     stack: ExitStack, folder: Path, rules: Sequence[Rule], requests: Sequence[Request]
 ) -> Iterator[_Contestant]:
     single = [json.dumps({"request": request}).encode() for request in requests]
-    batch = [json.dumps({"requests": [requests[place % len(requests)] for place in range(_BATCH)]}).encode()]
+    many = [requests[place % len(requests)] for place in range(_BATCH)]
+    batch = [json.dumps({"requests": many}).encode()]
+    brief = [json.dumps({"requests": many, "brief": True}).encode()]
     port = _free_port()
     uvicorn = [sys.executable, "-m", "uvicorn", "benchmarks.service:bare", "--port", str(port), "--no-access-log"]
     uvicorn += ["--log-level", "warning", "--no-server-header", "--no-date-header"]
@@ -118,7 +120,9 @@ def _contestants(
     serve = [*command, "serve", str(folder), "--keys", str(keys), "--listen", f"127.0.0.1:{port}"]
     process = _started(stack, serve, port)
     yield _Contestant("service, one decision", process, f"http://127.0.0.1:{port}/v1/decide", single)
-    yield _Contestant(f"service, batch of {_BATCH}", process, f"http://127.0.0.1:{port}/v1/decide/batch", batch, _BATCH)
+    url = f"http://127.0.0.1:{port}/v1/decide/batch"
+    yield _Contestant(f"service, batch of {_BATCH}", process, url, batch, _BATCH)
+    yield _Contestant("service, batch, brief", process, url, brief, _BATCH)
     if _CERBOS.exists():
         yield _cerbos(stack, folder, rules, requests)
 

@@ -16,6 +16,16 @@ export interface Decision {
   catalogue_digest: string;
 }
 
+/** What was decided of a batch's request, or its problems. Brief answers have no `decision`. */
+export interface BatchItem {
+  allow: boolean;
+  model: string | null;
+  fallbacks: string[];
+  rule: string;
+  decision: Decision | null;
+  problems: string[];
+}
+
 export interface DecidedCall {
   model: string;
   provider: string | null;
@@ -146,8 +156,8 @@ export class Router {
   decide(attributes: Attributes, options?: { dialect?: Dialect }): Promise<Decision>;
   decideAll(
     requests: readonly Attributes[],
-    options?: { dialect?: Dialect },
-  ): Promise<{ decision: Decision | null; problems: string[] }[]>;
+    options?: { dialect?: Dialect; brief?: boolean },
+  ): Promise<BatchItem[]>;
   explain(attributes: Attributes): Promise<{ allow: boolean; decision: Record<string, any> }>;
   models(attributes: Attributes): Promise<{ may_serve: string[]; excluded: Excluded[] }>;
   reserve(attributes: Attributes, options?: ReserveOptions): Promise<Reservation>;
@@ -160,7 +170,7 @@ export class Router {
   extend(id: string, lease?: string): Promise<Date | null>;
   spend(which?: { budget?: string; key?: string }): Promise<Spend[]>;
   policies(): Promise<Record<string, any>>;
-  ready(): Promise<{ ready: boolean; policy_digest: string; problems: string[] }>;
+  ready(): Promise<{ policy_digest: string; problems: string[] }>;
   close(): void;
 }
 

@@ -54,10 +54,10 @@ class AsyncClient:
         return await self._send(Asks.decide(request, dialect))
 
     async def decide_all(
-        self, requests: Sequence[Mapping[str, Any]], *, dialect: wire.Dialect | None = None
+        self, requests: Sequence[Mapping[str, Any]], *, dialect: wire.Dialect | None = None, brief: bool = False
     ) -> list[wire.BatchItem]:
-        """Decide up to 1,000 requests, each by itself, in their order."""
-        return (await self._send(Asks.decide_all(requests, dialect))).answers
+        """Decide up to 1,000 requests, each by itself, in their order. ``brief`` answers have no ``decision``."""
+        return (await self._send(Asks.decide_all(requests, dialect, brief))).answers
 
     async def explain(self, request: Mapping[str, Any]) -> wire.Explained:
         """Decide a request, with its full record."""
@@ -107,7 +107,7 @@ class AsyncClient:
         return await self._send(Asks.policies())
 
     async def ready(self) -> wire.Ready:
-        """Return whether the service can do its work. Raises ``ServiceUnavailableError`` where it does not answer."""
+        """Return what is wrong all the same. Raises ``ServiceUnavailableError`` where it cannot do its work."""
         return await self._send(Asks.ready())
 
     async def call(

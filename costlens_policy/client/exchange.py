@@ -98,8 +98,10 @@ class Asks:
         return _post("decide", wire.Decide(dict(request), dialect), wire.Decided)
 
     @staticmethod
-    def decide_all(requests: Sequence[Mapping[str, Any]], dialect: wire.Dialect | None) -> Asked[wire.BatchAnswer]:
-        return _post("decide/batch", wire.Batch(list(map(dict, requests)), dialect), wire.BatchAnswer)
+    def decide_all(
+        requests: Sequence[Mapping[str, Any]], dialect: wire.Dialect | None, brief: bool
+    ) -> Asked[wire.BatchAnswer]:
+        return _post("decide/batch", wire.Batch(list(map(dict, requests)), dialect, brief), wire.BatchAnswer)
 
     @staticmethod
     def explain(request: Mapping[str, Any]) -> Asked[wire.Explained]:

@@ -63,10 +63,11 @@ class Decide(Given):
 
 
 class Batch(Given):
-    """Requests to decide, each by itself: none sees the others."""
+    """Requests to decide, each by itself: none sees the others. ``brief`` answers have no ``decision``."""
 
     requests: Annotated[list[Content], Meta(min_length=1, max_length=MOST_IN_BATCH)]
     dialect: Dialect | None = None
+    brief: bool = False
 
 
 class Models(Given):
@@ -194,10 +195,17 @@ class Decided(Told):
 
 
 class BatchItem(Told):
-    """A decision, or the problems of a request that the policy set does not accept."""
+    """What was decided, or the problems of a request that the policy set does not accept.
 
+    ``model``, ``fallbacks`` and ``rule`` are those of the ``decision``, which brief answers leave out.
+    """
+
+    allow: bool
+    model: str | None
+    fallbacks: tuple[str, ...]
+    rule: str
     decision: Decided | None
-    problems: list[str]
+    problems: tuple[str, ...] = ()
 
 
 class BatchAnswer(Told):
@@ -331,9 +339,8 @@ class Health(Told):
 
 
 class Ready(Told):
-    """Whether the service can do all that it is for. ``problems`` say what it cannot do."""
+    """The service can do its work. ``problems`` say what is wrong all the same."""
 
-    ready: bool
     policy_digest: str
     problems: list[str] = field(default_factory=list)
 

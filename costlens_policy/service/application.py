@@ -126,8 +126,6 @@ class Application:
         guard.watch_ledger(self._metrics.ledger.observe)
         self._serving = Serving(guard, policies, self._metrics)
         self._watching = asyncio.create_task(self._watch())
-        gc.collect()
-        gc.freeze()  # the policies stay: looking through them again and again would stall requests
 
     async def stop(self) -> None:
         """Write what waits for the ledger, and close it. Holds stay in the ledger until their leases end."""
@@ -147,6 +145,8 @@ class Application:
         except CostlensPolicyError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        gc.collect()
+        gc.freeze()  # the policies stay: looking through them again and again would stall requests
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.stop()

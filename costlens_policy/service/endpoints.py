@@ -24,6 +24,7 @@ from costlens_policy.guard.any_guard import DEFAULT_LEASE
 from costlens_policy.integrations.sdk.bodies import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from costlens_policy.integrations.sdk.bodies import Dialect as SdkDialect
 from costlens_policy.integrations.sdk.calls import request_of_body
+from costlens_policy.ledger import LedgerUnavailableError
 from costlens_policy.live import LivePolicies
 from costlens_policy.service.keys import Scope
 from costlens_policy.service.metrics import Metrics
@@ -131,10 +132,12 @@ async def _decide_batch(serving: Serving, body: wire.Batch) -> wire.BatchAnswer:
         try:
             decision = await guard.decide(request)
         except RequestError as error:
-            items.append(wire.BatchItem(None, list(error.problems)))
+            items.append(wire.BatchItem(False, None, (), "", None, error.problems))
             continue
         metrics.decided(decision)
-        items.append(wire.BatchItem(answers.decided(decision, body.dialect), []))
+        whole = None if body.brief else answers.decided(decision, body.dialect)
+        model = decision.model
+        items.append(wire.BatchItem(model is not None, model, decision.fallbacks, decision.rule, whole))
         if number % _IN_A_ROW == 0:
             await asyncio.sleep(0)
     return wire.BatchAnswer(items)
@@ -233,12 +236,17 @@ async def _health(serving: Serving, _: wire.Nothing) -> wire.Health:
 
 
 async def _ready(serving: Serving, _: wire.Nothing) -> wire.Ready:
-    """Say what is wrong. Policies that cannot be replaced go on serving, so that they do not take the service away."""
+    """Say what is wrong. Raises ``LedgerUnavailableError`` where calls are refused until the ledger is back.
+
+    Policies that cannot be replaced go on serving, and an allowance lets calls through: neither takes the service away.
+    """
     status, lost = serving.policies.status, serving.guard.ledger_fault
-    problems = ["the ledger cannot be reached"] if lost else []
+    if lost and serving.policies.plan.defaults.allowance_usd is None:
+        raise LedgerUnavailableError("the ledger cannot be reached")
+    problems = ["the ledger cannot be reached, and an allowance counts what is spent"] if lost else []
     if not status.is_current:
         problems.append("a newer version of the policies was refused; the log of the service has the reason")
-    return wire.Ready(not lost, status.policy_digest, problems)
+    return wire.Ready(status.policy_digest, problems)
 
 
 def _endpoint(

@@ -51,7 +51,7 @@ def test_everything_else_is_answered(client):
     assert client.explain(REQUEST).decision["record"]
     assert "nano" in client.models(REQUEST).may_serve
     assert client.policies().policies[0].name == "p"
-    assert client.ready().ready
+    assert client.ready().problems == []
     assert client.decide(POOR).allow is False
 
 

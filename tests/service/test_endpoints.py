@@ -100,6 +100,9 @@ def test_a_batch_answers_in_order_and_rejects_one_by_one(asked):
     assert bad["decision"] is None
     assert "did you mean `team`" in bad["problems"][0]
     assert denied["decision"]["allow"] is False
+    assert (good["model"], denied["model"], bad["allow"]) == ("nano", None, False)
+    brief = asked.post("/v1/decide/batch", {"requests": requests, "brief": True}).json["answers"]
+    assert brief == [item | {"decision": None} for item in (good, bad, denied)]
 
 
 def test_explain_is_the_whole_decision(asked, tmp_path):
@@ -115,7 +118,7 @@ def test_policies_health_readiness_and_metrics(asked):
     policies = asked.get("/v1/policies").json
     assert policies["policies"][0]["budgets"] == ["p/team"]
     assert asked.get("/health").json == {"status": "ok"}
-    assert asked.get("/ready").json["ready"] is True
+    assert asked.get("/ready").json["problems"] == []
     asked.post("/v1/reserve", {"request": REQUEST})
     asked.post("/v1/reserve", {"request": REQUEST | {"prompt_tokens": 90_000}})
     text = asked.get("/metrics").body.decode()

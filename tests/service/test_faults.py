@@ -47,7 +47,7 @@ def test_a_store_that_goes_away_and_comes_back(tmp_path):
             assert (settled.status, settled.code) == (503, "ledger_unavailable")
             assert str(port) not in settled.body.decode()
             assert service.get("/health").status == 200
-            _until(lambda: service.get("/ready").json["ready"] is False)
+            _until(lambda: service.get("/ready").status == 503)
             command = [str(shutil.which("redis-server")), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
             again = subprocess.Popen([*command, "--appendonly", "yes"], stdout=subprocess.DEVNULL)
             try:
@@ -69,8 +69,7 @@ def test_policies_that_are_deleted_go_on_serving(tmp_path):
         shutil.rmtree(tmp_path / "policies")
         _until(lambda: service.get("/ready").json["problems"] != [])
         assert service.post("/v1/reserve", {"request": REQUEST}).status == 200
-        ready = service.get("/ready")
-        assert (ready.status, ready.json["ready"]) == (200, True)
+        assert service.get("/ready").status == 200
         assert "refused" in service.get("/metrics").body.decode()
         assert service.end() == 0
 

@@ -91,9 +91,9 @@ class Router {
     return this._post("decide", { request: requestOf(attributes), dialect });
   }
 
-  /** Decide up to 1,000 requests, each by itself: `{ decision, problems }` in their order. */
-  async decideAll(requests, { dialect } = {}) {
-    return (await this._post("decide/batch", { requests: requests.map(requestOf), dialect })).answers;
+  /** Decide up to 1,000 requests, each by itself, in their order. Brief answers have no `decision`. */
+  async decideAll(requests, { dialect, brief } = {}) {
+    return (await this._post("decide/batch", { requests: requests.map(requestOf), dialect, brief })).answers;
   }
 
   /** Decide a request, with its full record. */
@@ -144,7 +144,7 @@ class Router {
     return this._connection.ask("GET", "/v1/policies");
   }
 
-  /** Return whether the service can do its work. */
+  /** Return what is wrong with a service that can do its work. Throws `UnavailableError` where it cannot. */
   ready() {
     return this._connection.ask("GET", "/ready");
   }

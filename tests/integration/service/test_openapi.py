@@ -27,5 +27,5 @@ def test_the_service_is_what_its_document_says(tmp_path):
         )  # fmt: skip
         assert ran.returncode == 0, ran.stdout[-5000:] + service.errors.read_text()[-2000:]
         assert "failed" not in service.errors.read_text()
-        assert service.get("/ready", key).json["ready"] is True
+        assert service.get("/ready", key).json["problems"] == []
         assert service.end() == 0
