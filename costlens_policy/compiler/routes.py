@@ -59,6 +59,7 @@ class _Around:
     rewrite: RewriteRule | None = None
     shares: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    by_call: bool = False
 
 
 class _RouteCompiler:
@@ -95,6 +96,7 @@ class _RouteCompiler:
             place=around.place,
             shares=around.shares,
             beside=around.beside,
+            by_call=around.by_call,
         )
 
     def _rewrite(self, target: Target, at: Path, around: RewriteRule | None) -> RewriteRule | None:
@@ -144,6 +146,7 @@ class _RouteCompiler:
             salt=f"{salt}/{label}",
             shares=(*around.shares, label),
             beside=tuple(dict.fromkeys((*around.beside, *self._names(tuple(others))))),
+            by_call=around.by_call or split.key is None,
         )
 
     def _choice(self, choice: Choice, at: Path, around: _Around) -> ByChoice:

@@ -181,7 +181,8 @@ class RouteStep:
 
     ``binds_fallbacks`` and ``binds_downgrades`` say whether its own fallbacks, and the models that budgets add, have to
     meet its terms. ``shares`` are those that its splits have drawn, outermost first, and ``beside`` the models that
-    their other shares name. ``place`` is its id with what leads to this target: shares, and ways out.
+    their other shares name; ``by_call`` says that one was drawn for the call alone. ``place`` is its id with what leads
+    to this target: shares, and ways out.
     """
 
     id: str
@@ -195,6 +196,7 @@ class RouteStep:
     place: str = ""
     shares: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    by_call: bool = False
 
     @property
     def draws_by_id(self) -> bool:

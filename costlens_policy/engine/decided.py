@@ -209,11 +209,22 @@ class Decided:
     def _route_reasons(self) -> Iterator[str]:
         before: RouteStep | None = None
         for route, way in self._passed:
-            yield from _routed(route, before)
+            yield from self._routed(route, before)
             yield f"routes: no candidate of `{route.place}` is left, and `on_none` {_WAYS[way]}"
             before = route
         if self._route is not None:
-            yield from _routed(self._route, before)
+            yield from self._routed(self._route, before)
+
+    def _routed(self, route: RouteStep, before: RouteStep | None) -> Iterator[str]:
+        """Yield why a route decides, and what it draws, as far as that is new after the one ``before``."""
+        onward = before is None or before.id != route.id
+        if onward and route.id == "default":
+            yield f"routes: no {'route' if before is None else 'further route'} matches, the default serves"
+        elif onward:
+            yield f"routes: `{route.id}` matches" + (f": {route.reason}" if route.reason else "")
+        if route.shares and (onward or (before is not None and before.shares != route.shares)):
+            by_time = " by the time, since the request has no id" if route.by_call and "id" not in self.request else ""
+            yield f"routes: `{route.id}` draws the share `{'/'.join(route.shares)}`{by_time}"
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -297,14 +308,3 @@ def _overflow(item: Overflowed) -> str:
 
 def _shadow(item: Exclusion) -> str:
     return f"`{item.by}` is in shadow and would have excluded `{item.model}`: {item.reason}"
-
-
-def _routed(route: RouteStep, before: RouteStep | None) -> Iterator[str]:
-    """Yield why a route decides, and what it draws, as far as that is new after the one ``before``."""
-    onward = before is None or before.id != route.id
-    if onward and route.id == "default":
-        yield f"routes: no {'route' if before is None else 'further route'} matches, the default serves"
-    elif onward:
-        yield f"routes: `{route.id}` matches" + (f": {route.reason}" if route.reason else "")
-    if route.shares and (onward or (before is not None and before.shares != route.shares)):
-        yield f"routes: `{route.id}` draws the share `{'/'.join(route.shares)}`"
