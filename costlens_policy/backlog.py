@@ -102,7 +102,10 @@ class Backlog(Generic[_Item]):
         for _ in range(min(_BATCH, len(self._waiting))):
             self._taken += 1  # first, so that it is never in neither place
             items.append(self._waiting.popleft())
-        failed = self._work(items)
+        try:
+            failed = self._work(items)
+        except Exception:  # whatever it is, the next ones have their turn
+            failed = len(items)
         self.failed += failed
         self.done += len(items) - failed
         self._taken = 0

@@ -15,6 +15,7 @@ from costlens_policy.decision_log.entries import charge_entry, decision_entry, r
 from costlens_policy.decision_log.files import JsonLinesFile
 from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.mask import Mask
+from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
 from costlens_policy.observers import ChargedCall
 
@@ -55,7 +56,8 @@ class DecisionLog:
 
     Deciding never waits for it: ``buffer`` entries wait in memory at most, and what does not fit is dropped and
     counted. A process that is killed loses what waits, which is what came within about 50 milliseconds unless decisions
-    come faster than they are written. Safe for threads, and for processes that fork.
+    come faster than they are written. Safe for threads, and for processes that fork. Raises ``InputError`` for a file
+    that cannot be written.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class DecisionLog:
             raise ValueError(f"`sample` must be a share from 0 to 1, got `{sample}`")
         if buffer < 1:
             raise ValueError(f"`buffer` must be at least 1, got `{buffer}`")
-        self._sink: EntrySink = JsonLinesFile(sink) if isinstance(sink, str | os.PathLike) else sink
+        self._sink: EntrySink = _file(sink) if isinstance(sink, str | os.PathLike) else sink
         self._mask = mask or Mask()
         self._sample = sample
         self._record = record
@@ -163,3 +165,10 @@ class DecisionLog:
         if not self._is_failing:
             _LOG.exception("the decision log drops entries that cannot be written")
         self._is_failing = True
+
+
+def _file(path: str | os.PathLike[str]) -> JsonLinesFile:
+    try:
+        return JsonLinesFile(path)
+    except OSError as error:
+        raise InputError(f"`{os.fspath(path)}` cannot be written: {(error.strerror or str(error)).lower()}") from error

@@ -167,7 +167,7 @@ class Trial(Engine):
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def _is_chosen(self, request: Mapping[str, Any]) -> bool:
-        if not self._share:
+        if not self._share or not isinstance(request, Mapping):
             return False
         value = request.get(self._key)
         if value is None:

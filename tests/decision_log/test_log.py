@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from costlens_policy import DeniedError, Engine, Guard, LivePolicies
+from costlens_policy import DeniedError, Engine, Guard, InputError, LivePolicies
 from costlens_policy.decision_log import DecisionLog, JsonLinesFile, Mask
 from tests.conftest import ROOT
 from tests.decision_log.conftest import Entries
@@ -183,6 +183,11 @@ def test_a_context_is_added_in_the_thread_that_decides(company: Company, entries
 def test_wrong_settings_are_refused(wrong: dict[str, Any], entries: Entries) -> None:
     with pytest.raises(ValueError, match="must be"):
         DecisionLog(entries, **wrong)
+
+
+def test_a_file_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        DecisionLog(tmp_path / "nowhere" / "log.jsonl")
 
 
 def test_files_are_for_their_owner_and_begun_anew_when_full(tmp_path: Path) -> None:

@@ -107,6 +107,19 @@ def test_git_gives_what_a_branch_tag_or_commit_is(repository: Path, write: Write
         assert "repository" not in str(fetched.plan.defaults.route)
 
 
+def test_git_reads_a_bad_commit_once(repository: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = LivePolicies(GitSource(repository, "main", "policies"), interval=None)
+    bad = commit(repository, write("routes: [{id: r, when: 'request.modle', model: nano}]", check=False))
+    read = GitSource._read
+    asked: list[str] = []
+    monkeypatch.setattr(GitSource, "_read", lambda self, commit: (asked.append(commit), read(self, commit))[1])
+    assert "modle" in live.refresh().problem
+    assert "modle" in live.refresh().problem
+    assert asked == [bad]
+    commit(repository, write(models="mini"))
+    assert live.refresh().is_current
+
+
 @pytest.mark.parametrize(
     ("revision", "path", "problem"),
     [("nowhere", "policies", "repository@nowhere"), ("main", "nowhere", "nowhere"), ("main", "../..", "."),

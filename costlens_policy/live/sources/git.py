@@ -13,6 +13,7 @@ from typing import Final
 from costlens_policy.bundles.archive import MAX_BYTES
 from costlens_policy.bundles.packing import compiled_in
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.errors import InputError
 from costlens_policy.live.source import Fetched
 
@@ -47,14 +48,21 @@ class GitSource:
         self._timeout = timeout
         self._commit = ""
         self._fetched: Fetched | None = None
+        self._refused: PolicyError | None = None
         self.name: Final = f"{_without_password(self._repository)}@{revision}:{path}"
 
     def fetch(self) -> Fetched:
         """Return the policies of the revision as it is now. Raises ``InputError`` and ``PolicyError``."""
         commit = self._present_commit()
-        if self._fetched is None or commit != self._commit:
-            self._fetched = Fetched(commit, self._read(commit))
+        if commit != self._commit:
+            try:
+                self._fetched, self._refused = Fetched(commit, self._read(commit)), None
+            except PolicyError as error:
+                self._refused = error
             self._commit = commit
+        if self._refused is not None:
+            raise self._refused
+        assert self._fetched is not None, "it was read, or refused"
         return self._fetched
 
     def _present_commit(self) -> str:
