@@ -187,7 +187,7 @@ class ShortenToolOutput(Section):
     max_tokens: Annotated[int, Field(ge=1, examples=[2000])]
     """Tokens that each tool result may keep, half of them from its start and half from its end."""
     above_tokens: Annotated[int, Field(ge=1, examples=[4000])] | None = None
-    """Tokens from which on a tool result is cut: a result with fewer stays whole. ``max_tokens`` if left out."""
+    """Tokens up to which a tool result stays whole; only a longer one is cut. ``max_tokens`` if left out."""
     marker: str = "\n[… {{ tokens }} tokens cut …]\n"
     """Text that marks a cut; ``{{ tokens }}`` is the number of tokens removed."""
 
@@ -316,7 +316,7 @@ class RemoveTools(Section):
 
     names: Annotated[tuple[_ToolPattern, ...], Field(min_length=1)] = ()
     """The tools to remove; ``*`` stands for any characters, and alone for all tools."""
-    all_except: Annotated[tuple[_ToolPattern, ...], Field(min_length=1)] = ()
+    all_except: Annotated[tuple[_ToolPattern, ...], Field(min_length=1, examples=[["search_*"]])] = ()
     """The only tools to keep; ``*`` stands for any characters."""
 
 

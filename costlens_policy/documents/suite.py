@@ -144,7 +144,7 @@ class FallbackExpectation(Section):
     """The messages after its rewrites: as many as these, each with at least these keys."""
     params: Annotated[dict[str, Any], Field(min_length=1)] | None = None
     """Parameters that must have these values; null means absent."""
-    tools: tuple[str, ...] | None = None
+    tools: Annotated[tuple[str, ...], Field(examples=[["search_tickets"]])] | None = None
     """Names of the tools to send, in order; an empty list expects none."""
     estimate: EstimateExpectation | None = None
     """Predicted cost and tokens of its call."""
@@ -182,7 +182,7 @@ class Expectation(Section):
     """The messages after the rewrites: as many as these, each with at least these keys."""
     params: Annotated[dict[str, Any], Field(min_length=1)] | None = None
     """Parameters that must have these values; null means absent."""
-    tools: tuple[Annotated[str, Field(examples=["search_tickets"])], ...] | None = None
+    tools: Annotated[tuple[str, ...], Field(examples=[["search_tickets"]])] | None = None
     """Names of the tools to send, in order; an empty list expects none."""
     alerts: tuple[str, ...] | None = None
     """Budgets whose alerts are due, in order, as ``policy/budget``; an empty list expects none."""
