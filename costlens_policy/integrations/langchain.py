@@ -7,7 +7,7 @@ nothing. Needs ``langchain-core``.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, convert_to_messages, convert_to_openai_messages
@@ -68,15 +68,14 @@ class GuardedChatModel(BaseChatModel):
     ) -> ChatResult:
         asked = _Asked.read(self, messages, stop, kwargs, stream=False)
         while True:
-            call = _sync(self.guard).call(asked.request)
+            call, (inner, given, options) = self._open(asked)
             try:
                 with call:
-                    inner, given, options = asked.choose(self, call)
                     message = inner.invoke(given, _UNTRACED, **options)
                     call.settle(message)
                 return ChatResult(generations=[ChatGeneration(message=message)])
             except Exception as error:
-                asked.give_up(call.model, error)
+                asked.give_up(call, error)
 
     def _stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
@@ -84,10 +83,9 @@ class GuardedChatModel(BaseChatModel):
         asked = _Asked.read(self, messages, stop, kwargs, stream=True)
         begun = False
         while True:
-            call: Call = _sync(self.guard).call(asked.request)
+            call, (inner, given, options) = self._open(asked)
             try:
                 with call:
-                    inner, given, options = asked.choose(self, call)
                     for chunk in call.stream(inner.stream(given, _UNTRACED, **options)):
                         begun = True
                         yield ChatGenerationChunk(message=chunk)
@@ -95,7 +93,7 @@ class GuardedChatModel(BaseChatModel):
             except Exception as error:
                 if begun:
                     raise
-                asked.give_up(call.model, error)
+                asked.give_up(call, error)
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
@@ -104,15 +102,14 @@ class GuardedChatModel(BaseChatModel):
             return await super()._agenerate(messages, stop, run_manager, **kwargs)
         asked = _Asked.read(self, messages, stop, kwargs, stream=False)
         while True:
-            call: AsyncCall = await self.guard.call(asked.request)
+            call, (inner, given, options) = await self._aopen(asked)
             try:
                 async with call:
-                    inner, given, options = asked.choose(self, call)
                     message = await inner.ainvoke(given, _UNTRACED, **options)
                     await call.settle(message)
                 return ChatResult(generations=[ChatGeneration(message=message)])
             except Exception as error:
-                asked.give_up(call.model, error)
+                asked.give_up(call, error)
 
     async def _astream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
@@ -124,10 +121,9 @@ class GuardedChatModel(BaseChatModel):
         asked = _Asked.read(self, messages, stop, kwargs, stream=True)
         begun = False
         while True:
-            call: AsyncCall = await self.guard.call(asked.request)
+            call, (inner, given, options) = await self._aopen(asked)
             try:
                 async with call:
-                    inner, given, options = asked.choose(self, call)
                     async for message in call.stream(inner.astream(given, _UNTRACED, **options)):
                         begun = True
                         yield ChatGenerationChunk(message=message)
@@ -135,13 +131,30 @@ class GuardedChatModel(BaseChatModel):
             except Exception as error:
                 if begun:
                     raise
-                asked.give_up(call.model, error)
+                asked.give_up(call, error)
+
+    def _open(self, asked: _Asked) -> tuple[Call, _Chosen]:
+        """Decide and hold an attempt; return it with what to ask. Nothing stays held where nothing can be asked."""
+        if not isinstance(self.guard, Guard):
+            raise GuardError("an `AsyncGuard` serves `ainvoke` and `astream`; give a `Guard` for `invoke` and `stream`")
+        call = self.guard.call(asked.request)
+        try:
+            return call, asked.choose(self.models, call)
+        except BaseException:
+            call.release()
+            raise
+
+    async def _aopen(self, asked: _Asked) -> tuple[AsyncCall, _Chosen]:
+        call: AsyncCall = await self.guard.call(asked.request)
+        try:
+            return call, asked.choose(self.models, call)
+        except BaseException:
+            await call.release()
+            raise
 
 
-def _sync(guard: Any) -> Guard:
-    if not isinstance(guard, Guard):
-        raise GuardError("an `AsyncGuard` serves `ainvoke` and `astream`; give a `Guard` for `invoke` and `stream`")
-    return guard
+_Chosen: TypeAlias = tuple[Any, list[BaseMessage], dict[str, Any]]
+"""A model, the messages that it gets, and its arguments."""
 
 
 @frozen(eq=False)
@@ -173,7 +186,7 @@ class _Asked:
         asking = model.asking() if callable(model.asking) else model.asking or {}
         return cls(messages, {**request, **asking, **asking_now()}, options, {})
 
-    def choose(self, model: GuardedChatModel, call: CallFacts) -> tuple[Any, list[BaseMessage], dict[str, Any]]:
+    def choose(self, models: Mapping[str, BaseChatModel], call: CallFacts) -> _Chosen:
         """Move a call to the first of its models that has not failed; return it, its messages and its arguments.
 
         Messages that no policy changed are given as they came, with what LangChain alone knows of them. Raises what
@@ -183,7 +196,7 @@ class _Asked:
         if name is None:
             raise list(self.failed.values())[-1]
         call.use(name)
-        inner: Any = model.models.get(name)
+        inner: Any = models.get(name)
         if inner is None:
             raise GuardError(f"the policies decide on `{name}`, which is not among `models`")
         params = call.params_for("openai-chat")
@@ -195,12 +208,14 @@ class _Asked:
         same = messages == self.request["messages"]
         return inner, self.messages if same else convert_to_messages(messages), {**params, **self.options}
 
-    def give_up(self, name: str, error: Exception) -> None:
-        """Note that a model failed. Raises the error where no other one would do better."""
-        if isinstance(error, CostlensPolicyError) or error in self.failed.values():
-            raise error
+    def give_up(self, call: CallFacts, error: Exception) -> None:
+        """Note that a model failed. Raises the error where no other one is left, or would do better."""
+        self.failed[call.model] = error
         bases = {base.__name__ for base in type(error).__mro__}
         status = getattr(error, "status_code", None)
-        if not (bases & _UNREACHABLE or status in (408, 429) or (isinstance(status, int) and status >= 500)):
+        unavailable = bool(bases & _UNREACHABLE) or (
+            isinstance(status, int) and (status in (408, 429) or status >= 500)
+        )
+        listed = {call.decision.model, *call.fallbacks}
+        if isinstance(error, CostlensPolicyError) or not unavailable or listed <= self.failed.keys():
             raise error
-        self.failed[name] = error

@@ -164,6 +164,14 @@ def test_an_attempt_may_be_refused(
     assert spent(guard)[1] == 0
 
 
+def test_the_last_failure_is_what_the_caller_sees(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard = guard_of(ROOMY.replace("_usd: 1", f"_usd: {WORST}"), on_exception="charge_hold")
+    provider.faults = [500]
+    with pytest.raises(openai.InternalServerError):  # nothing more is asked, so that nothing is denied
+        wrap(bare("openai", provider), guard=guard).chat.completions.create(**CHAT)
+    assert spent(guard)[1] == 0
+
+
 @pytest.mark.parametrize("way", ["chat", "response", "message"])
 def test_an_answer_that_cannot_be_read_is_charged(
     way: str, guard_of: Callable[..., Guard], provider: FaultyProvider

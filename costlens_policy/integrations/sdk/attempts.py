@@ -21,10 +21,8 @@ __all__ = ["Attempts", "answer_was_unreadable", "sdk_of"]
 
 _FALLING_BACK: Final = frozenset({408, 429})
 """Statuses, beside 5xx, after which another provider may do better."""
-
-
-_HOMES: Final = {"api.openai.com": "openai", "api.anthropic.com": "anthropic"}
-"""Hosts that serve the models of one provider only. Any other host may be a gateway."""
+_HOMES: Final = {".api.openai.com": "openai", ".api.anthropic.com": "anthropic"}
+"""Hosts, regional ones included, that serve the models of one provider only. Any other host may be a gateway."""
 
 
 def sdk_of(client: object) -> str | None:
@@ -68,6 +66,7 @@ class Attempts:
         self._tried: Final[Counter[str]] = Counter()
         self._given_up: Final[set[str]] = set()
         self._keys: Final[dict[str, str]] = {}
+        self._listed: tuple[str, ...] = ()
         self._in_use: tuple[str, Any] = "", client
 
     def choose(self, call: CallFacts) -> tuple[Any, Any]:
@@ -76,7 +75,8 @@ class Attempts:
         Raises what the last attempt met where there is none, ``GuardError`` where the decided model has no client
         that speaks as the caller does.
         """
-        for model in (call.model, *call.fallbacks):
+        self._listed = (call.model, *call.fallbacks)
+        for model in self._listed:
             if model in self._given_up:
                 continue
             call.use(model)
@@ -104,9 +104,10 @@ class Attempts:
             headers = None if unreachable else error.response.headers  # type: ignore[attr-defined]
             seconds: float = client._calculate_retry_timeout(left, self._options, headers)
             return seconds
-        if not (unreachable or (status is not None and (status in _FALLING_BACK or status >= 500))):
-            raise error
         self._given_up.add(model)
+        may_fall_back = unreachable or (status is not None and (status in _FALLING_BACK or status >= 500))
+        if not may_fall_back or self._given_up.issuperset(self._listed):
+            raise error
         return 0
 
     def _noted(self, answer: Any) -> Any:
@@ -117,7 +118,8 @@ class Attempts:
         """Return the client that serves a provider's models; None where there is none."""
         if provider is not None and provider in self._clients:
             return self._clients[provider]
-        home = _HOMES.get(self._client.base_url.host)
+        host = f".{self._client.base_url.host}"
+        home = next((name for end, name in _HOMES.items() if host.endswith(end)), None)
         return self._client if home is None or provider in (home, None) else None
 
     def _rewritten(self, call: CallFacts) -> Any:
