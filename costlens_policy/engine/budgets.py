@@ -102,9 +102,9 @@ class Verdict:
     """What the budgets say to one candidate, or to all of them where they reach nothing.
 
     ``budgets`` are the budgets that the call counts against; ``passed`` are those that have no room for it, so that
-    another one of ``budgets`` counts it. ``barred`` is the first reason why the candidate may not
-    serve however cheap the call gets, ``full`` the first budget that has no room. ``shadowed`` are the reasons of
-    budgets in shadow, which exclude nobody.
+    another one of ``budgets`` counts it. ``barred`` is the first reason why the candidate may not serve however cheap
+    the call gets, ``full`` the first budget that has no room. ``shadowed`` are the reasons of budgets in shadow, which
+    exclude nobody.
     """
 
     __slots__ = ("alerts", "barred", "budgets", "full", "passed", "shadowed", "thresholds")
