@@ -28,7 +28,7 @@ _SETTINGS: Final = NO_TEXTS - {
     "prompt_cache_key", "prompt_cache_options",
 }  # fmt: skip
 """Parameters whose texts are words of an API."""
-_SENT: Final = ("prompt", "system", "messages")
+_SENT: Final = ("prompt", "system", "messages", "tools")
 
 
 class Mask:
