@@ -228,6 +228,18 @@ def test_a_stream_that_breaks_off_is_charged(
     assert provider.models == ["nano"]
 
 
+@pytest.mark.parametrize("way", ["chat as a stream", "chat, raw stream", "message by the stream helper"])
+def test_a_stream_that_hangs_is_charged(way: str, guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    sdk, ask = WAYS[way]
+    guard = guard_of()
+    provider.faults = ["hang"]
+    with pytest.raises(Exception, match=r"(?i)timed out"):
+        ask(wrap(bare(sdk, provider, timeout=0.5), guard=guard))
+    used, held = spent(guard)
+    assert 0 < used < WORST
+    assert held == 0
+
+
 def _left(stream: Any) -> None:
     next(iter(stream))
     stream.close()
@@ -300,6 +312,30 @@ def test_asynchronous_streams_that_are_left_are_charged(
                 pass
             (spend,) = await guard.spend()
             assert 0 < spend.used < 3 * WORST
+            assert spend.held == 0
+
+    asyncio.run(run())
+
+
+def test_an_asynchronous_stream_that_is_dropped_is_charged(
+    company: Callable[..., Engine], provider: FaultyProvider
+) -> None:
+    async def run() -> None:
+        async with AsyncGuard(company(ROOMY)) as guard:
+            client = wrap(async_bare("openai", provider), guard=guard)
+
+            async def drop() -> None:
+                async for _ in await client.chat.completions.create(**CHAT, stream=True):
+                    break
+
+            await drop()
+            for _ in range(200):
+                gc.collect()
+                await asyncio.sleep(0.01)
+                (spend,) = await guard.spend()
+                if spend.used:
+                    break
+            assert 0 < spend.used < WORST
             assert spend.held == 0
 
     asyncio.run(run())
