@@ -20,4 +20,3 @@ def test_the_page(tmp_path: Path) -> None:
     replayed = run_command("costlens-policy replay policies --traffic decisions.jsonl", tmp_path)
     assert "decision-log" in replayed
     assert "skipped" not in replayed
-    assert "decision-log" in run_command("costlens-policy diff policies policies --traffic decisions.jsonl", tmp_path)

@@ -122,9 +122,14 @@ def test_git_reads_a_bad_commit_once(repository: Path, write: Write, monkeypatch
 
 @pytest.mark.parametrize(
     ("revision", "path", "problem"),
-    [("nowhere", "policies", "repository@nowhere"), ("main", "nowhere", "nowhere"), ("main", "../..", "."),
-     ("0" * 40, "policies", "repository@0000")],
-)  # fmt: skip
+    [
+        ("nowhere", "policies", "repository@nowhere"),
+        ("main", "nowhere", "nowhere"),
+        ("main", "../..", "inside"),
+        ("main", "/etc", "inside"),
+        ("0" * 40, "policies", "repository@0000"),
+    ],
+)
 def test_git_reports_what_is_not_there(repository: Path, revision: str, path: str, problem: str) -> None:
     with pytest.raises((InputError, PolicyError), match=problem):
         GitSource(repository, revision, path).fetch()

@@ -47,5 +47,5 @@ def command(paths: tuple[Path, ...], target: Path) -> ExitCode:
     bundle = build(*paths)
     write_file(target, bundle.packed)
     said = bundle.manifest
-    note(f"`{target}` holds `{said.name}` {said.version} in {len(said.files)} files, digest {bundle.digest[:12]}")
+    note(f"`{target}` holds `{said.name}` {said.version} in {len(said.files)} files")
     return ExitCode.OK

@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -43,6 +43,8 @@ class GitSource:
         self._repository: Final = os.fspath(repository)
         if self._repository.startswith("-") or revision.startswith("-") or not revision:
             raise InputError(f"`{self._repository}` and `{revision}` must be a repository and a revision")
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise InputError(f"`{path}` must be a path inside the repository")
         self._revision = revision
         self._path = path
         self._timeout = timeout
