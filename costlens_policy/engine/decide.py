@@ -67,6 +67,8 @@ def _decide(plan: Plan, context: Context) -> Decision:
     try:
         if isinstance(route.target, BySplit):
             route = drawn(context, route)
+            if plan.stages.only_routes and (served := _at_once(context, route)):
+                return Decision(context, access, route, served, (), route.id)
         _, kept = _along(context, access, route, excluded, 1 + plan.defaults.max_fallbacks)
     except Refusal as refusal:
         return Decision(context, access, route, (), tuple(excluded), refusal.rule or route.id, refusal.reason)
@@ -315,6 +317,7 @@ class Models:
 
 
 _ALL: Final = 2**62
+"""More models than any plan has."""
 
 
 def models_for(plan: Plan, request: Mapping[str, Any], balances: Balances | None, now: datetime) -> Models:
