@@ -368,6 +368,15 @@ def test_s_grd_20_another_model_answered(world: World) -> None:
     charged = world.guard(models="nano").call(REQUEST).settle({"model": "mini", "usage": USAGE})
     assert (charged.model, charged.cost) == ("mini", Decimal("0.0024"))
     assert "`mini`" in charged.notes[0]
+    guard = world.guard(models="nano", named_models="ignore")
+    charged = guard.call(REQUEST).settle({"model": "mini", "usage": USAGE})
+    assert (charged.model, charged.cost, charged.notes) == ("nano", Decimal("0.0011"), ())
+    call = guard.call(REQUEST)
+    chunks = [{"model": "mini", "choices": [{"delta": {"content": "word"}}]}, {"model": "mini", "usage": USAGE}]
+    for _ in call.stream(chunks):
+        pass
+    assert call.charged is not None
+    assert (call.charged.model, call.charged.cost, call.charged.notes) == ("nano", Decimal("0.0011"), ())
 
 
 @pytest.mark.parametrize(("model", "basis"), [("nano", "estimated"), ("thinker", "assumed"), ("stranger", "assumed")])

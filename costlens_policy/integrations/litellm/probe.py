@@ -60,12 +60,18 @@ class Probe:
         return bool(token == self._token)
 
     async def passed(self) -> None:
-        """Return once every hook was reached. Raises ``GuardError`` for those that were not."""
+        """Return once every hook was reached. Raises ``GuardError`` for those that were not, and tries again later."""
         if self._outcome is None:
             self._outcome = asyncio.ensure_future(self._make())
-        if not self._outcome.done():
-            await asyncio.shield(self._outcome)
-        self._outcome.result()
+        outcome = self._outcome
+        if outcome.done() and outcome.exception() is None:
+            return
+        try:
+            await asyncio.shield(outcome)
+        except Exception as error:
+            self._outcome = None
+            _LOG.critical("no call is let through: %s", error)
+            raise GuardError(f"the hooks of LiteLLM could not be proven: {error}") from error
 
     async def _make(self) -> None:
         reached: set[str] = set()
@@ -81,9 +87,7 @@ class Probe:
         missing = [name for name in self._expected if name not in reached]
         if missing:
             names = ", ".join(f"`{name}`" for name in missing)
-            error = GuardError(f"LiteLLM does not reach {names} of the callback, so no call is let through")
-            _LOG.critical("%s", error)
-            raise error
+            raise GuardError(f"LiteLLM does not reach {names} of the callback")
         _LOG.info("LiteLLM reaches every hook of the callback")
 
     async def _through_proxy(self) -> None:
