@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from costlens_policy.assurance.domain import ABSENT, Assignment, Domain, Every, Goal, Holds, Not
 from costlens_policy.assurance.domain.trees import ASKED
@@ -34,6 +34,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "timestamp": datetime(2026, 1, 5, 12, tzinfo=UTC),
 }  # fmt: skip
 
+_T = TypeVar("_T")
 Step: TypeAlias = AccessStep | RouteStep | RewriteRule | BudgetStep
 
 
@@ -80,10 +81,17 @@ class Subject:
         self.domain = Domain(self.plan, now)
         self.rules = {section: tuple(self._rules(section)) for section in _SECTIONS}
         """The rules of each section, in the order in which they are asked."""
+        self._done: dict[Callable[[Subject], Any], Any] = {}
 
     @property
     def policies(self) -> tuple[LinkedDocument[PolicyDocument], ...]:
         return self.bundle.linked.policies
+
+    @cached_property
+    def default(self) -> Rule:
+        """The default route, as a rule that always holds."""
+        place = Place(self.bundle.linked.policy_set, ("defaults", "route"))
+        return Rule(self.plan.defaults.route, len(self.plan.layers), place, _ALWAYS, Not(_ALWAYS))
 
     @cached_property
     def denies(self) -> tuple[Rule, ...]:
@@ -98,6 +106,12 @@ class Subject:
             for rule in self.rules["budgets"]
             if isinstance(rule.step, BudgetStep) and not rule.step.shadow and rule.id not in self.plan.stages.overflows
         )
+
+    def once(self, work: Callable[[Subject], _T]) -> _T:
+        """Return what some work gives, done for the first finding that asks for it."""
+        if work not in self._done:
+            self._done[work] = work(self)
+        return cast(_T, self._done[work])
 
     def is_diagnosed(self, rule: Rule) -> bool:
         """Say whether a check has reported something about a rule: what is found on top is likely the same."""

@@ -26,7 +26,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.money import MAX_FRACTION_DIGITS, ZERO, fraction_digits, plain
 from costlens_policy.source.located import LocatedDocument, Path
 
-__all__ = ["Draft", "ModelReference", "Place", "compare_prices", "examine_prices", "periods_from"]
+__all__ = ["Draft", "ModelReference", "Place", "compare_prices", "examine_prices", "find_exchanged", "periods_from"]
 
 _FACTS: Final = tuple(ModelFacts.model_fields)
 _MERGED: Final = frozenset({"quality", "labels"})
@@ -240,6 +240,23 @@ def compare_prices(prices: Sequence[PricePeriod], listed: Model, place: Place) -
                 advice = _as_per_token(amount) if amount < low else "prices are US dollars per million tokens"
                 message = _far(amount, known[-1][bucket], listed.name)
                 yield problems.unlikely_price(message, advice, here.at(bucket).span)
+
+
+def find_exchanged(prices: Sequence[PricePeriod], place: Place) -> Iterator[Diagnostic]:
+    """Find prices that look exchanged: hardly any model charges less for output, or more for what is cached."""
+    for index, price in enumerate(prices):
+        rates, here = _by_bucket(price.usd_per_million_tokens.items()), place.at(index, "usd_per_million_tokens")
+        if 0 < rates["output"] < rates["input"]:
+            message = "output tokens are cheaper than input tokens"
+            advice = "swap the prices of `input` and `output`"
+            yield problems.unlikely_price(message, advice, here.at("input").span, "the price of output?")
+        if 0 < rates["input"] < rates.get("cache_read", Decimal(0)):
+            message = "cached input tokens cost more than input tokens"
+            advice = "caches make input cheaper; writing to one is `cache_write`"
+            yield problems.unlikely_price(message, advice, here.at("cache_read").span)
+        if rates["input"] == 0 < rates["output"]:
+            message = "input tokens cost nothing, although output tokens do"
+            yield problems.unlikely_price(message, "give the price of input", here.at("input").span, "is this known?")
 
 
 def _far(price: Decimal, listed: Decimal, model: str) -> str:

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from costlens_policy.catalogue import price_list, problems
 from costlens_policy.catalogue.catalogue import Catalogue, Model
-from costlens_policy.catalogue.drafts import Draft, ModelReference, Place, compare_prices, examine_prices, periods_from
+from costlens_policy.catalogue.drafts import (
+    Draft,
+    ModelReference,
+    Place,
+    compare_prices,
+    examine_prices,
+    find_exchanged,
+    periods_from,
+)
 from costlens_policy.catalogue.names import Names
 from costlens_policy.catalogue.versions import Versions
 from costlens_policy.catalogue.writing import DIGEST_LABEL, digest_label
@@ -165,8 +173,10 @@ def _prices(draft: Draft, entry: CatalogueModel, place: Place, *, locked: bool) 
     elif entry.prices is not None:
         found = list(examine_prices(entry.prices, place.at("prices")))
         # The prices of a lock have been reviewed, and are many.
-        if not found and not locked and (listed := _listed(draft)) is not None:
-            found = list(compare_prices(entry.prices, listed, place.at("prices")))
+        if not found and not locked:
+            listed, at = _listed(draft), place.at("prices")
+            found = list(compare_prices(entry.prices, listed, at)) if listed is not None else []
+            found = found or list(find_exchanged(entry.prices, at))
         yield from found
         faulty = any(problem.is_error for problem in found)
         draft.price_as, draft.prices_settled = None, faulty or not entry.prices

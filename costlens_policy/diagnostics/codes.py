@@ -162,6 +162,17 @@ _MEANING: Final = (
     Code("CL450", "unit-slip", "number in another unit"),
     Code("CL451", "misplaced-target", "target that does not fit its place"),
     Code("CL452", "idle-overflow", "overflow that never stands in"),
+    Code("CL461", "idle-allow", "allow without effect"),
+    Code("CL462", "idle-downgrade", "downgrade without effect"),
+    Code("CL463", "dead-share", "share of a split that nobody gets"),
+    Code("CL464", "past-time", "comparison with a time that has passed"),
+    Code("CL465", "narrow-budget", "budget without room for a call"),
+    Code("CL466", "unservable-candidate", "candidate that can serve nothing its route matches"),
+    Code("CL467", "unmatched-pattern", "pattern that nothing matches"),
+    Code("CL468", "unmet-model-rule", "rule about models that no route can meet"),
+    Code("CL469", "dead-end-downgrade", "downgrade that leaves nothing to serve"),
+    Code("CL470", "late-text", "caller's text behind a redaction"),
+    Code("CL471", "dropped-prompt", "template without the prompt"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

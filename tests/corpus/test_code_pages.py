@@ -33,7 +33,7 @@ apiVersion: costlens-policy/v1
 kind: Catalogue
 metadata: {name: around-an-example, version: "1"}
 imports:
-  - {source: genai-prices, models: ["openai/gpt-5*", "openai/gpt-3.5-turbo"]}
+  - {source: genai-prices, models: ["openai/gpt-5*", "openai/gpt-4.1*", "openai/gpt-3.5-turbo"]}
 models:
   openai/gpt-3.5-turbo: {deprecated: 2025-01-01}
 """

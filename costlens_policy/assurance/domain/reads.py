@@ -188,11 +188,12 @@ class _Reader:
             use.literals.update(_hashable(literals))
 
     def _membership(self, element: Node, container: Node) -> None:
+        container = _without_default(container)
         read = self._path(container)
         if read is not None and read[0] == "request":
             self._texts = None
             found = self._flow(element)
-            type_ = self._typed.types.get(container, DYN)
+            type_ = _inner(self._typed.types.get(container, DYN))
             self._note(read, type_)
             if found.reads or found.unknown or not found.literals:
                 self._search("what is looked for is not written out", found, _Flow([(read, "")]))
@@ -236,12 +237,13 @@ class _Reader:
 
     def _comprehension(self, node: Comprehension) -> None:
         """Read ``list.exists(item, item == "x")`` and ``all`` as memberships."""
-        read = self._path(node.range)
+        range_ = _without_default(node.range)
+        read = self._path(range_)
         found = _elements(node) if node.macro in (Macro.EXISTS, Macro.ALL) and read is not None else None
         if read is None or found is None:
             self._opaque(node)
             return
-        type_ = self._typed.types.get(node.range, DYN)
+        type_ = _inner(self._typed.types.get(range_, DYN))
         self._note(read, type_)
         self._uses.use(read).members.update(found)
 
@@ -393,9 +395,8 @@ class _Reader:
         self._reads[read] = None
         use = self._uses.use(read)
         self._describe(read, use)
-        plain = type_.parameters[0] if type_.name == "optional_type" else type_
         if use.type == DYN and len(read) != 2:
-            use.type = plain
+            use.type = _inner(type_)
 
     def _describe(self, read: Read, use: Use) -> None:
         if read[0] != "request" or len(read) < 2:
@@ -425,7 +426,22 @@ def _literal(node: Node) -> tuple[Any] | None:
     if isinstance(node, Call) and node.function == "-_" and isinstance(node.arguments[0], Literal):
         value = node.arguments[0].value
         return (-value,) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(node, ListLiteral) and not any(node.optional):
+        items = [_literal(element) for element in node.elements]
+        return None if None in items else ([item[0] for item in items if item is not None],)
     return (node.value,) if isinstance(node, Literal) else None
+
+
+def _without_default(node: Node) -> Node:
+    """Return what has a value that is written out in its place where it is missing, or the node itself."""
+    if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
+        return node.target if _literal(node.arguments[0]) is not None else node
+    return node
+
+
+def _inner(type_: Type) -> Type:
+    """Return what an optional type is of."""
+    return type_.parameters[0] if type_.name == "optional_type" else type_
 
 
 def _elements(node: Comprehension) -> set[Any] | None:
@@ -457,7 +473,7 @@ def _hashable(values: list[Any]) -> Iterator[Any]:
 
 
 def _value_type(type_: Type) -> Type:
-    inner = type_.parameters[0] if type_.name == "optional_type" else type_
+    inner = _inner(type_)
     return inner.parameters[1] if inner.name == "map" and len(inner.parameters) == 2 else DYN
 
 

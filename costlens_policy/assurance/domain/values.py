@@ -25,6 +25,8 @@ __all__ = ["ABSENT", "Absent", "Critical", "critical_values"]
 _MOST_VALUES: Final = 5_000
 _MOST_MEMBERS: Final = 6
 _OTHER: Final = "other"
+_LONGEST: Final = {"string": 200_000, "list": 10_000}
+"""Sizes of the longest values that are tried."""
 
 
 class Absent:
@@ -77,6 +79,8 @@ def critical_values(use: Use, now: datetime) -> Critical:
         values, why = values[:_MOST_VALUES], "it is compared with very many values"
     if use.type.name == "list" and len(use.members) > _MOST_MEMBERS:
         why = "very many elements are looked for in it"
+    if any(size >= _LONGEST.get(use.type.name, size + 1) for size in use.sizes):
+        why = "its size is compared with very large numbers"
     if use.type.name in ("dyn", "<unknown>", "null_type"):
         why = "its type is not declared"
     if use.optional:
@@ -133,7 +137,7 @@ def _texts(use: Use) -> Iterator[str]:
     yield from (f"{other} {part} {other}" for part in sorted(use.parts))
     for pattern in sorted(use.patterns):
         yield from texts_matching(pattern)
-    yield from ("x" * size for size in _around(use.sizes) if 0 <= size <= 200_000)
+    yield from ("x" * size for size in _around(use.sizes) if 0 <= size <= _LONGEST["string"])
     yield ""
     yield other
 
@@ -181,7 +185,7 @@ def _lists(use: Use) -> Iterator[list[Any]]:
     yield [other]
     yield from ([*chosen, other] for size in (1, 2) for chosen in combinations(members, min(size, len(members))))
     for size in _around(use.sizes):
-        if 0 < size <= 10_000:
+        if 0 < size <= _LONGEST["list"]:
             yield [other] * size
             yield from ([member, *[other] * (size - 1)] for member in members)
 

@@ -9,13 +9,19 @@ from costlens_policy.assurance.domain import ABSENT, Nothing
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.bundle import all_targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
+from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.expressions import TypedExpr
-from costlens_policy.expressions.tree import Call, Literal, Select
+from costlens_policy.expressions.tree import Call, Index, Literal, Name, Node, Select
 
 __all__ = ["find_constant_keys"]
 
 _FOUND: Final = Finding("CL437")
+_TEXTS: Final = frozenset({"prompt", "system", "messages", "id"})
+_CALLS: Final = frozenset(
+    {"request_id", "call_id", "trace_id", "span_id", "message_id", "event_id", "uuid", "nonce", "timestamp"}
+)
+"""Names of what identifies a single call."""
 
 
 def find_constant_keys(subject: Subject) -> Iterator[Diagnostic]:
@@ -41,6 +47,13 @@ def _scope(name: str, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
             "reads nothing of the request",
             "leave `scope` out for one limit that all share, or write it without quotes inside",
         )
+    elif fresh := _fresh(typed):
+        yield _FOUND.warning(
+            f"the scope of `{name}` differs from one call to the next, so that calls do not add up",
+            place.span,
+            f"reads `{fresh}`",
+            "let the scope say who shares the limit, such as `request.team`",
+        )
     elif ("now",) in typed.references:
         yield _FOUND.mistake(
             f"the scope of `{name}` changes with the time, so that calls do not add up",
@@ -48,6 +61,22 @@ def _scope(name: str, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:
             "reads `now`",
             "the `window` of a budget is what restarts; let the scope say who shares it",
         )
+
+
+def _fresh(typed: TypedExpr) -> str:
+    """Return what a key reads that differs for each call, its texts and ids by their names; empty for nothing."""
+    for node in nodes_of(typed.root):
+        of_request = isinstance(node, Select) and isinstance(node.operand, Name) and node.operand.name == "request"
+        if isinstance(node, Select) and of_request and node.field in _TEXTS:
+            return f"request.{node.field}"
+        name = node.field if isinstance(node, Select) else _literal_key(node)
+        if name.lower().replace("-", "_") in _CALLS:
+            return name
+    return ""
+
+
+def _literal_key(node: Node) -> str:
+    return str(node.key.value) if isinstance(node, Index) and isinstance(node.key, Literal) else ""
 
 
 def _key(subject: Subject, place: Place, typed: TypedExpr) -> Iterator[Diagnostic]:

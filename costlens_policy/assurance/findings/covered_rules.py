@@ -15,10 +15,11 @@ from costlens_policy.diagnostics.model import Diagnostic, Related
 __all__ = ["find_covered_rules"]
 
 _FOUND: Final = Finding("CL432")
+_SINGULAR: Final = {"match first": "matches first", "deny it": "denies it", "allow it": "allows it"}
 
 
 def find_covered_rules(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of routes that earlier ones cover together, and of allow rules that denies overrule together."""
+    """Warn of routes that earlier ones cover, of allows that denies overrule, and of repeated access rules."""
     earlier = Others(subject)
     for route in subject.rules["routes"]:
         covering = _covering(subject, route, earlier.beside(route))
@@ -28,12 +29,20 @@ def find_covered_rules(subject: Subject) -> Iterator[Diagnostic]:
         elif not route.passes_on:
             earlier.add(route)
     denies = Others(subject, subject.denies)
+    before = {True: Others(subject), False: Others(subject)}
     for rule in subject.rules["access"]:
-        if isinstance(rule.step, AccessStep) and not rule.step.denies and not rule.step.by_model:
-            covering = _covering(subject, rule, denies.beside(rule))
-            if covering:
-                advice = "a deny overrides every allow; narrow the denies, or remove the allow"
-                yield _report(rule, f"`{rule.id}` never allows anything", covering, "deny it", advice)
+        if not isinstance(rule.step, AccessStep) or rule.step.by_model:
+            continue
+        covering = _covering(subject, rule, [] if rule.step.denies else denies.beside(rule))
+        if covering:
+            advice = "a deny overrides every allow; narrow the denies, or remove the allow"
+            yield _report(rule, f"`{rule.id}` never allows anything", covering, "deny it", advice)
+        elif covering := _covering(subject, rule, before[rule.step.denies].beside(rule)):
+            what, do = ("denies", "deny it") if rule.step.denies else ("allows", "allow it")
+            advice = f"remove `{rule.id}`, or narrow the earlier ones"
+            yield _report(rule, f"`{rule.id}` {what} nothing more", covering, do, advice)
+        else:
+            before[rule.step.denies].add(rule)
 
 
 def _covering(subject: Subject, rule: Rule, others: Sequence[Rule]) -> list[Rule]:
@@ -56,5 +65,7 @@ def _covering(subject: Subject, rule: Rule, others: Sequence[Rule]) -> list[Rule
 def _report(rule: Rule, what: str, covering: Sequence[Rule], do: str, advice: str) -> Diagnostic:
     names = " and ".join(f"`{other.id}`" for other in covering)
     related = [Related(other.span, "covers a part of it") for other in covering]
-    verb = do if len(covering) > 1 else do.replace("match", "matches").replace("deny", "denies")
+    verb = (
+        do if len(covering) > 1 else do.replace("match", "matches").replace("deny", "denies").replace("allow", "allows")
+    )
     return _FOUND.warning(f"{what}: {names} {verb}", rule.span, "holds only where one of them does", advice, related)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from costlens_policy.assurance.domain import Every, Goal, Not, Nothing
 from costlens_policy.assurance.domain.examples import texts_matching
@@ -104,6 +104,8 @@ def _idle(later: Operation, earlier: Operation, rule: str, tokenizer: Tokenizer)
     """Say why an earlier operation, of a rule, leaves nothing to a later one; empty where it may."""
     if later.clamp_params is not None and earlier.clamp_params is not None:
         return _wider(later.clamp_params.root, earlier.clamp_params.root, rule)
+    if later.clamp_params is not None and earlier.set_params is not None:
+        return _within(later.clamp_params.root, earlier.set_params.root, rule)
     if later.replace is not None and earlier.redact is not None:
         return _redacted(later, earlier, rule, tokenizer)
     return ""
@@ -118,6 +120,19 @@ def _wider(later: Mapping[str, Clamp], earlier: Mapping[str, Clamp], rule: str) 
             return ""
     names = " and ".join(f"`{name}`" for name in later)
     return f"`{rule}` keeps {names} within narrower bounds"
+
+
+def _within(later: Mapping[str, Clamp], earlier: Mapping[str, Any], rule: str) -> str:
+    """Say that an earlier rule sets every parameter of a later one to a number within its bounds."""
+    before = {canonical_parameter(name): value for name, value in earlier.items()}
+    for name, clamp in later.items():
+        value = before.get(canonical_parameter(name))
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            return ""
+        if not (_keeps(value, clamp.max, 1) and _keeps(value, clamp.min, -1)):
+            return ""
+    names = " and ".join(f"`{name}`" for name in later)
+    return f"`{rule}` sets {names} to what lies within its bounds"
 
 
 def _keeps(before: float | Decimal | None, bound: float | Decimal | None, sign: int) -> bool:

@@ -15,6 +15,7 @@ __all__ = ["find_near_names"]
 
 _FOUND: Final = Finding("CL446")
 _SHORTEST: Final = 5
+_SHORTEST_PLURAL: Final = 5
 
 
 def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
@@ -42,17 +43,27 @@ def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _is_slip(one: str, other: str) -> bool:
-    """Say whether two words differ in case only, or by one letter that is exchanged, missing, or in the wrong place."""
+    """Say whether two words are the same but for a slip.
+
+    That is case, separators, the plural, or one letter that is exchanged, missing, or in the wrong place.
+    """
     if one == other or min(len(one), len(other)) < _SHORTEST:
         return False
-    if one.casefold() == other.casefold():
+    if _plain(one) == _plain(other):
         return True
     if not (one.isalpha() and other.isalpha()):
         return False  # `gpt-4` and `gpt-5`, `team1` and `team2` are meant
     short, long = sorted((one, other), key=len)
+    if long == f"{short}s" and len(short) >= _SHORTEST_PLURAL:
+        return True
     if len(short) == len(long):
         differ = [n for n, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
         swapped = len(differ) == 2 and differ[1] == differ[0] + 1 and one[differ[0]] == other[differ[1]]
         return swapped and one[differ[1]] == other[differ[0]]
     missing = any(long[:n] + long[n + 1 :] == short for n in range(1, len(long) - 1))
     return len(long) == len(short) + 1 and missing and not long.startswith(short)
+
+
+def _plain(word: str) -> str:
+    """Return a word without its case, and without what separates its parts."""
+    return word.casefold().replace("-", "").replace("_", "").replace(" ", "").replace(".", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from itertools import combinations
 from typing import Final
 
@@ -10,8 +11,12 @@ from costlens_policy.assurance.domain import Every, Goal
 from costlens_policy.assurance.domain.trees import Read
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
+from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.diagnostics.model import Diagnostic, Related
+from costlens_policy.expressions.runtime import from_python
+from costlens_policy.expressions.tree import Call, Literal, Name
+from costlens_policy.periods import zone_of
 
 __all__ = ["find_range_edges"]
 
@@ -20,18 +25,10 @@ _FOUND: Final = Finding("CL448")
 
 def find_range_edges(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of one number that two neighboring routes both leave out, or for which an allow and a deny both hold."""
-    routes = [rule for rule in subject.rules["routes"] if rule.when is not None]
-    for one, other in combinations(routes, 2):
-        for read in _numbers(subject, one, other):
-            gap = _gap(subject, read, one, other, routes)
-            if gap is not None:
-                yield _report(
-                    one,
-                    other,
-                    f"`{_name(read)}` of exactly {gap} matches neither `{one.id}` nor `{other.id}`",
-                    "leaves it out",
-                )
+    yield from _gaps(subject, [rule for rule in subject.rules["routes"] if rule.when is not None])
     rules = [rule for rule in subject.rules["access"] if rule.when is not None]
+    if subject.bundle.linked.policy_set.document.defaults.access == "deny":
+        yield from _gaps(subject, [rule for rule in rules if not _denies(rule)])
     for allow in rules:
         for deny in rules:
             if _denies(allow) or not _denies(deny):
@@ -41,6 +38,21 @@ def find_range_edges(subject: Subject) -> Iterator[Diagnostic]:
                 if both is not None:
                     message = f"`{_name(read)}` of exactly {both} meets `{allow.id}` and `{deny.id}`, and the deny wins"
                     yield _report(allow, deny, message, "also holds for it")
+
+
+def _gaps(subject: Subject, rules: list[Rule]) -> Iterator[Diagnostic]:
+    """Report what lies between two rules, and no rule matches."""
+    for one, other in combinations(rules, 2):
+        for read in _numbers(subject, one, other):
+            number = _gap(subject, read, one, other, rules)
+            if number is not None:
+                message = f"`{_name(read)}` of exactly {number} matches neither `{one.id}` nor `{other.id}`"
+                yield _report(one, other, message, "leaves it out")
+        if (zone := _zone_of_hours(one)) is not None and zone == _zone_of_hours(other):
+            hour = _hour_between(subject, zone, one, other, rules)
+            if hour is not None:
+                message = f"from {hour}:00 to {hour}:59 ({zone}) neither `{one.id}` nor `{other.id}` matches"
+                yield _report(one, other, message, "leaves it out")
 
 
 def _denies(rule: Rule) -> bool:
@@ -73,6 +85,35 @@ def _gap(subject: Subject, read: Read, one: Rule, other: Rule, routes: list[Rule
     number = low[-1] + 1
     caught = any(subject.domain.met(rule.goal, {read: number}) is not False for rule in routes)
     return None if caught else number
+
+
+def _zone_of_hours(rule: Rule) -> str | None:
+    """Return the time zone in which a condition reads the hour; None where it reads anything else."""
+    if rule.when is None or rule.when.typed.references != {("now",)}:
+        return None
+    zones: set[str] = set()
+    for node in nodes_of(rule.when.typed.root):
+        if isinstance(node, Call) and isinstance(node.target, Name):
+            if node.function != "getHours" or len(node.arguments) != 1 or not isinstance(node.arguments[0], Literal):
+                return None
+            zones.add(str(node.arguments[0].value))
+    return zones.pop() if len(zones) == 1 else None
+
+
+def _hour_between(subject: Subject, zone: str, one: Rule, other: Rule, rules: list[Rule]) -> int | None:
+    """Return the only hour of the day that no rule matches, where it lies between the hours of two."""
+    midnight = datetime.combine(subject.now.date(), time(0, 30), zone_of(zone))
+    at = {hour: from_python((midnight + timedelta(hours=hour)).astimezone(UTC)) for hour in range(24)}
+
+    def holds(rule: Rule, hour: int) -> bool:
+        return subject.domain.met(rule.goal, {("now",): at[hour % 24]}) is not False
+
+    left = [hour for hour in at if not any(holds(rule, hour) for rule in rules)]
+    if len(left) != 1:
+        return None
+    before, after = left[0] - 1, left[0] + 1
+    between = (holds(one, before) and holds(other, after)) or (holds(other, before) and holds(one, after))
+    return left[0] if between else None
 
 
 def _both(subject: Subject, read: Read, allow: Rule, deny: Rule) -> int | None:

@@ -9,6 +9,7 @@ from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.documents.catalogue import CatalogueModel
 from costlens_policy.expressions import Node, TypedExpr
 from costlens_policy.expressions.tree import Call, Literal, Select
 
@@ -26,6 +27,21 @@ def find_unit_slips(subject: Subject) -> Iterator[Diagnostic]:
                 yield _FOUND.warning(
                     message, Place(document, path).part(node.extent), "is this the unit?", "convert it"
                 )
+    for catalogue in subject.bundle.linked.catalogues:
+        for name, model in catalogue.document.models.items():
+            for message, steps in _facts(name, model):
+                place = Place(catalogue, ("models", name, *steps))
+                yield _FOUND.warning(message, place.span, "is this the unit?", "convert it")
+
+
+def _facts(name: str, model: CatalogueModel) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the facts of a model that make sense in another unit only, and where they stand in its entry."""
+    if model.latency_ms is not None and 0 < model.latency_ms.p50 < 20:
+        message = f"the latency of `{name}` is in milliseconds, and {model.latency_ms.p50} is very little"
+        yield message, ("latency_ms", "p50")
+    for key, size in (("context_window", model.context_window), ("max_output_tokens", model.max_output_tokens)):
+        if size is not None and size < 256:
+            yield f"`{key}` of `{name}` counts single tokens, and {size} is very little", (key,)
 
 
 def _slips(typed: TypedExpr) -> Iterator[tuple[str, Node]]:

@@ -9,6 +9,8 @@ from typing import Final
 from costlens_policy.assurance.domain import Every, Nothing
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
+from costlens_policy.clock import duration_of
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.diagnostics.model import Diagnostic, Related
 from costlens_policy.units import base_of
@@ -22,6 +24,14 @@ _DAYS: Final = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of budgets that count nothing beside what a shorter one counts, which leaves less room over their window."""
     for rule in subject.limits:
+        if _step(rule).per_call and _unit(rule) == "requests" and _constant(rule) != 0:
+            yield _FOUND.warning(
+                f"the budget `{rule.id}` is never reached: a single call counts as one request",
+                rule.place.at("window").key_span,
+                "each call by itself",
+                "choose a window in which calls add up",
+            )
+            continue
         for other in subject.limits:
             if _step(other).overflow:
                 continue  # what it has no room for counts elsewhere, and is not refused
@@ -31,7 +41,7 @@ def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
                 yield _FOUND.warning(
                     f"the budget `{rule.id}` is never reached: in its window `{other.id}` allows at most {most:f}",
                     rule.place.at(f"hard_limit_{base_of(_unit(rule))}").span,
-                    f"{limit:f} is more than that",
+                    f"{limit:f} is {'the same' if limit == most else 'more than that'}",
                     "lower the limit, or raise the other one",
                     [Related(other.place.at(f"hard_limit_{base_of(_unit(other))}").span, "refuses before")],
                 )
@@ -40,12 +50,37 @@ def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
 
 def _most(rule: Rule, other: Rule) -> Decimal | None:
     """Return what the other budget lets through in the window of the first, if the first can never be reached."""
-    days, shorter, limit, its = _days(rule), _days(other), _constant(rule), _constant(other)
-    if days is None or shorter is None or limit is None or its is None or shorter >= days:
+    limit, its = _constant(rule), _constant(other)
+    if rule is other or limit is None or its is None or _unit(rule) != _unit(other) or limit < its:
         return None
-    begun = 0 if _step(rule).terms.get("zone") == _step(other).terms.get("zone") and days % shorter == 0 else 1
-    most = its * (-(-days // shorter) + begun)
-    return most if most < limit and _unit(rule) == _unit(other) else None
+    times = _times(_step(rule), _step(other))
+    if times is None or its * times > limit:
+        return None
+    return its * times if its * times < limit or _comes_later(rule, other) else None
+
+
+def _comes_later(rule: Rule, other: Rule) -> bool:
+    """Say whether the second of two equal budgets is the first that is given."""
+    same = _step(rule).terms == _step(other).terms and _source(rule.when) == _source(other.when)
+    return same and (other.layer, other.place.path[1]) < (rule.layer, rule.place.path[1])
+
+
+def _source(formula: Formula | None) -> str | None:
+    return None if formula is None else formula.source
+
+
+def _times(step: BudgetStep, other: BudgetStep) -> int | None:
+    """Return how many windows of another budget fall into one of a budget; None where the other has the longer one."""
+    if step.per_call:
+        return None if other.per_call else 1  # a single call has to find room in the other one, too
+    if step.terms == other.terms and "starts_at" not in step.terms:
+        return 1
+    hours, shorter = _hours(step), _hours(other)
+    if hours is None or shorter is None or shorter >= hours:
+        return None
+    aligned = step.terms.get("zone") == other.terms.get("zone") and "rolling" not in step.terms
+    begun = 0 if aligned and hours % shorter == 0 and "rolling" not in other.terms else 1
+    return int(-(-hours // shorter)) + begun
 
 
 def _step(rule: Rule) -> BudgetStep:
@@ -62,9 +97,12 @@ def _constant(rule: Rule) -> Decimal | None:
     return limit if isinstance(limit, Decimal) else None
 
 
-def _days(rule: Rule) -> int | None:
-    """Return the most days of a calendar window; None for another kind."""
-    return _DAYS.get(str(_step(rule).terms.get("calendar")))
+def _hours(step: BudgetStep) -> Decimal | None:
+    """Return the most hours of a window; None for one that is fixed, or never ends, and for single calls."""
+    if "rolling" in step.terms:
+        return Decimal(str(duration_of(step.terms["rolling"]).total_seconds())) / 3600
+    days = _DAYS.get(str(step.terms.get("calendar")))
+    return None if days is None else Decimal(24 * days)
 
 
 def _shares_more(rule: Rule, other: Rule) -> bool:

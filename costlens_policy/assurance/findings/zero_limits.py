@@ -7,7 +7,10 @@ from typing import Final
 
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding, Place
+from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
+from costlens_policy.expressions import Node, TypedExpr
+from costlens_policy.expressions.tree import Call, Literal
 from costlens_policy.units import base_of
 
 __all__ = ["find_zero_limits"]
@@ -20,11 +23,28 @@ def find_zero_limits(subject: Subject) -> Iterator[Diagnostic]:
     for policy in subject.policies:
         for index, budget in enumerate(policy.document.budgets):
             key = f"hard_limit_{base_of(budget.unit)}"
-            if budget.shadow or budget.overflow or getattr(budget, key) != 0:
+            place = Place(policy, ("budgets", index, key))
+            if budget.shadow or budget.overflow:
+                continue
+            for node in _zeros(subject.documents.typed(place)):
+                yield _FOUND.warning(
+                    f"the limit of `{budget.id}` is zero for some, and refuses every call of theirs",
+                    place.part(node.extent),
+                    "zero is a limit, not the absence of one",
+                    "set their limit; to refuse their calls, write a deny; for no limit, exempt them with `when`",
+                )
+            if getattr(budget, key) != 0:
                 continue
             yield _FOUND.mistake(
                 f"the budget `{budget.id}` refuses every call that it counts",
-                Place(policy, ("budgets", index, key)).span,
+                place.span,
                 "zero is a limit, not the absence of one",
                 "set the limit; to refuse calls, write a deny; for no limit, remove the budget",
             )
+
+
+def _zeros(typed: TypedExpr | None) -> Iterator[Node]:
+    """Yield the outcomes of a limit's conditions that are zero."""
+    for node in nodes_of(typed.root) if typed is not None else ():
+        if isinstance(node, Call) and node.function == "_?_:_":
+            yield from (item for item in node.arguments[1:] if isinstance(item, Literal) and item.value == 0)

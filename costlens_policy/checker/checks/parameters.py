@@ -9,7 +9,7 @@ from typing import Any, Final
 from costlens_policy.checker.checks.subject import Finding, Subject, operations_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.diagnostics.suggestion import nearest
-from costlens_policy.documents.parameters import NUMBERS, PASSING, steering
+from costlens_policy.documents.parameters import NUMBERS, PASSING, canonical_parameter, steering
 from costlens_policy.documents.rewrites import Clamp
 
 __all__ = ["check_parameters"]
@@ -18,6 +18,7 @@ _FOUND: Final = Finding("CL421")
 _OTHERS: Final = PASSING - NUMBERS
 _TAKEN: Final = {
     "temperature": (0, 2), "top_p": (0, 1), "min_p": (0, 1), "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2),
+    "max_output_tokens": (1, 2_000_000),
 }  # fmt: skip
 """What any known provider takes, by the documentation of their APIs."""
 
@@ -34,8 +35,8 @@ def check_parameters(subject: Subject) -> Iterator[Diagnostic]:
             elif operation.effect == "narrows" and name in _OTHERS:
                 message = f"the parameter `{name}` is not a number"
                 yield _FOUND.warning(message, at, "has no bounds", "set or remove it instead")
-            elif name in _TAKEN and (odd := _odd(value, *_TAKEN[name])) is not None:
-                low, high = _TAKEN[name]
+            elif (known := _TAKEN.get(canonical_parameter(name))) and (odd := _odd(value, *known)) is not None:
+                low, high = known
                 message = f"no known provider takes {odd} as `{name}`"
                 yield _FOUND.warning(message, at, "is this the unit?", f"`{name}` is from {low} to {high}")
 

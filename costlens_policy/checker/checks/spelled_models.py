@@ -9,8 +9,10 @@ from costlens_policy.checker.checks.subject import Finding, Place, Subject, acce
 from costlens_policy.checker.reads import nodes_of, variable_reads
 from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.diagnostics.suggestion import listed
+from costlens_policy.documents import Document, PolicyDocument
 from costlens_policy.expressions import Extent, Node, TypedExpr
 from costlens_policy.expressions.tree import Call, ListLiteral, Literal, Name, Presence, Select
+from costlens_policy.source.located import Path
 
 __all__ = ["check_spelled_models"]
 
@@ -64,12 +66,19 @@ def _compared_elsewhere(subject: Subject, blamed: set[Place]) -> Iterator[Diagno
     for document in subject.documents():
         for path, typed in subject.expressions[document].items():
             place = Place(document, path)
-            if place in blamed:
+            if place in blamed or _admits(document.document, path):
                 continue
             for texts, extent in _comparisons(typed):
                 meant = {text: model.name for text in texts if (model := subject.bundle.catalogue.find(text))}
                 if meant:
                     yield _elsewhere(place.part(extent), meant)
+
+
+def _admits(document: Document, path: Path) -> bool:
+    """Say whether this is the condition of a route that serves the model by the same name: others are not served so."""
+    if not isinstance(document, PolicyDocument) or path[0] != "routes" or path[-1] != "when":
+        return False
+    return document.routes[int(path[1])].model_from is not None
 
 
 def _elsewhere(span: Span, meant: Mapping[str, str]) -> Diagnostic:

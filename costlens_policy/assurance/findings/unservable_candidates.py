@@ -1,0 +1,45 @@
+"""CL466: a candidate that cannot serve anything its route matches, beside others that can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from costlens_policy.assurance.subject import Rule, Subject, shown
+from costlens_policy.assurance.tried import tried_routes
+from costlens_policy.checker.bundle import models_of_target, targets_of
+from costlens_policy.checker.checks.subject import Finding, Place
+from costlens_policy.diagnostics.model import Diagnostic, Span
+
+__all__ = ["find_unservable_candidates"]
+
+_FOUND: Final = Finding("CL466")
+
+
+def find_unservable_candidates(subject: Subject) -> Iterator[Diagnostic]:
+    """Warn of models that a route names, and that are excluded from every request tried: no help when others fail."""
+    for tried in subject.once(tried_routes):
+        if tried.all_refused:
+            continue
+        for item in tried.never:
+            place = _place(subject, tried.route, item.model)
+            if place is not None:
+                yield _FOUND.warning(
+                    f"`{item.model}` can serve nothing that `{tried.route.id}` matches, "
+                    f"such as `{shown(tried.request)}`",
+                    place,
+                    item.reason,
+                    "name a model that can, or narrow the condition",
+                )
+
+
+def _place(subject: Subject, route: Rule, name: str) -> Span | None:
+    """Return where a route names a model; None where a choice or a budget brought it."""
+    document, path = route.place.document, route.place.path
+    target = next(target for at, target in targets_of(document.document) if at == path)
+    chosen = () if target.choose is None else target.choose.models
+    for named in models_of_target(target, path):
+        model = subject.bundle.linked.catalogue.find(named.name)
+        if model is not None and model.name == name and named.name not in chosen:
+            return Place(document, named.path).span
+    return None

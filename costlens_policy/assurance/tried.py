@@ -1,0 +1,91 @@
+"""What routes do with various requests that they match: which of their candidates is excluded each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found
+from costlens_policy.assurance.others import Others
+from costlens_policy.assurance.subject import Rule, Subject
+from costlens_policy.compiler.rules import ByExpression, RouteStep, routes_in
+from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.facts import Exclusion
+from costlens_policy.frozen import frozen
+
+__all__ = ["Tried", "tried_routes"]
+
+_MOST_TRIED: Final = 60
+
+
+@frozen
+class Tried:
+    """A route, a request that it matches, how that was decided, and the candidates that every one tried excludes."""
+
+    route: Rule
+    request: Mapping[str, Any]
+    decision: Decision
+    never: tuple[Exclusion, ...]
+    all_refused: bool
+
+
+def tried_routes(subject: Subject) -> tuple[Tried, ...]:
+    """Try the routes, and the default, that name their models, and of which nothing is reported yet."""
+    earlier, denies = Others(subject), Others(subject, subject.denies)
+    found: list[Tried] = []
+    for route in (*subject.rules["routes"], subject.default):
+        others = (*earlier.beside(route), *denies.beside(route))
+        matched = Every([route.goal, *(other.otherwise for other in others)])
+        named = isinstance(route.step, RouteStep) and not any(
+            isinstance(step.target, ByExpression) for step in routes_in(route.step)
+        )
+        if named and not subject.is_diagnosed(route):
+            tried = _tried(subject, route, matched)
+            found += [tried] if tried is not None else []
+        if not route.passes_on:
+            earlier.add(route)
+    return tuple(found)
+
+
+def _tried(subject: Subject, route: Rule, matched: Every) -> Tried | None:
+    """Return what is excluded each time; None as soon as that is nothing."""
+    first = subject.domain.find(matched)
+    if not isinstance(first, Found):
+        return None
+    found: Tried | None = None
+    budgets = {rule.id for rule in subject.limits}
+    for values in islice(_variants(subject, first.values, matched), _MOST_TRIED):
+        request = subject.request(values)
+        decision = subject.decide(request, values)
+        if decision is None or decision.rule != route.id:
+            continue
+        # What a budget refuses before anything is spent is reported of the budget.
+        excluded = {item.model for item in decision.excluded if item.by not in budgets}
+        before = decision.excluded if found is None else found.never
+        never = tuple(item for item in before if item.model in excluded)
+        if not never:
+            return None
+        refused = decision.model is None and (found is None or found.all_refused)
+        found = Tried(route, request, decision, never, refused) if found is None else _with(found, never, refused)
+    return found
+
+
+def _with(tried: Tried, never: tuple[Exclusion, ...], refused: bool) -> Tried:
+    return Tried(tried.route, tried.request, tried.decision, never, refused)
+
+
+def _variants(subject: Subject, values: Assignment, matched: Every) -> Iterator[Assignment]:
+    """Yield requests that the route matches: the first, and each with another value at one place."""
+    yield values
+    for read in values:
+        for value in subject.domain.values(read):
+            other = {**values, read: value}
+            if value is not values[read] and subject.domain.met(matched, other):
+                yield other
+    for name in ("prompt_tokens", "max_output_tokens"):
+        read = ("request", name)
+        if read not in values or values[read] is ABSENT:
+            smaller = {**values, read: 1}
+            if subject.domain.met(matched, smaller):
+                yield smaller
