@@ -246,7 +246,7 @@ def find_exchanged(prices: Sequence[PricePeriod], place: Place) -> Iterator[Diag
     """Find prices that look exchanged: hardly any model charges less for output, or more for what is cached."""
     for index, price in enumerate(prices):
         rates, here = _by_bucket(price.usd_per_million_tokens.items()), place.at(index, "usd_per_million_tokens")
-        if 0 < rates["output"] < rates["input"]:
+        if 0 < 2 * rates["output"] <= rates["input"]:
             message = "output tokens are cheaper than input tokens"
             advice = "swap the prices of `input` and `output`"
             yield problems.unlikely_price(message, advice, here.at("input").span, "the price of output?")
