@@ -36,6 +36,8 @@ DEFAULT_LEASE: Final = timedelta(minutes=10)
 
 _LOG: Final = logging.getLogger("costlens_policy.guard")
 _MOST_VERSIONS: Final = 2
+_NOBODY: Final = "is-anybody-there"
+"""An id of no call."""
 _CLOSING: Final = 5.0
 """Seconds for which closing waits for alerts, and for the ledger."""
 
@@ -193,6 +195,16 @@ class AnyGuard:
         self._check_open()
         shared = self._shared_for(self._engine.plan)
         return spend_of(shared.plan, shared.accounts, shared.link, shared.clock(), budget, key)
+
+    def _ledger_answers(self) -> bool:
+        """Ask the ledger something that writes nothing."""
+        self._check_open()
+        shared = self._shared
+        try:
+            shared.link.ask(lambda store: store.reservation(_NOBODY, shared.clock()))
+        except LedgerUnavailableError:
+            return False
+        return True
 
     @property
     def ledger_fault(self) -> bool:

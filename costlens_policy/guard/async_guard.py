@@ -97,6 +97,11 @@ class AsyncGuard(AnyGuard):
         spends: tuple[Spend, ...] = await self._worker.run(self._spend, budget, key)
         return spends
 
+    async def ledger_answers(self) -> bool:
+        """Ask whether the ledger can be reached; see ``Guard.ledger_answers``."""
+        answers: bool = await self._worker.run(self._ledger_answers)
+        return answers
+
     async def flush(self, timeout: float = 5.0) -> bool:
         """Wait until every alert was taken to every sink once; say whether that happened within ``timeout`` seconds."""
         return await asyncio.to_thread(self._shared.delivery.flush, timeout)

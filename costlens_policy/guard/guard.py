@@ -106,6 +106,10 @@ class Guard(AnyGuard):
         """
         return self._spend(budget, key)
 
+    def ledger_answers(self) -> bool:
+        """Ask whether the ledger can be reached. Shortly after it could not, it is left alone and the answer is no."""
+        return self._ledger_answers()
+
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until every alert was taken to every sink once; return whether that was within ``timeout`` seconds."""
         return self._shared.delivery.flush(timeout)

@@ -124,7 +124,7 @@ class Application:
         )
         guard = AsyncGuard(policies, settings.ledger, lease=settings.lease)
         guard.watch_ledger(self._metrics.ledger.observe)
-        self._serving = Serving(guard, policies, self._metrics)
+        self._serving = Serving(guard, policies, self._metrics, settings.lease)
         self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -137,6 +137,7 @@ class Application:
             await self._serving.close()
         if self._log is not None:
             await asyncio.to_thread(self._log.close)
+        self._metrics.close()
 
     async def _live(self, receive: _Receive, send: _Send) -> None:
         await receive()
@@ -160,6 +161,8 @@ class Application:
         while True:
             await asyncio.sleep(_LOOK)
             self._watched.give_up(self._settings.limits.seconds)
+            if self._serving is not None and self._serving.guard.ledger_fault:
+                await self._serving.guard.ledger_answers()  # nobody else may ask, where a service is out of use
             self._show()
             try:
                 self._read_keys()

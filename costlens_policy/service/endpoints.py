@@ -14,13 +14,13 @@ from msgspec import Struct
 
 import costlens_policy.client.wire as wire
 import costlens_policy.service.answers as answers
-from costlens_policy.api import Engine
 from costlens_policy.clock import duration_of, system_now
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.engine.decide import decide, models_for
 from costlens_policy.engine.decision import Balance, Decision, DeniedError
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard import AsyncCall, AsyncGuard, GuardError
-from costlens_policy.guard.any_guard import DEFAULT_LEASE
 from costlens_policy.integrations.sdk.bodies import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from costlens_policy.integrations.sdk.bodies import Dialect as SdkDialect
 from costlens_policy.integrations.sdk.calls import request_of_body
@@ -33,6 +33,7 @@ from costlens_policy.usage.reading import SHAPES
 
 __all__ = ["ENDPOINTS", "Endpoint", "Serving"]
 
+_Answer = TypeVar("_Answer")
 _Body = TypeVar("_Body", bound=Struct)
 _SDK_DIALECTS: Final = (CHAT, RESPONSES, EMBEDDINGS, MESSAGES)
 _IN_A_ROW: Final = 100
@@ -46,24 +47,26 @@ class Serving:
     guard: AsyncGuard
     policies: LivePolicies
     metrics: Metrics
+    lease: timedelta
     alone: dict[str, AsyncCall] = field(default_factory=dict)
     """Calls that only this worker counts, since the ledger cannot be reached."""
 
-    def keep(self, call: AsyncCall, lease: timedelta) -> None:
+    def keep(self, call: AsyncCall, lease: timedelta | None) -> None:
         """Keep a call that the ledger does not know. Where nobody settles it here, all that it holds is charged."""
         self.alone[call.id] = call
-        asyncio.get_running_loop().call_later(lease.total_seconds(), self._give_up, call.id)
+        seconds = (lease or self.lease).total_seconds()
+        asyncio.get_running_loop().call_later(seconds, self._give_up, call)
 
     async def close(self) -> None:
         """Charge what nobody else knows of, write what waits for the ledger, and close it."""
-        for id in list(self.alone):
-            self._give_up(id)
+        for call in list(self.alone.values()):
+            self._give_up(call)
         self.policies.close()
         await self.guard.close()
 
-    def _give_up(self, id: str) -> None:
-        call = self.alone.pop(id, None)
-        if call is not None:
+    def _give_up(self, call: AsyncCall) -> None:
+        if self.alone.get(call.id) is call:
+            del self.alone[call.id]
             call.settle()
 
 
@@ -98,7 +101,7 @@ async def _decide(serving: Serving, body: wire.Decide) -> wire.Decided:
 
 
 async def _explain(serving: Serving, body: wire.Decide) -> wire.Explained:
-    return answers.explained(await _decision(serving, body))
+    return await asyncio.to_thread(answers.explained, await _decision(serving, body))
 
 
 async def _decision(serving: Serving, body: wire.Decide) -> Decision:
@@ -106,13 +109,19 @@ async def _decision(serving: Serving, body: wire.Decide) -> Decision:
         decision = await serving.guard.decide(body.request)
         serving.metrics.decided(decision)
         return decision
-    balances = _balances(serving.policies, body.balances or ())
-    return serving.policies.decide(body.request, balances=balances, now=body.now or system_now())
+    return await _supposed(serving, body, decide)
 
 
-def _balances(engine: Engine, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[str, str], Balance]:
+async def _supposed(serving: Serving, body: wire.Decide | wire.Models, answer: Callable[..., _Answer]) -> _Answer:
+    """Answer on the balances and the time of the body: nothing that happened, so that no log or metric has it."""
+    plan = serving.policies.plan_for(body.request)
+    balances = _balances(plan, body.balances or ())
+    return await asyncio.to_thread(answer, plan, body.request, balances, body.now or system_now())
+
+
+def _balances(plan: Plan, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[str, str], Balance]:
     """Return supposed balances by the full ids of their budgets. Raises ``RequestError``."""
-    known = engine.plan.budgets
+    known = plan.budgets
     problems = tuple(f"`balances`: there is no budget `{item.budget}`" for item in given if item.budget not in known)
     if problems:
         raise RequestError(problems)
@@ -146,8 +155,7 @@ async def _decide_batch(serving: Serving, body: wire.Batch) -> wire.BatchAnswer:
 async def _models(serving: Serving, body: wire.Models) -> wire.ModelsAnswer:
     if body.balances is None and body.now is None:
         return answers.models_of(await serving.guard.models(body.request))
-    balances = _balances(serving.policies, body.balances or ())
-    return answers.models_of(serving.policies.models(body.request, balances=balances, now=body.now or system_now()))
+    return answers.models_of(await _supposed(serving, body, models_for))
 
 
 async def _reserve(serving: Serving, body: wire.Reserve) -> wire.Reserved:
@@ -162,7 +170,7 @@ async def _reserve(serving: Serving, body: wire.Reserve) -> wire.Reserved:
     decision = call.decision
     held = answers.held_lines(decision)
     if held and call.expires_at is None:
-        serving.keep(call, lease or DEFAULT_LEASE)
+        serving.keep(call, lease)
     serving.metrics.decided(decision)
     serving.metrics.reserved(held)
     try:
@@ -194,9 +202,7 @@ def _asked(body: wire.Reserve) -> tuple[SdkDialect | None, dict[str, Any]]:
 
 
 async def _settle(serving: Serving, body: wire.Settle) -> wire.Charge:
-    if (
-        body.shape is not None and body.shape not in SHAPES
-    ):  # charging all that is held would be a high price for a typo
+    if body.shape not in (None, *SHAPES):  # a typo must not cost all that is held
         raise RequestError((f"`shape` must be one of {', '.join(f'`{name}`' for name in SHAPES)}, got `{body.shape}`",))
     charged = await serving.guard.settle(
         body.id, body.usage, model=body.model, output_text=body.output_text, shape=body.shape
@@ -240,7 +246,7 @@ async def _ready(serving: Serving, _: wire.Nothing) -> wire.Ready:
 
     Policies that cannot be replaced go on serving, and an allowance lets calls through: neither takes the service away.
     """
-    status, lost = serving.policies.status, serving.guard.ledger_fault
+    status, lost = serving.policies.status, not await serving.guard.ledger_answers()
     if lost and serving.policies.plan.defaults.allowance_usd is None:
         raise LedgerUnavailableError("the ledger cannot be reached")
     problems = ["the ledger cannot be reached, and an allowance counts what is spent"] if lost else []

@@ -11,10 +11,11 @@ from collections import Counter as Counts
 from collections.abc import Iterable
 from decimal import Decimal
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from costlens_policy.client.wire import HeldLine
 from costlens_policy.engine.decision import Decision
@@ -128,10 +129,26 @@ class Metrics:
         self._ledger_up.set(ledger_up)
         self._in_flight.set(in_flight)
 
+    def close(self) -> None:
+        """Take back how this worker is; what it counted stays."""
+        if FOLDER in os.environ:
+            mark_process_dead(os.getpid())  # type: ignore[no-untyped-call, unused-ignore]
+
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format, of all workers."""
         if FOLDER not in os.environ:
             return bytes(generate_latest(self._registry))
+        _forget_killed(Path(os.environ[FOLDER]))
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call, unused-ignore]
         return bytes(generate_latest(together))
+
+
+def _forget_killed(folder: Path) -> None:
+    """Take back how workers were that had no time to do so themselves."""
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call, unused-ignore]

@@ -50,10 +50,11 @@ def _short(full: dict[str, Any]) -> dict[str, Any]:
     """Return what the short answer has to say, from the full one."""
     first = [] if full["model"] is None else [{name: full[name] for name in ("model", *_SENT)}]
     calls = first + [{name: call[name] for name in ("model", *_SENT)} for call in full["fallback_calls"]]
-    names = ("model", "fallbacks", "rule", "reasons", "alerts", "policy_digest", "catalogue_digest")
+    names = ("model", "fallbacks", "rule", "reasons", "shares", "alerts", "policy_digest", "catalogue_digest")
     excluded = [{name: item[name] for name in ("model", "reason", "by")} for item in full["excluded"]]
     return {name: full[name] for name in names} | {
         "allow": full["effect"] == "allow",
+        "ways_out": [item["way"] for item in full["ways_out"]],
         "excluded": excluded,
         "calls": calls,
     }

@@ -51,6 +51,7 @@ def test_a_store_that_goes_away_and_comes_back(tmp_path):
             command = [str(shutil.which("redis-server")), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
             again = subprocess.Popen([*command, "--appendonly", "yes"], stdout=subprocess.DEVNULL)
             try:
+                _until(lambda: service.get("/ready").status == 200)
                 _until(lambda: service.post("/v1/reserve", {"request": REQUEST, "id": "new"}).status == 200)
                 for id in ("new", *(f"job-{number}" for number in range(8))):
                     _until(lambda id=id: service.post("/v1/settle", {"id": id, "usage": USAGE}).status == 200)
