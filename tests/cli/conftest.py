@@ -57,6 +57,7 @@ def process() -> Callable[..., subprocess.CompletedProcess[bytes]]:
 
 @pytest.fixture
 def starter(tmp_path: Path) -> Path:
-    """Return a folder with a fresh starter repository."""
+    """Return a folder with a fresh starter repository, a checkout: nobody searches those of other tests."""
     write_starter(tmp_path / "starter", force=False)
+    (tmp_path / "starter" / ".git").mkdir()
     return tmp_path / "starter"
