@@ -25,8 +25,8 @@ BUCKETS: Final[tuple[str, ...]] = (
 """Every kind of token."""
 TEXT_INPUT: Final = ("input", "cache_read", "cache_write", "cache_write_1h")
 """What a token of a prompt of text may be charged as."""
-TEXT_OUTPUT: Final = ("output", "reasoning")
-"""What a token of an answer in text may be charged as."""
+TEXT_OUTPUT: Final = ("output", "reasoning", "output_image")
+"""What a token of the answer to a text may be charged as: models that draw do so unasked."""
 
 _KIND_OF: Final[dict[str, tuple[str, ...]]] = {
     "cache_read": ("input",),
@@ -123,7 +123,7 @@ class Rates:
     """Whether every cost is whole in femto-dollars, so that there is nothing to round."""
     is_plain: bool = field(init=False, repr=False, compare=False)
     """Whether a call in text costs at most what ``input`` and ``output`` say, to the femto-dollar: no token costs more
-    for being written to a cache, read from one, or thought."""
+    for being written to a cache, read from one, thought or drawn."""
     _unit: Decimal = field(init=False, repr=False, compare=False)
     _units_per_usd: int = field(init=False, repr=False, compare=False)
 

@@ -28,8 +28,6 @@ _MARKS: Final = ("cache_control", "cachePoint", "cache_point")
 """Keys by which a request asks for a cache write: Anthropic's, which others took over, and Bedrock's."""
 _INPUTS: Final = ("input", "cache_read")
 _WRITES: Final = ("cache_write", "cache_write_1h")
-_OUTPUT_UNASKED: Final = "output_image"
-"""Models that draw do so unasked. Budgets that count this kind for more than others say so on purpose."""
 _WITH_WRITES: Final = ("input", *_WRITES)
 """The dearest of these is ``input`` where cache writes cost nothing more; then nobody needs to look for them."""
 
@@ -228,7 +226,7 @@ class TokenKinds:
         if measure.heaviest(_WRITES) > read:
             writes = self._writes(model, call.params)
             read = max(read, measure.heaviest(writes)) if writes else read
-        return read, measure.heaviest((*self._output, _OUTPUT_UNASKED))
+        return read, measure.heaviest(self._output)
 
     def _at_rates(
         self, model: Model, rates: Rates, params: Mapping[str, Any], prompt_tokens: int, output_tokens: int

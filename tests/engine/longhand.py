@@ -71,7 +71,7 @@ def _weighed(candidate: Candidate, measure: Measure) -> int:
     """Weigh each token of the prompt as the heaviest kind that it may be, and each of the output likewise."""
     assert candidate.kinds is not None
     inputs = {*candidate.kinds._input, *candidate.kinds._writes(candidate.priced.model, candidate.prepared.params)}
-    outputs = {*candidate.kinds._output, "output_image"}
+    outputs = candidate.kinds._output
     heaviest = [max(measure.per_token[kind] for kind in kinds) for kinds in (inputs, outputs)]
     return heaviest[0] * candidate.prompt_tokens + heaviest[1] * candidate.output_tokens
 

@@ -55,6 +55,12 @@ def test_reasoning_and_sounds():
     assert _worst(OTHER, _rates(input_audio=30, output_audio=40), {"modalities": ["text"]}) == 12
 
 
+def test_images_that_nobody_asked_for():
+    assert _worst(OTHER, _rates(output_image=30), {"prompt": "x"}) == 32
+    assert not _rates(output_image=30).is_plain
+    assert _rates(output_image=9).is_plain
+
+
 def test_the_dearest_of_the_rates_that_a_call_may_have():
     kinds = TokenKinds({}, frozenset())
     assert kinds.worst_cost(OTHER, [_rates(), _rates(output=30)], {}, 1_000_000, 1_000_000) == 32
