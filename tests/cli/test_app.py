@@ -91,7 +91,7 @@ def test_no_command_shows_help(run):
         ),
         (["check", "--fromat", "json"], "error: no such option `--fromat`", "did you mean `--format`?"),
         (["check", "--format", "xml"], "error: invalid value for `--format`: `xml` is not one of `full`", "--help"),
-        (["eval", "."], "error: missing option `--request`", "costlens-policy eval --help"),
+        (["eval", "."], "error: name the request with `--request FILE`", "costlens-policy eval --help"),
         (
             ["eval", ".", "--request", "-", "--now", "noon"],
             "`noon` is not a timestamp; write it as 2026",

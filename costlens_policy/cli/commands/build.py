@@ -20,9 +20,7 @@ __all__ = ["command"]
     short_help="Pack a policy set into one file: policies, locked prices and plan.",
     examples=[
         ("pack the policy set in this directory", "build . --write policies.bundle"),
-        ("see what is in it", "inspect policies.bundle"),
         ("build a bundle anew, with the plan of this version", "build policies.bundle --write policies.bundle"),
-        ("decide by it", "eval policies.bundle --request request.yaml"),
     ],
     exits=[ExitCode.INVALID, ExitCode.NOTHING],
 )

@@ -18,9 +18,7 @@ __all__ = ["command"]
     cls=Command,
     short_help="Sign a bundle, as a revision.",
     examples=[
-        ("make a key, and keep the private part secret", "keygen release.key"),
         ("sign revision 42 of the policies", "sign policies.bundle --key release.key --revision 42"),
-        ("verify it as a service would", "verify policies.bundle --trust release.key.pub"),
     ],
     exits=[ExitCode.INVALID],
 )
@@ -28,6 +26,7 @@ __all__ = ["command"]
 @click.option("--key", required=True, metavar="KEY", type=click.Path(path_type=Path), help="The private key, in PEM.")
 @click.option(
     "--revision",
+    metavar="N",
     required=True,
     type=click.IntRange(min=1),
     help="A number that grows with each bundle, such as that of the CI run. Services refuse lower ones.",

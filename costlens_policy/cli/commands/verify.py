@@ -41,7 +41,7 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="Public keys in PEM; may be repeated. Defaults to COSTLENS_POLICY_TRUSTED_KEYS.",
 )
-@click.option("--name", help="The policy set that the bundle must hold.")
+@click.option("--name", metavar="NAME", help="The policy set that the bundle must hold.")
 @click.option(
     "--state",
     metavar="FILE",
