@@ -133,6 +133,22 @@ def test_calls_at_once_stay_within_the_budget(guard_of: Callable[..., Guard], pr
     assert cost_of(provider) <= Decimal("0.002")
 
 
+@pytest.mark.skipif(not hasattr(anthropic.Anthropic, "with_middleware"), reason="older versions have none")
+def test_middleware_could_repeat_calls(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    def twice(request: Any, call_next: Any) -> Any:
+        call_next(request)
+        return call_next(request)
+
+    guard = guard_of()
+    with pytest.raises(GuardError, match="middleware"):
+        wrap(bare("anthropic", provider, middleware=[twice]), guard=guard)
+    with pytest.raises(GuardError, match="middleware"):
+        wrap(bare("anthropic", provider), guard=guard).with_middleware(twice)
+    client = wrap(bare("anthropic", provider), guard=guard, unguarded=["middleware"])
+    client.with_middleware(lambda request, call_next: call_next(request)).messages.create(**MESSAGE)
+    assert spent(guard) == (cost_of(provider), 0)
+
+
 def test_a_request_is_sent_as_it_was_rewritten(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
     guard = guard_of("rewrites: [{id: brief, apply: [{set_params: {temperature: 0}}, {system: {text: Be brief}}]}]")
     client = wrap(bare("openai", provider), guard=guard)

@@ -9,7 +9,7 @@ so that a copy of it has the guard, too.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, Protocol, TypeVar, overload
 
@@ -69,10 +69,10 @@ def wrap(
     ``client`` is one of the SDK ``openai`` or ``anthropic``, of any platform: synchronous ones take a ``Guard``,
     asynchronous ones an ``AsyncGuard``. ``clients`` maps providers of the catalogue to the clients that serve their
     models. The wrapped client serves all others, or those of its own provider where it calls OpenAI or Anthropic
-    directly. ``asking`` gives attributes of every request, or is a function that
-    returns them; the blocks ``asking(…)`` around a call add to them. ``unguarded`` names what may pass although the
-    guard neither decides nor counts it, such as ``images`` or ``realtime``. ``stream_usage=False`` asks for no usage at
-    the end of OpenAI's chat streams, for providers that report it unasked, or do not know ``stream_options``.
+    directly. ``asking`` gives attributes of every request, or is a function that returns them; the blocks ``asking(…)``
+    around a call add to them. ``unguarded`` names what may pass although the guard neither decides nor counts it, such
+    as ``images`` or ``realtime``. ``stream_usage=False`` asks for no usage at the end of OpenAI's chat streams, for
+    providers that report it unasked, or do not know ``stream_options``.
 
     Calls raise ``DeniedError``, ``RequestError`` and ``LedgerUnavailableError``, which the SDK does not repeat,
     ``UnguardedCallError`` for what is not guarded, and else what the SDK raises. Raises ``GuardError`` for a client
@@ -113,14 +113,19 @@ def _wrapped(client: Any, wrapping: Wrapping) -> Any:
         )
     kind: Any = type(client)
     wrapped = object.__new__(_guarded_class(kind))
-    made_on_demand = {name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name), cached_property)}
     for name, value in vars(client).items():
-        if name in made_on_demand:
+        if name in _made_on_demand(kind):
             continue  # bound to the client that it was made for
         is_resource = "_client" in getattr(value, "__dict__", {}) and hasattr(value, "with_raw_response")
         vars(wrapped)[name] = type(value)(wrapped) if is_resource else value
     vars(wrapped)["_costlens"] = wrapping
     return wrapped
+
+
+@lru_cache(maxsize=64)
+def _made_on_demand(kind: Any) -> frozenset[str]:
+    """Return the names of what clients of a class make when it is first asked for, such as ``chat``."""
+    return frozenset(name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name), cached_property))
 
 
 class _Guarded:
@@ -130,12 +135,9 @@ class _Guarded:
 
     def copy(self, **options: Any) -> Any:
         """Return a wrapped client with other options, as the SDK's own method makes it."""
-        return _copied(self, "copy", options)
+        return _copied(self, options)
 
     with_options = copy
-
-    def with_middleware(self, *middleware: Any) -> Any:
-        return _copied(self, "copy", {"middleware": [*getattr(self, "_middleware", ()), *middleware]})
 
     @property
     def websocket_base_url(self) -> Any:
@@ -166,10 +168,9 @@ def _guarded_class(kind: Any) -> Any:
     return type(kind.__name__, (mixin, kind), members)
 
 
-def _copied(client: Any, method: str, options: Mapping[str, Any]) -> Any:
+def _copied(client: Any, options: Mapping[str, Any]) -> Any:
     """Let the client's own class copy it, without the guard, and wrap the copy."""
     wrapping = client._costlens
     bare = object.__new__(wrapping.base)
     vars(bare).update(vars(client))
-    copy: Callable[..., Any] = getattr(bare, method)
-    return _wrapped(copy(**options), wrapping)
+    return _wrapped(bare.copy(**options), wrapping)
