@@ -17,7 +17,9 @@ from typing import Final
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from costlens_policy.compiler.plan import Plan
 from costlens_policy.errors import InputError
+from costlens_policy.ledger import LedgerUnavailableError, open_ledger
 from costlens_policy.service.application import Application
 from costlens_policy.service.keys import KeyFile
 from costlens_policy.service.metrics import FOLDER
@@ -45,12 +47,14 @@ def serve(
     """Serve until a signal ends it; return whether it ever served. ``ready`` is called with the addresses as bound.
 
     SIGTERM and SIGINT finish what is under way, for at most ``settings.limits.shutdown_seconds``. Raises
-    ``InputError`` for what must not be served so, or where a socket cannot be had, and ``PolicyError``.
+    ``InputError`` for what must not be served so, or where a socket cannot be had, ``PolicyError`` and ``LedgerError``.
     """
     _check(settings, addresses, workers=workers, beyond_loopback=beyond_loopback)
     if settings.keys is not None:
         KeyFile(settings.keys).read()
-    settings.source().fetch()  # what is wrong is reported once, and before anything listens
+    _check_ledger(
+        settings, settings.source().fetch().plan
+    )  # what is wrong is reported once, and before anything listens
     with ExitStack() as stack:
         sockets = [stack.enter_context(_listening(address)) for address in addresses]
         if workers > 1:
@@ -73,6 +77,15 @@ def _check(settings: Settings, addresses: Sequence[Address | UnixPath], *, worke
     outside = [item for item in addresses if isinstance(item, Address) and not item.is_loopback]
     if outside and not beyond_loopback:
         raise InputError(f"`{outside[0]}` is reachable from other machines; say `--beyond-loopback` if that is meant")
+
+
+def _check_ledger(settings: Settings, plan: Plan) -> None:
+    """Open the ledger once. One that is out of reach is for the workers, where an allowance lets calls through."""
+    try:
+        open_ledger(settings.ledger).close()
+    except LedgerUnavailableError:
+        if plan.defaults.allowance_usd is None:
+            raise
 
 
 @contextmanager

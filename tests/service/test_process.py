@@ -37,6 +37,8 @@ def folder(tmp_path):
         (["--listen", "example.org:80", "--without-key", "everything"], "--beyond-loopback"),
         (["--listen", "nonsense", "--without-key", "everything"], "HOST:PORT"),
         (["--listen", "unix:/none/there.sock", "--without-key", "everything"], "cannot be listened on"),
+        (["--ledger", "sqlite:///none/spend.db", "--without-key", "everything"], "cannot be opened"),
+        (["--ledger", "mysql://x", "--without-key", "everything"], "unsupported ledger URL scheme"),
         (["--tls-key", "x.pem", "--without-key", "everything"], "--tls-certificate"),
         (["--lease", "soon", "--without-key", "everything"], "not a length of time"),
     ],
