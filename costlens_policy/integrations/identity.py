@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-__all__ = ["asking", "asking_now"]
+from costlens_policy.guard.errors import GuardError
+
+__all__ = ["Asking", "asking", "asking_now", "check_who", "who_asks"]
+
+Asking: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+"""Attributes of every request of a client, or a function that gives them for the request under way."""
 
 _ASKING: Final[ContextVar[Mapping[str, Any]]] = ContextVar("costlens_policy_asking")
 _NOBODY: Final[Mapping[str, Any]] = {}
+_OF_THE_CALL: Final = frozenset({
+    "model", "prompt", "messages", "tools", "response_format", "modalities", "stream", "params",
+})  # fmt: skip
+"""Attributes that are read from the call, and given nowhere else."""
 
 
 @contextmanager
@@ -30,3 +39,15 @@ def asking(**attributes: Any) -> Iterator[None]:
 def asking_now() -> Mapping[str, Any]:
     """Return the attributes of the blocks around."""
     return _ASKING.get(_NOBODY)
+
+
+def who_asks(given: Asking | None) -> dict[str, Any]:
+    """Return the attributes of a client's next request: its own, and those of the blocks around, which win."""
+    own = given() if callable(given) else given or _NOBODY
+    return {**own, **asking_now()}
+
+
+def check_who(who: Mapping[str, Any]) -> None:
+    """Raise ``GuardError`` for attributes that would stand beside what is sent."""
+    if taken := _OF_THE_CALL & who.keys():
+        raise GuardError(f"`{min(taken)}` is read from the call itself, and cannot be given beside it")

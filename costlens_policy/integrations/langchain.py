@@ -18,7 +18,7 @@ from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard import AsyncCall, AsyncGuard, Call, Guard, GuardError
 from costlens_policy.guard.guard import CallFacts
-from costlens_policy.integrations.identity import asking_now
+from costlens_policy.integrations.identity import check_who, who_asks
 
 __all__ = ["GuardedChatModel"]
 
@@ -183,8 +183,9 @@ class _Asked:
             request["params"] = params
         if model.model is not None:
             request["model"] = model.model
-        asking = model.asking() if callable(model.asking) else model.asking or {}
-        return cls(messages, {**request, **asking, **asking_now()}, options, {})
+        who = who_asks(model.asking)
+        check_who(who)
+        return cls(messages, {**request, **who}, options, {})
 
     def choose(self, models: Mapping[str, BaseChatModel], call: CallFacts) -> _Chosen:
         """Move a call to the first of its models that has not failed; return it, its messages and its arguments.

@@ -5,28 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard import AsyncGuard, Guard, GuardError
-from costlens_policy.integrations.identity import asking_now
+from costlens_policy.integrations.identity import Asking, check_who, who_asks
 from costlens_policy.integrations.sdk.answers import asettled, settled
 from costlens_policy.integrations.sdk.attempts import Attempts, answer_was_unreadable
 from costlens_policy.integrations.sdk.bodies import CHAT, Dialect, lacks_usage
 from costlens_policy.integrations.sdk.operations import UnguardedCallError, dialect_of
 
-__all__ = ["Asking", "Wrapping", "asend", "request_of_body", "send"]
-
-Asking: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-"""Attributes of every request of a client, or a function that gives them for the request under way."""
+__all__ = ["Wrapping", "asend", "request_of_body", "send"]
 
 _KEYWORD: Final = "costlens"
 """The entry of a body (``extra_body``) that has attributes for one call, and is not sent."""
-_OF_THE_BODY: Final = frozenset({
-    "model", "prompt", "messages", "tools", "response_format", "modalities", "stream", "params",
-})  # fmt: skip
-"""Attributes that are read from the body, and given nowhere else."""
 
 
 @frozen(eq=False)
@@ -55,8 +48,7 @@ class Wrapping:
 
     def _request(self, body: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
         """Return what is asked of the guard. An attribute of one call only adds to those that the service gives."""
-        asking = self.asking() if callable(self.asking) else self.asking or {}
-        who = {**asking, **asking_now()}
+        who = who_asks(self.asking)
         for name, value in _keyword(body).items():
             if who.setdefault(name, value) != value:
                 raise GuardError(f"`{_KEYWORD}.{name}` of a call must not replace the `{name}` that the service gives")
@@ -70,8 +62,7 @@ class Wrapping:
 
 def request_of_body(body: Mapping[str, Any], dialect: Dialect, who: Mapping[str, Any]) -> dict[str, Any]:
     """Return the request of a body and of attributes that say who asks. Raises ``GuardError``."""
-    if taken := _OF_THE_BODY & who.keys():
-        raise GuardError(f"`{min(taken)}` is read from the call itself, and cannot be given beside it")
+    check_who(who)
     return {**dialect.read(body), **who}
 
 

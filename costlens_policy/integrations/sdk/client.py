@@ -14,8 +14,9 @@ from functools import cached_property, lru_cache
 from typing import Any, Protocol, TypeVar, overload
 
 from costlens_policy.guard import AsyncGuard, Guard, GuardError
+from costlens_policy.integrations.identity import Asking
 from costlens_policy.integrations.sdk.attempts import sdk_of
-from costlens_policy.integrations.sdk.calls import Asking, Wrapping, asend, send
+from costlens_policy.integrations.sdk.calls import Wrapping, asend, send
 from costlens_policy.integrations.sdk.operations import check_connection
 
 __all__ = ["wrap"]
