@@ -159,11 +159,22 @@ def test_only_what_was_answered_or_never_sent_is_free(fault: BaseException | Non
     assert was_answered(fault) is answered
 
 
+def test_an_attempt_is_not_judged_by_those_before_it() -> None:
+    first = error("InternalServerError", 500, error("APIConnectionError", None, error("ConnectError")))
+    cause = first.__cause__
+    assert cause is not None
+    second = error("Timeout", 408, cause)
+    assert was_answered(second, ()) is True  # as if it had never been sent
+    assert was_answered(second, [first, cause]) is False
+
+
 def test_every_name_of_a_body_is_seen() -> None:
     body = {"model": "m", "messages": [], "tools": [{}], "stream": True, "temperature": 1, "odd": {"a": 1}}
     request = request_of(KINDS["acompletion"], body, {**body, "metadata": {}, "tags": []})
     assert request.pop("params") == {"temperature": 1, "odd": {"a": 1}}
     assert request == {"model": "m", "messages": [], "tools": [{}], "stream": True}
+    with pytest.raises(GuardError, match="`additional_drop_params` must not be set"):
+        request_of(KINDS["acompletion"], body, {**body, "additional_drop_params": ["max_tokens"]})
     with pytest.raises(GuardError, match="one text"):
         request_of(KINDS["atext_completion"], {"prompt": ["a", "b"]}, {"prompt": ["a", "b"]})
 

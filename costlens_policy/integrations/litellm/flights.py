@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
 from costlens_policy.guard.async_guard import AsyncCall, AsyncGuard
@@ -45,7 +46,11 @@ class Flight:
         self.is_nested = False
         """Whether LiteLLM translated the attempt into a call of another API, which has begun."""
         self.is_streaming = False
+        self.deployment: Any = None
+        """The id of LiteLLM's deployment to which the last attempt went."""
         self.over = False
+        self._faults: Final[list[BaseException]] = []
+        """The errors of attempts that failed, and those behind them: LiteLLM chains those of later attempts to them."""
         self._guard = guard
         self._settings = settings
         self._call: AsyncCall | None = None
@@ -95,7 +100,10 @@ class Flight:
 
     async def _end_attempt(self, error: BaseException | None) -> None:
         self.is_waiting = False
-        if self._settings.unanswered == "charge" and not was_answered(error):
+        answered = was_answered(error, self._faults)
+        if error is not None:
+            self._faults.extend(_chain(error))
+        if self._settings.unanswered == "charge" and not answered:
             reason = "nobody knows how an attempt ended" if error is None else f"{type(error).__name__}"
             _LOG.warning("call `%s` is charged its worst case: %s", self.call.id, reason)
             await self.call.settle()
@@ -223,15 +231,18 @@ _NEVER_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout",
 _UNANSWERED: Final = frozenset({"APIConnectionError", "APITimeoutError", "Timeout", "TimeoutError", "CancelledError"})
 
 
-def was_answered(error: BaseException | None) -> bool:
+def was_answered(error: BaseException | None, before: Sequence[BaseException] = ()) -> bool:
     """Whether an attempt that failed has cost nothing: the provider answered it with a status, or never got it.
 
     LiteLLM gives time-outs and lost connections a status, too, so that the errors behind one tell: those of OpenAI's
-    SDK, httpx and aiohttp, by their names, since not all of them are installed everywhere.
+    SDK, httpx and aiohttp, by their names, since not all of them are installed everywhere. ``before`` are errors of
+    attempts before this one, to which its own are chained.
     """
     if error is None:
         return False
-    classes = {cls.__name__ for fault in _chain(error) for cls in type(fault).__mro__}
+    known = set(map(id, before))
+    own = takewhile(lambda fault: id(fault) not in known, _chain(error))
+    classes = {cls.__name__ for fault in own for cls in type(fault).__mro__}
     if classes & _NEVER_SENT:
         return True
     return not classes & _UNANSWERED and isinstance(getattr(error, "status_code", None), int)

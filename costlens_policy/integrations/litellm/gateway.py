@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-import secrets
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 from weakref import WeakSet, WeakValueDictionary
@@ -25,25 +24,16 @@ _LOG: Final = logging.getLogger("costlens_policy.litellm")
 
 TOKEN: Final = "costlens_call"
 """The key of LiteLLM's metadata under which its logs have the id of the call in the ledger."""
-_STEERED: Final = (
-    "num_retries",
-    "max_retries",
-    "timeout_retries",
-    "mock_timeout",
-    "max_fallbacks",
-    "disable_fallbacks",
-)
+_STEERED: Final = ("num_retries", "max_retries", "max_fallbacks", "disable_fallbacks")
 """What headers of clients may set, and the proxy adds to the request: who repeats a request decides what it costs."""
 
 
 class Gateway:
     """Decides requests and writes decisions into attempts. Safe for the tasks of one event loop."""
 
-    def __init__(self, engine: Engine, settings: Settings, guard: AsyncGuard | None = None) -> None:
+    def __init__(self, engine: Engine, settings: Settings) -> None:
         self.settings: Final = settings
-        self.guard: Final = guard or AsyncGuard(
-            engine, settings.ledger, lease=settings.lease, named_models="ignore", on_exception="release"
-        )
+        self.guard: Final = AsyncGuard(engine, settings.ledger, lease=settings.lease, named_models="ignore")
         self._plan: Final = engine.plan
         self.identity: Final = Identity(engine.plan.attributes, settings.attributes)
         self._groups: Groups | None = None
@@ -101,11 +91,10 @@ class Gateway:
         data["model"] = first
         data["fallbacks"] = list(dict.fromkeys(fallbacks))
         data["context_window_fallbacks"] = data["content_policy_fallbacks"] = []
-        token = secrets.token_hex(16)
         for name in LABELS:
             if isinstance(metadata := data.get(name), MutableMapping):
-                metadata[TOKEN] = token
-        self._by_token[token] = flight
+                metadata[TOKEN] = call.id
+        self._by_token[call.id] = flight
 
     def _strip(self, data: MutableMapping[str, Any]) -> None:
         """Take what the client said out of LiteLLM's labels: it routes, logs and counts by some of them.
@@ -137,16 +126,20 @@ class Gateway:
                 f"the catalogue does not list the model `{kwargs.get('model')}` of a deployment of `{group}`"
             )
         call = await flight.begin_attempt(model)
+        flight.deployment = info.get("id")
         return with_decision(flight.kind, call, kwargs, flight.params)
 
     def compare(self, payload: Any, token: Any) -> None:
-        """Report a call that another model served than the one that was charged. The payload is LiteLLM's own."""
+        """Report a call that another deployment served than the one that was charged, by LiteLLM's standard payload."""
         flight = self._by_token.get(token) if isinstance(token, str) else None
-        if flight is None or self._groups is None or not isinstance(payload, Mapping):
+        if flight is None or not isinstance(payload, Mapping) or payload.get("cache_hit"):
             return
-        served = self._groups.model_sent(str(payload.get("model_group")), payload.get("model"), {})
-        if served is not None and flight.is_settled and served != flight.call.model:
-            _LOG.error("LiteLLM reports that `%s` served a call charged as `%s`", served, flight.call.model)
+        served, charged = payload.get("model_id"), flight.deployment
+        if served and charged and served != charged:
+            _LOG.error(
+                "LiteLLM reports that deployment `%s` served the call `%s`, which was charged as `%s` of `%s`",
+                served, token, flight.call.model, charged,
+            )  # fmt: skip
 
     def spawn(self, work: Any) -> None:
         """Run something to its end, whatever becomes of the task that asked for it."""

@@ -20,6 +20,9 @@ __all__ = ["KINDS", "LABELS", "Kind", "request_of", "with_decision", "with_limit
 LABELS: Final = ("metadata", "litellm_metadata")
 """What LiteLLM takes out of a body and puts its own into: nothing of it reaches the model."""
 
+_UNDOING: Final = frozenset({"additional_drop_params", "allowed_openai_params", "drop_params"})
+"""Options of LiteLLM by which parameters are left out of what it sends, the output limit among them."""
+
 
 @frozen
 class Kind:
@@ -38,8 +41,10 @@ class Kind:
 def request_of(kind: Kind, data: Body, body: Body) -> dict[str, Any]:
     """Return the request of a call, without who asks. ``body`` is what the client sent, ``data`` what became of it.
 
-    Every name that the client gave is seen by the policies or refused by them. Raises ``GuardError``.
+    Every name that the client gave is seen by the policies or refused. Raises ``GuardError``.
     """
+    for name in _UNDOING & body.keys():
+        raise GuardError(f"`{name}` must not be set by a client: LiteLLM would leave out what was decided")
     given = {name: data.get(name, value) for name, value in body.items() if name not in (*LABELS, "tags")}
     return kind.dialect.read(given)
 

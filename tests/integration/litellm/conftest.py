@@ -88,6 +88,9 @@ def gateway(upstream: str, python: Path, tmp_path_factory: pytest.TempPathFactor
     }
     with running_proxy(python, folder, upstream, settings) as proxy:
         yield Gateway(proxy, upstream, ledger, policies)
+    log = proxy.log.read_text(encoding="utf-8")
+    assert "LiteLLM reports" not in log  # that another deployment served than the one that was charged
+    assert "gone round" not in log
 
 
 Started = Callable[..., Gateway]

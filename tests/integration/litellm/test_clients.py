@@ -22,6 +22,8 @@ BODY: dict[str, Any] = {"model": "fast", "messages": HELLO}
         {"extra_body": {"n": 3}},
         {"fallbacks": ["claude"]},
         {"num_retries": 5},
+        {"additional_drop_params": ["max_tokens"]},
+        {"model_info": {"costlens_model": "nano"}},
         {"max_retries": 5},
         {"api_base": "http://127.0.0.1:1"},
         {"context_window_fallbacks": [{"fast": ["claude"]}]},
