@@ -52,9 +52,8 @@ def serve(
     _check(settings, addresses, workers=workers, beyond_loopback=beyond_loopback)
     if settings.keys is not None:
         KeyFile(settings.keys).read()
-    _check_ledger(
-        settings, settings.source().fetch().plan
-    )  # what is wrong is reported once, and before anything listens
+    plan = settings.source().fetch().plan  # what is wrong is reported once, and before anything listens
+    _check_ledger(settings, plan)
     with ExitStack() as stack:
         sockets = [stack.enter_context(_listening(address)) for address in addresses]
         if workers > 1:

@@ -73,8 +73,9 @@ async function create(guard, target, dialect, body, options = {}) {
     if (name in base && base[name] !== own[name]) throw new TypeError(`\`${KEYWORD}.${name}\` must not replace the client's`);
   }
   const attributes = { ...base, ...own };
-  const reservation = await guard.router.reserveBody(sent, { dialect, attributes, lease: guard.lease });
   const hidesUsage = dialect === "openai-chat" && sent.stream && sent.stream_options?.include_usage === undefined;
+  if (hidesUsage) sent.stream_options = { ...sent.stream_options, include_usage: true }; // else nobody learns the cost
+  const reservation = await guard.router.reserveBody(sent, { dialect, attributes, lease: guard.lease });
   let answer;
   let model;
   try {
