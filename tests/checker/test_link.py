@@ -176,13 +176,13 @@ def test_a_circle_of_links_is_a_missing_file(tmp_path: Path) -> None:
     assert "CL203" in codes(tmp_path)
 
 
-@pytest.mark.usefixtures("outside_git")
-def test_without_git_the_repository_is_what_was_named(tmp_path: Path) -> None:
-    put(tmp_path / "sets" / "policy-set.yaml", SET.replace("policy.yaml", "../policy.yaml"), "PolicySet", "company")
-    put(tmp_path / "sets" / "catalogue.yaml", CATALOGUE, "Catalogue", "models")
-    put(tmp_path / "policy.yaml", "routes: [{id: all, model: small}]", "Policy", "team")
-    assert codes(tmp_path / "sets") == ["CL204"]
-    assert codes(tmp_path) == []
+def test_without_git_the_repository_is_what_was_named(outside_git: Path) -> None:
+    here = outside_git / "so" / "deep"  # so deep that the folders of other tests are not near it
+    put(here / "sets" / "policy-set.yaml", SET.replace("policy.yaml", "../policy.yaml"), "PolicySet", "company")
+    put(here / "sets" / "catalogue.yaml", CATALOGUE, "Catalogue", "models")
+    put(here / "policy.yaml", "routes: [{id: all, model: small}]", "Policy", "team")
+    assert codes(here / "sets") == ["CL204"]
+    assert codes(here) == []
 
 
 def test_attributes_narrow_the_standard_ones(tmp_path: Path) -> None:

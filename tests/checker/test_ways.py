@@ -19,7 +19,7 @@ WRONG = "routes: [{id: a, when: request.teem, model: small}]"
 @pytest.fixture(params=[True, False], ids=["git", "no git"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return a folder with a policy set whose policy in another folder reads an unknown attribute."""
-    folder = tmp_path / "repository"
+    folder = tmp_path / "home" / "repository"  # so deep that the folders of other tests are not near it
     put(folder / "policy-set.yaml", SET.replace("policy.yaml", "teams/policy.yaml"), "PolicySet", "company")
     put(folder / "catalogue.yaml", CATALOGUE, "Catalogue", "models")
     put(folder / "teams" / "policy.yaml", WRONG, "Policy", "team")
