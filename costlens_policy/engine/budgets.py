@@ -267,16 +267,17 @@ class BudgetStage:
         if verdict is None:
             if not call.surely_below(math.inf):  # its worst cost is not known: some budgets will not even be read
                 return self.judge_each(call.priced, call)
-            verdict = self._verdict = self._found(call.priced)
+            verdict = self._verdict = self._found(call)
         if call.prompt_tokens + call.output_tokens < self._tokens and call.surely_below(self._usd):
             return verdict  # as nearly always
         return self.judge_each(call.priced, call)
 
-    def _found(self, priced: PricedModel) -> Verdict:
+    def _found(self, call: PricedCall) -> Verdict:
         """Read the budgets once for all candidates, where they are the same for all of them."""
         stages = self._context.plan.stages
         if stages.budgets_read_model:
             return FREE
+        priced, length = call.priced, call.prompt_tokens + call.output_tokens
         budgets: list[AppliedBudget] = []
         usd = tokens = _NEVER
         for layer, step in stages.budgets:
@@ -295,6 +296,8 @@ class BudgetStage:
                 tokens = room if room < tokens else tokens
             elif room <= _ONE:
                 return FREE
+            if step.overflow and not (length < tokens and call.surely_below(float(usd))):
+                return FREE  # its overflow may be asked before the budgets behind it
         self._usd = math.inf if usd is _NEVER else float(usd)
         self._tokens = math.inf if tokens is _NEVER else int(tokens) if tokens > ZERO else 0
         return Verdict(budgets)

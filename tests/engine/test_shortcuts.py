@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -133,6 +134,31 @@ def test_what_never_qualified_is_told_before_a_rewrite_refuses(limits: str) -> N
     assert [item.model for item in decision.excluded] == ["bare"]
     with longhand():
         assert engine.decide({"prompt": "x"}, now=NOW).to_dict() == decision.to_dict()
+
+
+@pytest.mark.parametrize("on_error", ["deny", "skip"])
+@pytest.mark.parametrize("when", ["true", 'request.metadata["n"] > 1'])
+@pytest.mark.parametrize("limit", ["hard_limit_usd", "hard_limit_tokens"])
+def test_an_overflow_is_asked_before_the_budgets_behind_it(on_error: str, when: str, limit: str) -> None:
+    """Whatever fails first refuses; nothing behind it is read, or noted."""
+    engine = _loaded(
+        f"""on_error: {on_error}
+budgets:
+  - {{id: day, {limit}: 1, window: {{calendar: day}}, overflow: spare}}
+  - {{id: mine, when: '{when}', scope: request.user, hard_limit_usd: 1, window: {{calendar: day}}}}
+  - {{id: tags, scope: 'request.tags[0]', hard_limit_usd: 1, window: {{calendar: day}}}}
+  - {{id: spare, when: 'request.metadata["flag"]', hard_limit_usd: 1, window: {{calendar: day}}, overflow: last}}
+  - {{id: last, scope: '"a\\000b"', hard_limit_usd: 1, window: {{calendar: day}}}}
+"""
+    )
+    assert engine is not None
+    for metadata in ({}, {"flag": True}):
+        request = {"prompt": "x", "user": "eve", "metadata": metadata}
+        for spent in (0, 1):
+            states = {("p0/day", ""): Balance(Decimal(spent)), ("p0/spare", ""): Balance(Decimal(spent))}
+            quick = _outcome(engine, request, states)
+            with longhand():
+                assert _outcome(engine, request, states) == quick
 
 
 class _Name(str):

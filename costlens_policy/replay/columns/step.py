@@ -196,21 +196,29 @@ def _accepted(job: Job, state: State, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _rejects(job: Job, frame: pl.DataFrame) -> Sequence[Reject]:
     requests = requests_in(frame, job.attributes)
-    shown = frame.select("file", "number", "model", "id" if "id" in frame.columns else pl.lit(None).alias("id"))
+    known = (name if name in frame.columns else pl.lit(None).alias(name) for name in ("id", "_problem"))
+    shown = frame.select("file", "number", "model", *known)
     found = []
-    for (file, number, model, id), (request, at, prompt) in zip(shown.iter_rows(), requests, strict=True):
-        try:
-            decide(job.plan, {**request, PROMPT: prompt}, {}, instant(at))
-        except RequestError as error:
-            found.append(Reject(job.files[file], number, str(error), _text({"model": model, "id": id, **request})))
+    for (file, number, model, id, problem), (request, at, prompt) in zip(shown.iter_rows(), requests, strict=True):
+        problem = problem or _problem(job.plan, {**request, PROMPT: prompt}, at)
+        found.append(Reject(job.files[file], number, problem, _text({"model": model, "id": id, **request})))
     return found
+
+
+def _problem(plan: Plan, request: Mapping[str, Any], at: int) -> str:
+    """Return why a request is not acceptable, whatever is spent."""
+    try:
+        decide(plan, request, {}, instant(at))
+    except RequestError as error:
+        return str(error)
+    raise AssertionError("a request that was rejected whatever is spent is rejected again")
 
 
 def _text(shown: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in shown.items() if value is not None)[:_LONGEST]
 
 
-_SETTLED: Final = {"_code": pl.Int32, "_sent": pl.Int64, "_read": pl.Int64}
+_SETTLED: Final = {"_code": pl.Int32, "_sent": pl.Int64, "_read": pl.Int64, "_problem": pl.String}
 _Charged = tuple[tuple[Account, Unit], ...]
 
 
@@ -255,18 +263,23 @@ class _Ordered:
     def settle(self, frame: pl.DataFrame, codes: pl.Series, sums: Sums) -> pl.DataFrame:
         """Return ``_code``, ``_sent`` and ``_read`` of each row as ``Pricing`` takes them; alerts go to the sums.
 
-        ``codes`` are of the facts without budgets.
+        ``codes`` are of the facts without budgets. ``_problem`` is why a row is not acceptable, where that depends on
+        what is spent: the scope of an overflow is read only where the budget before it has no room.
         """
         facts, buckets = self._facts.rows, recorded_in(frame.columns)
         lines = self._lines.codes(frame, self._served(codes)).to_list()
         requests = self._exactly.requests(frame)
         chosen, sent, read = [], [], []
+        problems: list[str | None] = [None] * frame.height
         for place, (code, line, row) in enumerate(zip(codes.to_list(), lines, _rows(frame, buckets), strict=True)):
             charged: _Charged = ()
             if code == ALONE or facts[code].choices:
                 found = None if code == ALONE or line == UNKNOWN else self._judge(code, line, row, sums)
                 if found is None:
-                    code, charged = self._exactly.decide(requests(place), row.at, row.prompt, sums)
+                    try:
+                        code, charged = self._exactly.decide(requests(place), row.at, row.prompt, sums)
+                    except RequestError as error:
+                        code, problems[place] = self._facts.code(REFUSED), str(error)
                 else:
                     code, charged = found, self._lines.charged[line]
             choice = facts[code].winner
@@ -275,7 +288,7 @@ class _Ordered:
             sent.append(length)
             read.append(0 if choice is None else self._take(row, choice.model, length, charged, buckets))
         self._sweep(frame["time"][-1])
-        return pl.DataFrame({"_code": chosen, "_sent": sent, "_read": read}, schema=_SETTLED)
+        return pl.DataFrame({"_code": chosen, "_sent": sent, "_read": read, "_problem": problems}, schema=_SETTLED)
 
     def _served(self, codes: pl.Series) -> pl.Series:
         served = pl.Series([*(bool(item.choices) for item in self._facts.rows), False], dtype=pl.Boolean)
@@ -457,13 +470,13 @@ class _Exactly:
     def decide(
         self, request: Mapping[str, Any], at: int, prompt: int, sums: Sums
     ) -> tuple[int, tuple[tuple[Account, str], ...]]:
-        """Return the code of the facts, and the accounts that the call is charged to, with their units."""
+        """Return the code of the facts, and the accounts that the call is charged to, with their units.
+
+        Raises ``RequestError``.
+        """
         self._accounts.now = at
         sums.made += 1
-        try:
-            decision = decide(self._plan, {**request, PROMPT: prompt}, self._accounts, instant(at))
-        except RequestError:
-            return self._facts.code(REFUSED), ()
+        decision = decide(self._plan, {**request, PROMPT: prompt}, self._accounts, instant(at))
         facts = facts_of(decision, prompt)
         charged = []
         for seen in decision.balances:

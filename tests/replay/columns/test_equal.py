@@ -215,6 +215,23 @@ def test_requests_that_are_alike_share_decisions_to_the_same_effect(plan_of, pol
         assert got.shared > got.rows / 2
 
 
+def test_a_request_that_an_overflow_cannot_keep_is_rejected_once_the_first_budget_is_full(plan_of):
+    plan = plan_of(
+        """
+budgets:
+  - {id: first, hard_limit_requests: 2, window: {lifetime: true}, overflow: spare}
+  - {id: spare, scope: request.user, hard_limit_requests: 100, window: {lifetime: true}}
+"""
+    )
+    traffic = random_traffic(3, 60, MODELS, {"user": ["u1", "a\0b", "u" * 600]})
+    expected = replay(plan, traffic, Settings())
+    problems = {item.problem for item in expected.rejects}
+    assert any("NUL" in problem for problem in problems)
+    assert any("512" in problem for problem in problems)
+    for size in (1, 7, 60):
+        assert facts(in_columns(plan, traffic, tuple(ATTRIBUTES), Settings(), size)) == facts(expected)
+
+
 @pytest.mark.parametrize("seed", [21, 27, 30])
 def test_a_cut_that_is_found_on_the_way_moves_no_decision_to_another_length(plan_of, seed):
     plan = plan_of(POLICIES["cheapest"])
