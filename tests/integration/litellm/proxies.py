@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -90,14 +91,15 @@ budgets:
 
 
 def installed(version: str) -> Path:
-    """Return the Python of an environment with one version of LiteLLM, which is made once."""
+    """Return the Python of an environment with one version of LiteLLM, and what we depend on, which is made once."""
     folder = ROOT / "build" / f"litellm-{version}"
     python, done = folder / "bin" / "python", folder / ".installed"
     if not done.exists():
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        needed = [*project["dependencies"], *project["optional-dependencies"]["redis"]]
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, f"litellm[proxy]=={version}", f"{ROOT}[redis]"], check=True)
-        subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "costlens-policy"], check=True)
+        subprocess.run([*pip, f"litellm[proxy]=={version}", *needed], check=True)
         done.touch()
     return python
 
