@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from costlens_policy.bundles import build
 from tests.guard.company import REQUEST, TEAM, write_company
@@ -23,6 +24,7 @@ def test_a_bundle_is_served_and_replaced(tmp_path):
         for _ in range(600):
             if service.post("/v1/decide", {"request": REQUEST}).json["model"] == "mini":
                 break
+            time.sleep(0.05)
         else:
             raise AssertionError("the new bundle was never served")
 
