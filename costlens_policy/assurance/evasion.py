@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, Goal, Not
 from costlens_policy.assurance.domain.trees import Read, Use
@@ -10,6 +11,9 @@ from costlens_policy.assurance.subject import Subject
 from costlens_policy.frozen import frozen
 
 __all__ = ["Evasion", "evasions"]
+
+_CALL: Final = frozenset({"model", "prompt", "system", "messages", "tools", "modalities", "params"})
+"""What is asked for, rather than by whom: a call without it is another call."""
 
 
 @frozen
@@ -29,15 +33,15 @@ def evasions(subject: Subject, goal: Goal, elsewhere: Goal) -> Iterator[Evasion]
     """Yield ways out of a goal that do not meet ``elsewhere`` either, the first for each attribute.
 
     An attribute that the service sets (``trusted: true``) is never a way out, one that callers set (``trusted: false``)
-    always, and any other where it may be left out and the rule holds for a value that no rule names: then a request
-    without it passes although a stranger's does not.
+    always, what is asked for never, and any other where it may be left out and the rule holds for a value that no rule
+    names: then a request without it passes although a stranger's does not.
     """
     held = subject.domain.find(goal)
     if not isinstance(held, Found):
         return
     for read in [read for read in held.values if len(read) >= 2 and read[0] == "request"]:
         trusted = _is_trusted(subject, read)
-        if trusted:
+        if trusted or (trusted is None and read[1] in _CALL):
             continue
         found = _strangers(subject, goal, held.values, read) if trusted is None else held.values
         if found is None:
