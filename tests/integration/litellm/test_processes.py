@@ -78,7 +78,7 @@ def test_a_proxy_that_is_told_to_end_leaves_nothing_held(start: Started, stream:
         pytest.fail("the proxy did not end")
     used, held = gateway.spend("end")
     assert held == 0
-    assert used >= 2 * NANO  # LiteLLM waited for the answer; or nobody knows what it cost, and it is the worst case
+    assert used > NANO  # the answer, if LiteLLM waited for it; what came of a stream; or the worst case
 
 
 def _ask_and_lose(gateway: Any, body: Any) -> None:
