@@ -162,7 +162,7 @@ _MEANING: Final = (
     Code("CL450", "unit-slip", "number in another unit"),
     Code("CL451", "misplaced-target", "target that does not fit its place"),
     Code("CL452", "idle-overflow", "overflow that never stands in"),
-    Code("CL453", "shadowed-overflow", "overflow in shadow, which refuses nothing"),
+    Code("CL453", "endless-overflow", "overflow that takes a limit out of force"),
     Code("CL461", "idle-allow", "allow without effect"),
     Code("CL462", "idle-downgrade", "downgrade without effect"),
     Code("CL463", "dead-share", "share of a split that nobody gets"),

@@ -12,6 +12,7 @@ from costlens_policy.assurance.findings.dead_end_downgrades import find_dead_end
 from costlens_policy.assurance.findings.dead_shares import find_dead_shares
 from costlens_policy.assurance.findings.denied_rules import find_denied_rules
 from costlens_policy.assurance.findings.dropped_prompts import find_dropped_prompts
+from costlens_policy.assurance.findings.endless_overflows import find_endless_overflows
 from costlens_policy.assurance.findings.evaded_budgets import find_evaded_budgets
 from costlens_policy.assurance.findings.evaded_denies import find_evaded_denies
 from costlens_policy.assurance.findings.fixed_offsets import find_fixed_offsets
@@ -29,7 +30,6 @@ from costlens_policy.assurance.findings.near_names import find_near_names
 from costlens_policy.assurance.findings.odd_shares import find_odd_shares
 from costlens_policy.assurance.findings.past_times import find_past_times
 from costlens_policy.assurance.findings.range_edges import find_range_edges
-from costlens_policy.assurance.findings.shadowed_overflows import find_shadowed_overflows
 from costlens_policy.assurance.findings.unit_slips import find_unit_slips
 from costlens_policy.assurance.findings.unmatched_patterns import find_unmatched_patterns
 from costlens_policy.assurance.findings.unmet_model_rules import find_unmet_model_rules
@@ -69,7 +69,7 @@ FINDINGS: Final[tuple[Find, ...]] = (
     find_fixed_offsets,
     find_unit_slips,
     find_idle_overflows,
-    find_shadowed_overflows,
+    find_endless_overflows,
     find_idle_allows,
     find_idle_downgrades,
     find_dead_shares,
