@@ -159,8 +159,8 @@ _KEPT: Final = 200_000
 class Line:
     """A budget that calls count against. Amounts are units of the account.
 
-    From ``alerts_from`` on an alert is due, from ``acts_from`` on a threshold does more than alert; there is room up to
-    ``limit``, which is infinite where the budget only watches.
+    From ``alerts_from`` on an alert is due, from ``acts_from`` on a threshold does more than alert or another budget is
+    asked to count the call; there is room up to ``limit``, which is infinite where the budget only watches.
     """
 
     account: Account
@@ -170,8 +170,6 @@ class Line:
     budget: str
     key: str
     limit: float
-    overflows: bool
-    """Whether another budget counts what has no room here."""
     alerts_from: float
     acts_from: float
     alerts: tuple[tuple[int, Decimal, str], ...]
@@ -267,9 +265,8 @@ class Lines:
         limit = inf if step.shadow else _down(seen.limit, scale)
         first = min((start for start, _, _ in alerts), default=inf)
         place = self._units.index(step.unit) if step.unit in self._units else -1
-        first_act = min(acts, default=inf)
-        moves = bool(step.overflow)
-        return Line(account, step.unit, place, step.id, seen.key, limit, moves, first, first_act, tuple(alerts))
+        first_act = min([*acts, limit + 1] if step.overflow else acts, default=inf)
+        return Line(account, step.unit, place, step.id, seen.key, limit, first, first_act, tuple(alerts))
 
 
 def _down(amount: Decimal, scale: Decimal) -> int:

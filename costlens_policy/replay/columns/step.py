@@ -297,7 +297,8 @@ class _Ordered:
     def _judge(self, code: int, line: int, row: _Row, sums: Sums) -> int | None:
         """Return the code of the facts once every budget was asked; None where the engine itself has to decide.
 
-        That is where a threshold does more than alert, and where other models may serve since these have no room.
+        That is where a threshold does more than alert or an overflow is asked, be it for a fallback, and where other
+        models may serve since these have no room.
         """
         facts, lines = self._facts.rows[code], self._lines.rows[line]
         at, prompt = row.at, row.prompt
@@ -315,8 +316,6 @@ class _Ordered:
                 if item.acts_from is not inf and taken + _most(facts, item, prompt) >= item.acts_from:
                     return None
                 if reached > item.limit:
-                    if item.overflows:
-                        return None
                     full = full or item.budget
                 due = due or reached >= item.alerts_from
             if not full:

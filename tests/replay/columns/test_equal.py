@@ -215,20 +215,23 @@ def test_requests_that_are_alike_share_decisions_to_the_same_effect(plan_of, pol
         assert got.shared > got.rows / 2
 
 
-def test_a_request_that_an_overflow_cannot_keep_is_rejected_once_the_first_budget_is_full(plan_of):
+@pytest.mark.parametrize("limit", ["hard_limit_requests: 2", "hard_limit_usd: 2"])
+def test_a_request_that_an_overflow_cannot_keep_is_rejected_once_the_first_budget_is_full(plan_of, limit):
+    """It may be full for a fallback only."""
     plan = plan_of(
-        """
+        f"""
+routes: [{{id: r, when: 'true', model: small, fallbacks: [large]}}]
 budgets:
-  - {id: first, hard_limit_requests: 2, window: {lifetime: true}, overflow: spare}
-  - {id: spare, scope: request.user, hard_limit_requests: 100, window: {lifetime: true}}
+  - {{id: first, {limit}, window: {{lifetime: true}}, overflow: spare}}
+  - {{id: spare, scope: request.user, hard_limit_requests: 100, window: {{lifetime: true}}}}
 """
     )
-    traffic = random_traffic(3, 60, MODELS, {"user": ["u1", "a\0b", "u" * 600]})
+    traffic = random_traffic(3, 150, MODELS, {"user": ["u1", "a\0b", "u" * 600]}, 60_000)
     expected = replay(plan, traffic, Settings())
     problems = {item.problem for item in expected.rejects}
     assert any("NUL" in problem for problem in problems)
     assert any("512" in problem for problem in problems)
-    for size in (1, 7, 60):
+    for size in (1, 7, 150):
         assert facts(in_columns(plan, traffic, tuple(ATTRIBUTES), Settings(), size)) == facts(expected)
 
 
