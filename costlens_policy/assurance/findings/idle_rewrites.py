@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 from costlens_policy.assurance.domain import Every, Goal, Not, Nothing
@@ -20,6 +21,7 @@ from costlens_policy.tokens import Tokenizer
 __all__ = ["find_idle_rewrites"]
 
 _FOUND: Final = Finding("CL443")
+_MOST_ROUTES: Final = 50
 
 
 @frozen
@@ -31,18 +33,23 @@ class _Applied:
     place: Place
     goal: Goal
     surely: bool
+    of_route: bool = False
 
 
 def find_idle_rewrites(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of bounds that an earlier rule keeps to already, and of patterns whose matches are redacted before."""
     applied = list(_applied(subject))
     for at, later in enumerate(applied):
+        if later.operation.clamp_params is None and later.operation.replace is None:
+            continue
         for before, earlier in enumerate(applied[:at]):
-            between = (item.operation for item in applied[before + 1 : at])
-            if not earlier.surely or any(_undoes(operation, later.operation) for operation in between):
+            if not earlier.surely or (later.of_route and later.rule != earlier.rule):
                 continue
             what = _idle(later.operation, earlier.operation, earlier.rule, subject.plan.tokenizer)
-            if what and _holds_wherever(subject, earlier.goal, later.goal):
+            between = islice(applied, before + 1, at)
+            if not what or any(_undoes(item.operation, later.operation) for item in between):
+                continue
+            if _holds_wherever(subject, earlier.goal, later.goal):
                 yield _FOUND.warning(
                     f"`{later.rule}` changes nothing: {what}",
                     later.place.key_span,
@@ -73,20 +80,22 @@ def _applied(subject: Subject) -> Iterator[_Applied]:
 
 
 def _of_routes(subject: Subject) -> Iterator[_Applied]:
-    """Yield what each route applies where none before it matches."""
+    """Yield what each route applies where none before it matches; behind many routes, that takes too long to search."""
     before: list[Goal] = []
-    for rule in subject.rules["routes"]:
+    for rule in islice(subject.rules["routes"], _MOST_ROUTES):
         document = rule.place.document.document
         route = document.routes[int(rule.place.path[1])]  # type: ignore[attr-defined]  # as below
         goal = Every([rule.goal, *before]) if route.apply else rule.goal
         for at, operation in enumerate(route.apply):
-            yield _Applied(operation, rule.id, rule.place.at("apply", at, operation.name), goal, True)
+            yield _Applied(operation, rule.id, rule.place.at("apply", at, operation.name), goal, True, True)
         if not rule.passes_on:
             before.append(rule.otherwise)
+    if len(subject.rules["routes"]) > _MOST_ROUTES:
+        return
     policy_set = subject.bundle.linked.policy_set
     for at, operation in enumerate(policy_set.document.defaults.route.apply):
         place = Place(policy_set, ("defaults", "route", "apply", at, operation.name))
-        yield _Applied(operation, "default", place, Every(before), True)
+        yield _Applied(operation, "default", place, Every(before), True, True)
 
 
 def _undoes(operation: Operation, later: Operation) -> bool:
