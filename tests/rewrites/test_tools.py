@@ -56,6 +56,8 @@ SHAPES: dict[str, Any] = {
     ],
 )
 def test_tools_by_name(shape: str, section: dict[str, Any], left: list[str]) -> None:
+    if "all_except" in section:  # a type and a label have to match, too
+        section = {"all_except": [*section["all_except"], "bash", "mcp", "s"]}
     tools = [SHAPES[shape](name) for name in ("delete_file", "read_file", "list")]
     after = rewritten(asking(*tools), remove_tools=section)
     assert tool_names(after.tools) == left
@@ -132,11 +134,97 @@ def test_a_server_goes_as_a_whole() -> None:
     content = asking(chat_tool("f"), server)
     assert tool_names(rewritten(content, remove_tools={"names": ["crm", "delete_*"]}).tools) == ["f"]
     assert tool_names(rewritten(content, remove_tools={"all_except": ["f"]}).tools) == ["f"]
-    assert rewritten(content, remove_tools={"all_except": ["f", "crm"]}) is content
-    listed = {**server, "allowed_tools": ["delete_contact", "find_contact"]}
-    assert rewritten(asking(listed), remove_tools={"names": ["delete_*"]}).tools == (
-        {**server, "allowed_tools": ["find_contact"]},
-    )
+    assert rewritten(content, remove_tools={"all_except": ["*"]}) is content
+
+
+@pytest.mark.parametrize("listed", [lambda names: names, lambda names: {"tool_names": names, "read_only": True}])
+def test_a_server_keeps_the_tools_that_it_lists(listed: Any) -> None:
+    server = {"type": "mcp", "server_label": "crm", "server_url": "https://example.org"}
+    content = asking({**server, "allowed_tools": listed(["delete_contact", "find_contact"])})
+    left = ({**server, "allowed_tools": listed(["find_contact"])},)
+    assert rewritten(content, remove_tools={"names": ["delete_*"]}).tools == left
+    assert rewritten(content, remove_tools={"all_except": ["mcp", "crm", "find_*"]}).tools == left
+    assert rewritten(content, remove_tools={"names": ["*_contact"]}).tools is None
+    assert rewritten(content, remove_tools={"names": ["other"]}) is content
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "function", "name": "read_x", "function": {"name": "shell"}},
+        {"type": "function", "name": "shell", "function": {"name": "read_x"}},
+        {"toolSpec": {"name": "read_x"}, "systemTool": {"name": "shell"}},
+        {"type": "code_interpreter", "name": "read_x"},
+        {"name": "read_x", "googleSearch": {}},
+        {"name": "read_x", "newShape": {"name": "shell"}},
+        {"type": "function", "name": "read_x", "code_execution": {}},
+        {"type": "function", "function": {"name": "read_x"}, "server_label": "s"},
+        {"type": "mcp", "server_label": "read_x", "server_url": "https://example.org", "allowed_tools": ["shell"]},
+        {"type": "mcp", "server_label": "read_x", "server_url": "https://example.org", "allowed_tools": ["read_y"]},
+        {"type": "mcp", "server_label": "read_x", "server_url": "https://example.org"},
+        {"type": "mcp_toolset", "mcp_server_name": "read_x"},
+        {"type": "namespace", "name": "read_x", "tools": [chat_tool("shell")]},
+        {"type": "code_interpreter", "name": "read_x", "tools": [chat_tool("read_y")]},
+        {"name": "shell", "functionDeclarations": [{"name": "read_y"}]},
+    ],
+)
+def test_every_name_of_a_tool_has_to_be_allowed(tool: dict[str, Any]) -> None:
+    content = asking(chat_tool("read_file"), tool)
+    assert tool_names(rewritten(content, remove_tools={"all_except": ["read_*"]}).tools) == ["read_file"]
+
+
+def test_all_lists_of_a_tool_are_examined() -> None:
+    both = {
+        "name": "read_docs",
+        "functionDeclarations": [{"name": "shell"}, {"name": "read_x"}],
+        "tools": [{"name": "shell"}],
+    }
+    left = ({"name": "read_docs", "functionDeclarations": [{"name": "read_x"}], "tools": []},)
+    assert rewritten(asking(both), remove_tools={"all_except": ["read_*"]}).tools == left
+    assert rewritten(asking(both), remove_tools={"names": ["shell"]}).tools == left
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "function", "name": "read_x", "function": "shell"},
+        {"type": "function", "name": "read_x", "function": {"name": 3}},
+        {"name": "read_x", "functionDeclarations": {"name": "shell"}},
+        {"type": ["mcp"], "name": "read_x"},
+    ],
+)
+def test_a_name_beside_one_that_cannot_be_read_is_not_enough(tool: dict[str, Any]) -> None:
+    for section in ({"all_except": ["read_*"]}, {"names": ["shell"]}):
+        with pytest.raises(RewriteError, match=r"the name of `tools\[0\]` cannot be read"):
+            rewritten(asking(tool), remove_tools=section)
+
+
+@pytest.mark.parametrize(
+    ("name", "tool"),
+    [
+        ("googleSearch", {"google_search": {}}),
+        ("google_search", {"googleSearchRetrieval": {}}),
+        ("google_search", {"name": "f", "googleSearch": {}}),
+        ("web_search", {"type": "web_search_preview"}),
+        ("web_search_preview", {"type": "web_search_20250305", "name": "other"}),
+        ("computer", {"type": "computer_use_preview"}),
+        ("shell", {"type": "local_shell"}),
+        ("code_interpreter", {"codeExecution": {}}),
+    ],
+)
+def test_the_types_of_a_built_in_tool_are_one_tool(name: str, tool: dict[str, Any]) -> None:
+    assert rewritten(asking(tool), remove_tools={"names": [name]}).tools is None
+
+
+def test_a_type_is_allowed_in_each_spelling_but_alone() -> None:
+    found = asking({"google_search": {}}, {"type": "web_search_preview"}, {"type": "web_search_20250305"})
+    left = rewritten(found, remove_tools={"all_except": ["googleSearch", "web_search"]}).tools
+    assert left == ({"google_search": {}}, {"type": "web_search_20250305"})
+
+
+def test_a_function_is_not_what_its_name_is_to_a_provider() -> None:
+    content = asking(chat_tool("web_search_preview"), chat_tool("shell"))
+    assert rewritten(content, remove_tools={"names": ["web_search", "local_shell"]}) is content
 
 
 def test_tools_that_a_conversation_declares_are_refused() -> None:
@@ -162,6 +250,9 @@ def test_tools_that_a_conversation_declares_are_refused() -> None:
         ({"type": "file_search"}, None),
         ({"type": "mcp", "server_label": "s", "name": "delete"}, None),
         ({"name": "gone"}, None),
+        ({"tool": {"name": "gone"}}, None),
+        ({"tool": {"name": "left"}}, {"tool": {"name": "left"}}),
+        ({"any": {}}, {"any": {}}),
         (
             {"type": "allowed_tools", "mode": "auto", "tools": [chosen("gone"), chosen("left")]},
             {"type": "allowed_tools", "mode": "auto", "tools": [chosen("left")]},
@@ -178,6 +269,12 @@ def test_a_choice_of_a_removed_tool_does_not_survive(choice: Any, kept: Any) -> 
     given = asking(*tools, tool_choice=choice, parallel_tool_calls=False)
     params = rewritten(given, remove_tools={"names": ["gone", "file_search", "s"]}).params
     assert params == {"parallel_tool_calls": False} | ({} if kept is None else {"tool_choice": kept})
+
+
+@pytest.mark.parametrize("name", ["toolChoice", "tool-choice", "functionCall"])
+def test_a_choice_is_known_in_any_spelling(name: str) -> None:
+    content = asking(chat_tool("left"), chat_tool("gone"), **{name: {"tool": {"name": "gone"}}, "temperature": 1})
+    assert rewritten(content, remove_tools={"names": ["gone"]}).params == {"temperature": 1}
 
 
 @pytest.mark.parametrize("choice", [7, ["gone"], {}, {"type": "tool"}, {"type": "allowed_tools", "allowed_tools": 3}])
@@ -198,6 +295,17 @@ def test_without_tools_nothing_is_left_of_their_parameters() -> None:
     ]
 
 
+@pytest.mark.parametrize("tools", [None, ()])
+def test_without_tools_there_is_no_choice(tools: Any) -> None:
+    content = Content("Hello.", None, {"tool_choice": "required", "parallelToolCalls": True}, None, tools)
+    for section in ({"names": ["*"]}, {"names": ["a"]}, {"all_except": ["a"]}):
+        assert rewritten(content, remove_tools=section).params == {}
+    assert [item.target for item in changes(content, remove_tools={"names": ["*"]})] == [
+        "params.tool_choice",
+        "params.parallelToolCalls",
+    ]
+
+
 def test_a_request_without_tools_stays_as_it_is() -> None:
-    content = Content("Hello.", None, {"tool_choice": "none"})
+    content = Content("Hello.", None, {"temperature": 1})
     assert rewritten(content, remove_tools={"names": ["*"]}) is content
