@@ -15,6 +15,7 @@ from costlens_policy.replay.simulation import replay
 from costlens_policy.replay.traffic.mapping import ColumnMapping
 from costlens_policy.replay.traffic.places import STDIN
 from costlens_policy.replay.traffic.reading import read_traffic
+from costlens_policy.replay.traffic.recognition import with_requests
 from costlens_policy.replay.traffic.row import StreamedTraffic, Traffic, TrafficError
 
 __all__ = ["open_traffic", "replay_files"]
@@ -42,6 +43,7 @@ def replay_files(
     into memory and replayed row by row. Both give the same result. Raises ``TrafficError``.
     """
     shown = Silent() if progress is None else progress
+    mapping = with_requests(mapping, files, plan.attributes)
     if _in_columns(plan, mapping, files):
         result = _streamed(plan, files, mapping, settings, shown, checkpoint)
         if result is not None:
@@ -60,6 +62,7 @@ def open_traffic(
     With Polars, rows with token counts are on disk and not in memory. Raises ``TrafficError``.
     """
     shown = Silent() if progress is None else progress
+    mapping = with_requests(mapping, files, plan.attributes)
     with ExitStack() as stack:
         traffic: Traffic | StreamedTraffic | None = None
         if _in_columns(plan, mapping, files):

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from costlens_policy.replay import READY, Settings, TrafficError, read_traffic, replay_files
+from costlens_policy.replay import READY, Settings, TrafficError, open_traffic, read_traffic, replay, replay_files
+from costlens_policy.replay.difference import diff
 from costlens_policy.replay.traffic.ready import PLAIN
 from costlens_policy.replay.traffic.recognition import recognized
-from tests.replay.conftest import call
+from tests.replay.conftest import SET, call
 
 CSV = "time,prompt_tokens,output_tokens,team\n2026-06-01T10:00:00Z,10,1,a\n"
 MAPPING = READY["plain"].with_columns({"request.team": "team"}, {})
@@ -108,6 +109,76 @@ def test_a_column_that_is_a_field_but_for_its_spelling_is_named(plan_of, write, 
         read_traffic(files, READY["plain"], plan_of(), Settings().start).notes,
     ):
         assert f"`{name}` is not read; did you mean `service_tier`?" in notes
+
+
+CUSTOMERS = """
+routes: [{id: vip, when: "request.?customer.orValue('') == 'vip'", model: small}]
+"""
+DECLARED = SET + "attributes: {customer: {type: string}}\n"
+CALL = {"time": "2026-06-01T10:00:00Z", "prompt_tokens": 10, "output_tokens": 1}
+
+
+def _file(folder, kind, rows):
+    path = folder / f"a.{kind}"
+    if kind == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        pl = pytest.importorskip("polars", reason="this needs the extra `replay`")
+        getattr(pl.DataFrame(rows), f"write_{kind}")(path)
+    return [str(path)]
+
+
+@pytest.fixture
+def customers(plan_of):
+    return plan_of(CUSTOMERS, policy_set=DECLARED)
+
+
+def _replays(plan, files, mapping):
+    by_row = replay(plan, read_traffic(files, mapping, plan, Settings().start), Settings())
+    return replay_files(plan, files, mapping, Settings()), by_row
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_columns_of_attributes_are_read(customers, tmp_path, kind):
+    files = _file(tmp_path, kind, [CALL | {"request.customer": "vip"}, CALL | {"request.customer": "x"}])
+    for result in _replays(customers, files, READY["plain"]):
+        assert {name: totals.requests for name, totals in result.models.items()} == {"small": 1, "large": 1}
+        assert not any("customer" in note for note in result.notes)
+
+
+def test_attributes_in_an_object_are_read(customers, tmp_path):
+    log = {"now": CALL["time"], "kind": "charge", "tokens": {"prompt": 10, "output": 1}, "model": "large"}
+    request = {"request": {"customer": "vip", "model": "other"}}
+    for mapping, row in (("plain", CALL), ("decision-log", log)):
+        files = _file(tmp_path, "jsonl", [row | request])
+        for result in _replays(customers, files, READY[mapping]):
+            assert {name: totals.requests for name, totals in result.models.items()} == {"small": 1}
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("column", ["customer", "team"])
+def test_unread_columns_that_name_an_attribute_are_noted(customers, tmp_path, kind, column):
+    files = _file(tmp_path, kind, [CALL | {column: "vip", "other": "x"}])
+    wanted = f"`{column}` is not read; if it is the attribute `request.{column}`, set"
+    for result in _replays(customers, files, READY["plain"]):
+        (note,) = [note for note in result.notes if "is not read" in note]
+        assert note.startswith(wanted)
+    mapping = READY["plain"].with_columns({f"request.{column}": column}, {})
+    for result in _replays(customers, files, mapping):
+        assert not any("is not read" in note for note in result.notes)
+
+
+def test_an_attribute_that_comes_late_is_noted(customers, tmp_path):
+    files = _file(tmp_path, "jsonl", [*[CALL] * 60, CALL | {"request.customer": "vip"}])
+    for result in _replays(customers, files, READY["plain"]):
+        assert any(note.startswith("`request.customer` is not read") for note in result.notes)
+
+
+def test_a_difference_reads_columns_of_attributes(customers, plan_of, tmp_path):
+    files = _file(tmp_path, "jsonl", [CALL | {"request.customer": "vip"}])
+    before = plan_of(name="before", policy_set=DECLARED)
+    with open_traffic(customers, files, READY["plain"], Settings()) as traffic:
+        assert diff(before, customers, traffic, Settings()).changed == 1
 
 
 def test_what_litellm_says_again_is_not_named(plan_of, write):

@@ -32,7 +32,7 @@ from costlens_policy.replay.traffic.cells import (
 )
 from costlens_policy.replay.traffic.mapping import COUNTS, ColumnMapping
 from costlens_policy.replay.traffic.places import kind_of, rereadable
-from costlens_policy.replay.traffic.recognition import ColumnCheck
+from costlens_policy.replay.traffic.recognition import ColumnCheck, with_requests
 from costlens_policy.replay.traffic.row import Reject, Row, Traffic, TrafficError
 from costlens_policy.replay.traffic.sources import RawRow, read_file
 from costlens_policy.replay.traffic.span_tokens import SpanTokens
@@ -86,6 +86,7 @@ def read_traffic(
     and the time of rows without one; ``tick`` is called for each row. Raises ``TrafficError``.
     """
     names = tuple(files)
+    mapping = with_requests(mapping, names, plan.attributes)
     reader = RowReader(mapping, plan, start, files=names)
     for name in names:
         for raw in raw_rows(name, reader):
@@ -178,7 +179,8 @@ class RowReader:
 
     def column_check(self, file: str) -> ColumnCheck:
         """Return what looks for the columns of a file."""
-        return ColumnCheck(file, self.mapping, self.more, self.known)
+        attributes = () if self.shape is TEXTS_ONLY else self.shape.attributes
+        return ColumnCheck(file, self.mapping, self.more, self.known, attributes)
 
     def shaped(self, name: str) -> Iterator[RawRow]:
         """Yield the rows of a file that may be calls: all, or the spans and lines of transcripts that are."""
@@ -210,7 +212,7 @@ class RowReader:
                 raise TrafficError(self._no_attribute(name))
 
     def note_unread(self, columns: ColumnCheck) -> None:
-        """Record the columns of a file that look like tokens or money but are not read."""
+        """Record the columns of a file that look like tokens, money or attributes but are not read."""
         for name in columns.unread:
             self.unread.setdefault(name, columns.file)
         self.similar |= columns.similar
@@ -391,7 +393,7 @@ class RowReader:
             more = f", and {len(self.unread) - _MOST_NAMED} more" if len(self.unread) > _MOST_NAMED else ""
             about.append(f"not read, although they look like tokens or money: {', '.join(named)}{more}")
         similar = sorted(self.similar.items())[:_MOST_NAMED]
-        return about + [f"`{name}` is not read; did you mean `{meant}`?" for name, meant in similar]
+        return about + [f"`{name}` is not read; {_hint(name, meant)}" for name, meant in similar]
 
     def _about_mapping(self) -> Iterator[str]:
         mapping = self.mapping
@@ -407,6 +409,13 @@ class RowReader:
 
 
 _MOST_NAMED: Final = 8
+
+
+def _hint(column: str, meant: str) -> str:
+    """Return what may be done about an unread column that is a field but for its spelling or place."""
+    if not meant.startswith("request."):
+        return f"did you mean `{meant}`?"
+    return f"if it is the attribute `{meant}`, set `--column {meant}={column}`"
 
 
 @frozen

@@ -28,6 +28,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             "plain",
             {name: name for name in FIELDS if name != "prefix"},
             optional=True,
+            requests=True,
             about="files whose columns have the names above",
         ),
         ColumnMapping(
@@ -105,7 +106,11 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             },
             drop={"kind": ("hold", "release")},  # the charge of a hold follows, with what the call really used
             optional=True,
-            repeated=("estimate", "usage", "fallback_calls", "balances", "balances_read", "params", "request"),
+            requests=True,
+            repeated=(
+                "estimate", "usage", "fallback_calls", "balances", "balances_read", "params", "request",
+                "request.id", "request.model", "request.prompt", "request.messages", "request.prompt_tokens",
+            ),
             signature=("policy_digest", "catalogue_digest", "kind", "tokens"),
             extras={"end_time": "settled_at", "rule": "rule", "denied": "denied"},
             about="the [decision log](decision-log.md): charges of guarded calls, and decisions of others with their "

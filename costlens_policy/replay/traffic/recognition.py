@@ -1,12 +1,12 @@
 """Recognizing mappings by the columns of files, and checking that files have all specified columns.
 
-Unread columns that may be money are noted, too.
+Columns that name an attribute of the request are found, and unread ones that may be money or attributes are noted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from difflib import get_close_matches
@@ -14,14 +14,15 @@ from itertools import islice
 from typing import Any, Final
 
 from costlens_policy.replay.traffic.cells import has_cell
-from costlens_policy.replay.traffic.mapping import TEXTS, ColumnMapping
+from costlens_policy.replay.traffic.mapping import FIELDS, TEXTS, ColumnMapping
 from costlens_policy.replay.traffic.places import rereadable
 from costlens_policy.replay.traffic.ready import PLAIN, READY
 from costlens_policy.replay.traffic.row import TrafficError
 from costlens_policy.replay.traffic.sources import read_file
 
-__all__ = ["ColumnCheck", "recognized"]
+__all__ = ["ColumnCheck", "recognized", "with_requests"]
 
+_REQUEST: Final = "request."
 _ROWS_LOOKED_AT: Final = 50
 """The number of rows that are examined to recognize a mapping."""
 _MOST_NAMES: Final = 200
@@ -47,12 +48,35 @@ def recognized(files: Sequence[str], columns: Mapping[str, str], constants: Mapp
     can be read only once is not looked at. Raises ``TrafficError`` for a file that cannot be read.
     """
     for file in filter(rereadable, files):
-        rows = [row.fields for row in islice(read_file(file), _ROWS_LOOKED_AT) if not row.problem]
+        rows = _first_rows(file)
         if rows:
             fitting = [item for item in READY.values() if item.signature and _has_all(rows, item.signature)]
             plain = _is_enough(rows, {**PLAIN.columns, **columns}, constants)
             return replace(fitting[0], recognized=True) if len(fitting) == 1 and not plain else PLAIN
     return PLAIN
+
+
+def with_requests(mapping: ColumnMapping, files: Sequence[str], attributes: Collection[str]) -> ColumnMapping:
+    """Return the mapping with the columns ``request.NAME`` of attributes, where it reads them unmapped.
+
+    They are those of the first rows of the first file with rows; of what can be read only once, all that there may be.
+    Raises ``TrafficError`` for a file that cannot be read.
+    """
+    if not mapping.requests:
+        return mapping
+    named = [f"{_REQUEST}{name}" for name in attributes]
+    columns = [
+        name for name in named
+        if name not in mapping.columns and name not in mapping.constants and name not in mapping.repeated
+    ]  # fmt: skip
+    if all(map(rereadable, files)):
+        rows = next(filter(None, map(_first_rows, files)), [])
+        columns = [name for name in columns if any(has_cell(row, name) for row in rows)]
+    return replace(mapping, columns={**mapping.columns, **{name: name for name in columns}}) if columns else mapping
+
+
+def _first_rows(file: str) -> list[Mapping[str, Any]]:
+    return [row.fields for row in islice(read_file(file), _ROWS_LOOKED_AT) if not row.problem]
 
 
 def _has_all(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bool:
@@ -72,20 +96,29 @@ def _is_enough(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], co
 class ColumnCheck:
     """One file: ``look`` at each row until all that was asked for is seen, then ``check`` what never was.
 
-    ``more`` are further required columns, by field.
+    ``more`` are further required columns, by field, and ``attributes`` those that requests may have.
     """
 
     __slots__ = (
-        "_first", "_groups", "_known", "_mapping", "_names", "_shapes", "_spelled", "file", "similar", "unread",
+        "_attributes", "_first", "_groups", "_known", "_mapping", "_names", "_shapes", "_spelled", "file", "similar",
+        "unread",
     )  # fmt: skip
 
-    def __init__(self, file: str, mapping: ColumnMapping, more: Mapping[str, str], known: tuple[str, ...]) -> None:
+    def __init__(
+        self, file: str, mapping: ColumnMapping, more: Mapping[str, str], known: tuple[str, ...],
+        attributes: Collection[str],
+    ) -> None:  # fmt: skip
         self.file = file
         self._mapping = mapping
         self._groups = [*_groups(mapping), *((name, (column,)) for name, column in more.items())]
         columns = (*mapping.columns.values(), *mapping.drop, *mapping.repeated, *more.values(), *known)
         self._known = {option for column in columns for option in (column, *column.split("|"))}
         self._spelled = {_LETTERS.sub("", name.lower()): name for name in self._known if "." not in name}
+        read = {*mapping.columns, *mapping.constants}
+        self._attributes = {
+            name for name in attributes if name not in FIELDS and f"{_REQUEST}{name}" not in read
+            and not any(column.startswith(f"{name}.") for column in self._known)
+        }  # fmt: skip
         self._names: dict[str, None] = {}
         self._first: tuple[str, ...] = ()
         self._shapes: set[tuple[str, ...]] = set()
@@ -127,6 +160,16 @@ class ColumnCheck:
             meant = self._spelled.get(_LETTERS.sub("", name.lower()))
             if meant is not None and name not in self._known and meant not in fields and name not in self.unread:
                 self.similar[name] = meant
+        self.similar.update(self._unread_attributes(fields))
+
+    def _unread_attributes(self, fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield unread columns that are an attribute by their name, and the field that each would be."""
+        request = fields.get("request")
+        inner = request if isinstance(request, Mapping) else {}
+        for column in (*fields, *(f"{_REQUEST}{name}" for name in inner)):
+            name = column.removeprefix(_REQUEST)
+            if name in self._attributes and column not in self._known:
+                yield column, f"{_REQUEST}{name}"
 
 
 def _groups(mapping: ColumnMapping) -> Iterator[tuple[str, tuple[str, ...]]]:
