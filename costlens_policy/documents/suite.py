@@ -186,6 +186,9 @@ class Expectation(Section):
     """Names of the tools to send, in order; an empty list expects none."""
     alerts: tuple[str, ...] | None = None
     """Budgets whose alerts are due, in order, as ``policy/budget``; an empty list expects none."""
+    overflowed: Annotated[tuple[str, ...], Field(examples=[["spend/quota"]])] | None = None
+    """Budgets that had no room for the model that serves, so that their overflows count the call, in order, as
+    ``policy/budget``; an empty list expects none."""
     thresholds: tuple[str, ...] | None = None
     """Thresholds active for the model, or for one that a budget excluded, in order, as ``policy/budget@0.8``; an empty
     list expects none."""
@@ -199,7 +202,8 @@ class Expectation(Section):
     estimate: EstimateExpectation | None = None
     """Predicted cost and tokens of the call."""
     exact: bool = False
-    """Also fail on anything not named here: further rewrites, alerts, exclusions, errors, parameters and ways out."""
+    """Also fail on anything not named here: further rewrites, alerts, overflows, exclusions, errors, parameters and
+    ways out."""
 
     @model_validator(mode="after")
     def _expects_something(self) -> Expectation:

@@ -199,6 +199,10 @@ def _alerts(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference
     yield from _in_order("alerts", expected, _alerting(seen.decision), seen.exact)
 
 
+def _overflowed(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    yield from _in_order("overflowed", expected, _passed(seen.decision), seen.exact)
+
+
 def _thresholds(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
     actual = [name for threshold, name in seen.known.thresholds.items() if threshold in seen.observation.thresholds]
     yield from _in_order("thresholds", expected, actual, seen.exact)
@@ -234,6 +238,7 @@ _COMPARISONS: Final[Mapping[str, _CompareOne]] = {
     "tools": _tools,
     "estimate": _estimate,
     "alerts": _alerts,
+    "overflowed": _overflowed,
     "thresholds": _thresholds,
 }
 
@@ -247,6 +252,8 @@ def _unnamed(expect: Expectation, seen: _Comparison) -> Iterator[Difference]:
         yield Difference("ways_out", [], [item.way for item in decision.ways_out])
     if expect.alerts is None and decision.alerts:
         yield Difference("alerts", [], _alerting(decision))
+    if expect.overflowed is None and decision.overflowed:
+        yield Difference("overflowed", [], _passed(decision))
     if expect.excluded != {}:
         yield from _further_exclusions(seen, frozenset(map(seen.known.canonical, expect.excluded or ())))
     codes = [failure.code for failure in decision.errors]
@@ -274,6 +281,11 @@ def _given(decision: Decision, name: str) -> Any:
 def _alerting(decision: Decision) -> list[str]:
     """Return the budgets that alert, each once however many of its thresholds do."""
     return list(dict.fromkeys(alert.budget for alert in decision.alerts))
+
+
+def _passed(decision: Decision) -> list[str]:
+    """Return the budgets without room for which their overflows count the call, each once."""
+    return list(dict.fromkeys(item.seen.budget for item in decision.overflowed))
 
 
 def _or_absent(value: Any) -> Any:

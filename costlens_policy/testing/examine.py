@@ -99,6 +99,7 @@ class _Examiner:
             self._rule(str(expect.rule), (*path, "rule"), _ALL)
         self._rewrites(expect.rewrites, (*path, "rewrites"))
         self._rules(expect.alerts, (*path, "alerts"), (RuleKind.BUDGET,))
+        self._rules(expect.overflowed, (*path, "overflowed"), (RuleKind.BUDGET,))
         self._thresholds(expect.thresholds, (*path, "thresholds"))
         self._models(expect, path, requested)
         for key in ("prompt", "system"):

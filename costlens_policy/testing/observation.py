@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from costlens_policy.engine.budgets import BudgetStage, Costs, Verdict, added
 from costlens_policy.engine.context import Context, Refusal
@@ -39,6 +39,8 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
     """Read what a decision did to the rules."""
     outcomes = outcomes_of(decision)
     budgets = {item.by for item in decision.excluded if known.is_rule(item.by, RuleKind.BUDGET)}
+    excluded = _judged(decision, [item.model for item in decision.excluded if item.by in decision.plan.budgets])
+    budgets.update(name for verdict, costs in excluded if verdict.full for name in _without_room(verdict, costs))
     # The record looks at budgets with the winner's eyes; one that excluded a candidate was asked all the same.
     outcomes.update(dict.fromkeys(budgets, RuleOutcome.MATCHED))
     # So it does at rewrites; those that only a fallback gets were applied to its call.
@@ -47,10 +49,10 @@ def observe(decision: Decision, known: Vocabulary) -> Observation:
     if not decision.allowed:
         denies = {rule for rule in known.denies if outcomes.get(rule) is RuleOutcome.MATCHED}
         refused_by = frozenset({decision.rule, *budgets, *denies})
-    thresholds = _active_thresholds(decision)
-    return Observation(
-        decision, outcomes, refused_by, thresholds, _active_thresholds(decision, decision.fallbacks) | thresholds
-    )
+    served = [] if decision.model is None else [decision.model]
+    thresholds = _active([*excluded, *_judged(decision, served)])
+    at_all = thresholds | _active(_judged(decision, decision.fallbacks))
+    return Observation(decision, outcomes, refused_by, thresholds, at_all)
 
 
 def _of_fallbacks(decision: Decision) -> Iterator[str]:
@@ -60,34 +62,42 @@ def _of_fallbacks(decision: Decision) -> Iterator[str]:
         yield from (seen.budget for seen in call.balances)
 
 
-def _active_thresholds(decision: Decision, models: Sequence[str] | None = None) -> frozenset[tuple[str, int]]:
-    """Return the thresholds that were active for some models: the one that serves and those that budgets excluded.
+def _judged(decision: Decision, models: Sequence[str]) -> tuple[tuple[Verdict, Costs], ...]:
+    """Return what the budgets say to some models, once more: deciding is pure.
 
-    Each is its budget (``policy/budget``) and its place in it. Deciding is pure, so the budgets judge these models once
-    more: a decision keeps neither what excluded models met nor what a threshold reached before its rewrite.
+    A decision keeps neither what excluded models met nor what a threshold reached before its rewrite.
     """
     plan = decision.plan
-    if models is None:
-        models = [item.model for item in decision.excluded if item.by in plan.budgets]
-        models += [] if decision.model is None else [decision.model]
     if not plan.budgets or not models or decision.route is None:
-        return frozenset()
+        return ()
     context = Context(plan, dict(decision.request), decision.balances_read, decision.now)
     prepare, budgets = Preparations(context, decision.route), BudgetStage(context)
-    active: set[tuple[str, int]] = set()
+    found: list[tuple[Verdict, Costs]] = []
     for model in models:
         try:
             candidate = prepare.of(context.priced_model(model))
         except Refusal:
             continue
-        active.update(_active(budgets.judge(candidate), candidate))
+        found.append((budgets.judge(candidate), candidate))
     context.close()
-    return frozenset(active)
+    return tuple(found)
 
 
-def _active(verdict: Verdict, costs: Costs) -> Iterator[tuple[str, int]]:
-    for applied in (*verdict.budgets, *(full for (full, _), _ in verdict.passed)):
+def _without_room(verdict: Verdict, costs: Costs) -> Iterator[str]:
+    """Yield the budgets that have no room for a call, overflows among them."""
+    for applied in verdict.budgets:
         call = added(applied.step, costs)
-        for index, threshold in enumerate(applied.step.thresholds):
-            if call is not None and add(applied.taken, call) >= threshold.starts_at(applied.limit):
-                yield applied.step.id, index
+        if call is not None and not applied.step.shadow and add(applied.taken, call) > applied.limit:
+            yield applied.step.id
+
+
+def _active(judged: Iterable[tuple[Verdict, Costs]]) -> frozenset[tuple[str, int]]:
+    """Return the thresholds that were active, each as its budget (``policy/budget``) and its place in it."""
+    return frozenset(
+        (applied.step.id, index)
+        for verdict, costs in judged
+        for applied in (*verdict.budgets, *(full for (full, _), _ in verdict.passed))
+        if (call := added(applied.step, costs)) is not None
+        for index, threshold in enumerate(applied.step.thresholds)
+        if add(applied.taken, call) >= threshold.starts_at(applied.limit)
+    )

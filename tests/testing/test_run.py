@@ -92,6 +92,67 @@ def test_every_rule_that_refused_can_be_the_expected_one(run_text: RunText) -> N
     assert run_text(body).exit_code == 0
 
 
+OVERFLOWS = """\
+apiVersion: costlens-policy/v1
+kind: Policy
+metadata: {name: access, version: "1.0.0"}
+budgets:
+  - {id: quota, hard_limit_usd: 1, window: {calendar: day}, overflow: shared}
+  - {id: shared, hard_limit_usd: 1, window: {calendar: day}}
+  - {id: other, hard_limit_usd: 100, window: {calendar: day}}
+"""
+FULL = "{budget: access/quota, used: 1}"
+
+
+def overflow_suite(company: Path, expect: str, *balances: str) -> str:
+    (company / "access.yaml").write_text(OVERFLOWS)
+    return f"""cases:
+  - name: a
+    request: {{prompt: x, prompt_tokens: 1000}}
+    balances: [{", ".join(balances)}]
+    expect: {expect}
+"""
+
+
+@pytest.mark.parametrize(
+    ("balances", "expect"),
+    [
+        ((FULL,), "{effect: allow, overflowed: [access/quota]}"),
+        ((), "{effect: allow, overflowed: []}"),
+        ((FULL, FULL.replace("quota", "shared")), "{effect: deny, rule: access/quota}"),
+        ((FULL, FULL.replace("quota", "shared")), "{effect: deny, rule: access/shared, overflowed: []}"),
+    ],
+)
+def test_overflows_can_be_expected(balances: tuple[str, ...], expect: str, company: Path, run_text: RunText) -> None:
+    assert only(run_text(overflow_suite(company, expect, *balances)))[:2] == (CaseOutcome.PASSED, [])
+
+
+@pytest.mark.parametrize(
+    ("expect", "difference"),
+    [
+        ("{overflowed: []}", ("overflowed", [], ["access/quota"])),
+        ("{overflowed: [access/shared]}", ("overflowed", ["access/shared"], ["access/quota"])),
+        ("{effect: allow, exact: true}", ("overflowed", [], ["access/quota"])),
+    ],
+)
+def test_an_overflow_that_is_not_expected_is_a_difference(
+    expect: str, difference: tuple[str, object, object], company: Path, run_text: RunText
+) -> None:
+    outcome, differences, _ = only(run_text(overflow_suite(company, expect, FULL)))
+    assert outcome is CaseOutcome.FAILED
+    assert difference in differences
+
+
+def test_a_budget_with_room_did_not_refuse(company: Path, run_text: RunText) -> None:
+    body = overflow_suite(company, "{rule: access/other}", FULL, FULL.replace("quota", "shared"))
+    assert only(run_text(body))[0] is CaseOutcome.FAILED
+
+
+def test_an_expected_overflow_is_a_budget(company: Path, run_text: RunText) -> None:
+    (problem,) = run_text(overflow_suite(company, "{overflowed: [access/qouta]}", FULL)).diagnostics
+    assert problem.code == "CL604"
+
+
 def test_exact_refuses_what_is_not_named(run_text: RunText) -> None:
     body = """cases:
   - name: a
