@@ -55,6 +55,8 @@ class OperationFacts:
     """Whether it looks through all texts of a request."""
     protects: bool
     """Whether it keeps data from leaving, so that a policy without effect would put somebody at risk."""
+    refuses: bool
+    """Whether a request is refused where its rule fails, even if the policy skips rules that fail."""
 
 
 class OperationSection(Protocol):
@@ -102,7 +104,7 @@ class Prefix(_TextPiece):
 
     facts: ClassVar = OperationFacts(
         target="prefix", noun="the prefix", effect=_replaces, text="text", placeholders=_none,
-        shortens=False, reads_texts=False, protects=False,
+        shortens=False, reads_texts=False, protects=False, refuses=False,
     )  # fmt: skip
 
 
@@ -111,7 +113,7 @@ class Suffix(_TextPiece):
 
     facts: ClassVar = OperationFacts(
         target="suffix", noun="the suffix", effect=_replaces, text="text", placeholders=_none,
-        shortens=False, reads_texts=False, protects=False,
+        shortens=False, reads_texts=False, protects=False, refuses=False,
     )  # fmt: skip
 
 
@@ -120,7 +122,7 @@ class SystemText(Section):
 
     facts: ClassVar = OperationFacts(
         target="system", noun="the system text", effect=_system_effect, text="text", placeholders=_none,
-        shortens=True, reads_texts=False, protects=False,
+        shortens=True, reads_texts=False, protects=False, refuses=False,
     )  # fmt: skip
 
     text: Annotated[str, Field(min_length=1, examples=["Answer in at most three sentences."])]
@@ -135,6 +137,7 @@ class Template(Section):
     facts: ClassVar = OperationFacts(
         target="prompt", noun="the prompt", effect=_replaces, text="text",
         placeholders=lambda section: ("prompt", *section.values), shortens=True, reads_texts=False, protects=False,
+        refuses=False,
     )  # fmt: skip
 
     text: Annotated[str, Field(min_length=1, examples=["Summarize in one sentence:\n{{ prompt }}"])]
@@ -150,7 +153,7 @@ class DropExamples(Section):
 
     facts: ClassVar = OperationFacts(
         target="examples", noun="examples", effect=_narrows, text=None, placeholders=_none,
-        shortens=True, reads_texts=True, protects=False,
+        shortens=True, reads_texts=True, protects=False, refuses=False,
     )  # fmt: skip
 
     keep: Count = 0
@@ -169,7 +172,7 @@ class TrimHistory(Section):
 
     facts: ClassVar = OperationFacts(
         target="history", noun="history", effect=_narrows, text=None, placeholders=_none,
-        shortens=True, reads_texts=True, protects=False,
+        shortens=True, reads_texts=True, protects=False, refuses=False,
     )  # fmt: skip
 
     max_prompt_tokens: Annotated[int, Field(ge=1, examples=[8000])]
@@ -181,7 +184,7 @@ class ShortenToolOutput(Section):
 
     facts: ClassVar = OperationFacts(
         target="tool_output", noun="tool_output", effect=_narrows, text="marker",
-        placeholders=lambda section: ("tokens",), shortens=True, reads_texts=True, protects=False,
+        placeholders=lambda section: ("tokens",), shortens=True, reads_texts=True, protects=False, refuses=False,
     )  # fmt: skip
 
     max_tokens: Annotated[int, Field(ge=1, examples=[2000])]
@@ -203,7 +206,7 @@ class Replace(Section):
 
     facts: ClassVar = OperationFacts(
         target=None, noun="", effect=_adds, text="text", placeholders=_none,
-        shortens=True, reads_texts=True, protects=False,
+        shortens=True, reads_texts=True, protects=False, refuses=False,
     )  # fmt: skip
 
     pattern: Pattern
@@ -219,7 +222,7 @@ class Redact(Section):
 
     facts: ClassVar = OperationFacts(
         target=None, noun="", effect=_adds, text="text", placeholders=lambda section: ("kind",),
-        shortens=False, reads_texts=True, protects=True,
+        shortens=False, reads_texts=True, protects=True, refuses=False,
     )  # fmt: skip
 
     kinds: Annotated[tuple[PersonalData, ...], Field(min_length=1, examples=[["email", "phone"]])]
@@ -273,7 +276,7 @@ class SetParams(ParameterSection):
 
     facts: ClassVar = OperationFacts(
         target=PARAMETERS, noun="the parameter", effect=_replaces, text=None, placeholders=_none,
-        shortens=False, reads_texts=False, protects=False,
+        shortens=False, reads_texts=False, protects=False, refuses=False,
     )  # fmt: skip
 
     root: Annotated[dict[ParameterName, Any], Field(min_length=1, examples=[{"temperature": 0.2}])]
@@ -284,7 +287,7 @@ class ClampParams(ParameterSection):
 
     facts: ClassVar = OperationFacts(
         target=PARAMETERS, noun="the parameter", effect=_narrows, text=None, placeholders=_none,
-        shortens=False, reads_texts=False, protects=False,
+        shortens=False, reads_texts=False, protects=False, refuses=False,
     )  # fmt: skip
 
     root: Annotated[dict[ParameterName, Clamp], Field(min_length=1, examples=[{"max_output_tokens": {"max": 500}}])]
@@ -295,7 +298,7 @@ class RemoveParams(ParameterSection):
 
     facts: ClassVar = OperationFacts(
         target=PARAMETERS, noun="the parameter", effect=_removes, text=None, placeholders=_none,
-        shortens=True, reads_texts=False, protects=False,
+        shortens=True, reads_texts=False, protects=False, refuses=False,
     )  # fmt: skip
 
     root: Annotated[tuple[ParameterName, ...], Field(min_length=1, examples=[["logprobs"]])]
@@ -311,7 +314,7 @@ class RemoveTools(Section):
 
     facts: ClassVar = OperationFacts(
         target=None, noun="", effect=_removes, text=None, placeholders=_none,
-        shortens=False, reads_texts=False, protects=False,
+        shortens=False, reads_texts=False, protects=False, refuses=True,
     )  # fmt: skip
 
     names: Annotated[tuple[_ToolPattern, ...], Field(min_length=1)] = ()

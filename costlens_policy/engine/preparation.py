@@ -121,7 +121,7 @@ class Preparations:
             try:
                 content, made = apply_steps(content, active.threshold.steps, self._context.roots(priced.view))
             except (RewriteError, CelError) as error:
-                self._fail(active.budget.id, active.layer, error)
+                self._fail(active.budget.id, active.layer, active.threshold.steps, error)
             else:
                 changes, applied = (*changes, *made), (*applied, active.budget.id)
         return self._priced(priced, self._measured(content, changes, applied))
@@ -149,7 +149,7 @@ class Preparations:
         return known
 
     def _prepare(self, rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Prepared:
-        """Apply all rules together. A rule that fails refuses the request or, where its policy says so, is left out."""
+        """Apply all rules together. A rule that fails refuses the request or, where that may be, is left out."""
         if self._stages.reads_texts:
             self._check_length((rule.id, rule.steps) for _, rule in rules)
         ids = tuple([rule.id for _, rule in rules])
@@ -158,7 +158,7 @@ class Preparations:
         except (RewriteError, CelError):
             at, error = self._failing(rules, priced)
             layer, rule = rules[at]
-            self._fail(rule.id, layer, error)
+            self._fail(rule.id, layer, rule.steps, error)
             return self._prepare([*rules[:at], *rules[at + 1 :]], priced)
         return self._measured(content, changes, ids)
 
@@ -197,12 +197,13 @@ class Preparations:
                 return at, error
         raise AssertionError("rules that failed together fail again, since rewriting is pure")
 
-    def _fail(self, rule: str, layer: int, error: RewriteError | CelError) -> None:
+    def _fail(self, rule: str, layer: int, steps: Sequence[RewriteStep], error: RewriteError | CelError) -> None:
         origin = error.origin if isinstance(error, CelError) else None
         span = origin.span if isinstance(origin, Formula) else None
         self._context.add(Failure(rule, "rewrites", error.code, str(error), span))
         layers = self._context.plan.layers
-        if layer == len(layers) or layers[layer].on_error == "deny":  # the default route belongs to no policy
+        skips = layer < len(layers) and layers[layer].on_error != "deny"  # the default route belongs to no policy
+        if not skips or any(step.refuses for step in steps):
             raise Refusal(rule, f"rewrites: `{rule}` failed: {error}")
 
     def _measured(self, content: Content, changes: tuple[Change, ...], rules: tuple[str, ...]) -> Prepared:

@@ -43,7 +43,7 @@ def compile_operation(
     implementations()
     name, facts = operation.name, operation.facts
     parts = tuple(COMPILERS[name](operation.section, Making(values, tokenizer)))
-    return RewriteStep(name, parts, facts.reads_texts, facts.shortens)
+    return RewriteStep(name, parts, facts.reads_texts, facts.shortens, facts.refuses)
 
 
 def implementations() -> tuple[ModuleType, ...]:

@@ -43,6 +43,8 @@ class RewriteStep:
     """Whether it looks through all texts of a request."""
     may_shorten: bool
     """Whether it is there to make a request much shorter."""
+    refuses: bool
+    """Whether a request is refused where its rule fails, even if the policy skips rules that fail."""
 
     @property
     def targets(self) -> tuple[str, ...]:

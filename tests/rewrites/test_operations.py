@@ -41,7 +41,7 @@ def test_facts_agree_with_the_section_and_the_implementation(name):
     assert bool(operation.targets) == (facts.target is not None)
     assert (facts.target == PARAMETERS) == isinstance(operation.section, ParameterSection) == any(operation.parameters)
     assert operation.effect in ("adds", "narrows", "replaces", "removes")
-    assert (step.reads_texts, step.may_shorten) == (facts.reads_texts, facts.shortens)
+    assert (step.reads_texts, step.may_shorten, step.refuses) == (facts.reads_texts, facts.shortens, facts.refuses)
     if facts.text is not None:
         assert isinstance(getattr(operation.section, facts.text), str)
         assert all(isinstance(item, str) for item in facts.placeholders(operation.section))
