@@ -10,13 +10,11 @@ from typing import Any, Final, TypeVar
 import httpx
 
 import costlens_policy.client.wire as wire
-from costlens_policy.client.exchange import Asked, Asks, ServiceUnavailableError, pause_after
+from costlens_policy.client.exchange import Asked, Asks, ServiceUnavailableError, address_of, headers_of, pause_after
 
 __all__ = ["AsyncClient", "AsyncServiceCall"]
 
 _Answer = TypeVar("_Answer", bound=wire.Told)
-
-_UNIX: Final = "unix:"
 
 
 class AsyncClient:
@@ -28,7 +26,8 @@ class AsyncClient:
     trust, as httpx takes them.
 
     Every method raises ``ServiceError``: ``ServiceDeniedError`` for a denial of ``reserve`` and ``call``,
-    ``ServiceUnavailableError`` where no attempt got an answer.
+    ``ServiceUnavailableError`` where no attempt got an answer. The constructor raises ``ValueError`` for a URL or a key
+    that cannot be one, and does not show the key.
     """
 
     def __init__(
@@ -40,10 +39,10 @@ class AsyncClient:
         retries: int = 3,
         verify: Any = True,
     ) -> None:
-        path = url.removeprefix(_UNIX) if url.startswith(_UNIX) else None
+        base, path = address_of(url)
         self._http: Final = httpx.AsyncClient(
-            base_url=url if path is None else "http://localhost",
-            headers={} if key is None else {"authorization": f"Bearer {key}"},
+            base_url=base,
+            headers=headers_of(key),
             timeout=timeout,
             transport=httpx.AsyncHTTPTransport(uds=path, verify=verify),
         )

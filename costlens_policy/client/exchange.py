@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,13 +19,17 @@ from costlens_policy.clock import duration_text
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 
-__all__ = ["Asked", "Asks", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "pause_after"]
+__all__ = [
+    "Asked", "Asks", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "address_of", "headers_of",
+    "pause_after",
+]  # fmt: skip
 
 _Answer = TypeVar("_Answer", bound=wire.Told)
 
 _DENIALS: Final = frozenset({"budget_exceeded", "policy_denied"})
 _PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
+_UNIX: Final = "unix:"
 
 
 class ServiceError(CostlensPolicyError):
@@ -79,6 +84,30 @@ class Asked(Generic[_Answer]):
         if status == 503:
             raise ServiceUnavailableError(status, problem.code, problem.message)
         raise ServiceError(status, problem.code, problem.message)
+
+
+def address_of(url: str) -> tuple[str, str | None]:
+    """Return the base of all URLs, and the path of the socket if it is one. Raises ``ValueError``."""
+    path = url.removeprefix(_UNIX)
+    if path != url and path:
+        return "http://localhost", path
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return url, None
+    except ValueError:  # a port or an address that is none
+        pass
+    raise ValueError(f"`url` must be `http://host:port`, `https://host:port` or `unix:/path`, got `{url}`")
+
+
+def headers_of(key: str | None) -> dict[str, str]:
+    """Return the headers that show a key, without white space around it. Raises ``ValueError``, which has no key."""
+    if key is None:
+        return {}
+    key = key.strip()
+    if not key or not all("!" <= character <= "~" for character in key):
+        raise ValueError("`key` must be what `costlens-policy keys add` printed: visible ASCII characters")
+    return {"authorization": f"Bearer {key}"}
 
 
 def pause_after(attempt: int, retry_after: str | None = None) -> float:

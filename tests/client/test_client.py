@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from costlens_policy.client.asynchronous import AsyncClient
-from costlens_policy.client.exchange import ServiceDeniedError, ServiceError, ServiceUnavailableError
+from costlens_policy.client.exchange import ServiceDeniedError, ServiceError, ServiceUnavailableError, headers_of
 from costlens_policy.client.synchronous import Client
 from tests.guard.company import REQUEST
 
@@ -77,6 +77,25 @@ def test_who_does_not_answer_is_asked_again_and_then_reported():
     with Client("http://127.0.0.1:9", retries=1) as client, pytest.raises(ServiceUnavailableError) as unreachable:
         client.decide(REQUEST)
     assert unreachable.value.code == "unreachable"
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("url", ["foo", "", "ftp://x", "http://", "unix:", "http://x:99999", "http://[::1"])
+def test_a_url_that_is_none_is_refused_at_once(kind, url):
+    with pytest.raises(ValueError, match="`url` must be"):
+        kind(url)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("key", ["", " ", "clp_secret\nx", "clp_secret x", "clp_secreté", "clp_secret\0"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(kind, key):
+    with pytest.raises(ValueError, match="`key` must be") as refused:
+        kind(key=key)
+    assert "secret" not in str(refused.value)
+
+
+def test_white_space_around_a_key_is_not_sent():
+    assert headers_of(" clp_a_b\r\n") == {"authorization": "Bearer clp_a_b"}
 
 
 class _Stub(http.server.BaseHTTPRequestHandler):

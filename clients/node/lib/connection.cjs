@@ -12,18 +12,18 @@ const LONGEST_PAUSE = 5000;
 
 /** Asks the service, and asks again where that is harmless: everything that is asked has an id, or counts once. */
 class Connection {
+  #headers; // private, so that nothing that prints a connection prints its key
+
   constructor({ url = "http://127.0.0.1:8181", key, timeout = 10_000, retries = 3, tls = {} } = {}) {
-    const isUnix = url.startsWith(UNIX);
-    this._url = isUnix ? new URL("http://localhost") : new URL(url);
-    if (!["http:", "https:"].includes(this._url.protocol)) {
-      throw new TypeError(`url must be http://…, https://… or unix:/path, got ${url}`);
-    }
+    const { base, socketPath } = addressOf(url);
+    this._url = base;
     this._client = this._url.protocol === "https:" ? https : http;
-    this._agent = new this._client.Agent({ keepAlive: true, ...tls });
-    this._socketPath = isUnix ? url.slice(UNIX.length) : undefined;
-    this._headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+    this._socketPath = socketPath;
+    this.#headers = headersOf(key);
     this._timeout = timeout;
     this._retries = retries;
+    const agent = new this._client.Agent({ keepAlive: true, ...tls });
+    Object.defineProperty(this, "_agent", { value: agent }); // not listed: its options may have a private key
   }
 
   close() {
@@ -52,7 +52,7 @@ class Connection {
 
   _send(method, path, content) {
     return new Promise((resolve, reject) => {
-      const headers = { ...this._headers };
+      const headers = { ...this.#headers };
       if (content !== undefined) {
         headers["content-type"] = "application/json";
         headers["content-length"] = Buffer.byteLength(content);
@@ -79,6 +79,30 @@ class Connection {
       request.end(content);
     });
   }
+}
+
+function addressOf(url) {
+  const isUnix = typeof url === "string" && url.startsWith(UNIX);
+  const socketPath = isUnix ? url.slice(UNIX.length) : undefined;
+  const given = isUnix ? "http://localhost" : url;
+  let base;
+  try {
+    base = new URL(given);
+  } catch {
+    base = undefined;
+  }
+  if (socketPath !== "" && ["http:", "https:"].includes(base?.protocol)) return { base, socketPath };
+  throw new TypeError(`url must be http://host:port, https://host:port or unix:/path, got ${url}`);
+}
+
+/** Return the headers that show a key, without white space around it. What is thrown does not show it. */
+function headersOf(key) {
+  if (key === undefined || key === null) return {};
+  const shown = typeof key === "string" ? key.trim() : "";
+  if (!/^[!-~]+$/.test(shown)) {
+    throw new TypeError("key must be what `costlens-policy keys add` printed: visible ASCII characters");
+  }
+  return { authorization: `Bearer ${shown}` };
 }
 
 function valueOf(answer) {

@@ -1,6 +1,7 @@
 "use strict";
 
 const { randomUUID } = require("node:crypto");
+const { inspect } = require("node:util");
 
 const { Connection } = require("./connection.cjs");
 const { DeniedError } = require("./errors.cjs");
@@ -72,8 +73,10 @@ class Reservation {
 
 /** The decisions of a service. Every method throws `ServiceError`; `DeniedError` says that a call may not be made. */
 class Router {
+  #connection; // private: it has the key
+
   constructor(options = {}) {
-    this._connection = new Connection(options);
+    this.#connection = new Connection(options);
   }
 
   /** Return the model for a request. Attributes may be written `costBudget` or `cost_budget`. */
@@ -136,26 +139,35 @@ class Router {
   /** Return what budgets have used, hold and have left. */
   async spend({ budget, key } = {}) {
     const query = new URLSearchParams(Object.entries({ budget, key }).filter(([, value]) => value !== undefined));
-    return (await this._connection.ask("GET", `/v1/spend?${query}`.replace(/\?$/, ""))).budgets;
+    return (await this.#connection.ask("GET", `/v1/spend?${query}`.replace(/\?$/, ""))).budgets;
   }
 
   /** Return the policy set that decides. Needs the scope `admin`. */
   policies() {
-    return this._connection.ask("GET", "/v1/policies");
+    return this.#connection.ask("GET", "/v1/policies");
   }
 
   /** Return what is wrong with a service that can do its work. Throws `UnavailableError` where it cannot. */
   ready() {
-    return this._connection.ask("GET", "/ready");
+    return this.#connection.ask("GET", "/ready");
   }
 
   /** Close the connections. */
   close() {
-    this._connection.close();
+    this.#connection.close();
+  }
+
+  /** Return nothing of the connection, wherever a router is printed. */
+  toJSON() {
+    return {};
+  }
+
+  [inspect.custom]() {
+    return "Router {}";
   }
 
   _post(path, body) {
-    return this._connection.ask("POST", `/v1/${path}`, body);
+    return this.#connection.ask("POST", `/v1/${path}`, body);
   }
 }
 

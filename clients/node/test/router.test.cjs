@@ -3,6 +3,7 @@
 const assert = require("node:assert/strict");
 const http = require("node:http");
 const { after, before, test } = require("node:test");
+const { inspect } = require("node:util");
 
 const { DeniedError, Router, ServiceError, UnavailableError } = require("../index.cjs");
 
@@ -128,5 +129,31 @@ test("what is no answer of the service is said so", async () => {
 });
 
 test("a URL that is none is refused", () => {
-  assert.throws(() => new Router({ url: "ftp://x" }), TypeError);
+  for (const url of ["ftp://x", "foo", "", "http://", "unix:", "http://x:99999", 3]) {
+    assert.throws(() => new Router({ url }), { name: "TypeError", message: /^url must be/ });
+  }
+});
+
+test("a key that cannot be sent is refused and not shown, and white space around one is not sent", async () => {
+  for (const key of ["", " ", "clp_secret\nx", "clp_secret x", "clp_secret\u00e9", 3]) {
+    assert.throws(() => new Router({ key }), (error) => error instanceof TypeError && !/secret/.test(error.message));
+  }
+  const url = `http://127.0.0.1:${server.address().port}`;
+  const spaced = new Router({ url, key: " clp_a_b\n" });
+  answer({ body: DECISION });
+  await spaced.decide({ prompt: "Hi" });
+  assert.equal(asked[0].headers.authorization, "Bearer clp_a_b");
+  spaced.close();
+});
+
+test("nothing that prints a router prints its key", async () => {
+  answer({ body: { id: "x", expires_at: null, held: [], decision: DECISION } });
+  const reservation = await router.reserve({ prompt: "Hi" });
+  for (const value of [router, { router }, reservation]) {
+    for (const depth of [2, null]) {
+      const text = inspect(value, { depth, showHidden: true, customInspect: depth === 2 });
+      assert.ok(!text.includes("clp_a_b"), text);
+    }
+    assert.ok(!JSON.stringify(value).includes("clp_a_b"));
+  }
 });
