@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from costlens_policy.frozen import frozen
-from costlens_policy.rewrites.content import Change, Content, Message, Rewritten
+from costlens_policy.rewrites.content import BAD_SHAPE, Change, Content, Message, RewriteError, Rewritten
 from costlens_policy.rewrites.shapes import (
     TOOL_ROLES,
     body_of,
@@ -14,18 +14,24 @@ from costlens_policy.rewrites.shapes import (
     is_result,
     kind_of,
     role_of,
-    text_of,
     with_content,
-    with_text,
 )
 from costlens_policy.rewrites.steps import Activation, Making, Merge, Step, compiles
 from costlens_policy.rewrites.template import ParsedTemplate, parse_template
 from costlens_policy.tokens import Tokenizer
+from costlens_policy.tokens.places import KEY_KINDS, KeyKind, media_kind
 
 if TYPE_CHECKING:
     from costlens_policy.documents.rewrites import ShortenToolOutput
 
 __all__ = ["ShortenToolOutputStep"]
+
+
+_DATA: Final = frozenset({"json", "response"})
+"""Keys of a tool's own JSON: Bedrock and Gemini."""
+_TYPED_TEXTS: Final = frozenset({"text", "content", "output", "stdout", "stderr", "logs", "json"})
+"""Keys of the texts of a part that has a type."""
+_NO_TEXTS: Final = frozenset({KeyKind.MARK, KeyKind.MEDIA, KeyKind.SEALED})
 
 
 @frozen
@@ -46,7 +52,10 @@ class ShortenToolOutputStep:
         if not content.messages:
             return content, ()
         changes: list[Change] = []
-        messages = tuple(self._message(message, index, changes) for index, message in enumerate(content.messages))
+        try:
+            messages = tuple(self._message(message, index, changes) for index, message in enumerate(content.messages))
+        except RecursionError:
+            raise RewriteError(BAD_SHAPE, "the messages are nested too deeply") from None
         if not changes:
             return content, ()
         return Content(content.prompt, messages, content.params, content.system, content.tools), tuple(changes)
@@ -99,34 +108,23 @@ class ShortenToolOutputStep:
     def _shortened(self, result: Any) -> Any:
         if isinstance(result, str):
             return result if self.tokenizer.count(result) <= self.above else self._cut(result, self.max_tokens)
-        if isinstance(result, Mapping):
-            values = list(result.values())
-            kept = self._shortened(values)
-            return result if kept is values else dict(zip(result, kept, strict=True))
-        if not is_list(result):
-            return result
         total = self._tokens(result)
         if total <= self.above:
             return result
-        parts = [self._part(part, total) for part in result]
-        return result if _same(parts, result) else parts
-
-    def _part(self, part: Any, total: int) -> Any:
-        text = text_of(part)
-        if text is None:
-            return part
-        cut = self._cut(text, self.max_tokens * self.tokenizer.count(text) // total)
-        return part if cut is text else with_text(part, cut)
+        return _mapped(result, lambda text: self._cut(text, self.max_tokens * self.tokenizer.count(text) // total))
 
     def _tokens(self, result: Any) -> int:
         """Return the tokens of the texts of a result, or of all results in a message."""
-        if isinstance(result, str):
-            return self.tokenizer.count(result)
-        if isinstance(result, Mapping):
-            return self._tokens(list(result.values()))
-        if not is_list(result):
-            return 0
-        return sum(self._tokens(_inner(part) if is_result(part) else text_of(part)) for part in result)
+        if is_list(result) and any(map(is_result, result)):
+            return sum(self._tokens(_inner(part) if is_result(part) else part) for part in result)
+        texts: list[str] = []
+
+        def noted(text: str) -> str:
+            texts.append(text)
+            return text
+
+        _mapped(result, noted)
+        return sum(map(self.tokenizer.count, texts))
 
     def _cut(self, text: str, allowed: int) -> str:
         """Return the text itself where it fits, else its start and its end with the marker between."""
@@ -166,6 +164,32 @@ class ShortenToolOutputStep:
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
+
+
+def _mapped(value: Any, change: Callable[[str], str], *, data: bool = False) -> Any:
+    """Return what a tool gave with its texts changed, the object itself where none is.
+
+    Ids, media and what only the provider reads stay, of parts with a type all but their texts; in ``data`` of the
+    tool's own, JSON, any text may be long.
+    """
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        new = {
+            key: _mapped(item, change, data=data or key in _DATA) if data or _holds_text(value, key) else item
+            for key, item in value.items()
+        }
+        return new if any(new[key] is not item for key, item in value.items()) else value
+    if is_list(value):
+        items = [_mapped(item, change, data=data) for item in value]
+        return value if _same(items, value) else items
+    return value
+
+
+def _holds_text(part: Mapping[str, Any], key: str) -> bool:
+    if kind_of(part):
+        return key in _TYPED_TEXTS and media_kind(part) is None
+    return KEY_KINDS.get(key) not in _NO_TEXTS
 
 
 def _inner(block: Mapping[str, Any]) -> Any:

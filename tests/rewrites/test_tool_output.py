@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlens_policy.rewrites import Content
+from costlens_policy.rewrites import Content, RewriteError
 from costlens_policy.tokens import ESTIMATE
 from tests.rewrites.making import IMAGE, changes, chat, prompt, rewritten, text, user
 
@@ -93,6 +93,11 @@ def test_shortening_twice_is_shortening_once(value: str, limit: int) -> None:
         {"type": "mcp_call", "name": "f", "arguments": "{}", "output": LINES},
         user([{"toolResult": {"toolUseId": "t", "content": [{"text": LINES}]}}]),
         {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"result": LINES}}}]},
+        {"type": "shell_call_output", "call_id": "c", "output": [{"stdout": LINES, "outcome": {"type": "exit"}}]},
+        user([{"toolResult": {"toolUseId": "t", "content": [{"json": {"rows": [{"body": LINES}]}}]}}]),
+        {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"a": {"b": [LINES]}}}}]},
+        {"role": "tool", "tool_call_id": "c", "content": {"found": {"body": LINES}}},
+        user([{"type": "bash_code_execution_tool_result", "content": {"type": "bash_result", "stdout": LINES}}]),
         user([{"type": "mcp_tool_result", "tool_use_id": "t", "content": [text(LINES)]}]),
     ],
 )
@@ -104,6 +109,29 @@ def test_results_in_every_dialect(message: dict[str, Any]) -> None:
     (change,) = changes(chat(message), shorten_tool_output={"max_tokens": 100})
     assert change.detail.startswith(f"{ESTIMATE.count(LINES)} tokens before")
     assert shortened(content, 100) is content
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": "data:," + LINES}},
+        {"type": "function_call_output", "output": [{"type": "input_image", "image_url": LINES}]},
+        user([{"toolResult": {"content": [{"image": {"format": "png", "source": {"bytes": LINES}}}]}}]),
+        user([{"type": "web_search_tool_result", "content": [{"type": "web_search_result", "url": LINES}]}]),
+        {"role": "tool", "content": {"id": LINES, "signature": LINES}},
+    ],
+)
+def test_what_is_not_a_text_stays_whole(message: dict[str, Any]) -> None:
+    content = chat(message)
+    assert shortened(content, 100) is content
+
+
+def test_a_result_nested_without_end_is_refused() -> None:
+    nested: Any = LINES
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(RewriteError, match="nested too deeply"):
+        shortened(chat(tool(nested)), 100)
 
 
 def test_from_a_trigger_to_a_target() -> None:
