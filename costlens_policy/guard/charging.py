@@ -19,18 +19,21 @@ from costlens_policy.ledger.calls import Facts
 from costlens_policy.money import ZERO, add, plain, total
 from costlens_policy.usage import (
     USUAL_TERMS,
+    Held,
     Portion,
     Priced,
     Reported,
     UsageError,
     added,
     count_at_most,
+    count_reasoning,
     count_tokens,
     portions_of,
     price_call,
     price_each,
     price_usage,
     read_usage,
+    weighs_reasoning,
 )
 
 __all__ = [
@@ -101,7 +104,7 @@ def bill_reported(decision: Decision, model: str, reported: Reported, others: Se
         notes = (*notes, note) if note else notes
     for note in notes:
         _warn_once(reported.shape, note)
-    portion = Portion(model, reported.usage, reported.terms, reported.unknown)
+    portion = next(portions_of(model, reported))
     if not reported.other_models and not others:  # as nearly always
         return _bill_of_one(decision, portion, "reported", facts, notes)
     portions = _merged(decision, portions_of(model, reported))
@@ -206,7 +209,7 @@ def _bill(
 def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts, notes: tuple[str, ...]) -> Bill:
     """Bill the portion of the model that was asked."""
     portion = _as_asked(decision, portion)
-    model, usage, terms, unknown, asked_tier, _ = portion
+    model, usage, terms, unknown, asked_tier, *_ = portion
     found = decision.plan.catalogue.find(model)
     priced = price_usage(found, usage, decision.now, terms=terms, asked_tier=asked_tier, unknown=unknown)
     exactly, note, usage = priced
@@ -214,9 +217,18 @@ def _bill_of_one(decision: Decision, portion: Portion, basis: Basis, more: Facts
         notes = (*notes, f"`{model}`: {note}")
     cost, fact = _shortest(exactly)
     facts: dict[str, Any] = {"model": model, "basis": basis, "usage": usage.counted, **fact, **more}
+    lines = _budgets_of(decision, model)
+    if (
+        portion.usage.output
+        and _may_have_reasoned(decision, portion)
+        and any(weighs_reasoning(at.unit) for at in lines)
+    ):
+        notes = (
+            *notes,
+            f"`{model}`: nobody reports its reasoning, which weighs more; all of its output counts as that",
+        )
     if notes:
         facts["problem"] = "; ".join(notes)[:_LONGEST_PROBLEM]
-    lines = _budgets_of(decision, model)
     amounts = {(line.budget, line.key): _amount(decision, line, portion, priced) for line in lines}
     return Bill(model, basis, usage, cost, amounts, facts, notes)
 
@@ -233,7 +245,7 @@ def _with_others(decision: Decision, bill: Bill, first: Portion, others: Iterabl
         if priced.cost is not None:
             costs.append(priced.cost)
         for line in _budgets_of(decision, portion.model):
-            amount, place = _further_amount(line, portion, priced), (line.budget, line.key)
+            amount, place = _further_amount(decision, line, portion, priced), (line.budget, line.key)
             amounts[place] = add(amounts.get(place, ZERO), amount)
     cost, fact = _shortest(total(costs) if costs else None)
     facts = {**bill.facts, **fact, "other_models": dict(used[: _MOST_NAMED - 1])}
@@ -264,25 +276,32 @@ def _amount(decision: Decision, line: BalanceSeen, portion: Portion, priced: Pri
 
 
 def _tokens(decision: Decision, line: BalanceSeen, portion: Portion) -> Decimal:
-    """Return what the tokens of the model that was asked count as: at most where nobody reported their kinds.
+    """Return what the tokens of a model count as: at most where nobody reported their kinds.
 
     Where those are no more than was estimated, that is not more than what was held for them.
     """
     usage, unknown = portion.usage, portion.unknown
     if portion.is_reported:
-        return count_tokens(line.unit, usage, unknown)
-    most, estimate = count_at_most(line.unit, usage, unknown), dict(_estimates(decision)).get(portion.model)
-    if estimate is None or usage.prompt_tokens > estimate.prompt_tokens:
-        return most
-    return min(most, line.call) if usage.answer_tokens + unknown <= estimate.output_tokens else most
+        count = count_reasoning if _may_have_reasoned(decision, portion) else count_tokens
+        return count(line.unit, usage, unknown)
+    estimate = dict(_estimates(decision)).get(portion.model)
+    held = None if estimate is None else Held(line.call, estimate.prompt_tokens, estimate.output_tokens)
+    return count_at_most(line.unit, usage, unknown, held)
 
 
-def _further_amount(line: BalanceSeen, portion: Portion, priced: Priced) -> Decimal:
+def _may_have_reasoned(decision: Decision, portion: Portion) -> bool:
+    """Return whether the output may hold reasoning that nobody reported, on a model that can, or may be able to."""
+    if portion.tells_reasoning or not portion.is_reported:
+        return False
+    model = decision.plan.catalogue.find(portion.model)
+    return model is None or model.capabilities is None or "reasoning" in model.capabilities
+
+
+def _further_amount(decision: Decision, line: BalanceSeen, portion: Portion, priced: Priced) -> Decimal:
     if line.unit == "requests":
         return ZERO
     if line.unit != "usd":
-        count = count_tokens if portion.is_reported else count_at_most
-        return count(line.unit, portion.usage, portion.unknown)
+        return _tokens(decision, line, portion)
     return priced.cost or ZERO  # other models without a price are charged as the first
 
 

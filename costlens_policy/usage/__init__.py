@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from costlens_policy.usage.counting import count_at_most, count_tokens, weights_of
+from costlens_policy.usage.counting import (
+    Held,
+    count_at_most,
+    count_reasoning,
+    count_tokens,
+    weighs_reasoning,
+    weights_of,
+)
 from costlens_policy.usage.pricing import (
     MULTIPLE_DIGITS,
     Portion,
@@ -19,7 +26,8 @@ from costlens_policy.usage.reading import SHAPES, read_usage, usage_fields
 from costlens_policy.usage.reported import USUAL_TERMS, Reported, ServiceTerms, UsageError, added
 
 __all__ = [
-    "MULTIPLE_DIGITS", "SHAPES", "USUAL_TERMS", "Portion", "Priced", "Rate", "Reported", "ServiceTerms",
-    "UsageError", "added", "count_at_most", "count_tokens", "period_of", "portions_of", "price_call", "price_each",
-    "price_usage", "rate_of", "read_usage", "usage_fields", "weights_of",
+    "MULTIPLE_DIGITS", "SHAPES", "USUAL_TERMS", "Held", "Portion", "Priced", "Rate", "Reported", "ServiceTerms",
+    "UsageError", "added", "count_at_most", "count_reasoning", "count_tokens", "period_of", "portions_of",
+    "price_call", "price_each", "price_usage", "rate_of", "read_usage", "usage_fields", "weighs_reasoning",
+    "weights_of",
 ]  # fmt: skip

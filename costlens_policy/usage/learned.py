@@ -82,7 +82,8 @@ class Learned(NamedTuple):
     """Where the numbers of a shape go, by their places in its row.
 
     ``tokens`` are the places of tokens with those of their roles, ``zeros`` the places of what has to be read at
-    length unless it is zero. ``cache_beside`` and ``reasoning_beside`` say what is no part of its whole.
+    length unless it is zero. ``cache_beside`` and ``reasoning_beside`` say what is no part of its whole,
+    ``tells_reasoning`` whether reasoning is counted apart.
     """
 
     looks: _Looks
@@ -92,6 +93,7 @@ class Learned(NamedTuple):
     zeros: tuple[int, ...] = ()
     cache_beside: bool = False
     reasoning_beside: bool = False
+    tells_reasoning: bool = False
     pick: Callable[[Sequence[Any]], tuple[int, ...]] | None = None
     """Takes the tokens of each role out of a row with a zero behind it, where no role has two places."""
 
@@ -149,7 +151,9 @@ def known(asked: str | None, value: dict[Any, Any]) -> Iterable[Learned]:
     return _KNOWN.get((asked, *value), ())
 
 
-def learn(asked: str | None, value: dict[Any, Any], shape: str, beside: frozenset[str]) -> None:
+def learn(
+    asked: str | None, value: dict[Any, Any], shape: str, beside: frozenset[str], *, tells_reasoning: bool
+) -> None:
     """Keep how a usage that could be read is read, where that can be kept; ``shape`` is what it is called."""
     looks = _looks_of(value)
     alike = _KNOWN.get((asked, *value), ())
@@ -157,7 +161,8 @@ def learn(asked: str | None, value: dict[Any, Any], shape: str, beside: frozense
         return
     if len(_KNOWN) >= _MOST_KNOWN:
         _KNOWN.clear()
-    _KNOWN[asked, *value] = (*alike, _learned(value, looks, shape, beside) or Learned(looks))
+    learned = _learned(value, looks, shape, beside) or Learned(looks)
+    _KNOWN[asked, *value] = (*alike, learned._replace(tells_reasoning=tells_reasoning))
 
 
 def _looks_of(value: dict[Any, Any]) -> _Looks | None:
@@ -214,7 +219,8 @@ def _learned(value: dict[Any, Any], looks: _Looks, shape: str, beside: frozenset
     if not any(role == _ROLES["prompt"] for _, role in tokens):
         return None
     cache_beside, reasoning_beside = not _CACHES.isdisjoint(beside), "reasoning" in beside
-    return Learned(looks, shape, tuple(tokens), tuple(zeros), cache_beside, reasoning_beside, _picker(tokens))
+    pick = _picker(tokens)
+    return Learned(looks, shape, tuple(tokens), tuple(zeros), cache_beside, reasoning_beside, pick=pick)
 
 
 def _picker(tokens: Sequence[tuple[int, int]]) -> Callable[[Sequence[Any]], tuple[int, ...]] | None:

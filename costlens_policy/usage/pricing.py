@@ -29,7 +29,8 @@ class Portion(NamedTuple):
     """Usage on one model, which may be another than the one that was asked; ``unknown`` are tokens beyond it.
 
     ``asked_tier`` is the service tier that the model was asked for, which counts where ``terms`` name none. Where
-    ``is_reported`` is false, nobody reported the kinds of the tokens: ``input`` and ``output`` may be of any.
+    ``is_reported`` is false, nobody reported the kinds of the tokens: ``input`` and ``output`` may be of any. Where
+    ``tells_reasoning`` is false, ``output`` may be reasoning.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Portion(NamedTuple):
     unknown: int = 0
     asked_tier: str | None = None
     is_reported: bool = True
+    tells_reasoning: bool = True
 
 
 class Priced(NamedTuple):
@@ -54,9 +56,10 @@ class Priced(NamedTuple):
 
 def portions_of(model: str, reported: Reported) -> Iterator[Portion]:
     """Yield what a provider reports for the model that was asked, then for those that it asked on its own."""
-    yield Portion(model, reported.usage, reported.terms, reported.unknown)
+    tells = reported.tells_reasoning
+    yield Portion(model, reported.usage, reported.terms, reported.unknown, tells_reasoning=tells)
     for name, usage in reported.other_models:
-        yield Portion(name, usage, reported.terms)
+        yield Portion(name, usage, reported.terms, tells_reasoning=tells)
 
 
 def price_each(
@@ -68,7 +71,7 @@ def price_each(
     """
     first: Model | None = None
     for number, portion in enumerate(portions):
-        name, usage, terms, unknown, asked_tier, _ = portion
+        name, usage, terms, unknown, asked_tier, *_ = portion
         model = find(name)
         priced = price_usage(model, usage, at, terms=terms, asked_tier=asked_tier, unknown=unknown)
         if number == 0:

@@ -236,7 +236,8 @@ def _read(fields: Fields, shape: str | None, terms: ServiceTerms, answered: str 
         for learned in known(shape, fields):
             usage = learned.read(fields)
             if usage is not None:
-                return Reported(usage, learned.shape, terms, answered=answered)
+                tells = learned.tells_reasoning
+                return Reported(usage, learned.shape, terms, answered=answered, tells_reasoning=tells)
     return _read_all(fields, shape, terms, answered)
 
 
@@ -250,11 +251,12 @@ def _read_all(fields: Fields, shape: str | None, terms: ServiceTerms, answered: 
     if name in _PREFIXED:
         found = _of_provider(found)
     own, others = _iterations(fields) if "iterations" in fields else (None, ())
+    tells = _tells_reasoning(name, found)
     if own is None or any(found.values()):
         counts = counts_of(found, inside=SHAPES[name].inside)
         read = settled(counts, empty)
         if name not in _PREFIXED and type(fields) is dict:
-            learn(shape, fields, name, frozenset(counts.beside))
+            learn(shape, fields, name, frozenset(counts.beside), tells_reasoning=tells)
     else:
         read = Bucketed(Usage(), 0, ())
     if own is not None:
@@ -263,7 +265,12 @@ def _read_all(fields: Fields, shape: str | None, terms: ServiceTerms, answered: 
         terms = terms._replace(tier=next((tier for tier in TIERED if _names_tier(found, tier)), None))
     searches, fetches = (_requests(found, what) for what in ("web_search_requests", "web_fetch_requests"))
     notes = tuple(dict.fromkeys(read.notes))
-    return Reported(read.usage, name, terms, searches, fetches, others, read.unknown, answered, notes)
+    return Reported(read.usage, name, terms, searches, fetches, others, read.unknown, answered, notes, tells)
+
+
+def _tells_reasoning(shape: str, found: Mapping[str, Any]) -> bool:
+    """Return whether reasoning is counted apart from other output. Gemini leaves out what there is none of."""
+    return shape == "gemini" or any(role_of(path) == "reasoning" for path in found)
 
 
 def _of_headers(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -388,21 +395,24 @@ def _by_model(ask: Callable[[str], Any], fields: Fields) -> Fields | None:
 
 def _read_models(by_model: Fields, fields: Fields, shape: str | None, terms: ServiceTerms) -> Reported:
     """Read usages by model. What a usage around them counts beyond their sum is the call's own."""
-    others, notes, searches = [], list[str](), 0
+    others, notes, searches, tells = [], list[str](), 0, True
     for name, inner in by_model.items():
         read = _read(fields_of(inner), None, ServiceTerms())
         others.append((_word(str(name)), _with_unknown(Bucketed(read.usage, read.unknown, ()))))
         others += read.other_models
         notes += [f"`{shown(str(name))}`: {note}" for note in read.notes]
         searches += read.web_searches
+        tells = tells and read.tells_reasoning
     own = Usage()
     if fields is not by_model and _has_tokens(fields):
         around = _read(fields, shape, terms)
         own, notes = _remainder(around.usage, [usage for _, usage in others]), [*notes, *around.notes]
+        tells = tells and (around.tells_reasoning or not own.output)
         if own.tokens:
             notes.append("its usages by model are fewer tokens than the usage around them; the larger counts")
     label = shape or "by-model"
-    return Reported(own, label, terms, searches, 0, tuple(others), notes=tuple(dict.fromkeys(notes)))
+    noted = tuple(dict.fromkeys(notes))
+    return Reported(own, label, terms, searches, 0, tuple(others), notes=noted, tells_reasoning=tells)
 
 
 def _remainder(whole: Usage, parts: list[Usage]) -> Usage:

@@ -56,7 +56,8 @@ class Reported(NamedTuple):
     ``unknown`` are tokens of a kind that nobody knows, which are not in ``usage`` and are charged at the highest rate.
     ``other_models`` holds what the call used on further models (an advisor that the provider asked on its own), by
     name; ``answered`` is the name of the model that the response says it is from. ``web_searches`` and the like are
-    not tokens and not part of ``usage``. ``notes`` name what was not understood, what contradicts itself, and what has
+    not tokens and not part of ``usage``. ``tells_reasoning`` says that tokens of reasoning are counted apart from other
+    output, so that ``output`` holds none. ``notes`` name what was not understood, what contradicts itself, and what has
     no price by tokens.
     """
 
@@ -69,6 +70,7 @@ class Reported(NamedTuple):
     unknown: int = 0
     answered: str | None = None
     notes: tuple[str, ...] = ()
+    tells_reasoning: bool = True
 
     @property
     def is_nothing(self) -> bool:

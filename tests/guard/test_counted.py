@@ -79,3 +79,45 @@ def test_tokens_of_further_models_count(charged):
         ],
     }
     assert charged("{output: 2}", usage)[1] == 2 * 50 + 2 * 30
+
+
+def test_what_a_request_rules_out_is_not_charged_where_nobody_reported_the_kinds(company):
+    policy = POLICY % "{input: 1, cache_write_1h: 3, input_audio: 50, output: 10}"
+    guard = Guard(company(policy, models="large"), "memory:", alert_sinks=[])
+    with guard.call(REQUEST) as call:
+        (before,) = guard.spend()
+        call.settle(output_text="word " * 20)
+    (after,) = guard.spend()
+    assert before.held == 1000 * 1 + 100 * 10
+    assert after.used == 1000 + 10 * call.charged.usage.output
+
+
+@pytest.mark.parametrize("count", ["{reasoning: 1}", "{output: 1, reasoning: 5}"])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 1000, "completion_tokens": 100},
+        {"input_tokens": 1000, "output_tokens": 100},
+        {"prompt_tokens": 1000, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": None}},
+    ],
+)
+def test_output_counts_as_reasoning_where_nobody_says_how_much_was(charged, count, usage):
+    held, used = charged(count, usage)
+    assert used == held
+    assert charged(count, usage) == (held, used)  # as read the second time
+
+
+def test_output_is_no_reasoning_where_that_is_counted_apart(charged):
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 0}}
+    assert charged("{output: 1, reasoning: 5}", usage) == (500, 100)
+    gemini = {"promptTokenCount": 1000, "candidatesTokenCount": 100, "totalTokenCount": 1100}
+    assert charged("{output: 1, reasoning: 5}", gemini) == (500, 100)
+
+
+def test_a_model_that_cannot_reason_did_not(company):
+    policies = company(POLICY % "{output: 1, reasoning: 5}", models="nano")
+    guard = Guard(policies, "memory:", alert_sinks=[])
+    with guard.call(REQUEST) as call:
+        call.settle({"prompt_tokens": 1000, "completion_tokens": 100})
+    assert [spend.used for spend in guard.spend()] == [100]
+    assert call.charged.notes == ()
