@@ -149,6 +149,11 @@ class Verdict:
         """Whether a budget counts the call already, since it stands in for another one."""
         return any(item.step is applied.step and item.key == applied.key for item in self.budgets)
 
+    def instead_of(self, applied: AppliedBudget) -> AppliedBudget | None:
+        """Return the budget that counts the call in place of one that has no room; None where nothing is known."""
+        found = (to for (full, _), to in self.passed if full.step is applied.step and full.key == applied.key)
+        return next(found, None)
+
     def count(self, applied: AppliedBudget, full: Sequence[Full]) -> None:
         """Count the call on a budget, in place of those that had no room."""
         if not full:
@@ -326,7 +331,9 @@ class BudgetStage:
         except _Unreadable as unreadable:
             case.refuse(step, str(unreadable), full)
             return
-        if call < applied.room or (full and verdict.counts_on(applied)):
+        if full and (instead := verdict.instead_of(applied)) is not None:  # it stood in for another one before
+            verdict.count(instead, full)
+        elif call < applied.room or (full and verdict.counts_on(applied)):
             verdict.count(applied, full)
         else:
             self._reach(applied, call, case, full)

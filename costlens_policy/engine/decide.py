@@ -186,7 +186,8 @@ class _Search:
         if refusal or not self._kept:
             refusal = refusal or nothing_left(context, route)
             return Decision(context, self._access, route, (), self.excluded, rule or route.id, refusal, passed=passed)
-        despite = tuple(item for name in self.names for item in self._before if item.model == name)
+        before = dict.fromkeys(self._before)  # a way out may exclude for the same reason as the choice before it
+        despite = tuple(item for name in self.names for item in before if item.model == name)
         kept = tuple(self._kept)
         return Decision(context, self._access, route, kept, self.excluded, route.id, passed=passed, despite=despite)
 

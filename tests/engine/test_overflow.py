@@ -92,6 +92,30 @@ def test_which_budget_counts_a_call(company, budgets):
     assert len(decision.holds) == len(set(counted.values()))
     moved = {(f"p0/{name}", f"p0/{on}") for name, on in counted.items() if name != on}
     assert {(item.seen.budget, item.counted_on) for item in decision.overflowed} == moved
+    assert len(decision.overflowed) == len(moved)
     for item in decision.overflowed:
         assert item.seen.used + item.seen.held + item.seen.call > item.seen.limit
     assert sum("counts on its overflow" in reason for reason in decision.reasons) == len(decision.overflowed)
+
+
+def test_a_full_pool_of_several_budgets_is_asked_and_told_once(company):
+    day = "window: {calendar: day}"
+    engine = company(f"""
+budgets:
+  - {{id: one, hard_limit_requests: 1, overflow: pool, {day}}}
+  - {{id: two, hard_limit_requests: 1, overflow: pool, {day}}}
+  - id: pool
+    hard_limit_requests: 1
+    overflow: last
+    thresholds: [{{at_ratio: 1, alert: full, rewrite: [{{suffix: {{text: " Be brief."}}}}]}}]
+    {day}
+  - {{id: last, hard_limit_requests: 9, {day}}}
+""")
+    balances = {(f"p0/{name}", ""): Balance(used=Decimal(1)) for name in ("one", "two", "pool")}
+    decision = engine.decide(REQUEST, balances=balances, now=NOW)
+    assert [(item.seen.budget, item.counted_on) for item in decision.overflowed] == [
+        ("p0/one", "p0/last"), ("p0/pool", "p0/last"), ("p0/two", "p0/last"),
+    ]  # fmt: skip
+    assert [seen.budget for seen in decision.balances] == ["p0/last"]
+    assert decision.prompt == "x Be brief."
+    assert [alert.text for alert in decision.alerts] == ["full"]

@@ -128,3 +128,12 @@ def test_a_refusal_on_the_way_out_names_the_rule_that_refused(company: Write) ->
     assert decision.reasons[-1].startswith("routes: the target of `p0/a` failed")
     assert [item.way for item in decision.ways_out] == ["target"]
     assert [item.model for item in decision.excluded] == ["nano"]
+
+
+def test_why_a_model_was_excluded_is_told_once_however_many_choices_said_it(company: Write) -> None:
+    choice = "models: [nano], minimize: estimate.cost_usd, limits: {max_cost_usd: 0}"
+    inner = f"{{choose: {{{choice}, on_none: cheapest}}}}"
+    engine = company(f"routes: [{{id: a, choose: {{{choice}, on_none: {inner}}}}}]\n")
+    decision = engine.decide({"prompt_tokens": 9}, now=NOW)
+    assert [item.way for item in decision.ways_out] == ["target", "cheapest"]
+    assert sum("serves all the same" in reason for reason in decision.reasons) == len(decision.despite) == 1
