@@ -163,6 +163,7 @@ _MEANING: Final = (
     Code("CL451", "misplaced-target", "target that does not fit its place"),
     Code("CL452", "idle-overflow", "overflow that never stands in"),
     Code("CL453", "endless-overflow", "overflow that takes a limit out of force"),
+    Code("CL454", "long-marker", "marker longer than what it is put into"),
     Code("CL461", "idle-allow", "allow without effect"),
     Code("CL462", "idle-downgrade", "downgrade without effect"),
     Code("CL463", "dead-share", "share of a split that nobody gets"),

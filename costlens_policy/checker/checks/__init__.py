@@ -11,6 +11,7 @@ from costlens_policy.checker.checks.denied_by_default import check_denied_by_def
 from costlens_policy.checker.checks.downgrades import check_downgrades
 from costlens_policy.checker.checks.empty_policies import check_empty_policies
 from costlens_policy.checker.checks.excluded_candidates import check_excluded_candidates
+from costlens_policy.checker.checks.markers import check_markers
 from costlens_policy.checker.checks.misplaced_targets import check_misplaced_targets
 from costlens_policy.checker.checks.mixed_scripts import check_mixed_scripts
 from costlens_policy.checker.checks.model_values import check_model_values
@@ -71,6 +72,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_spelled_models,
     check_regions,
     check_misplaced_targets,
+    check_markers,
 )
 """CL401, CL402 and so on. None depends on another; the order is that of their codes."""
 
