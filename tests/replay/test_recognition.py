@@ -174,6 +174,14 @@ def test_an_attribute_that_comes_late_is_noted(customers, tmp_path):
         assert any(note.startswith("`request.customer` is not read") for note in result.notes)
 
 
+@pytest.mark.parametrize("masked", ["[3 characters]", "[0123456789abcdef]"])
+def test_masked_attributes_of_a_log_are_not_read_but_noted(customers, tmp_path, masked):
+    log = {"now": CALL["time"], "kind": "charge", "tokens": {"prompt": 10, "output": 1}, "model": "large"}
+    files = _file(tmp_path, "jsonl", [log | {"request": {"customer": masked}}])
+    for result in _replays(customers, files, READY["decision-log"]):
+        assert any(note.startswith("`request.customer` is not read") for note in result.notes)
+
+
 def test_a_difference_reads_columns_of_attributes(customers, plan_of, tmp_path):
     files = _file(tmp_path, "jsonl", [CALL | {"request.customer": "vip"}])
     before = plan_of(name="before", policy_set=DECLARED)

@@ -110,7 +110,8 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             repeated=(
                 "estimate", "usage", "fallback_calls", "balances", "balances_read", "params", "request",
                 "request.id", "request.model", "request.prompt", "request.messages", "request.prompt_tokens",
-            ),
+                "request.params", "request.tools", "request.metadata", "request.response_format",
+            ),  # of a request: what the row has, too, and what logs mask inside
             signature=("policy_digest", "catalogue_digest", "kind", "tokens"),
             extras={"end_time": "settled_at", "rule": "rule", "denied": "denied"},
             about="the [decision log](decision-log.md): charges of guarded calls, and decisions of others with their "

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
-from costlens_policy.replay.traffic.cells import has_cell
+from costlens_policy.replay.traffic.cells import cell, has_cell
 from costlens_policy.replay.traffic.mapping import FIELDS, TEXTS, ColumnMapping
 from costlens_policy.replay.traffic.places import rereadable
 from costlens_policy.replay.traffic.ready import PLAIN, READY
@@ -23,6 +23,8 @@ from costlens_policy.replay.traffic.sources import read_file
 __all__ = ["ColumnCheck", "recognized", "with_requests"]
 
 _REQUEST: Final = "request."
+_MASK: Final = re.compile(r"\[(?:[0-9]+ characters|[0-9a-f]{16})\]")
+"""What decision logs write in the place of texts: their size, or a hash."""
 _ROWS_LOOKED_AT: Final = 50
 """The number of rows that are examined to recognize a mapping."""
 _MOST_NAMES: Final = 200
@@ -59,7 +61,8 @@ def recognized(files: Sequence[str], columns: Mapping[str, str], constants: Mapp
 def with_requests(mapping: ColumnMapping, files: Sequence[str], attributes: Collection[str]) -> ColumnMapping:
     """Return the mapping with the columns ``request.NAME`` of attributes, where it reads them unmapped.
 
-    They are those of the first rows of the first file with rows; of what can be read only once, all that there may be.
+    They are those of the first rows of the first file with rows, unless a log masked them there, since no rule would
+    match what stands for a text; of what can be read only once, they are all that there may be.
     Raises ``TrafficError`` for a file that cannot be read.
     """
     if not mapping.requests:
@@ -71,8 +74,13 @@ def with_requests(mapping: ColumnMapping, files: Sequence[str], attributes: Coll
     ]  # fmt: skip
     if all(map(rereadable, files)):
         rows = next(filter(None, map(_first_rows, files)), [])
-        columns = [name for name in columns if any(has_cell(row, name) for row in rows)]
+        columns = [name for name in columns if any(has_cell(row, name) for row in rows) and not _masked(rows, name)]
     return replace(mapping, columns={**mapping.columns, **{name: name for name in columns}}) if columns else mapping
+
+
+def _masked(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    values = (cell(row, column) for row in rows)
+    return any(isinstance(value, str) and _MASK.fullmatch(value) for value in values)
 
 
 def _first_rows(file: str) -> list[Mapping[str, Any]]:
