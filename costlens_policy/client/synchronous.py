@@ -10,7 +10,15 @@ from typing import Any, Final, TypeVar
 import httpx
 
 import costlens_policy.client.wire as wire
-from costlens_policy.client.exchange import Asked, Asks, ServiceUnavailableError, address_of, headers_of, pause_after
+from costlens_policy.client.exchange import (
+    Asked,
+    Asks,
+    ServiceError,
+    ServiceUnavailableError,
+    address_of,
+    headers_of,
+    pause_after,
+)
 
 __all__ = ["Client", "ServiceCall"]
 
@@ -211,7 +219,11 @@ class ServiceCall:
     def release(self) -> None:
         """Give back what is held, unless the call is settled."""
         if self.charged is None and not self._released and self.reserved.held:
-            self._client.release(self.id)
+            try:
+                self._client.release(self.id)
+            except ServiceError as error:  # a charge whose answer was lost may have come first
+                if error.code != "call_conflict":
+                    raise
         self._released = True
 
     def extend(self, lease: timedelta | None = None) -> None:

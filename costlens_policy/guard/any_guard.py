@@ -144,15 +144,19 @@ class AnyGuard:
         return call.settle(response, model, output_text, shape)
 
     def _release(self, id: str) -> None:
-        """Give back what is held under an id, unless it is settled."""
+        """Give back what is held under an id. Raises ``CallConflictError`` where it is settled."""
         self._check_open()
-        self._held_by(id).release()
+        if self._held_by(id).release() == "settled":
+            raise CallConflictError(f"the call `{id}` is settled; nothing of it is held that could be given back")
 
     def _extend(self, id: str, lease: timedelta | None) -> datetime | None:
-        """Let the lease of an id begin anew; return when it ends."""
+        """Let the lease of an id begin anew; return when it ends. Raises ``CallConflictError`` where it has ended."""
         self._check_open()
         call = self._held_by(id)
-        call.extend(None if lease is None else checked_lease(lease))
+        state = call.extend(None if lease is None else checked_lease(lease))
+        if state != "held":
+            ended = "has ended with its lease" if state == "expired" else f"is {state}"
+            raise CallConflictError(f"the call `{id}` {ended}; nothing is held for it any more")
         return call.expires_at
 
     def _held_by(self, id: str) -> HeldCall:

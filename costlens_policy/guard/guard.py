@@ -86,7 +86,8 @@ class Guard(AnyGuard):
     def release(self, id: str) -> None:
         """Give back what is held under an id, from any process, as ``Call.release`` does.
 
-        Raises ``UnknownCallError`` for an id under which nothing was ever held, ``LedgerUnavailableError``.
+        Raises ``UnknownCallError`` for an id under which nothing was ever held, ``CallConflictError`` for a call that
+        is settled, ``LedgerUnavailableError``.
         """
         self._release(id)
 
@@ -94,7 +95,8 @@ class Guard(AnyGuard):
         """Let the lease of a held call begin anew, from any process; return when it ends.
 
         A hold that has ended stays ended, and its charge counts all the same. Without ``lease`` it is the guard's.
-        Raises ``UnknownCallError``, ``LedgerUnavailableError``.
+        Raises ``UnknownCallError``, ``CallConflictError`` for a call that is not held any more: released, settled, or
+        ended with its lease, ``LedgerUnavailableError``.
         """
         return self._extend(id, lease)
 

@@ -28,7 +28,7 @@ from costlens_policy.guard.shared import Shared
 from costlens_policy.guard.stream_charges import Verdict, bill_of_streams, doubtful, judge_streams
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, unwrapped
-from costlens_policy.ledger import LedgerError
+from costlens_policy.ledger import CallState, LedgerError
 
 __all__ = ["HeldCall"]
 
@@ -69,7 +69,7 @@ class HeldCall:
         return self.charged is None and not self._released
 
     @property
-    def state(self) -> str:
+    def state(self) -> CallState:
         """What became of the call so far, in a word."""
         return "settled" if self.charged is not None else "released" if self._released else "held"
 
@@ -107,21 +107,26 @@ class HeldCall:
         with self._lock:
             return self.charged or self._charge(self._assumed(self.sending.model, problem))
 
-    def release(self) -> None:
-        """Give back what is held, unless the call is settled."""
+    def release(self) -> CallState:
+        """Give back what is held, unless the call is settled; return which of the two it is."""
         with self._lock:
-            if self.is_open:
-                self._released = True
-                release_call(self._shared, self.asked, self._reserved)
-                if self._shared.log is not None:
-                    self._shared.log.released(self.decision, self.id, self._shared.clock())
+            if not self.is_open:
+                return self.state
+            self._released = True
+            if not release_call(self._shared, self.asked, self._reserved):
+                return "settled"
+            if self._shared.log is not None:
+                self._shared.log.released(self.decision, self.id, self._shared.clock())
+            return "released"
 
-    def extend(self, lease: timedelta | None) -> None:
-        """Let the lease begin anew. A hold that has ended stays ended; its charge counts all the same."""
-        if self.expires_at is not None:
-            length, now = lease or self.asked.lease, self._shared.clock()
-            extended = self._shared.link.ask(lambda store: store.extend(self._reserved.hold, length, now))
-            self.expires_at = extended.expires_at
+    def extend(self, lease: timedelta | None) -> CallState:
+        """Let the lease begin anew; return whether the call is held. One that is not stays so, and may be charged."""
+        if not self.is_open or self.expires_at is None:
+            return self.state
+        length, now = lease or self.asked.lease, self._shared.clock()
+        extended = self._shared.link.ask(lambda store: store.extend(self._reserved.hold, length, now))
+        self.expires_at = extended.expires_at
+        return extended.state
 
     def extend_in_time(self) -> None:
         """Let the lease begin anew when half of it has passed; a ledger that cannot be reached is left alone."""

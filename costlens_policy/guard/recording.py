@@ -95,18 +95,19 @@ def charge_call(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill) ->
     return Charged(asked.id, model, basis, cost, usage, lines, late, repeated, notes=notes)
 
 
-def release_call(shared: Shared, asked: Asked, reserved: Reserved) -> None:
-    """Give back what is held."""
+def release_call(shared: Shared, asked: Asked, reserved: Reserved) -> bool:
+    """Give back what is held; return whether it is, or will be: a call that another process settled stays charged."""
     _forget_hold(shared, asked, reserved)
     if not reserved.asked or not reserved.held.lines:
-        return
+        return True
     if reserved.local:
         shared.link.release_later(reserved.hold, shared.clock())
-        return
+        return True
     try:
-        shared.link.release(reserved.hold, shared.clock())
+        return shared.link.release(reserved.hold, shared.clock()).state != "settled"
     except LedgerUnavailableError as fault:
         _LOG.warning("call `%s` stays held until the ledger answers: %s", reserved.hold, fault)
+        return True
 
 
 def _charges(shared: Shared, reserved: Reserved, bill: Bill) -> tuple[Charge, ...]:

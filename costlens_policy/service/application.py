@@ -164,21 +164,34 @@ class Application:
             if self._serving is not None and self._serving.guard.ledger_fault:
                 await self._serving.guard.ledger_answers()  # nobody else may ask, where a service is out of use
             self._show()
-            try:
-                self._read_keys()
-            except InputError as error:
+            self._look_at_keys()
+
+    def _look_at_keys(self) -> None:
+        """Take over changed keys. A file that cannot be read changes nothing, and is reported once."""
+        assert self._serving is not None, "it was started"
+        try:
+            self._read_keys()
+        except InputError as error:
+            problems = [str(error)]
+            if problems != self._serving.key_problems:
                 _LOG.error("the keys stay as they were: %s", error)
+        else:
+            problems = []
+        self._serving.key_problems[:] = problems
 
     def _read_keys(self) -> None:
+        """Read the file of keys if it has changed, or could not be read. Raises ``InputError``."""
         if self._key_file is None:
             return
+        seen = None
         with suppress(OSError):
             status = self._key_file.path.stat()
             seen = (status.st_mtime_ns, status.st_ino, status.st_size)
-            if seen == self._keys_seen:
-                return
-            self._keys_seen = seen
+        if seen is not None and seen == self._keys_seen:
+            return
+        self._keys_seen = None
         self._keys = Keys(self._key_file.read())
+        self._keys_seen = seen
 
     async def _answer(self, scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
         """Answer one request, whatever happens."""

@@ -21,6 +21,7 @@ from costlens_policy.engine.decision import Balance, Decision, DeniedError
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard import AsyncCall, AsyncGuard, GuardError
+from costlens_policy.guard.shared import checked_lease
 from costlens_policy.integrations.sdk.bodies import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from costlens_policy.integrations.sdk.bodies import Dialect as SdkDialect
 from costlens_policy.integrations.sdk.calls import request_of_body
@@ -50,6 +51,8 @@ class Serving:
     lease: timedelta
     alone: dict[str, AsyncCall] = field(default_factory=dict)
     """Calls that only this worker counts, since the ledger cannot be reached."""
+    key_problems: list[str] = field(default_factory=list)
+    """Why the file of keys cannot be read, so that the keys stay as they were."""
 
     def keep(self, call: AsyncCall, lease: timedelta | None) -> None:
         """Keep a call that the ledger does not know. Where nobody settles it here, all that it holds is charged."""
@@ -198,6 +201,8 @@ def _asked(body: wire.Reserve) -> tuple[SdkDialect | None, dict[str, Any]]:
         known = ", ".join(f"`{item.name}`" for item in _SDK_DIALECTS)
         raise RequestError((f"`body` needs a `dialect` among {known}",))
     assert body.body is not None, "one of the two is given"
+    if "costlens" in body.body:  # the wrappers of SDKs take it out; here it would be sent to the provider
+        raise RequestError(("`costlens` must not be in a `body`, which is sent as it is; give `attributes` instead",))
     return sdk, request_of_body(body.body, sdk, body.attributes or {})
 
 
@@ -223,14 +228,18 @@ async def _extend(serving: Serving, body: wire.Extend) -> wire.Extended:
 
 
 def _lease(text: str | None) -> timedelta | None:
+    """Return a lease. Raises ``RequestError``."""
     try:
-        return None if text is None else duration_of(text)
-    except ValueError as error:
-        raise GuardError(f"`lease`: {error}") from None
+        return None if text is None else checked_lease(duration_of(text))
+    except (ValueError, GuardError) as error:
+        raise RequestError((f"`lease`: {error}",)) from None
 
 
 async def _spend(serving: Serving, body: wire.SpendQuery) -> wire.SpendAnswer:
-    return answers.spends_of(await serving.guard.spend(body.budget, body.key))
+    try:
+        return answers.spends_of(await serving.guard.spend(body.budget, body.key))
+    except GuardError as error:
+        raise RequestError((str(error),)) from error.__cause__
 
 
 async def _policies(serving: Serving, _: wire.Nothing) -> wire.PolicyList:
@@ -252,6 +261,8 @@ async def _ready(serving: Serving, _: wire.Nothing) -> wire.Ready:
     problems = ["the ledger cannot be reached, and an allowance counts what is spent"] if lost else []
     if not status.is_current:
         problems.append("a newer version of the policies was refused; the log of the service has the reason")
+    if serving.key_problems:
+        problems.append("the file of keys cannot be read, and the keys stay as they were; the log has the reason")
     return wire.Ready(status.policy_digest, problems)
 
 

@@ -45,6 +45,14 @@ def test_a_call_that_is_not_settled_is_given_back(client):
     assert held() == "0"
 
 
+def test_a_call_whose_charge_came_unnoticed_is_left_in_peace(client):
+    with client.call(REQUEST) as call:
+        client.settle(call.id, USAGE)
+    with pytest.raises(ServiceError, match="settled") as refused:
+        client.release(call.id)
+    assert (refused.value.status, refused.value.code) == (409, "call_conflict")
+
+
 def test_everything_else_is_answered(client):
     assert client.decide(REQUEST).model == "nano"
     assert [item.decision is None for item in client.decide_all([REQUEST, {"nonsense": 1}])] == [False, True]

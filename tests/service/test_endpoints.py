@@ -81,6 +81,36 @@ def test_a_call_is_released_and_extended_by_its_id(asked):
         assert (unknown.status, unknown.code) == (404, "unknown_call"), path
 
 
+def test_what_is_not_held_is_neither_extended_nor_given_back(asked):
+    for id, end in (("settled", "/v1/settle"), ("released", "/v1/release")):
+        asked.post("/v1/reserve", {"request": REQUEST, "id": id})
+        assert asked.post(end, {"id": id}).status == 200
+        extended = asked.post("/v1/extend", {"id": id})
+        assert (extended.status, extended.code) == (409, "call_conflict")
+        assert f"the call `{id}` is {id}" in extended.json["error"]["message"]
+    assert asked.post("/v1/release", {"id": "released"}).status == 200  # as a repeated request
+    settled = asked.post("/v1/release", {"id": "settled"})
+    assert (settled.status, settled.code) == (409, "call_conflict")
+    asked.post("/v1/reserve", {"request": REQUEST, "id": "ended", "lease": "1s"})
+    asked.loop.run_until_complete(asyncio.sleep(2.1))  # a ledger counts a lease by whole seconds
+    ended = asked.post("/v1/extend", {"id": "ended"})
+    assert (ended.status, ended.code) == (409, "call_conflict"), ended.body
+    assert "ended with its lease" in ended.json["error"]["message"]
+
+
+def test_attributes_in_a_body_are_refused(asked):
+    body = {"model": "nano", "messages": [{"role": "user", "content": "Hi"}], "costlens": {"team": "red"}}
+    refused = asked.post("/v1/reserve", {"body": body, "dialect": "openai-chat"})
+    assert (refused.status, refused.code) == (400, "invalid_request")
+    assert "give `attributes`" in refused.json["error"]["message"]
+
+
+def test_what_is_wrong_with_the_request_has_the_code_of_it(asked):
+    answers = [asked.post("/v1/reserve", {"request": REQUEST, "lease": lease}) for lease in ("soon", "300d")]
+    answers += [asked.post("/v1/extend", {"id": "x", "lease": "soon"}), asked.get("/v1/spend?budget=none")]
+    assert [(item.status, item.code) for item in answers] == [(400, "invalid_request")] * 4
+
+
 def test_decisions_see_what_the_ledger_has(asked):
     body = {"request": REQUEST | {"prompt_tokens": 7000}}
     assert asked.post("/v1/decide", body).json["allow"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from datetime import UTC, datetime
@@ -97,16 +98,22 @@ def test_a_revoked_key_is_refused_soon_and_a_broken_file_changes_nothing(tmp_pat
     write_company(tmp_path / "policies", TEAM)
     key = keys.add("a", [Scope.DECIDE], NOW)
     with Asked(tmp_path / "policies", keys=keys.path) as asked:
+        good = keys.path.rename(tmp_path / "good.json")
         keys.path.write_text("nonsense")
         _until(lambda: "the keys stay as they were" in caplog.text, asked)
         assert asked.post("/v1/decide", {"request": REQUEST}, key=key).status == 200
+        assert "file of keys" in asked.get("/ready", key=key).json["problems"][0]
+        good.rename(keys.path)  # the very same file is back
+        _until(lambda: asked.get("/ready", key=key).json["problems"] == [], asked)
+        keys.path.unlink()
+        _until(lambda: asked.get("/ready", key=key).json["problems"] != [], asked)
+        asked.loop.run_until_complete(asyncio.sleep(2.5))
+        assert caplog.text.count("there is no file of keys") == 1
         keys.path.write_text('{"keys": []}')
         _until(lambda: asked.post("/v1/decide", {"request": REQUEST}, key=key).status == 401, asked)
 
 
 def _until(holds, asked):
-    import asyncio
-
     deadline = time.monotonic() + 20
     while not holds():
         assert time.monotonic() < deadline

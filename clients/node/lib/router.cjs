@@ -60,6 +60,7 @@ class Reservation {
     try {
       await this._router.release(this.id);
     } catch (error) {
+      if (error.code === "call_conflict") return; // it is settled: a charge whose answer was lost came first
       this._isOver = false;
       throw error;
     }
