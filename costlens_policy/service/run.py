@@ -18,6 +18,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.decision_log import DecisionLog
 from costlens_policy.errors import InputError
 from costlens_policy.ledger import LedgerUnavailableError, open_ledger
 from costlens_policy.service.application import Application
@@ -54,6 +55,10 @@ def serve(
         KeyFile(settings.keys).read()
     plan = settings.source().fetch().plan  # what is wrong is reported once, and before anything listens
     _check_ledger(settings, plan)
+    if settings.decision_log is not None:
+        DecisionLog(settings.decision_log).close()
+    if tls is not None:
+        _check_tls(tls)
     with ExitStack() as stack:
         sockets = [stack.enter_context(_listening(address)) for address in addresses]
         if workers > 1:
@@ -85,6 +90,19 @@ def _check_ledger(settings: Settings, plan: Plan) -> None:
     except LedgerUnavailableError:
         if plan.defaults.allowance_usd is None:
             raise
+
+
+def _check_tls(tls: Tls) -> None:
+    """Read the files once."""
+    import ssl
+
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.certificate, tls.key, tls.key_password)
+        if tls.client_ca is not None:
+            context.load_verify_locations(tls.client_ca)
+    except OSError as error:
+        raise InputError(f"the certificate and key of TLS cannot be used: {error.strerror or error}") from error
 
 
 @contextmanager

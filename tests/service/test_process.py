@@ -40,6 +40,8 @@ def folder(tmp_path):
         (["--ledger", "sqlite:///none/spend.db", "--without-key", "everything"], "cannot be opened"),
         (["--ledger", "mysql://x", "--without-key", "everything"], "unsupported ledger URL scheme"),
         (["--tls-key", "x.pem", "--without-key", "everything"], "--tls-certificate"),
+        (["--tls-key", "x.pem", "--tls-certificate", "y.pem", "--without-key", "everything"], "cannot be used"),
+        (["--decision-log", "none/log.jsonl", "--without-key", "everything"], "cannot be written"),
         (["--lease", "soon", "--without-key", "everything"], "not a length of time"),
     ],
 )
@@ -48,6 +50,14 @@ def test_what_must_not_be_served_is_refused(folder, arguments, said, monkeypatch
     result = CliRunner().invoke(app, ["serve", "policies", *arguments])
     assert result.exit_code in (1, 2, 6), result.output
     assert said in result.stderr
+    assert "listening" not in result.stderr
+
+
+def test_a_path_that_is_none_ends_it_as_documented(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "empty").mkdir()
+    ends = [CliRunner().invoke(app, ["serve", place, "--without-key", "everything"]) for place in ("nopol", "empty")]
+    assert [(end.exit_code, "listening" in end.stderr) for end in ends] == [(6, False), (3, False)]
 
 
 def test_policies_that_are_wrong_end_it_at_once(folder, monkeypatch):

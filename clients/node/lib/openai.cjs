@@ -81,7 +81,8 @@ async function create(guard, target, dialect, body, options = {}) {
   try {
     [answer, model] = await answered(target, reservation.model, options);
   } catch (error) {
-    await reservation.release();
+    if (wasUnreadable(error)) await settled(reservation);
+    else await reservation.release();
     throw error;
   }
   if (sent.stream) return metered(answer, reservation, model, hidesUsage);
@@ -134,6 +135,11 @@ function mayFallBack(error) {
   const status = error?.status;
   if (status === undefined) return /Connection|Timeout/.test(error?.constructor?.name ?? "");
   return FALLS_BACK.has(status) || status >= 500;
+}
+
+/** Whether an answer arrived that is no JSON, or broke off: its provider has worked for it, and nobody knows how much. */
+function wasUnreadable(error) {
+  return error?.name === "SyntaxError" || (error?.name === "TypeError" && error.message === "terminated");
 }
 
 /** Return what carries the usage, none where the provider reported none: then all that is held is charged. */
