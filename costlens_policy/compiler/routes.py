@@ -20,7 +20,7 @@ from costlens_policy.compiler.rules import (
     RouteStep,
     TargetStep,
 )
-from costlens_policy.documents.policy import Choice, Limits, Route, Split, SplitTarget, Target
+from costlens_policy.documents.policy import Choice, Limits, Route, Split, Target
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path
 from costlens_policy.tokens import Tokenizer
@@ -138,7 +138,7 @@ class _RouteCompiler:
 
     def _share(self, split: Split, index: int, salt: str, around: _Around) -> _Around:
         """Return what is around a share. A split inside it has another salt than this one, or it would draw alike."""
-        label = _label(split.targets[index], index)
+        label = split.targets[index].name_at(index)
         others = (name for at, share in enumerate(split.targets) if at != index for name in _named(share))
         return replace(
             around,
@@ -174,11 +174,6 @@ class _RouteCompiler:
         if choice.on_none == "cheapest":
             open_to_all = replace(open_to_all, score=None, descending=False)
         return OnNone(choice.on_none, self._route(open_to_all, place))
-
-
-def _label(share: SplitTarget, index: int) -> str:
-    """Return by which name a share goes: its own, the model that it is, or else its number."""
-    return share.id or share.model or str(index + 1)
 
 
 def _named(target: Target) -> Iterator[str]:

@@ -143,6 +143,9 @@ class Choice(Section):
         return self.model_copy(update={"limits": Limits(requires=self.limits.requires)})
 
 
+_TWO_SHARES = [{"model": "gpt-5-nano", "weight": 95}, {"model": "gpt-5-mini", "weight": 5}]
+
+
 class Split(Section):
     """Shares of the traffic. A key sticks: it always gets the same share as long as the weights stay the same."""
 
@@ -159,13 +162,13 @@ class Split(Section):
     salt: Annotated[str, Field(examples=["2026-q4"])] = ""
     """Changes which keys go to which share; defaults to the route's id. That of a split inside a share is put after the
     salt of the split around it and the share, so that the two draw independently."""
-    targets: Annotated[tuple[SplitTarget, ...], Field(min_length=2)]
+    targets: Annotated[tuple[SplitTarget, ...], Field(min_length=2, examples=[_TWO_SHARES])]
     """The shares, each a target; at least two. A split inside a share draws independently of this one."""
 
 
 _A_SPLIT = {
     "key": 'request.?user.orValue("")',
-    "targets": [{"model": "gpt-5-nano", "weight": 95}, {"model": "gpt-5-mini", "weight": 5}],
+    "targets": _TWO_SHARES,
 }
 
 
@@ -207,6 +210,10 @@ class SplitTarget(Target):
     """Name of the share in decisions, suites and reports; defaults to its ``model``, or to its number."""
     weight: Annotated[int, Field(ge=0, le=1_000_000, examples=[95])]
     """Share of the keys, in proportion to the sum of all weights."""
+
+    def name_at(self, index: int) -> str:
+        """Return by which name the share goes at a place of its split, counted from 0."""
+        return self.id or self.model or str(index + 1)
 
 
 Choice.model_rebuild()

@@ -52,13 +52,15 @@ def _too_deep(target: Target, path: Path, depth: int = 1) -> Path | None:
 
 
 def _same_names(target: Target, place: Place) -> Iterator[Diagnostic]:
+    """Report shares of one name, wherever they have it from: an id, a model, or their number."""
     first: dict[str, Place] = {}
     for index, share in enumerate(target.split.targets if target.split is not None else ()):
-        if share.id is None:
-            continue
-        here = place.at("split", "targets", index, "id")
-        before = first.setdefault(share.id, here)
+        here = place.at("split", "targets", index)
+        if key := "id" if share.id else "model" if share.model else "":
+            here = here.at(key)
+        name = share.name_at(index)
+        before = first.setdefault(name, here)
         if before is not here:
             related = [Related(before.span, "first here")]
-            message = f"two shares of the split have the id `{share.id}`"
+            message = f"two shares of the split have the name `{name}`"
             yield _FOUND.error(message, here.span, "again", "give each share its own id", related)
