@@ -21,7 +21,6 @@ from costlens_policy.guard.dialects import Dialect
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.events import Sink
 from costlens_policy.guard.held_call import HeldCall
-from costlens_policy.guard.hold_facts import Recalled
 from costlens_policy.guard.holding import hold_call, recall_call
 from costlens_policy.guard.recording import Charged
 from costlens_policy.guard.reserving import Asked, Reserved, ask_now
@@ -138,9 +137,6 @@ class AnyGuard:
         if call is None:
             shared = self._shared_for(self._engine.plan)
             call = HeldCall(shared, *recall_call(shared, id))
-        decision = call.decision
-        if output_text is not None and isinstance(decision, Recalled) and not decision.knows_tokens:
-            return call.settle_with_hold("the hold does not record how long the prompt was")
         return call.settle(response, model, output_text, shape)
 
     def _release(self, id: str) -> None:

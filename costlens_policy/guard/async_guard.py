@@ -171,6 +171,7 @@ class AsyncCall(CallFacts):
         ending: Ending = "ended"
         try:
             async with aopened(chunks) as source:
+                meter.begin(source)
                 async for chunk in source:
                     meter.see(chunk)
                     if self._held.is_half_over:

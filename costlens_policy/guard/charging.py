@@ -40,6 +40,8 @@ __all__ = [
     "Basis",
     "Bill",
     "Portion",
+    "at_least",
+    "bill_added",
     "bill_assumed",
     "bill_estimated",
     "bill_reported",
@@ -167,6 +169,19 @@ def _warn_once(shape: str, note: str) -> None:
 def bill_estimated(decision: Decision, portions: Iterable[Portion]) -> Bill:
     """Bill tokens that were counted here, since no usage came."""
     return _bill(decision, list(portions), "estimated")
+
+
+def bill_added(decision: Decision, portions: Iterable[Portion]) -> Bill:
+    """Bill what was reported of attempts and streams, where nothing else is to be charged."""
+    return _bill(decision, list(portions), "reported")
+
+
+def at_least(bill: Bill, floor: Bill) -> Bill:
+    """Return a bill that is nowhere below another one: more may be known than was thought to be the most."""
+    amounts = {at: max(amount, floor.amounts.get(at, amount)) for at, amount in bill.amounts.items()}
+    cost = max((cost for cost in (bill.cost, floor.cost) if cost is not None), default=None)
+    facts = {**bill.facts, **_shortest(cost)[1]}
+    return bill._replace(amounts={**floor.amounts, **amounts}, cost=cost, facts=facts)
 
 
 def bill_assumed(decision: Decision, model: str, problem: str, others: Sequence[Portion] = ()) -> Bill:

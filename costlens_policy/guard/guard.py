@@ -246,12 +246,15 @@ class Call(CallFacts):
         ``response`` is the usage that the provider reports, or the response that carries it; ``shape`` names its
         shape where it is ambiguous. ``model`` is who answered, where that is not the model in use. Without usage,
         ``output_text`` (one text for each answer) estimates it; without either, all that was held is charged. The
-        charge says which of the three it is. Nothing raises for a usage that cannot be read: it counts as none.
+        charge says which of the three it is. Nothing raises for a usage that cannot be read: it counts at its worst.
         """
         return self._held.settle(response, model, output_text, shape)
 
     def release(self) -> None:
-        """Give back what is held: the provider has not charged for the call. A settled call stays settled."""
+        """Give back what is held: the provider has not charged for the call. A settled call stays settled.
+
+        Usage that was added is charged.
+        """
         self._held.release()
 
     def extend(self, lease: timedelta | None = None) -> None:
@@ -271,6 +274,7 @@ class Call(CallFacts):
         ending: Ending = "ended"
         try:
             with opened(chunks) as source:
+                meter.begin(source)
                 for chunk in source:
                     meter.see(chunk)
                     self._held.extend_in_time()

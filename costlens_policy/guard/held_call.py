@@ -13,6 +13,8 @@ from costlens_policy.engine.decision import Decision
 from costlens_policy.guard.charging import (
     Bill,
     Portion,
+    at_least,
+    bill_added,
     bill_assumed,
     bill_estimated,
     bill_reported,
@@ -21,11 +23,12 @@ from costlens_policy.guard.charging import (
 )
 from costlens_policy.guard.collecting import apart_from_collecting
 from costlens_policy.guard.errors import GuardError
+from costlens_policy.guard.hold_facts import Recalled
 from costlens_policy.guard.recording import Charged, charge_call, release_call
 from costlens_policy.guard.reserving import Asked, Reserved
 from costlens_policy.guard.sending import Sending
 from costlens_policy.guard.shared import Shared
-from costlens_policy.guard.stream_charges import Verdict, bill_of_streams, doubtful, judge_streams
+from costlens_policy.guard.stream_charges import Verdict, bill_of_streams, doubtful, judge_streams, portions_so_far
 from costlens_policy.guard.streams import StreamMeter
 from costlens_policy.guard.streams.meter import Ending, unwrapped
 from costlens_policy.ledger import CallState, LedgerError
@@ -99,8 +102,18 @@ class HeldCall:
             if self.charged is None:
                 if self._streams:
                     self._count_broken_streams()
-                return self._charge(self._bill(response, model, output_text, shape))
+                return self._charge(self._with_streams(self._bill(response, model, output_text, shape)))
             return self.charged
+
+    def _with_streams(self, bill: Bill) -> Bill:
+        """Return a bill that is not below what the streams of the call have reported so far."""
+        reported = [portion for meter in self._streams for portion in portions_so_far(self.sending, meter)]
+        if not reported:
+            return bill
+        raised = at_least(bill, bill_added(self.decision, [*reported, *self._failed_attempts]))
+        if raised.amounts == bill.amounts and raised.cost == bill.cost:
+            return bill
+        return raised._replace(notes=(*bill.notes, "a stream of the call has reported more, which is charged"))
 
     def settle_with_hold(self, problem: str) -> Charged:
         """Charge the most that the call may have cost."""
@@ -108,10 +121,16 @@ class HeldCall:
             return self.charged or self._charge(self._assumed(self.sending.model, problem))
 
     def release(self) -> CallState:
-        """Give back what is held, unless the call is settled; return which of the two it is."""
+        """Give back what is held, unless the call is settled; return which of the two it is.
+
+        Attempts that were charged count all the same.
+        """
         with self._lock:
             if not self.is_open:
                 return self.state
+            if self._failed_attempts:
+                self._charge(bill_added(self.decision, self._failed_attempts))
+                return "released"
             self._released = True
             if not release_call(self._shared, self.asked, self._reserved):
                 return "settled"
@@ -223,23 +242,38 @@ class HeldCall:
     def _bill(
         self, response: Any, model: str | None, output_text: str | Iterable[str] | None, shape: str | None
     ) -> Bill:
+        """Bill the usage; a text where none is given; and the most of all that is known where it is not understood."""
         response = unwrapped(response)
         name = self.sending.answered_by(model, response)
-        if output_text is not None:
-            return bill_estimated(self.decision, [self._estimated(name, output_text), *self._failed_attempts])
+        texts = () if output_text is None else (output_text,) if isinstance(output_text, str) else tuple(output_text)
+        if response is None and output_text is not None and self._knows_tokens:
+            return bill_estimated(self.decision, [self._estimated(name, texts), *self._failed_attempts])
         reported, problem = read_reported(response, shape)
-        if reported is not None and (problem := doubtful(reported, response)) == "":
+        if reported is not None:
             if self.sending.ignores_names:
                 reported = reported._replace(answered=None)
-            return bill_reported(self.decision, name, reported, self._failed_attempts)
-        return self._assumed(name, problem or "no usage was reported")
+            problem = doubtful(reported, response, texts, self.decision.plan.tokenizer.count)
+        known = None if reported is None else bill_reported(self.decision, name, reported, self._failed_attempts)
+        if known is not None and not problem:
+            return known
+        if not problem:
+            unknown = "the hold does not record how long the prompt was"
+            problem = "no usage was reported" if output_text is None else unknown
+        bill = self._assumed(name, problem)
+        if texts:
+            bill = at_least(bill, bill_estimated(self.decision, [self._estimated(name, texts), *self._failed_attempts]))
+        return bill if known is None else at_least(bill, known)
+
+    @property
+    def _knows_tokens(self) -> bool:
+        """Whether it is known how long the prompt was: a hold of an earlier version may not record it."""
+        return not isinstance(self.decision, Recalled) or self.decision.knows_tokens
 
     def _assumed(self, model: str, problem: str) -> Bill:
         _LOG.warning("call `%s` is charged what was held for it: %s", self._reserved.hold, problem)
         return bill_assumed(self.decision, model, problem, self._failed_attempts)
 
-    def _estimated(self, model: str, output_text: str | Iterable[str]) -> Portion:
-        texts = (output_text,) if isinstance(output_text, str) else output_text
+    def _estimated(self, model: str, texts: Iterable[str]) -> Portion:
         written = sum(map(self.decision.plan.tokenizer.count, texts))
         return Portion(model, Usage(input=self.sending.estimate.prompt_tokens, output=written), is_reported=False)
 

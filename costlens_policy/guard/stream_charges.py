@@ -13,6 +13,7 @@ from costlens_policy.guard.charging import (
     Basis,
     Bill,
     Portion,
+    at_least,
     bill_assumed,
     bill_estimated,
     bill_reported,
@@ -24,7 +25,7 @@ from costlens_policy.guard.sending import Sending
 from costlens_policy.guard.streams import TEXT, THOUGHT, TOOL, Answer, StreamMeter
 from costlens_policy.usage import Reported
 
-__all__ = ["Verdict", "bill_of_streams", "doubtful", "judge", "judge_streams"]
+__all__ = ["Verdict", "bill_of_streams", "doubtful", "judge", "judge_streams", "portions_so_far"]
 
 _NO_USAGE: Final = (
     "the stream ended without its usage, which OpenAI sends with `stream_options={'include_usage': True}`, and helpers "
@@ -76,7 +77,7 @@ def bill_of_streams(sending: Sending, verdicts: Sequence[Verdict], others: Itera
         bill = bill_estimated(decision, [*main.portions, *rest])
     if main.basis == "assumed":
         _LOG.warning("call `%s` is charged what was held for it: %s", hold, main.note)
-        bill = _at_least(bill_assumed(decision, main.model, main.note, rest), bill)
+        bill = at_least(bill_assumed(decision, main.model, main.note, rest), bill)
     notes = (item.note for item in verdicts if item.note and item.note not in bill.notes)
     return bill._replace(notes=(*bill.notes, *dict.fromkeys(notes)))
 
@@ -132,16 +133,37 @@ def judge(
     return Verdict("estimated", used, f"the stream {how}; what had arrived is counted")
 
 
-def doubtful(reported: Reported, response: object) -> str:
-    """Return what is wrong with the usage of a response that was not streamed; an empty text where nothing is."""
+def portions_so_far(sending: Sending, meter: StreamMeter) -> Iterator[Portion]:
+    """Yield what a stream has reported by now: it cost no less, whatever its call is settled with."""
+    for answer in meter.answers:
+        reported, _ = read_reported(answer.usage, None)
+        if reported is not None:
+            asked = sending.answered_by(None, {"model": answer.model}, in_use=meter.model)
+            yield from portions_of(asked, reported)
+
+
+def doubtful(reported: Reported, response: object, texts: Sequence[str], count: Count) -> str:
+    """Return what is wrong with the usage of a response that was not streamed; an empty text where nothing is.
+
+    ``texts`` are those that were given beside it.
+    """
     usage = reported.usage
     if reported.shape == "anthropic" and _is_unfinished(response):
         return "the message was not complete when it was handed over"
-    if reported.unknown or reported.other_models or usage.answer_tokens:
+    if reported.unknown or reported.other_models:
         return ""
-    meter = StreamMeter()
-    meter.see(response)
-    return "the usage reports no output, but some came with it" if meter.answers[-1].has_text else ""
+    if not usage.answer_tokens:
+        meter = StreamMeter()
+        meter.see(response)
+        if meter.answers[-1].has_text or any(texts):
+            return "the usage reports no output, but some came with it"
+        return ""
+    characters = sum(map(len, texts))
+    if characters > _LONGEST_TOKEN * usage.answer_tokens:
+        tokens = sum(_fewest_of(text, count) for text in texts)
+        if tokens > _FAR_OFF * usage.answer_tokens:
+            return f"the usage reports {usage.answer_tokens} output tokens, but about {tokens} came with it"
+    return ""
 
 
 def _is_unfinished(response: object) -> bool:
@@ -199,11 +221,11 @@ def _doubt(answer: Answer, reported: Reported, count: Count) -> str:
 
 def _fewest(answer: Answer, count: Count) -> int:
     """Return about how many tokens the texts are, were each run of one character as few as it can be."""
+    return sum(answer.count(kind, lambda text: _fewest_of(text, count)) for kind in (TEXT, TOOL, THOUGHT))
 
-    def count_of(text: str) -> int:
-        return count(_RUN.sub(lambda run: run[1] * (len(run[0]) // _LONGEST_RUN + 1), text))
 
-    return sum(answer.count(kind, count_of) for kind in (TEXT, TOOL, THOUGHT))
+def _fewest_of(text: str, count: Count) -> int:
+    return count(_RUN.sub(lambda run: run[1] * (len(run[0]) // _LONGEST_RUN + 1), text))
 
 
 def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) -> Usage:
@@ -219,10 +241,3 @@ def _with_texts(usage: Usage, answer: Answer, estimate: Estimate, count: Count) 
 def _at_worst(usage: Usage, estimate: Estimate) -> Usage:
     known = usage.answer_tokens
     return usage._replace(output=usage.output + max(0, estimate.output_tokens - known))
-
-
-def _at_least(bill: Bill, floor: Bill) -> Bill:
-    """Return a bill that is nowhere below another one: a stream may report more than was thought to be the most."""
-    amounts = {at: max(amount, floor.amounts.get(at, amount)) for at, amount in bill.amounts.items()}
-    costs = [cost for cost in (bill.cost, floor.cost) if cost is not None]
-    return bill._replace(amounts={**floor.amounts, **amounts}, cost=max(costs, default=None))

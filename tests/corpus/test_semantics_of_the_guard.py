@@ -185,6 +185,13 @@ def test_s_grd_6_without_usage(world: World) -> None:
     assert guard.call(REQUEST).settle().basis == "assumed"
 
 
+@pytest.mark.parametrize(("usage", "basis"), [(USAGE, "reported"), ({"odd": 1}, "assumed")])
+def test_s_grd_6_a_usage_and_a_text(world: World, usage: Any, basis: str) -> None:
+    charged = world.guard().call(REQUEST).settle(usage, output_text="Hello")
+    assert charged.basis == basis
+    assert charged.cost == (Decimal("0.0011") if basis == "reported" else Decimal("0.0012"))
+
+
 class _RefusedError(Exception):
     status_code = 400
 
@@ -202,6 +209,13 @@ def test_s_grd_7_the_end_of_the_block(
     with pytest.raises(error), guard.call(REQUEST):
         raise error
     assert used(guard)["dollars"] == (charged, 0)
+
+
+def test_s_grd_7_what_was_added_is_charged(world: World) -> None:
+    guard = world.guard()
+    with guard.call(REQUEST) as call:
+        call.add(USAGE)
+    assert used(guard)["dollars"] == (Decimal("0.0011"), 0)
 
 
 def test_s_grd_8_leases(world: World) -> None:
@@ -331,6 +345,20 @@ def test_s_grd_17_streams_that_are_cut_short(world: World) -> None:
     assert call.charged.usage is not None
     assert call.charged.usage.input == 900
     assert 20 <= call.charged.usage.reasoning <= 25
+
+
+def test_s_grd_17_one_that_breaks_off_before_its_first_chunk(world: World) -> None:
+    class Response:
+        status_code = 200
+
+        def lines(self) -> Iterator[str]:
+            raise ConnectionResetError
+            yield ""
+
+    with pytest.raises(ConnectionResetError), world.guard().call(REQUEST) as call:
+        list(call.stream(Response().lines()))
+    assert call.charged is not None
+    assert call.charged.cost == Decimal("0.0012")
 
 
 def test_s_grd_18_streams_under_way_at_the_end_of_the_block(world: World) -> None:

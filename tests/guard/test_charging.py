@@ -199,6 +199,56 @@ def test_estimated_from_text(settled):
     assert several.usage.output == 2 * charged.usage.output
 
 
+def test_a_usage_comes_before_a_text(settled):
+    charged, _ = settled(OPENAI, output_text="x")
+    assert (charged.basis, charged.cost, charged.notes) == ("reported", OPENAI_COST, ())
+    charged, _ = settled({**OPENAI, "prompt_tokens": 30_000}, output_text=iter(["x", "y"]))
+    assert charged.cost == OPENAI_COST + Decimal("0.145")
+
+
+@pytest.mark.parametrize("usage", [{"odd": 1}, {"prompt_tokens": 1000, "completion_tokens": -5}, {}])
+def test_a_usage_that_is_not_understood_counts_no_less_than_the_text(settled, usage):
+    worst, _ = settled()
+    charged, _ = settled(usage, output_text="x")
+    assert (charged.basis, charged.cost) == ("assumed", worst.cost)
+    assert charged.notes
+    text = "some words " * 2000
+    estimated, _ = settled(output_text=text)
+    charged, used = settled(usage, output_text=text)
+    assert charged.cost == estimated.cost > worst.cost
+    assert used[0] == charged.cost
+
+
+@pytest.mark.parametrize("output", [0, 1])
+def test_a_usage_that_the_text_belies_counts_at_its_worst(settled, output):
+    usage = {"prompt_tokens": 1000, "completion_tokens": output, "total_tokens": 1000 + output}
+    charged, _ = settled(usage, output_text="some words " * 50)
+    assert charged.basis == "assumed"
+    assert "output" in charged.notes[0]
+
+
+def test_a_doubtful_usage_is_the_least_that_is_charged(settled):
+    """The worst case was held for a shorter prompt than the one that is reported."""
+    usage = {"prompt_tokens": 90_000, "completion_tokens": 0, "total_tokens": 90_000}
+    charged, used = settled(usage, output_text="some words")
+    assert charged.basis == "assumed"
+    assert charged.cost == used[0] == Decimal("0.45")
+    assert used[1] == 90_000
+
+
+def test_what_was_added_is_charged_though_nothing_else_is(company):
+    guard = Guard(company(POLICY, models="large"), "memory:", alert_sinks=[])
+    with guard.call(REQUEST) as call:
+        call.add(OPENAI)
+    assert (call.charged.basis, call.charged.cost) == ("reported", OPENAI_COST)
+    call = guard.call(REQUEST)
+    call.add(OPENAI)
+    call.release()
+    call.release()
+    assert guard.spend()[0].used == 2 * OPENAI_COST
+    assert all(line.held == 0 for line in guard.spend())
+
+
 def test_a_further_model_of_the_provider(settled):
     usage = {
         "input_tokens": 100,

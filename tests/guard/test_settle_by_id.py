@@ -202,7 +202,15 @@ class TestWorst:
         ids=repr,
     )
     @pytest.mark.parametrize(
-        "told", [{"response": USAGE}, {}, {"output_text": "one"}, {"response": "unread"}], ids=repr
+        "told",
+        [
+            {"response": USAGE},
+            {},
+            {"output_text": "one"},
+            {"response": "unread"},
+            {"response": USAGE, "output_text": "one"},
+        ],
+        ids=repr,
     )
     def test_a_hold_of_another_version_or_program(self, guard_of, ledger, clock, facts, told):
         guard = guard_of(TEAM)

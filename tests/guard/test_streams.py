@@ -344,6 +344,26 @@ def test_broken_off(guard_of, on_exception, basis):
     assert call.charged.basis == basis
 
 
+@pytest.mark.parametrize("told", [{"output_text": "x"}, {"response": {"prompt_tokens": 10, "completion_tokens": 1}}])
+def test_what_a_stream_reported_is_the_least_that_is_charged(guard_of, told):
+    with guard_of(TEAM).call(REQUEST) as call:
+        for chunk in call.stream([*CHAT, CHAT[-1]]):
+            if chunk.get("usage"):
+                call.settle(**told)
+                break
+    assert call.charged.cost == REPORTED
+    assert "a stream of the call has reported more" in call.charged.notes[-1]
+
+
+def test_its_own_usage_is_not_charged_twice(guard_of):
+    with guard_of(TEAM).call(REQUEST) as call:
+        for chunk in call.stream(CHAT):
+            if chunk.get("usage"):
+                call.settle(chunk)
+                break
+    assert (call.charged.basis, call.charged.cost) == ("reported", REPORTED)
+
+
 @pytest.mark.parametrize(("error", "basis"), [(ValueError, "assumed"), (GeneratorExit, "estimated")])
 def test_a_block_that_fails_under_charge_hold(guard_of, error, basis):
     call = guard_of(TEAM, on_exception="charge_hold").call(REQUEST)

@@ -36,8 +36,9 @@ class FaultyProvider:
     """``faults`` are what becomes of the next requests, in order; when none is left, all is well.
 
     A status (``429``, ``503``) is answered; ``reset`` closes the connection instead of answering; ``cut`` ends in the
-    middle of the body; ``hang`` stays there until the test is over; ``malformed`` answers with a body that is no JSON;
-    ``stall`` answers nothing until the test is over; ``failing`` ends a stream with an event that reports an error.
+    middle of the body, ``mute`` before it; ``hang`` stays there until the test is over; ``malformed`` answers with a
+    body that is no JSON; ``stall`` answers nothing until the test is over; ``failing`` ends a stream with an event that
+    reports an error.
     """
 
     def __init__(self) -> None:
@@ -146,8 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
         said = self.provider.answer(path, body)
         streams = isinstance(said, list)
         pieces = _events(said) if streams else [json.dumps(said).encode()]
-        if fault in ("cut", "hang"):
+        if fault in ("cut", "hang", "mute"):
             half = pieces[: len(pieces) // 2] if streams else [pieces[0][:20]]
+            half = [] if fault == "mute" else half
             self._head("text/event-stream" if streams else "application/json", sum(map(len, pieces)))
             self.wfile.write(b"".join(half))
             if fault == "hang":

@@ -214,7 +214,7 @@ def test_an_answer_that_has_not_the_asked_structure_is_charged_its_usage(
 STREAMS = [way for way in WAYS if way.endswith(("as a stream", "raw stream", "helper"))]
 
 
-@pytest.mark.parametrize("fault", ["cut", "failing"])
+@pytest.mark.parametrize("fault", ["cut", "failing", "mute"])
 @pytest.mark.parametrize("way", STREAMS)
 def test_a_stream_that_breaks_off_is_charged(
     way: str, fault: str, guard_of: Callable[..., Guard], provider: FaultyProvider
@@ -228,6 +228,47 @@ def test_a_stream_that_breaks_off_is_charged(
     assert 0 < used < WORST
     assert held == 0
     assert provider.models == ["nano"]
+
+
+ASYNC_STREAMS = [way for way in ASYNC_WAYS if way.endswith(("as a stream", "raw stream", "helper"))]
+
+
+@pytest.mark.parametrize("way", ASYNC_STREAMS)
+def test_an_asynchronous_stream_that_breaks_off_before_its_first_event(
+    way: str, company: Callable[..., Engine], provider: FaultyProvider
+) -> None:
+    sdk, ask = ASYNC_WAYS[way]
+    provider.faults = ["mute"]
+
+    async def used() -> Any:
+        async with AsyncGuard(company(ROOMY, models="nano")) as guard:
+            with pytest.raises(Exception, match=r"."):
+                await ask(wrap(async_bare(sdk, provider), guard=guard))
+            return (await guard.spend())[0]
+
+    line = asyncio.run(used())
+    assert 0 < line.used < WORST
+    assert line.held == 0
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_a_stream_of_a_bare_client_that_breaks_off_before_its_first_event(
+    sdk: str, guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    guard = guard_of()
+    client: Any = bare(sdk, provider)
+    resource, body = (client.messages, MESSAGE) if sdk == "anthropic" else (client.chat.completions, CHAT)
+    for make in (lambda: resource.create(**body, stream=True), lambda: iter(resource.create(**body, stream=True))):
+        provider.faults = ["mute"]
+        with pytest.raises(Exception, match=r"."), guard.call({"prompt_tokens": 20, "team": "red"}) as call:
+            list(call.stream(make()))
+        assert call.charged is not None
+        assert call.charged.basis == "assumed"
+        assert "before it reported anything" in call.charged.notes[0]
+    provider.faults = [503]
+    with pytest.raises(Exception, match=r"503|no"), guard.call({"prompt_tokens": 20, "team": "red"}) as call:
+        list(call.stream(resource.create(**body, stream=True)))
+    assert call.charged is None
 
 
 @pytest.mark.parametrize("way", ["chat as a stream", "chat, raw stream", "message by the stream helper"])

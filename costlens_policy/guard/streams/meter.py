@@ -27,10 +27,11 @@ class StreamMeter:
     """Sees each chunk of one stream, which is one response, or several in a row.
 
     ``source`` is what gives the chunks, ``model`` the one in use when the stream was handed over. ``ending`` is None
-    while it is under way; ``over`` says that the call is charged, so that no further chunk may pass.
+    while it is under way; ``over`` says that the call is charged, so that no further chunk may pass. ``answered``: its
+    response had begun, as far as its source tells.
     """
 
-    __slots__ = ("_wire", "answers", "ending", "model", "over", "source", "started")
+    __slots__ = ("_wire", "answered", "answers", "ending", "model", "over", "source", "started")
 
     def __init__(self, source: Any = None, model: str = "") -> None:
         self.source = source
@@ -39,12 +40,13 @@ class StreamMeter:
         self.ending: Ending | None = None
         self.over = False
         self.started = False
+        self.answered = False
         self._wire: Wire | None = None
 
     @property
     def may_have_cost(self) -> bool:
-        """Whether the provider may have worked for it: not where an exception came before any chunk."""
-        return self.started or self.ending != "failed"
+        """Whether the provider may have worked for it: not where an exception came before an answer and any chunk."""
+        return self.started or self.answered or self.ending != "failed"
 
     @property
     def is_complete(self) -> bool:
@@ -54,6 +56,10 @@ class StreamMeter:
     def is_whole(self, answer: Answer) -> bool:
         """Whether the usage of a response covers all of it."""
         return answer.is_final or (self.ending == "ended" and answer.is_up_to_date)
+
+    def begin(self, source: Any) -> None:
+        """Note what gives the chunks once it is open."""
+        self.answered = _has_answered(source)
 
     def see(self, chunk: Any) -> None:
         """Note what a chunk says. Never raises: what cannot be read is noted as that."""
@@ -114,6 +120,22 @@ class StreamMeter:
                 read_chunk(self.answers[-1], chunk)
         except Exception as error:  # whatever an object of somebody else may do
             note_unreadable(self.answers[-1], f"{type(chunk).__name__}: {type(error).__name__}")
+
+
+def _has_answered(source: Any) -> bool:
+    """Return whether what gives the chunks belongs to a response that has begun well, so that its provider is at work.
+
+    It is the response itself, or the stream of an SDK that keeps it, or a generator that is a method of one of them.
+    Never raises.
+    """
+    with suppress(Exception):  # whatever an object of somebody else may do
+        frame = getattr(source, "gi_frame", None) or getattr(source, "ag_frame", None)
+        holder = source if frame is None else frame.f_locals.get("self")
+        for thing in (holder, *(getattr(holder, name, None) for name in ("response", "_response", "http_response"))):
+            status = getattr(thing, "status_code", None)
+            if isinstance(status, int) and 200 <= status < 300:
+                return True
+    return False
 
 
 def unwrapped(response: Any) -> Any:
