@@ -65,7 +65,8 @@ class JsonLinesFile:
             self._open()
         if os.fstat(self._handle).st_size >= self._max:
             if self._is_there():
-                os.replace(self.path, f"{self.path}.{time.time_ns()}")
+                with suppress(FileNotFoundError):  # another process has just renamed it
+                    os.replace(self.path, f"{self.path}.{time.time_ns()}")
             self._open()
             self._forget_old()
 

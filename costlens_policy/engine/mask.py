@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
+from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.documents.parameters import NO_TEXTS
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Mask:
     another mode for them: then their values are masked in scope keys and reasons, too. ``key`` is the secret of hashes,
     at least 16 bytes: equal values give equal hashes, and nobody without it can try values. ``regions`` are countries
     whose phone numbers ``redact`` finds. Raises ``ValueError`` for a mode that there is none of, or a hash without key.
+    An attribute that the policies do not have is refused where the mask is put on.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class Mask:
             self._redact = redactor(regions)
 
     def masked(self, exported: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
-        """Return a decision's data (``Decision.to_dict``) with the mask on it."""
+        """Return a decision's data (``Decision.to_dict``) with the mask on it. Raises as ``request`` does."""
         request, names = self.request(exported["request"], plan)
         shown: dict[str, Any] = {**exported, **self._sent(exported), "request": request}
         shown["fallback_calls"] = [{**call, **self._sent(call)} for call in exported["fallback_calls"]]
@@ -77,7 +79,13 @@ class Mask:
         return _renamed(shown, names) if names else shown
 
     def request(self, request: Mapping[str, Any], plan: Plan) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return a request's data with the mask on it, and what stands for each masked label."""
+        """Return a request's data with the mask on it, and what stands for each masked label.
+
+        Raises ``ValueError`` where the mask names an attribute that the policies do not have: what was meant would be
+        shown.
+        """
+        if request:  # of a call that is settled by its id nothing is known, not even the policies
+            self._check_names(plan)
         shown: dict[str, Any] = {}
         names: dict[str, str] = {}
         for name, value in request.items():
@@ -88,6 +96,13 @@ class Mask:
                 texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
                 names |= {text: self._text(text, mode) for text in texts if isinstance(text, str) and text}
         return shown, names
+
+    def _check_names(self, plan: Plan) -> None:
+        known = STANDARD_ATTRIBUTES.keys() | plan.attributes.keys()
+        for name in self.attributes:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise ValueError(f"the mask names `{name}`, which is not an attribute" + (f"; {hint}" if hint else ""))
 
     def mode_of(self, name: str, plan: Plan) -> MaskMode:
         """Return how an attribute is shown: as ``attributes`` has it, else labels and fixed values as they are."""

@@ -235,6 +235,24 @@ def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path, monkeypatch: py
     assert json.loads(lines[1]) == {"n": "second", "text": "\ud800 é"}
 
 
+def test_a_file_that_another_process_renames_first_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.jsonl"
+    file = JsonLinesFile(path, max_bytes=5)
+    file([{"n": 1}])
+    real = os.replace
+
+    def later(source: Path, target: str) -> None:
+        real(source, f"{target}0")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", later)
+    file([{"n": 2}])
+    seen = [line for part in tmp_path.glob("log.jsonl*") for line in part.read_text().splitlines()]
+    assert sorted(seen) == ['{"n":1}', '{"n":2}']
+
+
 def test_several_processes_append_to_one_file(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     code = (

@@ -107,3 +107,8 @@ def test_no_text_is_left_anywhere(secret: str) -> None:
     }
     for mask in (Mask(), Mask("hash", key=KEY)):
         assert json.dumps(secret)[1:-1] not in json.dumps(ENGINE.decide(request).to_dict(mask=mask))
+
+
+def test_an_attribute_that_there_is_none_of_is_refused() -> None:
+    with pytest.raises(ValueError, match="the mask names `usr`, which is not an attribute; did you mean `user`"):
+        shown(Mask(attributes={"usr": "hash"}, key=KEY))
