@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from costlens_policy.assurance.domain import ABSENT, Assignment, Domain, Every, Goal, Holds, Not
-from costlens_policy.assurance.domain.trees import ASKED
+from costlens_policy.assurance.domain import (
+    ABSENT,
+    Assignment,
+    Domain,
+    Every,
+    Found,
+    Goal,
+    Holds,
+    Not,
+    Nothing,
+    Outcome,
+    Result,
+    Some,
+    Undecided,
+)
+from costlens_policy.assurance.domain.formulas import Standing
+from costlens_policy.assurance.domain.trees import ASKED, Atom
+from costlens_policy.assurance.witness import Balances, Situation, Witness, shown, smallest
 from costlens_policy.checker.bundle import CheckedBundle, LinkedDocument
 from costlens_policy.checker.checks import Subject as Documents
 from costlens_policy.checker.checks.subject import Place
@@ -19,13 +35,16 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.rules import AccessStep, BudgetStep, RewriteRule, RouteStep
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.documents import PolicyDocument
+from costlens_policy.engine.context import Context
 from costlens_policy.engine.decide import decide
 from costlens_policy.engine.decision import Balance, Decision
+from costlens_policy.engine.request import admit_request
 from costlens_policy.errors import CostlensPolicyError
-from costlens_policy.expressions.runtime import to_python
+from costlens_policy.expressions.runtime import CelError, to_python
 from costlens_policy.frozen import frozen
+from costlens_policy.money import ZERO
 
-__all__ = ["Rule", "Step", "Subject", "shown"]
+__all__ = ["Rule", "Step", "Subject", "Witness", "shown"]
 
 _ALWAYS: Final = Every(())
 _SECTIONS: Final = ("access", "routes", "rewrites", "budgets")
@@ -123,6 +142,106 @@ class Subject:
             for item in self.bundle.warnings
         )
 
+    def condition(self, formula: Formula | None, layer: int, error: bool = False) -> Goal:
+        """Return the goal that a condition holds, in words that a layer knows; ``error`` says what a failing one means.
+
+        The condition may be one that no rule of the plan has, such as an invariant's or a mutant's; its constants are
+        critical values from then on. Register all conditions before the first search, which is faster.
+        """
+        return _ALWAYS if formula is None else Holds(self.domain.tree(formula, layer), error)
+
+    @cached_property
+    def admitted(self) -> Goal:
+        """That access lets a request through, whatever model serves it: what is asked of candidates is not in it."""
+        access = self.rules["access"]
+        goals: list[Goal] = [rule.otherwise for rule in self.denies]
+        if not self.plan.defaults.allows:
+            allows = [rule for rule in access if isinstance(rule.step, AccessStep) and not rule.step.denies]
+            goals.append(Some([self.condition(rule.when, rule.layer) for rule in allows]))
+        return Every(goals)
+
+    def reached(self, route: Rule) -> Goal:
+        """That a request comes to a route, which may be ``default``, and matches it: no earlier one keeps it.
+
+        Earlier routes that may pass a request on are not asked, so that the decision may still be another one's.
+        """
+        earlier = takewhile(lambda other: other is not route, self.rules["routes"])
+        before = [other.otherwise for other in earlier if not other.passes_on]
+        return Every([self.condition(route.when, route.layer), *before, self.admitted])
+
+    def find(self, goal: Goal, given: Assignment | None = None) -> Result:
+        """Search for values that meet a goal: ``Nothing`` is a proof, ``Undecided`` says why there is none."""
+        return self.domain.find(goal, given)
+
+    def witness(
+        self, goal: Goal, given: Assignment | None = None, keeps: Callable[[Witness], bool] = lambda _: True
+    ) -> Witness | Nothing | Undecided:
+        """Return the smallest request found that meets a goal, as the engine decides it.
+
+        The goal is asked again of the engine's own values of the request. ``keeps`` says what the decision has to show
+        beside that. What the search finds and the engine does not confirm is ``Undecided``.
+        """
+        found = self.domain.find(goal, given)
+        if not isinstance(found, Found):
+            return found
+        witness = self.situated(found.values)
+        model = found.values.get(("model",))
+
+        def confirms(witness: Witness) -> bool:
+            return self.meets(goal, witness.situation, None if model is None else str(model)) and keeps(witness)
+
+        if witness is None or not confirms(witness):
+            return Undecided("the engine decides otherwise on what was found")
+        return self.smallest(witness, confirms)
+
+    def situated(self, values: Assignment) -> Witness | None:
+        """Return what the engine decides on values, None where it does not admit the request."""
+        request = self.request(values)
+        texts = {} if "prompt" in request or "messages" in request else {"prompt": "Hello."}
+        now = to_python(values.get(("now",), None)) or self.now
+        request = {**texts, **request}
+        return self.decided(Situation(request, self._balances(values, request, now), now))
+
+    def decided(self, situation: Situation) -> Witness | None:
+        """Return a situation with the engine's decision, None where the request is not admitted."""
+        try:
+            decision = decide(self.plan, situation.request, situation.balances, situation.now)
+        except CostlensPolicyError:
+            return None
+        return Witness(situation, decision, self.now)
+
+    def meets(self, goal: Goal, situation: Situation, model: str | None = None) -> bool:
+        """Return whether a request meets a goal as the engine evaluates conditions, for a model if they read one."""
+        try:
+            admitted = admit_request(self.plan, situation.request)
+        except CostlensPolicyError:
+            return False
+        context = Context(self.plan, admitted, situation.balances, situation.now)
+        view = None if model is None else context.priced_model(model).view
+
+        def evaluate(atom: Atom) -> Outcome:
+            try:
+                return Outcome.TRUE if context.evaluate(atom.formula, atom.layer, view) is True else Outcome.FALSE
+            except CelError:
+                return Outcome.ERROR
+
+        return Standing(evaluate).of(goal) is True
+
+    def smallest(self, witness: Witness, keeps: Callable[[Witness], bool]) -> Witness:
+        """Return a witness with nothing that ``keeps`` can do without."""
+        best = witness
+
+        def tried(situation: Situation) -> bool:
+            nonlocal best
+            smaller = self.decided(situation)
+            if smaller is None or not keeps(smaller):
+                return False
+            best = smaller
+            return True
+
+        smallest(witness.situation, self.now, tried)
+        return best
+
     def request(self, values: Assignment) -> dict[str, Any]:
         """Return the request of an assignment as a caller would write it, with what the policy set requires."""
         found: dict[str, Any] = {}
@@ -156,10 +275,26 @@ class Subject:
         texts = {} if "prompt" in request or "messages" in request else {"prompt": "Hello."}
         now = to_python((values or {}).get(("now",), None)) or self.now
         balances = {key: Balance(used=amount) for key, amount in (used or {}).items()}
+        found = self.decided(Situation({**texts, **request}, balances, now))
+        return None if found is None else found.decision
+
+    def _balances(self, values: Assignment, request: Mapping[str, Any], now: datetime) -> Balances:
+        """Return the states of budgets that have the values which conditions read of them."""
+        fields: dict[str, dict[str, Any]] = {}
+        for read, value in values.items():
+            if read[0] == "budgets" and len(read) == 3 and value is not ABSENT:
+                fields.setdefault(read[1], {})[read[2]] = value
+        if not fields:
+            return {}
+        found: dict[tuple[str, str], Balance] = {}
         try:
-            return decide(self.plan, {**texts, **request}, balances, now)
-        except CostlensPolicyError:
-            return None
+            context = Context(self.plan, admit_request(self.plan, request), {}, now)
+            for name, known in fields.items():
+                layer, step = self.plan.budgets[name]
+                found[step.id, context.key(step, layer)] = _balance(known, context.limit(step, layer))
+        except (CelError, CostlensPolicyError):
+            return {}
+        return found
 
     def _says_something(self, read: tuple[str, ...], value: Any) -> bool:
         """Say whether a value is not the default, which would be there without being written."""
@@ -174,16 +309,18 @@ class Subject:
                 yield Rule(step, index, Place(policy, (section, at)), goal, Not(goal))
 
     def _goal(self, when: Formula | None, layer: int) -> Goal:
-        if when is None:
-            return _ALWAYS
-        return Holds(self.domain.tree(when, layer), self.plan.layers[layer].on_error == "deny")
+        return self.condition(when, layer, self.plan.layers[layer].on_error == "deny")
+
+
+def _balance(fields: Mapping[str, Any], limit: Decimal) -> Balance:
+    """Return the balance under a limit that comes closest to what conditions read of it."""
+    amounts = {name: Decimal(repr(float(value))) for name, value in fields.items() if isinstance(value, int | float)}
+    held = max(ZERO, amounts.get("held", ZERO))
+    taken = amounts["used_ratio"] * limit if "used_ratio" in amounts else held
+    if "left" in amounts:
+        taken = limit - amounts["left"]
+    return Balance(used=max(ZERO, amounts.get("used", taken - held)), held=held)
 
 
 def _refuses(step: Step) -> bool:
     return isinstance(step, AccessStep) and step.denies and not step.by_model
-
-
-def shown(request: Mapping[str, Any]) -> str:
-    """Return a request in one line, as YAML reads it."""
-    parts = (f"{name}: {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in request.items())
-    return "{" + ", ".join(parts) + "}"

@@ -7,7 +7,7 @@ Atoms are evaluated by the compiled expressions themselves, on a request that ha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
@@ -56,7 +56,10 @@ Result: TypeAlias = Found | Nothing | Undecided
 
 
 class Domain:
-    """The conditions of a plan over their critical values. Register every condition before the first search."""
+    """The conditions of a plan over their critical values.
+
+    A condition that is registered after a search has brought new critical values lets all that was worked out go.
+    """
 
     def __init__(self, plan: Plan, now: datetime = _BEGIN) -> None:
         self._plan = plan
@@ -72,7 +75,17 @@ class Domain:
 
     def tree(self, formula: Formula, layer: int) -> Tree:
         """Return the tree of a condition of a layer."""
-        return self.uses.tree(formula, layer, self._variables(layer))
+        tree = self.uses.tree(formula, layer, self._variables(layer))
+        changed = [read for read, of in self._critical.items() if of.of_size != self._size(read)]
+        if changed:
+            for read in changed:
+                del self._critical[read]
+            self.needs = Needs(self.critical, self._at)
+        return tree
+
+    def _size(self, read: Read) -> int:
+        use = self.uses.by_read.get(read)
+        return 0 if use is None else use.size
 
     def _variables(self, layer: int) -> Mapping[str, Formula]:
         """Return the variables that a layer reads: its own, and those of the policy set."""
@@ -85,7 +98,7 @@ class Domain:
     def critical(self, read: Read) -> Critical:
         """Return the critical values of a place, and what they stand for."""
         if read not in self._critical:
-            self._critical[read] = self._of(read)
+            self._critical[read] = replace(self._of(read), of_size=self._size(read))
         return self._critical[read]
 
     def find(self, goal: Goal, given: Assignment | None = None) -> Result:
@@ -162,6 +175,8 @@ class Domain:
             return Critical((*self.models.values(), ABSENT), frozenset(range(len(self.models) + 1)))
         if read[0] == "estimate" or read in (("request",), ("budgets",)):
             return Critical(why=f"`{read[0]}` is read as a whole")
+        if read not in self.uses.by_read:
+            return Critical(why=f"no condition reads `{'.'.join(read)}`")
         found = critical_values(self.uses.by_read[read], self._now)
         if read[0] == "budgets":
             return _kept(found, lambda value: not isinstance(value, int | float) or value >= 0)

@@ -35,6 +35,15 @@ class Use:
     has_children: bool = False
     searched: str = ""
 
+    @property
+    def size(self) -> int:
+        """A number that grows with all that is noted."""
+        noted = (
+            self.literals, self.prefixes, self.suffixes, self.parts, self.patterns, self.members, self.sizes,
+            self.functions,
+        )  # fmt: skip
+        return sum(map(len, noted)) + self.has_children + bool(self.searched)
+
 
 @frozen(eq=False)
 class Atom:

@@ -47,12 +47,14 @@ class Critical:
 
     ``alone`` are those that stand for nothing but themselves, by their places in ``values``; each of the others stands
     for many, so that only what is understood is known of all of them. ``why`` says what else there may be, if anything.
+    ``of_size`` is the size of the use that they were made for.
     """
 
     values: tuple[Value | Absent, ...] = ()
     alone: frozenset[int] = frozenset()
     why: str = ""
     type: Type = DYN
+    of_size: int = 0
 
     @cached_property
     def absent(self) -> int | None:
@@ -114,7 +116,7 @@ def _of_type(use: Use, now: datetime) -> Iterator[Any]:
             if not use.has_children or use.sizes or use.searched:
                 yield from ({f"key{n}": "x" for n in range(size)} for size in _around(use.sizes) if size > 0)
         case "timestamp":
-            yield from _times(use, now)
+            yield from reversed(list(_times(use, now)))
         case "duration":
             yield from (from_python(timedelta(seconds=seconds)) for seconds in (0, 1, 60, 3600, 86400))
         case _:
@@ -195,10 +197,10 @@ def _around(sizes: Iterable[int]) -> Iterator[int]:
 
 
 def _times(use: Use, now: datetime) -> Iterator[Any]:
-    """Yield every hour of a week, noon of every day of a year, and what is compared with."""
+    """Yield now, every hour of a week, a time of every day of a year, and what is compared with."""
     named = [value for value in use.literals if isinstance(value, datetime)]
-    yield from (from_python(value + timedelta(seconds=shift)) for value in named for shift in (-1, 0, 1))
     yield from_python(now)
+    yield from (from_python(value + timedelta(seconds=shift)) for value in named for shift in (-1, 0, 1))
     begin = now.replace(minute=30, second=0, microsecond=0)
     if use.functions & {"getHours", "getDayOfWeek"} or use.searched:
         yield from (from_python(begin + timedelta(hours=hour)) for hour in range(7 * 24))
