@@ -195,12 +195,17 @@ class Subject:
         return self.smallest(witness, confirms)
 
     def situated(self, values: Assignment) -> Witness | None:
-        """Return what the engine decides on values, None where it does not admit the request."""
+        """Return what the engine decides on values, None where it does not admit the request.
+
+        A prompt is added where it makes a difference that there is one.
+        """
         request = self.request(values)
-        texts = {} if "prompt" in request or "messages" in request else {"prompt": "Hello."}
         now = to_python(values.get(("now",), None)) or self.now
-        request = {**texts, **request}
-        return self.decided(Situation(request, self._balances(values, request, now), now))
+        bare = self.decided(Situation(request, self._balances(values, request, now), now))
+        if bare is None or "prompt" in request or "messages" in request:
+            return bare
+        asking = self.decided(Situation({**request, "prompt": "Hello."}, bare.balances, now))
+        return bare if asking is None or _outcome(bare) == _outcome(asking) else asking
 
     def decided(self, situation: Situation) -> Witness | None:
         """Return a situation with the engine's decision, None where the request is not admitted."""
@@ -275,7 +280,7 @@ class Subject:
         texts = {} if "prompt" in request or "messages" in request else {"prompt": "Hello."}
         now = to_python((values or {}).get(("now",), None)) or self.now
         balances = {key: Balance(used=amount) for key, amount in (used or {}).items()}
-        found = self.decided(Situation({**texts, **request}, balances, now))
+        found = self.decided(Situation({**request, **texts}, balances, now))
         return None if found is None else found.decision
 
     def _balances(self, values: Assignment, request: Mapping[str, Any], now: datetime) -> Balances:
@@ -310,6 +315,11 @@ class Subject:
 
     def _goal(self, when: Formula | None, layer: int) -> Goal:
         return self.condition(when, layer, self.plan.layers[layer].on_error == "deny")
+
+
+def _outcome(witness: Witness) -> tuple[object, ...]:
+    decision = witness.decision
+    return decision.rule, decision.model, [(item.model, item.by) for item in decision.excluded]
 
 
 def _balance(fields: Mapping[str, Any], limit: Decimal) -> Balance:

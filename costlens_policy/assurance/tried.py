@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found
 from costlens_policy.assurance.others import Others
 from costlens_policy.assurance.subject import Rule, Subject
+from costlens_policy.assurance.witness import Witness
 from costlens_policy.compiler.rules import ByExpression, RouteStep, routes_in
-from costlens_policy.engine.decision import Decision
 from costlens_policy.engine.facts import Exclusion
 from costlens_policy.frozen import frozen
 
@@ -21,11 +21,10 @@ _MOST_TRIED: Final = 60
 
 @frozen
 class Tried:
-    """A route, a request that it matches, how that was decided, and the candidates that every one tried excludes."""
+    """A route, a request that it matches, as it was decided, and the candidates that every one tried excludes."""
 
     route: Rule
-    request: Mapping[str, Any]
-    decision: Decision
+    witness: Witness
     never: tuple[Exclusion, ...]
     all_refused: bool
 
@@ -56,10 +55,10 @@ def _tried(subject: Subject, route: Rule, matched: Every) -> Tried | None:
     found: Tried | None = None
     budgets = {rule.id for rule in subject.limits}
     for values in islice(_variants(subject, first.values, matched), _MOST_TRIED):
-        request = subject.request(values)
-        decision = subject.decide(request, values)
-        if decision is None or decision.rule != route.id:
+        witness = subject.situated(values)
+        if witness is None or witness.decision.rule != route.id:
             continue
+        decision = witness.decision
         # What a budget refuses before anything is spent is reported of the budget.
         excluded = {item.model for item in decision.excluded if item.by not in budgets}
         before = decision.excluded if found is None else found.never
@@ -67,12 +66,8 @@ def _tried(subject: Subject, route: Rule, matched: Every) -> Tried | None:
         if not never:
             return None
         refused = decision.model is None and (found is None or found.all_refused)
-        found = Tried(route, request, decision, never, refused) if found is None else _with(found, never, refused)
+        found = Tried(route, witness if found is None else found.witness, never, refused)
     return found
-
-
-def _with(tried: Tried, never: tuple[Exclusion, ...], refused: bool) -> Tried:
-    return Tried(tried.route, tried.request, tried.decision, never, refused)
 
 
 def _variants(subject: Subject, values: Assignment, matched: Every) -> Iterator[Assignment]:

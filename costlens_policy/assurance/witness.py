@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from costlens_policy.diagnostics.model import Shown
 from costlens_policy.engine.decision import Balance, Decision, json_value
 from costlens_policy.frozen import frozen
+from costlens_policy.money import plain
 
 __all__ = ["Balances", "Situation", "Witness", "shown", "smallest"]
 
@@ -55,11 +57,16 @@ class Witness:
         parts = [shown(self.request)]
         for (budget, key), balance in self.balances.items():
             whose = f" of `{key}`" if key else ""
-            held = f" and {balance.held:f} held" if balance.held else ""
-            parts.append(f"with {balance.used:f} used{held} of `{budget}`{whose}")
+            held = f" and {plain(balance.held)} held" if balance.held else ""
+            parts.append(f"with {plain(balance.used)} used{held} of `{budget}`{whose}")
         if self.names_time:
             parts.append(f"at {_time(self.now)}")
         return " ".join(parts)
+
+    @property
+    def shown(self) -> Shown:
+        """The witness as a diagnostic carries it."""
+        return Shown(str(self), self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the witness as JSON-like data: amounts as decimal strings, times in RFC 3339.
@@ -67,7 +74,7 @@ class Witness:
         ``effect``, ``model`` and ``rule`` are what was decided on it.
         """
         balances = [
-            {"budget": budget, "key": key, "used": f"{balance.used:f}", "held": f"{balance.held:f}"}
+            {"budget": budget, "key": key, "used": plain(balance.used), "held": plain(balance.held)}
             for (budget, key), balance in self.balances.items()
         ]
         decision = self.decision

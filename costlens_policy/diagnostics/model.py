@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import field
 from enum import StrEnum
+from typing import Any
 
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 
-__all__ = ["Diagnostic", "PolicyError", "Position", "Related", "Severity", "Span", "exit_code_of", "in_order"]
+__all__ = ["Diagnostic", "PolicyError", "Position", "Related", "Severity", "Shown", "Span", "exit_code_of", "in_order"]
 
 
 class Severity(StrEnum):
@@ -44,6 +46,14 @@ class Related:
 
 
 @frozen
+class Shown:
+    """A request that shows a problem, as the engine decides it: in one line, and as JSON-like data."""
+
+    text: str
+    data: Mapping[str, Any] = field(compare=False)
+
+
+@frozen
 class Diagnostic:
     """One problem. ``message`` is one lower-case sentence without a full stop, in the author's words.
 
@@ -51,6 +61,9 @@ class Diagnostic:
     missing file; then ``message`` has the file. An error with ``stops`` false is almost certainly a mistake, but the
     policies can be compiled: checks fail, and services load them. ``suppressed`` is the reason that a comment of the
     file gives for suppressing it; empty where none does.
+
+    What says how rules decide is shown by ``witnesses``, or is ``proved``: then all requests that the conditions
+    distinguish were decided.
     """
 
     code: str
@@ -62,6 +75,8 @@ class Diagnostic:
     related: tuple[Related, ...] = ()
     stops: bool = True
     suppressed: str = ""
+    witnesses: tuple[Shown, ...] = ()
+    proved: bool = False
 
     @property
     def is_error(self) -> bool:

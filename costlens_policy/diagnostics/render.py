@@ -88,6 +88,8 @@ def _object(item: Diagnostic) -> dict[str, object]:
         "help": item.help,
         "span": _span(item.span) if item.span else None,
         "related": [{"label": place.label, "span": _span(place.span)} for place in item.related],
+        "witnesses": [dict(witness.data) for witness in item.witnesses],
+        "proved": item.proved,
     }
 
 
@@ -132,6 +134,8 @@ def _result(item: Diagnostic, rule: int) -> dict[str, object]:
     }
     if item.suppressed:
         result["suppressions"] = [{"kind": "inSource", "justification": item.suppressed}]
+    if item.witnesses or item.proved:
+        result["properties"] = {"witnesses": [dict(shown.data) for shown in item.witnesses], "proved": item.proved}
     if item.related:
         result["relatedLocations"] = [_related(number, place) for number, place in enumerate(item.related)]
     return result

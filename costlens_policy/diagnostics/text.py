@@ -38,6 +38,11 @@ def _block(item: Diagnostic, lines_of: LinesOf, paint: Painter) -> Iterator[str]
             yield from snippet(marks, lines, gutter, paint)
         else:
             yield from _without_lines(marks, gutter, paint)
+    for witness in item.witnesses:
+        if witness.text not in item.message:
+            yield from _note("shown by", witness.text, gutter, paint)
+    if item.proved:
+        yield from _note("proved", "decided for everything that the conditions distinguish", gutter, paint)
     if item.help:
         yield from _note("help", item.help, gutter, paint)
 

@@ -45,7 +45,18 @@ def test_json_is_one_array() -> None:
     assert items[1]["name"] is None
     assert items[2]["span"]["start"] == {"offset": 6, "line": 2, "column": 1}
     assert items[2]["related"][0]["label"] == "first"
-    assert set(items[2]) == {"code", "name", "severity", "message", "label", "help", "span", "related"}
+    assert set(items[2]) == {
+        "code",
+        "name",
+        "severity",
+        "message",
+        "label",
+        "help",
+        "span",
+        "related",
+        "witnesses",
+        "proved",
+    }
     assert json.loads(render([], "json")) == []
 
 

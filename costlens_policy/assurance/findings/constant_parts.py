@@ -33,11 +33,19 @@ def _whole(subject: Subject, rule: Rule, goal: Holds) -> Iterator[Diagnostic]:
     report = _FOUND.mistake if rule in subject.denies else _FOUND.warning
     if _never(subject, goal):
         yield report(
-            f"the condition of `{rule.id}` never holds", rule.span, "never true", "correct it, or remove the rule"
+            f"the condition of `{rule.id}` never holds",
+            rule.span,
+            "never true",
+            "correct it, or remove the rule",
+            proved=True,
         )
     elif _never(subject, Not(goal)):
         yield report(
-            f"the condition of `{rule.id}` always holds", rule.span, "always true", "correct it, or leave `when` out"
+            f"the condition of `{rule.id}` always holds",
+            rule.span,
+            "always true",
+            "correct it, or leave `when` out",
+            proved=True,
         )
     else:
         yield from _parts(subject, rule, goal.tree)
@@ -61,6 +69,7 @@ def _parts(subject: Subject, rule: Rule, tree: Tree) -> Iterator[Diagnostic]:
                 rule.place.at("when").part(root) if inside else rule.span,
                 f"{said} true",
                 "correct it, or remove it",
+                proved=True,
             )
 
 

@@ -68,4 +68,6 @@ def _report(rule: Rule, what: str, covering: Sequence[Rule], do: str, advice: st
     verb = (
         do if len(covering) > 1 else do.replace("match", "matches").replace("deny", "denies").replace("allow", "allows")
     )
-    return _FOUND.warning(f"{what}: {names} {verb}", rule.span, "holds only where one of them does", advice, related)
+    return _FOUND.warning(
+        f"{what}: {names} {verb}", rule.span, "holds only where one of them does", advice, related, proved=True
+    )

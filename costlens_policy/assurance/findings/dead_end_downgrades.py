@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from costlens_policy.assurance.domain import Assignment
 from costlens_policy.assurance.subject import Rule, Subject, shown
 from costlens_policy.assurance.ways import ways_of
+from costlens_policy.assurance.witness import Situation, Witness
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import BudgetStep, ThresholdStep
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.engine.decision import Decision
+from costlens_policy.engine.decision import Balance
 
 __all__ = ["find_dead_end_downgrades"]
 
@@ -34,31 +35,31 @@ def find_dead_end_downgrades(subject: Subject) -> Iterator[Diagnostic]:
         for threshold in excluding:
             found = next((dead for values in ways if (dead := _dead_end(subject, rule, values, threshold))), None)
             if found is not None:
-                request, before, later = found
+                before, later = found
                 yield _FOUND.warning(
-                    f"from {threshold.at_ratio:.0%} of `{rule.id}` on, `{before.rule}` serves nothing such as "
-                    f"`{shown(request)}`",
+                    f"from {threshold.at_ratio:.0%} of `{rule.id}` on, `{before.decision.rule}` serves nothing "
+                    f"such as `{shown(later.request)}`",
                     rule.place.at("thresholds", step.thresholds.index(threshold), "downgrade").key_span,
-                    "; ".join(f"`{item.model}`: {item.reason}" for item in later.excluded[:2]),
+                    "; ".join(f"`{item.model}`: {item.reason}" for item in later.decision.excluded[:2]),
                     "add a model that can serve these requests, or let one remain",
+                    witnesses=[before.shown, later.shown],
                 )
 
 
 def _dead_end(
     subject: Subject, rule: Rule, values: Assignment, threshold: ThresholdStep
-) -> tuple[dict[str, Any], Decision, Decision] | None:
+) -> tuple[Witness, Witness] | None:
     """Return a request that is served before anything is spent, and refused once so much is."""
     assert isinstance(rule.step, BudgetStep)
     assert isinstance(rule.step.limit, Decimal)
     spent = threshold.starts_at(rule.step.limit)
-    request = subject.request(values)
-    before = subject.decide(request, values)
-    seen = () if before is None or before.model is None else before.balances
+    before = subject.situated(values)
+    seen = () if before is None or before.decision.model is None else before.decision.balances
     key = next((item.key for item in seen if item.budget == rule.id), None)
     if before is None or key is None:
         return None
-    later = subject.decide(request, values, {(rule.id, key): spent})
-    if later is None or later.model is not None:
+    later = subject.decided(Situation(before.request, {(rule.id, key): Balance(used=spent)}, before.now))
+    if later is None or later.decision.model is not None:
         return None
-    unable = {item.model for item in later.excluded if not item.by}
-    return (request, before, later) if unable.intersection(threshold.models) else None
+    unable = {item.model for item in later.decision.excluded if not item.by}
+    return (before, later) if unable.intersection(threshold.models) else None

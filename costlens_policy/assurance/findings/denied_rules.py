@@ -36,4 +36,5 @@ def find_denied_rules(subject: Subject) -> Iterator[Diagnostic]:
                     "never reached",
                     f"remove `{rule.id}`, or narrow the rule that denies",
                     related[:3],
+                    proved=True,
                 )

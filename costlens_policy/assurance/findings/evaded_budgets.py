@@ -8,6 +8,7 @@ from typing import Final
 from costlens_policy.assurance.domain import Some
 from costlens_policy.assurance.evasion import Evasion, evasions
 from costlens_policy.assurance.subject import Rule, Subject, shown
+from costlens_policy.assurance.witness import Witness
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic
 
@@ -23,20 +24,19 @@ def find_evaded_budgets(subject: Subject) -> Iterator[Diagnostic]:
             continue
         others = Some([other.goal for other in subject.limits if other is not rule])
         for way in evasions(subject, rule.goal, others):
-            held, free = subject.request(way.held), subject.request(way.free)
-            before, after = subject.decide(held, way.held), subject.decide(free, way.free)
-            if before is None or after is None or after.effect != "allow" or after.balances:
+            held, free = subject.situated(way.held), subject.situated(way.free)
+            if held is None or free is None or free.decision.effect != "allow" or free.decision.balances:
                 continue
-            if not any(seen.budget == rule.id for seen in before.balances):
-                continue
-            yield _evaded(rule, way, shown(held), shown(free))
+            if any(seen.budget == rule.id for seen in held.decision.balances):
+                texts = shown(subject.request(way.held)), shown(subject.request(way.free))
+                yield _evaded(rule, way, *texts, held, free)
 
 
-def _evaded(rule: Rule, way: Evasion, held: str, free: str) -> Diagnostic:
+def _evaded(rule: Rule, way: Evasion, counted: str, passed: str, held: Witness, free: Witness) -> Diagnostic:
     how = f"leaving out `{way.name}`" if way.omitted else f"setting another `{way.name}`"
     report = _FOUND.warning if way.omitted else _FOUND.mistake
     return report(
-        f"callers can evade `{rule.id}` by {how}: it counts `{held}`, but no budget counts `{free}`",
+        f"callers can evade `{rule.id}` by {how}: it counts `{counted}`, but no budget counts `{passed}`",
         rule.span,
         "does not count that request",
         f'remove `when` and use `scope: request.?{way.name}.orValue("nobody")`, or declare `{way.name}` as '

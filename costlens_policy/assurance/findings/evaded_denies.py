@@ -23,16 +23,17 @@ def find_evaded_denies(subject: Subject) -> Iterator[Diagnostic]:
             continue
         others = Some([other.goal for other in subject.denies if other is not rule])
         for way in evasions(subject, rule.goal, others):
-            held, free = subject.request(way.held), subject.request(way.free)
-            before, after = subject.decide(held, way.held), subject.decide(free, way.free)
-            if before is None or after is None or before.rule != rule.id or after.effect != "allow":
+            held, free = subject.situated(way.held), subject.situated(way.free)
+            if held is None or free is None or held.decision.rule != rule.id or free.decision.effect != "allow":
                 continue
+            seen = shown(subject.request(way.held)), shown(subject.request(way.free))
             how = f"leaving out `{way.name}`" if way.omitted else f"setting another `{way.name}`"
             yield _FOUND.mistake(
-                f"callers can evade `{rule.id}` by {how}: it denies `{shown(held)}` but not `{shown(free)}`",
+                f"callers can evade `{rule.id}` by {how}: it denies `{seen[0]}` but not `{seen[1]}`",
                 rule.span,
                 "does not hold for that request",
                 f"also deny requests without `{way.name}`, or declare it `required: true` or `trusted: true`"
                 if way.omitted
                 else f"use an attribute that your service sets instead of `{way.name}`",
+                witnesses=[held.shown, free.shown],
             )

@@ -30,4 +30,5 @@ def find_idle_downgrades(subject: Subject) -> Iterator[Diagnostic]:
                         place.span,
                         "holds for no model",
                         "prices are in US dollars per million tokens; compare with a price that some model exceeds",
+                        proved=True,
                     )

@@ -26,15 +26,16 @@ def find_idle_overflows(subject: Subject) -> Iterator[Diagnostic]:
             continue
         if isinstance(subject.domain.find(Every([rule.goal, overflow.goal])), Nothing):
             message = f"the overflow `{overflow.id}` counts no call that `{rule.id}` counts"
-            yield _found(rule, overflow, message, "never counts one of those", "let its `when` hold for these calls")
+            advice = "let its `when` hold for these calls"
+            yield _found(rule, overflow, message, "never counts one of those", advice, proved=True)
         elif _is_smaller(_step(overflow), _step(rule)):
             message = f"the overflow `{overflow.id}` has no room for any call that has none on `{rule.id}`"
             yield _found(rule, overflow, message, "admits no larger calls", "raise its limit, or remove `overflow`")
 
 
-def _found(rule: Rule, overflow: Rule, message: str, label: str, advice: str) -> Diagnostic:
+def _found(rule: Rule, overflow: Rule, message: str, label: str, advice: str, proved: bool = False) -> Diagnostic:
     related = [Related(overflow.place.at("id").span, label)]
-    return _FOUND.warning(message, rule.place.at("overflow").span, "never stands in", advice, related)
+    return _FOUND.warning(message, rule.place.at("overflow").span, "never stands in", advice, related, proved=proved)
 
 
 def _is_smaller(overflow: BudgetStep, step: BudgetStep) -> bool:

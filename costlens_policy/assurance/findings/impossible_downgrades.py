@@ -33,6 +33,7 @@ def find_impossible_downgrades(subject: Subject) -> Iterator[Diagnostic]:
                         place.span,
                         "holds for every model of the catalogue",
                         "prices are in US dollars per million tokens; let at least one model remain",
+                        proved=True,
                     )
                 elif added:
                     names = " and ".join(f"`{model.name}`" for model in added)
@@ -41,4 +42,5 @@ def find_impossible_downgrades(subject: Subject) -> Iterator[Diagnostic]:
                         place.span,
                         "also holds for the models of this downgrade",
                         "narrow `exclude`, or add a model for which it does not hold",
+                        proved=True,
                     )

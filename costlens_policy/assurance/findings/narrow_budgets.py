@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.domain import Assignment, Every, Found
+from costlens_policy.assurance.domain import Every, Found
 from costlens_policy.assurance.subject import Rule, Subject, shown
+from costlens_policy.assurance.witness import Witness
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import BudgetStep
 from costlens_policy.diagnostics.model import Diagnostic
-from costlens_policy.engine.decision import Decision
 from costlens_policy.units import base_of
 
 __all__ = ["find_narrow_budgets"]
@@ -30,22 +30,22 @@ def find_narrow_budgets(subject: Subject) -> Iterator[Diagnostic]:
         found = subject.domain.find(Every([rule.goal, *(deny.otherwise for deny in subject.denies)]))
         if not isinstance(found, Found):
             continue
-        refused = _refused(subject, rule, found.values)
-        if refused is None:
+        refused = subject.situated(found.values)
+        if refused is None or not _is_refused(rule, refused):
             continue
-        always = _refused(subject, rule, {**found.values, _OUTPUT: _SMALLEST}) is not None
+        lower = subject.situated({**found.values, _OUTPUT: _SMALLEST})
+        always = lower is not None and _is_refused(rule, lower)
         report = _FOUND.mistake if always else _FOUND.warning
         yield report(
             f"`{rule.id}` has no room for a single call such as `{shown(subject.request(found.values))}`",
             rule.place.at(f"hard_limit_{base_of(step.unit)}").span,
-            next(item.reason for item in refused.excluded if item.by == rule.id),
+            next(item.reason for item in refused.decision.excluded if item.by == rule.id),
             "raise the limit, or lower `max_output_tokens`, for whose worst case there must be room",
+            witnesses=[refused.shown],
         )
 
 
-def _refused(subject: Subject, rule: Rule, values: Assignment) -> Decision | None:
-    """Return the decision on a request that the budget alone refuses, when nothing is spent."""
-    decision = subject.decide(subject.request(values), values)
-    if decision is None or decision.model is not None or not decision.excluded:
-        return None
-    return decision if all(item.by == rule.id for item in decision.excluded) else None
+def _is_refused(rule: Rule, witness: Witness) -> bool:
+    """Say whether the budget alone refuses a request when nothing is spent."""
+    decision = witness.decision
+    return decision.model is None and bool(decision.excluded) and all(item.by == rule.id for item in decision.excluded)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any, Final
+from typing import Final
 
 from costlens_policy.assurance.domain import Every
 from costlens_policy.assurance.subject import Rule, Subject, shown
 from costlens_policy.assurance.ways import ways_of
+from costlens_policy.assurance.witness import Witness
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.diagnostics.model import Diagnostic, Related
@@ -24,25 +25,27 @@ def find_unmet_model_rules(subject: Subject) -> Iterator[Diagnostic]:
     rules = [rule for rule in subject.rules["access"] if isinstance(rule.step, AccessStep) and _admits(rule.step)]
     alone: list[Rule] = []
     for rule in rules:
-        request = _refused(subject, [rule])
-        if request is None:
+        witness = _refused(subject, [rule])
+        if witness is None:
             alone.append(rule)
             continue
         yield _FOUND.mistake(
-            f"`{rule.id}` refuses every request that it is about, such as `{shown(request)}`",
+            f"`{rule.id}` refuses every request that it is about, such as `{shown(witness.request)}`",
             rule.span,
             "no route has a model that it admits",
             "route these requests to a model that the rule admits, or admit one that a route has",
+            witnesses=[witness.shown],
         )
     for one, other in combinations(alone[:_MOST_PAIRED], 2):
-        request = _refused(subject, [one, other])
-        if request is not None:
+        witness = _refused(subject, [one, other])
+        if witness is not None:
             yield _FOUND.warning(
-                f"`{one.id}` and `{other.id}` together refuse every request, such as `{shown(request)}`",
+                f"`{one.id}` and `{other.id}` together refuse every request, such as `{shown(witness.request)}`",
                 other.span,
                 "no route has a model that both admit",
                 "admit a model in both, or deny such requests in so many words",
                 [Related(one.span, "admits others")],
+                witnesses=[witness.shown],
             )
 
 
@@ -50,16 +53,25 @@ def _admits(step: AccessStep) -> bool:
     return step.only is not None or bool(step.only_models)
 
 
-def _refused(subject: Subject, rules: Sequence[Rule]) -> dict[str, Any] | None:
+def _refused(subject: Subject, rules: Sequence[Rule]) -> Witness | None:
     """Return a request for which the rules hold, if on every route they alone refuse it."""
-    first: dict[str, Any] | None = None
+    first: Witness | None = None
     ids = {rule.id for rule in rules}
+
+    def refuses(witness: Witness) -> bool:
+        decision = witness.decision
+        return decision.model is None and all(item.by in ids for item in decision.excluded)
+
     for values in ways_of(subject, Every([rule.goal for rule in rules])):
-        request = subject.request(values)
-        decision = subject.decide(request, values)
-        if decision is None or (decision.effect == "deny" and not decision.excluded):
+        witness = subject.situated(values)
+        if witness is None or (witness.decision.effect == "deny" and not witness.decision.excluded):
             continue
-        if decision.model is not None or any(item.by not in ids for item in decision.excluded):
+        if not refuses(witness):
             return None
-        first = first or request
-    return first
+        first = first or witness
+    return None if first is None else subject.smallest(first, lambda seen: refuses(seen) and _by(seen) == _by(first))
+
+
+def _by(witness: Witness) -> frozenset[str]:
+    """Return the rules that exclude candidates."""
+    return frozenset(item.by for item in witness.decision.excluded)

@@ -44,6 +44,7 @@ def find_unreachable_budgets(subject: Subject) -> Iterator[Diagnostic]:
                     f"{limit:f} is {'the same' if limit == most else 'more than that'}",
                     "lower the limit, or raise the other one",
                     [Related(other.place.at(f"hard_limit_{base_of(_unit(other))}").span, "refuses before")],
+                    proved=True,
                 )
                 break
 

@@ -34,6 +34,7 @@ def find_unrouted_models(subject: Subject) -> Iterator[Diagnostic]:
                     rule.span,
                     "no route, fallback or downgrade names it",
                     "correct the name, or remove the rule",
+                    proved=True,
                 )
 
 

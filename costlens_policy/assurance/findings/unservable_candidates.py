@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from costlens_policy.assurance.subject import Rule, Subject, shown
 from costlens_policy.assurance.tried import tried_routes
+from costlens_policy.assurance.witness import Witness
 from costlens_policy.checker.bundle import models_of_target, targets_of
 from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.diagnostics.model import Diagnostic, Span
@@ -24,13 +26,20 @@ def find_unservable_candidates(subject: Subject) -> Iterator[Diagnostic]:
         for item in tried.never:
             place = _place(subject, tried.route, item.model)
             if place is not None:
+                witness = subject.smallest(tried.witness, partial(_is_excluded, tried.route.id, item.model))
                 yield _FOUND.warning(
                     f"`{item.model}` can serve nothing that `{tried.route.id}` matches, "
-                    f"such as `{shown(tried.request)}`",
+                    f"such as `{shown(witness.request)}`",
                     place,
-                    item.reason,
+                    next(other.reason for other in witness.decision.excluded if other.model == item.model),
                     "name a model that can, or narrow the condition",
+                    witnesses=[witness.shown],
                 )
+
+
+def _is_excluded(route: str, model: str, witness: Witness) -> bool:
+    decision = witness.decision
+    return decision.rule == route and any(item.model == model for item in decision.excluded)
 
 
 def _place(subject: Subject, route: Rule, name: str) -> Span | None:

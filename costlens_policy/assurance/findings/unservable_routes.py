@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from costlens_policy.assurance.subject import Subject, shown
 from costlens_policy.assurance.tried import tried_routes
+from costlens_policy.assurance.witness import Witness
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic
 
@@ -19,10 +21,16 @@ def find_unservable_routes(subject: Subject) -> Iterator[Diagnostic]:
     """Report routes that refuse every request of the domain which they match, with one that shows it."""
     for tried in subject.once(tried_routes):
         if tried.all_refused:
-            why = "; ".join(f"`{item.model}`: {item.reason}" for item in tried.decision.excluded[:2])
+            witness = subject.smallest(tried.witness, partial(_is_refused, tried.route.id))
+            why = "; ".join(f"`{item.model}`: {item.reason}" for item in witness.decision.excluded[:2])
             yield _FOUND.mistake(
-                f"no candidate of `{tried.route.id}` can serve what it matches, such as `{shown(tried.request)}`",
+                f"no candidate of `{tried.route.id}` can serve what it matches, such as `{shown(witness.request)}`",
                 tried.route.span,
                 why or "no candidate is left",
                 "add a candidate or a fallback that can, or narrow the condition",
+                witnesses=[witness.shown],
             )
+
+
+def _is_refused(route: str, witness: Witness) -> bool:
+    return witness.decision.rule == route and witness.decision.model is None

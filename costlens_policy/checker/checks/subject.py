@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import date
 from itertools import islice
 from typing import Generic, TypeAlias, TypeVar
@@ -12,7 +12,7 @@ from costlens_policy.catalogue import Model
 from costlens_policy.checker.attributes import ROOT_TYPES, model_values
 from costlens_policy.checker.bundle import LinkedBundle, LinkedDocument, inner_and_own, named_models, passes_on
 from costlens_policy.checker.condition import ALWAYS, Condition, condition_of
-from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
+from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Shown, Span
 from costlens_policy.documents import Document, PolicyDocument
 from costlens_policy.documents.policy import AccessRule, Route
 from costlens_policy.documents.rewrites import Operation, Rewrite
@@ -120,15 +120,36 @@ class Finding:
         return Diagnostic(self.code, Severity.ERROR, message, span, label, advice, tuple(related))
 
     def mistake(
-        self, message: str, span: Span, label: str = "", advice: str = "", related: Sequence[Related] = ()
+        self,
+        message: str,
+        span: Span,
+        label: str = "",
+        advice: str = "",
+        related: Sequence[Related] = (),
+        *,
+        witnesses: Sequence[Shown] = (),
+        proved: bool = False,
     ) -> Diagnostic:
         """Return an error that does not prevent loading: ``check`` fails, and ``load`` logs a warning."""
-        return Diagnostic(self.code, Severity.ERROR, message, span, label, advice, tuple(related), stops=False)
+        found = self.warning(message, span, label, advice, related, witnesses=witnesses, proved=proved)
+        return replace(found, severity=Severity.ERROR, stops=False)
 
     def warning(
-        self, message: str, span: Span, label: str = "", advice: str = "", related: Sequence[Related] = ()
+        self,
+        message: str,
+        span: Span,
+        label: str = "",
+        advice: str = "",
+        related: Sequence[Related] = (),
+        *,
+        witnesses: Sequence[Shown] = (),
+        proved: bool = False,
     ) -> Diagnostic:
-        return Diagnostic(self.code, Severity.WARNING, message, span, label, advice, tuple(related))
+        """Return a warning. ``witnesses`` are requests that show it, ``proved`` says that all were decided."""
+        return Diagnostic(
+            self.code, Severity.WARNING, message, span, label, advice, tuple(related),
+            witnesses=tuple(witnesses), proved=proved,
+        )  # fmt: skip
 
 
 R = TypeVar("R", AccessRule, Route, Rewrite)
