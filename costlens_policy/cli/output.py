@@ -7,7 +7,8 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO, Final, TextIO
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from costlens_policy.source.located import SourceText
 
 __all__ = [
-    "note", "print_error", "print_or_write", "print_table", "prints_color", "render_diagnostics", "standard_input",
-    "write_file", "write_json", "write_out",
+    "note", "print_error", "print_or_write", "print_table", "prints_color", "render_diagnostics", "shown_as",
+    "standard_input", "write_file", "write_json", "write_out",
 ]  # fmt: skip
 
 
@@ -57,10 +58,30 @@ def note(text: str) -> None:
     click.echo(_tamed(text, prints_color(sys.stderr)), err=True, color=prints_color(sys.stderr))
 
 
+_SHOWN: Final[dict[str, str]] = {}
+
+
+@contextmanager
+def shown_as(folder: Path, name: str) -> Iterator[None]:
+    """Print the paths of a temporary folder, whose name nobody else has, as those of what was laid out in it."""
+    _SHOWN[os.fspath(folder)] = name
+    try:
+        yield
+    finally:
+        del _SHOWN[os.fspath(folder)]
+
+
+def _renamed(text: str) -> str:
+    for folder, name in _SHOWN.items():
+        text = text.replace(folder, name)
+    return text
+
+
 def _tamed(text: str, color: bool) -> str:
     """Return a text without controls but for colors; in JSON they become escapes, elsewhere they are shown by name."""
     from costlens_policy.diagnostics.text import escaped, safe  # help and version print nothing through here
 
+    text = _renamed(text)
     if not color:
         text = click.unstyle(text)
     if safe(text) == text:
@@ -164,7 +185,7 @@ def print_or_write(text: str, target: Path | None) -> None:
     if target is None:
         write_out(text)
         return
-    write_file(target, text.encode())
+    write_file(target, _renamed(text).encode())
     note(f"wrote `{target}`")
 
 

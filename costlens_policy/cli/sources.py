@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from costlens_policy.cli.output import note, render_diagnostics
+from costlens_policy.cli.output import note, render_diagnostics, shown_as
 from costlens_policy.diagnostics.model import PolicyError
 from costlens_policy.errors import InputError
 
@@ -107,7 +107,7 @@ def policies_at(name: str) -> Iterator[Path]:
     if Path(name).exists() or not colon or not revision:
         yield Path(name)
         return
-    with tempfile.TemporaryDirectory(prefix="costlens-policy-") as folder:
+    with tempfile.TemporaryDirectory(prefix="costlens-policy-") as folder, shown_as(Path(folder), revision):
         yield _lay_out(revision, inside, Path(folder))
 
 
@@ -120,7 +120,7 @@ def laid_out(path: Path) -> Iterator[Path]:
     trust = Trust.of_environment()
     if trust is not None:
         trust.verify(bundle)
-    with bundle.laid_out() as folder:
+    with bundle.laid_out() as folder, shown_as(folder, str(path)):
         yield folder
 
 

@@ -222,7 +222,7 @@ class Redact(Section):
 
     facts: ClassVar = OperationFacts(
         target=None, noun="", effect=_adds, text="text", placeholders=lambda section: ("kind",),
-        shortens=False, reads_texts=True, protects=True, refuses=False,
+        shortens=False, reads_texts=True, protects=True, refuses=True,
     )  # fmt: skip
 
     kinds: Annotated[tuple[PersonalData, ...], Field(min_length=1, examples=[["email", "phone"]])]

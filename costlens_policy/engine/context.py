@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, ItemsView, Iterator, Mapping
+from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Context as DecimalContext
 from decimal import Decimal
@@ -20,6 +20,7 @@ from costlens_policy.errors import RequestError
 from costlens_policy.expressions import Value
 from costlens_policy.expressions.runtime import CelError, from_python
 from costlens_policy.money import ZERO, total
+from costlens_policy.rewrites.steps import RewriteStep
 
 __all__ = ["Balances", "Context", "Refusal"]
 
@@ -125,24 +126,39 @@ class Context:
         return (self.view, self.variables, self.budgets, model, None, self.instant)
 
     def holds(
-        self, formula: Formula | None, layer: int, rule: str, stage: str, model: Mapping[str, Value] | None = None
+        self,
+        formula: Formula | None,
+        layer: int,
+        rule: str,
+        stage: str,
+        model: Mapping[str, Value] | None = None,
+        steps: Sequence[RewriteStep] = (),
     ) -> bool:
         """Say whether a condition holds; absent means always.
 
-        A condition that fails is noted. Then the rule is skipped, or the request refused, as the policy says.
+        A condition that fails is noted. Then the rule is skipped, or the request refused, as the policy says; one whose
+        ``steps`` protect something is never skipped.
         """
         if formula is None:
             return True
         try:
             return bool(formula.evaluate(self.view, self.variables[layer], self.budgets, model, None, self.instant))
         except CelError as error:
-            self.fail(formula, layer, rule, stage, error)
+            self.fail(formula, layer, rule, stage, error, steps)
             return False
 
-    def fail(self, formula: Formula, layer: int, rule: str, stage: str, error: CelError) -> None:
-        """Note a failed expression; raise ``Refusal`` unless the policy says to skip the rule."""
+    def fail(
+        self,
+        formula: Formula,
+        layer: int,
+        rule: str,
+        stage: str,
+        error: CelError,
+        steps: Sequence[RewriteStep] = (),
+    ) -> None:
+        """Note a failed expression; raise ``Refusal`` unless the policy says to skip the rule, and that may be."""
         self.note(formula, rule, stage, error)
-        if self.plan.layers[layer].on_error == "deny":
+        if self.plan.layers[layer].on_error == "deny" or any(step.refuses for step in steps):
             raise Refusal(rule, f"{stage}: `{rule}` failed: {error}")
 
     def note(self, formula: Formula, rule: str, stage: str, error: CelError) -> None:

@@ -142,10 +142,10 @@ class Preparations:
 
     def _applies(self, index: int, rule: RewriteRule, priced: PricedModel) -> bool:
         if rule.reads_model:
-            return self._context.holds(rule.when, index, rule.id, "rewrites", priced.view)
+            return self._context.holds(rule.when, index, rule.id, "rewrites", priced.view, rule.steps)
         known = self._holds.get(rule.id)
         if known is None:
-            known = self._holds[rule.id] = self._context.holds(rule.when, index, rule.id, "rewrites")
+            known = self._holds[rule.id] = self._context.holds(rule.when, index, rule.id, "rewrites", None, rule.steps)
         return known
 
     def _prepare(self, rules: list[tuple[int, RewriteRule]], priced: PricedModel) -> Prepared:
