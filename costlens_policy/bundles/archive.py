@@ -21,6 +21,7 @@ MOST_FILES: Final = 10_000
 _BLOCK: Final = 512
 _END: Final = bytes(2 * _BLOCK)
 _LONGEST: Final = 100
+_GZIP: Final = b"\x1f\x8b"
 _RESERVED: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}
 )
@@ -28,8 +29,11 @@ _RESERVED: Final = frozenset(
 
 
 def is_archive(head: bytes) -> bool:
-    """Return whether a file that begins so claims to be a bundle; 512 bytes are enough."""
-    return head.startswith(FIRST.encode() + b"\0") and head[257:263] == b"ustar\0"
+    """Return whether a file that begins so claims to be a bundle; 512 bytes are enough.
+
+    Every tar archive does, also a compressed one: it was meant to be a bundle, and is no YAML.
+    """
+    return head.startswith((FIRST.encode() + b"\0", _GZIP)) or head[257:262] == b"ustar"
 
 
 def is_bundle(path: str | os.PathLike[str]) -> bool:
@@ -59,6 +63,8 @@ def unpack(packed: bytes) -> dict[str, bytes]:
     """Return the files of an archive. Raises ``BundleError`` for whatever ``pack`` does not write."""
     if len(packed) > MAX_BYTES:
         raise BundleError(f"it is larger than {MAX_BYTES // 1024**2} MiB")
+    if packed.startswith(_GZIP):
+        raise BundleError("it is compressed; use it as `build` wrote it")
     if not is_archive(packed[:_BLOCK]):
         raise BundleError("it is not a bundle")
     files: dict[str, bytes] = {}

@@ -141,11 +141,11 @@ class SigningKey:
 
         private = self._key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
         public = self._key.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
-        _create(f"{os.fspath(path)}.pub", public, 0o644)
+        _create(path, private, 0o600)
         try:
-            _create(path, private, 0o600)
+            _create(f"{os.fspath(path)}.pub", public, 0o644)
         except InputError:
-            os.unlink(f"{os.fspath(path)}.pub")
+            os.unlink(path)
             raise
 
     def sign(self, text: bytes) -> bytes:

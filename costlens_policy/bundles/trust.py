@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -14,6 +16,7 @@ from costlens_policy.bundles.signing import Signature, public_keys, verified
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
+from costlens_policy.saving.files import replace_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -32,7 +35,8 @@ class Trust:
     ``keys`` are files of public keys in PEM. ``name`` is the policy set that bundles must hold; without it, that of the
     first one. ``state`` is a file that remembers the highest revision that was used: an older bundle, or another one of
     the same revision, is refused although it was signed. ``allow_older`` uses it nevertheless, and goes on from there.
-    Without ``state`` the revision is remembered as long as this object lives. Safe for threads.
+    Without ``state`` the revision is remembered as long as this object lives. Safe for threads, and for processes that
+    share the file (a lock beside it, ``STATE.lock``, makes them take turns).
     """
 
     def __init__(
@@ -65,15 +69,18 @@ class Trust:
         self._check(_Used(bundle.manifest.name, found.revision, bundle.digest), bundle.source, self._before())
         return found
 
-    def admit(self, bundle: Bundle) -> Plan:
-        """Return the plan of a bundle that may be used, and remember its revision. Raises ``BundleError``."""
+    def admit(self, bundle: Bundle, plan: Plan | None = None) -> Plan:
+        """Return the plan of a bundle that may be used, and remember its revision. Raises ``BundleError``.
+
+        ``plan`` is that of a bundle with the same digest, where it is known already.
+        """
         with self._lock:
             found = verified(bundle, self._keys)
             used, before = _Used(bundle.manifest.name, found.revision, bundle.digest), self._before()
             self._check(used, bundle.source, before)
-            plan = bundle.packed_plan() or bundle.plan()
+            plan = plan or bundle.packed_plan() or bundle.plan()
             if used != before:
-                self._remember(used)
+                self._remember(used, bundle.source)
             return plan
 
     def _check(self, used: _Used, source: str, before: _Used | None) -> None:
@@ -106,21 +113,36 @@ class Trust:
             raise BundleError(f"`{self._state}` does not say which revision was used last; repair it") from error
         return found
 
-    def _remember(self, used: _Used) -> None:
-        from costlens_policy.saving.files import replace_file
-
-        self._last = used
+    def _remember(self, used: _Used, source: str) -> None:
+        """Keep what is used, unless another process has used a later one in the meantime."""
         if self._state is None:
+            self._last = used
             return
-        before = self._before()  # another process may have been quicker
-        if before is not None and before.revision > used.revision and not self._allow_older:
-            return
-        content = {"name": used.name, "revision": used.revision, "digest": used.digest}
         try:
-            replace_file(self._state, json.dumps(content, indent=1).encode() + b"\n")
+            with _alone_with(self._state):
+                self._check(used, source, self._before())
+                content = {"name": used.name, "revision": used.revision, "digest": used.digest}
+                replace_file(self._state, json.dumps(content, indent=1).encode() + b"\n", sync=True)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise BundleError(f"`{self._state}` cannot be written, and must keep the revision: {reason}") from error
+        self._last = used
+
+
+@contextmanager
+def _alone_with(state: Path) -> Iterator[None]:
+    """Hold the lock that processes with the same state share: the file beside it, since the state is replaced."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such locks
+        yield
+        return
+    handle = os.open(f"{state}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 @frozen
@@ -130,10 +152,11 @@ class _Used:
     digest: str
 
 
-def plan_of(bundle: Bundle, trust: Trust | None) -> Plan:
+def plan_of(bundle: Bundle, trust: Trust | None, plan: Plan | None = None) -> Plan:
     """Return the plan of a bundle for whoever loads it. Raises ``BundleError`` and ``PolicyError``.
 
-    Without ``trust`` the one of the environment holds; where there is none, the policies are compiled anew.
+    Without ``trust`` the one of the environment holds; where there is none, the policies are compiled anew. ``plan`` is
+    that of a bundle with the same digest, where it is known already: who signed this one is verified all the same.
     """
     trust = trust or Trust.of_environment()
-    return bundle.plan() if trust is None else trust.admit(bundle)
+    return (plan or bundle.plan()) if trust is None else trust.admit(bundle, plan)

@@ -101,14 +101,17 @@ def parse(content: bytes) -> PlanFile:
     return PlanFile(remarks, digest, body)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file atomically, even with concurrent writers. Raises ``OSError``."""
+def replace_file(path: Path, content: bytes, *, sync: bool = False) -> None:
+    """Write a file atomically, even with concurrent writers; with ``sync`` it is on disk first. Raises ``OSError``."""
     from tempfile import mkstemp  # it imports more than all else here, and reading a plan needs none of it
 
     handle, name = mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
+            if sync:
+                stream.flush()
+                os.fsync(handle)
         os.replace(name, path)
     except BaseException:
         with suppress(OSError):

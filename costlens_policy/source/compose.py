@@ -80,6 +80,8 @@ def _forbidden_characters(source: SourceText) -> Iterator[Diagnostic]:
         if number == _MOST:
             return
         yield _problem(source, match.start(), match.group())
+        if match.group() == "\0":
+            return  # not a text at all
 
 
 def _problem(source: SourceText, offset: int, character: str) -> Diagnostic:

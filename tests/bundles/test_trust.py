@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,6 +212,49 @@ def test_live_policies_refuse_a_bundle_that_is_not_signed_or_older(
     assert live.plan.policy_digest == second.manifest.policy_digest
 
 
+def test_a_stranger_who_signs_what_serves_is_a_problem_until_a_good_version_comes(
+    bundle: Bundle, key: SigningKey, public: Path, tmp_path: Path
+) -> None:
+    path, good = tmp_path / "p.bundle", sign(bundle, key, 2)
+    path.write_bytes(good.packed)
+    live = LivePolicies(path, interval=None, trust=Trust(public))
+    plan = live.plan
+    for bad in (bundle, sign(bundle, SigningKey.generate(), 3), sign(bundle, key, 1)):  # of the very same content
+        path.write_bytes(bad.packed)
+        for _ in range(3):
+            assert live.refresh().problem
+        path.write_bytes(good.packed)
+        assert live.refresh().is_current
+    path.write_bytes(sign(bundle, key, 4).packed)
+    assert live.refresh().is_current
+    assert live.plan is plan  # no need to compile it again
+    path.write_bytes(good.packed)
+    assert "revision 4 was used before" in live.refresh().problem
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes are forked")
+def test_processes_that_share_a_state_never_go_back(
+    bundle: Bundle, key: SigningKey, public: Path, tmp_path: Path
+) -> None:
+    state, signed = tmp_path / "state.json", {revision: sign(bundle, key, revision) for revision in range(1, 21)}
+    plan = bundle.plan()
+    children = []
+    for part in range(4):
+        if (child := os.fork()) == 0:
+            trust = Trust(public, state=state)
+            for revision in range(1 + part, 21, 4):
+                with suppress(BundleError):
+                    trust.admit(signed[revision], plan)
+            os._exit(0)
+        children.append(child)
+    seen = [0]
+    while children:
+        children = [child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0]
+        seen += [json.loads(state.read_text())["revision"]] if state.exists() else []
+    assert seen == sorted(seen)
+    assert seen[-1] == 20
+
+
 def test_keys_are_files_that_only_their_owner_reads(tmp_path: Path, key: SigningKey, public: Path) -> None:
     assert stat.S_IMODE(os.stat(tmp_path / "key").st_mode) == 0o600
     assert SigningKey.read(tmp_path / "key").id == key.id
@@ -232,3 +276,9 @@ def test_the_public_key_exists_already(tmp_path: Path, key: SigningKey) -> None:
     with pytest.raises(InputError):
         key.write(tmp_path / "half")
     assert not (tmp_path / "half.pub").exists()
+    (tmp_path / "other.pub").write_text("mine")
+    with pytest.raises(InputError, match=r"other\.pub` exists"):
+        key.write(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(InputError, match="key` exists"):
+        key.write(tmp_path / "key")

@@ -66,8 +66,9 @@ class BundleSource:
     def _open(self, packed: Packed) -> None:
         try:
             bundle = open_bundle(packed.content, self.name)
-            if self._fetched is None or self._fetched.version != bundle.digest:
-                self._fetched = Fetched(bundle.digest, plan_of(bundle, self._trust))
+            known = self._fetched if self._fetched is not None and self._fetched.version == bundle.digest else None
+            plan = plan_of(bundle, self._trust, None if known is None else known.plan)  # whose it is may have changed
+            self._fetched = known or Fetched(bundle.digest, plan)
             self._refused = None
         except CostlensPolicyError as error:
             self._refused = error
