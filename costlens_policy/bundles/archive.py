@@ -67,6 +67,8 @@ def unpack(packed: bytes) -> dict[str, bytes]:
         raise BundleError("it is compressed; use it as `build` wrote it")
     if not is_archive(packed[:_BLOCK]):
         raise BundleError("it is not a bundle")
+    if not packed.startswith(FIRST.encode() + b"\0"):
+        raise BundleError(f"its first file must be `{FIRST}`")
     files: dict[str, bytes] = {}
     for name, content in _entries(packed):
         if name in files:

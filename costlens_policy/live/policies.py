@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet, ref
@@ -25,6 +26,8 @@ __all__ = ["LivePolicies", "PolicyStatus"]
 
 _LOG: Final = logging.getLogger("costlens_policy.live")
 _LONGEST_PROBLEM: Final = 2_000
+_PATIENCE: Final = 120.0
+"""Seconds after which a source that has not answered yet is a problem."""
 
 
 @frozen
@@ -71,8 +74,8 @@ class LivePolicies(Engine):
     """
 
     __slots__ = (
-        "__weakref__", "_accept", "_clock", "_closed", "_fetched", "_interval", "_lock", "_on_change", "_refused",
-        "_source", "_status", "_thread",
+        "__weakref__", "_accept", "_asked_at", "_clock", "_closed", "_fetched", "_interval", "_lock", "_on_change",
+        "_refused", "_source", "_status", "_thread",
     )  # fmt: skip
 
     def __init__(
@@ -106,15 +109,23 @@ class LivePolicies(Engine):
         """Held by who looks at the source: one at a time."""
         self._closed = Event()
         self._thread: Thread | None = None
+        self._asked_at: float | None = None
+        """Since when the source is being asked, on the monotonic clock."""
 
     @property
     def status(self) -> PolicyStatus:
-        """Which policies serve, and whether they are those of the source."""
-        return self._status
+        """Which policies serve, and whether they are those of the source, as far as it answers."""
+        status, asked_at = self._status, self._asked_at
+        waited = 0.0 if asked_at is None else time.monotonic() - asked_at
+        if asked_at is None or waited < _PATIENCE or status.problem:
+            return status
+        since = self._clock() - timedelta(seconds=waited)
+        return replace(status, problem=f"the source has not answered for {waited:.0f} seconds", failing_since=since)
 
     def refresh(self) -> PolicyStatus:
         """Look at the source now, and take over what it has. What is wrong there is not raised: the status says it."""
         with self._lock:
+            self._asked_at = time.monotonic()
             try:
                 fetched = self._source.fetch()
                 if fetched.version != self._fetched.version:
@@ -125,6 +136,8 @@ class LivePolicies(Engine):
                 self._failed(str(error))
             except Exception as error:  # a source of somebody else's, or a defect: what serves goes on serving
                 self._failed(str(_broken("the source failed", error)))
+            finally:
+                self._asked_at = None
             return self._status
 
     def close(self) -> None:

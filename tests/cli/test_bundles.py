@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,37 @@ def test_the_environment_demands_signatures_of_every_command(
         result = run(*command, input="{task: chat, prompt: hello}")
         assert result.exit_code in (2, 6), command
         assert "traffic" in result.stderr or "is not signed" in result.stderr
+
+
+def test_what_is_shown_of_a_bundle_lies_in_the_bundle(run, bundle: Path, tmp_path: Path):
+    from dataclasses import replace
+    from hashlib import sha256
+
+    from costlens_policy.bundles import open_bundle
+    from costlens_policy.bundles.archive import FIRST, pack
+
+    opened = open_bundle(bundle)
+    place = next(name for name in opened.files if name.endswith("_test.yaml"))
+    changed = {**opened.files, place: opened.files[place].replace(b"expect:", b"expekt:")}
+    listed = {name: sha256(text).hexdigest() for name, text in changed.items() if name != FIRST}
+    changed[FIRST] = replace(opened.manifest, files=listed).to_bytes()
+    bundle.write_bytes(pack(changed))
+    for command in (("check", bundle), ("test", bundle), ("check", bundle, "--format", "json")):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert f"{bundle}/{place}" in result.output
+        assert "costlens-policy-" not in result.output
+
+
+def test_archives_that_are_no_bundles_are_not_read_as_yaml(run, starter: Path, bundle: Path, tmp_path: Path):
+    with tarfile.open(tmp_path / "by-hand.tar", "w") as archive:
+        archive.add(starter, "policies")
+    (tmp_path / "small.gz").write_bytes(gzip.compress(bundle.read_bytes()))
+    for name, problem in (("by-hand.tar", "its first file must be `manifest.json`"), ("small.gz", "it is compressed")):
+        for command in (("check",), ("test",), ("eval", "--request", "-"), ("inspect",)):
+            result = run(command[0], tmp_path / name, *command[1:], input="{}")
+            assert result.exit_code in (1, 6)
+            assert f"{name}` cannot be used: {problem}" in result.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"manifest.json" + bytes(244) + b"ustar\x0000" + bytes(2000)])

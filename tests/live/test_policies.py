@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from costlens_policy import Engine, InputError, LivePolicies, PolicyError
-from costlens_policy.live import Fetched, PolicyStatus
+from costlens_policy.live import Fetched, FolderSource, PolicyStatus
 from tests.guard.company import REQUEST, Clock
 
 Write = Callable[..., Path]
@@ -237,3 +237,29 @@ def test_decisions_under_reloads_are_those_of_one_version(write: Write) -> None:
             thread.join()
     answers = {(Engine(plan).decide(REQUEST).model, plan.policy_digest) for plan in plans}
     assert seen <= answers
+
+
+def test_a_source_that_never_answers_is_a_problem(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answered = threading.Event(), threading.Event()
+    good = FolderSource(write()).fetch()
+
+    class Slow:
+        name = "slow"
+
+        def fetch(self) -> Fetched:
+            if asked.is_set():
+                answered.wait(10)
+            asked.set()
+            return good
+
+    live = LivePolicies(Slow(), interval=None)
+    monkeypatch.setattr("costlens_policy.live.policies._PATIENCE", 0.0)
+    thread = threading.Thread(target=live.refresh, daemon=True)
+    thread.start()
+    while live.status.is_current and thread.is_alive():
+        pass
+    assert "has not answered" in live.status.problem
+    assert live.decide(REQUEST).model == "nano"
+    answered.set()
+    thread.join(10)
+    assert live.status.is_current

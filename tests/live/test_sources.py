@@ -135,6 +135,28 @@ def test_git_reports_what_is_not_there(repository: Path, revision: str, path: st
         GitSource(repository, revision, path).fetch()
 
 
+def test_git_follows_a_branch_that_is_forced_to_another_history(repository: Path, write: Write) -> None:
+    live = LivePolicies(GitSource(f"file://{repository}", "main", "policies"), interval=None)
+    first = live.status.version
+    git(repository, "checkout", "--quiet", "--orphan", "elsewhere")
+    other = commit(repository, write(models="mini"))
+    git(repository, "branch", "--quiet", "-f", "main", other)
+    assert live.refresh().version == other
+    git(repository, "branch", "--quiet", "-f", "main", first)  # and back: what a branch is, is for git to say
+    assert live.refresh().version == first
+    git(repository, "branch", "--quiet", "-D", "main")
+    assert "main" in live.refresh().problem
+    assert live.decide(REQUEST).model == "nano"
+
+
+def test_git_lays_out_no_link_that_leads_outside(repository: Path) -> None:
+    (repository / "policies" / "hosts.yaml").symlink_to("/etc/hosts")
+    git(repository, "add", "-A")
+    git(repository, "commit", "--quiet", "-m", "link")
+    with pytest.raises((InputError, PolicyError), match=r"hosts"):
+        GitSource(repository, "main", "policies").fetch()
+
+
 def test_git_takes_no_options_and_shows_no_password(tmp_path: Path) -> None:
     for repository, revision in (("--upload-pack=x", "main"), (str(tmp_path), "--output=x"), (str(tmp_path), "")):
         with pytest.raises(InputError):
@@ -158,6 +180,7 @@ class Site:
         self.location = ""
         self.delay = threading.Event()
         self.stalls = False
+        self.drips = b""
         self.asked: list[dict[str, str]] = []
         site = self
 
@@ -183,6 +206,11 @@ class Site:
         if self.etag and request.headers.get("If-None-Match") == self.etag:
             request.send_response(304)
             request.end_headers()
+            return
+        if self.drips:
+            while not self.delay.wait(0.05):
+                request.wfile.write(self.drips)
+                request.wfile.flush()
             return
         request.send_response(self.status)
         if self.etag:
@@ -255,6 +283,24 @@ def test_http_follows_no_redirect_to_another_scheme_or_an_open_host(site: Site, 
         HttpSource(site.url).fetch()
 
 
+@pytest.mark.parametrize("drips", [b"x", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\nx"])
+def test_http_ends_an_answer_that_drips_for_ever(site: Site, drips: bytes) -> None:
+    site.drips = drips  # each part comes in time, and the whole never does
+    with pytest.raises(InputError, match=r"longer than 0\.4 seconds|cannot be fetched"):
+        HttpSource(site.url, timeout=0.4).fetch()
+    assert not site.delay.is_set()
+
+
+def test_http_sends_back_no_tag_that_is_none(site: Site, write: Write) -> None:
+    site.content, site.etag = build(write()).packed, '"1"\r\n folded'
+    live = LivePolicies(site.url, interval=None)
+    assert live.refresh().is_current
+    site.content = build(write(models="mini")).packed
+    assert live.refresh().loads == 2
+    site.etag, site.status = "", 304
+    assert "status 304" in live.refresh().problem  # nobody has asked with a condition
+
+
 def test_http_follows_a_redirect_on_its_own_host(site: Site, write: Write) -> None:
     site.content, site.location = build(write()).packed, "/moved/p.bundle"
     assert HttpSource(site.url).fetch()
@@ -302,6 +348,12 @@ def test_an_object_store_takes_no_other_url(url: str) -> None:
     pytest.importorskip("obstore")
     with pytest.raises(InputError):
         ObjectSource(url)
+
+
+def test_options_that_no_store_knows_are_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("obstore")
+    with pytest.raises(InputError, match=r"`s3://bucket/p.bundle` cannot be opened: .*"):
+        ObjectSource("s3://bucket/p.bundle", allow_htp=True)
 
 
 def test_trust_needs_a_bundle(write: Write, tmp_path: Path) -> None:

@@ -90,8 +90,11 @@ class GitSource:
             packed = self._git("-C", str(bare), "archive", "--format=tar", commit)
             if len(packed) > MAX_BYTES:
                 raise InputError(f"`{self.name}` is larger than {MAX_BYTES // 1024**2} MiB")
-            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-                archive.extractall(files, filter="data")
+            try:
+                with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+                    archive.extractall(files, filter="data")
+            except (tarfile.TarError, OSError) as error:  # such as a link that leads out of the repository
+                raise InputError(f"`{self.name}` cannot be laid out: {error}") from error
             (files / ".git").mkdir(exist_ok=True)  # what is in the repository may not refer to what is outside
             return compiled_in(files, self._path)
 

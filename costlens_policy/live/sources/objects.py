@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,20 +15,23 @@ if TYPE_CHECKING:
 
 __all__ = ["ObjectSource"]
 
+_RETRIES: Final = 2
+
 
 class ObjectSource(BundleSource):
     """The policies of a bundle at a URL such as ``s3://bucket/policies.bundle``, ``gs://…`` or ``az://…``.
 
     ``options`` are those of ``obstore.store.from_url``: credentials, a region, an endpoint; by default they come from
-    the environment, as the store's own tools read them. Takes the extra ``objects``. Raises ``InputError``.
+    the environment, as the store's own tools read them. ``timeout`` is in seconds, for each of at most three attempts.
+    Takes the extra ``objects``. Raises ``InputError``.
     """
 
-    def __init__(self, url: str, *, trust: Trust | None = None, **options: Any) -> None:
-        super().__init__(_ObjectTransport(url, options), trust)
+    def __init__(self, url: str, *, trust: Trust | None = None, timeout: float = 10.0, **options: Any) -> None:
+        super().__init__(_ObjectTransport(url, timeout, options), trust)
 
 
 class _ObjectTransport:
-    def __init__(self, url: str, options: dict[str, Any]) -> None:
+    def __init__(self, url: str, timeout: float, options: dict[str, Any]) -> None:
         try:
             from obstore.store import from_url
         except ImportError:
@@ -39,9 +43,9 @@ class _ObjectTransport:
             )
         self.name: Final = url
         try:
-            self._store: Any = from_url(f"{folder}/", **options)
-        except Exception as error:
-            raise InputError(f"`{url}` cannot be opened: {_first_line(error)}") from error
+            self._store: Any = from_url(f"{folder}/", **_within(timeout, options))
+        except BaseException as error:
+            raise _problem(error, f"`{url}` cannot be opened") from error
 
     def get(self, tag: str) -> Packed | None:
         from obstore.exceptions import NotModifiedError
@@ -55,9 +59,20 @@ class _ObjectTransport:
             return None
         except InputError:
             raise
-        except Exception as error:  # each store has its own
-            raise InputError(f"`{self.name}` cannot be fetched: {_first_line(error)}") from error
+        except BaseException as error:
+            raise _problem(error, f"`{self.name}` cannot be fetched") from error
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+def _within(timeout: float, options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with limits on time: by its own, a store tries for three minutes."""
+    limit = timedelta(seconds=timeout)
+    client = {"timeout": limit, "connect_timeout": limit, **(options.get("client_options") or {})}
+    retries = options.get("retry_config") or {"max_retries": _RETRIES, "retry_timeout": limit * (_RETRIES + 1)}
+    return {**options, "client_options": client, "retry_config": retries}
+
+
+def _problem(error: BaseException, what: str) -> BaseException:
+    """Return what to raise for an error: each store has its own, and options that none knows are a panic of Rust."""
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        return error
+    return InputError(f"{what}: {next(iter(str(error).splitlines()), '') or type(error).__name__}")
