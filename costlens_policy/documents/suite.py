@@ -6,7 +6,8 @@ placeholders are filled in.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -26,8 +27,8 @@ from costlens_policy.documents.document import (
 )
 
 __all__ = [
-    "BalanceInput", "Case", "EstimateExpectation", "Expectation", "FallbackExpectation", "Matrix", "SuiteDefaults",
-    "SuiteDocument", "TemporaryAmount", "TextExpectation",
+    "BalanceInput", "Case", "EstimateExpectation", "Expectation", "FallbackExpectation", "Matrix", "Measure",
+    "SuiteDefaults", "SuiteDocument", "TemporaryAmount", "TextExpectation",
 ]  # fmt: skip
 
 RequestFields = dict[str, Any]
@@ -300,6 +301,26 @@ class Matrix(Section):
     """Combinations to leave out: axes with their values."""
 
 
+class Measure(StrEnum):
+    """What is counted together for coverage, and may have a minimum of its own.
+
+    ``RULES`` are access rules, routes, rewrites, budgets, thresholds and ways out: each has to match. ``CONDITIONS``
+    are their conditions, each of which has to hold once and not to hold once. ``MCDC`` are the operands of conditions,
+    each of which has to decide alone, true once and false once. ``MODELS`` are candidates and fallbacks of routes.
+    """
+
+    RULES = "rules"
+    CONDITIONS = "conditions"
+    MCDC = "mcdc"
+    MODELS = "models"
+    SHARES = "shares"
+    OVERFLOWS = "overflows"
+    DOWNGRADES = "downgrades"
+
+
+_Percent: TypeAlias = Annotated[int, Field(ge=0, le=100)]
+
+
 class SuiteDocument(Document):
     """Tests of a policy set. Every case states what it expects, and the clock stands still."""
 
@@ -309,8 +330,14 @@ class SuiteDocument(Document):
     """The policy set under test, relative to this file."""
     now: Timestamp | None = None
     """Time of every decision; required where a rule under test reads time, prices change or budgets have windows."""
-    coverage: Annotated[int, Field(ge=0, le=100)] | None = None
-    """Lowest share of the covered policies' rules, in percent."""
+    coverage: (
+        _Percent
+        | Annotated[
+            dict[Measure, _Percent], Field(min_length=1, examples=[{"rules": 100, "conditions": 100, "mcdc": 90}])
+        ]
+        | None
+    ) = None
+    """Lowest share of the covered policies' rules, in percent, or the lowest share of several measures."""
     covers: tuple[str, ...] = ()
     """Policies (by name) whose rules count for coverage; absent means all of the set."""
     fixtures: dict[Identifier, RequestFields] = Field(default_factory=dict)

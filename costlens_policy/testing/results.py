@@ -11,7 +11,7 @@ from costlens_policy.engine.decision import Decision
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText
 from costlens_policy.testing.compare import Difference
-from costlens_policy.testing.coverage import Coverage
+from costlens_policy.testing.coverage import Coverage, Shortfall
 from costlens_policy.testing.prepare import PreparedCase
 
 __all__ = ["CaseOutcome", "CaseResult", "Run", "Shortfall", "SuiteResult"]
@@ -60,15 +60,6 @@ class SuiteResult:
     @property
     def seconds(self) -> float:
         return sum(result.seconds for result in self.cases)
-
-
-@frozen
-class Shortfall:
-    """Coverage below a threshold, in percent; ``where`` names the suite that sets it, or is empty for the whole run."""
-
-    where: str
-    required: int
-    reached: int
 
 
 @frozen

@@ -22,13 +22,25 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText
 from costlens_policy.source.read import read_source, yaml_files
 from costlens_policy.testing.compare import ABSENT, Difference, compare
-from costlens_policy.testing.coverage import Coverage, OutcomeCounts, measure, never_evaluated
+from costlens_policy.testing.coverage import (
+    Coverage,
+    Measure,
+    Minimums,
+    OutcomeCounts,
+    Shortfall,
+    measure,
+    minimums_of,
+    never_evaluated,
+    shortfalls,
+)
+from costlens_policy.testing.coverage.conditions import Condition
+from costlens_policy.testing.coverage.counting import conditions_in
 from costlens_policy.testing.examine import examine, report_idle
 from costlens_policy.testing.matrix import single_cases
 from costlens_policy.testing.observation import Observation, observe
 from costlens_policy.testing.policy_sets import PolicySets, SetUnderTest
 from costlens_policy.testing.prepare import PreparedCase, prepare
-from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, Shortfall, SuiteResult
+from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
 from costlens_policy.testing.suites import FoundSuite, SuiteProblems, find_suites
 from costlens_policy.testing.vocabulary import DEFAULT, Vocabulary
 
@@ -39,21 +51,22 @@ def run_suites(
     paths: Iterable[str | os.PathLike[str]],
     *,
     filter: str | None = None,
-    min_coverage: int | None = None,
+    min_coverage: int | Mapping[Measure | str, int] | None = None,
     now: datetime | None = None,
     timer: Callable[[], float] = perf_counter,
 ) -> Run:
     """Run every suite in files and folders.
 
     ``filter`` keeps the cases whose ``file: name`` contains it, or matches it if it has ``*`` or ``?``; with a filter,
-    the coverage that suites require is not checked. ``min_coverage`` is in percent, over all policy sets. ``now`` is
-    the time for suites that do not fix it. Invalid files raise nothing: the run's ``diagnostics`` explain what is
+    the coverage that suites require is not checked. ``min_coverage`` is in percent, over all policy sets: that of the
+    rules, or of each measure that it names, such as ``{"rules": 100, "mcdc": 90}``. ``now`` is the time for suites that do not fix it. Invalid files raise nothing: the run's ``diagnostics`` explain what is
     wrong.
     """
+    minimums = minimums_of(min_coverage)
     session = _Session(tuple(map(Path, paths)), filter, now, timer)
     for suite in session.search.suites:
         session.run(suite)
-    return session.finish(min_coverage)
+    return session.finish(minimums)
 
 
 @frozen
@@ -105,6 +118,7 @@ class _Session:
         self._now = now
         self._timer = timer
         self._ran: list[_Ran] = []
+        self._conditions: dict[SetUnderTest, tuple[Condition, ...]] = {}
         self._diagnostics: list[Diagnostic] = list(self.search.diagnostics)
 
     @property
@@ -133,23 +147,28 @@ class _Session:
         return tested, () if problems.has_errors else prepared
 
     def _decide(self, suite: FoundSuite, tested: SetUnderTest, cases: tuple[PreparedCase, ...]) -> _Ran:
-        counts = OutcomeCounts()
+        counts = OutcomeCounts(self._conditions_of(tested))
         runner = _CaseRunner(tested, counts, self._timer)
         results = tuple(map(runner.run, cases))
         coverage = measure(tested, counts, suite.document.covers)
         result = SuiteResult(suite.document.metadata.name, suite.file, tested.file, results, coverage)
         return _Ran(suite, tested, result, counts)
 
-    def finish(self, min_coverage: int | None) -> Run:
+    def _conditions_of(self, tested: SetUnderTest) -> tuple[Condition, ...]:
+        if tested not in self._conditions:
+            self._conditions[tested] = conditions_in(tested.engine.plan, tested.bundle)
+        return self._conditions[tested]
+
+    def finish(self, minimums: Minimums) -> Run:
         coverage = tuple(self._of_set(tested) for tested in self._sets.loaded() if self._suites_of(tested))
-        shortfalls = [] if self._filter else [fall for ran in self._ran if (fall := _own_shortfall(ran))]
-        if min_coverage is not None and coverage and (reached := _total(coverage)) < min_coverage:
-            shortfalls.append(Shortfall("", min_coverage, reached))
+        short = [] if self._filter else [item for ran in self._ran for item in _own_shortfalls(ran)]
+        if coverage:
+            short += shortfalls("", minimums, coverage)
         diagnostics = self.diagnostics
         return Run(
             suites=tuple(ran.result for ran in self._ran),
             coverage=coverage,
-            shortfalls=tuple(shortfalls),
+            shortfalls=tuple(short),
             diagnostics=diagnostics,
             sources=self._sources(diagnostics),
             filtered=self._filter,
@@ -186,16 +205,8 @@ def _chosen(filter: str | None, file: str, name: str) -> bool:
     return wanted in text or fnmatchcase(text, wanted) or fnmatchcase(name.casefold(), wanted)
 
 
-def _own_shortfall(ran: _Ran) -> Shortfall | None:
-    required, reached = ran.suite.document.coverage, ran.result.coverage.percent
-    if required is None or reached >= required:
-        return None
-    return Shortfall(ran.result.name, required, reached)
-
-
-def _total(coverage: tuple[Coverage, ...]) -> int:
-    rules = [rule for item in coverage for rule in item.rules]
-    return 100 * sum(rule.covered for rule in rules) // len(rules) if rules else 100
+def _own_shortfalls(ran: _Ran) -> Iterator[Shortfall]:
+    return shortfalls(ran.result.name, minimums_of(ran.suite.document.coverage), [ran.result.coverage])
 
 
 @frozen

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from costlens_policy.testing import Run
-from costlens_policy.testing.coverage import RuleCoverage
+from costlens_policy.testing.coverage import Item
 
 RunText = Callable[..., Run]
 
 
-def rules_of(run: Run) -> dict[str, RuleCoverage]:
+def rules_of(run: Run) -> dict[str, Item]:
     assert not run.diagnostics
     return {rule.rule: rule for coverage in run.coverage for rule in coverage.rules}
 
@@ -37,7 +37,7 @@ def test_what_is_never_reached_says_what_decides_before(run_text: RunText) -> No
 """
     rules = rules_of(run_text(body))
     assert rules["routing/review"].why == "no case reaches it: `routing/secrets-stay` always matches first"
-    assert (rules["routing/review"].not_reached, rules["routing/review"].matched) == (2, 0)
+    assert (rules["routing/review"].not_reached, rules["routing/review"].count) == (2, 0)
 
 
 def test_several_rules_that_decide_before_are_counted(run_text: RunText) -> None:
@@ -78,7 +78,7 @@ budgets:
 """
 
 
-def thresholds_of(run: Run) -> dict[str, RuleCoverage]:
+def thresholds_of(run: Run) -> dict[str, Item]:
     assert not run.diagnostics, run.diagnostics
     assert run.exit_code == 0, [(item.case.name, item.differences) for item in run.results]
     return {rule.rule: rule for coverage in run.coverage for rule in coverage.rules if rule.kind == "threshold"}

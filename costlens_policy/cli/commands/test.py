@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,8 +18,21 @@ from costlens_policy.testing.formats import RunFormat, render
 
 if TYPE_CHECKING:
     from costlens_policy.testing import Run
+    from costlens_policy.testing.coverage import Minimums
 
 __all__ = ["command"]
+
+
+class _Minimums(click.ParamType):
+    name = "minimums"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Minimums:
+        from costlens_policy.testing.coverage import parsed_minimums
+
+        try:
+            return parsed_minimums(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, context)
 
 
 @click.command(
@@ -53,9 +66,9 @@ __all__ = ["command"]
 @click.option("--coverage", is_flag=True, help="Print a table of every rule and how often it held.")
 @click.option(
     "--min-coverage",
-    metavar="PERCENT",
-    type=click.IntRange(0, 100),
-    help="Exit with 5 if fewer rules are covered.",
+    metavar="MINIMUMS",
+    type=_Minimums(),
+    help="Exit with 5 if less is covered: percent of the rules, or of several measures, as `rules=100,mcdc=90`.",
 )
 @click.option("--watch", is_flag=True, help="Run again whenever a YAML file in PATH changes, until Ctrl-C.")
 def command(
@@ -64,7 +77,7 @@ def command(
     output: str,
     junit: Path | None,
     coverage: bool,
-    min_coverage: int | None,
+    min_coverage: Minimums | None,
     watch: bool,
 ) -> ExitCode:
     """Run every suite in PATH, files or directories; defaults to the current directory.
@@ -86,7 +99,7 @@ class _Options:
     format: str
     junit: Path | None
     lists_rules: bool
-    min_coverage: int | None
+    min_coverage: Minimums | None
 
 
 def _run_once(options: _Options) -> ExitCode:

@@ -8,7 +8,7 @@ from typing import Any
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.testing.compare import ABSENT, Difference
-from costlens_policy.testing.coverage import Coverage, RuleCoverage
+from costlens_policy.testing.coverage import Coverage, Item, Measure, PolicyCoverage, Reach, percent_of
 from costlens_policy.testing.formats.sentences import plain
 from costlens_policy.testing.results import CaseResult, Run, SuiteResult
 
@@ -28,7 +28,12 @@ def _run(run: Run) -> dict[str, Any]:
         "suites": [_suite(suite) for suite in run.suites],
         "coverage": [_coverage(coverage) for coverage in run.coverage],
         "shortfalls": [
-            {"suite": item.where or None, "required_percent": item.required, "percent": item.reached}
+            {
+                "suite": item.where or None,
+                "measure": str(item.measure),
+                "required_percent": item.required,
+                "percent": item.reached,
+            }
             for item in run.shortfalls
         ],
         "diagnostics": json.loads(render_diagnostics(run.diagnostics, "json")),
@@ -85,24 +90,72 @@ def _coverage(coverage: Coverage) -> dict[str, Any]:
         "policy_set": coverage.policy_set,
         "file": coverage.file,
         "percent": coverage.percent,
+        "measures": _measures(coverage),
         "policies": [
-            {"policy": policy.policy, "percent": policy.percent, "rules": [_rule(rule) for rule in policy.rules]}
+            {
+                "policy": policy.policy,
+                "percent": policy.percent,
+                "measures": _measures(policy),
+                "rules": [_rule(rule) for rule in policy.rules],
+                "items": [_item(item) for item in policy.items if item.measure is not Measure.RULES],
+            }
             for policy in coverage.policies
         ],
     }
 
 
-def _rule(rule: RuleCoverage) -> dict[str, Any]:
+def _measures(coverage: Coverage | PolicyCoverage) -> dict[str, Any]:
+    """Return how much of each measure is covered, without those of which there is nothing."""
+    return {
+        str(measure): {
+            "covered": sum(item.covered for item in items),
+            "counted": sum(item.counts for item in items),
+            "percent": percent_of(items),
+        }
+        for measure in Measure
+        if (items := list(coverage.of(measure)))
+    }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    decided = {"true": item.was_true, "false": item.was_false} if item.measure is Measure.MCDC else None
+    return {
+        "measure": str(item.measure),
+        "kind": item.kind,
+        "rule": item.rule,
+        "item": item.detail,
+        **_place(item.span),
+        "covered": item.covered,
+        "cases": item.count,
+        "decided": decided,
+        "why_not": item.why or None,
+        **_reach(item),
+    }
+
+
+def _reach(item: Item) -> dict[str, Any]:
+    """Return the request that would cover an item, or why there is none; nothing where that was not examined."""
+    if item.covered or item.reach is Reach.NOT_EXAMINED:
+        return {}
+    return {
+        "reach": str(item.reach),
+        "reach_note": item.note or None,
+        "witness": None if item.witness is None else item.witness.to_dict(),
+    }
+
+
+def _rule(rule: Item) -> dict[str, Any]:
     condition = {"true": rule.was_true, "false": rule.was_false, "failed": rule.failed}
     return {
         "rule": rule.rule,
         "kind": rule.kind,
         **_place(rule.span),
         "covered": rule.covered,
-        "matched": rule.matched,
+        "matched": rule.count,
         "not_reached": rule.not_reached,
         "condition": condition if rule.conditional else None,
         "why_not": rule.why or None,
+        **_reach(rule),
     }
 
 

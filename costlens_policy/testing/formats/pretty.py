@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.diagnostics.text import BOLD, Painter, printable, summary
-from costlens_policy.testing.coverage import Coverage, RuleCoverage
+from costlens_policy.testing.coverage import Coverage, Item, Measure, PolicyCoverage
 from costlens_policy.testing.formats.sentences import difference_lines, nothing_to_run, shortfall_sentence, summary_line
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
 
-__all__ = ["case_lines", "render"]
+__all__ = ["case_lines", "missing_line", "render"]
 
 _GREEN: Final = "32"
 _RED: Final = "31"
@@ -74,30 +74,38 @@ def _end(run: Run, paint: Painter) -> Iterator[str]:
         yield paint(nothing_to_run(run), _RED)
 
 
-_HEAD = ("policy", "rules", "covered", "true and false")
-
-
 def _coverage_lines(coverage: Coverage) -> Iterator[str]:
-    """Yield the lines of a policy set. The last column counts conditions that held in one case and not in another."""
+    """Yield the lines of a policy set: a column for each measure of which there is anything, then the missing rules."""
     yield f"coverage of {coverage.policy_set} ({coverage.file}): {coverage.percent} %"
-    rows = [_HEAD, *(_row(policy.policy, policy.rules, policy.percent) for policy in coverage.policies)]
+    measures = [measure for measure in Measure if any(coverage.of(measure))]
+    rows = [("policy", *measures), *(_row(policy.policy, policy, measures) for policy in coverage.policies)]
     if len(coverage.policies) > 1:
-        rows.append(_row("all", coverage.rules, coverage.percent))
+        rows.append(_row("all", coverage, measures))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, *numbers in rows:
         cells = (cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))
         yield f"  {name.ljust(widths[0])}  {'  '.join(cells)}"
-    for rule in coverage.rules:
-        if not rule.covered:
-            yield f"  not covered: {rule.kind} `{rule.rule}`{_place(rule)}: {rule.why}"
+    for item in coverage.rules:
+        if not item.covered:
+            yield f"  {missing_line(item)}"
 
 
-def _row(name: str, rules: tuple[RuleCoverage, ...], percent: int) -> tuple[str, str, str, str]:
-    covered = sum(rule.covered for rule in rules)
-    conditions = [rule for rule in rules if rule.conditional]
-    both = sum(bool(rule.was_true and rule.was_false) for rule in conditions)
-    return name, f"{covered} of {len(rules)}", f"{percent} %", f"{both} of {len(conditions)}"
+def _row(name: str, coverage: Coverage | PolicyCoverage, measures: Iterable[Measure]) -> tuple[str, ...]:
+    return (name, *(_share(list(coverage.of(measure))) for measure in measures))
 
 
-def _place(rule: RuleCoverage) -> str:
+def _share(items: Sequence[Item]) -> str:
+    """Return how many of some items are covered; what no request can show is left out."""
+    counting = sum(item.counts for item in items)
+    return f"{sum(item.covered for item in items)} of {counting}" if items else ""
+
+
+def missing_line(item: Item) -> str:
+    """Return an item that no case covers, with the reason."""
+    detail = f" {item.detail}" if item.detail else ""
+    kind = "" if item.detail else f"{item.kind} "
+    return printable(f"not covered: {kind}`{item.rule}`{detail}{_place(item)}: {item.why}")
+
+
+def _place(rule: Item) -> str:
     return f" ({rule.span.file}:{rule.span.start.line})" if rule.span is not None else ""

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.testing.compare import ABSENT, Difference
-from costlens_policy.testing.results import CaseOutcome, Run, Shortfall
+from costlens_policy.testing.coverage import Measure, Shortfall
+from costlens_policy.testing.results import CaseOutcome, Run
 
 __all__ = [
     "difference_lines", "difference_sentence", "nothing_to_run", "plain", "shortfall_sentence", "shown", "summary_line",
@@ -87,8 +88,19 @@ def summary_line(run: Run) -> str:
 
 
 def shortfall_sentence(item: Shortfall) -> str:
-    whose = f"the rules that suite `{item.where}` covers" if item.where else "the rules of this run"
-    return f"{item.reached} % of {whose} are covered, but {item.required} % are required"
+    whose = f"that suite `{item.where}` covers" if item.where else "of this run"
+    return f"{item.reached} % of the {_MEASURED[item.measure]} {whose} are covered, but {item.required} % are required"
+
+
+_MEASURED: Final[Mapping[Measure, str]] = {
+    Measure.RULES: "rules",
+    Measure.CONDITIONS: "outcomes of conditions",
+    Measure.MCDC: "operands (MC/DC)",
+    Measure.MODELS: "models of routes",
+    Measure.SHARES: "shares of splits",
+    Measure.OVERFLOWS: "overflows",
+    Measure.DOWNGRADES: "downgrades",
+}
 
 
 def nothing_to_run(run: Run) -> str:
