@@ -24,7 +24,6 @@ from costlens_policy.source.read import read_source, yaml_files
 from costlens_policy.testing.compare import ABSENT, Difference, compare
 from costlens_policy.testing.coverage import (
     Coverage,
-    Measure,
     Minimums,
     OutcomeCounts,
     Shortfall,
@@ -51,7 +50,7 @@ def run_suites(
     paths: Iterable[str | os.PathLike[str]],
     *,
     filter: str | None = None,
-    min_coverage: int | Mapping[Measure | str, int] | None = None,
+    min_coverage: int | Mapping[str, int] | Minimums | None = None,
     now: datetime | None = None,
     timer: Callable[[], float] = perf_counter,
 ) -> Run:
@@ -59,8 +58,9 @@ def run_suites(
 
     ``filter`` keeps the cases whose ``file: name`` contains it, or matches it if it has ``*`` or ``?``; with a filter,
     the coverage that suites require is not checked. ``min_coverage`` is in percent, over all policy sets: that of the
-    rules, or of each measure that it names, such as ``{"rules": 100, "mcdc": 90}``. ``now`` is the time for suites that do not fix it. Invalid files raise nothing: the run's ``diagnostics`` explain what is
-    wrong.
+    rules, or of each measure that it names, such as ``{"rules": 100, "mcdc": 90}``; ``ValueError`` says that it names
+    none. ``now`` is the time for suites that do not fix it. Invalid files raise nothing: the run's ``diagnostics``
+    explain what is wrong.
     """
     minimums = minimums_of(min_coverage)
     session = _Session(tuple(map(Path, paths)), filter, now, timer)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-class _Minimums(click.ParamType):
+class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no argument here
     name = "minimums"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Minimums:

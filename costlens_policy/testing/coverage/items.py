@@ -12,6 +12,7 @@ from costlens_policy.frozen import frozen
 
 if TYPE_CHECKING:
     from costlens_policy.assurance import Witness
+    from costlens_policy.testing.coverage.aims import Alternatives
 
 __all__ = ["Coverage", "Item", "Measure", "PolicyCoverage", "Reach", "percent_of"]
 
@@ -37,8 +38,9 @@ class Item:
     the rule itself. ``kind`` says what it is, for people. ``count`` is the number of cases that show it.
 
     ``was_true``, ``was_false`` and ``failed`` count the cases in which the condition held, did not, and failed; of an
-    operand, those in which it decided as true and as false. ``why`` says why it is not covered. ``span`` is where it is
-    written. ``witness`` is a request that covers it, where no case does; ``note`` says why there is none.
+    operand, those in which it decided as true and as false. ``why`` says why it is not covered, and ``missing`` what
+    would have to be shown; both are empty where it is. ``span`` is where it is written. ``witnesses`` are requests that
+    together cover it, where no case does; ``note`` says why there are none.
     """
 
     measure: Measure
@@ -48,13 +50,14 @@ class Item:
     span: Span | None
     count: int
     why: str
+    missing: Alternatives = ()
     conditional: bool = False
     was_true: int = 0
     was_false: int = 0
     failed: int = 0
     not_reached: int = 0
     reach: Reach = Reach.NOT_EXAMINED
-    witness: Witness | None = None
+    witnesses: tuple[Witness, ...] = ()
     note: str = ""
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 
 from costlens_policy.compiler.plan import Layer
 from costlens_policy.compiler.rules import (
@@ -15,13 +15,30 @@ from costlens_policy.compiler.rules import (
     RouteStep,
     routes_in,
 )
+from costlens_policy.diagnostics.model import Span
+from costlens_policy.documents.suite import Measure
 from costlens_policy.engine.record import RuleOutcome
-from costlens_policy.testing.coverage.conditions import Condition, Truth, Values
+from costlens_policy.testing.coverage.aims import (
+    Active,
+    Aim,
+    ComesTo,
+    Decides,
+    Draws,
+    Excludes,
+    Matches,
+    Overflows,
+    Serves,
+    StandsBy,
+    TakesWayOut,
+)
+from costlens_policy.testing.coverage.conditions import Condition, Truth
 from costlens_policy.testing.coverage.counting import OutcomeCounts, RuleCounts
-from costlens_policy.testing.coverage.items import Coverage, Item, Measure, PolicyCoverage
+from costlens_policy.testing.coverage.items import Coverage, Item, PolicyCoverage
 from costlens_policy.testing.coverage.reasons import (
+    NO_DECISION,
     cases,
     never_reached,
+    none_of,
     not_active,
     not_left,
     reach,
@@ -50,6 +67,7 @@ class _Measuring:
 
     def __init__(self, tested: SetUnderTest, counts: OutcomeCounts) -> None:
         self._tested = tested
+        self._known = tested.known
         self._counts = counts
         self._conditions: dict[tuple[int, str], list[Condition]] = defaultdict(list)
         for condition in counts.conditions:
@@ -78,7 +96,7 @@ class _Measuring:
     # Rules, thresholds and ways out
 
     def _rule(self, rule: str, kind: RuleKind, conditional: bool) -> Item:
-        counted, decisions = self._counted(rule), self._counts.decisions
+        counted, decisions, aim = self._counted(rule), self._counts.decisions, Matches(rule)
         return Item(
             Measure.RULES,
             kind=str(kind),
@@ -86,7 +104,8 @@ class _Measuring:
             detail="",
             span=self._tested.places.get(rule),
             count=counted.matched,
-            why="" if counted.matched else why_not(rule, counted, decisions, self._tested.known),
+            why="" if counted.matched else why_not(rule, counted, decisions, self._known),
+            missing=() if counted.matched else ((aim,),),
             conditional=conditional,
             was_true=counted.matched if conditional else 0,
             was_false=counted.outcomes[RuleOutcome.NOT_MATCHED],
@@ -94,165 +113,148 @@ class _Measuring:
             not_reached=decisions - counted.reached,
         )
 
-    def _either(self, kind: str, name: str, place: str, reached: int, times: int, why: str) -> Item:
-        """Return an item that some of the decisions showed which reached it; its place is that of ``place``."""
+    def _either(self, kind: str, name: str, span: Span | None, reached: int, aim: Aim, why: str) -> Item:
+        """Return an item that some of the decisions showed which reached it."""
+        times = aim.times(self._counts)
         return Item(
             Measure.RULES,
             kind=kind,
             rule=name,
             detail="",
-            span=self._tested.places.get(place),
+            span=span,
             count=times,
             why="" if times else why,
+            missing=() if times else ((aim,),),
             conditional=True,
             was_true=times,
             was_false=reached - times,
             not_reached=self._counts.decisions - reached,
         )
 
+    def _shown(
+        self, measure: Measure, kind: str, rule: str, detail: str, span: Span | None, aim: Aim, why: str
+    ) -> Item:
+        times = aim.times(self._counts)
+        missing = () if times else ((aim,),)
+        return Item(measure, kind, rule, detail, span, times, "" if times else why, missing)
+
     def _of_budget(self, budget: BudgetStep) -> Iterator[Item]:
         reached, decisions = self._counted(budget.id).matched, self._counts.decisions
         for index, threshold in enumerate(budget.thresholds):
-            name = self._tested.known.thresholds[budget.id, index]
-            active = self._counts.thresholds[budget.id, index]
+            name = self._known.thresholds[budget.id, index]
+            span, active = self._tested.places.get(name), Active(budget.id, index)
             why = not_active(budget.id, name, reached, decisions)
-            yield self._either("threshold", name, name, reached, active, why)
+            yield self._either("threshold", name, span, reached, active, why)
             if threshold.excludes:
-                times = self._counts.downgraded[budget.id, index]
-                why = f"it is active in {cases(active)}, and excludes no model" if active else why
-                yield self._shown(Measure.DOWNGRADES, "downgrade", name, "excludes", name, times, why)
+                if times := active.times(self._counts):
+                    why = f"it is active in {cases(times)}, and excludes no model"
+                excludes = Excludes(budget.id, index)
+                yield self._shown(Measure.DOWNGRADES, "downgrade", name, "excludes", span, excludes, why)
         if budget.overflow:
-            times = self._counts.overflowed[budget.id]
-            why = f"no case has a call that `{budget.id}` has no room for and `{budget.overflow}` counts"
-            yield self._shown(
-                Measure.OVERFLOWS, "overflow", budget.id, f"to `{budget.overflow}`", budget.id, times, why
-            )
-
-    def _shown(self, measure: Measure, kind: str, rule: str, detail: str, place: str, times: int, why: str) -> Item:
-        return Item(measure, kind, rule, detail, self._tested.places.get(place), times, "" if times else why)
+            span, aim, to = self._tested.places.get(budget.id), Overflows(budget.id), budget.overflow
+            why = f"no case has a call for which `{budget.id}` has no room, and `{to}` does"
+            yield self._shown(Measure.OVERFLOWS, "overflow", budget.id, f"to `{to}`", span, aim, why)
 
     def _of_route(self, route: RouteStep) -> Iterator[Item]:
         reached, decisions = self._counted(route.id).matched, self._counts.decisions
+        span = self._tested.places.get(route.id)
         for step in routes_in(route):
             if step.on_none is not None:
-                times = self._counts.ways_out[step.place]
-                why = not_left(route.id, reached, decisions)
-                yield self._either("way out", f"{step.place}@on_none", route.id, reached, times, why)
+                aim, why = TakesWayOut(route.id, step.place), not_left(route.id, reached, decisions)
+                yield self._either("way out", f"{step.place}@on_none", span, reached, aim, why)
         for step in _targets(route):
-            yield from self._of_target(route, step, reached)
+            yield from self._of_target(route, step, reached, span)
 
-    def _of_target(self, route: RouteStep, step: RouteStep, reached: int) -> Iterator[Item]:
+    def _of_target(self, route: RouteStep, step: RouteStep, reached: int, span: Span | None) -> Iterator[Item]:
         """Yield the shares or models of one target of a route."""
+        where = step.place.removeprefix(route.id).strip("/")
         if isinstance(step.target, BySplit):
             for share in step.target.shares:
-                why = _none_of("it is drawn in", route.id, reached)
-                name = "/".join(share.place.split("/")[2:])
-                times = self._counts.drawn[share.place]
-                yield self._shown(Measure.SHARES, "share", route.id, f"share `{name}`", route.id, times, why)
+                why = none_of("it is drawn in", route.id, reached)
+                name = share.place.removeprefix(route.id).strip("/")
+                aim: Aim = Draws(route.id, share.place)
+                yield self._shown(Measure.SHARES, "share", route.id, f"share `{name}`", span, aim, why)
             return
         for role, model in _models(step, len(self._tested.engine.plan.catalogue.models)):
-            counted = self._counts.served if role == "candidate" else self._counts.listed
-            does = "it serves in" if role == "candidate" else "it serves or stands by in"
-            why = _none_of(does, route.id, reached)
-            where = step.place.removeprefix(route.id).strip("/")
+            first = role == "candidate"
+            why = none_of("it serves in" if first else "it serves or stands by in", route.id, reached)
             detail = f"{role} `{model}`" + (f" of `{where}`" if where else "")
-            yield self._shown(Measure.MODELS, role, route.id, detail, route.id, counted[step.place, model], why)
+            aim = (Serves if first else StandsBy)(route.id, step.place, model)
+            yield self._shown(Measure.MODELS, role, route.id, detail, span, aim, why)
 
     # Conditions and their operands
 
     def _of_conditions(self, layer: int, rule: str) -> Iterator[Item]:
         for condition in self._conditions.get((layer, rule), ()):
-            values = self._counts.values.get(condition, Counter())
-            outcomes: Counter[Truth] = Counter()
-            for each, times in values.items():
-                outcomes[condition.outcome(each)] += times
-            for wanted in (Truth.TRUE, Truth.FALSE):
-                yield self._outcome(condition, wanted, outcomes)
+            for outcome in (Truth.TRUE, Truth.FALSE):
+                yield self._outcome(condition, outcome)
             if len(condition.operands) > 1:
                 for index in range(len(condition.operands)):
-                    yield self._operand(condition, index, values, outcomes)
+                    yield self._operand(condition, index)
 
-    def _outcome(self, condition: Condition, wanted: Truth, outcomes: Mapping[Truth, int]) -> Item:
+    def _asked(self, condition: Condition) -> int:
+        return sum(self._counts.values.get(condition, {}).values())
+
+    def _outcome(self, condition: Condition, outcome: Truth) -> Item:
         """Return the item that a condition holds, or that it does not."""
-        asked = sum(outcomes.values())
-        why = "" if outcomes.get(wanted) else self._never(condition, asked, wanted)
-        about = f"{condition.about} " if condition.about else ""
-        return Item(
+        asked = self._asked(condition)
+        why = f"it is {outcome.value} in none of {cases(asked)} that {reach(asked)} it"
+        return self._shown(
             Measure.CONDITIONS,
-            kind="condition",
-            rule=condition.rule,
-            detail=f"{about}{wanted.value}",
-            span=condition.place.span,
-            count=outcomes.get(wanted, 0),
-            why=why,
+            "condition",
+            condition.rule,
+            f"{condition.about} {outcome.value}".lstrip(),
+            condition.place.span,
+            ComesTo(condition, outcome),
+            why if asked else self._not_asked(condition),
         )
-
-    def _never(self, condition: Condition, asked: int, wanted: Truth) -> str:
-        if not asked:
-            return self._not_asked(condition)
-        return f"it is {wanted.value} in none of {cases(asked)} that {reach(asked)} it"
 
     def _not_asked(self, condition: Condition) -> str:
         counted = self._counts.rules.get(condition.rule)
+        if not self._counts.decisions:
+            return NO_DECISION
         if condition.place.path[0] == "variables":
             return "no case asks a condition that reads it"
         if counted is None or counted.reached:
             return "no case asks it about a model"
-        return never_reached(condition.rule, counted, self._counts.decisions, self._tested.known)
+        return never_reached(condition.rule, counted, self._counts.decisions, self._known)
 
-    def _operand(
-        self, condition: Condition, index: int, values: Mapping[Values, int], outcomes: Mapping[Truth, int]
-    ) -> Item:
+    def _operand(self, condition: Condition, index: int) -> Item:
         """Return the item that an operand decides, true once and false once, to different outcomes."""
         operand = condition.operands[index]
-        decided: Counter[tuple[Truth, Truth]] = Counter()
-        for each, times in values.items():
-            if index in condition.deciding(each):
-                decided[each[index], condition.outcome(each)] += times
-        true = sum(times for (value, _), times in decided.items() if value is Truth.TRUE)
-        false = sum(times for (value, _), times in decided.items() if value is Truth.FALSE)
-        covered = any((Truth.FALSE, _other(outcome)) in decided for value, outcome in decided if value is Truth.TRUE)
-        about = f"{condition.about} " if condition.about else ""
-        asked = sum(outcomes.values())
+        pairs = [
+            (Decides(condition, index, Truth.TRUE, one), Decides(condition, index, Truth.FALSE, other))
+            for one, other in ((Truth.TRUE, Truth.FALSE), (Truth.FALSE, Truth.TRUE))
+        ]
+        missing = [tuple(aim for aim in pair if not aim.times(self._counts)) for pair in pairs]
+        covered = () in missing
+        times = [sum(pair[side].times(self._counts) for pair in pairs) for side in (0, 1)]
         return Item(
             Measure.MCDC,
             kind="operand",
             rule=condition.rule,
-            detail=f"{about}operand {index + 1} `{operand.text}`",
+            detail=f"{condition.about} operand {index + 1} `{operand.text}`".lstrip(),
             span=condition.place.part(operand.extent),
-            count=min(true, false) if covered else 0,
-            why="" if covered else self._undecided(condition, index, values, asked, (true, false)),
-            was_true=true,
-            was_false=false,
+            count=min(times) if covered else 0,
+            why="" if covered else self._undecided(condition, index, times),
+            missing=() if covered else tuple(sorted(missing, key=len)),
+            was_true=times[0],
+            was_false=times[1],
         )
 
-    def _undecided(
-        self, condition: Condition, index: int, values: Mapping[Values, int], asked: int, decided: tuple[int, int]
-    ) -> str:
+    def _undecided(self, condition: Condition, index: int, times: list[int]) -> str:
         """Return why an operand decides in no case, or with one of its values only."""
-        if not asked:
+        values = self._counts.values.get(condition, {})
+        if not values:
             return self._not_asked(condition)
-        wanted = [truth for truth, times in zip((Truth.TRUE, Truth.FALSE), decided, strict=True) if not times]
-        if not wanted:
-            return "it decides as true and as false, but to the same outcome"
         reasons = []
-        for truth in wanted:
-            times = sum(count for each, count in values.items() if each[index] is truth)
-            if not times:
-                reasons.append(f"it is {truth.value} in no case")
-            else:
-                reasons.append(f"where it is {truth.value}, other operands decide ({cases(times)})")
-        return "; ".join(reasons)
-
-
-def _none_of(does: str, route: str, reached: int) -> str:
-    if not reached:
-        return f"no case goes to `{route}`"
-    return f"{does} none of {cases(reached)} that {'goes' if reached == 1 else 'go'} to it"
-
-
-def _other(outcome: Truth) -> Truth:
-    return Truth.FALSE if outcome is Truth.TRUE else Truth.TRUE
+        for value, decided in zip((Truth.TRUE, Truth.FALSE), times, strict=True):
+            found = sum(count for each, count in values.items() if each[index] is value)
+            if not found:
+                reasons.append(f"it is {value.value} in no case")
+            elif not decided:
+                reasons.append(f"where it is {value.value}, other operands decide ({cases(found)})")
+        return "; ".join(reasons) or "it decides as true and as false, but to the same outcome"
 
 
 def _targets(route: RouteStep) -> Iterator[RouteStep]:

@@ -26,11 +26,11 @@ class Shortfall:
     measure: Measure = Measure.RULES
 
 
-def minimums_of(given: int | Mapping[Measure | str, int] | None) -> Minimums:
+def minimums_of(given: int | Mapping[str, int] | Minimums | None) -> Minimums:
     """Return minimums by their measure; a single one is that of the rules. Raises ``ValueError``."""
     if given is None:
         return {}
-    by_name = {Measure.RULES: given} if isinstance(given, int) else given
+    by_name: Mapping[str, int] | Minimums = {Measure.RULES: given} if isinstance(given, int) else given
     return dict(_minimum(str(name), percent) for name, percent in by_name.items())
 
 
@@ -49,9 +49,10 @@ def parsed_minimums(text: str) -> Minimums:
 def _minimum(name: str, percent: int | str) -> tuple[Measure, int]:
     if name not in set(Measure):
         known = [str(measure) for measure in Measure]
-        raise ValueError(f"unknown measure `{name}`; {did_you_mean(name, known) or f'the measures are {listed(known)}'}")
+        help = did_you_mean(name, known) or f"the measures are {listed(known)}"
+        raise ValueError(f"unknown measure `{name}`; {help}")
     if not str(percent).strip().isdecimal() or not 0 <= int(percent) <= 100:
-        raise ValueError(f"a minimum must be a whole number from 0 to 100, got `{percent}`")
+        raise ValueError(f"a minimum must be an integer from 0 to 100, got `{percent}`")
     return Measure(name), int(percent)
 
 

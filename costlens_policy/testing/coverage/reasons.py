@@ -9,7 +9,7 @@ from costlens_policy.engine.record import RuleOutcome
 from costlens_policy.testing.coverage.counting import RuleCounts
 from costlens_policy.testing.vocabulary import RuleKind, Vocabulary
 
-__all__ = ["cases", "never_evaluated", "never_reached", "not_active", "not_left", "reach", "why_not"]
+__all__ = ["NO_DECISION", "cases", "never_evaluated", "never_reached", "not_active", "not_left", "reach", "why_not"]
 
 NO_DECISION: Final = "no case reaches a decision"
 _MOST_NAMED: Final = 3
@@ -69,6 +69,13 @@ def not_left(route: str, reached: int, decisions: int) -> str:
     if not reached:
         return f"no case goes to `{route}`"
     return f"a candidate is left in {_all_of(reached)} that {reach(reached)} it"
+
+
+def none_of(does: str, route: str, reached: int) -> str:
+    """Return why something that a route may do was never done."""
+    if not reached:
+        return f"no case goes to `{route}`"
+    return f"{does} none of {cases(reached)} that {'goes' if reached == 1 else 'go'} to it"
 
 
 def cases(number: int) -> str:

@@ -140,7 +140,7 @@ def _reach(item: Item) -> dict[str, Any]:
     return {
         "reach": str(item.reach),
         "reach_note": item.note or None,
-        "witness": None if item.witness is None else item.witness.to_dict(),
+        "witnesses": [witness.to_dict() for witness in item.witnesses],
     }
 
 

@@ -84,7 +84,7 @@ def _coverage_lines(coverage: Coverage) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, *numbers in rows:
         cells = (cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))
-        yield f"  {name.ljust(widths[0])}  {'  '.join(cells)}"
+        yield f"  {name.ljust(widths[0])}  {'  '.join(cells)}".rstrip()
     for item in coverage.rules:
         if not item.covered:
             yield f"  {missing_line(item)}"
