@@ -100,6 +100,10 @@ class OutcomeCounts:
         self.overflowed.update({item.seen.budget for item in decision.overflowed})
         self.downgraded.update(_downgrades(decision))
 
+    def values_of(self, condition: Condition) -> Mapping[Values, int]:
+        """Return how often each selection of values of the operands of a condition was there."""
+        return self.values.get(condition) or {}
+
     def _count_targets(self, decision: Decision) -> None:
         route = decision.route
         if route is None:

@@ -193,7 +193,7 @@ class _Measuring:
                     yield self._operand(condition, index)
 
     def _asked(self, condition: Condition) -> int:
-        return sum(self._counts.values.get(condition, {}).values())
+        return sum(self._counts.values_of(condition).values())
 
     def _outcome(self, condition: Condition, outcome: Truth) -> Item:
         """Return the item that a condition holds, or that it does not."""
@@ -244,7 +244,7 @@ class _Measuring:
 
     def _undecided(self, condition: Condition, index: int, times: list[int]) -> str:
         """Return why an operand decides in no case, or with one of its values only."""
-        values = self._counts.values.get(condition, {})
+        values = self._counts.values_of(condition)
         if not values:
             return self._not_asked(condition)
         reasons = []
