@@ -10,14 +10,15 @@ from typing import Any, Final, TypeVar
 import httpx
 
 import costlens_policy.client.wire as wire
+from costlens_policy.client.call_facts import ServiceCallFacts
 from costlens_policy.client.exchange import (
     Asked,
     Asks,
     ServiceError,
     ServiceUnavailableError,
+    Tries,
     address_of,
     headers_of,
-    pause_after,
 )
 
 __all__ = ["AsyncClient", "AsyncServiceCall"]
@@ -140,73 +141,21 @@ class AsyncClient:
 
     async def _send(self, asked: Asked[_Answer]) -> _Answer:
         """Ask until there is an answer, as often as is allowed."""
-        attempt = 0
+        tries = Tries(self._retries)
         while True:
-            retry_after: str | None = None
             try:
-                response = await self._http.request(
-                    asked.method, asked.path, content=asked.body, params=asked.query, headers=_headers(asked)
-                )
-                retry_after = response.headers.get("retry-after")
-                return asked.read(response.status_code, response.content)
-            except ServiceUnavailableError:
-                if attempt == self._retries:
-                    raise
-            except httpx.TransportError as error:
-                if attempt == self._retries:
-                    said = f"the service cannot be reached: {error or type(error).__name__}"
-                    raise ServiceUnavailableError(0, "unreachable", said) from error
-            await asyncio.sleep(pause_after(attempt, retry_after))
-            attempt += 1
+                return asked.read(await self._http.request(**asked.sent))
+            except (ServiceUnavailableError, httpx.TransportError) as error:
+                pause = tries.pause_after(error)
+            await asyncio.sleep(pause)
 
 
-class AsyncServiceCall:
+class AsyncServiceCall(ServiceCallFacts):
     """A call whose worst case is held. As an async context manager it gives back what is not settled at its end."""
 
     def __init__(self, client: AsyncClient, reserved: wire.Reserved) -> None:
-        self.reserved: Final = reserved
-        self.charged: wire.Charge | None = None
+        super().__init__(reserved)
         self._client: Final = client
-        self._used: wire.Call = reserved.decision.calls[0]
-        self._released = False
-
-    @property
-    def id(self) -> str:
-        return self.reserved.id
-
-    @property
-    def decision(self) -> wire.Decided:
-        return self.reserved.decision
-
-    @property
-    def model(self) -> str:
-        """The model in use: the decided one, or the fallback that ``use`` moved to."""
-        return self._used.model
-
-    @property
-    def prompt(self) -> str | None:
-        return self._used.prompt
-
-    @property
-    def messages(self) -> list[Any] | None:
-        return self._used.messages
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return self._used.params
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of the SDK whose dialect was asked for; none where none was."""
-        return self._used.arguments or {}
-
-    def use(self, model: str) -> None:
-        """Move to another model that the decision lists. Raises ``ValueError`` for one that it does not."""
-        found = next((item for item in self.decision.calls if item.model == model), None)
-        if found is None:
-            names = ", ".join(f"`{item.model}`" for item in self.decision.calls)
-            raise ValueError(f"`{model}` is not among the models that this call may use: {names}")
-        self._used = found
 
     async def settle(
         self, usage: Any = None, *, output_text: str | Sequence[str] | None = None, shape: str | None = None
@@ -220,7 +169,7 @@ class AsyncServiceCall:
 
     async def release(self) -> None:
         """Give back what is held, unless the call is settled."""
-        if self.charged is None and not self._released and self.reserved.held:
+        if self._is_held:
             try:
                 await self._client.release(self.id)
             except ServiceError as error:  # a charge whose answer was lost may have come first
@@ -238,7 +187,3 @@ class AsyncServiceCall:
 
     async def __aexit__(self, *_: object) -> None:
         await self.release()
-
-
-def _headers(asked: Asked[Any]) -> dict[str, str]:
-    return {} if asked.body is None else {"content-type": "application/json"}

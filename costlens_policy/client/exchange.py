@@ -5,6 +5,7 @@ Everything may be repeated: a reservation has an id before it is sent for the fi
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 
 import costlens_policy.client.wire as wire
@@ -20,8 +22,8 @@ from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 
 __all__ = [
-    "Asked", "Asks", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "address_of", "headers_of",
-    "pause_after",
+    "Asked", "Asks", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "Tries", "address_of",
+    "headers_of",
 ]  # fmt: skip
 
 _Answer = TypeVar("_Answer", bound=wire.Told)
@@ -30,6 +32,8 @@ _DENIALS: Final = frozenset({"budget_exceeded", "policy_denied"})
 _PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 _UNIX: Final = "unix:"
+_JSON: Final = msgspec.json.Encoder(decimal_format="number")
+"""Attributes are numbers, whatever type of number they were given as."""
 
 
 class ServiceError(CostlensPolicyError):
@@ -57,7 +61,14 @@ class ServiceDeniedError(ServiceError):
 
 
 class ServiceUnavailableError(ServiceError):
-    """The service could not be reached, or not do its work, however often it was asked. Repeating is harmless."""
+    """The service could not be reached, or not do its work, however often it was asked. Repeating is harmless.
+
+    ``retry_after`` is how many seconds the service asks for before the next attempt; 0 where it does not say.
+    """
+
+    def __init__(self, status: int, code: str, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(status, code, message)
+        self.retry_after = retry_after
 
 
 @frozen
@@ -70,19 +81,28 @@ class Asked(Generic[_Answer]):
     query: Mapping[str, str]
     answer: type[_Answer]
 
-    def read(self, status: int, content: bytes) -> _Answer:
+    @property
+    def sent(self) -> dict[str, Any]:
+        """The arguments with which httpx sends it."""
+        headers = {} if self.body is None else {"content-type": "application/json"}
+        return {
+            "method": self.method, "url": self.path, "content": self.body, "params": self.query, "headers": headers,
+        }  # fmt: skip
+
+    def read(self, response: httpx.Response) -> _Answer:
         """Return an answer as its type. Raises ``ServiceError`` for a refusal, or what is no answer of the service."""
+        status = response.status_code
         try:
             if status == 200:
-                return msgspec.json.decode(content, type=self.answer)  # type: ignore[no-any-return, unused-ignore]
-            problem = msgspec.json.decode(content, type=wire.Problem).error
+                return msgspec.json.decode(response.content, type=self.answer)  # type: ignore[no-any-return, unused-ignore]
+            problem = msgspec.json.decode(response.content, type=wire.Problem).error
         except msgspec.MsgspecError:
             said = f"an answer with status {status} is none of the service's; is another one at this URL?"
             raise ServiceError(status, "unreadable", said) from None
         if problem.code in _DENIALS:
             raise ServiceDeniedError(status, problem)
         if status == 503:
-            raise ServiceUnavailableError(status, problem.code, problem.message)
+            raise ServiceUnavailableError(status, problem.code, problem.message, _seconds(response))
         raise ServiceError(status, problem.code, problem.message)
 
 
@@ -110,13 +130,32 @@ def headers_of(key: str | None) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-def pause_after(attempt: int, retry_after: str | None = None) -> float:
-    """Return how many seconds to wait after an attempt that failed, counted from 0: doubled each time, and spread."""
-    pause = min(_PAUSE * 2.0**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)
+class Tries:
+    """The attempts at one request: as often as is allowed, after pauses that double and are spread."""
+
+    def __init__(self, retries: int) -> None:
+        self._left = retries
+        self._longest = _PAUSE
+
+    def pause_after(self, error: ServiceUnavailableError | httpx.TransportError) -> float:
+        """Return how many seconds to wait before the next attempt. Raises ``ServiceUnavailableError`` after the last"""
+        if self._left <= 0:
+            if isinstance(error, ServiceUnavailableError):
+                raise error
+            said = f"the service cannot be reached: {error or type(error).__name__}"
+            raise ServiceUnavailableError(0, "unreachable", said) from error
+        self._left -= 1
+        pause = self._longest * random.uniform(0.5, 1)
+        self._longest = min(self._longest * 2, _LONGEST_PAUSE)
+        return min(max(pause, getattr(error, "retry_after", 0.0)), _LONGEST_PAUSE)
+
+
+def _seconds(response: httpx.Response) -> float:
+    """Return what a response asks to wait; 0 where it does not say."""
     try:
-        return min(max(pause, float(retry_after or 0)), _LONGEST_PAUSE)
+        return float(response.headers.get("retry-after", 0))
     except ValueError:
-        return pause
+        return 0.0
 
 
 class Asks:
@@ -124,28 +163,28 @@ class Asks:
 
     @staticmethod
     def decide(request: Mapping[str, Any], dialect: wire.Dialect | None) -> Asked[wire.Decided]:
-        return _post("decide", wire.Decide(dict(request), dialect), wire.Decided)
+        return _post("decide", wire.Decide(_content(request), dialect), wire.Decided)
 
     @staticmethod
     def decide_all(
         requests: Sequence[Mapping[str, Any]], dialect: wire.Dialect | None, brief: bool
     ) -> Asked[wire.BatchAnswer]:
-        return _post("decide/batch", wire.Batch(list(map(dict, requests)), dialect, brief), wire.BatchAnswer)
+        return _post("decide/batch", wire.Batch(list(map(_content, requests)), dialect, brief), wire.BatchAnswer)
 
     @staticmethod
     def explain(request: Mapping[str, Any]) -> Asked[wire.Explained]:
-        return _post("explain", wire.Decide(dict(request)), wire.Explained)
+        return _post("explain", wire.Decide(_content(request)), wire.Explained)
 
     @staticmethod
     def models(request: Mapping[str, Any]) -> Asked[wire.ModelsAnswer]:
-        return _post("models", wire.Models(dict(request)), wire.ModelsAnswer)
+        return _post("models", wire.Models(_content(request)), wire.ModelsAnswer)
 
     @staticmethod
     def reserve(
         request: Mapping[str, Any], id: str | None, lease: timedelta | None, dialect: wire.Dialect | None
     ) -> Asked[wire.Reserved]:
         own = id or secrets.token_hex(16)
-        body = wire.Reserve(request=dict(request), id=own, lease=_text(lease), dialect=dialect)
+        body = wire.Reserve(request=_content(request), id=own, lease=_text(lease), dialect=dialect)
         return _post("reserve", body, wire.Reserved)
 
     @staticmethod
@@ -178,7 +217,30 @@ class Asks:
 
 
 def _post(path: str, body: wire.Given, answer: type[_Answer]) -> Asked[_Answer]:
-    return Asked("POST", f"/v1/{path}", msgspec.json.encode(body), {}, answer)
+    try:
+        content = _JSON.encode(body)
+    except (TypeError, ValueError) as error:  # what JSON has no word for, and halves of surrogate pairs
+        raise _unwritable(str(error)) from None
+    return Asked("POST", f"/v1/{path}", content, {}, answer)
+
+
+def _content(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request as it travels. Raises ``ServiceError`` for a number that would arrive as null."""
+    if not _is_finite(request):
+        raise _unwritable("a number must be finite")
+    return dict(request)
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, list | tuple) or all(map(_is_finite, value))
+
+
+def _unwritable(problem: str) -> ServiceError:
+    return ServiceError(0, "invalid_request", f"the request cannot be written as JSON: {problem}")
 
 
 def _text(lease: timedelta | None) -> str | None:

@@ -7,6 +7,7 @@ import http.server
 import json
 import threading
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -183,3 +184,15 @@ def test_the_asynchronous_client_does_the_same(service):
             assert all(line.held == "0" for line in await client.spend("team", "red"))
 
     asyncio.run(main())
+
+
+def test_a_request_may_have_exact_numbers(client):
+    assert client.decide({**REQUEST, "cost_budget": Decimal("0.5")}).allow
+    assert not client.decide({**REQUEST, "cost_budget": Decimal("0.0001")}).allow
+
+
+@pytest.mark.parametrize("value", ["half \ud800", object(), Decimal("NaN"), float("nan"), [{"x": float("inf")}]])
+def test_what_json_cannot_say_is_refused_before_it_is_sent(value):
+    with Client("http://127.0.0.1:1", retries=0) as client, pytest.raises(ServiceError, match="as JSON") as refused:
+        client.reserve({**REQUEST, "prompt": value})
+    assert (refused.value.status, refused.value.code) == (0, "invalid_request")
