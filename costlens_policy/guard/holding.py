@@ -63,7 +63,8 @@ def recall_call(shared: Shared, id: str) -> tuple[Asked, Reserved]:
     decision = Recalled(shared.plan, found)
     lines = tuple(HoldLine(line.account, line.amount, None) for line in found.lines)
     asked = Asked({}, id, True, shared.options.lease, found.reserved_at)
-    return asked, Reserved(decision, found.call, ToHold(decision, decision.holds, lines), found.expires_at)
+    to_hold = ToHold(decision, decision.holds, lines)
+    return asked, Reserved(decision, found.call, to_hold, found.expires_at, counts=found.state == "held")
 
 
 def _hold_names(id: str) -> Iterator[str]:
@@ -137,8 +138,8 @@ def _resumed(shared: Shared, name: str, asked: Asked) -> Reserved:
                 raise DeniedError(decision)
             return Reserved(decision, name, _to_hold(shared, decision), found.expires_at)
     raise CallConflictError(
-        f"the id `{asked.id}` belongs to another call, or to another version of the policies; to charge what it"
-        f" holds, settle it by its id: `guard.settle({asked.id!r}, usage)`"
+        f"the id `{asked.id}` belongs to another call, or to another version of the policies; settle it by its id to"
+        " charge what it holds, and use a new id for a new call"
     )
 
 

@@ -140,7 +140,8 @@ def _forget_hold(shared: Shared, asked: Asked, reserved: Reserved) -> None:
     """Free what this process itself counts for the call."""
     if reserved.local and shared.allowance is not None:
         shared.allowance.give_back(asked.id)
-    shared.accounts.hold(reserved.held.lines, back=True)
+    if reserved.counts:
+        shared.accounts.hold(reserved.held.lines, back=True)
 
 
 def _count_alone(shared: Shared, asked: Asked, reserved: Reserved, bill: Bill, charges: Iterable[Charge]) -> None:

@@ -43,7 +43,8 @@ class Reserved(NamedTuple):
 
     ``hold`` is the id under which the ledger holds it, ``expires_at`` the end of its lease, None where nothing had to
     be held. ``local``: the ledger cannot be reached, and only this process counts the call; ``asked``: the ledger may
-    hold it all the same, since it was asked to.
+    hold it all the same, since it was asked to. ``counts``: what is held is part of the balances; it is not of a call
+    that has ended, and is remembered only to be charged.
     """
 
     decision: Decision
@@ -52,6 +53,7 @@ class Reserved(NamedTuple):
     expires_at: datetime | None
     local: bool = False
     asked: bool = True
+    counts: bool = True
 
 
 def reserve(shared: Shared, asked: Asked, names: Iterator[str], snapshot: Snapshot) -> Reserved | Held:

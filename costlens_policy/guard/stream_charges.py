@@ -28,9 +28,10 @@ from costlens_policy.usage import Reported
 __all__ = ["Verdict", "bill_of_streams", "doubtful", "judge", "judge_streams", "portions_so_far"]
 
 _NO_USAGE: Final = (
-    "the stream ended without its usage, which OpenAI sends with `stream_options={'include_usage': True}`, and helpers "
-    "of SDKs in their events, not in their texts"
+    "the stream ended without its usage: it was cut short, or not asked for it, as OpenAI's chat completions are by "
+    "`stream_options={'include_usage': True}`, or its texts were read in the place of its events"
 )
+_HALF_A_USAGE: Final = "the stream ended before it reported all of its usage"
 _LONGEST_TOKEN: Final = 20
 """How many characters a token of ordinary text has at most, on average."""
 _RUN: Final = re.compile(r"(.)\1{7,}", re.DOTALL)
@@ -187,7 +188,7 @@ def _gap(meter: StreamMeter, answer: Answer, reported: Reported | None, *, charg
     if answer.unknown:
         return f"the stream has parts that are not understood, such as `{answer.unknown}`"
     if meter.ending == "ended":
-        return _NO_USAGE
+        return _NO_USAGE if answer.usage is None else _HALF_A_USAGE
     if charge_hold:
         return "the stream broke off"
     if answer.is_up_to_date and not (secret and (reported is None or not reported.usage.answer_tokens)):

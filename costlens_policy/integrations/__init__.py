@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from costlens_policy.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from costlens_policy.guard.errors import UnguardedCallError
     from costlens_policy.integrations.asgi import AskingMiddleware
     from costlens_policy.integrations.identity import asking, asking_now
     from costlens_policy.integrations.json_logs import JsonFormatter
     from costlens_policy.integrations.otel import Telemetry, trace_context
     from costlens_policy.integrations.refusals import Refusal, refusal_of
     from costlens_policy.integrations.sdk.client import wrap
-    from costlens_policy.integrations.sdk.operations import UnguardedCallError
 
 __all__ = [
     "AskingMiddleware", "JsonFormatter", "Refusal", "Telemetry", "UnguardedCallError", "asking", "asking_now",
@@ -30,7 +30,7 @@ __getattr__ = on_demand(
         "JsonFormatter": "costlens_policy.integrations.json_logs",
         "Refusal": "costlens_policy.integrations.refusals",
         "Telemetry": "costlens_policy.integrations.otel",
-        "UnguardedCallError": "costlens_policy.integrations.sdk.operations",
+        "UnguardedCallError": "costlens_policy.guard.errors",
         "asking": "costlens_policy.integrations.identity",
         "asking_now": "costlens_policy.integrations.identity",
         "refusal_of": "costlens_policy.integrations.refusals",

@@ -31,9 +31,9 @@ class AskingMiddleware:
     """Gives the calls of an application's requests their attributes, and answers denials.
 
     ``headers`` maps headers to request attributes, such as ``{"x-team": "team"}``: name only headers that your gateway
-    sets itself, and removes from what callers send. ``attributes`` is a function of the scope that returns attributes,
-    at once or awaited; they win over headers. All calls of wrapped clients within a request have them, as in a block
-    ``asking(…)``.
+    sets itself, and removes from what callers send. An empty one counts as absent. ``attributes`` is a function of the
+    scope that returns attributes, or None, at once or awaited; they win over headers. All calls of wrapped clients
+    within a request have them, as in a block ``asking(…)``.
 
     A ``DeniedError``, ``RequestError`` or error of the ledger that leaves the application before its answer begins is
     answered as ``refusal_of`` says; a WebSocket is closed with code 1008. What has begun to be answered is raised.
@@ -44,7 +44,7 @@ class AskingMiddleware:
         app: App,
         *,
         headers: Mapping[str, str] | None = None,
-        attributes: Callable[[Scope], Attributes | Awaitable[Attributes]] | None = None,
+        attributes: Callable[[Scope], Attributes | Awaitable[Attributes | None] | None] | None = None,
     ) -> None:
         self._app = app
         self._headers: Final = {
@@ -74,7 +74,7 @@ class AskingMiddleware:
                 raise
             await _answer(scope, send, refusal)
 
-    async def _who(self, scope: Scope) -> dict[str, Any]:
+    async def _who(self, scope: Scope) -> Attributes:
         """Return the attributes of a request. Raises ``GuardError`` where a header comes twice."""
         who: dict[str, Any] = {}
         for name, value in scope["headers"]:
@@ -83,11 +83,20 @@ class AskingMiddleware:
                 continue
             if attribute in who:
                 raise GuardError(f"the header `{name.decode('latin-1')}` must be given once")
-            who[attribute] = value.decode("latin-1")
-        if self._attributes is not None:
-            given = self._attributes(scope)
-            who |= await given if inspect.isawaitable(given) else given
-        return who
+            who[attribute] = value.decode("latin-1").strip()
+        who = {attribute: value for attribute, value in who.items() if value}
+        return who if self._attributes is None else {**who, **await self._own(scope)}
+
+    async def _own(self, scope: Scope) -> Attributes:
+        """Return what the function of the application says. Raises ``TypeError`` for what are no attributes."""
+        assert self._attributes is not None, "there is a function"
+        given = self._attributes(scope)
+        found = await given if inspect.isawaitable(given) else given
+        if found is None:
+            return {}
+        if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+            raise TypeError(f"`attributes` must return a mapping of names to values, got `{type(found).__name__}`")
+        return found
 
 
 async def _answer(scope: Scope, send: Send, refusal: Refusal) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from costlens_policy.engine.decision import DeniedError
 from costlens_policy.errors import RequestError
 from costlens_policy.frozen import frozen
-from costlens_policy.guard.errors import GuardError
+from costlens_policy.guard.errors import GuardError, UnguardedCallError
 from costlens_policy.ledger.errors import CallConflictError, LedgerUnavailableError, UnknownCallError
 
 __all__ = ["Refusal", "refusal_of"]
@@ -86,14 +86,14 @@ def refusal_of(error: BaseException) -> Refusal | None:
         return Refusal(503, "api_error", "ledger_unavailable", said, retry_after=_LEDGER_PAUSE)
     if isinstance(error, DeniedError):
         return _denial(error)
-    if isinstance(error, RequestError):
+    if isinstance(error, UnguardedCallError):
+        return Refusal(400, "invalid_request_error", "unguarded", message)
+    if isinstance(error, RequestError | GuardError):
         return Refusal(400, "invalid_request_error", "invalid_request", message)
     if isinstance(error, CallConflictError):
         return Refusal(409, "invalid_request_error", "call_conflict", message)
     if isinstance(error, UnknownCallError):
         return Refusal(404, "not_found_error", "unknown_call", message)
-    if isinstance(error, GuardError):
-        return Refusal(400, "invalid_request_error", "unguarded", message)
     return None
 
 

@@ -114,7 +114,7 @@ class TestLater:
 
     def test_asking_for_the_call_again_says_what_to_do(self, guard_of):
         guard_of(TEAM).call(REQUEST, id="job-1")
-        with pytest.raises(CallConflictError, match=r"guard.settle\('job-1', usage\)"):
+        with pytest.raises(CallConflictError, match="settle it by its id"):
             guard_of(TEAM + "    reason: a friendlier text\n").call(REQUEST, id="job-1")
 
     def test_other_prices(self, guard_of, tmp_path, ledger, clock):
@@ -148,6 +148,16 @@ class TestLater:
         for id in ("expired", "released"):
             assert guard_of(TEAM).settle(id, USAGE).late
         assert balances(guard) == {("p/team", "red"): (2 * COST, 0)}
+
+    def test_a_call_that_is_given_back_twice_counts_once(self, guard_of):
+        for id in ("job-1", "job-2"):
+            guard_of(TEAM).call(REQUEST, id=id)
+        there = guard_of(TEAM, max_age=3600)
+        there.call(REQUEST, id="job-3")
+        for _ in range(3):
+            there.release("job-1")
+            (seen,) = there.decide(REQUEST).balances
+            assert seen.held == Decimal("0.0024")
 
     def test_the_hold_that_stands_is_charged(self, guard_of):
         guard = guard_of(TEAM)

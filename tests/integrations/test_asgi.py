@@ -62,6 +62,18 @@ def test_headers_and_a_function_say_who_asks() -> None:
     assert asking_now() == {}
 
 
+def test_an_empty_header_is_as_absent() -> None:
+    assert who(AskingMiddleware(shows_who, headers=HEADERS), ("x-team", ""), ("x-user", " u1 ")) == {"user": "u1"}
+    both = AskingMiddleware(shows_who, headers=HEADERS, attributes=lambda _: None)
+    assert who(both, ("x-team", " "), ("x-user", "u1")) == {"user": "u1"}
+
+
+@pytest.mark.parametrize("given", ["team", 7, {1: "team"}, [("team", "red")]])
+def test_attributes_have_names(given: Any) -> None:
+    with pytest.raises(TypeError, match="`attributes` must return a mapping of names to values, got"):
+        asyncio.run(served(AskingMiddleware(shows_who, attributes=lambda _: given)))
+
+
 def test_requests_at_once_are_kept_apart() -> None:
     app = AskingMiddleware(shows_who, headers=HEADERS)
 

@@ -7,7 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from costlens_policy import CallConflictError, DeniedError, Engine, Guard, GuardError, LedgerUnavailableError
+from costlens_policy import (
+    CallConflictError,
+    DeniedError,
+    Engine,
+    Guard,
+    GuardError,
+    LedgerUnavailableError,
+    UnguardedCallError,
+)
 from costlens_policy.errors import RequestError
 from costlens_policy.integrations.refusals import Refusal, refusal_of
 from costlens_policy.ledger import MemoryStore, UnknownCallError
@@ -60,19 +68,20 @@ def test_a_rule_is_named(refused: Callable[..., Refusal]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    ("error", "status", "code"),
     [
-        (RequestError(("`modle` is unknown",)), 400),
-        (GuardError("no"), 400),
-        (CallConflictError("no"), 409),
-        (UnknownCallError("no"), 404),
-        (LedgerUnavailableError("redis://secret@host is away"), 503),
+        (RequestError(("`modle` is unknown",)), 400, "invalid_request"),
+        (GuardError("no"), 400, "invalid_request"),
+        (UnguardedCallError("no"), 400, "unguarded"),
+        (CallConflictError("no"), 409, "call_conflict"),
+        (UnknownCallError("no"), 404, "unknown_call"),
+        (LedgerUnavailableError("redis://secret@host is away"), 503, "ledger_unavailable"),
     ],
 )
-def test_other_errors(error: Exception, status: int) -> None:
+def test_other_errors(error: Exception, status: int, code: str) -> None:
     refusal = refusal_of(error)
     assert refusal is not None
-    assert refusal.status == status
+    assert (refusal.status, refusal.code) == (status, code)
     assert "secret" not in json.dumps(refusal.body)
     assert ("x-should-retry" in refusal.headers) != (status == 503)
 

@@ -226,10 +226,8 @@ def test_a_call_cannot_replace_who_asks(guard_of: Callable[..., Guard], provider
             "batches",
         ),
         (lambda client: client.post("/responses/compact", body={}, cast_to=dict), "responses.compact"),
-        (lambda client: client.post("/chat/completions/../images", body={}, cast_to=dict), "chat.completions"),
-        (lambda client: client.post("/v1/chat/completions?", body=CHAT, cast_to=dict), "chat.completions"),
         (lambda client: client.post("https://example.com/v1/x", body={}, cast_to=dict), "https://example.com/v1/x"),
-        (lambda client: client.put("/anything", body={}, cast_to=dict), "anything"),
+        (lambda client: client.put("/anything", body={}, cast_to=dict), "/anything"),
     ],
 )
 def test_what_is_not_guarded_is_refused(
@@ -237,7 +235,44 @@ def test_what_is_not_guarded_is_refused(
 ) -> None:
     with pytest.raises(UnguardedCallError, match=rf"unguarded=\['{name}'\]"):
         ask(wrap(bare("openai", provider), guard=guard_of()))
+    wrap(bare("openai", provider), guard=guard_of(), unguarded=[name])
     assert provider.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/chat/completions/../images", r"without empty, `\.` and `\.\.` segments"),
+        ("/images//generations", "without empty"),
+        ("/v1/chat/completions?", "post to `/chat/completions` as the SDK does"),
+        ("/embeddings?x=1", "post to `/embeddings`"),
+    ],
+)
+def test_odd_paths_are_refused_whatever_may_pass(
+    path: str, problem: str, guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    client = wrap(bare("openai", provider), guard=guard_of(), unguarded=["images"])
+    with pytest.raises(UnguardedCallError, match=problem):
+        client.post(path, body=CHAT, cast_to=dict)
+    assert provider.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("imagez", "`imagez`, which is no resource of the client; did you mean `images`"),
+        ("", "must list resources"),
+        ("/images/../chat", "must list resources"),
+        ("images/generations", "must list resources"),
+        ("images generate", "must list resources"),
+        (7, "must list resources"),
+    ],
+)
+def test_what_names_nothing_cannot_pass(
+    name: Any, problem: str, guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    with pytest.raises(GuardError, match=problem):
+        wrap(bare("openai", provider), guard=guard_of(), unguarded=[name])
 
 
 def test_what_is_named_passes(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
@@ -246,6 +281,13 @@ def test_what_is_named_passes(guard_of: Callable[..., Guard], provider: FaultyPr
     with pytest.raises(openai.InternalServerError):
         client.images.generate(prompt="a cat", model="x")
     assert provider.paths == ["/images/generations"]
+    client = wrap(bare("openai", provider), guard=guard_of(), unguarded=["/rerank", "threads", "beta"])
+    provider.faults = [500, 500]
+    for path in ("/rerank/fast", "/threads/t1/runs"):
+        with pytest.raises(openai.InternalServerError):
+            client.post(path, body={}, cast_to=dict)
+    with pytest.raises(UnguardedCallError):
+        client.post("/reranks", body={}, cast_to=dict)
 
 
 def test_what_runs_no_model_passes(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
@@ -269,6 +311,23 @@ def test_what_cannot_be_settled_is_refused(guard_of: Callable[..., Guard], provi
     assert provider.bodies == []
 
 
+def test_what_no_utf8_can_say_is_refused(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    guard = guard_of(on_exception="charge_hold")
+    for sdk in ("openai", "anthropic"):
+        client = wrap(bare(sdk, provider, max_retries=2), guard=guard)
+        body = {**MESSAGE, "messages": [{"role": "user", "content": "half \ud800"}]}
+        with pytest.raises(GuardError, match="half of a surrogate pair"):
+            client.chat.completions.create(**body) if sdk == "openai" else client.messages.create(**body)
+    assert spent(guard) == (0, 0)
+    assert provider.bodies == []
+
+
+def test_the_class_of_a_wrapped_client_makes_none(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    client = wrap(bare("openai", provider), guard=guard_of())
+    with pytest.raises(GuardError, match="make a client of the SDK, and `wrap` it"):
+        type(client)(api_key="none")
+
+
 def test_wrong_use_is_reported(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
     guard, client = guard_of(), bare("openai", provider)
     wrapped = wrap(client, guard=guard)
@@ -280,6 +339,10 @@ def test_wrong_use_is_reported(guard_of: Callable[..., Guard], provider: FaultyP
         ({"clients": {"acme": wrapped}}, "bare client"),
         ({"clients": {"acme": "openai"}}, "bare client"),
         ({"clients": {"acme": async_bare("openai", provider)}}, "as synchronous as"),
+        (
+            {"clients": {"acme": bare("anthropic", provider)}},
+            "must be one of `openai`, since requests are",
+        ),
         ({"unguarded": "images"}, "must be a list of names"),
     ]:
         with pytest.raises(GuardError, match=problem):

@@ -98,7 +98,7 @@ def test_attempts_have_one_key(guard_of: Callable[..., Guard], provider: FaultyP
     assert keys[0] == keys[1] != keys[2]
 
 
-@pytest.mark.parametrize("fault", [408, 429, 500, 503, "reset", "stall", "cut"])
+@pytest.mark.parametrize("fault", [408, 429, 500, 503, "reset", "stall"])
 def test_a_fallback_serves(fault: Any, guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
     guard = guard_of(models="nano, mini")
     provider.faults = [fault]
@@ -106,6 +106,38 @@ def test_a_fallback_serves(fault: Any, guard_of: Callable[..., Guard], provider:
     assert client.chat.completions.create(**CHAT).model == "mini"
     assert provider.models == ["nano", "mini"]
     assert spent(guard) == (cost_of(provider), 0)
+
+
+@pytest.mark.parametrize("fault", ["cut", "mute", "hang"])
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_an_answer_that_is_cut_is_charged_whatever_follows(
+    sdk: str, fault: str, guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    guard = guard_of(models="nano, mini")
+    provider.faults = [fault]
+    client = wrap(bare(sdk, provider, timeout=0.5 if fault == "hang" else 30), guard=guard)
+    answer = client.chat.completions.create(**CHAT) if sdk == "openai" else client.messages.create(**MESSAGE)
+    assert answer.model == "mini"
+    used, held = spent(guard)
+    assert 0 < used - cost_of(provider) < 5 * WORST  # the most that the fallback may have cost is what was held
+    assert held == 0
+
+
+def test_an_asynchronous_answer_that_is_cut_is_charged(
+    company: Callable[..., Engine], provider: FaultyProvider
+) -> None:
+    async def run() -> None:
+        async with AsyncGuard(company(ROOMY, models="nano")) as guard:
+            client = wrap(async_bare("openai", provider, timeout=0.5), guard=guard)
+            for fault in ("cut", "hang"):
+                provider.faults = [fault]
+                with pytest.raises(openai.APIConnectionError):
+                    await client.chat.completions.create(**CHAT)
+            (spend,) = await guard.spend()
+            assert WORST < spend.used < 2 * WORST
+            assert spend.held == 0
+
+    asyncio.run(run())
 
 
 def test_a_provider_that_forbids_repeating(
@@ -410,30 +442,28 @@ def test_each_model_goes_to_its_provider(company: Callable[..., Engine], provide
         assert spent(guard) == (cost_of(provider) + cost_of(other), 0)
 
 
-def test_a_model_of_another_dialect_is_no_fallback(company: Callable[..., Engine], provider: FaultyProvider) -> None:
-    with faulty_provider() as other, Guard(company(ROOMY, models="nano, mini", catalogue=SEVERAL)) as guard:
-        client = wrap(bare("openai", provider), guard=guard, clients={"other": bare("anthropic", other)})
-        provider.faults = [503]
-        with pytest.raises(openai.InternalServerError):
-            client.chat.completions.create(**CHAT)
-        assert other.bodies == []
-        assert spent(guard) == (0, 0)
-
-
-def test_a_decided_model_of_another_dialect_is_an_error(
+def test_a_fallback_without_a_client_is_an_error_unless_it_need_not_have_one(
     company: Callable[..., Engine], provider: FaultyProvider
 ) -> None:
-    with Guard(company(ROOMY, models="mini, nano", catalogue=SEVERAL)) as guard:
-        client = wrap(bare("openai", provider), guard=guard, clients={"other": bare("anthropic", provider)})
-        with pytest.raises(GuardError, match="`mini` is served by `other`, whose client is one of `anthropic`"):
+    with Guard(company(ROOMY, models="nano, mini", catalogue=SEVERAL)) as guard:
+        home: Any = {"base_url": "https://api.openai.com/v1"}
+        given = {"acme": bare("openai", provider)}
+        client = wrap(bare("openai", provider, **home), guard=guard, clients=given)
+        with pytest.raises(GuardError, match="`mini`, a fallback of this request, is served by `other`, for which"):
             client.chat.completions.create(**CHAT)
-        assert spent(guard) == (0, 0)
+        assert provider.bodies == []
+        provider.faults = ["none", 503]
+        client = wrap(bare("openai", provider, **home), guard=guard, clients={**given, "other": None})
+        assert client.chat.completions.create(**CHAT).model == "nano"
+        with pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(**CHAT)
+        assert spent(guard) == (cost_of(provider), 0)
 
 
 def test_a_provider_gets_no_models_of_others(company: Callable[..., Engine], provider: FaultyProvider) -> None:
     with Guard(company(ROOMY, catalogue=SEVERAL)) as guard:
         client = wrap(bare("openai", provider, base_url="https://api.openai.com/v1"), guard=guard)
-        with pytest.raises(GuardError, match="`nano` is served by `acme`, for which `clients` has no client"):
+        with pytest.raises(GuardError, match="`nano`, decided for this request, is served by `acme`, for which"):
             client.chat.completions.create(**CHAT)
         assert spent(guard) == (0, 0)
         clients = {"acme": bare("openai", provider)}

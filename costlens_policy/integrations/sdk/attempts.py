@@ -1,23 +1,26 @@
 """Repeating a call, and falling back on other models and providers, so that the guard counts each attempt.
 
-An attempt is a call of the guard: decided on fresh balances, held, and settled or given back. What failed and may have
-cost is charged as the guard's ``on_exception`` says. A model is asked again as often as the client's ``max_retries``
-allows, after the pauses of the SDK, which respect ``Retry-After``; then the next model of the decision follows.
+An attempt is a call of the guard: decided on fresh balances, held, and settled or given back. One whose answer began is
+charged, also where it breaks off; what else failed and may have cost, as the guard's ``on_exception`` says. A model is
+asked again as often as the client's ``max_retries`` allows, after the pauses of the SDK, which respect ``Retry-After``;
+then the next model of the decision follows.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 from importlib import import_module
-from json import JSONDecodeError
 from typing import Any, Final
 
 from costlens_policy.guard import GuardError
 from costlens_policy.guard.guard import CallFacts
 from costlens_policy.integrations.sdk.bodies import Body, Dialect
 
-__all__ = ["Attempts", "answer_was_unreadable", "sdk_of"]
+__all__ = ["Attempts", "sdk_of"]
 
 _FALLING_BACK: Final = frozenset({408, 429})
 """Statuses, beside 5xx, after which another provider may do better."""
@@ -27,14 +30,13 @@ _HOMES: Final = {".api.openai.com": "openai", ".api.anthropic.com": "anthropic"}
 
 def sdk_of(client: object) -> str | None:
     """Return the name of the SDK that a client is of, ``openai`` or ``anthropic``; None for another object."""
-    modules = {base.__module__ for base in type(client).__mro__}
+    return _sdk_of(type(client))  # type: ignore[arg-type, unused-ignore]
+
+
+@lru_cache(maxsize=64)
+def _sdk_of(kind: type) -> str | None:
+    modules = {base.__module__ for base in kind.__mro__}
     return next((name for name in ("openai", "anthropic") if f"{name}._base_client" in modules), None)
-
-
-def answer_was_unreadable(error: BaseException, client: object) -> bool:
-    """Whether an error is about an answer that arrived: its provider has worked for it, and reports no usage."""
-    sdk = import_module(sdk_of(client) or "")
-    return isinstance(error, JSONDecodeError | UnicodeDecodeError | sdk.APIResponseValidationError)
 
 
 class Attempts:
@@ -56,6 +58,8 @@ class Attempts:
         """What the last attempt met."""
         self.answer: Any = None
         """What the provider answered to this attempt, where the SDK still has to make of it what its caller gets."""
+        self.is_answered = False
+        """Whether the answer to this attempt has begun, and is none of an error: its provider works for it."""
         self.adds_usage: Final = adds_usage
         """Whether what is sent asks for a chunk with the usage, for which the caller did not ask."""
         self._clients: Final = clients
@@ -72,22 +76,39 @@ class Attempts:
     def choose(self, call: CallFacts) -> tuple[Any, Any]:
         """Move a call to the first of its models that may still be tried; return its client, and what that is to send.
 
-        Raises what the last attempt met where there is none, ``GuardError`` where the decided model has no client
-        that speaks as the caller does.
+        Raises what the last attempt met where there is none, ``GuardError`` where a model has no client, and nobody
+        said that it need not have one.
         """
         self._listed = (call.model, *call.fallbacks)
+        served = [(model, client) for model, client in self._served(call) if model not in self._given_up]
+        if not served:
+            assert self.failure is not None, "the first model is tried, or raises"
+            raise self.failure
+        model, client = self._in_use = served[0]
+        call.use(model)
+        self.is_answered = False
+        return client, self._rewritten(call)
+
+    def _served(self, call: CallFacts) -> Iterator[tuple[str, Any]]:
+        """Yield the models that can be asked, each with its client. Fallbacks of providers without one are left out."""
         for model in self._listed:
-            if model in self._given_up:
-                continue
             call.use(model)
-            client = self._client_of(call.provider)
-            if sdk_of(client) == sdk_of(self._client):
-                self._in_use = model, client
-                return client, self._rewritten(call)
-            if self.failure is None:
-                raise _without_client(call, sdk_of(client))
-        assert self.failure is not None, "the first model is tried, or raises"
-        raise self.failure
+            provider = call.provider
+            client = self._client_of(provider)
+            if client is not None:
+                yield model, client
+            elif model == self._listed[0] or provider not in self._clients:
+                raise _without_client(call, is_fallback=model != self._listed[0])
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Note within this block that an answer arrives, before its body does."""
+        _hears(self._in_use[1]._client)
+        token = _UNDER_WAY.set(self)
+        try:
+            yield
+        finally:
+            _UNDER_WAY.reset(token)
 
     def after(self, error: Exception) -> float:
         """Return how many seconds to wait before the next attempt. Raises the error where there is to be none."""
@@ -115,7 +136,7 @@ class Attempts:
         return answer
 
     def _client_of(self, provider: str | None) -> Any:
-        """Return the client that serves a provider's models; None where there is none."""
+        """Return the client that serves a provider's models; None where there is none, as the caller may have said."""
         if provider is not None and provider in self._clients:
             return self._clients[provider]
         host = f".{self._client.base_url.host}"
@@ -138,11 +159,30 @@ class Attempts:
         return options
 
 
-def _without_client(call: CallFacts, sdk: str | None) -> GuardError:
-    problem = "for which `clients` has no client"
-    if sdk is not None:
-        problem = f"whose client is one of `{sdk}` and cannot send this request"
-    return GuardError(
-        f"`{call.model}` is served by `{call.provider}`, {problem}; give a client of the caller's SDK for"
-        f" `{call.provider}` in `clients`, or route such requests elsewhere"
-    )
+def _without_client(call: CallFacts, *, is_fallback: bool) -> GuardError:
+    what = f"`{call.model}`, {'a fallback of' if is_fallback else 'decided for'} this request,"
+    ways = f"give a client of the caller's SDK for `{call.provider}` in `clients`, or route such requests elsewhere"
+    if is_fallback:
+        ways += f"; `clients={{{call.provider!r}: None}}` goes without it"
+    return GuardError(f"{what} is served by `{call.provider}`, for which `clients` has no client; {ways}")
+
+
+_UNDER_WAY: Final[ContextVar[Attempts]] = ContextVar("costlens_policy_attempts")
+
+
+def _hears(http: Any) -> None:
+    """Let an HTTP client say when the answer to an attempt begins. It does so for other requests, too: unheard."""
+    hooks = http.event_hooks["response"]
+    hook = _begins_later if hasattr(http, "aclose") else _begins
+    if hook not in hooks:
+        hooks.append(hook)
+
+
+def _begins(response: Any) -> None:
+    attempts = _UNDER_WAY.get(None)
+    if attempts is not None:
+        attempts.is_answered = response.is_success
+
+
+async def _begins_later(response: Any) -> None:
+    _begins(response)

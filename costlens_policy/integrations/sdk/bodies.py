@@ -64,8 +64,8 @@ def lacks_usage(body: Body) -> bool:
 def _read_responses(body: Body) -> dict[str, Any]:
     if body.get("background"):
         raise GuardError(
-            "`background` responses end after the call, so nothing here can settle them; hold such a call with"
-            " `guard.call(request, id=…)`, and settle it by its id when the response is complete"
+            "`background` responses end after the call, so nothing here can settle them; hold such a call as a request"
+            " under an id of its own, and settle it by that id when the response is complete"
         )
     request = _attributes(body, but=("input", "instructions"))
     text, instructions, given = body.get("text"), body.get("instructions"), body.get("input")

@@ -10,11 +10,12 @@ from typing import Any, Final
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 from costlens_policy.guard import AsyncGuard, Guard, GuardError
+from costlens_policy.guard.errors import UnguardedCallError
 from costlens_policy.integrations.identity import Asking, check_who, who_asks
 from costlens_policy.integrations.sdk.answers import asettled, settled
-from costlens_policy.integrations.sdk.attempts import Attempts, answer_was_unreadable
+from costlens_policy.integrations.sdk.attempts import Attempts
 from costlens_policy.integrations.sdk.bodies import CHAT, Dialect, lacks_usage
-from costlens_policy.integrations.sdk.operations import UnguardedCallError, dialect_of
+from costlens_policy.integrations.sdk.operations import Passing, dialect_of
 
 __all__ = ["Wrapping", "asend", "request_of_body", "send"]
 
@@ -29,13 +30,13 @@ class Wrapping:
     guard: Guard | AsyncGuard
     clients: Mapping[str, Any]
     asking: Asking | None
-    unguarded: frozenset[str]
+    passing: Passing
     stream_usage: bool
     base: type[Any]
 
     def dialect_of(self, options: Any) -> Dialect | None:
         """Return how a call of a model is written, None for what passes as it is. Raises ``UnguardedCallError``."""
-        return dialect_of(options.method, options.url, self.unguarded)
+        return dialect_of(options.method, options.url, self.passing)
 
     def attempts(self, client: Any, options: Any, dialect: Dialect) -> Attempts:
         """Return the attempts at a call. Raises ``GuardError`` for attributes that are not the caller's to give."""
@@ -132,11 +133,15 @@ def _attempt(wrapping: Wrapping, client: Any, attempts: Attempts, cast_to: Any, 
         call.release()
         raise
     try:
-        answer = wrapping.bare_request(client, used)(cast_to, options, **how)
+        with attempts.heard():
+            answer = wrapping.bare_request(client, used)(cast_to, options, **how)
         return settled(call, answer, stream=how.get("stream") is True, hide_usage=attempts.adds_usage)
     except BaseException as error:
-        if attempts.answer is not None or answer_was_unreadable(error, used):
+        if attempts.answer is not None or attempts.is_answered:
             call.settle(attempts.answer)
+        elif isinstance(error, UnicodeEncodeError):
+            call.release()
+            raise _unsendable() from error
         call.__exit__(type(error), error, error.__traceback__)
         raise
 
@@ -152,10 +157,18 @@ async def _async_attempt(
         await call.release()
         raise
     try:
-        answer = await wrapping.bare_request(client, used)(cast_to, options, **how)
+        with attempts.heard():
+            answer = await wrapping.bare_request(client, used)(cast_to, options, **how)
         return await asettled(call, answer, stream=how.get("stream") is True, hide_usage=attempts.adds_usage)
     except BaseException as error:
-        if attempts.answer is not None or answer_was_unreadable(error, used):
+        if attempts.answer is not None or attempts.is_answered:
             await call.settle(attempts.answer)
+        elif isinstance(error, UnicodeEncodeError):
+            await call.release()
+            raise _unsendable() from error
         await call.__aexit__(type(error), error, error.__traceback__)
         raise
+
+
+def _unsendable() -> GuardError:
+    return GuardError("the request holds half of a surrogate pair, which has no UTF-8, so it was not sent")

@@ -17,7 +17,7 @@ from costlens_policy.guard import AsyncGuard, Guard, GuardError
 from costlens_policy.integrations.identity import Asking
 from costlens_policy.integrations.sdk.attempts import sdk_of
 from costlens_policy.integrations.sdk.calls import Wrapping, asend, send
-from costlens_policy.integrations.sdk.operations import check_connection
+from costlens_policy.integrations.sdk.operations import Passing, check_connection
 
 __all__ = ["wrap"]
 
@@ -41,7 +41,7 @@ def wrap(
     client: _SyncClient,
     *,
     guard: Guard,
-    clients: Mapping[str, _ClosesAtOnce] | None = None,
+    clients: Mapping[str, _ClosesAtOnce | None] | None = None,
     asking: Asking | None = None,
     unguarded: Collection[str] = (),
     stream_usage: bool = True,
@@ -51,7 +51,7 @@ def wrap(
     client: _AsyncClient,
     *,
     guard: AsyncGuard,
-    clients: Mapping[str, _ClosesLater] | None = None,
+    clients: Mapping[str, _ClosesLater | None] | None = None,
     asking: Asking | None = None,
     unguarded: Collection[str] = (),
     stream_usage: bool = True,
@@ -69,11 +69,12 @@ def wrap(
 
     ``client`` is one of the SDK ``openai`` or ``anthropic``, of any platform: synchronous ones take a ``Guard``,
     asynchronous ones an ``AsyncGuard``. ``clients`` maps providers of the catalogue to the clients that serve their
-    models. The wrapped client serves all others, or those of its own provider where it calls OpenAI or Anthropic
-    directly. ``asking`` gives attributes of every request, or is a function that returns them; the blocks ``asking(…)``
-    around a call add to them. ``unguarded`` names what may pass although the guard neither decides nor counts it, such
-    as ``images`` or ``realtime``. ``stream_usage=False`` asks for no usage at the end of OpenAI's chat streams, for
-    providers that report it unasked, or do not know ``stream_options``.
+    models, all of the same SDK, or to None for providers whose models are passed over as fallbacks. The wrapped client
+    serves all others, or those of its own provider where it calls OpenAI or Anthropic directly. ``asking`` gives
+    attributes of every request, or is a function that returns them; the blocks ``asking(…)`` around a call add to them.
+    ``unguarded`` names what may pass although the guard neither decides nor counts it, by resource, such as ``images``
+    or ``realtime``, or by path, such as ``/rerank``. ``stream_usage=False`` asks for no usage at the end of OpenAI's
+    chat streams, for providers that report it unasked, or do not know ``stream_options``.
 
     Calls raise ``DeniedError``, ``RequestError`` and ``LedgerUnavailableError``, which the SDK does not repeat,
     ``UnguardedCallError`` for what is not guarded, and else what the SDK raises. Raises ``GuardError`` for a client
@@ -86,11 +87,10 @@ def wrap(
     needed = AsyncGuard if _awaits(client) else Guard
     if not isinstance(guard, needed):
         raise GuardError(f"`{type(client).__name__}` needs a guard of type `{needed.__name__}`, got `{guard!r}`")
-    if isinstance(unguarded, str):
-        raise GuardError(f"`unguarded` must be a list of names, got `{unguarded}`")
+    passing = Passing.read(client, unguarded)
     for provider, other in (clients or {}).items():
         _check_other(client, provider, other)
-    wrapping = Wrapping(guard, dict(clients or {}), asking, frozenset(unguarded), stream_usage, type(client))
+    wrapping = Wrapping(guard, dict(clients or {}), asking, passing, stream_usage, type(client))
     return _wrapped(client, wrapping)
 
 
@@ -99,16 +99,24 @@ def _awaits(client: Any) -> bool:
 
 
 def _check_other(client: object, provider: str, other: object) -> None:
+    if other is None:
+        return
+    own = sdk_of(client)
     if sdk_of(other) is None or isinstance(other, _Guarded):
         found = "a wrapped one" if isinstance(other, _Guarded) else f"`{type(other).__name__}`"
-        raise GuardError(f"`clients` must map `{provider}` to a bare client of `openai` or `anthropic`, got {found}")
+        raise GuardError(f"`clients` must map `{provider}` to a bare client of `{own}`, got {found}")
+    if sdk_of(other) != own:
+        raise GuardError(
+            f"the client of `{provider}` must be one of `{own}`, since requests are not translated for"
+            f" `{sdk_of(other)}`; give an endpoint of `{provider}` that speaks the caller's API, or None to do without"
+        )
     if _awaits(other) != _awaits(client):
         raise GuardError(f"the client of `{provider}` must be as synchronous as the wrapped one")
 
 
 def _wrapped(client: Any, wrapping: Wrapping) -> Any:
     """Return a client that shares all settings and connections with the given one."""
-    if getattr(client, "_middleware", ()) and "middleware" not in wrapping.unguarded:
+    if getattr(client, "_middleware", ()) and "middleware" not in wrapping.passing.names:
         raise GuardError(
             "the client has middleware, which may repeat calls unseen; pass `unguarded=['middleware']` if it does not"
         )
@@ -133,6 +141,12 @@ class _Guarded:
     """What a wrapped client does in another way than its own class."""
 
     _costlens: Wrapping
+    _supports_message_threads = False
+    """The provider would keep the conversation, so that nobody here sees how long it is: Anthropic's tool runner sends
+    all of it instead."""
+
+    def __init__(self, *_: Any, **options: Any) -> None:
+        raise GuardError("a wrapped client cannot be made by its class; make a client of the SDK, and `wrap` it")
 
     def copy(self, **options: Any) -> Any:
         """Return a wrapped client with other options, as the SDK's own method makes it."""
@@ -143,7 +157,7 @@ class _Guarded:
     @property
     def websocket_base_url(self) -> Any:
         """Where connections by WebSocket begin, in all clients of the SDK."""
-        check_connection(self._costlens.unguarded)
+        check_connection(self._costlens.passing)
         return vars(self).get("websocket_base_url")
 
     @websocket_base_url.setter
