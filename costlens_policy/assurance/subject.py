@@ -36,9 +36,8 @@ from costlens_policy.compiler.rules import AccessStep, BudgetStep, RewriteRule, 
 from costlens_policy.diagnostics.model import Span
 from costlens_policy.documents import PolicyDocument
 from costlens_policy.engine.context import Context
-from costlens_policy.engine.decide import decide
+from costlens_policy.engine.decide import decide, open_context
 from costlens_policy.engine.decision import Balance, Decision
-from costlens_policy.engine.request import admit_request
 from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.expressions.runtime import CelError, to_python
 from costlens_policy.frozen import frozen
@@ -151,14 +150,17 @@ class Subject:
         return _ALWAYS if formula is None else Holds(self.domain.tree(formula, layer), error)
 
     @cached_property
+    def allowed(self) -> Goal:
+        """That an access rule allows a request, or that all are by default; a deny may overrule it."""
+        if self.plan.defaults.allows:
+            return _ALWAYS
+        allows = [rule for rule in self.rules["access"] if isinstance(rule.step, AccessStep) and not rule.step.denies]
+        return Some([self.condition(rule.when, rule.layer) for rule in allows])
+
+    @cached_property
     def admitted(self) -> Goal:
         """That access lets a request through, whatever model serves it: what is asked of candidates is not in it."""
-        access = self.rules["access"]
-        goals: list[Goal] = [rule.otherwise for rule in self.denies]
-        if not self.plan.defaults.allows:
-            allows = [rule for rule in access if isinstance(rule.step, AccessStep) and not rule.step.denies]
-            goals.append(Some([self.condition(rule.when, rule.layer) for rule in allows]))
-        return Every(goals)
+        return Every([self.allowed, *(rule.otherwise for rule in self.denies)])
 
     def reached(self, route: Rule) -> Goal:
         """That a request comes to a route, which may be ``default``, and matches it: no earlier one keeps it.
@@ -199,13 +201,22 @@ class Subject:
 
         A prompt is added where it makes a difference that there is one.
         """
+        given = self.situation(values)
+        bare = self.decided(given)
+        if bare is None or "prompt" in given.request or "messages" in given.request:
+            return bare
+        asking = self.decided(Situation({**given.request, "prompt": "Hello."}, given.balances, given.now))
+        return bare if asking is None or _outcome(bare) == _outcome(asking) else asking
+
+    def situation(self, values: Assignment) -> Situation:
+        """Return the request, the states of budgets and the time that values stand for."""
         request = self.request(values)
         now = to_python(values.get(("now",), None)) or self.now
-        bare = self.decided(Situation(request, self._balances(values, request, now), now))
-        if bare is None or "prompt" in request or "messages" in request:
-            return bare
-        asking = self.decided(Situation({**request, "prompt": "Hello."}, bare.balances, now))
-        return bare if asking is None or _outcome(bare) == _outcome(asking) else asking
+        return Situation(request, self._balances(values, request, now), now)
+
+    def context(self, situation: Situation) -> Context:
+        """Return what the steps of a decision read. Raises ``RequestError`` where the request is not admitted."""
+        return open_context(self.plan, situation.request, situation.balances, situation.now)
 
     def decided(self, situation: Situation) -> Witness | None:
         """Return a situation with the engine's decision, None where the request is not admitted."""
@@ -218,10 +229,9 @@ class Subject:
     def meets(self, goal: Goal, situation: Situation, model: str | None = None) -> bool:
         """Return whether a request meets a goal as the engine evaluates conditions, for a model if they read one."""
         try:
-            admitted = admit_request(self.plan, situation.request)
+            context = self.context(situation)
         except CostlensPolicyError:
             return False
-        context = Context(self.plan, admitted, situation.balances, situation.now)
         view = None if model is None else context.priced_model(model).view
 
         def evaluate(atom: Atom) -> Outcome:
@@ -293,7 +303,7 @@ class Subject:
             return {}
         found: dict[tuple[str, str], Balance] = {}
         try:
-            context = Context(self.plan, admit_request(self.plan, request), {}, now)
+            context = self.context(Situation(request, {}, now))
             for name, known in fields.items():
                 layer, step = self.plan.budgets[name]
                 found[step.id, context.key(step, layer)] = _balance(known, context.limit(step, layer))

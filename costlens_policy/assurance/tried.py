@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found
+from costlens_policy.assurance.domain import ABSENT, Assignment, Every, Found, Goal
 from costlens_policy.assurance.others import Others
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.assurance.witness import Witness
 from costlens_policy.compiler.rules import ByExpression, RouteStep, routes_in
+from costlens_policy.engine.context import Refusal
+from costlens_policy.engine.decide import candidates_on
 from costlens_policy.engine.facts import Exclusion
+from costlens_policy.errors import CostlensPolicyError
 from costlens_policy.frozen import frozen
 
 __all__ = ["Tried", "tried_routes"]
@@ -31,30 +34,40 @@ class Tried:
 
 def tried_routes(subject: Subject) -> tuple[Tried, ...]:
     """Try the routes, and the default, that name their models, and of which nothing is reported yet."""
-    earlier, denies = Others(subject), Others(subject, subject.denies)
+    others = Others(subject, subject.denies)
     found: list[Tried] = []
     for route in (*subject.rules["routes"], subject.default):
-        others = (*earlier.beside(route), *denies.beside(route))
-        matched = Every([route.goal, *(other.otherwise for other in others)])
-        named = isinstance(route.step, RouteStep) and not any(
-            isinstance(step.target, ByExpression) for step in routes_in(route.step)
-        )
+        step = route.step
+        assert isinstance(step, RouteStep)
+        named = not any(isinstance(inner.target, ByExpression) for inner in routes_in(step))
         if named and not subject.is_diagnosed(route):
-            tried = _tried(subject, route, matched)
-            found += [tried] if tried is not None else []
+            goal = Every([route.goal, subject.allowed])
+            first = others.find(goal)
+            if isinstance(first, Found) and not _is_served(subject, step, first.values):
+                matched = Every([goal, *(other.otherwise for other in others.beside(goal))])
+                tried = _tried(subject, route, first.values, matched)
+                found += [tried] if tried is not None else []
         if not route.passes_on:
-            earlier.add(route)
+            others.add(route)
     return tuple(found)
 
 
-def _tried(subject: Subject, route: Rule, matched: Every) -> Tried | None:
+def _is_served(subject: Subject, route: RouteStep, values: Assignment) -> bool:
+    """Say whether no candidate is excluded from a request, asking neither access nor other routes, which takes long."""
+    if subject.plan.stages.allows_by_model:
+        return False
+    try:
+        kept, excluded = candidates_on(subject.context(subject.situation(values)), route)
+    except (CostlensPolicyError, Refusal):
+        return False
+    return bool(kept) and not excluded
+
+
+def _tried(subject: Subject, route: Rule, first: Assignment, matched: Goal) -> Tried | None:
     """Return what is excluded each time; None as soon as that is nothing."""
-    first = subject.domain.find(matched)
-    if not isinstance(first, Found):
-        return None
     found: Tried | None = None
     budgets = {rule.id for rule in subject.limits}
-    for values in islice(_variants(subject, first.values, matched), _MOST_TRIED):
+    for values in islice(_variants(subject, first, matched), _MOST_TRIED):
         witness = subject.situated(values)
         if witness is None or witness.decision.rule != route.id:
             continue
@@ -70,7 +83,7 @@ def _tried(subject: Subject, route: Rule, matched: Every) -> Tried | None:
     return found
 
 
-def _variants(subject: Subject, values: Assignment, matched: Every) -> Iterator[Assignment]:
+def _variants(subject: Subject, values: Assignment, matched: Goal) -> Iterator[Assignment]:
     """Yield requests that the route matches: the first, and each with another value at one place."""
     yield values
     for read in values:

@@ -13,16 +13,10 @@ __all__ = ["ways_of"]
 
 def ways_of(subject: Subject, goal: Goal) -> Iterator[Assignment]:
     """Yield requests that meet a goal and that access does not deny: the first found for each route."""
-    earlier, denies = Others(subject), [deny.otherwise for deny in subject.denies]
-    for route in subject.rules["routes"]:
-        before = [other.otherwise for other in earlier.beside(route)]
-        found = subject.domain.find(Every([goal, route.goal, *before, *denies]))
+    others = Others(subject, subject.denies)
+    for route in (*subject.rules["routes"], subject.default):
+        found = others.find(Every([goal, route.goal]))
         if isinstance(found, Found):
             yield found.values
         if not route.passes_on:
-            earlier.add(route)
-    found = subject.domain.find(
-        Every([goal, *(route.otherwise for route in subject.rules["routes"] if not route.passes_on), *denies])
-    )
-    if isinstance(found, Found):
-        yield found.values
+            others.add(route)

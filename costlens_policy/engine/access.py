@@ -18,7 +18,7 @@ from costlens_policy.engine.facts import Exclusion
 from costlens_policy.expressions.runtime import CelError
 from costlens_policy.frozen import frozen
 
-__all__ = ["Access", "decide_access", "refused_model"]
+__all__ = ["ADMITTED", "Access", "decide_access", "refused_model"]
 
 
 @frozen
@@ -47,7 +47,7 @@ class Access:
         return ("access: denied by default, no access rule allows the request",)
 
 
-_ALLOWED: Final = Access(True, "default", ())
+ADMITTED: Final = Access(True, "default", ())
 _DENIED: Final = Access(False, "default", ())
 _BY_MODEL: Final = Access(True, "default", (), by_model=True)
 
@@ -80,7 +80,7 @@ def _allowed_by(rule: str, reason: str) -> Access:
 
 def _by_default(plan: Plan) -> Access:
     if plan.defaults.allows:
-        return _ALLOWED
+        return ADMITTED
     return _BY_MODEL if plan.stages.allows_by_model else _DENIED
 
 

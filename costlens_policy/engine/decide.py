@@ -11,7 +11,7 @@ from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.priced_models import PricedModel
 from costlens_policy.compiler.rules import ByName, BySplit, RouteStep
 from costlens_policy.documents.parameters import OUTPUT_LIMIT
-from costlens_policy.engine.access import Access, decide_access, refused_model
+from costlens_policy.engine.access import ADMITTED, Access, decide_access, refused_model
 from costlens_policy.engine.budgets import SURELY, ActiveThreshold, BudgetStage
 from costlens_policy.engine.candidate import Candidate, Prepared, obstacle
 from costlens_policy.engine.context import Balances, Context, Refusal
@@ -23,7 +23,7 @@ from costlens_policy.engine.request import GIVEN, admit_request, verified
 from costlens_policy.engine.routes import Picked, Terms, candidates_of, decide_route, drawn, following, nothing_left
 from costlens_policy.frozen import frozen
 
-__all__ = ["Models", "decide", "models_for", "open_context"]
+__all__ = ["Models", "candidates_on", "decide", "models_for", "open_context"]
 
 
 _NO_BALANCES: Final[Balances] = {}
@@ -87,6 +87,18 @@ def _along(
     prepare = Preparations(context, route)
     picked = candidates_of(context, route, prepare, excluded)
     return picked[0], try_candidates(context, access, route, picked, prepare, excluded, wanted)
+
+
+def candidates_on(context: Context, route: RouteStep) -> tuple[list[Candidate], list[Exclusion]]:
+    """Return who would serve a request that access admits and that comes to a route, and who is excluded.
+
+    Neither access nor other routes are asked. Raises ``Refusal`` where the route refuses the request.
+    """
+    excluded: list[Exclusion] = []
+    if isinstance(route.target, BySplit):
+        route = drawn(context, route)
+    _, kept = _along(context, ADMITTED, route, excluded, 1 + context.plan.defaults.max_fallbacks)
+    return kept, excluded
 
 
 def _on_ways_out(plan: Plan, context: Context, access: Access, route: RouteStep, excluded: list[Exclusion]) -> Decision:

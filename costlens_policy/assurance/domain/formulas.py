@@ -6,14 +6,14 @@ absorb errors as CEL does; a goal says what an error means for its rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import TypeAlias
 
-from costlens_policy.assurance.domain.trees import Atom, Branch, Constant, Junction, Negation, Tree
+from costlens_policy.assurance.domain.trees import Atom, Branch, Constant, Junction, Negation, Read, Tree
 from costlens_policy.frozen import frozen
 
-__all__ = ["Every", "Goal", "Holds", "Not", "Outcome", "Some", "Standing"]
+__all__ = ["Every", "Goal", "Holds", "Not", "Outcome", "Some", "Standing", "atoms_of", "reads_of"]
 
 
 class Outcome(Enum):
@@ -116,6 +116,28 @@ class Standing:
         if condition in (Outcome.ERROR, Outcome.OPEN):
             return condition
         return self.outcome(accepted if condition is Outcome.TRUE else rejected)
+
+
+def atoms_of(part: Goal | Tree) -> Iterator[Atom]:
+    """Yield the atoms of a goal, each as often as it stands there."""
+    match part:
+        case Atom():
+            yield part
+        case Holds(tree, _):
+            yield from atoms_of(tree)
+        case Not(operand) | Negation(operand):
+            yield from atoms_of(operand)
+        case Every(operands) | Some(operands) | Junction(_, operands):
+            for operand in operands:
+                yield from atoms_of(operand)
+        case Branch(condition, accepted, rejected):
+            for branch in (condition, accepted, rejected):
+                yield from atoms_of(branch)
+
+
+def reads_of(goal: Goal) -> frozenset[Read]:
+    """Return the places that the conditions of a goal read."""
+    return frozenset(read for atom in atoms_of(goal) for read in atom.reads)
 
 
 _OPPOSITE = {

@@ -1,7 +1,8 @@
 """What a goal needs of single places, worked out before any search: sets of critical values, as bits.
 
-Where a condition is a conjunction of tests of one place each, as nearly all are, little is left to be searched: a goal
-whose needs exclude each other is met by nothing, and an operand that excludes what the others need says nothing.
+Where a condition is a conjunction of tests of one place each, as nearly all are, little is left to be searched. A goal
+whose needs exclude each other is met by nothing. An operand that excludes what the others need says nothing. And where
+a goal asks for nothing else than its needs, any values that they leave meet it.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from costlens_policy.assurance.domain.formulas import Every, Goal, Holds, Not, Outcome, Some
-from costlens_policy.assurance.domain.trees import Atom, Constant, Junction, Negation, Read, Tree
+from costlens_policy.assurance.domain.trees import Atom, Constant, Junction, Negation, Read, Same, Tree
 from costlens_policy.assurance.domain.values import Critical
 from costlens_policy.expressions import STRING
 
-__all__ = ["Bits", "Needs", "exclude_each_other", "joined"]
+__all__ = ["Bits", "Need", "Needs", "exclude_each_other", "joined"]
 
 Bits: TypeAlias = Mapping[Read, int]
 """By place, which of its critical values it may have, bit by bit; any where it is not listed."""
@@ -31,57 +32,72 @@ _NEVER: Final[Read] = ("never",)
 """Listed without any value where a goal is met by nothing."""
 
 
+class Need(NamedTuple):
+    """What a goal needs. ``is_all`` says that whatever has it meets the goal."""
+
+    bits: Bits
+    is_all: bool
+
+
+_NOTHING: Final = Need({_NEVER: 0}, True)
+
+
 class Needs:
     """Works out what goals need. ``critical`` gives the values of a place, ``evaluate`` an atom's outcome for one."""
 
     def __init__(self, critical: Callable[[Read], Critical], evaluate: Callable[[Atom, int], Outcome]) -> None:
         self._critical = critical
         self._evaluate = evaluate
-        self._of_atoms: dict[Atom, Mapping[Outcome, int]] = {}
-        self._of_goals: dict[tuple[int, bool], tuple[Goal, Bits]] = {}
+        self._of_atoms: dict[Same, Mapping[Outcome, int]] = {}
+        self._of_goals: dict[tuple[int, bool], tuple[Goal, Need]] = {}
 
     def of(self, goal: Goal, met: bool = True) -> Bits:
         """Return what any request has that meets a goal, or with ``met`` false, does not."""
+        return self.need(goal, met).bits
+
+    def need(self, goal: Goal, met: bool = True) -> Need:
+        """Return the same, and whether it is all that the goal asks for."""
         key = (id(goal), met)
         known = self._of_goals.get(key)
         if known is None:  # the goal is kept with it, so that its identity is not given away
             known = self._of_goals[key] = (goal, self._goal(goal, met))
         return known[1]
 
-    def _goal(self, goal: Goal, met: bool) -> Bits:
+    def _goal(self, goal: Goal, met: bool) -> Need:
         match goal:
             case Holds(tree, error):
                 return self._tree(tree, (_TRUE if met else _FALSE) | (_ERROR if error is met else 0))
             case Not(operand):
-                return self.of(operand, not met)
+                return self.need(operand, not met)
             case Every(operands) | Some(operands):
-                found = (self.of(item, met) for item in operands)
-                return joined(found) if isinstance(goal, Every) is met else _either(list(found))
+                found = [self.need(item, met) for item in operands]
+                return _all(found) if isinstance(goal, Every) is met else _any(found)
 
-    def _tree(self, tree: Tree, want: int) -> Bits:
+    def _tree(self, tree: Tree, want: int) -> Need:
         match tree:
             case Constant(value):
-                return _ANY if want & (_TRUE if value else _FALSE) else {_NEVER: 0}
+                return Need(_ANY, True) if want & (_TRUE if value else _FALSE) else _NOTHING
             case Negation(operand):
                 return self._tree(operand, _NEGATED[want])
             case Junction(any_, operands):
                 found = [self._tree(operand, want) for operand in operands]
-                return _either(found) if want & (_TRUE if any_ else _FALSE) else joined(found)
+                return _any(found) if want & (_TRUE if any_ else _FALSE) else _all(found)
             case Atom() if len(tree.reads) == 1 and not tree.searched and not self._critical(tree.reads[0]).why:
                 truths = self._truths(tree)
-                return {tree.reads[0]: sum(truths[outcome] for outcome, kind in _OF.items() if want & kind)}
+                bits = sum(truths[outcome] for outcome, kind in _OF.items() if want & kind)
+                return Need({tree.reads[0]: bits}, True)
             case _:
-                return _ANY
+                return Need(_ANY, False)
 
     def _truths(self, atom: Atom) -> Mapping[Outcome, int]:
         """Return for which values of its place an atom is true, false and an error."""
-        if atom not in self._of_atoms:
+        if atom.same not in self._of_atoms:
             critical = self._critical(atom.reads[0])
             found = dict.fromkeys(_OF, 0)
             for outcome, bits in self._sorted(atom, critical):
                 found[outcome] |= bits
-            self._of_atoms[atom] = found
-        return self._of_atoms[atom]
+            self._of_atoms[atom.same] = found
+        return self._of_atoms[atom.same]
 
     def _sorted(self, atom: Atom, critical: Critical) -> Iterable[tuple[Outcome, int]]:
         values = critical.values
@@ -107,13 +123,21 @@ def joined(all_: Iterable[Bits]) -> Bits:
     return found
 
 
-def _either(any_: Sequence[Bits]) -> Bits:
+def _all(needs: Sequence[Need]) -> Need:
+    return Need(joined(need.bits for need in needs), all(need.is_all for need in needs))
+
+
+def _any(needs: Sequence[Need]) -> Need:
     """Return what is needed where one of these is."""
-    possible = [bits for bits in any_ if 0 not in bits.values()]
+    possible = [need for need in needs if 0 not in need.bits.values()]
     if not possible:
-        return {_NEVER: 0}
-    shared = set(possible[0]).intersection(*possible[1:])
-    return {read: reduce(int.__or__, (bits[read] for bits in possible)) for read in shared}
+        return _NOTHING
+    if len(possible) == 1:
+        return possible[0]
+    shared = set(possible[0].bits).intersection(*(need.bits for need in possible[1:]))
+    bits = {read: reduce(int.__or__, (need.bits[read] for need in possible)) for read in shared}
+    # Of several places together, their needs say less than the goal does.
+    return Need(bits, all(need.is_all and len(need.bits) == 1 == len(shared) for need in possible))
 
 
 def exclude_each_other(one: Bits, other: Bits) -> bool:

@@ -21,6 +21,7 @@ from costlens_policy.assurance.domain.trees import (
     Junction,
     Negation,
     Read,
+    Same,
     Tree,
     Use,
 )
@@ -84,6 +85,7 @@ class Uses:
         self.budgets = budgets
         """Budgets by the names that conditions use, as ``policy/budget``."""
         self._trees: dict[tuple[int, int], Tree] = {}
+        self._same: dict[tuple[str, int], Same] = {}
 
     def tree(self, formula: Formula, layer: int, variables: Mapping[str, Formula]) -> Tree:
         """Return the tree of a condition of a layer, whose variables are read through."""
@@ -91,6 +93,12 @@ class Uses:
         if key not in self._trees:
             self._trees[key] = _Reader(self, formula, layer, variables).tree(formula.typed.root)
         return self._trees[key]
+
+    def same(self, part: Formula, layer: int) -> Same:
+        """Return what a part of a formula has in common with all parts of the layer that have the same words."""
+        extent = part.typed.root.extent
+        words = part.source[extent.start : extent.end]
+        return self._same.setdefault((words, layer), Same(part))
 
     def use(self, read: Read) -> Use:
         return self.by_read.setdefault(read, Use())
@@ -128,7 +136,8 @@ class _Reader:
         self._examine(node)
         part = replace(self._formula, typed=replace(self._typed, root=node, type=self._typed.types.get(node, BOOL)))
         texts = None if self._texts is None else frozenset(self._texts)
-        return Atom(part, self._layer, tuple(self._reads), self._searched, texts)
+        same = self._uses.same(part, self._layer)
+        return Atom(part, self._layer, tuple(self._reads), self._searched, texts, same)
 
     # What an atom does with what it reads
 

@@ -15,7 +15,7 @@ from costlens_policy.assurance.domain.formulas import Every, Goal, Not, Outcome,
 from costlens_policy.assurance.domain.needs import Bits, Needs, exclude_each_other
 from costlens_policy.assurance.domain.reads import Uses
 from costlens_policy.assurance.domain.trees import ASKED, Atom, Read, Tree
-from costlens_policy.assurance.domain.values import ABSENT, Absent, Critical, critical_values
+from costlens_policy.assurance.domain.values import ABSENT, Absent, Critical, critical_values, value_key
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.expressions import Value
@@ -103,9 +103,12 @@ class Domain:
 
     def find(self, goal: Goal, given: Assignment | None = None) -> Result:
         """Search for values that meet a goal, beside those that are given."""
-        needed, given = self.needs.of(goal), given or {}
+        (needed, is_all), given = self.needs.need(goal), given or {}
         if 0 in needed.values():
             return Nothing()
+        if is_all and needed.keys().isdisjoint(given):
+            values = {read: self.critical(read).values[bits.bit_length() - 1] for read, bits in needed.items()}
+            return Found({**given, **values})
         if self.work > _MOST_WORK_IN_ALL:
             return Undecided("there are very many rules")
         free = {read: places for read, places in needed.items() if read not in given}
@@ -150,7 +153,7 @@ class Domain:
         self.work += 1
         if not all(read in values for read in atom.reads):
             return Outcome.OPEN
-        key = (atom, *(_key(values[read]) for read in atom.reads))
+        key = (atom.same, *(value_key(values[read]) for read in atom.reads))
         outcome = self._outcomes.get(key)
         if outcome is None:
             outcome = self._outcomes[key] = self._evaluated(atom, values)
@@ -161,7 +164,7 @@ class Domain:
         inputs.name_budgets(self.uses.budgets)
         variables = _Variables(self._variables(atom.layer), inputs)
         try:
-            value = atom.formula.evaluate(*inputs.roots(variables))
+            value = atom.same.formula.evaluate(*inputs.roots(variables))
         except CelError:
             return Outcome.ERROR
         if value is True or value is False:
@@ -216,10 +219,6 @@ def _ending_with(default: Value, found: Critical) -> Critical:
 
 def _equal(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
-
-
-def _key(value: Value | Absent) -> object:
-    return (type(value), repr(value)) if isinstance(value, list | dict | float) else (type(value), value)
 
 
 @dataclass(slots=True)

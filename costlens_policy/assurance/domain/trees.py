@@ -9,7 +9,7 @@ from costlens_policy.compiler.formula import Formula
 from costlens_policy.expressions import DYN, Type
 from costlens_policy.frozen import frozen
 
-__all__ = ["ASKED", "Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Tree", "Use"]
+__all__ = ["ASKED", "Atom", "Branch", "Constant", "Junction", "Negation", "Read", "Same", "Tree", "Use"]
 
 Read: TypeAlias = tuple[str, ...]
 """A place that an expression reads: ``("request", "team")``, ``("request", "metadata", "plan")``, ``("model",)``,
@@ -45,11 +45,21 @@ class Use:
         return sum(map(len, noted)) + self.has_children + bool(self.searched)
 
 
+class Same:
+    """The words of atoms, and the first formula that has them."""
+
+    __slots__ = ("formula",)
+
+    def __init__(self, formula: Formula) -> None:
+        self.formula = formula
+
+
 @frozen(eq=False)
 class Atom:
     """A truth value that is evaluated as a whole. ``searched`` says why it is not understood, if it is not.
 
-    ``texts`` are those that it compares its place with, None where it does anything else with it.
+    ``texts`` are those that it compares its place with, None where it does anything else with it. Atoms of a layer with
+    the same words come to the ``same``: they are compiled and evaluated once.
     """
 
     formula: Formula
@@ -57,6 +67,7 @@ class Atom:
     reads: tuple[Read, ...]
     searched: str
     texts: frozenset[str] | None
+    same: Same
 
 
 @frozen(eq=False)

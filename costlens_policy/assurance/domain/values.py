@@ -20,7 +20,7 @@ from costlens_policy.assurance.domain.trees import Use
 from costlens_policy.expressions import DYN, Type, Value
 from costlens_policy.expressions.runtime import from_python
 
-__all__ = ["ABSENT", "Absent", "Critical", "critical_values"]
+__all__ = ["ABSENT", "Absent", "Critical", "critical_values", "value_key"]
 
 _MOST_VALUES: Final = 5_000
 _MOST_MEMBERS: Final = 6
@@ -62,12 +62,17 @@ class Critical:
         return next((place for place, value in enumerate(self.values) if value is ABSENT), None)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {value: place for place, value in enumerate(self.values) if isinstance(value, str)}
+    def _places(self) -> dict[object, int]:
+        return {value_key(value): place for place, value in enumerate(self.values)}
 
-    def place_of(self, text: str) -> int | None:
-        """Return the place of a text, None where it is not among them."""
-        return self._places.get(text)
+    def place_of(self, value: Value | Absent) -> int | None:
+        """Return the place of a value, None where it is not among them."""
+        return self._places.get(value_key(value))
+
+
+def value_key(value: Value | Absent) -> object:
+    """Return what two values share only if they are the same, type and all."""
+    return (type(value), repr(value)) if isinstance(value, list | dict | float) else (type(value), value)
 
 
 def critical_values(use: Use, now: datetime) -> Critical:

@@ -22,7 +22,7 @@ def find_covered_rules(subject: Subject) -> Iterator[Diagnostic]:
     """Warn of routes that earlier ones cover, of allows that denies overrule, and of repeated access rules."""
     earlier = Others(subject)
     for route in subject.rules["routes"]:
-        covering = _covering(subject, route, earlier.beside(route))
+        covering = _covering(subject, route, earlier)
         if covering:
             advice = f"move `{route.id}` before them, or narrow them"
             yield _report(route, f"the route `{route.id}` never matches", covering, "match first", advice)
@@ -33,11 +33,11 @@ def find_covered_rules(subject: Subject) -> Iterator[Diagnostic]:
     for rule in subject.rules["access"]:
         if not isinstance(rule.step, AccessStep) or rule.step.by_model:
             continue
-        covering = _covering(subject, rule, [] if rule.step.denies else denies.beside(rule))
+        covering = [] if rule.step.denies else _covering(subject, rule, denies)
         if covering:
             advice = "a deny overrides every allow; narrow the denies, or remove the allow"
             yield _report(rule, f"`{rule.id}` never allows anything", covering, "deny it", advice)
-        elif covering := _covering(subject, rule, before[rule.step.denies].beside(rule)):
+        elif covering := _covering(subject, rule, before[rule.step.denies]):
             what, do = ("denies", "deny it") if rule.step.denies else ("allows", "allow it")
             advice = f"remove `{rule.id}`, or narrow the earlier ones"
             yield _report(rule, f"`{rule.id}` {what} nothing more", covering, do, advice)
@@ -45,17 +45,19 @@ def find_covered_rules(subject: Subject) -> Iterator[Diagnostic]:
             before[rule.step.denies].add(rule)
 
 
-def _covering(subject: Subject, rule: Rule, others: Sequence[Rule]) -> list[Rule]:
+def _covering(subject: Subject, rule: Rule, others: Others) -> list[Rule]:
     """Return those of others without which the rule would be reached, if together they leave nothing for it."""
+    if rule.when is None or subject.is_diagnosed(rule) or not isinstance(others.find(rule.goal), Nothing):
+        return []
 
     def is_covered(by: Sequence[Rule]) -> bool:
         goal = Every([rule.goal, *(other.otherwise for other in by)])
         return isinstance(subject.domain.find(goal), Nothing)
 
-    if rule.when is None or not others or subject.is_diagnosed(rule) or is_covered(()) or not is_covered(others):
+    if is_covered(()):
         return []
-    needed = list(others)
-    for other in others:
+    needed = others.beside(rule.goal)
+    for other in list(needed):
         without = [item for item in needed if item is not other]
         if is_covered(without):
             needed = without

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from costlens_policy.assurance.domain import Every, Found, Nothing
+from costlens_policy.assurance.domain import Found, Nothing
 from costlens_policy.assurance.others import Others
 from costlens_policy.assurance.subject import Subject
 from costlens_policy.checker.checks.subject import Finding
@@ -24,12 +24,9 @@ def find_denied_rules(subject: Subject) -> Iterator[Diagnostic]:
         for rule in subject.rules[section]:
             if rule.when is None or subject.is_diagnosed(rule):
                 continue
-            beside = denies.beside(rule)
-            if not beside or not isinstance(subject.domain.find(rule.goal), Found):
-                continue
-            passed = Every([rule.goal, *(deny.otherwise for deny in beside)])
-            if isinstance(subject.domain.find(passed), Nothing):
-                related = [Related(deny.span, "denies") for deny in beside]
+            passed = denies.find(rule.goal)
+            if isinstance(passed, Nothing) and isinstance(subject.domain.find(rule.goal), Found):
+                related = [Related(deny.span, "denies") for deny in denies.beside(rule.goal)]
                 yield _FOUND.warning(
                     f"`{rule.id}` {what} requests that access denies",
                     rule.span,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Final
 
 from costlens_policy.assurance.findings.texts import Text, compared_texts
@@ -16,6 +17,7 @@ __all__ = ["find_near_names"]
 _FOUND: Final = Finding("CL446")
 _SHORTEST: Final = 5
 _SHORTEST_PLURAL: Final = 5
+_LONG: Final = 64
 
 
 def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
@@ -26,12 +28,13 @@ def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
             by_attribute[text.attribute].append(text)
     for attribute, texts in by_attribute.items():
         times = Counter(text.value for text in texts)
+        alike = _Alike(texts)
         for text in texts:
-            near = next(
-                (other for other in texts if times[text.value] == 1 and _is_slip(text.value, other.value)), None
-            )
-            if near is not None and (
-                times[near.value] > 1 or near.span.start < text.span.start or near.span.file != text.span.file
+            near = next((other for other in alike.to(text) if _is_slip(text.value, other.value)), None)
+            if (
+                near is not None
+                and times[text.value] == 1
+                and (times[near.value] > 1 or near.span.start < text.span.start or near.span.file != text.span.file)
             ):
                 yield _FOUND.warning(
                     f"`{attribute}` is compared with `{text.value}` here, and with `{near.value}` elsewhere",
@@ -40,6 +43,31 @@ def find_near_names(subject: Subject) -> Iterator[Diagnostic]:
                     f"write `{near.value}`, or declare the values of `{attribute}` in the policy set",
                     [Related(near.span, "the other name")],
                 )
+
+
+class _Alike:
+    """Texts by what two of them share of which one is a slip of the other."""
+
+    def __init__(self, texts: Sequence[Text]) -> None:
+        self._first: dict[str, tuple[int, Text]] = {}
+        for at, text in enumerate(texts):
+            self._first.setdefault(text.value, (at, text))
+        self._by_key: defaultdict[str, list[str]] = defaultdict(list)
+        for value in self._first:
+            for key in _keys(value):
+                self._by_key[key].append(value)
+
+    def to(self, text: Text) -> Iterator[Text]:
+        """Yield the texts that may be like one, in their order."""
+        values = {value for key in _keys(text.value) for value in self._by_key[key]}
+        for _, found in sorted((self._first[value] for value in values), key=itemgetter(0)):
+            yield found
+
+
+def _keys(word: str) -> frozenset[str]:
+    """Return a word without what separates its parts, and without each of its letters."""
+    missing = (word[:n] + word[n + 1 :] for n in range(len(word))) if word.isalpha() and len(word) < _LONG else ()
+    return frozenset((word, _plain(word), *missing))
 
 
 def _is_slip(one: str, other: str) -> bool:

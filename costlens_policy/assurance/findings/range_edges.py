@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final
 
 from costlens_policy.assurance.domain import Every, Goal
@@ -29,26 +30,29 @@ def find_range_edges(subject: Subject) -> Iterator[Diagnostic]:
     rules = [rule for rule in subject.rules["access"] if rule.when is not None]
     if subject.bundle.linked.policy_set.document.defaults.access == "deny":
         yield from _gaps(subject, [rule for rule in rules if not _denies(rule)])
-    for allow in rules:
-        for deny in rules:
-            if _denies(allow) or not _denies(deny):
-                continue
-            for read in _numbers(subject, allow, deny):
-                both = _both(subject, read, allow, deny)
-                if both is not None:
-                    message = f"`{_name(read)}` of exactly {both} meets `{allow.id}` and `{deny.id}`, and the deny wins"
-                    yield _report(allow, deny, message, "also holds for it")
+    for read, group in _by_number(subject, rules).items():
+        allows, denies = [rule for rule in group if not _denies(rule)], [rule for rule in group if _denies(rule)]
+        for allow, deny in product(allows, denies):
+            both = _both(subject, read, allow, deny)
+            if both is not None:
+                message = f"`{_name(read)}` of exactly {both} meets `{allow.id}` and `{deny.id}`, and the deny wins"
+                yield _report(allow, deny, message, "also holds for it")
 
 
 def _gaps(subject: Subject, rules: list[Rule]) -> Iterator[Diagnostic]:
     """Report what lies between two rules, and no rule matches."""
-    for one, other in combinations(rules, 2):
-        for read in _numbers(subject, one, other):
+    for read, group in _by_number(subject, rules).items():
+        for one, other in combinations(group, 2):
             number = _gap(subject, read, one, other, rules)
             if number is not None:
                 message = f"`{_name(read)}` of exactly {number} matches neither `{one.id}` nor `{other.id}`"
                 yield _report(one, other, message, "leaves it out")
-        if (zone := _zone_of_hours(one)) is not None and zone == _zone_of_hours(other):
+    by_zone: defaultdict[str, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        if (zone := _zone_of_hours(rule)) is not None:
+            by_zone[zone].append(rule)
+    for zone, group in by_zone.items():
+        for one, other in combinations(group, 2):
             hour = _hour_between(subject, zone, one, other, rules)
             if hour is not None:
                 message = f"from {hour}:00 to {hour}:59 ({zone}) neither `{one.id}` nor `{other.id}` matches"
@@ -59,13 +63,16 @@ def _denies(rule: Rule) -> bool:
     return isinstance(rule.step, AccessStep) and rule.step.denies
 
 
-def _numbers(subject: Subject, one: Rule, other: Rule) -> list[Read]:
-    """Return the integer that is all that both conditions read."""
-    reads = one.when.typed.references if one.when is not None else frozenset()
-    if other.when is None or len(reads) != 1 or reads != other.when.typed.references:
-        return []
+def _by_number(subject: Subject, rules: list[Rule]) -> dict[Read, list[Rule]]:
+    """Return the rules whose conditions read nothing but one integer, by its place."""
     uses = subject.domain.uses.by_read
-    return [read for read in reads if read in uses and uses[read].type.name == "int"]
+    found: defaultdict[Read, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        reads = rule.when.typed.references if rule.when is not None else frozenset()
+        for read in reads if len(reads) == 1 else ():
+            if read in uses and uses[read].type.name == "int":
+                found[read].append(rule)
+    return found
 
 
 def _holding(subject: Subject, read: Read, goal: Goal) -> list[int]:
