@@ -5,6 +5,7 @@ Callers that send an unknown key are refused; what a newer service answers besid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -182,14 +183,14 @@ class Decided(Told):
 
     allow: bool
     model: str | None
-    fallbacks: list[str]
+    fallbacks: Sequence[str]
     rule: str
-    shares: list[str]
-    ways_out: list[Literal["cheapest", "best", "next", "target"]]
-    reasons: list[str]
+    shares: Sequence[str]
+    ways_out: Sequence[Literal["cheapest", "best", "next", "target"]]
+    reasons: Sequence[str]
     calls: list[Call]
-    excluded: list[Excluded]
-    alerts: list[Alert]
+    excluded: Sequence[Excluded]
+    alerts: Sequence[Alert]
     policy_digest: str
     catalogue_digest: str
 

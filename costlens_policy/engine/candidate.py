@@ -161,13 +161,9 @@ class Candidate:
     @property
     def estimate(self) -> Estimate:
         prepared = self.prepared
+        cost, worst_cost = self._amounts
         return Estimate(
-            self.cost,
-            prepared.prompt_tokens,
-            self.output_tokens,
-            prepared.completions,
-            prepared.basis,
-            self.worst_cost,
+            cost, prepared.prompt_tokens, self.output_tokens, prepared.completions, prepared.basis, worst_cost
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.compiler.rules import RouteStep, Way
 from costlens_policy.engine.access import Access
-from costlens_policy.engine.budgets import held_for, no_room
+from costlens_policy.engine.budgets import FREE, held_for, no_room
 from costlens_policy.engine.candidate import Candidate
 from costlens_policy.engine.context import Context
 from costlens_policy.engine.facts import (
@@ -93,12 +93,14 @@ class Decided:
     @property
     def fallbacks(self) -> tuple[str, ...]:
         """Models for the case that the call fails, in order."""
-        return tuple(candidate.name for candidate in self._kept[1:])
+        kept = self._kept
+        return tuple([candidate.name for candidate in kept[1:]]) if len(kept) > 1 else ()
 
     @property
     def fallback_calls(self) -> tuple[Call, ...]:
         """What to send to each fallback: what is redacted for one model may not be for another."""
-        return tuple(candidate.call for candidate in self._kept[1:])
+        kept = self._kept
+        return tuple([candidate.call for candidate in kept[1:]]) if len(kept) > 1 else ()
 
     @property
     def prompt(self) -> str | None:
@@ -171,23 +173,33 @@ class Decided:
     def reasons(self) -> tuple[str, ...]:
         """What each stage came to, in order, as sentences for people."""
         reasons = [*self._access.reasons]
-        reasons += self._route_reasons
+        route = self._route
+        if self._passed or (route is not None and route.shares):
+            reasons += self._route_reasons
+        elif route is not None:
+            reasons.append(_begins(route))
         if self._excluded:
             reasons += [f"candidates: `{item.model}` is excluded: {item.reason}" for item in self._excluded]
         if self._kept:
-            reasons += self._reasons_of_kept()
+            self._add_reasons_of_kept(reasons)
         if self._refusal:
             reasons.append(self._refusal)
         return (*reasons, *self._notes)
 
-    def _reasons_of_kept(self) -> Iterator[str]:
+    def _add_reasons_of_kept(self, reasons: list[str]) -> None:
+        """Add what there is to say of those that serve: of most, nothing."""
         for rule in self._kept[0].prepared.rules:
-            yield f"rewrites: {self._applied(rule)}"
+            reasons.append(f"rewrites: {self._applied(rule)}")
         for candidate in self._kept:
             if candidate.added_by:
-                yield f"candidates: {_origin(candidate)}"
+                reasons.append(f"candidates: {_origin(candidate)}")
         for item in self._despite:
-            yield f"candidates: `{item.model}` serves all the same: {item.reason}"
+            reasons.append(f"candidates: `{item.model}` serves all the same: {item.reason}")
+        if self._kept[0].verdict is not FREE:
+            reasons += self._budget_reasons
+
+    @property
+    def _budget_reasons(self) -> Iterator[str]:
         for alert in self.alerts:
             yield f"budgets: `{alert.budget}` alerts: {alert.text}"
         for passed in self.overflowed:
@@ -218,10 +230,8 @@ class Decided:
     def _routed(self, route: RouteStep, before: RouteStep | None) -> Iterator[str]:
         """Yield why a route decides, and what it draws, as far as that is new after the one ``before``."""
         onward = before is None or before.id != route.id
-        if onward and route.id == "default":
-            yield f"routes: no {'route' if before is None else 'further route'} matches, the default serves"
-        elif onward:
-            yield f"routes: `{route.id}` matches" + (f": {route.reason}" if route.reason else "")
+        if onward:
+            yield _begins(route, further=before is not None)
         if route.shares and (onward or (before is not None and before.shares != route.shares)):
             by_time = " by the time, since the request has no id" if route.by_call and "id" not in self.request else ""
             yield f"routes: `{route.id}` draws the share `{'/'.join(route.shares)}`{by_time}"
@@ -234,7 +244,7 @@ class Decided:
     @property
     def ways_out(self) -> tuple[WayOut, ...]:
         """The ways out that were taken since no candidate of a choice was left, in order."""
-        return tuple(WayOut(route.id, route.place, way) for route, way in self._passed)
+        return tuple([WayOut(route.id, route.place, way) for route, way in self._passed]) if self._passed else ()
 
     @property
     def despite(self) -> tuple[Exclusion, ...]:
@@ -295,6 +305,12 @@ class Decided:
     @property
     def catalogue_digest(self) -> str:
         return self.plan.catalogue_digest
+
+
+def _begins(route: RouteStep, *, further: bool = False) -> str:
+    if route.id == "default":
+        return f"routes: no {'further route' if further else 'route'} matches, the default serves"
+    return f"routes: `{route.id}` matches: {route.reason}" if route.reason else f"routes: `{route.id}` matches"
 
 
 def _origin(candidate: Candidate) -> str:

@@ -218,15 +218,20 @@ def content_of(request: Mapping[str, Value], max_output_tokens: int) -> Content:
 
     It is there under our name and under those that the request gave it, with one value: ``admit_request`` saw to that.
     """
-    params: dict[str, Value] = dict(request.get("params", ()))
-    if params:
-        for name in OUTPUT_LIMIT_NAMES:
-            if name in params and params[name] is None:
-                del params[name]
-    params[OUTPUT_LIMIT] = request.get(OUTPUT_LIMIT, max_output_tokens)
+    limit, params = request.get(OUTPUT_LIMIT, max_output_tokens), request.get("params")
+    params = {OUTPUT_LIMIT: limit} if not params else _with_limit(params, limit)
     messages, tools = request.get("messages"), request.get("tools")
     talk = None if messages is None else tuple(messages)
     return Content(request.get("prompt"), talk, params, None, tuple(tools) if tools else None)
+
+
+def _with_limit(given: Mapping[str, Value], limit: Value) -> dict[str, Value]:
+    params = dict(given)
+    for name in OUTPUT_LIMIT_NAMES:
+        if name in params and params[name] is None:
+            del params[name]
+    params[OUTPUT_LIMIT] = limit
+    return params
 
 
 def count_request(content: Content, request: Mapping[str, Value], tokenizer: Tokenizer) -> tuple[int, str]:

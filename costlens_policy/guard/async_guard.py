@@ -71,12 +71,20 @@ class AsyncGuard(AnyGuard):
         Balances that are known well enough are not read again: then the answer is made at once, unless the request is
         long.
         """
-        if not is_longer(request, _MOST_IN_LOOP):
-            decision = self._decide(request, self._shared.in_memory)
-            if decision is not None:
-                return decision
+        decision = self.decide_at_once(request)
+        if decision is not None:
+            return decision
         read: Decision = await self._worker.run(self._decide, request, apart=True)
         return read
+
+    def decide_at_once(self, request: Mapping[str, Any]) -> Decision | None:
+        """Decide as ``decide`` does where that takes no waiting.
+
+        None where balances have to be read, or the request is long: then ``decide`` leaves it to a thread.
+        """
+        if is_longer(request, _MOST_IN_LOOP):
+            return None
+        return self._decide(request, self._shared.in_memory)
 
     async def models(self, request: Mapping[str, Any]) -> Models:
         """Return which models may serve a request on the balances of the ledger; see ``Guard.models``."""

@@ -93,19 +93,21 @@ def is_longer(value: Any, most: float) -> bool:
     while rest:
         item = rest.pop()
         kind = type(item)
-        if kind is str:  # what stands in a request is plain, as nearly everything that is asked about
+        if kind is dict:  # nearly all is in one: its plain values are not worth a place in the queue
             left -= len(item)
-        elif kind in _PLAIN:
-            continue
-        elif kind is dict or isinstance(item, Mapping):
-            left -= len(item)
-            rest += item.keys()
-            rest += item.values()
+            for inner in (*item, *item.values()):
+                if type(inner) is str:
+                    left -= len(inner)
+                elif type(inner) not in _PLAIN:
+                    rest.append(inner)
         elif isinstance(item, list | tuple):
             left -= len(item)
             rest += item
         elif isinstance(item, str | bytes | bytearray):
             left -= len(item)
+        elif isinstance(item, Mapping):
+            left -= len(item)
+            rest += (*item, *item.values())
         if left < 0:
             return True
     return False

@@ -11,7 +11,7 @@ import msgspec
 import costlens_policy.client.wire as wire
 from costlens_policy.compiler.plan import Plan
 from costlens_policy.engine.decide import Models
-from costlens_policy.engine.decision import Call, Decision, Exclusion, json_value
+from costlens_policy.engine.decision import Call, Decision, Estimate, Exclusion, json_value
 from costlens_policy.guard import Charged, Spend
 from costlens_policy.guard.dialects import speak
 from costlens_policy.guard.guard import CallFacts
@@ -29,32 +29,32 @@ _JSON: Final = frozenset({str, int, float, bool, type(None)})
 def decided(decision: Decision, dialect: str | None) -> wire.Decided:
     """Return a decision with what to send to each model, in the words of an SDK as well where a dialect is named."""
     plan, model, excluded, alerts = decision.plan, decision.model, decision.excluded, decision.alerts
-    calls = [] if model is None else [_call(plan, decision, dialect)]
-    fallbacks = decision.fallbacks
+    estimate, fallbacks = decision.estimate, decision.fallbacks
+    calls: list[wire.Call] = []
+    if model is not None and estimate is not None:
+        calls.append(_call(plan, model, decision, estimate, dialect))
     if fallbacks:
-        calls += [_call(plan, item, dialect) for item in decision.fallback_calls]
+        calls += [_call(plan, item.model, item, item.estimate, dialect) for item in decision.fallback_calls]
+    ways_out = decision.ways_out
     return wire.Decided(
         model is not None,
         model,
-        list(fallbacks),
+        fallbacks,
         decision.rule,
-        list(decision.shares),
-        [item.way for item in decision.ways_out],
-        list(decision.reasons),
+        decision.shares,
+        [item.way for item in ways_out] if ways_out else (),
+        decision.reasons,
         calls,
-        [_excluded(item) for item in excluded] if excluded else [],
-        [wire.Alert(item.budget, item.key, plain(item.at), item.text) for item in alerts] if alerts else [],
+        [_excluded(item) for item in excluded] if excluded else (),
+        [wire.Alert(item.budget, item.key, plain(item.at), item.text) for item in alerts] if alerts else (),
         plan.policy_digest,
         plan.catalogue_digest,
     )
 
 
-def _call(plan: Plan, item: Decision | Call, dialect: str | None) -> wire.Call:
-    model, estimate, messages = item.model, item.estimate, item.messages
-    assert model is not None, "what is allowed has a model"
-    assert estimate is not None, "what is allowed has an estimate"
+def _call(plan: Plan, model: str, sent: Decision | Call, estimate: Estimate, dialect: str | None) -> wire.Call:
     known = plan.catalogue.find(model)
-    params = dict(item.params)
+    messages, params = sent.messages, dict(sent.params)
     if not _JSON.issuperset(map(type, params.values())):
         params = json_value(params)
     cost, prompt_tokens, output_tokens, completions, basis, worst_cost = estimate
@@ -63,12 +63,12 @@ def _call(plan: Plan, item: Decision | Call, dialect: str | None) -> wire.Call:
     return wire.Call(
         model,
         None if known is None else known.provider,
-        item.prompt,
-        item.system,
+        sent.prompt,
+        sent.system,
         None if messages is None else list(messages),  # from JSON, as rewrites leave it: plain to the last level
         params,
         wire.Estimate(shown, worst, prompt_tokens, output_tokens, completions, basis),
-        None if dialect is None else _arguments(item, dialect),
+        None if dialect is None else _arguments(model, sent, dialect),
     )
 
 
@@ -81,10 +81,10 @@ def write_bodies(decided: wire.Decided, call: CallFacts, dialect: Dialect, body:
         call.use(decided.calls[0].model)
 
 
-def _arguments(item: Decision | Call, dialect: str) -> dict[str, Any]:
-    spoken = speak(dialect, item.prompt, item.system, item.messages, item.params)
+def _arguments(model: str, sent: Decision | Call, dialect: str) -> dict[str, Any]:
+    spoken = speak(dialect, sent.prompt, sent.system, sent.messages, sent.params)
     params = json_value(spoken.params)
-    return {**params, spoken.model_name: item.model, spoken.messages_name: spoken.messages}
+    return {**params, spoken.model_name: model, spoken.messages_name: spoken.messages}
 
 
 def _amount(amount: Decimal | None) -> str | None:

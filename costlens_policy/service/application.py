@@ -55,28 +55,27 @@ class _RefusedError(Exception):
 class _Watched:
     """The requests under way, each with the time at which it began.
 
-    One look at all of them takes the place of a timer for each, which costs as much as a decision. As a context it is
-    one request, which ends with ``TimeoutError`` when it was given up.
+    One look at all of them takes the place of a timer for each, which costs as much as a decision.
     """
 
     def __init__(self) -> None:
         self._began: Final[dict[asyncio.Task[Any], float]] = {}
         self._given_up: Final[set[asyncio.Task[Any]]] = set()
 
-    def __enter__(self) -> None:
+    def begin(self) -> asyncio.Task[Any]:
         task = asyncio.current_task()
         assert task is not None, "a request is a task"
         self._began[task] = time.monotonic()
+        return task
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        task = asyncio.current_task()
-        assert task is not None, "a request is a task"
+    def end(self, task: asyncio.Task[Any]) -> bool:
+        """Look at a request no more; return whether it was given up, and has been cancelled for that alone."""
         self._began.pop(task, None)
-        if self._given_up and task in self._given_up:
-            self._given_up.discard(task)
-            task.uncancel()
-            if kind is asyncio.CancelledError:
-                raise TimeoutError from None
+        if not self._given_up or task not in self._given_up:
+            return False
+        self._given_up.discard(task)
+        task.uncancel()
+        return True
 
     def give_up(self, seconds: float) -> None:
         """Cancel those that began longer ago than so many seconds."""
@@ -230,12 +229,19 @@ class Application:
             raise _RefusedError(_BUSY)
         serving = self._serving
         assert serving is not None, "it was started"
-        with self._watched:
+        task = self._watched.begin()
+        try:
             if endpoint.method == "GET":
                 body = _query(endpoint, scope["query_string"])
             else:
                 body = bodies.read_body(await _read(receive, limits.body_bytes), endpoint.decoder)
             answer = await endpoint.work(serving, body)
+        except asyncio.CancelledError:
+            if self._watched.end(task):
+                raise TimeoutError from None
+            raise
+        finally:
+            self._watched.end(task)
         return [(b"content-type", _JSON)], encode(answer)
 
     def _admit(self, scope: Mapping[str, Any], needed: Scope | None, open: Open) -> None:
@@ -252,7 +258,7 @@ class Application:
     def _key_of(self, headers: _Headers) -> Key | None:
         for name, value in headers:
             if name == b"authorization" and value[:7].lower() == _BEARER:
-                return self._keys.find(value[7:].strip().decode("latin-1"))
+                return self._keys.find(value[7:].strip())
         return None
 
     def _other(self, scope: Mapping[str, Any]) -> tuple[_Headers, bytes]:

@@ -99,8 +99,7 @@ class Endpoint(Generic[_Body]):
 
 
 async def _decide(serving: Serving, body: wire.Decide) -> wire.Decided:
-    decision = await _decision(serving, body)
-    return answers.decided(decision, body.dialect)
+    return answers.decided(await _decision(serving, body), body.dialect)
 
 
 async def _explain(serving: Serving, body: wire.Decide) -> wire.Explained:
@@ -108,11 +107,13 @@ async def _explain(serving: Serving, body: wire.Decide) -> wire.Explained:
 
 
 async def _decision(serving: Serving, body: wire.Decide) -> Decision:
-    if body.balances is None and body.now is None:
+    if body.balances is not None or body.now is not None:
+        return await _supposed(serving, body, decide)
+    decision = serving.guard.decide_at_once(body.request)
+    if decision is None:
         decision = await serving.guard.decide(body.request)
-        serving.metrics.decided(decision)
-        return decision
-    return await _supposed(serving, body, decide)
+    serving.metrics.decided(decision)
+    return decision
 
 
 async def _supposed(serving: Serving, body: wire.Decide | wire.Models, answer: Callable[..., _Answer]) -> _Answer:
@@ -138,18 +139,19 @@ def _balances(plan: Plan, given: Sequence[wire.BalanceGiven]) -> Mapping[tuple[s
 
 
 async def _decide_batch(serving: Serving, body: wire.Batch) -> wire.BatchAnswer:
-    guard, metrics = serving.guard, serving.metrics
+    guard, count, brief, dialect = serving.guard, serving.metrics.decided, body.brief, body.dialect
     items: list[wire.BatchItem] = []
     for number, request in enumerate(body.requests, 1):
         try:
-            decision = await guard.decide(request)
+            decision = guard.decide_at_once(request)
+            if decision is None:
+                decision = await guard.decide(request)
         except RequestError as error:
             items.append(wire.BatchItem(False, None, (), "", None, error.problems))
-            continue
-        metrics.decided(decision)
-        whole = None if body.brief else answers.decided(decision, body.dialect)
-        model = decision.model
-        items.append(wire.BatchItem(model is not None, model, decision.fallbacks, decision.rule, whole))
+        else:
+            count(decision)
+            model, whole = decision.model, None if brief else answers.decided(decision, dialect)
+            items.append(wire.BatchItem(model is not None, model, decision.fallbacks, decision.rule, whole))
         if number % _IN_A_ROW == 0:
             await asyncio.sleep(0)
     return wire.BatchAnswer(items)

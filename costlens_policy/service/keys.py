@@ -25,11 +25,11 @@ from costlens_policy.frozen import frozen
 
 __all__ = ["Key", "KeyFile", "Keys", "Scope"]
 
-_PREFIX: Final = "clp_"
+_PREFIX: Final = b"clp_"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _FIELDS: Final = frozenset({"name", "scopes", "sha256", "created_at"})
-_NOBODY: Final = "0" * 64
+_UNKNOWN: Final = (None, bytes(32))
 """What the secret of a name that is unknown is compared with, so that it takes as long."""
 
 
@@ -58,21 +58,18 @@ class Keys:
     """The keys that a service knows at a time."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
-        self._by_name: Final[Mapping[str, Key]] = {key.name: key for key in keys}
+        self._by_name: Final[Mapping[bytes, tuple[Key | None, bytes]]] = {
+            key.name.encode(): (key, bytes.fromhex(key.sha256)) for key in keys
+        }
 
-    def find(self, presented: str) -> Key | None:
+    def find(self, presented: bytes) -> Key | None:
         """Return the key that a caller presents; None where there is none like it. Takes as long for each."""
-        name, _, secret = presented.removeprefix(_PREFIX).partition("_")
-        key = self._by_name.get(name)
-        kept = _NOBODY if key is None else key.sha256
-        return key if hmac.compare_digest(_hashed(secret), kept) else None
+        name, _, secret = presented.removeprefix(_PREFIX).partition(b"_")
+        key, kept = self._by_name.get(name, _UNKNOWN)
+        return key if hmac.compare_digest(hashlib.sha256(secret).digest(), kept) else None
 
     def __len__(self) -> int:
         return len(self._by_name)
-
-
-def _hashed(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 class KeyFile:
@@ -109,8 +106,8 @@ class KeyFile:
         if any(key.name == name for key in keys):
             raise InputError(f"there is a key `{name}` already; revoke it first, or choose another name")
         secret = secrets.token_urlsafe(32)
-        self._write((*keys, Key(name, frozenset(scopes), _hashed(secret), now)))
-        return f"{_PREFIX}{name}_{secret}"
+        self._write((*keys, Key(name, frozenset(scopes), hashlib.sha256(secret.encode()).hexdigest(), now)))
+        return f"{_PREFIX.decode()}{name}_{secret}"
 
     def revoke(self, name: str) -> None:
         """Take a key out; services that run refuse it within a second."""

@@ -83,17 +83,21 @@ class Metrics:
         self._log_dropped = 0
         self._counted: Final[Counts[tuple[Counter, tuple[str, ...]]]] = Counts()
         """What was counted since the last look: a counter of the library takes ten times as long."""
+        self._decided: Final[dict[tuple[str, bool], int]] = {}
+        self._answered: Final[dict[tuple[str, int], int]] = {}
+        """What every request adds to, in less time still."""
 
     def decided(self, decision: Decision) -> None:
         """Count a decision, and each budget that had no room where it is a denial."""
-        allowed = decision.allowed
-        self._counted[self._decisions, (decision.rule, "allow" if allowed else "deny")] += 1
-        if not allowed:
+        key = decision.rule, decision.allowed
+        self._decided[key] = self._decided.get(key, 0) + 1
+        if not decision.allowed:
             for budget in {item.by for item in decision.excluded if item.key is not None}:
                 self._counted[self._denials, (budget,)] += 1
 
     def answered(self, endpoint: str, status: int) -> None:
-        self._counted[self._answers, (endpoint, _STATUS[status])] += 1
+        key = endpoint, status
+        self._answered[key] = self._answered.get(key, 0) + 1
 
     def turned_away(self) -> None:
         """Count a request that was not looked at, since too many were under way."""
@@ -122,8 +126,13 @@ class Metrics:
 
     def flush(self, *, ledger_up: bool, in_flight: int) -> None:
         """Let all workers see what this one counted, and how it is."""
+        for (rule, allowed), times in self._decided.items():
+            self._counted[self._decisions, (rule, "allow" if allowed else "deny")] += times
+        for (endpoint, status), times in self._answered.items():
+            self._counted[self._answers, (endpoint, _STATUS[status])] += times
         counted = dict(self._counted)
-        self._counted.clear()
+        for taken in (self._decided, self._answered, self._counted):
+            taken.clear()
         for (counter, labels), times in counted.items():
             counter.labels(*labels).inc(times)
         self._ledger_up.set(ledger_up)
