@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 from costlens_policy.api import Engine
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.plan import Plan
+from costlens_policy.decision_log.entries import VERSION
 from costlens_policy.engine.decision import Balance, Decision
 from costlens_policy.errors import InputError, RequestError
 from costlens_policy.frozen import frozen
@@ -85,6 +86,8 @@ def decide_again(engine: Engine, entry: Mapping[str, Any]) -> Redecided:
     answer happens to be the same, where the ledger could not be reached, and where what is masked may decide: a rule
     reads it, a rewrite changes it, or the answer differs. Raises ``InputError`` for an entry that is damaged.
     """
+    if entry.get("v") != VERSION:
+        raise InputError(f"the entry must be of version {VERSION} of the log, got `{entry.get('v')}`")
     try:
         request, balances, now = dict(entry["request"]), _balances(entry), datetime.fromisoformat(entry["now"])
         masked = frozenset(map(str, entry["masked"]))
@@ -170,19 +173,37 @@ def _differences(entry: Mapping[str, Any], decision: Decision, counted: bool) ->
     return {name: (before.get(name), now[name]) for name in _COMPARED if before.get(name) != now[name]}
 
 
-def _without_basis(answer: dict[str, Any]) -> dict[str, Any]:
-    calls = [{**call, "estimate": {**call["estimate"], "basis": ""}} for call in answer.get("fallback_calls", ())]
-    estimate = answer.get("estimate")
-    return {**answer, "fallback_calls": calls, "estimate": {**estimate, "basis": ""} if estimate else estimate}
+def _without_basis(answer: Mapping[str, Any]) -> dict[str, Any]:
+    calls = answer.get("fallback_calls")
+    found = _unbased(answer)
+    return found | {"fallback_calls": list(map(_unbased, calls))} if isinstance(calls, list) else found
+
+
+def _unbased(call: Any) -> Any:
+    estimate = call.get("estimate") if isinstance(call, Mapping) else None
+    return {**call, "estimate": {**estimate, "basis": ""}} if isinstance(estimate, Mapping) else call
 
 
 def _balances(entry: Mapping[str, Any]) -> dict[tuple[str, str], Balance]:
     return {
-        (item["budget"], item["key"]): Balance(
-            Decimal(item["used"]),
-            Decimal(item["held"]),
-            None if item.get("override") is None else Decimal(item["override"]),
-            Decimal(item.get("topup", "0")),
+        (_text(item["budget"]), _text(item["key"])): Balance(
+            _amount(item["used"]),
+            _amount(item["held"]),
+            None if item.get("override") is None else _amount(item["override"]),
+            _amount(item.get("topup", "0")),
         )
         for item in entry["balances_read"]
     }
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a name must be a string, got `{value!r}`")
+    return value
+
+
+def _amount(value: Any) -> Decimal:
+    amount = Decimal(_text(value))
+    if not amount.is_finite():
+        raise ValueError(f"an amount must be finite, got `{value}`")
+    return amount

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import stat
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import Any, Final
 
 __all__ = ["JsonLinesFile"]
 
+_LOG: Final = logging.getLogger("costlens_policy.decision_log")
 _MODE: Final = 0o600
+_OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP
 
 
 class JsonLinesFile:
-    """Appends entries to a file, a line for each, that only its owner may read.
+    """Appends entries to a file, a line for each. A new file is for its owner only.
 
-    A file of more than ``max_bytes`` is renamed, with the time in its name, and a new one is begun; the newest ``keep``
-    of them stay. Processes that share a path see that another one, or a program such as logrotate, has renamed it.
-    With ``sync`` each batch is on disk before the next one, which takes as long as the disk does. Raises ``OSError``.
+    A file that would have more than ``max_bytes`` with the next entry is renamed, with the time in its name, and a new
+    one with the same permissions is begun; the newest ``keep`` of them stay. Processes that share a path see that
+    another one, or a program such as logrotate, has renamed it. With ``sync`` each batch is on disk before the next
+    one, which takes as long as the disk does. A file that others may read is logged as a warning. Raises ``OSError``.
     """
 
     def __init__(
@@ -35,18 +42,22 @@ class JsonLinesFile:
         self._handle = -1
         self._is_torn = False
         self._open()
+        self._warn()
 
     def __call__(self, entries: Sequence[dict[str, Any]]) -> None:
         """Append entries."""
-        text = "".join(f"{json.dumps(entry, ensure_ascii=False, separators=(',', ':'))}\n" for entry in entries)
+        waiting = deque(_line(entry) for entry in entries)
         self._look_after()
-        data = text.encode("utf-8", "backslashreplace")
-        if self._is_torn:
-            data = b"\n" + data  # so that a line that was cut off spoils no other
-        self._is_torn = True
-        while data:
-            data = data[os.write(self._handle, data) :]
-        self._is_torn = False
+        while waiting:
+            size = os.fstat(self._handle).st_size
+            part = [waiting.popleft()]
+            if size and size + len(part[0]) > self._max:
+                size = self._begin_anew()
+            size += len(part[0])
+            while waiting and size + len(waiting[0]) <= self._max:
+                size += len(waiting[0])
+                part.append(waiting.popleft())
+            self._append(b"".join(part))
         if self._sync:
             os.fsync(self._handle)
 
@@ -55,20 +66,58 @@ class JsonLinesFile:
             os.close(self._handle)
             self._handle = -1
 
-    def _open(self) -> None:
+    def _append(self, data: bytes) -> None:
+        if self._ends_inside_a_line():
+            data = b"\n" + data  # so that a line that was cut off spoils no other
+        self._is_torn = True
+        while data:
+            data = data[os.write(self._handle, data) :]
+        self._is_torn = False
+
+    def _ends_inside_a_line(self) -> bool:
+        """Whether this process, or another one that was killed or found the disk full, has cut a line off."""
+        try:
+            end = os.lseek(self._handle, 0, os.SEEK_END)
+            return end > 0 and os.pread(self._handle, 1, end - 1) != b"\n"
+        except (OSError, AttributeError):  # a pipe, a file that may only be written, or Windows
+            return self._is_torn
+
+    def _open(self, mode: int = _MODE) -> None:
         self.close()
-        self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), _MODE)
+        flags = os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        is_pipe = self.path.exists() and not self.path.is_file()
+        try:
+            self._handle = os.open(self.path, (os.O_WRONLY if is_pipe else os.O_RDWR) | flags, mode)
+        except PermissionError:
+            self._handle = os.open(self.path, os.O_WRONLY | flags, mode)
+
+    def _warn(self) -> None:
+        found = os.fstat(self._handle)
+        if stat.S_ISREG(found.st_mode) and found.st_mode & _OTHERS and os.name == "posix":
+            mode = f"{stat.S_IMODE(found.st_mode):03o}"
+            _LOG.warning("`%s` can be read or changed by other users (mode %s); chmod it to 600 or 640", self.path, mode)
 
     def _look_after(self) -> None:
-        """Open the file again where it is another one by now, and begin a new one where it is full."""
+        """Open the file again where it is another one by now."""
         if self._handle < 0 or not self._is_there():
             self._open()
-        if os.fstat(self._handle).st_size >= self._max:
-            if self._is_there():
-                with suppress(FileNotFoundError):  # another process has just renamed it
-                    os.replace(self.path, f"{self.path}.{time.time_ns()}")
-            self._open()
-            self._forget_old()
+
+    def _begin_anew(self) -> int:
+        """Put the full file aside, and begin a new one, unless another process has; return the size of what there is.
+
+        Each has the time in its name or, if a clock was put back, a number after the newest that no other process takes.
+        """
+        mode = stat.S_IMODE(os.fstat(self._handle).st_mode)
+        if self._is_there():
+            newest = max((int(path.suffix[1:]) for path in self._old()), default=0)
+            with suppress(FileNotFoundError):  # another process has just renamed it
+                os.replace(self.path, f"{self.path}.{max(time.time_ns(), newest + os.getpid())}")
+        self._open(mode)
+        if os.fstat(self._handle).st_size == 0:
+            with suppress(OSError, AttributeError):
+                os.fchmod(self._handle, mode)  # what the umask has taken away
+        self._forget_old()
+        return os.fstat(self._handle).st_size
 
     def _is_there(self) -> bool:
         try:
@@ -78,11 +127,15 @@ class JsonLinesFile:
         mine = os.fstat(self._handle)
         return (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)
 
+    def _old(self) -> list[Path]:
+        return [path for path in self.path.parent.glob(f"{escape(self.path.name)}.*") if path.suffix[1:].isdecimal()]
+
     def _forget_old(self) -> None:
-        old = sorted(
-            (path for path in self.path.parent.glob(f"{self.path.name}.*") if path.suffix[1:].isdecimal()),
-            key=lambda path: int(path.suffix[1:]),
-        )
-        for path in old[: -self._keep]:
+        for path in sorted(self._old(), key=lambda path: int(path.suffix[1:]))[: -self._keep]:
             with suppress(OSError):
                 path.unlink()
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    text = json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+    return f"{text}\n".encode("utf-8", "backslashreplace")

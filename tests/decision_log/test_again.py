@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,38 @@ def test_entries_are_found_between_what_else_is_in_a_file(company: Company, tmp_
         find_entry(path, "2")
     with pytest.raises(InputError, match="cannot be read"):
         find_entry(tmp_path / "nowhere", "2")
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from _places(item, (*path, key))
+
+
+def _with(entry: dict[str, Any], path: tuple[Any, ...], *new: Any) -> dict[str, Any]:
+    """Return an entry with something else at a place, or nothing."""
+    changed = json.loads(json.dumps(entry))
+    at = changed
+    for key in path[:-1]:
+        at = at[key]
+    if new:
+        at[path[-1]] = new[0]
+    else:
+        del at[path[-1]]
+    return dict(changed)
+
+
+def test_damaged_entries_are_refused_or_decided() -> None:
+    """Whatever is missing or of another type, at any place: an answer, or an error of this package."""
+    entry = logged(REFERENCE.decide({"task": "coding", "team": "red", "prompt": "hi"}), Mask())
+    for path in [path for path in _places(entry) if path]:
+        for new in ((), (None,), (1,), ("x",), ("NaN",), ([],), ({},), ([None],), ({"budget": 1},)):
+            with suppress(InputError):
+                assert decide_again(REFERENCE, _with(entry, path, *new)).verdict
+
+
+def test_entries_of_another_version_are_refused() -> None:
+    entry = logged(REFERENCE.decide({"task": "coding", "prompt": "hi"}))
+    for other in ({**entry, "v": 2}, {name: value for name, value in entry.items() if name != "v"}):
+        with pytest.raises(InputError, match="must be of version 1"):
+            decide_again(REFERENCE, other)

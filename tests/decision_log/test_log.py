@@ -235,6 +235,81 @@ def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path, monkeypatch: py
     assert json.loads(lines[1]) == {"n": "second", "text": "\ud800 é"}
 
 
+def test_a_line_that_another_process_has_cut_off_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    file = JsonLinesFile(path)
+    file([{"n": 1}])
+    with path.open("ab") as other:
+        other.write(b'{"n":')  # killed, or the disk was full
+    file([{"n": 2}])
+    with path.open("ab") as other:
+        other.write(b'{"n":')
+    JsonLinesFile(path)([{"n": 3}])  # after a restart
+    assert path.read_text().splitlines() == ['{"n":1}', '{"n":', '{"n":2}', '{"n":', '{"n":3}']
+
+
+def test_a_batch_is_split_where_a_file_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    file = JsonLinesFile(path, max_bytes=100, keep=1000)
+    file([{"n": number, "text": "x" * 20} for number in range(50)])
+    file([{"n": "large", "text": "x" * 500}, {"n": "last"}])
+    parts = [*tmp_path.glob("log.jsonl*")]
+    lines = [part.read_text().splitlines() for part in parts]
+    assert sum(map(len, lines)) == 52
+    assert all(part.stat().st_size <= 100 or len(found) == 1 for part, found in zip(parts, lines, strict=True))
+
+
+def test_a_clock_that_is_put_back_costs_no_newer_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log[1].jsonl"  # no pattern
+    file = JsonLinesFile(path, max_bytes=10, keep=2)
+    for number in range(8):
+        monkeypatch.setattr("time.time_ns", lambda number=number: 10**18 - number * 10**9)
+        file([{"n": number}])
+    old = sorted((part for part in tmp_path.iterdir() if part != path), key=lambda part: int(part.suffix[1:]))
+    assert [part.read_text() for part in (*old, path)] == [f'{{"n":{number}}}\n' for number in (5, 6, 7)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_file_that_others_read_is_reported_and_keeps_its_permissions(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "log.jsonl"
+    for mode, warned in ((0o644, True), (0o666, True), (0o660, True), (0o640, False), (0o600, False)):
+        caplog.clear()
+        path.touch()
+        path.chmod(mode)
+        file = JsonLinesFile(path, max_bytes=5)
+        assert [f"mode {mode:o}" in record.getMessage() for record in caplog.records] == [True] * warned
+        file([{"n": 1}])
+        file([{"n": 2}])
+        assert path.stat().st_mode & 0o777 == mode  # whoever ships the file can still read it
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is full")
+def test_a_full_disk_is_counted_and_reported_once(company: Company, caplog: pytest.LogCaptureFixture) -> None:
+    with DecisionLog("/dev/full") as log:
+        engine = Engine(company("routes: []").plan, log=log)
+        for _ in range(3):
+            assert engine.decide(REQUEST).allowed
+            assert log.flush()
+    assert (log.status.written, log.status.failed) == (0, 3)
+    assert len([record for record in caplog.records if "drops entries" in record.getMessage()]) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+def test_a_pipe_that_nobody_reads_any_more_is_counted(company: Company, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reading = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with DecisionLog(tmp_path / "pipe") as log:
+        engine = Engine(company("routes: []").plan, log=log)
+        engine.decide(REQUEST)
+        assert log.flush()
+        assert json.loads(os.read(reading, 100_000))["model"] == "nano"
+        os.close(reading)
+        engine.decide(REQUEST)
+    assert (log.status.written, log.status.failed) == (1, 1)
+
+
 def test_a_file_that_another_process_renames_first_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
