@@ -95,7 +95,9 @@ class JsonLinesFile:
         found = os.fstat(self._handle)
         if stat.S_ISREG(found.st_mode) and found.st_mode & _OTHERS and os.name == "posix":
             mode = f"{stat.S_IMODE(found.st_mode):03o}"
-            _LOG.warning("`%s` can be read or changed by other users (mode %s); chmod it to 600 or 640", self.path, mode)
+            _LOG.warning(
+                "`%s` can be read or changed by other users (mode %s); chmod it to 600 or 640", self.path, mode
+            )
 
     def _look_after(self) -> None:
         """Open the file again where it is another one by now."""
@@ -105,7 +107,8 @@ class JsonLinesFile:
     def _begin_anew(self) -> int:
         """Put the full file aside, and begin a new one, unless another process has; return the size of what there is.
 
-        Each has the time in its name or, if a clock was put back, a number after the newest that no other process takes.
+        Each has the time in its name or, if a clock was put back, a number after the newest, which no other process
+        takes.
         """
         mode = stat.S_IMODE(os.fstat(self._handle).st_mode)
         if self._is_there():

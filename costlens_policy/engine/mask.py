@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.diagnostics.suggestion import did_you_mean
-from costlens_policy.documents.parameters import NO_TEXTS
+from costlens_policy.documents.parameters import NO_TEXTS, PASSING
+from costlens_policy.tokens.places import KEY_KINDS, PAYLOADS, KeyKind
 
 if TYPE_CHECKING:
     from costlens_policy.compiler.plan import Plan
@@ -23,13 +26,41 @@ _MODES: Final = ("keep", "size", "hash", "redact", "drop")
 _HASH: Final = 16
 _SHORT: Final = 3
 _STRUCTURE: Final = frozenset({"role", "type"})
-"""Keys of messages and tools whose values are words of an API."""
+"""Keys of messages and tools whose values are words of an API, as long as they look like one."""
+_WORD: Final = re.compile(r"[a-zA-Z0-9_.-]{1,40}")
+_SPOKEN: Final = frozenset({"messages", "tools", "response_format", "system"})
+"""What is sent in the shapes of providers."""
 _SETTINGS: Final = NO_TEXTS - {
     "user", "metadata", "stop", "stop_sequences", "labels", "logit_bias", "moderation", "safety_identifier",
-    "prompt_cache_key", "prompt_cache_options",
+    "prompt_cache_key", "prompt_cache_options", "tool_choice", "function_call",
 }  # fmt: skip
 """Parameters whose texts are words of an API."""
 _SENT: Final = ("prompt", "system", "messages", "tools")
+_LABELED: Final = frozenset({"metadata", "labels"})
+"""Attributes and parameters whose keys are shown: they are names that callers give, as those of attributes are."""
+_OF_TOOLS: Final = (  # in the shapes of providers
+    "allowed_tools allowed_callers input_schema inputSchema toolSpec function_declarations functionDeclarations "
+    "parameters parametersJsonSchema strict defer_loading mode tool disable_parallel_tool_use server_label server_url "
+    "server_description require_approval connector_id headers filters max_num_results max_uses user_location "
+    "allowed_domains blocked_domains vector_store_ids container display_width_px display_height_px environment "
+    "grammar syntax definition schema json_schema annotations logprobs phase"
+)
+_OF_SCHEMAS: Final = (  # JSON Schema, 2020-12 and before
+    "description enum const default examples properties required items prefixItems additionalProperties "
+    "patternProperties propertyNames propertyOrdering anyOf allOf oneOf not if then else $ref $defs $schema $id "
+    "definitions pattern minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength minItems "
+    "maxItems uniqueItems minProperties maxProperties contains dependentRequired dependentSchemas nullable readOnly"
+)
+_KEYS: Final = frozenset(
+    {*KEY_KINDS, *PAYLOADS, *STANDARD_ATTRIBUTES, *PASSING, *_OF_TOOLS.split(), *_OF_SCHEMAS.split()}
+)
+"""Keys that are words of an API. Others are names of a program, or were written by a model."""
+_OF_NAMES: Final = frozenset(
+    {"properties", "patternProperties", "dependentSchemas", "dependentRequired", "$defs", "definitions", "headers"}
+)
+"""Keys of objects whose own keys are names, even where one is also a word of an API."""
+_CHOICES: Final = frozenset({"auto", "none", "any", "required", "validated"})
+"""Values of a choice of tools that name no tool."""
 
 
 class Mask:
@@ -117,21 +148,47 @@ class Mask:
         if mode == "keep":
             return value
         if name == "params" and isinstance(value, dict):
-            return {key: item if key in _SETTINGS else self._inside(item, mode) for key, item in value.items()}
-        return self._inside(value, mode)
+            return {key: self._parameter(key, item, mode) for key, item in value.items()}
+        if name in _SPOKEN:
+            return self._inside(value, mode)
+        return self._texts(value, mode)
 
-    def _inside(self, value: Any, mode: MaskMode) -> Any:
-        """Return a value with the same shape and other texts."""
+    def _parameter(self, name: str, value: Any, mode: MaskMode) -> Any:
+        if name in _SETTINGS or (isinstance(value, str) and value in _CHOICES):
+            return value
+        return self._texts(value, mode) if name in _LABELED else self._inside(value, mode)
+
+    def _texts(self, value: Any, mode: MaskMode) -> Any:
+        """Return a value with the same shape and keys, and other texts."""
         if isinstance(value, str):
             return self._text(value, mode)
         if isinstance(value, list):
-            return [self._inside(item, mode) for item in value]
+            return [self._texts(item, mode) for item in value]
         if isinstance(value, dict):
-            return {
-                key: item if key in _STRUCTURE and isinstance(item, str) else self._inside(item, mode)
-                for key, item in value.items()
-            }
+            return {key: self._texts(item, mode) for key, item in value.items()}
         return value
+
+    def _inside(self, value: Any, mode: MaskMode, *, names: bool = False, answers: bool = False) -> Any:
+        """Return a value of an API with the same shape, other texts, and only the keys that are words of the API.
+
+        ``names``: its keys are names, whatever they are. ``answers``: all that it holds was written by a model.
+        """
+        if isinstance(value, str):
+            return self._text(value, mode)
+        if isinstance(value, list):
+            return [self._inside(item, mode, names=names, answers=answers) for item in value]
+        if not isinstance(value, dict):
+            return value
+        shown: dict[str, Any] = {}
+        for key, item in value.items():
+            is_word = not (names or answers) and key in _KEYS
+            if is_word and key in _STRUCTURE and isinstance(item, str) and _WORD.fullmatch(item):
+                shown[key] = item
+                continue
+            name = _unused(key if is_word else self._text(key, mode), shown)
+            written = answers or (is_word and KEY_KINDS.get(key) is KeyKind.JSON)
+            shown[name] = self._inside(item, mode, names=is_word and key in _OF_NAMES, answers=written)
+        return shown
 
     def _text(self, text: str, mode: MaskMode) -> str:
         if mode == "keep":
@@ -163,6 +220,11 @@ class Mask:
         if part["text"].startswith("model.") or is_label or part["value"][:1] not in ('"', "[", "{"):
             return part
         return {**part, "value": _size(part["value"])}
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    """Return a name that is not taken: names of the same size are shown alike."""
+    return name if name not in taken else next(f"{name} {n}" for n in count(2) if f"{name} {n}" not in taken)
 
 
 def _size(text: str) -> str:

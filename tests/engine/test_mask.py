@@ -112,3 +112,55 @@ def test_no_text_is_left_anywhere(secret: str) -> None:
 def test_an_attribute_that_there_is_none_of_is_refused() -> None:
     with pytest.raises(ValueError, match="the mask names `usr`, which is not an attribute; did you mean `user`"):
         shown(Mask(attributes={"usr": "hash"}, key=KEY))
+
+
+TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "xyzzy_look",
+        "parameters": {
+            "type": "object",
+            "properties": {"xyzzy": {"type": "string", "enum": ["xyzzy"]}, "plugh": {"type": "string"}, "type": {}},
+            "required": ["xyzzy"],
+            "$defs": {"xyzzy": {"description": "xyzzy"}},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("mode", ["size", "hash"])
+def test_names_of_tools_and_properties_are_texts(mode: Any) -> None:
+    call = {"type": "tool_use", "id": "xyzzy", "name": "xyzzy", "input": {"xyzzy": {"role": "xyzzy", "a": ["xyzzy"]}}}
+    request = REQUEST | {
+        "tools": [TOOL],
+        "messages": [{"role": "assistant", "content": [call]}, {"role": "user", "content": [{"xyzzy": "xyzzy"}]}],
+        "params": {"tool_choice": {"type": "function", "function": {"name": "xyzzy"}}, "system": [{"text": "xyzzy"}]},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "xyzzy", "schema": TOOL}},
+        "metadata": {"type": "xyzzy", "role": "xyzzy"},
+    }
+    found = shown(Mask(mode, key=KEY), request)
+    assert "xyzzy" not in json.dumps(found)
+    assert found["request"]["metadata"].keys() == {"type", "role"}
+    if mode == "size":
+        schema = found["request"]["tools"][0]["function"]["parameters"]
+        names = ["[5 characters]", "[5 characters] 2", "[4 characters]"]
+        assert list(schema["properties"]) == names  # as many as there were
+        assert schema["properties"]["[5 characters]"] == {"type": "string", "enum": ["[5 characters]"]}
+        assert schema["type"] == "object"
+
+
+def test_words_of_an_api_stay_where_they_look_like_words() -> None:
+    request = {"prompt": "x", "params": {"tool_choice": "auto"}, "response_format": {"type": "xyzzy, a sentence"}}
+    found = shown(Mask(), request)
+    assert found["request"]["params"] == {"tool_choice": "auto"}
+    assert found["request"]["response_format"] == {"type": "[17 characters]"}
+
+
+@given(st.recursive(st.just("Qsecret words"), lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
+    st.sampled_from(["Qsecret words", "content", "input", "text", "type", "properties"]), inner, max_size=3
+)))  # fmt: skip
+def test_no_text_or_name_is_left_in_what_is_sent(value: Any) -> None:
+    request = {"messages": [{"role": "user", "content": value if isinstance(value, list) else [value]}]}
+    exported = {"request": request, "messages": request["messages"], "tools": [value], "params": {}, "prompt": None}
+    shown, _ = Mask().request(exported["request"], ENGINE.plan)
+    assert "Qsecret" not in json.dumps([shown, Mask()._sent({**exported, "system": None})])

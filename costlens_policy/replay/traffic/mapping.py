@@ -68,6 +68,8 @@ class ColumnMapping:
     """Columns by which files are recognized that this mapping is made for."""
     extras: Mapping[str, str] = field(default_factory=dict)
     """Where reports find what only they read: latency, the end of the call, labels."""
+    sampled: str = ""
+    """Column that rows have which are a sample: with it, the traffic is less than there was."""
     requests: bool = False
     """Whether columns `request.NAME` that the files begin with are read as attributes without being mapped."""
     about: str = ""

@@ -212,7 +212,10 @@ class RowReader:
                 raise TrafficError(self._no_attribute(name))
 
     def note_unread(self, columns: ColumnCheck) -> None:
-        """Record the columns of a file that look like tokens, money or attributes but are not read."""
+        """Record the columns of a file that look like tokens, money or attributes but are not read, and a sample."""
+        if columns.is_sample:
+            column = self.mapping.sampled
+            self.notes.append(f"`{columns.file}` is a sample (`{column}`): totals are those of the rows that it has")
         for name in columns.unread:
             self.unread.setdefault(name, columns.file)
         self.similar |= columns.similar

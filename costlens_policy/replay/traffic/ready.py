@@ -107,6 +107,7 @@ READY: Final[Mapping[str, ColumnMapping]] = {
             drop={"kind": ("hold", "release")},  # the charge of a hold follows, with what the call really used
             optional=True,
             requests=True,
+            sampled="sample",
             repeated=(
                 "estimate", "usage", "fallback_calls", "balances", "balances_read", "params", "request",
                 "request.id", "request.model", "request.prompt", "request.messages", "request.prompt_tokens",

@@ -108,8 +108,8 @@ class ColumnCheck:
     """
 
     __slots__ = (
-        "_attributes", "_first", "_groups", "_known", "_mapping", "_names", "_shapes", "_spelled", "file", "similar",
-        "unread",
+        "_attributes", "_first", "_groups", "_known", "_mapping", "_names", "_shapes", "_spelled", "file",
+        "is_sample", "similar", "unread",
     )  # fmt: skip
 
     def __init__(
@@ -133,12 +133,14 @@ class ColumnCheck:
         self.unread: dict[str, None] = {}
         self.similar: dict[str, str] = {}
         """Unread columns, and the one that each probably means."""
+        self.is_sample = False
 
     def look(self, fields: Mapping[str, Any]) -> None:
         """Look at a row."""
         shape = tuple(fields)
         if shape not in self._shapes and len(self._shapes) < _MOST_NAMES:
             self._shapes.add(shape)
+            self.is_sample = self.is_sample or self._mapping.sampled in shape
             self._first = self._first or tuple(name for name in shape if name.isprintable())
             self._names.update(dict.fromkeys(_names(fields)))
             if not self._mapping.spans:
