@@ -175,7 +175,7 @@ def _differences(entry: Mapping[str, Any], decision: Decision, counted: bool) ->
 
 def _without_basis(answer: Mapping[str, Any]) -> dict[str, Any]:
     calls = answer.get("fallback_calls")
-    found = _unbased(answer)
+    found: dict[str, Any] = _unbased(answer)
     return found | {"fallback_calls": list(map(_unbased, calls))} if isinstance(calls, list) else found
 
 

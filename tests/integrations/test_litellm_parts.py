@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from costlens_policy import Engine, GuardError
+from costlens_policy import CostlensPolicyError, Engine, GuardError, LivePolicies
 from costlens_policy.integrations.litellm.flights import was_answered
+from costlens_policy.integrations.litellm.gateway import Gateway
 from costlens_policy.integrations.litellm.identity import Caller, Identity
 from costlens_policy.integrations.litellm.kinds import KINDS, request_of
 from costlens_policy.integrations.litellm.models import Groups
@@ -46,12 +48,85 @@ def test_settings_come_from_the_file_and_the_environment() -> None:
         ({**SECTION, "unanswered": "perhaps"}, "costlens_policy.unanswered"),
         ({**SECTION, "lease_seconds": 0}, "costlens_policy.lease_seconds"),
         ({**SECTION, "ledger": "os.environ/NONE"}, "`os.environ/NONE` refers to an environment variable"),
+        ({**SECTION, "reload_seconds": 0}, "costlens_policy.reload_seconds"),
+        ({**SECTION, "log_sample": 2}, "costlens_policy.log_sample"),
+        ({**SECTION, "telemetry": {"lables": []}}, "costlens_policy.telemetry.lables"),
+        ({**SECTION, "bundle_state": "state.json"}, "belongs to `trusted_keys`"),
         ("policies/", "must be an object"),
     ],
 )
 def test_wrong_settings_are_named(section: Any, message: str) -> None:
     with pytest.raises(GuardError, match=message):
         settings_from(section, {})
+
+
+def test_sources_and_switches_are_read() -> None:
+    url = settings_from({"ledger": "memory:"}, {"COSTLENS_POLICIES": "https://example.com/p.bundle"})
+    assert url.policies == ("https://example.com/p.bundle",)
+    assert url.telemetry is None
+    for given, labels in ((True, ("team", "feature")), ({"labels": ["task"]}, ("task",))):
+        found = settings_from({**SECTION, "telemetry": given, "trusted_keys": "a.pub"}, {})
+        assert found.telemetry is not None
+        assert found.telemetry.labels == labels
+        assert found.trusted_keys == ("a.pub",)
+    assert settings_from({**SECTION, "telemetry": False, "reload_seconds": None}, {}).telemetry is None
+
+
+async def _asked(gateway: Gateway, team: str) -> str:
+    """Return the model that a request is routed to, and end it."""
+    router = SimpleNamespace(model_list=[deployment("cheap", "acme/nano"), deployment("better", "acme/mini")])
+    data: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "model": "auto", "max_tokens": 10}
+    flight = await gateway.decide(KINDS["acompletion"], data, dict(data), {"team": team}, router)
+    await flight.leave(None)
+    return str(data["model"])
+
+
+def test_a_gateway_follows_its_policies_and_logs(tmp_path: Path) -> None:
+    folder, log = tmp_path / "company", tmp_path / "log.jsonl"
+    write_company(folder, TEAM, models="nano")
+
+    async def serve() -> None:
+        section = {"policies": [str(folder)], "ledger": "memory:", "reload_seconds": None, "decision_log": str(log),
+                   "attributes": {"region": "metadata.area"}, "telemetry": {"spans": False}}  # fmt: skip
+        gateway = Gateway.configured(section)
+        assert await _asked(gateway, "red") == "cheap"
+        identity = gateway.identity
+        write_company(folder, TEAM, models="mini")
+        engine = gateway._engine
+        assert isinstance(engine, LivePolicies)
+        assert engine.refresh().is_current
+        assert await _asked(gateway, "red") == "better"
+        assert gateway.identity is not identity
+        (folder / "p.yaml").write_text("kind: Policy\n")
+        assert engine.refresh().problem
+        assert await _asked(gateway, "red") == "better"
+        await gateway.close()
+
+    pytest.importorskip("opentelemetry")
+    asyncio.run(serve())
+    assert [json.loads(line)["kind"] for line in log.read_text().splitlines()] == ["hold", "release"] * 3
+
+
+def test_a_gateway_refuses_policies_that_its_settings_do_not_go_with(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from costlens_policy.bundles import SigningKey, build, sign
+
+    folder, path = tmp_path / "company", tmp_path / "p.bundle"
+    write_company(folder, TEAM, more="attributes: {desk: {type: string}}")
+    key = SigningKey.generate()
+    key.write(tmp_path / "key")
+    path.write_bytes(sign(build(folder), key, 1).packed)
+    section = {"policies": str(path), "ledger": "memory:", "reload_seconds": None, "attributes": {"desk": "header.x"}}
+    with pytest.raises(CostlensPolicyError, match="signed by no trusted key"):
+        SigningKey.generate().write(tmp_path / "other")
+        Gateway.configured({**section, "trusted_keys": str(tmp_path / "other.pub")})
+    gateway = Gateway.configured({**section, "trusted_keys": str(tmp_path / "key.pub")})
+    write_company(folder, TEAM)
+    path.write_bytes(sign(build(folder), key, 2).packed)
+    engine = gateway._engine
+    assert isinstance(engine, LivePolicies)
+    assert "`attributes.desk` is not an attribute" in engine.refresh().problem
+    asyncio.run(gateway.close())
 
 
 @pytest.mark.parametrize(

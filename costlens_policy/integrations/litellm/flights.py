@@ -12,6 +12,7 @@ from costlens_policy.guard.async_guard import AsyncCall, AsyncGuard
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.guard.streams.meter import aclose_stream
 from costlens_policy.integrations.litellm.kinds import Kind, with_limit
+from costlens_policy.integrations.litellm.models import Groups
 from costlens_policy.integrations.litellm.settings import Settings
 from costlens_policy.integrations.litellm.streams import seen_by_guard
 
@@ -28,15 +29,23 @@ class Flight:
 
     LiteLLM repeats a request, and falls back to others. The first attempt counts as the call that was held; one that
     follows an attempt which was charged is held anew, and decided anew. ``params`` are those of the request, ``asked``
-    the model that the client named, ``wants_usage`` whether it asked for the usage of a stream.
+    the model that the client named, ``groups`` the deployments that there were when it began, ``wants_usage`` whether
+    the client asked for the usage of a stream.
     """
 
     def __init__(
-        self, guard: AsyncGuard, settings: Settings, kind: Kind, request: Mapping[str, Any], asked: str
+        self,
+        guard: AsyncGuard,
+        settings: Settings,
+        kind: Kind,
+        request: Mapping[str, Any],
+        asked: str,
+        groups: Groups,
     ) -> None:
         self.kind: Final = kind
         self.request: Final = request
         self.asked: Final = asked
+        self.groups: Final = groups
         self.wants_usage = False
         self.owner: Any = None
         """LiteLLM's logging object of the request, by which its attempts are told from other calls."""

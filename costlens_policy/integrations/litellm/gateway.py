@@ -6,10 +6,14 @@ import asyncio
 import atexit
 import logging
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet, WeakValueDictionary
 
-from costlens_policy.api import Engine, load
+from costlens_policy.api import Engine
+from costlens_policy.bundles import Trust
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.decision_log import DecisionLog
+from costlens_policy.frozen import frozen
 from costlens_policy.guard.async_guard import AsyncGuard
 from costlens_policy.guard.errors import GuardError
 from costlens_policy.integrations.litellm.flights import Flight
@@ -17,6 +21,11 @@ from costlens_policy.integrations.litellm.identity import Identity
 from costlens_policy.integrations.litellm.kinds import LABELS, Kind, request_of, with_decision
 from costlens_policy.integrations.litellm.models import Groups
 from costlens_policy.integrations.litellm.settings import Settings, settings_from
+from costlens_policy.live import LivePolicies
+from costlens_policy.live.sources import source_at
+
+if TYPE_CHECKING:
+    from costlens_policy.integrations.otel import Telemetry
 
 __all__ = ["TOKEN", "Gateway"]
 
@@ -28,14 +37,29 @@ _STEERED: Final = ("num_retries", "max_retries", "max_fallbacks", "disable_fallb
 """What headers of clients may set, and the proxy adds to the request: who repeats a request decides what it costs."""
 
 
-class Gateway:
-    """Decides requests and writes decisions into attempts. Safe for the tasks of one event loop."""
+@frozen(eq=False)
+class _Version:
+    """What the settings come to with one version of the policies."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    plan: Plan
+    identity: Identity
+
+
+class Gateway:
+    """Decides requests and writes decisions into attempts. Safe for the tasks of one event loop.
+
+    Of an engine whose policies are replaced, each request is read and decided by the version of the moment.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings, telemetry: Telemetry | None = None) -> None:
         self.settings: Final = settings
-        self.guard: Final = AsyncGuard(engine, settings.ledger, lease=settings.lease, named_models="ignore")
-        self._plan: Final = engine.plan
-        self.identity: Final = Identity(engine.plan.attributes, settings.attributes)
+        self._engine: Final = engine
+        sinks = [] if telemetry is None else [telemetry.alert]
+        self.guard: Final = AsyncGuard(
+            engine, settings.ledger, lease=settings.lease, named_models="ignore", alert_sinks=sinks
+        )
+        self._known: _Version | None = None
+        self._version()  # raises for settings that do not go with the policies
         self._groups: Groups | None = None
         self._groups_of: tuple[int, ...] = ()
         self._flights: Final[WeakSet[Flight]] = WeakSet()
@@ -47,7 +71,19 @@ class Gateway:
     def configured(cls, section: Any) -> Gateway:
         """Return the gateway of a section of settings and the environment. Raises ``GuardError``, ``PolicyError``."""
         settings = settings_from(section)
-        return cls(load(*settings.policies), settings)
+        telemetry = _telemetry(settings)
+        return cls(_engine(settings, telemetry), settings, telemetry)
+
+    @property
+    def identity(self) -> Identity:
+        """Who is asking, with the attributes of the policies that serve now."""
+        return self._version().identity
+
+    def _version(self) -> _Version:
+        plan = self._engine.plan
+        if self._known is None or self._known.plan is not plan:
+            self._known = _Version(plan, Identity(plan.attributes, self.settings.attributes))
+        return self._known
 
     async def decide(
         self,
@@ -62,15 +98,16 @@ class Gateway:
         ``body`` is what the client sent, ``attributes`` who it is. Raises ``RequestError``, ``DeniedError``,
         ``GuardError`` and ``LedgerError``.
         """
-        groups = self._groups_for(router)
+        plan = self._version().plan
+        groups = self._groups_for(router, plan)
         asked = str(data.get("model") or "")
         request = {**request_of(kind, data, body), "model": groups.asked(asked), **attributes}
-        if "call_type" in self._plan.attributes:
+        if "call_type" in plan.attributes:
             request["call_type"] = kind.name
-        flight = Flight(self.guard, self.settings, kind, request, asked)
+        flight = Flight(self.guard, self.settings, kind, request, asked, groups)
         await flight.begin()
         try:
-            self._route(flight, data, groups)
+            self._route(flight, data)
         except BaseException:
             await flight.leave(None)
             raise
@@ -78,8 +115,8 @@ class Gateway:
         self._flights.add(flight)
         return flight
 
-    def _route(self, flight: Flight, data: MutableMapping[str, Any], groups: Groups) -> None:
-        call = flight.call
+    def _route(self, flight: Flight, data: MutableMapping[str, Any]) -> None:
+        call, groups = flight.call, flight.groups
         serving = {model: groups.serving(model, flight.asked) for model in (call.model, *call.fallbacks)}
         first = serving[call.model]
         if first is None:
@@ -118,9 +155,7 @@ class Gateway:
         """Return the arguments of an attempt, with what was decided for the model of its deployment."""
         info = kwargs.get("model_info") or {}
         group = _group_of(kwargs)
-        groups = self._groups
-        assert groups is not None, "a flight begins with the groups"
-        model = groups.model_sent(group, kwargs.get("model"), info)
+        model = flight.groups.model_sent(group, kwargs.get("model"), info)
         if model is None:
             raise GuardError(
                 f"the catalogue does not list the model `{kwargs.get('model')}` of a deployment of `{group}`"
@@ -152,20 +187,47 @@ class Gateway:
         for flight in list(self._flights):
             await flight.leave(None)
         await self.guard.close()
+        for closing in (self._engine, *(self._engine.log.all if self._engine.log is not None else ())):
+            if isinstance(closing, LivePolicies | DecisionLog):
+                closing.close()
 
     def _close_at_exit(self) -> None:
         asyncio.run(self.close())
 
-    def _groups_for(self, router: Any) -> Groups:
-        """Return the groups of a router; its model list may change while it runs."""
+    def _groups_for(self, router: Any, plan: Plan) -> Groups:
+        """Return the groups of a router; its model list may change while it runs, and so may the policies."""
         model_list = list(getattr(router, "model_list", None) or ())
-        state = tuple(map(id, model_list))
+        state = (id(plan), *map(id, model_list))
         if self._groups is None or state != self._groups_of:
-            self._groups = Groups(self._plan.catalogue, model_list, self.settings.models)
+            self._groups = Groups(plan.catalogue, model_list, self.settings.models)
             self._groups_of = state
             for problem in self._groups.problems.values():
                 _LOG.warning("%s", problem)
         return self._groups
+
+
+def _engine(settings: Settings, telemetry: Telemetry | None) -> Engine:
+    """Return the policies of the settings, which a thread looks after, and who is told of their decisions."""
+    trust = Trust(*settings.trusted_keys, state=settings.bundle_state) if settings.trusted_keys else None
+    log = None if settings.decision_log is None else DecisionLog(settings.decision_log, sample=settings.log_sample)
+    engine = LivePolicies(
+        source_at(*settings.policies, trust=trust),
+        interval=settings.reload_seconds,
+        accept=lambda engine: Identity(engine.plan.attributes, settings.attributes),
+        on_change=None if telemetry is None else telemetry.policies_changed,
+        log=[item for item in (telemetry, log) if item is not None],
+    )
+    if telemetry is not None:
+        telemetry.watch(log=log, policies=engine)
+    return engine
+
+
+def _telemetry(settings: Settings) -> Telemetry | None:
+    if settings.telemetry is None:
+        return None
+    from costlens_policy.integrations.otel import Telemetry
+
+    return Telemetry(labels=settings.telemetry.labels, spans=settings.telemetry.spans)
 
 
 def _group_of(kwargs: Mapping[str, Any]) -> str:

@@ -116,6 +116,8 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
         traceback_str: str | None = None,
     ) -> Any:
         """End a request that failed, and give a refusal its form."""
+        if probing("async_post_call_failure_hook"):
+            return None
         flight = self._flight_of(request_data)
         if flight is not None and not flight.is_streaming:
             await flight.leave(original_exception)
@@ -180,7 +182,9 @@ class CostlensPolicy(CustomLogger):  # type: ignore[misc,unused-ignore]
     ) -> None:
         """Compare who served a call, as LiteLLM reports it, with what was charged."""
         token = _token_of(kwargs)
-        if not self.probe.is_own(token):
+        if self.probe.is_own(token):
+            self.probe.logged.set()
+        else:
             self.gateway.compare(kwargs.get("standard_logging_object"), token)
 
     def _flight_of(self, data: Mapping[str, Any]) -> Flight | None:

@@ -28,8 +28,14 @@ _ATTEMPTS: Final = (
 _OF_PROXY: Final = (
     "async_pre_call_hook",
     "async_post_call_success_hook",
+    "async_post_call_failure_hook",
     "async_post_call_streaming_iterator_hook",
 )
+_LOGGING: Final = "async_log_success_event"
+_PATIENCE: Final = 30.0
+"""Seconds within which LiteLLM has to log the first call: it does so later, in a task of its own."""
+_ROUTE: Final = "/costlens-policy/probe"
+"""Is no API of a model, so that LiteLLM keeps no record of a request that failed."""
 _CALL: Final[dict[str, Any]] = {
     "model": "openai/probe",
     "messages": [{"role": "user", "content": "probe"}],
@@ -55,6 +61,8 @@ class Probe:
         self._expected: Final = (*_ATTEMPTS, *_OF_PROXY) if of_proxy else _ATTEMPTS
         self._token: Final = f"probe-{id(self)}"
         self._outcome: asyncio.Future[None] | None = None
+        self.logged: Final = asyncio.Event()
+        """Set by the hook that logs, which is not called in the context of the probe."""
 
     def is_own(self, token: Any) -> bool:
         return bool(token == self._token)
@@ -85,6 +93,10 @@ class Probe:
         if _OF_PROXY[0] in self._expected:
             await self._through_proxy()
         missing = [name for name in self._expected if name not in reached]
+        try:
+            await asyncio.wait_for(self.logged.wait(), _PATIENCE)
+        except TimeoutError:
+            missing.append(_LOGGING)
         if missing:
             names = ", ".join(f"`{name}`" for name in missing)
             raise GuardError(f"LiteLLM does not reach {names} of the callback")
@@ -93,13 +105,16 @@ class Probe:
     async def _through_proxy(self) -> None:
         if "litellm.proxy.proxy_server" not in sys.modules:
             return
+        from fastapi import HTTPException
         from litellm.proxy import proxy_server
         from litellm.proxy._types import UserAPIKeyAuth
 
-        proxy, key = proxy_server.proxy_logging_obj, UserAPIKeyAuth()
+        proxy, key = proxy_server.proxy_logging_obj, UserAPIKeyAuth(request_route=_ROUTE)
         data = {"model": _CALL["model"], "messages": _CALL["messages"], "metadata": {}}
         await proxy.pre_call_hook(user_api_key_dict=key, data=data, call_type="acompletion")
         await proxy.post_call_success_hook(data=data, user_api_key_dict=key, response=None)
+        failed = HTTPException(400, "a probe of the policies")  # of a client, so that nobody is alerted
+        await proxy.post_call_failure_hook(request_data=dict(data), original_exception=failed, user_api_key_dict=key)
         stream = proxy.async_post_call_streaming_iterator_hook(
             response=_nothing(), user_api_key_dict=key, request_data=data
         )

@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from costlens_policy.guard.errors import GuardError
 
-__all__ = ["Settings", "Unanswered", "settings_from"]
+__all__ = ["Settings", "Telemetry", "Unanswered", "settings_from"]
 
 Unanswered: TypeAlias = Literal["charge", "release"]
 
@@ -21,10 +21,24 @@ _ENVIRONMENT: Final = {"policies": "COSTLENS_POLICIES", "ledger": "COSTLENS_LEDG
 _SECTION: Final = "costlens_policy"
 
 
+class Telemetry(BaseModel):
+    """Metrics and spans by OpenTelemetry: ``labels`` are attributes of requests."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    labels: tuple[str, ...] = ("team", "feature")
+    spans: bool = True
+
+
 class Settings(BaseModel):
     """The section ``costlens_policy`` of ``litellm_settings``.
 
-    ``policies`` are files and folders, ``ledger`` is the URL of the ledger. ``attributes`` says where attributes of the
+    ``policies`` are files and folders, a bundle, or the URL of a source. They are looked at every ``reload_seconds``,
+    and replaced while the proxy serves; None leaves them as they are. With ``trusted_keys``, files of public keys, a
+    bundle must be signed, and ``bundle_state`` remembers the last revision. ``ledger`` is the URL of the ledger.
+    ``decision_log`` is the file of a decision log, ``log_sample`` the share of allowed calls in it.
+
+    ``attributes`` says where attributes of the
     request come from, beside ``TRUSTED`` of ``identity``. ``models`` gives the model of the catalogue for a
     ``model_name`` of LiteLLM where its deployments do not tell. ``client_metadata`` are the keys of a client's metadata
     that LiteLLM may keep, such as ``trace_id``. ``unguarded`` lists call types of LiteLLM that are let through without
@@ -37,6 +51,12 @@ class Settings(BaseModel):
 
     policies: tuple[str, ...]
     ledger: str
+    reload_seconds: float | None = Field(default=5, gt=0)
+    trusted_keys: tuple[str, ...] = ()
+    bundle_state: str | None = None
+    decision_log: str | None = None
+    log_sample: float = Field(default=1, ge=0, le=1)
+    telemetry: Telemetry | None = None
     attributes: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     models: Mapping[str, str] = Field(default_factory=dict)
     client_metadata: frozenset[str] = frozenset()
@@ -44,10 +64,23 @@ class Settings(BaseModel):
     unanswered: Unanswered = "charge"
     lease_seconds: float = Field(default=600, gt=0)
 
-    @field_validator("policies", mode="before")
+    @field_validator("policies", "trusted_keys", mode="before")
     @classmethod
     def _paths(cls, value: Any) -> Any:
-        return value.split(os.pathsep) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return [value] if "://" in value else value.split(os.pathsep)
+
+    @field_validator("telemetry", mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        return ({} if value else None) if isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if self.bundle_state is not None and not self.trusted_keys:
+            raise ValueError("`bundle_state` belongs to `trusted_keys`")
+        return self
 
     @field_validator("attributes", mode="before")
     @classmethod

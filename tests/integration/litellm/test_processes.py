@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import threading
@@ -58,6 +59,27 @@ def test_the_settings_may_stand_after_the_callback(start: Started) -> None:
     gateway = start(section_last=True)
     assert gateway.ask(CHAT, BODY, key="sk-last").status == 200
     assert gateway.settled("last") == NANO
+
+
+def test_policies_are_replaced_while_the_proxy_serves(start: Started, tmp_path: Path) -> None:
+    log = tmp_path / "decisions.jsonl"
+    gateway = start({"reload_seconds": 0.2, "decision_log": str(log)})
+    assert gateway.ask(CHAT, BODY, key="sk-live").status == 200
+    policy = gateway.policies / "policy.yaml"
+    good = policy.read_text(encoding="utf-8")
+    policy.write_text(good + "\nnonsense", encoding="utf-8")
+    time.sleep(1)
+    assert gateway.ask(CHAT, BODY, key="sk-live").status == 200  # the last good version
+    assert "goes on serving" in gateway.proxy.log.read_text(encoding="utf-8")
+    policy.write_text(good.replace("hard_limit_usd: 1", "hard_limit_usd: 0.000001"), encoding="utf-8")
+    end = time.monotonic() + 30
+    while (answer := gateway.ask(CHAT, BODY, key="sk-live")).status == 200 and time.monotonic() < end:
+        time.sleep(0.2)
+    assert answer.status == 402
+    assert gateway.settled("live") >= 2 * NANO
+    kinds = [json.loads(line)["kind"] for line in log.read_text(encoding="utf-8").splitlines()]
+    assert kinds[:2] == ["hold", "charge"]
+    assert "decision" in kinds  # the denial
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
