@@ -117,8 +117,8 @@ def test_a_gateway_refuses_policies_that_its_settings_do_not_go_with(tmp_path: P
     key.write(tmp_path / "key")
     path.write_bytes(sign(build(folder), key, 1).packed)
     section = {"policies": str(path), "ledger": "memory:", "reload_seconds": None, "attributes": {"desk": "header.x"}}
+    SigningKey.generate().write(tmp_path / "other")
     with pytest.raises(CostlensPolicyError, match="signed by no trusted key"):
-        SigningKey.generate().write(tmp_path / "other")
         Gateway.configured({**section, "trusted_keys": str(tmp_path / "other.pub")})
     gateway = Gateway.configured({**section, "trusted_keys": str(tmp_path / "key.pub")})
     write_company(folder, TEAM)
