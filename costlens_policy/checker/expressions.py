@@ -61,8 +61,8 @@ from costlens_policy.frozen import frozen
 from costlens_policy.source.located import LocatedDocument, Path, part_span
 
 __all__ = [
-    "Analysis", "Environments", "analyze_alone", "analyze_bundle", "check_budget_names", "check_variables", "limits_of",
-    "variables_of",
+    "Analysis", "Environments", "analyze_alone", "analyze_beside", "analyze_bundle", "check_budget_names",
+    "check_variables", "limits_of", "variables_of",
 ]  # fmt: skip
 
 _NOTHING: Final[Paths] = frozenset()
@@ -106,6 +106,25 @@ def analyze_bundle(bundle: LinkedBundle) -> Analysis:
         if analyst.failed:
             failed.add(document)
     return Analysis(expressions, tuple(diagnostics), frozenset(failed))
+
+
+def analyze_beside(bundle: LinkedBundle, document: LinkedDocument[Document]) -> Analysis:
+    """Type the expressions of a document that speaks of a policy set without being part of it.
+
+    They read what those of the policy set read, its variables included.
+    """
+    limits = limits_of(bundle.policy_set.document.limits)
+    request = request_record(bundle.attributes, Sizes(limits))
+    model = model_record(unknown_facts(bundle.catalogue, bundle.policy_set.document.admit))
+    around = _Analyst(bundle.policy_set, request, model, limits, _NONE_SHARED, bundle.data)
+    around.run()
+    analyst = _Analyst(document, request, model, limits, around.shared(), bundle.data)
+    expressions = {document: analyst.run()}
+    analyst.report_missing(_NOTHING)
+    failed = frozenset({document}) if analyst.failed else frozenset[LinkedDocument[Document]]()
+    found = Analysis(expressions, (), failed)
+    budgets = _unknown_budgets(found, (document,), _owners_of_budgets(bundle))
+    return Analysis(expressions, (*analyst.diagnostics, *budgets), failed)
 
 
 def analyze_alone(policy: LinkedDocument[PolicyDocument]) -> tuple[Diagnostic, ...]:
@@ -406,16 +425,27 @@ def _unused(document: LinkedDocument[Document], read: frozenset[str]) -> Iterato
 
 def check_budget_names(bundle: LinkedBundle, analysis: Analysis) -> Iterator[Diagnostic]:
     """Report ``budgets["id"]`` where no budget of the set, or more than one, has the id."""
+    yield from _unknown_budgets(analysis, bundle.policies, _owners_of_budgets(bundle))
+
+
+def _owners_of_budgets(bundle: LinkedBundle) -> Mapping[str, list[str]]:
+    """Return the budgets, as ``policy/budget``, that a name may mean."""
     owners: dict[str, list[str]] = {}
     for policy in bundle.policies:
         for budget in policy.document.budgets:
             owners.setdefault(budget.id, []).append(f"{policy.name}/{budget.id}")
             owners.setdefault(f"{policy.name}/{budget.id}", []).append(f"{policy.name}/{budget.id}")
-    for policy in bundle.policies:
-        for path, expression in analysis.expressions[policy].items():
+    return owners
+
+
+def _unknown_budgets(
+    analysis: Analysis, documents: Iterable[LinkedDocument[Document]], owners: Mapping[str, list[str]]
+) -> Iterator[Diagnostic]:
+    for document in documents:
+        for path, expression in analysis.expressions[document].items():
             for name, extent in budget_reads(expression):
                 if len(owners.get(name, ())) != 1:
-                    yield _wrong_budget(_span(policy, path, extent), name, owners)
+                    yield _wrong_budget(_span(document, path, extent), name, owners)
 
 
 def _wrong_budget(span: Span, name: str, owners: Mapping[str, list[str]]) -> Diagnostic:

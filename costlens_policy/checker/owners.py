@@ -10,14 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from costlens_policy.checker.library import File, Found, Library, sets_in
+from costlens_policy.checker.library import File, Found, Library, declares_a_set, sets_in
 from costlens_policy.diagnostics.model import Diagnostic, Severity, Span
 from costlens_policy.diagnostics.suggestion import nearest
 from costlens_policy.documents import PolicySetDocument, WorkloadDocument
 from costlens_policy.frozen import frozen
 from costlens_policy.source.read import checkout_of, is_yaml, repository_of, yaml_files
 
-__all__ = ["Owners", "Reference", "resolve_reference"]
+__all__ = ["Owners", "Reference", "resolve_reference", "resolve_set"]
 
 _UP: Final = 10
 _NEAR: Final = 3
@@ -136,6 +136,21 @@ class Reference:
     text: str
     span: Span
     origin: str
+
+
+def resolve_set(reference: Reference, paths: Iterable[Path]) -> str | Diagnostic:
+    """Return the name of the policy set that a document beside it refers to, or why it cannot be opened.
+
+    The reference stays in the repository, which ``paths`` mark out where there is no checkout. Outside of one there is
+    no repository, but only files that declare a policy set are read.
+    """
+    origin = Path(reference.origin).resolve()
+    here = Path.cwd().resolve()
+    around = [here] if origin.is_relative_to(here) else []
+    named = Path(os.path.realpath(origin.parent / reference.text))
+    if checkout_of(origin) is None and declares_a_set(named):
+        around.append(named.parent)
+    return resolve_reference(reference, repository_of(origin, (*paths, *around)))
 
 
 def resolve_reference(reference: Reference, repository: Path) -> str | Diagnostic:

@@ -23,6 +23,7 @@ _COMMANDS: Final = (  # a file of `commands` for each, in the order of a policy'
     "check",
     "fmt",
     "test",
+    "prove",
     "eval",
     "replay",
     "diff",

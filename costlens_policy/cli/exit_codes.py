@@ -30,13 +30,14 @@ class ExitCode(IntEnum):
         return code
 
     OK = 0, "success"
-    INVALID = 1, "a policy, catalogue, suite or expression is invalid, or not formatted"
+    INVALID = 1, "a policy, catalogue, suite, invariant or expression is invalid, or not formatted"
     USAGE = 2, "usage error, or a request that the policy set does not accept"
-    NOTHING = 3, "nothing to do: no policy file or no test case was found"
-    TEST_FAILED = 4, "a policy test failed"
+    NOTHING = 3, "nothing to do: no policy file, test case or invariant was found"
+    TEST_FAILED = 4, "a policy test failed, or an invariant is refuted"
     COVERAGE = 5, "rule coverage is below the threshold"
     FAILURE = 6, "a file or stream cannot be read or written, or an internal error"
     GATE = 7, "a limit that was set is exceeded: on cost, denials or skipped rows"
+    UNDECIDED = 8, "an invariant, or a difference, can be neither proved nor refuted"
     DENIED = 10, "the request is denied, with `--exit-code`"
     INTERRUPTED = 130, "interrupted by Ctrl-C"
 

@@ -218,6 +218,11 @@ _TESTS: Final = (
     Code("CL619", "repeated-case", "duplicate case"),
     Code("CL620", "idle-pattern", "expectation that every text meets"),
 )
+_PROOFS: Final = (
+    Code("CL701", "unknown-invariant-rule", "unknown rule in an invariant"),
+    Code("CL702", "vacuous-invariant", "invariant about no request"),
+    Code("CL703", "invariant-of-models", "invariant about decisions that reads a model"),
+)
 _RUN_TIME: Final = (
     Code("CL901", "no-matching-overload", "no matching overload for these values"),
     Code("CL902", "no-such-key", "no such key"),
@@ -247,6 +252,6 @@ _RUN_TIME: Final = (
 
 CODES: Final[dict[str, Code]] = {
     code.id: code
-    for phase in (_SOURCE, _SCHEMA, _LINKING, _EXPRESSIONS, _MEANING, _MONEY, _TESTS, _RUN_TIME)
+    for phase in (_SOURCE, _SCHEMA, _LINKING, _EXPRESSIONS, _MEANING, _MONEY, _TESTS, _PROOFS, _RUN_TIME)
     for code in phase
 }

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from costlens_policy.documents.catalogue import CatalogueDocument
     from costlens_policy.documents.data import DataDocument
     from costlens_policy.documents.document import API_VERSIONS, Document, Metadata
+    from costlens_policy.documents.invariants import InvariantsDocument
     from costlens_policy.documents.policy import PolicyDocument
     from costlens_policy.documents.policy_set import PolicySetDocument
     from costlens_policy.documents.suite import SuiteDocument
     from costlens_policy.documents.workload import WorkloadDocument
 
 __all__ = [
-    "API_VERSIONS", "KINDS", "CatalogueDocument", "DataDocument", "Document", "Metadata", "PolicyDocument",
-    "PolicySetDocument", "SuiteDocument", "WorkloadDocument",
+    "API_VERSIONS", "KINDS", "CatalogueDocument", "DataDocument", "Document", "InvariantsDocument", "Metadata",
+    "PolicyDocument", "PolicySetDocument", "SuiteDocument", "WorkloadDocument",
 ]  # fmt: skip
 
 _MODULES: Final = {
@@ -32,6 +33,7 @@ _MODULES: Final = {
     "Catalogue": "catalogue",
     "Data": "data",
     "Suite": "suite",
+    "Invariants": "invariants",
     "Workload": "workload",
 }
 

@@ -160,6 +160,8 @@ class Expectation(Section):
     """Name of the model that serves."""
     fallbacks: tuple[str, ...] | None = None
     """Further models, in order."""
+    not_served_by: Annotated[tuple[str, ...], Field(min_length=1, examples=[["gpt-5"]])] | None = None
+    """Models that neither serve nor are fallbacks, for whatever reason; a refused request is served by none."""
     fallback_calls: Annotated[tuple[FallbackExpectation, ...], Field(min_length=1)] | None = None
     """What is to be sent to some of the fallbacks, in order: it may differ from what the model gets."""
     rule: str | None = None

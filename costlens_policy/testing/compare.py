@@ -90,6 +90,12 @@ def _fallbacks(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Differe
         yield Difference("fallbacks", list(expected), list(seen.decision.fallbacks))
 
 
+def _not_served_by(expected: tuple[str, ...], seen: _Comparison) -> Iterator[Difference]:
+    serving = {seen.decision.model, *seen.decision.fallbacks}
+    if found := [name for name in expected if seen.known.canonical(name) in serving]:
+        yield Difference("not_served_by", list(expected), found)
+
+
 def _fallback_calls(expected: tuple[FallbackExpectation, ...], seen: _Comparison) -> Iterator[Difference]:
     calls = {call.model: call for call in seen.decision.fallback_calls}
     names = [seen.known.canonical(item.model) for item in expected]
@@ -224,6 +230,7 @@ _COMPARISONS: Final[Mapping[str, _CompareOne]] = {
     "model": _model,
     "rule": _rule,
     "fallbacks": _fallbacks,
+    "not_served_by": _not_served_by,
     "fallback_calls": _fallback_calls,
     "shares": _shares,
     "ways_out": _ways_out,

@@ -127,6 +127,7 @@ class _Examiner:
 
     def _models(self, expect: Expectation, path: Path, requested: set[str]) -> None:
         named = [(name, (*path, "fallbacks", index)) for index, name in enumerate(expect.fallbacks or ())]
+        named += [(name, (*path, "not_served_by", index)) for index, name in enumerate(expect.not_served_by or ())]
         if expect.model is not None:
             named.insert(0, (expect.model, (*path, "model")))
         for name, place in named:

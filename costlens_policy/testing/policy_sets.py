@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
@@ -12,8 +11,7 @@ from typing import Any, Final
 from costlens_policy.api import Engine
 from costlens_policy.catalogue import Model
 from costlens_policy.checker import CheckedBundle
-from costlens_policy.checker.library import declares_a_set
-from costlens_policy.checker.owners import Reference, resolve_reference
+from costlens_policy.checker.owners import Reference, resolve_set
 from costlens_policy.checker.whole import check_set
 from costlens_policy.compiler import compile_plan
 from costlens_policy.compiler.formula import Formula
@@ -22,7 +20,6 @@ from costlens_policy.diagnostics.model import Diagnostic, Span
 from costlens_policy.documents.policy import Budget
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path as LocatedPath
-from costlens_policy.source.read import checkout_of, repository_of
 from costlens_policy.testing.suites import FoundSuite, SuiteProblems
 from costlens_policy.testing.vocabulary import Vocabulary
 from costlens_policy.units import base_of
@@ -81,20 +78,7 @@ class PolicySets:
 
     def _resolve(self, suite: FoundSuite) -> str | Diagnostic:
         span = suite.located.root.span_of(("policy_set",))
-        reference = Reference(suite.document.policy_set, span, suite.file)
-        return resolve_reference(reference, self._repository(Path(suite.file).resolve(), reference.text))
-
-    def _repository(self, origin: Path, wanted: str) -> Path:
-        """Return the folder that a suite's reference must stay in.
-
-        Outside a checkout there is no repository, but only files that declare a policy set are read.
-        """
-        here = Path.cwd().resolve()
-        around = [here] if origin.is_relative_to(here) else []
-        named = Path(os.path.realpath(origin.parent / wanted))
-        if checkout_of(origin) is None and declares_a_set(named):
-            around.append(named.parent)
-        return repository_of(origin, (*self._paths, *around))
+        return resolve_set(Reference(suite.document.policy_set, span, suite.file), self._paths)
 
     def _load(self, file: str) -> SetUnderTest | None:
         real = Path(file).resolve()

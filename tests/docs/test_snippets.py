@@ -34,6 +34,7 @@ _AROUND: Final = {
     "admit": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "severities": _HEAD.format(kind="PolicySet") + "policies: [a.yaml]\ncatalogues: [b.yaml]\n" + _TARGET,
     "cases": _HEAD.format(kind="Suite") + "policy_set: policy-set.yaml\n",
+    "invariants": _HEAD.format(kind="Invariants") + "policy_set: policy-set.yaml\n",
     "matrix": _HEAD.format(kind="Suite") + "policy_set: policy-set.yaml\n",
 }
 """What makes a whole document of a part, by the first key of the part."""

@@ -84,15 +84,16 @@ class Uses:
         """The records ``model`` of all that may serve."""
         self.budgets = budgets
         """Budgets by the names that conditions use, as ``policy/budget``."""
-        self._trees: dict[tuple[int, int], Tree] = {}
         self._same: dict[tuple[str, int], Same] = {}
+        self._trees: dict[tuple[int, int], tuple[Formula, Tree]] = {}
+        """Each with its formula, so that the identity of that is not given away."""
 
     def tree(self, formula: Formula, layer: int, variables: Mapping[str, Formula]) -> Tree:
         """Return the tree of a condition of a layer, whose variables are read through."""
         key = (id(formula), layer)
         if key not in self._trees:
-            self._trees[key] = _Reader(self, formula, layer, variables).tree(formula.typed.root)
-        return self._trees[key]
+            self._trees[key] = formula, _Reader(self, formula, layer, variables).tree(formula.typed.root)
+        return self._trees[key][1]
 
     def same(self, part: Formula, layer: int) -> Same:
         """Return what a part of a formula has in common with all parts of the layer that have the same words."""

@@ -88,8 +88,11 @@ class Domain:
         return 0 if use is None else use.size
 
     def _variables(self, layer: int) -> Mapping[str, Formula]:
-        """Return the variables that a layer reads: its own, and those of the policy set."""
-        return {**self._plan.variables, **self._plan.layers[layer].variables}
+        """Return the variables that a layer reads: its own, and those of the policy set. The default route, after the
+        last layer, has none of its own.
+        """
+        own = self._plan.layers[layer].variables if layer < len(self._plan.layers) else {}
+        return {**self._plan.variables, **own}
 
     def values(self, read: Read) -> tuple[Value | Absent, ...]:
         """Return the critical values of a place; none for what cannot be given one."""

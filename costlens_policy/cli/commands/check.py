@@ -54,14 +54,17 @@ def command(paths: tuple[Path, ...], output: str, strict: bool) -> ExitCode:
     """
     from costlens_policy.assurance import examine
     from costlens_policy.checker import check_all
+    from costlens_policy.proof import examine_invariants
     from costlens_policy.source.suppressions import suppress, unused_suppressions
     from costlens_policy.testing import examine_suites
 
     checked = check_all(paths)
-    suites = examine_suites(paths, _by_file(checked))
+    sets = _by_file(checked)
+    suites, invariants = examine_suites(paths, sets), examine_invariants(paths, sets)
     found = (item for bundle in checked.bundles for item in examine(bundle))
-    sources = {source.name: source for source in (*suites.sources, *checked.sources.values())}
-    diagnostics = _once(suppress((*checked.diagnostics, *suites.diagnostics, *found), sources))
+    texts = (*suites.sources, *invariants.sources, *checked.sources.values())
+    sources = {source.name: source for source in texts}
+    diagnostics = _once(suppress((*checked.diagnostics, *suites.diagnostics, *invariants.diagnostics, *found), sources))
     if not any(item.is_error and item.stops for item in diagnostics):  # else not everything was examined
         diagnostics = in_order((*diagnostics, *unused_suppressions(diagnostics, sources)))
     files = _examined(paths, checked, diagnostics) | {source.name for source in suites.sources}

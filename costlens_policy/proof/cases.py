@@ -1,0 +1,67 @@
+"""Refutations as a suite: its cases fail as long as the policy set does not keep what it promises."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from costlens_policy.assurance import Witness
+from costlens_policy.catalogue.writing import yaml_lines
+from costlens_policy.engine.decision import json_value
+from costlens_policy.proof.proofs import Proof
+from costlens_policy.proof.verdicts import Refuted
+
+__all__ = ["suite_of"]
+
+
+def suite_of(proofs: Sequence[Proof], file: Path) -> str:
+    """Return the text of a suite, for a file, with a case for each refutation of one policy set.
+
+    Raises ``ValueError`` where they are of several.
+    """
+    sets = {proof.policy_set for proof in proofs}
+    if len(sets) > 1:
+        raise ValueError(f"the invariants must be those of one policy set, got {len(sets)}")
+    folder = os.path.dirname(os.path.realpath(file))
+    document: dict[str, Any] = {
+        "apiVersion": "costlens-policy/v1",
+        "kind": "Suite",
+        "metadata": {"name": "refuted-invariants", "version": "1.0.0"},
+        "policy_set": os.path.relpath(os.path.realpath(sets.pop()), folder),
+        "cases": [_case(proof) for proof in proofs],
+    }
+    return "\n".join(yaml_lines(document)) + "\n"
+
+
+def _case(proof: Proof) -> dict[str, Any]:
+    assert isinstance(proof.verdict, Refuted)
+    witness = proof.verdict.witness
+    found: dict[str, Any] = {"name": f"{proof.invariant.title} ({proof.invariant.id})"[:200]}
+    found["request"] = json_value(witness.request)
+    found["now"] = witness.now
+    if witness.balances:
+        found["balances"] = list(_balances(witness))
+    found["expect"] = _expected(proof, proof.verdict)
+    return found
+
+
+def _balances(witness: Witness) -> Iterable[dict[str, Any]]:
+    for (budget, key), balance in witness.balances.items():
+        held = {"held": balance.held} if balance.held else {}
+        yield {"budget": budget, "key": key, "used": balance.used, **held}
+
+
+def _expected(proof: Proof, refuted: Refuted) -> dict[str, Any]:
+    """Return what an invariant expects of the decision that breaks it."""
+    invariant, decision, model = proof.invariant, refuted.witness.decision, refuted.breach.model
+    if invariant.effect is not None:
+        return {"effect": invariant.effect}
+    if invariant.routed_by:
+        return {"rule": invariant.routed_by[0]}
+    if invariant.always is not None or invariant.never is not None:
+        return {"not_served_by": [model]}
+    key, value = "rewrites", list(invariant.rewritten_by or ())
+    expected: dict[str, Any] = {key: value} if value else {"estimate": {"max_cost_usd": invariant.max_cost_usd}}
+    return expected if model == decision.model else {"fallback_calls": [{"model": model, **expected}]}

@@ -1,0 +1,156 @@
+"""Whether invariants hold: every way that a request may go is closed by a proof, or a request is found that breaks one.
+
+Nothing holds because a search found nothing: what is not proved is unknown, and says which expression is the cause.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from costlens_policy.assurance import Every, Found, Goal, Nothing, Rule, Undecided, Witness
+from costlens_policy.assurance.domain import Assignment
+from costlens_policy.frozen import frozen
+from costlens_policy.proof.attempts import attempts
+from costlens_policy.proof.claims import Breach, Claim
+from costlens_policy.proof.doubts import doubt_about
+from costlens_policy.proof.ways import UNLISTED, Way, reaching, refusals, servings
+
+__all__ = ["Holds", "Refuted", "Unknown", "Vacuous", "Verdict", "decide"]
+
+
+@frozen
+class Holds:
+    """No request breaks it. ``ways`` is how many ways of requests were closed."""
+
+    ways: int
+
+
+@frozen
+class Refuted:
+    """``witness`` breaks it, as the engine decided; ``breach`` says how."""
+
+    witness: Witness
+    breach: Breach
+
+
+@frozen
+class Unknown:
+    """Neither is known. ``why`` names the cause, ``where`` the ways that are open."""
+
+    why: str
+    where: tuple[str, ...]
+
+
+@frozen
+class Vacuous:
+    """No request meets its condition, so that it says nothing."""
+
+
+Verdict: TypeAlias = Holds | Refuted | Unknown | Vacuous
+
+
+class _LimitReached(Exception):  # noqa: N818 - control flow inside one proof
+    """The limit of time is reached."""
+
+
+def decide(claim: Claim, ends_at: float = math.inf) -> Verdict:
+    """Decide one invariant. ``ends_at`` is when to stop, by ``time.monotonic``."""
+    return _Proof(claim, ends_at).run()
+
+
+class _Proof:
+    def __init__(self, claim: Claim, ends_at: float) -> None:
+        self._subject = claim.subject
+        self._claim = claim
+        self._ends_at = ends_at
+        self._closed = 0
+        self._open: dict[str, str] = {}
+        """Ways that are open, each with the reason."""
+
+    def run(self) -> Verdict:
+        self._subject.domain.work = 0
+        if self._is_nothing(self._claim.applies):
+            return Vacuous()
+        try:
+            for way in self._ways():
+                refuted = self._refuted(way)
+                if refuted is not None:
+                    return refuted
+        except _LimitReached:
+            self._open["the rest"] = "the limit of time is reached"
+        if self._open:
+            return Unknown(next(iter(self._open.values())), tuple(self._open))
+        return Holds(self._closed)
+
+    def _ways(self) -> Iterator[Way]:
+        """Yield the ways that may break the invariant: those of routes only that requests in question reach."""
+        invariant = self._claim.invariant
+        if invariant.effect == "allow":
+            yield from refusals(self._subject)
+            return
+        for route in (*self._subject.rules["routes"], self._subject.default):
+            if not self._is_closed(route):
+                yield from servings(self._subject, route)
+
+    def _is_closed(self, route: Rule) -> bool:
+        if self._claim.of_models:
+            return False
+        closed = self._is_nothing(Every([self._claim.applies, reaching(self._subject, route)]))
+        self._closed += closed
+        return closed
+
+    def _is_nothing(self, goal: Goal) -> bool:
+        return isinstance(self._subject.find(goal), Nothing) and not doubt_about(self._subject, goal)
+
+    def _refuted(self, way: Way) -> Refuted | None:
+        """Return a request that breaks the invariant this way; note the way as open where there may be one."""
+        if time.monotonic() > self._ends_at:
+            raise _LimitReached
+        broken = self._claim.broken_on(way)
+        if broken is None:
+            self._closed += 1
+            return None
+        goal = Every([broken, way.goal])
+        listed = way.serves and way.model != UNLISTED
+        given: Assignment = {("model",): way.model} if listed else {}
+        result = self._subject.find(goal, given)
+        why = doubt_about(self._subject, goal)
+        if isinstance(result, Nothing) and not why:
+            self._closed += 1
+            return None
+        if isinstance(result, Found):
+            refuted = self._tried(way, result)
+            if refuted is not None:
+                return refuted
+        if isinstance(result, Undecided):
+            why = result.why
+        self._open[_named(way)] = why or "no request was found that goes this way, and none was ruled out"
+        return None
+
+    def _tried(self, way: Way, found: Found) -> Refuted | None:
+        begin = self._subject.situated(found.values)
+        if begin is None:
+            return None
+        for situation in attempts(self._subject, way, begin.situation):
+            witness = self._subject.decided(situation)
+            if witness is not None and self._claim.broken_by(witness) is not None:
+                break
+        else:
+            return None
+        return self._smallest(witness)
+
+    def _smallest(self, witness: Witness) -> Refuted:
+        def keeps(other: Witness) -> bool:
+            return self._claim.broken_by(other) is not None
+
+        smallest = self._subject.smallest(witness, keeps)
+        breach = self._claim.broken_by(smallest)
+        assert breach is not None, "what was made smaller still breaks it"
+        return Refuted(smallest, breach)
+
+
+def _named(way: Way) -> str:
+    return f"`{way.model}` on `{way.rule}`" if way.serves else f"a refusal by `{way.rule}`"

@@ -1,0 +1,176 @@
+"""The command and the library: what the reference policies promise, refutations as tests, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from costlens_policy.cli.app import app
+from costlens_policy.proof import Holds, Refuted, Unknown, prove
+from costlens_policy.testing import run_suites
+from tests.conftest import ROOT
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+HEAD = 'apiVersion: costlens-policy/v1\nkind: {}\nmetadata: {{name: main, version: "1"}}\n'
+CATALOGUE = HEAD.format("Catalogue") + (
+    "models:\n"
+    "  small: {provider: acme, regions: [us, eu], prices: [{usd_per_million_tokens: {input: 0.1, output: 0.4}}]}\n"
+    "  opus: {provider: acme, regions: [us], prices: [{usd_per_million_tokens: {input: 5, output: 25}}]}\n"
+)
+SET = HEAD.format("PolicySet") + (
+    "policies: [main.yaml]\ncatalogues: [catalogue.yaml]\n"
+    "attributes: {region: {type: string, default: us, values: [us, eu]}}\n"
+    "defaults: {access: allow, route: {model: small}, max_output_tokens: 1000}\n"
+)
+CODING = '  - {id: coding, when: \'request.?task.orValue("") == "coding"\', model: opus}\n'
+INTERNS = '  - {id: interns, when: \'request.?team.orValue("") == "interns"\', model: small}\n'
+CHEAP = (
+    '  - id: interns-stay-cheap\n    title: interns stay cheap\n    when: request.?team.orValue("") == "interns"\n'
+    "    never: model.output_usd_per_million_tokens > 10.0\n"
+)
+
+
+def _written(folder: Path, policy: str, invariants: str, policy_set: str = SET) -> Path:
+    files = {
+        "catalogue": CATALOGUE,
+        "policy-set": policy_set,
+        "main": HEAD.format("Policy") + "on_error: deny\n" + policy,
+        "invariants": HEAD.format("Invariants") + "policy_set: policy-set.yaml\ninvariants:\n" + invariants,
+    }
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
+def _verdict(folder: Path) -> object:
+    found = prove([folder], now=NOW)
+    assert not found.broken, found.diagnostics
+    (proof,) = found.proofs
+    return proof.verdict
+
+
+def test_the_reference_policies_keep_what_they_promise() -> None:
+    found = prove([ROOT / "policies"], now=NOW)
+    assert len(found.of(Holds)) == len(found.proofs) == 11
+
+
+@pytest.mark.parametrize(
+    ("edits", "broken"),
+    [
+        ({"data-residency": ('"eu" in model.regions', '"us" in model.regions')}, "eu-data-stays-in-the-eu"),
+        (
+            {"restricted-data": ("!model.external", "model.external"), "data-residency": ("house-llama", "gpt-5")},
+            "restricted-data-stays-in-house",
+        ),
+        ({"pii-redaction": ("on_error: deny", "on_error: skip")}, "personal-data-stays-inside"),
+        ({"cost-caps": ("0.002 :", "0.2 :")}, "free-calls-are-cheap"),
+    ],
+)
+def test_a_defect_in_the_reference_policies_is_not_proved(
+    edits: dict[str, tuple[str, str]], broken: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies", folder)
+    for name, (old, new) in edits.items():
+        text = (folder / f"{name}.yaml").read_text()
+        assert old in text
+        (folder / f"{name}.yaml").write_text(text.replace(old, new))
+    found = prove([folder], now=NOW)
+    assert not found.broken
+    assert broken in [proof.invariant.id for proof in found.proofs if not isinstance(proof.verdict, Holds)]
+
+
+def test_the_smallest_request_refutes(tmp_path: Path) -> None:
+    verdict = _verdict(_written(tmp_path, f"routes:\n{CODING}{INTERNS}", CHEAP))
+    assert isinstance(verdict, Refuted)
+    assert verdict.witness.request == {"team": "interns", "task": "coding"}
+    assert verdict.breach.model == "opus"
+    assert isinstance(_verdict(_written(tmp_path, f"routes:\n{INTERNS}{CODING}", CHEAP)), Holds)
+
+
+def test_a_model_that_a_threshold_adds_refutes(tmp_path: Path) -> None:
+    budget = (
+        "budgets:\n  - id: month\n    hard_limit_usd: 10\n    window: {calendar: month, zone: UTC}\n"
+        "    thresholds: [{at_ratio: 0.5, downgrade: {models: [opus]}}]\n"
+    )
+    route = "routes:\n  - {id: all, model: small, waive_terms_for: [downgrades]}\n"
+    verdict = _verdict(_written(tmp_path, route + budget, CHEAP))
+    assert isinstance(verdict, Refuted)
+    assert verdict.witness.balances[("main/month", "")].used >= 5 - 1
+    kept = _verdict(_written(tmp_path, route.replace(", waive_terms_for: [downgrades]", "") + budget, CHEAP))
+    assert isinstance(kept, Holds)
+
+
+def test_what_is_only_searched_is_unknown(tmp_path: Path) -> None:
+    rule = 'access:\n  - {id: no, when: request.?user.orValue("x").contains("bad"), effect: deny, reason: "no"}\n'
+    promise = '  - {id: p, title: t, when: request.?user.orValue("x").contains("really bad"), effect: deny}\n'
+    verdict = _verdict(_written(tmp_path, rule, promise))
+    assert isinstance(verdict, Unknown)
+    assert "contains" in verdict.why
+
+
+def test_prices_to_come_count(tmp_path: Path) -> None:
+    folder = _written(tmp_path, "routes:\n  - {id: all, model: small}\n", CHEAP)
+    assert isinstance(_verdict(folder), Holds)
+    price = "{usd_per_million_tokens: {input: 0.1, output: 0.4}}"
+    later = "{effective: 2027-01-01, usd_per_million_tokens: {input: 9, output: 30}}"
+    text = CATALOGUE.replace(f"[{price}]", f"[{price}, {later}]")
+    (folder / "catalogue.yaml").write_text(text)
+    verdict = _verdict(folder)
+    assert isinstance(verdict, Refuted)
+    assert verdict.witness.now.year == 2027
+
+
+@pytest.mark.parametrize(
+    ("claim", "policy"),
+    [
+        ("never: model.output_usd_per_million_tokens > 10.0", "routes:\n  - {id: all, model: opus}\n"),
+        ("effect: deny", "routes:\n  - {id: all, model: small}\n"),
+        ("effect: allow", "access:\n  - {id: no, when: has(request.user), effect: deny, reason: never}\n"),
+        ("routed_by: [main/one]", "routes:\n  - {id: one, when: has(request.user), model: small}\n"),
+        ("rewritten_by: [main/r]", "rewrites:\n  - {id: r, when: has(request.user), apply: [{prefix: {text: x}}]}\n"),
+        ("max_cost_usd: 0.001", "routes:\n  - {id: all, model: small}\n"),
+    ],
+)
+def test_a_refutation_is_a_failing_case(claim: str, policy: str, tmp_path: Path) -> None:
+    folder = _written(tmp_path, policy, f"  - {{id: p, title: a promise, {claim}}}\n")
+    run = CliRunner().invoke(app, ["prove", str(folder), "--save-case", str(folder / "refuted_test.yaml")])
+    assert run.exit_code == 4, run.output
+    suite = run_suites([folder / "refuted_test.yaml"])
+    assert not suite.diagnostics, suite.diagnostics
+    assert suite.exit_code == 4
+
+
+def test_json_has_the_witness(tmp_path: Path) -> None:
+    folder = _written(tmp_path, f"routes:\n{CODING}", CHEAP)
+    run = CliRunner().invoke(app, ["prove", str(folder), "--format", "json"])
+    (proof,) = json.loads(run.stdout)["invariants"]
+    assert (proof["id"], proof["verdict"], proof["model"]) == ("interns-stay-cheap", "refuted", "opus")
+    assert proof["witness"]["request"] == {"team": "interns", "task": "coding"}
+
+
+def test_nothing_to_prove(tmp_path: Path) -> None:
+    (tmp_path / "set.yaml").write_text(SET)
+    run = CliRunner().invoke(app, ["prove", str(tmp_path)])
+    assert run.exit_code == 3
+
+
+def test_errors_are_not_proved(tmp_path: Path) -> None:
+    folder = _written(tmp_path, f"routes:\n{CODING}", CHEAP.replace("output_usd", "outptu_usd"))
+    run = CliRunner().invoke(app, ["prove", str(folder)])
+    assert run.exit_code == 1
+    assert "CL302" in run.stderr
+    broken = _written(tmp_path, "routes:\n  - {id: a, when: request.nothing, model: small}\n", CHEAP)
+    run = CliRunner().invoke(app, ["prove", str(broken)])
+    assert run.exit_code == 1
+
+
+def test_the_limit_of_time_ends_it(tmp_path: Path) -> None:
+    found = prove([_written(tmp_path, f"routes:\n{INTERNS}{CODING}", CHEAP)], now=NOW, limit_s=1e-9)
+    assert isinstance(found.proofs[0].verdict, Unknown)
+    assert found.proofs[0].verdict.why == "the limit of time is reached"
