@@ -165,5 +165,5 @@ def _vacuous(promises: Promises, now: datetime) -> Iterator[Diagnostic]:
 def vacuous(promises: Promises, index: int, claim: Claim) -> Diagnostic:
     """Report an invariant that no request can meet."""
     span = promises.document.located.root.span_of(("invariants", index, "when"))
-    message = f"no request meets the condition of the invariant `{claim.invariant.id}`, so that it says nothing"
+    message = f"no request meets the condition of the invariant `{claim.invariant.id}`, so that it promises nothing"
     return Diagnostic("CL702", Severity.ERROR, message, span, "never holds", "correct the condition, or remove it")

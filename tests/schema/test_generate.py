@@ -31,6 +31,7 @@ def test_files_are_named_by_kind_and_version() -> None:
     assert sorted(map(file_name, KINDS)) == [
         "catalogue.v1.json",
         "data.v1.json",
+        "invariants.v1.json",
         "policy-set.v1.json",
         "policy.v1.json",
         "suite.v1.json",
