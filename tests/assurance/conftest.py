@@ -33,11 +33,15 @@ def checked(
     budgets: str = "",
     attributes: str = ATTRIBUTES,
     on_error: str = "skip",
+    variables: Sequence[str] = (),
 ) -> CheckedBundle:
     """Return a policy set whose denies and routes have these conditions."""
     lines = [
         f'apiVersion: costlens-policy/v1\nkind: Policy\nmetadata: {{name: p, version: "1"}}\non_error: {on_error}\n'
     ]
+    if variables:
+        lines.append("variables:\n")
+    lines += [f"  part{n}: {json.dumps(text)}\n" for n, text in enumerate(variables)]
     if denies:
         lines.append("access:\n")
     lines += [
