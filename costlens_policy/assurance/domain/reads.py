@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from costlens_policy.assurance.domain.times import Clock
 from costlens_policy.assurance.domain.trees import (
     ASKED,
     Atom,
@@ -57,7 +59,6 @@ _TIMES: Final = frozenset({
     "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes",
     "getSeconds", "getMilliseconds",
 })  # fmt: skip
-_CALENDAR_NAMES: Final = frozenset({"getDayOfYear", "getFullYear", "getMilliseconds"})
 _ROOTS: Final = frozenset({"request", "budgets", "now"})
 
 
@@ -65,7 +66,7 @@ _ROOTS: Final = frozenset({"request", "budgets", "now"})
 class _Flow:
     """Where a value may come from: places, each with what was applied to it, and values that are written out."""
 
-    reads: list[tuple[Read, str]] = field(default_factory=list)
+    reads: list[tuple[Read, str | Clock]] = field(default_factory=list)
     literals: list[Any] = field(default_factory=list)
     unknown: str = ""
 
@@ -183,8 +184,12 @@ class _Reader:
         if unknown:
             self._search(unknown, left, right)
 
-    def _compared(self, read: Read, applied: str, literals: list[Any]) -> None:
+    def _compared(self, read: Read, applied: str | Clock, literals: list[Any]) -> None:
         use = self._uses.use(read)
+        if isinstance(applied, tuple):
+            use.clocks[applied].update(_hashable(literals))
+            self._texts = None
+            return
         if applied or not all(isinstance(value, str) for value in literals):
             self._texts = None
         elif self._texts is not None:
@@ -240,7 +245,7 @@ class _Reader:
         for read, applied in subject.reads:
             use = self._uses.use(read)
             getattr(use, _TEXT_TESTS[node.function]).update(str(value) for value in argument.literals)
-            if applied:
+            if isinstance(applied, str) and applied:
                 use.functions.add(applied)
             if node.function in ("contains", "matches") or applied:
                 self._search(f"`{node.function}` is tried on examples", subject)
@@ -307,8 +312,9 @@ class _Reader:
         zones = [_literal(argument) for argument in node.arguments] if node.target is not None else []
         if found.reads != [(("now",), "")] or None in zones:
             return replace(found, unknown=found.unknown or "a time that is worked out")
-        unknown = "one of very many days" if node.function in _CALENDAR_NAMES else ""
-        return _Flow([(("now",), node.function)], unknown=unknown)
+        clock = (node.function, str(zones[0][0]) if zones and zones[0] is not None else "")
+        self._uses.use(("now",)).clocks.setdefault(clock, set())
+        return _Flow([(("now",), clock)])
 
     def _through(self, variable: Formula) -> _Flow:
         """Return where the value of a variable comes from; what reads it is in this atom."""
@@ -327,11 +333,15 @@ class _Reader:
     def _opaque(self, node: Node) -> _Flow:
         """Return what an expression that is not understood reads: examples are tried, none stands for all."""
         self._texts = None
-        found = _Flow(unknown=_reason(node))
+        found = _Flow()
         for inner in _children(node):
             part = self._flow(inner)
             found.reads.extend(part.reads)
             found.literals.extend(part.literals)
+            found.unknown = found.unknown or part.unknown
+        if not found.unknown and found.reads and all(isinstance(applied, tuple) for _, applied in found.reads):
+            return found  # whatever is done with what clocks show: all that they show is tried
+        found.unknown = _reason(node)
         self._search(found.unknown, found)
         return found
 
@@ -340,14 +350,16 @@ class _Reader:
         self._searched = self._searched or why
         literals = [value for flow in flows for value in flow.literals]
         for flow in flows:
-            for read, _ in flow.reads:
+            for read, applied in flow.reads:
                 use = self._uses.use(read)
+                if isinstance(applied, tuple):
+                    continue
                 use.searched = use.searched or why
                 use.literals.update(_hashable(literals))
 
     def _close(self, found: _Flow) -> None:
         """Take a value that decides by itself, such as a flag."""
-        if any(applied for _, applied in found.reads):
+        if any(isinstance(applied, str) and applied for _, applied in found.reads):
             self._search("a value that is worked out decides", found)
 
     # Places
@@ -439,7 +451,16 @@ def _literal(node: Node) -> tuple[Any] | None:
     if isinstance(node, ListLiteral) and not any(node.optional):
         items = [_literal(element) for element in node.elements]
         return None if None in items else ([item[0] for item in items if item is not None],)
+    if isinstance(node, Call) and node.function == "timestamp" and isinstance(node.arguments[0], Literal):
+        return _timestamp(node.arguments[0].value)
     return (node.value,) if isinstance(node, Literal) else None
+
+
+def _timestamp(text: object) -> tuple[datetime] | None:
+    try:
+        return (datetime.fromisoformat(str(text)).astimezone(UTC),)
+    except ValueError:
+        return None
 
 
 def _without_default(node: Node) -> Node:
@@ -479,7 +500,7 @@ def _joined(flows: Iterator[_Flow]) -> _Flow:
 
 
 def _hashable(values: list[Any]) -> Iterator[Any]:
-    return (value for value in values if value is not None and isinstance(value, str | int | float | bytes))
+    return (value for value in values if value is not None and isinstance(value, str | int | float | bytes | datetime))
 
 
 def _value_type(type_: Type) -> Type:

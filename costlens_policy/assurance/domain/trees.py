@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from costlens_policy.assurance.domain.times import Clock
 from costlens_policy.compiler.formula import Formula
 from costlens_policy.expressions import DYN, Type
 from costlens_policy.frozen import frozen
@@ -31,7 +32,9 @@ class Use:
     members: set[Any] = field(default_factory=set)
     sizes: set[int] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
-    """Accessors of a time, and changes of case, that are applied before it is compared."""
+    """Changes of case that are applied before it is compared."""
+    clocks: dict[Clock, set[Any]] = field(default_factory=dict)
+    """Of the time: what is read of it, and the numbers that this is compared with."""
     has_children: bool = False
     searched: str = ""
 
@@ -42,7 +45,8 @@ class Use:
             self.literals, self.prefixes, self.suffixes, self.parts, self.patterns, self.members, self.sizes,
             self.functions,
         )  # fmt: skip
-        return sum(map(len, noted)) + self.has_children + bool(self.searched)
+        clocks = sum(1 + len(compared) for compared in self.clocks.values())
+        return sum(map(len, noted)) + clocks + self.has_children + bool(self.searched)
 
 
 class Same:

@@ -16,6 +16,7 @@ from itertools import combinations, pairwise
 from typing import Any, Final
 
 from costlens_policy.assurance.domain.examples import texts_matching
+from costlens_policy.assurance.domain.times import critical_times
 from costlens_policy.assurance.domain.trees import Use
 from costlens_policy.expressions import DYN, Type, Value
 from costlens_policy.expressions.runtime import from_python
@@ -77,6 +78,8 @@ def value_key(value: Value | Absent) -> object:
 
 def critical_values(use: Use, now: datetime) -> Critical:
     """Return the critical values of a place. ``now`` is where times begin."""
+    if use.clocks or use.type.name == "timestamp":
+        return _times(use, now)
     if use.declared:
         values: list[Any] = [*sorted(set(use.declared) & use.literals), *sorted(set(use.declared) - use.literals)]
     else:
@@ -95,6 +98,17 @@ def critical_values(use: Use, now: datetime) -> Critical:
     return Critical(
         tuple(values), frozenset(n for n, value in enumerate(values) if _is_alone(value, use)), why, use.type
     )
+
+
+def _times(use: Use, now: datetime) -> Critical:
+    """Return times of all kinds, now last. Any is as any other of its kind, unless more than clocks is made of it."""
+    named = [value for value in use.literals if isinstance(value, datetime)]
+    times, why = critical_times(use.clocks, named, now)
+    values: list[Value | Absent] = [from_python(time) for time in reversed(times)]
+    if use.optional:
+        values.append(ABSENT)
+    alone = frozenset(range(len(values))) if not use.searched else frozenset()
+    return Critical(tuple(values), alone, why, use.type)
 
 
 def _is_alone(value: Any, use: Use) -> bool:
@@ -120,8 +134,6 @@ def _of_type(use: Use, now: datetime) -> Iterator[Any]:
             yield {}
             if not use.has_children or use.sizes or use.searched:
                 yield from ({f"key{n}": "x" for n in range(size)} for size in _around(use.sizes) if size > 0)
-        case "timestamp":
-            yield from reversed(list(_times(use, now)))
         case "duration":
             yield from (from_python(timedelta(seconds=seconds)) for seconds in (0, 1, 60, 3600, 86400))
         case _:
@@ -199,22 +211,6 @@ def _lists(use: Use) -> Iterator[list[Any]]:
 
 def _around(sizes: Iterable[int]) -> Iterator[int]:
     return iter(sorted({near for size in sizes for near in (size - 1, size, size + 1) if near >= 0}))
-
-
-def _times(use: Use, now: datetime) -> Iterator[Any]:
-    """Yield now, every hour of a week, a time of every day of a year, and what is compared with."""
-    named = [value for value in use.literals if isinstance(value, datetime)]
-    yield from_python(now)
-    yield from (from_python(value + timedelta(seconds=shift)) for value in named for shift in (-1, 0, 1))
-    begin = now.replace(minute=30, second=0, microsecond=0)
-    if use.functions & {"getHours", "getDayOfWeek"} or use.searched:
-        yield from (from_python(begin + timedelta(hours=hour)) for hour in range(7 * 24))
-    if use.functions & {"getMonth", "getDate", "getDayOfMonth", "getDayOfWeek"}:
-        yield from (from_python(begin + timedelta(days=day)) for day in range(366))
-    if "getMinutes" in use.functions:
-        yield from (from_python(begin + timedelta(minutes=minute)) for minute in range(60))
-    if "getSeconds" in use.functions:
-        yield from (from_python(begin + timedelta(seconds=second)) for second in range(60))
 
 
 def _anything(use: Use, now: datetime) -> Iterator[Any]:
