@@ -82,6 +82,62 @@ class WrittenPattern:
                     return True
         return False
 
+    @property
+    def is_anchored(self) -> bool:
+        """Whether it has `^` or `$`, at any place."""
+        return any(code is codes.AT for code, _ in _all(self._tree))
+
+    @property
+    def begins_anywhere(self) -> bool:
+        """Whether it ends with `$` and begins with a word, before which there may be more."""
+        items = list(self._tree)
+        return len(items) > 1 and items[-1] == (codes.AT, codes.AT_END) and _is_word(items[0])
+
+    @property
+    def is_of_words(self) -> bool:
+        """Whether it is one word, or another, as in `prod|staging`."""
+        items = list(self._tree)
+        while len(items) == 1 and items[0][0] is codes.SUBPATTERN:
+            items = list(items[0][1][-1])
+        words = items[0][1][1] if len(items) == 1 and items[0][0] is codes.BRANCH else [items]
+        return all(words) and all(_is_word(item) or item == _HYPHEN for word in words for item in word)
+
+    @property
+    def ends_like_a_domain(self) -> bool:
+        """Whether it ends as in `@acme[.]com`, with no `$` behind."""
+        text = self.text.replace("[.]", "\\.")
+        return _DOMAIN.search(text) is not None
+
+    @property
+    def repeats_a_character(self) -> bool:
+        """Whether `*` stands behind a character, as in `svc-*`, which fits `sv` and `svc---`."""
+        return any(
+            code in (codes.MAX_REPEAT, codes.MIN_REPEAT) and value[0] == 0 and value[1] is codes.MAXREPEAT
+            and len(value[2]) == 1 and value[2][0][0] is codes.LITERAL and not chr(value[2][0][1]).isspace()
+            for code, value in _all(self._tree)
+        )  # fmt: skip
+
+    @property
+    def has_wide_class(self) -> bool:
+        """Whether a class goes from `A` to `z`, with the signs between the letters' cases."""
+        return "A-z" in self.text
+
+    @property
+    def has_backslash(self) -> bool:
+        r"""Whether it asks for a backslash before a letter, as `\\\\d` does that was escaped twice."""
+        return _ESCAPED_TWICE.search(self.text) is not None
+
+    @property
+    def is_of_whole_text(self) -> bool:
+        """Whether it begins with `^` and ends with `$`."""
+        items = list(self._tree)
+        return len(items) > 1 and items[0] == (codes.AT, codes.AT_BEGINNING) and items[-1] == (codes.AT, codes.AT_END)
+
+    @property
+    def has_empty_alternative(self) -> bool:
+        """Whether one of several alternatives is empty, so that it fits nothing at all, too."""
+        return any(code is codes.BRANCH and any(not items for items in value[1]) for code, value in _all(self._tree))
+
     def _fits(self, text: str) -> bool:
         try:
             return compile_pattern(self.text).search(text.encode(), 0) is not None
@@ -89,7 +145,24 @@ class WrittenPattern:
             return False
 
 
+_HYPHEN: Final = (codes.LITERAL, ord("-"))
+_DOMAIN: Final = re.compile(r"@[\w-]+(\\\.[\w-]+)+$")
+_ESCAPED_TWICE: Final = re.compile(r"\\\\[dDwWsSb]")
 _SAMPLES: Final = ("", "x", "7", " #", "Zé漢", "some words", "a-b_c.d@e")
+
+
+def _all(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    """Yield the items of a pattern, and those inside of them."""
+    for code, value in items:
+        yield code, value
+        match code:
+            case codes.SUBPATTERN:
+                yield from _all(value[-1])
+            case codes.BRANCH:
+                for alternative in value[1]:
+                    yield from _all(alternative)
+            case codes.MAX_REPEAT | codes.MIN_REPEAT | codes.POSSESSIVE_REPEAT:
+                yield from _all(value[2])
 
 
 def _never(items: Iterable[tuple[Any, Any]]) -> bool:

@@ -175,6 +175,7 @@ _MEANING: Final = (
     Code("CL469", "dead-end-downgrade", "downgrade that leaves nothing to serve"),
     Code("CL470", "late-text", "caller's text behind a redaction"),
     Code("CL471", "dropped-prompt", "template without the prompt"),
+    Code("CL472", "misread-text", "text that a test does not read as meant"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

@@ -25,6 +25,7 @@ from costlens_policy.assurance.findings.impossible_downgrades import find_imposs
 from costlens_policy.assurance.findings.late_alerts import find_late_alerts
 from costlens_policy.assurance.findings.late_texts import find_late_texts
 from costlens_policy.assurance.findings.loose_patterns import find_loose_patterns
+from costlens_policy.assurance.findings.misread_texts import find_misread_texts
 from costlens_policy.assurance.findings.narrow_budgets import find_narrow_budgets
 from costlens_policy.assurance.findings.near_names import find_near_names
 from costlens_policy.assurance.findings.odd_shares import find_odd_shares
@@ -81,5 +82,6 @@ FINDINGS: Final[tuple[Find, ...]] = (
     find_dead_end_downgrades,
     find_late_texts,
     find_dropped_prompts,
+    find_misread_texts,
 )
 """CL430, CL431 and so on. None depends on another; the order is that of their codes."""

@@ -16,7 +16,8 @@ __all__ = ["find_fixed_offsets"]
 
 _FOUND: Final = Finding("CL449")
 _OF_DAYS: Final = frozenset({"getHours", "getDayOfWeek", "getDate", "getDayOfMonth", "getMonth", "getDayOfYear"})
-_OFFSET: Final = re.compile(r"[+-]?\d\d?:\d\d")
+_OFFSET: Final = re.compile(r"[+-]?\d\d?:\d\d|Etc/GMT[+-]\d+|(?:EST|MST|HST)")
+"""Zones without daylight saving time: an offset, those that are named for one, and the old names of American ones."""
 
 
 def find_fixed_offsets(subject: Subject) -> Iterator[Diagnostic]:
@@ -24,21 +25,31 @@ def find_fixed_offsets(subject: Subject) -> Iterator[Diagnostic]:
     for document in subject.documents.documents():
         for path, typed in subject.bundle.expressions[document].items():
             for node in nodes_of(typed.root):
-                if isinstance(node, Call) and node.function in _OF_DAYS and (odd := _odd(node)) is not None:
+                for odd, function in _odd(node):
                     yield _FOUND.warning(
                         "a fixed offset is an hour wrong while daylight saving time is in force",
                         Place(document, path).part(odd.extent),
                         "ignores daylight saving time",
-                        f'name the zone: `now.{node.function}("Europe/Berlin")`',
+                        f'name the zone: `now.{function}("Europe/Berlin")`',
                     )
 
 
-def _odd(node: Call) -> Node | None:
-    """Return what moves the time, if anything does."""
+def _odd(node: Node) -> Iterator[tuple[Node, str]]:
+    """Yield what moves the time, or the hour, and the function that reads it."""
+    if not isinstance(node, Call):
+        return
+    if node.function in ("_+_", "_-_"):
+        hour = next((side for side in node.arguments if isinstance(side, Call) and side.function == "getHours"), None)
+        if hour is not None and any(isinstance(side, Literal) for side in node.arguments):
+            yield node, "getHours"
+    if node.function not in _OF_DAYS:
+        return
     for zone in node.arguments:
         if isinstance(zone, Literal) and isinstance(zone.value, str) and _OFFSET.fullmatch(zone.value):
-            return None if zone.value.lstrip("+-").strip("0:") == "" else zone
+            if zone.value.lstrip("+-").strip("0:") != "":
+                yield zone, node.function
+            return
     moved = node.target
-    if isinstance(moved, Call) and moved.function in ("_+_", "_-_"):
-        return moved if any(isinstance(item, Name) and item.name == "now" for item in moved.arguments) else None
-    return None
+    shifted = moved.arguments if isinstance(moved, Call) and moved.function in ("_+_", "_-_") else ()
+    if moved is not None and any(isinstance(item, Name) and item.name == "now" for item in shifted):
+        yield moved, node.function

@@ -12,6 +12,7 @@ from costlens_policy.diagnostics.model import Diagnostic
 __all__ = ["find_late_alerts"]
 
 _FOUND: Final = Finding("CL441")
+_LATE: Final = 0.995
 
 
 def find_late_alerts(subject: Subject) -> Iterator[Diagnostic]:
@@ -19,10 +20,11 @@ def find_late_alerts(subject: Subject) -> Iterator[Diagnostic]:
     for policy in subject.policies:
         for index, budget in enumerate(policy.document.budgets):
             for at, threshold in enumerate(budget.thresholds):
-                if threshold.at_ratio == 1 and not (budget.shadow or budget.overflow):
+                if _LATE <= (threshold.at_ratio or 0) <= 1 and not (budget.shadow or budget.overflow):
+                    where = "at the limit itself" if threshold.at_ratio == 1 else "just below the limit"
                     yield _FOUND.warning(
-                        f"a threshold of `{budget.id}` lies at the limit itself",
+                        f"a threshold of `{budget.id}` lies {where}",
                         Place(policy, ("budgets", index, "thresholds", at, "at_ratio")).span,
-                        "only a call that fills the budget to the last digit reaches it",
-                        "choose a ratio below 1; what goes above the limit is refused with an alert of its own",
+                        "hardly any call reaches it before the limit refuses it",
+                        "choose a lower ratio; what goes above the limit is refused with an alert of its own",
                     )

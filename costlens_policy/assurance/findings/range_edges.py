@@ -3,137 +3,133 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
-from itertools import combinations, product
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import inf, nextafter
 from typing import Final
 
-from costlens_policy.assurance.domain import Every, Goal
-from costlens_policy.assurance.domain.trees import Read
+from costlens_policy.assurance.bounds import Range, numbers_of, range_of
+from costlens_policy.assurance.domain import Every, Nothing, Undecided
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
-from costlens_policy.checker.reads import nodes_of
 from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.diagnostics.model import Diagnostic, Related
-from costlens_policy.expressions.runtime import from_python
-from costlens_policy.expressions.tree import Call, Literal, Name
-from costlens_policy.periods import zone_of
 
 __all__ = ["find_range_edges"]
 
 _FOUND: Final = Finding("CL448")
+_MISSED: Final = {
+    "access": "neither `{}` nor `{}` allows",
+    "routes": "matches neither `{}` nor `{}`",
+    "rewrites": "neither `{}` nor `{}` changes",
+    "budgets": "neither `{}` nor `{}` counts",
+}
 
 
 def find_range_edges(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn of one number that two neighboring routes both leave out, or for which an allow and a deny both hold."""
-    yield from _gaps(subject, [rule for rule in subject.rules["routes"] if rule.when is not None])
-    rules = [rule for rule in subject.rules["access"] if rule.when is not None]
-    if subject.bundle.linked.policy_set.document.defaults.access == "deny":
-        yield from _gaps(subject, [rule for rule in rules if not _denies(rule)])
-    for read, group in _by_number(subject, rules).items():
-        allows, denies = [rule for rule in group if not _denies(rule)], [rule for rule in group if _denies(rule)]
-        for allow, deny in product(allows, denies):
-            both = _both(subject, read, allow, deny)
-            if both is not None:
-                message = f"`{_name(read)}` of exactly {both} meets `{allow.id}` and `{deny.id}`, and the deny wins"
-                yield _report(allow, deny, message, "also holds for it")
+    """Warn of one number that two neighboring rules both leave out, or for which an allow and a deny both hold."""
+    by_default = subject.bundle.linked.policy_set.document.defaults.access
+    access = [rule for rule in subject.rules["access"] if isinstance(rule.step, AccessStep)]
+    allows = [rule for rule in access if _effect(rule) == "allow"]
+    yield from _gaps(subject, "access", allows if by_default == "deny" else ())
+    for section in ("routes", "rewrites", "budgets"):
+        yield from _gaps(subject, section, subject.rules[section])
+    for allow, deny in _overlapping(allows, [rule for rule in access if _effect(rule) == "deny"]):
+        for value in _edges(allow, deny):
+            if allow.has(value) and deny.has(value) and _is_between(allow, deny, value):
+                names = f"`{allow.rule.id}` and `{deny.rule.id}`"
+                message = f"{_exactly(allow, value)} meets {names}, and the deny wins"
+                yield _report(allow.rule, deny.rule, message, "also holds for it")
 
 
-def _gaps(subject: Subject, rules: list[Rule]) -> Iterator[Diagnostic]:
-    """Report what lies between two rules, and no rule matches."""
-    for read, group in _by_number(subject, rules).items():
-        for one, other in combinations(group, 2):
-            number = _gap(subject, read, one, other, rules)
-            if number is not None:
-                message = f"`{_name(read)}` of exactly {number} matches neither `{one.id}` nor `{other.id}`"
-                yield _report(one, other, message, "leaves it out")
-    by_zone: defaultdict[str, list[Rule]] = defaultdict(list)
+def _effect(rule: Rule) -> str:
+    step = rule.step
+    if not isinstance(step, AccessStep) or step.only is not None or step.only_models:
+        return ""
+    return "deny" if step.denies else "allow"
+
+
+def _gaps(subject: Subject, section: str, rules: Sequence[Rule]) -> Iterator[Diagnostic]:
+    """Report what lies between two rules, and no rule is for."""
+    for one, other in _neighbors(rules):
+        for value in _edges(one, other):
+            if one.has(value) or other.has(value) or not _is_between(one, other, value):
+                continue
+            if any(_may_catch(subject, rule, one, value) for rule in rules):
+                continue
+            first, last = sorted((one.rule, other.rule), key=lambda rule: (rule.layer, rule.place.path[1]))
+            missed = _MISSED[section].format(first.id, last.id)
+            exact = _exactly(one, value)
+            message = f"{exact} {missed}" if section == "routes" else f"{missed} {exact}"
+            yield _report(first, last, message, "leaves it out")
+
+
+def _neighbors(rules: Sequence[Rule]) -> Iterator[tuple[Range, Range]]:
+    """Yield two rules for neighboring ranges of a number, the narrower of their other conditions first."""
+    by_number: defaultdict[str, list[Range]] = defaultdict(list)
     for rule in rules:
-        if (zone := _zone_of_hours(rule)) is not None:
-            by_zone[zone].append(rule)
-    for zone, group in by_zone.items():
-        for one, other in combinations(group, 2):
-            hour = _hour_between(subject, zone, one, other, rules)
-            if hour is not None:
-                message = f"from {hour}:00 to {hour}:59 ({zone}) neither `{one.id}` nor `{other.id}` matches"
-                yield _report(one, other, message, "leaves it out")
+        for number in sorted(numbers_of(rule)):
+            found = range_of(rule, number)
+            if found is not None:
+                by_number[number].append(found)
+    for ranges in by_number.values():
+        alike: defaultdict[frozenset[str], list[Range]] = defaultdict(list)
+        for range_ in sorted(ranges, key=lambda item: max(item.bounds)):
+            alike[frozenset(range_.shared)].append(range_)
+        for group in alike.values():
+            yield from pairwise(group)
+        for one, two in pairwise(sorted(ranges, key=lambda item: max(item.bounds))):
+            if one.shared.keys() < two.shared.keys():
+                yield two, one
+            elif two.shared.keys() < one.shared.keys():
+                yield one, two
 
 
-def _denies(rule: Rule) -> bool:
-    return isinstance(rule.step, AccessStep) and rule.step.denies
+def _overlapping(allows: Sequence[Rule], denies: Sequence[Rule]) -> Iterator[tuple[Range, Range]]:
+    """Yield an allow and a deny for ranges of one number, beside the same conditions."""
+    alike: defaultdict[tuple[str, frozenset[str]], list[Range]] = defaultdict(list)
+    for rule in allows:
+        for number in numbers_of(rule):
+            found = range_of(rule, number)
+            if found is not None:
+                alike[number, frozenset(found.shared)].append(found)
+    for rule in denies:
+        for number in sorted(numbers_of(rule)):
+            found = range_of(rule, number)
+            if found is not None:
+                yield from ((allow, found) for allow in alike[number, frozenset(found.shared)])
 
 
-def _by_number(subject: Subject, rules: list[Rule]) -> dict[Read, list[Rule]]:
-    """Return the rules whose conditions read nothing but one integer, by its place."""
-    uses = subject.domain.uses.by_read
-    found: defaultdict[Read, list[Rule]] = defaultdict(list)
-    for rule in rules:
-        reads = rule.when.typed.references if rule.when is not None else frozenset()
-        for read in reads if len(reads) == 1 else ():
-            if read in uses and uses[read].type.name == "int":
-                found[read].append(rule)
-    return found
+def _edges(one: Range, other: Range) -> list[float]:
+    """Return the values at which one of two ranges may end, and the other begin."""
+    bounds = one.bounds | other.bounds
+    if one.is_whole and other.is_whole:
+        near = {value for bound in bounds for value in (int(bound) - 1, int(bound), int(bound) + 1)}
+        return sorted(value for value in near if one.cycle is None or 0 <= value < one.cycle)
+    return sorted(bounds)
 
 
-def _holding(subject: Subject, read: Read, goal: Goal) -> list[int]:
-    """Return the critical numbers for which a goal is met."""
-    values = [value for value in subject.domain.values(read) if type(value) is int]
-    return sorted(value for value in values if subject.domain.met(goal, {read: value}))
+def _is_between(one: Range, other: Range, value: float) -> bool:
+    """Say whether one of two rules alone holds just below a value, and the other alone just above it."""
+    whole = one.is_whole and other.is_whole
+    below, above = (value - 1, value + 1) if whole else (nextafter(value, -inf), nextafter(value, inf))
+    sides = [(item.has(below), item.has(above)) for item in (one, other)]
+    return sides in ([(True, False), (False, True)], [(False, True), (True, False)])
 
 
-def _gap(subject: Subject, read: Read, one: Rule, other: Rule, routes: list[Rule]) -> int | None:
-    """Return a number between the two ranges, the only one there, that no other route matches."""
-    first, second = (_holding(subject, read, rule.goal) for rule in (one, other))
-    if not first or not second:
-        return None
-    low, high = (first, second) if first[-1] < second[0] else (second, first)
-    if high[0] - low[-1] != 2:
-        return None
-    number = low[-1] + 1
-    caught = any(subject.domain.met(rule.goal, {read: number}) is not False for rule in routes)
-    return None if caught else number
+def _may_catch(subject: Subject, rule: Rule, range_: Range, value: float) -> bool:
+    """Say whether a further rule is for all that a gap leaves out, or cannot be told."""
+    found = range_of(rule, range_.number)
+    if found is None:
+        return True
+    if found.ranges:
+        return found.has(value) and found.shared.keys() <= range_.shared.keys()
+    left = subject.domain.find(Every([range_.where_shared(), rule.otherwise]))
+    return isinstance(left, Nothing | Undecided)
 
 
-def _zone_of_hours(rule: Rule) -> str | None:
-    """Return the time zone in which a condition reads the hour; None where it reads anything else."""
-    if rule.when is None or rule.when.typed.references != {("now",)}:
-        return None
-    zones: set[str] = set()
-    for node in nodes_of(rule.when.typed.root):
-        if isinstance(node, Call) and isinstance(node.target, Name):
-            if node.function != "getHours" or len(node.arguments) != 1 or not isinstance(node.arguments[0], Literal):
-                return None
-            zones.add(str(node.arguments[0].value))
-    return zones.pop() if len(zones) == 1 else None
-
-
-def _hour_between(subject: Subject, zone: str, one: Rule, other: Rule, rules: list[Rule]) -> int | None:
-    """Return the only hour of the day that no rule matches, where it lies between the hours of two."""
-    midnight = datetime.combine(subject.now.date(), time(0, 30), zone_of(zone))
-    at = {hour: from_python((midnight + timedelta(hours=hour)).astimezone(UTC)) for hour in range(24)}
-
-    def holds(rule: Rule, hour: int) -> bool:
-        return subject.domain.met(rule.goal, {("now",): at[hour % 24]}) is not False
-
-    left = [hour for hour in at if not any(holds(rule, hour) for rule in rules)]
-    if len(left) != 1:
-        return None
-    before, after = left[0] - 1, left[0] + 1
-    between = (holds(one, before) and holds(other, after)) or (holds(other, before) and holds(one, after))
-    return left[0] if between else None
-
-
-def _both(subject: Subject, read: Read, allow: Rule, deny: Rule) -> int | None:
-    """Return the only number for which an allow and a deny hold, where each holds for others, too."""
-    shared = _holding(subject, read, Every([allow.goal, deny.goal]))
-    alone = all(
-        _holding(subject, read, Every([one.goal, other.otherwise])) for one, other in ((allow, deny), (deny, allow))
-    )
-    return shared[0] if len(shared) == 1 and alone else None
-
-
-def _name(read: Read) -> str:
-    return ".".join(read[1:])
+def _exactly(range_: Range, value: float) -> str:
+    return f"`{range_.name}` of exactly {int(value) if value == int(value) else value}"
 
 
 def _report(one: Rule, other: Rule, message: str, label: str) -> Diagnostic:

@@ -12,7 +12,7 @@ from costlens_policy.expressions import Node
 from costlens_policy.expressions.tree import Call, Index, ListLiteral, Literal, Select
 from costlens_policy.frozen import frozen
 
-__all__ = ["Text", "compared_texts"]
+__all__ = ["Text", "compared_texts", "label_of"]
 
 
 @frozen
@@ -31,7 +31,7 @@ def compared_texts(subject: Subject) -> Iterator[Text]:
             place = Place(document, path)
             for node in nodes_of(typed.root):
                 if isinstance(node, Call) and node.function in ("_==_", "_!=_", "@in"):
-                    name = next((found for side in node.arguments if (found := _attribute(side))), "")
+                    name = next((found for side in node.arguments if (found := label_of(side))), "")
                     for literal in (found for side in node.arguments for found in _literals(side)):
                         yield Text(str(literal.value), name, place.part(literal.extent))
     declared = subject.bundle.linked.policy_set
@@ -40,10 +40,10 @@ def compared_texts(subject: Subject) -> Iterator[Text]:
             yield Text(value, name, Place(declared, ("attributes", name, "values", at)).span)
 
 
-def _attribute(node: Node) -> str:
+def label_of(node: Node) -> str:
     """Return the name of what is compared: an attribute of the request, or a key of one of its maps."""
     if isinstance(node, Call) and node.function == "orValue" and node.target is not None:
-        return _attribute(node.target)
+        return label_of(node.target)
     if isinstance(node, Index) and isinstance(node.key, Literal):
         return str(node.key.value)
     return node.field if isinstance(node, Select) else ""

@@ -10,7 +10,7 @@ from costlens_policy.checker.checks.subject import Finding, Place
 from costlens_policy.checker.reads import nodes_of
 from costlens_policy.diagnostics.model import Diagnostic
 from costlens_policy.expressions import Node, TypedExpr
-from costlens_policy.expressions.tree import Call, Literal
+from costlens_policy.expressions.tree import Conditional, Literal
 from costlens_policy.units import base_of
 
 __all__ = ["find_zero_limits"]
@@ -27,7 +27,7 @@ def find_zero_limits(subject: Subject) -> Iterator[Diagnostic]:
             if budget.shadow or budget.overflow:
                 continue
             for node in _zeros(subject.documents.typed(place)):
-                yield _FOUND.warning(
+                yield _FOUND.mistake(
                     f"the limit of `{budget.id}` is zero for some, and refuses every call of theirs",
                     place.part(node.extent),
                     "zero is a limit, not the absence of one",
@@ -46,5 +46,6 @@ def find_zero_limits(subject: Subject) -> Iterator[Diagnostic]:
 def _zeros(typed: TypedExpr | None) -> Iterator[Node]:
     """Yield the outcomes of a limit's conditions that are zero."""
     for node in nodes_of(typed.root) if typed is not None else ():
-        if isinstance(node, Call) and node.function == "_?_:_":
-            yield from (item for item in node.arguments[1:] if isinstance(item, Literal) and item.value == 0)
+        if isinstance(node, Conditional):
+            outcomes = (node.accepted, node.rejected)
+            yield from (item for item in outcomes if isinstance(item, Literal) and item.value == 0)
