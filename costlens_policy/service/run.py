@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -9,9 +10,12 @@ import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -22,6 +26,7 @@ from costlens_policy.decision_log import DecisionLog
 from costlens_policy.errors import InputError
 from costlens_policy.ledger import LedgerUnavailableError, open_ledger
 from costlens_policy.service.application import Application
+from costlens_policy.service.connections import Connection
 from costlens_policy.service.keys import KeyFile
 from costlens_policy.service.metrics import FOLDER
 from costlens_policy.service.settings import Address, Open, Settings, Tls, UnixPath
@@ -32,6 +37,8 @@ _LOG: Final = logging.getLogger("costlens_policy.service")
 _KEEP_ALIVE: Final = 75
 """Seconds for which a connection may be idle: longer than clients and proxies keep theirs, so that they close it."""
 _BACKLOG: Final = 2048
+_ACCEPTING: Final = 0.05
+"""Seconds in which those who wait to be accepted when the service stops are accepted."""
 _HUNG: Final = 30
 """Seconds after which a worker that gives no sign of life is replaced. A busy machine is no reason for it."""
 
@@ -63,6 +70,8 @@ def serve(
         sockets = [stack.enter_context(_listening(address)) for address in addresses]
         if workers > 1:
             stack.enter_context(_metrics_folder())
+            kept = stack.enter_context(tempfile.TemporaryDirectory(prefix="costlens-policy-last-"))
+            settings = replace(settings, last_good=Path(kept) / "policies.plan")
         ready([_bound(address, item) for address, item in zip(addresses, sockets, strict=True)])
         return _run(_config(settings, workers, tls), sockets)
 
@@ -188,7 +197,7 @@ def _config(settings: Settings, workers: int, tls: Tls | None) -> uvicorn.Config
         factory=True,
         workers=workers,
         loop="asyncio" if sys.platform == "win32" else "uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -210,10 +219,9 @@ def _run(config: uvicorn.Config, sockets: list[socket.socket]) -> bool:
     before = {number: signal.signal(number, _ended) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         if config.workers > 1:
-            supervisor = Multiprocess(config, sockets=sockets)
-            supervisor.run()
+            _Workers(config, sockets=sockets).run()
             return True
-        server = uvicorn.Server(config)
+        server = _Server(config)
         server.run(sockets=sockets)
         return bool(server.started)
     except SystemExit:
@@ -221,6 +229,32 @@ def _run(config: uvicorn.Config, sockets: list[socket.socket]) -> bool:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Server(uvicorn.Server):
+    """A server that accepts who is waiting to be before it stops listening."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        _listen_no_more(sockets or ())
+        await asyncio.sleep(_ACCEPTING)
+        await super().shutdown(sockets)
+
+
+class _Workers(Multiprocess):
+    """Workers that accept who is waiting to be before they stop listening."""
+
+    def terminate_all(self) -> None:
+        _listen_no_more(self.sockets)
+        time.sleep(_ACCEPTING)
+        for listening in self.sockets:  # those of the workers are left, and end with them
+            listening.close()
+        super().terminate_all()
+
+
+def _listen_no_more(sockets: Iterable[socket.socket]) -> None:
+    """Let nobody else join the queue of those who wait to be accepted: who is in it when a socket closes is cut off."""
+    for listening in sockets:
+        listening.listen(0)
 
 
 def _ended(*_: object) -> None:

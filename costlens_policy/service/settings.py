@@ -12,6 +12,7 @@ from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
 from costlens_policy.live import FolderSource, Source
 from costlens_policy.live.sources import source_at
+from costlens_policy.service.last_good import WithLastGood
 
 __all__ = ["Address", "Limits", "Open", "Settings", "Tls", "UnixPath", "address_of"]
 
@@ -111,9 +112,15 @@ class Settings:
     """How often a worker looks whether the policies have changed."""
     decision_log: Path | None = None
     log_sample: float = 1.0
+    last_good: Path | None = None
+    """Where workers keep the policies that they serve, for one that has to be replaced."""
 
     def source(self) -> Source:
         """Return where the policies come from: files and folders, or one bundle, at a path or URL."""
+        source = self._source()
+        return source if self.last_good is None else WithLastGood(source, self.last_good)
+
+    def _source(self) -> Source:
         if len(self.policies) == 1 and not Path(self.policies[0]).is_dir():
             return source_at(self.policies[0])
         return FolderSource(*self.policies, cache=self.cache)

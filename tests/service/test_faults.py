@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import ssl
@@ -139,3 +140,28 @@ def test_a_call_that_only_one_worker_knows_is_charged_in_full_when_nobody_comes(
             assert kept.charged is not None
             assert kept.charged.basis == "assumed"
             assert asked.application._serving.alone == {}
+
+
+def test_headers_have_an_end_and_a_size(tmp_path):
+    """A connection is closed whose client sends headers forever, be it slowly or without measure."""
+    write_company(tmp_path / "policies", ROOMY)
+    with running("policies", folder=tmp_path) as service:
+        with socket.create_connection(("127.0.0.1", service.port), 30) as large:
+            large.sendall(b"POST /v1/decide HTTP/1.1\r\nhost: x\r\n")
+            sent = 0
+            with contextlib.suppress(ConnectionError):  # it is reset, since it goes on sending
+                for sent in range(100_000):
+                    large.sendall(b"x-%d: %s\r\n" % (sent, b"y" * 1000))
+            assert sent < 99_999
+        with socket.create_connection(("127.0.0.1", service.port), 30) as slow:
+            slow.sendall(b"POST /v1/decide HTTP/1.1\r\n")
+            answer = b""
+            for _ in range(40):
+                slow.sendall(b"x: y\r\n")
+                slow.settimeout(0.5)
+                with contextlib.suppress(TimeoutError):
+                    answer = slow.recv(100)
+                    break
+            assert answer.startswith(b"HTTP/1.1 408")
+        assert service.get("/health").status == 200
+        assert service.end() == 0
