@@ -13,6 +13,7 @@ from costlens_policy.source.located import SourceText
 from costlens_policy.testing.compare import Difference
 from costlens_policy.testing.coverage import Coverage, Shortfall
 from costlens_policy.testing.prepare import PreparedCase
+from costlens_policy.testing.suggest import SuggestedSuite
 
 __all__ = ["CaseOutcome", "CaseResult", "Run", "Shortfall", "SuiteResult"]
 
@@ -78,6 +79,8 @@ class Run:
     paths: tuple[str, ...] = ()
     found: int = 0
     """How many suites there are under the paths, whether they could run or not."""
+    suggestions: tuple[SuggestedSuite, ...] = ()
+    """The cases that would cover what none covers, where they were asked for."""
 
     @property
     def results(self) -> Iterator[CaseResult]:

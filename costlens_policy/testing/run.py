@@ -13,7 +13,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from time import perf_counter
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from costlens_policy.checker import CheckedBundle
 from costlens_policy.diagnostics.model import Diagnostic, PolicyError, in_order
@@ -40,8 +40,12 @@ from costlens_policy.testing.observation import Observation, observe
 from costlens_policy.testing.policy_sets import PolicySets, SetUnderTest
 from costlens_policy.testing.prepare import PreparedCase, prepare
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
+from costlens_policy.testing.suggest import SuggestedSuite, suggest
 from costlens_policy.testing.suites import FoundSuite, SuiteProblems, find_suites
 from costlens_policy.testing.vocabulary import DEFAULT, Vocabulary
+
+if TYPE_CHECKING:
+    from costlens_policy.testing.coverage.reaching import Reaching
 
 __all__ = ["Examined", "WatchEvent", "examine_suites", "run_suites", "watch"]
 
@@ -53,20 +57,22 @@ def run_suites(
     min_coverage: int | Mapping[str, int] | Minimums | None = None,
     now: datetime | None = None,
     timer: Callable[[], float] = perf_counter,
+    explain: bool = False,
 ) -> Run:
     """Run every suite in files and folders.
 
     ``filter`` keeps the cases whose ``file: name`` contains it, or matches it if it has ``*`` or ``?``; with a filter,
     the coverage that suites require is not checked. ``min_coverage`` is in percent, over all policy sets: that of the
     rules, or of each measure that it names, such as ``{"rules": 100, "mcdc": 90}``; ``ValueError`` says that it names
-    none. ``now`` is the time for suites that do not fix it. Invalid files raise nothing: the run's ``diagnostics``
+    none. ``now`` is the time for suites that do not fix it. ``explain`` searches for requests that cover what no case
+    covers, and for the proof that there are none. Invalid files raise nothing: the run's ``diagnostics``
     explain what is wrong.
     """
     minimums = minimums_of(min_coverage)
     session = _Session(tuple(map(Path, paths)), filter, now, timer)
     for suite in session.search.suites:
         session.run(suite)
-    return session.finish(minimums)
+    return session.finish(minimums, explain=explain)
 
 
 @frozen
@@ -119,6 +125,7 @@ class _Session:
         self._timer = timer
         self._ran: list[_Ran] = []
         self._conditions: dict[SetUnderTest, tuple[Condition, ...]] = {}
+        self._reachings: dict[SetUnderTest, Reaching] = {}
         self._diagnostics: list[Diagnostic] = list(self.search.diagnostics)
 
     @property
@@ -159,11 +166,16 @@ class _Session:
             self._conditions[tested] = conditions_in(tested.engine.plan, tested.bundle)
         return self._conditions[tested]
 
-    def finish(self, minimums: Minimums) -> Run:
-        coverage = tuple(self._of_set(tested) for tested in self._sets.loaded() if self._suites_of(tested))
-        short = [] if self._filter else [item for ran in self._ran for item in _own_shortfalls(ran)]
-        if coverage:
-            short += shortfalls("", minimums, coverage)
+    def finish(self, minimums: Minimums, *, explain: bool = False) -> Run:
+        measured = {tested: self._of_set(tested) for tested in self._sets.loaded() if self._suites_of(tested)}
+        if explain:
+            measured = {tested: self._reaching(tested).examine(item) for tested, item in measured.items()}
+        short = [] if self._filter else [item for ran in self._ran for item in self._own_shortfalls(ran)]
+        if measured and (below := frozenset(item.measure for item in shortfalls("", minimums, measured.values()))):
+            measured = {tested: self._reaching(tested).examine(item, below) for tested, item in measured.items()}
+            short += shortfalls("", minimums, measured.values())
+        coverage = tuple(measured.values())
+        suggested = (self._suggested(tested, item) for tested, item in measured.items()) if explain else ()
         diagnostics = self.diagnostics
         return Run(
             suites=tuple(ran.result for ran in self._ran),
@@ -174,7 +186,29 @@ class _Session:
             filtered=self._filter,
             paths=tuple(map(str, self._paths)),
             found=len(self.search.suites),
+            suggestions=tuple(suite for suite in suggested if suite is not None),
         )
+
+    def _own_shortfalls(self, ran: _Ran) -> Iterator[Shortfall]:
+        """Yield the minimums of a suite that its cases do not reach; what no request can show does not count."""
+        name, minimums, coverage = ran.result.name, minimums_of(ran.suite.document.coverage), ran.result.coverage
+        below = frozenset(item.measure for item in shortfalls(name, minimums, [coverage]))
+        if below:
+            yield from shortfalls(name, minimums, [self._reaching(ran.tested).examine(coverage, below)])
+
+    def _reaching(self, tested: SetUnderTest) -> Reaching:
+        """Return what finds requests for a policy set, at the time of its first case."""
+        from costlens_policy.assurance import Situation  # heavy, and needed only where something is not covered
+        from costlens_policy.testing.coverage.reaching import Reaching
+
+        if tested not in self._reachings:
+            cases = [result.case for ran in self._suites_of(tested) for result in ran.result.cases]
+            seeds = [Situation(case.request, case.balances, case.now) for case in cases]
+            self._reachings[tested] = Reaching(tested, self._conditions_of(tested), cases[0].now, seeds)
+        return self._reachings[tested]
+
+    def _suggested(self, tested: SetUnderTest, coverage: Coverage) -> SuggestedSuite | None:
+        return suggest(coverage, tested, self._conditions_of(tested), self._reaching(tested).now)
 
     def _suites_of(self, tested: SetUnderTest) -> list[_Ran]:
         return [ran for ran in self._ran if ran.tested is tested]
@@ -203,10 +237,6 @@ def _chosen(filter: str | None, file: str, name: str) -> bool:
         return True
     text, wanted = f"{file}: {name}".casefold(), filter.casefold()
     return wanted in text or fnmatchcase(text, wanted) or fnmatchcase(name.casefold(), wanted)
-
-
-def _own_shortfalls(ran: _Ran) -> Iterator[Shortfall]:
-    return shortfalls(ran.result.name, minimums_of(ran.suite.document.coverage), [ran.result.coverage])
 
 
 @frozen

@@ -1,4 +1,7 @@
-"""What a case has to show for an item to be covered, and in how many of the decisions counted that was shown."""
+"""What a case has to show for an item to be covered, and in how many of the decisions counted that was shown.
+
+``title`` names a case that shows it; people will find a better name.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,10 @@ class Matches:
 
     rule: str
 
+    @property
+    def title(self) -> str:
+        return f"{self.rule} matches"
+
     def times(self, counts: OutcomeCounts) -> int:
         return counts.rules.get(self.rule, RuleCounts()).matched
 
@@ -30,6 +37,10 @@ class ComesTo:
 
     condition: Condition
     outcome: Truth
+
+    @property
+    def title(self) -> str:
+        return f"the condition of {self.condition.rule} is {self.outcome.value}"
 
     def times(self, counts: OutcomeCounts) -> int:
         values = counts.values_of(self.condition)
@@ -44,6 +55,10 @@ class Decides:
     index: int
     value: Truth
     outcome: Truth
+
+    @property
+    def title(self) -> str:
+        return f"operand {self.index + 1} of {self.condition.rule} decides as {self.value.value}"
 
     def times(self, counts: OutcomeCounts) -> int:
         values = counts.values_of(self.condition)
@@ -63,6 +78,10 @@ class Active:
     budget: str
     index: int
 
+    @property
+    def title(self) -> str:
+        return f"a threshold of {self.budget} is active"
+
     def times(self, counts: OutcomeCounts) -> int:
         return counts.thresholds[self.budget, self.index]
 
@@ -74,6 +93,10 @@ class Excludes:
     budget: str
     index: int
 
+    @property
+    def title(self) -> str:
+        return f"a threshold of {self.budget} excludes a model"
+
     def times(self, counts: OutcomeCounts) -> int:
         return counts.downgraded[self.budget, self.index]
 
@@ -83,6 +106,10 @@ class Overflows:
     """A budget has no room, so that its overflow counts the call."""
 
     budget: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.budget} has no room, and its overflow counts the call"
 
     def times(self, counts: OutcomeCounts) -> int:
         return counts.overflowed[self.budget]
@@ -95,6 +122,10 @@ class TakesWayOut:
     route: str
     place: str
 
+    @property
+    def title(self) -> str:
+        return f"{self.place} leaves nothing, and takes its way out"
+
     def times(self, counts: OutcomeCounts) -> int:
         return counts.ways_out[self.place]
 
@@ -105,6 +136,10 @@ class Draws:
 
     route: str
     place: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.place} is drawn"
 
     def times(self, counts: OutcomeCounts) -> int:
         return counts.drawn[self.place]
@@ -118,6 +153,10 @@ class Serves:
     place: str
     model: str
 
+    @property
+    def title(self) -> str:
+        return f"{self.place} is served by {self.model}"
+
     def times(self, counts: OutcomeCounts) -> int:
         return counts.served[self.place, self.model]
 
@@ -129,6 +168,10 @@ class StandsBy:
     route: str
     place: str
     model: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.place} may be served by {self.model}"
 
     def times(self, counts: OutcomeCounts) -> int:
         return counts.listed[self.place, self.model]

@@ -110,6 +110,10 @@ class Condition:
         return self.formula.reads("model")
 
     @property
+    def is_variable(self) -> bool:
+        return self.place.path[0] == "variables"
+
+    @property
     def variables(self) -> frozenset[str]:
         """The variables that it reads."""
         return frozenset(path[1] for path in self.formula.typed.references if path[0] == "variables" and len(path) > 1)

@@ -154,9 +154,9 @@ def evaluated(observation: Observation, conditions: Iterable[Condition]) -> Iter
         return
     asking = _Asking(observation)
     read: set[tuple[int, str]] = set()
-    variables = [condition for condition in conditions if _is_variable(condition)]
+    variables = [condition for condition in conditions if condition.is_variable]
     for condition in conditions:
-        if not _is_variable(condition) and asking.asks(condition):
+        if not condition.is_variable and asking.asks(condition):
             read.update((condition.layer, name) for name in condition.variables)
             for values in dict.fromkeys(asking.values_of(condition)):
                 yield condition, values
@@ -166,10 +166,6 @@ def evaluated(observation: Observation, conditions: Iterable[Condition]) -> Iter
             for values in dict.fromkeys(asking.values_of(condition)):
                 yield condition, values
     asking.close()
-
-
-def _is_variable(condition: Condition) -> bool:
-    return condition.place.path[0] == "variables"
 
 
 def _name_of(condition: Condition) -> str:
