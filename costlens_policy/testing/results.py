@@ -79,6 +79,8 @@ class Run:
     paths: tuple[str, ...] = ()
     found: int = 0
     """How many suites there are under the paths, whether they could run or not."""
+    explained: bool = False
+    """Whether it was asked of each item that no case covers which request would."""
     suggestions: tuple[SuggestedSuite, ...] = ()
     """The cases that would cover what none covers, where they were asked for."""
 

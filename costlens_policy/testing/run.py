@@ -186,6 +186,7 @@ class _Session:
             filtered=self._filter,
             paths=tuple(map(str, self._paths)),
             found=len(self.search.suites),
+            explained=explain,
             suggestions=tuple(suite for suite in suggested if suite is not None),
         )
 

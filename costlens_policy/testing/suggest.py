@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from costlens_policy.frozen import frozen
@@ -12,7 +14,7 @@ from costlens_policy.testing.coverage.conditions import Condition
 from costlens_policy.testing.coverage.items import Coverage
 from costlens_policy.testing.observation import observe
 from costlens_policy.testing.policy_sets import SetUnderTest
-from costlens_policy.testing.written import WrittenCase
+from costlens_policy.testing.written import WrittenCase, written_suite
 
 if TYPE_CHECKING:
     from costlens_policy.assurance import Witness
@@ -48,6 +50,13 @@ class SuggestedSuite:
     file: str
     now: datetime
     cases: tuple[SuggestedCase, ...]
+
+    def written(self, folder: Path) -> str:
+        """Return the suite as a document of a file in a folder."""
+        policy_set = Path(os.path.relpath(self.file, folder)).as_posix()
+        return written_suite(
+            f"missing-{self.policy_set}", policy_set, self.now, [case.written() for case in self.cases]
+        )
 
 
 def suggest(

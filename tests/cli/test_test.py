@@ -122,8 +122,9 @@ def test_coverage_table(run, starter: Path):
 
 
 def test_coverage_table_in_another_format(run, starter: Path):
-    result = run("test", starter, "--coverage", "--format", "json")
+    result = run("test", starter, "--coverage", "--format", "tap")
     assert result.exit_code == 2
+    assert "`--coverage` needs `--format pretty` or `--format json`" in result.stderr
 
 
 def test_watch_runs_again_after_a_change_and_ends_with_ctrl_c(starter: Path):

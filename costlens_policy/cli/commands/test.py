@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +15,7 @@ from costlens_policy.cli.exit_codes import ExitCode
 from costlens_policy.cli.formats import format_option
 from costlens_policy.cli.options import documents_argument
 from costlens_policy.cli.output import note, print_table, prints_color, write_file, write_out
+from costlens_policy.errors import InputError
 from costlens_policy.frozen import frozen
 from costlens_policy.testing.formats import RunFormat, render
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from costlens_policy.testing.coverage import Minimums
 
 __all__ = ["command"]
+
+_FILES: Final = (RunFormat.JUNIT, RunFormat.LCOV, RunFormat.COBERTURA, RunFormat.HTML)
+"""Formats that are written to files, by the options of their names."""
 
 
 class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of click have no argument here
@@ -43,7 +49,7 @@ class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of
         ("run every suite in this directory", "test ."),
         ("only the cases whose file or name contains a text", "test . --filter canary"),
         ("require full coverage, and write JUnit for CI", "test . --min-coverage 100 --junit tests.xml"),
-        ("list the rules that no case covers", "test . --coverage"),
+        ("list what no case covers, with the requests that would", "test . --coverage"),
         ("run again whenever a file changes", "test . --watch"),
     ],
     exits=[
@@ -61,9 +67,30 @@ class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of
     metavar="TEXT",
     help="Run only the cases whose `file: name` contains TEXT, or matches it if TEXT contains `*`.",
 )
-@format_option(*(format for format in RunFormat if format is not RunFormat.JUNIT))
+@format_option(*(format for format in RunFormat if format not in _FILES))
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Also write JUnit XML to FILE.")
-@click.option("--coverage", is_flag=True, help="Print a table of every rule and how often it held.")
+@click.option("--lcov", metavar="FILE", type=click.Path(path_type=Path), help="Also write coverage as LCOV to FILE.")
+@click.option(
+    "--cobertura",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write coverage as Cobertura XML to FILE.",
+)
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write an HTML page to FILE: the policies with what is covered, and what would cover the rest.",
+)
+@click.option(
+    "--coverage",
+    is_flag=True,
+    help="List what no case covers, with a request that would or why there is none, and every rule in a table.",
+)
+@click.option("--suggest", is_flag=True, help="Print the missing cases as a suite instead of the results.")
+@click.option(
+    "--output", "-o", "target", metavar="FILE", type=click.Path(path_type=Path), help="Write the suggestions to FILE."
+)
 @click.option(
     "--min-coverage",
     metavar="MINIMUMS",
@@ -75,18 +102,29 @@ def command(
     paths: tuple[Path, ...],
     filter_text: str | None,
     output: str,
-    junit: Path | None,
     coverage: bool,
     min_coverage: Minimums | None,
     watch: bool,
+    suggest: bool,
+    target: Path | None,
+    **files: Path | None,
 ) -> ExitCode:
     """Run every suite in PATH, files or directories; defaults to the current directory.
 
     A suite is a document of kind Suite, usually in a file named `*_test.yaml`. A run without cases fails.
     """
-    if coverage and output != RunFormat.PRETTY:
-        raise click.UsageError("`--coverage` needs `--format pretty`; the other formats always include coverage")
-    options = _Options(paths, filter_text, output, junit, coverage, min_coverage)
+    if coverage and output not in (RunFormat.PRETTY, RunFormat.JSON):
+        raise click.UsageError("`--coverage` needs `--format pretty` or `--format json`")
+    if target is not None and not suggest:
+        raise click.UsageError("`--output` needs `--suggest`")
+    if suggest and (watch or coverage or output != RunFormat.PRETTY):
+        raise click.UsageError(
+            "`--suggest` prints a suite; it goes with neither `--watch`, `--coverage` nor `--format`"
+        )
+    if files[RunFormat.HTML] is not None and find_spec("jinja2") is None:
+        raise InputError("`Jinja2` is not installed; pip install 'costlens-policy[report]'")
+    written = {format: path for format in _FILES if (path := files[format]) is not None}
+    options = _Options(paths, filter_text, output, written, coverage, min_coverage, suggest, target)
     return _run_watching(options) if watch else _run_once(options)
 
 
@@ -97,9 +135,12 @@ class _Options:
     paths: tuple[Path, ...]
     filter: str | None
     format: str
-    junit: Path | None
+    files: Mapping[RunFormat, Path]
+    """What is written to files beside what is printed."""
     lists_rules: bool
     min_coverage: Minimums | None
+    suggests: bool
+    target: Path | None
 
 
 def _run_once(options: _Options) -> ExitCode:
@@ -126,16 +167,37 @@ def _run_watching(options: _Options) -> ExitCode:
 def _run(options: _Options) -> Run:
     from costlens_policy.testing import run_suites
 
-    return run_suites(options.paths, filter=options.filter, min_coverage=options.min_coverage)
+    explain = options.lists_rules or options.suggests or RunFormat.HTML in options.files
+    return run_suites(options.paths, filter=options.filter, min_coverage=options.min_coverage, explain=explain)
 
 
 def _print(run: Run, options: _Options) -> ExitCode:
-    write_out(render(run, options.format, color=prints_color(sys.stdout)))
-    if options.lists_rules:
+    if options.suggests:
+        _suggest(run, options.target)
+    else:
+        write_out(render(run, options.format, color=prints_color(sys.stdout)))
+    if options.lists_rules and options.format == RunFormat.PRETTY:
         _list_rules(run)
-    if options.junit is not None:
-        write_file(options.junit, render(run, RunFormat.JUNIT).encode())
+    for format, path in options.files.items():
+        write_file(path, render(run, format).encode())
     return ExitCode(run.exit_code)
+
+
+def _suggest(run: Run, target: Path | None) -> None:
+    """Write the missing cases: a suite for each policy set, and what they come to as a note."""
+    from costlens_policy.diagnostics.render import render as render_diagnostics
+    from costlens_policy.testing.formats.sentences import suggestions_sentence
+
+    if any(item.is_error for item in run.diagnostics):
+        note(render_diagnostics(run.diagnostics, "full", run.lines_of, color=prints_color(sys.stderr)).rstrip())
+        return
+    folder = Path.cwd() if target is None else target.resolve().parent
+    text = "---\n".join(suite.written(folder) for suite in run.suggestions)
+    if target is None:
+        write_out(text)
+    elif text:
+        write_file(target, text.encode())
+    note(suggestions_sentence(run))
 
 
 def _list_rules(run: Run) -> None:

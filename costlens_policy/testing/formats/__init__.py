@@ -20,6 +20,9 @@ class RunFormat(StrEnum):
     TAP = "tap"
     GITHUB = "github"
     JUNIT = "junit"
+    LCOV = "lcov"
+    COBERTURA = "cobertura"
+    HTML = "html"
 
 
 def render(run: Run, format: RunFormat | str = RunFormat.PRETTY, *, color: bool = False) -> str:

@@ -14,7 +14,7 @@ from costlens_policy.diagnostics.text import safe
 from costlens_policy.testing.formats.sentences import difference_sentence, nothing_to_run, shortfall_sentence
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
 
-__all__ = ["render"]
+__all__ = ["clean", "render"]
 
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -36,13 +36,13 @@ def render(run: Run, *, color: bool = False) -> str:
 
 
 def _suite(root: Element, suite: SuiteResult) -> None:
-    node = SubElement(root, "testsuite", name=_clean(suite.name), file=_clean(suite.file))
+    node = SubElement(root, "testsuite", name=clean(suite.name), file=clean(suite.file))
     failures = sum(result.outcome in (CaseOutcome.FAILED, CaseOutcome.VACUOUS) for result in suite.cases)
     errors = sum(result.outcome is CaseOutcome.ERROR for result in suite.cases)
     _count(node, len(suite.cases), failures, errors)
     node.set("time", _seconds(suite.seconds))
     properties = SubElement(node, "properties")
-    SubElement(properties, "property", name="policy_set", value=_clean(suite.policy_set))
+    SubElement(properties, "property", name="policy_set", value=clean(suite.policy_set))
     SubElement(properties, "property", name="coverage_percent", value=str(suite.coverage.percent))
     for result in suite.cases:
         _case(node, suite, result)
@@ -55,8 +55,8 @@ def _case(parent: Element, suite: SuiteResult, result: CaseResult) -> None:
         lines = [*map(difference_sentence, result.differences), *result.notes]
         reasons = () if result.decision is None else result.decision.reasons
         word = "error" if result.outcome is CaseOutcome.ERROR else "failure"
-        problem = SubElement(node, word, type=str(result.outcome), message=_clean(lines[0]))
-        problem.text = _clean("\n".join([*lines, *reasons, *result.failures]))
+        problem = SubElement(node, word, type=str(result.outcome), message=clean(lines[0]))
+        problem.text = clean("\n".join([*lines, *reasons, *result.failures]))
 
 
 def _problems(root: Element, run: Run) -> None:
@@ -65,14 +65,14 @@ def _problems(root: Element, run: Run) -> None:
         return
     node = SubElement(root, "testsuite", name="documents")
     if warnings := [item for item in run.diagnostics if not item.is_error]:
-        SubElement(node, "system-out").text = _clean(render_diagnostics(warnings, "full", run.lines_of))
+        SubElement(node, "system-out").text = clean(render_diagnostics(warnings, "full", run.lines_of))
     _count(node, len(errors), 0, len(errors))
     for item in errors:
         code = CODES.get(item.code)
         title = f"{item.code}: {code.title if code else item.message}"
         case = _testcase(node, title, "documents", item.span)
-        problem = SubElement(case, "error", type=item.code, message=_clean(item.message))
-        problem.text = _clean(render_diagnostics([item], "full", run.lines_of))
+        problem = SubElement(case, "error", type=item.code, message=clean(item.message))
+        problem.text = clean(render_diagnostics([item], "full", run.lines_of))
 
 
 def _nothing(root: Element, run: Run) -> None:
@@ -80,7 +80,7 @@ def _nothing(root: Element, run: Run) -> None:
     node = SubElement(root, "testsuite", name="nothing to run")
     _count(node, 1, 0, 1)
     case = _testcase(node, "nothing to run", "nothing to run", None)
-    SubElement(case, "error", type="nothing", message=_clean(nothing_to_run(run)))
+    SubElement(case, "error", type="nothing", message=clean(nothing_to_run(run)))
 
 
 def _coverage(root: Element, run: Run) -> None:
@@ -91,14 +91,14 @@ def _coverage(root: Element, run: Run) -> None:
     missing = [f"{rule.rule}: {rule.why}" for item in run.coverage for rule in item.rules if not rule.covered]
     for item in run.shortfalls:
         case = _testcase(node, item.where or "all suites", "coverage", None)
-        problem = SubElement(case, "failure", type="coverage", message=_clean(shortfall_sentence(item)))
-        problem.text = _clean("\n".join(missing))
+        problem = SubElement(case, "failure", type="coverage", message=clean(shortfall_sentence(item)))
+        problem.text = clean("\n".join(missing))
 
 
 def _testcase(parent: Element, name: str, group: str, span: Span | None) -> Element:
-    node = SubElement(parent, "testcase", name=_clean(name), classname=_clean(group))
+    node = SubElement(parent, "testcase", name=clean(name), classname=clean(group))
     if span is not None:
-        node.set("file", _clean(span.file))
+        node.set("file", clean(span.file))
         node.set("line", str(span.start.line))
     return node
 
@@ -112,6 +112,6 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.6f}"
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Replace characters that XML cannot carry or that deceive its reader, whatever a prompt contains."""
     return safe(_NO_XML.sub("\ufffd", text))

@@ -8,10 +8,16 @@ from typing import Final
 from costlens_policy.diagnostics.render import render as render_diagnostics
 from costlens_policy.diagnostics.text import BOLD, Painter, printable, summary
 from costlens_policy.testing.coverage import Coverage, Item, Measure, PolicyCoverage
-from costlens_policy.testing.formats.sentences import difference_lines, nothing_to_run, shortfall_sentence, summary_line
+from costlens_policy.testing.formats.sentences import (
+    difference_lines,
+    nothing_to_run,
+    reach_sentence,
+    shortfall_sentence,
+    summary_line,
+)
 from costlens_policy.testing.results import CaseOutcome, CaseResult, Run, SuiteResult
 
-__all__ = ["case_lines", "missing_line", "render"]
+__all__ = ["case_lines", "render"]
 
 _GREEN: Final = "32"
 _RED: Final = "31"
@@ -32,7 +38,7 @@ def render(run: Run, *, color: bool = False) -> str:
     paint = Painter(on=color)
     blocks = [render_diagnostics(run.diagnostics, "full", run.lines_of, color=color)] if run.diagnostics else []
     blocks += ["\n".join(_suite(suite, paint)) + "\n" for suite in run.suites]
-    blocks += ["\n".join(_coverage_lines(coverage)) + "\n" for coverage in run.coverage]
+    blocks += ["\n".join(_coverage_lines(coverage, run.explained)) + "\n" for coverage in run.coverage]
     blocks.append("\n".join(_end(run, paint)) + "\n")
     return "\n".join(blocks)
 
@@ -74,8 +80,11 @@ def _end(run: Run, paint: Painter) -> Iterator[str]:
         yield paint(nothing_to_run(run), _RED)
 
 
-def _coverage_lines(coverage: Coverage) -> Iterator[str]:
-    """Yield the lines of a policy set: a column for each measure of which there is anything, then the missing rules."""
+def _coverage_lines(coverage: Coverage, explained: bool) -> Iterator[str]:
+    """Yield the lines of a policy set: a column for each measure of which there is anything, then what is missing.
+
+    Of that, rules alone are named unless the run explains all of it.
+    """
     yield f"coverage of {coverage.policy_set} ({coverage.file}): {coverage.percent} %"
     measures = [measure for measure in Measure if any(coverage.of(measure))]
     rows = [("policy", *measures), *(_row(policy.policy, policy, measures) for policy in coverage.policies)]
@@ -85,9 +94,15 @@ def _coverage_lines(coverage: Coverage) -> Iterator[str]:
     for name, *numbers in rows:
         cells = (cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True))
         yield f"  {name.ljust(widths[0])}  {'  '.join(cells)}".rstrip()
-    for item in coverage.rules:
-        if not item.covered:
-            yield f"  {missing_line(item)}"
+    missing = [item for item in coverage.items if not item.covered]
+    for item in missing:
+        if explained or item.measure is Measure.RULES:
+            yield f"  {_missing(item)}"
+            if reach := reach_sentence(item):
+                yield f"    {printable(reach)}"
+    further = sum(item.measure is not Measure.RULES for item in missing)
+    if further and not explained:
+        yield f"  {further} more of conditions, operands and targets; `--coverage` lists them"
 
 
 def _row(name: str, coverage: Coverage | PolicyCoverage, measures: Iterable[Measure]) -> tuple[str, ...]:
@@ -100,7 +115,7 @@ def _share(items: Sequence[Item]) -> str:
     return f"{sum(item.covered for item in items)} of {counting}" if items else ""
 
 
-def missing_line(item: Item) -> str:
+def _missing(item: Item) -> str:
     """Return an item that no case covers, with the reason."""
     detail = f" {item.detail}" if item.detail else ""
     kind = "" if item.detail else f"{item.kind} "

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from costlens_policy.testing.compare import ABSENT, Difference
-from costlens_policy.testing.coverage import Measure, Shortfall
+from costlens_policy.testing.coverage import Item, Measure, Reach, Shortfall
 from costlens_policy.testing.results import CaseOutcome, Run
 
 __all__ = [
-    "difference_lines", "difference_sentence", "nothing_to_run", "plain", "shortfall_sentence", "shown", "summary_line",
+    "difference_lines", "difference_sentence", "nothing_to_run", "plain", "reach_sentence",
+    "shortfall_sentence", "shown", "suggestions_sentence", "summary_line",
 ]  # fmt: skip
 
 _LONGEST: Final = 72
@@ -90,6 +92,32 @@ def summary_line(run: Run) -> str:
 def shortfall_sentence(item: Shortfall) -> str:
     whose = f"that suite `{item.where}` covers" if item.where else "of this run"
     return f"{item.reached} % of the {_MEASURED[item.measure]} {whose} are covered, but {item.required} % are required"
+
+
+def suggestions_sentence(run: Run) -> str:
+    """Return what suggested cases come to, and what they leave out."""
+    items = [item for coverage in run.coverage for item in coverage.items if not item.covered]
+    cases, left = sum(len(suite.cases) for suite in run.suggestions), Counter(item.reach for item in items)
+    if not items:
+        return "nothing is missing: the cases cover every item"
+    found = f"{_counted(cases, 'case')} would cover {_counted(left[Reach.REQUEST], 'item')}"
+    if left[Reach.NO_REQUEST]:
+        found += f"; no request can cover {_counted(left[Reach.NO_REQUEST], 'item')}"
+    if left[Reach.UNDECIDED]:
+        found += f"; of {_counted(left[Reach.UNDECIDED], 'item')} it was not decided whether one can"
+    return found
+
+
+def reach_sentence(item: Item) -> str:
+    """Return which request would cover an item, or why none is known; empty where that was not asked."""
+    match item.reach:
+        case Reach.REQUEST:
+            return "covered by " + " and ".join(dict.fromkeys(map(str, item.witnesses)))
+        case Reach.NO_REQUEST:
+            return "no request can cover it: all that conditions can tell apart was decided, so it does not count"
+        case Reach.UNDECIDED:
+            return f"not decided whether a request can cover it: {item.note}"
+    return ""
 
 
 _MEASURED: Final[Mapping[Measure, str]] = {
