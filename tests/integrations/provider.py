@@ -122,6 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path.startswith("/model/"):  # as Bedrock has it
             body["model"], path = path.split("/")[2], "/v1/messages"
+        if path.endswith(":rawPredict"):  # as Vertex has it
+            body["model"], path = path.rpartition("/")[2].removesuffix(":rawPredict"), "/v1/messages"
         fault = self.provider.next_fault(path, body)
         try:
             self._respond(path, body, fault)

@@ -114,6 +114,53 @@ def test_other_platforms_of_the_sdks(guard_of: Callable[..., Guard], provider: F
     assert spent(guard) == (cost_of(provider), 0)
 
 
+AWS: Any = {"api_key": "none", "aws_region": "us-east-1"}
+PLATFORMS: dict[str, dict[str, Any]] = {
+    "AnthropicVertex": {"region": "us", "project_id": "p", "access_token": "none"},
+    "AnthropicFoundry": {"api_key": "none"},
+    "AnthropicAWS": {**AWS, "workspace_id": "w"},
+    "AnthropicBedrockMantle": AWS,
+}
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_other_platforms_of_anthropic(name: str, guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
+    if not hasattr(anthropic, name):
+        pytest.skip("this version of the SDK does not have it")
+    guard = guard_of()
+    try:
+        given = getattr(anthropic, name)(**PLATFORMS[name], base_url=provider.url, max_retries=0)
+    except TypeError:
+        pytest.skip("this version of the SDK makes it in another way")
+    client = wrap(given, guard=guard)
+    for each in (client, client.with_options(timeout=5)):
+        assert each.messages.create(**MESSAGE).model == "nano"
+    assert spent(guard) == (cost_of(provider), 0)
+    assert len(provider.served) == 2
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_what_was_used_before_it_was_wrapped_is_guarded_too(
+    sdk: str, guard_of: Callable[..., Guard], provider: FaultyProvider
+) -> None:
+    guard, given = guard_of(), bare(sdk, provider)
+
+    def create(client: Any) -> Any:
+        return client.chat.completions.create(**CHAT) if sdk == "openai" else client.messages.create(**MESSAGE)
+
+    def ask(client: Any) -> None:
+        create(client)
+        create(client.with_raw_response)
+        with create(client.with_streaming_response) as answer:
+            answer.read()
+
+    ask(given)
+    ask(wrap(given, guard=guard))
+    assert provider.models == ["asked"] * 3 + ["nano"] * 3
+    provider.served[:] = provider.served[3:]
+    assert spent(guard) == (cost_of(provider), 0)
+
+
 def test_calls_at_once_stay_within_the_budget(guard_of: Callable[..., Guard], provider: FaultyProvider) -> None:
     guard = guard_of(ROOMY.replace("hard_limit_usd: 1", "hard_limit_usd: 0.002"))
     client = wrap(bare("openai", provider), guard=guard)

@@ -123,12 +123,18 @@ def _wrapped(client: Any, wrapping: Wrapping) -> Any:
     kind: Any = type(client)
     wrapped = object.__new__(_guarded_class(kind))
     for name, value in vars(client).items():
-        if name in _made_on_demand(kind):
-            continue  # bound to the client that it was made for
-        is_resource = "_client" in getattr(value, "__dict__", {}) and hasattr(value, "with_raw_response")
-        vars(wrapped)[name] = type(value)(wrapped) if is_resource else value
+        sends = _sends_by(value, client) or name in ("with_raw_response", "with_streaming_response")
+        if not sends:
+            vars(wrapped)[name] = value
+        elif name not in _made_on_demand(kind):  # those are made anew when they are first asked for
+            vars(wrapped)[name] = type(value)(wrapped)
     vars(wrapped)["_costlens"] = wrapping
     return wrapped
+
+
+def _sends_by(value: Any, client: Any) -> bool:
+    """Whether a value sends its requests by a client, as the resources of that do."""
+    return getattr(value, "__dict__", {}).get("_client") is client
 
 
 @lru_cache(maxsize=64)
