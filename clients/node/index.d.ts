@@ -191,12 +191,14 @@ export class UnavailableError extends ServiceError {}
 
 export interface WrapOptions {
   /** Who asks, for every call: attributes, or a function that returns those of the call under way. */
-  attributes?: Attributes | (() => Attributes);
-  /** Parts of the client that may be used without being decided or counted, such as `"images"`. */
+  attributes?: Attributes | (() => Attributes | Promise<Attributes>);
+  /** What may be sent without being decided or counted: resources such as `"images"`, paths such as `"/rerank"`. */
   unguarded?: readonly string[];
+  /** Charge attempts that failed and may have cost something at their worst, instead of giving back what they held. */
+  chargeFailures?: boolean;
   /** How long calls stay held. */
   lease?: string;
 }
 
-/** The client of the `openai` package, with `chat.completions.create`, `responses.create` and `embeddings.create` guarded. */
+/** Return a client of the `openai` package whose chat completions, responses and embeddings are guarded, all else refused. */
 export function wrapOpenAI<Client extends object>(client: Client, router: Router, options?: WrapOptions): Client;

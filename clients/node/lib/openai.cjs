@@ -1,93 +1,122 @@
 "use strict";
 
 /*
- * The official `openai` client, with each call decided, held and settled. One attempt at a model is one request of the
- * SDK, whose own retries are switched off: after errors that another attempt may not meet, the next model of the
- * decision is tried, on the same hold.
+ * The official `openai` client, with each call decided, held and settled. The seam is `makeRequest` of its class: all
+ * resources, helpers and raw responses of the package send by it, with the body still an object. An attempt at a model
+ * is a call of the service; the package repeats it as its `maxRetries` says, then the next model of the decision follows.
  */
 
 const { UnavailableError } = require("./errors.cjs");
+const { metered } = require("./metering.cjs");
+const { dialectOf, passing } = require("./operations.cjs");
 
 const KEYWORD = "costlens";
 const PAUSE = 1000;
 const LONGEST_WAIT = 600_000;
+const FALLS_BACK = new Set([408, 429]);
+const WRAPPED = Symbol("costlens-policy");
 
-/** Return a client whose `chat.completions`, `responses` and `embeddings` are guarded; everything else is refused. */
-function wrapOpenAI(client, router, { attributes = {}, unguarded = [], lease } = {}) {
-  const guard = { client, router, attributes, lease };
-  const wrapped = new Proxy(client, {
-    get(target, name) {
-      if (name === "chat") return only("chat", { completions: resource(guard, target.chat.completions, "openai-chat") });
-      if (name === "responses") return resource(guard, target.responses, "openai-responses");
-      if (name === "embeddings") return resource(guard, target.embeddings, "openai-embeddings");
-      const value = Reflect.get(target, name, target);
-      if (typeof name !== "string" || HARMLESS.has(name) || unguarded.includes(name)) return bound(value, target);
-      if (typeof value === "function" || (typeof value === "object" && value !== null)) throw unguardedError(name);
-      return value;
-    },
-  });
-  return wrapped;
+/** Return a client of the same class whose calls are guarded; whatever else could cost money is refused. */
+function wrapOpenAI(client, router, { attributes = {}, unguarded = [], lease, chargeFailures = false } = {}) {
+  if (typeof client?.makeRequest !== "function" || typeof client.withOptions !== "function") {
+    throw new TypeError("client must be a client of the package `openai`, version 5 or later");
+  }
+  if (client[WRAPPED]) throw new TypeError("the client is wrapped already");
+  const guard = { router, attributes, passing: passing(client, unguarded), lease, chargeFailures };
+  return guarded(client.withOptions({}), guard);
 }
 
-const HARMLESS = new Set(["models", "files", "moderations", "constructor", "toJSON"]);
-const FALLS_BACK = new Set([408, 409, 429]);
-
-/** One resource of the SDK. Its `create` is guarded, reading and deleting pass, helpers that call models do not. */
-function resource(guard, target, dialect) {
-  return new Proxy(target, {
-    get(_, name) {
-      if (name === "create") return (body, options) => create(guard, target, dialect, body, options);
-      const value = Reflect.get(target, name, target);
-      if (["retrieve", "list", "update", "delete", "del", "cancel", "constructor"].includes(name) || typeof name !== "string") {
-        return bound(value, target);
-      }
-      if (typeof value === "function") throw unguardedError(`${dialect}.${name}`);
-      return value;
-    },
+/** Let a client that nobody else has send by the guard. */
+function guarded(client, guard) {
+  const bare = client.makeRequest.bind(client);
+  const copied = client.withOptions.bind(client);
+  const sent = new WeakMap(); // the options of an attempt, with those that it was made from
+  const send = async (given, ...retries) => {
+    const options = await given;
+    const attempt = sent.get(options);
+    if (attempt?.isUnderWay) return bare(options, ...retries); // the package repeats it, on the same hold
+    return guardedRequest(guard, bare, sent, attempt?.options ?? options, retries);
+  };
+  return Object.defineProperties(client, {
+    makeRequest: { value: send },
+    withOptions: { value: (options) => guarded(copied(options), guard) },
+    [WRAPPED]: { value: true },
   });
 }
 
-function only(name, resources) {
-  return new Proxy(resources, {
-    get(target, part) {
-      if (part in target || typeof part !== "string" || part === "then") return target[part];
-      throw unguardedError(`${name}.${part}`);
-    },
-  });
+/** Send a request of the client. The models of the decision are tried in their order, each attempt on a hold of its own. */
+async function guardedRequest(guard, bare, sent, options, retries) {
+  const dialect = dialectOf(options, guard.passing);
+  if (dialect === undefined) return bare(options, ...retries);
+  const call = await read(guard, options.body, dialect);
+  const failed = new Map();
+  for (;;) {
+    const reservation = await guard.router.reserveBody(call.body, call);
+    const models = [reservation.model, ...reservation.model.fallbacks];
+    const model = models.find(({ name }) => !failed.has(name));
+    if (model === undefined) {
+      await givenBack(reservation);
+      throw [...failed.values()].at(-1);
+    }
+    const attempt = { ...options, body: model.arguments };
+    if (guard.chargeFailures) attempt.maxRetries = 0; // each attempt is a call
+    const entry = { options, isUnderWay: true };
+    sent.set(attempt, entry);
+    try {
+      const found = await bare(attempt, ...(guard.chargeFailures ? [null] : retries));
+      return { ...found, response: metered(found.response, ending(reservation, model.name), call.hidesUsage) };
+    } catch (error) {
+      await failedAttempt(guard, reservation, model.name, error);
+      failed.set(model.name, error);
+      if (!mayFallBack(error) || models.every(({ name }) => failed.has(name))) throw error;
+    } finally {
+      entry.isUnderWay = false;
+    }
+  }
 }
 
-function bound(value, owner) {
-  return typeof value === "function" && value.prototype === undefined ? value.bind(owner) : value;
-}
-
-function unguardedError(name) {
-  return new TypeError(
-    `\`${name}\` is neither decided nor counted, so it is not called; use the unwrapped client for it, or name it in \`unguarded\``,
-  );
-}
-
-async function create(guard, target, dialect, body, options = {}) {
-  const { [KEYWORD]: own = {}, ...sent } = body;
-  const base = typeof guard.attributes === "function" ? guard.attributes() : guard.attributes;
+/** Return the body as it would be sent, and who asks. */
+async function read(guard, given, dialect) {
+  if (![Object.prototype, null].includes(given instanceof Object ? Object.getPrototypeOf(given) : undefined)) {
+    throw new TypeError("a call of a model is guarded only with an object as its body");
+  }
+  const { [KEYWORD]: own = {}, ...body } = given;
+  const base = (typeof guard.attributes === "function" ? await guard.attributes() : guard.attributes) ?? {};
   for (const name of Object.keys(own)) {
     if (name in base && base[name] !== own[name]) throw new TypeError(`\`${KEYWORD}.${name}\` must not replace the client's`);
   }
-  const attributes = { ...base, ...own };
-  const hidesUsage = dialect === "openai-chat" && sent.stream && sent.stream_options?.include_usage === undefined;
-  if (hidesUsage) sent.stream_options = { ...sent.stream_options, include_usage: true }; // else nobody learns the cost
-  const reservation = await guard.router.reserveBody(sent, { dialect, attributes, lease: guard.lease });
-  let answer;
-  let model;
+  const hidesUsage = dialect === "openai-chat" && Boolean(body.stream) && body.stream_options?.include_usage === undefined;
+  if (hidesUsage) body.stream_options = { ...body.stream_options, include_usage: true }; // else nobody learns the cost
+  return { body, dialect, attributes: { ...base, ...own }, lease: guard.lease, hidesUsage };
+}
+
+/** How the call of an answer ends, once, whoever reads it: it is extended while it is read, and settled at its end. */
+function ending(reservation, model) {
+  return {
+    settle: (usage) => settled(reservation, usage, model),
+    async extend() {
+      if (reservation.expiresAt === null || reservation.expiresAt - Date.now() >= 60_000) return;
+      try {
+        await reservation.extend();
+      } catch {
+        reservation.expiresAt = null; // a late charge counts all the same
+      }
+    },
+  };
+}
+
+async function failedAttempt(guard, reservation, model, error) {
+  if (guard.chargeFailures && mayHaveCost(error)) await settled(reservation, undefined, model);
+  else await givenBack(reservation);
+}
+
+/** Give back a hold. Where the service cannot be reached it ends with its lease. */
+async function givenBack(reservation) {
   try {
-    [answer, model] = await answered(target, reservation.model, options);
+    await reservation.release();
   } catch (error) {
-    if (wasUnreadable(error)) await settled(reservation);
-    else await reservation.release();
-    throw error;
+    if (!(error instanceof UnavailableError)) throw error;
   }
-  if (sent.stream) return metered(answer, reservation, model, hidesUsage);
-  await settled(reservation, usageOf(answer), model);
-  return answer;
 }
 
 /** Settle a call. Where the service cannot be reached the answer is not kept back: settling goes on beside it. */
@@ -115,20 +144,6 @@ async function settleLater(reservation, usage, model) {
   }
 }
 
-/** Return the first answer of the models in their order, and who gave it. */
-async function answered(target, model, options) {
-  let failure;
-  for (const candidate of [model, ...model.fallbacks]) {
-    try {
-      return [await target.create(candidate.arguments, { ...options, maxRetries: 0 }), candidate.name];
-    } catch (error) {
-      failure = error;
-      if (!mayFallBack(error)) throw error;
-    }
-  }
-  throw failure;
-}
-
 /** Whether another model may do better: the provider was out of reach, too slow, too busy, or broken. */
 function mayFallBack(error) {
   if (error?.name === "AbortError" || error?.constructor?.name === "APIUserAbortError") return false;
@@ -137,51 +152,9 @@ function mayFallBack(error) {
   return FALLS_BACK.has(status) || status >= 500;
 }
 
-/** Whether an answer arrived that is no JSON, or broke off: its provider has worked for it, and nobody knows how much. */
-function wasUnreadable(error) {
-  return error?.name === "SyntaxError" || (error?.name === "TypeError" && error.message === "terminated");
-}
-
-/** Return what carries the usage, none where the provider reported none: then all that is held is charged. */
-function usageOf(answer) {
-  return answer?.usage ? { model: answer.model, usage: answer.usage } : undefined;
-}
-
-/**
- * Return a stream that settles with the usage which comes with it. One that ends without its usage, or is left, is
- * charged what is held: nobody knows what the provider has written by then.
- */
-function metered(stream, reservation, model, hidesUsage) {
-  let usage;
-  async function* chunks() {
-    try {
-      for await (const chunk of stream) {
-        const found = chunk?.usage ?? chunk?.response?.usage;
-        if (found) usage = { usage: found };
-        if (reservation.expiresAt !== null && reservation.expiresAt - Date.now() < 60_000) await extended(reservation);
-        if (!(hidesUsage && found && chunk.choices?.length === 0)) yield chunk;
-      }
-    } finally {
-      await settled(reservation, usage, model);
-    }
-  }
-  const iterator = chunks();
-  return new Proxy(stream, {
-    get(target, name) {
-      if (name === Symbol.asyncIterator) return () => iterator;
-      if (name === "controller") return target.controller;
-      if (name === "tee" || name === "toReadableStream") throw unguardedError(`stream.${name}`);
-      return bound(Reflect.get(target, name, target), target);
-    },
-  });
-}
-
-async function extended(reservation) {
-  try {
-    await reservation.extend();
-  } catch {
-    reservation.expiresAt = null; // a late charge counts all the same
-  }
+/** Whether the provider may have worked on an attempt: it did not refuse it. */
+function mayHaveCost(error) {
+  return !(error?.status >= 400 && error.status < 500) || error.status === 408;
 }
 
 module.exports = { wrapOpenAI };

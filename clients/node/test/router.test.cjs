@@ -5,7 +5,7 @@ const http = require("node:http");
 const { after, before, test } = require("node:test");
 const { inspect } = require("node:util");
 
-const { DeniedError, Router, ServiceError, UnavailableError, wrapOpenAI } = require("../index.cjs");
+const { DeniedError, Router, ServiceError, UnavailableError } = require("../index.cjs");
 
 const CALL = {
   model: "nano", provider: "acme", prompt: "Always respond concisely. Hi", system: null, messages: null,
@@ -125,21 +125,6 @@ test("what is no answer of the service is said so", async () => {
     answer({ body }, { status: 502, body });
     await assert.rejects(router.ready(), (error) => error.code === "unreadable" && error.status === 200);
     await assert.rejects(router.ready(), (error) => error.code === "unreadable" && error.status === 502);
-  }
-});
-
-test("an answer that cannot be read is charged what is held, and a failure before it is given back", async () => {
-  const held = [{ budget: "p/team", key: "red", unit: "usd", amount: "0.0012" }];
-  const failures = [
-    [() => JSON.parse("<html>"), "/v1/settle"],
-    [() => Promise.reject(new TypeError("terminated")), "/v1/settle"],
-    [() => Promise.reject(Object.assign(new Error("bad request"), { status: 400 })), "/v1/release"],
-  ];
-  for (const [create, path] of failures) {
-    const openai = wrapOpenAI({ chat: { completions: { create: async () => create() } } }, router);
-    answer({ body: { id: "x", expires_at: null, held, decision: DECISION } }, { body: { id: "x" } });
-    await assert.rejects(openai.chat.completions.create({ model: "m", messages: [] }));
-    assert.deepEqual([asked[1].url, asked[1].body], [path, { id: "x" }]);
   }
 });
 

@@ -21,17 +21,19 @@ budgets:
 """
 
 
-@pytest.fixture(scope="module")
-def modules() -> Path:
-    """Return a folder with packages of the registry, and ours as it is packed; installed once."""
-    npm, folder = shutil.which("npm"), ROOT / "build" / "node"
+@pytest.fixture(scope="module", params=[5, 6, 7])
+def modules(request: pytest.FixtureRequest) -> Path:
+    """Return a folder with packages of the registry, and ours as it is packed; installed once for each version."""
+    npm, folder = shutil.which("npm"), ROOT / "build" / f"node-{request.param}"
     if npm is None:
         pytest.skip("npm is not installed")
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "node_modules" / "openai").exists():
         (folder / "package.json").write_text('{"private": true}')
         install = [npm, "install", "--silent", "--no-audit", "--no-fund"]
-        subprocess.run([*install, "openai@6", "typescript@5", "@types/node@20"], cwd=folder, check=True, timeout=600)
+        subprocess.run(
+            [*install, f"openai@{request.param}", "typescript@5", "@types/node@20"], cwd=folder, check=True, timeout=600
+        )
     packed = subprocess.run(
         [npm, "pack", "--silent", "--pack-destination", str(folder)],
         cwd=ROOT / "clients" / "node", capture_output=True, text=True, check=True,
@@ -49,7 +51,7 @@ def test_the_client_of_openai_is_decided_held_and_settled(modules, tmp_path):
     script = shutil.copy(HERE / "openai_client.mjs", modules)
     with running("policies", folder=tmp_path) as service:
         ran = subprocess.run(
-            ["node", script],
+            ["node", "--expose-gc", script],
             cwd=modules,
             env=os.environ | {"COSTLENS_URL": f"http://127.0.0.1:{service.port}"},
             capture_output=True,
@@ -85,7 +87,16 @@ def test_the_client_of_openai_is_decided_held_and_settled(modules, tmp_path):
     assert found["failed"]["status"] == 500
     assert millionths("failed") == millionths("fallback")
     assert found["denied"] == {"isDenied": True, "status": 402, "budget": "p/team"}
-    assert found["refused"] == [True] * 5
+    assert found["refused"] == [True] * 4
+    assert found["responses_of"] == {
+        "withResponse": ["Hello", 200], "asResponse": "Hello", "raw stream": 3, "helper": "Hello", "parsed": "Hello",
+        "with options": "Hello", "posted": "Hello", "aborted": "APIUserAbortError",
+    }  # fmt: skip
+    assert millionths("helpers") == millionths("failed") + 7 * call
+    assert found["repeated"]["models"] == ["nano", "nano", "nano"]
+    assert millionths("repeated") == millionths("helpers") + call
+    assert millionths("cut") > millionths("repeated") + 2 * call  # charged what was held
+    assert millionths("dropped") > millionths("cut") + 2 * call
 
 
 def _encoding(found):
