@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from costlens_policy.checker.attributes import STANDARD_ATTRIBUTES
 from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.documents.parameters import NO_TEXTS, PASSING
+from costlens_policy.expressions import DURATION, TIMESTAMP
 from costlens_policy.tokens.places import KEY_KINDS, PAYLOADS, KeyKind
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _SETTINGS: Final = NO_TEXTS - {
 _SENT: Final = ("prompt", "system", "messages", "tools")
 _LABELED: Final = frozenset({"metadata", "labels"})
 """Attributes and parameters whose keys are shown: they are names that callers give, as those of attributes are."""
+_TIMES: Final = (TIMESTAMP, DURATION)
+"""Types of attributes that JSON has as strings, and that are no texts."""
 _OF_TOOLS: Final = (  # in the shapes of providers
     "allowed_tools allowed_callers input_schema inputSchema toolSpec function_declarations functionDeclarations "
     "parameters parametersJsonSchema strict defer_loading mode tool disable_parallel_tool_use server_label server_url "
@@ -136,12 +139,14 @@ class Mask:
                 raise ValueError(f"the mask names `{name}`, which is not an attribute" + (f"; {hint}" if hint else ""))
 
     def mode_of(self, name: str, plan: Plan) -> MaskMode:
-        """Return how an attribute is shown: as ``attributes`` has it, else labels and fixed values as they are."""
+        """Return how an attribute is shown: as ``attributes`` has it, else labels, fixed values and times as they are."""
         if name in self.attributes:
             return self.attributes[name]
         known = STANDARD_ATTRIBUTES.get(name)
         declared = plan.attributes.get(name)
-        plain = name == "model" or (known is not None and known.label) or (declared is not None and declared.values)
+        plain = name == "model" or (known is not None and known.label)
+        if declared is not None and (declared.values or declared.type in _TIMES):
+            plain = True
         return "keep" if plain else self.texts
 
     def _value(self, name: str, value: Any, mode: MaskMode) -> Any:

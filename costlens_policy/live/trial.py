@@ -133,7 +133,9 @@ class Trial(Engine):
 
     def decided(self, decision: Decision, id: str, held: bool) -> None:
         """Let a decision be compared; see ``Observer``."""
-        is_live = decision.plan is not self._candidate.plan
+        plan = decision.plan
+        known = plan is self._live.plan or plan is self._candidate.plan  # else it was replaced in the meantime
+        is_live = plan is self._live.plan if known else not self._is_chosen(decision.request)
         with self._lock:
             self._counts["live" if is_live else "candidate"] += 1
         self._backlog.add((decision, id, is_live))
@@ -152,9 +154,11 @@ class Trial(Engine):
     def suite(self, name: str = "differences", policy_set: str = "policy-set.yaml") -> str:
         """Return the differing decisions as a suite, in YAML, that expects what the live version decided.
 
-        ``test`` of the candidate then shows each difference. Texts have the mask on them, so that a case may come to
-        something else where rules read texts: keep them with ``mask=Mask("keep")``.
+        ``test`` of the candidate then shows each difference. Texts have the mask on them, and cases the tokens that were
+        counted. A case may come to something else where rules read texts: keep them with ``mask=Mask("keep")``.
         """
+        from costlens_policy.source.compose import FORBIDDEN  # needs the parser, and deciding does not
+
         with self._lock:
             cases = [case for kept in self._cases.values() for case in kept]
         document = {
@@ -164,7 +168,8 @@ class Trial(Engine):
             "policy_set": policy_set,
             "cases": cases,
         }
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        return FORBIDDEN.sub(lambda found: _escape(found[0]), text) + "\n"
 
     def _is_chosen(self, request: Mapping[str, Any]) -> bool:
         if not self._share or not isinstance(request, Mapping):
@@ -214,5 +219,21 @@ class Trial(Engine):
             | {name: item[name] for name in ("held", "override", "topup") if name in item and item[name] != "0"}
             for item in shown["balances_read"]
         ]
-        case = {"name": f"decision {id}", "request": shown["request"], "now": shown["now"], "expect": expected}
+        request = shown["request"]
+        if live.estimate is not None and _is_shorter(request, live):
+            request = {**request, "prompt_tokens": live.estimate.prompt_tokens}
+        case = {"name": f"decision {id}", "request": request, "now": shown["now"], "expect": expected}
         return case | {"balances": balances} if balances else case
+
+
+def _is_shorter(shown: Mapping[str, Any], decision: Decision) -> bool:
+    """Whether masks stand for texts whose tokens were counted, and nothing rewrites what stands there."""
+    given = decision.request
+    if "prompt_tokens" in given or decision.rewrites:
+        return False
+    return any(shown.get(name) != given.get(name) for name in ("prompt", "messages", "tools", "params"))
+
+
+def _escape(character: str) -> str:
+    """Return what stands for a character that YAML does not have; half of a pair of surrogates cannot be written."""
+    return "\ufffd" if "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04x}"

@@ -33,7 +33,7 @@ from costlens_policy.source.syntax import syntax_problem
 if TYPE_CHECKING:
     from yaml._yaml import Mark as CMark
 
-__all__ = ["Composed", "compose"]
+__all__ = ["FORBIDDEN", "Composed", "compose"]
 
 
 # The C parser counts positions in code points, as the pure one does, and is about ten times faster.
@@ -68,15 +68,16 @@ def compose(source: SourceText) -> Composed:
 
 
 _MOST = 20  # a binary file would fill the screen
-_FORBIDDEN = re.compile(
+FORBIDDEN = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+"""What no YAML text of ours may hold, since it ends lines, hides, turns the direction, or is no character."""
 _LINE_ENDS = "\x85\u2028\u2029"
 
 
 def _forbidden_characters(source: SourceText) -> Iterator[Diagnostic]:
     """Yield a problem for each of the first forbidden characters of a text."""
-    for number, match in enumerate(_FORBIDDEN.finditer(source.text)):
+    for number, match in enumerate(FORBIDDEN.finditer(source.text)):
         if number == _MOST:
             return
         yield _problem(source, match.start(), match.group())

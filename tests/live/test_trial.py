@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,30 @@ def test_cases_hold_for_the_version_that_was_live(write: Write, versions: tuple[
     (folder / "differences_test.yaml").write_text(trial.suite(), encoding="utf-8")
     assert '"used": "0.0012"' in trial.suite()
     assert run_suites([folder]).exit_code == 0
+
+
+ATTRIBUTES = "attributes: {at: {type: timestamp}, took: {type: duration}, weights: {type: 'map(string, double)'}}"
+
+
+@pytest.mark.parametrize("mask", [Mask(), Mask("keep"), Mask("hash", {"user": "hash"}, key=bytes(16))])
+def test_cases_of_any_request_pass_for_the_live_version(write: Write, folder: Path, mask: Mask) -> None:
+    route = "on_error: deny\nroutes: [{id: long, when: request.?prompt_tokens.orValue(0) > 500, model: mini}]"
+    candidate = load(write(TEAM, models="mini", more=ATTRIBUTES))
+    trial = Trial(load(write(route + TEAM, more=ATTRIBUTES)), candidate, mask=mask, keep=1000)
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": {}, "b": {}}}}}]
+    for more in (
+        {"at": datetime(2026, 1, 1, tzinfo=UTC), "took": timedelta(seconds=3.5)},
+        {"weights": {"a": 1.0}, "cost_budget": 0.1, "user": "ann", "metadata": {"type": "a", "n": 2**60}},
+        {"prompt": "".join(map(chr, range(0x2100))) + "\ud83d\ufffe\uffff"},
+        {"prompt": "words " * 1000},
+        {"tools": tools, "params": {"tool_choice": "auto", "temperature": 0.5}},
+    ):
+        trial.decide({**REQUEST, "max_output_tokens": 10, **more})
+    trial.close()
+    assert trial.status.different == 5
+    (folder / "differences_test.yaml").write_text(trial.suite(), encoding="utf-8")
+    run = run_suites([folder])
+    assert run.exit_code == 0, run.suites
 
 
 def test_a_share_is_sticky_and_about_right(versions: tuple[Engine, Engine]) -> None:
