@@ -31,6 +31,11 @@ _PROVIDERS: Final = {
     "aws": "aws.bedrock", "azure": "azure.ai.openai", "google": "gcp.gemini", "mistral": "mistral_ai", "x-ai": "x_ai",
 }  # fmt: skip
 """Well-known names of providers that have another one in the catalogue; the others are the same or free."""
+_ASKED: Final = {
+    "temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "seed": "seed", "n": "choice.count",
+    "frequency_penalty": "frequency_penalty", "presence_penalty": "presence_penalty",
+}  # fmt: skip
+"""Parameters that are numbers, and what the conventions call them."""
 _TOKEN_BUCKETS: Final = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 _DURATION_BUCKETS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _COST_BUCKETS: Final = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
@@ -150,7 +155,7 @@ class Telemetry:
 
     def _told(self, decision: Decision) -> dict[str, Any]:
         """Return what metrics say of a decision."""
-        told = self._labeled(decision) | {"gen_ai.operation.name": "chat"}
+        told = self._labeled(decision) | {"gen_ai.operation.name": _operation(decision)}
         if decision.model is not None:
             told["gen_ai.request.model"] = decision.model
             told["gen_ai.provider.name"] = _provider(decision)
@@ -166,7 +171,7 @@ class Telemetry:
 
     def _begin(self, decision: Decision, id: str) -> None:
         span = self._tracer.start_span(
-            f"chat {decision.model}",
+            f"{_operation(decision)} {decision.model}",
             kind=self._trace.SpanKind.CLIENT,
             attributes=self._told(decision) | _outline(decision, id) | _asked(decision),
             start_time=_nanoseconds(decision.now),
@@ -202,6 +207,11 @@ def _api() -> tuple[Any, Any]:
     return metrics, trace
 
 
+def _operation(decision: Decision) -> str:
+    """Return the kind of a call, as the conventions name it; integrations give calls for vectors a task of that name."""
+    return "embeddings" if decision.request.get("task") == "embeddings" else "chat"
+
+
 def _provider(decision: Decision) -> str:
     model = decision.plan.catalogue.find(decision.model or "")
     provider = "" if model is None else model.provider or ""
@@ -235,6 +245,12 @@ def _asked(decision: Decision) -> dict[str, Any]:
     asked: dict[str, Any] = {"gen_ai.request.max_tokens": estimate.output_tokens}
     if estimate.worst_cost is not None:
         asked["costlens.worst_cost_usd"] = float(estimate.worst_cost)
+    for name, told in _ASKED.items():
+        value = decision.params.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            asked[f"gen_ai.request.{told}"] = value
+    if decision.request.get("stream") is True:
+        asked["gen_ai.request.stream"] = True
     session = decision.request.get("session")
     return asked | {"gen_ai.conversation.id": session} if isinstance(session, str) else asked
 

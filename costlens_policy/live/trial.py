@@ -154,8 +154,8 @@ class Trial(Engine):
     def suite(self, name: str = "differences", policy_set: str = "policy-set.yaml") -> str:
         """Return the differing decisions as a suite, in YAML, that expects what the live version decided.
 
-        ``test`` of the candidate then shows each difference. Texts have the mask on them, and cases the tokens that were
-        counted. A case may come to something else where rules read texts: keep them with ``mask=Mask("keep")``.
+        ``test`` of the candidate then shows each difference. Texts have the mask on them, and cases the tokens that
+        were counted. A case may come to something else where rules read texts: keep them with ``mask=Mask("keep")``.
         """
         from costlens_policy.source.compose import FORBIDDEN  # needs the parser, and deciding does not
 

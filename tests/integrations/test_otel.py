@@ -105,6 +105,34 @@ def test_a_call_is_a_span_by_the_conventions(company: Callable[..., Engine], sig
     assert "Hello" not in json.dumps(told, default=str)
 
 
+def test_names_are_those_of_the_conventions(company: Callable[..., Engine], signals: Signals) -> None:
+    """Names, units and values, as OpenTelemetry's own package of this version has them."""
+    pytest.importorskip("opentelemetry.semconv")
+    from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as known
+    from opentelemetry.semconv._incubating.metrics import gen_ai_metrics as metrics
+
+    params = {"temperature": 0.5, "top_p": 0.9, "top_k": 5, "seed": 1, "n": 2, "presence_penalty": 0.1, "stop": ["x"]}
+    with Guard(company(TEAM), log=signals.telemetry) as guard:
+        with guard.call(REQUEST | {"params": params, "stream": True, "session": "s"}) as call:
+            call.settle(USAGE | {"completion_tokens_details": {"reasoning_tokens": 50}})
+        with guard.call(REQUEST | {"task": "embeddings"}) as call:
+            call.settle(USAGE)
+    names = {value for name, value in vars(known).items() if name.startswith("GEN_AI_")}
+    told = dict(signals.spans[0].attributes or {})
+    assert len([name for name in told if name.startswith("gen_ai.")]) == 17
+    assert {name for name in told if name.startswith("gen_ai.")} <= names
+    assert told["gen_ai.request.choice.count"] == 2
+    assert told["gen_ai.request.stream"] is True
+    assert "x" not in told.values()
+    assert [span.name for span in signals.spans] == ["chat nano", "embeddings nano"]
+    operations = {item.value for item in known.GenAiOperationNameValues}
+    assert {(span.attributes or {})["gen_ai.operation.name"] for span in signals.spans} <= operations
+    assert set(otel._PROVIDERS.values()) <= {item.value for item in known.GenAiProviderNameValues}
+    for name in (metrics.GEN_AI_CLIENT_TOKEN_USAGE, metrics.GEN_AI_CLIENT_OPERATION_DURATION):
+        for point in signals.points(name):
+            assert {key for key in point.attributes if key.startswith("gen_ai.")} <= names
+
+
 def test_metrics_count_decisions_money_and_tokens(company: Callable[..., Engine], signals: Signals) -> None:
     with Guard(company(TEAM), log=signals.telemetry, alert_sinks=[signals.telemetry.alert]) as guard:
         for _ in range(2):
