@@ -18,6 +18,7 @@ from typing import Any
 MARK = "<!-- costlens-policy -->"
 LONGEST = 60_000  # GitHub takes comments of 65,536 characters
 TIMEOUT = 30  # seconds of one request
+_INVALID = 1  # how `diff` ends where policies are wrong
 PAGES = 20  # of 100 comments each that are searched for an earlier one
 
 
@@ -25,22 +26,33 @@ def main() -> int:
     paths = _input("PATHS").split() or ["."]
     codes = [_run("check", *paths, "--format", "github", *_flag("STRICT", "--strict"))]
     codes.append(_run("test", *paths, "--format", "github", *_option("MIN_COVERAGE", "--min-coverage")))
+    limits = [*_option("MAX_INCREASE", "--max-increase"), *_flag("NO_NEW_DENIALS", "--no-new-denials")]
     if _input("TRAFFIC") and _input("BASE"):
-        codes.append(_compare(_input("POLICIES") or paths[0], _input("BASE")))
+        codes.append(_compare(_input("POLICIES") or paths[0], _input("BASE"), limits, is_valid=codes[0] == 0))
+    elif limits and not _input("TRAFFIC"):
+        _write(f"::error::`{limits[0].removeprefix('--')}` needs `traffic`: without it nothing is compared")
+        codes.append(2)
     elif _input("TRAFFIC"):
         _write("::notice::nothing is compared: this run belongs to no pull request, and `base` is not set")
     return next((code for code in codes if code), 0)
 
 
-def _compare(policies: str, base: str) -> int:
-    """Decide the traffic under both versions, and show the difference in the summary and as a comment."""
+def _compare(policies: str, base: str, limits: Sequence[str], *, is_valid: bool) -> int:
+    """Decide the traffic under both versions, and show the difference in the summary and as a comment.
+
+    A base without these policies, or with wrong ones, has nothing to compare with: whoever adds or mends them is not
+    kept from it. ``is_valid`` says that the new ones are right.
+    """
     if base.startswith("-") or not _fetched(base):
         _write(f"::error::the base `{base}` cannot be fetched; check out with `fetch-depth: 0`")
         return 2
-    limits = [*_option("MAX_INCREASE", "--max-increase"), *_flag("NO_NEW_DENIALS", "--no-new-denials")]
+    path = os.path.normpath(policies)
+    if path != "." and not _runs(["git", "cat-file", "-e", f"{base}:{Path(path).as_posix()}"]):
+        _write(f"::warning::nothing is compared: the base has no `{path}`")
+        return 0
     more = filter(None, map(str.strip, _input("OPTIONS").splitlines()))
     traffic = ["--traffic", _input("TRAFFIC"), *_option("MAPPING", "--mapping"), *more]
-    old = f"{base}:{os.path.normpath(policies)}"
+    old = f"{base}:{path}"
     _write("::group::costlens-policy diff")
     done = subprocess.run(
         [*_PROGRAM, "diff", old, policies, *traffic, *limits, "--format", "markdown"],
@@ -51,8 +63,11 @@ def _compare(policies: str, base: str) -> int:
     _write(done.stdout + "::endgroup::")
     if done.stdout:
         _summarize(done.stdout)
-        if _input("COMMENT") == "true" and _input("PULL_REQUEST").isdigit():
+        if _switch("COMMENT") and _input("PULL_REQUEST").isdigit():
             _comment(done.stdout)
+    if done.returncode == _INVALID and is_valid:
+        _write("::warning::nothing is compared: the policies of the base are not valid")
+        return 0
     if done.returncode:
         _write(f"::error::`costlens-policy diff` exits with {done.returncode}")
     return done.returncode
@@ -60,10 +75,12 @@ def _compare(policies: str, base: str) -> int:
 
 def _fetched(base: str) -> bool:
     """Say whether a revision is here, after fetching it where the checkout is shallow."""
-    for attempt in (["cat-file", "-e", f"{base}^{{commit}}"], ["fetch", "--quiet", "--depth=1", "origin", base]):
-        if subprocess.run(["git", *attempt], stderr=subprocess.DEVNULL).returncode == 0:
-            return True
-    return False
+    here, fetch = ["cat-file", "-e", f"{base}^{{commit}}"], ["fetch", "--quiet", "--depth=1", "origin", base]
+    return _runs(["git", *here]) or _runs(["git", *fetch])
+
+
+def _runs(command: Sequence[str]) -> bool:
+    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def _summarize(text: str) -> None:
@@ -93,11 +110,17 @@ def _earlier(comments: str) -> int | None:
     for page in range(1, PAGES + 1):
         found = _call("GET", f"{comments}?per_page=100&page={page}")
         for comment in found:
-            if str(comment.get("body") or "").startswith(MARK):
+            if str(comment.get("body") or "").startswith(MARK) and _may_be_ours(comment):
                 return int(comment["id"])
         if len(found) < 100:
             break
     return None
+
+
+def _may_be_ours(comment: dict[str, Any]) -> bool:
+    """Say whether a bot or somebody with a token has written a comment: nobody else's is renewed."""
+    is_bot = (comment.get("user") or {}).get("type") == "Bot"
+    return is_bot or comment.get("author_association") in ("OWNER", "MEMBER", "COLLABORATOR")
 
 
 def _call(method: str, path: str, data: dict[str, str] | None = None) -> Any:
@@ -139,10 +162,14 @@ def _option(name: str, option: str) -> Sequence[str]:
 
 
 def _flag(name: str, flag: str) -> Sequence[str]:
+    return [flag] if _switch(name) else []
+
+
+def _switch(name: str) -> bool:
     value = _input(name).lower()
     if value not in ("", "true", "false"):
         sys.exit(f"::error::`{name.lower().replace('_', '-')}` must be `true` or `false`, got `{value}`")
-    return [flag] if value == "true" else []
+    return value == "true"
 
 
 _PROGRAM = (sys.executable, "-m", "costlens_policy")

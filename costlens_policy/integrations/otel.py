@@ -208,7 +208,7 @@ def _api() -> tuple[Any, Any]:
 
 
 def _operation(decision: Decision) -> str:
-    """Return the kind of a call, as the conventions name it; integrations give calls for vectors a task of that name."""
+    """Return the kind of a call, as the conventions name it; calls for vectors have a task of that name."""
     return "embeddings" if decision.request.get("task") == "embeddings" else "chat"
 
 

@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         if self.server.status == 201:
-            self.server.comments.append({"id": 1000, "body": self._sent()["body"]})
+            self.server.comments.append({"id": 1000, "body": self._sent()["body"], "user": {"type": "Bot"}})
         self._answer(self.server.status, {})
 
     def do_PATCH(self) -> None:
@@ -161,6 +161,43 @@ def test_a_token_that_may_not_write_is_a_warning(repository: tuple[Path, str], a
     assert "::warning::the comment cannot be written: HTTP Error 403" in done.stdout
 
 
+def test_a_comment_of_somebody_else_is_not_renewed(repository: tuple[Path, str], api: _Api) -> None:
+    folder, base = repository
+    stranger = {
+        "id": 5,
+        "body": "<!-- costlens-policy -->\nmine",
+        "user": {"type": "User"},
+        "author_association": "NONE",
+    }
+    api.comments.append(stranger)
+    assert (
+        _run(folder, api, traffic="policies/calls.jsonl", base=base, pull_request="7", options=_COLUMN).returncode == 0
+    )
+    assert stranger["body"] == "<!-- costlens-policy -->\nmine"
+    assert [item["id"] for item in api.comments] == [1, 5, 1000]
+
+
+@pytest.mark.parametrize("before", ["none", "wrong"])
+def test_whoever_adds_or_mends_policies_is_not_kept_from_it(
+    repository: tuple[Path, str], api: _Api, before: str
+) -> None:
+    folder, _ = repository
+    _git(folder, "checkout", "--quiet", "--orphan", "base")
+    if before == "none":
+        _git(folder, "rm", "-r", "--quiet", "--cached", "policies")
+    else:
+        good = (folder / "policies" / "policy-set.yaml").read_text()
+        (folder / "policies" / "policy-set.yaml").write_text(good + "\nnonsense: 1\n")
+        _git(folder, "add", "-A")
+    _git(folder, "commit", "--quiet", "--allow-empty", "-m", before)
+    if before == "wrong":
+        (folder / "policies" / "policy-set.yaml").write_text(good)
+    inputs = {"traffic": "policies/calls.jsonl", "base": _git(folder, "rev-parse", "HEAD"), "options": _COLUMN}
+    done = _run(folder, api, **inputs, max_increase="0%")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "::warning::nothing is compared: the " in done.stdout
+
+
 def test_failures_are_annotated_and_do_not_hide_each_other(repository: tuple[Path, str], api: _Api) -> None:
     folder, _ = repository
     (folder / "policies" / "broken.yaml").write_text("apiVersion: costlens-policy/v1\nkind: Policy\n")
@@ -179,6 +216,9 @@ def test_failures_are_annotated_and_do_not_hide_each_other(repository: tuple[Pat
         ({"traffic": "policies/calls.jsonl"}, "nothing is compared: this run belongs to no pull request"),
         ({"traffic": "policies/calls.jsonl", "base": "0" * 40}, f"the base `{'0' * 40}` cannot be fetched"),
         ({"traffic": "policies/calls.jsonl", "base": "--upload-pack=x"}, "cannot be fetched"),
+        ({"comment": "yes", "traffic": "policies/calls.jsonl"}, "nothing is compared"),
+        ({"max_increase": "5%"}, "::error::`max-increase` needs `traffic`"),
+        ({"no_new_denials": "True"}, "::error::`no-new-denials` needs `traffic`"),
     ],
 )
 def test_what_cannot_be_done_is_reported(
@@ -193,7 +233,7 @@ def test_each_input_is_passed_on_and_read() -> None:
     install, run = action["runs"]["steps"]
     passed = {value for step in (install, run) for value in step["env"].values()}
     assert {f"${{{{ inputs.{name} }}}}" for name in action["inputs"]} <= passed
-    read = set(re.findall(r'_(?:input|option|flag)\(["\']([A-Z_]+)', (ACTION / "run.py").read_text()))
+    read = set(re.findall(r'_(?:input|option|flag|switch)\(["\']([A-Z_]+)', (ACTION / "run.py").read_text()))
     assert {f"COSTLENS_{name}" for name in read} == set(run["env"]) - {"ACTION_PATH"}
     assert not re.search(r"\$\{\{", install["run"] + run["run"]), "an input must not become part of a shell command"
 
