@@ -17,6 +17,7 @@ from costlens_policy.version import __version__ as __version__
 if TYPE_CHECKING:
     from costlens_policy.api import Engine, OptimalModel, Router, load, load_plan
     from costlens_policy.bundles import BundleError
+    from costlens_policy.client import ServiceDeniedError, ServiceError, ServiceUnavailableError
     from costlens_policy.diagnostics.model import PolicyError
     from costlens_policy.engine.decision import Balance, Decision, DeniedError
     from costlens_policy.errors import CostlensPolicyError, InputError, RequestError
@@ -40,8 +41,8 @@ __all__ = [
     "AdjustmentError", "AmountError", "AsyncGuard", "Balance", "BundleError", "CallConflictError",
     "CostlensPolicyError", "Decision", "DeniedError", "Engine", "Guard", "GuardError", "InputError", "LedgerBusyError",
     "LedgerError", "LedgerUnavailableError", "LivePolicies", "OptimalModel", "PolicyError", "ReportError",
-    "RequestError", "Router", "TrafficError", "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load",
-    "load_plan", "wrap",
+    "RequestError", "Router", "ServiceDeniedError", "ServiceError", "ServiceUnavailableError", "TrafficError",
+    "UnguardedCallError", "UnknownCallError", "UsageError", "asking", "load", "load_plan", "wrap",
 ]  # fmt: skip
 
 __getattr__ = on_demand(
@@ -69,6 +70,9 @@ __getattr__ = on_demand(
         "ReportError": "costlens_policy.report",
         "RequestError": "costlens_policy.errors",
         "Router": "costlens_policy.api",
+        "ServiceDeniedError": "costlens_policy.client",
+        "ServiceError": "costlens_policy.client",
+        "ServiceUnavailableError": "costlens_policy.client",
         "TrafficError": "costlens_policy.replay",
         "UnguardedCallError": "costlens_policy.integrations",
         "UnknownCallError": "costlens_policy.ledger",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CostlensPolicyError", "InputError", "RequestError"]
+__all__ = ["CostlensPolicyError", "InputError", "RequestError", "lowered"]
 
 
 class CostlensPolicyError(Exception):
@@ -25,3 +25,8 @@ class RequestError(CostlensPolicyError):
 
     def __reduce__(self) -> tuple[type[RequestError], tuple[tuple[str, ...]]]:
         return RequestError, (self.problems,)
+
+
+def lowered(text: str) -> str:
+    """Return a sentence of another library as ours begin: in lower case, unless an acronym or a code comes first."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

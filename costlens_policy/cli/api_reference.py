@@ -25,6 +25,8 @@ PUBLIC_MODULES: Final = (
     "costlens_policy.integrations",
     "costlens_policy.live",
     "costlens_policy.bundles",
+    "costlens_policy.client",
+    "costlens_policy.client.wire",
     "costlens_policy.decision_log",
     "costlens_policy.ledger",
     "costlens_policy.testing",
@@ -89,24 +91,33 @@ def _call(value: Any) -> str:
     if inspect.isclass(value):
         if getattr(value, "_is_protocol", False) or issubclass(value, enum.Enum) or not _has_own_init(value):
             return ""
-        signature = _spelled(inspect.signature(value))
+        signature = _spelled(inspect.signature(value), value)
         internal = any(item.annotation in _internal() for item in signature.parameters.values())
         return "" if internal else _shown(signature.replace(return_annotation=inspect.Signature.empty))
     return _signature(value) if inspect.isfunction(value) else ""
 
 
-def _spelled(signature: inspect.Signature) -> inspect.Signature:
-    """Return a signature with its annotations as they are written, also that of a named tuple."""
+def _spelled(signature: inspect.Signature, value: type) -> inspect.Signature:
+    """Return a signature with its annotations as they are written, also that of a named tuple or a struct."""
+    fields = getattr(value, "__struct_fields__", ())
+    written = {name: text for owner in reversed(value.__mro__) for name, text in _annotations(owner) if name in fields}
     given = [
-        item.replace(annotation=getattr(item.annotation, "__forward_arg__", item.annotation))
-        for item in signature.parameters.values()
+        item.replace(annotation=written.get(name) or getattr(item.annotation, "__forward_arg__", item.annotation))
+        for name, item in signature.parameters.items()
     ]
     return signature.replace(parameters=given)
 
 
+def _annotations(value: type) -> Iterator[tuple[str, Any]]:
+    for name, text in vars(value).get("__annotations__", {}).items():
+        yield name, text.replace('"', "") if isinstance(text, str) else text
+
+
 def _has_own_init(value: type) -> bool:
-    return hasattr(value, "_fields") or any(
-        "__init__" in vars(owner) for owner in value.__mro__ if owner.__module__.startswith("costlens_policy")
+    return (
+        hasattr(value, "_fields")
+        or hasattr(value, "__struct_fields__")
+        or any("__init__" in vars(owner) for owner in value.__mro__ if owner.__module__.startswith("costlens_policy"))
     )
 
 

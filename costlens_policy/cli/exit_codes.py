@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from costlens_policy.cli.output import note, print_error, render_diagnostics
-from costlens_policy.errors import CostlensPolicyError
+from costlens_policy.errors import CostlensPolicyError, lowered
 
 if TYPE_CHECKING:
     from costlens_policy.diagnostics.model import Diagnostic, PolicyError
@@ -158,4 +158,4 @@ def _unexpected(error: BaseException, *, debug: bool) -> ExitCode:
 def _sentence(message: str) -> str:
     """Bring a message of click into the form of ours: lower case, no full stop, backticks."""
     line = " ".join(message.split()).rstrip(".")
-    return _QUOTED.sub(r"`\1`", line[:1].lower() + line[1:])
+    return _QUOTED.sub(r"`\1`", lowered(line))

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from costlens_policy.diagnostics.model import Diagnostic, Related, Severity, Span
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed, nearest
+from costlens_policy.errors import lowered
 from costlens_policy.schema.generate import bare_schema, json_schema
 from costlens_policy.schema.violations import Violation, expected, found, section_name, shown, subject, written
 from costlens_policy.source.located import LocatedDocument
@@ -99,7 +100,7 @@ def _descriptions(schema: Any, title: str, key: str) -> Iterator[str]:
 def _as_clause(description: str) -> str:
     """Return the first sentence of a description, as a part of another sentence."""
     first = re.split(r"\.(?=\s|$)", description, maxsplit=1)[0]
-    return first[:1].lower() + first[1:]
+    return lowered(first)
 
 
 def _wrong_type(document: LocatedDocument, broken: Violation) -> Diagnostic:

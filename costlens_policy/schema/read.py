@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from costlens_policy.diagnostics.model import Diagnostic, Severity, Span, in_order
 from costlens_policy.diagnostics.suggestion import listed, nearest
 from costlens_policy.documents import API_VERSIONS, KINDS, Document
+from costlens_policy.errors import lowered
 from costlens_policy.schema.explain import explain
 from costlens_policy.schema.violations import Violation, shown, subject, violations
 from costlens_policy.source.located import LocatedDocument, Path, Plain
@@ -148,7 +149,7 @@ def _diagnostic(located: LocatedDocument, path: Path, item: ErrorDetails) -> Dia
     if kind in _TIME_WORDS:
         text = f"`{shown(str(item['input']))}` is not {_TIME_WORDS[kind]}"
         return Diagnostic("CL107", Severity.ERROR, text, located.root.span_of(path), "wrong form", _FORMS[kind])
-    reason = _lowered(item["msg"])
+    reason = lowered(item["msg"])
     return Diagnostic("CL105", Severity.ERROR, f"{subject(path)}: {reason}", located.root.span_of(path), "wrong value")
 
 
@@ -159,7 +160,3 @@ def _blamed(located: LocatedDocument, path: Path, message: str) -> Span:
             return span
     value: Any = located.root.find(path)
     return value.span if value.kind == "scalar" else located.root.span_of((*path, ""))
-
-
-def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from costlens_policy.client.wire import Given
-from costlens_policy.errors import InputError
+from costlens_policy.errors import InputError, lowered
 
 __all__ = ["BodyError", "read_body"]
 
@@ -20,6 +20,10 @@ class BodyError(InputError):
 
 _Body = TypeVar("_Body", bound=Given)
 _KEY: Final = re.compile(rb'"\s*:')
+_HALF: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+"""A surrogate without its other half."""
 
 
 def read_body(body: bytes, decoder: msgspec.json.Decoder[_Body]) -> _Body:  # type: ignore[type-var, unused-ignore]
@@ -27,7 +31,7 @@ def read_body(body: bytes, decoder: msgspec.json.Decoder[_Body]) -> _Body:  # ty
     try:
         read = decoder.decode(body)
     except msgspec.MsgspecError as error:
-        raise BodyError(_said(error)) from None
+        raise BodyError(_said(body, error)) from None
     except RecursionError:
         raise BodyError("the body is nested too deeply") from None
     keys = _keys_of(read)
@@ -36,10 +40,18 @@ def read_body(body: bytes, decoder: msgspec.json.Decoder[_Body]) -> _Body:  # ty
     return read  # type: ignore[no-any-return, unused-ignore]
 
 
-def _said(error: msgspec.MsgspecError) -> str:
-    text = str(error)
-    text = text[:1].lower() + text[1:]
-    return text if isinstance(error, msgspec.ValidationError) else f"the body must be JSON: {text}"
+def _said(body: bytes, error: msgspec.MsgspecError) -> str:
+    """Return what is wrong with a body. The library calls what ends too soon and a half of a character truncated."""
+    if isinstance(error, msgspec.ValidationError):
+        return lowered(str(error))
+    if not body.strip():
+        return "the body must be a JSON object, got nothing"
+    if _HALF.search(body):
+        return "the body must be JSON in UTF-8, got a text with half of a character (a lone surrogate)"
+    said = str(error).removeprefix("JSON is malformed: ")
+    if said == "Input data was truncated":
+        said = "it ends too early"
+    return f"the body must be JSON in UTF-8: {lowered(said)}"
 
 
 def _keys_of(read: Given) -> int:

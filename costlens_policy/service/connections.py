@@ -1,7 +1,7 @@
 """Connections: uvicorn's, which here end without losing a request, and not only when their clients want it.
 
 When a server stops, uvicorn closes connections that wait for their next request, so that a client which has just sent
-one gets no answer. Here they stay open for a moment, and close with the answer to that request. Besides, headers have
+one gets no answer. Here they stay open for a second, and close with the answer to that request. Besides, headers have
 a time and a size, and an answer that nobody reads does not stay in memory.
 """
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from costlens_policy.diagnostics.model import Related
 from costlens_policy.diagnostics.suggestion import did_you_mean, listed
 from costlens_policy.documents.suite import Case, Matrix, SuiteDocument
+from costlens_policy.errors import lowered
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import Path
 from costlens_policy.testing.suites import SuiteProblems
@@ -138,7 +139,7 @@ def _report_invalid(
         place = _written(filled, found["loc"])
         what = ".".join(map(str, place)) or "the case"
         text = found["msg"].removeprefix("Value error, ")
-        message = f"`{what}` is not valid for {values}: {text[:1].lower()}{text[1:]}"
+        message = f"`{what}` is not valid for {values}: {lowered(text)}"
         problems.report("CL613", message, (*path, *place))
 
 

@@ -161,7 +161,11 @@ def test_policies_health_readiness_and_metrics(asked):
 @pytest.mark.parametrize(
     ("path", "body", "status", "said"),
     [
-        ("/v1/decide", b"", 400, "must be JSON"),
+        ("/v1/decide", b"", 400, "the body must be a JSON object, got nothing"),
+        ("/v1/decide", b"{", 400, "it ends too early"),
+        ("/v1/decide", b"nope", 400, "the body must be JSON in UTF-8: invalid character"),
+        ("/v1/decide", b'{"request": {"prompt": "\\ud83d"}}', 400, "half of a character"),
+        ("/v1/decide", b'{"request": {"prompt": "\\udE00"}}', 400, "half of a character"),
         ("/v1/decide", b"\xff\xfe", 400, "must be JSON"),
         ("/v1/decide", b'{"request": {"prompt": NaN}}', 400, "must be JSON"),
         ("/v1/decide", b"[]", 400, "expected `object`"),
@@ -198,6 +202,13 @@ def test_what_is_wrong_is_said(asked, path, body, status, said):
 def test_what_is_wrong_with_a_query_is_said(asked, query):
     answer = asked.get(f"/v1/spend?{query}")
     assert answer.status == 400, answer.body
+
+
+def test_pairs_of_surrogates_are_fine(asked):
+    body = b'{"request": {"task": "chat", "prompt": "\\ud83d\\ude00"}}'
+    answer = asked.post("/v1/decide", body)
+    assert answer.status == 200, answer.body
+    assert answer.json["calls"][0]["prompt"] == "\U0001f600"
 
 
 def test_texts_that_look_like_keys_are_fine(asked):
