@@ -16,6 +16,7 @@ from costlens_policy.frozen import frozen
 from costlens_policy.proof.attempts import attempts
 from costlens_policy.proof.claims import Breach, Claim
 from costlens_policy.proof.doubts import doubt_about
+from costlens_policy.proof.solver import Impossible, Possible, Solver, Unsolved
 from costlens_policy.proof.ways import UNLISTED, Way, reaching, refusals, servings
 
 __all__ = ["Holds", "Refuted", "Unknown", "Vacuous", "Verdict", "decide"]
@@ -66,6 +67,7 @@ class _Proof:
         self._subject = claim.subject
         self._claim = claim
         self._ends_at = ends_at
+        self._solver = Solver(claim.subject)
         self._closed = 0
         self._open: dict[str, str] = {}
         """Ways that are open, each with the reason."""
@@ -114,24 +116,33 @@ class _Proof:
             self._closed += 1
             return None
         goal = Every([broken, way.goal])
-        listed = way.serves and way.model != UNLISTED
-        given: Assignment = {("model",): way.model} if listed else {}
+        model = way.model if way.model != UNLISTED else ""
+        given: Assignment = {("model",): model} if model else {}
         result = self._subject.find(goal, given)
         why = doubt_about(self._subject, goal)
         if isinstance(result, Nothing) and not why:
             self._closed += 1
             return None
-        if isinstance(result, Found):
-            refuted = self._tried(way, result)
-            if refuted is not None:
-                return refuted
-        if isinstance(result, Undecided):
-            why = result.why
-        self._open[_named(way)] = why or "no request was found that goes this way, and none was ruled out"
-        return None
+        refuted = self._tried(way, result.values) if isinstance(result, Found) else None
+        if refuted is not None:
+            return refuted
+        return self._solved(way, goal, model, result.why if isinstance(result, Undecided) else why)
 
-    def _tried(self, way: Way, found: Found) -> Refuted | None:
-        begin = self._subject.situated(found.values)
+    def _solved(self, way: Way, goal: Goal, model: str, why: str) -> Refuted | None:
+        """Ask the solver about a way that the search leaves open."""
+        answer = self._solver.solve(goal, model, self._ends_at - time.monotonic())
+        if isinstance(answer, Impossible):
+            self._closed += 1
+            return None
+        refuted = self._tried(way, answer.values) if isinstance(answer, Possible) else None
+        if refuted is None:
+            unsolved = answer.why if isinstance(answer, Unsolved) and why else ""
+            reason = why or "no request was found that goes this way, and none was ruled out"
+            self._open[_named(way)] = f"{reason}; {unsolved}" if unsolved else reason
+        return refuted
+
+    def _tried(self, way: Way, values: Assignment) -> Refuted | None:
+        begin = self._subject.situated(values)
         if begin is None:
             return None
         for situation in attempts(self._subject, way, begin.situation):
@@ -147,6 +158,7 @@ class _Proof:
             return self._claim.broken_by(other) is not None
 
         smallest = self._subject.smallest(witness, keeps)
+        smallest = self._subject.smallest(smallest, keeps)  # with less in it, it may need no time of its own
         breach = self._claim.broken_by(smallest)
         assert breach is not None, "what was made smaller still breaks it"
         return Refuted(smallest, breach)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -106,12 +107,14 @@ def test_a_model_that_a_threshold_adds_refutes(tmp_path: Path) -> None:
     assert isinstance(kept, Holds)
 
 
-def test_what_is_only_searched_is_unknown(tmp_path: Path) -> None:
+def test_what_is_only_searched_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "z3", None)  # the solver would decide it
     rule = 'access:\n  - {id: no, when: request.?user.orValue("x").contains("bad"), effect: deny, reason: "no"}\n'
     promise = '  - {id: p, title: t, when: request.?user.orValue("x").contains("really bad"), effect: deny}\n'
     verdict = _verdict(_written(tmp_path, rule, promise))
     assert isinstance(verdict, Unknown)
     assert "contains" in verdict.why
+    assert "costlens-policy[prove]" in verdict.why
 
 
 def test_prices_to_come_count(tmp_path: Path) -> None:
