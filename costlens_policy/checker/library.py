@@ -110,6 +110,11 @@ class Library:
             resolved = Path(name)
         return self._files.setdefault(resolved, File(os.fspath(name), resolved))
 
+    def put(self, source: SourceText) -> None:
+        """Let a text stand in the place of the file that has its name."""
+        file = self.open(source.name)
+        vars(file)["_source"] = (source, ())
+
     def __iter__(self) -> Iterator[File]:
         return iter(self._files.values())
 

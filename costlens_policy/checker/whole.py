@@ -70,9 +70,15 @@ def check(paths: Paths, *, on: date | None = None, catalogue: Catalogue | None =
 
 
 def _only_set(
-    given: Sequence[Path], around: Sequence[Path], on: date | None = None, catalogue: Catalogue | None = None
+    given: Sequence[Path],
+    around: Sequence[Path],
+    on: date | None = None,
+    catalogue: Catalogue | None = None,
+    changed: SourceText | None = None,
 ) -> CheckedBundle:
     library = Library()
+    if changed is not None:
+        library.put(changed)
     sets, unreadable = find_sets(library, given)
     if broken := _errors(unreadable):
         raise PolicyError(broken)
@@ -84,13 +90,16 @@ def _only_set(
     return examined.bundle
 
 
-def check_set(file: str | PathLike[str], around: Sequence[Path]) -> tuple[CheckedBundle | None, tuple[Diagnostic, ...]]:
+def check_set(
+    file: str | PathLike[str], around: Sequence[Path], changed: SourceText | None = None
+) -> tuple[CheckedBundle | None, tuple[Diagnostic, ...]]:
     """Return the one policy set of a file, and what is wrong with it.
 
-    Without a checkout, ``around`` are further paths that the repository holds.
+    Without a checkout, ``around`` are further paths that the repository holds. ``changed`` is read in place of the file
+    that has its name.
     """
     try:
-        bundle = _only_set((Path(file),), around)
+        bundle = _only_set((Path(file),), around, changed=changed)
     except PolicyError as error:
         return None, error.diagnostics
     return (None, bundle.warnings) if _errors(bundle.warnings) else (bundle, ())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from difflib import get_close_matches
@@ -228,7 +228,7 @@ def exit_code_for(failures: list[str], rejects: int, rows: int, options: Traffic
     return ExitCode.GATE if failures else ExitCode.OK
 
 
-_AT_ONCE: Final = {"rows": 500, "bytes": 500_000}
+_AT_ONCE: Final = {"rows": 500, "bytes": 500_000, "mutants": 1}
 """The bar moves on after so many units."""
 
 
@@ -245,6 +245,32 @@ def progress() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield _Shown(bars)
+
+
+class LateProgress:
+    """Shows progress as ``progress`` does, from the first step on.
+
+    A bar has a thread, and a process with several cannot be forked: steps begin once processes are there.
+    """
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._shown: Progress | None = None
+
+    def __enter__(self) -> LateProgress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def start(self, what: str, total: int | None, unit: str) -> None:
+        if self._shown is None:
+            self._shown = self._open.enter_context(progress())
+        self._shown.start(what, total, unit)
+
+    def advance(self, amount: int) -> None:
+        if self._shown is not None:
+            self._shown.advance(amount)
 
 
 class _Shown:

@@ -13,6 +13,7 @@ from costlens_policy.catalogue import Catalogue
 from costlens_policy.checker import CheckedBundle, LinkedDocument
 from costlens_policy.checker.attributes import ASKED_MODEL
 from costlens_policy.compiler.attributes import request_attributes
+from costlens_policy.compiler.formula import Formula
 from costlens_policy.compiler.formulas import Formulas
 from costlens_policy.compiler.layers import compile_layer
 from costlens_policy.compiler.plan import Layer, Plan, PlanDefaults
@@ -24,20 +25,44 @@ from costlens_policy.expressions.limits import RunLimits
 from costlens_policy.money import plain
 from costlens_policy.tokens import Tokenizer, tokenizer_named
 
-__all__ = ["compile_plan"]
+__all__ = ["compile_plan", "recompile_plan"]
 
 
 def compile_plan(bundle: CheckedBundle) -> Plan:
     """Return the plan of a checked bundle. It cannot fail: whatever could has been reported by the checker."""
     linked = bundle.linked
-    policy_set = linked.policy_set.document
-    tokenizer = tokenizer_named(policy_set.tokenizer)
+    tokenizer = tokenizer_named(linked.policy_set.document.tokenizer)
     layers = tuple(
         compile_layer(index, policy.document, _formulas(bundle, policy), linked.catalogue, tokenizer)
         for index, policy in enumerate(linked.policies)
     )
+    snapshots = Snapshots(linked.catalogue, _admitted(linked.policy_set.document))
+    return _assembled(bundle, layers, _formulas(bundle, linked.policy_set), snapshots)
+
+
+def recompile_plan(
+    plan: Plan, bundle: CheckedBundle, changed: LinkedDocument[Document], made: Mapping[int, Formula]
+) -> Plan:
+    """Return the plan of a bundle that differs from that of ``plan`` in one document, its policy set or a policy.
+
+    What did not change is shared with ``plan``: its other layers, prices, and formulas in ``made``, which are kept by
+    the identities of their typed expressions. A policy set may differ in its defaults and variables only.
+    """
+    policies, tokenizer = bundle.linked.policies, plan.tokenizer
+    layers = tuple(
+        compile_layer(index, policy.document, _formulas(bundle, policy, made), bundle.linked.catalogue, tokenizer)
+        if policy is changed
+        else layer
+        for index, (layer, policy) in enumerate(zip(plan.layers, policies, strict=True))
+    )
+    return _assembled(bundle, layers, _formulas(bundle, bundle.linked.policy_set, made), plan.snapshots)
+
+
+def _assembled(bundle: CheckedBundle, layers: tuple[Layer, ...], own: Formulas, snapshots: Snapshots) -> Plan:
+    linked = bundle.linked
+    policy_set = linked.policy_set.document
+    tokenizer = tokenizer_named(policy_set.tokenizer)
     attributes = request_attributes(linked.attributes)
-    own = _formulas(bundle, linked.policy_set)
     default = _default_route(policy_set, own, linked.catalogue, tokenizer, len(layers))
     paths = {
         path
@@ -61,7 +86,7 @@ def compile_plan(bundle: CheckedBundle) -> Plan:
         required=frozenset(name for name, attribute in attributes.items() if attribute.required),
         filled_in=tuple((name, item.default) for name, item in attributes.items() if item.default is not None),
         catalogue=linked.catalogue,
-        snapshots=Snapshots(linked.catalogue, _admitted(policy_set)),
+        snapshots=snapshots,
         tokenizer=tokenizer,
         budgets=_budgets(layers),
         policy_digest=_digest(policy_set, (item.document for item in (*linked.policies, *linked.tables))),
@@ -88,10 +113,15 @@ def _default_route(
     return compile_route(target, "default", at, formulas, catalogue, tokenizer, layer)
 
 
-def _formulas(bundle: CheckedBundle, document: LinkedDocument[Document]) -> Formulas:
+_NONE_MADE: Final[Mapping[int, Formula]] = {}
+
+
+def _formulas(
+    bundle: CheckedBundle, document: LinkedDocument[Document], made: Mapping[int, Formula] = _NONE_MADE
+) -> Formulas:
     given = bundle.linked.policy_set.document.limits
     limits = RunLimits(given.iterations, given.value_size)
-    return Formulas(document.located, document.document, bundle.typed_of(document), limits)
+    return Formulas(document.located, document.document, bundle.typed_of(document), limits, made)
 
 
 def _budgets(layers: Sequence[Layer]) -> Mapping[str, tuple[int, BudgetStep]]:

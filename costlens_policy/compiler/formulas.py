@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from costlens_policy.checker.reads import expressions_of
 from costlens_policy.compiler.formula import Formula
@@ -15,13 +16,22 @@ __all__ = ["Formulas"]
 
 
 class Formulas:
-    """Made on demand; two steps that share a place share the formula."""
+    """Made on demand; two steps that share a place share the formula.
 
-    __slots__ = ("_inside", "_limits", "_located", "_made", "_results", "_typed")
+    ``known`` are formulas that were made before, by the identities of their typed expressions.
+    """
+
+    __slots__ = ("_inside", "_known", "_limits", "_located", "_made", "_results", "_typed")
 
     def __init__(
-        self, located: LocatedDocument, document: Document, typed: Mapping[Path, TypedExpr], limits: RunLimits
+        self,
+        located: LocatedDocument,
+        document: Document,
+        typed: Mapping[Path, TypedExpr],
+        limits: RunLimits,
+        known: Mapping[int, Formula] = MappingProxyType({}),
     ) -> None:
+        self._known = known
         self._located = located
         self._limits = limits
         self._typed = typed
@@ -35,8 +45,11 @@ class Formulas:
         if typed is None:
             return None
         if at not in self._made:
-            span = self._located.root.span_of(at)
-            self._made[at] = Formula(typed.source, span, typed, self._results[at], self._limits)
+            known = self._known.get(id(typed))
+            if known is None:
+                span = self._located.root.span_of(at)
+                known = Formula(typed.source, span, typed, self._results[at], self._limits)
+            self._made[at] = known
         return self._made[at]
 
     def needed(self, at: Path) -> Formula:

@@ -131,13 +131,15 @@ _OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _NO_LINK: Final[int] = getattr(os, "O_NOFOLLOW", 0)
 
 
-def chosen_folder() -> Folder | None:
-    """Return the cache folder, by default that of the user, or None if the cache is off or there is no place for it."""
+def chosen_folder(kind: str = "plans") -> Folder | None:
+    """Return the cache folder of a kind of files, by default below that of the user, or None if the cache is off or
+    there is no place for it.
+    """
     setting = os.environ.get(SETTING, "").strip()
     if setting.lower() in _OFF or _user() is None:
         return None
     place = Path(os.path.abspath(setting)) if setting else _of_user()
-    return None if place is None else Folder(place / "plans")
+    return None if place is None else Folder(place / kind)
 
 
 def _of_user() -> Path | None:

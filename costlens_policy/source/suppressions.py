@@ -2,6 +2,8 @@
 
 ``# costlens-policy: ignore[CL445] ids of this gateway always end so``
 
+In place of a code, ``mutant`` explains mutants that no case of a suite kills.
+
 At the end of a line it speaks of that line; on a line of its own, of the next line and all that is indented under it,
 such as a whole rule.
 """
@@ -22,7 +24,10 @@ from costlens_policy.diagnostics.suggestion import did_you_mean
 from costlens_policy.frozen import frozen
 from costlens_policy.source.located import SourceText, span_between
 
-__all__ = ["Suppression", "suppress", "suppressions_of", "unused_suppressions"]
+__all__ = ["MUTANT", "Suppression", "suppress", "suppressions_of", "unused_suppressions"]
+
+MUTANT: Final = "mutant"
+"""In place of a code: mutants that no case kills, and that ``test --mutate`` would report."""
 
 _COMMENT: Final = re.compile(r"(?:^|(?<=[ \t]))#[ \t]*costlens-policy[ \t]*:[ \t]*(?P<text>[^\r\n]*)", re.MULTILINE)
 _IGNORE: Final = re.compile(r"ignore[ \t]*\[(?P<codes>[^\]]*)\][ \t]*(?:--|:|,)?[ \t]*(?P<reason>.*)")
@@ -67,7 +72,7 @@ def unused_suppressions(diagnostics: Sequence[Diagnostic], sources: Mapping[str,
     """Yield a warning for each suppression that none of all diagnostics meets (CL225)."""
     for source in sources.values():
         for item in suppressions_of(source)[0]:
-            if not any(item.covers(diagnostic) for diagnostic in diagnostics):
+            if item.code != MUTANT and not any(item.covers(diagnostic) for diagnostic in diagnostics):
                 yield Diagnostic(
                     "CL225",
                     Severity.WARNING,
@@ -106,7 +111,7 @@ def _problem(codes: Sequence[str], reason: str, *, understood: bool) -> tuple[st
     if not understood:
         return "a comment to costlens-policy must be `ignore[CODE] reason`", _FORM
     for code in codes:
-        if code not in CODES:
+        if code not in CODES and code != MUTANT:
             message = f"unknown code `{code}`" if code else "a suppression must name a code"
             return message, did_you_mean(code, CODES) or _FORM
     if not re.search(r"\w", reason):

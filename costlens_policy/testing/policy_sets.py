@@ -24,7 +24,7 @@ from costlens_policy.testing.suites import FoundSuite, SuiteProblems
 from costlens_policy.testing.vocabulary import Vocabulary
 from costlens_policy.units import base_of
 
-__all__ = ["PolicySets", "SetUnderTest", "TimeRead"]
+__all__ = ["PolicySets", "SetUnderTest", "TimeRead", "formulas_in"]
 
 _STAGES: Final = ("access", "routes", "rewrites", "budgets")
 
@@ -122,7 +122,7 @@ def _first_time_read(plan: Plan, places: Mapping[str, Span]) -> TimeRead | None:
 
 
 def _time_reads(plan: Plan, places: Mapping[str, Span]) -> Iterator[TimeRead]:
-    for formula in _formulas((plan.layers, plan.defaults.route)):
+    for formula in formulas_in((plan.layers, plan.defaults.route)):
         if formula.reads("now"):
             yield TimeRead("an expression reads `now`", formula.span)
     for route in (plan.defaults.route, *(route for layer in plan.layers for route in layer.routes)):
@@ -137,18 +137,18 @@ def _time_reads(plan: Plan, places: Mapping[str, Span]) -> Iterator[TimeRead]:
             yield TimeRead(what)
 
 
-def _formulas(value: Any) -> Iterator[Formula]:
+def formulas_in(value: Any) -> Iterator[Formula]:
     """Walk through the parts of a plan; what is neither a step nor a collection of steps holds no expression."""
     if isinstance(value, Formula):
         yield value
     elif isinstance(value, tuple):
         for item in value:
-            yield from _formulas(item)
+            yield from formulas_in(item)
     elif isinstance(value, Mapping):
-        yield from _formulas(tuple(value.values()))
+        yield from formulas_in(tuple(value.values()))
     elif is_dataclass(value):
         for part in fields(value):
-            yield from _formulas(getattr(value, part.name))
+            yield from formulas_in(getattr(value, part.name))
 
 
 def _dated(model: Model) -> str:

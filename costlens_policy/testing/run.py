@@ -47,7 +47,7 @@ from costlens_policy.testing.vocabulary import DEFAULT, Vocabulary
 if TYPE_CHECKING:
     from costlens_policy.testing.coverage.reaching import Reaching
 
-__all__ = ["Examined", "WatchEvent", "examine_suites", "run_suites", "watch"]
+__all__ = ["Examined", "Ready", "ReadySuite", "WatchEvent", "examine_suites", "ready_suites", "run_suites", "watch"]
 
 
 def run_suites(
@@ -97,6 +97,39 @@ def examine_suites(
 
 
 @frozen
+class ReadySuite:
+    """A suite with nothing wrong, the policy set that it tests, and its cases."""
+
+    suite: FoundSuite
+    tested: SetUnderTest
+    cases: tuple[PreparedCase, ...]
+
+
+@frozen
+class Ready:
+    """The suites of a run before anything is decided. ``diagnostics`` are about those that cannot run."""
+
+    suites: tuple[ReadySuite, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, SourceText]
+
+
+def ready_suites(
+    paths: Iterable[str | os.PathLike[str]], *, filter: str | None = None, now: datetime | None = None
+) -> Ready:
+    """Read every suite in files and folders with its policy set. Takes what ``run_suites`` does."""
+    session = _Session(tuple(map(Path, paths)), filter, now)
+    ready = tuple(
+        ReadySuite(suite, tested, chosen)
+        for suite in session.search.suites
+        for tested, chosen in [session.chosen(suite)]
+        if tested is not None and chosen
+    )
+    diagnostics = session.diagnostics
+    return Ready(ready, diagnostics, session.sources(diagnostics))
+
+
+@frozen
 class _Ran:
     """A suite that ran, the policy set it tested, and what its cases did to the rules."""
 
@@ -134,10 +167,14 @@ class _Session:
 
     def run(self, suite: FoundSuite) -> None:
         """Run one suite, unless something is wrong with it or its policy set, or the filter leaves nothing of it."""
-        tested, prepared = self.prepare(suite)
-        chosen = tuple(case for case in prepared if _chosen(self._filter, suite.file, case.name))
+        tested, chosen = self.chosen(suite)
         if tested is not None and chosen:
             self._ran.append(self._decide(suite, tested, chosen))
+
+    def chosen(self, suite: FoundSuite) -> tuple[SetUnderTest | None, tuple[PreparedCase, ...]]:
+        """Return what ``prepare`` does, without the cases that the filter leaves out."""
+        tested, prepared = self.prepare(suite)
+        return tested, tuple(case for case in prepared if _chosen(self._filter, suite.file, case.name))
 
     def prepare(self, suite: FoundSuite) -> tuple[SetUnderTest | None, tuple[PreparedCase, ...]]:
         """Return the policy set of a suite and its cases; none where something is wrong, which is then reported."""
@@ -182,7 +219,7 @@ class _Session:
             coverage=coverage,
             shortfalls=tuple(short),
             diagnostics=diagnostics,
-            sources=self._sources(diagnostics),
+            sources=self.sources(diagnostics),
             filtered=self._filter,
             paths=tuple(map(str, self._paths)),
             found=len(self.search.suites),
@@ -221,7 +258,7 @@ class _Session:
         policies = () if everything else {name for item in ran for name in item.suite.document.covers}
         return measure(tested, OutcomeCounts.of(item.counts for item in ran), policies)
 
-    def _sources(self, diagnostics: Iterable[Diagnostic]) -> dict[str, SourceText]:
+    def sources(self, diagnostics: Iterable[Diagnostic]) -> dict[str, SourceText]:
         """Return the texts of all suites and policy sets, and of files that diagnostics are about."""
         sources = {source.name: source for source in self.search.sources}
         for tested in self._sets.loaded():

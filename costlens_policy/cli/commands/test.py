@@ -51,6 +51,8 @@ class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of
         ("require full coverage, and write JUnit for CI", "test . --min-coverage 100 --junit tests.xml"),
         ("list what no case covers, with the requests that would", "test . --coverage"),
         ("run again whenever a file changes", "test . --watch"),
+        ("change the policies a little at a time, and see whether a case fails", "test . --mutate"),
+        ("require that most changes are noticed", "test . --mutate --min-score 90"),
     ],
     exits=[
         ExitCode.INVALID,
@@ -98,6 +100,21 @@ class _Minimums(click.ParamType):  # type: ignore[type-arg]  # older releases of
     help="Exit with 5 if less is covered: percent of the rules, or of several measures, as `rules=100,mcdc=90`.",
 )
 @click.option("--watch", is_flag=True, help="Run again whenever a YAML file in PATH changes, until Ctrl-C.")
+@click.option(
+    "--mutate",
+    is_flag=True,
+    help="Change the policies a little at a time, and report each change that no case notices.",
+)
+@click.option(
+    "--min-score",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    help="Exit with 5 if a smaller share of the mutants is killed.",
+)
+@click.option("--rule", metavar="PATTERN", help="Mutate only rules whose `policy/rule` matches, with `*` and `?`.")
+@click.option("--jobs", metavar="N", type=click.IntRange(1, 256), help="Processes; defaults to one for each processor.")
+@click.option("--limit", metavar="SECONDS", type=click.FloatRange(0), help="Try no further mutant after this time.")
+@click.option("--cache/--no-cache", default=True, help="Take over what earlier runs found. Default: --cache.")
 def command(
     paths: tuple[Path, ...],
     filter_text: str | None,
@@ -107,12 +124,24 @@ def command(
     watch: bool,
     suggest: bool,
     target: Path | None,
+    mutate: bool,
+    min_score: float | None,
+    rule: str | None,
+    jobs: int | None,
+    limit: float | None,
+    cache: bool,
     **files: Path | None,
 ) -> ExitCode:
     """Run every suite in PATH, files or directories; defaults to the current directory.
 
     A suite is a document of kind Suite, usually in a file named `*_test.yaml`. A run without cases fails.
     """
+    mutation = {"min_score": min_score, "rule": rule, "jobs": jobs, "limit": limit}
+    if mutate:
+        _refuse_beside_mutants(output, {"watch": watch, "coverage": coverage, "suggest": suggest, **files})
+        return _mutate(paths, output, filter=filter_text, cache=cache, **mutation)
+    if alone := [name for name, given in mutation.items() if given is not None]:
+        raise click.UsageError(f"`--{alone[0].replace('_', '-')}` needs `--mutate`")
     if coverage and output not in (RunFormat.PRETTY, RunFormat.JSON):
         raise click.UsageError("`--coverage` needs `--format pretty` or `--format json`")
     if target is not None and not suggest:
@@ -126,6 +155,31 @@ def command(
     written = {format: path for format in _FILES if (path := files[format]) is not None}
     options = _Options(paths, filter_text, output, written, coverage, min_coverage, suggest, target)
     return _run_watching(options) if watch else _run_once(options)
+
+
+def _refuse_beside_mutants(output: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that say nothing about mutants."""
+    if unfit := [name for name, given in options.items() if given]:
+        raise click.UsageError(f"`--{unfit[0]}` cannot be combined with `--mutate`")
+    if output not in (RunFormat.PRETTY, RunFormat.JSON):
+        raise click.UsageError("`--mutate` needs `--format pretty` or `--format json`")
+
+
+def _mutate(paths: tuple[Path, ...], output: str, **options: Any) -> ExitCode:
+    """Change the policies a little at a time, and print what no case notices."""
+    from costlens_policy.cli.traffic import LateProgress
+    from costlens_policy.testing.mutation.formats import render_json, render_text
+    from costlens_policy.testing.mutation.run import mutate
+
+    with LateProgress() as progress:
+        found = mutate(paths, progress=progress, **options)
+    if output == RunFormat.JSON:
+        write_out(render_json(found))
+    else:
+        write_out(render_text(found, color=prints_color(sys.stdout)))
+    if not found.sets and not found.failing and not found.diagnostics:
+        note("no test case was found")
+    return ExitCode(found.exit_code)
 
 
 @frozen

@@ -1,0 +1,223 @@
+"""Which mutants decide every request as the policy set does, by the exact procedure of ``assurance``.
+
+A mutant is *equivalent* where none of the conditions that it changes comes out otherwise, true, false or an error, for
+a request that reaches its rule; or where its rule matches no request at all. Each of that is a proof: what was only
+searched leaves a mutant undecided, and undecided mutants count as survivors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import takewhile
+from typing import Final
+
+from costlens_policy.assurance import Every, Goal, Not, Nothing, Rule, Some, Subject, Undecided
+from costlens_policy.assurance.subject import Step
+from costlens_policy.checker.bundle import LinkedDocument
+from costlens_policy.checker.expressions import limits_of, variables_of
+from costlens_policy.compiler.formula import Formula
+from costlens_policy.compiler.plan import Plan
+from costlens_policy.documents import Document, PolicyDocument
+from costlens_policy.expressions import BOOL, TypedExpr, analyze
+from costlens_policy.frozen import frozen
+from costlens_policy.source.located import Path
+from costlens_policy.testing.mutation.mutant import Mutant, MutantKind
+
+__all__ = ["Change", "Equivalence", "rule_in"]
+
+_SECTIONS: Final = ("access", "routes", "rewrites", "budgets")
+_FORECASTS: Final = re.compile(r"used_per_day|projected_ratio|exhausted_in")
+
+
+@frozen
+class Change:
+    """A condition of a rule, before and after; None always holds."""
+
+    rule: Rule
+    before: Formula | None
+    after: Formula | None
+
+
+class Equivalence:
+    """Decides for mutants of one policy set whether they are equivalent. Register all of a group before the first."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self._kept: list[object] = []  # conditions are known by their identities, which must not be given away
+        self._documents: tuple[LinkedDocument[Document], ...] = (subject.bundle.linked.policy_set, *subject.policies)
+
+    @cached_property
+    def rules(self) -> Mapping[str, Rule]:
+        every = (rule for section in _SECTIONS for rule in self.subject.rules[section])
+        return {rule.id: rule for rule in (*every, self.subject.default)}
+
+    def changes(self, mutant: Mutant, plan: Plan) -> tuple[Change, ...]:
+        """Return the conditions that a mutant changes, none where it changes something else."""
+        self._kept.append(plan)
+        if mutant.path[2:] == ("when",):
+            rule = self.rules[mutant.rule]
+            return (Change(rule, rule.when, rule_in(plan, mutant).when),)
+        if mutant.path[0] == "variables":
+            changes = tuple(self._through(mutant, plan))
+            self._kept.append(changes)
+            return changes
+        return ()
+
+    def proof(self, mutant: Mutant, plan: Plan, changes: Sequence[Change]) -> str:
+        """Return why a mutant is equivalent, empty where that is not proved."""
+        if mutant.kind is MutantKind.WINDOW and not self._reads_forecasts(plan):
+            return "no rule reads what depends on the window, which the ledger keeps" * self._only_calendar(mutant)
+        if mutant.path[0] == "on_error":
+            return self._never_fails(mutant)
+        if mutant.path[0] == "variables":
+            return self._same_variable(mutant, plan, changes)
+        if mutant.path[0] not in _SECTIONS:
+            return ""
+        rule = self.rules[mutant.rule]
+        reach = self.reach(rule)
+        holds = self.subject.condition(rule.when, rule.layer, True)
+        if self._is_nothing([reach, holds]) and not (changes or mutant.rule in self._budgets_read):
+            return "the rule matches no request"
+        if changes:
+            return "the conditions agree on every request" * all(self._is_nothing(self.apart(item)) for item in changes)
+        if mutant.kind is MutantKind.ORDER and mutant.path[2:] == ("id",):
+            after = self._following(rule)
+            both = [reach, holds, self.subject.condition(after.when, after.layer, True)]
+            return "no request matches both rules" * self._is_nothing(both)
+        return ""
+
+    def apart(self, change: Change) -> list[Goal]:
+        """Return the goals that a request reaches a rule, and that its condition comes out otherwise."""
+        layer, condition = change.rule.layer, self.subject.condition
+        differ: list[Goal] = []
+        for error in (False, True):
+            before, after = condition(change.before, layer, error), condition(change.after, layer, error)
+            differ += [Every([before, Not(after)]), Every([Not(before), after])]
+        return [self.reach(change.rule), Some(differ)]
+
+    def reach(self, rule: Rule) -> Goal:
+        """Return the goal that a request comes to a rule, whether or not it matches. It may be met by more."""
+        subject, section = self.subject, rule.place.path[0]
+        if section == "access":
+            return Every(())
+        if section in ("routes", "defaults"):
+            earlier = takewhile(lambda other: other is not rule, subject.rules["routes"])
+            return Every([*(other.otherwise for other in earlier if not other.passes_on), subject.admitted])
+        return subject.admitted
+
+    def _is_nothing(self, goals: Sequence[Goal]) -> bool:
+        return isinstance(self.subject.find(Every(goals)), Nothing)
+
+    def doubt(self, changes: Sequence[Change]) -> str:
+        """Return why it is not known whether conditions differ, empty where it is known or not asked."""
+        results = (self.subject.find(Every(self.apart(item))) for item in changes)
+        return next((result.why for result in results if isinstance(result, Undecided)), "")
+
+    # Variables: what reads one is read with the text of the variable in its place.
+
+    def _through(self, mutant: Mutant, plan: Plan) -> Iterator[Change]:
+        document = self._documents[mutant.document]
+        name = str(mutant.path[1])
+        after = self._variables(plan, mutant)[name]
+        texts = {**variables_of(document.document), name: after.source}
+        for rule in self.rules.values():
+            if rule.when is not None and mutant.document in (0, rule.layer + 1):
+                text = _inlined(rule.when.source, name, texts)
+                if text != rule.when.source and (typed := self._typed(text, rule.when)) is not None:
+                    yield Change(rule, rule.when, replace(rule.when, source=text, typed=typed))
+
+    def _same_variable(self, mutant: Mutant, plan: Plan, changes: Sequence[Change]) -> str:
+        name, layer = str(mutant.path[1]), max(mutant.document - 1, 0)
+        before = self._variables(self.subject.plan, mutant)[name]
+        after = self._variables(plan, mutant)[name]
+        if before.typed.type == BOOL and self.subject.plan.layers:
+            differ: list[Goal] = []
+            for error in (False, True):
+                one, other = (self.subject.condition(item, layer, error) for item in (before, after))
+                differ += [Every([one, Not(other)]), Every([Not(one), other])]
+            if self._is_nothing([Some(differ)]):
+                return "the variables agree on every request"
+        if self._readers(mutant, name) != {
+            (item.rule.place.document, (*item.rule.place.path, "when")) for item in changes
+        }:
+            return ""
+        return "the conditions agree on every request" * all(self._is_nothing(self.apart(item)) for item in changes)
+
+    def _readers(self, mutant: Mutant, name: str) -> set[tuple[LinkedDocument[Document], Path]]:
+        """Return the expressions that read a variable, perhaps by other variables, with their places."""
+        found = set()
+        for index, document in enumerate(self._documents):
+            if mutant.document in (0, index):
+                texts = variables_of(document.document)
+                for path, typed in self.subject.bundle.expressions[document].items():
+                    if path[0] != "variables" and _inlined(typed.source, name, {**texts, name: "x"}) != typed.source:
+                        found.add((document, path))
+        return found
+
+    def _variables(self, plan: Plan, mutant: Mutant) -> Mapping[str, Formula]:
+        return plan.layers[mutant.document - 1].variables if mutant.document else plan.variables
+
+    def _typed(self, text: str, like: Formula) -> TypedExpr | None:
+        limits = limits_of(self.subject.bundle.linked.policy_set.document.limits)
+        return analyze(text, like.typed.environment, BOOL, limits).typed
+
+    # Everything else
+
+    def _never_fails(self, mutant: Mutant) -> str:
+        """Return why ``on_error`` of a policy makes no difference: none of its conditions can fail."""
+        policy, layer = self._documents[mutant.document].document, mutant.document - 1
+        assert isinstance(policy, PolicyDocument)
+        if policy.rewrites or any(route.apply for route in policy.routes):
+            return ""  # operations may fail, too
+        for rule in self.rules.values():
+            if rule.layer == layer and rule.when is not None:
+                holds, fails_or_holds = (self.subject.condition(rule.when, layer, error) for error in (False, True))
+                if not self._is_nothing([self.reach(rule), fails_or_holds, Not(holds)]):
+                    return ""
+        return "no condition of the policy can fail"
+
+    @cached_property
+    def _budgets_read(self) -> frozenset[str]:
+        """The budgets: conditions may read one that no request counts against."""
+        return frozenset(rule.id for rule in self.subject.rules["budgets"])
+
+    def _following(self, rule: Rule) -> Rule:
+        section, index = rule.place.path
+        after = (section, int(index) + 1)
+        return next(
+            other
+            for other in self.subject.rules[str(section)]
+            if other.layer == rule.layer and other.place.path == after
+        )
+
+    def _reads_forecasts(self, plan: Plan) -> bool:
+        every = (typed for of in self.subject.bundle.expressions.values() for typed in of.values())
+        return any(_FORECASTS.search(typed.source) for typed in every)
+
+    def _only_calendar(self, mutant: Mutant) -> bool:
+        return mutant.path[-1] in ("calendar", "zone", "rolling")
+
+
+def rule_in(plan: Plan, mutant: Mutant) -> Step:
+    """Return the step of a plan that a mutant changes, by its place."""
+    section, index = mutant.path[:2]
+    return getattr(plan.layers[mutant.document - 1], str(section))[index]  # type: ignore[no-any-return]
+
+
+def _inlined(text: str, name: str, texts: Mapping[str, str], depth: int = 20) -> str:
+    """Return an expression with a variable replaced by its text, also where other variables read it."""
+    if not depth:
+        return text
+
+    def replaced(found: re.Match[str]) -> str:
+        other = found[1]
+        if other == name:
+            return f"({texts[name]})"
+        inner = texts.get(other, "")
+        deeper = _inlined(inner, name, texts, depth - 1)
+        return found[0] if deeper == inner else f"({deeper})"
+
+    return re.sub(r"\bvariables\.(\w+)", replaced, text)
