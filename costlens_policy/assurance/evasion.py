@@ -65,13 +65,20 @@ def _strangers(subject: Subject, goal: Goal, values: Assignment, read: Read) -> 
     use = subject.domain.uses.by_read[read]
     if use.patterns or use.parts or use.functions or use.searched:
         return None  # what fits a pattern, or differs in case only, is not a stranger
+    inside = {place: ABSENT for place in values if len(place) > len(read) and place[: len(read)] == read}
     for value in subject.domain.values(read):
-        if isinstance(value, str) and _is_strange(value, use) and subject.domain.met(goal, {**values, read: value}):
-            return {**values, read: value}
+        if value is ABSENT or not _is_strange(value, use):
+            continue
+        stranger = {**values, **({} if isinstance(value, str) else inside), read: value}
+        if subject.domain.met(goal, stranger):
+            return stranger
     return None
 
 
-def _is_strange(value: str, use: Use) -> bool:
+def _is_strange(value: object, use: Use) -> bool:
+    """Say whether a value is one that no rule names: a text, or a map without entries."""
+    if not isinstance(value, str):
+        return value == {}
     named = value.startswith(tuple(use.prefixes)) or value.endswith(tuple(use.suffixes))
     return value != "" and value not in use.literals and not named
 

@@ -87,6 +87,8 @@ def _variants(subject: Subject, values: Assignment, matched: Goal) -> Iterator[A
     """Yield requests that the route matches: the first, and each with another value at one place."""
     yield values
     for read in values:
+        if any(len(other) > len(read) and other[: len(read)] == read for other in values):
+            continue  # what is inside of it is what the condition reads
         for value in subject.domain.values(read):
             other = {**values, read: value}
             if value is not values[read] and subject.domain.met(matched, other):

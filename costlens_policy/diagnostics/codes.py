@@ -176,6 +176,7 @@ _MEANING: Final = (
     Code("CL470", "late-text", "caller's text behind a redaction"),
     Code("CL471", "dropped-prompt", "template without the prompt"),
     Code("CL472", "misread-text", "text that a test does not read as meant"),
+    Code("CL473", "refused-together", "access rules that refuse everything together"),
 )
 _MONEY: Final = (
     Code("CL501", "unknown-import", "import matches no model"),

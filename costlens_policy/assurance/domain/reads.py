@@ -247,7 +247,7 @@ class _Reader:
             getattr(use, _TEXT_TESTS[node.function]).update(str(value) for value in argument.literals)
             if isinstance(applied, str) and applied:
                 use.functions.add(applied)
-            if node.function in ("contains", "matches") or applied:
+            if (node.function in ("contains", "matches") and argument.literals != [""]) or applied:
                 self._search(f"`{node.function}` is tried on examples", subject)
 
     def _comprehension(self, node: Comprehension) -> None:

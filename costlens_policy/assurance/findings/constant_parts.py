@@ -9,6 +9,7 @@ from costlens_policy.assurance.domain import Goal, Holds, Not, Nothing
 from costlens_policy.assurance.domain.trees import ASKED, Atom, Junction, Negation, Tree
 from costlens_policy.assurance.subject import Rule, Subject
 from costlens_policy.checker.checks.subject import Finding
+from costlens_policy.compiler.rules import AccessStep
 from costlens_policy.diagnostics.model import Diagnostic
 
 __all__ = ["find_constant_parts"]
@@ -31,6 +32,7 @@ def _reads_models(rule: Rule) -> bool:
 
 def _whole(subject: Subject, rule: Rule, goal: Holds) -> Iterator[Diagnostic]:
     report = _FOUND.mistake if rule in subject.denies else _FOUND.warning
+    opens = isinstance(rule.step, AccessStep) and not rule.step.denies and not subject.plan.defaults.allows
     if _never(subject, goal):
         yield report(
             f"the condition of `{rule.id}` never holds",
@@ -40,7 +42,7 @@ def _whole(subject: Subject, rule: Rule, goal: Holds) -> Iterator[Diagnostic]:
             proved=True,
         )
     elif _never(subject, Not(goal)):
-        yield report(
+        yield (_FOUND.mistake if opens else report)(
             f"the condition of `{rule.id}` always holds",
             rule.span,
             "always true",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from costlens_policy.assurance.domain import Some
+from costlens_policy.assurance.domain import Found, Some
 from costlens_policy.assurance.evasion import evasions
-from costlens_policy.assurance.subject import Subject, shown
+from costlens_policy.assurance.subject import Rule, Subject, shown
 from costlens_policy.checker.checks.subject import Finding
 from costlens_policy.diagnostics.model import Diagnostic
 
@@ -37,3 +38,26 @@ def find_evaded_denies(subject: Subject) -> Iterator[Diagnostic]:
                 else f"use an attribute that your service sets instead of `{way.name}`",
                 witnesses=[held.shown, free.shown],
             )
+        yield from _other_shape(subject, rule)
+
+
+def _other_shape(subject: Subject, rule: Rule) -> Iterator[Diagnostic]:
+    """Report a deny that looks at a prompt, and lets the same text through as a message."""
+    found = subject.find(rule.goal)
+    if not isinstance(found, Found):
+        return
+    given = subject.situation(found.values)
+    prompt = given.request.get("prompt")
+    if not prompt:
+        return
+    others = {name: value for name, value in given.request.items() if name != "prompt"}
+    request = {**others, "messages": [{"role": "user", "content": prompt}]}
+    held, free = subject.decided(given), subject.decided(replace(given, request=request))
+    if held is not None and free is not None and held.decision.rule == rule.id and free.decision.effect == "allow":
+        yield _FOUND.warning(
+            f"callers can evade `{rule.id}` by sending `messages` instead of `prompt`",
+            rule.span,
+            "looks at `prompt` only",
+            "look at `messages`, too",
+            witnesses=[held.shown, free.shown],
+        )

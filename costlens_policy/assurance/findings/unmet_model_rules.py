@@ -21,8 +21,8 @@ _MOST_PAIRED: Final = 12
 
 
 def find_unmet_model_rules(subject: Subject) -> Iterator[Diagnostic]:
-    """Report rules with ``only`` or ``only_models`` under which no route has a model to serve, alone or in pairs."""
-    rules = [rule for rule in subject.rules["access"] if isinstance(rule.step, AccessStep) and _admits(rule.step)]
+    """Report rules about models under which no route has a model to serve, alone or in pairs."""
+    rules = [rule for rule in subject.rules["access"] if isinstance(rule.step, AccessStep) and _refuses(rule.step)]
     alone: list[Rule] = []
     for rule in rules:
         witness = _refused(subject, [rule])
@@ -49,8 +49,8 @@ def find_unmet_model_rules(subject: Subject) -> Iterator[Diagnostic]:
             )
 
 
-def _admits(step: AccessStep) -> bool:
-    return step.only is not None or bool(step.only_models)
+def _refuses(step: AccessStep) -> bool:
+    return step.by_model and step.denies
 
 
 def _refused(subject: Subject, rules: Sequence[Rule]) -> Witness | None:

@@ -19,7 +19,7 @@ _FOUND: Final = Finding("CL423")
 def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
     """Report ``when`` and ``among`` that never hold, and warn about those that always do.
 
-    A deny that never holds is an error, since somebody relies on it.
+    A deny that never holds is an error, since somebody relies on it; so is an allow that admits everyone.
     """
     for policy in subject.bundle.policies:
         for path in subject.expressions[policy]:
@@ -38,7 +38,8 @@ def check_constant_conditions(subject: Subject) -> Iterator[Diagnostic]:
                 )
             elif condition.always:
                 advice = "remove the condition, since it changes nothing"
-                yield _FOUND.warning(f"the condition of `{rule}` always holds", place.span, "always true", advice)
+                report = _FOUND.mistake if _opens(subject, policy.document, place) else _FOUND.warning
+                yield report(f"the condition of `{rule}` always holds", place.span, "always true", advice)
 
 
 def _is_reported_elsewhere(subject: Subject, place: Place) -> bool:
@@ -59,6 +60,12 @@ def _is_reported_elsewhere(subject: Subject, place: Place) -> bool:
 
 def _is_deny(policy: PolicyDocument, place: Place) -> bool:
     return place.path[0] == "access" and policy.access[int(place.path[1])].effect != "allow"
+
+
+def _opens(subject: Subject, policy: PolicyDocument, place: Place) -> bool:
+    """Return whether a rule that always holds admits everyone, although the default is to deny."""
+    is_allow = place.path[0] == "access" and policy.access[int(place.path[1])].effect == "allow"
+    return is_allow and subject.bundle.policy_set.document.defaults.access == "deny"
 
 
 def _rule(policy: PolicyDocument, place: Place) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from costlens_policy.catalogue import Model
-from costlens_policy.checker.bundle import all_targets_of, own_models
+from costlens_policy.checker.bundle import all_targets_of, inner_and_own, models_of_target, own_models, targets_of
 from costlens_policy.checker.checks.choice_limits import limit_tests
 from costlens_policy.checker.checks.subject import (
     Finding,
@@ -26,14 +26,19 @@ _FOUND: Final = Finding("CL427")
 
 
 def check_excluded_candidates(subject: Subject) -> Iterator[Diagnostic]:
-    """Warn about models that access rules always refuse, or that the terms of routes always exclude."""
+    """Report models that access rules always refuse, or that the terms of routes always exclude.
+
+    Where a route has no other, it is an error: all that it matches is refused.
+    """
     rules = [rule for rule in access_rules(subject) if not rule.condition.never]
     refused: list[Model] = []
+    hopeless = _hopeless(subject, rules)
     for model, place in catalogue_models(subject):
         refusing = next((rule for rule in rules if _always_refuses(subject, rule, model)), None)
         if refusing is not None:
             refused.append(model)
-            yield _FOUND.warning(
+            report = _FOUND.mistake if place in hopeless else _FOUND.warning
+            yield report(
                 f"`{model.name}` can never serve: `{refusing.name}` refuses it",
                 place.span,
                 "always excluded",
@@ -42,6 +47,21 @@ def check_excluded_candidates(subject: Subject) -> Iterator[Diagnostic]:
             )
     yield from _fallbacks(subject, refused)
     yield from _downgrades(subject, refused)
+
+
+def _hopeless(subject: Subject, rules: Sequence[Placed[AccessRule]]) -> Collection[Place]:
+    """Return where routes name models of which none can ever serve: such a route refuses all that it matches."""
+    found: set[Place] = set()
+    for document in subject.documents():
+        for path, target in targets_of(document.document):
+            named = list(models_of_target(target, path))
+            models = [subject.bundle.catalogue.find(item.name) for item in named]
+            is_open = any(inner.choose or inner.model_from for _, inner in inner_and_own(target, path))
+            if not is_open and all(
+                model is not None and any(_always_refuses(subject, rule, model) for rule in rules) for model in models
+            ):
+                found.update(Place(document, item.path) for item in named)
+    return found
 
 
 def _always_refuses(subject: Subject, rule: Placed[AccessRule], model: Model) -> bool:
