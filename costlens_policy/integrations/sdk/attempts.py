@@ -80,25 +80,27 @@ class Attempts:
         said that it need not have one.
         """
         self._listed = (call.model, *call.fallbacks)
-        served = [(model, client) for model, client in self._served(call) if model not in self._given_up]
+        served = [found for found in self._served(call) if found[0] not in self._given_up]
         if not served:
             assert self.failure is not None, "the first model is tried, or raises"
             raise self.failure
         model, client = self._in_use = served[0]
-        call.use(model)
+        if model != call.model:
+            call.use(model)
         self.is_answered = False
         return client, self._rewritten(call)
 
     def _served(self, call: CallFacts) -> Iterator[tuple[str, Any]]:
         """Yield the models that can be asked, each with its client. Fallbacks of providers without one are left out."""
+        first, find = self._listed[0], call.decision.plan.catalogue.find
         for model in self._listed:
-            call.use(model)
-            provider = call.provider
+            known = find(model)
+            provider = None if known is None else known.provider
             client = self._client_of(provider)
             if client is not None:
                 yield model, client
-            elif model == self._listed[0] or provider not in self._clients:
-                raise _without_client(call, is_fallback=model != self._listed[0])
+            elif model == first or provider not in self._clients:
+                raise _without_client(model, provider, is_fallback=model != first)
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -137,34 +139,41 @@ class Attempts:
 
     def _client_of(self, provider: str | None) -> Any:
         """Return the client that serves a provider's models; None where there is none, as the caller may have said."""
-        if provider is not None and provider in self._clients:
+        if provider in self._clients:
             return self._clients[provider]
-        host = f".{self._client.base_url.host}"
-        home = next((name for end, name in _HOMES.items() if host.endswith(end)), None)
+        home = _home_of(self._client.base_url.host)
         return self._client if home is None or provider in (home, None) else None
 
     def _rewritten(self, call: CallFacts) -> Any:
         """Return the options of the request with the body that was decided, for one attempt."""
         self.answer = None
-        options = self._options.model_copy()
-        if callable(parse := options.post_parser):
-            options.post_parser = lambda answer: parse(self._noted(answer))
-        options.json_data = self._dialect.write(self._body, call)
-        options.extra_json = None
-        options.max_retries = 0
-        if options.idempotency_key is None:  # one for each model, as the SDK has one for all its attempts
+        given = self._options
+        sent: dict[str, Any] = {
+            "json_data": self._dialect.write(self._body, call),
+            "extra_json": None,
+            "max_retries": 0,
+        }
+        if callable(parse := given.post_parser):
+            sent["post_parser"] = lambda answer: parse(self._noted(answer))
+        if given.idempotency_key is None:  # one for each model, as the SDK has one for all its attempts
             if call.model not in self._keys:
                 self._keys[call.model] = self._client._idempotency_key()
-            options.idempotency_key = self._keys[call.model]
-        return options
+            sent["idempotency_key"] = self._keys[call.model]
+        return given.model_copy(update=sent)
 
 
-def _without_client(call: CallFacts, *, is_fallback: bool) -> GuardError:
-    what = f"`{call.model}`, {'a fallback of' if is_fallback else 'decided for'} this request,"
-    ways = f"give a client of the caller's SDK for `{call.provider}` in `clients`, or route such requests elsewhere"
+@lru_cache(maxsize=64)
+def _home_of(host: str) -> str | None:
+    """Return the provider that a host belongs to; None for one that may be a gateway."""
+    return next((name for end, name in _HOMES.items() if f".{host}".endswith(end)), None)
+
+
+def _without_client(model: str, provider: str | None, *, is_fallback: bool) -> GuardError:
+    what = f"`{model}`, {'a fallback of' if is_fallback else 'decided for'} this request,"
+    ways = f"give a client of the caller's SDK for `{provider}` in `clients`, or route such requests elsewhere"
     if is_fallback:
-        ways += f"; `clients={{{call.provider!r}: None}}` goes without it"
-    return GuardError(f"{what} is served by `{call.provider}`, for which `clients` has no client; {ways}")
+        ways += f"; `clients={{{provider!r}: None}}` goes without it"
+    return GuardError(f"{what} is served by `{provider}`, for which `clients` has no client; {ways}")
 
 
 _UNDER_WAY: Final[ContextVar[Attempts]] = ContextVar("costlens_policy_attempts")
