@@ -32,16 +32,16 @@ _UNREACHABLE: Final = frozenset({"APIConnectionError", "TransportError", "Connec
 class GuardedChatModel(BaseChatModel):
     """Asks the model that the policies decide on, of those that it is given, as the policies rewrote the messages.
 
-    ``models`` are the chat models by their names in the catalogue. Each must leave repeating to the guard
-    (``max_retries=0``). ``guard`` is a ``Guard``, or an ``AsyncGuard`` for what is awaited. ``model`` is the name that
-    the caller asks for, as ``request.model``. ``asking`` gives attributes of every request; the blocks ``asking(…)``
-    around a call add to them.
+    ``models`` are the chat models by their names in the catalogue; None for one that is passed over as a fallback. Each
+    must leave repeating to the guard (``max_retries=0``). ``guard`` is a ``Guard``, or an ``AsyncGuard`` for what is
+    awaited. ``model`` is the name that the caller asks for, as ``request.model``. ``asking`` gives attributes of every
+    request; the blocks ``asking(…)`` around a call add to them.
 
     Fallbacks of the decision are asked where one cannot be reached, or answers with 408, 429 or 5xx. Raises
     ``DeniedError``, ``RequestError``, and ``GuardError`` for a model that the policies name and ``models`` lack.
     """
 
-    models: Mapping[str, BaseChatModel]
+    models: Mapping[str, BaseChatModel | None]
     guard: Any
     model: str | None = None
     asking: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
@@ -187,19 +187,19 @@ class _Asked:
         check_who(who)
         return cls(messages, {**request, **who}, options, {})
 
-    def choose(self, models: Mapping[str, BaseChatModel], call: CallFacts) -> _Chosen:
+    def choose(self, models: Mapping[str, BaseChatModel | None], call: CallFacts) -> _Chosen:
         """Move a call to the first of its models that has not failed; return it, its messages and its arguments.
 
         Messages that no policy changed are given as they came, with what LangChain alone knows of them. Raises what
         the last model failed with where there is none, ``GuardError`` where a model is not among the given ones.
         """
-        name = next((name for name in (call.model, *call.fallbacks) if name not in self.failed), None)
+        _check_given(models, call)
+        left = (name for name in (call.model, *call.fallbacks) if name not in self.failed and models[name] is not None)
+        name = next(left, None)
         if name is None:
             raise list(self.failed.values())[-1]
         call.use(name)
-        inner: Any = models.get(name)
-        if inner is None:
-            raise GuardError(f"the policies decide on `{name}`, which is not among `models`")
+        inner: Any = models[name]
         params = call.params_for("openai-chat")
         params["max_tokens"] = next(params.pop(name) for name in _LIMITS if name in params)
         if call.tools:
@@ -220,3 +220,14 @@ class _Asked:
         listed = {call.decision.model, *call.fallbacks}
         if isinstance(error, CostlensPolicyError) or not unavailable or listed <= self.failed.keys():
             raise error
+
+
+def _check_given(models: Mapping[str, BaseChatModel | None], call: CallFacts) -> None:
+    """Raise ``GuardError`` for a model that nobody gave: a fallback is not lost in silence."""
+    if models.get(call.model) is None:
+        raise GuardError(f"the policies decide on `{call.model}`, which is not among `models`")
+    for name in call.fallbacks:
+        if name not in models:
+            raise GuardError(
+                f"the policies list the fallback `{name}`, which is not among `models`; None passes it over"
+            )

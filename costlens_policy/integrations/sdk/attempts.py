@@ -139,7 +139,7 @@ class Attempts:
 
     def _client_of(self, provider: str | None) -> Any:
         """Return the client that serves a provider's models; None where there is none, as the caller may have said."""
-        if provider in self._clients:
+        if provider is not None and provider in self._clients:
             return self._clients[provider]
         home = _home_of(self._client.base_url.host)
         return self._client if home is None or provider in (home, None) else None

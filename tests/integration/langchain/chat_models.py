@@ -163,3 +163,10 @@ def test_wrong_use_is_reported(guard_of: Callable[..., Guard], provider: FaultyP
         GuardedChatModel(models={"nano": ChatAnthropic(model="nano", api_key="none")}, guard=guard_of())
     with pytest.raises(GuardError, match="decide on `nano`, which is not among"):
         GuardedChatModel(models={"mini": models["mini"]}, guard=guard_of()).invoke("Hello")
+    both = guard_of(models="nano, mini")
+    with pytest.raises(GuardError, match="list the fallback `mini`, which is not among"):
+        GuardedChatModel(models={"nano": models["nano"]}, guard=both).invoke("Hello")
+    assert provider.bodies == []
+    provider.faults = [503]
+    with pytest.raises(Exception, match="503"):
+        GuardedChatModel(models={"nano": models["nano"], "mini": None}, guard=both).invoke("Hello")
