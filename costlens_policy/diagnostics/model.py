@@ -101,11 +101,12 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 class PolicyError(CostlensPolicyError):
-    """The documents are invalid. ``diagnostics`` has every problem, including warnings."""
+    """The documents are invalid. ``diagnostics`` has every problem, including warnings; its text has the errors first."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = in_order(diagnostics)
-        super().__init__("\n".join(_line(item) for item in self.diagnostics))
+        first = sorted(self.diagnostics, key=lambda item: not item.is_error)
+        super().__init__("\n".join(map(_line, first)))
 
     def __reduce__(self) -> tuple[type[PolicyError], tuple[Iterable[Diagnostic]]]:
         return PolicyError, (self.diagnostics,)

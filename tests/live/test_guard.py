@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,3 +145,45 @@ def test_the_async_guard_takes_over_a_version_too(write: Write, ledger: str | St
         return models
 
     assert asyncio.run(run()) == ["nano", "mini"]
+
+
+ONE = "budgets: [{id: a, scope: request.team, hard_limit_usd: 100, window: {calendar: month}}]"
+OTHERS = (
+    "budgets: [{id: b, scope: request.team, hard_limit_usd: 100, window: {calendar: month}},"
+    " {id: a, scope: request.team, hard_limit_usd: 50, window: {calendar: day}}]"
+)
+
+
+def test_a_storm_of_reloads_leaves_nothing_held_and_loses_no_charge(
+    write: Write, ledger: str | Store, clock: Clock
+) -> None:
+    """Budgets are renamed, change their windows, go and come back while two hundred calls are open."""
+    live = LivePolicies(write(ONE), interval=None)
+    with Guard(live, ledger, clock=clock) as guard:
+        calls: list[Any] = []
+        for number in range(200):
+            calls.append(guard.call(REQUEST))
+            if number % 20 == 0:
+                write((ONE, OTHERS, "routes: []")[number // 20 % 3])
+                assert live.refresh().is_current
+        charged: dict[str, int] = {}
+        for number, call in enumerate(calls):
+            for hold in call.decision.balances:
+                charged[hold.budget] = charged.get(hold.budget, 0) + (number % 2 == 0)
+            call.settle(USAGE) if number % 2 == 0 else call.release()
+        assert len(charged) == 2
+        used = dict.fromkeys(charged, Decimal(0))
+        for policy in (ONE, OTHERS):
+            write(policy)
+            assert live.refresh().is_current
+            for spend in guard.spend(key="red"):
+                assert not spend.held
+                used[spend.budget] += spend.used
+        assert used == {budget: count * Decimal("0.0012") for budget, count in charged.items()}
+
+
+def test_a_problem_begins_with_the_error(write: Write, folder: Path) -> None:
+    live = LivePolicies(write(TEAM), interval=None)  # with warnings in a file before it
+    (folder / "p.yaml").write_text((folder / "p.yaml").read_text() + "nonsense: 1\n")
+    assert live.refresh().problem.startswith(f"{folder}/p.yaml:")
+    assert "nonsense" in live.status.problem.splitlines()[0]
