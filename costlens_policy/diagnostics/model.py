@@ -101,7 +101,7 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 class PolicyError(CostlensPolicyError):
-    """The documents are invalid. ``diagnostics`` has every problem, including warnings; its text has the errors first."""
+    """The documents are invalid. ``diagnostics`` has every problem, including warnings. Its text has errors first."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = in_order(diagnostics)

@@ -149,6 +149,29 @@ def test_git_follows_a_branch_that_is_forced_to_another_history(repository: Path
     assert live.decide(REQUEST).model == "nano"
 
 
+def test_git_takes_the_yaml_of_a_large_repository(
+    repository: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("costlens_policy.live.sources.git.MAX_BYTES", 100_000)
+    (repository / "film.bin").write_bytes(os.urandom(200_000))
+    head = commit(repository, write())
+    assert GitSource(f"file://{repository}", "main", "policies").fetch().version == head
+    (repository / "large.yaml").write_text("#" * 200_000)
+    commit(repository, write())
+    with pytest.raises(InputError, match="the YAML files of"):
+        GitSource(f"file://{repository}", "main", "policies").fetch()
+
+
+def test_git_that_takes_too_long_is_ended(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    slow = tmp_path / "bin" / "git"
+    slow.write_text("#!/bin/sh\nsleep 30\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(InputError, match=r"git took longer than 0.2 seconds"):
+        GitSource(repository, "main", "policies", timeout=0.2).fetch()
+
+
 def test_git_lays_out_no_link_that_leads_outside(repository: Path) -> None:
     (repository / "policies" / "hosts.yaml").symlink_to("/etc/hosts")
     git(repository, "add", "-A")

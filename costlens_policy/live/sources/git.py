@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from threading import Event, Timer
 from typing import Final
 
 from costlens_policy.bundles.archive import MAX_BYTES
@@ -27,6 +32,9 @@ _SAFE: Final = (
     "-c",
     "credential.interactive=false",
 )
+
+
+_YAML: Final = ":(glob)**/*.y*ml"
 
 
 class GitSource:
@@ -87,9 +95,7 @@ class GitSource:
             self._git("init", "--quiet", "--bare", str(bare))
             wanted = ("--quiet", "--depth=1", "--no-tags", "--", self._place, self._revision)
             self._git("-C", str(bare), "fetch", *wanted)
-            packed = self._git("-C", str(bare), "archive", "--format=tar", commit)
-            if len(packed) > MAX_BYTES:
-                raise InputError(f"`{self.name}` is larger than {MAX_BYTES // 1024**2} MiB")
+            packed = self._archive(bare, commit)
             try:
                 with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
                     archive.extractall(files, filter="data")
@@ -98,24 +104,74 @@ class GitSource:
             (files / ".git").mkdir(exist_ok=True)  # what is in the repository may not refer to what is outside
             return compiled_in(files, self._path)
 
+    def _archive(self, bare: Path, commit: str) -> bytes:
+        """Return the files of a commit; of a large repository, such as that of a whole company, its YAML files."""
+        for chosen in ((), ("--", _YAML)):
+            packed = self._git("-C", str(bare), "archive", "--format=tar", commit, *chosen, most=MAX_BYTES)
+            if len(packed) <= MAX_BYTES:
+                return packed
+        raise InputError(f"the YAML files of `{self.name}` are larger than {MAX_BYTES // 1024**2} MiB")
+
     @property
     def _place(self) -> str:
         return os.path.abspath(self._repository) if os.path.isdir(self._repository) else self._repository
 
-    def _git(self, *arguments: str) -> bytes:
+    def _git(self, *arguments: str, most: int = MAX_BYTES) -> bytes:
+        """Return what a command of git prints; it is ended if that is more than ``most`` bytes or takes too long."""
         try:
-            done = subprocess.run(
-                ["git", *_SAFE, *arguments], capture_output=True, check=False, timeout=self._timeout, env=_environment()
+            running = subprocess.Popen(
+                ["git", *_SAFE, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_environment(),
+                start_new_session=True,  # so that what it starts ends with it, such as ssh
             )
         except FileNotFoundError:
             raise InputError("git is not installed") from None
-        except subprocess.TimeoutExpired:
-            raise InputError(f"`{self.name}`: git took longer than {self._timeout:g} seconds") from None
-        if done.returncode:
-            said = " ".join(done.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
-            reason = said.replace(self._repository, _without_password(self._repository))
+        with running, _ended_after(running, self._timeout) as late, ThreadPoolExecutor(1) as reading:
+            assert running.stdout is not None, "it is a pipe"
+            assert running.stderr is not None, "it is a pipe"
+            errors = reading.submit(running.stderr.read)
+            printed = running.stdout.read(most + 1)
+            if len(printed) > most:
+                _kill(running)
+            said = errors.result()
+        if late.is_set():
+            raise InputError(f"`{self.name}`: git took longer than {self._timeout:g} seconds")
+        if running.returncode and len(printed) <= most:
+            text = " ".join(said.decode(errors="replace").split()).removeprefix("fatal: ")
+            reason = text.replace(self._repository, _without_password(self._repository))
             raise InputError(f"`{self.name}`: {reason[:500] or 'the repository has no such revision'}")
-        return done.stdout
+        return printed
+
+
+@contextmanager
+def _ended_after(running: subprocess.Popen[bytes], seconds: float) -> Iterator[Event]:
+    """Kill a process that runs longer; whether it did is said by what is given."""
+    late = Event()
+
+    def end() -> None:
+        if running.poll() is None:
+            late.set()
+            _kill(running)
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        running.wait()
+        timer.cancel()
+
+
+def _kill(running: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+    else:
+        running.kill()
 
 
 def _is_commit(revision: str) -> bool:
