@@ -34,4 +34,12 @@ class JsonFormatter(logging.Formatter):
             line |= trace_context()
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        try:
+            text = _json(line)
+        except (TypeError, ValueError, RecursionError):  # keys of another type, or a value that holds itself
+            text = _json({name: value if isinstance(value, str) else repr(value) for name, value in line.items()})
+        return text.encode("utf-8", "backslashreplace").decode()  # half of a pair of surrogates is an escape of JSON
+
+
+def _json(line: dict[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False, default=str)

@@ -243,6 +243,16 @@ def test_logs_are_lines_of_json(signals: Signals) -> None:
     assert "\n" not in formatter.format(record)
 
 
+def test_no_record_is_lost_for_what_it_holds() -> None:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "half \ud83d", (), None)
+    around: dict[Any, Any] = {}
+    around["self"] = around
+    for value in ({(1, 2): 3}, around, b"\xff", object()):
+        record.value = value
+        text = JsonFormatter().format(record)
+        assert json.loads(text.encode("utf-8"))["message"] == "half \ud83d"
+
+
 def test_the_page(tmp_path: Path) -> None:
     write_company(tmp_path / "policies", TEAM)
     walk((ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8"), tmp_path)
